@@ -1,0 +1,36 @@
+//! Compiles the protos in `proto/` without protoc, and writes the descriptor set that reflection serves.
+
+use std::{env, error::Error, path::PathBuf};
+
+use prost::Message;
+
+const PROTO_ROOT: &str = "proto";
+const SERVICES: [&str; 2] = [
+    "bedrock/inference/v1/inference_service.proto",
+    "bedrock/inference/v1/target_service.proto",
+];
+/// Not imported by a service: it travels in status details.
+const DETAILS: [&str; 1] = ["bedrock/inference/v1/error.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={PROTO_ROOT}");
+    let files = SERVICES.iter().chain(&DETAILS);
+    let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(files)?;
+    let descriptors = compiler.file_descriptor_set();
+
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    std::fs::write(
+        out.join("bedrock.inference.v1.bin"),
+        descriptors.encode_to_vec(),
+    )?;
+
+    tonic_prost_build::configure()
+        // Documents and images stay slices of the request's own buffer.
+        .bytes(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

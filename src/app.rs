@@ -1,0 +1,1 @@
+//! Assembly: config + listeners + shutdown -> running gateway.

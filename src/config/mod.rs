@@ -1,0 +1,1 @@
+//! What the operator decides. The only reader of files and environment.

@@ -1,0 +1,37 @@
+//! gRPC in, Amazon Bedrock ConverseStream out.
+//!
+//! # Where things are
+//!
+//! | module | job |
+//! |---|---|
+//! | [`cli`] | one file per subcommand |
+//! | [`app`] | assembly: config + listeners + shutdown -> running gateway |
+//! | [`config`] | the only reader of files and environment; raw as written -> checked as used |
+//! | [`grpc`] | the surface: services, layers, event pump, validation, the error-to-status table |
+//! | [`translate`] | pure: proto <-> Bedrock's JSON, both directions of a family in one file |
+//! | [`routing`] | target names -> where to call |
+//! | [`bedrock`] | the only place that talks to AWS: clients, connections, event-stream frames |
+//! | [`telemetry`] | logs and metrics |
+//! | [`admin`] | liveness, readiness and metrics on a port of its own |
+//! | [`error`] | one type for what can go wrong with a call, before it becomes a gRPC status |
+//! | [`emulator`] | a local Bedrock that speaks the real wire; imports nothing from the gateway |
+//!
+//! # Which way dependencies run
+//!
+//! `main -> cli -> app -> grpc -> {translate, routing -> bedrock}`. Everything may use [`error`], [`config`]'s data and
+//! [`telemetry`]'s handles. [`pb`] types stay in `grpc`, `translate` and the client commands; AWS types in `bedrock`;
+//! `tonic::Status` in `grpc`; clap in `cli`; the environment in `config`. `tests/architecture.rs` holds these rules.
+
+pub mod admin;
+pub mod app;
+pub mod bedrock;
+pub mod cli;
+pub mod config;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod error;
+pub mod grpc;
+pub mod pb;
+pub mod routing;
+pub mod telemetry;
+pub mod translate;

@@ -1,0 +1,3 @@
+//! `bedrock-grpc`: parse, dispatch, exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Target names -> where to call.

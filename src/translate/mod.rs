@@ -1,0 +1,1 @@
+//! Pure translation between the proto and the JSON of Bedrock, both ways.
