@@ -1,1 +1,4 @@
 //! A local Bedrock that speaks the real wire. Imports nothing from the gateway.
+
+pub mod answer;
+pub mod script;

@@ -1,0 +1,41 @@
+//! What passes between the emulator's brain and its wire: a [`Script`] of stream events, or an [`ApiError`].
+
+use serde_json::Value;
+
+/// One event of a ConverseStream answer, before it is framed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// `:event-type`, such as `contentBlockDelta`.
+    pub name: &'static str,
+    /// The payload without its padding.
+    pub payload: Value,
+}
+
+/// A whole answer, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Script {
+    /// The events, from `messageStart` to `metadata`.
+    pub events: Vec<Event>,
+}
+
+/// An error as Bedrock's API answers it before a stream begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: u16,
+    /// `x-amzn-errortype`, such as `ValidationException`.
+    pub code: &'static str,
+    /// `message` of the body.
+    pub message: String,
+}
+
+impl ApiError {
+    /// HTTP 400 `ValidationException`.
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self {
+            status: 400,
+            code: "ValidationException",
+            message: message.into(),
+        }
+    }
+}
