@@ -1,1 +1,84 @@
 //! What the operator decides. The only reader of files and environment.
+//!
+//! A file is read in two steps: [`yaml`] makes a tree in which everything knows its place, then one file per topic takes its keys
+//! and makes checked types of them. Every problem of a file is reported at once.
+
+mod limits;
+mod problem;
+mod section;
+mod server;
+mod targets;
+mod telemetry;
+mod units;
+mod yaml;
+
+use std::path::Path;
+
+pub use limits::{Drain, Limits};
+pub use problem::{Place, Problem, Problems};
+pub use section::nearest;
+pub use server::{Cors, Server, Tls};
+pub use targets::{Alias, Targets};
+pub use telemetry::{Log, LogFormat};
+
+/// A checked config.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How the gateway is reached.
+    pub server: Server,
+    /// What callers may name.
+    pub targets: Targets,
+    /// How long things may take, and how much there may be of them.
+    pub limits: Limits,
+    /// How the gateway stops.
+    pub drain: Drain,
+    /// What the gateway logs.
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads and checks a file. `${NAME}` and `${NAME:-default}` in values come from the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| Problems {
+            file: file.clone(),
+            problems: vec![Problem {
+                key: String::new(),
+                place: Place::default(),
+                message: format!("can't be read: {error}"),
+            }],
+        })?;
+        Self::parse(&text, &|name| std::env::var(name).ok())
+            .map_err(|problems| Problems { file, problems })
+    }
+
+    /// Reads and checks a config's text with the given environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the text.
+    pub fn parse(
+        text: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<Problem>> {
+        let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
+        let reading = section::Reading::new(environment);
+        let mut root = section::Section::of("", tree, &reading);
+        let config = Self {
+            server: server::read(&mut root),
+            targets: targets::read(&mut root, &reading),
+            limits: limits::read(root.section("limits")),
+            drain: limits::read_drain(root.section("drain")),
+            log: telemetry::read(root.section("log")),
+        };
+        root.finish();
+        let problems = reading.into_problems();
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(problems)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `limits` and `drain`: how long things may take, and how much there may be of them.
+
+use std::time::Duration;
+
+use super::{section::Section, units};
+
+/// How long things may take, and how much there may be of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A call's deadline if the caller sets none. `limits.default_deadline`, default 10m.
+    pub default_deadline: Duration,
+    /// The longest deadline that a caller may set. `limits.max_deadline`, default 1h.
+    pub max_deadline: Duration,
+    /// Until Bedrock's first event. `limits.first_event`, default 2m.
+    pub first_event: Duration,
+    /// Between two events of Bedrock's. `limits.idle`, default 2m.
+    pub idle: Duration,
+    /// Response headers are sent with the first event, or after this. `limits.headers_after`, default 20s.
+    pub headers_after: Duration,
+    /// Between heartbeats while Bedrock is silent, if the caller does not say. 0: none. `limits.heartbeat`, default 20s.
+    pub heartbeat: Duration,
+    /// The largest request message, in bytes. `limits.max_request_size`, default 32MiB.
+    pub max_request_size: usize,
+    /// Open calls in this process. `limits.max_streams`, default 1024.
+    pub max_streams: usize,
+    /// Open calls on one connection. `limits.max_streams_per_connection`, default 1024.
+    pub max_streams_per_connection: u32,
+    /// How long a new connection may take over its TLS handshake and HTTP/2 preface. `limits.handshake`, default 10s.
+    pub handshake: Duration,
+}
+
+/// How the gateway stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// From "not ready" to the GOAWAY, so that load balancers notice. `drain.lame_duck`, default 5s.
+    pub lame_duck: Duration,
+    /// How long open streams may take to end. `drain.limit`, default 10m.
+    pub limit: Duration,
+}
+
+// Source of the defaults: docs/limits.md.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            default_deadline: Duration::from_secs(600),
+            max_deadline: Duration::from_secs(3_600),
+            first_event: Duration::from_secs(120),
+            idle: Duration::from_secs(120),
+            headers_after: Duration::from_secs(20),
+            heartbeat: Duration::from_secs(20),
+            max_request_size: 32 << 20,
+            max_streams: 1_024,
+            max_streams_per_connection: 1_024,
+            handshake: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            lame_duck: Duration::from_secs(5),
+            limit: Duration::from_secs(600),
+        }
+    }
+}
+
+pub(super) fn read(mut section: Section<'_>) -> Limits {
+    let default = Limits::default();
+    let mut time = |key, or| section.value(key, positive).unwrap_or(or);
+    let limits = Limits {
+        default_deadline: time("default_deadline", default.default_deadline),
+        max_deadline: time("max_deadline", default.max_deadline),
+        first_event: time("first_event", default.first_event),
+        idle: time("idle", default.idle),
+        headers_after: time("headers_after", default.headers_after),
+        handshake: time("handshake", default.handshake),
+        heartbeat: section
+            .value("heartbeat", heartbeat)
+            .unwrap_or(default.heartbeat),
+        max_request_size: section
+            .value("max_request_size", units::size)
+            .unwrap_or(default.max_request_size),
+        max_streams: section
+            .value("max_streams", |text| units::number(text, 1, 1_000_000))
+            .unwrap_or(default.max_streams),
+        max_streams_per_connection: section
+            .value("max_streams_per_connection", |text| {
+                units::number(text, 1, 1_000_000)
+            })
+            .unwrap_or(default.max_streams_per_connection),
+    };
+    if limits.default_deadline > limits.max_deadline {
+        section.report(
+            "default_deadline",
+            "must not be longer than max_deadline (default 1h)",
+        );
+    }
+    section.finish();
+    limits
+}
+
+pub(super) fn read_drain(mut section: Section<'_>) -> Drain {
+    let default = Drain::default();
+    let drain = Drain {
+        lame_duck: section
+            .value("lame_duck", units::duration)
+            .unwrap_or(default.lame_duck),
+        limit: section
+            .value("limit", units::duration)
+            .unwrap_or(default.limit),
+    };
+    section.finish();
+    drain
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = units::duration(text)?;
+    if duration.is_zero() {
+        return Err("must be longer than 0".to_owned());
+    }
+    Ok(duration)
+}
+
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let duration = units::duration(text)?;
+    if !duration.is_zero() && duration < Duration::from_secs(1) {
+        return Err("must be at least 1s, or 0 for none".to_owned());
+    }
+    Ok(duration)
+}

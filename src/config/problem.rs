@@ -1,0 +1,64 @@
+//! What is wrong with a config, and where.
+
+use std::fmt;
+
+/// A place in a file. Lines and columns count from 1; 0 is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column, in characters.
+    pub column: u64,
+}
+
+/// One thing that is wrong with a config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key's path, such as `targets.claude.model`. Empty for the file as a whole.
+    pub key: String,
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    pub(super) fn new(key: impl Into<String>, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            place,
+            message: message.into(),
+        }
+    }
+}
+
+/// Everything that is wrong with a config file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    /// The file, as the operator named it.
+    pub file: String,
+    /// The problems, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}", self.file)?;
+            if problem.place.line > 0 {
+                write!(f, ":{}:{}", problem.place.line, problem.place.column)?;
+            }
+            write!(f, ": ")?;
+            if !problem.key.is_empty() {
+                write!(f, "{}: ", problem.key)?;
+            }
+            write!(f, "{}", problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,269 @@
+//! Reads a map of the YAML tree key by key, and remembers everything that is wrong with it.
+
+use std::cell::RefCell;
+
+use super::{
+    problem::{Place, Problem},
+    yaml::{Key, Node, Value},
+};
+
+/// The environment that `${NAME}` refers to.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What all sections of a file share.
+pub(super) struct Reading<'a> {
+    problems: RefCell<Vec<Problem>>,
+    environment: Environment<'a>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(environment: Environment<'a>) -> Self {
+        Self {
+            problems: RefCell::default(),
+            environment,
+        }
+    }
+
+    pub(super) fn report(&self, key: impl Into<String>, place: Place, message: impl Into<String>) {
+        self.problems
+            .borrow_mut()
+            .push(Problem::new(key, place, message));
+    }
+
+    /// All problems, in the order of the file.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
+        problems
+    }
+}
+
+/// A map whose keys are taken one by one. What is left in the end is unknown, which is a problem.
+pub(super) struct Section<'a> {
+    path: String,
+    place: Place,
+    entries: Vec<(Key, Node)>,
+    known: Vec<&'static str>,
+    reading: &'a Reading<'a>,
+}
+
+impl<'a> Section<'a> {
+    /// The section that a node holds. Nothing at all is an empty section; anything but a map is a problem.
+    pub(super) fn of(path: impl Into<String>, node: Node, reading: &'a Reading<'a>) -> Self {
+        let path = path.into();
+        let entries = match node.value {
+            Value::Map(entries) => entries,
+            Value::Null => Vec::new(),
+            other => {
+                reading.report(
+                    &path,
+                    node.place,
+                    format!(
+                        "a map is expected here, with a key on each line, not {}",
+                        other.kind()
+                    ),
+                );
+                Vec::new()
+            }
+        };
+        Self {
+            path,
+            place: node.place,
+            entries,
+            known: Vec::new(),
+            reading,
+        }
+    }
+
+    pub(super) fn path(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Node> {
+        self.known.push(key);
+        let index = self.entries.iter().position(|(k, _)| k.name == key)?;
+        let (_, node) = self.entries.remove(index);
+        (!matches!(node.value, Value::Null)).then_some(node)
+    }
+
+    /// The section under a key; empty if the key is absent.
+    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+        let node = self.take(key).unwrap_or(Node {
+            value: Value::Null,
+            place: self.place,
+        });
+        Section::of(self.path(key), node, self.reading)
+    }
+
+    /// The section under a key, if the key is there.
+    pub(super) fn optional_section(&mut self, key: &'static str) -> Option<Section<'a>> {
+        let node = self.take(key)?;
+        Some(Section::of(self.path(key), node, self.reading))
+    }
+
+    /// The sections under a key that holds a map of names.
+    pub(super) fn named_sections(&mut self, key: &'static str) -> Vec<(Key, Section<'a>)> {
+        let path = self.path(key);
+        let Some(node) = self.take(key) else {
+            return Vec::new();
+        };
+        let names = Section::of(&path, node, self.reading);
+        names
+            .entries
+            .into_iter()
+            .map(|(key, node)| {
+                let section = Section::of(format!("{path}.{}", key.name), node, self.reading);
+                (key, section)
+            })
+            .collect()
+    }
+
+    /// The value under a key, read by `read`, whose error says what would be right.
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.take(key)?;
+        let path = self.path(key);
+        self.scalar(&path, node, &read)
+    }
+
+    /// The list under a key, each item read by `read`.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let node = self.take(key)?;
+        let path = self.path(key);
+        let Value::List(items) = node.value else {
+            self.reading.report(
+                path,
+                node.place,
+                format!(
+                    "a list is expected here, such as [a, b], not {}",
+                    node.value.kind()
+                ),
+            );
+            return None;
+        };
+        Some(
+            items
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, item)| self.scalar(&format!("{path}[{i}]"), item, &read))
+                .collect(),
+        )
+    }
+
+    fn scalar<T>(
+        &self,
+        path: &str,
+        node: Node,
+        read: &impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Value::Scalar(text) = node.value else {
+            self.reading.report(
+                path,
+                node.place,
+                format!("a single value is expected here, not {}", node.value.kind()),
+            );
+            return None;
+        };
+        match expand(&text, self.reading.environment).and_then(|text| read(&text)) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.reading.report(path, node.place, message);
+                None
+            }
+        }
+    }
+
+    /// Something that is wrong with the section as a whole, or with how its keys fit together.
+    pub(super) fn report(&self, key: &str, message: impl Into<String>) {
+        let path = if key.is_empty() {
+            self.path.clone()
+        } else {
+            self.path(key)
+        };
+        self.reading.report(path, self.place, message);
+    }
+
+    /// Ends the reading: keys that nobody took are reported, with the nearest one that there is.
+    pub(super) fn finish(self) {
+        for (key, _) in &self.entries {
+            let hint = nearest(&key.name, self.known.iter().copied()).map_or_else(
+                || {
+                    let mut known = self.known.clone();
+                    known.sort_unstable();
+                    format!("known keys: {}", known.join(", "))
+                },
+                |name| format!("did you mean `{name}`?"),
+            );
+            self.reading.report(
+                self.path(&key.name),
+                key.place,
+                format!("no such key; {hint}"),
+            );
+        }
+    }
+}
+
+/// Replaces `${NAME}` by the environment's value and `${NAME:-default}` by it or the default. `$${` stands for `${`.
+fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        if rest[..start].ends_with('$') {
+            out.push_str(&rest[..start]);
+            out.push('{');
+            rest = &rest[start + 2..];
+            continue;
+        }
+        out.push_str(&rest[..start]);
+        let Some(end) = rest[start..].find('}') else {
+            return Err("`${` without `}`; write `$${` for a literal `${`".to_owned());
+        };
+        let inside = &rest[start + 2..start + end];
+        let (name, default) = inside
+            .split_once(":-")
+            .map_or((inside, None), |(name, default)| (name, Some(default)));
+        let value = environment(name)
+            .or_else(|| default.map(str::to_owned))
+            .ok_or_else(|| format!("the environment variable {name} is not set; set it, or give a default: ${{{name}:-default}}"))?;
+        out.push_str(&value);
+        rest = &rest[start + end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// The candidate that is most like a name, if one is alike at all: at most a third of the letters differ.
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count().max(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters have to be put in, left out or changed to make one word of the other (Levenshtein's distance).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

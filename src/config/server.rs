@@ -1,0 +1,97 @@
+//! `listen`, `admin`, `workers`, `tls` and `cors`: how the gateway is reached.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{section::Section, units};
+
+/// How the gateway is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where gRPC and gRPC-Web are served. `listen`, default `0.0.0.0:50051`.
+    pub listen: SocketAddr,
+    /// Where liveness, readiness, metrics and health are served, in plain text. `admin.listen`, default `0.0.0.0:9090`.
+    pub admin: SocketAddr,
+    /// Threads that serve connections, each with connections to Bedrock of its own. `workers`, default: the number of CPUs.
+    pub workers: usize,
+    /// Serve TLS. `tls`, default: none.
+    pub tls: Option<Tls>,
+    /// Which web pages may call. `cors`, default: none.
+    pub cors: Cors,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate and its chain, PEM. `tls.certificate_file`.
+    pub certificate_file: PathBuf,
+    /// The private key, PEM. `tls.key_file`.
+    pub key_file: PathBuf,
+}
+
+/// Which web pages may call (CORS).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins such as `https://chat.example.com`, or `*` for all. `cors.allowed_origins`, default: none.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 50051)),
+            admin: SocketAddr::from(([0, 0, 0, 0], 9090)),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            tls: None,
+            cors: Cors::default(),
+        }
+    }
+}
+
+pub(super) fn read(root: &mut Section<'_>) -> Server {
+    let default = Server::default();
+    let listen = root.value("listen", units::address);
+    let mut admin = root.section("admin");
+    let admin_listen = admin.value("listen", units::address);
+    admin.finish();
+    let workers = root.value("workers", |text| units::number(text, 1, 256));
+    let tls = root.optional_section("tls").and_then(read_tls);
+    let mut cors = root.section("cors");
+    let allowed_origins = cors.list("allowed_origins", origin).unwrap_or_default();
+    cors.finish();
+    Server {
+        listen: listen.unwrap_or(default.listen),
+        admin: admin_listen.unwrap_or(default.admin),
+        workers: workers.unwrap_or(default.workers),
+        tls,
+        cors: Cors { allowed_origins },
+    }
+}
+
+fn read_tls(mut section: Section<'_>) -> Option<Tls> {
+    let certificate_file = section.value("certificate_file", units::text);
+    let key_file = section.value("key_file", units::text);
+    if certificate_file.is_none() || key_file.is_none() {
+        section.report(
+            "",
+            "certificate_file and key_file are both needed, as paths of PEM files",
+        );
+    }
+    section.finish();
+    Some(Tls {
+        certificate_file: certificate_file?.into(),
+        key_file: key_file?.into(),
+    })
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_origin = bare.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#']));
+    if text == "*" || is_origin {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is not an origin; write scheme and host without a path, such as https://chat.example.com, or *"
+    ))
+}

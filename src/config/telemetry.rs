@@ -1,0 +1,47 @@
+//! `log`: what the gateway says of itself.
+
+use super::{section::Section, units};
+
+/// What the gateway logs. Prompts and completions never are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// One JSON object a line, or text for people. `log.format`, default `json`.
+    pub format: LogFormat,
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,h2=debug`. `log.level`, default `info`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A JSON object.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Json,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+pub(super) fn read(mut section: Section<'_>) -> Log {
+    let default = Log::default();
+    let log = Log {
+        format: section
+            .value("format", |text| {
+                units::one_of(
+                    text,
+                    &[("json", LogFormat::Json), ("text", LogFormat::Text)],
+                )
+            })
+            .unwrap_or(default.format),
+        level: section.value("level", units::text).unwrap_or(default.level),
+    };
+    section.finish();
+    log
+}

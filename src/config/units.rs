@@ -1,0 +1,90 @@
+//! Reads single values: durations, sizes, addresses and the like. Every error says what would be right.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// `250ms`, `30s`, `10m`, `2h`. A bare `0` is nothing; any other number needs its unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || {
+        format!(
+            "`{text}` is not a duration; write a number with a unit, such as 250ms, 30s, 10m or 2h"
+        )
+    };
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: u64 = text[..unit_at].parse().map_err(|_| wrong())?;
+    let milliseconds_per_unit = match &text[unit_at..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number
+        .checked_mul(milliseconds_per_unit)
+        .map(Duration::from_millis)
+        .ok_or_else(wrong)
+}
+
+/// `512B`, `256KiB`, `32MiB`, `1GiB`, and the same with powers of 1,000: `KB`, `MB`, `GB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let wrong =
+        || format!("`{text}` is not a size; write a number with a unit, such as 256KiB or 32MiB");
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: usize = text[..unit_at].parse().map_err(|_| wrong())?;
+    let bytes_per_unit = match &text[unit_at..] {
+        "B" => 1,
+        "KB" => 1_000,
+        "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        "GB" => 1_000_000_000,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(bytes_per_unit).ok_or_else(wrong)
+}
+
+/// `127.0.0.1:50051`, `[::]:50051`, or `:50051` for all addresses.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
+    full.parse().map_err(|_| {
+        format!("`{text}` is not an address; write IP:PORT, such as 127.0.0.1:50051, or :50051 for all addresses")
+    })
+}
+
+/// A whole number within bounds.
+pub(super) fn number<T>(text: &str, at_least: T, at_most: T) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    text.parse()
+        .ok()
+        .filter(|n| *n >= at_least && *n <= at_most)
+        .ok_or_else(|| format!("`{text}` is not a whole number from {at_least} to {at_most}"))
+}
+
+/// A text that is not empty.
+pub(super) fn text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// One of some words.
+pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("`{text}` is not one of: {}", names.join(", "))
+        })
+}

@@ -1,0 +1,97 @@
+//! What the gateway counts, in Prometheus's form.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// Everything that is counted. One for the process; cheap to update from any thread.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Calls that are open now.
+    pub open_calls: Gauge,
+    /// Calls that have ended, by method, target, code and reason.
+    pub calls: Family<Call, Counter>,
+    /// Seconds from a call's arrival to the first event that was sent.
+    pub time_to_first_event: Histogram,
+    /// Tokens by kind, as Bedrock counted them.
+    pub tokens: Family<Tokens, Counter>,
+    /// What Bedrock sent that the API has no field for: events, and members of events.
+    pub unknown: Family<Unknown, Counter>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Call {
+    /// `Invoke` or `StreamInvoke`.
+    pub method: &'static str,
+    /// The alias, or `raw` for a model ID or ARN that the caller named: callers must not make up labels.
+    pub target: String,
+    /// The gRPC code, such as `OK` or `UNAVAILABLE`.
+    pub code: &'static str,
+    /// The reason in ErrorInfo. Empty for OK.
+    pub reason: &'static str,
+}
+
+/// A kind of tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Tokens {
+    /// The alias, or `raw`.
+    pub target: String,
+    /// `input`, `output`, `cache_read` or `cache_write`.
+    pub kind: &'static str,
+}
+
+/// A kind of thing that the API has no field for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Unknown {
+    /// `event` or `member`.
+    pub kind: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("bedrock_grpc");
+        let open_calls = Gauge::default();
+        let calls = Family::default();
+        let time_to_first_event = Histogram::new([
+            0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
+        ]);
+        let tokens = Family::default();
+        let unknown = Family::default();
+        registry.register("open_calls", "Calls that are open now", open_calls.clone());
+        registry.register("calls", "Calls that have ended", calls.clone());
+        registry.register_with_unit(
+            "time_to_first_event",
+            "From a call's arrival to the first event that was sent",
+            Unit::Seconds,
+            time_to_first_event.clone(),
+        );
+        registry.register("tokens", "Tokens, as Bedrock counted them", tokens.clone());
+        registry.register(
+            "unknown",
+            "Events and members of events that the API has no field for",
+            unknown.clone(),
+        );
+        Self {
+            registry,
+            open_calls,
+            calls,
+            time_to_first_event,
+            tokens,
+            unknown,
+        }
+    }
+}
+
+impl Metrics {
+    /// All of it in OpenMetrics' text form.
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String can't fail.
+        let _infallible = text::encode(&mut out, &self.registry);
+        out
+    }
+}
