@@ -1,1 +1,68 @@
-//! Liveness, readiness and metrics on a port of its own.
+//! Liveness, readiness and metrics on a port of its own, in plain text.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use http::header::CONTENT_TYPE;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::Metrics;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the admin port tells. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    ready: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
+
+impl Admin {
+    /// Not ready yet.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            ready: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// Whether `/readyz` says that calls should be sent here.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// The listener is broken.
+    pub async fn serve(
+        self,
+        listener: tokio::net::TcpListener,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        let routes = Router::new()
+            .route("/livez", get(|| async { "ok" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(self);
+        tokio::select! {
+            served = axum::serve(listener, routes).into_future() => served,
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    if admin.ready.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining")
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, OPENMETRICS)], admin.metrics.encode())
+}

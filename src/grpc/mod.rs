@@ -1,1 +1,112 @@
-//! The gRPC surface.
+//! The gRPC surface: services, layers, the pump, validation, the error-to-status table.
+
+mod context;
+mod inference;
+mod layers;
+mod pump;
+mod report;
+mod status;
+mod targets;
+pub mod validate;
+
+use std::sync::Arc;
+
+use tonic::{codec::CompressionEncoding, service::Routes};
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    config::{Cors, Limits},
+    pb::{
+        FILE_DESCRIPTOR_SET, inference_service_server::InferenceServiceServer,
+        target_service_server::TargetServiceServer,
+    },
+};
+pub use inference::Inference;
+pub use layers::Stack;
+pub use targets::Targets;
+
+/// Says of every service, and of the server as a whole, whether calls should be sent here.
+///
+/// Cheap to clone; all clones speak of the same server.
+#[derive(Clone)]
+pub struct Health {
+    reporter: HealthReporter,
+    service: tonic_health::pb::health_server::HealthServer<tonic_health::server::HealthService>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health").finish_non_exhaustive()
+    }
+}
+
+/// The services whose health is told, besides `""`, the server as a whole.
+const SERVICES: [&str; 2] = [
+    "bedrock.inference.v1.InferenceService",
+    "bedrock.inference.v1.TargetService",
+];
+
+impl Health {
+    /// A server that serves.
+    pub async fn serving() -> Self {
+        let reporter = HealthReporter::new();
+        for name in SERVICES.into_iter().chain([""]) {
+            reporter
+                .set_service_status(name, tonic_health::ServingStatus::Serving)
+                .await;
+        }
+        let service = tonic_health::pb::health_server::HealthServer::new(
+            tonic_health::server::HealthService::from_health_reporter(reporter.clone()),
+        );
+        Self { reporter, service }
+    }
+
+    /// From now on calls should go elsewhere.
+    pub async fn not_serving(&self) {
+        for name in SERVICES.into_iter().chain([""]) {
+            self.reporter
+                .set_service_status(name, tonic_health::ServingStatus::NotServing)
+                .await;
+        }
+    }
+
+    /// Ends all watches: an open one would keep its connection, and so the process, from ending.
+    pub async fn end_watches(&mut self) {
+        for name in SERVICES.into_iter().chain([""]) {
+            self.reporter.clear_service_status(name).await;
+        }
+    }
+}
+
+/// A whole gRPC server, but for its connections.
+///
+/// # Errors
+/// The descriptor set can't be read, which would be a bug of the build.
+pub fn server(
+    inference: Inference,
+    targets: Targets,
+    health: &Health,
+    limits: &Limits,
+    cors: &Cors,
+) -> Result<Stack, tonic_reflection::server::Error> {
+    // Streams are never compressed: a compressor would hold tokens back.
+    let inference = InferenceServiceServer::from_arc(Arc::new(inference))
+        .max_decoding_message_size(limits.max_request_size)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
+    let targets = TargetServiceServer::new(targets)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let routes = Routes::new(inference)
+        .add_service(targets)
+        .add_service(health.service.clone())
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .prepare();
+    Ok(layers::stack(routes, cors))
+}

@@ -1,1 +1,0 @@
-//! Assembly: config + listeners + shutdown -> running gateway.

@@ -1,0 +1,164 @@
+//! One client connection, from its first byte to its last.
+
+use std::{io, time::Duration};
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::ServiceExt;
+
+use super::prefixed::Prefixed;
+use crate::{config::Limits, grpc::Stack};
+
+/// How an HTTP/2 client begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+// What one connection may hold of requests that are not read yet. Source: docs/limits.md.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Reset streams that a client may leave us with before its connection is closed (rapid reset, CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 256;
+const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
+const MAX_HEADER_LIST: u32 = 64 << 10;
+/// A client that has gone without a word is noticed after interval + timeout.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for what lies below HTTP.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Serves connections.
+pub(super) struct Server {
+    stack: Stack,
+    tls: Option<TlsAcceptor>,
+    handshake: Duration,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Server {
+    pub(super) fn new(stack: Stack, tls: Option<TlsAcceptor>, limits: &Limits) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.handshake);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(limits.max_streams_per_connection)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
+        Self {
+            stack,
+            tls,
+            handshake: limits.handshake,
+            http1,
+            http2,
+        }
+    }
+
+    /// Serves a connection until it ends, or, once it is told to go away, until its open calls have ended.
+    pub(super) async fn serve(
+        &self,
+        stream: std::net::TcpStream,
+        go_away: CancellationToken,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let stream = TcpStream::from_std(stream)?;
+        // Tokens are small and must not wait for each other.
+        stream.set_nodelay(true)?;
+        let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE);
+        socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+
+        // A peer that says nothing holds a descriptor, and could hold up the exit.
+        let silent = || io::Error::new(io::ErrorKind::TimedOut, "no request within limits.handshake");
+        let beginning = async {
+            match &self.tls {
+                None => {
+                    let (io, is_http2) = protocol(stream).await?;
+                    Ok::<_, io::Error>((Either::Plain { io }, is_http2))
+                }
+                Some(tls) => {
+                    let (io, is_http2) = protocol(tls.accept(stream).await?).await?;
+                    Ok((Either::Tls { io }, is_http2))
+                }
+            }
+        };
+        let (io, is_http2) = tokio::select! {
+            begun = tokio::time::timeout(self.handshake, beginning) => begun.map_err(|_| silent())??,
+            () = go_away.cancelled() => return Ok(()),
+        };
+        match io {
+            Either::Plain { io } => self.run(io, is_http2, go_away).await,
+            Either::Tls { io } => self.run(io, is_http2, go_away).await,
+        }
+    }
+
+    async fn run<I>(
+        &self,
+        io: I,
+        is_http2: bool,
+        go_away: CancellationToken,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let io = TokioIo::new(io);
+        let service = self
+            .stack
+            .clone()
+            .map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new));
+        let service = TowerToHyperService::new(service);
+        if is_http2 {
+            let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
+            tokio::select! {
+                ended = &mut connection => return Ok(ended?),
+                () = go_away.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            Ok(connection.await?)
+        } else {
+            let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
+            tokio::select! {
+                ended = &mut connection => return Ok(ended?),
+                () = go_away.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            Ok(connection.await?)
+        }
+    }
+}
+
+enum Either {
+    Plain {
+        io: Prefixed<TcpStream>,
+    },
+    Tls {
+        io: Prefixed<tokio_rustls::server::TlsStream<TcpStream>>,
+    },
+}
+
+/// Reads as much as it takes to tell HTTP/2 from HTTP/1.1, and gives it back.
+async fn protocol<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Prefixed<I>, bool)> {
+    let mut begin = [0; PREFACE.len()];
+    let mut read = 0;
+    while read < begin.len() && begin[..read] == PREFACE[..read] {
+        let n = io.read(&mut begin[read..]).await?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        read += n;
+    }
+    let is_http2 = begin[..read] == PREFACE[..read];
+    Ok((Prefixed::new(&begin[..read], io), is_http2))
+}

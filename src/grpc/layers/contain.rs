@@ -1,0 +1,206 @@
+//! A panic ends its own call, with INTERNAL, and nothing else.
+//!
+//! Without this, hyper would reset the stream, and clients would see CANCELLED.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tonic::{Status, body::Body};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    error::{Failure, Phase, Reason},
+    grpc::{context::CallContext, status},
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ContainLayer;
+
+#[derive(Clone, Debug)]
+pub(super) struct ContainService<S> {
+    inner: S,
+}
+
+impl<S> Layer<S> for ContainLayer {
+    type Service = ContainService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ContainService { inner }
+    }
+}
+
+impl<S, B> Service<Request<B>> for ContainService<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ContainFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let request_id = request
+            .extensions()
+            .get::<CallContext>()
+            .map_or_else(String::new, |context| context.request_id.as_ref().to_owned());
+        let inner = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
+        ContainFuture { inner, request_id }
+    }
+}
+
+pin_project! {
+    pub(super) struct ContainFuture<F> {
+        #[pin]
+        inner: Option<F>,
+        request_id: String,
+    }
+}
+
+impl<F, E> Future for ContainFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let polled = match this.inner.as_mut().as_pin_mut() {
+            Some(inner) => catch_unwind(AssertUnwindSafe(|| inner.poll(cx))),
+            None => Err(Box::new("in the service's call") as Box<dyn Any + Send>),
+        };
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => {
+                let request_id = std::mem::take(this.request_id);
+                Poll::Ready(Ok(response.map(|inner| {
+                    Body::new(ContainBody {
+                        inner,
+                        request_id,
+                        panicked: false,
+                    })
+                })))
+            }
+            Ok(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            Err(panic) => {
+                let status = told(&*panic, Phase::BeforeFirstEvent, this.request_id);
+                Poll::Ready(Ok(status.into_http()))
+            }
+        }
+    }
+}
+
+/// A response body that ends in INTERNAL where the inner one panics.
+struct ContainBody {
+    inner: Body,
+    request_id: String,
+    panicked: bool,
+}
+
+impl HttpBody for ContainBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        if this.panicked {
+            return Poll::Ready(None);
+        }
+        match catch_unwind(AssertUnwindSafe(|| {
+            Pin::new(&mut this.inner).poll_frame(cx)
+        })) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                this.panicked = true;
+                let status = told(&*panic, Phase::MidStream, &this.request_id);
+                let mut trailers = HeaderMap::new();
+                // Can only fail for metadata that is no header, and the table's is.
+                let _written = status.add_header(&mut trailers);
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.panicked || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Logs a panic, and makes the status of it: what exactly went wrong is not the caller's to know.
+fn told(panic: &(dyn Any + Send), phase: Phase, request_id: &str) -> Status {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(panic = message, request_id, "a call panicked; this is a bug");
+    let failure = Failure::new(
+        Reason::Panic,
+        "a bug in the gateway ended this call; its log knows more under the request ID",
+    )
+    .in_phase(phase);
+    status::status(&failure, &[], request_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt, StreamBody};
+    use tonic::Code;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    fn request() -> Request<()> {
+        Request::new(())
+    }
+
+    #[tokio::test]
+    async fn a_panicking_handler_answers_internal() {
+        let service = ContainLayer.layer(service_fn(|_: Request<()>| async {
+            panic!("on purpose");
+            #[expect(unreachable_code, reason = "gives the future its type")]
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        }));
+        let response = service.oneshot(request()).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_panicking_body_keeps_what_came_and_ends_in_internal() {
+        let service = ContainLayer.layer(service_fn(|_: Request<()>| async {
+            let mut polls = 0;
+            let frames = futures_util::stream::poll_fn(move |_| {
+                polls += 1;
+                assert!(polls < 2, "on purpose");
+                Poll::Ready(Some(Ok::<_, Status>(Frame::data(Bytes::from_static(b"token")))))
+            });
+            Ok::<_, Infallible>(Response::new(Body::new(StreamBody::new(frames))))
+        }));
+        let body = service.oneshot(request()).await.unwrap().into_body();
+        let collected = body.collect().await.unwrap();
+        let status = Status::from_header_map(collected.trailers().unwrap()).unwrap();
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(collected.to_bytes(), "token");
+    }
+}

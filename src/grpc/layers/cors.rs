@@ -1,0 +1,38 @@
+//! Which web pages may call.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::{config::Cors, grpc::context::REQUEST_ID};
+
+/// How long a browser may remember the answer to its question.
+const MAX_AGE: Duration = Duration::from_secs(3_600);
+
+/// Allows the origins of the config; none: pages of other origins can't call.
+pub(super) fn layer(cors: &Cors) -> CorsLayer {
+    let origins = &cors.allowed_origins;
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(
+            origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        )
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+        // What a client needs of an error or a trailers-only response.
+        .expose_headers([
+            HeaderName::from_static("grpc-status"),
+            HeaderName::from_static("grpc-message"),
+            HeaderName::from_static("grpc-status-details-bin"),
+            HeaderName::from_static("grpc-retry-pushback-ms"),
+            HeaderName::from_static(REQUEST_ID),
+        ])
+        .max_age(MAX_AGE)
+}

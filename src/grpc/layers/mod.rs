@@ -1,0 +1,41 @@
+//! What every call passes, from the outside in. One list, a reason for each.
+
+mod contain;
+mod context;
+mod cors;
+mod message_size;
+
+use tonic::{body::Body, service::Routes};
+use tonic_web::GrpcWebLayer;
+use tower::{ServiceBuilder, util::BoxCloneSyncService};
+
+use crate::config::Cors;
+
+/// A whole gRPC server, but for its connections.
+pub type Stack = BoxCloneSyncService<
+    http::Request<Body>,
+    http::Response<Body>,
+    Box<dyn std::error::Error + Send + Sync>,
+>;
+
+/// Puts the layers around the services.
+pub(super) fn stack(routes: Routes, cors: &Cors) -> Stack {
+    let service = ServiceBuilder::new()
+        // First, so that a call's clocks start when it arrives, and every response carries its ID.
+        .layer(context::ContextLayer)
+        // Browsers ask before they call; these questions must not reach gRPC.
+        .layer(cors::layer(cors))
+        // From here on in there is only gRPC.
+        .layer(GrpcWebLayer::new())
+        // Inside of gRPC-Web, which turns the trailers of a contained panic into a body.
+        .layer(contain::ContainLayer)
+        // Next to the services, whose decoders it corrects.
+        .layer(message_size::MessageSizeLayer)
+        .service(routes);
+    BoxCloneSyncService::new(
+        ServiceBuilder::new()
+            .map_response(|response: http::Response<_>| response.map(Body::new))
+            .map_err(Into::into)
+            .service(service),
+    )
+}

@@ -1,0 +1,193 @@
+//! All the clocks of a call, in one place and on one timer.
+//!
+//! A token only notes the time: the timer is set again when it goes off, not with every token.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long things may take in this call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// When the call has to be over.
+    pub(crate) deadline: Instant,
+    /// Until Bedrock's first event.
+    pub(crate) first_event: Duration,
+    /// Between two of Bedrock's events.
+    pub(crate) idle: Duration,
+    /// Between two signs of life to the client. Zero: none.
+    pub(crate) heartbeat: Duration,
+}
+
+/// Which clock went off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alarm {
+    /// The call has to be over.
+    Deadline,
+    /// Bedrock has been silent for too long.
+    Silence {
+        /// For how long.
+        limit: Duration,
+    },
+    /// The client should hear something.
+    Heartbeat {
+        /// For how long Bedrock has been silent.
+        silent: Duration,
+    },
+}
+
+/// The clocks of a call.
+#[derive(Debug)]
+pub(super) struct Clocks {
+    times: Times,
+    /// The last time that Bedrock said something, or when we began to wait for it.
+    heard: Instant,
+    /// The last time that the client heard something of us.
+    told: Instant,
+    any_event: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Clocks {
+    /// Clocks that start now.
+    pub(super) fn start(times: Times) -> Self {
+        let now = Instant::now();
+        let mut clocks = Self {
+            times,
+            heard: now,
+            told: now,
+            any_event: false,
+            timer: Box::pin(sleep_until(now)),
+        };
+        let next = clocks.next_alarm();
+        clocks.timer.as_mut().reset(next);
+        clocks
+    }
+
+    /// Bedrock said something, and the client hears of it.
+    pub(super) fn heard(&mut self) {
+        self.heard = Instant::now();
+        self.told = self.heard;
+        self.any_event = true;
+    }
+
+    /// The clock that goes off, once it does.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
+        loop {
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if let Some(alarm) = self.alarm(now) {
+                if matches!(alarm, Alarm::Heartbeat { .. }) {
+                    self.told = now;
+                }
+                let next = self.next_alarm();
+                self.timer.as_mut().reset(next);
+                return Poll::Ready(alarm);
+            }
+            let next = self.next_alarm();
+            self.timer.as_mut().reset(next);
+        }
+    }
+
+    fn silence_limit(&self) -> Duration {
+        if self.any_event {
+            self.times.idle
+        } else {
+            self.times.first_event
+        }
+    }
+
+    fn alarm(&self, now: Instant) -> Option<Alarm> {
+        let limit = self.silence_limit();
+        if now >= self.times.deadline {
+            Some(Alarm::Deadline)
+        } else if now >= self.heard + limit {
+            Some(Alarm::Silence { limit })
+        } else if self.heartbeat_at().is_some_and(|at| now >= at) {
+            Some(Alarm::Heartbeat {
+                silent: now - self.heard,
+            })
+        } else {
+            None
+        }
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let silence = self.heard + self.silence_limit();
+        let first = self.times.deadline.min(silence);
+        self.heartbeat_at().map_or(first, |at| first.min(at))
+    }
+
+    fn heartbeat_at(&self) -> Option<Instant> {
+        (!self.times.heartbeat.is_zero()).then(|| self.told + self.times.heartbeat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    fn times() -> Times {
+        Times {
+            deadline: Instant::now() + Duration::from_secs(100),
+            first_event: Duration::from_secs(50),
+            idle: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(20),
+        }
+    }
+
+    async fn next(clocks: &mut Clocks) -> (Alarm, Duration) {
+        let before = Instant::now();
+        let alarm = poll_fn(|cx| clocks.poll(cx)).await;
+        (alarm, before.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_come_until_bedrock_is_silent_for_too_long() {
+        let mut clocks = Clocks::start(times());
+        let silent = Duration::from_secs(20);
+        assert_eq!(next(&mut clocks).await, (Alarm::Heartbeat { silent }, silent));
+        let (alarm, after) = next(&mut clocks).await;
+        assert_eq!(alarm, Alarm::Heartbeat { silent: 2 * silent });
+        assert_eq!(after, silent);
+        let limit = Duration::from_secs(50);
+        assert_eq!(
+            next(&mut clocks).await,
+            (Alarm::Silence { limit }, Duration::from_secs(10))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_starts_the_idle_limit_and_the_heartbeat_anew() {
+        let mut clocks = Clocks::start(times());
+        tokio::time::advance(Duration::from_secs(15)).await;
+        clocks.heard();
+        let silent = Duration::from_secs(20);
+        assert_eq!(next(&mut clocks).await, (Alarm::Heartbeat { silent }, silent));
+        let limit = Duration::from_secs(30);
+        assert_eq!(
+            next(&mut clocks).await,
+            (Alarm::Silence { limit }, Duration::from_secs(10))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_wins_over_everything() {
+        let mut clocks = Clocks::start(Times {
+            deadline: Instant::now() + Duration::from_secs(20),
+            ..times()
+        });
+        assert_eq!(
+            next(&mut clocks).await,
+            (Alarm::Deadline, Duration::from_secs(20))
+        );
+    }
+}

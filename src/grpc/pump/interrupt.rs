@@ -1,0 +1,41 @@
+//! A cancellation that is looked at with every poll, and costs next to nothing while it does not come.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Waits for a [`CancellationToken`]. Polls it only for a waker that it does not know yet: the token takes a lock.
+pub(super) struct Interrupt {
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    token: CancellationToken,
+    waker: Option<Waker>,
+}
+
+impl Interrupt {
+    pub(super) fn new(token: CancellationToken) -> Self {
+        Self {
+            cancelled: Box::pin(token.clone().cancelled_owned()),
+            token,
+            waker: None,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let known = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if known {
+            return if self.token.is_cancelled() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
+        }
+        self.waker = Some(cx.waker().clone());
+        self.cancelled.as_mut().poll(cx)
+    }
+}

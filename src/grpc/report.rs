@@ -1,0 +1,201 @@
+//! What is told of a call when it is over: one log line and its counters, whatever way it ended.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::{context::CallContext, status};
+use crate::{
+    error::{Failure, Reason},
+    pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
+    routing::Route,
+    telemetry::metrics::{self, Metrics},
+};
+
+/// The label of targets that callers name by model ID or ARN: callers must not make up labels.
+const RAW_TARGET: &str = "raw";
+
+/// Collects what is told of a call. Dropped before an end was reported, it tells that the caller went away.
+pub(crate) struct CallReport {
+    metrics: Arc<Metrics>,
+    method: &'static str,
+    target: String,
+    model_id: String,
+    source_region: String,
+    request_id: Arc<str>,
+    bedrock_request_id: String,
+    stop_reason: String,
+    arrived: Instant,
+    first_event: Option<Instant>,
+    tokens: [(&'static str, i32); 4],
+    end: (Code, Option<Reason>),
+}
+
+impl CallReport {
+    /// A call that has arrived.
+    pub(crate) fn start(metrics: Arc<Metrics>, method: &'static str, context: &CallContext) -> Self {
+        metrics.open_calls.inc();
+        Self {
+            metrics,
+            method,
+            target: String::new(),
+            model_id: String::new(),
+            source_region: String::new(),
+            request_id: Arc::clone(&context.request_id),
+            bedrock_request_id: String::new(),
+            stop_reason: String::new(),
+            arrived: context.arrived,
+            first_event: None,
+            tokens: [("input", 0), ("output", 0), ("cache_read", 0), ("cache_write", 0)],
+            end: (Code::Cancelled, Some(Reason::Cancelled)),
+        }
+    }
+
+    /// Where the call goes.
+    pub(crate) fn route(&mut self, route: &Route) {
+        self.target = route.alias.clone().unwrap_or_else(|| RAW_TARGET.to_owned());
+        self.model_id.clone_from(&route.model_id);
+        self.source_region.clone_from(&route.source_region);
+    }
+
+    /// Bedrock's ID of the call.
+    pub(crate) fn bedrock_request_id(&mut self, id: &str) {
+        id.clone_into(&mut self.bedrock_request_id);
+    }
+
+    /// The first event goes to the client.
+    pub(crate) fn first_event(&mut self) {
+        let now = Instant::now();
+        self.first_event = Some(now);
+        self.metrics
+            .time_to_first_event
+            .observe((now - self.arrived).as_secs_f64());
+    }
+
+    /// Why the model stopped.
+    pub(crate) fn stop_reason(&mut self, name: &str) {
+        name.clone_into(&mut self.stop_reason);
+    }
+
+    /// What the call used.
+    pub(crate) fn metadata(&mut self, event: &MetadataEvent) {
+        let Some(usage) = event.metadata.as_ref().and_then(|m| m.usage.as_ref()) else {
+            return;
+        };
+        let counts = [
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_input_tokens,
+            usage.cache_write_input_tokens,
+        ];
+        for ((_, total), count) in self.tokens.iter_mut().zip(counts) {
+            *total = count.unwrap_or_default().max(0);
+        }
+    }
+
+    /// Counts what the API has no field for.
+    pub(crate) fn unknown(&self, response: &StreamInvokeResponse) {
+        if let Some(Event::Unknown(event)) = &response.event {
+            tracing::warn!(event = %event.r#type, request_id = %self.request_id, "unknown event of Bedrock's passed on");
+            self.count_unknown("event", 1);
+        }
+        if !response.raw_members.is_empty() {
+            let pointers: Vec<_> = response.raw_members.iter().map(|m| m.pointer.as_str()).collect();
+            tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
+            self.count_unknown("member", response.raw_members.len() as u64);
+        }
+    }
+
+    fn count_unknown(&self, kind: &'static str, by: u64) {
+        self.metrics
+            .unknown
+            .get_or_create(&metrics::Unknown { kind })
+            .inc_by(by);
+    }
+
+    /// The call ended well.
+    pub(crate) fn ok(&mut self) {
+        self.end = (Code::Ok, None);
+    }
+
+    /// The call failed.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        self.end = (status::code(failure), Some(failure.reason));
+    }
+}
+
+impl Drop for CallReport {
+    fn drop(&mut self) {
+        let (code, reason) = self.end;
+        let code = code_name(code);
+        let reason = reason.map_or("", Reason::as_str);
+        self.metrics.open_calls.dec();
+        self.metrics
+            .calls
+            .get_or_create(&metrics::Call {
+                method: self.method,
+                target: self.target.clone(),
+                code,
+                reason,
+            })
+            .inc();
+        for (kind, count) in self.tokens {
+            if count > 0 {
+                self.metrics
+                    .tokens
+                    .get_or_create(&metrics::Tokens {
+                        target: self.target.clone(),
+                        kind,
+                    })
+                    .inc_by(count.unsigned_abs().into());
+            }
+        }
+        let milliseconds = |since: Instant| since.elapsed().as_millis() as u64;
+        let first_event_ms = self
+            .first_event
+            .map(|at| (at - self.arrived).as_millis() as u64);
+        let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
+        tracing::info!(
+            method = self.method,
+            target_name = %self.target,
+            model_id = %self.model_id,
+            source_region = %self.source_region,
+            request_id = %self.request_id,
+            bedrock_request_id = %self.bedrock_request_id,
+            code,
+            reason,
+            stop_reason = %self.stop_reason,
+            duration_ms = milliseconds(self.arrived),
+            first_event_ms,
+            input_tokens = input,
+            output_tokens = output,
+            cache_read_tokens = cache_read,
+            cache_write_tokens = cache_write,
+            "call ended"
+        );
+    }
+}
+
+/// A code in the spelling of gRPC's documentation.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,263 @@
+//! The one table from a [`Failure`] to a gRPC status, and the details that go with it.
+
+use std::time::Duration;
+
+use prost::Message;
+use prost_types::Any;
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::pb::{
+    BadRequest, ErrorInfo, Help, QuotaFailure, RequestInfo, ResourceInfo, RetryInfo, bad_request,
+    help, quota_failure,
+};
+
+use crate::{
+    error::{Failure, Phase, Reason, Upstream},
+    pb,
+};
+
+/// The domain of ErrorInfo.
+const DOMAIN: &str = "bedrock-grpc";
+/// The most that details may take, encoded: clients and proxies limit headers to 8 KiB, in which details stand as base64
+/// (grpcio replaces the whole status beyond that).
+const MAX_DETAILS_BYTES: usize = 4 << 10;
+/// The longest message of a status, in bytes: it stands percent-encoded in the same headers.
+const MAX_MESSAGE_BYTES: usize = 1 << 10;
+/// The longest message of Bedrock's in the details, in bytes.
+const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
+/// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all (gRFC A6).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// When to try again, if Bedrock gives no hint.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+const PROFILES_HELP: &str =
+    "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html";
+
+/// Whether the same call may be tried again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Retry {
+    /// Not with any hope.
+    Never,
+    /// That is for the caller to decide: it costs again, or may end the same way.
+    CallerDecides,
+    /// After a while.
+    After,
+}
+
+/// The row of a reason.
+fn row(failure: &Failure) -> (Code, Retry) {
+    use Reason as R;
+    match failure.reason {
+        R::InvalidRequest => (Code::InvalidArgument, Retry::Never),
+        R::TargetUnknown => (Code::NotFound, Retry::Never),
+        R::TargetNotAllowed => (Code::PermissionDenied, Retry::Never),
+        R::UpstreamValidation | R::ContextTooLong => (Code::InvalidArgument, Retry::Never),
+        R::InferenceProfileRequired => (Code::FailedPrecondition, Retry::Never),
+        R::UpstreamAccessDenied => (Code::PermissionDenied, Retry::Never),
+        R::UpstreamCredentials => (Code::Internal, Retry::Never),
+        R::UpstreamResource => (Code::NotFound, Retry::Never),
+        R::UpstreamThrottled => (Code::ResourceExhausted, Retry::After),
+        R::UpstreamQuota => (Code::ResourceExhausted, Retry::Never),
+        R::ModelNotReady | R::UpstreamUnavailable | R::UpstreamConnect => {
+            (Code::Unavailable, Retry::After)
+        }
+        R::UpstreamInternal => (Code::Internal, Retry::Never),
+        R::ModelError => match original_status(failure) {
+            Some(429 | 500..=599) => (Code::Unavailable, Retry::After),
+            _ => (Code::Internal, Retry::Never),
+        },
+        R::ModelTimeout => (Code::DeadlineExceeded, Retry::Never),
+        R::ModelStreamError | R::UpstreamTruncated => (Code::Unavailable, Retry::CallerDecides),
+        R::UpstreamIdle => (Code::Unavailable, Retry::After),
+        R::UpstreamCorrupt => (Code::DataLoss, Retry::Never),
+        R::UpstreamUnknown => match http_status(failure) {
+            Some(429) => (Code::ResourceExhausted, Retry::After),
+            Some(500..=599) => (Code::Unavailable, Retry::After),
+            Some(400..=499) => (Code::FailedPrecondition, Retry::Never),
+            _ => (Code::Unknown, Retry::Never),
+        },
+        R::ReplicaSaturated | R::Draining => (Code::Unavailable, Retry::After),
+        R::DeadlineExceeded => (Code::DeadlineExceeded, Retry::Never),
+        R::Cancelled => (Code::Cancelled, Retry::Never),
+        R::ClientStalled => (Code::Aborted, Retry::Never),
+        R::MessageTooLarge => (Code::ResourceExhausted, Retry::Never),
+        R::Panic | R::Internal => (Code::Internal, Retry::Never),
+    }
+}
+
+fn original_status(failure: &Failure) -> Option<u16> {
+    failure.upstream.as_ref()?.original_status
+}
+
+fn http_status(failure: &Failure) -> Option<u16> {
+    failure.upstream.as_ref()?.http_status
+}
+
+/// The gRPC code of a failure.
+pub(crate) fn code(failure: &Failure) -> Code {
+    row(failure).0
+}
+
+/// The status of a failure, with all details that fit.
+///
+/// `attempts` are those that were made; `request_id` is the call's ID at this gateway.
+pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &str) -> Status {
+    let (code, retry) = row(failure);
+    // What was forwarded can't be taken back: nobody may retry behind the caller's back.
+    let retry = match (failure.phase, retry) {
+        (Phase::MidStream, Retry::After) => Retry::CallerDecides,
+        (_, retry) => retry,
+    };
+    let retry_after =
+        (retry == Retry::After).then(|| failure.retry_after.unwrap_or(DEFAULT_RETRY_AFTER));
+
+    let message = shortened(&failure.message, MAX_MESSAGE_BYTES);
+    let mut details = Details::default();
+    details.push(&ErrorInfo {
+        reason: failure.reason.as_str().to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: [("phase".to_owned(), phase_name(failure.phase).to_owned())].into(),
+    });
+    if let Some(after) = retry_after {
+        details.push(&RetryInfo {
+            retry_delay: prost_types::Duration::try_from(after).ok(),
+        });
+    }
+    if let Some(upstream) = &failure.upstream {
+        details.push(&upstream_error(failure, upstream, retry, attempts));
+    }
+    match failure.reason {
+        Reason::InvalidRequest => details.push_violations(failure),
+        Reason::UpstreamThrottled | Reason::UpstreamQuota => details.push(&QuotaFailure {
+            violations: vec![quota_failure::Violation {
+                subject: attempts.last().map_or_else(String::new, |attempt| {
+                    format!("{} in {}", attempt.model_id, attempt.source_region)
+                }),
+                description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
+                ..quota_failure::Violation::default()
+            }],
+        }),
+        Reason::TargetUnknown | Reason::UpstreamResource => details.push(&ResourceInfo {
+            resource_type: "target".to_owned(),
+            resource_name: attempts
+                .last()
+                .map_or_else(String::new, |attempt| attempt.model_id.clone()),
+            description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
+            ..ResourceInfo::default()
+        }),
+        Reason::InferenceProfileRequired => details.push(&Help {
+            links: vec![help::Link {
+                description: "Which inference profiles hold this model".to_owned(),
+                url: PROFILES_HELP.to_owned(),
+            }],
+        }),
+        _ => {}
+    }
+    if !request_id.is_empty() {
+        details.push(&RequestInfo {
+            request_id: shortened(request_id, 128),
+            ..RequestInfo::default()
+        });
+    }
+
+    let encoded = tonic_types::Status {
+        code: code.into(),
+        message: message.clone(),
+        details: details.messages,
+    }
+    .encode_to_vec();
+    Status::with_details_and_metadata(code, message, encoded.into(), pushback(retry, retry_after))
+}
+
+fn pushback(retry: Retry, retry_after: Option<Duration>) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    let milliseconds = match (retry, retry_after) {
+        (Retry::After, Some(after)) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
+        _ => -1,
+    };
+    metadata.insert(PUSHBACK, milliseconds.into());
+    metadata
+}
+
+fn upstream_error(
+    failure: &Failure,
+    upstream: &Upstream,
+    retry: Retry,
+    attempts: &[pb::Attempt],
+) -> pb::UpstreamError {
+    pb::UpstreamError {
+        exception: shortened(&upstream.exception, 128),
+        http_status: upstream.http_status.map_or(0, i32::from),
+        bedrock_request_id: shortened(&upstream.request_id, 128),
+        phase: phase(failure.phase).into(),
+        retryable: retry != Retry::Never,
+        message: shortened(&upstream.message, MAX_UPSTREAM_MESSAGE_BYTES),
+        original_status_code: upstream.original_status.map_or(0, i32::from),
+        attempts: attempts.iter().rev().take(4).rev().cloned().collect(),
+    }
+}
+
+const fn phase(phase: Phase) -> pb::UpstreamPhase {
+    match phase {
+        Phase::Connect => pb::UpstreamPhase::Connect,
+        Phase::BeforeFirstEvent => pb::UpstreamPhase::BeforeFirstEvent,
+        Phase::MidStream => pb::UpstreamPhase::MidStream,
+    }
+}
+
+const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connect => "connect",
+        Phase::BeforeFirstEvent => "before-first-event",
+        Phase::MidStream => "mid-stream",
+    }
+}
+
+/// Details in the order of their worth. What does not fit any more is left out.
+#[derive(Default)]
+struct Details {
+    messages: Vec<Any>,
+    bytes: usize,
+}
+
+impl Details {
+    fn push<M: Message + prost::Name>(&mut self, message: &M) -> bool {
+        let value = message.encode_to_vec();
+        let type_url = format!("type.googleapis.com/{}", M::full_name());
+        let bytes = value.len() + type_url.len();
+        if self.bytes + bytes > MAX_DETAILS_BYTES - MAX_MESSAGE_BYTES {
+            return false;
+        }
+        self.bytes += bytes;
+        self.messages.push(Any { type_url, value });
+        true
+    }
+
+    /// As many violations as fit; the message says how many there are in all.
+    fn push_violations(&mut self, failure: &Failure) {
+        let mut field_violations: Vec<_> = failure
+            .violations
+            .iter()
+            .map(|violation| bad_request::FieldViolation {
+                field: shortened(&violation.field, 256),
+                description: shortened(&violation.description, 256),
+                ..bad_request::FieldViolation::default()
+            })
+            .collect();
+        while !self.push(&BadRequest {
+            field_violations: field_violations.clone(),
+        }) {
+            field_violations.pop();
+        }
+    }
+}
+
+/// A text of at most so many bytes, cut between characters, with an ellipsis if it was cut.
+fn shortened(text: &str, max_bytes: usize) -> String {
+    if text.len() <= max_bytes {
+        return text.to_owned();
+    }
+    let mut end = max_bytes - '…'.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
