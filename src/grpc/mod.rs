@@ -1,1 +1,3 @@
 //! The gRPC surface.
+
+pub mod validate;
