@@ -59,7 +59,10 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     if admin.ready.load(Ordering::Relaxed) {
         (StatusCode::OK, "ok")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: starting or draining",
+        )
     }
 }
 

@@ -83,7 +83,12 @@ impl Server {
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
 
         // A peer that says nothing holds a descriptor, and could hold up the exit.
-        let silent = || io::Error::new(io::ErrorKind::TimedOut, "no request within limits.handshake");
+        let silent = || {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no request within limits.handshake",
+            )
+        };
         let beginning = async {
             match &self.tls {
                 None => {

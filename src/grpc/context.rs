@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn timeouts_follow_the_specification() {
         assert_eq!(read("1H"), Some(Some(Duration::from_secs(3_600))));
-        assert_eq!(read("99999999n"), Some(Some(Duration::from_nanos(99_999_999))));
+        assert_eq!(
+            read("99999999n"),
+            Some(Some(Duration::from_nanos(99_999_999)))
+        );
         assert_eq!(read("0m"), Some(Some(Duration::ZERO)));
         for bad in ["", "S", "1", "1s", "-1S", "123456789S", "1.5S", "1 S", "é"] {
             assert_eq!(read(bad), None, "{bad:?}");

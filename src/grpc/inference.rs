@@ -116,13 +116,23 @@ impl InferenceService for Inference {
         let mut report = self.report("Invoke", &context);
         let request = request.into_inner();
         if let Err(violations) = validate::invoke(&request) {
-            return Err(refuse(&invalid(violations), &request.target, &mut report, &context));
+            return Err(refuse(
+                &invalid(violations),
+                &request.target,
+                &mut report,
+                &context,
+            ));
         }
         // A unary response has no place for signs of life.
-        let mut pump = self.begin(&context, report, &request.target, request.input, Duration::ZERO)?;
+        let mut pump = self.begin(
+            &context,
+            report,
+            &request.target,
+            request.input,
+            Duration::ZERO,
+        )?;
         let mut fold = Fold::default();
-        while let Some(message) =
-            std::future::poll_fn(|cx| Pin::new(&mut pump).poll_next(cx)).await
+        while let Some(message) = std::future::poll_fn(|cx| Pin::new(&mut pump).poll_next(cx)).await
         {
             fold.push(message?);
         }
@@ -137,7 +147,12 @@ impl InferenceService for Inference {
         let mut report = self.report("StreamInvoke", &context);
         let request = request.into_inner();
         if let Err(violations) = validate::stream_invoke(&request) {
-            return Err(refuse(&invalid(violations), &request.target, &mut report, &context));
+            return Err(refuse(
+                &invalid(violations),
+                &request.target,
+                &mut report,
+                &context,
+            ));
         }
         let heartbeat = request
             .heartbeat_interval

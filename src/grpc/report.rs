@@ -34,7 +34,11 @@ pub(crate) struct CallReport {
 
 impl CallReport {
     /// A call that has arrived.
-    pub(crate) fn start(metrics: Arc<Metrics>, method: &'static str, context: &CallContext) -> Self {
+    pub(crate) fn start(
+        metrics: Arc<Metrics>,
+        method: &'static str,
+        context: &CallContext,
+    ) -> Self {
         metrics.open_calls.inc();
         Self {
             metrics,
@@ -47,7 +51,12 @@ impl CallReport {
             stop_reason: String::new(),
             arrived: context.arrived,
             first_event: None,
-            tokens: [("input", 0), ("output", 0), ("cache_read", 0), ("cache_write", 0)],
+            tokens: [
+                ("input", 0),
+                ("output", 0),
+                ("cache_read", 0),
+                ("cache_write", 0),
+            ],
             end: (Code::Cancelled, Some(Reason::Cancelled)),
         }
     }
@@ -101,7 +110,11 @@ impl CallReport {
             self.count_unknown("event", 1);
         }
         if !response.raw_members.is_empty() {
-            let pointers: Vec<_> = response.raw_members.iter().map(|m| m.pointer.as_str()).collect();
+            let pointers: Vec<_> = response
+                .raw_members
+                .iter()
+                .map(|m| m.pointer.as_str())
+                .collect();
             tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
             self.count_unknown("member", response.raw_members.len() as u64);
         }

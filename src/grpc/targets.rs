@@ -95,7 +95,9 @@ fn request_id<T>(request: &Request<T>) -> String {
     request
         .extensions()
         .get::<CallContext>()
-        .map_or_else(String::new, |context| context.request_id.as_ref().to_owned())
+        .map_or_else(String::new, |context| {
+            context.request_id.as_ref().to_owned()
+        })
 }
 
 fn page_size(asked: i32) -> Result<usize, Failure> {
@@ -103,7 +105,8 @@ fn page_size(asked: i32) -> Result<usize, Failure> {
         0 => Ok(DEFAULT_PAGE_SIZE),
         1..=MAX_PAGE_SIZE => Ok(asked.unsigned_abs() as usize),
         _ => {
-            let description = format!("{asked} is not from 1 to {MAX_PAGE_SIZE}, or 0 for the default");
+            let description =
+                format!("{asked} is not from 1 to {MAX_PAGE_SIZE}, or 0 for the default");
             let mut failure =
                 Failure::new(Reason::InvalidRequest, format!("page_size: {description}"));
             failure.violations.push(Violation {

@@ -54,7 +54,9 @@ where
         let request_id = request
             .extensions()
             .get::<CallContext>()
-            .map_or_else(String::new, |context| context.request_id.as_ref().to_owned());
+            .map_or_else(String::new, |context| {
+                context.request_id.as_ref().to_owned()
+            });
         let inner = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
         ContainFuture { inner, request_id }
     }
@@ -151,7 +153,11 @@ fn told(panic: &(dyn Any + Send), phase: Phase, request_id: &str) -> Status {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic = message, request_id, "a call panicked; this is a bug");
+    tracing::error!(
+        panic = message,
+        request_id,
+        "a call panicked; this is a bug"
+    );
     let failure = Failure::new(
         Reason::Panic,
         "a bug in the gateway ended this call; its log knows more under the request ID",
@@ -193,7 +199,9 @@ mod tests {
             let frames = futures_util::stream::poll_fn(move |_| {
                 polls += 1;
                 assert!(polls < 2, "on purpose");
-                Poll::Ready(Some(Ok::<_, Status>(Frame::data(Bytes::from_static(b"token")))))
+                Poll::Ready(Some(Ok::<_, Status>(Frame::data(Bytes::from_static(
+                    b"token",
+                )))))
             });
             Ok::<_, Infallible>(Response::new(Body::new(StreamBody::new(frames))))
         }));

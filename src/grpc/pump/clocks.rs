@@ -154,7 +154,10 @@ mod tests {
     async fn heartbeats_come_until_bedrock_is_silent_for_too_long() {
         let mut clocks = Clocks::start(times());
         let silent = Duration::from_secs(20);
-        assert_eq!(next(&mut clocks).await, (Alarm::Heartbeat { silent }, silent));
+        assert_eq!(
+            next(&mut clocks).await,
+            (Alarm::Heartbeat { silent }, silent)
+        );
         let (alarm, after) = next(&mut clocks).await;
         assert_eq!(alarm, Alarm::Heartbeat { silent: 2 * silent });
         assert_eq!(after, silent);
@@ -171,7 +174,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(15)).await;
         clocks.heard();
         let silent = Duration::from_secs(20);
-        assert_eq!(next(&mut clocks).await, (Alarm::Heartbeat { silent }, silent));
+        assert_eq!(
+            next(&mut clocks).await,
+            (Alarm::Heartbeat { silent }, silent)
+        );
         let limit = Duration::from_secs(30);
         assert_eq!(
             next(&mut clocks).await,

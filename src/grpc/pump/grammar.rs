@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use crate::pb::{
     self, CitationsContentBlockStart, ContentBlockStartEvent, ContentBlockStopEvent,
     MessageStartEvent, ReasoningContentBlockStart, Role, StreamInvokeResponse, TextBlockStart,
-    content_block_delta_event::Delta, content_block_start_event::Start, stream_invoke_response::Event,
+    content_block_delta_event::Delta, content_block_start_event::Start,
+    stream_invoke_response::Event,
 };
 
 /// Where a stream is in its grammar.
@@ -41,9 +42,15 @@ impl Grammar {
         let Some(event) = &response.event else {
             return;
         };
-        let is_in_answer = !matches!(event, Event::Metadata(_) | Event::Unknown(_) | Event::Heartbeat(_));
+        let is_in_answer = !matches!(
+            event,
+            Event::Metadata(_) | Event::Unknown(_) | Event::Heartbeat(_)
+        );
         if self.described || (self.stopped && is_in_answer) {
-            tracing::warn!(event = event_name(event), "dropped: the answer was complete already");
+            tracing::warn!(
+                event = event_name(event),
+                "dropped: the answer was complete already"
+            );
             return;
         }
         if !self.started {
@@ -68,7 +75,11 @@ impl Grammar {
                 }
             }
             Event::ContentBlockDelta(delta) => {
-                self.open(delta.content_block_index, start_of(delta.delta.as_ref()), queue);
+                self.open(
+                    delta.content_block_index,
+                    start_of(delta.delta.as_ref()),
+                    queue,
+                );
             }
             Event::ContentBlockStop(stop) => {
                 let index = stop.content_block_index;
@@ -106,9 +117,7 @@ impl Grammar {
 fn start_of(delta: Option<&Delta>) -> Option<Start> {
     match delta? {
         Delta::Text(_) => Some(Start::Text(TextBlockStart {})),
-        Delta::ReasoningContent(_) => {
-            Some(Start::ReasoningContent(ReasoningContentBlockStart {}))
-        }
+        Delta::ReasoningContent(_) => Some(Start::ReasoningContent(ReasoningContentBlockStart {})),
         Delta::Citation(_) => Some(Start::CitationsContent(CitationsContentBlockStart {})),
         Delta::ToolUse(_) => Some(Start::ToolUse(pb::ToolUseBlockStart::default())),
         Delta::ToolResult(_) => Some(Start::ToolResult(pb::ToolResultBlockStart::default())),

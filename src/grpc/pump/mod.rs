@@ -98,8 +98,7 @@ impl Pump {
             cut,
         } = call;
         let (region, model_id) = (route.source_region.clone(), route.model_id.clone());
-        let waiting =
-            async move { bedrock.converse_stream(&region, &model_id, body).await };
+        let waiting = async move { bedrock.converse_stream(&region, &model_id, body).await };
         Self {
             stage: Stage::Waiting(Box::pin(waiting)),
             clocks: Clocks::start(times),
@@ -157,12 +156,15 @@ impl Pump {
                     self.clocks.heard();
                     let event = translate::event::from_bedrock(&frame.event_type, &frame.payload)
                         .map_err(|error| {
-                            Failure::new(
-                                Reason::UpstreamCorrupt,
-                                format!("Bedrock's {} event can't be read: {error}", &*frame.event_type),
-                            )
-                            .with_upstream(Upstream::default())
-                        })?;
+                        Failure::new(
+                            Reason::UpstreamCorrupt,
+                            format!(
+                                "Bedrock's {} event can't be read: {error}",
+                                &*frame.event_type
+                            ),
+                        )
+                        .with_upstream(Upstream::default())
+                    })?;
                     self.accept(event);
                     Poll::Ready(Ok(()))
                 }
@@ -188,7 +190,9 @@ impl Pump {
         {
             start.target = Some(resolved(&self.route));
             start.request_id = self.request_id.as_ref().to_owned();
-            start.bedrock_request_id.clone_from(&self.bedrock_request_id);
+            start
+                .bedrock_request_id
+                .clone_from(&self.bedrock_request_id);
             start.attempts = vec![self.attempt(None)];
         }
     }
@@ -253,9 +257,8 @@ impl Pump {
         pb::Attempt {
             model_id: self.route.model_id.clone(),
             source_region: self.route.source_region.clone(),
-            failure_reason: failure.map_or_else(String::new, |failure| {
-                failure.reason.as_str().to_owned()
-            }),
+            failure_reason: failure
+                .map_or_else(String::new, |failure| failure.reason.as_str().to_owned()),
             bedrock_request_id: upstream_id.unwrap_or_else(|| self.bedrock_request_id.clone()),
             duration: prost_types::Duration::try_from(self.begun.elapsed()).ok(),
         }
@@ -264,11 +267,11 @@ impl Pump {
     /// What an alarm makes of the call: a heartbeat, or its end.
     fn ring(&mut self, alarm: Alarm) -> Result<StreamInvokeResponse, Failure> {
         match alarm {
-            Alarm::Heartbeat { silent } => Ok(grammar::message(Event::Heartbeat(
-                pb::HeartbeatEvent {
+            Alarm::Heartbeat { silent } => {
+                Ok(grammar::message(Event::Heartbeat(pb::HeartbeatEvent {
                     silent: prost_types::Duration::try_from(silent).ok(),
-                },
-            ))),
+                })))
+            }
             Alarm::Silence { limit } => Err(Failure::new(
                 Reason::UpstreamIdle,
                 format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
