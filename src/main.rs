@@ -1,3 +1,7 @@
 //! `bedrock-grpc`: parse, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bedrock_grpc::cli::main().into()
+}

@@ -1,1 +1,105 @@
 //! The command line: one file per subcommand.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`chat`], [`invoke`], [`health`] | the commands that call a running gateway |
+//! | [`connect`] | their shared options: where the gateway is and how to call it |
+//! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
+//! | [`events`] | an answer as JSON lines |
+//! | [`failure`] | a failed call, for people and as JSON |
+//! | [`interrupt`] | Ctrl-C |
+//! | [`exit`] | what the exit codes mean |
+//! | [`output`] | the only writer to standard output and standard error |
+
+pub mod chat;
+pub mod client;
+pub mod connect;
+pub mod events;
+pub mod exit;
+pub mod failure;
+pub mod health;
+pub mod interrupt;
+pub mod invoke;
+pub mod output;
+
+use std::{future::Future, io};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use exit::Exit;
+use output::Output;
+
+/// gRPC in, Amazon Bedrock ConverseStream out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bedrock-grpc",
+    version,
+    propagate_version = true,
+    after_help = exit::HELP
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Output"
+    )]
+    color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Chat(chat::Chat),
+    Invoke(invoke::Invoke),
+    Health(health::Health),
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Color {
+    /// On terminals, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Parses the process's arguments, runs the command and says how it went. Ends the process by itself for `--help` and wrong usage.
+pub fn main() -> Exit {
+    let cli = Cli::parse();
+    match cli.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let mut output = Output::of_process();
+    let result = match cli.command {
+        Command::Chat(chat) => chat.run(&mut output),
+        Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
+        Command::Health(health) => block_on(health.run(&mut output)),
+    };
+    match result {
+        Ok(exit) => exit,
+        // Whoever read the answer has seen enough of it, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => {
+            output.error(&format!("cannot write the answer: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+/// Runs a client's command on this thread: one connection needs no more.
+fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}

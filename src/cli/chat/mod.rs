@@ -1,0 +1,199 @@
+//! `chat`: talks to a model on the terminal or in a pipe.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`conversation`] | what was said so far, as the next request |
+//! | [`turn`] | one question and its answer |
+//! | [`render`] | an answer's events as text |
+//! | [`summary`] | what a turn took |
+//! | [`interactive`] | the prompt and its commands |
+
+mod conversation;
+mod interactive;
+mod render;
+mod summary;
+mod turn;
+
+use std::io::{self, IsTerminal, Read};
+
+use clap::Args;
+
+use self::{conversation::Conversation, turn::Outcome};
+use super::{
+    client::Gateway, connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output,
+};
+use crate::pb::InferenceConfiguration;
+
+/// Talk to a model through a running gateway: tokens as they come
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With a PROMPT, or with something piped in, chat asks once: the answer goes to standard output, all else to standard error.
+With both, what is piped in follows the prompt. With neither, chat is a conversation; `/help` says what it understands.
+Ctrl-C ends the answer, not the conversation.
+
+Examples:
+  bedrock-grpc chat --target claude
+  bedrock-grpc chat --target claude 'Why is the sky blue?' --max-tokens 300
+  git diff | bedrock-grpc chat --target claude 'Review this:'
+  bedrock-grpc chat --target us.anthropic.claude-sonnet-4-20250514-v1:0 --json 'Hello' | jq -c .")]
+pub struct Chat {
+    /// What to say; several words are joined by spaces
+    #[arg(value_name = "PROMPT")]
+    prompt: Vec<String>,
+
+    /// Whom to ask: an alias of the gateway's config, a model ID, an inference profile ID or an ARN
+    #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
+    target: String,
+
+    /// Instructions for the model [default: none]
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+
+    #[command(flatten)]
+    inference: Inference,
+
+    /// Show the model's reasoning, on standard error [default: not shown]
+    #[arg(long)]
+    show_reasoning: bool,
+
+    /// Have a conversation even if standard input is no terminal: each line of it is a question
+    #[arg(long)]
+    interactive: bool,
+
+    /// Print the answer's events as lines of JSON; if the call fails, the last line is an object with the member `error`
+    #[arg(long, conflicts_with_all = ["interactive", "show_reasoning"])]
+    json: bool,
+
+    /// Leave out the summary at the end
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// Parameters that all models share. The gateway checks them.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Inference")]
+struct Inference {
+    /// The most tokens to write, at least 1 [default: the model's maximum]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(i32).range(1..))]
+    max_tokens: Option<i32>,
+
+    /// Randomness, 0 to 1 [default: the model's]
+    #[arg(long, value_name = "NUMBER")]
+    temperature: Option<f64>,
+
+    /// The share of most likely candidates to draw from, 0 to 1 [default: the model's]
+    #[arg(long, value_name = "NUMBER")]
+    top_p: Option<f64>,
+
+    /// A text that ends the answer; may be repeated [default: none]
+    #[arg(long = "stop", value_name = "TEXT")]
+    stop_sequences: Vec<String>,
+}
+
+impl Inference {
+    /// As Bedrock has it: absent if nothing was said.
+    fn into_config(self) -> Option<InferenceConfiguration> {
+        let config = InferenceConfiguration {
+            max_tokens: self.max_tokens,
+            temperature: self.temperature,
+            top_p: self.top_p,
+            stop_sequences: self.stop_sequences,
+        };
+        (config != InferenceConfiguration::default()).then_some(config)
+    }
+}
+
+impl Chat {
+    /// Runs the command. Errors: those of standard output.
+    pub fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let stdin_is_terminal = io::stdin().is_terminal();
+        let mut prompt = self.prompt.join(" ");
+        let interactive = self.interactive || (prompt.is_empty() && stdin_is_terminal);
+        // Read before Ctrl-C is taken over, so that it still ends a wait for the pipe.
+        if !interactive && !stdin_is_terminal {
+            match read_stdin() {
+                Ok(piped) => append(&mut prompt, &piped),
+                Err(error) => {
+                    output.error(&format!("standard input: {error}"));
+                    return Ok(Exit::BadInput);
+                }
+            }
+        }
+        if !interactive && prompt.trim().is_empty() {
+            output.error("nothing to say: give a prompt, or pipe one in");
+            return Ok(Exit::Usage);
+        }
+        if interactive && self.json {
+            output.error("--json asks once: give a prompt, or pipe one in");
+            return Ok(Exit::Usage);
+        }
+        super::block_on(self.talk(prompt, interactive, output))
+    }
+
+    async fn talk(
+        self,
+        prompt: String,
+        interactive: bool,
+        output: &mut Output,
+    ) -> io::Result<Exit> {
+        let gateway = match self.connect.gateway(None) {
+            Ok(gateway) => gateway,
+            Err(message) => {
+                output.error(&message);
+                return Ok(Exit::BadInput);
+            }
+        };
+        let mut session = Session {
+            gateway,
+            conversation: Conversation::new(self.target, self.system, self.inference.into_config()),
+            interrupts: Interrupts::listen()?,
+            show_reasoning: self.show_reasoning,
+            show_summary: !self.quiet,
+        };
+        if interactive {
+            return interactive::run(&mut session, prompt, output).await;
+        }
+        if self.json {
+            let request = session.conversation.request(&prompt);
+            let Session {
+                gateway,
+                interrupts,
+                ..
+            } = &mut session;
+            return events::print(gateway, &request, interrupts, output).await;
+        }
+        let (outcome, _) = turn::take(&mut session, &prompt, output).await?;
+        Ok(match outcome {
+            Outcome::Whole => Exit::Success,
+            Outcome::Cut => Exit::Cancelled,
+            Outcome::Failed(exit) => exit,
+        })
+    }
+}
+
+/// What the turns of a conversation share.
+struct Session {
+    gateway: Gateway,
+    conversation: Conversation,
+    interrupts: Interrupts,
+    show_reasoning: bool,
+    show_summary: bool,
+}
+
+fn read_stdin() -> io::Result<String> {
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Puts what was piped in after the prompt, with a blank line between.
+fn append(prompt: &mut String, piped: &str) {
+    let piped = piped.trim_end();
+    if !prompt.is_empty() && !piped.is_empty() {
+        prompt.push_str("\n\n");
+    }
+    prompt.push_str(piped);
+}

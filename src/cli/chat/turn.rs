@@ -1,0 +1,81 @@
+//! One question and its answer.
+
+use std::io;
+
+use super::{Session, conversation::Answer, render::Renderer, summary::Summary};
+use crate::{
+    cli::{client::Gateway, exit::Exit, failure::Failure, output::Output},
+    pb::StreamInvokeRequest,
+};
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// With the whole answer.
+    Whole,
+    /// Ctrl-C ended the answer.
+    Cut,
+    /// The call failed. It has been said why.
+    Failed(Exit),
+}
+
+/// Asks, shows the answer as it comes, and keeps both in the conversation unless the call fails. Ctrl-C cancels the call.
+///
+/// Errors: those of standard output, which cancel the call too.
+pub(super) async fn take(
+    session: &mut Session,
+    question: &str,
+    output: &mut Output,
+) -> io::Result<(Outcome, Summary)> {
+    let request = session.conversation.request(question);
+    let mut renderer = Renderer::new(session.show_reasoning);
+    let mut summary = Summary::start();
+    let ended = tokio::select! {
+        result = answer(&session.gateway, &request, &mut renderer, &mut summary, output) => Some(result?),
+        () = session.interrupts.pressed() => None,
+    };
+    renderer.finish(output)?;
+    let outcome = match ended {
+        Some(Ok(())) => Outcome::Whole,
+        Some(Err(failure)) => {
+            failure.print(output);
+            return Ok((Outcome::Failed(failure.exit()), summary));
+        }
+        None => Outcome::Cut,
+    };
+    let answer = Answer {
+        texts: renderer.into_texts(),
+        cut: outcome == Outcome::Cut,
+    };
+    session.conversation.keep(question, &answer);
+    if answer.cut {
+        output.note("cancelled");
+    } else if session.show_summary {
+        output.note(&summary.to_string());
+    }
+    Ok((outcome, summary))
+}
+
+async fn answer(
+    gateway: &Gateway,
+    request: &StreamInvokeRequest,
+    renderer: &mut Renderer,
+    summary: &mut Summary,
+    output: &mut Output,
+) -> io::Result<Result<(), Failure>> {
+    let mut events = match gateway.stream_invoke(request).await {
+        Ok(events) => events,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    loop {
+        let event = match events.next().await {
+            Ok(Some(response)) => response.event,
+            Ok(None) => return Ok(Ok(())),
+            Err(failure) => return Ok(Err(failure)),
+        };
+        if let Some(event) = event {
+            summary.note(&event);
+            renderer.show(&event, output)?;
+        }
+    }
+}

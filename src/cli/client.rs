@@ -1,0 +1,166 @@
+//! Calls to a gateway.
+
+use std::{error::Error, future::Future, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::failure::{Failure, find};
+use crate::pb::{
+    InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
+    inference_service_client::InferenceServiceClient, stream_invoke_response::Event,
+};
+
+/// An answer can hold images; the default of 4 MiB is too little for them.
+const MAX_RESPONSE_BYTES: usize = 64 << 20;
+
+/// A gateway, and how it is to be called.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    channel: Channel,
+    address: String,
+    metadata: MetadataMap,
+    deadline: Option<Duration>,
+}
+
+impl Gateway {
+    /// The gateway behind the channel. The address is for messages only; metadata and deadline go with every call.
+    pub fn new(
+        channel: Channel,
+        address: String,
+        metadata: MetadataMap,
+        deadline: Option<Duration>,
+    ) -> Self {
+        Self {
+            channel,
+            address,
+            metadata,
+            deadline,
+        }
+    }
+
+    /// Asks and waits for the whole answer. Errors: the call's.
+    pub async fn invoke(&self, request: &InvokeRequest) -> Result<InvokeResponse, Failure> {
+        let (response, _) = self
+            .call(|| async { self.inference().invoke(self.request(request.clone())).await })
+            .await?;
+        Ok(response)
+    }
+
+    /// Asks and waits for the beginning of the answer. Errors: the call's, up to there.
+    pub async fn stream_invoke(&self, request: &StreamInvokeRequest) -> Result<Events, Failure> {
+        let (stream, deadline) = self
+            .call(|| async {
+                self.inference()
+                    .stream_invoke(self.request(request.clone()))
+                    .await
+            })
+            .await?;
+        Ok(Events {
+            stream,
+            deadline,
+            address: self.address.clone(),
+            complete: false,
+        })
+    }
+
+    /// How a service of the gateway is; the empty name stands for the whole. Errors: the call's.
+    pub async fn health(&self, service: &str) -> Result<ServingStatus, Failure> {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let (response, _) = self
+            .call(|| async {
+                HealthClient::new(self.channel.clone())
+                    .check(self.request(request.clone()))
+                    .await
+            })
+            .await?;
+        Ok(response.status())
+    }
+
+    /// Makes a call within the deadline, which is given back for what is left of the call.
+    async fn call<T, F>(&self, attempt: impl Fn() -> F) -> Result<(T, Option<Instant>), Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let deadline = self.deadline.map(|time| Instant::now() + time);
+        let call = async {
+            match attempt().await {
+                Err(status) if never_sent(&status) => attempt().await,
+                result => result,
+            }
+        };
+        let response = within(deadline, call)
+            .await?
+            .map_err(|status| Failure::of_call(&status, &self.address))?;
+        Ok((response.into_inner(), deadline))
+    }
+
+    fn inference(&self) -> InferenceServiceClient<Channel> {
+        InferenceServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MAX_RESPONSE_BYTES)
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        *request.metadata_mut() = self.metadata.clone();
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
+        request
+    }
+}
+
+/// The events of an answer.
+#[derive(Debug)]
+pub struct Events {
+    stream: Streaming<StreamInvokeResponse>,
+    deadline: Option<Instant>,
+    address: String,
+    complete: bool,
+}
+
+impl Events {
+    /// The next event, or `None` at the end of a whole answer. Errors: the call's; and the end of the stream without its last event.
+    /// Dropping the future loses no event.
+    pub async fn next(&mut self) -> Result<Option<StreamInvokeResponse>, Failure> {
+        let message = within(self.deadline, self.stream.message())
+            .await?
+            .map_err(|status| Failure::of_call(&status, &self.address))?;
+        match &message {
+            Some(response) => {
+                self.complete |= matches!(response.event, Some(Event::Metadata(_)));
+                Ok(message)
+            }
+            None if self.complete => Ok(None),
+            None => Err(Failure::truncated()),
+        }
+    }
+}
+
+async fn within<T>(deadline: Option<Instant>, call: impl Future<Output = T>) -> Result<T, Failure> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, call)
+            .await
+            .map_err(|_| Failure::deadline()),
+        None => Ok(call.await),
+    }
+}
+
+/// Whether the call failed only because the connection was closing under it, so that the gateway never took it up. The first call after a
+/// GOAWAY fails in this way, and the next one goes over a new connection.
+fn never_sent(status: &Status) -> bool {
+    let Some(source) = status.source() else {
+        return false;
+    };
+    let dropped = find::<hyper::Error>(source).is_some_and(hyper::Error::is_canceled);
+    let refused = find::<h2::Error>(source).is_some_and(|error| {
+        (error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
+            || error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    });
+    dropped || refused
+}

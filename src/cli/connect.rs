@@ -1,0 +1,223 @@
+//! Where the gateway is and how to call it: the options that the client commands share.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::Args;
+use tonic::{
+    metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
+    transport::{Certificate, ClientTlsConfig, Endpoint, Uri},
+};
+
+use super::client::Gateway;
+
+/// Time to a TCP and TLS connection, beyond which the gateway counts as out of reach.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a silent connection is probed, so that a dead one is noticed in the middle of an answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long such a probe may go unanswered.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tokens are small frames, and h2 closes connections on which too many of them wait unread: its budget grows with the connection's window.
+/// For the same reason windows must not be adaptive, since those start small.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+const STREAM_WINDOW: u32 = 4 << 20;
+/// Metadata that gRPC itself sets.
+const RESERVED: [&str; 4] = ["content-type", "host", "te", "user-agent"];
+
+/// Options of a client's connection.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connect {
+    /// The gateway's address: http:// or https://, host and port
+    #[arg(
+        long,
+        env = "BEDROCK_GRPC_ADDRESS",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "URL",
+        value_parser = parse_address
+    )]
+    address: Uri,
+
+    /// A PEM file of certificate authorities to trust for https://, beside the system's own
+    #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+
+    /// How long the whole call may take: a number with ms, s, m or h, such as 90s [default: the gateway's own limit]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    deadline: Option<Duration>,
+
+    /// Metadata to send, as NAME:VALUE, such as `authorization:Bearer …`; may be repeated. In the variable, one on each line
+    #[arg(
+        long = "header",
+        env = "BEDROCK_GRPC_HEADERS",
+        hide_env_values = true,
+        value_name = "NAME:VALUE",
+        value_parser = Headers::from_str
+    )]
+    headers: Vec<Headers>,
+}
+
+impl Connect {
+    /// The gateway, for calls of at most the given deadline, or this one if none was given. Connects when the first call is made.
+    ///
+    /// Errors, for people: the file of certificate authorities cannot be used.
+    pub fn gateway(&self, default_deadline: Option<Duration>) -> Result<Gateway, String> {
+        let mut metadata = MetadataMap::new();
+        for Header { name, value } in self.headers.iter().flat_map(|headers| &headers.0) {
+            metadata.append(name.clone(), value.clone());
+        }
+        Ok(Gateway::new(
+            self.endpoint()?.connect_lazy(),
+            self.address.to_string(),
+            metadata,
+            self.deadline.or(default_deadline),
+        ))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, String> {
+        let endpoint = Endpoint::from(self.address.clone())
+            .user_agent(concat!("bedrock-grpc/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| error.to_string())?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW);
+        if self.address.scheme_str() != Some("https") {
+            return Ok(endpoint);
+        }
+        let mut tls = ClientTlsConfig::new().with_native_roots();
+        if let Some(path) = &self.ca {
+            let shown = path.display();
+            let pem = std::fs::read(path).map_err(|error| format!("--ca {shown}: {error}"))?;
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        endpoint
+            .tls_config(tls)
+            .map_err(|error| format!("TLS cannot be set up: {}", super::failure::cause(&error)))
+    }
+}
+
+fn parse_address(text: &str) -> Result<Uri, String> {
+    let expected = "expected http://HOST:PORT or https://HOST:PORT";
+    let uri = Uri::from_str(text).map_err(|error| format!("{error}; {expected}"))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(_)) if uri.path() == "/" && uri.query().is_none() => Ok(uri),
+        (Some("http" | "https"), Some(_)) => Err(format!("gRPC knows no paths; {expected}")),
+        _ => Err(expected.to_owned()),
+    }
+}
+
+/// A time such as `1500ms`, `30s`, `2m` or `1h`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("expected a whole number with ms, s, m or h, such as 30s".to_owned()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(milliseconds))
+        .filter(|&time| time > 0)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "expected a time above 0, such as 30s".to_owned())
+}
+
+/// Entries of metadata, one on each line.
+#[derive(Clone, Debug)]
+struct Headers(Vec<Header>);
+
+impl FromStr for Headers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines
+            .map(Header::from_str)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// One entry of metadata.
+#[derive(Clone, Debug)]
+struct Header {
+    name: MetadataKey<Ascii>,
+    value: MetadataValue<Ascii>,
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text
+            .split_once(':')
+            .ok_or("expected NAME:VALUE, such as x-request-id:42")?;
+        let name = name.trim().to_ascii_lowercase();
+        if name == "grpc-timeout" {
+            return Err("use --deadline for it".to_owned());
+        }
+        if name.starts_with("grpc-") || RESERVED.contains(&name.as_str()) {
+            return Err(format!("`{name}` is set by gRPC itself"));
+        }
+        let name = MetadataKey::from_str(&name)
+            .map_err(|_| format!("`{name}` cannot be the name of text metadata"))?;
+        // The value may be a secret: it is never repeated in a message.
+        let mut value = MetadataValue::from_str(value.trim())
+            .map_err(|_| format!("the value of `{name}` must be visible ASCII"))?;
+        value.set_sensitive(true);
+        Ok(Self { name, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        let parse = |text| parse_duration(text).ok();
+        assert_eq!(parse("1500ms"), Some(Duration::from_millis(1500)));
+        assert_eq!(parse("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(parse("1h"), Some(Duration::from_secs(3600)));
+        for wrong in ["", "30", "s", "0s", "-1s", "1.5s", "18446744073709551615h"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_scheme_and_no_path() {
+        assert!(parse_address("https://gateway.example:443").is_ok());
+        for wrong in [
+            "localhost:50051",
+            "ftp://host",
+            "http://host/path",
+            "http://host?a=b",
+            "",
+        ] {
+            assert!(parse_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn headers_are_names_and_values() {
+        let header = Header::from_str("Authorization: Bearer a:b").unwrap();
+        assert_eq!(header.name.as_str(), "authorization");
+        assert_eq!(header.value.to_str().unwrap(), "Bearer a:b");
+        for wrong in [
+            "authorization",
+            "grpc-timeout:1S",
+            "te:trailers",
+            "a-bin:x",
+            "a b:c",
+            "a:\u{1}",
+        ] {
+            assert!(Header::from_str(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A failure in lines for people.
+
+use std::time::Duration;
+
+use super::{Failure, detail::Detail};
+use crate::pb::{Attempt, UpstreamError, UpstreamPhase};
+
+/// The headline, and one line for each thing more that is known.
+pub(super) fn of(failure: &Failure) -> (String, Vec<String>) {
+    let code = failure.code_name();
+    let headline = match failure.reason() {
+        Some(reason) => format!("{code} ({reason}): {}", failure.message),
+        None => format!("{code}: {}", failure.message),
+    };
+    let mut lines = Vec::new();
+    for detail in &failure.details {
+        of_detail(detail, &mut lines);
+    }
+    (headline, lines)
+}
+
+fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
+    match detail {
+        Detail::ErrorInfo(info) => {
+            let mut metadata: Vec<_> = info.metadata.iter().collect();
+            metadata.sort_unstable();
+            lines.extend(
+                metadata
+                    .iter()
+                    .map(|(name, value)| format!("{name}: {value}")),
+            );
+        }
+        Detail::RetryInfo(info) => {
+            let delay = info.retry_delay.and_then(|delay| delay.try_into().ok());
+            lines.extend(delay.map(|delay| format!("try again in {}", seconds(delay))));
+        }
+        Detail::BadRequest(request) => lines.extend(
+            request
+                .field_violations
+                .iter()
+                .map(|violation| format!("{}: {}", violation.field, violation.description)),
+        ),
+        Detail::QuotaFailure(failure) => lines.extend(
+            failure
+                .violations
+                .iter()
+                .map(|violation| format!("quota {}: {}", violation.subject, violation.description)),
+        ),
+        Detail::PreconditionFailure(failure) => {
+            lines.extend(failure.violations.iter().map(|violation| {
+                format!(
+                    "{} {}: {}",
+                    violation.r#type, violation.subject, violation.description
+                )
+            }));
+        }
+        Detail::ResourceInfo(info) => lines.push(format!(
+            "{} {}: {}",
+            info.resource_type, info.resource_name, info.description
+        )),
+        Detail::RequestInfo(info) => lines.push(format!("request ID: {}", info.request_id)),
+        Detail::Help(help) => lines.extend(
+            help.links
+                .iter()
+                .map(|link| format!("help: {} {}", link.description, link.url)),
+        ),
+        Detail::LocalizedMessage(message) => lines.push(message.message.clone()),
+        Detail::Upstream(upstream) => of_upstream(upstream, lines),
+        Detail::Unknown(any) => lines.push(format!(
+            "a detail that this client doesn't know: {}",
+            any.type_url
+        )),
+    }
+}
+
+fn of_upstream(error: &UpstreamError, lines: &mut Vec<String>) {
+    let mut facts = Vec::new();
+    if !error.exception.is_empty() {
+        facts.push(error.exception.clone());
+    }
+    if error.http_status != 0 {
+        facts.push(format!("HTTP {}", error.http_status));
+    }
+    if error.original_status_code != 0 {
+        facts.push(format!(
+            "the model's own status {}",
+            error.original_status_code
+        ));
+    }
+    match error.phase() {
+        UpstreamPhase::Unspecified => {}
+        UpstreamPhase::Connect => facts.push("before the request was sent".to_owned()),
+        UpstreamPhase::BeforeFirstEvent => facts.push("before the first event".to_owned()),
+        UpstreamPhase::MidStream => facts.push("in the middle of the answer".to_owned()),
+    }
+    if !error.bedrock_request_id.is_empty() {
+        facts.push(format!("request ID {}", error.bedrock_request_id));
+    }
+    lines.push(format!("Bedrock: {}", facts.join(", ")));
+    if !error.message.is_empty() {
+        lines.push(format!("Bedrock said: {}", error.message));
+    }
+    lines.extend(error.attempts.iter().map(of_attempt));
+}
+
+fn of_attempt(attempt: &Attempt) -> String {
+    let place = format!("{} in {}", attempt.model_id, attempt.source_region);
+    let outcome = match attempt.failure_reason.as_str() {
+        "" => "answered",
+        reason => reason,
+    };
+    let duration = attempt.duration.and_then(|time| time.try_into().ok());
+    match duration {
+        Some(time) => format!("attempt: {place}: {outcome} after {}", seconds(time)),
+        None => format!("attempt: {place}: {outcome}"),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    if milliseconds < 1_000 {
+        format!("{milliseconds} ms")
+    } else {
+        format!("{} s", time.as_secs_f64())
+    }
+}

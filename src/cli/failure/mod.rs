@@ -1,0 +1,177 @@
+//! A failed call, with all that the gateway said of it.
+
+mod detail;
+mod json;
+mod lines;
+
+use std::{error::Error, time::Duration};
+
+use prost::Message;
+use tonic::{Code, Status};
+
+use self::detail::Detail;
+use super::{exit::Exit, output::Output};
+
+/// Why a call failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    code: Code,
+    message: String,
+    details: Vec<Detail>,
+    origin: Origin,
+    /// The gateway said that a repetition is useless.
+    retry_vetoed: bool,
+}
+
+/// Who says that the call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The gateway, in a status.
+    Gateway,
+    /// The connection to it.
+    Connection,
+    /// This client.
+    Client,
+}
+
+impl Failure {
+    /// The failure that a call to the gateway at this address ended with.
+    pub fn of_call(status: &Status, address: &str) -> Self {
+        let Some(source) = status.source() else {
+            return Self::of_gateway(status);
+        };
+        if find::<tonic::TimeoutExpired>(source).is_some() {
+            return Self::deadline();
+        }
+        let cause = cause(source);
+        let message = if find::<tonic::ConnectError>(source).is_some() {
+            format!("the gateway at {address} cannot be reached: {cause}")
+        } else {
+            format!("the connection to the gateway at {address} broke: {cause}")
+        };
+        Self::own(Code::Unavailable, message, Origin::Connection)
+    }
+
+    /// The call's deadline has passed.
+    pub fn deadline() -> Self {
+        let message = "the time that --deadline gives has passed";
+        Self::own(Code::DeadlineExceeded, message.to_owned(), Origin::Client)
+    }
+
+    /// The stream ended as if all were well, but without its last event.
+    pub fn truncated() -> Self {
+        let message = "the stream ended without `metadata`: the answer is truncated";
+        Self::own(Code::DataLoss, message.to_owned(), Origin::Client)
+    }
+
+    /// The exit code that fits.
+    pub fn exit(&self) -> Exit {
+        match self.code {
+            _ if self.origin == Origin::Connection => Exit::Unavailable,
+            Code::Unauthenticated | Code::PermissionDenied => Exit::NotAllowed,
+            _ if self.is_temporary() => Exit::Temporary,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// Says the failure on standard error, for people.
+    pub fn print(&self, output: &mut Output) {
+        let (headline, rest) = lines::of(self);
+        output.error(&headline);
+        for line in rest {
+            output.note(&format!("  {line}"));
+        }
+    }
+
+    /// The failure as one line of JSON: `{"error":{"code":…,"reason":…,"message":…,"retryDelayMs":…,"details":[…]}}`.
+    pub fn to_json(&self) -> String {
+        json::of(self).to_string()
+    }
+
+    fn of_gateway(status: &Status) -> Self {
+        let details = tonic_types::Status::decode(status.details())
+            .map(|status| status.details)
+            .unwrap_or_default();
+        let pushback = status.metadata().get("grpc-retry-pushback-ms");
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            details: details.into_iter().map(Detail::from_any).collect(),
+            origin: Origin::Gateway,
+            retry_vetoed: pushback.is_some_and(|value| value.as_bytes().starts_with(b"-")),
+        }
+    }
+
+    fn own(code: Code, message: String, origin: Origin) -> Self {
+        Self {
+            code,
+            message,
+            details: Vec::new(),
+            origin,
+            retry_vetoed: false,
+        }
+    }
+
+    /// What Bedrock's error says counts most, then a time to wait for, then the code.
+    fn is_temporary(&self) -> bool {
+        let upstream = self.details.iter().find_map(|detail| match detail {
+            Detail::Upstream(upstream) => Some(upstream.retryable),
+            _ => None,
+        });
+        upstream.unwrap_or_else(|| {
+            self.retry_delay().is_some() || (self.code == Code::Unavailable && !self.retry_vetoed)
+        })
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.details.iter().find_map(|detail| match detail {
+            Detail::ErrorInfo(info) => Some(info.reason.as_str()),
+            _ => None,
+        })
+    }
+
+    fn retry_delay(&self) -> Option<Duration> {
+        self.details.iter().find_map(|detail| match detail {
+            Detail::RetryInfo(info) => info.retry_delay?.try_into().ok(),
+            _ => None,
+        })
+    }
+
+    /// The code's name as gRPC spells it, such as `UNAVAILABLE`.
+    fn code_name(&self) -> &'static str {
+        match self.code {
+            Code::Ok => "OK",
+            Code::Cancelled => "CANCELLED",
+            Code::Unknown => "UNKNOWN",
+            Code::InvalidArgument => "INVALID_ARGUMENT",
+            Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::NotFound => "NOT_FOUND",
+            Code::AlreadyExists => "ALREADY_EXISTS",
+            Code::PermissionDenied => "PERMISSION_DENIED",
+            Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Code::FailedPrecondition => "FAILED_PRECONDITION",
+            Code::Aborted => "ABORTED",
+            Code::OutOfRange => "OUT_OF_RANGE",
+            Code::Unimplemented => "UNIMPLEMENTED",
+            Code::Internal => "INTERNAL",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::DataLoss => "DATA_LOSS",
+            Code::Unauthenticated => "UNAUTHENTICATED",
+        }
+    }
+}
+
+/// The innermost cause of an error, which is the one that says what happened.
+pub fn cause(error: &(dyn Error + 'static)) -> String {
+    let innermost = chain(error).last().unwrap_or(error);
+    innermost.to_string()
+}
+
+/// The first error of this type among an error and its causes.
+pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(<dyn Error>::downcast_ref)
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}

@@ -1,0 +1,64 @@
+//! `health`: the probe for containers.
+
+use std::{io, time::Duration};
+
+use clap::Args;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use super::{connect::Connect, exit::Exit, output::Output};
+
+/// As long as Kubernetes lets a probe run by default.
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// Ask a gateway whether it serves: the probe for containers
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints the status that the gateway gives (grpc.health.v1). Without --deadline, the probe takes 1 s at most.
+
+Examples:
+  bedrock-grpc health
+  bedrock-grpc health --address https://gateway.example:443 --service bedrock.inference.v1.InferenceService
+
+Exit codes of this command:
+    0  SERVING
+    1  anything else, also when the gateway cannot be reached
+    2  the command line is wrong")]
+pub struct Health {
+    /// The service to ask about, by its full name [default: the gateway as a whole]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    service: String,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+impl Health {
+    /// Asks and prints. Errors: those of standard output.
+    pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let gateway = match self.connect.gateway(Some(DEADLINE)) {
+            Ok(gateway) => gateway,
+            Err(message) => {
+                output.error(&message);
+                return Ok(Exit::Failed);
+            }
+        };
+        match gateway.health(&self.service).await {
+            Ok(status) => {
+                output.line(status.as_str_name())?;
+                Ok(match status {
+                    ServingStatus::Serving => Exit::Success,
+                    _ => Exit::Failed,
+                })
+            }
+            Err(failure) => {
+                failure.print(output);
+                Ok(Exit::Failed)
+            }
+        }
+    }
+}

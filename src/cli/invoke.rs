@@ -1,0 +1,118 @@
+//! `invoke`: a Converse request in Bedrock's own JSON, sent over gRPC; the answer in Converse's JSON.
+
+use std::{
+    fs,
+    io::{self, Read},
+};
+
+use clap::Args;
+
+use self::file::RequestFile;
+use super::{
+    client::Gateway, connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output,
+};
+use crate::{
+    pb::{ConverseInput, InvokeRequest, StreamInvokeRequest},
+    translate,
+};
+
+mod file;
+
+/// Send a request in the JSON of Bedrock's Converse and print the answer in the same JSON
+#[derive(Debug, Args)]
+#[command(after_help = "\
+FILE holds the body of a Converse request, with or without a member `modelId` beside the others, as SDKs take it;
+or an object of `modelId` and `body`. What Converse can say is sent as it stands.
+
+Examples:
+  bedrock-grpc invoke --target claude --converse request.json
+  bedrock-grpc invoke --converse request.json --events | jq -r '.contentBlockDelta.delta.text // empty'
+  echo '{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"Hello\"}]}]}' | bedrock-grpc invoke --target claude --converse -")]
+pub struct Invoke {
+    /// The request; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    converse: String,
+
+    /// What to ask: an alias of the gateway's config, a model ID, an inference profile ID or an ARN [default: the file's `modelId`]
+    #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
+    target: Option<String>,
+
+    /// Stream, and print each event as a line of JSON; if the call fails, the last line is an object with the member `error`
+    #[arg(long)]
+    events: bool,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+impl Invoke {
+    /// Makes the call and prints the answer. Errors: those of standard output.
+    pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let (gateway, file, input) = match self.prepare() {
+            Ok(prepared) => prepared,
+            Err(message) => {
+                output.error(&message);
+                return Ok(Exit::BadInput);
+            }
+        };
+        let Some(target) = self.target.or(file.model_id) else {
+            output.error(
+                "no target: give --target, set BEDROCK_GRPC_TARGET, or put `modelId` into the file",
+            );
+            return Ok(Exit::Usage);
+        };
+        let mut interrupts = Interrupts::listen()?;
+        if self.events {
+            let request = StreamInvokeRequest {
+                target,
+                input: Some(input),
+                heartbeat_interval: None,
+            };
+            return events::print(&gateway, &request, &mut interrupts, output).await;
+        }
+        let request = InvokeRequest {
+            target,
+            input: Some(input),
+        };
+        let result = tokio::select! {
+            () = interrupts.pressed() => {
+                output.note("cancelled");
+                return Ok(Exit::Cancelled);
+            }
+            result = gateway.invoke(&request) => result,
+        };
+        match result {
+            Ok(response) => {
+                output.line(&translate::response::to_converse(&response))?;
+                Ok(Exit::Success)
+            }
+            Err(failure) => {
+                failure.print(output);
+                Ok(failure.exit())
+            }
+        }
+    }
+
+    /// All that can be wrong before the call.
+    fn prepare(&self) -> Result<(Gateway, RequestFile, ConverseInput), String> {
+        let gateway = self.connect.gateway(None)?;
+        let name = match self.converse.as_str() {
+            "-" => "standard input",
+            path => path,
+        };
+        let text = read(&self.converse).map_err(|error| format!("{name}: {error}"))?;
+        let file = RequestFile::parse(&text).map_err(|error| format!("{name}: {error}"))?;
+        let input = translate::request::from_converse(file.body.as_bytes())
+            .map_err(|error| format!("{name}: {error}"))?;
+        Ok((gateway, file, input))
+    }
+}
+
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    if path != "-" {
+        return fs::read(path);
+    }
+    let mut text = Vec::new();
+    io::stdin().lock().read_to_end(&mut text)?;
+    Ok(text)
+}

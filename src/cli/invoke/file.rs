@@ -1,0 +1,113 @@
+//! The forms in which people have their Converse requests.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// A request: the body, byte for byte but for the members that are not the body's own, and the model ID if it is there.
+#[derive(Debug)]
+pub(super) struct RequestFile {
+    pub(super) model_id: Option<String>,
+    pub(super) body: String,
+}
+
+impl RequestFile {
+    /// Reads a bare body, one with `modelId` among its members, or an object of `modelId` and `body`. Errors: not JSON; not an object;
+    /// `modelId` is not a string.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut members = serde_json::from_slice::<Members<'_>>(text)?.0;
+        let model_id = members
+            .iter()
+            .position(|(name, _)| name == "modelId")
+            .map(|at| serde_json::from_str(members.remove(at).1.get()))
+            .transpose()?;
+        let enveloped = members.iter().find(|(name, _)| name == "body");
+        let body = match enveloped {
+            Some((_, body)) => body.get().to_owned(),
+            None => write(&members)?,
+        };
+        Ok(Self { model_id, body })
+    }
+}
+
+fn write(members: &[(String, &RawValue)]) -> Result<String, serde_json::Error> {
+    let mut body = String::from("{");
+    for (at, (name, value)) in members.iter().enumerate() {
+        if at > 0 {
+            body.push(',');
+        }
+        body.push_str(&serde_json::to_string(name)?);
+        body.push(':');
+        body.push_str(value.get());
+    }
+    body.push('}');
+    Ok(body)
+}
+
+/// An object's members in the order in which they were written.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a Converse request: a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RequestFile;
+
+    fn parse(text: &str) -> (Option<String>, String) {
+        let file = RequestFile::parse(text.as_bytes()).unwrap();
+        (file.model_id, file.body)
+    }
+
+    #[test]
+    fn a_bare_body_keeps_its_order_and_numbers() {
+        let body = r#"{"z":{"b":1.0,"a":90071992547409931},"messages":[]}"#;
+        assert_eq!(parse(body), (None, body.to_owned()));
+    }
+
+    #[test]
+    fn a_model_id_may_stand_in_the_body() {
+        let (model_id, body) = parse(r#"{"messages":[], "modelId":"us.m", "system":[ ]}"#);
+        assert_eq!(model_id.as_deref(), Some("us.m"));
+        assert_eq!(body, r#"{"messages":[],"system":[ ]}"#);
+    }
+
+    #[test]
+    fn an_envelope_is_opened() {
+        let (model_id, body) = parse(r#"{"modelId":"us.m","path":"/x","body":{"messages":[ ]}}"#);
+        assert_eq!(model_id.as_deref(), Some("us.m"));
+        assert_eq!(body, r#"{"messages":[ ]}"#);
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        for wrong in ["", "[]", "{", "{\"modelId\":1}", "{} {}"] {
+            assert!(RequestFile::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}

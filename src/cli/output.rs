@@ -1,0 +1,126 @@
+//! The only writer to standard output and standard error.
+//!
+//! Standard output carries the answer and nothing else. Everything beside it goes to standard error, whose own failures are ignored: there is
+//! nobody left to tell.
+//!
+//! What a terminal shows is escaped, since a model's text can hold sequences that command the terminal. Pipes and files get the bytes as they are.
+
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const PROMPT: Style = AnsiColor::Green.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Standard output and standard error.
+#[derive(Debug)]
+pub struct Output {
+    out_is_terminal: bool,
+    err_is_terminal: bool,
+    err_has_colours: bool,
+}
+
+impl Output {
+    /// The process's own streams. Set the global colour choice before.
+    pub fn of_process() -> Self {
+        Self {
+            out_is_terminal: io::stdout().is_terminal(),
+            err_is_terminal: io::stderr().is_terminal(),
+            err_has_colours: AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+        }
+    }
+
+    /// Writes a piece of the answer, at once. Errors: those of standard output.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        let text = printable(text, self.out_is_terminal);
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Writes a line of the answer, at once. Errors: those of standard output.
+    pub fn line(&mut self, line: &str) -> io::Result<()> {
+        self.text(&format!("{line}\n"))
+    }
+
+    /// Says why the command failed.
+    pub fn error(&mut self, message: &str) {
+        self.labelled(ERROR, "error:", message);
+    }
+
+    /// Says what to be aware of.
+    pub fn warning(&mut self, message: &str) {
+        self.labelled(WARNING, "warning:", message);
+    }
+
+    /// Says something beside the answer, on a line of its own.
+    pub fn note(&mut self, note: &str) {
+        self.aside(&format!("{note}\n"));
+    }
+
+    /// Writes a piece of what is beside the answer, such as the model's reasoning, at once.
+    pub fn aside(&mut self, text: &str) {
+        self.styled(DIM, text);
+    }
+
+    /// Asks for the next line of a conversation.
+    pub fn prompt(&mut self) {
+        self.styled(PROMPT, "> ");
+    }
+
+    fn labelled(&mut self, style: Style, label: &str, message: &str) {
+        self.styled(style, label);
+        self.styled(Style::new(), &format!(" {message}\n"));
+    }
+
+    fn styled(&mut self, style: Style, text: &str) {
+        let text = printable(text, self.err_is_terminal);
+        let style = if self.err_has_colours {
+            style
+        } else {
+            Style::new()
+        };
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{style}{text}{style:#}").and_then(|()| err.flush());
+    }
+}
+
+/// The text with its control characters made visible, if it goes to a terminal.
+fn printable(text: &str, to_terminal: bool) -> Cow<'_, str> {
+    let commands_terminal = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !to_terminal || !text.contains(commands_terminal) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if commands_terminal(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn a_terminal_is_not_commanded_by_text() {
+        let text = "a\u{1b}[2J\u{9b}1m\r\u{7f}\tb\n";
+        assert_eq!(printable(text, true), "a\\u{1b}[2J\\u{9b}1m\\r\\u{7f}\tb\n");
+    }
+
+    #[test]
+    fn a_pipe_gets_the_bytes_as_they_are() {
+        let text = "a\u{1b}[2J\r";
+        assert_eq!(printable(text, false), text);
+    }
+}
