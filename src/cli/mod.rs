@@ -3,6 +3,9 @@
 //! | module | job |
 //! |---|---|
 //! | [`chat`], [`invoke`], [`health`] | the commands that call a running gateway |
+//! | [`serve`] | the command that serves |
+//! | [`signals`] | SIGTERM and Ctrl-C for it |
+//! | [`check`] | says what is wrong with a config |
 //! | [`connect`] | their shared options: where the gateway is and how to call it |
 //! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
 //! | [`events`] | an answer as JSON lines |
@@ -12,6 +15,7 @@
 //! | [`output`] | the only writer to standard output and standard error |
 
 pub mod chat;
+pub mod check;
 pub mod client;
 pub mod connect;
 pub mod events;
@@ -21,6 +25,8 @@ pub mod health;
 pub mod interrupt;
 pub mod invoke;
 pub mod output;
+pub mod serve;
+pub mod signals;
 
 use std::{future::Future, io};
 
@@ -55,6 +61,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
+    Check(check::Check),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
     Health(health::Health),
@@ -81,6 +89,8 @@ pub fn main() -> Exit {
     }
     let mut output = Output::of_process();
     let result = match cli.command {
+        Command::Serve(serve) => block_on(serve.run(&mut output)),
+        Command::Check(check) => check.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
         Command::Health(health) => block_on(health.run(&mut output)),

@@ -1,8 +1,10 @@
 //! `serve`: the gateway, against Amazon Bedrock.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
-use super::{exit::Exit, signals};
+use clap::Args;
+
+use super::{exit::Exit, output::Output, signals};
 use crate::{
     app::{self, Listeners},
     bedrock::Sdk,
@@ -10,34 +12,60 @@ use crate::{
     telemetry,
 };
 
-/// Runs the gateway against Amazon Bedrock.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The config file, YAML. Without one, the defaults apply, and callers can name no target.
+/// Run the gateway against Amazon Bedrock
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Credentials, Region and profile come from where every AWS SDK finds them: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
+the shared config files, IRSA, EKS Pod Identity, the instance's metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
+
+SIGTERM or Ctrl-C: takes no more calls, lets the open ones end (drain.limit), exits with 0. A second one: exits at once.
+
+A config to begin with:
+  targets:
+    claude:
+      model_id: us.anthropic.claude-sonnet-5")]
+pub struct Serve {
+    /// The config file, YAML. Without one, callers can name no target
     #[arg(long, short, env = "BEDROCK_GRPC_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-impl Args {
-    /// Serves until SIGTERM or Ctrl-C, then drains.
-    ///
-    /// # Errors
-    /// The config is wrong, or an address or file can't be used.
-    pub async fn run(self) -> Result<(), Exit> {
-        let config = match &self.config {
-            Some(file) => Config::load(file).map_err(|problems| Exit::config(problems.to_string()))?,
+impl Serve {
+    /// Serves until SIGTERM or Ctrl-C, then drains. Errors: those of standard output.
+    pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let config = match self.config.as_deref().map(Config::load) {
             None => Config::default(),
+            Some(Ok(config)) => config,
+            Some(Err(problems)) => {
+                output.error(&problems.to_string());
+                return Ok(Exit::BadInput);
+            }
         };
-        telemetry::log::start(&config.log).map_err(Exit::config)?;
-        if config.targets.aliases.is_empty() && config.targets.allowed_model_ids.is_empty() {
+        if let Err(message) = telemetry::log::start(&config.log) {
+            output.error(&message);
+            return Ok(Exit::BadInput);
+        }
+        let targets = &config.targets;
+        if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
             tracing::warn!("no target can be called: add `targets` or `allowed_model_ids` to the config");
         }
-        let sdk = Sdk::load(&config.bedrock)
-            .await
-            .map_err(|error| Exit::config(format!("bedrock.extra_ca_file: {error}")))?;
-        let listeners = Listeners::bind(&config).map_err(|error| Exit::unavailable(error.to_string()))?;
-        app::run(config, sdk, listeners, signals::stop())
-            .await
-            .map_err(|error| Exit::unavailable(error.to_string()))
+        let sdk = match Sdk::load(&config.bedrock).await {
+            Ok(sdk) => sdk,
+            Err(error) => {
+                output.error(&format!("bedrock.extra_ca_file: {error}"));
+                return Ok(Exit::BadInput);
+            }
+        };
+        let served = match Listeners::bind(&config) {
+            Ok(listeners) => app::run(config, sdk, listeners, signals::stop()?).await,
+            Err(error) => Err(error),
+        };
+        Ok(match served {
+            Ok(()) => Exit::Success,
+            Err(error) => {
+                output.error(&error.to_string());
+                Exit::Failed
+            }
+        })
     }
 }

@@ -82,3 +82,10 @@ impl Config {
         }
     }
 }
+
+/// How this program was called, for examples that can be pasted.
+pub fn program() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+}

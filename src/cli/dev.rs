@@ -1,0 +1,185 @@
+//! `dev`: the gateway on an emulated Bedrock, all on this machine.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use clap::Args;
+
+use super::{exit::Exit, output::Output, signals};
+use crate::{
+    app::{self, Listeners},
+    bedrock::Sdk,
+    config::{self, Alias, Config, Cors, Drain, Log, LogFormat, Server, Targets},
+    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
+    telemetry,
+};
+
+/// The Region that the emulator is called in when no ARN names another one.
+const REGION: &str = "us-east-1";
+/// Where AWS's local stand-ins are usually found.
+const EMULATOR: &str = "127.0.0.1:4566";
+
+/// Run the gateway on an emulated Bedrock: no AWS account, nothing leaves this machine
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Callers may name every model ID, inference profile and ARN that the emulator knows, besides the aliases `claude` and `nova`.
+Every way in which a call can fail is there to be tried: append `.fault-throttling`, `.fault-end-without-message-stop-after-5` and the like to
+a model ID; `bedrock-grpc emulate --help` lists them.")]
+pub struct Dev {
+    /// Where gRPC and gRPC-Web are served
+    #[arg(long, default_value = "127.0.0.1:50051", value_name = "IP:PORT")]
+    listen: SocketAddr,
+
+    /// Where metrics and readiness are served
+    #[arg(long, default_value = "127.0.0.1:9090", value_name = "IP:PORT")]
+    admin_listen: SocketAddr,
+
+    /// Where the emulator is served, for the gateway and for any AWS SDK
+    #[arg(long, default_value = EMULATOR, value_name = "IP:PORT")]
+    emulator_listen: SocketAddr,
+
+    /// Milliseconds until the model's first token
+    #[arg(long, default_value_t = 250, value_name = "MS")]
+    time_to_first_token: u64,
+
+    /// How fast the model writes
+    #[arg(long, default_value_t = 40.0, value_name = "N")]
+    tokens_per_second: f64,
+
+    /// What is logged: error, warn, info, debug, trace, or directives such as info,h2=debug
+    #[arg(long, default_value = "warn", value_name = "LEVEL")]
+    log: String,
+}
+
+impl Dev {
+    /// Serves until SIGTERM or Ctrl-C. Errors: those of standard output.
+    pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let config = self.config();
+        if let Err(message) = telemetry::log::start(&config.log) {
+            output.error(&message);
+            return Ok(Exit::Usage);
+        }
+        let started = Emulator::start(self.emulator())
+            .map_err(|error| format!("--emulator-listen {}: {error}", self.emulator_listen))
+            .and_then(|emulator| {
+                let listeners = Listeners::bind(&config).map_err(|error| {
+                    format!("{error} (--listen and --admin-listen choose other addresses)")
+                })?;
+                Ok((emulator, listeners))
+            });
+        let (emulator, listeners) = match started {
+            Ok(started) => started,
+            Err(message) => {
+                output.error(&message);
+                return Ok(Exit::Failed);
+            }
+        };
+        let options = config::bedrock::Options {
+            region: Some(REGION.to_owned()),
+            endpoint_url: Some(emulator.endpoint_url()),
+            ..config.bedrock.clone()
+        };
+        let sdk = Sdk::with_keys(&options, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY)
+            .map_err(io::Error::other)?;
+        output.text(&greeting(
+            listeners.grpc.local_addr()?,
+            listeners.admin.local_addr()?,
+            &emulator.endpoint_url(),
+        ))?;
+        let served = app::run(config, sdk, listeners, signals::stop()?).await;
+        emulator.stop().await;
+        Ok(match served {
+            Ok(()) => Exit::Success,
+            Err(error) => {
+                output.error(&error.to_string());
+                Exit::Failed
+            }
+        })
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            server: Server {
+                listen: self.listen,
+                admin: self.admin_listen,
+                cors: Cors {
+                    allowed_origins: vec!["*".to_owned()],
+                },
+                ..Server::default()
+            },
+            targets: Targets {
+                aliases: aliases(),
+                allowed_model_ids: vec!["*".to_owned()],
+            },
+            // Nobody waits for a load balancer here.
+            drain: Drain {
+                lame_duck: Duration::ZERO,
+                limit: Duration::from_secs(1),
+            },
+            log: Log {
+                format: LogFormat::Text,
+                level: self.log.clone(),
+            },
+            ..Config::default()
+        }
+    }
+
+    fn emulator(&self) -> Options {
+        Options {
+            listen: self.emulator_listen,
+            region: REGION.to_owned(),
+            pace: Pace::tokens_per_second(
+                Duration::from_millis(self.time_to_first_token),
+                self.tokens_per_second,
+            ),
+            threads: NonZeroUsize::MIN,
+            ..Options::default()
+        }
+    }
+}
+
+fn aliases() -> BTreeMap<String, Alias> {
+    let alias = |name: &str, model_id: &str, description: &str| {
+        let alias = Alias {
+            model_id: model_id.to_owned(),
+            description: description.to_owned(),
+            ..Alias::default()
+        };
+        (name.to_owned(), alias)
+    };
+    [
+        alias(
+            "claude",
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "Claude by a cross-region inference profile",
+        ),
+        alias("nova", "amazon.nova-lite-v1:0", "Nova on demand"),
+    ]
+    .into()
+}
+
+/// What a newcomer reads first.
+fn greeting(grpc: SocketAddr, admin: SocketAddr, emulator: &str) -> String {
+    let program = config::program();
+    let request = r#"{"target":"claude","input":{"messages":[{"role":"ROLE_USER","content":[{"text":"Why is the sky blue?"}]}]}}"#;
+    let address = if grpc.port() == 50051 {
+        String::new()
+    } else {
+        format!(" --address http://{grpc}")
+    };
+    format!(
+        "\
+bedrock-grpc dev: the gateway on an emulated Bedrock; no AWS account, nothing leaves this machine
+
+  gRPC and gRPC-Web   {grpc}
+  metrics, readiness  http://{admin}/metrics  http://{admin}/readyz
+  Bedrock emulator    {emulator}  (for any AWS SDK, too)
+
+Try, in another terminal:
+
+  {program} chat{address} --target claude 'Why is the sky blue?'
+  grpcurl -plaintext -d '{request}' {grpc} bedrock.inference.v1.InferenceService/StreamInvoke
+
+Ctrl-C ends it.
+"
+    )
+}
