@@ -1,1 +1,3 @@
 //! What the operator decides. The only reader of files and environment.
+
+pub mod bedrock;
