@@ -1,1 +1,25 @@
 //! The only place that talks to AWS.
+//!
+//! [`Sdk`] is what aws-config's chain says, read once and shared. A [`Bedrock`] is a worker's own: a client per source
+//! Region over connections that nobody else uses. [`Bedrock::converse_stream`] sends a body as it is, byte for byte, and
+//! answers with [`Frames`], which are decoded by whoever polls them: no task and no channel is in the path of a token.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`client`] | the SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out |
+//! | [`frames`] | from a response's body to events |
+//! | [`frame`] | AWS's event-stream framing |
+//! | [`failure`] | what Bedrock's errors, and errors on the way to it, mean |
+//! | [`http`] | the HTTP client under the SDK |
+
+mod client;
+mod failure;
+mod frame;
+mod frames;
+mod http;
+mod sdk;
+
+pub use client::{Answer, Bedrock};
+pub use frames::{Frame, Frames};
+pub use http::TlsError;
+pub use sdk::Sdk;

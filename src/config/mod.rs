@@ -3,6 +3,7 @@
 //! A file is read in two steps: [`yaml`] makes a tree in which everything knows its place, then one file per topic takes its keys
 //! and makes checked types of them. Every problem of a file is reported at once.
 
+pub mod bedrock;
 mod limits;
 mod problem;
 mod section;

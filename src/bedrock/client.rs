@@ -1,0 +1,157 @@
+//! The SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out.
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_sdk_bedrockruntime::{Client, operation::RequestId};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut},
+            dyn_dispatch_hint,
+        },
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
+use bytes::Bytes;
+
+use super::{Frames, Sdk, failure, http::Http};
+use crate::{config::bedrock::Options, error::Failure};
+
+/// More source Regions than AWS has: a bound on what callers' ARNs can make us keep.
+const MOST_CLIENTS: usize = 64;
+
+tokio::task_local! {
+    /// The call that this task is in. The hooks belong to the client and not to a call, because hooks of a call make the
+    /// SDK build a configuration for each one.
+    static EXCHANGE: Exchange;
+}
+
+/// The bytes of one call, on their way past the SDK.
+#[derive(Default)]
+struct Exchange {
+    request: Cell<Option<Bytes>>,
+    response: Cell<Option<SdkBody>>,
+}
+
+/// Bedrock, as one worker reaches it. Cheap to clone; all clones share their connections, which live on the runtime of
+/// the worker that calls.
+#[derive(Clone)]
+pub struct Bedrock {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sdk: Sdk,
+    http: Http,
+    clients: Mutex<HashMap<String, Client>>,
+}
+
+/// The head of Bedrock's answer, and what follows.
+#[derive(Debug)]
+pub struct Answer {
+    /// `x-amzn-requestid`, by which AWS's logs know the call. Empty if Bedrock gave none.
+    pub request_id: String,
+    /// The events.
+    pub frames: Frames,
+}
+
+impl Bedrock {
+    /// A worker's own way to Bedrock, without connections as yet. What `sdk` holds is shared with the other workers.
+    pub fn new(sdk: &Sdk, options: &Options) -> Self {
+        let shared = Shared { sdk: sdk.clone(), http: Http::new(sdk.tls(), options), clients: Mutex::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON as it shall arrive.
+    ///
+    /// Resolves when the head of the answer is there. There is no time limit but the one on opening a connection; dropping
+    /// the future gives the call up.
+    ///
+    /// # Errors
+    ///
+    /// Whatever Bedrock answers instead of a stream, and whatever keeps the request from it.
+    pub async fn converse_stream(&self, source_region: &str, model_id: &str, body: Bytes) -> Result<Answer, Failure> {
+        let call = self.client(source_region)?.converse_stream().model_id(model_id);
+        let exchange = Exchange { request: Cell::new(Some(body)), ..Exchange::default() };
+        let call = async {
+            let outcome = call.send().await;
+            (outcome, EXCHANGE.try_with(|exchange| exchange.response.take()).ok().flatten())
+        };
+        match EXCHANGE.scope(exchange, call).await {
+            (Ok(output), response) => {
+                let request_id = output.request_id().unwrap_or_default().to_owned();
+                let frames = Frames::new(response.unwrap_or_else(SdkBody::empty), request_id.clone());
+                Ok(Answer { request_id, frames })
+            }
+            (Err(error), _) => Err(failure::of_call(error)),
+        }
+    }
+
+    fn client(&self, source_region: &str) -> Result<Client, Failure> {
+        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(source_region) {
+            return Ok(client.clone());
+        }
+        if !is_region(source_region) {
+            return Err(failure::no_region(source_region));
+        }
+        let config = self.shared.sdk.client_config(source_region).http_client(self.shared.http.clone());
+        let client = Client::from_conf(config.interceptor(OwnBytes).build());
+        if clients.len() < MOST_CLIENTS {
+            clients.insert(source_region.to_owned(), client.clone());
+        }
+        Ok(client)
+    }
+}
+
+/// Whether a Region's name can be a part of a host's name, as all of AWS's can.
+fn is_region(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// Puts the body of the [`Exchange`] in before it is signed, and takes the body of a good answer out before it is read.
+#[derive(Debug)]
+struct OwnBytes;
+
+#[dyn_dispatch_hint]
+impl Intercept for OwnBytes {
+    fn name(&self) -> &'static str {
+        "OwnBytes"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = EXCHANGE.try_with(|exchange| exchange.request.take())?.ok_or("the body was sent already")?;
+        let request = context.request_mut();
+        request.headers_mut().try_insert("content-length", body.len().to_string())?;
+        request.headers_mut().try_insert("content-type", "application/json")?;
+        *request.body_mut() = SdkBody::from(body);
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response_mut();
+        if response.status().is_success() {
+            let body = std::mem::replace(response.body_mut(), SdkBody::empty());
+            EXCHANGE.try_with(|exchange| exchange.response.set(Some(body)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! The table from Bedrock's names and words to a [`Reason`].
+
+use crate::error::Reason;
+
+/// Bedrock's name for an error in one spelling: `throttlingException` in a stream, `ThrottlingException` with a namespace
+/// before or a `:suffix` behind it over HTTP.
+pub(super) fn normal_name(raw: &str) -> String {
+    let name = raw.split(':').next().unwrap_or_default().trim();
+    let name = name.rsplit('#').next().unwrap_or_default();
+    let mut letters = name.chars();
+    match letters.next() {
+        Some(first) => first.to_ascii_uppercase().to_string() + letters.as_str(),
+        None => String::new(),
+    }
+}
+
+/// What an error means, by its [`normal_name`] and, where one name means several things, its message.
+pub(super) fn of(name: &str, message: &str) -> Reason {
+    match name.strip_suffix("Exception").unwrap_or(name) {
+        "Validation" => of_validation(message),
+        "AccessDenied" if says(message, BAD_KEYS) => Reason::UpstreamCredentials,
+        "AccessDenied" => Reason::UpstreamAccessDenied,
+        "ResourceNotFound" => Reason::UpstreamResource,
+        "Throttling" | "TooManyRequests" if says(message, DAILY) => Reason::UpstreamQuota,
+        "Throttling" | "TooManyRequests" => Reason::UpstreamThrottled,
+        "ServiceQuotaExceeded" => Reason::UpstreamQuota,
+        "ModelNotReady" => Reason::ModelNotReady,
+        "ServiceUnavailable" => Reason::UpstreamUnavailable,
+        "InternalServer" | "InternalServerError" | "InternalFailure" | "InternalError" => Reason::UpstreamInternal,
+        "ModelError" => Reason::ModelError,
+        "ModelTimeout" => Reason::ModelTimeout,
+        "ModelStreamError" => Reason::ModelStreamError,
+        "ExpiredToken" | "RequestExpired" | "UnrecognizedClient" | "InvalidClientTokenId" | "InvalidSignature"
+        | "SignatureDoesNotMatch" | "MissingAuthenticationToken" | "IncompleteSignature" => Reason::UpstreamCredentials,
+        _ => Reason::UpstreamUnknown,
+    }
+}
+
+fn of_validation(message: &str) -> Reason {
+    if says(message, PROFILE_ONLY) {
+        Reason::InferenceProfileRequired
+    } else if says(message, TOO_LONG) {
+        Reason::ContextTooLong
+    } else {
+        Reason::UpstreamValidation
+    }
+}
+
+/// "Invocation of model ID … with on-demand throughput isn’t supported": the apostrophe comes straight and curly.
+const PROFILE_ONLY: &[&str] = &["on-demand throughput isn't supported", "on-demand throughput is not supported"];
+
+/// The models' own words for a conversation beyond their context window.
+const TOO_LONG: &[&str] = &[
+    "input is too long",
+    "prompt is too long",
+    "too many input tokens",
+    "too many tokens",
+    "maximum context length",
+    "exceeds the context window",
+    "exceed context limit",
+    "exceeds the maximum number of tokens",
+    "input length and `max_tokens` exceed",
+    "longer than the model's context",
+];
+
+/// "Too many tokens per day, please wait before trying again."
+const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
+
+/// Bedrock says AccessDeniedException of a bad API key too.
+const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
+
+fn says(message: &str, phrases: &[&str]) -> bool {
+    let message = message.replace(['\u{2019}', '\u{2018}'], "'").to_lowercase();
+    phrases.iter().any(|phrase| message.contains(phrase))
+}
+
+/// What a caller and an operator may know of bad credentials.
+pub(super) fn credentials_message(name: &str) -> String {
+    let why = match name.strip_suffix("Exception").unwrap_or(name) {
+        "ExpiredToken" | "RequestExpired" => "have expired, or this machine's clock is wrong",
+        "UnrecognizedClient" | "InvalidClientTokenId" => "are not known to AWS",
+        "InvalidSignature" | "SignatureDoesNotMatch" => "do not fit: the secret key or this machine's clock is wrong",
+        _ => "were not accepted",
+    };
+    format!("the gateway's AWS credentials {why} ({name}): its operator must renew them")
+}

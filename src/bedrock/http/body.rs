@@ -1,0 +1,30 @@
+//! The body of a response, whichever way it comes.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::{http1, http2};
+
+/// A response's body. Dropping it before its end closes the HTTP/1.1 socket or resets the HTTP/2 stream, at once.
+pub(super) enum Body {
+    Http1(http1::Body),
+    Http2(http2::Body),
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = aws_smithy_types::body::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let next = match self.get_mut() {
+            Self::Http1(body) => body.poll_data(cx),
+            Self::Http2(body) => body.poll_data(cx),
+        };
+        next.map(|data| data.map(|data| data.map(Frame::data)))
+    }
+}

@@ -1,0 +1,55 @@
+//! What can go wrong between a request and the head of its response.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::result::ConnectorError;
+
+/// A failed request. Its text names hosts and causes, never headers: those hold credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub(in crate::bedrock) struct Error {
+    /// How far the request had come.
+    pub(in crate::bedrock) kind: Kind,
+    message: String,
+}
+
+/// How far a failed request had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::bedrock) enum Kind {
+    /// It cannot be sent at all.
+    Request,
+    /// There was no connection to send it on.
+    Connect,
+    /// The connection ended, and the peer provably did not look at it.
+    Unprocessed,
+    /// The connection broke after the peer may have seen it.
+    Broken,
+}
+
+impl Error {
+    pub(super) fn request(why: impl fmt::Display) -> Self {
+        Self { kind: Kind::Request, message: format!("cannot send the request: {why}") }
+    }
+
+    pub(super) fn connect(message: String) -> Self {
+        Self { kind: Kind::Connect, message }
+    }
+
+    pub(super) fn unprocessed(why: impl fmt::Display) -> Self {
+        Self { kind: Kind::Unprocessed, message: format!("the connection closed before the request was sent: {why}") }
+    }
+
+    pub(super) fn broken(why: impl fmt::Display) -> Self {
+        Self { kind: Kind::Broken, message: format!("the connection broke before an answer: {why}") }
+    }
+}
+
+impl From<Error> for ConnectorError {
+    fn from(error: Error) -> Self {
+        match error.kind {
+            Kind::Request => Self::user(error.into()),
+            Kind::Connect => Self::io(error.into()).never_connected(),
+            Kind::Unprocessed | Kind::Broken => Self::io(error.into()),
+        }
+    }
+}

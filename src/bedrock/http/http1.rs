@@ -1,0 +1,154 @@
+//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: whoever waits for its answer drives it,
+//! so that a token wakes one task, and dropping the body closes the socket there and then.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+
+use super::{Error, body, dial::Io, pool::Slot};
+
+/// How many bytes hyper reads ahead of us: the bound on what a stream that nobody reads piles up.
+const READ_AHEAD: usize = 128 * 1024;
+
+/// A connection without an exchange.
+pub(super) struct Connection {
+    send: SendRequest<Full<Bytes>>,
+    driver: http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>,
+}
+
+impl Connection {
+    pub(super) async fn new(io: Box<dyn Io>) -> Result<Self, hyper::Error> {
+        let (send, driver) = http1::Builder::new().max_buf_size(READ_AHEAD).handshake(TokioIo::new(io)).await?;
+        Ok(Self { send, driver })
+    }
+
+    /// Lets the connection notice what has happened meanwhile; `true` if it can take a request.
+    pub(super) fn is_ready(&mut self) -> bool {
+        // Nobody waits: the next exchange registers its own waker.
+        let driven = Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop()));
+        driven.is_pending() && self.send.is_ready()
+    }
+}
+
+/// A connection and the right to use it.
+pub(super) struct Lease {
+    pub(super) connection: Connection,
+    pub(super) slot: Slot,
+}
+
+impl Lease {
+    /// Sends the request and waits for the head of its response.
+    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<body::Body>, Error> {
+        let Self { connection: Connection { mut send, mut driver }, slot } = self;
+        let mut ended = false;
+        let outcome = {
+            let mut response = pin!(send.try_send_request(in_origin_form(request)?));
+            poll_fn(|cx| {
+                if !ended {
+                    ended = Pin::new(&mut driver).poll(cx).is_ready();
+                }
+                response.as_mut().poll(cx)
+            })
+            .await
+        };
+        match outcome {
+            Ok(response) => Ok(response.map(|incoming| {
+                let connection = Some((Connection { send, driver }, slot));
+                body::Body::Http1(Body { incoming, connection, ended })
+            })),
+            // hyper hands the request back only if not a byte of it was written.
+            Err(mut error) => match error.take_message() {
+                Some(_) => Err(Error::unprocessed(error.error())),
+                None => Err(Error::broken(error.error())),
+            },
+        }
+    }
+}
+
+/// The rest of a response, with the connection that brings it.
+pub(super) struct Body {
+    incoming: Incoming,
+    connection: Option<(Connection, Slot)>,
+    /// The connection is over; what it had read may still be there.
+    ended: bool,
+}
+
+impl Body {
+    pub(super) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, aws_smithy_types::body::Error>>> {
+        let mut driven = false;
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.connection = None;
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(None) => {
+                    self.give_back();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if driven => return Poll::Pending,
+                Poll::Pending => {
+                    driven = true;
+                    self.drive(cx);
+                }
+            }
+        }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some((connection, _)) = &mut self.connection
+            && !self.ended
+        {
+            self.ended = Pin::new(&mut connection.driver).poll(cx).is_ready();
+        }
+    }
+
+    /// A body that was read to its end leaves a connection for the next request.
+    fn give_back(&mut self) {
+        if let Some((mut connection, slot)) = self.connection.take()
+            && !self.ended
+            && connection.is_ready()
+        {
+            slot.give_back(connection);
+        }
+    }
+}
+
+/// What HTTP/1.1 wants: the path alone, and the host as a header.
+fn in_origin_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
+    let (mut head, body) = request.into_parts();
+    let host = HeaderValue::from_str(&authority(&head.uri)).map_err(Error::request)?;
+    head.headers.insert(HOST, host);
+    let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    head.uri = Uri::from(path);
+    Ok(Request::from_parts(head, Full::new(body)))
+}
+
+/// The host as it was signed: without the scheme's own port.
+pub(super) fn authority(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    match (uri.port_u16(), uri.scheme_str()) {
+        (None, _) | (Some(443), Some("https")) | (Some(80), Some("http")) => host.to_owned(),
+        (Some(port), _) => format!("{host}:{port}"),
+    }
+}

@@ -1,0 +1,189 @@
+//! One HTTP/2 connection, shared by many streams and driven by a task of its own. h2 is used directly, because only it
+//! says how many streams the peer allows at the moment.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{
+    Ping, PingPong, Reason, RecvStream,
+    client::{self, SendRequest},
+};
+use http::{HeaderMap, Request, Response, Uri, Version, header, uri::Authority};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    Error, body,
+    dial::Io,
+    http1::authority,
+    pool::{Pool, Slot},
+};
+
+/// How many bytes a stream may pile up that nobody reads.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// The most that a connection's window may be.
+const MAX_WINDOW: u32 = i32::MAX as u32;
+/// How many streams are opened before the peer said how many it allows. RFC 9113 advises peers to allow 100.
+const UNTIL_SETTINGS: usize = 10;
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection, as the pool sees it.
+pub(super) struct Connection {
+    pub(super) id: u64,
+    send: SendRequest<Bytes>,
+    /// The streams that are open now.
+    pub(super) load: Arc<AtomicUsize>,
+    /// The peer's settings have come.
+    settled: Arc<AtomicBool>,
+    /// How often in a row the pool's sweep found no stream.
+    pub(super) unused: u8,
+}
+
+impl Connection {
+    /// Shakes hands and starts the connection's task. `most` is how many streams it will carry at most.
+    pub(super) async fn start(io: Box<dyn Io>, id: u64, most: usize, pool: Weak<Pool>) -> Result<Self, h2::Error> {
+        // With room for all streams' windows, streams that nobody reads cannot starve the others.
+        let window = u32::try_from(most).unwrap_or(u32::MAX).saturating_mul(STREAM_WINDOW).min(MAX_WINDOW);
+        let (send, mut connection) = client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(window)
+            .initial_max_send_streams(UNTIL_SETTINGS)
+            .enable_push(false)
+            // Unread frames are tokens of slow readers, not an attack: bounded by the windows, not by closing.
+            .data_frame_budget(2 * window as usize)
+            .handshake(io)
+            .await?;
+        let settled = Arc::new(AtomicBool::new(false));
+        let ping = connection.ping_pong();
+        let drive = {
+            let (settled, pool) = (settled.clone(), pool);
+            async move {
+                tokio::select! {
+                    biased;
+                    end = connection => tracing::debug!(connection = id, ?end, "HTTP/2 connection closed"),
+                    () = keep_alive(ping, &settled, &pool) => tracing::debug!(connection = id, "HTTP/2 connection is dead"),
+                }
+                if let Some(pool) = pool.upgrade() {
+                    pool.retire(id);
+                }
+            }
+        };
+        tokio::spawn(drive);
+        Ok(Self { id, send, load: Arc::default(), settled, unused: 0 })
+    }
+
+    /// How many streams the peer allows, as far as is known.
+    pub(super) fn allowed(&self) -> usize {
+        let allowed = self.send.current_max_send_streams();
+        if self.settled.load(Ordering::Relaxed) { allowed } else { allowed.min(UNTIL_SETTINGS) }
+    }
+
+    /// Whether it takes new streams: false after GOAWAY or an error.
+    pub(super) fn is_open(&mut self) -> bool {
+        match self.send.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome.is_ok(),
+            Poll::Pending => true,
+        }
+    }
+
+    pub(super) fn lease(&self, slot: Slot) -> Lease {
+        Lease { id: self.id, send: self.send.clone(), slot }
+    }
+}
+
+/// Pings until an answer stays out. The first answer also tells that the peer's settings, which come first, are here.
+async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, pool: &Weak<Pool>) {
+    let Some(mut ping) = ping else { return };
+    while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
+        if !settled.swap(true, Ordering::Relaxed)
+            && let Some(pool) = pool.upgrade()
+        {
+            pool.settle();
+        }
+        sleep(PING_INTERVAL).await;
+    }
+}
+
+/// The right to open a stream.
+pub(super) struct Lease {
+    id: u64,
+    send: SendRequest<Bytes>,
+    slot: Slot,
+}
+
+impl Lease {
+    /// Sends the request and waits for the head of its response.
+    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<body::Body>, Error> {
+        let Self { id, mut send, slot } = self;
+        let (mut head, body) = request.into_parts();
+        head.uri = with_authority(head.uri)?;
+        head.version = Version::HTTP_2;
+        drop_connection_headers(&mut head.headers);
+        let failed = |error: h2::Error| {
+            let unseen = is_unseen(&error);
+            if unseen || !error.is_reset() {
+                slot.retire(id);
+            }
+            if unseen { Error::unprocessed(error) } else { Error::broken(error) }
+        };
+        let unsent = |error: h2::Error| {
+            slot.retire(id);
+            Error::unprocessed(error)
+        };
+        let (response, mut stream) =
+            send.send_request(Request::from_parts(head, ()), body.is_empty()).map_err(unsent)?;
+        if !body.is_empty() {
+            // h2 keeps what the windows do not let out yet; the bytes are shared, not copied.
+            stream.send_data(body, true).map_err(failed)?;
+        }
+        let response = response.await.map_err(failed)?;
+        Ok(response.map(|receive| body::Body::Http2(Body { receive, _slot: slot })))
+    }
+}
+
+/// Whether the peer said that it did not look at the request: it refused the stream (RFC 9113, 8.7), or closed the
+/// connection with a GOAWAY that names an earlier stream as the last one (6.8; h2 fails only later streams with it).
+fn is_unseen(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
+}
+
+fn with_authority(uri: Uri) -> Result<Uri, Error> {
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(Authority::try_from(authority(&uri)).map_err(Error::request)?);
+    Uri::from_parts(parts).map_err(Error::request)
+}
+
+/// Headers that belong to HTTP/1.1's connections and are forbidden in HTTP/2 (RFC 9113, 8.2.2).
+fn drop_connection_headers(headers: &mut HeaderMap) {
+    for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+        headers.remove(name);
+    }
+}
+
+/// The rest of a response.
+pub(super) struct Body {
+    receive: RecvStream,
+    _slot: Slot,
+}
+
+impl Body {
+    pub(super) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, aws_smithy_types::body::Error>>> {
+        let Some(data) = ready!(self.receive.poll_data(cx)) else { return Poll::Ready(None) };
+        let data = data.and_then(|data| {
+            // Read is read: the peer may send as much again.
+            self.receive.flow_control().release_capacity(data.len())?;
+            Ok(data)
+        });
+        Poll::Ready(Some(data.map_err(Into::into)))
+    }
+}

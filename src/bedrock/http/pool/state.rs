@@ -1,0 +1,188 @@
+//! What a pool has and who waits for it. No I/O: every decision of the pool is here.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Lease, Limits, Opened, Pool, Slot, http1, http2};
+use crate::bedrock::http::Error;
+
+/// How many HTTP/2 connections are dialled at once: each brings room for many.
+const HTTP2_DIALS: usize = 4;
+/// How many HTTP/1.1 connections are dialled at once: each brings room for one.
+const HTTP1_DIALS: usize = 64;
+/// How long after a failed dial the next one waits, while other connections live.
+const REDIAL_AFTER: Duration = Duration::from_secs(1);
+/// How many sweeps in a row must find a connection unused to close it.
+const SWEEPS: u8 = 4;
+
+type Waiting = oneshot::Sender<Result<Lease, Error>>;
+
+/// What a pool has and who waits for it.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) http2: Vec<http2::Connection>,
+    /// HTTP/1.1 connections without an exchange, the most recently used one last.
+    idle: Vec<Idle>,
+    /// HTTP/1.1 connections with one.
+    busy: Arc<AtomicUsize>,
+    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) dialing: usize,
+    /// What the last connection spoke. Before the first one, nobody knows.
+    speaks: Option<Protocol>,
+    /// When to dial again after a failure, while other connections live.
+    pub(super) redial_at: Option<Instant>,
+    sweeping: bool,
+    last_id: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+struct Idle {
+    connection: http1::Connection,
+    unused: u8,
+}
+
+/// Connections to close, outside of the lock.
+pub(super) struct Closed {
+    _http1: Vec<Idle>,
+    _http2: Vec<http2::Connection>,
+}
+
+impl State {
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The first one in the queue that still waits.
+    pub(super) fn next_waiting(&mut self) -> Option<Waiting> {
+        while let Some(sender) = self.waiting.pop_front() {
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// A place on the connection that has most room.
+    pub(super) fn take(&mut self, pool: &Arc<Pool>) -> Option<Lease> {
+        self.take_http2(pool).map(Lease::Http2).or_else(|| self.take_http1(pool).map(Lease::Http1))
+    }
+
+    fn take_http2(&mut self, pool: &Arc<Pool>) -> Option<http2::Lease> {
+        loop {
+            let most = pool.limits.most();
+            let with_load = self.http2.iter().enumerate().map(|(at, connection)| (load(&connection.load), at));
+            // Of equals the oldest, so that those that a peak has brought fall idle after it.
+            let (_, at) = with_load.filter(|&(load, at)| load < self.http2[at].allowed().min(most)).min()?;
+            let connection = &mut self.http2[at];
+            if connection.is_open() {
+                connection.unused = 0;
+                return Some(connection.lease(Slot::new(pool, &connection.load)));
+            }
+            self.http2.remove(at);
+        }
+    }
+
+    fn take_http1(&mut self, pool: &Arc<Pool>) -> Option<http1::Lease> {
+        while let Some(Idle { mut connection, .. }) = self.idle.pop() {
+            if connection.is_ready() {
+                return Some(http1::Lease { connection, slot: Slot::new(pool, &self.busy) });
+            }
+        }
+        None
+    }
+
+    /// How many connections to dial now.
+    pub(super) fn dials_wanted(&self, limits: &Limits, tls: bool) -> usize {
+        let (wanted, at_once, most, open) = if self.speaks == Some(Protocol::Http1) || !tls {
+            let open = load(&self.busy) + self.idle.len();
+            (self.waiting.len(), HTTP1_DIALS, limits.connections.saturating_mul(limits.target), open)
+        } else {
+            (self.http2_wanted(limits), HTTP2_DIALS, limits.connections, self.http2.len())
+        };
+        if self.redial_at.is_some_and(|at| Instant::now() < at) {
+            return 0;
+        }
+        let room = most.saturating_sub(open + self.dialing);
+        wanted.min(at_once).saturating_sub(self.dialing).min(room)
+    }
+
+    fn http2_wanted(&self, limits: &Limits) -> usize {
+        // One more as soon as all carry their target, and enough for those who wait.
+        let all_at_target = self.http2.iter().all(|connection| load(&connection.load) >= target(connection, limits));
+        let ahead = usize::from(all_at_target && !self.http2.is_empty());
+        self.waiting.len().div_ceil(limits.target).max(ahead)
+    }
+
+    /// Takes a new connection in; `true` if the pool is to be swept from now on.
+    pub(super) fn add(&mut self, opened: Opened) -> bool {
+        self.redial_at = None;
+        match opened {
+            Opened::Http1(connection) => {
+                self.speaks = Some(Protocol::Http1);
+                self.keep(*connection);
+            }
+            Opened::Http2(connection) => {
+                self.speaks = Some(Protocol::Http2);
+                self.http2.push(connection);
+            }
+        }
+        !std::mem::replace(&mut self.sweeping, true)
+    }
+
+    pub(super) fn keep(&mut self, connection: http1::Connection) {
+        self.idle.push(Idle { connection, unused: 0 });
+    }
+
+    /// Those who waited for a dial that failed: its share of the queue, or none while another connection may serve them.
+    pub(super) fn dial_failed(&mut self, now: Instant) -> Vec<Waiting> {
+        if !self.http2.is_empty() {
+            self.redial_at = Some(now + REDIAL_AFTER);
+            return Vec::new();
+        }
+        let share = self.waiting.len().div_ceil(self.dialing.max(1));
+        self.waiting.drain(..share).collect()
+    }
+
+    /// Takes out what was unused for long.
+    pub(super) fn sweep(&mut self) -> Closed {
+        for idle in &mut self.idle {
+            idle.unused += 1;
+        }
+        for connection in &mut self.http2 {
+            connection.unused = if load(&connection.load) == 0 { connection.unused + 1 } else { 0 };
+        }
+        Closed {
+            _http1: self.idle.extract_if(.., |idle| idle.unused >= SWEEPS || !idle.connection.is_ready()).collect(),
+            _http2: self.http2.extract_if(.., |connection| connection.unused >= SWEEPS).collect(),
+        }
+    }
+
+    pub(super) fn stop_sweeping_if_empty(&mut self) -> bool {
+        let empty = self.idle.is_empty() && self.http2.is_empty() && load(&self.busy) == 0;
+        self.sweeping = !empty;
+        empty
+    }
+}
+
+fn load(counter: &AtomicUsize) -> usize {
+    counter.load(Ordering::Relaxed)
+}
+
+/// The load that a connection should have: half of what the peer allows, at most what the operator wants.
+fn target(connection: &http2::Connection, limits: &Limits) -> usize {
+    (connection.allowed() / 2).clamp(1, limits.target)
+}

@@ -1,0 +1,67 @@
+//! What aws-config's chain says, read once.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
+use aws_sdk_bedrockruntime::config::{
+    AppName, Builder, FrameworkMetadata, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+
+use super::http::{Tls, TlsError};
+use crate::config::bedrock::Options;
+
+const NAME: &str = env!("CARGO_PKG_NAME");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Credentials, Region, endpoint and identity as every AWS SDK finds them, and whom to trust. Cheap to clone; the workers
+/// share its credentials, which are fetched once and refreshed before they expire.
+#[derive(Clone)]
+pub struct Sdk {
+    config: SdkConfig,
+    endpoint_url: Option<String>,
+    tls: Tls,
+}
+
+impl Sdk {
+    /// Reads aws-config's chain. Credentials are fetched with the first call, not here.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file of extra certificates cannot be read.
+    pub async fn load(options: &Options) -> Result<Self, TlsError> {
+        let tls = Tls::load(options)?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).identity_cache(IdentityCache::lazy().build());
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        Ok(Self { config: loader.load().await, endpoint_url: options.endpoint_url.clone(), tls })
+    }
+
+    /// The Region to call when nothing else names one.
+    pub fn default_region(&self) -> Option<&str> {
+        self.config.region().map(AsRef::as_ref)
+    }
+
+    pub(super) fn tls(&self) -> Tls {
+        self.tls.clone()
+    }
+
+    /// A client's configuration for one source Region, without an HTTP client.
+    pub(super) fn client_config(&self, source_region: &str) -> Builder {
+        let mut builder = Builder::from(&self.config)
+            .region(Region::new(source_region.to_owned()))
+            // Retries and time limits are decided in one place, and not here: the stream outlives this call.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(endpoint_url) = &self.endpoint_url {
+            builder = builder.endpoint_url(endpoint_url);
+        }
+        // The operator's own name for the app, if there is one, stays.
+        if self.config.app_name().is_none() {
+            builder.set_app_name(AppName::new(NAME).ok());
+        }
+        if let Ok(metadata) = FrameworkMetadata::new(NAME, Some(VERSION)) {
+            builder.push_framework_metadata(metadata);
+        }
+        builder
+    }
+}
