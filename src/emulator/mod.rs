@@ -1,4 +1,52 @@
-//! A local Bedrock that speaks the real wire. Imports nothing from the gateway.
+//! A local Bedrock that speaks the real wire, for tests, for `dev` and for any AWS SDK. Imports nothing from the gateway.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`options`] | what can be set |
+//! | `server`, `connection`, `tls` | listeners, sockets, graceful stop |
+//! | `service` | one HTTP request in, one answer out: authentication, then the operation |
+//! | [`auth`] | SigV4 signatures and bearer tokens |
+//! | `runtime` | Converse and ConverseStream |
+//! | `control` | inference profiles and foundation models |
+//! | [`catalogue`] | the models, profiles and Regions that it knows |
+//! | [`answer`] | the brain: a request in, a script of events out |
+//! | `plan` | a script and a fault become steps of bytes |
+//! | [`fault`] | every way in which a call can fail, on demand |
+//! | [`replay`] | recorded exchanges, served again |
+//! | [`frame`] | the encoder of `application/vnd.amazon.eventstream` |
+//! | `playback` | bytes on their way to the client: pace, cuts, endings |
+//! | [`calls`] | what was called, and how each call ended |
+//!
+//! Data flows one way: a request becomes a [`script::Script`], the script becomes steps of bytes, the steps are played.
 
 pub mod answer;
+pub mod auth;
+pub mod calls;
+pub mod catalogue;
+mod connection;
+mod control;
+mod error;
+pub mod fault;
+mod fold;
+pub mod frame;
+mod inspect;
+mod length;
+pub mod options;
+mod plan;
+mod playback;
+pub mod replay;
+mod runtime;
 pub mod script;
+mod server;
+mod service;
+mod tls;
+mod uri;
+
+pub use self::{
+    auth::{AccessKey, Credentials, DEV_ACCESS_KEY_ID, DEV_BEARER_TOKEN, DEV_SECRET_ACCESS_KEY},
+    calls::{Call, End},
+    fault::Fault,
+    options::{Clock, Cut, Options, Pace},
+    replay::Replay,
+    server::Emulator,
+};

@@ -1,0 +1,92 @@
+//! Who calls: [`Credentials`] that are accepted, and the check of what a request brings.
+
+mod sigv4;
+
+use http::{HeaderMap, request::Parts};
+use std::time::SystemTime;
+
+use super::error::WireError;
+
+/// The access key ID that the emulator accepts by default. Known to all, and so no secret.
+pub const DEV_ACCESS_KEY_ID: &str = "EMULATOR";
+/// The secret access key that belongs to it.
+pub const DEV_SECRET_ACCESS_KEY: &str = "emulator-secret-access-key";
+/// The bearer token (a Bedrock API key in the place of signatures) that the emulator accepts by default.
+pub const DEV_BEARER_TOKEN: &str = "emulator-bearer-token";
+
+/// An access key that may call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// `aws_access_key_id`.
+    pub id: String,
+    /// `aws_secret_access_key`.
+    pub secret: String,
+    /// `aws_session_token`, if the key is a temporary one.
+    pub session_token: Option<String>,
+}
+
+/// Who may call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Keys whose signatures are accepted.
+    pub access_keys: Vec<AccessKey>,
+    /// Bedrock API keys that are accepted.
+    pub bearer_tokens: Vec<String>,
+    /// Whether requests are checked at all. If not, anybody may call; the Region is still taken from a signature's scope.
+    pub checked: bool,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self {
+            access_keys: vec![AccessKey {
+                id: DEV_ACCESS_KEY_ID.to_owned(),
+                secret: DEV_SECRET_ACCESS_KEY.to_owned(),
+                session_token: None,
+            }],
+            bearer_tokens: vec![DEV_BEARER_TOKEN.to_owned()],
+            checked: true,
+        }
+    }
+}
+
+/// The source Region that a request's signature names. `None` without a readable signature.
+pub(super) fn region(headers: &HeaderMap) -> Option<String> {
+    let authorization = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let region = sigv4::Authorization::parse(authorization).ok()?.region;
+    Some(region.to_owned())
+}
+
+/// Checks a request's signature or token.
+///
+/// # Errors
+/// What the real endpoint answers: HTTP 403 and one of its codes.
+pub(super) fn check(
+    credentials: &Credentials,
+    parts: &Parts,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<(), WireError> {
+    if !credentials.checked {
+        return Ok(());
+    }
+    let authorization = parts.headers.get(http::header::AUTHORIZATION);
+    let Some(authorization) = authorization.and_then(|value| value.to_str().ok()) else {
+        return Err(denied(
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        ));
+    };
+    match authorization.strip_prefix("Bearer ") {
+        Some(token) if credentials.bearer_tokens.iter().any(|known| known == token) => Ok(()),
+        Some(_) => Err(denied(
+            "AccessDeniedException",
+            "Authentication failed: Please make sure your API Key is valid.",
+        )),
+        None => sigv4::check(&credentials.access_keys, authorization, parts, body, now),
+    }
+}
+
+fn denied(code: &'static str, message: impl Into<String>) -> WireError {
+    WireError::front_door(403, code, message)
+}

@@ -1,0 +1,192 @@
+//! What was called, and how each call ended: the [`Call`]s and the log that keeps the last of them.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+/// Bodies that the log keeps, in bytes: older calls are forgotten beyond it.
+const KEEP_BODY_BYTES: usize = 256 << 20;
+
+/// One call to an operation, from its arrival to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Counts the emulator's calls from 1.
+    pub id: u64,
+    /// What the answer's `x-amzn-requestid` says.
+    pub request_id: String,
+    /// The operation's name in the API, such as `ConverseStream`; empty for a path that is none.
+    pub operation: &'static str,
+    /// The model ID, or the profile's or model's identifier of a control-plane call, as it was before percent-encoding.
+    pub model_id: String,
+    /// The source Region: of the signature's scope, else the emulator's own.
+    pub region: String,
+    /// The HTTP version, such as `HTTP/2.0`.
+    pub http_version: String,
+    /// The headers as they came, lower-case names, without `authorization` and `x-amz-security-token`.
+    pub headers: Vec<(String, String)>,
+    /// The exact bytes of the request's body.
+    pub body: Bytes,
+    /// The answer's HTTP status, once it was decided.
+    pub status: Option<u16>,
+    /// Frames of the answer that were handed to the connection.
+    pub events_sent: u64,
+    /// How it ended. `None` while it runs.
+    pub end: Option<End>,
+}
+
+impl Call {
+    /// The first header of this lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The whole answer was sent; an error that the request deserves is an answer.
+    Completed,
+    /// The client left before that.
+    ClientGone,
+    /// A fault that was asked for ended it.
+    Faulted,
+}
+
+impl End {
+    /// Its name in the log that is served over HTTP.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "Completed",
+            Self::ClientGone => "ClientGone",
+            Self::Faulted => "Faulted",
+        }
+    }
+}
+
+/// The last calls, and a way to wait for what they come to.
+#[derive(Debug)]
+pub(super) struct CallLog {
+    kept: Mutex<Kept>,
+    changes: watch::Sender<u64>,
+    keep: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// In the order of their IDs, without gaps.
+    calls: VecDeque<Call>,
+    body_bytes: usize,
+    last_id: u64,
+}
+
+impl CallLog {
+    pub(super) fn new(keep: usize) -> Arc<Self> {
+        Arc::new(Self {
+            kept: Mutex::default(),
+            changes: watch::Sender::new(0),
+            keep,
+        })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a call, whose ID is set here.
+    pub(super) fn begin(self: &Arc<Self>, mut call: Call) -> Record {
+        let mut kept = self.kept();
+        kept.last_id += 1;
+        call.id = kept.last_id;
+        let id = call.id;
+        kept.body_bytes += call.body.len();
+        kept.calls.push_back(call);
+        while kept.calls.len() > self.keep.max(1)
+            || (kept.body_bytes > KEEP_BODY_BYTES && kept.calls.len() > 1)
+        {
+            if let Some(forgotten) = kept.calls.pop_front() {
+                kept.body_bytes -= forgotten.body.len();
+            }
+        }
+        drop(kept);
+        self.changes.send_modify(|n| *n += 1);
+        Record {
+            log: Arc::clone(self),
+            id,
+            ended: false,
+        }
+    }
+
+    fn update(&self, id: u64, change: impl FnOnce(&mut Call)) {
+        let mut kept = self.kept();
+        let first = kept.calls.front().map_or(u64::MAX, |call| call.id);
+        let index = id.checked_sub(first).and_then(|i| usize::try_from(i).ok());
+        if let Some(call) = index.and_then(|i| kept.calls.get_mut(i)) {
+            change(call);
+        }
+        drop(kept);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub(super) fn snapshot(&self) -> Vec<Call> {
+        self.kept().calls.iter().cloned().collect()
+    }
+
+    /// Forgets all calls. Those that still run are not entered again.
+    pub(super) fn clear(&self) {
+        let mut kept = self.kept();
+        kept.calls.clear();
+        kept.body_bytes = 0;
+        drop(kept);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    pub(super) async fn wait_for(&self, mut enough: impl FnMut(&[Call]) -> bool) -> Vec<Call> {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let calls = self.snapshot();
+            // The sender lives as long as `self`: changed() cannot fail.
+            if enough(&calls) || changes.changed().await.is_err() {
+                return calls;
+            }
+        }
+    }
+}
+
+/// The open entry of a running call. Dropped before an end was set, it says that the client left.
+#[derive(Debug)]
+pub(super) struct Record {
+    log: Arc<CallLog>,
+    id: u64,
+    ended: bool,
+}
+
+impl Record {
+    /// The answer's status is decided.
+    pub(super) fn answered(&self, status: u16) {
+        self.log.update(self.id, |call| call.status = Some(status));
+    }
+
+    /// This many more frames were handed to the connection.
+    pub(super) fn sent(&self, events: u64) {
+        self.log.update(self.id, |call| call.events_sent += events);
+    }
+
+    /// The call is over. The first end counts.
+    pub(super) fn end(&mut self, end: End) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.log.update(self.id, |call| call.end = Some(end));
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.end(End::ClientGone);
+    }
+}

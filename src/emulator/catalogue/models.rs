@@ -1,0 +1,239 @@
+//! Foundation models. A selection with real IDs, not a copy of Bedrock's list.
+
+use super::profiles::Geography::{self, Apac, Eu, Global, Us};
+
+/// A foundation model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// `modelId`.
+    pub id: &'static str,
+    /// `modelName`, at most 20 characters as the API's model says.
+    pub name: &'static str,
+    /// `providerName`.
+    pub provider: &'static str,
+    /// `inputModalities`.
+    pub input: &'static [&'static str],
+    /// Whether its own ID can be called, and not only a profile.
+    pub on_demand: bool,
+    /// Whether `modelLifecycle.status` is `LEGACY`.
+    pub legacy: bool,
+    /// The geographies that have a profile for it.
+    pub profiles: &'static [Geography],
+    /// When it came, ISO 8601.
+    pub since: &'static str,
+}
+
+impl Model {
+    /// The model of this ID.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        MODELS.iter().find(|model| model.id == id)
+    }
+
+    /// Whether the model can be reached from a Region, by a profile or else on demand. Models without any profile are
+    /// everywhere.
+    pub fn is_in(&self, region: &str) -> bool {
+        self.profiles.is_empty()
+            || self
+                .profiles
+                .iter()
+                .any(|geography| geography.has_source(region))
+    }
+
+    /// `modelArn` in a Region.
+    pub fn arn(&self, region: &str) -> String {
+        format!("arn:aws:bedrock:{region}::foundation-model/{}", self.id)
+    }
+}
+
+const TEXT: &[&str] = &["TEXT"];
+const SEES: &[&str] = &["TEXT", "IMAGE"];
+const EVERYWHERE: &[Geography] = &[Us, Eu, Apac, Global];
+const GEOGRAPHIES: &[Geography] = &[Us, Eu, Apac];
+
+const fn model(
+    id: &'static str,
+    name: &'static str,
+    provider: &'static str,
+    since: &'static str,
+) -> Model {
+    Model {
+        id,
+        name,
+        provider,
+        input: TEXT,
+        on_demand: true,
+        legacy: false,
+        profiles: &[],
+        since,
+    }
+}
+
+/// A model of Anthropic's that only profiles serve.
+const fn claude(
+    id: &'static str,
+    name: &'static str,
+    profiles: &'static [Geography],
+    since: &'static str,
+) -> Model {
+    Model {
+        input: SEES,
+        on_demand: false,
+        profiles,
+        ..model(id, name, "Anthropic", since)
+    }
+}
+
+/// A model of Amazon's that is served on demand and by profiles.
+const fn nova(id: &'static str, name: &'static str, input: &'static [&'static str]) -> Model {
+    Model {
+        input,
+        profiles: GEOGRAPHIES,
+        ..model(id, name, "Amazon", "2024-12-02T00:00:00Z")
+    }
+}
+
+/// All models.
+pub static MODELS: &[Model] = &[
+    model(
+        "ai21.jamba-1-5-mini-v1:0",
+        "Jamba 1.5 Mini",
+        "AI21 Labs",
+        "2024-09-23T00:00:00Z",
+    ),
+    nova("amazon.nova-lite-v1:0", "Nova Lite", SEES),
+    nova("amazon.nova-micro-v1:0", "Nova Micro", TEXT),
+    Model {
+        on_demand: false,
+        profiles: &[Us],
+        ..nova("amazon.nova-premier-v1:0", "Nova Premier", SEES)
+    },
+    nova("amazon.nova-pro-v1:0", "Nova Pro", SEES),
+    Model {
+        legacy: true,
+        ..model(
+            "amazon.titan-text-express-v1",
+            "Titan Text Express",
+            "Amazon",
+            "2023-11-29T00:00:00Z",
+        )
+    },
+    Model {
+        legacy: true,
+        ..model(
+            "amazon.titan-text-lite-v1",
+            "Titan Text Lite",
+            "Amazon",
+            "2023-11-29T00:00:00Z",
+        )
+    },
+    Model {
+        on_demand: true,
+        legacy: true,
+        ..claude(
+            "anthropic.claude-3-haiku-20240307-v1:0",
+            "Claude 3 Haiku",
+            GEOGRAPHIES,
+            "2024-03-13T00:00:00Z",
+        )
+    },
+    Model {
+        legacy: true,
+        ..claude(
+            "anthropic.claude-3-7-sonnet-20250219-v1:0",
+            "Claude 3.7 Sonnet",
+            GEOGRAPHIES,
+            "2025-02-24T00:00:00Z",
+        )
+    },
+    claude(
+        "anthropic.claude-haiku-4-5-20251001-v1:0",
+        "Claude Haiku 4.5",
+        EVERYWHERE,
+        "2025-10-15T00:00:00Z",
+    ),
+    claude(
+        "anthropic.claude-opus-4-8",
+        "Claude Opus 4.8",
+        EVERYWHERE,
+        "2026-05-01T00:00:00Z",
+    ),
+    claude(
+        "anthropic.claude-sonnet-4-20250514-v1:0",
+        "Claude Sonnet 4",
+        EVERYWHERE,
+        "2025-05-22T00:00:00Z",
+    ),
+    claude(
+        "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "Claude Sonnet 4.5",
+        EVERYWHERE,
+        "2025-09-29T00:00:00Z",
+    ),
+    claude(
+        "anthropic.claude-sonnet-4-6",
+        "Claude Sonnet 4.6",
+        EVERYWHERE,
+        "2026-02-17T00:00:00Z",
+    ),
+    claude(
+        "anthropic.claude-sonnet-5",
+        "Claude Sonnet 5",
+        EVERYWHERE,
+        "2026-06-01T00:00:00Z",
+    ),
+    model(
+        "cohere.command-r-v1:0",
+        "Command R",
+        "Cohere",
+        "2024-04-29T00:00:00Z",
+    ),
+    Model {
+        on_demand: false,
+        profiles: &[Us],
+        ..model(
+            "deepseek.r1-v1:0",
+            "DeepSeek-R1",
+            "DeepSeek",
+            "2025-03-10T00:00:00Z",
+        )
+    },
+    model(
+        "meta.llama3-8b-instruct-v1:0",
+        "Llama 3 8B Instruct",
+        "Meta",
+        "2024-04-23T00:00:00Z",
+    ),
+    Model {
+        on_demand: false,
+        profiles: &[Us, Eu],
+        ..model(
+            "meta.llama3-2-1b-instruct-v1:0",
+            "Llama 3.2 1B",
+            "Meta",
+            "2024-09-25T00:00:00Z",
+        )
+    },
+    Model {
+        on_demand: false,
+        profiles: &[Us],
+        input: SEES,
+        ..model(
+            "meta.llama4-maverick-17b-instruct-v1:0",
+            "Llama 4 Maverick 17B",
+            "Meta",
+            "2025-04-28T00:00:00Z",
+        )
+    },
+    model(
+        "mistral.devstral-2-123b",
+        "Devstral 2 123B",
+        "Mistral AI",
+        "2025-12-09T00:00:00Z",
+    ),
+    model(
+        "mistral.mistral-7b-instruct-v0:2",
+        "Mistral 7B Instruct",
+        "Mistral AI",
+        "2024-03-01T00:00:00Z",
+    ),
+];

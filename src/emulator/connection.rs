@@ -1,0 +1,173 @@
+//! One accepted connection: its socket, its protocol, its graceful end.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::{playback::ResetSwitch, service::Service};
+
+/// A client that does not finish its TLS handshake in this time is dropped.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A TCP socket that closes with a reset if its switch says so.
+struct Socket {
+    tcp: TcpStream,
+    reset: ResetSwitch,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.reset.is_set() {
+            // A socket that cannot be told closes in order: the client still sees a body cut short.
+            let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.reset.is_set() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+/// Serves plain HTTP/1.1 until the client leaves or the stop.
+pub(super) async fn serve_plain(tcp: TcpStream, service: Arc<Service>, stop: CancellationToken) {
+    let reset = ResetSwitch::default();
+    let Ok(socket) = socket(tcp, &reset) else {
+        return;
+    };
+    serve_http1(socket, reset, service, stop).await;
+}
+
+/// Serves TLS with whichever of HTTP/2 and HTTP/1.1 the client prefers.
+pub(super) async fn serve_tls(
+    tcp: TcpStream,
+    tls: TlsAcceptor,
+    service: Arc<Service>,
+    stop: CancellationToken,
+) {
+    let reset = ResetSwitch::default();
+    let Ok(socket) = socket(tcp, &reset) else {
+        return;
+    };
+    let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(socket));
+    let Some(Ok(Ok(stream))) = stop.run_until_cancelled(handshake).await else {
+        return;
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        serve_http2(stream, service, stop).await;
+    } else {
+        serve_http1(stream, reset, service, stop).await;
+    }
+}
+
+fn socket(tcp: TcpStream, reset: &ResetSwitch) -> io::Result<Socket> {
+    tcp.set_nodelay(true)?;
+    let reset = reset.clone();
+    Ok(Socket { tcp, reset })
+}
+
+async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    io: I,
+    reset: ResetSwitch,
+    service: Arc<Service>,
+    stop: CancellationToken,
+) {
+    let handle = service_fn(move |request| {
+        let (service, reset) = (Arc::clone(&service), reset.clone());
+        async move { service.handle(request, reset).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(io), handle);
+    let mut connection = std::pin::pin!(connection);
+    let shutdown = |connection: Pin<&mut _>| http1::Connection::graceful_shutdown(connection);
+    until_stopped(connection.as_mut(), &stop).await;
+    if stop.is_cancelled() {
+        shutdown(connection.as_mut());
+        let _ = connection.await;
+    }
+}
+
+async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    io: I,
+    service: Arc<Service>,
+    stop: CancellationToken,
+) {
+    let max_concurrent_streams = service.max_concurrent_streams();
+    let handle = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        // HTTP/2 resets the one stream: the connection stays.
+        async move { service.handle(request, ResetSwitch::default()).await }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(max_concurrent_streams)
+        .serve_connection(TokioIo::new(io), handle);
+    let mut connection = std::pin::pin!(connection);
+    until_stopped(connection.as_mut(), &stop).await;
+    if stop.is_cancelled() {
+        http2::Connection::graceful_shutdown(connection.as_mut());
+        let _ = connection.await;
+    }
+}
+
+/// Runs a connection to its own end, or up to the stop.
+async fn until_stopped<F: Future>(connection: Pin<&mut F>, stop: &CancellationToken) {
+    stop.run_until_cancelled(connection).await;
+}

@@ -1,0 +1,91 @@
+//! Errors as Bedrock's endpoints put them on the wire.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Map, Value};
+
+use super::script::ApiError;
+
+/// What follows the code in `x-amzn-errortype` when Bedrock itself refuses (from recorded answers).
+const BEDROCK: &str = "http://internal.amazon.com/coral/com.amazon.bedrock/";
+/// The same when the front door refuses: signatures, tokens, unknown paths.
+const FRONT_DOOR: &str = "http://internal.amazon.com/coral/com.amazon.coral.service/";
+
+/// An error answer: a status, a code, a message and what else travels with them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct WireError {
+    pub(super) status: u16,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    /// Further members of the body, such as `originalStatusCode`.
+    pub(super) members: Map<String, Value>,
+    /// Further headers, such as `retry-after`.
+    pub(super) header: Option<(&'static str, &'static str)>,
+    namespace: &'static str,
+}
+
+impl WireError {
+    /// An error of Bedrock's own.
+    pub(super) fn bedrock(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            members: Map::new(),
+            header: None,
+            namespace: BEDROCK,
+        }
+    }
+
+    /// An error of what stands before Bedrock.
+    pub(super) fn front_door(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            namespace: FRONT_DOOR,
+            ..Self::bedrock(status, code, message)
+        }
+    }
+
+    /// The body's JSON.
+    pub(super) fn payload(&self) -> Value {
+        let mut members = self.members.clone();
+        members.insert("message".to_owned(), Value::from(self.message.as_str()));
+        Value::Object(members)
+    }
+
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = json(self.status, &self.payload());
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::try_from(format!("{}:{}", self.code, self.namespace)) {
+            headers.insert("x-amzn-errortype", value);
+        }
+        if let Some((name, value)) = self.header {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl From<ApiError> for WireError {
+    fn from(error: ApiError) -> Self {
+        Self::bedrock(error.status, error.code, error.message)
+    }
+}
+
+/// An answer of JSON.
+pub(super) fn json(status: u16, body: &Value) -> Response<Full<Bytes>> {
+    raw_json(status, Bytes::from(body.to_string()))
+}
+
+/// An answer of JSON that is bytes already.
+pub(super) fn raw_json(status: u16, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}

@@ -1,0 +1,131 @@
+//! Every way in which a call can fail, on demand: a [`Fault`] and its name.
+//!
+//! A fault is asked for in the model ID (`us.amazon.nova-lite-v1:0.fault-throttling`), in the header `x-emulator-fault`, or
+//! in the options, in this order of precedence. Faults of the stream can say how many content deltas come before:
+//! `.fault-reset-after-3`. `-after-0` strikes before `messageStart`; without it one delta comes before.
+
+mod table;
+
+use std::{fmt, str::FromStr};
+
+use serde_json::{Map, Value};
+
+pub(super) use self::table::{Effect, Insert};
+use self::table::{KINDS, Kind};
+use super::error::WireError;
+
+/// What joins a fault to a model ID.
+const MARK: &str = ".fault-";
+/// What joins a number of deltas to a fault.
+const AFTER: &str = "-after-";
+
+/// A fault, and how many content deltas come before it.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    kind: &'static Kind,
+    after: Option<usize>,
+}
+
+impl Fault {
+    /// The names of all faults, each with what it does.
+    pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+        KINDS.iter().map(|kind| (kind.name, kind.about))
+    }
+
+    /// Its name without the number of deltas.
+    pub const fn name(self) -> &'static str {
+        self.kind.name
+    }
+
+    /// The content deltas that come before it, if it says so.
+    pub const fn after(self) -> Option<usize> {
+        self.after
+    }
+
+    /// The same fault after this many content deltas.
+    #[must_use]
+    pub const fn with_after(self, deltas: usize) -> Self {
+        let after = Some(deltas);
+        Self { after, ..self }
+    }
+
+    pub(super) const fn effect(self) -> &'static Effect {
+        &self.kind.effect
+    }
+
+    /// Divides a model ID from the fault that it names.
+    pub(super) fn split(model_id: &str) -> Result<(&str, Option<Self>), String> {
+        match model_id.rsplit_once(MARK) {
+            None => Ok((model_id, None)),
+            Some((model_id, name)) => Ok((model_id, Some(name.parse()?))),
+        }
+    }
+
+    /// The error answer of a fault that is an error, for a call of this model.
+    pub(super) fn error(self, model_id: &str) -> WireError {
+        let (refusal, stream_only) = match self.effect() {
+            Effect::Refuse(refusal) => (refusal, false),
+            Effect::Exception { refusal, .. } => (refusal, true),
+            _ => (&table::INTERNAL, true),
+        };
+        let message = refusal.message.replace("{model}", model_id);
+        let mut error = if refusal.front_door {
+            WireError::front_door(refusal.status, refusal.code, message)
+        } else {
+            WireError::bedrock(refusal.status, refusal.code, message)
+        };
+        let numbers = refusal
+            .original_status
+            .map(|n| ("originalStatusCode", Value::from(n)));
+        let texts = refusal
+            .text_member
+            .map(|(name, text)| (name, Value::from(text)));
+        let members = numbers.into_iter().chain(texts);
+        error.members = members
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<Map<_, _>>();
+        error.header = if stream_only { None } else { refusal.header };
+        error
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<usize>().ok();
+        let (name, after) = match text.rsplit_once(AFTER) {
+            Some((name, deltas)) if number(deltas).is_some() => (name, number(deltas)),
+            _ => (text, None),
+        };
+        let kind = KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+            let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            format!("unknown fault {name:?}: give one of {}", names.join(", "))
+        })?;
+        Ok(Self { kind, after })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name)?;
+        match self.after {
+            Some(deltas) => write!(f, "{AFTER}{deltas}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({self})")
+    }
+}
+
+impl PartialEq for Fault {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind.name == other.kind.name && self.after == other.after
+    }
+}
+
+impl Eq for Fault {}

@@ -1,0 +1,265 @@
+//! A script and a fault become a plan of bytes.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Value, json};
+
+use super::{
+    fault::{Effect, Fault, Insert},
+    frame,
+    options::Pace,
+    playback::{Finish, Plan, Step},
+    script::{Event, Script},
+};
+
+/// Content deltas before a fault that does not say how many.
+const DELTAS_BEFORE_FAULT: usize = 1;
+/// Between two bytes of a slow stream.
+const SLOW: Duration = Duration::from_secs(1);
+/// The tool input of one giant delta: 4 MiB.
+const GIANT: usize = 4 << 20;
+/// The event whose number faults count.
+const DELTA: &str = "contentBlockDelta";
+
+/// The frames of a script at a pace, with a fault in them.
+pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
+    let mut writer = Writer::new(pace);
+    let Some(fault) = fault else {
+        writer.events(script.events);
+        return writer.finish(Finish::Complete);
+    };
+    let mut events = script.events;
+    let mut rest = events.split_off(strike_at(&events, fault));
+    writer.events(events);
+    match fault.effect() {
+        Effect::Exception { exception_type, .. } => {
+            let payload = fault.error("").payload();
+            writer.frame(|out| frame::exception(out, exception_type, &payload));
+            return writer.finish(Finish::Cut);
+        }
+        Effect::StreamError { code, message } => {
+            writer.frame(|out| frame::error(out, code, message));
+            return writer.finish(Finish::Cut);
+        }
+        Effect::EndBefore(_) => return writer.finish(Finish::Cut),
+        Effect::Stall => return writer.finish(Finish::Stall),
+        Effect::BadCrc => {
+            writer.half_event(rest.drain(..), |bytes| {
+                if let Some(last) = bytes.last_mut() {
+                    *last ^= 1;
+                }
+            });
+            return writer.finish(Finish::Cut);
+        }
+        Effect::CutInFrame | Effect::Reset => {
+            writer.half_event(rest.drain(..), |bytes| bytes.truncate(bytes.len() / 2));
+            let reset = matches!(fault.effect(), Effect::Reset);
+            return writer.finish(if reset { Finish::Break } else { Finish::Cut });
+        }
+        Effect::Slow => writer.slow = true,
+        Effect::UnknownMembers => add_unknown_members(&mut rest),
+        Effect::Insert(insert) => writer.events(inserted(*insert, &rest)),
+        // These never let a stream begin.
+        Effect::Refuse(_) | Effect::StallBeforeHeaders => {}
+    }
+    writer.events(rest);
+    writer.finish(Finish::Complete)
+}
+
+/// The number of events that come before the fault.
+fn strike_at(events: &[Event], fault: Fault) -> usize {
+    let position = |name: &str| events.iter().position(|event| event.name == name);
+    match (fault.after(), fault.effect()) {
+        (Some(0), _) => 0,
+        (None, Effect::EndBefore(name)) => position(name).unwrap_or(events.len()),
+        (after, _) => {
+            let wanted = after.unwrap_or(DELTAS_BEFORE_FAULT);
+            let deltas = events
+                .iter()
+                .enumerate()
+                .filter(|(_, event)| event.name == DELTA);
+            let last = deltas.take(wanted).last();
+            last.map_or(0, |(index, _)| index + 1)
+        }
+    }
+}
+
+/// Members that no version of the API has, in every event.
+fn add_unknown_members(events: &mut [Event]) {
+    for event in events {
+        if let Value::Object(members) = &mut event.payload {
+            members.insert(
+                "futureMember".to_owned(),
+                json!({"nested": [1, "two", null]}),
+            );
+        }
+    }
+}
+
+/// What a fault adds to an answer, given what is still to come of it.
+fn inserted(insert: Insert, rest: &[Event]) -> Vec<Event> {
+    match insert {
+        Insert::Event => vec![Event {
+            name: "futureEvent",
+            payload: json!({"futureMember": "a later version of the API sends this"}),
+        }],
+        Insert::Delta => {
+            let open = rest
+                .iter()
+                .find_map(|event| event.payload.get("contentBlockIndex"));
+            let index = open.cloned().unwrap_or_else(|| json!(0));
+            let delta = json!({"futureDelta": {"text": "a later version of the API sends this"}});
+            vec![Event {
+                name: DELTA,
+                payload: json!({"contentBlockIndex": index, "delta": delta}),
+            }]
+        }
+        Insert::GiantToolDelta => giant_tool_use(rest),
+    }
+}
+
+fn giant_tool_use(rest: &[Event]) -> Vec<Event> {
+    let indices = rest
+        .iter()
+        .filter_map(|event| event.payload["contentBlockIndex"].as_u64());
+    let index = indices.max().map_or(0, |last| last + 1);
+    let tool = json!({"toolUseId": "tooluse_giant", "name": "giant"});
+    let input = format!(
+        "{{\"data\":\"{}\"}}",
+        "x".repeat(GIANT - "{\"data\":\"\"}".len())
+    );
+    vec![
+        Event {
+            name: "contentBlockStart",
+            payload: json!({"contentBlockIndex": index, "start": {"toolUse": tool}}),
+        },
+        Event {
+            name: DELTA,
+            payload: json!({"contentBlockIndex": index, "delta": {"toolUse": {"input": input}}}),
+        },
+        Event {
+            name: "contentBlockStop",
+            payload: json!({"contentBlockIndex": index}),
+        },
+    ]
+}
+
+/// Frames one after the other in one buffer, and the steps that it will be divided into.
+struct Writer {
+    pace: Pace,
+    slow: bool,
+    deltas: usize,
+    buffer: BytesMut,
+    /// Wait, length and frames of each step.
+    steps: Vec<(Duration, usize, u64)>,
+}
+
+impl Writer {
+    fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            slow: false,
+            deltas: 0,
+            buffer: BytesMut::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn events(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            let wait = self.wait_before(event.name);
+            let start = self.buffer.len();
+            encode(&mut self.buffer, event);
+            let length = self.buffer.len() - start;
+            if self.slow {
+                self.steps.push((wait, 1, 0));
+                self.steps.extend((2..length).map(|_| (SLOW, 1, 0)));
+                self.steps.push((SLOW, 1, 1));
+            } else {
+                self.steps.push((wait, length, 1));
+            }
+        }
+    }
+
+    /// One frame that is no event.
+    fn frame(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        let wait = self.wait_before("");
+        let start = self.buffer.len();
+        write(&mut self.buffer);
+        self.steps.push((wait, self.buffer.len() - start, 1));
+    }
+
+    /// The first of these events, spoiled.
+    fn half_event(
+        &mut self,
+        mut events: impl Iterator<Item = Event>,
+        spoil: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let Some(event) = events.next() else { return };
+        let wait = self.wait_before(event.name);
+        let mut frame = BytesMut::new();
+        encode(&mut frame, event);
+        let mut bytes = frame.to_vec();
+        spoil(&mut bytes);
+        self.buffer.extend_from_slice(&bytes);
+        self.steps.push((wait, bytes.len(), 0));
+    }
+
+    /// The first frame comes with the first token; each later token has its own wait.
+    fn wait_before(&mut self, name: &str) -> Duration {
+        if name == DELTA {
+            self.deltas += 1;
+        }
+        if self.steps.is_empty() {
+            self.pace.time_to_first_token
+        } else if name == DELTA && self.deltas > 1 {
+            self.pace.inter_token_delay
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn finish(self, finish: Finish) -> Plan {
+        let mut bytes = self.buffer.freeze();
+        let steps = self.steps.into_iter().map(|(wait, length, events)| Step {
+            wait,
+            bytes: bytes.split_to(length),
+            events,
+        });
+        let steps = steps.collect();
+        Plan { steps, finish }
+    }
+}
+
+fn encode(out: &mut BytesMut, event: Event) {
+    let payload = match event.payload {
+        Value::Object(members) => members,
+        other => Map::from_iter([("value".to_owned(), other)]),
+    };
+    frame::event(out, event.name, payload);
+}
+
+/// One frame-less body that is sent whole after the time to the first token, or is broken as the fault says.
+pub(super) fn unary(body: Bytes, pace: Pace, events: usize, fault: Option<Fault>) -> Plan {
+    let tokens = u32::try_from(events).unwrap_or(u32::MAX);
+    let wait = pace
+        .inter_token_delay
+        .saturating_mul(tokens)
+        .saturating_add(pace.time_to_first_token);
+    let half = body.slice(..body.len() / 2);
+    let (bytes, finish) = match fault.map(Fault::effect) {
+        Some(Effect::Reset) => (half, Finish::Break),
+        Some(Effect::CutInFrame) => (half, Finish::Cut),
+        _ => (body, Finish::Complete),
+    };
+    let step = Step {
+        wait,
+        bytes,
+        events: 0,
+    };
+    Plan {
+        steps: vec![step],
+        finish,
+    }
+}

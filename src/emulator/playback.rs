@@ -1,0 +1,224 @@
+//! Bytes on their way to the client: the body that plays steps at their pace and ends as it was told to.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+    vec,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    calls::{End, Record},
+    options::Cut,
+};
+
+/// Sizes of [`Cut::Awkward`]'s writes.
+const AWKWARD: [usize; 12] = [1, 2, 3, 5, 8, 13, 1, 21, 4, 34, 12, 55];
+
+/// Some bytes, and how long to wait before them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Counted from the time when the step before was due.
+    pub(super) wait: Duration,
+    pub(super) bytes: Bytes,
+    /// Frames that these bytes complete.
+    pub(super) events: u64,
+}
+
+/// How a playback ends once its steps are played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// The body ends, and the call with it.
+    Complete,
+    /// The body ends as if it were whole, but a fault ended it.
+    Cut,
+    /// The connection breaks in the middle of the body.
+    Break,
+    /// Nothing more comes until the client leaves.
+    Stall,
+}
+
+/// What is played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    pub(super) finish: Finish,
+}
+
+impl Plan {
+    /// The same bytes and waits in other writes.
+    pub(super) fn cut(self, cut: Cut) -> Self {
+        let mut sizes: Box<dyn Iterator<Item = usize>> = match cut {
+            Cut::Frames => return self,
+            Cut::Every(size) => Box::new(std::iter::repeat(size.get())),
+            Cut::Awkward => Box::new(AWKWARD.into_iter().cycle()),
+        };
+        let mut steps: Vec<Step> = Vec::new();
+        let mut missing = 0;
+        for mut step in self.steps {
+            if !step.wait.is_zero() {
+                // What was sent before a wait is a write of its own, however short.
+                missing = 0;
+            }
+            let events = std::mem::take(&mut step.events);
+            while !step.bytes.is_empty() {
+                if let (1.., Some(last)) = (missing, steps.last_mut()) {
+                    let piece = step.bytes.split_to(step.bytes.len().min(missing));
+                    missing -= piece.len();
+                    last.bytes = [&last.bytes[..], &piece[..]].concat().into();
+                } else {
+                    missing = sizes.next().unwrap_or(usize::MAX);
+                    let wait = std::mem::take(&mut step.wait);
+                    let bytes = Bytes::new();
+                    steps.push(Step {
+                        wait,
+                        bytes,
+                        events: 0,
+                    });
+                }
+            }
+            if let Some(last) = steps.last_mut() {
+                last.events += events;
+            }
+        }
+        Self { steps, ..self }
+    }
+}
+
+/// Set, it makes a connection end with a TCP reset in place of an orderly close.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ResetSwitch(Arc<AtomicBool>);
+
+impl ResetSwitch {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The error that makes the HTTP layer break off a body: a reset of the stream in HTTP/2, of the connection in HTTP/1.1.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broken off on demand")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// A body that plays a [`Plan`] and keeps the call's record.
+pub(super) struct Playback {
+    steps: vec::IntoIter<Step>,
+    next: Option<Step>,
+    finish: Finish,
+    /// Every step is a write of its own, even if the next one is due.
+    separate: bool,
+    /// When the last step was due: waits add up from there, so that lateness does not.
+    due: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+    yielded: bool,
+    record: Record,
+    reset: ResetSwitch,
+}
+
+impl Playback {
+    pub(super) fn new(plan: Plan, separate: bool, record: Record, reset: ResetSwitch) -> Self {
+        Self {
+            steps: plan.steps.into_iter(),
+            next: None,
+            finish: plan.finish,
+            separate,
+            due: Instant::now(),
+            sleep: None,
+            yielded: false,
+            record,
+            reset,
+        }
+    }
+
+    /// Ready once the next step is due.
+    fn poll_due(&mut self, step: &Step, cx: &mut Context<'_>) -> Poll<()> {
+        if step.wait.is_zero() {
+            return Poll::Ready(());
+        }
+        let due = self.due + step.wait;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if sleep.deadline() != due {
+            sleep.as_mut().reset(due);
+        }
+        std::task::ready!(sleep.as_mut().poll(cx));
+        // A client that read late is not served a burst.
+        let late_by_a_step = Instant::now().checked_sub(step.wait);
+        self.due = late_by_a_step.map_or(due, |earliest| due.max(earliest));
+        Poll::Ready(())
+    }
+
+    /// Pending once, so that what was handed over before is written before more comes.
+    fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Body for Playback {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        if let Some(step) = this.next.take().or_else(|| this.steps.next()) {
+            if this.poll_due(&step, cx).is_pending()
+                || (this.separate && this.poll_written(cx).is_pending())
+            {
+                this.next = Some(step);
+                return Poll::Pending;
+            }
+            this.yielded = false;
+            this.record.sent(step.events);
+            // A client may leave as soon as it has the last frame.
+            if this.steps.as_slice().is_empty() {
+                match this.finish {
+                    Finish::Complete => this.record.end(End::Completed),
+                    Finish::Cut | Finish::Break => this.record.end(End::Faulted),
+                    Finish::Stall => {}
+                }
+            }
+            return Poll::Ready(Some(Ok(Frame::data(step.bytes))));
+        }
+        match this.finish {
+            Finish::Complete => this.record.end(End::Completed),
+            Finish::Cut => this.record.end(End::Faulted),
+            Finish::Stall => return Poll::Pending,
+            Finish::Break => {
+                std::task::ready!(this.poll_written(cx));
+                this.record.end(End::Faulted);
+                this.reset.set();
+                return Poll::Ready(Some(Err(Broken)));
+            }
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,224 @@
+//! Recorded exchanges, served again: a [`Replay`] is a folder of them.
+
+mod load;
+mod unframe;
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde_json::Value;
+
+use super::{
+    fold,
+    options::Pace,
+    playback::{Finish, Plan, Step},
+    script::{ApiError, Script},
+};
+
+/// Places that a refusal names when nothing matches.
+const SHOWN_DIFFERENCES: usize = 3;
+
+/// Recorded exchanges. Clones share whose turn it is.
+#[derive(Clone, Debug)]
+pub struct Replay(Arc<Vec<Case>>);
+
+/// One recorded exchange.
+#[derive(Debug)]
+struct Case {
+    /// Its folder's name.
+    name: String,
+    model_id: String,
+    request: Value,
+    /// Whether the answer is an event stream.
+    streamed: bool,
+    status: u16,
+    /// The whole `x-amzn-errortype`, if the answer had one.
+    error_type: Option<String>,
+    response: Bytes,
+    /// How often the requests whose first recording this is were served.
+    turns: AtomicUsize,
+}
+
+/// What a recording gives as the answer to a call.
+pub(super) enum Recorded {
+    /// Recorded bytes of a stream.
+    Stream(Bytes),
+    /// A stream made of a recorded Converse answer.
+    Script(Script),
+    /// A Converse answer.
+    Json(Bytes),
+    /// An error.
+    Error {
+        status: u16,
+        error_type: Option<HeaderValue>,
+        body: Bytes,
+    },
+}
+
+impl Replay {
+    /// Loads a folder with `request.json`, `meta.json` and `response.body`, or a tree of such folders.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is not what it should be, or there is no recording; the error names the file.
+    pub fn load(folder: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(Self(Arc::new(load::tree(folder.as_ref())?)))
+    }
+
+    /// The number of recordings.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none. Never so for one that was loaded.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The answer recorded for this request. Several recordings of one request take turns.
+    pub(super) fn find(
+        &self,
+        model_id: &str,
+        request: &Value,
+        stream: bool,
+    ) -> Result<Recorded, ApiError> {
+        let same = |case: &&Case| case.model_id == model_id && case.request == *request;
+        let all: Vec<&Case> = self.0.iter().filter(same).collect();
+        let answers_it = |case: &&Case| case.status != 200 || case.streamed == stream;
+        let own: Vec<&Case> = all.iter().copied().filter(answers_it).collect();
+        let candidates = if own.is_empty() { all } else { own };
+        let Some(first) = candidates.first() else {
+            return Err(self.nothing_for(model_id, request));
+        };
+        let turn = first.turns.fetch_add(1, Ordering::Relaxed) % candidates.len();
+        candidates[turn].answer(stream)
+    }
+
+    /// Why nothing matches: what the nearest recording has that the request has not.
+    fn nothing_for(&self, model_id: &str, request: &Value) -> ApiError {
+        let distance = |case: &&Case| {
+            let mut places = Vec::new();
+            differences(&case.request, request, String::new(), &mut places);
+            (case.model_id != model_id, places.len())
+        };
+        let Some(nearest) = self.0.iter().min_by_key(distance) else {
+            return ApiError::validation("No recording matches: there is none.");
+        };
+        let mut places = Vec::new();
+        differences(&nearest.request, request, String::new(), &mut places);
+        let count = places.len();
+        places.truncate(SHOWN_DIFFERENCES);
+        let model = if nearest.model_id == model_id {
+            "has the same model ID".to_owned()
+        } else {
+            format!("is for model ID {:?}, not {model_id:?}", nearest.model_id)
+        };
+        let body = match count {
+            0 => "the same body".to_owned(),
+            _ => format!(
+                "a body that differs in {count} places, such as: {}",
+                places.join(", ")
+            ),
+        };
+        ApiError::validation(format!(
+            "No recording matches this request. The nearest, {}, {model} and {body}.",
+            nearest.name
+        ))
+    }
+}
+
+impl Case {
+    fn answer(&self, stream: bool) -> Result<Recorded, ApiError> {
+        let body = self.response.clone();
+        if self.status != 200 {
+            let error_type = self.error_type.as_deref();
+            return Ok(Recorded::Error {
+                status: self.status,
+                error_type: error_type.and_then(|value| HeaderValue::from_str(value).ok()),
+                body,
+            });
+        }
+        match (self.streamed, stream) {
+            (true, true) => Ok(Recorded::Stream(body)),
+            (false, false) => Ok(Recorded::Json(body)),
+            (false, true) => {
+                let answer = serde_json::from_slice(&body).map_err(|error| {
+                    ApiError::validation(format!(
+                        "{}: response.body is no JSON: {error}",
+                        self.name
+                    ))
+                })?;
+                Ok(Recorded::Script(fold::unfold(answer)))
+            }
+            (true, false) => {
+                let script = unframe::script(&body).ok_or_else(|| {
+                    ApiError::validation(format!(
+                        "{}: its stream is no whole answer, so Converse cannot give it",
+                        self.name
+                    ))
+                })?;
+                Ok(Recorded::Json(fold::fold(script).to_string().into()))
+            }
+        }
+    }
+}
+
+/// The recorded frames at a pace.
+pub(super) fn plan(bytes: Bytes, pace: Pace) -> Plan {
+    let frames = unframe::frames(bytes).enumerate();
+    let steps = frames.map(|(index, (bytes, whole))| Step {
+        wait: match index {
+            0 => pace.time_to_first_token,
+            _ if unframe::is_delta(&bytes) => pace.inter_token_delay,
+            _ => std::time::Duration::ZERO,
+        },
+        bytes,
+        events: u64::from(whole),
+    });
+    let steps = steps.collect();
+    Plan {
+        steps,
+        finish: Finish::Complete,
+    }
+}
+
+/// The paths at which two values differ.
+fn differences(recorded: &Value, asked: &Value, path: String, places: &mut Vec<String>) {
+    match (recorded, asked) {
+        (Value::Object(a), Value::Object(b)) => {
+            for name in a
+                .keys()
+                .chain(b.keys().filter(|name| !a.contains_key(*name)))
+            {
+                let dot = if path.is_empty() { "" } else { "." };
+                let (a, b) = (a.get(name), b.get(name));
+                differences(
+                    a.unwrap_or(&Value::Null),
+                    b.unwrap_or(&Value::Null),
+                    format!("{path}{dot}{name}"),
+                    places,
+                );
+            }
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            for index in 0..a.len().max(b.len()) {
+                let (a, b) = (a.get(index), b.get(index));
+                differences(
+                    a.unwrap_or(&Value::Null),
+                    b.unwrap_or(&Value::Null),
+                    format!("{path}[{index}]"),
+                    places,
+                );
+            }
+        }
+        _ if recorded != asked => places.push(path),
+        _ => {}
+    }
+}

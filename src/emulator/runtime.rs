@@ -1,0 +1,165 @@
+//! Converse and ConverseStream: what a call asks for, who answers it, how the answer goes out.
+
+use std::future;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
+use http_body_util::{Either, Full};
+use serde_json::Value;
+
+use super::{
+    answer::answer as think,
+    calls::{End, Record},
+    catalogue,
+    error::{WireError, raw_json},
+    fault::{Effect, Fault},
+    fold, length,
+    options::{Cut, Options},
+    plan,
+    playback::{Plan, Playback, ResetSwitch},
+    replay::{self, Recorded},
+    script::{ApiError, Script},
+    service::{Answer, Asked, complete, refuse},
+    uri::Operation,
+};
+
+/// The header that asks for a fault.
+const FAULT_HEADER: &str = "x-emulator-fault";
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Answers a call of Converse or ConverseStream that may be made.
+pub(super) async fn answer(
+    options: &Options,
+    default: Option<Fault>,
+    asked: Asked,
+    mut record: Record,
+) -> Answer {
+    let streams = matches!(asked.operation, Operation::ConverseStream(_));
+    let (model_id, fault) = match fault(asked.operation.identifier(), &asked.parts.headers, default)
+    {
+        Ok(found) => found,
+        Err(text) => return refuse(&ApiError::validation(text).into(), record),
+    };
+    match fault.map(Fault::effect) {
+        Some(Effect::StallBeforeHeaders) => return future::pending().await,
+        Some(Effect::Refuse(_)) => return fail(fault, model_id, record),
+        Some(
+            Effect::Exception { .. }
+            | Effect::StreamError { .. }
+            | Effect::BadCrc
+            | Effect::EndBefore(_),
+        ) if !streams => {
+            return fail(fault, model_id, record);
+        }
+        Some(Effect::Stall) if !streams => return future::pending().await,
+        _ => {}
+    }
+    let recorded = match recorded_or_made(options, model_id, &asked, streams) {
+        Ok(recorded) => recorded,
+        Err(error) => return refuse(&error, record),
+    };
+    let player = Player {
+        cut: options.cut,
+        record,
+        reset: asked.reset,
+    };
+    match recorded {
+        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, options.pace)),
+        Recorded::Script(script) if streams => {
+            player.play(EVENT_STREAM, plan::stream(script, options.pace, fault))
+        }
+        Recorded::Script(script) => {
+            let tokens = script
+                .events
+                .iter()
+                .filter(|event| event.name == "contentBlockDelta")
+                .count();
+            let body = Bytes::from(fold::fold(script).to_string());
+            player.play(JSON, plan::unary(body, options.pace, tokens, fault))
+        }
+        Recorded::Json(body) => player.play(JSON, plan::unary(body, options.pace, 0, fault)),
+        Recorded::Error {
+            status,
+            error_type,
+            body,
+        } => {
+            record = player.record;
+            let mut response = raw_json(status, body);
+            if let Some(error_type) = error_type {
+                response
+                    .headers_mut()
+                    .insert("x-amzn-errortype", error_type);
+            }
+            complete(response, record)
+        }
+    }
+}
+
+/// The model ID without a fault, and the fault that the ID, a header or the options name.
+fn fault<'a>(
+    model_id: &'a str,
+    headers: &HeaderMap,
+    default: Option<Fault>,
+) -> Result<(&'a str, Option<Fault>), String> {
+    let (model_id, in_id) = Fault::split(model_id)?;
+    let in_header = match headers.get(FAULT_HEADER) {
+        None => None,
+        Some(value) => Some(String::from_utf8_lossy(value.as_bytes()).parse()?),
+    };
+    Ok((model_id, in_id.or(in_header).or(default)))
+}
+
+fn recorded_or_made(
+    options: &Options,
+    model_id: &str,
+    asked: &Asked,
+    streams: bool,
+) -> Result<Recorded, WireError> {
+    if options.replay.is_none() {
+        catalogue::check(model_id, &asked.region)?;
+    }
+    let request: Value = serde_json::from_slice(&asked.body).map_err(|error| {
+        WireError::bedrock(
+            400,
+            "SerializationException",
+            format!("The request body is no JSON: {error}"),
+        )
+    })?;
+    if let Some(replay) = &options.replay {
+        return Ok(replay.find(model_id, &request, streams)?);
+    }
+    let mut script: Script = think(model_id, &request)?;
+    if let Some(tokens) = options.pace.tokens {
+        length::set(&mut script, tokens.get(), &request);
+    }
+    Ok(Recorded::Script(script))
+}
+
+/// The error that a fault asks for.
+fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
+    let Some(fault) = fault else {
+        return complete(raw_json(500, Bytes::new()), record);
+    };
+    let error = fault.error(model_id);
+    record.end(End::Faulted);
+    refuse(&error, record)
+}
+
+/// What a playback needs beside its plan.
+struct Player {
+    cut: Cut,
+    record: Record,
+    reset: ResetSwitch,
+}
+
+impl Player {
+    fn play(self, content_type: HeaderValue, plan: Plan) -> Answer {
+        self.record.answered(200);
+        let separate = self.cut != Cut::Frames;
+        let playback = Playback::new(plan.cut(self.cut), separate, self.record, self.reset);
+        let mut response = Response::new(Either::<Full<Bytes>, _>::Right(playback));
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+}

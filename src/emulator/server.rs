@@ -1,0 +1,220 @@
+//! A running emulator: its listeners, its thread, its stop.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdTcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, runtime, sync::oneshot};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    calls::{Call, CallLog},
+    connection,
+    fault::Fault,
+    options::Options,
+    service::Service,
+    tls,
+};
+
+/// The pause after a failed accept, such as one for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A running emulator. It lives on threads of its own, so it can share a process with what it serves, whatever runtime
+/// and clock that has. Dropped, it stops without waiting for its calls.
+#[derive(Debug)]
+pub struct Emulator {
+    addr: SocketAddr,
+    tls_addr: Option<SocketAddr>,
+    ca_pem: Option<String>,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    stopped: Option<oneshot::Receiver<()>>,
+}
+
+/// What one listener serves.
+struct Listener {
+    tcp: StdTcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Emulator {
+    /// Binds the listeners and serves.
+    ///
+    /// # Errors
+    /// If an address cannot be bound, or TLS or the threads cannot be set up.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let plain = bind(options.listen)?;
+        let addr = plain.local_addr()?;
+        let mut listeners = vec![Listener {
+            tcp: plain,
+            tls: None,
+        }];
+        let (mut tls_addr, mut ca_pem) = (None, None);
+        if let Some(listen) = options.tls_listen {
+            let tcp = bind(listen)?;
+            let made = tls::self_signed(tcp.local_addr()?.ip())?;
+            tls_addr = Some(tcp.local_addr()?);
+            ca_pem = Some(made.ca_pem);
+            let tls = Some(made.acceptor);
+            listeners.push(Listener { tcp, tls });
+        }
+        let mut builder = match options.threads.get() {
+            1 => runtime::Builder::new_current_thread(),
+            _ => runtime::Builder::new_multi_thread(),
+        };
+        let runtime = builder
+            .worker_threads(options.threads.get())
+            .enable_all()
+            .build()?;
+        let stop_within = options.stop_within;
+        let service = Arc::new(Service::new(options));
+        let stop = CancellationToken::new();
+        let (on_stopped, stopped) = oneshot::channel();
+        let serving = serve(listeners, Arc::clone(&service), stop.clone(), stop_within);
+        thread::Builder::new()
+            .name("bedrock-emulator".to_owned())
+            .spawn(move || {
+                runtime.block_on(serving);
+                // Calls that are still running end with the runtime.
+                runtime.shutdown_timeout(Duration::ZERO);
+                // The emulator may have been dropped: then nobody waits.
+                let _ = on_stopped.send(());
+            })?;
+        Ok(Self {
+            addr,
+            tls_addr,
+            ca_pem,
+            service,
+            stop,
+            stopped: Some(stopped),
+        })
+    }
+
+    /// Where plain HTTP is served.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where TLS is served, if it is.
+    pub const fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls_addr
+    }
+
+    /// The endpoint URL for an SDK.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The endpoint URL with TLS, if that is served. Clients must trust [`Self::ca_pem`].
+    pub fn tls_endpoint_url(&self) -> Option<String> {
+        self.tls_addr.map(|addr| format!("https://{addr}"))
+    }
+
+    /// The certificate authority that TLS clients must trust, PEM.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// The last calls, in the order of their arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        self.log().snapshot()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_calls(&self) {
+        self.log().clear();
+    }
+
+    /// Waits until the log is as wanted, and gives it. Sets no time limit.
+    pub async fn wait_for(&self, enough: impl FnMut(&[Call]) -> bool) -> Vec<Call> {
+        self.log().wait_for(enough).await
+    }
+
+    /// From now on every call that names no fault meets this one.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.service.set_fault(fault);
+    }
+
+    /// Accepts no more connections, waits for running calls as long as the options say, and ends.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(stopped) = self.stopped.take() {
+            // An error means that the thread is gone already.
+            let _ = stopped.await;
+        }
+    }
+
+    fn log(&self) -> &Arc<CallLog> {
+        self.service.log()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<StdTcpListener> {
+    let told = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("the emulator cannot listen on {address}: {error}"),
+        )
+    };
+    let listener = StdTcpListener::bind(address).map_err(told)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn serve(
+    listeners: Vec<Listener>,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    stop_within: Duration,
+) {
+    let connections = TaskTracker::new();
+    for Listener { tcp, tls } in listeners {
+        // Fails only outside a runtime.
+        let Ok(tcp) = TcpListener::from_std(tcp) else {
+            continue;
+        };
+        let accepting = accept(
+            tcp,
+            tls,
+            Arc::clone(&service),
+            stop.clone(),
+            connections.clone(),
+        );
+        connections.spawn(accepting);
+    }
+    connections.close();
+    stop.cancelled().await;
+    // What is not over by then ends with the runtime.
+    let _ = tokio::time::timeout(stop_within, connections.wait()).await;
+}
+
+async fn accept(
+    tcp: TcpListener,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+) {
+    while let Some(accepted) = stop.run_until_cancelled(tcp.accept()).await {
+        let Ok((tcp, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (service, stop) = (Arc::clone(&service), stop.clone());
+        match tls.clone() {
+            None => connections.spawn(connection::serve_plain(tcp, service, stop)),
+            Some(tls) => connections.spawn(connection::serve_tls(tcp, tls, service, stop)),
+        };
+    }
+}
