@@ -1,0 +1,16 @@
+//! The client commands, as processes, against a gateway with scripted answers.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod chat;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod health;
+#[cfg(test)]
+mod invoke;
+#[cfg(test)]
+mod process;
