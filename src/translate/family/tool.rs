@@ -55,7 +55,8 @@ object!(ToolUseBlock {
 });
 
 json_oneof!(tool_use_block::Input {
-    InputJson: "input_json", InputStruct: "input_struct"
+    InputJson: "input_json",
+    InputStruct: "input_struct"
 });
 
 object!(ToolResultBlock {

@@ -5,7 +5,7 @@ mod reader;
 mod writer;
 
 pub(crate) use place::Place;
-pub(crate) use reader::{Kind, Reader, Syntax};
+pub(crate) use reader::{BEDROCK_DEPTH, Kind, Reader, Syntax};
 pub(crate) use writer::Writer;
 
 /// How deep JSON text of callers may nest.

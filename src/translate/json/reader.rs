@@ -1,7 +1,7 @@
 use std::{borrow::Cow, fmt};
 
 /// How deep what Bedrock sends may nest.
-const BEDROCK_DEPTH: u32 = 128;
+pub(crate) const BEDROCK_DEPTH: u32 = 128;
 
 /// Reads JSON text from front to end, value by value. Nothing is copied but strings with escapes.
 #[derive(Clone)]
@@ -358,7 +358,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The byte that is read next, for messages.
+    /// The byte that is read next.
     pub(crate) const fn offset(&self) -> usize {
         self.at
     }

@@ -2,6 +2,8 @@ use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use super::reader::{BEDROCK_DEPTH, Reader};
+
 /// Writes JSON, without white space, to a buffer. Commas are its business; that keys and values alternate is the caller's.
 #[derive(Default)]
 pub(crate) struct Writer {
@@ -17,6 +19,11 @@ impl Writer {
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        // Only text has been written.
+        String::from_utf8(self.out).unwrap_or_default()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -128,6 +135,16 @@ impl Writer {
             .unwrap_or_default();
         self.out.truncate(start + written);
         self.out.push(b'"');
+    }
+
+    /// A value that should be JSON text; if it is not, a string that holds it.
+    pub(crate) fn raw_or_string(&mut self, json: &str) {
+        let mut reader = Reader::with_limit(json, BEDROCK_DEPTH);
+        if reader.skip().and_then(|_| reader.end()).is_ok() {
+            self.raw(json);
+        } else {
+            self.string(json);
+        }
     }
 
     /// A value that is JSON text already.

@@ -180,12 +180,7 @@ pub(crate) struct Choice<E>(PhantomData<E>);
 impl<E: Words> Choice<E> {
     pub(crate) const REQUIRED: bool = false;
 
-    pub(crate) fn write(
-        field: &i32,
-        name: &'static str,
-        out: &mut Encoder<'_>,
-        at: &Place<'_>,
-    ) {
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
         if let Some(word) = word::<E>(*field, out, &at.member(name)) {
             out.json.key(name);
             out.json.string(word);
@@ -210,12 +205,7 @@ pub(crate) struct Defaulted<E>(PhantomData<E>);
 impl<E: Words> Defaulted<E> {
     pub(crate) const REQUIRED: bool = true;
 
-    pub(crate) fn write(
-        field: &i32,
-        name: &'static str,
-        out: &mut Encoder<'_>,
-        at: &Place<'_>,
-    ) {
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
         let place = at.member(name);
         let word = match (word::<E>(*field, out, &place), E::WORDS.first()) {
             (None, Some((default, _))) if !out.is_raw(&place) => Some(*default),
@@ -242,12 +232,7 @@ pub(crate) struct Choices<E>(PhantomData<E>);
 impl<E: Words> Choices<E> {
     pub(crate) const REQUIRED: bool = false;
 
-    pub(crate) fn write(
-        field: &[i32],
-        name: &'static str,
-        out: &mut Encoder<'_>,
-        at: &Place<'_>,
-    ) {
+    pub(crate) fn write(field: &[i32], name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
         if field.is_empty() {
             return;
         }
@@ -297,7 +282,8 @@ impl<E: Words> Named<E> {
         let known = E::try_from(*field).ok().and_then(E::word);
         if let Some(known) = known.filter(|known| *known != given) {
             let field = at.member(name).field();
-            let description = format!("says `{known}` but `{name}_name` says `{given}`: leave one out");
+            let description =
+                format!("says `{known}` but `{name}_name` says `{given}`: leave one out");
             out.violation(field, description);
         }
         out.json.key(name);
@@ -381,7 +367,10 @@ impl<E: Words> Value for Known<E> {
 fn word<E: Words>(number: i32, out: &mut Encoder<'_>, at: &Place<'_>) -> Option<&'static str> {
     let word = E::try_from(number).ok().and_then(E::word);
     if word.is_none() && number != 0 {
-        let description = format!("{number} is no value of {} that this version knows", E::NAME);
+        let description = format!(
+            "{number} is no value of {} that this version knows",
+            E::NAME
+        );
         out.violation(at.field(), description);
     }
     word

@@ -35,8 +35,8 @@ impl<'m> Encoder<'m> {
     }
 
     /// The JSON, and what was wrong with the message.
-    pub(crate) fn finish(self) -> (Vec<u8>, Vec<Violation>) {
-        (self.json.into_bytes(), self.violations)
+    pub(crate) fn finish(self) -> (Writer, Vec<Violation>) {
+        (self.json, self.violations)
     }
 
     /// Whether a raw member will stand here, so that no default must be written.
@@ -53,9 +53,11 @@ impl<'m> Encoder<'m> {
 
     /// JSON text, as it stands. `field` is the proto's name of the field that holds it.
     pub(crate) fn json_text(&mut self, text: &str, field: &str, at: &Place<'_>) {
+        if self.bad_json == BadJson::Quote {
+            return self.json.raw_or_string(text);
+        }
         match json::check(text) {
             Ok(()) => self.json.raw(text),
-            Err(_) if self.bad_json == BadJson::Quote => self.json.string(text),
             Err(problem) => {
                 // Nothing is sent; null keeps what is written well-formed.
                 self.json.null();

@@ -71,18 +71,18 @@ impl Value for i64 {
 impl Value for f64 {
     fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>) {
         if !self.is_finite() {
-            out.violation(
-                at.field(),
-                format!("must be a finite number, found {self}"),
-            );
+            out.violation(at.field(), format!("must be a finite number, found {self}"));
         }
         out.json.number(*self);
     }
 
     fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
-        number(from, at, "a number within the range of 64-bit floats", |value: &Self| {
-            value.is_finite()
-        })
+        number(
+            from,
+            at,
+            "a number within the range of 64-bit floats",
+            |value: &Self| value.is_finite(),
+        )
     }
 }
 

@@ -1,5 +1,7 @@
 /// An enum of the proto and Bedrock's words for its values. The zero value, unspecified, has no word.
-pub(crate) trait Words: Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static {
+pub(crate) trait Words:
+    Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static
+{
     /// The enum's name in messages.
     const NAME: &'static str;
 
