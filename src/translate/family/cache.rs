@@ -1,0 +1,19 @@
+use crate::{
+    pb,
+    translate::table::{
+        codec::{Choice, Defaulted},
+        object, words,
+    },
+};
+
+object!(CachePointBlock {
+    "type" => r#type: Defaulted<pb::CachePointType>,
+    "ttl" => ttl: Choice<pb::CacheTtl>,
+});
+
+words!(CachePointType { "default" => Default });
+
+words!(CacheTtl {
+    "5m" => CacheTtl5m,
+    "1h" => CacheTtl1h,
+});

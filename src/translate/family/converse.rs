@@ -1,0 +1,90 @@
+use crate::{
+    pb,
+    translate::table::{
+        JsonOrStruct,
+        codec::{Choice, Defaulted, List, Map, Optional, Required},
+        json_oneof, object, union, words,
+    },
+};
+
+// What prompt caches match by comes first, in the order in which they match it.
+object!(ConverseInput {
+    "toolConfig" => tool_config: Optional,
+    "system" => system: List,
+    "messages" => messages: List,
+    "inferenceConfig" => inference_config: Optional,
+    "guardrailConfig" => guardrail_config: Optional,
+    "additionalModelRequestFields" => additional_model_request_fields: JsonOrStruct,
+    "promptVariables" => prompt_variables: Map,
+    "additionalModelResponseFieldPaths" => additional_model_response_field_paths: List,
+    "requestMetadata" => request_metadata: Map,
+    "performanceConfig" => performance_config: Optional,
+    "serviceTier" => service_tier: Optional,
+    "outputConfig" => output_config: Optional,
+});
+
+json_oneof!(converse_input::AdditionalModelRequestFields {
+    AdditionalModelRequestFieldsJson: "additional_model_request_fields_json",
+    AdditionalModelRequestFieldsStruct: "additional_model_request_fields_struct"
+});
+
+object!(InferenceConfiguration {
+    "maxTokens" => max_tokens: Optional,
+    "temperature" => temperature: Optional,
+    "topP" => top_p: Optional,
+    "stopSequences" => stop_sequences: List,
+});
+
+union!(prompt_variable_values::Value in PromptVariableValues.value {
+    "text" => Text,
+});
+
+object!(PerformanceConfiguration {
+    "latency" => latency: Choice<pb::PerformanceConfigLatency>,
+});
+
+words!(PerformanceConfigLatency {
+    "standard" => Standard,
+    "optimized" => Optimized,
+});
+
+object!(ServiceTier {
+    "type" => r#type: Choice<pb::ServiceTierType>,
+});
+
+words!(ServiceTierType {
+    "default" => Default,
+    "flex" => Flex,
+    "priority" => Priority,
+    "reserved" => Reserved,
+});
+
+object!(OutputConfig {
+    "textFormat" => text_format: Optional,
+    "effort" => effort: Choice<pb::Effort>,
+});
+
+words!(Effort {
+    "low" => Low,
+    "medium" => Medium,
+    "high" => High,
+    "xhigh" => Xhigh,
+    "max" => Max,
+});
+
+object!(OutputFormat {
+    "type" => r#type: Defaulted<pb::OutputFormatType>,
+    "structure" => structure: Optional,
+});
+
+words!(OutputFormatType { "json_schema" => JsonSchema });
+
+union!(output_format_structure::Structure in OutputFormatStructure.structure {
+    "jsonSchema" => JsonSchema,
+});
+
+object!(JsonSchemaDefinition {
+    "schema" => schema: Required,
+    "name" => name: Optional,
+    "description" => description: Optional,
+});

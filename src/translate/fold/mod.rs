@@ -1,0 +1,168 @@
+//! Puts the events of a stream together to the whole answer.
+
+mod block;
+
+use pb::stream_invoke_response::Event;
+
+use crate::pb;
+use block::Block;
+
+/// The answer so far.
+#[derive(Debug, Default)]
+pub struct Fold {
+    answer: pb::InvokeResponse,
+    role: i32,
+    /// In the order of their beginning.
+    blocks: Vec<Block>,
+    raw: Vec<Raw>,
+}
+
+/// A raw member of an event on its way to the whole answer.
+#[derive(Debug)]
+struct Raw {
+    root: Root,
+    member: pb::RawMember,
+}
+
+/// What the pointer of a [`Raw`] starts from.
+#[derive(Clone, Copy, Debug)]
+enum Root {
+    Answer,
+    Message,
+    /// The block of this position in [`Fold::blocks`].
+    Block(usize),
+}
+
+impl Fold {
+    /// Takes the next event. Heartbeats change nothing.
+    pub fn push(&mut self, event: pb::StreamInvokeResponse) {
+        let raw = event.raw_members;
+        match event.event {
+            Some(Event::MessageStart(start)) => {
+                self.role = start.role;
+                self.answer.target = start.target;
+                self.answer.request_id = start.request_id;
+                self.answer.bedrock_request_id = start.bedrock_request_id;
+                self.answer.attempts = start.attempts;
+                self.keep(Root::Message, raw);
+            }
+            Some(Event::ContentBlockStart(start)) => {
+                self.blocks.push(Block::begin(start));
+                let position = self.blocks.len() - 1;
+                self.keep_of_block(position, raw, |pointer| cut(pointer, "/start"));
+            }
+            Some(Event::ContentBlockDelta(delta)) => self.push_delta(delta, raw),
+            Some(Event::ContentBlockStop(stop)) if !raw.is_empty() => {
+                let position = self.block(stop.content_block_index);
+                self.keep_of_block(position, raw, str::to_owned);
+            }
+            Some(Event::MessageStop(stop)) => {
+                self.answer.stop_reason = stop.stop_reason;
+                self.answer.stop_reason_name = stop.stop_reason_name;
+                self.answer.additional_model_response_fields_json =
+                    stop.additional_model_response_fields_json;
+                self.keep(Root::Answer, raw);
+            }
+            Some(Event::Metadata(event)) => {
+                self.answer.metadata = event.metadata;
+                self.keep(Root::Answer, raw);
+            }
+            Some(Event::Unknown(unknown)) => self.answer.unknown_events.push(unknown),
+            Some(Event::ContentBlockStop(_) | Event::Heartbeat(_)) | None => {}
+        }
+    }
+
+    fn push_delta(&mut self, event: pb::ContentBlockDeltaEvent, raw: Vec<pb::RawMember>) {
+        let mut position = self.block(event.content_block_index);
+        let mut piece = 0;
+        if let Some(mut delta) = event.delta {
+            // A piece that does not go with what the block has so far begins a block of its own, rather than being lost.
+            while let Some(block) = self.blocks.get_mut(position) {
+                match block.push(delta) {
+                    Ok(at) => {
+                        piece = at;
+                        break;
+                    }
+                    Err(other) => {
+                        delta = other;
+                        position = self.blocks.len();
+                        self.blocks.push(Block::new(event.content_block_index));
+                    }
+                }
+            }
+        }
+        self.keep_of_block(position, raw, |pointer| block::reroot(pointer, piece));
+    }
+
+    /// The position of the block of this index, begun now if need be.
+    fn block(&mut self, index: i32) -> usize {
+        let open = self.blocks.iter().rposition(|block| block.index == index);
+        open.unwrap_or_else(|| {
+            self.blocks.push(Block::new(index));
+            self.blocks.len() - 1
+        })
+    }
+
+    fn keep(&mut self, root: Root, raw: Vec<pb::RawMember>) {
+        self.raw
+            .extend(raw.into_iter().map(|member| Raw { root, member }));
+    }
+
+    fn keep_of_block(
+        &mut self,
+        position: usize,
+        raw: Vec<pb::RawMember>,
+        pointer: impl Fn(&str) -> String,
+    ) {
+        if let Some(block) = self.blocks.get_mut(position) {
+            block.has_raw |= !raw.is_empty();
+        }
+        self.raw.extend(raw.into_iter().map(|member| Raw {
+            root: Root::Block(position),
+            member: pb::RawMember {
+                pointer: pointer(&member.pointer),
+                json: member.json,
+            },
+        }));
+    }
+
+    /// The whole answer: blocks in the order of their index, raw members rooted in the Converse response.
+    pub fn finish(self) -> pb::InvokeResponse {
+        let mut order: Vec<(usize, Block)> = self.blocks.into_iter().enumerate().collect();
+        order.sort_by_key(|(_, block)| block.index);
+        let mut content = Vec::with_capacity(order.len());
+        let mut places = vec![0; order.len()];
+        for (position, block) in order {
+            if let Some(place) = places.get_mut(position) {
+                *place = content.len();
+            }
+            content.extend(block.finish());
+        }
+
+        let raw = self.raw.into_iter().map(|Raw { root, mut member }| {
+            match root {
+                Root::Answer => {}
+                Root::Message => member.pointer.insert_str(0, "/output/message"),
+                Root::Block(position) => {
+                    let place = places.get(position).copied().unwrap_or_default();
+                    let parent = format!("/output/message/content/{place}");
+                    member.pointer.insert_str(0, &parent);
+                }
+            }
+            member
+        });
+        pb::InvokeResponse {
+            message: Some(pb::Message {
+                role: self.role,
+                content,
+            }),
+            raw_members: raw.collect(),
+            ..self.answer
+        }
+    }
+}
+
+/// The pointer without this beginning.
+fn cut(pointer: &str, parent: &str) -> String {
+    pointer.strip_prefix(parent).unwrap_or(pointer).to_owned()
+}

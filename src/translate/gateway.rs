@@ -1,0 +1,87 @@
+//! What only the gateway says, in JSON: names as in Bedrock's JSON, values as in protobuf's.
+
+use prost_types::Duration;
+
+use super::json::Writer;
+use crate::pb;
+
+/// The member `gateway`: the fields of `message_start` that are not Bedrock's. Nothing if there are none.
+pub(crate) fn write(out: &mut Writer, start: &pb::MessageStartEvent) {
+    let nothing = pb::MessageStartEvent {
+        role: start.role,
+        ..Default::default()
+    };
+    if *start == nothing {
+        return;
+    }
+    out.key("gateway");
+    out.begin_object();
+    if let Some(target) = &start.target {
+        out.key("target");
+        write_target(out, target);
+    }
+    text(out, "requestId", &start.request_id);
+    text(out, "bedrockRequestId", &start.bedrock_request_id);
+    if !start.attempts.is_empty() {
+        out.key("attempts");
+        out.begin_array();
+        for attempt in &start.attempts {
+            out.element();
+            write_attempt(out, attempt);
+        }
+        out.end_array();
+    }
+    out.end_object();
+}
+
+/// The member `heartbeat`.
+pub(crate) fn write_heartbeat(out: &mut Writer, heartbeat: &pb::HeartbeatEvent) {
+    out.key("heartbeat");
+    out.begin_object();
+    duration(out, "silent", heartbeat.silent);
+    out.end_object();
+}
+
+fn write_target(out: &mut Writer, target: &pb::ResolvedTarget) {
+    out.begin_object();
+    text(out, "name", &target.name);
+    text(out, "modelId", &target.model_id);
+    if target.kind() != pb::TargetKind::Unspecified {
+        text(out, "kind", target.kind().as_str_name());
+    }
+    text(out, "sourceRegion", &target.source_region);
+    if !target.destination_regions.is_empty() {
+        out.key("destinationRegions");
+        out.begin_array();
+        for region in &target.destination_regions {
+            out.element();
+            out.string(region);
+        }
+        out.end_array();
+    }
+    out.end_object();
+}
+
+fn write_attempt(out: &mut Writer, attempt: &pb::Attempt) {
+    out.begin_object();
+    text(out, "modelId", &attempt.model_id);
+    text(out, "sourceRegion", &attempt.source_region);
+    text(out, "failureReason", &attempt.failure_reason);
+    text(out, "bedrockRequestId", &attempt.bedrock_request_id);
+    duration(out, "duration", attempt.duration);
+    out.end_object();
+}
+
+fn text(out: &mut Writer, name: &str, value: &str) {
+    if !value.is_empty() {
+        out.key(name);
+        out.string(value);
+    }
+}
+
+fn duration(out: &mut Writer, name: &str, value: Option<Duration>) {
+    if let Some(value) = value {
+        out.key(name);
+        out.string(&value.to_string());
+    }
+}

@@ -1,0 +1,25 @@
+//! JSON without a tree: a pull reader, a writer, and the places that both speak of.
+
+mod place;
+mod reader;
+mod writer;
+
+pub(crate) use place::Place;
+pub(crate) use reader::{BEDROCK_DEPTH, Kind, Reader, Syntax};
+pub(crate) use writer::Writer;
+
+/// How deep JSON text of callers may nest.
+pub const MAX_DEPTH: u32 = 64;
+
+/// Whether `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with nothing behind it.
+///
+/// # Errors
+///
+/// What is wrong and at which byte, for people.
+pub fn check(text: &str) -> Result<(), String> {
+    let mut reader = Reader::with_limit(text, MAX_DEPTH);
+    reader
+        .skip()
+        .and_then(|_| reader.end())
+        .map_err(|syntax| syntax.to_string())
+}

@@ -1,0 +1,120 @@
+use std::fmt::Write;
+
+/// Where a value stands in a document: a chain of steps that lives on the stack, so that walking costs no allocation.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'p> {
+    parent: Option<&'p Place<'p>>,
+    step: Step<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Root,
+    Member(&'p str),
+    Index(usize),
+}
+
+impl<'p> Place<'p> {
+    pub(crate) const ROOT: Self = Self {
+        parent: None,
+        step: Step::Root,
+    };
+
+    pub(crate) const fn member(&'p self, name: &'p str) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Member(name),
+        }
+    }
+
+    pub(crate) const fn index(&'p self, index: usize) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Index(index),
+        }
+    }
+
+    /// The member of this name beside this one.
+    pub(crate) const fn beside(&self, name: &'p str) -> Self {
+        Self {
+            parent: self.parent,
+            step: Step::Member(name),
+        }
+    }
+
+    /// Whether this is the member `name` of the root.
+    pub(crate) fn is_root_member(&self, name: &str) -> bool {
+        let parent_is_root = self
+            .parent
+            .is_some_and(|parent| matches!(parent.step, Step::Root));
+        parent_is_root && matches!(self.step, Step::Member(own) if own == name)
+    }
+
+    /// As a JSON Pointer (RFC 6901), such as `/messages/0/role`.
+    pub(crate) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        self.write(&mut pointer, &mut |out, step| match step {
+            Step::Root => {}
+            Step::Member(name) => {
+                out.push('/');
+                for c in name.chars() {
+                    match c {
+                        '~' => out.push_str("~0"),
+                        '/' => out.push_str("~1"),
+                        c => out.push(c),
+                    }
+                }
+            }
+            Step::Index(index) => {
+                let _ = write!(out, "/{index}");
+            }
+        });
+        pointer
+    }
+
+    /// In JSON's names, such as `messages[0].toolUse`. Empty for the root.
+    pub(crate) fn path(&self) -> String {
+        let mut path = String::new();
+        self.write(&mut path, &mut |out, step| match step {
+            Step::Root => {}
+            Step::Member(name) => {
+                if !out.is_empty() {
+                    out.push('.');
+                }
+                out.push_str(name);
+            }
+            Step::Index(index) => {
+                let _ = write!(out, "[{index}]");
+            }
+        });
+        path
+    }
+
+    /// In the proto's names, such as `input.messages[0].tool_use`: Bedrock's member names in snake case, below `input`.
+    pub(crate) fn field(&self) -> String {
+        let mut field = String::from("input");
+        self.write(&mut field, &mut |out, step| match step {
+            Step::Root => {}
+            Step::Member(name) => {
+                out.push('.');
+                for c in name.chars() {
+                    if c.is_ascii_uppercase() {
+                        out.push('_');
+                    }
+                    out.push(c.to_ascii_lowercase());
+                }
+            }
+            Step::Index(index) => {
+                let _ = write!(out, "[{index}]");
+            }
+        });
+        field
+    }
+
+    fn write(&self, out: &mut String, step: &mut impl FnMut(&mut String, Step<'_>)) {
+        if let Some(parent) = self.parent {
+            parent.write(out, step);
+        }
+        step(out, self.step);
+    }
+}

@@ -1,0 +1,410 @@
+use std::{borrow::Cow, fmt};
+
+/// How deep what Bedrock sends may nest.
+pub(crate) const BEDROCK_DEPTH: u32 = 128;
+
+/// Reads JSON text from front to end, value by value. Nothing is copied but strings with escapes.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+    limit: u32,
+}
+
+/// What kind of value comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Boolean,
+    Null,
+}
+
+impl Kind {
+    /// With its article, for messages.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Boolean => "a boolean",
+            Self::Null => "null",
+        }
+    }
+}
+
+/// Text that is not JSON.
+#[derive(Debug)]
+pub(crate) struct Syntax {
+    /// The byte where it stops being JSON.
+    pub(crate) at: usize,
+    /// What is wrong there.
+    pub(crate) what: &'static str,
+}
+
+impl fmt::Display for Syntax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not valid JSON at byte {}: {}", self.at, self.what)
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Reads what Bedrock, or a file, gave.
+    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Syntax> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self::with_limit(text, BEDROCK_DEPTH)),
+            Err(error) => Err(Syntax {
+                at: error.valid_up_to(),
+                what: "not UTF-8",
+            }),
+        }
+    }
+
+    /// Reads text in which values may nest `limit` levels deep, at most 128.
+    pub(crate) fn with_limit(text: &'a str, limit: u32) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            limit: limit.min(BEDROCK_DEPTH),
+        }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn wrong<T>(&self, what: &'static str) -> Result<T, Syntax> {
+        Err(Syntax { at: self.at, what })
+    }
+
+    fn white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let here = self.byte() == Some(byte);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The kind of the next value, judged by its first byte.
+    pub(crate) fn peek(&mut self) -> Result<Kind, Syntax> {
+        self.white_space();
+        match self.byte() {
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            Some(b'"') => Ok(Kind::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            Some(b't' | b'f') => Ok(Kind::Boolean),
+            Some(b'n') => Ok(Kind::Null),
+            Some(_) => self.wrong("a value must stand here"),
+            None => self.wrong("the text ends where a value must stand"),
+        }
+    }
+
+    /// Into an object; then [`Self::member`] until it gives `None`.
+    pub(crate) fn enter_object(&mut self) -> Result<(), Syntax> {
+        self.enter(b'{', "an object must stand here")
+    }
+
+    /// Into an array; then [`Self::element`] until it gives false.
+    pub(crate) fn enter_array(&mut self) -> Result<(), Syntax> {
+        self.enter(b'[', "an array must stand here")
+    }
+
+    fn enter(&mut self, open: u8, what: &'static str) -> Result<(), Syntax> {
+        self.white_space();
+        if self.depth >= self.limit {
+            return self.wrong("nested too deep");
+        }
+        if !self.eat(open) {
+            return self.wrong(what);
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// The name of the object's next member; its value must be read next. `None`: the object has ended.
+    /// `first` is true at the first call for an object, and the reader's own from then on.
+    pub(crate) fn member(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, Syntax> {
+        self.white_space();
+        if self.eat(b'}') {
+            self.leave();
+            return Ok(None);
+        }
+        if !std::mem::take(first) {
+            if !self.eat(b',') {
+                return self.wrong("`,` or `}` must stand here");
+            }
+            self.white_space();
+        }
+        if self.byte() != Some(b'"') {
+            return self.wrong("a member's name must stand here");
+        }
+        let name = self.string()?;
+        self.white_space();
+        if !self.eat(b':') {
+            return self.wrong("`:` must stand here");
+        }
+        Ok(Some(name))
+    }
+
+    /// Whether the array has one more element; it must be read next. `first` as in [`Self::member`].
+    pub(crate) fn element(&mut self, first: &mut bool) -> Result<bool, Syntax> {
+        self.white_space();
+        if self.eat(b']') {
+            self.leave();
+            return Ok(false);
+        }
+        if !std::mem::take(first) {
+            if !self.eat(b',') {
+                return self.wrong("`,` or `]` must stand here");
+            }
+            self.white_space();
+            if self.byte() == Some(b']') {
+                return self.wrong("a value must stand here");
+            }
+        }
+        Ok(true)
+    }
+
+    /// A string. Halves of surrogate pairs without their other half, which no text can hold, become U+FFFD.
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
+        self.white_space();
+        let start = self.at + 1;
+        let escaped = self.skip_string()?;
+        let inner = self.text.get(start..self.at - 1).unwrap_or_default();
+        Ok(if escaped {
+            Cow::Owned(unescape(inner))
+        } else {
+            Cow::Borrowed(inner)
+        })
+    }
+
+    /// Past a string; whether it has escapes.
+    fn skip_string(&mut self) -> Result<bool, Syntax> {
+        self.white_space();
+        if !self.eat(b'"') {
+            return self.wrong("a string must stand here");
+        }
+        let mut escaped = false;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let plain = rest
+                .iter()
+                .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+            self.at += plain.unwrap_or(rest.len());
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.at += 1;
+                    self.skip_escape()?;
+                }
+                Some(_) => return self.wrong("a control character in a string must be escaped"),
+                None => return self.wrong("the string does not end"),
+            }
+        }
+    }
+
+    fn skip_escape(&mut self) -> Result<(), Syntax> {
+        match self.byte() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.byte().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return self.wrong("four hexadecimal digits must follow `\\u`");
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return self.wrong("no such escape"),
+        }
+        Ok(())
+    }
+
+    /// A number, as it is written.
+    pub(crate) fn number(&mut self) -> Result<&'a str, Syntax> {
+        self.white_space();
+        let start = self.at;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            if !self.eat(b'+') {
+                self.eat(b'-');
+            }
+            self.digits()?;
+        }
+        Ok(self.since(start))
+    }
+
+    fn digits(&mut self) -> Result<(), Syntax> {
+        let start = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start {
+            return self.wrong("a digit must stand here");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn boolean(&mut self) -> Result<bool, Syntax> {
+        self.white_space();
+        if self.word("true") {
+            Ok(true)
+        } else if self.word("false") {
+            Ok(false)
+        } else {
+            self.wrong("`true` or `false` must stand here")
+        }
+    }
+
+    pub(crate) fn null(&mut self) -> Result<(), Syntax> {
+        self.white_space();
+        if self.word("null") {
+            Ok(())
+        } else {
+            self.wrong("`null` must stand here")
+        }
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let here = rest.starts_with(word.as_bytes());
+        if here {
+            self.at += word.len();
+        }
+        here
+    }
+
+    /// Past a value of any kind; its text as it is written. Does not recurse.
+    pub(crate) fn skip(&mut self) -> Result<&'a str, Syntax> {
+        self.white_space();
+        let start = self.at;
+        let outside = self.depth;
+        // One bit for each level that is open, the innermost lowest: 1 for objects. 128 levels fit.
+        let mut objects: u128 = 0;
+        let mut first = true;
+        loop {
+            let value_follows = if self.depth == outside {
+                true
+            } else if objects & 1 == 1 {
+                self.skip_member_name(&mut first)?
+            } else {
+                self.element(&mut first)?
+            };
+            if value_follows {
+                match self.peek()? {
+                    Kind::Object => {
+                        self.enter_object()?;
+                        objects = objects << 1 | 1;
+                        first = true;
+                    }
+                    Kind::Array => {
+                        self.enter_array()?;
+                        objects <<= 1;
+                        first = true;
+                    }
+                    Kind::String => drop(self.skip_string()?),
+                    Kind::Number => drop(self.number()?),
+                    Kind::Boolean => drop(self.boolean()?),
+                    Kind::Null => self.null()?,
+                }
+            } else {
+                objects >>= 1;
+                first = false;
+            }
+            if self.depth == outside {
+                return Ok(self.since(start));
+            }
+        }
+    }
+
+    fn skip_member_name(&mut self, first: &mut bool) -> Result<bool, Syntax> {
+        self.member(first).map(|name| name.is_some())
+    }
+
+    /// That nothing but white space follows.
+    pub(crate) fn end(&mut self) -> Result<(), Syntax> {
+        self.white_space();
+        match self.byte() {
+            None => Ok(()),
+            Some(_) => self.wrong("something stands behind the end"),
+        }
+    }
+
+    /// The byte that is read next.
+    pub(crate) const fn offset(&self) -> usize {
+        self.at
+    }
+}
+
+/// The text of a string whose escapes are known to be well-formed.
+fn unescape(inner: &str) -> String {
+    let mut text = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut chars = escape.chars();
+        match chars.next() {
+            Some('b') => text.push('\u{8}'),
+            Some('f') => text.push('\u{c}'),
+            Some('n') => text.push('\n'),
+            Some('r') => text.push('\r'),
+            Some('t') => text.push('\t'),
+            Some('u') => {
+                rest = unescape_unicode(chars.as_str(), &mut text);
+                continue;
+            }
+            Some(itself) => text.push(itself),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Appends the character that the digits behind `\u` mean, with the second half of a pair; gives what follows.
+fn unescape_unicode<'a>(digits: &'a str, text: &mut String) -> &'a str {
+    let (first, after) = hexadecimal(digits);
+    let (code, rest) = match (first, after.strip_prefix("\\u").map(hexadecimal)) {
+        (0xd800..=0xdbff, Some((second @ 0xdc00..=0xdfff, after_both))) => (
+            0x10000 + ((first - 0xd800) << 10 | (second - 0xdc00)),
+            after_both,
+        ),
+        _ => (first, after),
+    };
+    text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+    rest
+}
+
+fn hexadecimal(digits: &str) -> (u32, &str) {
+    let (four, rest) = digits.split_at_checked(4).unwrap_or((digits, ""));
+    (u32::from_str_radix(four, 16).unwrap_or(0xfffd), rest)
+}

@@ -1,0 +1,158 @@
+use std::io::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::reader::{BEDROCK_DEPTH, Reader};
+
+/// Writes JSON, without white space, to a buffer. Commas are its business; that keys and values alternate is the caller's.
+#[derive(Default)]
+pub(crate) struct Writer {
+    out: Vec<u8>,
+}
+
+impl Writer {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            out: Vec::with_capacity(bytes),
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        // Only text has been written.
+        String::from_utf8(self.out).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back what was written after it was this long.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
+    pub(crate) fn begin_object(&mut self) {
+        self.out.push(b'{');
+    }
+
+    pub(crate) fn end_object(&mut self) {
+        self.out.push(b'}');
+    }
+
+    pub(crate) fn begin_array(&mut self) {
+        self.out.push(b'[');
+    }
+
+    pub(crate) fn end_array(&mut self) {
+        self.out.push(b']');
+    }
+
+    /// The name of the next member.
+    pub(crate) fn key(&mut self, name: &str) {
+        self.element();
+        self.string(name);
+        self.out.push(b':');
+    }
+
+    /// Before each element of an array.
+    pub(crate) fn element(&mut self) {
+        // No value ends in an opening bracket, so the last byte tells whether something stands before.
+        if !matches!(self.out.last(), Some(b'{' | b'[') | None) {
+            self.out.push(b',');
+        }
+    }
+
+    pub(crate) fn string(&mut self, text: &str) {
+        self.out.push(b'"');
+        let mut rest = text.as_bytes();
+        while let Some(special) = rest.iter().position(|&byte| must_be_escaped(byte)) {
+            let (plain, from_special) = rest.split_at(special);
+            self.out.extend_from_slice(plain);
+            if let Some((&byte, after)) = from_special.split_first() {
+                self.escape(byte);
+                rest = after;
+            }
+        }
+        self.out.extend_from_slice(rest);
+        self.out.push(b'"');
+    }
+
+    fn escape(&mut self, byte: u8) {
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            other => {
+                let _ = write!(self.out, "\\u{other:04x}");
+                return;
+            }
+        };
+        self.out.extend_from_slice(&[b'\\', short]);
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.raw(if value { "true" } else { "false" });
+    }
+
+    pub(crate) fn null(&mut self) {
+        self.raw("null");
+    }
+
+    pub(crate) fn integer(&mut self, value: i64) {
+        let _ = write!(self.out, "{value}");
+    }
+
+    /// The shortest decimal that means the same number: 0.7 is `0.7`, 1.0 is `1`. JSON has no word for what is not finite: `null`.
+    pub(crate) fn number(&mut self, value: f64) {
+        let size = value.abs();
+        let _ = if !value.is_finite() {
+            write!(self.out, "null")
+        } else if size == 0.0 || (1e-5..1e17).contains(&size) {
+            write!(self.out, "{value}")
+        } else {
+            write!(self.out, "{value:e}")
+        };
+    }
+
+    /// A string that holds these bytes in base64.
+    pub(crate) fn base64(&mut self, bytes: &[u8]) {
+        self.out.push(b'"');
+        let start = self.out.len();
+        // 4 characters for each 3 bytes begun.
+        self.out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+        let written = self
+            .out
+            .get_mut(start..)
+            .and_then(|room| STANDARD.encode_slice(bytes, room).ok())
+            .unwrap_or_default();
+        self.out.truncate(start + written);
+        self.out.push(b'"');
+    }
+
+    /// A value that should be JSON text; if it is not, a string that holds it.
+    pub(crate) fn raw_or_string(&mut self, json: &str) {
+        let mut reader = Reader::with_limit(json, BEDROCK_DEPTH);
+        if reader.skip().and_then(|_| reader.end()).is_ok() {
+            self.raw(json);
+        } else {
+            self.string(json);
+        }
+    }
+
+    /// A value that is JSON text already.
+    pub(crate) fn raw(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
+    }
+}
+
+const fn must_be_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}

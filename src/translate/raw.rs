@@ -1,0 +1,292 @@
+//! Puts raw members into JSON text: in one pass over it, without a tree, and with every other byte kept.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use super::json::{Kind, Reader, Syntax, Writer};
+use crate::pb;
+
+/// How many steps a pointer may have, so that none can nest JSON deeper than its readers go.
+const MAX_STEPS: usize = 64;
+
+/// A raw member that could not be put in.
+pub(crate) struct Problem {
+    /// Which of the raw members.
+    pub(crate) index: usize,
+    /// The field of the raw member that is at fault.
+    pub(crate) field: &'static str,
+    /// What is wrong and what would be right.
+    pub(crate) description: String,
+}
+
+/// `body` with the raw members, put in as if one after the other. Values may nest `depth` levels deep.
+pub(crate) fn merge(body: String, raw: &[pb::RawMember], depth: u32) -> (String, Vec<Problem>) {
+    if raw.is_empty() {
+        return (body, Vec::new());
+    }
+    let mut problems = Vec::new();
+    let mut insertions = Vec::with_capacity(raw.len());
+    for (index, member) in raw.iter().enumerate() {
+        match Insertion::new(index, member, depth) {
+            Ok(insertion) => insertions.push(insertion),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let body = merged(&body, insertions, &mut problems);
+    problems.sort_by_key(|problem| problem.index);
+    (body, problems)
+}
+
+/// A value on its way to its place.
+#[derive(Clone, Copy)]
+struct Insertion<'m> {
+    index: usize,
+    json: &'m str,
+    /// What is left of the pointer: empty, or a slash and more.
+    way: &'m str,
+}
+
+impl<'m> Insertion<'m> {
+    fn new(index: usize, member: &'m pb::RawMember, depth: u32) -> Result<Self, Problem> {
+        let insertion = Self {
+            index,
+            json: &member.json,
+            way: &member.pointer,
+        };
+        let mut json = Reader::with_limit(&member.json, depth);
+        if let Err(syntax) = json.skip().and_then(|_| json.end()) {
+            return Err(Problem {
+                index,
+                field: "json",
+                description: syntax.to_string(),
+            });
+        }
+        if !insertion.way.starts_with('/') {
+            return Err(insertion.problem("must be a JSON Pointer that begins with `/`"));
+        }
+        if insertion.way.matches('/').count() > MAX_STEPS {
+            return Err(insertion.problem(&format!("has more than {MAX_STEPS} steps")));
+        }
+        let escapes = insertion.way.split('~').skip(1);
+        if !escapes.into_iter().all(|rest| rest.starts_with(['0', '1'])) {
+            return Err(insertion.problem("has a `~` that is not `~0` (for `~`) or `~1` (for `/`)"));
+        }
+        Ok(insertion)
+    }
+
+    fn has_arrived(&self) -> bool {
+        self.way.is_empty()
+    }
+
+    /// The next step, as a member's name or an index, and the insertion behind it.
+    fn step(self) -> (Cow<'m, str>, Self) {
+        let way = self.way.strip_prefix('/').unwrap_or_default();
+        let end = way.find('/').unwrap_or(way.len());
+        let (token, way) = way.split_at_checked(end).unwrap_or_default();
+        let token = if token.contains('~') {
+            Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
+        } else {
+            Cow::Borrowed(token)
+        };
+        (token, Self { way, ..self })
+    }
+
+    fn problem(&self, description: &str) -> Problem {
+        Problem {
+            index: self.index,
+            field: "pointer",
+            description: description.to_owned(),
+        }
+    }
+
+    fn exists(&self) -> Problem {
+        self.problem("names something that is there already; use its own field")
+    }
+
+    fn no_parent(&self) -> Problem {
+        self.problem("has no parent: each step but the last must name an object or array that is there already")
+    }
+}
+
+/// Text to put in at a byte of the old text.
+type Splice = (usize, String);
+
+fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Vec<Problem>) -> String {
+    if insertions.is_empty() {
+        return text.to_owned();
+    }
+    let mut walk = Walk {
+        reader: Reader::with_limit(text, u32::MAX),
+        splices: Vec::new(),
+        problems,
+    };
+    // The text was written by us or checked before: the walk cannot stumble, and if it did, what it has found still holds.
+    let _ = walk.value(insertions);
+    let mut result = String::with_capacity(text.len() + 256);
+    let mut done = 0;
+    for (at, splice) in walk.splices {
+        result.push_str(text.get(done..at).unwrap_or_default());
+        result.push_str(&splice);
+        done = at;
+    }
+    result.push_str(text.get(done..).unwrap_or_default());
+    result
+}
+
+struct Walk<'t, 'p> {
+    reader: Reader<'t>,
+    /// In the order of the text.
+    splices: Vec<Splice>,
+    problems: &'p mut Vec<Problem>,
+}
+
+impl Walk<'_, '_> {
+    /// Past a value that is there, with the insertions that go to it or into it.
+    fn value(&mut self, mut insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
+        insertions.retain(|insertion| {
+            if insertion.has_arrived() {
+                self.problems.push(insertion.exists());
+            }
+            !insertion.has_arrived()
+        });
+        let kind = self.reader.peek()?;
+        match kind {
+            _ if insertions.is_empty() => self.reader.skip().map(drop),
+            Kind::Object => self.object(insertions),
+            Kind::Array => self.array(insertions),
+            _ => {
+                let orphans = insertions.iter().map(Insertion::no_parent);
+                self.problems.extend(orphans);
+                self.reader.skip().map(drop)
+            }
+        }
+    }
+
+    fn object(&mut self, insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
+        let mut order = Vec::new();
+        let mut by_name: HashMap<Cow<'_, str>, Vec<Insertion<'_>>> = HashMap::new();
+        for insertion in insertions {
+            let (name, insertion) = insertion.step();
+            let same_name = by_name.entry(name.clone()).or_insert_with(|| {
+                order.push(name);
+                Vec::new()
+            });
+            same_name.push(insertion);
+        }
+
+        self.reader.enter_object()?;
+        let mut first = true;
+        while let Some(name) = self.reader.member(&mut first)? {
+            let into = by_name.remove(&name).unwrap_or_default();
+            self.value(into)?;
+        }
+
+        let mut added = String::new();
+        for name in order {
+            let Some(insertions) = by_name.remove(&name) else {
+                continue;
+            };
+            if let Some(value) = self.new_value(insertions) {
+                let mut key = Writer::default();
+                key.string(&name);
+                separate(&mut added, first);
+                added.push_str(&key.into_string());
+                added.push(':');
+                added.push_str(&value);
+            }
+        }
+        self.splice_before_end(added);
+        Ok(())
+    }
+
+    fn array(&mut self, insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
+        let mut by_index: HashMap<usize, Vec<Insertion<'_>>> = HashMap::new();
+        let mut steps = Vec::new();
+        for insertion in insertions {
+            let (token, insertion) = insertion.step();
+            let index = index(&token);
+            if let Some(index) = index {
+                by_index.entry(index).or_default().push(insertion);
+            }
+            steps.push((token == "-", index, insertion));
+        }
+
+        self.reader.enter_array()?;
+        let mut first = true;
+        let mut count = 0;
+        while self.reader.element(&mut first)? {
+            let into = by_index.remove(&count).unwrap_or_default();
+            self.value(into)?;
+            count += 1;
+        }
+
+        // What is not in the elements that were there goes behind them, in the order given.
+        let mut new: Vec<Vec<Insertion<'_>>> = Vec::new();
+        for (append, index, insertion) in steps {
+            let end = count + new.len();
+            let here = if append { Some(end) } else { index };
+            match here {
+                Some(index) if index < count => {}
+                Some(index) if index == end && insertion.has_arrived() => new.push(vec![insertion]),
+                Some(index) if index < end => {
+                    if let Some(element) = new.get_mut(index - count) {
+                        element.push(insertion);
+                    }
+                }
+                _ => {
+                    let problem =
+                        format!("is no place in an array of {end}: give `-` or {end} to append");
+                    self.problems.push(insertion.problem(&problem));
+                }
+            }
+        }
+        let mut added = String::new();
+        for element in new {
+            if let Some(value) = self.new_value(element) {
+                separate(&mut added, first);
+                added.push_str(&value);
+            }
+        }
+        self.splice_before_end(added);
+        Ok(())
+    }
+
+    /// A value that is not there yet: the first insertion makes it, the others go into it.
+    fn new_value(&mut self, insertions: Vec<Insertion<'_>>) -> Option<String> {
+        let mut made: Option<Insertion<'_>> = None;
+        let mut into = Vec::new();
+        for insertion in insertions {
+            match (insertion.has_arrived(), made) {
+                (true, None) => made = Some(insertion),
+                (true, Some(_)) => self.problems.push(insertion.exists()),
+                (false, Some(_)) => into.push(insertion),
+                (false, None) => self.problems.push(insertion.no_parent()),
+            }
+        }
+        made.map(|made| merged(made.json, into, self.problems))
+    }
+
+    /// Puts this in before the bracket that has just been read.
+    fn splice_before_end(&mut self, added: String) {
+        if !added.is_empty() {
+            self.splices.push((self.reader.offset() - 1, added));
+        }
+    }
+}
+
+/// A comma, unless nothing stands before.
+fn separate(added: &mut String, was_empty: bool) {
+    if !(added.is_empty() && was_empty) {
+        added.push(',');
+    }
+}
+
+/// An index as JSON Pointers write it: no sign, no leading zero.
+fn index(token: &str) -> Option<usize> {
+    let digits = token.bytes().all(|byte| byte.is_ascii_digit());
+    let leading_zero = token.len() > 1 && token.starts_with('0');
+    if digits && !leading_zero {
+        token.parse().ok()
+    } else {
+        None
+    }
+}

@@ -1,0 +1,48 @@
+//! Whole answers: [`InvokeResponse`](pb::InvokeResponse) in the form of Bedrock's Converse.
+
+use super::{
+    json::{BEDROCK_DEPTH, Place},
+    raw,
+    table::{
+        BadJson, Encoder, Json, Object,
+        codec::{Named, Optional},
+    },
+};
+use crate::pb;
+
+/// The answer as the JSON that Bedrock's Converse would have given.
+///
+/// Tool input that the model broke off, and that is therefore no JSON, stands as a string. Raw members are back in their places; of those
+/// with the same pointer the first. What the gateway adds, and events that it does not know, have no place there.
+pub fn to_converse(response: &pb::InvokeResponse) -> String {
+    let at = &Place::ROOT;
+    let mut out = Encoder::new(1024, &response.raw_members, BadJson::Quote);
+    out.json.begin_object();
+    out.json.key("output");
+    out.json.begin_object();
+    Optional::write(&response.message, "message", &mut out, &at.member("output"));
+    out.json.end_object();
+    Named::<pb::StopReason>::write(
+        &response.stop_reason,
+        &response.stop_reason_name,
+        "stopReason",
+        &mut out,
+        at,
+    );
+    if let Some(metadata) = &response.metadata {
+        metadata.write_members(&mut out, at);
+    }
+    Json::write(
+        &response.additional_model_response_fields_json,
+        "additionalModelResponseFields",
+        &mut out,
+        at,
+    );
+    out.json.end_object();
+    let (json, _) = raw::merge(
+        out.finish().0.into_string(),
+        &response.raw_members,
+        BEDROCK_DEPTH,
+    );
+    json
+}

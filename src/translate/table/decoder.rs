@@ -1,0 +1,169 @@
+use std::borrow::Cow;
+
+use crate::{
+    pb,
+    translate::{
+        Error,
+        json::{Kind, Place, Reader, Syntax},
+    },
+};
+
+/// Whose JSON is read, which decides what happens to values of the wrong type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A person's: an error that says what is right. What the proto cannot tell from absence is kept as a raw member.
+    Request,
+    /// Bedrock's: kept as a raw member, since nobody who reads the stream could mend it.
+    Event,
+}
+
+/// From JSON to a message.
+pub(crate) struct Decoder<'a> {
+    pub(crate) json: Reader<'a>,
+    pub(crate) mode: Mode,
+    raw: Vec<pb::RawMember>,
+}
+
+/// A state of the decoder to come back to.
+pub(crate) struct Mark<'a> {
+    json: Reader<'a>,
+    raw: usize,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(body: &'a [u8], mode: Mode) -> Result<Self, Error> {
+        let json = Reader::new(body).map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
+        Ok(Self {
+            json,
+            mode,
+            raw: Vec::new(),
+        })
+    }
+
+    /// The whole document as it is written.
+    pub(crate) fn whole(&mut self) -> Result<&'a str, Error> {
+        self.read(&Place::ROOT, Reader::skip)
+    }
+
+    /// What no field could hold.
+    pub(crate) fn finish(mut self) -> Result<Vec<pb::RawMember>, Error> {
+        let end = self.json.end();
+        end.map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
+        Ok(self.raw)
+    }
+
+    /// Whether the next value is of this kind. If not, an error for requests.
+    pub(crate) fn is(&mut self, kind: Kind, at: &Place<'_>) -> Result<bool, Error> {
+        let found = self.peek(at)?;
+        if found == kind {
+            Ok(true)
+        } else {
+            self.mismatch(at, || {
+                format!("expected {}, found {}", kind.name(), found.name())
+            })?;
+            Ok(false)
+        }
+    }
+
+    /// A value that its field cannot hold: an error for requests.
+    pub(crate) fn mismatch(
+        &self,
+        at: &Place<'_>,
+        problem: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        match self.mode {
+            Mode::Request => Err(Error::new(at, problem())),
+            Mode::Event => Ok(()),
+        }
+    }
+
+    pub(crate) fn peek(&mut self, at: &Place<'_>) -> Result<Kind, Error> {
+        self.read(at, Reader::peek)
+    }
+
+    /// One step of the reader.
+    pub(crate) fn read<T>(
+        &mut self,
+        at: &Place<'_>,
+        step: impl FnOnce(&mut Reader<'a>) -> Result<T, Syntax>,
+    ) -> Result<T, Error> {
+        step(&mut self.json).map_err(|syntax| Error::syntax(at, &syntax))
+    }
+
+    /// The next member of the object at `at`.
+    pub(crate) fn member(
+        &mut self,
+        first: &mut bool,
+        at: &Place<'_>,
+    ) -> Result<Option<Cow<'a, str>>, Error> {
+        self.read(at, |json| json.member(first))
+    }
+
+    pub(crate) fn element(&mut self, first: &mut bool, at: &Place<'_>) -> Result<bool, Error> {
+        self.read(at, |json| json.element(first))
+    }
+
+    pub(crate) const fn raw_count(&self) -> usize {
+        self.raw.len()
+    }
+
+    pub(crate) fn mark(&self) -> Mark<'a> {
+        Mark {
+            json: self.json.clone(),
+            raw: self.raw.len(),
+        }
+    }
+
+    pub(crate) fn back_to(&mut self, mark: Mark<'a>) {
+        self.json = mark.json;
+        self.raw.truncate(mark.raw);
+    }
+
+    /// Past a null, if one stands here: it means the same as absence.
+    pub(crate) fn null(&mut self, at: &Place<'_>) -> Result<bool, Error> {
+        let null = self.peek(at)? == Kind::Null;
+        if null {
+            self.read(at, Reader::null)?;
+        }
+        Ok(null)
+    }
+
+    /// Keeps the value that stands here, for which there is no field.
+    pub(crate) fn keep(&mut self, at: &Place<'_>) -> Result<(), Error> {
+        if self.null(at)? {
+            return Ok(());
+        }
+        let json = self.read(at, Reader::skip)?;
+        // Bedrock pads each event with a member `p` of random length, which means nothing.
+        if !(self.mode == Mode::Event && at.is_root_member("p")) {
+            self.keep_text(at, json);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn keep_text(&mut self, at: &Place<'_>, json: &str) {
+        self.raw.push(pb::RawMember {
+            pointer: at.pointer(),
+            json: json.to_owned(),
+        });
+    }
+
+    /// A member that the object has had before: an error for requests.
+    pub(crate) fn repeated(&mut self, at: &Place<'_>) -> Result<(), Error> {
+        self.mismatch(at, || "is given twice; give it once".to_owned())?;
+        self.keep(at)
+    }
+
+    /// A member that an object lacks: an error for requests.
+    pub(crate) fn required(
+        &self,
+        given: bool,
+        name: &'static str,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        if given {
+            return Ok(());
+        }
+        self.mismatch(&at.member(name), || "is missing; it is required".to_owned())
+    }
+}

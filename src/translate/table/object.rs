@@ -1,0 +1,98 @@
+use super::{Decoder, Encoder};
+use crate::translate::{Error, json::Place};
+
+/// A message that is an object in JSON.
+pub(crate) trait Object: Default {
+    /// The members alone, for messages that share an object with others.
+    fn write_members(&self, out: &mut Encoder<'_>, at: &Place<'_>);
+
+    /// The members of an object that has been entered, to its end.
+    fn read_members(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Self, Error>;
+}
+
+/// `object!(Message { "member" => field: Codec, … })`: a message that is an object in JSON, its members in the order of writing.
+/// Codecs of two fields are given them as `field + other`.
+macro_rules! object {
+    ($message:ident { $($name:literal => $field:ident $(+ $other:ident)? : $codec:ty),* $(,)? }) => {
+        impl $crate::translate::table::Object for $crate::pb::$message {
+            #[expect(clippy::allow_attributes, reason = "messages without fields use no argument")]
+            #[allow(unused_variables, reason = "messages without fields use no argument")]
+            fn write_members(
+                &self,
+                out: &mut $crate::translate::table::Encoder<'_>,
+                at: &$crate::translate::json::Place<'_>,
+            ) {
+                $(<$codec>::write(&self.$field, $(&self.$other,)? $name, out, at);)*
+            }
+
+            fn read_members(
+                from: &mut $crate::translate::table::Decoder<'_>,
+                at: &$crate::translate::json::Place<'_>,
+            ) -> Result<Self, $crate::translate::Error> {
+                #[expect(clippy::allow_attributes, reason = "messages without fields change nothing")]
+                #[allow(unused_mut, reason = "messages without fields change nothing")]
+                let mut message = Self::default();
+                $(let mut $field = false;)*
+                let mut first = true;
+                while let Some(name) = from.member(&mut first, at)? {
+                    let at = &at.member(&name);
+                    match &*name {
+                        $($name if ::std::mem::replace(&mut $field, true) => from.repeated(at)?,
+                        $name => <$codec>::read(&mut message.$field, $(&mut message.$other,)? from, at)?,)*
+                        _ => from.keep(at)?,
+                    }
+                }
+                $(from.required($field || !<$codec>::REQUIRED, $name, at)?;)*
+                Ok(message)
+            }
+        }
+
+        impl $crate::translate::table::Value for $crate::pb::$message {
+            fn write(
+                &self,
+                out: &mut $crate::translate::table::Encoder<'_>,
+                at: &$crate::translate::json::Place<'_>,
+            ) {
+                out.json.begin_object();
+                $crate::translate::table::Object::write_members(self, out, at);
+                out.json.end_object();
+            }
+
+            fn read(
+                from: &mut $crate::translate::table::Decoder<'_>,
+                at: &$crate::translate::json::Place<'_>,
+            ) -> Result<Option<Self>, $crate::translate::Error> {
+                if !from.is($crate::translate::json::Kind::Object, at)? {
+                    return Ok(None);
+                }
+                from.read(at, $crate::translate::json::Reader::enter_object)?;
+                $crate::translate::table::Object::read_members(from, at).map(Some)
+            }
+        }
+    };
+}
+pub(crate) use object;
+
+/// `plain_list!(Message.field)`: a message around one list, which in JSON is the list alone.
+macro_rules! plain_list {
+    ($message:ident . $field:ident) => {
+        impl $crate::translate::table::Value for $crate::pb::$message {
+            fn write(
+                &self,
+                out: &mut $crate::translate::table::Encoder<'_>,
+                at: &$crate::translate::json::Place<'_>,
+            ) {
+                $crate::translate::table::codec::write_list(&self.$field, out, at);
+            }
+
+            fn read(
+                from: &mut $crate::translate::table::Decoder<'_>,
+                at: &$crate::translate::json::Place<'_>,
+            ) -> Result<Option<Self>, $crate::translate::Error> {
+                let list = $crate::translate::table::codec::read_list(from, at)?;
+                Ok(list.map(|$field| Self { $field }))
+            }
+        }
+    };
+}
+pub(crate) use plain_list;

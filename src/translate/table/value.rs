@@ -1,0 +1,126 @@
+use std::str::FromStr;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+
+use super::{Decoder, Encoder};
+use crate::translate::{
+    Error,
+    json::{Kind, Place, Reader},
+};
+
+/// Something that has one form in JSON.
+pub(crate) trait Value: Sized {
+    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
+
+    /// `None`: the value that stands here cannot be held; the caller goes back and keeps it raw.
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
+}
+
+impl Value for String {
+    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+        out.json.string(self);
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        if !from.is(Kind::String, at)? {
+            return Ok(None);
+        }
+        Ok(Some(from.read(at, Reader::string)?.into_owned()))
+    }
+}
+
+impl Value for bool {
+    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+        out.json.boolean(*self);
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        if !from.is(Kind::Boolean, at)? {
+            return Ok(None);
+        }
+        from.read(at, Reader::boolean).map(Some)
+    }
+}
+
+impl Value for i32 {
+    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+        out.json.integer(i64::from(*self));
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        number(
+            from,
+            at,
+            "a whole number from -2147483648 to 2147483647",
+            |_| true,
+        )
+    }
+}
+
+impl Value for i64 {
+    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+        out.json.integer(*self);
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        number(from, at, "a whole number of 64 bits", |_| true)
+    }
+}
+
+impl Value for f64 {
+    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>) {
+        if !self.is_finite() {
+            out.violation(at.field(), format!("must be a finite number, found {self}"));
+        }
+        out.json.number(*self);
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        number(
+            from,
+            at,
+            "a number within the range of 64-bit floats",
+            |value: &Self| value.is_finite(),
+        )
+    }
+}
+
+fn number<T: FromStr>(
+    from: &mut Decoder<'_>,
+    at: &Place<'_>,
+    expected: &str,
+    fits: impl FnOnce(&T) -> bool,
+) -> Result<Option<T>, Error> {
+    if !from.is(Kind::Number, at)? {
+        return Ok(None);
+    }
+    let text = from.read(at, Reader::number)?;
+    let value = text.parse().ok().filter(fits);
+    if value.is_none() {
+        from.mismatch(at, || format!("expected {expected}, found {text}"))?;
+    }
+    Ok(value)
+}
+
+impl Value for Bytes {
+    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+        out.json.base64(self);
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        if !from.is(Kind::String, at)? {
+            return Ok(None);
+        }
+        let text = from.read(at, Reader::string)?;
+        match STANDARD.decode(text.as_bytes()) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) => {
+                from.mismatch(at, || {
+                    format!("not base64 of the standard alphabet with padding: {error}")
+                })?;
+                Ok(None)
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// An enum of the proto and Bedrock's words for its values. The zero value, unspecified, has no word.
+pub(crate) trait Words:
+    Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static
+{
+    /// The enum's name in messages.
+    const NAME: &'static str;
+
+    const WORDS: &'static [(&'static str, Self)];
+
+    fn from_word(word: &str) -> Option<Self> {
+        let known = Self::WORDS.iter().find(|(known, _)| *known == word);
+        known.map(|(_, value)| *value)
+    }
+
+    fn word(self) -> Option<&'static str> {
+        let known = Self::WORDS.iter().find(|(_, value)| *value == self);
+        known.map(|(word, _)| *word)
+    }
+}
+
+/// `words!(pb::Enum { "word" => Value, … })`: Bedrock's words for an enum's values.
+macro_rules! words {
+    ($enum:ident { $($word:literal => $value:ident),+ $(,)? }) => {
+        impl $crate::translate::table::Words for $crate::pb::$enum {
+            const NAME: &'static str = stringify!($enum);
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$value)),+];
+        }
+    };
+}
+pub(crate) use words;
