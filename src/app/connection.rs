@@ -35,6 +35,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for what lies below HTTP.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Serves connections.
 pub(super) struct Server {
     stack: Stack,
@@ -75,7 +77,7 @@ impl Server {
         &self,
         stream: std::net::TcpStream,
         go_away: CancellationToken,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ) -> Result<(), BoxError> {
         let stream = TcpStream::from_std(stream)?;
         // Tokens are small and must not wait for each other.
         stream.set_nodelay(true)?;
@@ -116,7 +118,7 @@ impl Server {
         io: I,
         is_http2: bool,
         go_away: CancellationToken,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    ) -> Result<(), BoxError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -1,8 +1,10 @@
 //! What aws-config's chain says, read once.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_bedrockruntime::config::{
-    AppName, Builder, FrameworkMetadata, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    AppName, Builder, FrameworkMetadata, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 
 use super::http::{Tls, TlsError};
@@ -28,11 +30,39 @@ impl Sdk {
     /// Fails if the file of extra certificates cannot be read.
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
         let tls = Tls::load(options)?;
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).identity_cache(IdentityCache::lazy().build());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .identity_cache(IdentityCache::lazy().build());
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        Ok(Self { config: loader.load().await, endpoint_url: options.endpoint_url.clone(), tls })
+        Ok(Self {
+            config: loader.load().await,
+            endpoint_url: options.endpoint_url.clone(),
+            tls,
+        })
+    }
+
+    /// Settings of which nothing comes from the environment: for the emulator, whose keys are no secret.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file of extra certificates cannot be read.
+    pub fn with_keys(
+        options: &Options,
+        access_key_id: &str,
+        secret_access_key: &str,
+    ) -> Result<Self, TlsError> {
+        let keys = Credentials::new(access_key_id, secret_access_key, None, None, "given");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(keys))
+            .identity_cache(IdentityCache::lazy().build())
+            .region(options.region.clone().map(Region::new));
+        Ok(Self {
+            config: config.build(),
+            endpoint_url: options.endpoint_url.clone(),
+            tls: Tls::load(options)?,
+        })
     }
 
     /// The Region to call when nothing else names one.

@@ -18,6 +18,8 @@ pub mod chat;
 pub mod check;
 pub mod client;
 pub mod connect;
+#[cfg(feature = "emulator")]
+pub mod dev;
 pub mod events;
 pub mod exit;
 pub mod failure;
@@ -62,6 +64,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    #[cfg(feature = "emulator")]
+    Dev(dev::Dev),
     Check(check::Check),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
@@ -90,6 +94,8 @@ pub fn main() -> Exit {
     let mut output = Output::of_process();
     let result = match cli.command {
         Command::Serve(serve) => block_on(serve.run(&mut output)),
+        #[cfg(feature = "emulator")]
+        Command::Dev(dev) => block_on(dev.run(&mut output)),
         Command::Check(check) => check.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),

@@ -47,7 +47,9 @@ impl Serve {
         }
         let targets = &config.targets;
         if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
-            tracing::warn!("no target can be called: add `targets` or `allowed_model_ids` to the config");
+            tracing::warn!(
+                "no target can be called: add `targets` or `allowed_model_ids` to the config"
+            );
         }
         let sdk = match Sdk::load(&config.bedrock).await {
             Ok(sdk) => sdk,

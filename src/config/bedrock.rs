@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::{section::Section, targets, units};
+
 /// How the gateway reaches Bedrock: what aws-config's own chain does not say, and the limits on connections.
 ///
 /// Credentials, profile, Region, endpoint and bearer token come from the variables and files that every AWS SDK reads.
@@ -46,4 +48,49 @@ impl Default for Options {
             extra_ca_file: None,
         }
     }
+}
+
+pub(super) fn read(mut section: Section<'_>) -> Options {
+    let default = Options::default();
+    let options = Options {
+        region: section.value("region", targets::region),
+        endpoint_url: section.value("endpoint_url", url),
+        connect_timeout: section
+            .value("connect_timeout", units::positive_duration)
+            .unwrap_or(default.connect_timeout),
+        http1_only: section
+            .value("http1_only", units::boolean)
+            .unwrap_or(default.http1_only),
+        max_connections: section
+            .value("max_connections", |text| units::number(text, 1, 10_000))
+            .unwrap_or(default.max_connections),
+        streams_per_connection: section
+            .value("streams_per_connection", |text| {
+                units::number(text, 1, 10_000)
+            })
+            .unwrap_or(default.streams_per_connection),
+        tcp_keepalive: section
+            .value("tcp_keepalive", units::positive_duration)
+            .unwrap_or(default.tcp_keepalive),
+        idle_timeout: section
+            .value("idle_timeout", units::positive_duration)
+            .unwrap_or(default.idle_timeout),
+        extra_ca_file: section
+            .value("extra_ca_file", units::text)
+            .map(PathBuf::from),
+    };
+    section.finish();
+    options
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    if host.is_some_and(|host| !host.is_empty()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is not a URL; write one such as https://vpce-1a2b3c.bedrock-runtime.us-east-1.vpce.amazonaws.com"
+    ))
 }

@@ -67,7 +67,7 @@ impl Default for Drain {
 
 pub(super) fn read(mut section: Section<'_>) -> Limits {
     let default = Limits::default();
-    let mut time = |key, or| section.value(key, positive).unwrap_or(or);
+    let mut time = |key, or| section.value(key, units::positive_duration).unwrap_or(or);
     let limits = Limits {
         default_deadline: time("default_deadline", default.default_deadline),
         max_deadline: time("max_deadline", default.max_deadline),
@@ -112,14 +112,6 @@ pub(super) fn read_drain(mut section: Section<'_>) -> Drain {
     };
     section.finish();
     drain
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    let duration = units::duration(text)?;
-    if duration.is_zero() {
-        return Err("must be longer than 0".to_owned());
-    }
-    Ok(duration)
 }
 
 fn heartbeat(text: &str) -> Result<Duration, String> {

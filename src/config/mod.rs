@@ -29,6 +29,8 @@ pub struct Config {
     pub server: Server,
     /// What callers may name.
     pub targets: Targets,
+    /// How Bedrock is reached.
+    pub bedrock: bedrock::Options,
     /// How long things may take, and how much there may be of them.
     pub limits: Limits,
     /// How the gateway stops.
@@ -70,6 +72,7 @@ impl Config {
         let config = Self {
             server: server::read(&mut root),
             targets: targets::read(&mut root, &reading),
+            bedrock: bedrock::read(root.section("bedrock")),
             limits: limits::read(root.section("limits")),
             drain: limits::read_drain(root.section("drain")),
             log: telemetry::read(root.section("log")),

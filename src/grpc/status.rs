@@ -28,6 +28,8 @@ const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// When to try again, if Bedrock gives no hint.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The full name of Bedrock's own part of the details.
+const UPSTREAM_ERROR: &str = "bedrock.inference.v1.UpstreamError";
 const PROFILES_HELP: &str =
     "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html";
 
@@ -111,51 +113,72 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
 
     let message = shortened(&failure.message, MAX_MESSAGE_BYTES);
     let mut details = Details::default();
-    details.push(&ErrorInfo {
-        reason: failure.reason.as_str().to_owned(),
-        domain: DOMAIN.to_owned(),
-        metadata: [("phase".to_owned(), phase_name(failure.phase).to_owned())].into(),
-    });
+    details.add(
+        "google.rpc.ErrorInfo",
+        &ErrorInfo {
+            reason: failure.reason.as_str().to_owned(),
+            domain: DOMAIN.to_owned(),
+            metadata: [("phase".to_owned(), phase_name(failure.phase).to_owned())].into(),
+        },
+    );
     if let Some(after) = retry_after {
-        details.push(&RetryInfo {
-            retry_delay: prost_types::Duration::try_from(after).ok(),
-        });
+        details.add(
+            "google.rpc.RetryInfo",
+            &RetryInfo {
+                retry_delay: prost_types::Duration::try_from(after).ok(),
+            },
+        );
     }
     if let Some(upstream) = &failure.upstream {
-        details.push(&upstream_error(failure, upstream, retry, attempts));
+        details.add(
+            UPSTREAM_ERROR,
+            &upstream_error(failure, upstream, retry, attempts),
+        );
     }
     match failure.reason {
         Reason::InvalidRequest => details.push_violations(failure),
-        Reason::UpstreamThrottled | Reason::UpstreamQuota => details.push(&QuotaFailure {
-            violations: vec![quota_failure::Violation {
-                subject: attempts.last().map_or_else(String::new, |attempt| {
-                    format!("{} in {}", attempt.model_id, attempt.source_region)
-                }),
+        Reason::UpstreamThrottled | Reason::UpstreamQuota => details.add(
+            "google.rpc.QuotaFailure",
+            &QuotaFailure {
+                violations: vec![quota_failure::Violation {
+                    subject: attempts.last().map_or_else(String::new, |attempt| {
+                        format!("{} in {}", attempt.model_id, attempt.source_region)
+                    }),
+                    description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
+                    ..quota_failure::Violation::default()
+                }],
+            },
+        ),
+        Reason::TargetUnknown | Reason::UpstreamResource => details.add(
+            "google.rpc.ResourceInfo",
+            &ResourceInfo {
+                resource_type: "target".to_owned(),
+                resource_name: attempts
+                    .last()
+                    .map_or_else(String::new, |attempt| attempt.model_id.clone()),
                 description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
-                ..quota_failure::Violation::default()
-            }],
-        }),
-        Reason::TargetUnknown | Reason::UpstreamResource => details.push(&ResourceInfo {
-            resource_type: "target".to_owned(),
-            resource_name: attempts
-                .last()
-                .map_or_else(String::new, |attempt| attempt.model_id.clone()),
-            description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
-            ..ResourceInfo::default()
-        }),
-        Reason::InferenceProfileRequired => details.push(&Help {
-            links: vec![help::Link {
-                description: "Which inference profiles hold this model".to_owned(),
-                url: PROFILES_HELP.to_owned(),
-            }],
-        }),
+                ..ResourceInfo::default()
+            },
+        ),
+        Reason::InferenceProfileRequired => details.add(
+            "google.rpc.Help",
+            &Help {
+                links: vec![help::Link {
+                    description: "Which inference profiles hold this model".to_owned(),
+                    url: PROFILES_HELP.to_owned(),
+                }],
+            },
+        ),
         _ => {}
     }
     if !request_id.is_empty() {
-        details.push(&RequestInfo {
-            request_id: shortened(request_id, 128),
-            ..RequestInfo::default()
-        });
+        details.add(
+            "google.rpc.RequestInfo",
+            &RequestInfo {
+                request_id: shortened(request_id, 128),
+                ..RequestInfo::default()
+            },
+        );
     }
 
     let encoded = tonic_types::Status {
@@ -219,9 +242,15 @@ struct Details {
 }
 
 impl Details {
-    fn push<M: Message + prost::Name>(&mut self, message: &M) -> bool {
+    /// Adds a detail, if it fits.
+    fn add(&mut self, name: &str, message: &impl Message) {
+        let _fits = self.push(name, message);
+    }
+
+    /// Adds a detail, and says whether it fitted.
+    fn push(&mut self, name: &str, message: &impl Message) -> bool {
         let value = message.encode_to_vec();
-        let type_url = format!("type.googleapis.com/{}", M::full_name());
+        let type_url = format!("type.googleapis.com/{name}");
         let bytes = value.len() + type_url.len();
         if self.bytes + bytes > MAX_DETAILS_BYTES - MAX_MESSAGE_BYTES {
             return false;
@@ -242,9 +271,12 @@ impl Details {
                 ..bad_request::FieldViolation::default()
             })
             .collect();
-        while !self.push(&BadRequest {
-            field_violations: field_violations.clone(),
-        }) {
+        while !self.push(
+            "google.rpc.BadRequest",
+            &BadRequest {
+                field_violations: field_violations.clone(),
+            },
+        ) {
             field_violations.pop();
         }
     }

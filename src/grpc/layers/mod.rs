@@ -5,6 +5,8 @@ mod context;
 mod cors;
 mod message_size;
 
+use std::convert::Infallible;
+
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
@@ -12,11 +14,7 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use crate::config::Cors;
 
 /// A whole gRPC server, but for its connections.
-pub type Stack = BoxCloneSyncService<
-    http::Request<Body>,
-    http::Response<Body>,
-    Box<dyn std::error::Error + Send + Sync>,
->;
+pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
 /// Puts the layers around the services.
 pub(super) fn stack(routes: Routes, cors: &Cors) -> Stack {
@@ -35,7 +33,6 @@ pub(super) fn stack(routes: Routes, cors: &Cors) -> Stack {
     BoxCloneSyncService::new(
         ServiceBuilder::new()
             .map_response(|response: http::Response<_>| response.map(Body::new))
-            .map_err(Into::into)
             .service(service),
     )
 }

@@ -184,8 +184,11 @@ impl Pump {
             _ => {}
         }
         self.grammar.accept(response, &mut self.queue);
-        if !self.forwarded
-            && let Some(first) = self.queue.front_mut()
+        if self.forwarded {
+            return;
+        }
+        let attempt = self.attempt(None);
+        if let Some(first) = self.queue.front_mut()
             && let Some(Event::MessageStart(start)) = &mut first.event
         {
             start.target = Some(resolved(&self.route));
@@ -193,7 +196,7 @@ impl Pump {
             start
                 .bedrock_request_id
                 .clone_from(&self.bedrock_request_id);
-            start.attempts = vec![self.attempt(None)];
+            start.attempts = vec![attempt];
         }
     }
 
