@@ -1,31 +1,74 @@
-//! The emulator's brain: a Converse request in, a script of events out. Pure.
+//! The emulator's brain: a Converse request in, a script of events out. Pure: the same request gets the same answer.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`validate`] | what Bedrock refuses |
+//! | [`request`] | what answers want to know of a request |
+//! | [`triggers`] | words by which a prompt asks for rare things |
+//! | [`text`] | prose, dictation, tokens |
+//! | [`tools`], [`schema`] | which tool is called, with an input that fits its schema |
+//! | [`reasoning`], [`citations`], [`guardrail`] | what stands around the text |
+//! | [`draft`], [`limits`] | the answer in blocks and pieces; where it ends early |
+//! | [`usage`], [`fields`] | what is said about the answer |
+//! | [`script`] | the events |
 
-use serde_json::{Value, json};
+mod citations;
+mod compose;
+mod draft;
+mod fields;
+mod guardrail;
+mod json;
+mod limits;
+mod reasoning;
+mod request;
+mod schema;
+mod script;
+mod seed;
+mod style;
+mod text;
+mod tools;
+mod triggers;
+mod usage;
+mod validate;
 
-use super::script::{ApiError, Event, Script};
+use serde_json::Value;
 
-/// Answers a Converse request body for a model.
+pub use self::style::{CacheSeen, Style};
+use super::script::{ApiError, Script};
+
+/// Answers a Converse request body for a model, in the default style.
 ///
 /// # Errors
 /// What Bedrock answers to bad input.
-pub fn answer(_model_id: &str, request: &Value) -> Result<Script, ApiError> {
-    let prompt = request["messages"][0]["content"][0]["text"]
-        .as_str()
-        .ok_or_else(|| ApiError::validation("messages: no text"))?;
-    let event = |name, payload| Event { name, payload };
-    Ok(Script {
-        events: vec![
-            event("messageStart", json!({"role": "assistant"})),
-            event(
-                "contentBlockDelta",
-                json!({"contentBlockIndex": 0, "delta": {"text": prompt}}),
-            ),
-            event("contentBlockStop", json!({"contentBlockIndex": 0})),
-            event("messageStop", json!({"stopReason": "end_turn"})),
-            event(
-                "metadata",
-                json!({"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}, "metrics": {"latencyMs": 1}}),
-            ),
-        ],
-    })
+pub fn answer(model_id: &str, request: &Value) -> Result<Script, ApiError> {
+    answer_with(model_id, request, &Style::default())
+}
+
+/// Answers a Converse request body for a model: a model or profile ID or an ARN, as it stands in the path.
+///
+/// # Errors
+/// What Bedrock answers to bad input: `ValidationException` or `SerializationException`, HTTP 400.
+pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Script, ApiError> {
+    validate::check(model_id, request)?;
+    let request = request::Request::new(model_id, request);
+    Ok(script::events(
+        &request,
+        compose::answer(&request, style),
+        style,
+    ))
+}
+
+/// The input tokens of a request body, by the same estimate as in `metadata.usage`.
+///
+/// # Errors
+/// What Bedrock answers to bad input.
+pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
+    validate::check(model_id, request)?;
+    Ok(usage::input_tokens(request))
+}
+
+/// The ID of the prompt that a model ID names, if it is a prompt's ARN.
+fn prompt_name(model_id: &str) -> Option<&str> {
+    let name = validate::resource_of(model_id)?.strip_prefix("prompt/")?;
+    name.split(':').next()
 }

@@ -1,0 +1,35 @@
+//! Reading JSON the way the service does: `null` is as good as absent.
+
+use serde_json::Value;
+
+/// The member, unless it is absent or null.
+pub(super) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.get(name).filter(|member| !member.is_null())
+}
+
+/// The member at the end of a path of names.
+pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter()
+        .try_fold(value, |value, name| member(value, name))
+}
+
+/// The string at the end of a path of names.
+pub(super) fn text_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
+    at(value, path)?.as_str()
+}
+
+/// The list under a name; empty if there is none.
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    member(value, name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// A union's only member: its name and its value.
+pub(super) fn only(union: &Value) -> Option<(&str, &Value)> {
+    union
+        .as_object()?
+        .iter()
+        .find(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.as_str(), value))
+}

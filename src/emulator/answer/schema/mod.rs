@@ -1,0 +1,264 @@
+//! Values that fit a JSON Schema, with what the prompt says where it fits.
+
+mod check;
+mod merge;
+mod number;
+mod pattern;
+mod text;
+
+use serde_json::{Map, Value};
+
+use self::{check::fits, merge::merged};
+
+/// Where values come from before they are invented.
+pub(super) trait Hints {
+    /// Values of the prompt for a property, the best first.
+    fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
+
+    /// Takes note that a candidate was used, so that the next property gets another one.
+    fn used(&mut self, value: &Value);
+}
+
+/// How deep objects and arrays go before everything optional is left out, and before nothing more is made.
+const DEEP: usize = 4;
+const DEEPEST: usize = 24;
+
+/// A value that fits the schema; for contradictory schemas the nearest that could be made.
+pub(super) fn generate(schema: &Value, hints: &mut dyn Hints) -> Value {
+    let mut generator = Generator {
+        root: schema,
+        hints,
+    };
+    generator.value(schema, "", 0, 0)
+}
+
+/// The schema that a local reference names.
+fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    root.pointer(&reference.strip_prefix('#')?.replace("%20", " "))
+}
+
+struct Generator<'a> {
+    root: &'a Value,
+    hints: &'a mut dyn Hints,
+}
+
+impl Generator<'_> {
+    /// `name`: of the property; `index`: which of several equal items.
+    fn value(&mut self, schema: &Value, name: &str, depth: usize, index: usize) -> Value {
+        if depth > DEEPEST {
+            return Value::Null;
+        }
+        let options = merged(schema, self.root);
+        let mut first = None;
+        for option in &options {
+            let value = self.of_option(option, schema, name, depth, index);
+            if fits(&value, schema, self.root) {
+                return value;
+            }
+            first.get_or_insert(value);
+        }
+        first.unwrap_or(Value::Null)
+    }
+
+    /// A value for one of the alternatives that a schema allows.
+    fn of_option(
+        &mut self,
+        option: &Map<String, Value>,
+        schema: &Value,
+        name: &str,
+        depth: usize,
+        index: usize,
+    ) -> Value {
+        if let Some(constant) = option.get("const") {
+            return constant.clone();
+        }
+        let root = self.root;
+        let good = |value: &Value| fits(value, schema, root);
+        if index == 0 || !option.contains_key("enum") {
+            let found = self
+                .hints
+                .candidates(name, option)
+                .into_iter()
+                .find(|value| good(value));
+            if let Some(value) = found {
+                self.hints.used(&value);
+                return value;
+            }
+        }
+        let list = |keyword: &str| {
+            option
+                .get(keyword)
+                .and_then(Value::as_array)
+                .map_or(&[][..], Vec::as_slice)
+        };
+        let usual = list("examples").iter().chain(option.get("default"));
+        let allowed: Vec<&Value> = list("enum").iter().filter(|value| good(value)).collect();
+        let known = match allowed.len() {
+            0 => usual.into_iter().find(|value| index == 0 && good(value)),
+            count => allowed.get(index % count).copied(),
+        };
+        match known {
+            Some(value) => value.clone(),
+            None => self.invent(option, name, depth, index),
+        }
+    }
+
+    fn invent(
+        &mut self,
+        schema: &Map<String, Value>,
+        name: &str,
+        depth: usize,
+        index: usize,
+    ) -> Value {
+        match kind(schema) {
+            "null" => Value::Null,
+            "boolean" => Value::Bool(index % 2 == 0),
+            "integer" => number::generate(schema, true, index),
+            "number" => number::generate(schema, false, index),
+            "array" => self.array(schema, name, depth),
+            "object" => self.object(schema, depth),
+            _ => Value::String(text::generate(schema, name, index)),
+        }
+    }
+
+    fn array(&mut self, schema: &Map<String, Value>, name: &str, depth: usize) -> Value {
+        let min = check::count(schema, "minItems").unwrap_or(0);
+        let max = check::count(schema, "maxItems").unwrap_or(usize::MAX);
+        let prefix = schema
+            .get("prefixItems")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
+        let usual = if depth >= DEEP { 0 } else { 1 };
+        let length = min.max(usual).max(prefix.len()).min(max).min(1000);
+        let anything = Value::Bool(true);
+        let rest = schema
+            .get("items")
+            .or_else(|| schema.get("contains"))
+            .unwrap_or(&anything);
+        let unique = schema
+            .get("uniqueItems")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        let mut items: Vec<Value> = Vec::new();
+        // An item that is there already is tried again under the next number.
+        for index in 0..length.saturating_mul(4).max(length) {
+            if items.len() == length {
+                break;
+            }
+            let item = prefix.get(items.len()).unwrap_or(rest);
+            if item == &Value::Bool(false) {
+                break;
+            }
+            let value = self.value(item, name, depth + 1, index);
+            if !(unique && items.contains(&value)) {
+                items.push(value);
+            }
+        }
+        Value::Array(items)
+    }
+
+    fn object(&mut self, schema: &Map<String, Value>, depth: usize) -> Value {
+        let empty = Map::new();
+        let properties = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice)
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let least = check::count(schema, "minProperties").unwrap_or(0);
+        let anything = Value::Bool(true);
+        let additional = schema.get("additionalProperties").unwrap_or(&anything);
+        let mut members = Map::new();
+        for (name, property) in properties {
+            if required.contains(&name.as_str()) {
+                members.insert(name.clone(), self.value(property, name, depth + 1, 0));
+            } else if let Some(value) = self.mentioned(property, name, depth) {
+                members.insert(name.clone(), value);
+            }
+        }
+        for name in required {
+            if !members.contains_key(name) {
+                members.insert(name.to_owned(), self.value(additional, name, depth + 1, 0));
+            }
+        }
+        for (name, property) in properties {
+            if members.len() < least && !members.contains_key(name) {
+                members.insert(name.clone(), self.value(property, name, depth + 1, 0));
+            }
+        }
+        for index in 1..=least.min(1000) {
+            if members.len() < least && additional != &Value::Bool(false) {
+                members.insert(
+                    format!("property{index}"),
+                    self.value(additional, "value", depth + 1, index),
+                );
+            }
+        }
+        Value::Object(members)
+    }
+
+    /// A value for an optional property, if the prompt has one.
+    fn mentioned(&mut self, property: &Value, name: &str, depth: usize) -> Option<Value> {
+        if depth >= DEEP {
+            return None;
+        }
+        let options = merged(property, self.root);
+        let option = options.first()?;
+        let root = self.root;
+        let found = self
+            .hints
+            .candidates(name, option)
+            .into_iter()
+            .find(|value| fits(value, property, root))?;
+        self.hints.used(&found);
+        Some(found)
+    }
+}
+
+/// The type that a schema asks for, or that its keywords suggest.
+pub(super) fn kind(schema: &Map<String, Value>) -> &str {
+    let has = |names: &[&str]| names.iter().any(|name| schema.contains_key(*name));
+    match schema.get("type") {
+        Some(Value::String(kind)) => kind,
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|kind| *kind != "null")
+            .unwrap_or("null"),
+        _ if has(&[
+            "properties",
+            "required",
+            "minProperties",
+            "patternProperties",
+        ]) =>
+        {
+            "object"
+        }
+        _ if has(&[
+            "items",
+            "prefixItems",
+            "minItems",
+            "uniqueItems",
+            "contains",
+        ]) =>
+        {
+            "array"
+        }
+        _ if has(&[
+            "minimum",
+            "maximum",
+            "exclusiveMinimum",
+            "exclusiveMaximum",
+            "multipleOf",
+        ]) =>
+        {
+            "number"
+        }
+        _ => "string",
+    }
+}

@@ -1,0 +1,92 @@
+//! The emulator's own words.
+
+pub(super) mod ask;
+pub(super) mod prose;
+pub(super) mod tokens;
+
+/// The words that say what a text is about, in lower case and without common endings.
+pub(super) fn words(text: &str) -> Vec<String> {
+    const COMMON: [&str; 44] = [
+        "the", "and", "for", "are", "was", "you", "your", "with", "that", "this", "what", "which",
+        "who", "how", "when", "where", "why", "can", "could", "would", "should", "will", "does",
+        "did", "has", "have", "had", "from", "into", "its", "please", "tell", "about", "give",
+        "get", "use", "using", "not", "any", "all", "there", "them", "then", "they",
+    ];
+    text.split(|c: char| !c.is_alphanumeric())
+        .map(str::to_lowercase)
+        .filter(|word| word.chars().count() >= 3 && !COMMON.contains(&word.as_str()))
+        .map(|word| stem(&word).to_owned())
+        .collect()
+}
+
+fn stem(word: &str) -> &str {
+    ["ing", "ies", "es", "ed", "s"]
+        .into_iter()
+        .filter_map(|ending| word.strip_suffix(ending))
+        .find(|stem| stem.chars().count() >= 3)
+        .unwrap_or(word)
+}
+
+/// The first words of a text on one line, without the mark at its end.
+pub(super) fn excerpt(text: &str, most: usize) -> String {
+    let all: Vec<&str> = text.split_whitespace().collect();
+    let kept = all.get(..most.min(all.len())).unwrap_or_default().join(" ");
+    // Texts without spaces are cut by characters.
+    let short: String = kept.chars().take(most * 10).collect();
+    if all.len() > most || short.len() < kept.len() {
+        return format!("{short}…");
+    }
+    short
+        .trim_end_matches(['.', '?', '!', ':', ';', ','])
+        .to_owned()
+}
+
+/// The sentences of a text, each with the white space after it. Together they are the text.
+pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (sentence, after) = rest.split_at_checked(sentence_length(rest))?;
+        rest = after;
+        (!sentence.is_empty()).then_some(sentence)
+    })
+}
+
+fn sentence_length(text: &str) -> usize {
+    let mut ended = false;
+    let mut spaced = false;
+    for (offset, c) in text.char_indices() {
+        if spaced && !c.is_whitespace() {
+            return offset;
+        }
+        spaced = c.is_whitespace() && (ended || spaced || c == '\n');
+        ended = matches!(c, '.' | '!' | '?' | '。') || (ended && matches!(c, '"' | ')' | '\''));
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_the_text() {
+        let text = "One 1.5 two.  Three? \"Four!\" five\nsix";
+        let cut: Vec<&str> = sentences(text).collect();
+        assert_eq!(
+            cut,
+            ["One 1.5 two.  ", "Three? ", "\"Four!\" ", "five\n", "six"]
+        );
+    }
+
+    #[test]
+    fn excerpts() {
+        assert_eq!(excerpt("What is\nthis?", 5), "What is this");
+        assert_eq!(excerpt("one two three four", 2), "one two…");
+        assert_eq!(excerpt("", 2), "");
+    }
+
+    #[test]
+    fn topic_words() {
+        assert_eq!(words("What's the weather in Paris?"), ["weather", "pari"]);
+    }
+}

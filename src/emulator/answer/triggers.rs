@@ -1,0 +1,42 @@
+//! Words in the last user message by which a caller asks for what real models do seldom.
+//!
+//! | write in the prompt | and the answer |
+//! |---|---|
+//! | `emulate:redacted_reasoning` (or Anthropic's own test string for it) | has encrypted reasoning, if reasoning is on |
+//! | `emulate:guardrail_block` | is blocked by the guardrail, if there is one |
+//! | an e-mail address, phone number or US social security number | is masked by the guardrail, if there is one |
+//! | `emulate:image` | has an image |
+//! | `emulate:content_filtered`, `emulate:malformed_model_output`, `emulate:malformed_tool_use`, `emulate:model_context_window_exceeded` | breaks off for that stop reason |
+
+const PREFIX: &str = "emulate:";
+const ANTHROPIC_REDACTED: &str = "ANTHROPIC_MAGIC_STRING_TRIGGER_REDACTED_THINKING";
+const STOP_REASONS: [&str; 4] = [
+    "content_filtered",
+    "malformed_model_output",
+    "malformed_tool_use",
+    "model_context_window_exceeded",
+];
+
+/// Whether a prompt asks for something by its word.
+pub(super) fn asks(prompt: &str, word: &str) -> bool {
+    prompt
+        .match_indices(PREFIX)
+        .filter_map(|(start, _)| prompt.get(start + PREFIX.len()..))
+        .any(|rest| {
+            rest.strip_prefix(word).is_some_and(|after| {
+                !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            })
+        })
+}
+
+pub(super) fn redacted_reasoning(prompt: &str) -> bool {
+    asks(prompt, "redacted_reasoning") || prompt.contains(ANTHROPIC_REDACTED)
+}
+
+/// The trigger of a guardrail block, as the trace shows it.
+pub(super) const GUARDRAIL_BLOCK: &str = "guardrail_block";
+
+/// The stop reason that a prompt asks for.
+pub(super) fn stop_reason(prompt: &str) -> Option<&'static str> {
+    STOP_REASONS.into_iter().find(|reason| asks(prompt, reason))
+}

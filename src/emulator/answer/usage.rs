@@ -1,0 +1,210 @@
+//! What a call costs: an estimate of the input, and what of it the cache holds.
+//!
+//! The emulator has no tokenizer. It takes four characters for one token, as is usual for English, and round figures for media.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    json::{list, member, only, text_at},
+    request::Request,
+    seed::Seed,
+    style::Style,
+};
+
+const CHARACTERS_PER_TOKEN: usize = 4;
+/// An image of about a megapixel.
+const IMAGE_TOKENS: u64 = 1600;
+/// Media of which the emulator sees no bytes.
+const REMOTE_TOKENS: u64 = 1000;
+/// Compressed documents, videos and sounds: base64 characters for one token.
+const MEDIA_CHARACTERS_PER_TOKEN: usize = 100;
+/// What a message costs beside its content: its role.
+const MESSAGE_TOKENS: u64 = 3;
+
+/// `metadata.usage`.
+pub(super) fn usage(request: &Request<'_>, output: u64, style: &Style) -> Value {
+    let parts = parts(request.body);
+    let all: u64 = parts.iter().map(Part::tokens).sum();
+    let cached = cached(request.model_id, &parts, style);
+    let input = all - cached.read - cached.written;
+    let mut usage = Map::new();
+    usage.insert("inputTokens".to_owned(), json!(input));
+    usage.insert("outputTokens".to_owned(), json!(output));
+    usage.insert("totalTokens".to_owned(), json!(all + output));
+    if parts.iter().any(|part| matches!(part, Part::CachePoint(_))) {
+        usage.insert("cacheReadInputTokens".to_owned(), json!(cached.read));
+        usage.insert("cacheWriteInputTokens".to_owned(), json!(cached.written));
+        if !cached.details.is_empty() {
+            usage.insert("cacheDetails".to_owned(), Value::Array(cached.details));
+        }
+    }
+    Value::Object(usage)
+}
+
+/// The input tokens of a request, as `CountTokens` would say.
+pub(super) fn input_tokens(body: &Value) -> u64 {
+    parts(body).iter().map(Part::tokens).sum()
+}
+
+/// A piece of the input in the order in which models see it: tools, system prompt, messages.
+enum Part {
+    Content {
+        tokens: u64,
+        json: String,
+    },
+    /// With its time to live.
+    CachePoint(String),
+}
+
+impl Part {
+    const fn tokens(&self) -> u64 {
+        match self {
+            Self::Content { tokens, .. } => *tokens,
+            Self::CachePoint(_) => 0,
+        }
+    }
+}
+
+fn parts(body: &Value) -> Vec<Part> {
+    let tools = member(body, "toolConfig").map_or(&[][..], |config| list(config, "tools"));
+    let mut parts: Vec<Part> = tools.iter().chain(list(body, "system")).map(part).collect();
+    for variable in member(body, "promptVariables")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::values)
+    {
+        parts.push(part(variable));
+    }
+    for message in list(body, "messages") {
+        parts.push(Part::Content {
+            tokens: MESSAGE_TOKENS,
+            json: text_at(message, &["role"]).unwrap_or_default().to_owned(),
+        });
+        parts.extend(list(message, "content").iter().map(part));
+    }
+    if let Some(format) =
+        member(body, "outputConfig").and_then(|config| member(config, "textFormat"))
+    {
+        parts.push(part(format));
+    }
+    parts
+}
+
+fn part(block: &Value) -> Part {
+    match member(block, "cachePoint") {
+        Some(point) => Part::CachePoint(text_at(point, &["ttl"]).unwrap_or("5m").to_owned()),
+        None => Part::Content {
+            tokens: block_tokens(block),
+            json: block.to_string(),
+        },
+    }
+}
+
+fn block_tokens(block: &Value) -> u64 {
+    match only(block) {
+        Some(("image", _)) => IMAGE_TOKENS,
+        Some(("document" | "video" | "audio", content)) => media_tokens(content),
+        Some(("toolResult", result)) => list(result, "content").iter().map(block_tokens).sum(),
+        _ => text_tokens(block),
+    }
+}
+
+fn media_tokens(content: &Value) -> u64 {
+    let Some(source) = member(content, "source") else {
+        return 0;
+    };
+    let name =
+        text_at(content, &["name"]).map_or(0, |name| tokens(name.len(), CHARACTERS_PER_TOKEN));
+    let plain = matches!(
+        text_at(content, &["format"]),
+        Some("txt" | "md" | "csv" | "html")
+    );
+    name + match only(source) {
+        Some(("bytes", bytes)) => {
+            let length = bytes.as_str().map_or(0, str::len);
+            let per_token = if plain {
+                CHARACTERS_PER_TOKEN
+            } else {
+                MEDIA_CHARACTERS_PER_TOKEN
+            };
+            tokens(length, per_token)
+        }
+        Some(("s3Location", _)) => REMOTE_TOKENS,
+        _ => text_tokens(source),
+    }
+}
+
+/// All strings, numbers and names in a value.
+fn text_tokens(value: &Value) -> u64 {
+    fn characters(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.chars().count(),
+            Value::Array(items) => items.iter().map(characters).sum(),
+            Value::Object(members) => match members.iter().next() {
+                // The name of a union's member is not part of what the model reads.
+                Some((_, only)) if members.len() == 1 => characters(only),
+                _ => members
+                    .iter()
+                    .map(|(name, value)| name.len() + characters(value))
+                    .sum(),
+            },
+            scalar => scalar.to_string().len(),
+        }
+    }
+    tokens(characters(value), CHARACTERS_PER_TOKEN)
+}
+
+fn tokens(characters: usize, per_token: usize) -> u64 {
+    u64::try_from(characters.div_ceil(per_token)).unwrap_or(u64::MAX)
+}
+
+#[derive(Default)]
+struct Cached {
+    read: u64,
+    written: u64,
+    details: Vec<Value>,
+}
+
+/// Reads the longest prefix that the cache holds, and writes from there to the last cache point.
+fn cached(model_id: &str, parts: &[Part], style: &Style) -> Cached {
+    let mut cached = Cached::default();
+    let mut prefix = String::new();
+    let mut tokens = 0;
+    let mut writes: Vec<(String, u64)> = Vec::new();
+    for part in parts {
+        match part {
+            Part::Content { json, .. } => {
+                prefix.push_str(json);
+                prefix.push('\n');
+                tokens += part.tokens();
+            }
+            Part::CachePoint(_) if tokens < style.cache_minimum => {}
+            Part::CachePoint(ttl) => {
+                let key = Seed::of([model_id, &prefix]).key();
+                if style.cache.as_ref().is_some_and(|cache| cache.seen(key)) {
+                    cached.read = tokens;
+                    writes.clear();
+                } else {
+                    let done: u64 =
+                        cached.read + writes.iter().map(|(_, tokens)| tokens).sum::<u64>();
+                    writes.push((ttl.clone(), tokens - done));
+                }
+            }
+        }
+    }
+    writes.retain(|(_, tokens)| *tokens > 0);
+    cached.written = writes.iter().map(|(_, tokens)| tokens).sum();
+    for ttl in ["1h", "5m"] {
+        let tokens: u64 = writes
+            .iter()
+            .filter(|(of, _)| of == ttl)
+            .map(|(_, tokens)| tokens)
+            .sum();
+        if tokens > 0 {
+            cached
+                .details
+                .push(json!({"ttl": ttl, "inputTokens": tokens}));
+        }
+    }
+    cached
+}

@@ -1,0 +1,41 @@
+//! What Bedrock refuses, in Bedrock's order: JSON of the wrong type, then all broken parameter constraints at once, then the first
+//! broken rule between parameters.
+//!
+//! Wordings are the service's where they are publicly known (issue trackers of SDKs and gateways quote them); a wording that is
+//! not known says what is wrong in the same manner.
+
+mod api;
+mod conversation;
+mod media;
+mod resource;
+mod shape;
+mod text;
+mod tools;
+mod walk;
+
+use serde_json::Value;
+
+pub(super) use self::resource::resource as resource_of;
+use super::super::script::ApiError;
+
+/// Checks a request against every rule.
+///
+/// # Errors
+/// `SerializationException` or `ValidationException`, both HTTP 400.
+pub(super) fn check(model_id: &str, request: &Value) -> Result<(), ApiError> {
+    let mut findings = walk::Findings::default();
+    walk::string("modelId", model_id, &api::MODEL_ID, &mut findings);
+    walk::walk(request, &api::CONVERSE, &mut findings).map_err(|message| ApiError {
+        status: 400,
+        code: "SerializationException",
+        message,
+    })?;
+    findings
+        .into_message()
+        .map_or(Ok(()), |message| Err(ApiError::validation(message)))?;
+    resource::check(model_id, request)
+        .and_then(|()| conversation::check(model_id, request))
+        .and_then(|()| media::check(request))
+        .and_then(|()| tools::check(model_id, request))
+        .map_err(ApiError::validation)
+}
