@@ -12,7 +12,9 @@ use aws_smithy_runtime_api::{
     client::{
         interceptors::{
             Intercept,
-            context::{BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut},
+            context::{
+                BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+            },
             dyn_dispatch_hint,
         },
         runtime_components::RuntimeComponents,
@@ -65,8 +67,14 @@ pub struct Answer {
 impl Bedrock {
     /// A worker's own way to Bedrock, without connections as yet. What `sdk` holds is shared with the other workers.
     pub fn new(sdk: &Sdk, options: &Options) -> Self {
-        let shared = Shared { sdk: sdk.clone(), http: Http::new(sdk.tls(), options), clients: Mutex::default() };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            sdk: sdk.clone(),
+            http: Http::new(sdk.tls(), options),
+            clients: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON as it shall arrive.
@@ -77,17 +85,35 @@ impl Bedrock {
     /// # Errors
     ///
     /// Whatever Bedrock answers instead of a stream, and whatever keeps the request from it.
-    pub async fn converse_stream(&self, source_region: &str, model_id: &str, body: Bytes) -> Result<Answer, Failure> {
-        let call = self.client(source_region)?.converse_stream().model_id(model_id);
-        let exchange = Exchange { request: Cell::new(Some(body)), ..Exchange::default() };
+    pub async fn converse_stream(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let call = self
+            .client(source_region)?
+            .converse_stream()
+            .model_id(model_id);
+        let exchange = Exchange {
+            request: Cell::new(Some(body)),
+            ..Exchange::default()
+        };
         let call = async {
             let outcome = call.send().await;
-            (outcome, EXCHANGE.try_with(|exchange| exchange.response.take()).ok().flatten())
+            (
+                outcome,
+                EXCHANGE
+                    .try_with(|exchange| exchange.response.take())
+                    .ok()
+                    .flatten(),
+            )
         };
         match EXCHANGE.scope(exchange, call).await {
             (Ok(output), response) => {
                 let request_id = output.request_id().unwrap_or_default().to_owned();
-                let frames = Frames::new(response.unwrap_or_else(SdkBody::empty), request_id.clone());
+                let frames =
+                    Frames::new(response.unwrap_or_else(SdkBody::empty), request_id.clone());
                 Ok(Answer { request_id, frames })
             }
             (Err(error), _) => Err(failure::of_call(error)),
@@ -95,14 +121,22 @@ impl Bedrock {
     }
 
     fn client(&self, source_region: &str) -> Result<Client, Failure> {
-        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self
+            .shared
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(source_region) {
             return Ok(client.clone());
         }
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
         }
-        let config = self.shared.sdk.client_config(source_region).http_client(self.shared.http.clone());
+        let config = self
+            .shared
+            .sdk
+            .client_config(source_region)
+            .http_client(self.shared.http.clone());
         let client = Client::from_conf(config.interceptor(OwnBytes).build());
         if clients.len() < MOST_CLIENTS {
             clients.insert(source_region.to_owned(), client.clone());
@@ -114,7 +148,10 @@ impl Bedrock {
 /// Whether a Region's name can be a part of a host's name, as all of AWS's can.
 fn is_region(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
+    (1..=63).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 /// Puts the body of the [`Exchange`] in before it is signed, and takes the body of a good answer out before it is read.
@@ -133,10 +170,16 @@ impl Intercept for OwnBytes {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let body = EXCHANGE.try_with(|exchange| exchange.request.take())?.ok_or("the body was sent already")?;
+        let body = EXCHANGE
+            .try_with(|exchange| exchange.request.take())?
+            .ok_or("the body was sent already")?;
         let request = context.request_mut();
-        request.headers_mut().try_insert("content-length", body.len().to_string())?;
-        request.headers_mut().try_insert("content-type", "application/json")?;
+        request
+            .headers_mut()
+            .try_insert("content-length", body.len().to_string())?;
+        request
+            .headers_mut()
+            .try_insert("content-type", "application/json")?;
         *request.body_mut() = SdkBody::from(body);
         Ok(())
     }

@@ -41,7 +41,9 @@ impl Body {
     fn take_message(&mut self) -> String {
         let message = self.message.take().unwrap_or_default();
         match self.original_message.take() {
-            Some(original) if !original.is_empty() && original != message => format!("{message} ({original})"),
+            Some(original) if !original.is_empty() && original != message => {
+                format!("{message} ({original})")
+            }
             _ => message,
         }
     }
@@ -50,8 +52,12 @@ impl Body {
 /// A source Region that cannot be one.
 pub(super) fn no_region(name: &str) -> Failure {
     let name: String = name.chars().take(64).collect();
-    let hint = "name one such as us-east-1, in the target, its ARN, the configuration or AWS_REGION";
-    Failure::new(Reason::InvalidRequest, format!("{name:?} is not an AWS Region: {hint}"))
+    let hint =
+        "name one such as us-east-1, in the target, its ARN, the configuration or AWS_REGION";
+    Failure::new(
+        Reason::InvalidRequest,
+        format!("{name:?} is not an AWS Region: {hint}"),
+    )
 }
 
 /// An exception or error in the stream.
@@ -59,7 +65,10 @@ pub(super) fn of_message(message: &Message, request_id: &str) -> Failure {
     let name = reason::normal_name(&String::from_utf8_lossy(&message.name));
     if *message.message_type != *b"exception" && *message.message_type != *b"error" {
         let kind = String::from_utf8_lossy(&message.message_type);
-        return corrupt(&format_args!("a frame of the unknown type {kind:?}"), request_id);
+        return corrupt(
+            &format_args!("a frame of the unknown type {kind:?}"),
+            request_id,
+        );
     }
     let mut body = Body::read(&message.payload);
     let text = match message.error_message.as_ref() {
@@ -82,17 +91,30 @@ pub(super) fn of_corruption(cause: &Corrupt, request_id: &str) -> Failure {
 }
 
 fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
-    on_the_way(Reason::UpstreamCorrupt, format!("Bedrock's stream is corrupt: {cause}"), request_id)
+    on_the_way(
+        Reason::UpstreamCorrupt,
+        format!("Bedrock's stream is corrupt: {cause}"),
+        request_id,
+    )
 }
 
 /// An end where the stream cannot end: inside a frame, or with a broken connection.
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
-    on_the_way(Reason::UpstreamTruncated, format!("Bedrock's stream was cut off: {cause}"), request_id)
+    on_the_way(
+        Reason::UpstreamTruncated,
+        format!("Bedrock's stream was cut off: {cause}"),
+        request_id,
+    )
 }
 
 fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
-    let upstream = Upstream { request_id: request_id.to_owned(), ..Upstream::default() };
-    Failure::new(reason, message).in_phase(Phase::BeforeFirstEvent).with_upstream(upstream)
+    let upstream = Upstream {
+        request_id: request_id.to_owned(),
+        ..Upstream::default()
+    };
+    Failure::new(reason, message)
+        .in_phase(Phase::BeforeFirstEvent)
+        .with_upstream(upstream)
 }
 
 /// What Bedrock said, as a failure.
@@ -113,7 +135,9 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
             (name, text) => format!("Bedrock: {name}: {text}"),
         }
     };
-    Failure::new(reason, message).in_phase(Phase::BeforeFirstEvent).with_upstream(upstream)
+    Failure::new(reason, message)
+        .in_phase(Phase::BeforeFirstEvent)
+        .with_upstream(upstream)
 }
 
 #[cfg(test)]

@@ -105,7 +105,11 @@ impl Decoder {
         if !self.partial.is_empty() {
             self.gather(PRELUDE);
         }
-        let front: &[u8] = if self.partial.is_empty() { &self.chunk } else { &self.partial };
+        let front: &[u8] = if self.partial.is_empty() {
+            &self.chunk
+        } else {
+            &self.partial
+        };
         let Some(mut bytes) = front.get(..PRELUDE) else {
             self.gather(PRELUDE);
             return Ok(None);
@@ -115,7 +119,10 @@ impl Decoder {
         if bytes.get_u32() != checksum {
             return Err(Corrupt::PreludeChecksum);
         }
-        let prelude = Prelude { total: total as usize, headers: headers as usize };
+        let prelude = Prelude {
+            total: total as usize,
+            headers: headers as usize,
+        };
         if !(OVERHEAD..=MAX_FRAME).contains(&prelude.total) {
             return Err(Corrupt::Length(total));
         }
@@ -136,11 +143,14 @@ impl Decoder {
 
     /// Moves bytes from the chunk to the partial frame, until that has `length` bytes or the chunk is used up.
     fn gather(&mut self, length: usize) {
-        let missing = length.saturating_sub(self.partial.len()).min(self.chunk.len());
+        let missing = length
+            .saturating_sub(self.partial.len())
+            .min(self.chunk.len());
         if self.partial.is_empty() {
             self.partial.reserve(length.min(RESERVE));
         }
-        self.partial.extend_from_slice(&self.chunk.split_to(missing));
+        self.partial
+            .extend_from_slice(&self.chunk.split_to(missing));
     }
 }
 
@@ -151,7 +161,10 @@ fn whole(frame: &Bytes, prelude: Prelude) -> Result<Message, Corrupt> {
         return Err(Corrupt::MessageChecksum);
     }
     let payload = PRELUDE + prelude.headers;
-    let mut message = Message { payload: frame.slice(payload..end), ..Message::default() };
+    let mut message = Message {
+        payload: frame.slice(payload..end),
+        ..Message::default()
+    };
     let mut headers = frame.slice(PRELUDE..payload);
     while !headers.is_empty() {
         let header = header::read(&mut headers).ok_or(Corrupt::Header)?;

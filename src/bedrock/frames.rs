@@ -37,7 +37,12 @@ pub struct Frames {
 
 impl Frames {
     pub(super) fn new(body: SdkBody, request_id: String) -> Self {
-        Self { body, decoder: Decoder::default(), request_id, ended: false }
+        Self {
+            body,
+            decoder: Decoder::default(),
+            request_id,
+            ended: false,
+        }
     }
 
     /// The next event. `None` when the stream ended on a frame's end: whether the answer was whole then, its events say.
@@ -68,7 +73,9 @@ impl Frames {
             match self.decoder.decode() {
                 Ok(Some(message)) => return Poll::Ready(self.event(message).map(Some)),
                 Ok(None) => {}
-                Err(corrupt) => return Poll::Ready(Err(failure::of_corruption(&corrupt, &self.request_id))),
+                Err(corrupt) => {
+                    return Poll::Ready(Err(failure::of_corruption(&corrupt, &self.request_id)));
+                }
             }
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
@@ -76,16 +83,26 @@ impl Frames {
                         self.decoder.push(chunk);
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Err(failure::of_cut(&*error, &self.request_id))),
+                Some(Err(error)) => {
+                    return Poll::Ready(Err(failure::of_cut(&*error, &self.request_id)));
+                }
                 None if self.decoder.is_at_boundary() => return Poll::Ready(Ok(None)),
-                None => return Poll::Ready(Err(failure::of_cut(&"it ended inside a frame", &self.request_id))),
+                None => {
+                    return Poll::Ready(Err(failure::of_cut(
+                        &"it ended inside a frame",
+                        &self.request_id,
+                    )));
+                }
             }
         }
     }
 
     fn event(&self, message: Message) -> Result<Frame, Failure> {
         if *message.message_type == *b"event" {
-            return Ok(Frame { event_type: event_type(&message.name), payload: message.payload });
+            return Ok(Frame {
+                event_type: event_type(&message.name),
+                payload: message.payload,
+            });
         }
         Err(failure::of_message(&message, &self.request_id))
     }
@@ -93,8 +110,14 @@ impl Frames {
 
 /// Known names need no memory of their own.
 fn event_type(name: &[u8]) -> Cow<'static, str> {
-    const KNOWN: [&str; 6] =
-        ["contentBlockDelta", "contentBlockStart", "contentBlockStop", "messageStart", "messageStop", "metadata"];
+    const KNOWN: [&str; 6] = [
+        "contentBlockDelta",
+        "contentBlockStart",
+        "contentBlockStop",
+        "messageStart",
+        "messageStop",
+        "metadata",
+    ];
     match KNOWN.into_iter().find(|known| known.as_bytes() == name) {
         Some(known) => Cow::Borrowed(known),
         None => Cow::Owned(String::from_utf8_lossy(name).into_owned()),
@@ -103,6 +126,8 @@ fn event_type(name: &[u8]) -> Cow<'static, str> {
 
 impl fmt::Debug for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frames").field("request_id", &self.request_id).finish_non_exhaustive()
+        f.debug_struct("Frames")
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,10 @@
 //! What aws-config's chain says, read once.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_bedrockruntime::config::{
-    AppName, Builder, FrameworkMetadata, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    AppName, Builder, FrameworkMetadata, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 
 use super::http::{Tls, TlsError};
@@ -28,11 +30,40 @@ impl Sdk {
     /// Fails if the file of extra certificates cannot be read.
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
         let tls = Tls::load(options)?;
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).identity_cache(IdentityCache::lazy().build());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .identity_cache(IdentityCache::lazy().build());
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        Ok(Self { config: loader.load().await, endpoint_url: options.endpoint_url.clone(), tls })
+        Ok(Self {
+            config: loader.load().await,
+            endpoint_url: options.endpoint_url.clone(),
+            tls,
+        })
+    }
+
+    /// These credentials and nothing of the environment: for the emulator, which knows them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file of extra certificates cannot be read.
+    pub fn with_credentials(
+        access_key_id: &str,
+        secret_access_key: &str,
+        options: &Options,
+    ) -> Result<Self, TlsError> {
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .identity_cache(IdentityCache::lazy().build())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(options.region.clone().map(Region::new))
+            .build();
+        Ok(Self {
+            config,
+            endpoint_url: options.endpoint_url.clone(),
+            tls: Tls::load(options)?,
+        })
     }
 
     /// The Region to call when nothing else names one.

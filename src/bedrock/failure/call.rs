@@ -12,7 +12,9 @@ use crate::{
 };
 
 /// Why the SDK has no stream for us.
-pub(in crate::bedrock) fn of_call<E: StdError + 'static>(error: SdkError<E, HttpResponse>) -> Failure {
+pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
+    error: SdkError<E, HttpResponse>,
+) -> Failure {
     match error.raw_response() {
         Some(response) => of_response(response),
         None => of_no_response(&error),
@@ -23,7 +25,11 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(error: SdkError<E, Http
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
     let mut body = Body::read(response.body().bytes().unwrap_or_default());
-    let name = headers.get("x-amzn-errortype").map(str::to_owned).or_else(|| body.code.take()).unwrap_or_default();
+    let name = headers
+        .get("x-amzn-errortype")
+        .map(str::to_owned)
+        .or_else(|| body.code.take())
+        .unwrap_or_default();
     let failure = of_upstream(Upstream {
         exception: reason::normal_name(&name),
         message: body.take_message(),
@@ -44,12 +50,23 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     }
     // The SDK's own texts on identity name providers and files, but a provider's text may name anything.
     let mut texts = chain(error).map(|cause| cause.to_string().to_lowercase());
-    if find::<CredentialsError>(error).is_some() || texts.any(|text| text.contains("identity") || text.contains("auth scheme")) {
+    if find::<CredentialsError>(error).is_some()
+        || texts.any(|text| text.contains("identity") || text.contains("auth scheme"))
+    {
         let hint = "its operator must set them in one of the ways that every AWS SDK knows";
-        return Failure::new(Reason::UpstreamCredentials, format!("the gateway has no AWS credentials: {hint}"));
+        return Failure::new(
+            Reason::UpstreamCredentials,
+            format!("the gateway has no AWS credentials: {hint}"),
+        );
     }
-    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    Failure::new(Reason::Internal, format!("cannot send the request to Bedrock: {cause}"))
+    let cause = chain(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    Failure::new(
+        Reason::Internal,
+        format!("cannot send the request to Bedrock: {cause}"),
+    )
 }
 
 fn of_http(error: &http::Error) -> Failure {
@@ -58,10 +75,14 @@ fn of_http(error: &http::Error) -> Failure {
         http::Kind::Connect | http::Kind::Unprocessed => (Reason::UpstreamConnect, Phase::Connect),
         http::Kind::Broken => (Reason::UpstreamConnect, Phase::BeforeFirstEvent),
     };
-    Failure::new(reason, format!("Bedrock: {error}")).in_phase(phase).with_upstream(Upstream::default())
+    Failure::new(reason, format!("Bedrock: {error}"))
+        .in_phase(phase)
+        .with_upstream(Upstream::default())
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 

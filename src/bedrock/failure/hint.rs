@@ -10,10 +10,16 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `x-amz-retry-after` in milliseconds, or else `retry-after` in seconds or as a date.
 pub(super) fn retry_after(headers: &Headers, now: SystemTime) -> Option<Duration> {
-    let milliseconds = headers.get("x-amz-retry-after").and_then(|value| value.trim().parse().ok());
+    let milliseconds = headers
+        .get("x-amz-retry-after")
+        .and_then(|value| value.trim().parse().ok());
     milliseconds
         .map(Duration::from_millis)
-        .or_else(|| headers.get("retry-after").and_then(|value| seconds_or_date(value.trim(), now)))
+        .or_else(|| {
+            headers
+                .get("retry-after")
+                .and_then(|value| seconds_or_date(value.trim(), now))
+        })
         .filter(|wait| *wait <= LONGEST)
 }
 

@@ -26,12 +26,20 @@ pub(super) fn of(name: &str, message: &str) -> Reason {
         "ServiceQuotaExceeded" => Reason::UpstreamQuota,
         "ModelNotReady" => Reason::ModelNotReady,
         "ServiceUnavailable" => Reason::UpstreamUnavailable,
-        "InternalServer" | "InternalServerError" | "InternalFailure" | "InternalError" => Reason::UpstreamInternal,
+        "InternalServer" | "InternalServerError" | "InternalFailure" | "InternalError" => {
+            Reason::UpstreamInternal
+        }
         "ModelError" => Reason::ModelError,
         "ModelTimeout" => Reason::ModelTimeout,
         "ModelStreamError" => Reason::ModelStreamError,
-        "ExpiredToken" | "RequestExpired" | "UnrecognizedClient" | "InvalidClientTokenId" | "InvalidSignature"
-        | "SignatureDoesNotMatch" | "MissingAuthenticationToken" | "IncompleteSignature" => Reason::UpstreamCredentials,
+        "ExpiredToken"
+        | "RequestExpired"
+        | "UnrecognizedClient"
+        | "InvalidClientTokenId"
+        | "InvalidSignature"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "IncompleteSignature" => Reason::UpstreamCredentials,
         _ => Reason::UpstreamUnknown,
     }
 }
@@ -47,7 +55,10 @@ fn of_validation(message: &str) -> Reason {
 }
 
 /// "Invocation of model ID … with on-demand throughput isn’t supported": the apostrophe comes straight and curly.
-const PROFILE_ONLY: &[&str] = &["on-demand throughput isn't supported", "on-demand throughput is not supported"];
+const PROFILE_ONLY: &[&str] = &[
+    "on-demand throughput isn't supported",
+    "on-demand throughput is not supported",
+];
 
 /// The models' own words for a conversation beyond their context window.
 const TOO_LONG: &[&str] = &[
@@ -70,7 +81,9 @@ const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
 
 fn says(message: &str, phrases: &[&str]) -> bool {
-    let message = message.replace(['\u{2019}', '\u{2018}'], "'").to_lowercase();
+    let message = message
+        .replace(['\u{2019}', '\u{2018}'], "'")
+        .to_lowercase();
     phrases.iter().any(|phrase| message.contains(phrase))
 }
 
@@ -79,7 +92,9 @@ pub(super) fn credentials_message(name: &str) -> String {
     let why = match name.strip_suffix("Exception").unwrap_or(name) {
         "ExpiredToken" | "RequestExpired" => "have expired, or this machine's clock is wrong",
         "UnrecognizedClient" | "InvalidClientTokenId" => "are not known to AWS",
-        "InvalidSignature" | "SignatureDoesNotMatch" => "do not fit: the secret key or this machine's clock is wrong",
+        "InvalidSignature" | "SignatureDoesNotMatch" => {
+            "do not fit: the secret key or this machine's clock is wrong"
+        }
         _ => "were not accepted",
     };
     format!("the gateway's AWS credentials {why} ({name}): its operator must renew them")

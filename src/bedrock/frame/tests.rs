@@ -14,9 +14,18 @@ fn encode(message: &AwsMessage) -> Vec<u8> {
 
 fn event(event_type: &str, payload: impl Into<Bytes>) -> AwsMessage {
     AwsMessage::new(payload.into())
-        .add_header(Header::new(":message-type", HeaderValue::String("event".into())))
-        .add_header(Header::new(":event-type", HeaderValue::String(event_type.to_owned().into())))
-        .add_header(Header::new(":content-type", HeaderValue::String("application/json".into())))
+        .add_header(Header::new(
+            ":message-type",
+            HeaderValue::String("event".into()),
+        ))
+        .add_header(Header::new(
+            ":event-type",
+            HeaderValue::String(event_type.to_owned().into()),
+        ))
+        .add_header(Header::new(
+            ":content-type",
+            HeaderValue::String("application/json".into()),
+        ))
 }
 
 /// Decodes chunks; the last item says how it ended.
@@ -46,7 +55,10 @@ fn prelude(total: u32, headers: u32) -> Bytes {
 
 #[test]
 fn a_frame_in_one_chunk_is_not_copied() {
-    let bytes = Bytes::from(encode(&event("messageStop", r#"{"stopReason":"end_turn"}"#)));
+    let bytes = Bytes::from(encode(&event(
+        "messageStop",
+        r#"{"stopReason":"end_turn"}"#,
+    )));
     let (messages, end) = decode([bytes.clone()]);
     assert_eq!(end, Ok(true));
     assert_eq!(&*messages[0].message_type, b"event");
@@ -65,11 +77,20 @@ fn every_type_of_header_is_read_over() {
         .add_header(Header::new("short", HeaderValue::Int16(-2)))
         .add_header(Header::new("integer", HeaderValue::Int32(-3)))
         .add_header(Header::new("long", HeaderValue::Int64(-4)))
-        .add_header(Header::new("bytes", HeaderValue::ByteArray(Bytes::from_static(&[0xff, 0]))))
+        .add_header(Header::new(
+            "bytes",
+            HeaderValue::ByteArray(Bytes::from_static(&[0xff, 0])),
+        ))
         .add_header(Header::new("timestamp", HeaderValue::Timestamp(timestamp)))
         .add_header(Header::new("uuid", HeaderValue::Uuid(u128::MAX)))
-        .add_header(Header::new(":message-type", HeaderValue::String("event".into())))
-        .add_header(Header::new(":event-type", HeaderValue::String("metadata".into())));
+        .add_header(Header::new(
+            ":message-type",
+            HeaderValue::String("event".into()),
+        ))
+        .add_header(Header::new(
+            ":event-type",
+            HeaderValue::String("metadata".into()),
+        ));
     let (messages, end) = decode([Bytes::from(encode(&message))]);
     assert_eq!(end, Ok(true));
     assert_eq!(&*messages[0].name, b"metadata");
@@ -79,10 +100,18 @@ fn every_type_of_header_is_read_over() {
 fn lengths_that_cannot_be_are_refused_before_their_bytes_come() {
     for (total, headers, corrupt) in [
         (15, 0, Corrupt::Length(15)),
-        (MAX_FRAME as u32 + 1, 0, Corrupt::Length(MAX_FRAME as u32 + 1)),
+        (
+            MAX_FRAME as u32 + 1,
+            0,
+            Corrupt::Length(MAX_FRAME as u32 + 1),
+        ),
         (u32::MAX, 0, Corrupt::Length(u32::MAX)),
         (100, 85, Corrupt::HeadersLength(85)),
-        (1 << 20, MAX_HEADERS as u32 + 1, Corrupt::HeadersLength(MAX_HEADERS as u32 + 1)),
+        (
+            1 << 20,
+            MAX_HEADERS as u32 + 1,
+            Corrupt::HeadersLength(MAX_HEADERS as u32 + 1),
+        ),
     ] {
         assert_eq!(decode([prelude(total, headers)]).1, Err(corrupt));
     }
@@ -112,10 +141,17 @@ fn recorded_streams_decode() {
     };
     let mut streams = 0;
     for case in std::fs::read_dir(folder.join("stream")).expect("the folder has streams") {
-        let path = case.expect("a folder can be listed").path().join("response.body");
+        let path = case
+            .expect("a folder can be listed")
+            .path()
+            .join("response.body");
         let bytes = Bytes::from(std::fs::read(&path).expect("a case has a body"));
         let (whole, end) = decode([bytes.clone()]);
-        assert!(!whole.is_empty() && end == Ok(true), "{}: {end:?}", path.display());
+        assert!(
+            !whole.is_empty() && end == Ok(true),
+            "{}: {end:?}",
+            path.display()
+        );
         let single: Vec<Bytes> = (0..bytes.len()).map(|at| bytes.slice(at..=at)).collect();
         assert_eq!(decode(single), (whole, Ok(true)), "{}", path.display());
         streams += 1;

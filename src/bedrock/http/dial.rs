@@ -33,11 +33,24 @@ impl Origin {
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(Error::request("the endpoint's URL must start with https:// or http://")),
+            _ => {
+                return Err(Error::request(
+                    "the endpoint's URL must start with https:// or http://",
+                ));
+            }
         };
-        let host = uri.host().ok_or_else(|| Error::request("the endpoint's URL names no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { tls, host, port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }) })
+        let host = uri
+            .host()
+            .ok_or_else(|| Error::request("the endpoint's URL names no host"))?;
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        Ok(Self {
+            tls,
+            host,
+            port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+        })
     }
 }
 
@@ -79,19 +92,32 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(native.certs);
         if let Some(path) = &options.extra_ca_file {
-            add_extra(&mut roots, path).map_err(|why| TlsError::ExtraCa { path: path.clone(), why })?;
+            add_extra(&mut roots, path).map_err(|why| TlsError::ExtraCa {
+                path: path.clone(),
+                why,
+            })?;
         }
         let no_roots = roots.is_empty().then(|| {
             let causes: Vec<String> = native.errors.iter().map(ToString::to_string).collect();
-            format!("this machine has no root certificates (install ca-certificates) {}", causes.join("; "))
+            format!(
+                "this machine has no root certificates (install ca-certificates) {}",
+                causes.join("; ")
+            )
         });
-        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols =
-            if options.http1_only { vec![HTTP1.to_vec()] } else { vec![HTTP2.to_vec(), HTTP1.to_vec()] };
-        Ok(Self { config: Arc::new(config), no_roots })
+        let mut config =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        config.alpn_protocols = if options.http1_only {
+            vec![HTTP1.to_vec()]
+        } else {
+            vec![HTTP2.to_vec(), HTTP1.to_vec()]
+        };
+        Ok(Self {
+            config: Arc::new(config),
+            no_roots,
+        })
     }
 }
 
@@ -132,7 +158,9 @@ impl Dialer {
         Self {
             tls,
             timeout: options.connect_timeout,
-            keepalive: TcpKeepalive::new().with_time(options.tcp_keepalive).with_interval(options.tcp_keepalive / 4),
+            keepalive: TcpKeepalive::new()
+                .with_time(options.tcp_keepalive)
+                .with_interval(options.tcp_keepalive / 4),
         }
     }
 
@@ -144,27 +172,50 @@ impl Dialer {
         let deadline = Instant::now() + self.timeout;
         let tcp = self.tcp(origin, deadline).await?;
         if !origin.tls {
-            return Ok(Socket { io: Box::new(tcp), http2: false });
+            return Ok(Socket {
+                io: Box::new(tcp),
+                http2: false,
+            });
         }
-        let name = ServerName::try_from(origin.host.clone())
-            .map_err(|_| Error::connect(format!("cannot connect to {origin}: it is no name that TLS can check")))?;
+        let name = ServerName::try_from(origin.host.clone()).map_err(|_| {
+            Error::connect(format!(
+                "cannot connect to {origin}: it is no name that TLS can check"
+            ))
+        })?;
         let connector = TlsConnector::from(self.tls.config.clone());
-        let tls = self.step(origin, "TLS", deadline, connector.connect(name, tcp)).await?;
+        let tls = self
+            .step(origin, "TLS", deadline, connector.connect(name, tcp))
+            .await?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
-        Ok(Socket { io: Box::new(tls), http2 })
+        Ok(Socket {
+            io: Box::new(tls),
+            http2,
+        })
     }
 
     async fn tcp(&self, origin: &Origin, deadline: Instant) -> Result<TcpStream, Error> {
         let lookup = tokio::net::lookup_host((origin.host.as_str(), origin.port));
-        let addresses: Vec<SocketAddr> = self.step(origin, "DNS", deadline, lookup).await?.collect();
-        let mut failure = Error::connect(format!("cannot connect to {origin}: DNS knows no address"));
+        let addresses: Vec<SocketAddr> =
+            self.step(origin, "DNS", deadline, lookup).await?.collect();
+        let mut failure =
+            Error::connect(format!("cannot connect to {origin}: DNS knows no address"));
         for (tried, address) in addresses.iter().enumerate() {
             // An address that swallows packets must leave time for the ones behind it.
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
-            match self.step(origin, "TCP", Instant::now() + share, TcpStream::connect(address)).await {
+            match self
+                .step(
+                    origin,
+                    "TCP",
+                    Instant::now() + share,
+                    TcpStream::connect(address),
+                )
+                .await
+            {
                 Ok(tcp) => {
-                    self.tune(&tcp).map_err(|error| Error::connect(format!("cannot connect to {origin}: {error}")))?;
+                    self.tune(&tcp).map_err(|error| {
+                        Error::connect(format!("cannot connect to {origin}: {error}"))
+                    })?;
                     return Ok(tcp);
                 }
                 Err(error) => failure = error,
@@ -187,8 +238,13 @@ impl Dialer {
     ) -> Result<T, Error> {
         match timeout_at(deadline, step).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(Error::connect(format!("cannot connect to {origin}: {what}: {error}"))),
-            Err(_) => Err(Error::connect(format!("cannot connect to {origin}: {what}: no answer within {:?}", self.timeout))),
+            Ok(Err(error)) => Err(Error::connect(format!(
+                "cannot connect to {origin}: {what}: {error}"
+            ))),
+            Err(_) => Err(Error::connect(format!(
+                "cannot connect to {origin}: {what}: no answer within {:?}",
+                self.timeout
+            ))),
         }
     }
 }

@@ -28,19 +28,31 @@ pub(in crate::bedrock) enum Kind {
 
 impl Error {
     pub(super) fn request(why: impl fmt::Display) -> Self {
-        Self { kind: Kind::Request, message: format!("cannot send the request: {why}") }
+        Self {
+            kind: Kind::Request,
+            message: format!("cannot send the request: {why}"),
+        }
     }
 
     pub(super) fn connect(message: String) -> Self {
-        Self { kind: Kind::Connect, message }
+        Self {
+            kind: Kind::Connect,
+            message,
+        }
     }
 
     pub(super) fn unprocessed(why: impl fmt::Display) -> Self {
-        Self { kind: Kind::Unprocessed, message: format!("the connection closed before the request was sent: {why}") }
+        Self {
+            kind: Kind::Unprocessed,
+            message: format!("the connection closed before the request was sent: {why}"),
+        }
     }
 
     pub(super) fn broken(why: impl fmt::Display) -> Self {
-        Self { kind: Kind::Broken, message: format!("the connection broke before an answer: {why}") }
+        Self {
+            kind: Kind::Broken,
+            message: format!("the connection broke before an answer: {why}"),
+        }
     }
 }
 

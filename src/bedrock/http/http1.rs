@@ -30,7 +30,10 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) async fn new(io: Box<dyn Io>) -> Result<Self, hyper::Error> {
-        let (send, driver) = http1::Builder::new().max_buf_size(READ_AHEAD).handshake(TokioIo::new(io)).await?;
+        let (send, driver) = http1::Builder::new()
+            .max_buf_size(READ_AHEAD)
+            .handshake(TokioIo::new(io))
+            .await?;
         Ok(Self { send, driver })
     }
 
@@ -51,7 +54,14 @@ pub(super) struct Lease {
 impl Lease {
     /// Sends the request and waits for the head of its response.
     pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<body::Body>, Error> {
-        let Self { connection: Connection { mut send, mut driver }, slot } = self;
+        let Self {
+            connection:
+                Connection {
+                    mut send,
+                    mut driver,
+                },
+            slot,
+        } = self;
         let mut ended = false;
         let outcome = {
             let mut response = pin!(send.try_send_request(in_origin_form(request)?));
@@ -66,7 +76,11 @@ impl Lease {
         match outcome {
             Ok(response) => Ok(response.map(|incoming| {
                 let connection = Some((Connection { send, driver }, slot));
-                body::Body::Http1(Body { incoming, connection, ended })
+                body::Body::Http1(Body {
+                    incoming,
+                    connection,
+                    ended,
+                })
             })),
             // hyper hands the request back only if not a byte of it was written.
             Err(mut error) => match error.take_message() {
@@ -139,7 +153,11 @@ fn in_origin_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error
     let (mut head, body) = request.into_parts();
     let host = HeaderValue::from_str(&authority(&head.uri)).map_err(Error::request)?;
     head.headers.insert(HOST, host);
-    let path = head.uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let path = head
+        .uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or(PathAndQuery::from_static("/"));
     head.uri = Uri::from(path);
     Ok(Request::from_parts(head, Full::new(body)))
 }

@@ -48,9 +48,17 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Shakes hands and starts the connection's task. `most` is how many streams it will carry at most.
-    pub(super) async fn start(io: Box<dyn Io>, id: u64, most: usize, pool: Weak<Pool>) -> Result<Self, h2::Error> {
+    pub(super) async fn start(
+        io: Box<dyn Io>,
+        id: u64,
+        most: usize,
+        pool: Weak<Pool>,
+    ) -> Result<Self, h2::Error> {
         // With room for all streams' windows, streams that nobody reads cannot starve the others.
-        let window = u32::try_from(most).unwrap_or(u32::MAX).saturating_mul(STREAM_WINDOW).min(MAX_WINDOW);
+        let window = u32::try_from(most)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(STREAM_WINDOW)
+            .min(MAX_WINDOW);
         let (send, mut connection) = client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(window)
@@ -76,25 +84,42 @@ impl Connection {
             }
         };
         tokio::spawn(drive);
-        Ok(Self { id, send, load: Arc::default(), settled, unused: 0 })
+        Ok(Self {
+            id,
+            send,
+            load: Arc::default(),
+            settled,
+            unused: 0,
+        })
     }
 
     /// How many streams the peer allows, as far as is known.
     pub(super) fn allowed(&self) -> usize {
         let allowed = self.send.current_max_send_streams();
-        if self.settled.load(Ordering::Relaxed) { allowed } else { allowed.min(UNTIL_SETTINGS) }
+        if self.settled.load(Ordering::Relaxed) {
+            allowed
+        } else {
+            allowed.min(UNTIL_SETTINGS)
+        }
     }
 
     /// Whether it takes new streams: false after GOAWAY or an error.
     pub(super) fn is_open(&mut self) -> bool {
-        match self.send.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        match self
+            .send
+            .poll_ready(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(outcome) => outcome.is_ok(),
             Poll::Pending => true,
         }
     }
 
     pub(super) fn lease(&self, slot: Slot) -> Lease {
-        Lease { id: self.id, send: self.send.clone(), slot }
+        Lease {
+            id: self.id,
+            send: self.send.clone(),
+            slot,
+        }
     }
 }
 
@@ -131,27 +156,39 @@ impl Lease {
             if unseen || !error.is_reset() {
                 slot.retire(id);
             }
-            if unseen { Error::unprocessed(error) } else { Error::broken(error) }
+            if unseen {
+                Error::unprocessed(error)
+            } else {
+                Error::broken(error)
+            }
         };
         let unsent = |error: h2::Error| {
             slot.retire(id);
             Error::unprocessed(error)
         };
-        let (response, mut stream) =
-            send.send_request(Request::from_parts(head, ()), body.is_empty()).map_err(unsent)?;
+        let (response, mut stream) = send
+            .send_request(Request::from_parts(head, ()), body.is_empty())
+            .map_err(unsent)?;
         if !body.is_empty() {
             // h2 keeps what the windows do not let out yet; the bytes are shared, not copied.
             stream.send_data(body, true).map_err(failed)?;
         }
         let response = response.await.map_err(failed)?;
-        Ok(response.map(|receive| body::Body::Http2(Body { receive, _slot: slot })))
+        Ok(response.map(|receive| {
+            body::Body::Http2(Body {
+                receive,
+                _slot: slot,
+            })
+        }))
     }
 }
 
 /// Whether the peer said that it did not look at the request: it refused the stream (RFC 9113, 8.7), or closed the
 /// connection with a GOAWAY that names an earlier stream as the last one (6.8; h2 fails only later streams with it).
 fn is_unseen(error: &h2::Error) -> bool {
-    error.is_remote() && (error.is_go_away() || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
+    error.is_remote()
+        && (error.is_go_away()
+            || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
 }
 
 fn with_authority(uri: Uri) -> Result<Uri, Error> {
@@ -162,7 +199,12 @@ fn with_authority(uri: Uri) -> Result<Uri, Error> {
 
 /// Headers that belong to HTTP/1.1's connections and are forbidden in HTTP/2 (RFC 9113, 8.2.2).
 fn drop_connection_headers(headers: &mut HeaderMap) {
-    for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+    for name in [
+        header::HOST,
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ] {
         headers.remove(name);
     }
 }
@@ -178,7 +220,9 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, aws_smithy_types::body::Error>>> {
-        let Some(data) = ready!(self.receive.poll_data(cx)) else { return Poll::Ready(None) };
+        let Some(data) = ready!(self.receive.poll_data(cx)) else {
+            return Poll::Ready(None);
+        };
         let data = data.and_then(|data| {
             // Read is read: the peer may send as much again.
             self.receive.flow_control().release_capacity(data.len())?;

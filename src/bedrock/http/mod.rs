@@ -28,7 +28,9 @@ use std::{
 };
 
 use aws_smithy_runtime_api::client::{
-    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
     runtime_components::RuntimeComponents,
@@ -66,13 +68,22 @@ impl Http {
             limits: Limits::new(options),
             pools: Mutex::default(),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     fn pool(&self, origin: Origin) -> Arc<Pool> {
-        let mut pools = self.shared.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self
+            .shared
+            .pools
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let Shared { dialer, limits, .. } = &*self.shared;
-        pools.entry(origin).or_insert_with_key(|origin| Pool::new(origin.clone(), dialer.clone(), *limits)).clone()
+        pools
+            .entry(origin)
+            .or_insert_with_key(|origin| Pool::new(origin.clone(), dialer.clone(), *limits))
+            .clone()
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -83,17 +94,26 @@ impl Http {
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
-        response.map(SdkBody::from_body_1_x).try_into().map_err(Error::broken)
+        response
+            .map(SdkBody::from_body_1_x)
+            .try_into()
+            .map_err(Error::broken)
     }
 }
 
-async fn exchange(pool: &Arc<Pool>, request: Request<Bytes>) -> Result<http::Response<Body>, Error> {
+async fn exchange(
+    pool: &Arc<Pool>,
+    request: Request<Bytes>,
+) -> Result<http::Response<Body>, Error> {
     pool.lease().await?.send(request).await
 }
 
 /// The SDK's request in the form of the `http` crate. Its body is in memory: it was signed.
 fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
-    let (head, body) = request.try_into_http1x().map_err(Error::request)?.into_parts();
+    let (head, body) = request
+        .try_into_http1x()
+        .map_err(Error::request)?
+        .into_parts();
     match body.bytes() {
         Some(bytes) => Ok(Request::from_parts(head, Bytes::copy_from_slice(bytes))),
         None => Err(Error::request("its body is not in memory")),
@@ -103,12 +123,18 @@ fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
 impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
-        HttpConnectorFuture::new(async move { this.send(request).await.map_err(ConnectorError::from) })
+        HttpConnectorFuture::new(
+            async move { this.send(request).await.map_err(ConnectorError::from) },
+        )
     }
 }
 
 impl HttpClient for Http {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }

@@ -74,7 +74,10 @@ pub(super) enum Lease {
 
 impl Lease {
     /// Sends the request and waits for the head of its response.
-    pub(super) async fn send(self, request: Request<bytes::Bytes>) -> Result<http::Response<Body>, Error> {
+    pub(super) async fn send(
+        self,
+        request: Request<bytes::Bytes>,
+    ) -> Result<http::Response<Body>, Error> {
         match self {
             Self::Http1(lease) => lease.send(request).await,
             Self::Http2(lease) => lease.send(request).await,
@@ -90,7 +93,12 @@ enum Opened {
 
 impl Pool {
     pub(super) fn new(origin: Origin, dialer: Arc<Dialer>, limits: Limits) -> Arc<Self> {
-        Arc::new(Self { origin, dialer, limits, state: Mutex::default() })
+        Arc::new(Self {
+            origin,
+            dialer,
+            limits,
+            state: Mutex::default(),
+        })
     }
 
     /// Waits for the right to send one request. Fails if a connection was dialled for it in vain.
@@ -98,7 +106,12 @@ impl Pool {
         let (sender, receiver) = oneshot::channel();
         self.lock().waiting.push_back(sender);
         self.settle();
-        receiver.await.unwrap_or_else(|_| Err(Error::connect(format!("cannot connect to {}: stopping", self.origin))))
+        receiver.await.unwrap_or_else(|_| {
+            Err(Error::connect(format!(
+                "cannot connect to {}: stopping",
+                self.origin
+            )))
+        })
     }
 
     /// Gives what has room to those who wait, in order, and opens connections for the rest.
@@ -139,7 +152,12 @@ impl Pool {
                 }
                 Err(error) => {
                     tracing::debug!(origin = %self.origin, %error, "no connection");
-                    failed.extend(state.dial_failed(Instant::now()).into_iter().map(|sender| (sender, error.clone())));
+                    failed.extend(
+                        state
+                            .dial_failed(Instant::now())
+                            .into_iter()
+                            .map(|sender| (sender, error.clone())),
+                    );
                     state.dialing -= 1;
                     false
                 }
@@ -150,7 +168,10 @@ impl Pool {
             drop(sender.send(Err(error)));
         }
         if sweep {
-            tokio::spawn(sweep_unused(Arc::downgrade(&self), (self.limits.idle / 4).max(SHORTEST_SWEEP)));
+            tokio::spawn(sweep_unused(
+                Arc::downgrade(&self),
+                (self.limits.idle / 4).max(SHORTEST_SWEEP),
+            ));
         }
         self.settle();
         let redial_at = self.lock().redial_at;
@@ -162,14 +183,22 @@ impl Pool {
 
     async fn dial(self: &Arc<Self>) -> Result<Opened, Error> {
         let socket = self.dialer.dial(&self.origin).await?;
-        let refused = |error: &dyn std::error::Error| Error::connect(format!("cannot connect to {}: {error}", self.origin));
+        let refused = |error: &dyn std::error::Error| {
+            Error::connect(format!("cannot connect to {}: {error}", self.origin))
+        };
         if socket.http2 {
             let id = self.lock().next_id();
-            let connection = http2::Connection::start(socket.io, id, self.limits.most(), Arc::downgrade(self)).await;
-            connection.map(Opened::Http2).map_err(|error| refused(&error))
+            let connection =
+                http2::Connection::start(socket.io, id, self.limits.most(), Arc::downgrade(self))
+                    .await;
+            connection
+                .map(Opened::Http2)
+                .map_err(|error| refused(&error))
         } else {
             let connection = http1::Connection::new(socket.io).await;
-            connection.map(|connection| Opened::Http1(Box::new(connection))).map_err(|error| refused(&error))
+            connection
+                .map(|connection| Opened::Http1(Box::new(connection)))
+                .map_err(|error| refused(&error))
         }
     }
 

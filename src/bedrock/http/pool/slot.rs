@@ -16,7 +16,10 @@ pub(in crate::bedrock::http) struct Slot {
 impl Slot {
     pub(super) fn new(pool: &Arc<Pool>, load: &Arc<AtomicUsize>) -> Self {
         load.fetch_add(1, Ordering::Relaxed);
-        Self { pool: pool.clone(), load: load.clone() }
+        Self {
+            pool: pool.clone(),
+            load: load.clone(),
+        }
     }
 
     /// Ends the exchange and leaves its connection for the next one.

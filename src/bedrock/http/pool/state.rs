@@ -78,15 +78,23 @@ impl State {
 
     /// A place on the connection that has most room.
     pub(super) fn take(&mut self, pool: &Arc<Pool>) -> Option<Lease> {
-        self.take_http2(pool).map(Lease::Http2).or_else(|| self.take_http1(pool).map(Lease::Http1))
+        self.take_http2(pool)
+            .map(Lease::Http2)
+            .or_else(|| self.take_http1(pool).map(Lease::Http1))
     }
 
     fn take_http2(&mut self, pool: &Arc<Pool>) -> Option<http2::Lease> {
         loop {
             let most = pool.limits.most();
-            let with_load = self.http2.iter().enumerate().map(|(at, connection)| (load(&connection.load), at));
+            let with_load = self
+                .http2
+                .iter()
+                .enumerate()
+                .map(|(at, connection)| (load(&connection.load), at));
             // Of equals the oldest, so that those that a peak has brought fall idle after it.
-            let (_, at) = with_load.filter(|&(load, at)| load < self.http2[at].allowed().min(most)).min()?;
+            let (_, at) = with_load
+                .filter(|&(load, at)| load < self.http2[at].allowed().min(most))
+                .min()?;
             let connection = &mut self.http2[at];
             if connection.is_open() {
                 connection.unused = 0;
@@ -99,7 +107,10 @@ impl State {
     fn take_http1(&mut self, pool: &Arc<Pool>) -> Option<http1::Lease> {
         while let Some(Idle { mut connection, .. }) = self.idle.pop() {
             if connection.is_ready() {
-                return Some(http1::Lease { connection, slot: Slot::new(pool, &self.busy) });
+                return Some(http1::Lease {
+                    connection,
+                    slot: Slot::new(pool, &self.busy),
+                });
             }
         }
         None
@@ -109,9 +120,19 @@ impl State {
     pub(super) fn dials_wanted(&self, limits: &Limits, tls: bool) -> usize {
         let (wanted, at_once, most, open) = if self.speaks == Some(Protocol::Http1) || !tls {
             let open = load(&self.busy) + self.idle.len();
-            (self.waiting.len(), HTTP1_DIALS, limits.connections.saturating_mul(limits.target), open)
+            (
+                self.waiting.len(),
+                HTTP1_DIALS,
+                limits.connections.saturating_mul(limits.target),
+                open,
+            )
         } else {
-            (self.http2_wanted(limits), HTTP2_DIALS, limits.connections, self.http2.len())
+            (
+                self.http2_wanted(limits),
+                HTTP2_DIALS,
+                limits.connections,
+                self.http2.len(),
+            )
         };
         if self.redial_at.is_some_and(|at| Instant::now() < at) {
             return 0;
@@ -122,7 +143,10 @@ impl State {
 
     fn http2_wanted(&self, limits: &Limits) -> usize {
         // One more as soon as all carry their target, and enough for those who wait.
-        let all_at_target = self.http2.iter().all(|connection| load(&connection.load) >= target(connection, limits));
+        let all_at_target = self
+            .http2
+            .iter()
+            .all(|connection| load(&connection.load) >= target(connection, limits));
         let ahead = usize::from(all_at_target && !self.http2.is_empty());
         self.waiting.len().div_ceil(limits.target).max(ahead)
     }
@@ -144,7 +168,10 @@ impl State {
     }
 
     pub(super) fn keep(&mut self, connection: http1::Connection) {
-        self.idle.push(Idle { connection, unused: 0 });
+        self.idle.push(Idle {
+            connection,
+            unused: 0,
+        });
     }
 
     /// Those who waited for a dial that failed: its share of the queue, or none while another connection may serve them.
@@ -163,11 +190,23 @@ impl State {
             idle.unused += 1;
         }
         for connection in &mut self.http2 {
-            connection.unused = if load(&connection.load) == 0 { connection.unused + 1 } else { 0 };
+            connection.unused = if load(&connection.load) == 0 {
+                connection.unused + 1
+            } else {
+                0
+            };
         }
         Closed {
-            _http1: self.idle.extract_if(.., |idle| idle.unused >= SWEEPS || !idle.connection.is_ready()).collect(),
-            _http2: self.http2.extract_if(.., |connection| connection.unused >= SWEEPS).collect(),
+            _http1: self
+                .idle
+                .extract_if(.., |idle| {
+                    idle.unused >= SWEEPS || !idle.connection.is_ready()
+                })
+                .collect(),
+            _http2: self
+                .http2
+                .extract_if(.., |connection| connection.unused >= SWEEPS)
+                .collect(),
         }
     }
 
