@@ -42,24 +42,25 @@ impl Sdk {
         })
     }
 
-    /// Settings of which nothing comes from the environment: for the emulator, whose keys are no secret.
+    /// These credentials and nothing of the environment: for the emulator, which knows them.
     ///
     /// # Errors
     ///
     /// Fails if the file of extra certificates cannot be read.
-    pub fn with_keys(
-        options: &Options,
+    pub fn with_credentials(
         access_key_id: &str,
         secret_access_key: &str,
+        options: &Options,
     ) -> Result<Self, TlsError> {
-        let keys = Credentials::new(access_key_id, secret_access_key, None, None, "given");
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(SharedCredentialsProvider::new(keys))
             .identity_cache(IdentityCache::lazy().build())
-            .region(options.region.clone().map(Region::new));
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(options.region.clone().map(Region::new))
+            .build();
         Ok(Self {
-            config: config.build(),
+            config,
             endpoint_url: options.endpoint_url.clone(),
             tls: Tls::load(options)?,
         })

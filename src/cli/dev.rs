@@ -78,7 +78,7 @@ impl Dev {
             endpoint_url: Some(emulator.endpoint_url()),
             ..config.bedrock.clone()
         };
-        let sdk = Sdk::with_keys(&options, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY)
+        let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &options)
             .map_err(io::Error::other)?;
         output.text(&greeting(
             listeners.grpc.local_addr()?,
