@@ -1,0 +1,434 @@
+//! Holds the rules that `src/lib.rs` states: which way dependencies run, what stays where, and how long a file may be.
+
+#[path = "architecture/source.rs"]
+mod source;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use source::Source;
+
+/// Lines of a file, its tests not counted.
+const MAX_LINES: usize = 500;
+
+/// What each top-level module may use of the crate. Each may use all that the modules below it may, as `app` assembles them.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    (
+        "cli",
+        &[
+            "app",
+            "grpc",
+            "translate",
+            "routing",
+            "bedrock",
+            "access",
+            "admin",
+            "playground",
+            "emulator",
+            "pb",
+            "telemetry",
+            "config",
+            "error",
+        ],
+    ),
+    (
+        "app",
+        &[
+            "grpc",
+            "translate",
+            "routing",
+            "bedrock",
+            "access",
+            "admin",
+            "playground",
+            "telemetry",
+            "config",
+            "error",
+        ],
+    ),
+    (
+        "grpc",
+        &[
+            "translate",
+            "routing",
+            "bedrock",
+            "access",
+            "pb",
+            "telemetry",
+            "config",
+            "error",
+        ],
+    ),
+    ("translate", &["pb", "telemetry", "config", "error"]),
+    ("routing", &["bedrock", "telemetry", "config", "error"]),
+    ("bedrock", &["telemetry", "config", "error"]),
+    ("access", &["telemetry", "config", "error"]),
+    ("admin", &["telemetry", "config", "error"]),
+    ("playground", &["telemetry", "config", "error"]),
+    ("telemetry", &["config", "error"]),
+    ("config", &["error"]),
+    ("error", &[]),
+    ("pb", &[]),
+    // A product of its own: tests mean nothing if it shares the gateway's mistakes.
+    ("emulator", &[]),
+];
+
+/// Paths that stay in some modules, and why.
+const STAYS_IN: &[(&str, &[&str], &str)] = &[
+    (
+        "tonic::Status",
+        &["grpc", "cli"],
+        "say `error::Failure`: grpc makes statuses of failures",
+    ),
+    (
+        "tonic::Code",
+        &["grpc", "cli"],
+        "say `error::Reason`: grpc makes codes of reasons",
+    ),
+    ("clap", &["cli"], "the command line is cli's"),
+    (
+        "std::env",
+        &["config"],
+        "config is the only reader of the environment",
+    ),
+    (
+        "aws_sigv4",
+        &["bedrock", "emulator"],
+        "AWS types stay in bedrock",
+    ),
+    (
+        "aws_credential_types",
+        &["bedrock", "emulator"],
+        "AWS types stay in bedrock",
+    ),
+];
+
+/// Every rule that the sources break, one line for each.
+fn faults(sources: &[Source]) -> Vec<String> {
+    let mut faults: Vec<_> = sources.iter().flat_map(faults_of_file).collect();
+    faults.extend(cycles(sources));
+    faults
+}
+
+fn faults_of_file(source: &Source) -> Vec<String> {
+    let mut faults = BTreeSet::new();
+    if !source.text.starts_with("//!") {
+        faults.insert("does not begin with a `//!` line that says what the file is for".to_owned());
+    }
+    if source.length() > MAX_LINES {
+        faults.insert(format!(
+            "has {} lines: split it, at most {MAX_LINES} are allowed",
+            source.length()
+        ));
+    }
+    let squeezed: String = source.code.split_whitespace().collect();
+    let allows = ["#[allow(", "#![allow("]
+        .iter()
+        .any(|start| squeezed.contains(start))
+        || squeezed.split("[cfg_attr(").skip(1).any(|rest| {
+            rest.split(")]")
+                .next()
+                .is_some_and(|list| list.contains(",allow("))
+        });
+    if allows {
+        faults.insert("uses `allow`: use `expect` with a reason".to_owned());
+    }
+    for path in source.paths() {
+        faults.extend(fault_of_path(source.module(), &path));
+    }
+    faults
+        .into_iter()
+        .map(|fault| format!("src/{}: {fault}", source.path))
+        .collect()
+}
+
+fn fault_of_path(module: &str, path: &str) -> Option<String> {
+    let names = |what: &str| {
+        path == what
+            || path.starts_with(&format!("{what}::"))
+            || what
+                .rsplit_once("::")
+                .is_some_and(|(parent, _)| path == format!("{parent}::*"))
+    };
+    for (what, modules, reason) in STAYS_IN {
+        if names(what) {
+            return (!modules.contains(&module)).then(|| format!("uses `{path}`: {reason}"));
+        }
+    }
+    if path.starts_with("aws_") && path.contains("::") && module != "bedrock" {
+        return Some(format!("uses `{path}`: AWS types stay in bedrock"));
+    }
+    let used = used_module(path)?;
+    if module == "lib" || used == module {
+        return None;
+    }
+    match MAY_USE.iter().find(|(name, _)| *name == module) {
+        None => Some(format!(
+            "`{module}` is a new module: say in MAY_USE what it may use"
+        )),
+        Some((_, allowed)) if allowed.contains(&used) => None,
+        Some(_) => Some(format!("uses `{path}`: {module} may not use {used}")),
+    }
+}
+
+/// The top-level module that a path leads to, if it leads into this crate.
+fn used_module(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("crate::")?;
+    name.split("::").next()
+}
+
+/// A module that leads back to itself, over the modules between.
+fn cycles(sources: &[Source]) -> Option<String> {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources.iter().filter(|source| source.module() != "lib") {
+        for path in source.paths() {
+            if let Some(used) = used_module(&path).filter(|used| *used != source.module()) {
+                let module = source.module().to_owned();
+                uses.entry(module).or_default().insert(used.to_owned());
+            }
+        }
+    }
+    // What uses nothing that is left can be in no cycle.
+    loop {
+        let before = uses.len();
+        let left: BTreeSet<_> = uses.keys().cloned().collect();
+        uses.retain(|_, used| {
+            used.retain(|name| left.contains(name));
+            !used.is_empty()
+        });
+        if uses.len() == before {
+            break;
+        }
+    }
+    (!uses.is_empty()).then(|| format!("modules use each other in a circle: {uses:?}"))
+}
+
+fn read(folder: &Path, below: &Path, into: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            read(&path, below, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && path.file_name().is_some_and(|name| name != "tests.rs")
+        {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let name = path.strip_prefix(below).unwrap_or(&path);
+            into.push(Source::new(&name.to_string_lossy(), &text));
+        }
+    }
+}
+
+#[test]
+fn the_crate_keeps_its_rules() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    read(&src, &src, &mut sources);
+    assert!(
+        sources.iter().any(|source| source.path == "lib.rs"),
+        "no sources found"
+    );
+    let faults = faults(&sources);
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// Each rule can fail: a file that breaks it, and words of what is said then.
+#[test]
+fn each_rule_can_fail() {
+    let long = format!("//! x\n{}", "fn f() {}\n".repeat(500));
+    for (path, text, words) in [
+        ("error.rs", "use std::fmt;\n", "begin with a `//!`"),
+        ("error.rs", &long, "501 lines"),
+        (
+            "grpc/mod.rs",
+            "//! x\n#[allow(dead_code)]\nfn f() {}",
+            "expect",
+        ),
+        (
+            "grpc/mod.rs",
+            "//! x\n#![ allow (dead_code)]\nfn f() {}",
+            "expect",
+        ),
+        (
+            "grpc/mod.rs",
+            "//! x\n#[cfg_attr(unix, allow(dead_code))]\nfn f() {}",
+            "expect",
+        ),
+        (
+            "bedrock/mod.rs",
+            "//! x\nuse crate::grpc::status;",
+            "bedrock may not use grpc",
+        ),
+        (
+            "bedrock/a/b.rs",
+            "//! x\nuse super::super::super::grpc;",
+            "may not use grpc",
+        ),
+        (
+            "translate/mod.rs",
+            "//! x\nfn f() { crate::routing::go() }",
+            "may not use routing",
+        ),
+        (
+            "translate/mod.rs",
+            "//! x\nuse crate::{error::Failure, bedrock::{self}};",
+            "may not use bedrock",
+        ),
+        ("routing/mod.rs", "//! x\nuse crate::pb;", "may not use pb"),
+        (
+            "routing/mod.rs",
+            "//! x\nuse super::pb::Message;",
+            "may not use pb",
+        ),
+        (
+            "emulator/wire.rs",
+            "//! x\nuse crate::error::Failure;",
+            "emulator may not use error",
+        ),
+        (
+            "config/mod.rs",
+            "//! x\nuse crate::telemetry::Metrics;",
+            "config may not use telemetry",
+        ),
+        (
+            "app.rs",
+            "//! x\nuse crate::emulator::Emulator;",
+            "app may not use emulator",
+        ),
+        (
+            "main.rs",
+            "//! x\nfn main() { bedrock_grpc::app::run() }",
+            "main may not use app",
+        ),
+        ("novelty.rs", "//! x\nuse crate::error::Failure;", "MAY_USE"),
+        (
+            "routing/mod.rs",
+            "//! x\nuse tonic::{Request, Status};",
+            "tonic::Status",
+        ),
+        ("routing/mod.rs", "//! x\nuse tonic::*;", "tonic::*"),
+        (
+            "bedrock/mod.rs",
+            "//! x\nfn f() -> tonic::Code { todo() }",
+            "tonic::Code",
+        ),
+        ("config/mod.rs", "//! x\nuse clap::Parser;", "clap"),
+        (
+            "grpc/mod.rs",
+            "//! x\nfn f() { std::env::var(NAME) }",
+            "std::env",
+        ),
+        ("grpc/mod.rs", "//! x\nuse std::{env, fmt};", "std::env"),
+        (
+            "grpc/mod.rs",
+            "//! x\nuse aws_types::region::Region;",
+            "AWS types",
+        ),
+        (
+            "emulator/mod.rs",
+            "//! x\nuse aws_sdk_bedrock::Client;",
+            "AWS types",
+        ),
+        (
+            "translate/mod.rs",
+            "//! x\nuse aws_sigv4::sign;",
+            "AWS types",
+        ),
+    ] {
+        let found = faults(&[Source::new(path, text)]);
+        assert!(
+            matches!(&found[..], [only] if only.contains(words)),
+            "{path}: {text}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_circle_is_found() {
+    let file = |path, used| Source::new(path, &format!("//! x\nuse crate::{used}::X;"));
+    let ring = [
+        file("grpc/mod.rs", "routing"),
+        file("routing/mod.rs", "bedrock"),
+        file("bedrock/a.rs", "grpc"),
+    ];
+    let found = cycles(&ring).unwrap_or_default();
+    assert!(
+        found.contains("circle") && found.contains("bedrock"),
+        "{found}"
+    );
+    assert_eq!(cycles(&ring[..2]), None);
+
+    let table = MAY_USE
+        .iter()
+        .flat_map(|(module, allowed)| allowed.iter().map(move |used| file_of(module, used)));
+    assert_eq!(
+        cycles(&table.collect::<Vec<_>>()),
+        None,
+        "the rules themselves"
+    );
+}
+
+fn file_of(module: &str, used: &str) -> Source {
+    Source::new(&format!("{module}.rs"), &format!("use crate::{used};"))
+}
+
+/// What is right is not taken for wrong.
+#[test]
+fn no_rule_fails_for_nothing() {
+    let tests =
+        "#[cfg(test)]\nmod tests {\n use crate::emulator; fn f() { std::env::temp_dir() }\n}\n";
+    let long_tests = format!(
+        "//! x\n#[cfg(test)]\nmod tests {{\n{}}}\n",
+        "fn f() {}\n".repeat(600)
+    );
+    for (path, text) in [
+        (
+            "bedrock/mod.rs",
+            "//! x, see crate::grpc\n// use crate::grpc;\n/* use /* */ crate::pb; */",
+        ),
+        (
+            "bedrock/mod.rs",
+            "//! x\nconst A: &str = \"crate::grpc \\\" crate::pb\";",
+        ),
+        (
+            "bedrock/mod.rs",
+            "//! x\nconst A: &str = r#\"\" crate::grpc\"#; const B: &[u8] = br\"crate::pb\";",
+        ),
+        (
+            "bedrock/mod.rs",
+            "//! x\nfn f<'a>(c: &'a str) -> bool { c != '\"' } // crate::grpc \"",
+        ),
+        (
+            "bedrock/mod.rs",
+            "//! x\nuse aws_types::region::Region; use crate::{config, error::Failure};",
+        ),
+        (
+            "emulator/mod.rs",
+            "//! x\nuse aws_sigv4::sign; use self::wire::crate_; use super::emulator::wire;",
+        ),
+        (
+            "emulator/a/b.rs",
+            "//! x\nuse super::super::answer; use super::c;",
+        ),
+        ("main.rs", "//! x\nfn main() { bedrock_grpc::cli::run() }"),
+        ("lib.rs", "//! x\npub use crate::grpc::Server; pub mod pb;"),
+        (
+            "cli/mod.rs",
+            "//! x\n#[arg(long, env = \"A\")] #[expect(dead_code, reason = \"allow(\")] struct A; use clap::Parser;",
+        ),
+        (
+            "routing/mod.rs",
+            "//! x\nuse tonic::transport::Channel; const V: &str = env!(\"CARGO_PKG_VERSION\");",
+        ),
+        ("routing/mod.rs", &format!("//! x\n{tests}")),
+        ("routing/mod.rs", &long_tests),
+    ] {
+        let found = faults(&[Source::new(path, text)]);
+        assert_eq!(found, [""; 0], "{path}: {text}");
+    }
+    let after = Source::new("routing/mod.rs", &format!("//! x\n{tests}use crate::pb;"));
+    assert_eq!(faults(&[after]).len(), 1, "code behind tests counts");
+}
