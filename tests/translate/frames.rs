@@ -29,5 +29,7 @@ fn event_type(mut headers: &[u8]) -> String {
 }
 
 fn number(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte))
+    bytes
+        .iter()
+        .fold(0, |sum, &byte| sum << 8 | usize::from(byte))
 }

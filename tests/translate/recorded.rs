@@ -94,13 +94,27 @@ fn streams_fold_to_what_a_correct_reader_makes_of_them() {
         let expected = value(fs::read(case.join("expected.json")).unwrap());
         let converse = value(response::to_converse(&answer));
         let name = case.display();
-        assert_eq!(converse["output"]["message"]["role"], expected["role"], "{name}");
+        assert_eq!(
+            converse["output"]["message"]["role"], expected["role"],
+            "{name}"
+        );
         for member in ["stopReason", "usage", "metrics", "trace"] {
-            assert_eq!(converse.get(member), expected.get(member), "{name}: {member}");
+            assert_eq!(
+                converse.get(member),
+                expected.get(member),
+                "{name}: {member}"
+            );
         }
         let content = answer.message.unwrap().content;
-        let blocks = content.iter().zip(indices).map(|(block, index)| as_expected(block, index));
-        assert_eq!(Value::Array(blocks.collect()), expected["content"], "{name}");
+        let blocks = content
+            .iter()
+            .zip(indices)
+            .map(|(block, index)| as_expected(block, index));
+        assert_eq!(
+            Value::Array(blocks.collect()),
+            expected["content"],
+            "{name}"
+        );
     }
 }
 
@@ -118,7 +132,8 @@ fn as_expected(block: &pb::ContentBlock, index: Value) -> Value {
             let Some(Input::InputJson(input)) = &tool.input else {
                 panic!("always JSON text");
             };
-            let mut tool_use = json!({ "name": tool.name, "toolUseId": tool.tool_use_id, "inputRaw": input });
+            let mut tool_use =
+                json!({ "name": tool.name, "toolUseId": tool.tool_use_id, "inputRaw": input });
             if let Ok(value) = serde_json::from_str::<Value>(input) {
                 tool_use["input"] = value;
             }
