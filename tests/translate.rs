@@ -1,0 +1,20 @@
+//! Translation between the proto and Bedrock's JSON, both ways.
+
+#[path = "translate/events.rs"]
+mod events;
+#[path = "translate/frames.rs"]
+mod frames;
+#[path = "translate/generate.rs"]
+mod generate;
+#[path = "translate/json.rs"]
+mod json;
+#[path = "translate/properties.rs"]
+mod properties;
+#[path = "translate/raw_members.rs"]
+mod raw_members;
+#[path = "translate/recorded.rs"]
+mod recorded;
+#[path = "translate/requests.rs"]
+mod requests;
+#[path = "translate/values.rs"]
+mod values;

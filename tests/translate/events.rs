@@ -1,0 +1,502 @@
+//! Events of streams, one by one and put together.
+
+use bedrock_grpc::{
+    pb::{self, stream_invoke_response::Event},
+    translate::{event, fold::Fold, response},
+};
+
+use crate::values::value;
+
+fn read(kind: &str, payload: &str) -> pb::StreamInvokeResponse {
+    event::from_bedrock(kind, payload.as_bytes()).unwrap()
+}
+
+fn pointers(members: &[pb::RawMember]) -> Vec<&str> {
+    members.iter().map(|member| &*member.pointer).collect()
+}
+
+/// The Converse response that these events make.
+fn folded(events: &[(&str, &str)]) -> (pb::InvokeResponse, serde_json::Value) {
+    let mut fold = Fold::default();
+    for (kind, payload) in events {
+        fold.push(read(kind, payload));
+    }
+    let answer = fold.finish();
+    let converse = value(response::to_converse(&answer));
+    (answer, converse)
+}
+
+#[test]
+fn every_kind_of_event_comes_out_as_it_went_in() {
+    for (kind, payload) in [
+        ("messageStart", r#"{"role":"assistant"}"#),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"i","name":"n","type":"server_tool_use"}}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":0,"start":{"toolResult":{"toolUseId":"i","type":"t","status":"success"}}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":2,"start":{"image":{"format":"png"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"text":"\ud83d\ude00 \\ \" \u0000"}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"toolUse":{"input":"{\"a"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"toolResult":[{"text":"a"},{"json":{"b":[1]}}]}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"redactedContent":"AAEC"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"citation":{"title":"t","source":"s","sourceContent":[{"text":"x"}],"location":{"documentChunk":{"documentIndex":0,"start":0,"end":1}}}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"image":{"source":{"bytes":"AAEC"},"error":{"message":"m"}}}}"#,
+        ),
+        ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+        (
+            "messageStop",
+            r#"{"stopReason":"end_turn","additionalModelResponseFields":{"z":1,"a":[null]}}"#,
+        ),
+        (
+            "metadata",
+            r#"{"usage":{"inputTokens":1,"outputTokens":0,"totalTokens":1,"cacheReadInputTokens":0,"cacheWriteInputTokens":5,"cacheDetails":[{"ttl":"5m","inputTokens":5}]},"metrics":{"latencyMs":3000000000},"trace":{"promptRouter":{"invokedModelId":"m"}},"performanceConfig":{"latency":"standard"},"serviceTier":{"type":"default"}}"#,
+        ),
+        ("futureEvent", r#"{"anything":[1,2,{}]}"#),
+    ] {
+        let event = read(kind, payload);
+        assert_eq!(event.raw_members, [], "{payload}");
+        let line = event::to_bedrock(&event);
+        assert_eq!(value(line), value(format!("{{\"{kind}\":{payload}}}")));
+    }
+}
+
+#[test]
+fn a_text_delta_is_written_in_bedrocks_own_form() {
+    let event = read(
+        "contentBlockDelta",
+        r#"{"p":"abc","delta":{"text":"Hi"},"contentBlockIndex":0}"#,
+    );
+    assert_eq!(
+        event::to_bedrock(&event),
+        r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}"#
+    );
+}
+
+#[test]
+fn stop_reasons_keep_their_word() {
+    for (word, reason) in [
+        ("end_turn", pb::StopReason::EndTurn),
+        ("boredom", pb::StopReason::Unspecified),
+    ] {
+        let event = read("messageStop", &format!(r#"{{"stopReason":"{word}"}}"#));
+        let Some(Event::MessageStop(stop)) = &event.event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(
+            (stop.stop_reason(), &*stop.stop_reason_name),
+            (reason, word)
+        );
+        assert_eq!(event.raw_members, []);
+    }
+}
+
+#[test]
+fn what_is_not_known_or_of_another_type_is_kept_raw_and_comes_out_again() {
+    for (kind, payload, raw) in [
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"smell":{"rose":0.5}}}"#,
+            "/delta/smell",
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"text":5}}"#,
+            "/delta/text",
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":[1]}"#,
+            "/delta",
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":"0","delta":{"text":"a"}}"#,
+            "/contentBlockIndex",
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"image":{"source":{"bytes":"*"}}}}"#,
+            "/delta/image/source/bytes",
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"toolResult":["x"]}}"#,
+            "/delta/toolResult/0",
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":7,"name":"n"}}}"#,
+            "/start/toolUse/toolUseId",
+        ),
+        ("messageStart", r#"{"role":"critic"}"#, "/role"),
+        (
+            "messageStop",
+            r#"{"stopReason":null,"stopDetails":{"p":"kept"}}"#,
+            "/stopDetails",
+        ),
+        (
+            "metadata",
+            r#"{"metrics":{"latencyMs":1.5}}"#,
+            "/metrics/latencyMs",
+        ),
+        (
+            "metadata",
+            r#"{"usage":{"inputTokens":99999999999}}"#,
+            "/usage/inputTokens",
+        ),
+        (
+            "metadata",
+            r#"{"serviceTier":{"type":"gold"}}"#,
+            "/serviceTier/type",
+        ),
+        (
+            "metadata",
+            r#"{"trace":{"guardrail":{"modelOutput":[1]}}}"#,
+            "/trace/guardrail/modelOutput",
+        ),
+        (
+            "metadata",
+            r#"{"trace":{"guardrail":{"modelOutput":["a",1,"b"]}}}"#,
+            "/trace/guardrail/modelOutput/1",
+        ),
+        (
+            "metadata",
+            r#"{"trace":{"guardrail":{"inputAssessment":{"a/b":7}}}}"#,
+            "/trace/guardrail/inputAssessment",
+        ),
+    ] {
+        let event = read(kind, payload);
+        assert_eq!(event.raw_members[0].pointer, raw);
+        let mut expected = value(payload);
+        expected
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, member| !member.is_null());
+        assert_eq!(value(event::to_bedrock(&event))[kind], expected);
+    }
+}
+
+#[test]
+fn empty_lists_and_nulls_of_bedrock_mean_nothing() {
+    let event = read(
+        "metadata",
+        r#"{"usage":null,"trace":{"guardrail":{"modelOutput":[],"inputAssessment":{}}},"new":null}"#,
+    );
+    assert_eq!(event.raw_members, []);
+    assert_eq!(
+        event::to_bedrock(&event),
+        r#"{"metadata":{"trace":{"guardrail":{}}}}"#
+    );
+}
+
+#[test]
+fn payloads_that_are_no_object_are_errors() {
+    for payload in [
+        "",
+        "[]",
+        "5",
+        "null",
+        "{",
+        "{\"delta\":{\"text\":\"a}",
+        "{}{}",
+        "\u{feff}{}",
+    ] {
+        assert!(
+            event::from_bedrock("contentBlockDelta", payload.as_bytes()).is_err(),
+            "{payload}"
+        );
+    }
+}
+
+#[test]
+fn what_the_gateway_adds_stands_beside_bedrocks_event() {
+    let event = pb::StreamInvokeResponse {
+        event: Some(Event::MessageStart(pb::MessageStartEvent {
+            role: pb::Role::Assistant.into(),
+            target: Some(pb::ResolvedTarget {
+                name: "fast".into(),
+                model_id: "us.m".into(),
+                kind: pb::TargetKind::SystemInferenceProfile.into(),
+                source_region: "us-east-1".into(),
+                destination_regions: vec!["us-east-1".into(), "us-west-2".into()],
+            }),
+            request_id: "r".into(),
+            bedrock_request_id: "b".into(),
+            attempts: vec![pb::Attempt {
+                failure_reason: "UPSTREAM_THROTTLED".into(),
+                duration: Some(prost_types::Duration {
+                    seconds: 1,
+                    nanos: 500_000_000,
+                }),
+                ..Default::default()
+            }],
+        })),
+        raw_members: vec![pb::RawMember {
+            pointer: "/mood".into(),
+            json: "1".into(),
+        }],
+    };
+    assert_eq!(
+        event::to_bedrock(&event),
+        concat!(
+            r#"{"messageStart":{"role":"assistant","mood":1},"gateway":{"target":{"name":"fast","modelId":"us.m","#,
+            r#""kind":"TARGET_KIND_SYSTEM_INFERENCE_PROFILE","sourceRegion":"us-east-1","destinationRegions":["us-east-1","us-west-2"]},"#,
+            r#""requestId":"r","bedrockRequestId":"b","attempts":[{"failureReason":"UPSTREAM_THROTTLED","duration":"1.500s"}]}}"#
+        )
+    );
+    let heartbeat = pb::StreamInvokeResponse {
+        event: Some(Event::Heartbeat(pb::HeartbeatEvent {
+            silent: Some(prost_types::Duration {
+                seconds: 20,
+                nanos: 0,
+            }),
+        })),
+        raw_members: Vec::new(),
+    };
+    assert_eq!(
+        event::to_bedrock(&heartbeat),
+        r#"{"heartbeat":{"silent":"20s"}}"#
+    );
+    assert_eq!(
+        event::to_bedrock(&pb::StreamInvokeResponse::default()),
+        "{}"
+    );
+}
+
+#[test]
+fn starts_that_the_gateway_adds_are_empty() {
+    use pb::content_block_start_event::Start;
+    for start in [
+        Start::Text(pb::TextBlockStart {}),
+        Start::ReasoningContent(pb::ReasoningContentBlockStart {}),
+        Start::CitationsContent(pb::CitationsContentBlockStart {}),
+    ] {
+        let event = pb::StreamInvokeResponse {
+            event: Some(Event::ContentBlockStart(pb::ContentBlockStartEvent {
+                content_block_index: 1,
+                start: Some(start),
+            })),
+            raw_members: Vec::new(),
+        };
+        assert_eq!(
+            event::to_bedrock(&event),
+            r#"{"contentBlockStart":{"contentBlockIndex":1,"start":{}}}"#
+        );
+    }
+}
+
+#[test]
+fn interleaved_and_sparse_blocks_are_ordered_by_index() {
+    let (answer, converse) = folded(&[
+        ("messageStart", r#"{"role":"assistant","mood":"good"}"#),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":7,"start":{"toolUse":{"toolUseId":"i","name":"n","color":"red"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":3,"delta":{"text":"a"}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":7,"delta":{"toolUse":{"input":"{\"x\""}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"th"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":3,"delta":{"text":"b"}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"ink"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"s"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":7,"delta":{"toolUse":{"input":": 10}"}}}"#,
+        ),
+        ("contentBlockStop", r#"{"contentBlockIndex":7,"cost":1}"#),
+        ("contentBlockStop", r#"{"contentBlockIndex":5}"#),
+        (
+            "messageStop",
+            r#"{"stopReason":"tool_use","additionalModelResponseFields":{"a":1},"why":2}"#,
+        ),
+        (
+            "metadata",
+            r#"{"usage":{"inputTokens":1,"serverToolUsage":{}},"metrics":{"latencyMs":5}}"#,
+        ),
+        ("somethingNew", r#"{"a":1}"#),
+    ]);
+    assert_eq!(answer.unknown_events.len(), 1);
+    assert_eq!(
+        pointers(&answer.raw_members),
+        [
+            "/output/message/mood",
+            "/output/message/content/2/toolUse/color",
+            "/output/message/content/2/cost",
+            "/why",
+            "/usage/serverToolUsage"
+        ]
+    );
+    assert_eq!(
+        converse,
+        value(
+            r#"{"output":{"message":{"role":"assistant","mood":"good","content":[
+                {"reasoningContent":{"reasoningText":{"text":"think","signature":"s"}}},
+                {"text":"ab"},
+                {"toolUse":{"toolUseId":"i","name":"n","color":"red","input":{"x":10}},"cost":1}]}},
+              "stopReason":"tool_use","why":2,"additionalModelResponseFields":{"a":1},
+              "usage":{"inputTokens":1,"serverToolUsage":{}},"metrics":{"latencyMs":5}}"#
+        )
+    );
+}
+
+#[test]
+fn pieces_of_the_other_kinds_are_put_together() {
+    let (answer, converse) = folded(&[
+        ("messageStart", r#"{"role":"assistant"}"#),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"redactedContent":"AAE="}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"redactedContent":"Ag=="}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":1,"delta":{"citation":{"title":"one"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":1,"delta":{"text":"cited"}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":1,"delta":{"citation":{"title":"two","rank":1}}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":2,"start":{"toolResult":{"toolUseId":"i","type":"t","status":"error"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":2,"delta":{"toolResult":[{"text":"a"}]}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":2,"delta":{"toolResult":[{"json":{"b":1}},{"text":"c","lang":"en"}]}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":3,"start":{"image":{"format":"webp"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":3,"delta":{"image":{"source":{"bytes":"AAEC"}}}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":4,"start":{"toolUse":{"toolUseId":"i","name":"n"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":4,"delta":{"toolUse":{"input":""}}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":5,"start":{"toolUse":{"toolUseId":"i","name":"n"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":5,"delta":{"toolUse":{"input":"{\"cut"}}}"#,
+        ),
+        (
+            "contentBlockStart",
+            r#"{"contentBlockIndex":6,"start":{"smell":{"rose":1}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":6,"delta":{"smell":"a"}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":6,"delta":{"smell":"b"}}"#,
+        ),
+    ]);
+    assert_eq!(
+        pointers(&answer.raw_members),
+        [
+            "/output/message/content/1/citationsContent/citations/1/rank",
+            "/output/message/content/2/toolResult/content/2/lang",
+            "/output/message/content/6/smell",
+            "/output/message/content/6/smell",
+            "/output/message/content/6/smell"
+        ]
+    );
+    assert_eq!(
+        converse["output"]["message"]["content"],
+        value(
+            r#"[{"reasoningContent":{"redactedContent":"AAEC"}},
+                {"citationsContent":{"content":[{"text":"cited"}],"citations":[{"title":"one"},{"title":"two","rank":1}]}},
+                {"toolResult":{"toolUseId":"i","type":"t","status":"error","content":[{"text":"a"},{"json":{"b":1}},{"text":"c","lang":"en"}]}},
+                {"image":{"format":"webp","source":{"bytes":"AAEC"}}},
+                {"toolUse":{"toolUseId":"i","name":"n","input":{}}},
+                {"toolUse":{"toolUseId":"i","name":"n","input":"{\"cut"}},
+                {"smell":{"rose":1}}]"#
+        )
+    );
+}
+
+#[test]
+fn a_piece_that_does_not_fit_its_block_is_not_lost() {
+    let (answer, _) = folded(&[
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"text":"a"}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"toolUse":{"input":"{}"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":1,"delta":{"reasoningContent":{"text":"a"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":1,"delta":{"reasoningContent":{"redactedContent":"AA=="}}}"#,
+        ),
+    ]);
+    assert_eq!(answer.message.unwrap().content.len(), 4);
+}
