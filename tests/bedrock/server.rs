@@ -86,13 +86,20 @@ type Chunks =
 /// The server's end of a stream that is under way.
 pub(super) struct Open {
     chunks: mpsc::UnboundedSender<Bytes>,
+    unsent: Arc<AtomicUsize>,
 }
 
 impl Open {
     pub(super) fn send(&self, bytes: impl Into<Bytes>) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
         self.chunks
             .send(bytes.into())
             .expect("the client still reads");
+    }
+
+    /// How many chunks are still here.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
     }
 
     /// Waits until the client has given the stream up.
@@ -102,18 +109,26 @@ impl Open {
 }
 
 impl Call {
+    /// Waits until the client has given the call up.
+    pub(super) async fn abandoned(mut self) {
+        self.reply.closed().await;
+    }
+
     /// Answers with HTTP 200 and a stream that stays open.
     pub(super) fn open(self) -> Open {
         let (chunks, receiver) = mpsc::unbounded_channel();
-        let stream = UnboundedReceiverStream::new(receiver)
-            .map(|chunk| Ok(hyper::body::Frame::data(chunk)))
-            .boxed();
+        let unsent = Arc::new(AtomicUsize::new(0));
+        let counter = unsent.clone();
+        let stream = UnboundedReceiverStream::new(receiver).map(move |chunk| {
+            counter.fetch_sub(1, Ordering::Relaxed);
+            Ok(hyper::body::Frame::data(chunk))
+        });
         let response = Response::builder()
             .header("x-amzn-requestid", "req-1")
-            .body(StreamBody::new(stream));
+            .body(StreamBody::new(stream.boxed()));
         // A client that is gone already gets no answer.
         drop(self.reply.send(response.expect("a plain response")));
-        Open { chunks }
+        Open { chunks, unsent }
     }
 
     pub(super) fn header(&self, name: &str) -> &str {
@@ -225,6 +240,7 @@ async fn serve<T>(
 ) where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    shutdown.mark_unchanged();
     let max_streams = setup.max_streams;
     let service = service_fn(move |request| answer(request, number, setup.clone(), seen.clone()));
     if http2 {
@@ -233,18 +249,20 @@ async fn serve<T>(
             .timer(TokioTimer::new())
             .max_concurrent_streams(max_streams);
         let mut connection = std::pin::pin!(connection.serve_connection(TokioIo::new(io), service));
-        shutdown.mark_unchanged();
         tokio::select! {
             _ = &mut connection => return,
             _ = shutdown.changed() => connection.as_mut().graceful_shutdown(),
         }
         drop(connection.await);
     } else {
-        drop(
-            hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(io), service)
-                .await,
-        );
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = shutdown.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        drop(connection.await);
     }
 }
 
