@@ -7,7 +7,7 @@ use bedrock_grpc::{
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::server::{Reply, SOON, Server, Setup, event, frame};
+use super::server::{self, Reply, SOON, Server, Setup, event, frame};
 
 const MODEL: &str = "us.anthropic.claude-sonnet-4-20250514-v1:0";
 const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"temperature":0.7},"z":1,"a":2}"#;
@@ -358,8 +358,7 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it() {
             }),
             ..Options::default()
         };
-        let failure = server
-            .bedrock_with(&options)
+        let failure = server::bedrock(&options)
             .converse_stream("us-east-1", MODEL, Bytes::new())
             .await
             .expect_err("nothing to connect to");
@@ -369,7 +368,6 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it() {
             "{failure}"
         );
         assert!(failure.message.contains(says), "{failure}");
-        assert_eq!(failure.message.contains("no root certificates"), false);
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::server::{Open, Reply, SOON, Server, Setup, event};
+use super::server::{self, Open, Reply, SOON, Server, Setup, event};
 
 fn start(bedrock: &Bedrock) -> JoinHandle<Result<Answer, Failure>> {
     let bedrock = bedrock.clone();
@@ -110,7 +110,7 @@ async fn when_all_is_full_a_call_waits_for_the_first_room() {
         max_connections: 2,
         ..server.options()
     };
-    let bedrock = server.bedrock_with(&options);
+    let bedrock = server::bedrock(&options);
     let mut held = Vec::new();
     for _ in 0..4 {
         held.push(open(&mut server, &bedrock).await);
@@ -182,7 +182,7 @@ async fn a_connection_is_used_again_and_closed_when_unused() {
             idle_timeout: Duration::from_millis(200),
             ..server.options()
         };
-        let bedrock = server.bedrock_with(&options);
+        let bedrock = server::bedrock(&options);
         for _ in 0..5 {
             let mut answer = start(&bedrock).await.expect("no panic").expect("an answer");
             while let Some(frame) = answer.frames.next().await {
@@ -205,7 +205,7 @@ async fn http1_only_gives_each_stream_a_connection() {
         ..Setup::default()
     })
     .await;
-    let bedrock = server.bedrock_with(&Options {
+    let bedrock = server::bedrock(&Options {
         http1_only: true,
         ..server.options()
     });

@@ -147,7 +147,7 @@ pub(super) struct Server {
     pub(super) opened: Arc<AtomicUsize>,
     /// How many are open.
     pub(super) connections: watch::Receiver<usize>,
-    ca: Option<tempfile::NamedTempFile>,
+    trust: Option<Trust>,
     tls: bool,
     go_away: watch::Sender<u64>,
 }
@@ -162,7 +162,8 @@ impl Server {
         let (count, connections) = watch::channel(0);
         let (go_away, shutdown) = watch::channel(0);
         let opened = Arc::new(AtomicUsize::new(0));
-        let (acceptor, ca) = setup.tls.then(tls).unzip();
+        let trust = setup.tls.then(Trust::new);
+        let acceptor = trust.as_ref().map(Trust::acceptor);
         let tls = setup.tls;
         let counter = opened.clone();
         tokio::spawn(async move {
@@ -190,7 +191,7 @@ impl Server {
             calls,
             opened,
             connections,
-            ca,
+            trust,
             tls,
             go_away,
         }
@@ -202,19 +203,13 @@ impl Server {
         Options {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(format!("{scheme}://localhost:{}", self.address.port())),
-            extra_ca_file: self.ca.as_ref().map(|file| PathBuf::from(file.path())),
+            extra_ca_file: self.trust.as_ref().map(Trust::path),
             ..Options::default()
         }
     }
 
     pub(super) fn bedrock(&self) -> Bedrock {
-        self.bedrock_with(&self.options())
-    }
-
-    pub(super) fn bedrock_with(&self, options: &Options) -> Bedrock {
-        let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
-            .expect("the test's CA is readable");
-        Bedrock::new(&sdk, options)
+        bedrock(&self.options())
     }
 
     pub(super) async fn call(&mut self) -> Call {
@@ -302,22 +297,45 @@ async fn answer(
         .expect("a plain response"))
 }
 
-/// A certificate for localhost and the file that says whom to trust.
-fn tls() -> (TlsAcceptor, tempfile::NamedTempFile) {
-    let certified =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    std::fs::write(file.path(), certified.cert.pem()).expect("a file can be written");
-    let key = rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("default versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key.into())
-        .expect("a fitting key");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (TlsAcceptor::from(Arc::new(config)), file)
+/// A certificate for localhost, and the file that makes others trust it.
+pub(super) struct Trust {
+    certified: rcgen::CertifiedKey<rcgen::KeyPair>,
+    file: tempfile::NamedTempFile,
+}
+
+impl Trust {
+    pub(super) fn new() -> Self {
+        let certified =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), certified.cert.pem()).expect("a file can be written");
+        Self { certified, file }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.file.path().to_owned()
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        let key =
+            rustls_pki_types::PrivatePkcs8KeyDer::from(self.certified.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certified.cert.der().clone()], key.into())
+            .expect("a fitting key");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// The gateway's Bedrock with credentials that mean nothing.
+pub(super) fn bedrock(options: &Options) -> Bedrock {
+    let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
+        .expect("readable certificates");
+    Bedrock::new(&sdk, options)
 }
 
 /// A frame as AWS's own encoder writes it.
