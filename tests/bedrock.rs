@@ -3,5 +3,6 @@
 mod bedrock {
     mod calls;
     mod connections;
+    mod refusals;
     mod server;
 }

@@ -7,7 +7,7 @@ use bedrock_grpc::{
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::server::{Reply, SOON, Server, Setup, event, frame};
+use super::server::{self, Reply, SOON, Server, Setup, event, frame};
 
 const MODEL: &str = "us.anthropic.claude-sonnet-4-20250514-v1:0";
 const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"temperature":0.7},"z":1,"a":2}"#;
@@ -79,5 +79,384 @@ async fn the_body_arrives_to_the_byte_and_the_events_come_back() {
             agent.contains(concat!("lib/bedrock-grpc/", env!("CARGO_PKG_VERSION"))),
             "{agent}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_arn_is_one_segment_of_the_path() {
+    let mut server = Server::start(Setup {
+        reply: Some(Reply::stream(answer())),
+        ..Setup::default()
+    })
+    .await;
+    let arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+    server
+        .bedrock()
+        .converse_stream("us-east-1", arn, Bytes::new())
+        .await
+        .expect("an answer");
+    let path = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc123/converse-stream";
+    assert_eq!(server.call().await.head.uri.path(), path);
+}
+
+#[tokio::test]
+async fn a_client_for_each_source_region_signs_for_it() {
+    let mut server = Server::start(Setup {
+        reply: Some(Reply::stream(answer())),
+        ..Setup::default()
+    })
+    .await;
+    let bedrock = server.bedrock();
+    for region in ["eu-west-1", "us-west-2", "eu-west-1"] {
+        bedrock
+            .converse_stream(region, MODEL, Bytes::from_static(b"{}"))
+            .await
+            .expect("an answer");
+        let call = server.call().await;
+        assert!(
+            call.header("authorization")
+                .contains(&format!("/{region}/bedrock/"))
+        );
+    }
+    for region in ["", "us-east-1.evil.example", "US", "-x", "a/b"] {
+        let failure = bedrock
+            .converse_stream(region, MODEL, Bytes::new())
+            .await
+            .expect_err("no Region");
+        assert_eq!(failure.reason, Reason::InvalidRequest, "{region}");
+        assert!(failure.message.contains("us-east-1"));
+    }
+}
+
+#[tokio::test]
+async fn errors_over_http_are_failures() {
+    let headers = vec![
+        (
+            "x-amzn-errortype",
+            "ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/".to_owned(),
+        ),
+        ("x-amzn-requestid", "req-9".to_owned()),
+        ("x-amz-retry-after", "1500".to_owned()),
+    ];
+    let body =
+        Bytes::from_static(br#"{"message":"Too many requests, please wait before trying again."}"#);
+    let reply = Some(Reply {
+        status: 429,
+        headers,
+        body,
+    });
+    let mut server = Server::start(Setup {
+        reply,
+        ..Setup::default()
+    })
+    .await;
+    let failure = server
+        .bedrock()
+        .converse_stream("us-east-1", MODEL, Bytes::new())
+        .await
+        .expect_err("throttled");
+    assert_eq!(failure.reason, Reason::UpstreamThrottled);
+    assert_eq!(failure.phase, Phase::BeforeFirstEvent);
+    assert_eq!(
+        failure.retry_after,
+        Some(std::time::Duration::from_millis(1500))
+    );
+    let upstream = failure.upstream.expect("Bedrock's own words");
+    assert_eq!(upstream.exception, "ThrottlingException");
+    assert_eq!(
+        upstream.message,
+        "Too many requests, please wait before trying again."
+    );
+    assert_eq!(
+        (upstream.http_status, &*upstream.request_id),
+        (Some(429), "req-9")
+    );
+    server.call().await;
+    assert!(
+        server.calls.try_recv().is_err(),
+        "one place decides on retries, and it is not here"
+    );
+}
+
+#[tokio::test]
+async fn an_exception_in_the_stream_ends_it() {
+    let start = event("messageStart", r#"{"role":"assistant"}"#);
+    let exception = frame(
+        "exception",
+        "throttlingException",
+        r#"{"message":"slow down"}"#,
+    );
+    let body = [start, exception, event("messageStop", "{}")].concat();
+    let server = Server::start(Setup {
+        reply: Some(Reply::stream(body)),
+        ..Setup::default()
+    })
+    .await;
+    let mut answer = server
+        .bedrock()
+        .converse_stream("us-east-1", MODEL, Bytes::new())
+        .await
+        .expect("an answer");
+    assert_eq!(
+        answer
+            .frames
+            .next()
+            .await
+            .expect("a frame")
+            .expect("an event")
+            .event_type,
+        "messageStart"
+    );
+    let failure = answer
+        .frames
+        .next()
+        .await
+        .expect("an end")
+        .expect_err("an exception");
+    assert_eq!(failure.reason, Reason::UpstreamThrottled);
+    let upstream = failure.upstream.expect("Bedrock's own words");
+    assert_eq!(
+        (&*upstream.exception, &*upstream.message),
+        ("ThrottlingException", "slow down")
+    );
+    assert_eq!(
+        (upstream.http_status, &*upstream.request_id),
+        (None, "req-1")
+    );
+    assert!(
+        answer.frames.next().await.is_none(),
+        "nothing comes after a failure"
+    );
+}
+
+#[tokio::test]
+async fn cuts_and_corrupt_bytes_are_failures_and_a_clean_end_is_an_end() {
+    let whole = event("messageStart", r#"{"role":"assistant"}"#);
+    let mut corrupt = whole.clone();
+    corrupt[20] ^= 1;
+    for (second, reason) in [
+        (
+            whole[..whole.len() - 1].to_vec(),
+            Some(Reason::UpstreamTruncated),
+        ),
+        (corrupt, Some(Reason::UpstreamCorrupt)),
+        (Vec::new(), None),
+    ] {
+        let reply = Reply::stream([whole.clone(), second].concat());
+        let server = Server::start(Setup {
+            reply: Some(reply),
+            ..Setup::default()
+        })
+        .await;
+        let mut answer = server
+            .bedrock()
+            .converse_stream("us-east-1", MODEL, Bytes::new())
+            .await
+            .expect("an answer");
+        assert!(answer.frames.next().await.expect("a frame").is_ok());
+        let end = answer
+            .frames
+            .next()
+            .await
+            .map(|end| end.expect_err("no event").reason);
+        assert_eq!(end, reason);
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_answer_ends_the_call_at_once() {
+    for tls in [false, true] {
+        let mut server = Server::start(Setup {
+            tls,
+            ..Setup::default()
+        })
+        .await;
+        let bedrock = server.bedrock();
+        let calling = tokio::spawn(async move {
+            bedrock
+                .converse_stream("us-east-1", MODEL, Bytes::from_static(b"{}"))
+                .await
+                .map(|answer| (answer, bedrock))
+        });
+        let open = server.call().await.open();
+        open.send(event("messageStart", r#"{"role":"assistant"}"#));
+        let (mut answer, _bedrock) = calling.await.expect("no panic").expect("an answer");
+        answer
+            .frames
+            .next()
+            .await
+            .expect("a frame")
+            .expect("an event");
+        drop(answer);
+        timeout(std::time::Duration::from_millis(100), open.closed())
+            .await
+            .expect("closed within 100 ms");
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_call_that_waits_ends_it_at_once() {
+    for tls in [false, true] {
+        let mut server = Server::start(Setup {
+            tls,
+            ..Setup::default()
+        })
+        .await;
+        let bedrock = server.bedrock();
+        let calling = {
+            let bedrock = bedrock.clone();
+            tokio::spawn(async move {
+                bedrock
+                    .converse_stream("us-east-1", MODEL, Bytes::new())
+                    .await
+            })
+        };
+        let call = server.call().await;
+        calling.abort();
+        timeout(std::time::Duration::from_millis(100), call.abandoned())
+            .await
+            .expect("closed within 100 ms");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_a_failure_that_names_it() {
+    let closed = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        listener.local_addr().expect("an address").port()
+    };
+    // Accepts by the kernel's backlog, and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let silent_port = silent.local_addr().expect("an address").port();
+    let server = Server::start(Setup {
+        tls: true,
+        ..Setup::default()
+    })
+    .await;
+    for (url, says) in [
+        (format!("http://127.0.0.1:{closed}"), "refused"),
+        ("http://bedrock.invalid".to_owned(), "DNS"),
+        (
+            format!("https://127.0.0.1:{silent_port}"),
+            "TLS: no answer within 100ms",
+        ),
+        (
+            format!("https://localhost:{}", server.address.port()),
+            "TLS",
+        ),
+    ] {
+        let options = Options {
+            endpoint_url: Some(url),
+            connect_timeout: std::time::Duration::from_millis(if says == "TLS" {
+                3000
+            } else {
+                100
+            }),
+            ..Options::default()
+        };
+        let failure = server::bedrock(&options)
+            .converse_stream("us-east-1", MODEL, Bytes::new())
+            .await
+            .expect_err("nothing to connect to");
+        assert_eq!(
+            (failure.reason, failure.phase),
+            (Reason::UpstreamConnect, Phase::Connect),
+            "{failure}"
+        );
+        assert!(failure.message.contains(says), "{failure}");
+    }
+}
+
+/// aws-config's variables: they belong to a process, so a process of its own reads them.
+#[tokio::test]
+async fn the_variables_of_every_aws_sdk_count() {
+    for variable in ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"] {
+        for token in [None, Some("bedrock-api-key-canary")] {
+            let mut server = Server::start(Setup {
+                reply: Some(Reply::stream(answer())),
+                ..Setup::default()
+            })
+            .await;
+            let mut child = chain_in_a_child();
+            child
+                .env(variable, format!("http://{}", server.address))
+                .env("AWS_REGION", "ap-southeast-2");
+            child
+                .env("AWS_ACCESS_KEY_ID", "AKIDCHAIN")
+                .env("AWS_SECRET_ACCESS_KEY", "canary-secret");
+            child.envs(token.map(|token| ("AWS_BEARER_TOKEN_BEDROCK", token)));
+            let output = child.output().await.expect("the test can start itself");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() && text.contains("outcome: answered"),
+                "{text}"
+            );
+            let call = server.call().await;
+            let authorization = call.header("authorization");
+            match token {
+                None => assert!(
+                    authorization.contains("Credential=AKIDCHAIN/")
+                        && authorization.contains("/ap-southeast-2/")
+                ),
+                Some(token) => assert_eq!(authorization, format!("Bearer {token}")),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn missing_credentials_are_a_failure_of_the_gateway() {
+    let mut child = chain_in_a_child();
+    child
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("HOME", "/nonexistent");
+    let text = String::from_utf8_lossy(
+        &child
+            .output()
+            .await
+            .expect("the test can start itself")
+            .stdout,
+    )
+    .into_owned();
+    assert!(
+        text.contains("outcome: UPSTREAM_CREDENTIALS: the gateway has no AWS credentials"),
+        "{text}"
+    );
+}
+
+fn chain_in_a_child() -> tokio::process::Command {
+    let mut child =
+        tokio::process::Command::new(std::env::current_exe().expect("a test has a file"));
+    child
+        .args([
+            "--exact",
+            "bedrock::calls::one_call_by_the_chain",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env_clear();
+    child
+}
+
+#[tokio::test]
+#[ignore = "run by other tests, in a process with variables of its own"]
+async fn one_call_by_the_chain() {
+    let options = Options::default();
+    let sdk = bedrock_grpc::bedrock::Sdk::load(&options)
+        .await
+        .expect("no extra certificates");
+    let region = sdk.default_region().expect("AWS_REGION is set").to_owned();
+    let bedrock = bedrock_grpc::bedrock::Bedrock::new(&sdk, &options);
+    match bedrock
+        .converse_stream(&region, MODEL, Bytes::from_static(b"{}"))
+        .await
+    {
+        Ok(_) => println!("outcome: answered"),
+        Err(failure) => println!("outcome: {failure}"),
     }
 }

@@ -86,13 +86,20 @@ type Chunks =
 /// The server's end of a stream that is under way.
 pub(super) struct Open {
     chunks: mpsc::UnboundedSender<Bytes>,
+    unsent: Arc<AtomicUsize>,
 }
 
 impl Open {
     pub(super) fn send(&self, bytes: impl Into<Bytes>) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
         self.chunks
             .send(bytes.into())
             .expect("the client still reads");
+    }
+
+    /// How many chunks are still here.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Relaxed)
     }
 
     /// Waits until the client has given the stream up.
@@ -102,18 +109,26 @@ impl Open {
 }
 
 impl Call {
+    /// Waits until the client has given the call up.
+    pub(super) async fn abandoned(mut self) {
+        self.reply.closed().await;
+    }
+
     /// Answers with HTTP 200 and a stream that stays open.
     pub(super) fn open(self) -> Open {
         let (chunks, receiver) = mpsc::unbounded_channel();
-        let stream = UnboundedReceiverStream::new(receiver)
-            .map(|chunk| Ok(hyper::body::Frame::data(chunk)))
-            .boxed();
+        let unsent = Arc::new(AtomicUsize::new(0));
+        let counter = unsent.clone();
+        let stream = UnboundedReceiverStream::new(receiver).map(move |chunk| {
+            counter.fetch_sub(1, Ordering::Relaxed);
+            Ok(hyper::body::Frame::data(chunk))
+        });
         let response = Response::builder()
             .header("x-amzn-requestid", "req-1")
-            .body(StreamBody::new(stream));
+            .body(StreamBody::new(stream.boxed()));
         // A client that is gone already gets no answer.
         drop(self.reply.send(response.expect("a plain response")));
-        Open { chunks }
+        Open { chunks, unsent }
     }
 
     pub(super) fn header(&self, name: &str) -> &str {
@@ -132,7 +147,7 @@ pub(super) struct Server {
     pub(super) opened: Arc<AtomicUsize>,
     /// How many are open.
     pub(super) connections: watch::Receiver<usize>,
-    ca: Option<tempfile::NamedTempFile>,
+    trust: Option<Trust>,
     tls: bool,
     go_away: watch::Sender<u64>,
 }
@@ -147,7 +162,8 @@ impl Server {
         let (count, connections) = watch::channel(0);
         let (go_away, shutdown) = watch::channel(0);
         let opened = Arc::new(AtomicUsize::new(0));
-        let (acceptor, ca) = setup.tls.then(tls).unzip();
+        let trust = setup.tls.then(Trust::new);
+        let acceptor = trust.as_ref().map(Trust::acceptor);
         let tls = setup.tls;
         let counter = opened.clone();
         tokio::spawn(async move {
@@ -175,7 +191,7 @@ impl Server {
             calls,
             opened,
             connections,
-            ca,
+            trust,
             tls,
             go_away,
         }
@@ -187,19 +203,13 @@ impl Server {
         Options {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(format!("{scheme}://localhost:{}", self.address.port())),
-            extra_ca_file: self.ca.as_ref().map(|file| PathBuf::from(file.path())),
+            extra_ca_file: self.trust.as_ref().map(Trust::path),
             ..Options::default()
         }
     }
 
     pub(super) fn bedrock(&self) -> Bedrock {
-        self.bedrock_with(&self.options())
-    }
-
-    pub(super) fn bedrock_with(&self, options: &Options) -> Bedrock {
-        let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
-            .expect("the test's CA is readable");
-        Bedrock::new(&sdk, options)
+        bedrock(&self.options())
     }
 
     pub(super) async fn call(&mut self) -> Call {
@@ -225,6 +235,7 @@ async fn serve<T>(
 ) where
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    shutdown.mark_unchanged();
     let max_streams = setup.max_streams;
     let service = service_fn(move |request| answer(request, number, setup.clone(), seen.clone()));
     if http2 {
@@ -233,18 +244,20 @@ async fn serve<T>(
             .timer(TokioTimer::new())
             .max_concurrent_streams(max_streams);
         let mut connection = std::pin::pin!(connection.serve_connection(TokioIo::new(io), service));
-        shutdown.mark_unchanged();
         tokio::select! {
             _ = &mut connection => return,
             _ = shutdown.changed() => connection.as_mut().graceful_shutdown(),
         }
         drop(connection.await);
     } else {
-        drop(
-            hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(io), service)
-                .await,
-        );
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service);
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = shutdown.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        drop(connection.await);
     }
 }
 
@@ -284,22 +297,45 @@ async fn answer(
         .expect("a plain response"))
 }
 
-/// A certificate for localhost and the file that says whom to trust.
-fn tls() -> (TlsAcceptor, tempfile::NamedTempFile) {
-    let certified =
-        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    std::fs::write(file.path(), certified.cert.pem()).expect("a file can be written");
-    let key = rustls_pki_types::PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("default versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key.into())
-        .expect("a fitting key");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (TlsAcceptor::from(Arc::new(config)), file)
+/// A certificate for localhost, and the file that makes others trust it.
+pub(super) struct Trust {
+    certified: rcgen::CertifiedKey<rcgen::KeyPair>,
+    file: tempfile::NamedTempFile,
+}
+
+impl Trust {
+    pub(super) fn new() -> Self {
+        let certified =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), certified.cert.pem()).expect("a file can be written");
+        Self { certified, file }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.file.path().to_owned()
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        let key =
+            rustls_pki_types::PrivatePkcs8KeyDer::from(self.certified.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certified.cert.der().clone()], key.into())
+            .expect("a fitting key");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// The gateway's Bedrock with credentials that mean nothing.
+pub(super) fn bedrock(options: &Options) -> Bedrock {
+    let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
+        .expect("readable certificates");
+    Bedrock::new(&sdk, options)
 }
 
 /// A frame as AWS's own encoder writes it.

@@ -231,3 +231,37 @@ impl Body {
         Poll::Ready(Some(data.map_err(Into::into)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    /// A peer that took everything and says nothing: the network is gone, and TCP does not know.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_peer_is_given_up() {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+        let mut connection = Connection::start(Box::new(ours), 1, 128, Weak::new())
+            .await
+            .expect("the preface needs no answer");
+        assert!(connection.is_open());
+        let started = tokio::time::Instant::now();
+        let mut sent = Vec::new();
+        theirs
+            .read_to_end(&mut sent)
+            .await
+            .expect("the connection closes");
+        assert_eq!(started.elapsed().as_secs(), PING_TIMEOUT.as_secs());
+        assert!(!connection.is_open());
+    }
+
+    #[tokio::test]
+    async fn few_streams_until_the_peer_said_how_many() {
+        let (ours, _theirs) = tokio::io::duplex(1 << 16);
+        let connection = Connection::start(Box::new(ours), 1, 128, Weak::new())
+            .await
+            .expect("the preface needs no answer");
+        assert_eq!(connection.allowed(), UNTIL_SETTINGS);
+    }
+}

@@ -1,0 +1,145 @@
+//! Peers that refuse or break: what is tried again, and what is not.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bedrock_grpc::{
+    config::bedrock::Options,
+    error::{Phase, Reason},
+};
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::server::{Trust, bedrock};
+
+/// Serves each connection by a function of its number.
+async fn listen<F>(
+    serve: impl Fn(usize, TcpStream) -> F + Send + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener
+        .local_addr()
+        .expect("a bound socket has an address");
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counter = opened.clone();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(serve(counter.fetch_add(1, Ordering::Relaxed), tcp));
+        }
+    });
+    (address, opened)
+}
+
+fn at(url: String) -> Options {
+    Options {
+        region: Some("us-east-1".to_owned()),
+        endpoint_url: Some(url),
+        ..Options::default()
+    }
+}
+
+/// An HTTP/2 peer that refuses streams on the connections for which `refuses` says so, and answers on others.
+async fn http2(refuses: fn(usize) -> bool) -> (Options, Arc<AtomicUsize>, Trust) {
+    let trust = Trust::new();
+    let acceptor = trust.acceptor();
+    let (address, opened) = listen(move |number, tcp| {
+        let acceptor = acceptor.clone();
+        async move {
+            let tls = acceptor.accept(tcp).await.expect("TLS");
+            let mut connection = h2::server::handshake(tls).await.expect("HTTP/2");
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                if refuses(number) {
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                } else {
+                    respond
+                        .send_response(http::Response::new(()), true)
+                        .expect("an open stream");
+                }
+            }
+        }
+    })
+    .await;
+    let options = Options {
+        extra_ca_file: Some(trust.path()),
+        ..at(format!("https://localhost:{}", address.port()))
+    };
+    (options, opened, trust)
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_tried_again_on_a_fresh_connection() {
+    let (options, opened, _trust) = http2(|connection| connection == 0).await;
+    let answer = bedrock(&options)
+        .converse_stream("us-east-1", "m", Bytes::from_static(b"{}"))
+        .await;
+    assert!(answer.expect("an answer").frames.next().await.is_none());
+    assert_eq!(opened.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_stream_refused_twice_is_a_failure() {
+    let (options, opened, _trust) = http2(|_| true).await;
+    let answer = bedrock(&options)
+        .converse_stream("us-east-1", "m", Bytes::from_static(b"{}"))
+        .await;
+    let failure = answer.expect_err("all streams are refused");
+    assert_eq!(
+        (failure.reason, failure.phase),
+        (Reason::UpstreamConnect, Phase::Connect)
+    );
+    assert_eq!(opened.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_been_seen_is_not_sent_again() {
+    let (address, opened) = listen(|_, mut tcp| async move {
+        let mut request = [0; 1024];
+        tcp.read(&mut request).await.expect("a request");
+    })
+    .await;
+    let options = at(format!("http://{address}"));
+    let answer = bedrock(&options)
+        .converse_stream("us-east-1", "m", Bytes::from_static(b"{}"))
+        .await;
+    let failure = answer.expect_err("the connection broke");
+    assert_eq!(
+        (failure.reason, failure.phase),
+        (Reason::UpstreamConnect, Phase::BeforeFirstEvent)
+    );
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_answer_is_a_cut() {
+    let (address, _) = listen(|_, mut tcp| async move {
+        let mut request = [0; 1024];
+        tcp.read(&mut request).await.expect("a request");
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nx-amzn-requestid: req-3\r\n\r\n4\r\n";
+        tcp.write_all(head).await.expect("an open socket");
+    })
+    .await;
+    let options = at(format!("http://{address}"));
+    let answer = bedrock(&options)
+        .converse_stream("us-east-1", "m", Bytes::from_static(b"{}"))
+        .await;
+    let failure = answer
+        .expect("a head")
+        .frames
+        .next()
+        .await
+        .expect("an end")
+        .expect_err("a cut");
+    assert_eq!(failure.reason, Reason::UpstreamTruncated);
+    assert_eq!(failure.upstream.expect("what is known").request_id, "req-3");
+}
