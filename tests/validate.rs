@@ -23,7 +23,9 @@ use bedrock_grpc::{
 use request::Case;
 
 fn violations(request: &pb::StreamInvokeRequest) -> Vec<Violation> {
-    validate::stream_invoke(request).err().unwrap_or_default()
+    validate::stream_invoke(request, &request.target)
+        .err()
+        .unwrap_or_default()
 }
 
 fn all_cases() -> impl Iterator<Item = &'static Case> {
@@ -78,7 +80,7 @@ fn a_request_that_uses_everything_passes_with_both_calls() {
         target: request.target,
         input: request.input,
     };
-    assert_eq!(validate::invoke(&unary), Ok(()));
+    assert_eq!(validate::invoke(&unary, &unary.target), Ok(()));
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn all_violations_come_at_once() {
 
 #[test]
 fn an_empty_request_names_what_is_required() {
-    let found = validate::invoke(&pb::InvokeRequest::default()).unwrap_err();
+    let found = validate::invoke(&pb::InvokeRequest::default(), "").unwrap_err();
     let fields: Vec<_> = found.iter().map(|v| v.field.as_str()).collect();
     assert_eq!(fields, ["target", "input"]);
 }

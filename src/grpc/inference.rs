@@ -42,19 +42,31 @@ pub struct Inference {
 }
 
 impl Inference {
-    /// Begins a valid call.
+    /// Begins a call, if all that is known of it by now allows that.
     fn begin(
         &self,
         context: &CallContext,
-        mut report: CallReport,
+        method: &'static str,
         target: &str,
+        route: Result<Route, Failure>,
         input: Option<ConverseInput>,
         heartbeat: Duration,
     ) -> Result<Pump, Status> {
-        let prepared = self.prepare(context, target, input, &mut report);
+        let mut report = CallReport::start(Arc::clone(&self.metrics), method, context);
+        let prepared = route.and_then(|route| {
+            report.route(&route);
+            self.prepare(context, route, input)
+        });
         let (route, body, times) = match prepared {
             Ok(prepared) => prepared,
-            Err(failure) => return Err(refuse(&failure, target, &mut report, context)),
+            Err(failure) => {
+                report.failed(&failure);
+                let named = pb::Attempt {
+                    model_id: target.to_owned(),
+                    ..pb::Attempt::default()
+                };
+                return Err(status::status(&failure, &[named], &context.request_id));
+            }
         };
         Ok(Pump::start(Call {
             bedrock: self.bedrock.clone(),
@@ -70,13 +82,10 @@ impl Inference {
     fn prepare(
         &self,
         context: &CallContext,
-        target: &str,
+        route: Route,
         input: Option<ConverseInput>,
-        report: &mut CallReport,
     ) -> Result<(Route, Bytes, Times), Failure> {
         let times = self.times(context)?;
-        let route = self.router.resolve(target)?;
-        report.route(&route);
         let mut input = input.unwrap_or_default();
         apply_defaults(&route, &mut input);
         let body = translate::request::to_converse(&input).map_err(invalid)?;
@@ -97,10 +106,6 @@ impl Inference {
             heartbeat: Duration::ZERO,
         })
     }
-
-    fn report(&self, method: &'static str, context: &CallContext) -> CallReport {
-        CallReport::start(Arc::clone(&self.metrics), method, context)
-    }
 }
 
 #[tonic::async_trait]
@@ -113,22 +118,16 @@ impl InferenceService for Inference {
         request: Request<InvokeRequest>,
     ) -> Result<Response<InvokeResponse>, Status> {
         let context = context(&request);
-        let mut report = self.report("Invoke", &context);
         let request = request.into_inner();
-        if let Err(violations) = validate::invoke(&request) {
-            return Err(refuse(
-                &invalid(violations),
-                &request.target,
-                &mut report,
-                &context,
-            ));
-        }
-        // A unary response has no place for signs of life.
+        let route = self.router.resolve(&request.target);
+        let valid = validate::invoke(&request, model_id(&route, &request.target));
         let mut pump = self.begin(
             &context,
-            report,
+            "Invoke",
             &request.target,
+            checked(route, valid),
             request.input,
+            // A unary response has no place for signs of life.
             Duration::ZERO,
         )?;
         let mut fold = Fold::default();
@@ -144,21 +143,21 @@ impl InferenceService for Inference {
         request: Request<StreamInvokeRequest>,
     ) -> Result<Response<Self::StreamInvokeStream>, Status> {
         let context = context(&request);
-        let mut report = self.report("StreamInvoke", &context);
         let request = request.into_inner();
-        if let Err(violations) = validate::stream_invoke(&request) {
-            return Err(refuse(
-                &invalid(violations),
-                &request.target,
-                &mut report,
-                &context,
-            ));
-        }
+        let route = self.router.resolve(&request.target);
+        let valid = validate::stream_invoke(&request, model_id(&route, &request.target));
         let heartbeat = request
             .heartbeat_interval
             .and_then(|interval| Duration::try_from(interval).ok())
             .unwrap_or(self.limits.heartbeat);
-        let pump = self.begin(&context, report, &request.target, request.input, heartbeat)?;
+        let pump = self.begin(
+            &context,
+            "StreamInvoke",
+            &request.target,
+            checked(route, valid),
+            request.input,
+            heartbeat,
+        )?;
         let stream = pump.commit(self.limits.headers_after).await?;
         Ok(Response::new(Box::pin(stream)))
     }
@@ -173,18 +172,20 @@ fn context<T>(request: &Request<T>) -> CallContext {
         .unwrap_or_else(|| CallContext::read(&http::HeaderMap::new()))
 }
 
-fn refuse(
-    failure: &Failure,
-    target: &str,
-    report: &mut CallReport,
-    context: &CallContext,
-) -> Status {
-    report.failed(failure);
-    let named = pb::Attempt {
-        model_id: target.to_owned(),
-        ..pb::Attempt::default()
-    };
-    status::status(failure, &[named], &context.request_id)
+/// What a target stands for: an alias can stand for a prompt, which has rules of its own. The target itself, if it is not known.
+fn model_id<'a>(route: &'a Result<Route, Failure>, target: &'a str) -> &'a str {
+    route
+        .as_ref()
+        .map_or(target, |route| route.model_id.as_str())
+}
+
+/// A route for a valid request. What is wrong with the request is told first: the target may be a part of it.
+fn checked(
+    route: Result<Route, Failure>,
+    valid: Result<(), Vec<Violation>>,
+) -> Result<Route, Failure> {
+    valid.map_err(invalid)?;
+    route
 }
 
 /// All violations as one failure; its message holds the first, and says how many more there are.

@@ -11,8 +11,8 @@ use super::request::full;
 
 /// Checks a request twice: once for panics and bounds, once for being the same again.
 fn judge(request: &pb::StreamInvokeRequest) -> Result<(), TestCaseError> {
-    let verdict = validate::stream_invoke(request);
-    prop_assert_eq!(&verdict, &validate::stream_invoke(request));
+    let verdict = validate::stream_invoke(request, &request.target);
+    prop_assert_eq!(&verdict, &validate::stream_invoke(request, &request.target));
     if let Err(found) = verdict {
         prop_assert!(!found.is_empty() && found.len() <= MAX_VIOLATIONS);
         for violation in found {
@@ -43,7 +43,7 @@ proptest! {
     #[test]
     fn targets_that_pass_lead_nowhere_else(target in "\\PC{0,40}|(arn:)?[a-z0-9.:/?#%\\\\ -]{0,60}|arn:aws:bedrock:[a-z0-9-]{1,21}:[0-9]{12}:[a-z-]{1,9}/[a-z0-9./:]{1,12}") {
         let request = pb::StreamInvokeRequest { target: target.clone(), ..full() };
-        if validate::stream_invoke(&request).is_ok() {
+        if validate::stream_invoke(&request, &request.target).is_ok() {
             prop_assert!(target.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@+".contains(c)), "{}", target);
             prop_assert!(!target.contains("..") && !target.contains("//") && !target.starts_with('/'));
         }
@@ -56,7 +56,7 @@ proptest! {
         let mut request = full();
         super::request::input(&mut request).raw_members[0].json.clone_from(&json);
         let is_json = serde_json::from_str::<serde_json::Value>(&json).is_ok();
-        prop_assert_eq!(validate::stream_invoke(&request).is_ok(), is_json, "{}", json);
+        prop_assert_eq!(validate::stream_invoke(&request, &request.target).is_ok(), is_json, "{}", json);
     }
 
     /// Valid parts, in any number and order, make a valid request.
@@ -82,6 +82,6 @@ proptest! {
         input.messages[1].content.extend(texts.iter().map(|text| super::request::text(text)));
         input.request_metadata = metadata;
         input.messages = shuffled.iter().map(|at| input.messages[*at].clone()).collect();
-        prop_assert_eq!(validate::stream_invoke(&request), Ok(()));
+        prop_assert_eq!(validate::stream_invoke(&request, &request.target), Ok(()));
     }
 }

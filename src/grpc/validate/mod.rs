@@ -43,10 +43,12 @@ const MAX_SECONDS: i64 = 315_576_000_000;
 ///
 /// # Errors
 /// All violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`, `input.messages[0].content[1].image.format`.
-pub fn invoke(request: &pb::InvokeRequest) -> Result<(), Vec<Violation>> {
+///
+/// `model_id` is what the target was resolved to, or the target itself if it was not.
+pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Violation>> {
     let mut out = Violations::new();
     target(&request.target, &mut out);
-    input(&request.target, request.input.as_ref(), &mut out);
+    input(model_id, request.input.as_ref(), &mut out);
     out.finish()
 }
 
@@ -54,10 +56,13 @@ pub fn invoke(request: &pb::InvokeRequest) -> Result<(), Vec<Violation>> {
 ///
 /// # Errors
 /// All violations, as with [`invoke`].
-pub fn stream_invoke(request: &pb::StreamInvokeRequest) -> Result<(), Vec<Violation>> {
+pub fn stream_invoke(
+    request: &pb::StreamInvokeRequest,
+    model_id: &str,
+) -> Result<(), Vec<Violation>> {
     let mut out = Violations::new();
     target(&request.target, &mut out);
-    input(&request.target, request.input.as_ref(), &mut out);
+    input(model_id, request.input.as_ref(), &mut out);
     if let Some(interval) = &request.heartbeat_interval {
         heartbeat_interval(*interval, &mut out);
     }
@@ -69,16 +74,14 @@ pub fn target(target: &str, out: &mut Violations) {
     target::check(target, out);
 }
 
-/// Checks the field `input` of any request. The target decides on what prompts of Prompt management may not hold.
-///
-/// An alias may stand for a prompt, which is not known here: check again with the model ID that it is resolved to.
-pub fn input(target: &str, input: Option<&pb::ConverseInput>, out: &mut Violations) {
+/// Checks the field `input` of any request. What the target was resolved to decides on what prompts of Prompt management may not hold.
+pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violations) {
     let Some(input) = input else {
         out.add_at("input", "is required: what to ask the model");
         return;
     };
     out.field("input", |out| {
-        match target::shape(target) {
+        match target::shape(model_id) {
             Shape::Prompt => prompt(input, out),
             // Variables are for prompts only, so this alias stands for one.
             Shape::Alias if !input.prompt_variables.is_empty() => {}
