@@ -19,6 +19,10 @@ pub struct Limits {
     pub headers_after: Duration,
     /// Between heartbeats while Bedrock is silent, if the caller does not say. 0: none. `limits.heartbeat`, default 20s.
     pub heartbeat: Duration,
+    /// How long a client may leave a message untaken. `limits.write_stall`, default 1m.
+    pub write_stall: Duration,
+    /// What becomes of the call to Bedrock when the client goes away. `limits.on_cancel`, default `abort`.
+    pub on_cancel: OnCancel,
     /// The largest request message, in bytes. `limits.max_request_size`, default 32MiB.
     pub max_request_size: usize,
     /// Open calls in this process. `limits.max_streams`, default 1024.
@@ -27,6 +31,20 @@ pub struct Limits {
     pub max_streams_per_connection: u32,
     /// How long a new connection may take over its TLS handshake and HTTP/2 preface. `limits.handshake`, default 10s.
     pub handshake: Duration,
+}
+
+/// What becomes of the call to Bedrock when the client goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCancel {
+    /// It is closed at once. Bedrock may bill for what it wrote by then without saying how much that was.
+    Abort,
+    /// It is read on, so that its usage is known, within bounds.
+    DrainForUsage {
+        /// At most for this long. `limits.drain_for_usage.time`, default 30s.
+        time: Duration,
+        /// At most so many tokens. `limits.drain_for_usage.tokens`, default 4096.
+        tokens: u32,
+    },
 }
 
 /// How the gateway stops.
@@ -48,6 +66,8 @@ impl Default for Limits {
             idle: Duration::from_secs(120),
             headers_after: Duration::from_secs(20),
             heartbeat: Duration::from_secs(20),
+            write_stall: Duration::from_secs(60),
+            on_cancel: OnCancel::Abort,
             max_request_size: 32 << 20,
             max_streams: 1_024,
             max_streams_per_connection: 1_024,
@@ -67,6 +87,7 @@ impl Default for Drain {
 
 pub(super) fn read(mut section: Section<'_>) -> Limits {
     let default = Limits::default();
+    let on_cancel = read_on_cancel(&mut section).unwrap_or(default.on_cancel);
     let mut time = |key, or| section.value(key, units::positive_duration).unwrap_or(or);
     let limits = Limits {
         default_deadline: time("default_deadline", default.default_deadline),
@@ -74,7 +95,9 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
         first_event: time("first_event", default.first_event),
         idle: time("idle", default.idle),
         headers_after: time("headers_after", default.headers_after),
+        write_stall: time("write_stall", default.write_stall),
         handshake: time("handshake", default.handshake),
+        on_cancel,
         heartbeat: section
             .value("heartbeat", heartbeat)
             .unwrap_or(default.heartbeat),
@@ -112,6 +135,24 @@ pub(super) fn read_drain(mut section: Section<'_>) -> Drain {
     };
     section.finish();
     drain
+}
+
+fn read_on_cancel(limits: &mut Section<'_>) -> Option<OnCancel> {
+    let drains = limits.value("on_cancel", |text| {
+        units::one_of(text, &[("abort", false), ("drain_for_usage", true)])
+    });
+    let mut bounds = limits.section("drain_for_usage");
+    let time = bounds.value("time", units::positive_duration);
+    let tokens = bounds.value("tokens", |text| units::number(text, 1, u32::MAX));
+    bounds.finish();
+    Some(if drains? {
+        OnCancel::DrainForUsage {
+            time: time.unwrap_or(Duration::from_secs(30)),
+            tokens: tokens.unwrap_or(4_096),
+        }
+    } else {
+        OnCancel::Abort
+    })
 }
 
 fn heartbeat(text: &str) -> Result<Duration, String> {

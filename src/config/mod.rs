@@ -15,7 +15,7 @@ mod yaml;
 
 use std::path::Path;
 
-pub use limits::{Drain, Limits};
+pub use limits::{Drain, Limits, OnCancel};
 pub use problem::{Place, Problem, Problems};
 pub use section::nearest;
 pub use server::{Cors, Server, Tls};

@@ -21,7 +21,7 @@ use crate::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
-    routing::{Route, Router},
+    routing::{Route, Router, model_id::Kind},
     telemetry::Metrics,
     translate::{self, fold::Fold},
 };
@@ -73,6 +73,8 @@ impl Inference {
             route,
             body,
             times: Times { heartbeat, ..times },
+            write_stall: self.limits.write_stall,
+            on_cancel: self.limits.on_cancel,
             request_id: Arc::clone(&context.request_id),
             report,
             cut: self.cut.clone(),
@@ -208,6 +210,10 @@ fn invalid(violations: Vec<Violation>) -> Failure {
 
 /// The operator's defaults, where the caller said nothing.
 fn apply_defaults(route: &Route, input: &mut ConverseInput) {
+    // Prompts of Prompt management bring their own.
+    if route.kind == Kind::Prompt {
+        return;
+    }
     if let Some(default) = route.default_max_tokens {
         let config = input.inference_config.get_or_insert_default();
         config.max_tokens.get_or_insert(default);

@@ -29,6 +29,8 @@ pub(crate) struct CallReport {
     arrived: Instant,
     first_event: Option<Instant>,
     tokens: [(&'static str, i32); 4],
+    /// Of a call whose client has gone: whether Bedrock's stream was read to its end nevertheless.
+    usage_known: bool,
     end: (Code, Option<Reason>),
 }
 
@@ -57,6 +59,7 @@ impl CallReport {
                 ("cache_read", 0),
                 ("cache_write", 0),
             ],
+            usage_known: false,
             end: (Code::Cancelled, Some(Reason::Cancelled)),
         }
     }
@@ -82,13 +85,31 @@ impl CallReport {
             .observe((now - self.arrived).as_secs_f64());
     }
 
-    /// Why the model stopped.
-    pub(crate) fn stop_reason(&mut self, name: &str) {
-        name.clone_into(&mut self.stop_reason);
+    /// Bedrock sent an event.
+    pub(crate) fn event(&mut self, response: &StreamInvokeResponse) {
+        match &response.event {
+            Some(Event::MessageStop(stop)) => {
+                self.stop_reason.clone_from(&stop.stop_reason_name);
+            }
+            Some(Event::Metadata(metadata)) => self.usage(metadata),
+            Some(Event::Unknown(event)) => {
+                tracing::warn!(event = %event.r#type, request_id = %self.request_id, "unknown event of Bedrock's passed on");
+                self.count_unknown("event", 1);
+            }
+            _ => {}
+        }
+        if !response.raw_members.is_empty() {
+            let pointers: Vec<_> = response
+                .raw_members
+                .iter()
+                .map(|member| member.pointer.as_str())
+                .collect();
+            tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
+            self.count_unknown("member", response.raw_members.len() as u64);
+        }
     }
 
-    /// What the call used.
-    pub(crate) fn metadata(&mut self, event: &MetadataEvent) {
+    fn usage(&mut self, event: &MetadataEvent) {
         let Some(usage) = event.metadata.as_ref().and_then(|m| m.usage.as_ref()) else {
             return;
         };
@@ -100,23 +121,6 @@ impl CallReport {
         ];
         for ((_, total), count) in self.tokens.iter_mut().zip(counts) {
             *total = count.unwrap_or_default().max(0);
-        }
-    }
-
-    /// Counts what the API has no field for.
-    pub(crate) fn unknown(&self, response: &StreamInvokeResponse) {
-        if let Some(Event::Unknown(event)) = &response.event {
-            tracing::warn!(event = %event.r#type, request_id = %self.request_id, "unknown event of Bedrock's passed on");
-            self.count_unknown("event", 1);
-        }
-        if !response.raw_members.is_empty() {
-            let pointers: Vec<_> = response
-                .raw_members
-                .iter()
-                .map(|m| m.pointer.as_str())
-                .collect();
-            tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
-            self.count_unknown("member", response.raw_members.len() as u64);
         }
     }
 
@@ -132,6 +136,11 @@ impl CallReport {
         self.end = (Code::Ok, None);
     }
 
+    /// The client has gone, but what the call used is known all the same.
+    pub(crate) fn usage_known(&mut self) {
+        self.usage_known = true;
+    }
+
     /// The call failed.
     pub(crate) fn failed(&mut self, failure: &Failure) {
         self.end = (status::code(failure), Some(failure.reason));
@@ -141,7 +150,6 @@ impl CallReport {
 impl Drop for CallReport {
     fn drop(&mut self) {
         let (code, reason) = self.end;
-        let code = code_name(code);
         let reason = reason.map_or("", Reason::as_str);
         self.metrics.open_calls.dec();
         self.metrics
@@ -149,10 +157,18 @@ impl Drop for CallReport {
             .get_or_create(&metrics::Call {
                 method: self.method,
                 target: self.target.clone(),
-                code,
+                code: code_name(code),
                 reason,
             })
             .inc();
+        if code == Code::Cancelled {
+            let usage = if self.usage_known { "known" } else { "unknown" };
+            self.metrics
+                .cancelled
+                .get_or_create(&metrics::Cancelled { usage })
+                .inc();
+        }
+        let code = code_name(code);
         for (kind, count) in self.tokens {
             if count > 0 {
                 self.metrics

@@ -18,6 +18,8 @@ pub struct Metrics {
     pub time_to_first_event: Histogram,
     /// Tokens by kind, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
+    /// Calls whose client went away, by whether their usage is known.
+    pub cancelled: Family<Cancelled, Counter>,
     /// What Bedrock sent that the API has no field for: events, and members of events.
     pub unknown: Family<Unknown, Counter>,
 }
@@ -44,6 +46,13 @@ pub struct Tokens {
     pub kind: &'static str,
 }
 
+/// A call whose client went away.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Cancelled {
+    /// `known` if Bedrock's stream was read to its end all the same, else `unknown`.
+    pub usage: &'static str,
+}
+
 /// A kind of thing that the API has no field for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {
@@ -60,6 +69,7 @@ impl Default for Metrics {
             0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
         ]);
         let tokens = Family::default();
+        let cancelled = Family::default();
         let unknown = Family::default();
         registry.register("open_calls", "Calls that are open now", open_calls.clone());
         registry.register("calls", "Calls that have ended", calls.clone());
@@ -71,6 +81,11 @@ impl Default for Metrics {
         );
         registry.register("tokens", "Tokens, as Bedrock counted them", tokens.clone());
         registry.register(
+            "cancelled",
+            "Calls whose client went away, by whether their usage is known",
+            cancelled.clone(),
+        );
+        registry.register(
             "unknown",
             "Events and members of events that the API has no field for",
             unknown.clone(),
@@ -81,6 +96,7 @@ impl Default for Metrics {
             calls,
             time_to_first_event,
             tokens,
+            cancelled,
             unknown,
         }
     }

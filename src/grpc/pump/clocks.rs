@@ -75,6 +75,11 @@ impl Clocks {
         self.any_event = true;
     }
 
+    /// The last time that the client was told something: as good as now for whoever was just told.
+    pub(super) fn last_told(&self) -> Instant {
+        self.told
+    }
+
     /// The clock that goes off, once it does.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
         loop {

@@ -1,0 +1,367 @@
+//! The state machine of a call.
+//!
+//! ```text
+//! Waiting ──head──> Streaming ──metadata or end──> Ended (OK)
+//!    └───────────────────┴──failure, alarm, cut──> Ended (one error status)
+//! ```
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::{
+    Call,
+    clocks::{Alarm, Clocks, Times},
+    grammar::{self, Grammar},
+    interrupt::Interrupt,
+    leftover::{self, Leftover},
+};
+use crate::{
+    bedrock::{Answer, Frame, Frames},
+    error::{Failure, Phase, Reason, Upstream},
+    grpc::{report::CallReport, status, targets},
+    pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
+    routing::Route,
+    translate,
+};
+
+type Waiting = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
+
+enum Stage {
+    /// For Bedrock's response head.
+    Waiting(Waiting),
+    /// Events come.
+    Streaming(Frames),
+    /// Everything is known; what is not said yet is in the queue or the verdict.
+    Ended,
+}
+
+/// A call in progress.
+pub(super) struct Core {
+    stage: Stage,
+    clocks: Clocks,
+    cut: Interrupt,
+    grammar: Grammar,
+    /// Messages that are ready, in order.
+    queue: VecDeque<StreamInvokeResponse>,
+    /// How the call ended, if nobody was there to hear it.
+    verdict: Option<Status>,
+    /// Since when the client has been taking the last message. `None` while it waits for us.
+    handed: Option<Instant>,
+    /// Whether the client was given an event of Bedrock's.
+    forwarded: bool,
+    times: Times,
+    begun: Instant,
+    route: Route,
+    request_id: Arc<str>,
+    bedrock_request_id: String,
+    report: Option<CallReport>,
+}
+
+/// What the watchdog should do next.
+pub(super) enum Watch {
+    /// Look again then.
+    At(Instant),
+    /// Nothing is left to watch.
+    Over,
+}
+
+impl Core {
+    pub(super) fn start(call: Call) -> Self {
+        let Call {
+            bedrock,
+            route,
+            body,
+            times,
+            request_id,
+            report,
+            cut,
+            ..
+        } = call;
+        let (region, model_id) = (route.source_region.clone(), route.model_id.clone());
+        let waiting = async move { bedrock.converse_stream(&region, &model_id, body).await };
+        Self {
+            stage: Stage::Waiting(Box::pin(waiting)),
+            clocks: Clocks::start(times),
+            cut: Interrupt::new(cut),
+            grammar: Grammar::default(),
+            queue: VecDeque::new(),
+            verdict: None,
+            handed: None,
+            forwarded: false,
+            times,
+            begun: Instant::now(),
+            route,
+            request_id,
+            bedrock_request_id: String::new(),
+            report: Some(report),
+        }
+    }
+
+    /// The next message of the stream.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
+        self.handed = None;
+        loop {
+            if let Some(message) = self.queue.pop_front() {
+                return self.hand(message);
+            }
+            if let Some(status) = self.verdict.take() {
+                return Poll::Ready(Some(Err(status)));
+            }
+            if matches!(self.stage, Stage::Ended) {
+                return Poll::Ready(None);
+            }
+            let failure = match self.step(cx) {
+                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Err(failure)) => failure,
+                Poll::Pending if self.grammar.described() => {
+                    self.finish_behind_metadata();
+                    continue;
+                }
+                Poll::Pending if self.cut.poll(cx).is_ready() => Failure::new(
+                    Reason::Draining,
+                    "this replica stops and can't wait any longer; try again",
+                )
+                .in_phase(Phase::BeforeFirstEvent),
+                Poll::Pending => match self.clocks.poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Alarm::Heartbeat { silent }) => {
+                        return self.hand(heartbeat(silent));
+                    }
+                    Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
+                    Poll::Ready(Alarm::Deadline) => deadline_exceeded(),
+                },
+            };
+            return Poll::Ready(Some(Err(self.fail(failure))));
+        }
+    }
+
+    fn hand(
+        &mut self,
+        message: StreamInvokeResponse,
+    ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
+        if !self.forwarded && !matches!(message.event, Some(Event::Heartbeat(_))) {
+            self.forwarded = true;
+            if let Some(report) = &mut self.report {
+                report.first_event();
+            }
+        }
+        self.handed = Some(self.clocks.last_told());
+        Poll::Ready(Some(Ok(message)))
+    }
+
+    /// Moves on by one step: to messages in the queue, to another stage, or to a failure.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        match &mut self.stage {
+            Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
+                Poll::Ready(Ok(answer)) => {
+                    self.bedrock_request_id = answer.request_id;
+                    if let Some(report) = &mut self.report {
+                        report.bedrock_request_id(&self.bedrock_request_id);
+                    }
+                    self.stage = Stage::Streaming(answer.frames);
+                    Poll::Ready(Ok(()))
+                }
+                Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+                Poll::Pending => Poll::Pending,
+            },
+            Stage::Streaming(frames) => match frames.poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.clocks.heard();
+                    Poll::Ready(decode(&frame).map(|event| self.accept(event)))
+                }
+                Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
+                Poll::Ready(None) => Poll::Ready(self.end()),
+                Poll::Pending => Poll::Pending,
+            },
+            Stage::Ended => Poll::Pending,
+        }
+    }
+
+    fn accept(&mut self, response: StreamInvokeResponse) {
+        if let Some(report) = &mut self.report {
+            report.event(&response);
+        }
+        self.grammar.accept(response, &mut self.queue);
+        if self.forwarded {
+            return;
+        }
+        let attempt = self.attempt(None);
+        if let Some(first) = self.queue.front_mut()
+            && let Some(Event::MessageStart(start)) = &mut first.event
+        {
+            start.target = Some(resolved(&self.route));
+            self.request_id.as_ref().clone_into(&mut start.request_id);
+            start
+                .bedrock_request_id
+                .clone_from(&self.bedrock_request_id);
+            start.attempts = vec![attempt];
+        }
+    }
+
+    /// Bedrock's stream has ended on the boundary of a frame, which by itself says nothing.
+    fn end(&mut self) -> Result<(), Failure> {
+        if !self.grammar.stopped() {
+            return Err(Failure::new(
+                Reason::UpstreamTruncated,
+                "Bedrock's stream ended before the answer did (no messageStop)",
+            )
+            .in_phase(Phase::BeforeFirstEvent)
+            .with_upstream(Upstream::default()));
+        }
+        if !self.grammar.described() {
+            let metadata = grammar::message(Event::Metadata(pb::MetadataEvent {
+                metadata: Some(pb::ConverseStreamMetadata::default()),
+            }));
+            self.grammar.accept(metadata, &mut self.queue);
+        }
+        self.succeed();
+        Ok(())
+    }
+
+    /// After `metadata` nothing more can come: the client need not wait for the end of Bedrock's response.
+    fn finish_behind_metadata(&mut self) {
+        if let Some(frames) = self.succeed() {
+            leftover::spawn(leftover::read_tail(frames));
+        }
+    }
+
+    fn succeed(&mut self) -> Option<Frames> {
+        if let Some(mut report) = self.report.take() {
+            report.ok();
+        }
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Streaming(frames) => Some(frames),
+            Stage::Waiting(_) | Stage::Ended => None,
+        }
+    }
+
+    fn fail(&mut self, mut failure: Failure) -> Status {
+        self.stage = Stage::Ended;
+        if self.forwarded {
+            failure.phase = Phase::MidStream;
+        }
+        if let Some(upstream) = &mut failure.upstream {
+            // In-stream errors carry no request ID.
+            if upstream.request_id.is_empty() {
+                upstream.request_id.clone_from(&self.bedrock_request_id);
+            }
+        }
+        let attempts = [self.attempt(Some(&failure))];
+        if let Some(mut report) = self.report.take() {
+            report.bedrock_request_id(&attempts[0].bedrock_request_id);
+            report.failed(&failure);
+        }
+        status::status(&failure, &attempts, &self.request_id)
+    }
+
+    fn attempt(&self, failure: Option<&Failure>) -> pb::Attempt {
+        let upstream_id = failure
+            .and_then(|failure| failure.upstream.as_ref())
+            .map(|upstream| upstream.request_id.clone());
+        pb::Attempt {
+            model_id: self.route.model_id.clone(),
+            source_region: self.route.source_region.clone(),
+            failure_reason: failure
+                .map_or_else(String::new, |failure| failure.reason.as_str().to_owned()),
+            bedrock_request_id: upstream_id.unwrap_or_else(|| self.bedrock_request_id.clone()),
+            duration: prost_types::Duration::try_from(self.begun.elapsed()).ok(),
+        }
+    }
+
+    /// Looks after a client that takes no messages, which makes nobody poll the call and its clocks.
+    pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
+        if matches!(self.stage, Stage::Ended) {
+            return Watch::Over;
+        }
+        let Some(since) = self.handed else {
+            return Watch::At(now + write_stall);
+        };
+        let failure = if now >= self.times.deadline {
+            deadline_exceeded()
+        } else if now >= since + write_stall {
+            Failure::new(
+                Reason::ClientStalled,
+                format!(
+                    "the client took no message for {} s; the call to Bedrock was closed",
+                    write_stall.as_secs_f32()
+                ),
+            )
+        } else {
+            return Watch::At(self.times.deadline.min(since + write_stall));
+        };
+        self.verdict = Some(self.fail(failure));
+        // What was ready is still valid; it goes out before the verdict, if the client ever takes it.
+        Watch::Over
+    }
+
+    /// The client has gone: what is left of the call, if it is still going on.
+    pub(super) fn abandon(&mut self) -> Option<Leftover> {
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Streaming(frames) => Some(Leftover {
+                frames,
+                report: self.report.take()?,
+            }),
+            Stage::Waiting(_) | Stage::Ended => None,
+        }
+    }
+}
+
+/// A frame as a message of the stream.
+pub(super) fn decode(frame: &Frame) -> Result<StreamInvokeResponse, Failure> {
+    translate::event::from_bedrock(&frame.event_type, &frame.payload).map_err(|error| {
+        Failure::new(
+            Reason::UpstreamCorrupt,
+            format!(
+                "Bedrock's {} event can't be read: {error}",
+                &*frame.event_type
+            ),
+        )
+        .in_phase(Phase::BeforeFirstEvent)
+        .with_upstream(Upstream::default())
+    })
+}
+
+fn heartbeat(silent: Duration) -> StreamInvokeResponse {
+    grammar::message(Event::Heartbeat(pb::HeartbeatEvent {
+        silent: prost_types::Duration::try_from(silent).ok(),
+    }))
+}
+
+fn silent_for(limit: Duration) -> Failure {
+    Failure::new(
+        Reason::UpstreamIdle,
+        format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream::default())
+}
+
+fn deadline_exceeded() -> Failure {
+    Failure::new(
+        Reason::DeadlineExceeded,
+        "the call's deadline is over; the call to Bedrock was closed",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+}
+
+/// What a route is, for clients.
+fn resolved(route: &Route) -> pb::ResolvedTarget {
+    pb::ResolvedTarget {
+        name: route.name.clone(),
+        model_id: route.model_id.clone(),
+        kind: targets::kind(route.kind).into(),
+        source_region: route.source_region.clone(),
+        destination_regions: Vec::new(),
+    }
+}
