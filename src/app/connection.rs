@@ -29,10 +29,9 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 const MAX_PENDING_RESETS: usize = 256;
 const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
 const MAX_HEADER_LIST: u32 = 64 << 10;
-/// A client that has gone without a word is noticed after interval + timeout.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for what lies below HTTP.
+/// What HTTP/2 keeps of a stream that its client is not reading, beyond the one message that is on its way.
+const SEND_BUFFER: usize = 64 << 10;
+/// Notices peers that are gone below HTTP.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,6 +41,7 @@ pub(super) struct Server {
     stack: Stack,
     tls: Option<TlsAcceptor>,
     handshake: Duration,
+    age: Duration,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -61,12 +61,15 @@ impl Server {
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
             .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS)
             .max_header_list_size(MAX_HEADER_LIST)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT);
+            .max_send_buf_size(SEND_BUFFER)
+            // A client that has gone without a word is noticed after interval + timeout.
+            .keep_alive_interval(limits.keepalive_interval)
+            .keep_alive_timeout(limits.keepalive_timeout);
         Self {
             stack,
             tls,
             handshake: limits.handshake,
+            age: limits.connection_age,
             http1,
             http2,
         }
@@ -128,22 +131,36 @@ impl Server {
             .clone()
             .map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new));
         let service = TowerToHyperService::new(service);
+        let gone = async {
+            tokio::select! {
+                () = go_away.cancelled() => {}
+                () = of_age(self.age) => {}
+            }
+        };
         if is_http2 {
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
             tokio::select! {
                 ended = &mut connection => return Ok(ended?),
-                () = go_away.cancelled() => connection.as_mut().graceful_shutdown(),
+                () = gone => connection.as_mut().graceful_shutdown(),
             }
             Ok(connection.await?)
         } else {
             let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
             tokio::select! {
                 ended = &mut connection => return Ok(ended?),
-                () = go_away.cancelled() => connection.as_mut().graceful_shutdown(),
+                () = gone => connection.as_mut().graceful_shutdown(),
             }
             Ok(connection.await?)
         }
     }
+}
+
+/// Waits for a connection's age, give or take a tenth: connections that began together should not end together.
+async fn of_age(age: Duration) {
+    if age.is_zero() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
 }
 
 enum Either {

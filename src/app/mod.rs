@@ -26,7 +26,7 @@ use crate::{
     admin::Admin,
     bedrock::{Bedrock, Sdk},
     config::Config,
-    grpc::{self, Health, Inference, Targets},
+    grpc::{self, Admission, Health, Inference, Targets},
     routing::Router,
     telemetry::Metrics,
 };
@@ -81,6 +81,7 @@ pub struct Stop {
 pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> io::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let mut health = Health::serving().await;
+    let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
     let router = Router::new(config.targets.clone(), sdk.default_region());
     let cut = CancellationToken::new();
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -89,7 +90,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         .map(|index| {
             let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
-            let tls = tls.clone();
+            let (tls, admission) = (tls.clone(), admission.clone());
             Worker::start(index, move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
@@ -102,7 +103,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     inference,
                     Targets { router },
                     &health,
-                    &config.limits,
+                    admission,
                     &config.server.cors,
                 )
                 .map_err(io::Error::other)?;
@@ -193,8 +194,11 @@ async fn drain(workers: &[Worker], cut: &CancellationToken, stop: &Stop, limit: 
     if !ended {
         tracing::warn!("streams are still open and are cut");
         cut.cancel();
-        if tokio::time::timeout(CUT_GRACE, all_ended).await.is_err() {
-            tracing::warn!("connections are still open and are closed");
+        tokio::select! {
+            () = all_ended => {}
+            () = tokio::time::sleep(CUT_GRACE) => tracing::warn!("connections are still open and are closed"),
+            // Told twice: at once means at once.
+            () = stop.now.cancelled() => {}
         }
     }
 }

@@ -29,6 +29,13 @@ pub struct Limits {
     pub max_streams: usize,
     /// Open calls on one connection. `limits.max_streams_per_connection`, default 1024.
     pub max_streams_per_connection: u32,
+    /// How old a connection may get before it is asked to go away, give or take a tenth: so that calls spread over new replicas.
+    /// Its open calls end in peace. 0: any age. `limits.connection_age`, default 15m.
+    pub connection_age: Duration,
+    /// How long a connection may be silent before its client is asked whether it is there. `limits.keepalive_interval`, default 30s.
+    pub keepalive_interval: Duration,
+    /// How long the client may take to answer that. `limits.keepalive_timeout`, default 10s.
+    pub keepalive_timeout: Duration,
     /// How long a new connection may take over its TLS handshake and HTTP/2 preface. `limits.handshake`, default 10s.
     pub handshake: Duration,
 }
@@ -71,6 +78,9 @@ impl Default for Limits {
             max_request_size: 32 << 20,
             max_streams: 1_024,
             max_streams_per_connection: 1_024,
+            connection_age: Duration::from_secs(900),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
         }
     }
@@ -97,7 +107,12 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
         headers_after: time("headers_after", default.headers_after),
         write_stall: time("write_stall", default.write_stall),
         handshake: time("handshake", default.handshake),
+        keepalive_interval: time("keepalive_interval", default.keepalive_interval),
+        keepalive_timeout: time("keepalive_timeout", default.keepalive_timeout),
         on_cancel,
+        connection_age: section
+            .value("connection_age", units::duration)
+            .unwrap_or(default.connection_age),
         heartbeat: section
             .value("heartbeat", heartbeat)
             .unwrap_or(default.heartbeat),

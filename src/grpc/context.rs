@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::error::{Failure, Reason, Violation};
+use crate::{
+    config::Limits,
+    error::{Failure, Reason, Violation},
+};
 
 /// The header that carries a call's ID in and out.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -32,6 +35,17 @@ impl CallContext {
             arrived: Instant::now(),
             timeout: timeout(headers),
         }
+    }
+}
+
+impl CallContext {
+    /// When the call has to be over. A timeout that can't be read is refused later; until then the gateway's own applies.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
+        let timeout = match self.timeout {
+            Ok(Some(timeout)) => timeout,
+            Ok(None) | Err(_) => limits.default_deadline,
+        };
+        self.arrived + timeout.min(limits.max_deadline)
     }
 }
 

@@ -95,14 +95,11 @@ impl Inference {
     }
 
     fn times(&self, context: &CallContext) -> Result<Times, Failure> {
+        // Not to be read: a caller that asks for one second must not get ten minutes.
+        context.timeout.clone()?;
         let limits = &self.limits;
-        let timeout = context
-            .timeout
-            .clone()?
-            .unwrap_or(limits.default_deadline)
-            .min(limits.max_deadline);
         Ok(Times {
-            deadline: context.arrived + timeout,
+            deadline: context.deadline(limits),
             first_event: limits.first_event,
             idle: limits.idle,
             heartbeat: Duration::ZERO,

@@ -15,14 +15,14 @@ use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    config::{Cors, Limits},
+    config::Cors,
     pb::{
         FILE_DESCRIPTOR_SET, inference_service_server::InferenceServiceServer,
         target_service_server::TargetServiceServer,
     },
 };
 pub use inference::Inference;
-pub use layers::Stack;
+pub use layers::{Admission, Stack};
 pub use targets::Targets;
 
 /// Says of every service, and of the server as a whole, whether calls should be sent here.
@@ -86,9 +86,10 @@ pub fn server(
     inference: Inference,
     targets: Targets,
     health: &Health,
-    limits: &Limits,
+    admission: Admission,
     cors: &Cors,
 ) -> Result<Stack, tonic_reflection::server::Error> {
+    let limits = Arc::clone(&inference.limits);
     // Streams are never compressed: a compressor would hold tokens back.
     let inference = InferenceServiceServer::from_arc(Arc::new(inference))
         .max_decoding_message_size(limits.max_request_size)
@@ -108,5 +109,5 @@ pub fn server(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    Ok(layers::stack(routes, cors))
+    Ok(layers::stack(routes, admission, &limits, cors))
 }

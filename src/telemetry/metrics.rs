@@ -12,6 +12,8 @@ pub struct Metrics {
     registry: Registry,
     /// Calls that are open now.
     pub open_calls: Gauge,
+    /// Calls that were refused because the gateway was full.
+    pub refused: Counter,
     /// Calls that have ended, by method, target, code and reason.
     pub calls: Family<Call, Counter>,
     /// Seconds from a call's arrival to the first event that was sent.
@@ -64,6 +66,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("bedrock_grpc");
         let open_calls = Gauge::default();
+        let refused = Counter::default();
         let calls = Family::default();
         let time_to_first_event = Histogram::new([
             0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
@@ -72,6 +75,11 @@ impl Default for Metrics {
         let cancelled = Family::default();
         let unknown = Family::default();
         registry.register("open_calls", "Calls that are open now", open_calls.clone());
+        registry.register(
+            "refused",
+            "Calls that were refused because the gateway was full",
+            refused.clone(),
+        );
         registry.register("calls", "Calls that have ended", calls.clone());
         registry.register_with_unit(
             "time_to_first_event",
@@ -93,6 +101,7 @@ impl Default for Metrics {
         Self {
             registry,
             open_calls,
+            refused,
             calls,
             time_to_first_event,
             tokens,

@@ -1,23 +1,31 @@
 //! What every call passes, from the outside in. One list, a reason for each.
 
+mod admission;
 mod contain;
 mod context;
 mod cors;
+mod deadline;
 mod message_size;
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
-use crate::config::Cors;
+use crate::config::{Cors, Limits};
+pub use admission::Admission;
 
 /// A whole gRPC server, but for its connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
 /// Puts the layers around the services.
-pub(super) fn stack(routes: Routes, cors: &Cors) -> Stack {
+pub(super) fn stack(
+    routes: Routes,
+    admission: Admission,
+    limits: &Arc<Limits>,
+    cors: &Cors,
+) -> Stack {
     let service = ServiceBuilder::new()
         // First, so that a call's clocks start when it arrives, and every response carries its ID.
         .layer(context::ContextLayer)
@@ -27,6 +35,12 @@ pub(super) fn stack(routes: Routes, cors: &Cors) -> Stack {
         .layer(GrpcWebLayer::new())
         // Inside of gRPC-Web, which turns the trailers of a contained panic into a body.
         .layer(contain::ContainLayer)
+        // Before any of the message is read, so that overload costs nothing.
+        .layer(admission)
+        // Clients may take for ever over their message.
+        .layer(deadline::DeadlineLayer {
+            limits: Arc::clone(limits),
+        })
         // Next to the services, whose decoders it corrects.
         .layer(message_size::MessageSizeLayer)
         .service(routes);
