@@ -1,5 +1,11 @@
 //! Translation between the proto and Bedrock's JSON, both ways.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "translate/events.rs"]
 mod events;
 #[path = "translate/frames.rs"]

@@ -150,11 +150,13 @@ fn what_json_cannot_say_is_refused_with_the_fields_path() {
         violations.into_iter().next().unwrap().field
     };
 
-    let mut input = pb::ConverseInput::default();
-    input.inference_config = Some(pb::InferenceConfiguration {
-        top_p: Some(f64::NAN),
+    let mut input = pb::ConverseInput {
+        inference_config: Some(pb::InferenceConfiguration {
+            top_p: Some(f64::NAN),
+            ..Default::default()
+        }),
         ..Default::default()
-    });
+    };
     assert_eq!(field(&input), "input.inference_config.top_p");
 
     let nan = Value {
