@@ -8,6 +8,8 @@
 
 #[path = "translate/events.rs"]
 mod events;
+#[path = "translate/fold.rs"]
+mod fold;
 #[path = "translate/frames.rs"]
 mod frames;
 #[path = "translate/generate.rs"]

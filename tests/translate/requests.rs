@@ -76,6 +76,10 @@ fn what_the_proto_cannot_tell_from_absence_is_kept() {
     let input = request::from_converse(body.as_bytes()).unwrap();
     assert_eq!(input.raw_members.len(), 6);
     assert_eq!(value(bytes(&input)), value(body));
+
+    let body = r#"{"messages":[{"role":"user","content":[{"image":{"format":""}}]}]}"#;
+    let input = request::from_converse(body.as_bytes()).unwrap();
+    assert_eq!(value(bytes(&input)), value(body));
 }
 
 #[test]
