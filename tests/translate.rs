@@ -1,7 +1,15 @@
 //! Translation between the proto and Bedrock's JSON, both ways.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "translate/events.rs"]
 mod events;
+#[path = "translate/fold.rs"]
+mod fold;
 #[path = "translate/frames.rs"]
 mod frames;
 #[path = "translate/generate.rs"]

@@ -14,36 +14,52 @@ use crate::pb;
 ///
 /// Nothing is added: the gateway's own fields of `message_start`, and starts of blocks that Bedrock does not announce, are the caller's.
 /// Nothing is lost either: what the proto has no field for, or is of another type than expected, becomes a raw member, and an event
-/// that the proto does not know an [`UnknownEvent`](pb::UnknownEvent). Empty lists, nulls and the padding `p` mean nothing and are dropped.
+/// that the proto does not know an [`UnknownEvent`](pb::UnknownEvent). Empty lists, nulls and the padding `p` mean nothing and are dropped;
+/// halves of surrogate pairs without their other half, which no text can hold, are replaced by U+FFFD.
 ///
 /// # Errors
 ///
-/// A payload that is not a JSON object.
+/// A known event's payload that is not a JSON object.
 pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvokeResponse, Error> {
+    match event_type {
+        "messageStart" => read(payload, Event::MessageStart),
+        "contentBlockStart" => read(payload, Event::ContentBlockStart),
+        "contentBlockDelta" => read(payload, Event::ContentBlockDelta),
+        "contentBlockStop" => read(payload, Event::ContentBlockStop),
+        "messageStop" => read(payload, Event::MessageStop),
+        "metadata" => read(payload, |metadata| {
+            Event::Metadata(pb::MetadataEvent {
+                metadata: Some(metadata),
+            })
+        }),
+        unknown => Ok(pb::StreamInvokeResponse {
+            event: Some(Event::Unknown(pb::UnknownEvent {
+                r#type: unknown.to_owned(),
+                json: unknown_payload(payload),
+            })),
+            raw_members: Vec::new(),
+        }),
+    }
+}
+
+fn read<T: Value>(
+    payload: &[u8],
+    event: impl FnOnce(T) -> Event,
+) -> Result<pb::StreamInvokeResponse, Error> {
     let mut from = Decoder::new(payload, Mode::Event)?;
-    let event = match event_type {
-        "messageStart" => Event::MessageStart(read(&mut from)?),
-        "contentBlockStart" => Event::ContentBlockStart(read(&mut from)?),
-        "contentBlockDelta" => Event::ContentBlockDelta(read(&mut from)?),
-        "contentBlockStop" => Event::ContentBlockStop(read(&mut from)?),
-        "messageStop" => Event::MessageStop(read(&mut from)?),
-        "metadata" => Event::Metadata(pb::MetadataEvent {
-            metadata: Some(read(&mut from)?),
-        }),
-        unknown => Event::Unknown(pb::UnknownEvent {
-            r#type: unknown.to_owned(),
-            json: from.whole()?.to_owned(),
-        }),
-    };
+    let object = T::read(&mut from, &Place::ROOT)?;
+    let object = object.ok_or_else(|| Error::new(&Place::ROOT, "expected an object"))?;
     Ok(pb::StreamInvokeResponse {
-        event: Some(event),
+        event: Some(event(object)),
         raw_members: from.finish()?,
     })
 }
 
-fn read<T: Value>(from: &mut Decoder<'_>) -> Result<T, Error> {
-    let object = T::read(from, &Place::ROOT)?;
-    object.ok_or_else(|| Error::new(&Place::ROOT, "expected an object"))
+/// The payload as JSON text: as it is, or as a JSON string if it is something else, which must not break the stream.
+fn unknown_payload(payload: &[u8]) -> String {
+    let mut json = Writer::with_capacity(payload.len());
+    json.raw_or_string(&String::from_utf8_lossy(payload));
+    json.into_string()
 }
 
 /// The event as one line of JSON in the form of Bedrock's own streams: `{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}`.

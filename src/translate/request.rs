@@ -49,7 +49,8 @@ pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
 /// The input that a request body in Bedrock's JSON says.
 ///
 /// Nothing is lost: what the proto has no field for, or cannot tell from absence (empty lists and maps), becomes a raw member, and
-/// [`to_converse`] gives the same JSON value back. Null is the same as absence.
+/// [`to_converse`] gives the same JSON value back. Null is the same as absence, and halves of surrogate pairs without their
+/// other half, which no text can hold, are replaced by U+FFFD.
 ///
 /// # Errors
 ///

@@ -13,6 +13,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{frames::frames, values::value};
 
+#[expect(clippy::print_stdout, reason = "says why nothing was tested")]
 fn cases(kind: &str) -> Vec<PathBuf> {
     let Some(folder) = std::env::var_os("BEDROCK_GRPC_RECORDED") else {
         println!("not run: BEDROCK_GRPC_RECORDED names no folder of recordings");

@@ -76,6 +76,10 @@ fn what_the_proto_cannot_tell_from_absence_is_kept() {
     let input = request::from_converse(body.as_bytes()).unwrap();
     assert_eq!(input.raw_members.len(), 6);
     assert_eq!(value(bytes(&input)), value(body));
+
+    let body = r#"{"messages":[{"role":"user","content":[{"image":{"format":""}}]}]}"#;
+    let input = request::from_converse(body.as_bytes()).unwrap();
+    assert_eq!(value(bytes(&input)), value(body));
 }
 
 #[test]
@@ -150,11 +154,13 @@ fn what_json_cannot_say_is_refused_with_the_fields_path() {
         violations.into_iter().next().unwrap().field
     };
 
-    let mut input = pb::ConverseInput::default();
-    input.inference_config = Some(pb::InferenceConfiguration {
-        top_p: Some(f64::NAN),
+    let mut input = pb::ConverseInput {
+        inference_config: Some(pb::InferenceConfiguration {
+            top_p: Some(f64::NAN),
+            ..Default::default()
+        }),
         ..Default::default()
-    });
+    };
     assert_eq!(field(&input), "input.inference_config.top_p");
 
     let nan = Value {

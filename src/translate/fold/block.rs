@@ -21,7 +21,7 @@ enum Kind {
     Text(pb::CitationsContentBlock, String),
     ToolUse(pb::ToolUseBlockStart, String),
     ToolResult(pb::ToolResultBlock),
-    Reasoning(pb::ReasoningTextBlock, Vec<u8>),
+    Reasoning(Option<pb::ReasoningTextBlock>, Vec<u8>),
     Image(pb::ImageBlock),
 }
 
@@ -77,11 +77,14 @@ impl Block {
                     .extend(piece.content.into_iter().map(tool_result));
                 return Ok(first);
             }
-            (Kind::Reasoning(block, redacted), Delta::ReasoningContent(piece)) => {
+            (Kind::Reasoning(readable, redacted), Delta::ReasoningContent(piece)) => {
                 match piece.delta {
-                    Some(ReasoningDelta::Text(piece)) => append(&mut block.text, piece),
+                    Some(ReasoningDelta::Text(piece)) => {
+                        append(&mut readable.get_or_insert_default().text, piece);
+                    }
                     Some(ReasoningDelta::Signature(piece)) => {
-                        append(block.signature.get_or_insert_default(), piece);
+                        let readable = readable.get_or_insert_default();
+                        append(readable.signature.get_or_insert_default(), piece);
                     }
                     Some(ReasoningDelta::RedactedContent(piece)) => {
                         redacted.extend_from_slice(&piece);
@@ -151,25 +154,20 @@ impl Kind {
     }
 
     fn reasoning() -> Self {
-        Self::Reasoning(pb::ReasoningTextBlock::default(), Vec::new())
+        Self::Reasoning(None, Vec::new())
     }
 }
 
-fn reasoning(readable: pb::ReasoningTextBlock, redacted: Vec<u8>) -> Vec<Content> {
+fn reasoning(readable: Option<pb::ReasoningTextBlock>, redacted: Vec<u8>) -> Vec<Content> {
     use pb::reasoning_content_block::Content as Reasoning;
-    let has_readable = !readable.text.is_empty() || readable.signature.is_some();
-    let mut kinds = Vec::with_capacity(1);
-    if has_readable || redacted.is_empty() {
-        kinds.push(Reasoning::ReasoningText(readable));
-    }
-    if !redacted.is_empty() {
-        kinds.push(Reasoning::RedactedContent(redacted.into()));
-    }
-    let blocks = kinds.into_iter().map(|kind| {
-        Content::ReasoningContent(pb::ReasoningContentBlock {
-            content: Some(kind),
-        })
-    });
+    let redacted = (!redacted.is_empty()).then(|| Reasoning::RedactedContent(redacted.into()));
+    let kinds = match (readable.map(Reasoning::ReasoningText), redacted) {
+        (Some(readable), Some(redacted)) => vec![Some(readable), Some(redacted)],
+        (readable, redacted) => vec![readable.or(redacted)],
+    };
+    let blocks = kinds
+        .into_iter()
+        .map(|content| Content::ReasoningContent(pb::ReasoningContentBlock { content }));
     blocks.collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod place;
 mod reader;
+mod unescape;
 mod writer;
 
 pub(crate) use place::Place;

@@ -40,11 +40,6 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// The whole document as it is written.
-    pub(crate) fn whole(&mut self) -> Result<&'a str, Error> {
-        self.read(&Place::ROOT, Reader::skip)
-    }
-
     /// What no field could hold.
     pub(crate) fn finish(mut self) -> Result<Vec<pb::RawMember>, Error> {
         let end = self.json.end();

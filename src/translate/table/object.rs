@@ -15,13 +15,13 @@ pub(crate) trait Object: Default {
 macro_rules! object {
     ($message:ident { $($name:literal => $field:ident $(+ $other:ident)? : $codec:ty),* $(,)? }) => {
         impl $crate::translate::table::Object for $crate::pb::$message {
-            #[expect(clippy::allow_attributes, reason = "messages without fields use no argument")]
-            #[allow(unused_variables, reason = "messages without fields use no argument")]
             fn write_members(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
                 at: &$crate::translate::json::Place<'_>,
             ) {
+                // Messages without fields use neither.
+                let _ = (&out, at);
                 $(<$codec>::write(&self.$field, $(&self.$other,)? $name, out, at);)*
             }
 
@@ -29,9 +29,9 @@ macro_rules! object {
                 from: &mut $crate::translate::table::Decoder<'_>,
                 at: &$crate::translate::json::Place<'_>,
             ) -> Result<Self, $crate::translate::Error> {
-                #[expect(clippy::allow_attributes, reason = "messages without fields change nothing")]
-                #[allow(unused_mut, reason = "messages without fields change nothing")]
                 let mut message = Self::default();
+                // Messages without fields never change it.
+                let _ = &mut message;
                 $(let mut $field = false;)*
                 let mut first = true;
                 while let Some(name) = from.member(&mut first, at)? {

@@ -1,0 +1,180 @@
+//! Enums, in Bedrock's words.
+
+use std::marker::PhantomData;
+
+use super::{List, read_value};
+use crate::translate::{
+    Error,
+    json::{Kind, Place, Reader},
+    table::{Decoder, Encoder, Value, Words},
+};
+
+/// An enum that is written unless it is unspecified.
+pub(crate) struct Choice<E>(PhantomData<E>);
+
+impl<E: Words> Choice<E> {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+        if let Some(word) = word::<E>(*field, out, &at.member(name)) {
+            out.json.key(name);
+            out.json.string(word);
+        }
+    }
+
+    pub(crate) fn read(
+        field: &mut i32,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        if let Some(Known::<E>(number, _)) = read_value(from, at)? {
+            *field = number;
+        }
+        Ok(())
+    }
+}
+
+/// An enum that is always written; unspecified means the only value that there is.
+pub(crate) struct Defaulted<E>(PhantomData<E>);
+
+impl<E: Words> Defaulted<E> {
+    pub(crate) const REQUIRED: bool = true;
+
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+        let place = at.member(name);
+        let word = match (word::<E>(*field, out, &place), E::WORDS.first()) {
+            (None, Some((default, _))) if !out.is_raw(&place) => Some(*default),
+            (given, _) => given,
+        };
+        if let Some(word) = word {
+            out.json.key(name);
+            out.json.string(word);
+        }
+    }
+
+    pub(crate) fn read(
+        field: &mut i32,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        Choice::<E>::read(field, from, at)
+    }
+}
+
+/// A list of enums.
+pub(crate) struct Choices<E>(PhantomData<E>);
+
+impl<E: Words> Choices<E> {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write(field: &[i32], name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+        if field.is_empty() {
+            return;
+        }
+        let at = &at.member(name);
+        out.json.key(name);
+        out.json.begin_array();
+        for (index, number) in field.iter().enumerate() {
+            let at = &at.index(index);
+            if let Some(word) = word::<E>(*number, out, at) {
+                out.json.element();
+                out.json.string(word);
+            } else if *number == 0 {
+                out.violation(at.field(), "must not be unspecified");
+            }
+        }
+        out.json.end_array();
+    }
+
+    pub(crate) fn read(
+        field: &mut Vec<i32>,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        let mut known: Vec<Known<E>> = Vec::new();
+        List::read(&mut known, from, at)?;
+        *field = known.into_iter().map(|Known(number, _)| number).collect();
+        Ok(())
+    }
+}
+
+/// An enum with Bedrock's word beside it, which also holds words that the enum does not know.
+pub(crate) struct Named<E>(PhantomData<E>);
+
+impl<E: Words> Named<E> {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write(
+        field: &i32,
+        given: &str,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        if given.is_empty() {
+            return Choice::<E>::write(field, name, out, at);
+        }
+        let known = E::try_from(*field).ok().and_then(E::word);
+        if let Some(known) = known.filter(|known| *known != given) {
+            let field = at.member(name).field();
+            let description =
+                format!("says `{known}` but `{name}_name` says `{given}`: leave one out");
+            out.violation(field, description);
+        }
+        out.json.key(name);
+        out.json.string(given);
+    }
+
+    pub(crate) fn read(
+        field: &mut i32,
+        given: &mut String,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        let mark = from.mark();
+        match read_value::<String>(from, at)? {
+            // The proto cannot tell an empty word from none.
+            Some(word) if word.is_empty() => {
+                from.back_to(mark);
+                from.keep(at)?;
+            }
+            Some(word) => {
+                *field = E::from_word(&word).unwrap_or_default().into();
+                *given = word;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// A known word of an enum, by its number.
+struct Known<E>(i32, PhantomData<E>);
+
+impl<E: Words> Value for Known<E> {
+    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>) {
+        if let Some(word) = word::<E>(self.0, out, at) {
+            out.json.string(word);
+        }
+    }
+
+    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+        if !from.is(Kind::String, at)? {
+            return Ok(None);
+        }
+        let word = from.read(at, Reader::string)?;
+        Ok(E::from_word(&word).map(|value| Self(value.into(), PhantomData)))
+    }
+}
+
+fn word<E: Words>(number: i32, out: &mut Encoder<'_>, at: &Place<'_>) -> Option<&'static str> {
+    let word = E::try_from(number).ok().and_then(E::word);
+    if word.is_none() && number != 0 {
+        let description = format!(
+            "{number} is no value of {} that this version knows",
+            E::NAME
+        );
+        out.violation(at.field(), description);
+    }
+    word
+}

@@ -1,0 +1,200 @@
+//! Lists and maps.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use super::read_value;
+use crate::translate::{
+    Error,
+    json::{Kind, Place, Reader},
+    table::{Decoder, Encoder, Mode, Value},
+};
+
+/// A list that is written if it holds something.
+pub(crate) struct List;
+
+impl List {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write<T: Value>(
+        field: &[T],
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        if !field.is_empty() {
+            out.json.key(name);
+            write_list(field, out, &at.member(name));
+        }
+    }
+
+    pub(crate) fn read<T: Value>(
+        field: &mut Vec<T>,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        read_collection(field, from, at, read_list, Vec::is_empty)
+    }
+}
+
+/// A list that is always written, empty or not.
+pub(crate) struct RequiredList;
+
+impl RequiredList {
+    pub(crate) const REQUIRED: bool = true;
+
+    pub(crate) fn write<T: Value>(
+        field: &[T],
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        let at = &at.member(name);
+        if field.is_empty() && out.is_raw(at) {
+            return;
+        }
+        out.json.key(name);
+        write_list(field, out, at);
+    }
+
+    pub(crate) fn read<T: Value>(
+        field: &mut Vec<T>,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        let mark = from.mark();
+        match read_list(from, at)? {
+            Some(list) => *field = list,
+            None => {
+                from.back_to(mark);
+                from.keep(at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A map that is written if it holds something, in the order of its keys: a hash map's own order changes from run to run.
+pub(crate) struct Map;
+
+impl Map {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write<T: Value>(
+        field: &HashMap<String, T>,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        if field.is_empty() {
+            return;
+        }
+        let at = &at.member(name);
+        let mut sorted: Vec<_> = field.iter().collect();
+        sorted.sort_unstable_by_key(|(key, _)| *key);
+        out.json.key(name);
+        out.json.begin_object();
+        for (key, value) in sorted {
+            out.json.key(key);
+            value.write(out, &at.member(key));
+        }
+        out.json.end_object();
+    }
+
+    pub(crate) fn read<T: Value>(
+        field: &mut HashMap<String, T>,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        read_collection(field, from, at, read_map, HashMap::is_empty)
+    }
+}
+
+pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Place<'_>) {
+    out.json.begin_array();
+    for (index, value) in list.iter().enumerate() {
+        out.json.element();
+        value.write(out, &at.index(index));
+    }
+    out.json.end_array();
+}
+
+/// A list. From the first element on that cannot be held, the elements are kept raw, so that their order is kept too.
+pub(crate) fn read_list<T: Value>(
+    from: &mut Decoder<'_>,
+    at: &Place<'_>,
+) -> Result<Option<Vec<T>>, Error> {
+    if !from.is(Kind::Array, at)? {
+        return Ok(None);
+    }
+    from.read(at, Reader::enter_array)?;
+    let mut list = Vec::new();
+    let mut all_held = true;
+    let mut first = true;
+    let mut index = 0;
+    while from.element(&mut first, at)? {
+        let at = &at.index(index);
+        index += 1;
+        if all_held {
+            let mark = from.mark();
+            if let Some(value) = T::read(from, at)? {
+                list.push(value);
+                continue;
+            }
+            from.back_to(mark);
+            all_held = false;
+        }
+        let element = from.read(at, Reader::skip)?;
+        from.keep_text(at, element);
+    }
+    Ok(Some(list))
+}
+
+fn read_map<T: Value>(
+    from: &mut Decoder<'_>,
+    at: &Place<'_>,
+) -> Result<Option<HashMap<String, T>>, Error> {
+    if !from.is(Kind::Object, at)? {
+        return Ok(None);
+    }
+    from.read(at, Reader::enter_object)?;
+    let mut map = HashMap::new();
+    let mut first = true;
+    while let Some(key) = from.member(&mut first, at)? {
+        let at = &at.member(&key);
+        match map.entry(key.as_ref().to_owned()) {
+            Entry::Occupied(_) => from.repeated(at)?,
+            Entry::Vacant(vacant) => {
+                if let Some(value) = read_value(from, at)? {
+                    vacant.insert(value);
+                }
+            }
+        }
+    }
+    Ok(Some(map))
+}
+
+/// A list or map whose emptiness the proto cannot tell from its absence.
+fn read_collection<C>(
+    field: &mut C,
+    from: &mut Decoder<'_>,
+    at: &Place<'_>,
+    read: impl FnOnce(&mut Decoder<'_>, &Place<'_>) -> Result<Option<C>, Error>,
+    is_empty: impl FnOnce(&C) -> bool,
+) -> Result<(), Error> {
+    if from.null(at)? {
+        return Ok(());
+    }
+    let mark = from.mark();
+    let raw_before = from.raw_count();
+    match read(from, at)? {
+        Some(collection) if !is_empty(&collection) => *field = collection,
+        // Bedrock's answers mean the same by an empty list as by none.
+        Some(_) if from.mode == Mode::Event && from.raw_count() == raw_before => {}
+        // A raw element needs a list to stand in: without one, the whole is kept.
+        _ => {
+            from.back_to(mark);
+            from.keep(at)?;
+        }
+    }
+    Ok(())
+}

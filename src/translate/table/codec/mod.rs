@@ -1,0 +1,131 @@
+//! How a field's value, and its absence, show in JSON: the codecs that the rows of tables name.
+
+mod choice;
+mod collection;
+
+pub(crate) use choice::{Choice, Choices, Defaulted, Named};
+pub(crate) use collection::{List, Map, RequiredList, read_list, write_list};
+
+use super::{Decoder, Encoder, Union, Value, read_union};
+use crate::translate::{
+    Error,
+    json::{Kind, Place},
+};
+
+/// Always written.
+pub(crate) struct Required;
+
+impl Required {
+    pub(crate) const REQUIRED: bool = true;
+
+    pub(crate) fn write<T: Value + Default + PartialEq>(
+        field: &T,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        let at = &at.member(name);
+        if *field == T::default() && out.is_raw(at) {
+            return;
+        }
+        out.json.key(name);
+        field.write(out, at);
+    }
+
+    pub(crate) fn read<T: Value>(
+        field: &mut T,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        if from.peek(at)? == Kind::Null {
+            from.mismatch(at, || "is null; it is required".to_owned())?;
+        }
+        if let Some(value) = read_value(from, at)? {
+            *field = value;
+        }
+        Ok(())
+    }
+}
+
+/// Written if present.
+pub(crate) struct Optional;
+
+impl Optional {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write<T: Value>(
+        field: &Option<T>,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        if let Some(value) = field {
+            out.json.key(name);
+            value.write(out, &at.member(name));
+        }
+    }
+
+    pub(crate) fn read<T: Value>(
+        field: &mut Option<T>,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        *field = read_value(from, at)?;
+        Ok(())
+    }
+}
+
+/// One of several kinds, as an object with one member. Always written, so that what the proto does not know has a place to stand.
+pub(crate) struct OneOf;
+
+impl OneOf {
+    pub(crate) const REQUIRED: bool = false;
+
+    pub(crate) fn write<U: Union>(
+        field: &Option<U>,
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Place<'_>,
+    ) {
+        let at = &at.member(name);
+        if field.is_none() && out.is_raw(at) {
+            return;
+        }
+        out.json.key(name);
+        out.json.begin_object();
+        if let Some(union) = field {
+            union.write(out, at);
+        }
+        out.json.end_object();
+    }
+
+    pub(crate) fn read<U: Union>(
+        field: &mut Option<U>,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        let mark = from.mark();
+        match read_union(from, at)? {
+            Some(union) => *field = union,
+            None => {
+                from.back_to(mark);
+                from.keep(at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value that stands here; null and what the field cannot hold, which is kept raw, are `None`.
+fn read_value<T: Value>(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<T>, Error> {
+    if from.null(at)? {
+        return Ok(None);
+    }
+    let mark = from.mark();
+    let value = T::read(from, at)?;
+    if value.is_none() {
+        from.back_to(mark);
+        from.keep(at)?;
+    }
+    Ok(value)
+}
