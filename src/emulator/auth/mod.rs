@@ -1,5 +1,6 @@
 //! Who calls: [`Credentials`] that are accepted, and the check of what a request brings.
 
+mod canonical;
 mod sigv4;
 
 use http::{HeaderMap, request::Parts};
