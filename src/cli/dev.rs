@@ -15,8 +15,6 @@ use crate::{
 
 /// The Region that the emulator is called in when no ARN names another one.
 const REGION: &str = "us-east-1";
-/// Where AWS's local stand-ins are usually found.
-const EMULATOR: &str = "127.0.0.1:4566";
 
 /// Run the gateway on an emulated Bedrock: no AWS account, nothing leaves this machine
 #[derive(Debug, Args)]
@@ -34,7 +32,7 @@ pub struct Dev {
     admin_listen: SocketAddr,
 
     /// Where the emulator is served, for the gateway and for any AWS SDK
-    #[arg(long, default_value = EMULATOR, value_name = "IP:PORT")]
+    #[arg(long, default_value = "127.0.0.1:8900", value_name = "IP:PORT")]
     emulator_listen: SocketAddr,
 
     /// Milliseconds until the model's first token

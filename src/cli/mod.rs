@@ -3,8 +3,8 @@
 //! | module | job |
 //! |---|---|
 //! | [`chat`], [`invoke`], [`health`] | the commands that call a running gateway |
-//! | [`serve`] | the command that serves |
-//! | [`signals`] | SIGTERM and Ctrl-C for it |
+//! | [`serve`], `dev`, `emulate` | the commands that serve: the gateway, the gateway on an emulated Bedrock, the emulated Bedrock |
+//! | [`signals`] | SIGTERM and Ctrl-C for them |
 //! | [`check`] | says what is wrong with a config |
 //! | [`connect`] | their shared options: where the gateway is and how to call it |
 //! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
@@ -20,6 +20,8 @@ pub mod client;
 pub mod connect;
 #[cfg(feature = "emulator")]
 pub mod dev;
+#[cfg(feature = "emulator")]
+pub mod emulate;
 pub mod events;
 pub mod exit;
 pub mod failure;
@@ -66,6 +68,8 @@ enum Command {
     Serve(serve::Serve),
     #[cfg(feature = "emulator")]
     Dev(dev::Dev),
+    #[cfg(feature = "emulator")]
+    Emulate(emulate::Args),
     Check(check::Check),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
@@ -96,6 +100,8 @@ pub fn main() -> Exit {
         Command::Serve(serve) => block_on(serve.run(&mut output)),
         #[cfg(feature = "emulator")]
         Command::Dev(dev) => block_on(dev.run(&mut output)),
+        #[cfg(feature = "emulator")]
+        Command::Emulate(emulate) => emulator(emulate, &mut output),
         Command::Check(check) => check.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
@@ -110,6 +116,18 @@ pub fn main() -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// Runs the emulator alone.
+#[cfg(feature = "emulator")]
+fn emulator(args: emulate::Args, output: &mut Output) -> io::Result<Exit> {
+    Ok(match block_on(args.run(io::stdout())) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            output.error(&error.to_string());
+            Exit::Failed
+        }
+    })
 }
 
 /// Runs a client's command on this thread: one connection needs no more.

@@ -158,6 +158,14 @@ async fn a_fault_can_come_first_or_after_some_deltas() {
     )
     .await;
     assert_eq!(silent.events.last(), Some(&"messageStop"));
+    let cut = stream(
+        &client,
+        &format!("{MODEL}.fault-end-without-message-stop"),
+        "Say hi",
+    )
+    .await;
+    assert_eq!(cut.events.last(), Some(&"contentBlockStop"));
+    assert_eq!(cut.events.len(), 10, "the start, all deltas, the stop");
 }
 
 #[tokio::test]

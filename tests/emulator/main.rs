@@ -1,4 +1,8 @@
 //! The emulator as AWS's own SDK for Rust, a plain HTTP client and the SDK's frame decoder see it, over real sockets.
+#![expect(
+    clippy::expect_used,
+    reason = "a test's helpers fail the test by panicking"
+)]
 
 mod control;
 mod faults;

@@ -1,9 +1,10 @@
 //! Who calls: [`Credentials`] that are accepted, and the check of what a request brings.
 
+mod canonical;
 mod sigv4;
 
 use http::{HeaderMap, request::Parts};
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
 use super::error::WireError;
 
@@ -23,6 +24,14 @@ pub struct AccessKey {
     pub secret: String,
     /// `aws_session_token`, if the key is a temporary one.
     pub session_token: Option<String>,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who may call.

@@ -2,23 +2,21 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials as Identity;
-use aws_sigv4::{
-    http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign},
-    sign::v4,
-};
+use aws_sigv4::sign::v4;
 use http::{HeaderMap, request::Parts};
 use time::{
     OffsetDateTime, PrimitiveDateTime, format_description::BorrowedFormatItem,
     macros::format_description,
 };
 
-use super::{AccessKey, denied};
+use super::{AccessKey, canonical, denied};
 use crate::emulator::error::WireError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// The signing name of both of Bedrock's endpoints.
 const SERVICE: &str = "bedrock";
+/// In the place of a payload's hash, if the payload is not signed.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// How far a signature's date may be from now.
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 const DATE: &[BorrowedFormatItem<'static>] =
@@ -105,7 +103,7 @@ pub(super) fn check(
     }
     let expected = date
         .starts_with(claim.date)
-        .then(|| signature(key, &claim, parts, body, signed_at.assume_utc().into()))
+        .then(|| signature(key, &claim, parts, body, signed_at.assume_utc()))
         .flatten();
     if expected.is_some_and(|expected| expected == claim.signature) {
         Ok(())
@@ -141,55 +139,22 @@ fn signature(
     claim: &Authorization<'_>,
     parts: &Parts,
     body: &[u8],
-    signed_at: SystemTime,
+    signed_at: OffsetDateTime,
 ) -> Option<String> {
-    let hash = text(&parts.headers, "x-amz-content-sha256");
-    let mut settings = SigningSettings::default();
-    settings.excluded_headers = None;
-    if claim.signed_headers.contains(&"x-amz-content-sha256") {
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    }
-    let body = match hash {
-        Some("UNSIGNED-PAYLOAD") => SignableBody::UnsignedPayload,
-        _ => SignableBody::Bytes(body),
+    let hash = match text(&parts.headers, "x-amz-content-sha256") {
+        Some(UNSIGNED) => UNSIGNED.to_owned(),
+        _ => canonical::hash(body),
     };
-    // HTTP/2 has the host in `:authority`.
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let host = text(&parts.headers, "host").or(authority)?;
-    let own = [
-        "host",
-        "x-amz-date",
-        "x-amz-content-sha256",
-        "x-amz-security-token",
-    ];
-    let signed = claim
-        .signed_headers
-        .iter()
-        .filter(|name| !own.contains(name));
-    let values = signed.flat_map(|name| {
-        let all = parts.headers.get_all(*name).into_iter();
-        all.filter_map(|value| Some((*name, value.to_str().ok()?)))
-    });
-    let headers = values.chain(std::iter::once(("host", host)));
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or("/", http::uri::PathAndQuery::as_str);
-    let uri = format!("http://{host}{path}");
-    let request = SignableRequest::new(parts.method.as_str(), uri, headers, body).ok()?;
-    let token = key.session_token.clone();
-    let identity = Identity::new(&*key.id, &*key.secret, token, None, "emulator").into();
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(claim.region)
-        .name(SERVICE)
-        .time(signed_at)
-        .settings(settings)
-        .build()
-        .ok()?
-        .into();
-    let (_, signature) = sign(request, &parameters).ok()?.into_parts();
-    Some(signature)
+    let request = canonical::request(parts, &claim.signed_headers, &hash)?;
+    let date = signed_at.format(DATE).ok()?;
+    let scope = format!("{}/{}/{SERVICE}/aws4_request", claim.date, claim.region);
+    let to_sign = format!(
+        "{ALGORITHM}\n{date}\n{scope}\n{}",
+        canonical::hash(request.as_bytes())
+    );
+    let signing_key =
+        v4::generate_signing_key(&key.secret, signed_at.into(), claim.region, SERVICE);
+    Some(v4::calculate_signature(signing_key, to_sign.as_bytes()))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

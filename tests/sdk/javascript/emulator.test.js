@@ -1,0 +1,171 @@
+// The emulator as the unmodified AWS SDK for JavaScript sees it. BEDROCK_EMULATOR_URL and BEDROCK_EMULATOR_TLS_URL name its
+// endpoints; NODE_EXTRA_CA_CERTS names the authority to trust.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  BedrockClient,
+  GetInferenceProfileCommand,
+  ListFoundationModelsCommand,
+  ListInferenceProfilesCommand,
+  paginateListInferenceProfiles,
+} from "@aws-sdk/client-bedrock";
+import {
+  BedrockRuntimeClient,
+  ConverseCommand,
+  ConverseStreamCommand,
+} from "@aws-sdk/client-bedrock-runtime";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+
+const endpoint = process.env.BEDROCK_EMULATOR_URL;
+assert.ok(endpoint, "BEDROCK_EMULATOR_URL is not set");
+
+const modelId = "us.amazon.nova-lite-v1:0";
+const messages = [{ role: "user", content: [{ text: "Say hi to JavaScript" }] }];
+
+// The runtime client prefers HTTP/2, which the emulator serves with TLS only: plain HTTP takes the HTTP/1.1 handler.
+const options = (secretAccessKey = "emulator-secret-access-key", region = "us-east-1") => ({
+  endpoint,
+  region,
+  credentials: { accessKeyId: "EMULATOR", secretAccessKey },
+  maxAttempts: 1,
+  requestHandler: new NodeHttpHandler(),
+});
+const runtime = new BedrockRuntimeClient(options());
+const control = new BedrockClient(options());
+
+async function collect(id, events = []) {
+  const { stream } = await runtime.send(new ConverseStreamCommand({ modelId: id, messages }));
+  for await (const event of stream) events.push(event);
+  return events;
+}
+
+const textOf = (events) => events.map((event) => event.contentBlockDelta?.delta?.text ?? "").join("");
+
+test("ConverseStream", async () => {
+  const events = await collect(modelId);
+  const names = events.map((event) => Object.keys(event)[0]);
+  assert.equal(names[0], "messageStart");
+  assert.deepEqual(names.slice(-2), ["messageStop", "metadata"]);
+  assert.ok(textOf(events).length > 0);
+  const { usage } = events.at(-1).metadata;
+  assert.equal(usage.totalTokens, usage.inputTokens + usage.outputTokens);
+});
+
+test("ConverseStream over HTTP/2, as the SDK does by itself", async () => {
+  const { requestHandler, ...rest } = options();
+  const client = new BedrockRuntimeClient({ ...rest, endpoint: process.env.BEDROCK_EMULATOR_TLS_URL });
+  const { stream } = await client.send(new ConverseStreamCommand({ modelId, messages }));
+  const events = [];
+  for await (const event of stream) events.push(event);
+  assert.equal(textOf(events), textOf(await collect(modelId)));
+  client.destroy();
+  const { calls } = await (await fetch(`${endpoint}/_emulator/calls`)).json();
+  assert.ok(calls.some((call) => call.httpVersion === "HTTP/2.0"));
+});
+
+test("Converse gives the same text", async () => {
+  const answer = await runtime.send(new ConverseCommand({ modelId, messages }));
+  assert.equal(answer.output.message.role, "assistant");
+  assert.equal(answer.output.message.content[0].text, textOf(await collect(modelId)));
+  assert.equal(answer.stopReason, "end_turn");
+  assert.equal(answer.$metadata.requestId.length, 36);
+});
+
+test("ListInferenceProfiles by pages", async () => {
+  const whole = await control.send(new ListInferenceProfilesCommand({ maxResults: 1000 }));
+  const paged = [];
+  let pages = 0;
+  for await (const page of paginateListInferenceProfiles({ client: control, pageSize: 3 }, {})) {
+    pages += 1;
+    paged.push(...page.inferenceProfileSummaries);
+  }
+  assert.ok(pages > 2);
+  assert.deepEqual(paged, whole.inferenceProfileSummaries);
+  const own = await control.send(new ListInferenceProfilesCommand({ typeEquals: "APPLICATION" }));
+  assert.ok(own.inferenceProfileSummaries.length > 0);
+  assert.ok(own.inferenceProfileSummaries.every((profile) => profile.type === "APPLICATION"));
+});
+
+test("GetInferenceProfile by ID and by ARN, and Converse with the ARN", async () => {
+  const get = (id) => control.send(new GetInferenceProfileCommand({ inferenceProfileIdentifier: id }));
+  const byId = await get(modelId);
+  assert.equal(byId.status, "ACTIVE");
+  assert.ok(byId.createdAt instanceof Date);
+  assert.deepEqual(
+    byId.models.map((model) => model.modelArn.split(":")[3]),
+    ["us-east-1", "us-east-2", "us-west-2"],
+  );
+  const byArn = await get(byId.inferenceProfileArn);
+  assert.equal(byArn.inferenceProfileId, modelId);
+  const answer = await runtime.send(new ConverseCommand({ modelId: byId.inferenceProfileArn, messages }));
+  assert.equal(answer.stopReason, "end_turn");
+  await assert.rejects(
+    new BedrockClient(options(undefined, "eu-west-1")).send(
+      new GetInferenceProfileCommand({ inferenceProfileIdentifier: modelId }),
+    ),
+    { name: "ResourceNotFoundException" },
+  );
+});
+
+test("ListFoundationModels", async () => {
+  const { modelSummaries } = await control.send(new ListFoundationModelsCommand({ byProvider: "Amazon" }));
+  assert.ok(modelSummaries.length > 0);
+  assert.ok(modelSummaries.every((model) => model.responseStreamingSupported));
+});
+
+const before = [
+  ["validation", "ValidationException", 400],
+  ["access-denied", "AccessDeniedException", 403],
+  ["resource-not-found", "ResourceNotFoundException", 404],
+  ["model-timeout", "ModelTimeoutException", 408],
+  ["model-error", "ModelErrorException", 424],
+  ["throttling", "ThrottlingException", 429],
+  ["model-not-ready", "ModelNotReadyException", 429],
+  ["internal", "InternalServerException", 500],
+  ["service-unavailable", "ServiceUnavailableException", 503],
+];
+for (const [fault, name, httpStatusCode] of before) {
+  test(`${name} before the stream`, async () => {
+    const input = { modelId: `${modelId}.fault-${fault}`, messages };
+    for (const command of [new ConverseCommand(input), new ConverseStreamCommand(input)]) {
+      await assert.rejects(runtime.send(command), (error) => {
+        assert.equal(error.name, name);
+        assert.equal(error.$metadata.httpStatusCode, httpStatusCode);
+        assert.ok(error.message.length > 0);
+        if (fault === "model-error") assert.equal(error.originalStatusCode, 500);
+        return true;
+      });
+    }
+  });
+}
+
+const within = [
+  ["stream-throttling", "ThrottlingException"],
+  ["stream-internal", "InternalServerException"],
+  ["stream-model-stream-error", "ModelStreamErrorException"],
+  ["stream-validation", "ValidationException"],
+  ["stream-service-unavailable", "ServiceUnavailableException"],
+];
+for (const [fault, name] of within) {
+  for (const after of [0, 1]) {
+    test(`${name} in the stream after ${after} deltas`, async () => {
+      const events = [];
+      await assert.rejects(collect(`${modelId}.fault-${fault}-after-${after}`, events), { name });
+      assert.equal(events.filter((event) => event.contentBlockDelta).length, after);
+    });
+  }
+}
+
+test("validation as Bedrock words it", async () => {
+  const ask = (id) => runtime.send(new ConverseCommand({ modelId: id, messages }));
+  await assert.rejects(ask("does-not-exist"), { message: "The provided model identifier is invalid." });
+  await assert.rejects(ask("deepseek.r1-v1:0"), /on-demand throughput isn.t supported/);
+});
+
+test("a wrong secret", async () => {
+  const stranger = new BedrockRuntimeClient(options("another"));
+  await assert.rejects(stranger.send(new ConverseCommand({ modelId, messages })), {
+    name: "InvalidSignatureException",
+  });
+});

@@ -1,0 +1,180 @@
+"""The emulator as an unmodified boto3 sees it.
+
+BEDROCK_EMULATOR_URL and BEDROCK_EMULATOR_TLS_URL name its endpoints, BEDROCK_EMULATOR_CA the authority to trust.
+"""
+
+import os
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EventStreamError
+
+URL = os.environ["BEDROCK_EMULATOR_URL"]
+TLS_URL = os.environ["BEDROCK_EMULATOR_TLS_URL"]
+CA = os.environ["BEDROCK_EMULATOR_CA"]
+MODEL = "us.amazon.nova-lite-v1:0"
+HELLO = [{"role": "user", "content": [{"text": "Say hi to boto3"}]}]
+
+
+def client(service, region="us-east-1", secret="emulator-secret-access-key"):
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=URL,
+        aws_access_key_id="EMULATOR",
+        aws_secret_access_key=secret,
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+    )
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return client("bedrock-runtime")
+
+
+@pytest.fixture(scope="module")
+def control():
+    return client("bedrock")
+
+
+def stream(runtime, model):
+    return list(runtime.converse_stream(modelId=model, messages=HELLO)["stream"])
+
+
+def text_of(events):
+    deltas = [event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event]
+    return "".join(delta.get("text", "") for delta in deltas)
+
+
+def test_converse_stream(runtime):
+    events = stream(runtime, MODEL)
+    names = [next(iter(event)) for event in events]
+    assert names[0] == "messageStart"
+    assert names[-2:] == ["messageStop", "metadata"]
+    assert text_of(events)
+    usage = events[-1]["metadata"]["usage"]
+    assert usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"]
+
+
+def test_converse_gives_the_same_text(runtime):
+    answer = runtime.converse(modelId=MODEL, messages=HELLO)
+    assert answer["output"]["message"]["role"] == "assistant"
+    assert answer["output"]["message"]["content"][0]["text"] == text_of(stream(runtime, MODEL))
+    assert answer["stopReason"] == "end_turn"
+    assert len(answer["ResponseMetadata"]["RequestId"]) == 36
+
+
+def test_converse_by_profile_arn(runtime, control):
+    arn = control.get_inference_profile(inferenceProfileIdentifier=MODEL)["inferenceProfileArn"]
+    assert runtime.converse(modelId=arn, messages=HELLO)["stopReason"] == "end_turn"
+
+
+def test_list_inference_profiles_by_pages(control):
+    whole = control.list_inference_profiles(maxResults=1000)["inferenceProfileSummaries"]
+    pages = control.get_paginator("list_inference_profiles").paginate(PaginationConfig={"PageSize": 3})
+    pages = [page["inferenceProfileSummaries"] for page in pages]
+    assert len(pages) > 2
+    assert [profile for page in pages for profile in page] == whole
+    own = control.list_inference_profiles(typeEquals="APPLICATION")["inferenceProfileSummaries"]
+    assert own and all(profile["type"] == "APPLICATION" for profile in own)
+
+
+def test_get_inference_profile(control):
+    by_id = control.get_inference_profile(inferenceProfileIdentifier=MODEL)
+    by_arn = control.get_inference_profile(inferenceProfileIdentifier=by_id["inferenceProfileArn"])
+    for profile in (by_id, by_arn):
+        assert profile["inferenceProfileId"] == MODEL
+        assert profile["status"] == "ACTIVE"
+        assert profile["createdAt"].year >= 2024
+        regions = [model["modelArn"].split(":")[3] for model in profile["models"]]
+        assert regions == ["us-east-1", "us-east-2", "us-west-2"]
+
+
+def test_foundation_models(control):
+    models = control.list_foundation_models(byProvider="Amazon")["modelSummaries"]
+    assert models and all(model["providerName"] == "Amazon" for model in models)
+    model = control.get_foundation_model(modelIdentifier=models[0]["modelId"])["modelDetails"]
+    assert model["responseStreamingSupported"] is True
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "status"),
+    [
+        ("validation", "ValidationException", 400),
+        ("access-denied", "AccessDeniedException", 403),
+        ("resource-not-found", "ResourceNotFoundException", 404),
+        ("model-timeout", "ModelTimeoutException", 408),
+        ("model-error", "ModelErrorException", 424),
+        ("throttling", "ThrottlingException", 429),
+        ("model-not-ready", "ModelNotReadyException", 429),
+        ("internal", "InternalServerException", 500),
+        ("service-unavailable", "ServiceUnavailableException", 503),
+    ],
+)
+@pytest.mark.parametrize("operation", ["converse", "converse_stream"])
+def test_errors_before_the_stream(runtime, operation, fault, code, status):
+    with pytest.raises(getattr(runtime.exceptions, code)) as caught:
+        getattr(runtime, operation)(modelId=f"{MODEL}.fault-{fault}", messages=HELLO)
+    answer = caught.value.response
+    assert answer["Error"]["Code"] == code
+    assert answer["Error"]["Message"]
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+    if fault == "model-error":
+        assert answer["originalStatusCode"] == 500
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("stream-throttling", "throttlingException"),
+        ("stream-internal", "internalServerException"),
+        ("stream-model-stream-error", "modelStreamErrorException"),
+        ("stream-validation", "validationException"),
+        ("stream-service-unavailable", "serviceUnavailableException"),
+        ("stream-error", "InternalFailure"),
+    ],
+)
+@pytest.mark.parametrize("after", [0, 1])
+def test_errors_in_the_stream(runtime, fault, code, after):
+    events = []
+    answer = runtime.converse_stream(modelId=f"{MODEL}.fault-{fault}-after-{after}", messages=HELLO)
+    with pytest.raises(EventStreamError) as caught:
+        for event in answer["stream"]:
+            events.append(event)
+    assert caught.value.response["Error"]["Code"] == code
+    assert caught.value.response["Error"]["Message"]
+    assert sum("contentBlockDelta" in event for event in events) == after
+    assert len(events) == (0 if after == 0 else after + 1)
+
+
+def test_real_validation_errors(runtime):
+    with pytest.raises(runtime.exceptions.ValidationException, match="provided model identifier is invalid"):
+        runtime.converse(modelId="does-not-exist", messages=HELLO)
+    with pytest.raises(runtime.exceptions.ValidationException, match="on-demand throughput isn.t supported"):
+        runtime.converse_stream(modelId="deepseek.r1-v1:0", messages=HELLO)
+
+
+def test_a_profile_of_another_geography(control):
+    with pytest.raises(control.exceptions.ResourceNotFoundException):
+        client("bedrock", "eu-west-1").get_inference_profile(inferenceProfileIdentifier=MODEL)
+
+
+def test_a_wrong_secret():
+    with pytest.raises(ClientError) as caught:
+        client("bedrock-runtime", secret="another").converse(modelId=MODEL, messages=HELLO)
+    assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_a_bearer_token(monkeypatch):
+    # boto3 sends bearer tokens over TLS only.
+    def ask(token):
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", token)
+        runtime = boto3.client("bedrock-runtime", "us-east-1", endpoint_url=TLS_URL, verify=CA)
+        return runtime.converse(modelId=MODEL, messages=HELLO)
+
+    assert ask("emulator-bearer-token")["stopReason"] == "end_turn"
+    with pytest.raises(ClientError) as caught:
+        ask("another")
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
