@@ -1,7 +1,6 @@
 //! One accepted connection: its socket, its protocol, its graceful end.
 
 use std::{
-    future::Future,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -136,10 +135,13 @@ async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(io), handle);
     let mut connection = std::pin::pin!(connection);
-    let shutdown = |connection: Pin<&mut _>| http1::Connection::graceful_shutdown(connection);
-    until_stopped(connection.as_mut(), &stop).await;
-    if stop.is_cancelled() {
-        shutdown(connection.as_mut());
+    if stop
+        .run_until_cancelled(connection.as_mut())
+        .await
+        .is_none()
+    {
+        connection.as_mut().graceful_shutdown();
+        // How it ends is the client's business.
         let _ = connection.await;
     }
 }
@@ -160,14 +162,13 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .max_concurrent_streams(max_concurrent_streams)
         .serve_connection(TokioIo::new(io), handle);
     let mut connection = std::pin::pin!(connection);
-    until_stopped(connection.as_mut(), &stop).await;
-    if stop.is_cancelled() {
-        http2::Connection::graceful_shutdown(connection.as_mut());
+    if stop
+        .run_until_cancelled(connection.as_mut())
+        .await
+        .is_none()
+    {
+        connection.as_mut().graceful_shutdown();
+        // How it ends is the client's business.
         let _ = connection.await;
     }
-}
-
-/// Runs a connection to its own end, or up to the stop.
-async fn until_stopped<F: Future>(connection: Pin<&mut F>, stop: &CancellationToken) {
-    stop.run_until_cancelled(connection).await;
 }

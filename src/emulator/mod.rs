@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`options`] | what can be set |
 //! | `server`, `connection`, `tls` | listeners, sockets, graceful stop |
+//! | `exchange` | a request that was read, and ways to answer it at once |
 //! | `service` | one HTTP request in, one answer out: authentication, then the operation |
 //! | [`auth`] | SigV4 signatures and bearer tokens |
-//! | `runtime` | Converse and ConverseStream |
+//! | `runtime` | Converse and ConverseStream; `fold` and `length` help it |
+//! | `inspect` | the log of calls over HTTP |
 //! | `control` | inference profiles and foundation models |
 //! | [`catalogue`] | the models, profiles and Regions that it knows |
 //! | [`answer`] | the brain: a request in, a script of events out |
@@ -14,6 +16,7 @@
 //! | [`fault`] | every way in which a call can fail, on demand |
 //! | [`replay`] | recorded exchanges, served again |
 //! | [`frame`] | the encoder of `application/vnd.amazon.eventstream` |
+//! | [`pace`] | how fast, how long, in which writes |
 //! | `playback` | bytes on their way to the client: pace, cuts, endings |
 //! | [`calls`] | what was called, and how each call ended |
 //!
@@ -26,12 +29,14 @@ pub mod catalogue;
 mod connection;
 mod control;
 mod error;
+mod exchange;
 pub mod fault;
 mod fold;
 pub mod frame;
 mod inspect;
 mod length;
 pub mod options;
+pub mod pace;
 mod plan;
 mod playback;
 pub mod replay;
@@ -46,7 +51,8 @@ pub use self::{
     auth::{AccessKey, Credentials, DEV_ACCESS_KEY_ID, DEV_BEARER_TOKEN, DEV_SECRET_ACCESS_KEY},
     calls::{Call, End},
     fault::Fault,
-    options::{Clock, Cut, Options, Pace},
+    options::{Clock, Options},
+    pace::{Cut, Pace},
     replay::Replay,
     server::Emulator,
 };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     fault::{Effect, Fault, Insert},
     frame,
-    options::Pace,
+    pace::Pace,
     playback::{Finish, Plan, Step},
     script::{Event, Script},
 };

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     calls::{End, Record},
-    options::Cut,
+    pace::Cut,
 };
 
 /// Sizes of [`Cut::Awkward`]'s writes.

@@ -12,14 +12,15 @@ use super::{
     calls::{End, Record},
     catalogue,
     error::{WireError, raw_json},
+    exchange::{Answer, Asked, complete, refuse},
     fault::{Effect, Fault},
     fold, length,
-    options::{Cut, Options},
+    options::Options,
+    pace::Cut,
     plan,
     playback::{Plan, Playback, ResetSwitch},
     replay::{self, Recorded},
     script::{ApiError, Script},
-    service::{Answer, Asked, complete, refuse},
     uri::Operation,
 };
 

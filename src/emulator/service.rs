@@ -7,8 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, request::Parts};
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::{BodyExt, Either, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::{
@@ -16,10 +16,11 @@ use super::{
     calls::{Call, CallLog, End, Record},
     control,
     error::WireError,
+    exchange::{Answer, Asked, complete, refuse},
     fault::Fault,
     inspect,
     options::Options,
-    playback::{Playback, ResetSwitch},
+    playback::ResetSwitch,
     runtime,
     uri::Operation,
 };
@@ -28,9 +29,6 @@ use super::{
 const MAX_BODY: usize = 128 << 20;
 /// Headers that the log leaves out: they hold what may be a secret.
 const NEVER_LOGGED: [&str; 2] = ["authorization", "x-amz-security-token"];
-
-/// An answer's body: whole, or played.
-pub(super) type Answer = Response<Either<Full<Bytes>, Playback>>;
 
 /// What all connections share.
 pub(super) struct Service {
@@ -141,27 +139,6 @@ impl Service {
             }
         }
     }
-}
-
-/// A request that was read and logged.
-pub(super) struct Asked {
-    pub(super) parts: Parts,
-    pub(super) body: Bytes,
-    pub(super) region: String,
-    pub(super) operation: Operation,
-    pub(super) reset: ResetSwitch,
-}
-
-/// A whole answer, and the call's end.
-pub(super) fn complete(response: Response<Full<Bytes>>, mut record: Record) -> Answer {
-    record.answered(response.status().as_u16());
-    record.end(End::Completed);
-    response.map(Either::Left)
-}
-
-/// An error that the request deserves.
-pub(super) fn refuse(error: &WireError, record: Record) -> Answer {
-    complete(error.response(), record)
 }
 
 fn too_large() -> WireError {

@@ -1,6 +1,9 @@
 //! HTTP itself: TLS with HTTP/2, limits of streams, resets, the log over HTTP, paths that do not exist.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bedrock_grpc::emulator::{End, Options};
@@ -203,4 +206,36 @@ async fn the_log_keeps_the_last_calls_only() {
     }
     let ids: Vec<_> = emulator.calls().iter().map(|call| call.id).collect();
     assert_eq!(ids, [3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_slow_stream_is_one_byte_in_a_second() {
+    let emulator = start(Options::default());
+    let model = format!("{MODEL}.fault-slow-after-1");
+    let answer = http1(&emulator, bearer_request("", &model, "converse-stream")).await;
+    let mut body = answer.into_body();
+    let mut next = async || {
+        body.frame()
+            .await
+            .expect("more")
+            .expect("no error")
+            .into_data()
+            .expect("data")
+            .len()
+    };
+    let mut lengths = vec![next().await];
+    while lengths.last() != Some(&1) {
+        lengths.push(next().await);
+    }
+    assert!(
+        lengths.iter().sum::<usize>() > 200,
+        "whole frames come before: {lengths:?}"
+    );
+    let since = Instant::now();
+    assert_eq!(next().await, 1);
+    assert!(
+        since.elapsed() > Duration::from_millis(900),
+        "{:?}",
+        since.elapsed()
+    );
 }

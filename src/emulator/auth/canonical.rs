@@ -43,7 +43,7 @@ pub(super) fn request(
 
 /// A header's values as they are signed: trimmed, runs of spaces made one, joined by commas.
 fn header(parts: &Parts, name: &str) -> Option<String> {
-    let values = parts.headers.get_all(name.trim_start_matches(':'));
+    let values = parts.headers.get_all(name);
     let values = values.iter().filter_map(|value| value.to_str().ok());
     let tidy = |value: &str| {
         value
@@ -93,4 +93,43 @@ fn encode(text: &str, also_kept: &str) -> String {
         }
         out
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    fn canonical(request: http::request::Builder, signed: &[&str]) -> Option<String> {
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        super::request(&parts, signed, "HASH")
+    }
+
+    #[test]
+    fn paths_are_encoded_twice_and_queries_sorted() {
+        let request =
+            Request::get("/inference-profiles/arn%3Aaws%2Fx?type=A%20b&maxResults=3&empty")
+                .header("host", "here:1")
+                .header("x-amz-date", "  20260101T000000Z   twice  ");
+        assert_eq!(
+            canonical(request, &["x-amz-date", "host"]).unwrap(),
+            "GET\n/inference-profiles/arn%253Aaws%252Fx\nempty=&maxResults=3&type=A%20b\nhost:here:1\n\
+             x-amz-date:20260101T000000Z twice\n\nhost;x-amz-date\nHASH"
+        );
+    }
+
+    #[test]
+    fn http2_signs_the_authority() {
+        let request = || Request::post("https://here:1/model/x/converse");
+        let text = canonical(request(), &[":authority"]).unwrap();
+        assert_eq!(
+            text,
+            "POST\n/model/x/converse\n\n:authority:here:1\n\n:authority\nHASH"
+        );
+        assert!(
+            canonical(request(), &["host"])
+                .unwrap()
+                .contains("\nhost:here:1\n")
+        );
+        assert_eq!(canonical(request(), &["x-not-there"]), None);
+    }
 }

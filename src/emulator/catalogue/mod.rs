@@ -1,16 +1,15 @@
 //! The models, inference profiles and Regions that the emulator knows, and what a `modelId` means in a source Region.
 
+mod geography;
 mod models;
 mod profiles;
 
 pub use self::{
+    geography::Geography,
     models::{MODELS, Model},
-    profiles::{Profile, ProfileType, find as find_profile, list as list_profiles},
+    profiles::{ACCOUNT, Profile, ProfileType, find as find_profile, list as list_profiles},
 };
 use super::{error::WireError, script::ApiError};
-
-/// The account that owns what the emulator lists. Documentation's own example number.
-pub const ACCOUNT: &str = "123456789012";
 
 /// The parts of an ARN that Bedrock may own.
 pub(super) struct Arn<'a> {

@@ -1,6 +1,6 @@
 //! Foundation models. A selection with real IDs, not a copy of Bedrock's list.
 
-use super::profiles::Geography::{self, Apac, Eu, Global, Us};
+use super::geography::Geography::{self, Apac, Eu, Global, Us};
 
 /// A foundation model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,105 +1,12 @@
 //! Inference profiles, made from the models: what a source Region sees, and where its calls may be served.
 
 use super::{
-    ACCOUNT,
+    geography::Geography,
     models::{MODELS, Model},
 };
 
-/// The prefix of a system-defined profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Geography {
-    /// `us.`
-    Us,
-    /// `eu.`
-    Eu,
-    /// `apac.`
-    Apac,
-    /// `global.`: from every source Region to any Region.
-    Global,
-}
-
-impl Geography {
-    const fn prefix(self) -> &'static str {
-        match self {
-            Self::Us => "us",
-            Self::Eu => "eu",
-            Self::Apac => "apac",
-            Self::Global => "global",
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Us => "US",
-            Self::Eu => "EU",
-            Self::Apac => "APAC",
-            Self::Global => "Global",
-        }
-    }
-
-    /// The Regions that may serve calls from any source in it. At most four, as the API's model allows five with the source.
-    const fn core(self) -> &'static [&'static str] {
-        match self {
-            Self::Us => &["us-east-1", "us-east-2", "us-west-2"],
-            Self::Eu => &["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3"],
-            Self::Apac => &[
-                "ap-northeast-1",
-                "ap-northeast-2",
-                "ap-southeast-1",
-                "ap-southeast-2",
-            ],
-            Self::Global => &[],
-        }
-    }
-
-    /// Source Regions beside the core: their calls may be served at home, too.
-    const fn fringe(self) -> &'static [&'static str] {
-        match self {
-            Self::Us => &["us-west-1"],
-            Self::Eu => &["eu-south-1", "eu-south-2"],
-            Self::Apac => &[
-                "ap-northeast-3",
-                "ap-south-1",
-                "ap-south-2",
-                "ap-southeast-4",
-            ],
-            Self::Global => &[
-                "ca-central-1",
-                "sa-east-1",
-                "eu-west-2",
-                "il-central-1",
-                "me-central-1",
-            ],
-        }
-    }
-
-    /// Whether calls from this Region may use the profile.
-    pub fn has_source(self, region: &str) -> bool {
-        let own = |geography: Self| {
-            geography.core().contains(&region) || geography.fringe().contains(&region)
-        };
-        match self {
-            Self::Global => [Self::Us, Self::Eu, Self::Apac, Self::Global]
-                .into_iter()
-                .any(own),
-            _ => own(self),
-        }
-    }
-
-    /// Where calls from this source Region may be served.
-    fn destinations(self, source: &str) -> Vec<String> {
-        let mut regions: Vec<String> = self
-            .core()
-            .iter()
-            .map(|&region| region.to_owned())
-            .collect();
-        if !regions.iter().any(|region| region == source) {
-            regions.push(source.to_owned());
-        }
-        regions.sort();
-        regions
-    }
-}
+/// The account that owns what the emulator lists. Documentation's own example number.
+pub const ACCOUNT: &str = "123456789012";
 
 /// Who made a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

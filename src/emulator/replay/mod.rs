@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     fold,
-    options::Pace,
+    pace::Pace,
     playback::{Finish, Plan, Step},
     script::{ApiError, Script},
 };
