@@ -15,6 +15,9 @@ pub(super) trait Hints {
     /// Values of the prompt for a property, the best first.
     fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
 
+    /// What the prompt is about, for a string that has to be there and of which nothing else is known.
+    fn topic(&self) -> Option<Value>;
+
     /// Takes note that a candidate was used, so that the next property gets another one.
     fn used(&mut self, value: &Value);
 }
@@ -97,8 +100,15 @@ impl Generator<'_> {
             0 => usual.into_iter().find(|value| index == 0 && good(value)),
             count => allowed.get(index % count).copied(),
         };
-        match known {
-            Some(value) => value.clone(),
+        if let Some(value) = known {
+            return value.clone();
+        }
+        let topic = self
+            .hints
+            .topic()
+            .filter(|_| index == 0 && kind(option) == "string" && !option.contains_key("pattern"));
+        match topic.filter(good) {
+            Some(topic) => topic,
             None => self.invent(option, name, depth, index),
         }
     }
@@ -112,7 +122,7 @@ impl Generator<'_> {
     ) -> Value {
         match kind(schema) {
             "null" => Value::Null,
-            "boolean" => Value::Bool(index % 2 == 0),
+            "boolean" => Value::Bool(index.is_multiple_of(2)),
             "integer" => number::generate(schema, true, index),
             "number" => number::generate(schema, false, index),
             "array" => self.array(schema, name, depth),

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::super::schema::{Hints, kind};
+use super::super::{
+    schema::{Hints, kind},
+    text::topics,
+};
 
 /// What a prompt says, by kind.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +32,7 @@ impl Facts {
         Self {
             prompt: prompt.to_owned(),
             lower: prompt.to_lowercase(),
-            places: places(prompt),
+            places: places(&without_quotations(prompt)),
             numbers: words.iter().filter_map(|word| number(word)).collect(),
             quoted: quoted(prompt),
             formed: words
@@ -92,7 +95,7 @@ impl Facts {
             found.extend(self.quoted.iter().cloned());
             found.extend(self.places.iter().cloned());
         }
-        if !schema.contains_key("format") {
+        if found.is_empty() && !schema.contains_key("format") {
             found.extend(self.quoted.iter().cloned());
         }
         found
@@ -164,6 +167,10 @@ impl Hints for Facts {
         }
     }
 
+    fn topic(&self) -> Option<Value> {
+        topics(&self.prompt).into_iter().next().map(Value::String)
+    }
+
     fn used(&mut self, value: &Value) {
         self.used.push(value.clone());
     }
@@ -182,7 +189,9 @@ fn places(prompt: &str) -> Vec<String> {
     while let Some(word) = words.get(index) {
         index += 1;
         let begins = follows && is_name(word);
-        follows = BEFORE.contains(&word.to_lowercase().as_str()) || (begins && word.ends_with(','));
+        follows = BEFORE.contains(&word.to_lowercase().as_str())
+            || (begins && word.ends_with(','))
+            || word.ends_with(':');
         if !begins {
             continue;
         }
@@ -228,7 +237,10 @@ fn number(word: &str) -> Option<Value> {
     if let Ok(whole) = plain.parse::<i64>() {
         return Some(whole.into());
     }
-    let decimal = plain.parse::<f64>().ok()?;
+    let decimal = plain
+        .parse::<f64>()
+        .ok()
+        .filter(|decimal| decimal.fract() != 0.0)?;
     Number::from_f64(decimal).map(Value::Number)
 }
 
@@ -247,6 +259,14 @@ fn quoted(prompt: &str) -> Vec<String> {
         }
     }
     found
+}
+
+fn without_quotations(prompt: &str) -> String {
+    quoted(prompt)
+        .iter()
+        .fold(prompt.to_owned(), |rest, quotation| {
+            rest.replace(quotation.as_str(), "")
+        })
 }
 
 fn is_date(word: &str) -> bool {
@@ -279,6 +299,10 @@ mod tests {
             (
                 "What's the weather in San Francisco and what time is it there?",
                 &["San Francisco"],
+            ),
+            (
+                "an array containing: Tokyo, Osaka, and Nagoya",
+                &["Tokyo", "Osaka", "Nagoya"],
             ),
             ("nothing here", &[]),
         ] {
