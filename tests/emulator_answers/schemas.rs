@@ -101,6 +101,22 @@ fn references_may_be_recursive() {
 }
 
 #[test]
+fn schemas_without_end_come_to_one() {
+    let me = || json!({"$ref": "#"});
+    for schema in [
+        json!({"type": "object", "properties": {"a": me(), "b": me(), "c": me()}, "required": ["a", "b", "c"]}),
+        json!({"type": "object", "anyOf": [me(), me(), me(), me()]}),
+        json!({"type": "object", "oneOf": [me(), me(), me(), me()], "allOf": [me(), me()]}),
+        json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "minItems": 1000, "items": me()}}}),
+        json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "pattern": "^((a{1000}){1000}){1000}$"}}}),
+        json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "pattern": "^(a*)*b$"}}}),
+        json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string", "minLength": 9_000_000_000_u64}}}),
+    ] {
+        assert!(input(&"a".repeat(50_000), schema).is_object());
+    }
+}
+
+#[test]
 fn compositions_are_joined() {
     let schema = json!({"allOf": [
         {"type": "object", "properties": {"a": {"type": "integer", "minimum": 2}}, "required": ["a"]},

@@ -17,12 +17,22 @@ pub(super) struct Facts {
     quoted: Vec<String>,
     /// Addresses of mail and of pages, dates: words with a form of their own.
     formed: Vec<String>,
+    /// What the prompt is about.
+    topic: Option<String>,
     /// Values that were used already.
     used: Vec<Value>,
 }
 
+/// The characters of a prompt in which values are looked for.
+const LONGEST: usize = 20_000;
+
 impl Facts {
     pub(super) fn of(prompt: &str) -> Self {
+        let prompt = prompt
+            .char_indices()
+            .nth(LONGEST)
+            .and_then(|(end, _)| prompt.get(..end))
+            .unwrap_or(prompt);
         let bare = |word: &str| {
             word.trim_matches(|c: char| ",;:!?\"'()<>".contains(c))
                 .trim_end_matches('.')
@@ -31,6 +41,7 @@ impl Facts {
         let words: Vec<String> = prompt.split_whitespace().map(bare).collect();
         Self {
             prompt: prompt.to_owned(),
+            topic: topics(prompt).into_iter().next(),
             lower: prompt.to_lowercase(),
             places: places(&without_quotations(prompt)),
             numbers: words.iter().filter_map(|word| number(word)).collect(),
@@ -168,7 +179,7 @@ impl Hints for Facts {
     }
 
     fn topic(&self) -> Option<Value> {
-        topics(&self.prompt).into_iter().next().map(Value::String)
+        self.topic.clone().map(Value::String)
     }
 
     fn used(&mut self, value: &Value) {
