@@ -1,5 +1,7 @@
 //! Answers with their sources, when documents or search results are to be cited.
 
+use std::collections::HashSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -83,11 +85,11 @@ fn cites(source: &Value) -> bool {
 }
 
 fn best(mut passages: Vec<Passage>, prompt: &str) -> Vec<Passage> {
-    let asked = words(prompt);
+    let asked: HashSet<String> = words(prompt).into_iter().collect();
     let shared = |passage: &Passage| {
         words(&passage.text)
             .iter()
-            .filter(|word| asked.contains(word))
+            .filter(|word| asked.contains(*word))
             .count()
     };
     let highest = passages.iter().map(shared).max().unwrap_or(0);

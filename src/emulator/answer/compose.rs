@@ -109,5 +109,9 @@ impl Hints for NoHints {
         Vec::new()
     }
 
+    fn topic(&self) -> Option<Value> {
+        None
+    }
+
     fn used(&mut self, _: &Value) {}
 }

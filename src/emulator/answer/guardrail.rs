@@ -13,6 +13,8 @@ use super::{
 const BLOCKED: &str = "Sorry, the model cannot answer this question.";
 /// Characters that one unit of a policy covers.
 const UNIT: usize = 1000;
+/// The most entities that are found in one text.
+const MOST: usize = 200;
 
 /// What a guardrail made of a call.
 pub(super) struct Verdict {
@@ -101,7 +103,7 @@ fn entities(text: &str) -> Vec<Entity> {
             text: word.to_owned(),
             kind,
         };
-        if !found.contains(&entity) {
+        if found.len() < MOST && !found.contains(&entity) {
             found.push(entity);
         }
     }

@@ -2,15 +2,15 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`validate`] | what Bedrock refuses |
-//! | [`request`] | what answers want to know of a request |
-//! | [`triggers`] | words by which a prompt asks for rare things |
-//! | [`text`] | prose, dictation, tokens |
-//! | [`tools`], [`schema`] | which tool is called, with an input that fits its schema |
-//! | [`reasoning`], [`citations`], [`guardrail`] | what stands around the text |
-//! | [`draft`], [`limits`] | the answer in blocks and pieces; where it ends early |
-//! | [`usage`], [`fields`] | what is said about the answer |
-//! | [`script`] | the events |
+//! | `validate` | what Bedrock refuses |
+//! | `request` | what answers want to know of a request |
+//! | `triggers` | words by which a prompt asks for rare things |
+//! | `text` | prose, dictation, tokens |
+//! | `tools`, `schema` | which tool is called, with an input that fits its schema |
+//! | `reasoning`, `citations`, `guardrail` | what stands around the text |
+//! | `draft`, `limits` | the answer in blocks and pieces; where it ends early |
+//! | `usage`, `fields` | what is said about the answer |
+//! | `script` | the events |
 
 mod citations;
 mod compose;

@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::{pattern::Pattern, resolve, text::fits_format};
+use super::{Work, pattern::Pattern, resolve, text::fits_format};
 
 /// How deep references and nesting may go before a value is taken as fitting.
 const DEEPEST: usize = 32;
 
-/// Whether the value fits. Keywords that are not known don't count.
-pub(super) fn fits(value: &Value, schema: &Value, root: &Value) -> bool {
-    fits_within(value, schema, root, DEEPEST)
+/// Whether the value fits. Keywords that are not known don't count, nor what is too much work to see.
+pub(super) fn fits(value: &Value, schema: &Value, root: &Value, work: &Work) -> bool {
+    fits_within(value, schema, (root, work), DEEPEST)
 }
 
-fn fits_within(value: &Value, schema: &Value, root: &Value, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else {
+fn fits_within(value: &Value, schema: &Value, (root, work): (&Value, &Work), depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1).filter(|_| work.step()) else {
         return true;
     };
     let schema = match schema {
@@ -21,7 +21,7 @@ fn fits_within(value: &Value, schema: &Value, root: &Value, depth: usize) -> boo
         Value::Object(schema) => schema,
         _ => return true,
     };
-    let fits = |value: &Value, schema: &Value| fits_within(value, schema, root, depth);
+    let fits = |value: &Value, schema: &Value| fits_within(value, schema, (root, work), depth);
     if let Some(target) = schema
         .get("$ref")
         .and_then(Value::as_str)

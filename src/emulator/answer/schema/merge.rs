@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value, map::Entry};
 
-use super::resolve;
+use super::{Work, resolve};
 
 /// How many references and compositions in each other are followed, and how many alternatives are tried.
 const DEEPEST: usize = 16;
 const MOST: usize = 32;
 
 /// The plain schemas that a schema allows, in its order. Empty if it allows nothing.
-pub(super) fn merged(schema: &Value, root: &Value) -> Vec<Map<String, Value>> {
-    flatten(schema, root, DEEPEST)
+pub(super) fn merged(schema: &Value, root: &Value, work: &Work) -> Vec<Map<String, Value>> {
+    flatten(schema, (root, work), DEEPEST)
 }
 
-fn flatten(schema: &Value, root: &Value, depth: usize) -> Vec<Map<String, Value>> {
+fn flatten(schema: &Value, (root, work): (&Value, &Work), depth: usize) -> Vec<Map<String, Value>> {
     let schema = match schema {
         Value::Object(schema) => schema,
         Value::Bool(false) => return Vec::new(),
@@ -23,20 +23,22 @@ fn flatten(schema: &Value, root: &Value, depth: usize) -> Vec<Map<String, Value>
     let mut parts: Vec<Vec<Map<String, Value>>> = Vec::new();
     let reference = plain.remove("$ref");
     let compositions = ["allOf", "anyOf", "oneOf"].map(|name| (name, plain.remove(name)));
-    if let Some(depth) = depth.checked_sub(1) {
+    if let Some(depth) = depth.checked_sub(1).filter(|_| work.step()) {
         if let Some(target) = reference
             .as_ref()
             .and_then(Value::as_str)
             .and_then(|name| resolve(root, name))
         {
-            parts.push(flatten(target, root, depth));
+            parts.push(flatten(target, (root, work), depth));
         }
         for (name, composition) in &compositions {
             let schemas = composition
                 .as_ref()
                 .and_then(Value::as_array)
                 .map_or(&[][..], Vec::as_slice);
-            let each = schemas.iter().map(|schema| flatten(schema, root, depth));
+            let each = schemas
+                .iter()
+                .map(|schema| flatten(schema, (root, work), depth));
             match *name {
                 "allOf" => parts.extend(each),
                 _ if schemas.is_empty() => {}

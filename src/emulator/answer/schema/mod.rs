@@ -6,6 +6,8 @@ mod number;
 mod pattern;
 mod text;
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use self::{check::fits, merge::merged};
@@ -14,6 +16,9 @@ use self::{check::fits, merge::merged};
 pub(super) trait Hints {
     /// Values of the prompt for a property, the best first.
     fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
+
+    /// What the prompt is about, for a string that has to be there and of which nothing else is known.
+    fn topic(&self) -> Option<Value>;
 
     /// Takes note that a candidate was used, so that the next property gets another one.
     fn used(&mut self, value: &Value);
@@ -28,6 +33,7 @@ pub(super) fn generate(schema: &Value, hints: &mut dyn Hints) -> Value {
     let mut generator = Generator {
         root: schema,
         hints,
+        work: Work::default(),
     };
     generator.value(schema, "", 0, 0)
 }
@@ -37,22 +43,41 @@ fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(&reference.strip_prefix('#')?.replace("%20", " "))
 }
 
+/// The steps that one value may still take: schemas can be written so that they never end.
+struct Work(Cell<usize>);
+
+impl Default for Work {
+    fn default() -> Self {
+        Self(Cell::new(10_000))
+    }
+}
+
+impl Work {
+    /// Takes a step; false if there is none left.
+    fn step(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
 struct Generator<'a> {
     root: &'a Value,
     hints: &'a mut dyn Hints,
+    work: Work,
 }
 
 impl Generator<'_> {
     /// `name`: of the property; `index`: which of several equal items.
     fn value(&mut self, schema: &Value, name: &str, depth: usize, index: usize) -> Value {
-        if depth > DEEPEST {
+        if depth > DEEPEST || !self.work.step() {
             return Value::Null;
         }
-        let options = merged(schema, self.root);
+        let options = merged(schema, self.root, &self.work);
         let mut first = None;
         for option in &options {
             let value = self.of_option(option, schema, name, depth, index);
-            if fits(&value, schema, self.root) {
+            if fits(&value, schema, self.root, &self.work) {
                 return value;
             }
             first.get_or_insert(value);
@@ -72,8 +97,8 @@ impl Generator<'_> {
         if let Some(constant) = option.get("const") {
             return constant.clone();
         }
-        let root = self.root;
-        let good = |value: &Value| fits(value, schema, root);
+        let (root, work) = (self.root, &self.work);
+        let good = |value: &Value| fits(value, schema, root, work);
         if index == 0 || !option.contains_key("enum") {
             let found = self
                 .hints
@@ -97,8 +122,13 @@ impl Generator<'_> {
             0 => usual.into_iter().find(|value| index == 0 && good(value)),
             count => allowed.get(index % count).copied(),
         };
-        match known {
-            Some(value) => value.clone(),
+        if let Some(value) = known {
+            return value.clone();
+        }
+        let open = index == 0 && kind(option) == "string" && !option.contains_key("pattern");
+        let topic = open.then(|| self.hints.topic()).flatten();
+        match topic.filter(good) {
+            Some(topic) => topic,
             None => self.invent(option, name, depth, index),
         }
     }
@@ -112,7 +142,7 @@ impl Generator<'_> {
     ) -> Value {
         match kind(schema) {
             "null" => Value::Null,
-            "boolean" => Value::Bool(index % 2 == 0),
+            "boolean" => Value::Bool(index.is_multiple_of(2)),
             "integer" => number::generate(schema, true, index),
             "number" => number::generate(schema, false, index),
             "array" => self.array(schema, name, depth),
@@ -142,7 +172,7 @@ impl Generator<'_> {
         let mut items: Vec<Value> = Vec::new();
         // An item that is there already is tried again under the next number.
         for index in 0..length.saturating_mul(4).max(length) {
-            if items.len() == length {
+            if items.len() == length || self.work.0.get() == 0 {
                 break;
             }
             let item = prefix.get(items.len()).unwrap_or(rest);
@@ -207,14 +237,14 @@ impl Generator<'_> {
         if depth >= DEEP {
             return None;
         }
-        let options = merged(property, self.root);
+        let options = merged(property, self.root, &self.work);
         let option = options.first()?;
-        let root = self.root;
+        let (root, work) = (self.root, &self.work);
         let found = self
             .hints
             .candidates(name, option)
             .into_iter()
-            .find(|value| fits(value, property, root))?;
+            .find(|value| fits(value, property, root, work))?;
         self.hints.used(&found);
         Some(found)
     }

@@ -51,6 +51,8 @@ impl Class {
 const DEEPEST: usize = 20;
 const MOST: usize = 1000;
 const STEPS: usize = 20_000;
+/// The longest text in characters that is written or looked at: a match takes stack for each of them.
+const LONGEST: usize = 256;
 
 impl Pattern {
     /// Reads a pattern; `None` if it uses what is not understood.
@@ -73,9 +75,13 @@ impl Pattern {
         })
     }
 
-    /// Whether the pattern is found in the text, as JSON Schema means it. A match that takes too long counts as found.
+    /// Whether the pattern is found in the text, as JSON Schema means it. A match that takes too many steps counts as found;
+    /// in a text that is too long nothing is found.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let characters: Vec<char> = text.chars().collect();
+        let characters: Vec<char> = text.chars().take(LONGEST + 1).collect();
+        if characters.len() > LONGEST {
+            return false;
+        }
         let mut steps = STEPS;
         (0..=characters.len())
             .any(|start| any(&self.0, &characters, start, &mut steps, &mut |_, _| true))
@@ -90,6 +96,9 @@ fn write(alternatives: &[Vec<Node>], extra: usize, text: &mut String) -> Option<
             node.min
         };
         for _ in 0..times {
+            if text.len() > 4 * LONGEST {
+                return None;
+            }
             match &node.item {
                 Item::One(class) => text.push(class.sample()?),
                 Item::Group(inner) => write(inner, extra, text)?,

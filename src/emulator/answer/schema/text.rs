@@ -4,10 +4,13 @@ use serde_json::{Map, Value};
 
 use super::{check::count, pattern::Pattern};
 
+/// The longest text that is written, in characters, whatever the schema wants.
+const LONGEST: usize = 10_000;
+
 /// A string for a property that the prompt says nothing about. `index` makes several of them different.
 pub(super) fn generate(schema: &Map<String, Value>, name: &str, index: usize) -> String {
     let keyword = |name: &str| schema.get(name).and_then(Value::as_str);
-    let min = count(schema, "minLength").unwrap_or(0);
+    let min = count(schema, "minLength").unwrap_or(0).min(LONGEST);
     let max = count(schema, "maxLength").unwrap_or(usize::MAX);
     if let Some(text) = keyword("pattern")
         .and_then(Pattern::parse)

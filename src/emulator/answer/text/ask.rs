@@ -1,5 +1,7 @@
 //! Prompts that say exactly what to write: counts, lists, echoes, sums.
 
+use std::cmp::Reverse;
+
 use super::{excerpt, words};
 
 /// The largest figures that are obeyed; more is cut to these.
@@ -84,12 +86,12 @@ fn cardinal(word: &str) -> Option<i64> {
     })
 }
 
-/// What follows the first of these phrases.
+/// What follows the first of these phrases; of several at one place, the longest.
 fn after<'a>(text: &'a str, phrases: &[&str]) -> Option<&'a str> {
     let (start, phrase) = phrases
         .iter()
         .filter_map(|phrase| text.find(phrase).map(|start| (start, *phrase)))
-        .min()?;
+        .min_by_key(|(start, phrase)| (*start, Reverse(phrase.len())))?;
     let begins = text
         .get(..start)?
         .chars()
@@ -161,7 +163,13 @@ fn echo(prompt: &str, lower: &str) -> Option<String> {
                 .map(|(quoted, _)| quoted)
         });
     let text = quoted.unwrap_or(text);
-    (!text.is_empty()).then(|| text.to_owned())
+    // "Reply with exactly two lines" says how much, not what.
+    let counts = text
+        .split_whitespace()
+        .next()
+        .is_some_and(|first| cardinal(first).is_some());
+    let dictates = quoted.is_some() || !counts || !text.contains(' ');
+    (dictates && !text.is_empty()).then(|| text.to_owned())
 }
 
 /// `list 5 rivers`, `name three colours`.
@@ -266,12 +274,11 @@ mod tests {
         ] {
             assert_eq!(dictated(prompt).as_deref(), Some(text), "{prompt}");
         }
-        assert!(
-            dictated("List three rivers in France").is_some_and(|text| text
-                .contains("3. Rivers in france 3")
-                || text.contains("\n3. "))
-        );
+        let list = dictated("List three rivers in France").expect("a list");
+        assert!(list.starts_with("Here are 3 rivers in france"), "{list}");
+        assert_eq!(list.lines().count(), 5, "{list}");
         for prompt in [
+            "Reply with exactly two lines",
             "What is the capital of France?",
             "Essay on counting",
             "He said nothing",

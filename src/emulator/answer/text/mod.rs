@@ -19,6 +19,74 @@ pub(super) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// What a text is about, as it is written there: runs of up to three telling words, the first of them first.
+pub(super) fn topics(text: &str) -> Vec<String> {
+    const ORDERS: [&str; 40] = [
+        "explain",
+        "describe",
+        "write",
+        "compare",
+        "summarize",
+        "summarise",
+        "calculate",
+        "show",
+        "make",
+        "create",
+        "invent",
+        "answer",
+        "reply",
+        "respond",
+        "say",
+        "list",
+        "name",
+        "call",
+        "help",
+        "want",
+        "need",
+        "know",
+        "think",
+        "word",
+        "words",
+        "sentence",
+        "sentences",
+        "paragraph",
+        "short",
+        "long",
+        "brief",
+        "simple",
+        "one",
+        "two",
+        "such",
+        "exactly",
+        "way",
+        "terms",
+        "detail",
+        "like",
+    ];
+    const MOST: usize = 8;
+    let mut found: Vec<String> = Vec::new();
+    let mut run: Vec<&str> = Vec::new();
+    let telling =
+        |word: &str| !words(word).is_empty() && !ORDERS.contains(&word.to_lowercase().as_str());
+    // The empty word at the end closes the last run.
+    for word in text.split_whitespace().take(200).chain([""]) {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let goes_on = telling(bare) && bare.chars().count() <= 30;
+        if goes_on {
+            run.push(bare);
+        }
+        if (!goes_on || bare.len() < word.len() || run.len() == 3) && !run.is_empty() {
+            let topic = run.join(" ");
+            if !found.contains(&topic) {
+                found.push(topic);
+            }
+            run.clear();
+        }
+    }
+    found.truncate(MOST);
+    found
+}
+
 fn stem(word: &str) -> &str {
     ["ing", "ies", "es", "ed", "s"]
         .into_iter()
@@ -83,6 +151,15 @@ mod tests {
         assert_eq!(excerpt("What is\nthis?", 5), "What is this");
         assert_eq!(excerpt("one two three four", 2), "one two…");
         assert_eq!(excerpt("", 2), "");
+    }
+
+    #[test]
+    fn runs_of_topics() {
+        assert_eq!(
+            topics("Explain cloud computing, and the solar eclipse."),
+            ["cloud computing", "solar eclipse"]
+        );
+        assert_eq!(topics("What is it?"), Vec::<String>::new());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{
     ask::{Length, dictated, length},
     excerpt,
     tokens::tokens,
-    words,
+    topics,
 };
 
 /// Answers the prompt in text. `open_length`: tokens when the prompt asks for no length.
@@ -30,7 +30,7 @@ pub(in super::super) fn answer(request: &Request<'_>, open_length: u32, seed: &m
 }
 
 /// Whole sentences until there are as many tokens; what is known of the request is always said.
-fn about(count: usize, sentences: &mut Sentences<'_>) -> String {
+fn about(count: usize, sentences: &mut Sentences) -> String {
     let mut text = String::new();
     loop {
         let known = sentences.has_facts();
@@ -57,9 +57,9 @@ fn last_line(text: &str) -> usize {
     text.rsplit('\n').next().map_or(0, str::len)
 }
 
-fn exactly(count: usize, sentences: &mut Sentences<'_>) -> String {
+fn exactly(count: usize, sentences: &mut Sentences) -> String {
     if count == 1 {
-        return format!("{}.", sentences.word());
+        return format!("{}.", sentences.word);
     }
     let mut kept: Vec<String> = Vec::with_capacity(count);
     while kept.len() < count {
@@ -77,24 +77,44 @@ fn exactly(count: usize, sentences: &mut Sentences<'_>) -> String {
     format!("{}.", text.trim_end_matches(['.', ',', ';', ':', '!', '?']))
 }
 
+/// What can be said of anything, in the singular and in the plural.
+const SHAPES: [&str; 12] = [
+    "A good way into {} is to start from an example and work back to the rule.",
+    "Most people meet {} first in practice, and only later ask for the reasons.",
+    "It helps to tell {} apart from what merely looks similar.",
+    "With {}, small details often decide the outcome.",
+    "The short version: without {}, a good deal else would not work.",
+    "There are costs to {} as well as uses, and both are worth knowing.",
+    "Compared with the alternatives, one can explain {} in a few lines.",
+    "In everyday work, {} mostly means a few habits that are kept.",
+    "Whoever wants to know more about {} should read a second source as well.",
+    "There is a trade-off in {} between being exact and being quick.",
+    "It is best to test {} early and in small steps.",
+    "If there is one thing to remember about {}, it is to measure before judging.",
+];
+
 /// Sentences without end: first what is known of the request, then what can be said of anything.
-struct Sentences<'a> {
+struct Sentences {
     facts: std::vec::IntoIter<String>,
     topics: Vec<String>,
-    seed: &'a mut Seed,
+    /// One word for an answer that is to have no more.
+    word: String,
+    /// The first shape, and how many came since.
+    first: usize,
     said: usize,
 }
 
-impl<'a> Sentences<'a> {
-    fn about(request: &Request<'_>, seed: &'a mut Seed) -> Self {
-        let mut topics = words_as_written(&request.prompt);
+impl Sentences {
+    fn about(request: &Request<'_>, seed: &mut Seed) -> Self {
+        let mut topics = topics(&request.prompt);
         if topics.is_empty() {
             topics.push("this question".to_owned());
         }
         Self {
             facts: facts(request, seed).into_iter(),
             topics,
-            seed,
+            word: one_word(&request.prompt),
+            first: seed.below(SHAPES.len()),
             said: 0,
         }
     }
@@ -102,48 +122,18 @@ impl<'a> Sentences<'a> {
     fn has_facts(&self) -> bool {
         !self.facts.as_slice().is_empty()
     }
-
-    /// One word for an answer.
-    fn word(&self) -> String {
-        let word = self.topics.last().map_or("Yes", String::as_str);
-        let mut characters = word.split_whitespace().next().unwrap_or("Yes").chars();
-        characters.next().map_or_else(String::new, |first| {
-            first.to_uppercase().chain(characters).collect()
-        })
-    }
 }
 
-impl Iterator for Sentences<'_> {
+impl Iterator for Sentences {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
         self.facts.next().or_else(|| {
-            const SHAPES: [&str; 12] = [
-                "A good way into {} is to start from an example and work back to the rule.",
-                "Most people meet {} first in practice, and only later ask why it works.",
-                "It helps to tell {} apart from what merely looks like it.",
-                "Where {} is concerned, small details often decide the outcome.",
-                "The short version: {} matters because other things depend on it.",
-                "One should not forget that {} has costs as well as uses.",
-                "Compared with its alternatives, {} is easier to explain than to replace.",
-                "In everyday work {} comes down to a few habits that are kept.",
-                "Whoever wants to know more about {} should read a second source as well.",
-                "There is a trade-off: the more exact {} becomes, the longer it takes.",
-                "Experience shows that {} is best tested early and in small steps.",
-                "If there is one thing to remember about {}, it is to measure before judging.",
-            ];
-            let topic = self
-                .topics
-                .get(self.said % self.topics.len().max(1))
-                .cloned()
-                .unwrap_or_default();
-            let first = self.seed.below(SHAPES.len());
-            let shape = SHAPES
-                .get((first + self.said) % SHAPES.len())
-                .copied()
-                .unwrap_or_default();
+            let topic = self.topics.get(self.said % self.topics.len().max(1));
+            // Seven steps through twelve shapes meet each of them before any comes again.
+            let shape = SHAPES.get((self.first + 7 * self.said) % SHAPES.len());
             self.said += 1;
-            Some(shape.replace("{}", &topic))
+            Some(shape?.replace("{}", topic?))
         })
     }
 }
@@ -224,21 +214,19 @@ fn attachments(request: &Request<'_>) -> Option<String> {
     (!each.is_empty()).then(|| format!("You attached {}.", each.join(", ")))
 }
 
-/// The words that say what the prompt is about, as they are written there.
-fn words_as_written(prompt: &str) -> Vec<String> {
-    let mut topics: Vec<String> = Vec::new();
-    for word in prompt
-        .split(|c: char| !c.is_alphanumeric() && c != '-')
-        .take(200)
-    {
-        let plain = word.trim_matches('-');
-        let known = topics.iter().any(|topic| topic.eq_ignore_ascii_case(plain));
-        if !words(plain).is_empty() && !known && plain.chars().count() <= 30 {
-            topics.push(plain.to_owned());
-        }
-        if topics.len() == 12 {
-            break;
-        }
-    }
-    topics
+/// A name from the question itself, or its last word.
+fn one_word(prompt: &str) -> String {
+    let question = super::sentences(prompt).next().unwrap_or_default();
+    let words: Vec<&str> = question
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut names = words
+        .iter()
+        .skip(1)
+        .filter(|word| word.starts_with(char::is_uppercase) && word.len() > 1);
+    names
+        .next_back()
+        .or(words.last())
+        .map_or_else(|| "Yes".to_owned(), |word| (*word).to_owned())
 }

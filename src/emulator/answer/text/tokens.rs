@@ -77,11 +77,11 @@ fn first_length(text: &str) -> usize {
 
 /// Short words stay whole; long ones lose their first half.
 fn word_limit(text: &str) -> usize {
-    let length = text
+    let letters = text
         .trim_start()
         .chars()
-        .take_while(|c| kind(*c) == Kind::Letter)
-        .count();
+        .take_while(|c| kind(*c) == Kind::Letter || joins(*c));
+    let length = letters.filter(|c| !joins(*c)).count();
     match length {
         0..=WORD => length.max(1),
         8..=12 => length / 2,
@@ -109,7 +109,7 @@ mod tests {
     fn long_words_and_numbers_are_cut() {
         assert_eq!(
             cut("photosynthesis 1234567"),
-            ["photo", "synth", "esis", " 123", "456", "7"]
+            ["photo", "synt", "hesis", " 123", "456", "7"]
         );
     }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::super::schema::{Hints, kind};
+use super::super::{
+    schema::{Hints, kind},
+    text::topics,
+};
 
 /// What a prompt says, by kind.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +17,22 @@ pub(super) struct Facts {
     quoted: Vec<String>,
     /// Addresses of mail and of pages, dates: words with a form of their own.
     formed: Vec<String>,
+    /// What the prompt is about.
+    topic: Option<String>,
     /// Values that were used already.
     used: Vec<Value>,
 }
 
+/// The characters of a prompt in which values are looked for.
+const LONGEST: usize = 20_000;
+
 impl Facts {
     pub(super) fn of(prompt: &str) -> Self {
+        let prompt = prompt
+            .char_indices()
+            .nth(LONGEST)
+            .and_then(|(end, _)| prompt.get(..end))
+            .unwrap_or(prompt);
         let bare = |word: &str| {
             word.trim_matches(|c: char| ",;:!?\"'()<>".contains(c))
                 .trim_end_matches('.')
@@ -28,8 +41,9 @@ impl Facts {
         let words: Vec<String> = prompt.split_whitespace().map(bare).collect();
         Self {
             prompt: prompt.to_owned(),
+            topic: topics(prompt).into_iter().next(),
             lower: prompt.to_lowercase(),
-            places: places(prompt),
+            places: places(&without_quotations(prompt)),
             numbers: words.iter().filter_map(|word| number(word)).collect(),
             quoted: quoted(prompt),
             formed: words
@@ -92,7 +106,7 @@ impl Facts {
             found.extend(self.quoted.iter().cloned());
             found.extend(self.places.iter().cloned());
         }
-        if !schema.contains_key("format") {
+        if found.is_empty() && !schema.contains_key("format") {
             found.extend(self.quoted.iter().cloned());
         }
         found
@@ -164,6 +178,10 @@ impl Hints for Facts {
         }
     }
 
+    fn topic(&self) -> Option<Value> {
+        self.topic.clone().map(Value::String)
+    }
+
     fn used(&mut self, value: &Value) {
         self.used.push(value.clone());
     }
@@ -182,7 +200,9 @@ fn places(prompt: &str) -> Vec<String> {
     while let Some(word) = words.get(index) {
         index += 1;
         let begins = follows && is_name(word);
-        follows = BEFORE.contains(&word.to_lowercase().as_str()) || (begins && word.ends_with(','));
+        follows = BEFORE.contains(&word.to_lowercase().as_str())
+            || (begins && word.ends_with(','))
+            || word.ends_with(':');
         if !begins {
             continue;
         }
@@ -228,7 +248,10 @@ fn number(word: &str) -> Option<Value> {
     if let Ok(whole) = plain.parse::<i64>() {
         return Some(whole.into());
     }
-    let decimal = plain.parse::<f64>().ok()?;
+    let decimal = plain
+        .parse::<f64>()
+        .ok()
+        .filter(|decimal| decimal.fract() != 0.0)?;
     Number::from_f64(decimal).map(Value::Number)
 }
 
@@ -247,6 +270,14 @@ fn quoted(prompt: &str) -> Vec<String> {
         }
     }
     found
+}
+
+fn without_quotations(prompt: &str) -> String {
+    quoted(prompt)
+        .iter()
+        .fold(prompt.to_owned(), |rest, quotation| {
+            rest.replace(quotation.as_str(), "")
+        })
 }
 
 fn is_date(word: &str) -> bool {
@@ -279,6 +310,10 @@ mod tests {
             (
                 "What's the weather in San Francisco and what time is it there?",
                 &["San Francisco"],
+            ),
+            (
+                "an array containing: Tokyo, Osaka, and Nagoya",
+                &["Tokyo", "Osaka", "Nagoya"],
             ),
             ("nothing here", &[]),
         ] {

@@ -89,8 +89,7 @@ fn value(
         Shape::Float(min, max) => {
             let number = float(value).ok_or_else(|| mistyped("Float"))?;
             let shown = format!(" '{number}'");
-            // NaN is neither below nor above.
-            if !(number <= *max) {
+            if number > *max || number.is_nan() {
                 let rule = format!("Member must have value less than or equal to {max}");
                 findings.breaks(&shown, &place.member, &rule);
             } else if number < *min {
