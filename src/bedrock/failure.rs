@@ -2,9 +2,9 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`reason`] | the table from Bedrock's names and words to a [`Reason`] |
-//! | [`call`] | errors before the stream: HTTP, credentials, connections |
-//! | [`hint`] | when to come back |
+//! | `reason` | the table from Bedrock's names and words to a [`Reason`] |
+//! | `call` | errors before the stream: HTTP, credentials, connections |
+//! | `hint` | when to come back |
 
 mod call;
 mod hint;

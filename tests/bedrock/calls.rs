@@ -82,6 +82,27 @@ async fn the_body_arrives_to_the_byte_and_the_events_come_back() {
     }
 }
 
+/// Documents and images make bodies far larger than any window or buffer on the way.
+#[tokio::test]
+async fn a_large_body_arrives_whole() {
+    for tls in [false, true] {
+        let reply = Some(Reply::stream(answer()));
+        let mut server = Server::start(Setup {
+            tls,
+            reply,
+            ..Setup::default()
+        })
+        .await;
+        let body = Bytes::from_iter((0..3_000_000_u32).map(|at| (at / 7) as u8));
+        let answer = server
+            .bedrock()
+            .converse_stream("us-east-1", MODEL, body.clone())
+            .await;
+        answer.expect("an answer");
+        assert!(server.call().await.body == body, "TLS: {tls}");
+    }
+}
+
 #[tokio::test]
 async fn an_arn_is_one_segment_of_the_path() {
     let mut server = Server::start(Setup {

@@ -1,6 +1,6 @@
 //! Errors before the stream.
 
-use std::{error::Error as StdError, time::SystemTime};
+use std::{error::Error as StdError, fmt, time::SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::{config::http::HttpResponse, error::SdkError, operation::RequestId};
@@ -48,16 +48,12 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
     }
-    // The SDK's own texts on identity name providers and files, but a provider's text may name anything.
-    let mut texts = chain(error).map(|cause| cause.to_string().to_lowercase());
-    if find::<CredentialsError>(error).is_some()
-        || texts.any(|text| text.contains("identity") || text.contains("auth scheme"))
-    {
-        let hint = "its operator must set them in one of the ways that every AWS SDK knows";
-        return Failure::new(
-            Reason::UpstreamCredentials,
-            format!("the gateway has no AWS credentials: {hint}"),
-        );
+    // The kind of the error alone: what lies below it may quote a provider's output.
+    if let Some(cause) = find::<CredentialsError>(error) {
+        return no_credentials(cause);
+    }
+    if chain(error).any(|cause| cause.to_string().contains("auth scheme")) {
+        return no_credentials(&"no provider has any");
     }
     let cause = chain(error)
         .last()
@@ -66,6 +62,14 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     Failure::new(
         Reason::Internal,
         format!("cannot send the request to Bedrock: {cause}"),
+    )
+}
+
+fn no_credentials(cause: &dyn fmt::Display) -> Failure {
+    let hint = "its operator must set them in one of the ways that every AWS SDK knows";
+    Failure::new(
+        Reason::UpstreamCredentials,
+        format!("the gateway has no AWS credentials ({cause}): {hint}"),
     )
 }
 

@@ -22,10 +22,13 @@ use super::{Error, body, dial::Io, pool::Slot};
 /// How many bytes hyper reads ahead of us: the bound on what a stream that nobody reads piles up.
 const READ_AHEAD: usize = 128 * 1024;
 
+type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
+
 /// A connection without an exchange.
 pub(super) struct Connection {
     send: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>,
+    /// Boxed: it is large, and moves from the pool to a response and back.
+    driver: Box<Driver>,
 }
 
 impl Connection {
@@ -34,7 +37,10 @@ impl Connection {
             .max_buf_size(READ_AHEAD)
             .handshake(TokioIo::new(io))
             .await?;
-        Ok(Self { send, driver })
+        Ok(Self {
+            send,
+            driver: Box::new(driver),
+        })
     }
 
     /// Lets the connection notice what has happened meanwhile; `true` if it can take a request.

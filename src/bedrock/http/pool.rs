@@ -14,6 +14,7 @@ use std::{
 
 use http::Request;
 use tokio::{
+    runtime::Handle,
     sync::oneshot,
     time::{Instant, sleep, sleep_until},
 };
@@ -87,7 +88,7 @@ impl Lease {
 
 /// A connection that has just been opened.
 enum Opened {
-    Http1(Box<http1::Connection>),
+    Http1(http1::Connection),
     Http2(http2::Connection),
 }
 
@@ -126,11 +127,15 @@ impl Pool {
             // A lease that nobody waits for any more locks the pool when it drops: later.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
+        // A stream may outlive its runtime; then there is nobody to dial for.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         let dials = state.dials_wanted(&self.limits, self.origin.tls);
         state.dialing += dials;
         drop(state);
         for _ in 0..dials {
-            tokio::spawn(self.clone().open());
+            runtime.spawn(self.clone().open());
         }
     }
 
@@ -197,7 +202,7 @@ impl Pool {
         } else {
             let connection = http1::Connection::new(socket.io).await;
             connection
-                .map(|connection| Opened::Http1(Box::new(connection)))
+                .map(Opened::Http1)
                 .map_err(|error| refused(&error))
         }
     }

@@ -157,7 +157,7 @@ impl State {
         match opened {
             Opened::Http1(connection) => {
                 self.speaks = Some(Protocol::Http1);
-                self.keep(*connection);
+                self.keep(connection);
             }
             Opened::Http2(connection) => {
                 self.speaks = Some(Protocol::Http2);
