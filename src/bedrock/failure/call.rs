@@ -24,15 +24,15 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
 /// What Bedrock answered instead of a stream. Read from the bytes: the SDK's types know fewer errors than Bedrock has.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
-    let mut body = Body::read(response.body().bytes().unwrap_or_default());
+    let body = Body::read(response.body().bytes().unwrap_or_default());
     let name = headers
         .get("x-amzn-errortype")
         .map(str::to_owned)
-        .or_else(|| body.code.take())
+        .or(body.code)
         .unwrap_or_default();
     let failure = of_upstream(Upstream {
         exception: reason::normal_name(&name),
-        message: body.take_message(),
+        message: body.message,
         http_status: Some(response.status().as_u16()),
         request_id: headers.request_id().unwrap_or_default().to_owned(),
         original_status: body.original_status,

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::Error;
+use super::error::Error;
 use crate::config::bedrock::Options;
 
 const HTTP2: &[u8] = b"h2";

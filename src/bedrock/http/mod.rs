@@ -8,18 +8,21 @@
 //! | `dial` | DNS, TCP, TLS: from an origin to a socket |
 //! | `http1` | one HTTP/1.1 connection, driven by whoever waits for its answer |
 //! | `http2` | one HTTP/2 connection, driven by a task of its own |
+//! | `slot` | a place in use on a connection, and what it tells the pool |
 //! | `pool` | which connection a call gets, and when to open another |
 //! | `error` | what can go wrong, and whether Bedrock can have seen the request |
 //!
 //! Proxies (`HTTP_PROXY`, `HTTPS_PROXY`) are not supported: name the proxy's own address as the endpoint, or let the
 //! network route.
 
+mod authority;
 mod body;
 mod dial;
 mod error;
 mod http1;
 mod http2;
 mod pool;
+mod slot;
 
 use std::{
     collections::HashMap,
@@ -129,6 +132,7 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
+    // The SDK's settings hold time limits alone, and those are ours to keep.
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
