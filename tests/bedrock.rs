@@ -1,5 +1,10 @@
 //! The Bedrock side against a small Bedrock of its own, over real sockets.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that panics is a test that fails"
+)]
+
 mod bedrock {
     mod calls;
     mod connections;

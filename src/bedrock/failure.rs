@@ -2,9 +2,9 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`reason`] | the table from Bedrock's names and words to a [`Reason`] |
-//! | [`call`] | errors before the stream: HTTP, credentials, connections |
-//! | [`hint`] | when to come back |
+//! | `reason` | the table from Bedrock's names and words to a [`Reason`] |
+//! | `call` | errors before the stream: HTTP, credentials, connections |
+//! | `hint` | when to come back |
 
 mod call;
 mod hint;
@@ -12,39 +12,41 @@ mod reason;
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 pub(super) use call::of_call;
 
 use super::frame::{Corrupt, Message};
 use crate::error::{Failure, Phase, Reason, Upstream};
 
-/// The JSON of an error, in the spellings that AWS's services use.
-#[derive(Default, Deserialize)]
+/// The JSON of an error.
+#[derive(Debug, Default)]
 struct Body {
-    #[serde(default, alias = "Message", alias = "errorMessage")]
-    message: Option<String>,
-    #[serde(default, rename = "__type", alias = "code", alias = "Code")]
+    message: String,
     code: Option<String>,
-    #[serde(default, rename = "originalStatusCode")]
     original_status: Option<u16>,
-    #[serde(default, rename = "originalMessage")]
-    original_message: Option<String>,
 }
 
 impl Body {
-    /// Reads what can be read: an error page of some proxy is no JSON, and no reason to lose the status.
+    /// Reads what can be read, in the spellings that AWS's services use. An error page of some proxy is no JSON, and no
+    /// reason to lose the status.
     fn read(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
-    }
-
-    fn take_message(&mut self) -> String {
-        let message = self.message.take().unwrap_or_default();
-        match self.original_message.take() {
+        let json: Map<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
+        let text = |names: &[&str]| names.iter().find_map(|name| json.get(*name)?.as_str());
+        let message = text(&["message", "Message", "errorMessage"]).unwrap_or_default();
+        let message = match text(&["originalMessage"]) {
             Some(original) if !original.is_empty() && original != message => {
                 format!("{message} ({original})")
             }
-            _ => message,
+            _ => message.to_owned(),
+        };
+        Self {
+            message,
+            code: text(&["__type", "code", "Code"]).map(str::to_owned),
+            original_status: json
+                .get("originalStatusCode")
+                .and_then(Value::as_u64)
+                .and_then(|code| code.try_into().ok()),
         }
     }
 }
@@ -70,9 +72,9 @@ pub(super) fn of_message(message: &Message, request_id: &str) -> Failure {
             request_id,
         );
     }
-    let mut body = Body::read(&message.payload);
+    let body = Body::read(&message.payload);
     let text = match message.error_message.as_ref() {
-        [] => body.take_message(),
+        [] => body.message,
         error_message => String::from_utf8_lossy(error_message).into_owned(),
     };
     let upstream = Upstream {

@@ -27,7 +27,8 @@ pub struct Frame {
     pub payload: Bytes,
 }
 
-/// The events of an answer. Dropping them closes Bedrock's stream at once.
+/// The events of an answer. Dropping them closes Bedrock's stream at once; reading them to `None` leaves the connection to
+/// the next call.
 pub struct Frames {
     body: SdkBody,
     decoder: Decoder,

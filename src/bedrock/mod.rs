@@ -6,11 +6,11 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`client`] | the SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out |
-//! | [`frames`] | from a response's body to events |
-//! | [`frame`] | AWS's event-stream framing |
-//! | [`failure`] | what Bedrock's errors, and errors on the way to it, mean |
-//! | [`http`] | the HTTP client under the SDK |
+//! | `client` | the SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out |
+//! | `frames` | from a response's body to events |
+//! | `frame` | AWS's event-stream framing |
+//! | `failure` | what Bedrock's errors, and errors on the way to it, mean |
+//! | `http` | the HTTP client under the SDK |
 
 mod client;
 mod failure;

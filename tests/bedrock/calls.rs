@@ -82,6 +82,57 @@ async fn the_body_arrives_to_the_byte_and_the_events_come_back() {
     }
 }
 
+/// Documents and images make bodies far larger than any window or buffer on the way.
+#[tokio::test]
+async fn a_large_body_arrives_whole() {
+    for tls in [false, true] {
+        let reply = Some(Reply::stream(answer()));
+        let mut server = Server::start(Setup {
+            tls,
+            reply,
+            ..Setup::default()
+        })
+        .await;
+        let body = Bytes::from_iter((0..1_000_000_u32).map(|at| (at / 7) as u8));
+        let answer = server
+            .bedrock()
+            .converse_stream("us-east-1", MODEL, body.clone())
+            .await;
+        answer.expect("an answer");
+        assert!(server.call().await.body == body, "TLS: {tls}");
+    }
+}
+
+/// More than any window or buffer on the way holds.
+#[tokio::test]
+async fn a_long_answer_comes_whole() {
+    let text = "a".repeat(999);
+    let payload = format!(r#"{{"contentBlockIndex":0,"delta":{{"text":"{text}"}}}}"#);
+    let body = event("contentBlockDelta", &payload).repeat(2_000);
+    for tls in [false, true] {
+        let reply = Some(Reply::stream(body.clone()));
+        let server = Server::start(Setup {
+            tls,
+            reply,
+            ..Setup::default()
+        })
+        .await;
+        let answer = server
+            .bedrock()
+            .converse_stream("us-east-1", MODEL, Bytes::new())
+            .await;
+        let mut frames = answer.expect("an answer").frames;
+        for _ in 0..2_000 {
+            let frame = timeout(SOON, frames.next()).await.expect("a frame comes");
+            assert_eq!(
+                frame.expect("not the end").expect("an event").payload,
+                payload
+            );
+        }
+        assert!(frames.next().await.is_none());
+    }
+}
+
 #[tokio::test]
 async fn an_arn_is_one_segment_of_the_path() {
     let mut server = Server::start(Setup {

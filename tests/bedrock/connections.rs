@@ -80,6 +80,27 @@ async fn five_hundred_calls_at_once_do_not_wait_for_each_other() {
     drop(streams);
 }
 
+/// Over HTTP/1.1 each stream has a connection, and none waits for another to end.
+#[tokio::test]
+async fn a_hundred_calls_at_once_have_a_http1_connection_each() {
+    let mut server = Server::start(Setup::default()).await;
+    let bedrock = server.bedrock();
+    let calls: Vec<_> = (0..100).map(|_| start(&bedrock)).collect();
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        streams.push(server.call().await.open());
+    }
+    let answers = timeout(SOON, join_all(calls))
+        .await
+        .expect("all have a head while all streams are open");
+    assert!(
+        answers
+            .into_iter()
+            .all(|answer| answer.expect("no panic").is_ok())
+    );
+    assert_eq!(server.opened.load(Ordering::Relaxed), 100);
+}
+
 #[tokio::test]
 async fn calls_spread_over_connections_below_the_target() {
     let mut server = Server::start(Setup {

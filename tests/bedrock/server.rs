@@ -32,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 /// Long enough for a slow machine, short enough to tell that something hangs.
-pub(super) const SOON: Duration = Duration::from_secs(10);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// How the server is set up.
 #[derive(Clone, Debug)]
@@ -339,9 +339,9 @@ pub(super) fn bedrock(options: &Options) -> Bedrock {
 }
 
 /// A frame as AWS's own encoder writes it.
-pub(super) fn frame(message_type: &str, name: &str, payload: &'static str) -> Vec<u8> {
+pub(super) fn frame(message_type: &str, name: &str, payload: &str) -> Vec<u8> {
     let kind = format!(":{message_type}-type");
-    let message = Message::new(Bytes::from_static(payload.as_bytes()))
+    let message = Message::new(Bytes::copy_from_slice(payload.as_bytes()))
         .add_header(Header::new(
             ":message-type",
             HeaderValue::String(message_type.to_owned().into()),
@@ -355,6 +355,6 @@ pub(super) fn frame(message_type: &str, name: &str, payload: &'static str) -> Ve
     bytes
 }
 
-pub(super) fn event(name: &str, payload: &'static str) -> Vec<u8> {
+pub(super) fn event(name: &str, payload: &str) -> Vec<u8> {
     frame("event", name, payload)
 }

@@ -1,6 +1,6 @@
 //! Errors before the stream.
 
-use std::{error::Error as StdError, time::SystemTime};
+use std::{error::Error as StdError, fmt, time::SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::{config::http::HttpResponse, error::SdkError, operation::RequestId};
@@ -24,15 +24,15 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
 /// What Bedrock answered instead of a stream. Read from the bytes: the SDK's types know fewer errors than Bedrock has.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
-    let mut body = Body::read(response.body().bytes().unwrap_or_default());
+    let body = Body::read(response.body().bytes().unwrap_or_default());
     let name = headers
         .get("x-amzn-errortype")
         .map(str::to_owned)
-        .or_else(|| body.code.take())
+        .or(body.code)
         .unwrap_or_default();
     let failure = of_upstream(Upstream {
         exception: reason::normal_name(&name),
-        message: body.take_message(),
+        message: body.message,
         http_status: Some(response.status().as_u16()),
         request_id: headers.request_id().unwrap_or_default().to_owned(),
         original_status: body.original_status,
@@ -48,16 +48,12 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
     }
-    // The SDK's own texts on identity name providers and files, but a provider's text may name anything.
-    let mut texts = chain(error).map(|cause| cause.to_string().to_lowercase());
-    if find::<CredentialsError>(error).is_some()
-        || texts.any(|text| text.contains("identity") || text.contains("auth scheme"))
-    {
-        let hint = "its operator must set them in one of the ways that every AWS SDK knows";
-        return Failure::new(
-            Reason::UpstreamCredentials,
-            format!("the gateway has no AWS credentials: {hint}"),
-        );
+    // The kind of the error alone: what lies below it may quote a provider's output.
+    if let Some(cause) = find::<CredentialsError>(error) {
+        return no_credentials(cause);
+    }
+    if chain(error).any(|cause| cause.to_string().contains("auth scheme")) {
+        return no_credentials(&"no provider has any");
     }
     let cause = chain(error)
         .last()
@@ -66,6 +62,14 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     Failure::new(
         Reason::Internal,
         format!("cannot send the request to Bedrock: {cause}"),
+    )
+}
+
+fn no_credentials(cause: &dyn fmt::Display) -> Failure {
+    let hint = "its operator must set them in one of the ways that every AWS SDK knows";
+    Failure::new(
+        Reason::UpstreamCredentials,
+        format!("the gateway has no AWS credentials ({cause}): {hint}"),
     )
 }
 

@@ -66,6 +66,7 @@ const TOO_LONG: &[&str] = &[
     "prompt is too long",
     "too many input tokens",
     "too many tokens",
+    "input tokens exceeded",
     "maximum context length",
     "exceeds the context window",
     "exceed context limit",

@@ -262,6 +262,17 @@ fn the_models_own_status_and_message_are_kept() {
 }
 
 #[test]
+fn odd_json_loses_nothing_else() {
+    let json = r#"{"Message":"upper","message":"lower","code":7,"originalStatusCode":99999999}"#;
+    let upstream = call::of_response(&response(400, Some("ValidationException"), json)).upstream;
+    let upstream = upstream.expect("Bedrock's own words");
+    assert_eq!(
+        (&*upstream.message, upstream.original_status),
+        ("lower", None)
+    );
+}
+
+#[test]
 fn an_answer_without_a_name_or_json_keeps_its_status() {
     let failure = call::of_response(&response(502, None, "<html>bad gateway</html>"));
     assert_eq!(failure.reason, Reason::UpstreamUnknown);

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::Error;
+use super::error::Error;
 use crate::config::bedrock::Options;
 
 const HTTP2: &[u8] = b"h2";
@@ -246,5 +246,77 @@ impl Dialer {
                 self.timeout
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_send_at_once_and_notice_dead_peers() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let tcp = TcpStream::connect(listener.local_addr().expect("an address"))
+            .await
+            .expect("a connection");
+        let options = Options::default();
+        let dialer = Dialer::new(
+            Tls::load(&options).expect("no extra certificates"),
+            &options,
+        );
+        dialer.tune(&tcp).expect("options of TCP");
+        let socket = SockRef::from(&tcp);
+        assert!(socket.tcp_nodelay().expect("an option") && socket.keepalive().expect("an option"));
+        assert_eq!(
+            socket.tcp_keepalive_time().expect("an option"),
+            options.tcp_keepalive
+        );
+    }
+
+    #[test]
+    fn extra_certificates_that_cannot_be_read_are_named() {
+        let mut empty = tempfile::NamedTempFile::new().expect("a temporary file");
+        empty
+            .write_all(b"no PEM at all")
+            .expect("a file can be written");
+        for path in [
+            empty.path().to_owned(),
+            PathBuf::from("/nonexistent/ca.pem"),
+        ] {
+            let options = Options {
+                extra_ca_file: Some(path.clone()),
+                ..Options::default()
+            };
+            let error = Tls::load(&options)
+                .err()
+                .expect("no certificates")
+                .to_string();
+            assert!(
+                error.contains(&*path.to_string_lossy()) && error.contains("PEM"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn origins() {
+        for (url, tls, text) in [
+            (
+                "https://bedrock-runtime.us-east-1.amazonaws.com/x",
+                true,
+                "bedrock-runtime.us-east-1.amazonaws.com:443",
+            ),
+            ("http://localhost", false, "localhost:80"),
+            ("http://[::1]:8080/", false, "::1:8080"),
+        ] {
+            let origin = Origin::of(&Uri::from_static(url)).expect("an origin");
+            assert_eq!((origin.tls, origin.to_string().as_str()), (tls, text));
+        }
+        assert!(Origin::of(&Uri::from_static("localhost:80")).is_err());
+        assert!(Origin::of(&Uri::from_static("ftp://localhost")).is_err());
     }
 }

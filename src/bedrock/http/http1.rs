@@ -4,6 +4,7 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -17,15 +18,18 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{Error, body, dial::Io, pool::Slot};
+use super::{authority::authority, dial::Io, error::Error, slot::Slot};
 
 /// How many bytes hyper reads ahead of us: the bound on what a stream that nobody reads piles up.
 const READ_AHEAD: usize = 128 * 1024;
 
+type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
+
 /// A connection without an exchange.
 pub(super) struct Connection {
     send: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>,
+    /// Boxed: it is large, and moves from the pool to a response and back.
+    driver: Box<Driver>,
 }
 
 impl Connection {
@@ -34,7 +38,10 @@ impl Connection {
             .max_buf_size(READ_AHEAD)
             .handshake(TokioIo::new(io))
             .await?;
-        Ok(Self { send, driver })
+        Ok(Self {
+            send,
+            driver: Box::new(driver),
+        })
     }
 
     /// Lets the connection notice what has happened meanwhile; `true` if it can take a request.
@@ -45,21 +52,30 @@ impl Connection {
     }
 }
 
+/// Whoever keeps connections for the next request.
+pub(super) trait Keeper: Send + Sync {
+    /// Takes a connection that is ready for one.
+    fn keep(&self, connection: Connection);
+}
+
 /// A connection and the right to use it.
 pub(super) struct Lease {
     pub(super) connection: Connection,
+    /// Who gets the connection when the response was read.
+    pub(super) keeper: Arc<dyn Keeper>,
     pub(super) slot: Slot,
 }
 
 impl Lease {
     /// Sends the request and waits for the head of its response.
-    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<body::Body>, Error> {
+    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
         let Self {
             connection:
                 Connection {
                     mut send,
                     mut driver,
                 },
+            keeper,
             slot,
         } = self;
         let mut ended = false;
@@ -75,12 +91,17 @@ impl Lease {
         };
         match outcome {
             Ok(response) => Ok(response.map(|incoming| {
-                let connection = Some((Connection { send, driver }, slot));
-                body::Body::Http1(Body {
-                    incoming,
+                let connection = Connection { send, driver };
+                let lease = Some(Lease {
                     connection,
+                    keeper,
+                    slot,
+                });
+                Body {
+                    incoming,
+                    lease,
                     ended,
-                })
+                }
             })),
             // hyper hands the request back only if not a byte of it was written.
             Err(mut error) => match error.take_message() {
@@ -94,7 +115,7 @@ impl Lease {
 /// The rest of a response, with the connection that brings it.
 pub(super) struct Body {
     incoming: Incoming,
-    connection: Option<(Connection, Slot)>,
+    lease: Option<Lease>,
     /// The connection is over; what it had read may still be there.
     ended: bool,
 }
@@ -113,7 +134,7 @@ impl Body {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.connection = None;
+                    self.lease = None;
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Poll::Ready(None) => {
@@ -130,7 +151,7 @@ impl Body {
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some((connection, _)) = &mut self.connection
+        if let Some(Lease { connection, .. }) = &mut self.lease
             && !self.ended
         {
             self.ended = Pin::new(&mut connection.driver).poll(cx).is_ready();
@@ -139,11 +160,17 @@ impl Body {
 
     /// A body that was read to its end leaves a connection for the next request.
     fn give_back(&mut self) {
-        if let Some((mut connection, slot)) = self.connection.take()
+        if let Some(Lease {
+            mut connection,
+            keeper,
+            slot,
+        }) = self.lease.take()
             && !self.ended
             && connection.is_ready()
         {
-            slot.give_back(connection);
+            keeper.keep(connection);
+            // Only now is there room: whoever waits finds the connection.
+            drop(slot);
         }
     }
 }
@@ -160,13 +187,4 @@ fn in_origin_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error
         .unwrap_or(PathAndQuery::from_static("/"));
     head.uri = Uri::from(path);
     Ok(Request::from_parts(head, Full::new(body)))
-}
-
-/// The host as it was signed: without the scheme's own port.
-pub(super) fn authority(uri: &Uri) -> String {
-    let host = uri.host().unwrap_or_default();
-    match (uri.port_u16(), uri.scheme_str()) {
-        (None, _) | (Some(443), Some("https")) | (Some(80), Some("http")) => host.to_owned(),
-        (Some(port), _) => format!("{host}:{port}"),
-    }
 }

@@ -19,10 +19,10 @@ use http::{HeaderMap, Request, Response, Uri, Version, header, uri::Authority};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Error, body,
+    authority::authority,
     dial::Io,
-    http1::authority,
-    pool::{Pool, Slot},
+    error::Error,
+    slot::{Owner, Slot},
 };
 
 /// How many bytes a stream may pile up that nobody reads.
@@ -52,7 +52,7 @@ impl Connection {
         io: Box<dyn Io>,
         id: u64,
         most: usize,
-        pool: Weak<Pool>,
+        owner: Weak<dyn Owner>,
     ) -> Result<Self, h2::Error> {
         // With room for all streams' windows, streams that nobody reads cannot starve the others.
         let window = u32::try_from(most)
@@ -71,15 +71,15 @@ impl Connection {
         let settled = Arc::new(AtomicBool::new(false));
         let ping = connection.ping_pong();
         let drive = {
-            let (settled, pool) = (settled.clone(), pool);
+            let (settled, owner) = (settled.clone(), owner);
             async move {
                 tokio::select! {
                     biased;
                     end = connection => tracing::debug!(connection = id, ?end, "HTTP/2 connection closed"),
-                    () = keep_alive(ping, &settled, &pool) => tracing::debug!(connection = id, "HTTP/2 connection is dead"),
+                    () = keep_alive(ping, &settled, &owner) => tracing::debug!(connection = id, "HTTP/2 connection is dead"),
                 }
-                if let Some(pool) = pool.upgrade() {
-                    pool.retire(id);
+                if let Some(owner) = owner.upgrade() {
+                    owner.retire(id);
                 }
             }
         };
@@ -124,13 +124,13 @@ impl Connection {
 }
 
 /// Pings until an answer stays out. The first answer also tells that the peer's settings, which come first, are here.
-async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, pool: &Weak<Pool>) {
+async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn Owner>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
         if !settled.swap(true, Ordering::Relaxed)
-            && let Some(pool) = pool.upgrade()
+            && let Some(owner) = owner.upgrade()
         {
-            pool.settle();
+            owner.settle();
         }
         sleep(PING_INTERVAL).await;
     }
@@ -145,7 +145,7 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Sends the request and waits for the head of its response.
-    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<body::Body>, Error> {
+    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
         let Self { id, mut send, slot } = self;
         let (mut head, body) = request.into_parts();
         head.uri = with_authority(head.uri)?;
@@ -174,11 +174,9 @@ impl Lease {
             stream.send_data(body, true).map_err(failed)?;
         }
         let response = response.await.map_err(failed)?;
-        Ok(response.map(|receive| {
-            body::Body::Http2(Body {
-                receive,
-                _slot: slot,
-            })
+        Ok(response.map(|receive| Body {
+            receive,
+            _slot: slot,
         }))
     }
 }
@@ -238,11 +236,22 @@ mod tests {
 
     use super::*;
 
+    struct Nobody;
+
+    impl Owner for Nobody {
+        fn settle(self: Arc<Self>) {}
+        fn retire(self: Arc<Self>, _: u64) {}
+    }
+
+    fn nobody() -> Weak<dyn Owner> {
+        Weak::<Nobody>::new()
+    }
+
     /// A peer that took everything and says nothing: the network is gone, and TCP does not know.
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_given_up() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-        let mut connection = Connection::start(Box::new(ours), 1, 128, Weak::new())
+        let mut connection = Connection::start(Box::new(ours), 1, 128, nobody())
             .await
             .expect("the preface needs no answer");
         assert!(connection.is_open());
@@ -259,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn few_streams_until_the_peer_said_how_many() {
         let (ours, _theirs) = tokio::io::duplex(1 << 16);
-        let connection = Connection::start(Box::new(ours), 1, 128, Weak::new())
+        let connection = Connection::start(Box::new(ours), 1, 128, nobody())
             .await
             .expect("the preface needs no answer");
         assert_eq!(connection.allowed(), UNTIL_SETTINGS);

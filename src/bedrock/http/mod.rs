@@ -5,21 +5,24 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`dial`] | DNS, TCP, TLS: from an origin to a socket |
-//! | [`http1`] | one HTTP/1.1 connection, driven by whoever waits for its answer |
-//! | [`http2`] | one HTTP/2 connection, driven by a task of its own |
-//! | [`pool`] | which connection a call gets, and when to open another |
-//! | [`error`] | what can go wrong, and whether Bedrock can have seen the request |
+//! | `dial` | DNS, TCP, TLS: from an origin to a socket |
+//! | `http1` | one HTTP/1.1 connection, driven by whoever waits for its answer |
+//! | `http2` | one HTTP/2 connection, driven by a task of its own |
+//! | `slot` | a place in use on a connection, and what it tells the pool |
+//! | `pool` | which connection a call gets, and when to open another |
+//! | `error` | what can go wrong, and whether Bedrock can have seen the request |
 //!
 //! Proxies (`HTTP_PROXY`, `HTTPS_PROXY`) are not supported: name the proxy's own address as the endpoint, or let the
 //! network route.
 
+mod authority;
 mod body;
 mod dial;
 mod error;
 mod http1;
 mod http2;
 mod pool;
+mod slot;
 
 use std::{
     collections::HashMap,
@@ -38,6 +41,7 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::Request;
+use http_body_util::BodyExt as _;
 
 pub(super) use dial::Tls;
 pub use dial::TlsError;
@@ -87,7 +91,7 @@ impl Http {
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
-        let request = buffered(request)?;
+        let request = buffered(request).await?;
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
             // Once more, and safely so: the peer said, or the socket shows, that it never looked at the request.
@@ -108,16 +112,14 @@ async fn exchange(
     pool.lease().await?.send(request).await
 }
 
-/// The SDK's request in the form of the `http` crate. Its body is in memory: it was signed.
-fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
+/// The SDK's request in the form of the `http` crate. Its body is in memory, for it was signed: nothing is copied.
+async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
     let (head, body) = request
         .try_into_http1x()
         .map_err(Error::request)?
         .into_parts();
-    match body.bytes() {
-        Some(bytes) => Ok(Request::from_parts(head, Bytes::copy_from_slice(bytes))),
-        None => Err(Error::request("its body is not in memory")),
-    }
+    let body = body.collect().await.map_err(Error::request)?.to_bytes();
+    Ok(Request::from_parts(head, body))
 }
 
 impl HttpConnector for Http {
@@ -130,6 +132,7 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
+    // The SDK's settings hold time limits alone, and those are ours to keep.
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,

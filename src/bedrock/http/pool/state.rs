@@ -11,8 +11,13 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Lease, Limits, Opened, Pool, Slot, http1, http2};
-use crate::bedrock::http::Error;
+use super::{lease::Lease, limits::Limits};
+use crate::bedrock::http::{
+    error::Error,
+    http1::{self, Keeper},
+    http2,
+    slot::{Owner, Slot},
+};
 
 /// How many HTTP/2 connections are dialled at once: each brings room for many.
 const HTTP2_DIALS: usize = 4;
@@ -22,6 +27,12 @@ const HTTP1_DIALS: usize = 64;
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
 /// How many sweeps in a row must find a connection unused to close it.
 const SWEEPS: u8 = 4;
+
+/// A connection that has just been opened.
+pub(super) enum Opened {
+    Http1(http1::Connection),
+    Http2(http2::Connection),
+}
 
 type Waiting = oneshot::Sender<Result<Lease, Error>>;
 
@@ -77,15 +88,23 @@ impl State {
     }
 
     /// A place on the connection that has most room.
-    pub(super) fn take(&mut self, pool: &Arc<Pool>) -> Option<Lease> {
-        self.take_http2(pool)
+    pub(super) fn take<P: Owner + Keeper + 'static>(
+        &mut self,
+        pool: &Arc<P>,
+        limits: &Limits,
+    ) -> Option<Lease> {
+        self.take_http2(pool, limits)
             .map(Lease::Http2)
             .or_else(|| self.take_http1(pool).map(Lease::Http1))
     }
 
-    fn take_http2(&mut self, pool: &Arc<Pool>) -> Option<http2::Lease> {
+    fn take_http2<P: Owner + 'static>(
+        &mut self,
+        pool: &Arc<P>,
+        limits: &Limits,
+    ) -> Option<http2::Lease> {
         loop {
-            let most = pool.limits.most();
+            let most = limits.most();
             let with_load = self
                 .http2
                 .iter()
@@ -98,18 +117,19 @@ impl State {
             let connection = &mut self.http2[at];
             if connection.is_open() {
                 connection.unused = 0;
-                return Some(connection.lease(Slot::new(pool, &connection.load)));
+                return Some(connection.lease(Slot::new(pool.clone(), &connection.load)));
             }
             self.http2.remove(at);
         }
     }
 
-    fn take_http1(&mut self, pool: &Arc<Pool>) -> Option<http1::Lease> {
+    fn take_http1<P: Owner + Keeper + 'static>(&mut self, pool: &Arc<P>) -> Option<http1::Lease> {
         while let Some(Idle { mut connection, .. }) = self.idle.pop() {
             if connection.is_ready() {
                 return Some(http1::Lease {
                     connection,
-                    slot: Slot::new(pool, &self.busy),
+                    keeper: pool.clone(),
+                    slot: Slot::new(pool.clone(), &self.busy),
                 });
             }
         }
@@ -157,7 +177,7 @@ impl State {
         match opened {
             Opened::Http1(connection) => {
                 self.speaks = Some(Protocol::Http1);
-                self.keep(*connection);
+                self.keep(connection);
             }
             Opened::Http2(connection) => {
                 self.speaks = Some(Protocol::Http2);

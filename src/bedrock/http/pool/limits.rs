@@ -1,0 +1,31 @@
+//! How much of everything a pool may have.
+
+use std::time::Duration;
+
+use crate::config::bedrock::Options;
+
+/// How much of everything a pool may have.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::bedrock::http) struct Limits {
+    /// Beyond this load of a HTTP/2 connection another one is opened.
+    pub(super) target: usize,
+    /// The most HTTP/2 connections.
+    pub(super) connections: usize,
+    /// How long a connection stays unused.
+    pub(super) idle: Duration,
+}
+
+impl Limits {
+    pub(in crate::bedrock::http) fn new(options: &Options) -> Self {
+        Self {
+            target: options.streams_per_connection.max(1),
+            connections: options.max_connections.max(1),
+            idle: options.idle_timeout,
+        }
+    }
+
+    /// The most streams of a HTTP/2 connection.
+    pub(super) const fn most(&self) -> usize {
+        self.target.saturating_mul(2)
+    }
+}
