@@ -344,21 +344,18 @@ async fn ctrl_c_at_the_prompt_leaves() {
 }
 
 #[tokio::test]
-async fn the_turn_after_goaway_goes_over_a_new_connection() {
-    let mut gateway = Gateway::start().await;
-    let mut chat = Process::start(gateway.address, &["chat", "--target", "t", "--interactive"]);
-    for question in ["one", "two", "three"] {
-        chat.write(&format!("{question}\n")).await;
-        let (_, writer, _) = gateway.stream_call().await.accept();
-        writer.send([start(), text(question)]);
-        writer.send(end());
-        drop(writer);
-        chat.wrote(&format!("{question}\n")).await;
-        gateway.go_away();
-    }
-    let ended = chat.end().await;
-    assert_eq!(ended.code, Some(0));
-    assert!(!ended.stderr.contains("error"), "{}", ended.stderr);
+async fn a_call_that_a_closing_connection_did_not_take_is_made_once_more() {
+    let mut gateway = Gateway::start_closing(1).await;
+    let chat = Process::with_input(gateway.address, &["chat", "--target", "t"], "q").await;
+    let (_, writer, _) = gateway.stream_call().await.accept();
+    writer.send([start(), text("a")]);
+    writer.send(end());
+    drop(writer);
+    assert_eq!(chat.end().await.code, Some(0));
+
+    let gateway = Gateway::start_closing(2).await;
+    let chat = Process::with_input(gateway.address, &["chat", "--target", "t"], "q").await;
+    assert_eq!(chat.end().await.code, Some(69));
 }
 
 #[tokio::test]
