@@ -52,11 +52,22 @@ pub(crate) struct Writer {
 impl Gateway {
     /// Starts on a free port.
     pub(crate) async fn start() -> Self {
-        Self::start_closing(0).await
+        Self::launch(0, Server::builder()).await
+    }
+
+    /// Starts on a free port, with TLS only.
+    #[cfg(feature = "emulator")]
+    pub(crate) async fn start_tls(identity: tonic::transport::Identity) -> Self {
+        let tls = tonic::transport::ServerTlsConfig::new().identity(identity);
+        Self::launch(0, Server::builder().tls_config(tls).unwrap()).await
     }
 
     /// Starts on a free port. The first connections, so many, are closed under the first call that comes over them.
     pub(crate) async fn start_closing(closing_connections: usize) -> Self {
+        Self::launch(closing_connections, Server::builder()).await
+    }
+
+    async fn launch(closing_connections: usize, mut server: Server) -> Self {
         let (streams_in, streams) = mpsc::unbounded_channel();
         let (invokes_in, invokes) = mpsc::unbounded_channel();
         let (health, health_service) = health_reporter();
@@ -73,7 +84,7 @@ impl Gateway {
                 close_under_call(socket).await.unwrap();
             }
             let sockets = TcpListenerStream::new(listener);
-            Server::builder()
+            server
                 .add_routes(routes)
                 .serve_with_incoming(sockets)
                 .await
