@@ -67,7 +67,7 @@ impl Connect {
         }
         Ok(Gateway::new(
             self.endpoint()?.connect_lazy(),
-            self.address.to_string(),
+            self.address.to_string().trim_end_matches('/').to_owned(),
             metadata,
             self.deadline.or(default_deadline),
         ))

@@ -324,7 +324,7 @@ async fn a_conversation_keeps_what_was_answered() {
     for said in [
         "error: UNAVAILABLE: not now\n",
         "cancelled\n",
-        "4 turns · 24 in, 174 out · 2 without known usage\n",
+        "turns: 4 · 24 in, 174 out · turns without known usage: 2\n",
         "warning: /nonsense is no command",
     ] {
         assert!(ended.stderr.contains(said), "{said} in {}", ended.stderr);
