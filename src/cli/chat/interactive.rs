@@ -162,7 +162,11 @@ impl std::fmt::Display for Used {
             write!(f, " · {tokens}")?;
         }
         if self.turns_without_usage > 0 {
-            write!(f, " · turns without known usage: {}", self.turns_without_usage)?;
+            write!(
+                f,
+                " · turns without known usage: {}",
+                self.turns_without_usage
+            )?;
         }
         Ok(())
     }
