@@ -37,11 +37,11 @@ pub struct Connect {
     )]
     address: Uri,
 
-    /// A PEM file of certificate authorities to trust for https://, beside the system's own
+    /// A PEM file of certificate authorities to trust for https://, instead of the system's own
     #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 
-    /// How long the whole call may take: a number with ms, s, m or h, such as 90s [default: the gateway's own limit]
+    /// How long the whole call may take: a number with ms, s, m or h, such as 90s [default: the gateway's own limit; for health 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     deadline: Option<Duration>,
 
@@ -67,7 +67,7 @@ impl Connect {
         }
         Ok(Gateway::new(
             self.endpoint()?.connect_lazy(),
-            self.address.to_string(),
+            self.address.to_string().trim_end_matches('/').to_owned(),
             metadata,
             self.deadline.or(default_deadline),
         ))
@@ -86,12 +86,14 @@ impl Connect {
         if self.address.scheme_str() != Some("https") {
             return Ok(endpoint);
         }
-        let mut tls = ClientTlsConfig::new().with_native_roots();
-        if let Some(path) = &self.ca {
-            let shown = path.display();
-            let pem = std::fs::read(path).map_err(|error| format!("--ca {shown}: {error}"))?;
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
+        let tls = match &self.ca {
+            Some(path) => {
+                let pem = std::fs::read(path)
+                    .map_err(|error| format!("--ca {}: {error}", path.display()))?;
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+            }
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
         endpoint
             .tls_config(tls)
             .map_err(|error| format!("TLS cannot be set up: {}", super::failure::cause(&error)))

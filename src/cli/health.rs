@@ -13,11 +13,12 @@ const DEADLINE: Duration = Duration::from_secs(1);
 /// Ask a gateway whether it serves: the probe for containers
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints the status that the gateway gives (grpc.health.v1). Without --deadline, the probe takes 1 s at most.
+Prints the status that the gateway gives (grpc.health.v1).
 
 Examples:
   bedrock-grpc health
-  bedrock-grpc health --address https://gateway.example:443 --service bedrock.inference.v1.InferenceService
+  bedrock-grpc health --service bedrock.inference.v1.InferenceService
+  bedrock-grpc health --address https://gateway.example:443 --deadline 3s
 
 Exit codes of this command:
     0  SERVING

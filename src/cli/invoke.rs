@@ -21,13 +21,15 @@ mod file;
 /// Send a request in the JSON of Bedrock's Converse and print the answer in the same JSON
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE holds the body of a Converse request, with or without a member `modelId` beside the others, as SDKs take it;
-or an object of `modelId` and `body`. What Converse can say is sent as it stands.
+FILE holds the body of a Converse request, with or without a member `modelId` beside the others, \
+as SDKs take it; or an object of `modelId` and `body`. What Converse can say is sent as it stands. \
+Exit codes: see `bedrock-grpc --help`.
 
 Examples:
   bedrock-grpc invoke --target claude --converse request.json
-  bedrock-grpc invoke --converse request.json --events | jq -r '.contentBlockDelta.delta.text // empty'
-  echo '{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"Hello\"}]}]}' | bedrock-grpc invoke --target claude --converse -")]
+  bedrock-grpc invoke --target claude --converse request.json --events | jq -c .
+  jq '.messages[0].content[0].text = \"Hello\"' request.json |
+    bedrock-grpc invoke --target claude --converse -")]
 pub struct Invoke {
     /// The request; `-` for standard input
     #[arg(long, value_name = "FILE")]

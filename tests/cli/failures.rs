@@ -238,6 +238,6 @@ async fn a_gateway_out_of_reach_is_unavailable() {
     drop(listener);
     let ended = Process::with_input(address, &CHAT, "").await.end().await;
     assert_eq!(ended.code, Some(69));
-    let said = format!("error: UNAVAILABLE: the gateway at http://{address}/ cannot be reached: ");
+    let said = format!("error: UNAVAILABLE: the gateway at http://{address} cannot be reached: ");
     assert!(ended.stderr.starts_with(&said), "{}", ended.stderr);
 }

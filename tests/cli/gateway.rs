@@ -1,9 +1,11 @@
 //! A gateway whose answers a test writes as the call goes on.
 
 use std::{
+    io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bedrock_grpc::pb::{
@@ -11,15 +13,15 @@ use bedrock_grpc::pb::{
     inference_service_server::{InferenceService, InferenceServiceServer},
     stream_invoke_response::Event,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot, watch},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    time::timeout,
 };
-use tokio_stream::Stream;
-use tonic::{Request, Response, Status, metadata::MetadataMap, service::Routes};
+use tokio_stream::{Stream, wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status, metadata::MetadataMap, service::Routes, transport::Server};
 use tonic_health::server::{HealthReporter, health_reporter};
-use tower::ServiceExt;
 
 /// The running gateway, and the calls that reach it.
 pub(crate) struct Gateway {
@@ -27,7 +29,6 @@ pub(crate) struct Gateway {
     pub(crate) health: HealthReporter,
     streams: mpsc::UnboundedReceiver<StreamCall>,
     invokes: mpsc::UnboundedReceiver<InvokeCall>,
-    goaway: watch::Sender<()>,
 }
 
 /// A call of StreamInvoke. Dropping it before `accept` answers CANCELLED.
@@ -51,6 +52,22 @@ pub(crate) struct Writer {
 impl Gateway {
     /// Starts on a free port.
     pub(crate) async fn start() -> Self {
+        Self::launch(0, Server::builder()).await
+    }
+
+    /// Starts on a free port, with TLS only.
+    #[cfg(feature = "emulator")]
+    pub(crate) async fn start_tls(identity: tonic::transport::Identity) -> Self {
+        let tls = tonic::transport::ServerTlsConfig::new().identity(identity);
+        Self::launch(0, Server::builder().tls_config(tls).unwrap()).await
+    }
+
+    /// Starts on a free port. The first connections, so many, are closed under the first call that comes over them.
+    pub(crate) async fn start_closing(closing_connections: usize) -> Self {
+        Self::launch(closing_connections, Server::builder()).await
+    }
+
+    async fn launch(closing_connections: usize, mut server: Server) -> Self {
         let (streams_in, streams) = mpsc::unbounded_channel();
         let (invokes_in, invokes) = mpsc::unbounded_channel();
         let (health, health_service) = health_reporter();
@@ -58,53 +75,67 @@ impl Gateway {
             streams: streams_in,
             invokes: invokes_in,
         });
-        let routes = Routes::new(service).add_service(health_service).prepare();
+        let routes = Routes::new(service).add_service(health_service);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (goaway, asked) = watch::channel(());
         tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, routes.clone(), asked.clone()));
+            for _ in 0..closing_connections {
+                let (socket, _) = listener.accept().await.unwrap();
+                close_under_call(socket).await.unwrap();
             }
+            let sockets = TcpListenerStream::new(listener);
+            server
+                .add_routes(routes)
+                .serve_with_incoming(sockets)
+                .await
+                .unwrap();
         });
         Self {
             address,
             health,
             streams,
             invokes,
-            goaway,
         }
     }
 
     /// The next call of StreamInvoke.
     pub(crate) async fn stream_call(&mut self) -> StreamCall {
-        self.streams.recv().await.unwrap()
+        soon(self.streams.recv()).await.unwrap()
     }
 
     /// The next call of Invoke.
     pub(crate) async fn invoke_call(&mut self) -> InvokeCall {
-        self.invokes.recv().await.unwrap()
-    }
-
-    /// Sends GOAWAY on every connection.
-    pub(crate) fn go_away(&self) {
-        self.goaway.send_replace(());
+        soon(self.invokes.recv()).await.unwrap()
     }
 }
 
-async fn serve(socket: tokio::net::TcpStream, routes: Routes, mut asked: watch::Receiver<()>) {
-    asked.mark_unchanged();
-    let service = hyper_util::service::TowerToHyperService::new(routes.map_request(
-        |request: http::Request<hyper::body::Incoming>| request.map(tonic::body::Body::new),
-    ));
-    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(socket), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        Ok(()) = asked.changed() => connection.as_mut().graceful_shutdown(),
+/// What must come, so that a test whose command makes no call fails instead of waiting for ever.
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    const LIMIT: Duration = Duration::from_secs(30);
+    timeout(LIMIT, event).await.unwrap()
+}
+
+/// Waits for a call, and answers with a GOAWAY that says that it was not taken up.
+async fn close_under_call(mut socket: TcpStream) -> io::Result<()> {
+    const HEADERS: u8 = 1;
+    const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY_AFTER_STREAM_0: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut preface = [0; 24];
+    socket.read_exact(&mut preface).await?;
+    loop {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        socket.read_exact(&mut vec![0; length]).await?;
+        if head[3] == HEADERS {
+            break;
+        }
     }
-    let _ = connection.await;
+    socket.write_all(&EMPTY_SETTINGS).await?;
+    socket.write_all(&GOAWAY_AFTER_STREAM_0).await?;
+    socket.shutdown().await?;
+    tokio::io::copy(&mut socket, &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 impl StreamCall {

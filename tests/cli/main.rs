@@ -14,3 +14,6 @@ mod health;
 mod invoke;
 #[cfg(test)]
 mod process;
+// The crate that makes the certificate comes with the emulator.
+#[cfg(all(test, feature = "emulator"))]
+mod tls;

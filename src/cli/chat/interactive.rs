@@ -156,13 +156,17 @@ impl Used {
 
 impl std::fmt::Display for Used {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} turns", self.turns)?;
+        write!(f, "turns: {}", self.turns)?;
         let tokens = summary::tokens(&self.tokens);
         if !tokens.is_empty() {
             write!(f, " · {tokens}")?;
         }
         if self.turns_without_usage > 0 {
-            write!(f, " · {} without known usage", self.turns_without_usage)?;
+            write!(
+                f,
+                " · turns without known usage: {}",
+                self.turns_without_usage
+            )?;
         }
         Ok(())
     }

@@ -27,15 +27,16 @@ use crate::pb::InferenceConfiguration;
 /// Talk to a model through a running gateway: tokens as they come
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With a PROMPT, or with something piped in, chat asks once: the answer goes to standard output, all else to standard error.
-With both, what is piped in follows the prompt. With neither, chat is a conversation; `/help` says what it understands.
-Ctrl-C ends the answer, not the conversation.
+With a PROMPT, or with something piped in, chat asks once: the answer goes to standard output, all \
+else to standard error. With both, what is piped in follows the prompt. With neither, chat is a \
+conversation; `/help` says what it understands, and Ctrl-C ends the answer, not the conversation. \
+Exit codes: see `bedrock-grpc --help`.
 
 Examples:
   bedrock-grpc chat --target claude
   bedrock-grpc chat --target claude 'Why is the sky blue?' --max-tokens 300
   git diff | bedrock-grpc chat --target claude 'Review this:'
-  bedrock-grpc chat --target us.anthropic.claude-sonnet-4-20250514-v1:0 --json 'Hello' | jq -c .")]
+  bedrock-grpc chat --target us.amazon.nova-pro-v1:0 --json Hello | jq -c .")]
 pub struct Chat {
     /// What to say; several words are joined by spaces
     #[arg(value_name = "PROMPT")]
@@ -48,9 +49,6 @@ pub struct Chat {
     /// Instructions for the model [default: none]
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-
-    #[command(flatten)]
-    inference: Inference,
 
     /// Show the model's reasoning, on standard error [default: not shown]
     #[arg(long)]
@@ -67,6 +65,9 @@ pub struct Chat {
     /// Leave out the summary at the end
     #[arg(short, long)]
     quiet: bool,
+
+    #[command(flatten)]
+    inference: Inference,
 
     #[command(flatten)]
     connect: Connect,
