@@ -87,33 +87,35 @@ impl Server {
         let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE);
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
 
+        match &self.tls {
+            None => self.begin(protocol(stream), go_away).await,
+            Some(tls) => {
+                let beginning = async { protocol(tls.accept(stream).await?).await };
+                self.begin(beginning, go_away).await
+            }
+        }
+    }
+
+    async fn begin<I>(
+        &self,
+        beginning: impl Future<Output = io::Result<(I, bool)>>,
+        go_away: CancellationToken,
+    ) -> Result<(), BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         // A peer that says nothing holds a descriptor, and could hold up the exit.
-        let silent = || {
+        let begun = tokio::select! {
+            begun = tokio::time::timeout(self.handshake, beginning) => begun,
+            () = go_away.cancelled() => return Ok(()),
+        };
+        let (io, is_http2) = begun.map_err(|_| {
             io::Error::new(
                 io::ErrorKind::TimedOut,
                 "no request within limits.handshake",
             )
-        };
-        let beginning = async {
-            match &self.tls {
-                None => {
-                    let (io, is_http2) = protocol(stream).await?;
-                    Ok::<_, io::Error>((Either::Plain { io }, is_http2))
-                }
-                Some(tls) => {
-                    let (io, is_http2) = protocol(tls.accept(stream).await?).await?;
-                    Ok((Either::Tls { io }, is_http2))
-                }
-            }
-        };
-        let (io, is_http2) = tokio::select! {
-            begun = tokio::time::timeout(self.handshake, beginning) => begun.map_err(|_| silent())??,
-            () = go_away.cancelled() => return Ok(()),
-        };
-        match io {
-            Either::Plain { io } => self.run(io, is_http2, go_away).await,
-            Either::Tls { io } => self.run(io, is_http2, go_away).await,
-        }
+        })??;
+        self.run(io, is_http2, go_away).await
     }
 
     async fn run<I>(
@@ -161,15 +163,6 @@ async fn of_age(age: Duration) {
         return std::future::pending().await;
     }
     tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
-}
-
-enum Either {
-    Plain {
-        io: Prefixed<TcpStream>,
-    },
-    Tls {
-        io: Prefixed<tokio_rustls::server::TlsStream<TcpStream>>,
-    },
 }
 
 /// Reads as much as it takes to tell HTTP/2 from HTTP/1.1, and gives it back.

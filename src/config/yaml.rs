@@ -73,8 +73,8 @@ fn first_line(message: &str) -> &str {
 
 fn place_of(location: serde_saphyr::Location) -> Place {
     Place {
-        line: u64::from(location.line()),
-        column: u64::from(location.column()),
+        line: location.line(),
+        column: location.column(),
     }
 }
 

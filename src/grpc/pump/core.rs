@@ -34,6 +34,10 @@ use crate::{
 
 type Waiting = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a call spends its life in the large one"
+)]
 enum Stage {
     /// For Bedrock's response head.
     Waiting(Waiting),
