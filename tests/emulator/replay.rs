@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aws_smithy_eventstream::frame::read_message_from;
 use bedrock_grpc::emulator::{Cut, Emulator, Options, Replay};
 use bytes::Bytes;
 use http::Request;
@@ -195,6 +196,68 @@ async fn all_recorded_exchanges_come_back_as_they_were() {
         assert!(left.is_empty());
         println!("{total} recorded exchanges came back ({cut:?})");
     }
+}
+
+#[tokio::test]
+async fn all_recorded_answers_of_converse_stream_too() {
+    let Some(folder) = std::env::var_os(RECORDED).map(PathBuf::from) else {
+        println!("did not run: {RECORDED} names no folder of recorded exchanges");
+        return;
+    };
+    let emulator = replaying(&folder, Cut::Frames);
+    let mut streamed = 0;
+    let all = cases(&folder);
+    let is_streamed = |model: &str, request: &Value| {
+        let mut streams = all.iter().filter(|case| case.1 == "converse-stream");
+        streams.any(|case| case.0 == model && &case.2 == request)
+    };
+    for (model_id, operation, request, (status, _, _)) in &all {
+        if *status != 200 || operation != "converse" || is_streamed(model_id, request) {
+            continue;
+        }
+        let (_, _, stream) = post(&emulator, model_id, "converse-stream", request).await;
+        let mut events = Vec::new();
+        let mut rest = &stream[..];
+        while !rest.is_empty() {
+            let message = read_message_from(&mut rest).expect("a frame");
+            let payload: Value = serde_json::from_slice(message.payload()).expect("JSON");
+            let header = message
+                .headers()
+                .iter()
+                .find(|header| header.name().as_str() == ":event-type");
+            let name = header
+                .and_then(|header| header.value().as_string().ok())
+                .expect("a type");
+            events.push((name.as_str().to_owned(), payload));
+        }
+        let recorded = all
+            .iter()
+            .filter(|case| (&case.0, &case.1, &case.2) == (model_id, operation, request));
+        let same = |case: &Recorded| {
+            let answer: Value = serde_json::from_slice(&case.3.2).expect("JSON");
+            let blocks = answer["output"]["message"]["content"]
+                .as_array()
+                .map_or(0, Vec::len);
+            let stops = events
+                .iter()
+                .filter(|(name, _)| name == "contentBlockStop")
+                .count();
+            events
+                .first()
+                .is_some_and(|(name, _)| name == "messageStart")
+                && blocks == stops
+                && events.iter().any(|(name, stop)| {
+                    name == "messageStop" && stop["stopReason"] == answer["stopReason"]
+                })
+                && events.last().is_some_and(|(name, end)| {
+                    name == "metadata" && end["usage"] == answer["usage"]
+                })
+        };
+        assert!(recorded.into_iter().any(same), "{model_id}: {events:?}");
+        streamed += 1;
+    }
+    assert!(streamed > 0);
+    println!("{streamed} recorded answers of Converse came as streams");
 }
 
 type Recorded = (String, String, Value, (u16, Option<String>, Bytes));
