@@ -7,6 +7,7 @@
 
 mod bedrock {
     mod calls;
+    mod chain;
     mod connections;
     mod refusals;
     mod server;
