@@ -89,7 +89,7 @@ impl Replay {
         request: &Value,
         stream: bool,
     ) -> Result<Recorded, ApiError> {
-        let same = |case: &&Case| case.model_id == model_id && case.request == *request;
+        let same = |case: &&Case| case.model_id == model_id && same(&case.request, request);
         let all: Vec<&Case> = self.0.iter().filter(same).collect();
         let answers_it = |case: &&Case| case.status != 200 || case.streamed == stream;
         let own: Vec<&Case> = all.iter().copied().filter(answers_it).collect();
@@ -189,6 +189,24 @@ pub(super) fn plan(bytes: Bytes, pace: Pace) -> Plan {
     }
 }
 
+/// Whether two values mean the same: `0` and `0.0` are one number, written by different SDKs.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => {
+            x == y || (x.is_f64() != y.is_f64() && x.as_f64() == y.as_f64())
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, value)| b.get(name).is_some_and(|other| same(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
 /// The paths at which two values differ.
 fn differences(recorded: &Value, asked: &Value, path: String, places: &mut Vec<String>) {
     match (recorded, asked) {
@@ -218,7 +236,7 @@ fn differences(recorded: &Value, asked: &Value, path: String, places: &mut Vec<S
                 );
             }
         }
-        _ if recorded != asked => places.push(path),
+        _ if !same(recorded, asked) => places.push(path),
         _ => {}
     }
 }

@@ -1,0 +1,208 @@
+//! A whole gateway on an emulator of its own, and what its clients say and hear.
+
+mod answer;
+mod call;
+mod details;
+mod process;
+mod web;
+
+use std::{future::Future, io, net::SocketAddr, time::Duration};
+
+use bedrock_grpc::{
+    app::{self, Listeners, Stop},
+    bedrock::Sdk,
+    config::{Alias, Config, Drain, Server},
+    emulator::{Call, Cut, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
+    pb::{
+        inference_service_client::InferenceServiceClient,
+        target_service_client::TargetServiceClient,
+    },
+};
+use tokio::{net::TcpStream, task::JoinHandle};
+use tonic::transport::{Channel, Endpoint};
+
+pub(crate) use answer::{Answer, Stream};
+pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
+pub(crate) use details::Details;
+pub(crate) use process::{Ended, Process};
+pub(crate) use web::Web;
+
+/// Longer than anything takes that works, on a slow machine under load.
+const SOON: Duration = Duration::from_secs(60);
+/// Small windows let h2 take many small unread frames for an attack.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
+/// A running gateway and its emulator. Dropped, both stop.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) emulator: Emulator,
+    pub(crate) stop: Stop,
+    running: JoinHandle<io::Result<()>>,
+}
+
+impl Gateway {
+    /// With the defaults, callers may name any model ID; the answers come as fast as they can.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_, _| {}).await
+    }
+
+    /// With other settings of the gateway and the emulator.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config, &mut Options)) -> Self {
+        let (mut config, mut options) = (config(), Options::default());
+        change(&mut config, &mut options);
+        let emulator = Emulator::start(options).unwrap();
+        config
+            .bedrock
+            .endpoint_url
+            .get_or_insert_with(|| emulator.endpoint_url());
+        Self::on(emulator, config).await
+    }
+
+    /// With TLS and HTTP/2 between gateway and emulator.
+    pub(crate) async fn over_h2(change: impl FnOnce(&mut Config, &mut Options)) -> Self {
+        let (mut config, mut options) = (config(), Options::default());
+        options.tls_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        change(&mut config, &mut options);
+        let emulator = Emulator::start(options).unwrap();
+        let mut ca = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut ca, emulator.ca_pem().unwrap().as_bytes()).unwrap();
+        config.bedrock.endpoint_url = emulator.tls_endpoint_url();
+        config.bedrock.extra_ca_file = Some(ca.path().to_owned());
+        Self::on(emulator, config).await
+    }
+
+    async fn on(emulator: Emulator, config: Config) -> Self {
+        let listeners = Listeners::bind(&config).unwrap();
+        let address = listeners.grpc.local_addr().unwrap();
+        let admin = listeners.admin.local_addr().unwrap();
+        let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)
+            .unwrap();
+        let stop = Stop::default();
+        let running = tokio::spawn(app::run(config, sdk, listeners, stop.clone()));
+        Self {
+            address,
+            admin,
+            emulator,
+            stop,
+            running,
+        }
+    }
+
+    /// A connection of its own, opened with the first call.
+    pub(crate) fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .connect_lazy()
+    }
+
+    pub(crate) fn inference(&self) -> InferenceServiceClient<Channel> {
+        InferenceServiceClient::new(self.channel())
+            .max_decoding_message_size(CONNECTION_WINDOW as usize)
+    }
+
+    pub(crate) fn targets(&self) -> TargetServiceClient<Channel> {
+        TargetServiceClient::new(self.channel())
+    }
+
+    /// A bare TCP connection.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Asks to stream, and reads to the end.
+    pub(crate) async fn stream(
+        &self,
+        request: impl tonic::IntoRequest<bedrock_grpc::pb::StreamInvokeRequest>,
+    ) -> Answer {
+        soon(Stream::open(&mut self.inference(), request))
+            .await
+            .end()
+            .await
+    }
+
+    /// The value of a sample on the admin port, by its whole name with labels. 0 if there is none yet.
+    pub(crate) async fn metric(&self, sample: &str) -> f64 {
+        let text = web::get(self.admin, "/metrics").await.1;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The calls of the emulator, once all of this many have ended.
+    pub(crate) async fn ended(&self, count: usize) -> Vec<Call> {
+        soon(
+            self.emulator.wait_for(|calls| {
+                calls.len() >= count && calls.iter().all(|call| call.end.is_some())
+            }),
+        )
+        .await
+    }
+
+    /// Waits for the end of a gateway that was told to stop.
+    pub(crate) async fn finished(&mut self) {
+        soon(&mut self.running).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// What all tests begin with.
+pub(crate) fn config() -> Config {
+    let here = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = Config {
+        server: Server {
+            listen: here,
+            admin: here,
+            workers: 1,
+            ..Server::default()
+        },
+        drain: Drain {
+            lame_duck: Duration::ZERO,
+            limit: SOON,
+        },
+        ..Config::default()
+    };
+    config.targets.allowed_model_ids = vec!["*".to_owned()];
+    config
+        .targets
+        .aliases
+        .insert("nova".to_owned(), alias(MODEL));
+    config.bedrock.region = Some("us-east-1".to_owned());
+    config
+}
+
+pub(crate) fn alias(model_id: &str) -> Alias {
+    Alias {
+        model_id: model_id.to_owned(),
+        ..Alias::default()
+    }
+}
+
+/// A pace at which tests can keep up with a stream: this long between two tokens.
+pub(crate) fn paced(inter_token_delay: Duration, tokens: usize) -> Pace {
+    Pace {
+        inter_token_delay,
+        tokens: tokens.try_into().ok(),
+        ..Pace::default()
+    }
+}
+
+/// All ways in which bytes are cut, from whole frames to single bytes.
+pub(crate) fn cuts() -> [Cut; 3] {
+    ["frames", "awkward", "1"].map(|cut| cut.parse().unwrap())
+}
+
+/// The same future, which fails the test if it hangs.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    match tokio::time::timeout(SOON, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("it hangs"),
+    }
+}

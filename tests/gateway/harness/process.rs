@@ -1,0 +1,101 @@
+//! The real binary as a child process.
+
+use std::{ffi::OsStr, process::Stdio};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    process::{Child, ChildStderr, ChildStdout, Command},
+};
+
+use super::soon;
+
+/// A running command.
+pub(crate) struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+}
+
+/// How a command ended, and what it wrote since it was last read.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Process {
+    /// Starts a command with an environment of nothing but these variables.
+    pub(crate) fn start<'a>(
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
+            .args(args)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self {
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            stderr: BufReader::new(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    /// Reads standard output up to the first line that holds this, and gives that line.
+    pub(crate) async fn printed(&mut self, part: &str) -> String {
+        line_with(&mut self.stdout, part).await
+    }
+
+    /// The same with standard error.
+    pub(crate) async fn logged(&mut self, part: &str) -> String {
+        line_with(&mut self.stderr, part).await
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) async fn terminate(&self) {
+        let id = self.child.id().unwrap();
+        // The shell's own `kill`: sending a signal by a call would need unsafe code.
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {id}")])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn end(mut self) -> Ended {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let (status, _, _) = soon(async {
+            tokio::join!(
+                self.child.wait(),
+                self.stdout.read_to_string(&mut stdout),
+                self.stderr.read_to_string(&mut stderr),
+            )
+        })
+        .await;
+        Ended {
+            code: status.unwrap().code(),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+async fn line_with(lines: &mut BufReader<impl AsyncRead + Unpin>, part: &str) -> String {
+    let mut read = String::new();
+    loop {
+        let start = read.len();
+        let length = soon(lines.read_line(&mut read)).await.unwrap();
+        assert!(length > 0, "no {part:?} in:\n{read}");
+        if read[start..].contains(part) {
+            return read[start..].trim_end().to_owned();
+        }
+    }
+}

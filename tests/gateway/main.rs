@@ -1,0 +1,6 @@
+//! The gateway's behaviour: emulator, AWS SDK, gateway and a gRPC client, over real sockets.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod recorded;

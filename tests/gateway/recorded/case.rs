@@ -1,0 +1,81 @@
+//! The recorded exchanges.
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+
+/// Names the folder. Its README says what is in it.
+const VARIABLE: &str = "BEDROCK_GRPC_RECORDED";
+
+/// One exchange.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) model_id: String,
+    /// The Bedrock request as it was recorded.
+    pub(super) body: Box<RawValue>,
+    /// What a correct reader makes of the answer. Null where nothing is said.
+    pub(super) expected: Value,
+    pub(super) response: Vec<u8>,
+    /// `request.json`.
+    pub(super) request_file: PathBuf,
+}
+
+/// All exchanges of a kind, in the order in which the emulator takes turns with those of the same request.
+pub(super) struct Cases {
+    pub(super) folder: PathBuf,
+    pub(super) cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct RequestFile {
+    #[serde(rename = "modelId")]
+    model_id: String,
+    body: Box<RawValue>,
+}
+
+/// The exchanges of a kind: `stream`, `json` or `error`. `None`, and said so, if there is no folder of recordings.
+pub(super) fn load(kind: &str) -> Option<Cases> {
+    let Some(root) = env::var_os(VARIABLE) else {
+        // Past the capture of a test's output: nobody shall take this for a test that passed.
+        let text = format!("not run: recorded {kind} cases, for {VARIABLE} is not set\n");
+        let _ = io::stderr().write_all(text.as_bytes());
+        return None;
+    };
+    let folder = Path::new(&root).join(kind);
+    let mut folders: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("request.json").is_file())
+        .collect();
+    folders.sort();
+    assert!(!folders.is_empty(), "{} holds no case", folder.display());
+    let cases = folders.iter().map(|folder| case(folder)).collect();
+    Some(Cases { folder, cases })
+}
+
+fn case(folder: &Path) -> Case {
+    let request_file = folder.join("request.json");
+    let request: RequestFile = read(&request_file);
+    let expected = folder.join("expected.json");
+    Case {
+        name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+        model_id: request.model_id,
+        body: request.body,
+        expected: if expected.is_file() {
+            read(&expected)
+        } else {
+            Value::Null
+        },
+        response: fs::read(folder.join("response.body")).unwrap(),
+        request_file,
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> T {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
