@@ -5,7 +5,7 @@
 //! ```text
 //! load ──gRPC──────────────────> gateway ──HTTP/1.1 or TLS with HTTP/2──> emulator
 //! load ──HTTP/1.1──────────────> byte proxy ────────────────────────────> emulator      the floor
-//! load ──HTTP/1.1 or HTTP/2────────────────────────────────────────────-> emulator      direct
+//! load ──HTTP/1.1 or HTTP/2────────────────────────────────────────────> emulator      direct
 //! ```
 //!
 //! The load is this process; gateway, byte proxy and emulator are children of it, so that each one's CPU and memory can be told.
@@ -15,12 +15,14 @@
 //! | `roles` | what the children do |
 //! | `child` | starting them, and what they use |
 //! | `load` | calls, as many at a time as wanted; counts tokens, takes times |
+//! | `question` | the one that all calls ask |
 //! | `stage` | the children of a scenario, and the ways through them |
 //! | `scenarios` | what is measured, and how |
 //! | `report` | the table |
 
 mod child;
 mod load;
+mod question;
 mod report;
 mod roles;
 mod scenarios;

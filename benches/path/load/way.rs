@@ -2,18 +2,16 @@
 
 use std::net::SocketAddr;
 
-use bedrock_grpc::pb::{
-    ContentBlock, ConverseInput, InvokeRequest, Message, Role, StreamInvokeRequest, content_block,
-};
+use bedrock_grpc::pb::{InvokeRequest, StreamInvokeRequest};
 use bytes::Bytes;
 use http::Request;
 use prost::Message as _;
 
 use super::{http1, http2, messages::Framing, watch::Call};
-use crate::Error;
-
-const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
-const PROMPT: &str = "Why is the sky blue?";
+use crate::{
+    Error,
+    question::{self, MODEL},
+};
 
 /// Which method of the gateway is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl Way {
         method: Method,
         connections: usize,
     ) -> Result<Self, Error> {
-        let input = Some(input());
+        let input = Some(question::input());
         let target = MODEL.to_owned();
         let (path, message) = match method {
             Method::Stream => {
@@ -68,10 +66,10 @@ impl Way {
 
     /// ConverseStream over HTTP/1.1.
     pub(crate) fn bedrock_http1(address: SocketAddr) -> Self {
-        let body = converse_body();
+        let body = question::body();
         let head = format!(
             "POST {} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            converse_path(),
+            question::path(),
             body.len()
         );
         Self(Protocol::Http1 {
@@ -86,10 +84,10 @@ impl Way {
         ca_pem: &str,
         connections: usize,
     ) -> Result<Self, Error> {
-        let request = Request::post(format!("https://{address}{}", converse_path()))
+        let request = Request::post(format!("https://{address}{}", question::path()))
             .header("content-type", "application/json")
             .body(())?;
-        let body = Bytes::from(converse_body());
+        let body = Bytes::from(question::body());
         let framing = Framing::EventStream;
         Self::http2(connections, address, Some(ca_pem), request, body, framing).await
     }
@@ -138,25 +136,4 @@ impl Lane {
             Self::Http2(connection) => connection.call(call).await,
         }
     }
-}
-
-fn input() -> ConverseInput {
-    ConverseInput {
-        messages: vec![Message {
-            role: Role::User.into(),
-            content: vec![ContentBlock {
-                content: Some(content_block::Content::Text(PROMPT.to_owned())),
-            }],
-        }],
-        ..ConverseInput::default()
-    }
-}
-
-fn converse_path() -> String {
-    format!("/model/{}/converse-stream", MODEL.replace(':', "%3A"))
-}
-
-/// What the gateway makes of [`input`].
-fn converse_body() -> String {
-    format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}]}}"#)
 }

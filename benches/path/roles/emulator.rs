@@ -1,8 +1,8 @@
-//! The emulator, on HTTP and on TLS.
+//! The emulator, on HTTP and on TLS. It replays one answer: frames that are encoded already, so that it takes little of the CPU that it
+//! shares with what is measured.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
     time::Duration,
 };
 
@@ -12,12 +12,11 @@ use crate::Error;
 
 pub(super) async fn run(tokens: usize, tokens_per_second: f64) -> Result<(), Error> {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut pace = Pace::tokens_per_second(Duration::ZERO, tokens_per_second);
-    pace.tokens = NonZeroUsize::new(tokens);
     let emulator = Emulator::start(Options {
         listen: local,
         tls_listen: Some(local),
-        pace,
+        pace: Pace::tokens_per_second(Duration::ZERO, tokens_per_second),
+        replay: Some(super::recording::of(tokens)?),
         // Bedrock's limit as clients see it.
         max_concurrent_streams: 100,
         // The gateway signs; what checking costs is not its time.

@@ -6,6 +6,7 @@
 mod emulator;
 mod gateway;
 mod proxy;
+mod recording;
 
 use std::{
     io::{self, Read as _, Write as _},

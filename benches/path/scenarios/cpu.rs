@@ -142,7 +142,7 @@ impl Scenario {
                 .zip(&mut figures)
             {
                 // The byte proxy knows streams only: `Invoke` runs ConverseStream as well.
-                figures.push(self.figure(&measure(&stage, side, shape).await?)?);
+                figures.push(self.figure(side, &measure(&stage, side, shape).await?)?);
             }
         }
         let [http1, http2, floor] = figures;
@@ -154,13 +154,17 @@ impl Scenario {
     }
 
     /// Microseconds of CPU.
-    fn figure(&self, seen: &Seen) -> Result<f64, Error> {
+    fn figure(&self, side: Side, seen: &Seen) -> Result<f64, Error> {
         let count = match self.per {
             Per::Token => seen.tokens,
             Per::Call => seen.calls,
         };
         if count == 0 {
-            return Err(format!("{}: nothing came in the time that is measured", self.name).into());
+            return Err(format!(
+                "{}: nothing came by {side:?} in the time that is measured",
+                self.name
+            )
+            .into());
         }
         Ok(seen.cpu.as_secs_f64() * 1e6 / count as f64)
     }
