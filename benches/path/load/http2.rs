@@ -1,0 +1,120 @@
+//! HTTP/2 connections that share many calls: gRPC to the gateway, or the event stream straight from the emulator.
+
+use std::{future::poll_fn, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use http::{HeaderMap, Request, Response};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use super::{
+    messages::{Framing, Messages},
+    watch::Call,
+};
+use crate::Error;
+
+/// As clients that are set up for streams have it. The budget for unread small frames depends on the connection's.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
+/// The sender of one connection.
+#[derive(Clone)]
+pub(super) struct Connection {
+    send: SendRequest<Bytes>,
+    request: Arc<Request<()>>,
+    body: Bytes,
+    framing: Framing,
+}
+
+impl Connection {
+    /// Opens a connection; with the CA's certificate, over TLS.
+    pub(super) async fn open(
+        address: SocketAddr,
+        ca_pem: Option<&str>,
+        request: Request<()>,
+        body: Bytes,
+        framing: Framing,
+    ) -> Result<Self, Error> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let send = match ca_pem {
+            None => shake_hands(stream).await?,
+            Some(ca_pem) => {
+                let name = ServerName::from(address.ip());
+                let stream = trusting(ca_pem)?.connect(name, stream).await?;
+                shake_hands(stream).await?
+            }
+        };
+        Ok(Self {
+            send,
+            request: Arc::new(request),
+            body,
+            framing,
+        })
+    }
+
+    /// Calls, and reads the answer to its end.
+    pub(super) async fn call(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
+        let mut send = self.send.clone().ready().await?;
+        let (answer, mut body) = send.send_request((*self.request).clone(), false)?;
+        body.send_data(self.body.clone(), true)?;
+        let (head, mut answer) = answer.await?.into_parts();
+        let mut messages = Messages::new(self.framing);
+        while let Some(chunk) = poll_fn(|cx| answer.poll_data(cx)).await {
+            let chunk = chunk?;
+            answer.flow_control().release_capacity(chunk.len())?;
+            messages.push(&chunk, call);
+        }
+        let trailers = poll_fn(|cx| answer.poll_trailers(cx)).await?;
+        match self.framing {
+            Framing::EventStream if head.status.is_success() => Ok(()),
+            Framing::EventStream => Err(format!("the answer is {}", head.status).into()),
+            Framing::Grpc => {
+                // A call that failed at once has its status in the head.
+                let end =
+                    trailers.unwrap_or_else(|| Response::from_parts(head, ()).headers().clone());
+                grpc_ok(&end)
+            }
+        }
+    }
+}
+
+fn grpc_ok(end: &HeaderMap) -> Result<(), Error> {
+    let text = |name| String::from_utf8_lossy(end.get(name).map_or(b"", |value| value.as_bytes()));
+    match &*text("grpc-status") {
+        "0" => Ok(()),
+        status => Err(format!("gRPC status {status:?}: {}", text("grpc-message")).into()),
+    }
+}
+
+async fn shake_hands<I>(io: I) -> Result<SendRequest<Bytes>, Error>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (send, connection) = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .handshake(io)
+        .await?;
+    tokio::spawn(async move {
+        // Ends when the last call that uses it is gone; calls that fail with it say so.
+        let _ended = connection.await;
+    });
+    Ok(send)
+}
+
+fn trusting(ca_pem: &str) -> Result<tokio_rustls::TlsConnector, Error> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes())?)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config).into())
+}

@@ -1,0 +1,106 @@
+//! What a load sees.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::Error;
+
+/// Counts tokens and calls, and keeps times to the first answer.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    tokens: AtomicU64,
+    calls: AtomicU64,
+    answered: AtomicU64,
+    first: Mutex<Vec<Duration>>,
+    failure: Mutex<Option<String>>,
+}
+
+/// What was counted so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count {
+    /// Content deltas.
+    pub(crate) tokens: u64,
+    /// Calls that have ended.
+    pub(crate) calls: u64,
+    /// Slots that have had an answer at all.
+    pub(crate) answered: u64,
+}
+
+impl Watch {
+    pub(crate) fn count(&self) -> Count {
+        Count {
+            tokens: self.tokens.load(Ordering::Relaxed),
+            calls: self.calls.load(Ordering::Relaxed),
+            answered: self.answered.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The times to the first answer since the last time that they were taken.
+    pub(crate) fn take_first(&self) -> Vec<Duration> {
+        std::mem::take(&mut self.first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// # Errors
+    /// A call failed: then nothing that was measured is worth anything.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*failure {
+            None => Ok(()),
+            Some(failure) => Err(format!("a call failed: {failure}").into()),
+        }
+    }
+
+    pub(super) fn fail(&self, error: &dyn std::error::Error) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert_with(|| error.to_string());
+    }
+
+    /// A call that begins now.
+    pub(super) fn call(&self, first_of_slot: bool) -> Call<'_> {
+        Call {
+            watch: self,
+            begun: Instant::now(),
+            first_of_slot,
+            answered: false,
+        }
+    }
+}
+
+/// One call, as it goes on.
+pub(super) struct Call<'a> {
+    watch: &'a Watch,
+    begun: Instant,
+    first_of_slot: bool,
+    answered: bool,
+}
+
+impl Call<'_> {
+    /// A message came.
+    pub(super) fn message(&mut self, is_token: bool) {
+        if !std::mem::replace(&mut self.answered, true) {
+            let took = self.begun.elapsed();
+            let mut first = self
+                .watch
+                .first
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            first.push(took);
+            self.watch
+                .answered
+                .fetch_add(u64::from(self.first_of_slot), Ordering::Relaxed);
+        }
+        self.watch
+            .tokens
+            .fetch_add(u64::from(is_token), Ordering::Relaxed);
+    }
+
+    /// The call ended well.
+    pub(super) fn ended(self) {
+        self.watch.calls.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,83 @@
+//! The whole path: a client, the gateway, a Bedrock, and what the gateway costs. `cargo bench --bench path -- --help`.
+//!
+//! Everything runs on this machine and in one run, because only ratios of one run mean something:
+//!
+//! ```text
+//! load ──gRPC──────────────────> gateway ──HTTP/1.1 or TLS with HTTP/2──> emulator
+//! load ──HTTP/1.1──────────────> byte proxy ────────────────────────────> emulator      the floor
+//! load ──HTTP/1.1 or HTTP/2────────────────────────────────────────────> emulator      direct
+//! ```
+//!
+//! The load is this process; gateway, byte proxy and emulator are children of it, so that each one's CPU and memory can be told.
+//!
+//! | module | job |
+//! |---|---|
+//! | `roles` | what the children do |
+//! | `child` | starting them, and what they use |
+//! | `load` | calls, as many at a time as wanted; counts tokens, takes times |
+//! | `question` | the one that all calls ask |
+//! | `stage` | the children of a scenario, and the ways through them |
+//! | `scenarios` | what is measured, and how |
+//! | `report` | the table |
+
+mod child;
+mod load;
+mod question;
+mod report;
+mod roles;
+mod scenarios;
+mod stage;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+
+/// What stops the bench.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+const HELP: &str = "\
+Measures the whole path and prints a table.
+
+cargo bench --bench path -- [--short] [--only NAME]...
+
+  --short      few streams, short times: shows that it runs; the figures mean little
+  --only NAME  this scenario alone
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _told = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<(), Error> {
+    if let Some(role) = roles::Role::of(&arguments)? {
+        return role.run();
+    }
+    let mut short = false;
+    let mut only = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // Cargo's own.
+            "--bench" => {}
+            "--short" => short = true,
+            "--only" => only.push(arguments.next().ok_or("--only: which scenario?")?),
+            "--help" => return Ok(io::stdout().write_all(HELP.as_bytes())?),
+            other => return Err(format!("{other}: no such option\n\n{HELP}").into()),
+        }
+    }
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let rows = runtime.block_on(scenarios::run(short, &only))?;
+    report::print(&rows, short, begun.elapsed())?;
+    Ok(())
+}

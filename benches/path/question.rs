@@ -1,0 +1,29 @@
+//! The one question that all calls ask, in both of its forms.
+
+use bedrock_grpc::pb::{ContentBlock, ConverseInput, Message, Role, content_block};
+
+pub(crate) const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+const PROMPT: &str = "Why is the sky blue?";
+
+/// As the gateway is asked.
+pub(crate) fn input() -> ConverseInput {
+    ConverseInput {
+        messages: vec![Message {
+            role: Role::User.into(),
+            content: vec![ContentBlock {
+                content: Some(content_block::Content::Text(PROMPT.to_owned())),
+            }],
+        }],
+        ..ConverseInput::default()
+    }
+}
+
+/// Where Bedrock is asked.
+pub(crate) fn path() -> String {
+    format!("/model/{}/converse-stream", MODEL.replace(':', "%3A"))
+}
+
+/// As Bedrock is asked: what the gateway makes of [`input`].
+pub(crate) fn body() -> String {
+    format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}]}}"#)
+}

@@ -1,0 +1,40 @@
+//! The emulator, on HTTP and on TLS. It replays one answer: frames that are encoded already, so that it takes little of the CPU that it
+//! shares with what is measured.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use bedrock_grpc::emulator::{Credentials, Emulator, Options, Pace};
+
+use crate::Error;
+
+pub(super) async fn run(tokens: usize, tokens_per_second: f64) -> Result<(), Error> {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let emulator = Emulator::start(Options {
+        listen: local,
+        tls_listen: Some(local),
+        pace: Pace::tokens_per_second(Duration::ZERO, tokens_per_second),
+        replay: Some(super::recording::of(tokens)?),
+        // Bedrock's limit as clients see it.
+        max_concurrent_streams: 100,
+        // The gateway signs; what checking costs is not its time.
+        credentials: Credentials {
+            checked: false,
+            ..Credentials::default()
+        },
+        // Nobody reads the log.
+        keep_calls: 1,
+        ..Options::default()
+    })?;
+    let ca_file =
+        std::env::temp_dir().join(format!("bedrock-grpc-bench-{}.pem", std::process::id()));
+    std::fs::write(&ca_file, emulator.ca_pem().unwrap_or_default())?;
+    super::ready(&[
+        ("http", emulator.addr().to_string()),
+        ("tls", emulator.tls_addr().unwrap_or(local).to_string()),
+        ("ca_file", ca_file.display().to_string()),
+    ])?;
+    std::future::pending().await
+}

@@ -1,0 +1,50 @@
+//! The gateway as `serve` runs it: SigV4, metrics, a log line for each call (which the parent throws away).
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bedrock_grpc::{
+    app::{self, Listeners, Stop},
+    bedrock::Sdk,
+    config::{self, Config, Limits, Server, Targets},
+    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY},
+    telemetry,
+};
+
+use crate::Error;
+
+/// More than any scenario opens.
+const MOST_STREAMS: u32 = 100_000;
+
+pub(super) async fn run(endpoint: String, ca_file: Option<String>) -> Result<(), Error> {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = Config {
+        server: Server {
+            listen: local,
+            admin: local,
+            // As many as the byte proxy has.
+            workers: 1,
+            ..Server::default()
+        },
+        targets: Targets {
+            allowed_model_ids: vec!["*".to_owned()],
+            ..Targets::default()
+        },
+        bedrock: config::bedrock::Options {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint),
+            extra_ca_file: ca_file.map(Into::into),
+            ..config::bedrock::Options::default()
+        },
+        limits: Limits {
+            max_streams: MOST_STREAMS as usize,
+            max_streams_per_connection: MOST_STREAMS,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    telemetry::log::start(&config.log)?;
+    let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
+    let listeners = Listeners::bind(&config)?;
+    super::ready(&[("grpc", listeners.grpc.local_addr()?.to_string())])?;
+    Ok(app::run(config, sdk, listeners, Stop::default()).await?)
+}

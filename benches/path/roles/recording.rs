@@ -1,0 +1,61 @@
+//! The answer that the emulator replays: so many tokens of text.
+
+use std::{fs, io};
+
+use bedrock_grpc::emulator::{Replay, frame};
+use bytes::BytesMut;
+use serde_json::{Map, Value, json};
+
+use crate::question;
+
+/// About as long as a token is.
+const WORDS: [&str; 8] = [
+    "The",
+    " sky",
+    " is",
+    " blue",
+    " because",
+    " air",
+    " scatters",
+    " light.",
+];
+
+/// A recording of the one question, with an answer of this length.
+///
+/// # Errors
+/// The folder that it is put into for a moment can't be written.
+pub(super) fn of(tokens: usize) -> io::Result<Replay> {
+    let body: Value = serde_json::from_str(&question::body())?;
+    let request = json!({"modelId": question::MODEL, "body": body});
+    let meta = json!({"operation": "converse-stream", "status": 200});
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("request.json"), request.to_string())?;
+    fs::write(folder.path().join("meta.json"), meta.to_string())?;
+    fs::write(folder.path().join("response.body"), answer(tokens))?;
+    Replay::load(folder.path())
+}
+
+fn answer(tokens: usize) -> BytesMut {
+    let mut out = BytesMut::new();
+    let mut event = |event_type: &str, payload: Value| {
+        let payload: Map<String, Value> = serde_json::from_value(payload).unwrap_or_default();
+        frame::event(&mut out, event_type, payload);
+    };
+    event("messageStart", json!({"role": "assistant"}));
+    for word in WORDS.into_iter().cycle().take(tokens) {
+        event(
+            "contentBlockDelta",
+            json!({"contentBlockIndex": 0, "delta": {"text": word}}),
+        );
+    }
+    event("contentBlockStop", json!({"contentBlockIndex": 0}));
+    event("messageStop", json!({"stopReason": "end_turn"}));
+    event(
+        "metadata",
+        json!({
+            "usage": {"inputTokens": 12, "outputTokens": tokens, "totalTokens": tokens + 12},
+            "metrics": {"latencyMs": 250},
+        }),
+    );
+    out
+}

@@ -1,0 +1,195 @@
+//! CPU for each token, and for each call.
+
+use std::time::Duration;
+
+use super::{Method, Row, Seen, Shape, Side, Stage, measure, median};
+use crate::Error;
+
+/// Streams under one kind of load.
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    what: &'static str,
+    method: Method,
+    streams: usize,
+    /// Of one answer. 0: as many as last for the whole measurement.
+    tokens: usize,
+    /// Of one stream. Infinite: as fast as the emulator can.
+    tokens_per_second: f64,
+    per: Per,
+    goals: [Goal; 2],
+}
+
+/// What CPU is divided by.
+#[derive(Clone, Copy)]
+enum Per {
+    Token,
+    Call,
+}
+
+/// What we aim at, over HTTP/1.1 and over TLS with HTTP/2.
+#[derive(Clone, Copy)]
+enum Goal {
+    None,
+    /// At most so many times the floor.
+    Ratio(f64),
+    /// At most so many microseconds.
+    Microseconds(f64),
+}
+
+/// At a real pace, gateways differ from the floor by their wake-ups; HTTP/2 can be cheaper than the floor, as one read brings several
+/// streams' tokens.
+const PACED: [Goal; 2] = [Goal::Ratio(1.1), Goal::Ratio(1.0)];
+
+pub(super) const SCENARIOS: [Scenario; 6] = [
+    Scenario {
+        name: "paced-10",
+        what: "streams of 10 tokens/s",
+        method: Method::Stream,
+        streams: 1_000,
+        tokens: 0,
+        tokens_per_second: 10.0,
+        per: Per::Token,
+        goals: PACED,
+    },
+    Scenario {
+        name: "paced-40",
+        what: "streams of 40 tokens/s",
+        method: Method::Stream,
+        streams: 1_000,
+        tokens: 0,
+        tokens_per_second: 40.0,
+        per: Per::Token,
+        goals: PACED,
+    },
+    Scenario {
+        name: "flood",
+        what: "streams of 2,000 tokens, unpaced",
+        method: Method::Stream,
+        streams: 64,
+        tokens: 2_000,
+        tokens_per_second: f64::INFINITY,
+        per: Per::Token,
+        goals: [Goal::None; 2],
+    },
+    Scenario {
+        name: "mixed",
+        what: "streams of 20 tokens at 10 tokens/s, one after the other",
+        method: Method::Stream,
+        streams: 1_000,
+        tokens: 20,
+        tokens_per_second: 10.0,
+        per: Per::Token,
+        goals: [Goal::None; 2],
+    },
+    Scenario {
+        name: "fifty",
+        what: "streams of 50 tokens, unpaced, one after the other",
+        method: Method::Stream,
+        streams: 64,
+        tokens: 50,
+        tokens_per_second: f64::INFINITY,
+        per: Per::Call,
+        goals: [Goal::Microseconds(250.0); 2],
+    },
+    Scenario {
+        name: "unary",
+        what: "unary calls of 1 token, one after the other",
+        method: Method::Unary,
+        streams: 64,
+        tokens: 1,
+        tokens_per_second: f64::INFINITY,
+        per: Per::Call,
+        goals: [Goal::Microseconds(150.0); 2],
+    },
+];
+
+impl Scenario {
+    pub(super) async fn run(&self, short: bool) -> Result<Vec<Row>, Error> {
+        let is_paced = self.tokens_per_second.is_finite();
+        let (window, repeats) = match (short, is_paced) {
+            (true, _) => (Duration::from_millis(500), 1),
+            (false, true) => (Duration::from_secs(4), 3),
+            (false, false) => (Duration::from_millis(1_500), 3),
+        };
+        let shape = Shape {
+            method: self.method,
+            streams: if short {
+                self.streams.min(100)
+            } else {
+                self.streams
+            },
+            ramp: match (short, is_paced) {
+                (_, false) => Duration::ZERO,
+                (true, true) => Duration::from_millis(200),
+                // Of as many phases as there are streams.
+                (false, true) => Duration::from_secs(2),
+            },
+            window,
+        };
+        let tokens = match self.tokens {
+            // Beginning them takes the emulator's time, too.
+            0 => {
+                (shape.ramp + window + Duration::from_secs(5)).as_secs_f64()
+                    * self.tokens_per_second
+            }
+            tokens => tokens as f64,
+        };
+        let stage = Stage::set(tokens as usize, self.tokens_per_second)?;
+        let mut figures = [Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..repeats {
+            for (side, figures) in [Side::GatewayHttp1, Side::GatewayHttp2, Side::Proxy]
+                .into_iter()
+                .zip(&mut figures)
+            {
+                // The byte proxy knows streams only: `Invoke` runs ConverseStream as well.
+                figures.push(self.figure(side, &measure(&stage, side, shape).await?)?);
+            }
+        }
+        let [http1, http2, floor] = figures;
+        let row = |side: Side, figures: &[f64], goal| self.row(shape, side, figures, &floor, goal);
+        Ok(vec![
+            row(Side::GatewayHttp1, &http1, self.goals[0]),
+            row(Side::GatewayHttp2, &http2, self.goals[1]),
+        ])
+    }
+
+    /// Microseconds of CPU.
+    fn figure(&self, side: Side, seen: &Seen) -> Result<f64, Error> {
+        let count = match self.per {
+            Per::Token => seen.tokens,
+            Per::Call => seen.calls,
+        };
+        if count == 0 {
+            return Err(format!(
+                "{}: nothing came by {side:?} in the time that is measured",
+                self.name
+            )
+            .into());
+        }
+        Ok(seen.cpu.as_secs_f64() * 1e6 / count as f64)
+    }
+
+    fn row(&self, shape: Shape, side: Side, figures: &[f64], floor: &[f64], goal: Goal) -> Row {
+        let ratio = median(figures.iter().zip(floor).map(|(a, b)| a / b).collect());
+        let (figure, floor) = (median(figures.to_vec()), median(floor.to_vec()));
+        let unit = match self.per {
+            Per::Token => "µs/token",
+            Per::Call => "µs/call",
+        };
+        let (goal, met) = match goal {
+            Goal::None => (String::new(), None),
+            Goal::Ratio(most) => (format!("≤ {most:.1} x"), Some(ratio <= most)),
+            Goal::Microseconds(most) => (format!("≤ {most:.0} {unit}"), Some(figure <= most)),
+        };
+        Row {
+            name: self.name,
+            what: format!("CPU, {} {}", shape.streams, self.what),
+            upstream: side.upstream(),
+            gateway: format!("{figure:.1} {unit}"),
+            reference: format!("byte proxy {floor:.1}"),
+            relation: format!("{ratio:.2} x"),
+            goal,
+            met,
+        }
+    }
+}

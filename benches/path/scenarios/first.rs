@@ -1,0 +1,136 @@
+//! The time to the first token: what the gateway adds to it, and what queues make of it.
+
+use std::time::Duration;
+
+use super::{Method, Row, Shape, Side, Stage, measure, median};
+use crate::Error;
+
+/// Calls whose first token is waited for.
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    what: &'static str,
+    streams: usize,
+    tokens: usize,
+    tokens_per_second: f64,
+    quantiles: &'static [f64],
+    goal: Goal,
+}
+
+/// What we aim at, beside a client that calls Bedrock by itself over connections enough.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// At most so many milliseconds more.
+    Added(f64),
+    /// At most so many times as long.
+    Ratio(f64),
+}
+
+pub(super) const SCENARIOS: [Scenario; 2] = [
+    Scenario {
+        name: "first-alone",
+        what: "one call at a time",
+        streams: 1,
+        tokens: 5,
+        tokens_per_second: f64::INFINITY,
+        quantiles: &[0.5],
+        goal: Goal::Added(0.3),
+    },
+    Scenario {
+        name: "first-crowd",
+        // Each stream lasts a second: what waits for another one's end can't hide.
+        what: "500 calls at a time, each of 20 tokens in 1 s",
+        streams: 500,
+        tokens: 20,
+        tokens_per_second: 20.0,
+        quantiles: &[0.5, 0.99],
+        goal: Goal::Ratio(2.0),
+    },
+];
+
+impl Scenario {
+    pub(super) async fn run(&self, short: bool) -> Result<Vec<Row>, Error> {
+        let is_crowd = self.streams > 1;
+        let (window, repeats) = match (short, is_crowd) {
+            (true, false) => (Duration::from_millis(300), 1),
+            (true, true) => (Duration::from_millis(1_500), 1),
+            (false, false) => (Duration::from_secs(1), 5),
+            (false, true) => (Duration::from_secs(4), 3),
+        };
+        let shape = Shape {
+            method: Method::Stream,
+            streams: self.streams,
+            // As long as a stream lasts, so that calls begin evenly.
+            ramp: Duration::from_secs(u64::from(is_crowd)),
+            window,
+        };
+        let stage = Stage::set(self.tokens, self.tokens_per_second)?;
+        let sides = [
+            Side::GatewayHttp1,
+            Side::DirectHttp1,
+            Side::GatewayHttp2,
+            Side::DirectHttp2,
+        ];
+        // For each side, the quantiles of each repetition.
+        let mut seen: [Vec<Vec<f64>>; 4] = Default::default();
+        for _ in 0..repeats {
+            for (side, seen) in sides.into_iter().zip(&mut seen) {
+                let first = measure(&stage, side, shape).await?.first;
+                seen.push(self.quantiles(first)?);
+            }
+        }
+        let [http1, direct1, http2, direct2] = seen;
+        Ok([
+            (Side::GatewayHttp1, http1, direct1),
+            (Side::GatewayHttp2, http2, direct2),
+        ]
+        .into_iter()
+        .flat_map(|(side, gateway, direct)| self.rows(side, &gateway, &direct))
+        .collect())
+    }
+
+    /// In milliseconds.
+    fn quantiles(&self, mut first: Vec<Duration>) -> Result<Vec<f64>, Error> {
+        first.sort_unstable();
+        let last = first.len().checked_sub(1);
+        let last = last.ok_or_else(|| format!("{}: no call was answered", self.name))?;
+        let at = |quantile: &f64| first[(last as f64 * quantile).round() as usize];
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        Ok(self.quantiles.iter().map(at).map(milliseconds).collect())
+    }
+
+    fn rows(&self, side: Side, gateway: &[Vec<f64>], direct: &[Vec<f64>]) -> Vec<Row> {
+        let rows = self.quantiles.iter().enumerate().map(|(at, quantile)| {
+            let figures = |seen: &[Vec<f64>]| seen.iter().map(|one| one[at]).collect::<Vec<_>>();
+            let pairs = || figures(gateway).into_iter().zip(figures(direct));
+            let added = median(pairs().map(|(a, b)| a - b).collect());
+            let ratio = median(pairs().map(|(a, b)| a / b).collect());
+            let (relation, goal, met) = match self.goal {
+                Goal::Added(most) => (
+                    format!("+{added:.2} ms"),
+                    format!("≤ +{most:.1} ms"),
+                    added <= most,
+                ),
+                Goal::Ratio(most) => (
+                    format!("{ratio:.2} x"),
+                    format!("≤ {most:.1} x"),
+                    ratio <= most,
+                ),
+            };
+            Row {
+                name: self.name,
+                what: format!(
+                    "time to the first token, p{:.0}, {}",
+                    quantile * 100.0,
+                    self.what
+                ),
+                upstream: side.upstream(),
+                gateway: format!("{:.2} ms", median(figures(gateway))),
+                reference: format!("direct {:.2}", median(figures(direct))),
+                relation,
+                goal,
+                met: Some(met),
+            }
+        });
+        rows.collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! What is measured. Where two sides are compared, they take turns, so that whatever else the machine does befalls both.
+
+mod cpu;
+mod first;
+mod memory;
+
+use std::time::Duration;
+
+use crate::{
+    Error,
+    load::{Count, Load, Method},
+    report::Row,
+    stage::{Side, Stage},
+};
+
+/// How long a call may take to be answered before the bench gives up.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// After the last stream has begun, until it is measured.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// Runs the scenarios of these names, or all.
+pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error> {
+    let names: Vec<&str> = cpu::SCENARIOS
+        .iter()
+        .map(|scenario| scenario.name)
+        .chain([memory::NAME])
+        .chain(first::SCENARIOS.iter().map(|scenario| scenario.name))
+        .collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!(
+            "{unknown}: no such scenario; there are {}",
+            names.join(", ")
+        )
+        .into());
+    }
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+
+    let mut rows = Vec::new();
+    for scenario in &cpu::SCENARIOS {
+        if wanted(scenario.name) {
+            rows.extend(scenario.run(short).await?);
+        }
+    }
+    if wanted(memory::NAME) {
+        rows.extend(memory::run(short).await?);
+    }
+    for scenario in &first::SCENARIOS {
+        if wanted(scenario.name) {
+            rows.extend(scenario.run(short).await?);
+        }
+    }
+    Ok(rows)
+}
+
+/// What calls are made, and how.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    method: Method,
+    /// How many at a time.
+    streams: usize,
+    /// How long it takes to begin them all.
+    ramp: Duration,
+    /// How long is measured.
+    window: Duration,
+}
+
+/// What was seen of a side in a window.
+struct Seen {
+    cpu: Duration,
+    tokens: u64,
+    calls: u64,
+    /// Times to the first answer.
+    first: Vec<Duration>,
+}
+
+/// Puts a side under load and measures one window of it.
+async fn measure(stage: &Stage, side: Side, shape: Shape) -> Result<Seen, Error> {
+    let way = stage.way(side, shape.method).await?;
+    let load = Load::start(&way, shape.streams, shape.ramp);
+    load.all_answered(shape.ramp + ANSWER_LIMIT).await?;
+    tokio::time::sleep(SETTLE).await;
+    load.watch.take_first();
+    let (before, cpu_before): (Count, Duration) = (load.watch.count(), stage.child(side).cpu()?);
+    tokio::time::sleep(shape.window).await;
+    let (after, cpu_after) = (load.watch.count(), stage.child(side).cpu()?);
+    let first = load.watch.take_first();
+    load.watch.check()?;
+    load.stop().await;
+    drop(way);
+    // The calls that were given up shall not be the next one's burden.
+    tokio::time::sleep(SETTLE).await;
+    Ok(Seen {
+        cpu: cpu_after.saturating_sub(cpu_before),
+        tokens: after.tokens - before.tokens,
+        calls: after.calls - before.calls,
+        first,
+    })
+}
+
+/// The middle one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
