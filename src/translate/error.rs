@@ -1,3 +1,5 @@
+//! Why JSON is not what a table says.
+
 use std::fmt;
 
 use super::json::{Place, Syntax};

@@ -1,3 +1,5 @@
+//! Cache points and how long they live.
+
 use crate::{
     pb,
     translate::table::{

@@ -1,3 +1,5 @@
+//! Citations and search results.
+
 use crate::translate::table::{
     codec::{List, Optional, Required, RequiredList},
     object, union,

@@ -1,3 +1,5 @@
+//! Messages and their content blocks, the system prompt, reasoning.
+
 use crate::{
     pb,
     translate::table::{

@@ -1,3 +1,5 @@
+//! The request as a whole, and its parameters.
+
 use crate::{
     pb,
     translate::table::{

@@ -1,3 +1,5 @@
+//! Guardrails: their configuration, what they look at, what they found.
+
 use crate::{
     pb,
     translate::table::{

@@ -1,3 +1,5 @@
+//! Images, documents, video and sound.
+
 use crate::{
     pb,
     translate::table::{

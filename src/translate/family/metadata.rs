@@ -1,3 +1,5 @@
+//! Stop reasons, usage, metrics and traces.
+
 use crate::{
     pb,
     translate::table::{

@@ -1,3 +1,5 @@
+//! Tools, their calls and their results.
+
 use crate::{
     pb,
     translate::table::{

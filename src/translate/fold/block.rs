@@ -1,3 +1,5 @@
+//! One content block of an answer, while its pieces come in.
+
 use pb::{
     content_block::Content, content_block_delta_event::Delta, content_block_start_event::Start,
     reasoning_content_block_delta::Delta as ReasoningDelta,

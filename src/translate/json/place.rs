@@ -1,3 +1,5 @@
+//! Where a reader is in a document, as path and as JSON Pointer.
+
 use std::fmt::Write;
 
 /// Where a value stands in a document: a chain of steps that lives on the stack, so that walking costs no allocation.

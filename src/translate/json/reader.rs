@@ -1,3 +1,5 @@
+//! A pull reader of JSON: no tree, no copy but the strings that are asked for.
+
 use std::{borrow::Cow, fmt};
 
 use super::unescape::unescape;

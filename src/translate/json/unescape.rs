@@ -1,3 +1,5 @@
+//! The text that a JSON string stands for.
+
 /// The text of a string whose escapes are known to be well-formed.
 pub(super) fn unescape(inner: &str) -> String {
     let mut text = String::with_capacity(inner.len());

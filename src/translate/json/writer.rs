@@ -1,3 +1,5 @@
+//! Writes JSON into a byte buffer.
+
 use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

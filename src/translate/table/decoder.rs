@@ -1,3 +1,5 @@
+//! Reading by a table: what it does not know becomes raw members.
+
 use std::borrow::Cow;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Writing by a table: what can't be written becomes violations.
+
 use std::collections::HashSet;
 
 use crate::{

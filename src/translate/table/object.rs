@@ -1,3 +1,5 @@
+//! `object!`: a message as a JSON object, from one table for both directions.
+
 use super::{Decoder, Encoder};
 use crate::translate::{Error, json::Place};
 

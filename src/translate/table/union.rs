@@ -1,3 +1,5 @@
+//! `union!`: a oneof as one of Bedrock's unions, from one table for both directions.
+
 use super::{Decoder, Encoder};
 use crate::translate::{
     Error,

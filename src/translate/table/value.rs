@@ -1,3 +1,5 @@
+//! What a member's value can be, and how each kind is read and written.
+
 use std::str::FromStr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

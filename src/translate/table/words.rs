@@ -1,3 +1,5 @@
+//! `words!`: an enum as Bedrock's words.
+
 /// An enum of the proto and Bedrock's words for its values. The zero value, unspecified, has no word.
 pub(crate) trait Words:
     Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static
