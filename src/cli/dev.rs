@@ -147,7 +147,7 @@ fn aliases() -> BTreeMap<String, Alias> {
     [
         alias(
             "claude",
-            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "us.anthropic.claude-sonnet-5",
             "Claude by a cross-region inference profile",
         ),
         alias("nova", "amazon.nova-lite-v1:0", "Nova on demand"),

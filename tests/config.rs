@@ -1,0 +1,172 @@
+//! The config: what is right is read, and everything that is wrong is told at once, with its place.
+
+#![expect(clippy::unwrap_used, reason = "a test may end here")]
+
+use std::{path::Path, time::Duration};
+
+use bedrock_grpc::config::{Config, OnCancel, Problem};
+use proptest::prelude::*;
+
+fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    Config::parse(text, &|name| {
+        (name == "REGION").then(|| "eu-central-1".to_owned())
+    })
+}
+
+/// The problems as `line:key: message`.
+fn problems(text: &str) -> Vec<String> {
+    parse(text)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|problem| {
+            format!(
+                "{}:{}: {}",
+                problem.place.line, problem.key, problem.message
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    for text in ["", "# nothing\n", "\n\n"] {
+        assert_eq!(parse(text), Ok(Config::default()), "{text:?}");
+    }
+}
+
+#[test]
+fn the_example_holds_every_default() {
+    let config = Config::load(Path::new("examples/config.yaml")).unwrap();
+    let default = Config::default();
+    assert_eq!(config.limits, default.limits);
+    assert_eq!(config.drain, default.drain);
+    assert_eq!(config.log, default.log);
+    assert_eq!(config.server.listen, default.server.listen);
+    assert_eq!(config.server.admin, default.server.admin);
+    assert_eq!(
+        config.bedrock.connect_timeout,
+        default.bedrock.connect_timeout
+    );
+    assert_eq!(config.targets.aliases.len(), 2);
+}
+
+/// A key that exists and is in no example would be known to nobody.
+#[test]
+fn the_example_holds_every_key() {
+    let example = std::fs::read_to_string("examples/config.yaml").unwrap();
+    let known = problems(
+        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\n",
+    );
+    assert_eq!(known.len(), 5);
+    for problem in known {
+        let (_, keys) = problem.split_once("known keys: ").unwrap();
+        for key in keys.split(", ") {
+            assert!(
+                example.contains(&format!("{key}:")),
+                "{key} is not in the example"
+            );
+        }
+    }
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_place() {
+    let found = problems(
+        "\
+listen: nowhere
+limits:
+  idel: 5m
+  first_event: 5
+  heartbeat: 10ms
+targets:
+  bad.name:
+    model_id: x
+  claude:
+    region: moon
+    default_max_tokens: 0
+drain: soon
+",
+    );
+    let expected = [
+        (
+            "1:listen: `nowhere` is not an address",
+            "such as 127.0.0.1:50051",
+        ),
+        ("3:limits.idel: no such key", "did you mean `idle`?"),
+        (
+            "4:limits.first_event: `5` is not a duration",
+            "such as 250ms",
+        ),
+        ("5:limits.heartbeat: must be at least 1s", "or 0 for none"),
+        ("7:targets.bad.name: an alias has", "taken for a model ID"),
+        (
+            "10:targets.claude.model_id: required",
+            "an inference profile",
+        ),
+        (
+            "10:targets.claude.region: `moon` is not an AWS Region",
+            "us-east-1",
+        ),
+        ("11:targets.claude.default_max_tokens: `0`", "from 1 to"),
+        ("12:drain: a map is expected here", "not a single value"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (problem, (start, hint)) in found.iter().zip(expected) {
+        assert!(
+            problem.starts_with(start) && problem.contains(hint),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn broken_yaml_names_its_line() {
+    let found = problems("listen: :1\nadmin: [\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("not valid YAML"), "{found:?}");
+    let twice = problems("workers: 1\nworkers: 2\n");
+    assert!(twice[0].starts_with("2:"), "{twice:?}");
+}
+
+#[test]
+fn values_can_come_from_the_environment() {
+    let region = |text: &str| parse(text).map(|config| config.bedrock.region);
+    assert_eq!(
+        region("bedrock: {region: '${REGION}'}"),
+        Ok(Some("eu-central-1".to_owned()))
+    );
+    assert_eq!(
+        region("bedrock: {region: '${NONE:-us-east-1}'}"),
+        Ok(Some("us-east-1".to_owned()))
+    );
+    let found = problems("bedrock: {region: '${NONE}'}");
+    assert!(found[0].contains("NONE is not set"), "{found:?}");
+}
+
+#[test]
+fn a_cancelled_call_can_be_read_on_for_its_usage() {
+    let on_cancel = |text: &str| parse(text).unwrap().limits.on_cancel;
+    assert_eq!(on_cancel("limits: {on_cancel: abort}"), OnCancel::Abort);
+    assert_eq!(
+        on_cancel("limits: {on_cancel: drain_for_usage, drain_for_usage: {tokens: 7}}"),
+        OnCancel::DrainForUsage {
+            time: Duration::from_secs(30),
+            tokens: 7
+        }
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[a-z:{}\\[\\]\\-${} \n'\"#0-9.]{0,80}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn durations_are_what_they_say(number in 1_u64..100_000, unit in 0_usize..4) {
+        let (name, milliseconds) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)][unit];
+        let config = parse(&format!("limits: {{idle: {number}{name}}}")).unwrap();
+        prop_assert_eq!(config.limits.idle, Duration::from_millis(number * milliseconds));
+    }
+}
