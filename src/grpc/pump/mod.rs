@@ -163,6 +163,7 @@ impl Pump {
                                 &*frame.event_type
                             ),
                         )
+                        .in_phase(Phase::BeforeFirstEvent)
                         .with_upstream(Upstream::default())
                     })?;
                     self.accept(event);
@@ -207,6 +208,7 @@ impl Pump {
                 Reason::UpstreamTruncated,
                 "Bedrock's stream ended before the answer did (no messageStop)",
             )
+            .in_phase(Phase::BeforeFirstEvent)
             .with_upstream(Upstream::default()));
         }
         if !self.grammar.described() {
@@ -319,6 +321,7 @@ impl Stream for Pump {
                             Reason::Draining,
                             "this replica stops and can't wait any longer; try again",
                         )
+                        .in_phase(Phase::BeforeFirstEvent)
                     } else {
                         match this.clocks.poll(cx) {
                             Poll::Pending => return Poll::Pending,
