@@ -7,4 +7,8 @@ mod harness;
 #[cfg(test)]
 mod headers;
 #[cfg(test)]
+mod invoke;
+#[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod validation;
