@@ -26,6 +26,11 @@ const MAX_MESSAGE_BYTES: usize = 1 << 10;
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
 /// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// The longest model ID in an attempt, in bytes: there may be several, and real ones are shorter.
+const MAX_ATTEMPT_MODEL_ID_BYTES: usize = 256;
+/// The longest name of a target, in bytes, and the longest text beside it.
+const MAX_NAME_BYTES: usize = 512;
+const MAX_DESCRIPTION_BYTES: usize = 256;
 /// When to try again, if Bedrock gives no hint.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The full name of Bedrock's own part of the details.
@@ -142,9 +147,10 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
             &QuotaFailure {
                 violations: vec![quota_failure::Violation {
                     subject: attempts.last().map_or_else(String::new, |attempt| {
-                        format!("{} in {}", attempt.model_id, attempt.source_region)
+                        let model_id = shortened(&attempt.model_id, MAX_NAME_BYTES);
+                        format!("{model_id} in {}", attempt.source_region)
                     }),
-                    description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
+                    description: shortened(&failure.message, MAX_DESCRIPTION_BYTES),
                     ..quota_failure::Violation::default()
                 }],
             },
@@ -153,10 +159,10 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
             "google.rpc.ResourceInfo",
             &ResourceInfo {
                 resource_type: "target".to_owned(),
-                resource_name: attempts
-                    .last()
-                    .map_or_else(String::new, |attempt| attempt.model_id.clone()),
-                description: shortened(&failure.message, MAX_UPSTREAM_MESSAGE_BYTES),
+                resource_name: attempts.last().map_or_else(String::new, |attempt| {
+                    shortened(&attempt.model_id, MAX_NAME_BYTES)
+                }),
+                description: shortened(&failure.message, MAX_DESCRIPTION_BYTES),
                 ..ResourceInfo::default()
             },
         ),
@@ -214,7 +220,16 @@ fn upstream_error(
         retryable: retry != Retry::Never,
         message: shortened(&upstream.message, MAX_UPSTREAM_MESSAGE_BYTES),
         original_status_code: upstream.original_status.map_or(0, i32::from),
-        attempts: attempts.iter().rev().take(4).rev().cloned().collect(),
+        attempts: attempts
+            .iter()
+            .rev()
+            .take(4)
+            .rev()
+            .map(|attempt| pb::Attempt {
+                model_id: shortened(&attempt.model_id, MAX_ATTEMPT_MODEL_ID_BYTES),
+                ..attempt.clone()
+            })
+            .collect(),
     }
 }
 

@@ -1,6 +1,14 @@
 //! The gateway's behaviour: emulator, AWS SDK, gateway and a gRPC client, over real sockets.
 
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod headers;
+#[cfg(test)]
+mod invoke;
+#[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod validation;

@@ -66,7 +66,11 @@ impl Stream {
                 return self.answer.messages.last();
             }
             Ok(None) => {}
-            Err(status) => self.answer.end = Err(status),
+            Err(status) => {
+                self.answer.end = Err(status);
+                let more = soon(messages.message()).await;
+                assert!(matches!(more, Ok(None)), "after the status: {more:?}");
+            }
         }
         self.messages = None;
         None

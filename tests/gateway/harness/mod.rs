@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod details;
 mod process;
+mod raw;
 mod web;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
@@ -25,6 +26,7 @@ pub(crate) use answer::{Answer, Stream};
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
+pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message};
 pub(crate) use web::Web;
 
 /// Longer than anything takes that works, on a slow machine under load.

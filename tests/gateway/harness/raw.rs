@@ -1,0 +1,164 @@
+//! A gRPC call frame by frame: what a client library does not show.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::{RecvStream, SendStream, client::SendRequest};
+use http::{HeaderMap, Request};
+use prost::Message;
+
+use super::{Gateway, soon};
+
+/// The path of StreamInvoke.
+pub(crate) const STREAM_INVOKE: &str = "/bedrock.inference.v1.InferenceService/StreamInvoke";
+
+/// What comes on a stream.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    /// Response headers; `end` if the stream ends with them.
+    Headers {
+        headers: BTreeMap<String, String>,
+        end: bool,
+    },
+    Data(Bytes),
+    Trailers(BTreeMap<String, String>),
+    /// RST_STREAM or GOAWAY.
+    Reset(h2::Error),
+}
+
+/// A call on an HTTP/2 connection of its own.
+pub(crate) struct RawCall {
+    response: Option<h2::client::ResponseFuture>,
+    body: Option<RecvStream>,
+    /// Kept: dropping it would reset the stream.
+    request: SendStream<Bytes>,
+    sender: SendRequest<Bytes>,
+}
+
+impl RawCall {
+    /// Streams this request.
+    pub(crate) async fn to(gateway: &Gateway, request: &impl Message) -> Self {
+        let call = Request::post(format!("http://{}{STREAM_INVOKE}", gateway.address));
+        Self::send(
+            gateway,
+            call,
+            &[message(0, &request.encode_to_vec())].concat(),
+        )
+        .await
+    }
+
+    /// Sends these bytes as the body of a request, which gets what gRPC needs besides.
+    pub(crate) async fn send(gateway: &Gateway, call: http::request::Builder, body: &[u8]) -> Self {
+        let mut raw = Self::begin(gateway, call).await;
+        raw.request
+            .send_data(Bytes::copy_from_slice(body), true)
+            .unwrap();
+        raw
+    }
+
+    /// Sends the headers only.
+    pub(crate) async fn begin(gateway: &Gateway, call: http::request::Builder) -> Self {
+        soon(async {
+            let mut builder = h2::client::Builder::new();
+            builder
+                .initial_window_size(16 << 20)
+                .initial_connection_window_size(64 << 20);
+            let (sender, connection) = builder.handshake(gateway.connect().await).await.unwrap();
+            tokio::spawn(connection);
+            let mut sender = sender.ready().await.unwrap();
+            let call = call
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+                .body(())
+                .unwrap();
+            let (response, request) = sender.send_request(call, false).unwrap();
+            Self {
+                response: Some(response),
+                body: None,
+                request,
+                sender,
+            }
+        })
+        .await
+    }
+
+    /// Resets the stream.
+    pub(crate) fn cancel(&mut self) {
+        self.request.send_reset(h2::Reason::CANCEL);
+    }
+
+    /// What comes next; `None` after the end.
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
+        soon(async {
+            if let Some(response) = self.response.take() {
+                let response = match response.await {
+                    Ok(response) => response,
+                    Err(error) => return Some(Frame::Reset(error)),
+                };
+                let (parts, body) = response.into_parts();
+                let end = body.is_end_stream();
+                self.body = (!end).then_some(body);
+                let mut headers = texts(&parts.headers);
+                headers.insert(":status".to_owned(), parts.status.as_str().to_owned());
+                return Some(Frame::Headers { headers, end });
+            }
+            let body = self.body.as_mut()?;
+            match body.data().await {
+                Some(Ok(data)) => {
+                    body.flow_control().release_capacity(data.len()).unwrap();
+                    return Some(Frame::Data(data));
+                }
+                Some(Err(error)) => {
+                    self.body = None;
+                    return Some(Frame::Reset(error));
+                }
+                None => {}
+            }
+            let trailers = body.trailers().await.unwrap();
+            self.body = None;
+            trailers.map(|trailers| Frame::Trailers(texts(&trailers)))
+        })
+        .await
+    }
+
+    /// Everything up to the end.
+    pub(crate) async fn frames(mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.next().await {
+            frames.push(frame);
+        }
+        frames
+    }
+
+    /// The status, whether it came in headers or trailers.
+    pub(crate) async fn status(self) -> Option<tonic::Code> {
+        let frames = self.frames().await;
+        let (Frame::Headers { headers, .. } | Frame::Trailers(headers)) = frames.last()? else {
+            return None;
+        };
+        Some(tonic::Code::from_bytes(
+            headers.get("grpc-status")?.as_bytes(),
+        ))
+    }
+}
+
+/// A message of gRPC with its five bytes before it.
+pub(crate) fn message(flags: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut message = BytesMut::new();
+    message.put_u8(flags);
+    message.put_u32(bytes.len().try_into().unwrap());
+    message.put_slice(bytes);
+    message.to_vec()
+}
+
+fn texts(headers: &HeaderMap) -> BTreeMap<String, String> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect()
+}
