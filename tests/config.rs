@@ -1,7 +1,5 @@
 //! The config: what is right is read, and everything that is wrong is told at once, with its place.
 
-#![expect(clippy::unwrap_used, reason = "a test may end here")]
-
 use std::{path::Path, time::Duration};
 
 use bedrock_grpc::config::{Config, OnCancel, Problem};
