@@ -11,4 +11,6 @@ mod invoke;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod validation;
