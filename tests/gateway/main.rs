@@ -11,6 +11,8 @@ mod invoke;
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod services;
 #[cfg(test)]
 mod validation;
