@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod headers;
