@@ -188,7 +188,7 @@ fn checked(
 }
 
 /// All violations as one failure; its message holds the first, and says how many more there are.
-fn invalid(violations: Vec<Violation>) -> Failure {
+pub(super) fn invalid(violations: Vec<Violation>) -> Failure {
     let message = match violations.as_slice() {
         [] => "the request is not valid".to_owned(),
         [only] => format!("{}: {}", only.field, only.description),

@@ -2,7 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{context::CallContext, status};
+use super::{
+    context::CallContext,
+    inference::invalid,
+    status,
+    validate::{self, Violations},
+};
 use crate::{
     error::{Failure, Reason, Violation},
     pb::{
@@ -73,6 +78,11 @@ impl TargetService for Targets {
     ) -> Result<Response<GetTargetResponse>, Status> {
         let request_id = request_id(&request);
         let name = request.into_inner().target;
+        let mut violations = Violations::new();
+        validate::target(&name, &mut violations);
+        violations
+            .finish()
+            .map_err(|violations| status::status(&invalid(violations), &[], &request_id))?;
         let description = self
             .router
             .aliases()

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod headers;
@@ -10,5 +12,9 @@ mod headers;
 mod invoke;
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod serve;
+#[cfg(test)]
+mod services;
 #[cfg(test)]
 mod validation;

@@ -1,4 +1,5 @@
-//! tonic answers a message that is too large with OUT_OF_RANGE; gRPC's convention is RESOURCE_EXHAUSTED.
+//! tonic answers a message that is too large with OUT_OF_RANGE, or, when it grew by decompression, with RESOURCE_EXHAUSTED and no
+//! details; gRPC's convention is RESOURCE_EXHAUSTED, and ours to say why.
 
 use std::{
     pin::Pin,
@@ -70,8 +71,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
-        // The gateway itself never answers OUT_OF_RANGE: only tonic's decoder does.
-        if is_out_of_range(response.headers()) {
+        if is_of_the_decoder(response.headers()) {
             let request_id = this
                 .context
                 .as_ref()
@@ -95,8 +95,14 @@ where
     }
 }
 
-fn is_out_of_range(headers: &HeaderMap) -> bool {
-    headers
+/// The gateway itself never answers OUT_OF_RANGE, and never RESOURCE_EXHAUSTED without details: only tonic's decoder does.
+fn is_of_the_decoder(headers: &HeaderMap) -> bool {
+    let code = headers
         .get("grpc-status")
-        .is_some_and(|status| Code::from_bytes(status.as_bytes()) == Code::OutOfRange)
+        .map(|status| Code::from_bytes(status.as_bytes()));
+    match code {
+        Some(Code::OutOfRange) => true,
+        Some(Code::ResourceExhausted) => !headers.contains_key("grpc-status-details-bin"),
+        _ => false,
+    }
 }

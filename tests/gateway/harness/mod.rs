@@ -27,7 +27,7 @@ pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
 pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message};
-pub(crate) use web::Web;
+pub(crate) use web::{Web, get};
 
 /// Longer than anything takes that works, on a slow machine under load.
 const SOON: Duration = Duration::from_secs(60);

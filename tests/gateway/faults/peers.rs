@@ -1,0 +1,56 @@
+//! Peers that speak something else, or nothing.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::harness::{Gateway, MODEL, ask, soon};
+
+#[tokio::test]
+async fn what_is_not_http_is_closed() {
+    let gateway = Gateway::start().await;
+    let hello = [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        &[7; 600],
+    ]
+    .concat();
+    let half_a_preface = b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".to_vec();
+    let preface_and_noise = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0xff; 600]].concat();
+    for bytes in [
+        hello,
+        half_a_preface,
+        preface_and_noise,
+        vec![0; 600],
+        b"GET\r\n\r\n".to_vec(),
+    ] {
+        let mut socket = gateway.connect().await;
+        socket.write_all(&bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is a way to close, too.
+        let _ = soon(socket.read_to_end(&mut answer)).await;
+    }
+    gateway.stream(ask(MODEL)).await.is_whole();
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_by_a_limit() {
+    let gateway =
+        Gateway::with(|config, _| config.limits.handshake = Duration::from_millis(100)).await;
+    for bytes in [&b""[..], b"PRI * HT", b"POST / HTTP/1.1\r\nhost: x\r\n"] {
+        let mut socket = gateway.connect().await;
+        socket.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = soon(socket.read_to_end(&mut answer)).await;
+    }
+    gateway.stream(ask(MODEL)).await.is_whole();
+}
+
+#[tokio::test]
+async fn who_says_nothing_does_not_hold_up_the_exit() {
+    let mut gateway =
+        Gateway::with(|config, _| config.limits.handshake = Duration::from_secs(600)).await;
+    let _silent = gateway.connect().await;
+    gateway.stream(ask(MODEL)).await.is_whole();
+    gateway.stop.drain.cancel();
+    gateway.finished().await;
+}

@@ -1,0 +1,251 @@
+//! The real binary, as an operator and a newcomer start it.
+
+use std::{io::Write, net::SocketAddr, time::Duration};
+
+use bedrock_grpc::{
+    emulator::{DEV_ACCESS_KEY_ID, DEV_BEARER_TOKEN, DEV_SECRET_ACCESS_KEY, Emulator, Options},
+    pb::inference_service_client::InferenceServiceClient,
+};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+use tokio::process::Command;
+use tonic::Code;
+
+use crate::harness::{MODEL, Process, Stream, ask, paced, soon};
+
+const CONFIG: &str = "
+listen: 127.0.0.1:0
+admin: {listen: '127.0.0.1:0'}
+workers: 2
+targets:
+  nova: {model_id: 'amazon.nova-lite-v1:0'}
+  stalled: {model_id: 'amazon.nova-lite-v1:0.fault-stall-after-2'}
+drain: {lame_duck: 0, limit: 30s}
+";
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+/// `serve` against an emulator, with AWS's own variables.
+struct Serve {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Serve {
+    async fn start(emulator: &Emulator, variables: &[(&str, &str)]) -> Self {
+        let config = file(CONFIG);
+        let endpoint = emulator.endpoint_url();
+        let fixed = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
+        ];
+        let mut process = Process::start(
+            ["serve", "--config", config.path().to_str().unwrap()],
+            fixed.into_iter().chain(variables.iter().copied()),
+        );
+        let line: Value = serde_json::from_str(&process.logged("serving").await).unwrap();
+        let address = line["address"].as_str().unwrap().parse().unwrap();
+        Self { process, address }
+    }
+
+    /// With the access key that the emulator knows.
+    async fn with_keys(emulator: &Emulator) -> Self {
+        let keys = [
+            ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
+        ];
+        Self::start(emulator, &keys).await
+    }
+
+    async fn open(&self, target: &str) -> Stream {
+        let address = format!("http://{}", self.address);
+        let mut client = InferenceServiceClient::connect(address).await.unwrap();
+        Stream::open(&mut client, ask(target)).await
+    }
+}
+
+#[tokio::test]
+async fn it_finds_keys_region_and_endpoint_where_every_sdk_does() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let serve = Serve::with_keys(&emulator).await;
+    serve.open("nova").await.end().await.is_whole();
+    let calls = emulator.calls();
+    assert_eq!(
+        (calls[0].model_id.as_str(), calls[0].region.as_str()),
+        (MODEL, "us-east-1")
+    );
+    serve.process.terminate().await;
+    let ended = serve.process.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // One line for the call, without a word of what was said.
+    let line = ended
+        .stderr
+        .lines()
+        .find(|line| line.contains("call ended"))
+        .unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["code"], "OK");
+    assert_eq!(line["bedrock_request_id"], calls[0].request_id);
+    assert!(!ended.stderr.contains("sky"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_bearer_token_wins_over_keys() {
+    let mut options = Options::default();
+    options.credentials.access_keys.clear();
+    let emulator = Emulator::start(options).unwrap();
+    let variables = [
+        ("AWS_BEARER_TOKEN_BEDROCK", DEV_BEARER_TOKEN),
+        ("AWS_ACCESS_KEY_ID", "unknown"),
+        ("AWS_SECRET_ACCESS_KEY", "unknown"),
+    ];
+    let serve = Serve::start(&emulator, &variables).await;
+    serve.open("nova").await.end().await.is_whole();
+}
+
+#[tokio::test]
+async fn without_credentials_calls_fail_and_say_whose_fault_it_is() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let serve = Serve::start(&emulator, &[]).await;
+    let answer = serve.open("nova").await.end().await;
+    assert_eq!(answer.code(), Code::Internal);
+    assert_eq!(answer.details().reason(), "UPSTREAM_CREDENTIALS");
+    assert_eq!(emulator.calls(), []);
+}
+
+#[tokio::test]
+async fn sigterm_lets_open_streams_end_and_exits_with_0() {
+    let emulator = Emulator::start(Options {
+        pace: paced(Duration::from_millis(20), 30),
+        ..Options::default()
+    })
+    .unwrap();
+    let mut serve = Serve::with_keys(&emulator).await;
+    let mut stream = serve.open("nova").await;
+    stream.tokens(2).await;
+    serve.process.terminate().await;
+    serve.process.logged("draining").await;
+    let answer = stream.end().await;
+    answer.is_whole();
+    assert_eq!(answer.texts().count(), 30);
+    let ended = serve.process.end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_second_sigterm_does_not_wait() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let mut serve = Serve::with_keys(&emulator).await;
+    let mut stream = serve.open("stalled").await;
+    stream.tokens(2).await;
+    serve.process.terminate().await;
+    serve.process.logged("draining").await;
+    serve.process.terminate().await;
+    // Cut, but told so.
+    let answer = stream.end().await;
+    assert_eq!(answer.code(), Code::Unavailable);
+    assert_eq!(answer.details().reason(), "DRAINING");
+    assert_eq!(serve.process.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_broken_config_is_told_whole_with_places_keys_and_what_would_be_right() {
+    let config = file(
+        "listen: nowhere
+targts: {}
+targets:
+  good: {model_id: a.b}
+  bad.name:
+    model_id: a.b
+    region: mars
+  empty: {}
+limits:
+  idle: 5
+  max_streams: many
+",
+    );
+    let path = config.path().to_str().unwrap();
+    for command in [&["check", path][..], &["serve", "--config", path]] {
+        let ended = Process::start(command, []).end().await;
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        assert_eq!(ended.stdout, "");
+        for part in [
+            "1:9: listen: `nowhere` is not an address",
+            "2:1: targts: ",
+            "5:3: targets.bad.name: an alias has",
+            "7:13: targets.bad.name.region: `mars` is not an AWS Region",
+            "targets.empty.model_id: required",
+            "10:9: limits.idle: `5` is not a duration",
+            "11:16: limits.max_streams: `many` is not a whole number",
+        ] {
+            let shown = part.starts_with(|c: char| c.is_ascii_digit());
+            let expected = if shown {
+                format!("{path}:{part}")
+            } else {
+                part.to_owned()
+            };
+            assert!(
+                ended.stderr.contains(&expected),
+                "no {expected} in:\n{}",
+                ended.stderr
+            );
+        }
+    }
+    let good = file(CONFIG);
+    let ended = Process::start(["check", good.path().to_str().unwrap()], [])
+        .end()
+        .await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn dev_prints_lines_that_work_as_they_stand() {
+    let mut dev = Process::start(
+        [
+            "dev",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+            "--emulator-listen=127.0.0.1:0",
+            "--time-to-first-token=0",
+            "--tokens-per-second=10000",
+        ],
+        [],
+    );
+    let metrics = dev.printed("/metrics").await;
+    let chat = dev.printed(" chat ").await;
+    let grpcurl = dev.printed("grpcurl ").await;
+    let ended = soon(Command::new("sh").env_clear().args(["-c", &chat]).output())
+        .await
+        .unwrap();
+    assert!(ended.status.success(), "{chat}\n{ended:?}");
+    assert!(!ended.stdout.is_empty());
+
+    let page = metrics
+        .split_whitespace()
+        .find(|word| word.ends_with("/metrics"))
+        .unwrap();
+    let admin = page
+        .trim_start_matches("http://")
+        .trim_end_matches("/metrics");
+    let (status, text) = crate::harness::get(admin.parse().unwrap(), "/metrics").await;
+    assert_eq!(status, 200);
+    assert!(text.contains(r#"code="OK""#), "{text}");
+
+    // grpcurl reads the request as protobuf's JSON, and finds the method by reflection.
+    let request = grpcurl.split('\'').nth(1).unwrap();
+    let request: Value = serde_json::from_str(request).unwrap();
+    assert_eq!(request["target"], "claude");
+    assert_eq!(request["input"]["messages"][0]["role"], "ROLE_USER");
+    assert!(
+        grpcurl.ends_with(" bedrock.inference.v1.InferenceService/StreamInvoke"),
+        "{grpcurl}"
+    );
+
+    dev.terminate().await;
+    assert_eq!(dev.end().await.code, Some(0));
+}

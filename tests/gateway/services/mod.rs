@@ -1,0 +1,7 @@
+//! What stands around the calls: health, reflection, targets, browsers, compression, sizes.
+
+mod health;
+mod reflection;
+mod targets;
+mod web;
+mod wire;

@@ -1,0 +1,140 @@
+//! `TargetService`.
+
+use bedrock_grpc::pb::{GetTargetRequest, ListTargetsRequest, TargetKind};
+use tonic::Code;
+
+use crate::harness::{Details, Gateway, MODEL, alias};
+
+const PROFILE: &str =
+    "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0";
+
+async fn gateway() -> Gateway {
+    Gateway::with(|config, _| {
+        let aliases = &mut config.targets.aliases;
+        for name in ["alpha", "beta", "gamma", "delta"] {
+            aliases.insert(name.to_owned(), alias(PROFILE));
+        }
+        aliases.get_mut("beta").unwrap().description = "the second".to_owned();
+        config.targets.allowed_model_ids = vec!["us.*".to_owned()];
+    })
+    .await
+}
+
+#[tokio::test]
+async fn targets_come_page_by_page_in_the_order_of_their_names() {
+    let gateway = gateway().await;
+    let mut client = gateway.targets();
+    let mut request = ListTargetsRequest {
+        page_size: 2,
+        page_token: String::new(),
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = client
+            .list_targets(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(page.allowed_model_ids, ["us.*"]);
+        pages.push(
+            page.targets
+                .iter()
+                .map(|target| target.name.clone())
+                .collect::<Vec<_>>(),
+        );
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(
+        pages,
+        [vec!["alpha", "beta"], vec!["delta", "gamma"], vec!["nova"]]
+    );
+
+    let all = client
+        .list_targets(ListTargetsRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(all.get_ref().targets.len(), 5);
+    assert_eq!(all.get_ref().next_page_token, "");
+    let beta = &all.get_ref().targets[1];
+    assert_eq!(beta.description, "the second");
+    assert_eq!(beta.routes[0].model_id, PROFILE);
+    assert_eq!(beta.routes[0].kind(), TargetKind::SystemInferenceProfile);
+    assert_eq!(beta.routes[0].source_region, "eu-west-1");
+}
+
+#[tokio::test]
+async fn a_wrong_page_size_is_refused() {
+    let gateway = gateway().await;
+    for page_size in [-1, 1_001] {
+        let request = ListTargetsRequest {
+            page_size,
+            page_token: String::new(),
+        };
+        let status = gateway.targets().list_targets(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(Details::of(&status).fields(), ["page_size"]);
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_found_by_every_name_that_a_request_may_use() {
+    let gateway = gateway().await;
+    let mut client = gateway.targets();
+    for (name, model_id, kind) in [
+        ("nova", MODEL, TargetKind::OnDemand),
+        (
+            "us.amazon.nova-pro-v1:0",
+            "us.amazon.nova-pro-v1:0",
+            TargetKind::SystemInferenceProfile,
+        ),
+    ] {
+        let request = GetTargetRequest {
+            target: name.to_owned(),
+        };
+        let target = client
+            .get_target(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .target
+            .unwrap();
+        assert_eq!(target.name, name);
+        assert_eq!(target.routes[0].model_id, model_id);
+        assert_eq!(target.routes[0].kind(), kind);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_target_is_not_found_and_the_nearest_is_named() {
+    let gateway = gateway().await;
+    let request = GetTargetRequest {
+        target: "gama".to_owned(),
+    };
+    let status = gateway.targets().get_target(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert!(
+        status.message().contains("did you mean `gamma`?"),
+        "{}",
+        status.message()
+    );
+    let details = Details::of(&status);
+    assert_eq!(details.reason(), "TARGET_UNKNOWN");
+    assert_eq!(details.resource().unwrap().resource_name, "gama");
+
+    let request = GetTargetRequest {
+        target: "eu.amazon.nova-pro-v1:0".to_owned(),
+    };
+    let status = gateway.targets().get_target(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied);
+    assert_eq!(Details::of(&status).reason(), "TARGET_NOT_ALLOWED");
+
+    let request = GetTargetRequest {
+        target: String::new(),
+    };
+    let status = gateway.targets().get_target(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(Details::of(&status).fields(), ["target"]);
+}
