@@ -51,10 +51,12 @@ impl Router {
         if let Some((name, alias)) = self.targets.aliases.get_key_value(target) {
             return self.route(target, Some(name.clone()), alias);
         }
-        if !model_id::is_raw(target) {
+        let allowed = self.may_be_named(target);
+        // No model ID looks like an alias today, so this is a slip of the pen; but an operator who allows it may know better.
+        if !model_id::is_raw(target) && (!allowed || self.near(target).is_some()) {
             return Err(self.unknown(target));
         }
-        if !self.may_be_named(target) {
+        if !allowed {
             return Err(Failure::new(
                 Reason::TargetNotAllowed,
                 format!(
@@ -112,16 +114,19 @@ impl Router {
             .any(|pattern| matches(pattern, model_id))
     }
 
+    fn near(&self, target: &str) -> Option<&str> {
+        nearest(target, self.targets.aliases.keys().map(String::as_str))
+    }
+
     fn unknown(&self, target: &str) -> Failure {
-        let names = || self.targets.aliases.keys().map(String::as_str);
-        let hint = match nearest(target, names()) {
+        let hint = match self.near(target) {
             Some(name) => format!("did you mean `{name}`?"),
             None if self.targets.aliases.is_empty() => {
                 "this gateway has no aliases; name a model ID, an inference profile or an ARN"
                     .to_owned()
             }
             None => {
-                let some: Vec<_> = names().take(10).collect();
+                let some: Vec<_> = self.targets.aliases.keys().take(10).cloned().collect();
                 format!("known targets: {}", some.join(", "))
             }
         };
