@@ -7,7 +7,7 @@ use tonic::Code;
 use super::{Told, told};
 use crate::harness::{Gateway, MODEL, ask, faulty, invoke};
 
-/// Every HTTP error. The codes are those of the table in the design of errors, not of the implementation.
+/// Every HTTP error, with what the table of errors says of it.
 const REFUSALS: [Told; 17] = [
     told(
         "validation",

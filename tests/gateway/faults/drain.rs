@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use crate::harness::{Gateway, Stream, ask, faulty, get, paced, soon};
+use crate::harness::{Answer, Gateway, Stream, ask, faulty, get, paced, soon};
 
 #[tokio::test]
 async fn open_streams_end_whole_while_new_calls_are_sent_elsewhere() {
@@ -50,44 +50,48 @@ async fn until_load_balancers_have_noticed_calls_are_still_served() {
     gateway.finished().await;
 }
 
+async fn short_drain() -> Gateway {
+    Gateway::with(|config, _| config.drain.limit = Duration::from_millis(100)).await
+}
+
+#[track_caller]
+fn is_cut(answer: &Answer, phase: &str, pushback_ms: i64) {
+    assert_eq!(answer.code(), Code::Unavailable, "{:?}", answer.end);
+    let details = answer.details();
+    assert_eq!(details.reason(), "DRAINING");
+    assert_eq!(details.phase(), phase);
+    assert_eq!(details.pushback_ms, Some(pushback_ms));
+    assert_eq!(details.retry().is_some(), pushback_ms > 0);
+}
+
 #[tokio::test]
 async fn a_stream_that_cannot_end_in_time_is_cut_with_one_status() {
-    for (fault, phase) in [
-        ("stall-after-2", "mid-stream"),
-        ("stall-after-0", "before-first-event"),
-    ] {
-        let mut gateway =
-            Gateway::with(|config, _| config.drain.limit = Duration::from_millis(100)).await;
-        let mut client = gateway.inference();
-        let call =
-            tokio::spawn(async move { Stream::open(&mut client, faulty(fault)).await.end().await });
-        soon(
-            gateway
-                .emulator
-                .wait_for(|calls| calls.len() == 1 && calls[0].status.is_some()),
-        )
-        .await;
-        if phase == "mid-stream" {
-            soon(gateway.emulator.wait_for(|calls| calls[0].events_sent >= 3)).await;
-        }
-        gateway.stop.drain.cancel();
-        let answer = soon(call).await.unwrap();
-        assert_eq!(
-            answer.code(),
-            Code::Unavailable,
-            "{fault}: {:?}",
-            answer.end
-        );
-        let details = answer.details();
-        assert_eq!(details.reason(), "DRAINING", "{fault}");
-        assert_eq!(details.phase(), phase, "{fault}");
-        let retried = phase != "mid-stream";
-        assert_eq!(details.retry().is_some(), retried, "{fault}");
-        assert_eq!(
-            details.pushback_ms,
-            Some(if retried { 1000 } else { -1 }),
-            "{fault}"
-        );
-        gateway.finished().await;
-    }
+    let mut gateway = short_drain().await;
+    let mut stream = Stream::open(&mut gateway.inference(), faulty("stall-after-2")).await;
+    stream.tokens(2).await;
+    gateway.stop.drain.cancel();
+    is_cut(&stream.end().await, "mid-stream", -1);
+    gateway.finished().await;
+}
+
+#[tokio::test]
+async fn a_call_that_has_no_answer_in_time_may_be_tried_elsewhere() {
+    let mut gateway = short_drain().await;
+    let mut client = gateway.inference();
+    let call = async move {
+        Stream::open(&mut client, faulty("stall-after-0"))
+            .await
+            .end()
+            .await
+    };
+    let call = tokio::spawn(call);
+    soon(
+        gateway
+            .emulator
+            .wait_for(|calls| calls.iter().any(|call| call.status.is_some())),
+    )
+    .await;
+    gateway.stop.drain.cancel();
+    is_cut(&soon(call).await.unwrap(), "before-first-event", 1000);
+    gateway.finished().await;
 }

@@ -34,11 +34,14 @@ async fn what_is_not_http_is_closed() {
 
 #[tokio::test]
 async fn who_says_nothing_is_closed_by_a_limit() {
-    let gateway =
-        Gateway::with(|config, _| config.limits.handshake = Duration::from_millis(100)).await;
+    let gateway = Gateway::with(|config, _| config.limits.handshake = Duration::from_secs(1)).await;
+    let mut sockets = Vec::new();
     for bytes in [&b""[..], b"PRI * HT", b"POST / HTTP/1.1\r\nhost: x\r\n"] {
         let mut socket = gateway.connect().await;
         socket.write_all(bytes).await.unwrap();
+        sockets.push(socket);
+    }
+    for mut socket in sockets {
         let mut answer = Vec::new();
         let _ = soon(socket.read_to_end(&mut answer)).await;
     }

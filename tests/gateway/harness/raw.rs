@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use h2::{RecvStream, SendStream, client::SendRequest};
+use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use prost::Message;
 
@@ -32,7 +32,6 @@ pub(crate) struct RawCall {
     body: Option<RecvStream>,
     /// Kept: dropping it would reset the stream.
     request: SendStream<Bytes>,
-    sender: SendRequest<Bytes>,
 }
 
 impl RawCall {
@@ -76,7 +75,6 @@ impl RawCall {
                 response: Some(response),
                 body: None,
                 request,
-                sender,
             }
         })
         .await
@@ -133,12 +131,14 @@ impl RawCall {
     /// The status, whether it came in headers or trailers.
     pub(crate) async fn status(self) -> Option<tonic::Code> {
         let frames = self.frames().await;
-        let (Frame::Headers { headers, .. } | Frame::Trailers(headers)) = frames.last()? else {
-            return None;
-        };
-        Some(tonic::Code::from_bytes(
-            headers.get("grpc-status")?.as_bytes(),
-        ))
+        match frames.last()? {
+            Frame::Headers { headers, .. } | Frame::Trailers(headers) => {
+                let code = headers.get("grpc-status")?;
+                Some(tonic::Code::from_bytes(code.as_bytes()))
+            }
+            Frame::Data(data) => panic!("no status behind {} bytes", data.len()),
+            Frame::Reset(error) => panic!("reset: {error}"),
+        }
     }
 }
 

@@ -117,7 +117,7 @@ async fn streams_come_out_of_invoke_as_expected() {
     }
 }
 
-/// Code and reason that the table in docs/errors.md has for an error of Bedrock's.
+/// Code and reason for an error of Bedrock's, by the table of errors and not by the implementation.
 fn meaning(exception: &str, message: &str) -> (Code, &'static str) {
     let says = |words: &str| message.contains(words);
     match exception {
