@@ -1,6 +1,13 @@
 //! `dev`: the gateway on an emulated Bedrock, all on this machine.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -46,6 +53,10 @@ pub struct Dev {
     /// What is logged: error, warn, info, debug, trace, or directives such as info,h2=debug
     #[arg(long, default_value = "warn", value_name = "LEVEL")]
     log: String,
+
+    /// Once ready, write the addresses to this file or named pipe, one on a line: grpc=, admin=, emulator=
+    #[arg(long, value_name = "FILE")]
+    announce: Option<PathBuf>,
 }
 
 impl Dev {
@@ -78,11 +89,17 @@ impl Dev {
         };
         let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &options)
             .map_err(io::Error::other)?;
-        output.text(&greeting(
-            listeners.grpc.local_addr()?,
-            listeners.admin.local_addr()?,
-            &emulator.endpoint_url(),
-        ))?;
+        let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
+        let emulator_url = emulator.endpoint_url();
+        output.text(&greeting(grpc, admin, &emulator_url))?;
+        // Everything listens by now: whoever reads this can call at once.
+        if let Some(path) = &self.announce {
+            let addresses = format!("grpc={grpc}\nadmin={admin}\nemulator={emulator_url}\n");
+            if let Err(error) = announce(path, addresses).await {
+                output.error(&format!("--announce {}: {error}", path.display()));
+                return Ok(Exit::Failed);
+            }
+        }
         let served = app::run(config, sdk, listeners, signals::stop()?).await;
         emulator.stop().await;
         Ok(match served {
@@ -133,6 +150,12 @@ impl Dev {
             ..Options::default()
         }
     }
+}
+
+async fn announce(path: &Path, addresses: String) -> io::Result<()> {
+    let path = path.to_owned();
+    // A named pipe blocks until somebody reads it.
+    tokio::task::spawn_blocking(move || fs::write(path, addresses)).await?
 }
 
 fn aliases() -> BTreeMap<String, Alias> {

@@ -1,0 +1,26 @@
+"""Where the gateway is, and what every test begins with."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / ".stubs"))
+
+from gateway import Emulator, Gateway  # noqa: E402
+
+
+@pytest.fixture
+def gateway():
+    """A fresh connection, so that no test inherits another one's state."""
+    with Gateway(os.environ["GATEWAY_GRPC"], os.environ["GATEWAY_ADMIN"]) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def emulator():
+    """The Bedrock behind the gateway, with an empty log of calls."""
+    emulator = Emulator(os.environ["GATEWAY_EMULATOR"])
+    emulator.forget()
+    return emulator
