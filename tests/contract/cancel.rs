@@ -1,0 +1,193 @@
+//! A client that goes away takes Bedrock's call with it at once, or, if the operator wants that, within bounds.
+
+use std::time::{Duration, Instant};
+
+use bedrock_grpc::{
+    config::{Config, OnCancel},
+    emulator::End,
+};
+
+use crate::{
+    harness::{Gateway, MODEL, ask, faulty, invoke, paced, soon},
+    support::{Client, INVOKE, STREAM_INVOKE, begun, left, metric_becomes, within},
+};
+
+/// What the contract allows between the client's end and that of Bedrock's call.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// The ways in which clients leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Leave {
+    Cancel,
+    Disconnect,
+}
+
+/// How long Bedrock's call outlives its client.
+async fn outlives(gateway: &Gateway, fault: &str, path: &str, leave: Leave) -> Duration {
+    gateway.emulator.clear_calls();
+    let mut client = Client::connect(gateway.address).await;
+    let request = faulty(fault);
+    let mut call = if path == INVOKE {
+        client.call(path, &[], &invoke(request)).await
+    } else {
+        client.call(path, &[], &request).await
+    };
+    // An event for each delta, and `messageStart`.
+    let events = fault.strip_prefix("stall-after-").map_or(0, |deltas| {
+        let deltas: u64 = deltas.parse().unwrap();
+        if deltas == 0 { 0 } else { deltas + 1 }
+    });
+    begun(&gateway.emulator, events).await;
+    let left_at = Instant::now();
+    match leave {
+        Leave::Cancel => call.cancel(),
+        Leave::Disconnect => client.disconnect().await,
+    }
+    left(&gateway.emulator, 1).await.0 - left_at
+}
+
+async fn closes_at_once(gateway: Gateway) {
+    for leave in [Leave::Cancel, Leave::Disconnect] {
+        for path in [STREAM_INVOKE, INVOKE] {
+            for fault in ["stall-before-headers", "stall-after-0", "stall-after-3"] {
+                within(AT_ONCE, || outlives(&gateway, fault, path, leave)).await;
+            }
+        }
+    }
+    metric_becomes(&gateway, "bedrock_grpc_open_calls", 0.0).await;
+}
+
+#[tokio::test]
+async fn bedrocks_call_closes_within_100_ms() {
+    closes_at_once(Gateway::start().await).await;
+}
+
+#[tokio::test]
+async fn over_http2_as_well() {
+    closes_at_once(Gateway::over_h2(|_, _| {}).await).await;
+}
+
+#[tokio::test]
+async fn other_calls_of_the_connection_go_on() {
+    let gateway = Gateway::start().await;
+    let mut client = Client::connect(gateway.address).await;
+    let mut stays = client
+        .call(STREAM_INVOKE, &[], &faulty("stall-after-2"))
+        .await;
+    stays.read_messages(2).await;
+    let mut goes = client
+        .call(STREAM_INVOKE, &[], &faulty("stall-after-3"))
+        .await;
+    begun(&gateway.emulator, 4).await;
+    goes.cancel();
+    let ends = |calls: &[bedrock_grpc::emulator::Call]| {
+        let mut ends: Vec<_> = calls.iter().map(|call| call.end).collect();
+        ends.sort_by_key(Option::is_some);
+        ends == [None, Some(End::ClientGone)]
+    };
+    soon(gateway.emulator.wait_for(|calls| ends(calls))).await;
+    // The connection still takes calls.
+    let status = client
+        .call(STREAM_INVOKE, &[], &ask("nova"))
+        .await
+        .status()
+        .await;
+    assert_eq!(status.status.code(), tonic::Code::Ok);
+}
+
+fn drains(time: Duration, tokens: u32) -> impl FnOnce(&mut Config) {
+    move |config| config.limits.on_cancel = OnCancel::DrainForUsage { time, tokens }
+}
+
+/// Cancels a stream of this model in its middle.
+async fn cancel_in_mid_stream(gateway: &Gateway, target: &str) {
+    let mut client = Client::connect(gateway.address).await;
+    let mut call = client.call(STREAM_INVOKE, &[], &ask(target)).await;
+    call.read_messages(3).await;
+    call.cancel();
+    // Held until the reset is out: the gateway says when it has seen it.
+    metric_becomes(gateway, "bedrock_grpc_open_calls", 0.0).await;
+}
+
+#[tokio::test]
+async fn draining_for_usage_reads_to_metadata() {
+    let gateway = Gateway::with(|config, options| {
+        drains(Duration::from_secs(30), 4_096)(config);
+        options.pace = paced(Duration::from_millis(10), 40);
+    })
+    .await;
+    cancel_in_mid_stream(&gateway, "nova").await;
+    let calls = gateway.ended(1).await;
+    assert_eq!(calls[0].end, Some(End::Completed));
+    let cancelled = "bedrock_grpc_cancelled_total{usage=\"known\"}";
+    metric_becomes(&gateway, cancelled, 1.0).await;
+    let tokens = "bedrock_grpc_tokens_total{target=\"nova\",kind=\"output\"}";
+    assert!((gateway.metric(tokens).await - 40.0).abs() < 0.5);
+}
+
+#[tokio::test]
+async fn draining_for_usage_ends_after_its_time() {
+    let time = Duration::from_millis(500);
+    let gateway = Gateway::with(|config, _| drains(time, 4_096)(config)).await;
+    let begun = Instant::now();
+    cancel_in_mid_stream(&gateway, &format!("{MODEL}.fault-stall-after-5")).await;
+    left(&gateway.emulator, 1).await;
+    assert!(begun.elapsed() >= time);
+    let cancelled = "bedrock_grpc_cancelled_total{usage=\"unknown\"}";
+    metric_becomes(&gateway, cancelled, 1.0).await;
+}
+
+#[tokio::test]
+async fn draining_for_usage_ends_after_its_tokens() {
+    let gateway = Gateway::with(|config, options| {
+        drains(Duration::from_secs(60), 5)(config);
+        options.pace = paced(Duration::from_millis(20), 2_000);
+    })
+    .await;
+    cancel_in_mid_stream(&gateway, "nova").await;
+    let (_, calls) = left(&gateway.emulator, 1).await;
+    // Far from all 2,000, however late the cancel was seen.
+    assert!(calls[0].events_sent < 1_000, "{}", calls[0].events_sent);
+    let cancelled = "bedrock_grpc_cancelled_total{usage=\"unknown\"}";
+    metric_becomes(&gateway, cancelled, 1.0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_without_a_word_is_noticed() {
+    let second = Duration::from_secs(1);
+    let gateway = Gateway::with(|config, _| {
+        config.limits.keepalive_interval = second;
+        config.limits.keepalive_timeout = second;
+    })
+    .await;
+    let mut client = Client::connect(gateway.address).await;
+    let mut call = client
+        .call(STREAM_INVOKE, &[], &faulty("stall-after-3"))
+        .await;
+    call.read_messages(3).await;
+    client.freeze();
+    let frozen = Instant::now();
+    let (ended, _) = left(&gateway.emulator, 1).await;
+    let noticed = ended - frozen;
+    // Interval and timeout, and as much again for a busy machine.
+    assert!(noticed < 4 * second, "{noticed:?}");
+    metric_becomes(&gateway, "bedrock_grpc_open_calls", 0.0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_answers_pings_may_be_silent() {
+    let short = Duration::from_millis(200);
+    let gateway = Gateway::with(|config, _| {
+        config.limits.keepalive_interval = short;
+        config.limits.keepalive_timeout = short;
+        config.limits.idle = 5 * short;
+    })
+    .await;
+    let mut client = Client::connect(gateway.address).await;
+    let mut call = client
+        .call(STREAM_INVOKE, &[], &faulty("stall-after-3"))
+        .await;
+    // The stream ends by Bedrock's silence, not by the client's.
+    let status = call.status().await;
+    status.is(tonic::Code::Unavailable, "UPSTREAM_IDLE");
+}

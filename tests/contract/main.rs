@@ -1,0 +1,16 @@
+//! The streaming contract over real sockets: one file for each behaviour.
+
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod deadline;
+#[cfg(test)]
+#[path = "../gateway/harness/mod.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the harness of the gateway's tests, of which these need a part"
+)]
+mod harness;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,56 @@
+//! What these tests need beyond the gateway's harness: peers that do what client libraries and emulators do not.
+
+mod raw;
+mod upstream;
+
+use std::time::{Duration, Instant};
+
+use bedrock_grpc::emulator::{Call, Emulator, End};
+
+use crate::harness::{Gateway, soon};
+
+pub(crate) use raw::{Client, INVOKE, Open, STREAM_INVOKE, Status, message};
+pub(crate) use upstream::{Exchange, Upstream};
+
+/// Waits until the emulator has sent this many events in its latest call, which goes on.
+pub(crate) async fn begun(emulator: &Emulator, events: u64) {
+    soon(emulator.wait_for(|calls| {
+        calls
+            .last()
+            .is_some_and(|call| call.events_sent >= events && call.end.is_none())
+    }))
+    .await;
+}
+
+/// Waits until all of this many calls have ended because the gateway left, and says when that was.
+pub(crate) async fn left(emulator: &Emulator, count: usize) -> (Instant, Vec<Call>) {
+    let calls = soon(emulator.wait_for(|calls| {
+        calls.len() >= count && calls.iter().all(|call| call.end == Some(End::ClientGone))
+    }))
+    .await;
+    (Instant::now(), calls)
+}
+
+/// Asks for a sample on the admin port until it has this value.
+pub(crate) async fn metric_becomes(gateway: &Gateway, sample: &str, value: f64) {
+    soon(async {
+        while (gateway.metric(sample).await - value).abs() > 0.5 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Repeats a measurement on a machine that may be busy with other things, until one is within the limit: what is slow by its nature
+/// never is.
+pub(crate) async fn within<F: Future<Output = Duration>>(limit: Duration, measure: impl Fn() -> F) {
+    const TRIES: usize = 10;
+    let mut fastest = Duration::MAX;
+    for _ in 0..TRIES {
+        fastest = fastest.min(measure().await);
+        if fastest <= limit {
+            return;
+        }
+    }
+    panic!("the fastest of {TRIES} took {fastest:?}, more than {limit:?}");
+}

@@ -1,0 +1,243 @@
+//! A gRPC client that is as slow, as silent or as rude as a test wants.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bedrock_grpc::pb::StreamInvokeResponse;
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::{
+    RecvStream, SendStream,
+    client::{Builder, ResponseFuture, SendRequest},
+};
+use http::{HeaderMap, Request};
+use prost::Message;
+use tokio::{net::TcpStream, sync::Notify, task::JoinHandle};
+use tonic::Code;
+
+use crate::harness::{Details, soon};
+
+pub(crate) const STREAM_INVOKE: &str = "/bedrock.inference.v1.InferenceService/StreamInvoke";
+pub(crate) const INVOKE: &str = "/bedrock.inference.v1.InferenceService/Invoke";
+/// gRPC's flag and length before each message.
+const PREFIX: usize = 5;
+
+/// One HTTP/2 connection.
+pub(crate) struct Client {
+    send: SendRequest<Bytes>,
+    connection: JoinHandle<Result<(), h2::Error>>,
+    freeze: Arc<Notify>,
+}
+
+/// A call on it.
+pub(crate) struct Open {
+    response: Option<ResponseFuture>,
+    headers: HeaderMap,
+    body: Option<RecvStream>,
+    request: SendStream<Bytes>,
+    read: BytesMut,
+    pub(crate) messages: Vec<StreamInvokeResponse>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) status: tonic::Status,
+    /// Without a body before it.
+    pub(crate) trailers_only: bool,
+}
+
+impl Status {
+    #[track_caller]
+    pub(crate) fn is(&self, code: Code, reason: &str) {
+        assert_eq!(self.status.code(), code, "{:?}", self.status);
+        assert_eq!(self.details().reason(), reason);
+    }
+
+    #[track_caller]
+    pub(crate) fn details(&self) -> Details {
+        Details::of(&self.status)
+    }
+}
+
+impl Client {
+    /// With large windows.
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::with(address, |builder| {
+            builder
+                .initial_window_size(16 << 20)
+                .initial_connection_window_size(64 << 20);
+        })
+        .await
+    }
+
+    pub(crate) async fn with(address: SocketAddr, change: impl FnOnce(&mut Builder)) -> Self {
+        let mut builder = Builder::new();
+        change(&mut builder);
+        let tcp = soon(TcpStream::connect(address)).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let (send, mut connection) = soon(builder.handshake(tcp)).await.unwrap();
+        let freeze = Arc::new(Notify::new());
+        let frozen = Arc::clone(&freeze);
+        let connection = tokio::spawn(async move {
+            tokio::select! {
+                ended = &mut connection => ended,
+                // The socket stays open, and nobody looks at it.
+                () = frozen.notified() => std::future::pending().await,
+            }
+        });
+        Self {
+            send,
+            connection,
+            freeze,
+        }
+    }
+
+    /// From now on, the client neither reads nor answers anything, and does not close its socket.
+    pub(crate) fn freeze(&self) {
+        self.freeze.notify_one();
+    }
+
+    /// Closes the socket without a word.
+    pub(crate) async fn disconnect(self) {
+        self.connection.abort();
+        let _aborted = self.connection.await;
+    }
+
+    /// How the connection ended.
+    pub(crate) async fn ended(self) -> Result<(), h2::Error> {
+        drop(self.send);
+        soon(self.connection).await.unwrap()
+    }
+
+    /// Sends headers, and no message yet.
+    pub(crate) async fn headers(&mut self, path: &str, more: &[(&str, &str)]) -> Open {
+        self.try_headers(path, more).await.unwrap()
+    }
+
+    /// The same, if the connection takes another call.
+    pub(crate) async fn try_headers(
+        &mut self,
+        path: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Open, h2::Error> {
+        let mut request = Request::post(format!("http://gateway{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        let mut send = soon(self.send.clone().ready()).await?;
+        let (response, request) = send.send_request(request.body(()).unwrap(), false)?;
+        Ok(Open {
+            response: Some(response),
+            headers: HeaderMap::new(),
+            body: None,
+            request,
+            read: BytesMut::new(),
+            messages: Vec::new(),
+        })
+    }
+
+    /// Sends a whole request.
+    pub(crate) async fn call(
+        &mut self,
+        path: &str,
+        more: &[(&str, &str)],
+        request: &impl Message,
+    ) -> Open {
+        let mut open = self.headers(path, more).await;
+        open.send(message(request), true);
+        open
+    }
+}
+
+impl Open {
+    /// Sends a piece of the request's body.
+    pub(crate) fn send(&mut self, bytes: Bytes, end: bool) {
+        self.request.send_data(bytes, end).unwrap();
+    }
+
+    /// Resets the stream: a cancel.
+    pub(crate) fn cancel(&mut self) {
+        self.request.send_reset(h2::Reason::CANCEL);
+    }
+
+    /// Waits for the response's headers.
+    pub(crate) async fn begun(&mut self) -> Result<(), h2::Error> {
+        if let Some(response) = self.response.take() {
+            let (parts, body) = soon(response).await?.into_parts();
+            self.headers = parts.headers;
+            self.body = Some(body);
+        }
+        Ok(())
+    }
+
+    /// Waits for the next bytes, and makes room for as many. `false`: there are no more.
+    pub(crate) async fn read(&mut self) -> Result<bool, h2::Error> {
+        self.begun().await?;
+        let Some(body) = &mut self.body else {
+            return Ok(false);
+        };
+        let Some(data) = soon(body.data()).await.transpose()? else {
+            return Ok(false);
+        };
+        body.flow_control().release_capacity(data.len())?;
+        self.read.put_slice(&data);
+        while let Some(message) = split(&mut self.read) {
+            self.messages
+                .push(StreamInvokeResponse::decode(message).unwrap());
+        }
+        Ok(true)
+    }
+
+    /// Reads until so many messages have come.
+    pub(crate) async fn read_messages(&mut self, count: usize) {
+        while self.messages.len() < count {
+            assert!(self.read().await.unwrap(), "it ended");
+        }
+    }
+
+    /// Reads to the end. An error if the stream or its connection broke.
+    pub(crate) async fn end(&mut self) -> Result<Status, h2::Error> {
+        while self.read().await? {}
+        let trailers = match &mut self.body {
+            Some(body) => soon(body.trailers()).await?,
+            None => None,
+        };
+        let told = trailers.as_ref().unwrap_or(&self.headers);
+        Ok(Status {
+            status: tonic::Status::from_header_map(told).unwrap(),
+            trailers_only: trailers.is_none(),
+        })
+    }
+
+    /// The end of a call that is answered with a status, whatever it is.
+    pub(crate) async fn status(&mut self) -> Status {
+        let status = self.end().await.unwrap();
+        assert!(self.read.is_empty(), "a message was cut");
+        status
+    }
+
+    /// The same, of a call that ends no later than this.
+    pub(crate) async fn status_within(&mut self, limit: Duration) -> Status {
+        tokio::time::timeout(limit, self.status()).await.unwrap()
+    }
+}
+
+/// A message with gRPC's prefix.
+pub(crate) fn message(message: &impl Message) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u8(0);
+    bytes.put_u32(u32::try_from(message.encoded_len()).unwrap());
+    message.encode(&mut bytes).unwrap();
+    bytes.freeze()
+}
+
+fn split(read: &mut BytesMut) -> Option<Bytes> {
+    let length: [u8; 4] = read.get(1..PREFIX)?.try_into().unwrap();
+    let length = u32::from_be_bytes(length) as usize;
+    if read.len() < PREFIX + length {
+        return None;
+    }
+    let message = read.split_to(PREFIX + length).freeze();
+    Some(message.slice(PREFIX..))
+}
