@@ -27,13 +27,15 @@ use crate::{
     bedrock::{Bedrock, Sdk},
     config::Config,
     grpc::{self, Admission, Health, Inference, Targets},
-    routing::Router,
+    routing::{Router, attempts::Policy, budget::RetryBudget},
     telemetry::Metrics,
 };
 
 /// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
 /// for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The same for a gateway that was told twice: a word on the same machine's network, no more.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// What streams that are cut may take to tell their clients.
 const CUT_GRACE: Duration = Duration::from_secs(2);
 
@@ -82,6 +84,10 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let metrics = Arc::new(Metrics::default());
     let mut health = Health::serving().await;
     let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
+    let policy = Policy {
+        max_attempts: config.limits.max_attempts,
+        budget: RetryBudget::default(),
+    };
     let router = Router::new(config.targets.clone(), sdk.default_region());
     let cut = CancellationToken::new();
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -90,12 +96,13 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         .map(|index| {
             let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
-            let (tls, admission) = (tls.clone(), admission.clone());
+            let (tls, admission, policy) = (tls.clone(), admission.clone(), policy.clone());
             Worker::start(index, move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
                     router: router.clone(),
                     limits: Arc::new(config.limits.clone()),
+                    policy,
                     metrics,
                     cut,
                 };
@@ -197,8 +204,10 @@ async fn drain(workers: &[Worker], cut: &CancellationToken, stop: &Stop, limit: 
         tokio::select! {
             () = all_ended => {}
             () = tokio::time::sleep(CUT_GRACE) => tracing::warn!("connections are still open and are closed"),
-            // Told twice: at once means at once.
-            () = stop.now.cancelled() => {}
+            () = async {
+                stop.now.cancelled().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            } => {}
         }
     }
 }

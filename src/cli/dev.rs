@@ -15,7 +15,7 @@ use super::{exit::Exit, output::Output, signals};
 use crate::{
     app::{self, Listeners},
     bedrock::Sdk,
-    config::{self, Alias, Config, Cors, Drain, Log, LogFormat, Server, Targets},
+    config::{self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, Server, Targets},
     emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
     telemetry,
 };
@@ -129,6 +129,11 @@ impl Dev {
             drain: Drain {
                 lame_duck: Duration::ZERO,
                 limit: Duration::from_secs(1),
+            },
+            limits: Limits {
+                // Faults on demand are to be seen as they are, and at once.
+                max_attempts: 1,
+                ..Limits::default()
             },
             log: Log {
                 format: LogFormat::Text,

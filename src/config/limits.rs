@@ -23,6 +23,9 @@ pub struct Limits {
     pub write_stall: Duration,
     /// What becomes of the call to Bedrock when the client goes away. `limits.on_cancel`, default `abort`.
     pub on_cancel: OnCancel,
+    /// The most attempts of a call, while nothing of an answer was seen. All calls together may spend a tenth of their number on further
+    /// attempts, and a hundred on short trouble. `limits.max_attempts`, default 3.
+    pub max_attempts: u32,
     /// The largest request message, in bytes. `limits.max_request_size`, default 32MiB.
     pub max_request_size: usize,
     /// Open calls in this process. `limits.max_streams`, default 1024.
@@ -75,6 +78,7 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(20),
             write_stall: Duration::from_secs(60),
             on_cancel: OnCancel::Abort,
+            max_attempts: 3,
             max_request_size: 32 << 20,
             max_streams: 1_024,
             max_streams_per_connection: 1_024,
@@ -116,6 +120,9 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
         heartbeat: section
             .value("heartbeat", heartbeat)
             .unwrap_or(default.heartbeat),
+        max_attempts: section
+            .value("max_attempts", |text| units::number(text, 1, 10))
+            .unwrap_or(default.max_attempts),
         max_request_size: section
             .value("max_request_size", units::size)
             .unwrap_or(default.max_request_size),

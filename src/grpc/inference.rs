@@ -21,7 +21,7 @@ use crate::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
-    routing::{Route, Router, model_id::Kind},
+    routing::{Route, Router, attempts::Policy, model_id::Kind},
     telemetry::Metrics,
     translate::{self, fold::Fold},
 };
@@ -35,6 +35,8 @@ pub struct Inference {
     pub router: Router,
     /// How long things may take.
     pub limits: Arc<Limits>,
+    /// How often to try until an answer begins.
+    pub policy: Policy,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway can't wait for its streams any longer.
@@ -73,6 +75,7 @@ impl Inference {
             route,
             body,
             times: Times { heartbeat, ..times },
+            policy: self.policy.clone(),
             write_stall: self.limits.write_stall,
             on_cancel: self.limits.on_cancel,
             request_id: Arc::clone(&context.request_id),

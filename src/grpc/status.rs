@@ -24,6 +24,8 @@ const MAX_DETAILS_BYTES: usize = 4 << 10;
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
 /// The longest message of Bedrock's in the details, in bytes.
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
+/// The most attempts that are told of.
+const MAX_ATTEMPTS: usize = 4;
 /// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// The longest model ID in an attempt, in bytes: there may be several, and real ones are shorter.
@@ -231,6 +233,19 @@ fn upstream_error(
             })
             .collect(),
     }
+}
+
+/// The last few attempts, so that other details find room beside them.
+fn last_attempts(attempts: &[pb::Attempt]) -> Vec<pb::Attempt> {
+    let skipped = attempts.len().saturating_sub(MAX_ATTEMPTS);
+    attempts[skipped..]
+        .iter()
+        .map(|attempt| pb::Attempt {
+            model_id: shortened(&attempt.model_id, 128),
+            bedrock_request_id: shortened(&attempt.bedrock_request_id, 128),
+            ..attempt.clone()
+        })
+        .collect()
 }
 
 const fn phase(phase: Phase) -> pb::UpstreamPhase {

@@ -1,5 +1,7 @@
-//! Target names -> where to call.
+//! Target names -> where to call, and how often to try.
 
+pub mod attempts;
+pub mod budget;
 pub mod model_id;
 
 use std::{borrow::Cow, sync::Arc};

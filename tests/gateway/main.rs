@@ -12,6 +12,7 @@ mod headers;
 mod invoke;
 #[cfg(test)]
 mod recorded;
+mod retries;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub(super) struct Clocks {
     /// The last time that the client heard something of us.
     told: Instant,
     any_event: bool,
+    started: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -61,6 +62,7 @@ impl Clocks {
             heard: now,
             told: now,
             any_event: false,
+            started: now,
             timer: Box::pin(sleep_until(now)),
         };
         let next = clocks.next_alarm();
@@ -73,6 +75,11 @@ impl Clocks {
         self.heard = Instant::now();
         self.told = self.heard;
         self.any_event = true;
+    }
+
+    /// How long the call has been going on.
+    pub(super) fn since_start(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The last time that the client was told something: as good as now for whoever was just told.

@@ -1,8 +1,8 @@
 //! The state machine of a call.
 //!
 //! ```text
-//! Waiting ──head──> Streaming ──metadata or end──> Ended (OK)
-//!    └───────────────────┴──failure, alarm, cut──> Ended (one error status)
+//! Waiting ──first event──> Streaming ──metadata or end──> Ended (OK)
+//!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
 //! ```
 
 use std::{
@@ -24,22 +24,25 @@ use super::{
     leftover::{self, Leftover},
 };
 use crate::{
-    bedrock::{Answer, Frame, Frames},
+    bedrock::{Frame, Frames},
     error::{Failure, Phase, Reason, Upstream},
     grpc::{report::CallReport, status, targets},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
-    routing::Route,
+    routing::{
+        Route,
+        attempts::{self, Attempt, AttemptLog, Begun},
+    },
     translate,
 };
 
-type Waiting = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
+type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 
 #[expect(
     clippy::large_enum_variant,
     reason = "a call spends its life in the large one"
 )]
 enum Stage {
-    /// For Bedrock's response head.
+    /// For Bedrock's first event.
     Waiting(Waiting),
     /// Events come.
     Streaming(Frames),
@@ -62,7 +65,7 @@ pub(super) struct Core {
     /// Whether the client was given an event of Bedrock's.
     forwarded: bool,
     times: Times,
-    begun: Instant,
+    log: AttemptLog,
     route: Route,
     request_id: Arc<str>,
     bedrock_request_id: String,
@@ -87,10 +90,18 @@ impl Core {
             request_id,
             report,
             cut,
+            policy,
             ..
         } = call;
-        let (region, model_id) = (route.source_region.clone(), route.model_id.clone());
-        let waiting = async move { bedrock.converse_stream(&region, &model_id, body).await };
+        let log = AttemptLog::default();
+        let waiting = attempts::begin(
+            bedrock,
+            route.clone(),
+            body,
+            policy,
+            times.deadline,
+            log.clone(),
+        );
         Self {
             stage: Stage::Waiting(Box::pin(waiting)),
             clocks: Clocks::start(times),
@@ -101,7 +112,7 @@ impl Core {
             handed: None,
             forwarded: false,
             times,
-            begun: Instant::now(),
+            log,
             route,
             request_id,
             bedrock_request_id: String::new(),
@@ -168,13 +179,14 @@ impl Core {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match &mut self.stage {
             Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
-                Poll::Ready(Ok(answer)) => {
-                    self.bedrock_request_id = answer.request_id;
+                Poll::Ready(Ok(begun)) => {
+                    self.bedrock_request_id = begun.request_id;
                     if let Some(report) = &mut self.report {
                         report.bedrock_request_id(&self.bedrock_request_id);
                     }
-                    self.stage = Stage::Streaming(answer.frames);
-                    Poll::Ready(Ok(()))
+                    self.stage = Stage::Streaming(begun.rest);
+                    self.clocks.heard();
+                    Poll::Ready(decode(&begun.first).map(|event| self.accept(event)))
                 }
                 Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
                 Poll::Pending => Poll::Pending,
@@ -200,7 +212,7 @@ impl Core {
         if self.forwarded {
             return;
         }
-        let attempt = self.attempt(None);
+        let attempts = self.attempts();
         if let Some(first) = self.queue.front_mut()
             && let Some(Event::MessageStart(start)) = &mut first.event
         {
@@ -209,7 +221,7 @@ impl Core {
             start
                 .bedrock_request_id
                 .clone_from(&self.bedrock_request_id);
-            start.attempts = vec![attempt];
+            start.attempts = attempts;
         }
     }
 
@@ -261,26 +273,43 @@ impl Core {
                 upstream.request_id.clone_from(&self.bedrock_request_id);
             }
         }
-        let attempts = [self.attempt(Some(&failure))];
+        let mut attempts = self.attempts();
+        // Stages after the first event, and calls that ended while they waited, have not written down how they failed.
+        if let Some(last) = attempts.last_mut()
+            && last.failure_reason.is_empty()
+        {
+            failure.reason.as_str().clone_into(&mut last.failure_reason);
+        }
         if let Some(mut report) = self.report.take() {
-            report.bedrock_request_id(&attempts[0].bedrock_request_id);
+            if let Some(upstream) = &failure.upstream {
+                report.bedrock_request_id(&upstream.request_id);
+            }
             report.failed(&failure);
         }
         status::status(&failure, &attempts, &self.request_id)
     }
 
-    fn attempt(&self, failure: Option<&Failure>) -> pb::Attempt {
-        let upstream_id = failure
-            .and_then(|failure| failure.upstream.as_ref())
-            .map(|upstream| upstream.request_id.clone());
-        pb::Attempt {
-            model_id: self.route.model_id.clone(),
-            source_region: self.route.source_region.clone(),
-            failure_reason: failure
-                .map_or_else(String::new, |failure| failure.reason.as_str().to_owned()),
-            bedrock_request_id: upstream_id.unwrap_or_else(|| self.bedrock_request_id.clone()),
-            duration: prost_types::Duration::try_from(self.begun.elapsed()).ok(),
+    /// The attempts so far. A call that waits for its first one has made one, too.
+    fn attempts(&self) -> Vec<pb::Attempt> {
+        let mut made = self.log.attempts();
+        if made.is_empty() {
+            made.push(Attempt {
+                failure: None,
+                request_id: String::new(),
+                duration: self.clocks.since_start(),
+            });
         }
+        made.into_iter()
+            .map(|attempt| pb::Attempt {
+                model_id: self.route.model_id.clone(),
+                source_region: self.route.source_region.clone(),
+                failure_reason: attempt
+                    .failure
+                    .map_or_else(String::new, |reason| reason.as_str().to_owned()),
+                bedrock_request_id: attempt.request_id,
+                duration: prost_types::Duration::try_from(attempt.duration).ok(),
+            })
+            .collect()
     }
 
     /// Looks after a client that takes no messages, which makes nobody poll the call and its clocks.

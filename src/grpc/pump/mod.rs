@@ -32,7 +32,12 @@ use tonic::Status;
 
 use self::core::{Core, Watch};
 use super::report::CallReport;
-use crate::{bedrock::Bedrock, config::OnCancel, pb::StreamInvokeResponse, routing::Route};
+use crate::{
+    bedrock::Bedrock,
+    config::OnCancel,
+    pb::StreamInvokeResponse,
+    routing::{Route, attempts::Policy},
+};
 pub(crate) use clocks::Times;
 
 /// What a call needs.
@@ -42,6 +47,8 @@ pub(crate) struct Call {
     /// The Converse request body.
     pub(crate) body: Bytes,
     pub(crate) times: Times,
+    /// How often to try until an answer begins.
+    pub(crate) policy: Policy,
     /// How long the client may leave a message untaken.
     pub(crate) write_stall: Duration,
     pub(crate) on_cancel: OnCancel,

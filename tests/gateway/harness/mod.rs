@@ -177,6 +177,8 @@ pub(crate) fn config() -> Config {
         .aliases
         .insert("nova".to_owned(), alias(MODEL));
     config.bedrock.region = Some("us-east-1".to_owned());
+    // One failure, one call at the emulator: tests of retries say otherwise.
+    config.limits.max_attempts = 1;
     config
 }
 

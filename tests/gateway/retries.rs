@@ -1,0 +1,105 @@
+//! Until an answer begins, a call may take several attempts; afterwards, never.
+
+use std::time::Duration;
+
+use bedrock_grpc::{emulator::Fault, pb::stream_invoke_response::Event};
+use tonic::Code;
+
+use crate::harness::{Gateway, MODEL, ask, faulty};
+
+async fn gateway(max_attempts: u32) -> Gateway {
+    Gateway::with(|config, _| config.limits.max_attempts = max_attempts).await
+}
+
+/// Throttled, without capacity, broken, or cut: as the response, and as the first frame of a 200.
+#[tokio::test]
+async fn what_may_pass_is_tried_again_and_every_attempt_is_told() {
+    for fault in [
+        "throttling",
+        "service-unavailable",
+        "model-not-ready",
+        "internal",
+        "stream-throttling-after-0",
+        "stream-service-unavailable-after-0",
+    ] {
+        let gateway = gateway(3).await;
+        let answer = gateway.stream(faulty(fault)).await;
+        assert!(answer.trailers_only, "{fault}");
+        let calls = gateway.ended(3).await;
+        assert_eq!(calls.len(), 3, "{fault}");
+        assert!(
+            calls.iter().all(|call| call.body == calls[0].body),
+            "{fault}"
+        );
+        let upstream = answer.details().upstream().unwrap();
+        let told: Vec<_> = upstream
+            .attempts
+            .iter()
+            .map(|attempt| attempt.bedrock_request_id.clone())
+            .collect();
+        let seen: Vec<_> = calls.iter().map(|call| call.request_id.clone()).collect();
+        assert_eq!(told, seen, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn what_passes_leaves_a_whole_answer_that_tells_of_the_failures() {
+    let gateway = Gateway::with(|config, options| {
+        config.limits.max_attempts = 10;
+        options.fault = Some("throttling".parse::<Fault>().unwrap());
+    })
+    .await;
+    let (answer, ()) = tokio::join!(gateway.stream(ask(MODEL)), async {
+        gateway.ended(1).await;
+        gateway.emulator.set_fault(None);
+    });
+    answer.is_whole();
+    let Some(Event::MessageStart(start)) = answer.events().next() else {
+        panic!("{:?}", answer.shape());
+    };
+    let (last, failed) = start.attempts.split_last().unwrap();
+    assert_eq!(last.failure_reason, "");
+    assert_eq!(last.bedrock_request_id, start.bedrock_request_id);
+    assert!(!failed.is_empty());
+    assert!(
+        failed
+            .iter()
+            .all(|attempt| attempt.failure_reason == "UPSTREAM_THROTTLED")
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_once_a_token_was_sent_or_when_it_can_not_help() {
+    for (fault, code) in [
+        ("stream-throttling-after-1", Code::ResourceExhausted),
+        ("stream-internal-after-1", Code::Internal),
+        ("end-without-message-stop-after-1", Code::Unavailable),
+        ("validation", Code::InvalidArgument),
+        ("access-denied", Code::PermissionDenied),
+        ("resource-not-found", Code::NotFound),
+        ("quota", Code::ResourceExhausted),
+    ] {
+        let gateway = gateway(3).await;
+        let answer = gateway.stream(faulty(fault)).await;
+        assert_eq!(answer.code(), code, "{fault}");
+        assert_eq!(gateway.ended(1).await.len(), 1, "{fault}");
+    }
+}
+
+/// The deadline covers all attempts: a pause that would end behind it is not begun.
+#[tokio::test]
+async fn attempts_end_with_the_deadline() {
+    let gateway = gateway(10).await;
+    let mut request = tonic::Request::new(faulty("throttling"));
+    request.set_timeout(Duration::from_millis(300));
+    let answer = gateway.stream(request).await;
+    assert!(
+        matches!(
+            answer.code(),
+            Code::ResourceExhausted | Code::DeadlineExceeded
+        ),
+        "{:?}",
+        answer.end
+    );
+    assert!(gateway.ended(1).await.len() < 10);
+}
