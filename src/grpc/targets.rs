@@ -2,7 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{context::CallContext, status};
+use super::{
+    context::CallContext,
+    status,
+    validate::{self, Violations},
+};
 use crate::{
     error::{Failure, Reason, Violation},
     pb::{
@@ -78,7 +82,8 @@ impl TargetService for Targets {
             .aliases()
             .find(|(alias, _)| *alias == name)
             .map_or("", |(_, alias)| alias.description.as_str());
-        let target = self.target(&name, description).map_err(|failure| {
+        let target = well_formed(&name).and_then(|()| self.target(&name, description));
+        let target = target.map_err(|failure| {
             let named = pb::Attempt {
                 model_id: name.clone(),
                 ..pb::Attempt::default()
@@ -98,6 +103,21 @@ fn request_id<T>(request: &Request<T>) -> String {
         .map_or_else(String::new, |context| {
             context.request_id.as_ref().to_owned()
         })
+}
+
+/// What can't be a target is told as in every other request.
+fn well_formed(target: &str) -> Result<(), Failure> {
+    let mut violations = Violations::new();
+    validate::target(target, &mut violations);
+    violations.finish().map_err(|violations| {
+        let message = violations.first().map_or_else(String::new, |violation| {
+            format!("{}: {}", violation.field, violation.description)
+        });
+        Failure {
+            violations,
+            ..Failure::new(Reason::InvalidRequest, message)
+        }
+    })
 }
 
 fn page_size(asked: i32) -> Result<usize, Failure> {
