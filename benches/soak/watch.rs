@@ -10,6 +10,8 @@ use crate::{Error, child::Child};
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a gateway may take to become quiet: longer than the idle timeout of its connections to Bedrock.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
+/// Twice that idle timeout and more: what is open for so long stays.
+const NO_MORE_GO: Duration = Duration::from_secs(3);
 /// What may grow under load without being a leak, besides a twentieth.
 const RESIDENT_SLACK: u64 = 6 << 20;
 const DESCRIPTOR_SLACK: u64 = 32;
@@ -29,6 +31,16 @@ impl Held {
             resident: gateway.resident()?,
             descriptors: count("fd")?,
             threads: count("task")?,
+        })
+    }
+
+    /// What a quiet gateway holds, and did not when it was quiet before the load.
+    pub(crate) fn left_over(&self, before: &Self) -> Option<String> {
+        let (open, before) = (self.descriptors, before.descriptors);
+        (open > before).then(|| {
+            format!(
+                "{open} descriptors are open after all calls have ended; there were {before} before"
+            )
         })
     }
 
@@ -117,7 +129,7 @@ pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Er
     })
 }
 
-/// Waits until the gateway has nothing open: no more descriptors than the last time when it was quiet, or none that go within a second.
+/// Waits until the gateway is quiet: no more descriptors than when it was quiet before, or else none that go any more. After a while, as it is.
 pub(crate) async fn quiet(gateway: &Child, before: Option<&Held>) -> Result<Held, Error> {
     let begun = Instant::now();
     let mut ticks = interval(LOOK);
@@ -130,14 +142,8 @@ pub(crate) async fn quiet(gateway: &Child, before: Option<&Held>) -> Result<Held
         }
         match before {
             Some(before) if held.descriptors <= before.descriptors => return Ok(held),
-            Some(before) if begun.elapsed() > QUIET_WITHIN => {
-                let message = format!(
-                    "{} descriptors are still open after all calls have ended; before them there were {}",
-                    held.descriptors, before.descriptors
-                );
-                return Err(message.into());
-            }
-            None if since.elapsed() > Duration::from_secs(4) => return Ok(held),
+            Some(_) if begun.elapsed() > QUIET_WITHIN => return Ok(held),
+            None if since.elapsed() > NO_MORE_GO => return Ok(held),
             _ => {}
         }
     }
