@@ -3,8 +3,9 @@
 import json
 import time
 
+import grpc
 import pytest
-from gateway import SERVICE, TIMEOUT_S, details, failure, faulty, kinds, pushback, stream_request
+from gateway import SERVICE, TIMEOUT_S, details, failure, faulty, kinds, pushback, stream_request, unary_request
 
 
 @pytest.fixture
@@ -22,22 +23,27 @@ def retrying(gateway):
         yield retrying
 
 
-def attempts(gateway, target):
-    """What came of a stream that fails, how often the client tried, and how long all of it took."""
+def attempts(gateway, target, method="StreamInvoke"):
+    """What came of a call that fails, how often the client tried, and how long all of it took."""
     before = sum(gateway.ended().values())
     begun = time.monotonic()
-    came, error = failure(gateway.inference.StreamInvoke(stream_request(target), timeout=TIMEOUT_S))
+    if method == "Invoke":
+        with pytest.raises(grpc.RpcError) as failed:
+            gateway.inference.Invoke(unary_request(target), timeout=TIMEOUT_S)
+        came, error = [], failed.value
+    else:
+        came, error = failure(gateway.inference.StreamInvoke(stream_request(target), timeout=TIMEOUT_S))
     took = time.monotonic() - begun
     return came, error, sum(gateway.ended().values()) - before, took
 
 
+@pytest.mark.parametrize("method", ["Invoke", "StreamInvoke"])
 @pytest.mark.parametrize("fault", ["service-unavailable", "stream-service-unavailable-after-0"])
-def test_before_the_first_event(retrying, emulator, fault):
-    came, error, tried, took = attempts(retrying, faulty(fault))
+def test_before_the_first_event(retrying, emulator, fault, method):
+    came, error, tried, took = attempts(retrying, faulty(fault), method)
     assert came == []
     assert tried == 3
     assert len(emulator.calls()) >= 3
-    assert dict(error.initial_metadata()).get("grpc-previous-rpc-attempts") in (None, "2")
     # Two waits of what the gateway asks for, in place of the policy's 10 ms.
     assert took > 2 * pushback(error) / 1000 > 1
 
@@ -54,5 +60,13 @@ def test_never_in_mid_stream(retrying, emulator):
     came, error, tried, _ = attempts(retrying, faulty("stream-service-unavailable-after-3"))
     assert kinds(came) == ["message_start", "content_block_start"] + ["content_block_delta"] * 3
     assert details(error)["google.rpc.ErrorInfo"].reason == "UPSTREAM_UNAVAILABLE"
+    assert tried == 1
+    assert len(emulator.calls()) == 1
+
+
+def test_a_unary_call_that_had_begun_to_be_answered(retrying, emulator):
+    # The client has seen nothing of the answer, but Bedrock bills for it: whether to ask again is the caller's to decide.
+    _, error, tried, _ = attempts(retrying, faulty("stream-service-unavailable-after-3"), "Invoke")
+    assert pushback(error) == -1
     assert tried == 1
     assert len(emulator.calls()) == 1

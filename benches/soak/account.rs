@@ -1,0 +1,195 @@
+//! Whether clients, gateway and emulator agree on what became of all calls.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep},
+};
+use tonic::Code;
+
+use crate::{Error, child::Child, load::Counted};
+
+/// How long the last end may take to get around.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// What gateway and emulator have counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Books {
+    /// The gateway's ended calls, by the name of their code.
+    gateway: BTreeMap<String, u64>,
+    gateway_open: u64,
+    emulator: BTreeMap<String, u64>,
+}
+
+impl Books {
+    /// Waits until both have nothing open, and reads what they have counted. After a while, as it stands.
+    pub(crate) async fn of(gateway: &Child, emulator: &mut Child) -> Result<Self, Error> {
+        let begun = Instant::now();
+        loop {
+            let metrics = metrics(gateway).await?;
+            let books = Self {
+                gateway: calls_by_code(&metrics)?,
+                gateway_open: number(&metrics, "bedrock_grpc_open_calls ")?,
+                emulator: emulator.ask()?.into_iter().collect(),
+            };
+            let open = books.gateway_open + books.emulator("open");
+            if open == 0 || begun.elapsed() > SETTLED_WITHIN {
+                return Ok(books);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What was counted after an earlier reading.
+    pub(crate) fn since(mut self, before: &Self) -> Self {
+        let less = |now: &mut BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
+            for (name, count) in now {
+                *count -= before.get(name).copied().unwrap_or_default();
+            }
+        };
+        less(&mut self.gateway, &before.gateway);
+        less(&mut self.emulator, &before.emulator);
+        self
+    }
+
+    fn emulator(&self, name: &str) -> u64 {
+        self.emulator.get(name).copied().unwrap_or_default()
+    }
+
+    fn gateway(&self, code: Code) -> u64 {
+        let name = match code {
+            Code::Ok => "OK",
+            Code::Cancelled => "CANCELLED",
+            Code::InvalidArgument => "INVALID_ARGUMENT",
+            Code::PermissionDenied => "PERMISSION_DENIED",
+            Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::Internal => "INTERNAL",
+            Code::DataLoss => "DATA_LOSS",
+            // The plan has no others.
+            _ => "",
+        };
+        self.gateway.get(name).copied().unwrap_or_default()
+    }
+
+    /// What does not agree with what the clients saw.
+    pub(crate) fn wrong(&self, clients: &Counted) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut check = |what: &str, found: u64, least: u64, most: u64| {
+            if !(least..=most).contains(&found) {
+                let right = if least == most {
+                    format!("{least}")
+                } else {
+                    format!("{least} to {most}")
+                };
+                wrong.push(format!("{what}: {found}, and it had to be {right}"));
+            }
+        };
+        check("calls open at the gateway", self.gateway_open, 0, 0);
+        check("calls open at the emulator", self.emulator("open"), 0, 0);
+        // What left before anything came may have been noticed by the gateway, and by the emulator, or not.
+        let (calls, early) = (clients.calls, clients.early);
+        let left = clients.cancelled + early;
+        check(
+            "calls that ended at the gateway",
+            self.gateway.values().sum(),
+            calls - early,
+            calls,
+        );
+        for (code, count) in &clients.ended {
+            let code = Code::from(*code);
+            // The last message may be on its way when the client leaves.
+            let unseen = if code == Code::Ok { left } else { 0 };
+            let what = format!("calls that ended with {code:?} at the gateway");
+            check(&what, self.gateway(code), *count, count + unseen);
+        }
+        check(
+            "cancelled calls at the gateway",
+            self.gateway(Code::Cancelled),
+            0,
+            left,
+        );
+        let attempts = clients.attempts;
+        check(
+            "calls at the emulator",
+            self.emulator("calls"),
+            attempts,
+            attempts + early,
+        );
+        let ok = self.gateway(Code::Ok);
+        check(
+            "calls that were whole at the emulator",
+            self.emulator("completed"),
+            ok,
+            u64::MAX,
+        );
+        check(
+            "calls whose client left, at the emulator",
+            self.emulator("client_gone"),
+            0,
+            left,
+        );
+        wrong
+    }
+}
+
+impl fmt::Display for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, counts, open) in [
+            ("gateway", &self.gateway, Some(self.gateway_open)),
+            ("emulator", &self.emulator, None),
+        ] {
+            let counts: Vec<String> = counts.iter().map(|(k, v)| format!("{k} {v}")).collect();
+            write!(f, "{name}: {}", counts.join(", "))?;
+            match open {
+                Some(open) => writeln!(f, ", open {open}")?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the gateway's `/metrics` says.
+async fn metrics(gateway: &Child) -> Result<String, Error> {
+    let address = gateway.address("admin")?;
+    let stream = TcpStream::connect(address).await?;
+    let (mut send, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = http::Request::get("/metrics")
+        .header("host", address.to_string())
+        .body(Empty::<Bytes>::new())?;
+    let answer = async {
+        let answer = send.send_request(request).await?;
+        // The connection ends when nothing can be sent on it any more.
+        drop(send);
+        answer.into_body().collect().await
+    };
+    let (answer, _closed) = tokio::join!(answer, connection);
+    Ok(String::from_utf8(answer?.to_bytes().to_vec())?)
+}
+
+fn calls_by_code(metrics: &str) -> Result<BTreeMap<String, u64>, Error> {
+    let mut counts = BTreeMap::new();
+    for line in metrics.lines() {
+        let Some(labels) = line.strip_prefix("bedrock_grpc_calls_total{") else {
+            continue;
+        };
+        let (labels, count) = labels.split_once("} ").ok_or("a metric without a number")?;
+        let code = labels
+            .split(',')
+            .find_map(|label| label.strip_prefix("code=\"")?.strip_suffix('"'))
+            .ok_or("a call without a code")?;
+        *counts.entry(code.to_owned()).or_default() += count.parse::<u64>()?;
+    }
+    Ok(counts)
+}
+
+fn number(metrics: &str, name: &str) -> Result<u64, Error> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    Ok(line.ok_or_else(|| format!("no metric {name}"))?.parse()?)
+}

@@ -1,0 +1,124 @@
+//! So many calls at a time, each followed by the next one.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt, net::SocketAddr, rc::Rc, time::Duration};
+
+use bedrock_grpc::pb::inference_service_client::InferenceServiceClient;
+use tokio::{task::LocalSet, time::Instant};
+use tonic::{
+    Code,
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    Error,
+    call::{self, Outcome},
+    plan::Plan,
+};
+
+/// As some services' replicas would have.
+const CONNECTIONS: usize = 8;
+/// The budget for unread small frames, which h2 counts, depends on it.
+const CONNECTION_WINDOW: u32 = 64 << 20;
+/// Longer than any call takes.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
+/// So many mistakes are told.
+const TELL: usize = 5;
+
+/// What came of all calls, as their clients saw it.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) calls: u64,
+    /// Calls that ended, by code.
+    pub(crate) ended: BTreeMap<i32, u64>,
+    /// Calls that their clients left after some messages.
+    pub(crate) cancelled: u64,
+    /// Calls that their clients left before any message.
+    pub(crate) early: u64,
+    /// Calls of Bedrock's that the gateway says it made.
+    pub(crate) attempts: u64,
+    deltas: u64,
+    mistakes: Vec<String>,
+}
+
+impl Counted {
+    fn count(&mut self, result: Result<Outcome, String>) {
+        self.calls += 1;
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(mistake) => return self.mistakes.push(mistake),
+        };
+        self.deltas += outcome.deltas as u64;
+        self.attempts += outcome.attempts as u64;
+        match outcome.code {
+            Some(code) => *self.ended.entry(code.into()).or_default() += 1,
+            None if outcome.early => self.early += 1,
+            None => self.cancelled += 1,
+        }
+    }
+
+    /// What came of calls and should not have.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong: Vec<String> = self.mistakes.iter().take(TELL).cloned().collect();
+        if self.mistakes.len() > TELL {
+            wrong.push(format!("and {} more calls", self.mistakes.len() - TELL));
+        }
+        wrong
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "clients: {} calls, {} tokens;", self.calls, self.deltas)?;
+        for (code, count) in &self.ended {
+            write!(f, " {:?} {count},", Code::from(*code))?;
+        }
+        writeln!(
+            f,
+            " cancelled {}, before anything came {}, not as they had to be {}",
+            self.cancelled,
+            self.early,
+            self.mistakes.len()
+        )
+    }
+}
+
+/// Calls for so long, at least once in each of `streams` slots, and waits for what is open then.
+pub(crate) async fn run(
+    address: SocketAddr,
+    streams: usize,
+    length: Duration,
+    seed: u64,
+) -> Result<Counted, Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(1 << 20);
+    let mut channels: Vec<Channel> = Vec::new();
+    for _ in 0..CONNECTIONS.min(streams) {
+        channels.push(endpoint.connect().await?);
+    }
+    let counted = Rc::new(RefCell::new(Counted::default()));
+    let random = Rc::new(RefCell::new(fastrand::Rng::with_seed(seed)));
+    let begun = Instant::now();
+    let slots = LocalSet::new();
+    for slot in 0..streams {
+        let client = InferenceServiceClient::new(channels[slot % channels.len()].clone());
+        let (counted, random) = (Rc::clone(&counted), Rc::clone(&random));
+        let mut number = slot as u64;
+        slots.spawn_local(async move {
+            loop {
+                let plan = Plan::next(number, &mut random.borrow_mut());
+                number += streams as u64;
+                let made = call::make(&plan, client.clone());
+                let result = tokio::time::timeout(LONGEST_CALL, made)
+                    .await
+                    .unwrap_or_else(|_| Err(format!("a call hangs: {:?}", plan.fate)));
+                counted.borrow_mut().count(result);
+                if begun.elapsed() >= length {
+                    return;
+                }
+            }
+        });
+    }
+    slots.await;
+    Ok(counted.take())
+}

@@ -1,0 +1,154 @@
+//! Many streams for minutes, some of them cancelled, some of them failing. `cargo bench --bench soak -- --help`.
+//!
+//! ```text
+//! load (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
+//! ```
+//!
+//! In the end everything has to add up: each answer is what the model said, up to where it was cut; each call has one end, which the client,
+//! the gateway's metrics and the emulator's log agree on; the gateway holds as much as when it was warm, and nothing once it is quiet.
+//!
+//! | module | job |
+//! |---|---|
+//! | `roles` | what the children do |
+//! | `child` | starting and asking them |
+//! | `plan` | what a call asks, and what has to come of it |
+//! | `call` | one call, and whether what came of it is right |
+//! | `load` | so many calls at a time |
+//! | `watch` | what the gateway holds, over time |
+//! | `account` | whether the three sides agree |
+
+mod account;
+mod call;
+mod child;
+mod load;
+mod plan;
+mod roles;
+mod watch;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use child::Child;
+use roles::Role;
+
+/// What stops the soak.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+const HELP: &str = "\
+Runs many streams through the gateway, cancels some, lets some fail, and checks that everything adds up.
+
+cargo bench --bench soak -- [--short] [--seconds N] [--streams N] [--seed N]
+
+  --short      20 seconds in place of 180
+  --seconds N  so long
+  --streams N  so many calls at a time, in place of 500
+  --seed N     the same calls, cancels and faults as in the run that said this seed
+";
+
+/// How long and how much.
+struct Options {
+    length: Duration,
+    streams: usize,
+    seed: u64,
+}
+
+fn main() -> ExitCode {
+    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _told = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Error> {
+    if let Some(role) = Role::of(arguments) {
+        return role.run();
+    }
+    let Some(options) = Options::of(arguments)? else {
+        return Ok(io::stdout().write_all(HELP.as_bytes())?);
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(soak(&options))
+}
+
+impl Options {
+    /// `None`: help is asked for.
+    fn of(arguments: &[String]) -> Result<Option<Self>, Error> {
+        let mut options = Self {
+            length: Duration::from_secs(180),
+            streams: 500,
+            seed: fastrand::u64(..),
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| format!("{argument}: give a number"))
+            };
+            match argument.as_str() {
+                // Cargo's own.
+                "--bench" => {}
+                "--short" => options.length = Duration::from_secs(20),
+                "--seconds" => options.length = Duration::from_secs(value()?.parse()?),
+                "--streams" => options.streams = value()?.parse()?,
+                "--seed" => options.seed = value()?.parse()?,
+                "--help" => return Ok(None),
+                other => return Err(format!("{other}: no such option\n\n{HELP}").into()),
+            }
+        }
+        Ok(Some(options))
+    }
+}
+
+async fn soak(options: &Options) -> Result<(), Error> {
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "soak: {} streams for {} s, seed {}",
+        options.streams,
+        options.length.as_secs(),
+        options.seed
+    )?;
+    let mut emulator = Child::start(&Role::Emulator)?;
+    let endpoint = format!("http://{}", emulator.address("http")?);
+    let gateway = Child::start(&Role::Gateway { endpoint })?;
+    let address = gateway.address("grpc")?;
+    // One call first: what is held from the first call on is no leak.
+    load::run(address, 1, Duration::ZERO, options.seed).await?;
+    let quiet_before = watch::quiet(&gateway, None).await?;
+    let before = account::Books::of(&gateway, &mut emulator).await?;
+
+    let (counted, held) = tokio::try_join!(
+        load::run(address, options.streams, options.length, options.seed),
+        watch::over(&gateway, options.length),
+    )?;
+
+    let quiet = watch::quiet(&gateway, Some(&quiet_before)).await?;
+    let books = account::Books::of(&gateway, &mut emulator)
+        .await?
+        .since(&before);
+    write!(
+        out,
+        "{counted}{held}quiet: {quiet_before} before, {quiet} after\n{books}"
+    )?;
+    let mut wrong = counted.wrong();
+    wrong.extend(held.wrong());
+    wrong.extend(quiet.left_over(&quiet_before));
+    // Calls that went wrong are in nobody's count.
+    if wrong.is_empty() {
+        wrong.extend(books.wrong(&counted));
+    }
+    if wrong.is_empty() {
+        writeln!(out, "soak: everything adds up")?;
+        return Ok(());
+    }
+    Err(format!("{} (--seed {})", wrong.join("\n       "), options.seed).into())
+}

@@ -1,0 +1,63 @@
+//! The gateway as `serve` runs it: SigV4, metrics, a log line for each call (which the parent throws away).
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use bedrock_grpc::{
+    app::{self, Listeners, Stop},
+    bedrock::Sdk,
+    config::{self, Config, Limits, Server, Targets},
+    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY},
+    telemetry,
+};
+
+use crate::Error;
+
+/// Short, so that connections to Bedrock come and go all the time, and a quiet gateway soon holds none.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A load may want more than the default.
+const MOST_STREAMS: usize = 10_000;
+
+pub(super) fn run(endpoint: String) -> Result<(), Error> {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = Config {
+        server: Server {
+            listen: local,
+            admin: local,
+            ..Server::default()
+        },
+        targets: Targets {
+            allowed_model_ids: vec!["*".to_owned()],
+            ..Targets::default()
+        },
+        bedrock: config::bedrock::Options {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint),
+            idle_timeout: IDLE_TIMEOUT,
+            ..config::bedrock::Options::default()
+        },
+        limits: Limits {
+            max_streams: MOST_STREAMS,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    telemetry::log::start(&config.log)?;
+    let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
+    let listeners = Listeners::bind(&config)?;
+    super::say(&[
+        ("grpc", listeners.grpc.local_addr()?.to_string()),
+        ("admin", listeners.admin.local_addr()?.to_string()),
+    ])?;
+    std::thread::spawn(|| {
+        // Its numbers are at /metrics: it is never asked here.
+        let _parent_gone = super::answer(Vec::new);
+        std::process::exit(0);
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(app::run(config, sdk, listeners, Stop::default()))?)
+}

@@ -1,0 +1,150 @@
+//! What the gateway holds, over time.
+
+use std::{fmt, fs, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{Error, child::Child};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a gateway may take to become quiet: longer than the idle timeout of its connections to Bedrock.
+const QUIET_WITHIN: Duration = Duration::from_secs(20);
+/// Twice that idle timeout and more: what is open for so long stays.
+const NO_MORE_GO: Duration = Duration::from_secs(3);
+/// What may grow under load without being a leak, besides a twentieth.
+const RESIDENT_SLACK: u64 = 6 << 20;
+const DESCRIPTOR_SLACK: u64 = 32;
+
+/// What the gateway holds at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    resident: u64,
+    descriptors: u64,
+    threads: u64,
+}
+
+impl Held {
+    fn by(gateway: &Child) -> Result<Self, Error> {
+        let count = |name| Ok::<_, Error>(fs::read_dir(gateway.proc(name))?.count() as u64);
+        Ok(Self {
+            resident: gateway.resident()?,
+            descriptors: count("fd")?,
+            threads: count("task")?,
+        })
+    }
+
+    /// What a quiet gateway holds, and did not when it was quiet before the load.
+    pub(crate) fn left_over(&self, before: &Self) -> Option<String> {
+        let (open, before) = (self.descriptors, before.descriptors);
+        (open > before).then(|| {
+            format!(
+                "{open} descriptors are open after all calls have ended; there were {before} before"
+            )
+        })
+    }
+
+    /// The middle one of each.
+    fn median(looks: &[Self]) -> Result<Self, Error> {
+        let middle = |of: fn(&Self) -> u64| {
+            let mut all: Vec<u64> = looks.iter().map(of).collect();
+            all.sort_unstable();
+            let middle = all.get(all.len() / 2).copied();
+            middle.ok_or("the soak is too short to compare anything: give it 10 seconds")
+        };
+        Ok(Self {
+            resident: middle(|held| held.resident)?,
+            descriptors: middle(|held| held.descriptors)?,
+            threads: middle(|held| held.threads)?,
+        })
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} MiB, {} descriptors, {} threads",
+            self.resident as f64 / f64::from(1 << 20),
+            self.descriptors,
+            self.threads
+        )
+    }
+}
+
+/// What the gateway held when it was warm, and what it held in the end, both under load.
+#[derive(Debug)]
+pub(crate) struct Course {
+    warm: Held,
+    end: Held,
+}
+
+impl Course {
+    /// What grew.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let grown = |what: &str, warm: u64, end: u64, slack: u64| {
+            (end > warm + warm / 20 + slack).then(|| format!("{what} grew from {warm} to {end}"))
+        };
+        let (warm, end) = (&self.warm, &self.end);
+        [
+            grown("memory", warm.resident, end.resident, RESIDENT_SLACK),
+            grown(
+                "descriptors",
+                warm.descriptors,
+                end.descriptors,
+                DESCRIPTOR_SLACK,
+            ),
+            grown("threads", warm.threads, end.threads, 0),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+impl fmt::Display for Course {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "gateway: {} when warm, {} in the end",
+            self.warm, self.end
+        )
+    }
+}
+
+/// Looks at the gateway for so long. The second third is when it is warm, the last sixth is the end.
+pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Error> {
+    let begun = Instant::now();
+    let mut looks = Vec::new();
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while begun.elapsed() < length {
+        ticks.tick().await;
+        looks.push(Held::by(gateway)?);
+    }
+    let n = looks.len();
+    Ok(Course {
+        warm: Held::median(&looks[n / 3..n * 2 / 3])?,
+        end: Held::median(&looks[n * 5 / 6..])?,
+    })
+}
+
+/// Waits until the gateway is quiet: no more descriptors than when it was quiet before, or else none that go any more. After a while, as it is.
+pub(crate) async fn quiet(gateway: &Child, before: Option<&Held>) -> Result<Held, Error> {
+    let begun = Instant::now();
+    let mut ticks = interval(LOOK);
+    let (mut least, mut since) = (u64::MAX, begun);
+    loop {
+        ticks.tick().await;
+        let held = Held::by(gateway)?;
+        if held.descriptors < least {
+            (least, since) = (held.descriptors, Instant::now());
+        }
+        match before {
+            Some(before) if held.descriptors <= before.descriptors => return Ok(held),
+            Some(_) if begun.elapsed() > QUIET_WITHIN => return Ok(held),
+            None if since.elapsed() > NO_MORE_GO => return Ok(held),
+            _ => {}
+        }
+    }
+}
