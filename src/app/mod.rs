@@ -123,10 +123,12 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     admin.set_ready(true);
     let end = CancellationToken::new();
     let admin_listener = tokio::net::TcpListener::from_std(listeners.admin)?;
+    let admin_address = admin_listener.local_addr()?;
     let admin_task = tokio::spawn(admin.clone().serve(admin_listener, end.clone()));
     let grpc_listener = tokio::net::TcpListener::from_std(listeners.grpc)?;
     tracing::info!(
         address = %grpc_listener.local_addr()?,
+        admin = %admin_address,
         workers = workers.len(),
         "serving"
     );

@@ -74,7 +74,12 @@ impl Clocks {
     pub(super) fn heard(&mut self) {
         self.heard = Instant::now();
         self.told = self.heard;
-        self.any_event = true;
+        if !self.any_event {
+            self.any_event = true;
+            // The limit changes here, and may be shorter than what the timer was set for.
+            let next = self.next_alarm();
+            self.timer.as_mut().reset(next);
+        }
     }
 
     /// How long the call has been going on.
@@ -195,6 +200,17 @@ mod tests {
             next(&mut clocks).await,
             (Alarm::Silence { limit }, Duration::from_secs(10))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_limit_that_is_shorter_than_all_others_is_kept() {
+        let limit = Duration::from_secs(1);
+        let mut clocks = Clocks::start(Times {
+            idle: limit,
+            ..times()
+        });
+        clocks.heard();
+        assert_eq!(next(&mut clocks).await, (Alarm::Silence { limit }, limit));
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,6 +50,19 @@ enum Stage {
     Ended,
 }
 
+/// How long the client's end of a call may take to ask for a message after it was woken: it runs on the same thread.
+const ANSWER: Duration = Duration::from_millis(100);
+
+/// What is known of the client's end.
+enum Client {
+    /// It asked for a message, and there was none.
+    Waits,
+    /// That was a while ago, so it was woken. It asks again, unless it is busy with what it was given before.
+    Woken,
+    /// It was given a message at about this time, and has not asked for another since.
+    Takes(Instant),
+}
+
 /// A call in progress.
 pub(super) struct Core {
     stage: Stage,
@@ -60,8 +73,9 @@ pub(super) struct Core {
     queue: VecDeque<StreamInvokeResponse>,
     /// How the call ended, if nobody was there to hear it.
     verdict: Option<Status>,
-    /// Since when the client has been taking the last message. `None` while it waits for us.
-    handed: Option<Instant>,
+    client: Client,
+    /// When the client's end was last woken to see whether it waits.
+    woken: Option<Instant>,
     /// Whether the client was given an event of Bedrock's.
     forwarded: bool,
     times: Times,
@@ -109,7 +123,8 @@ impl Core {
             grammar: Grammar::default(),
             queue: VecDeque::new(),
             verdict: None,
-            handed: None,
+            client: Client::Waits,
+            woken: None,
             forwarded: false,
             times,
             log,
@@ -125,7 +140,7 @@ impl Core {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
-        self.handed = None;
+        self.client = Client::Waits;
         loop {
             if let Some(message) = self.queue.pop_front() {
                 return self.hand(message);
@@ -171,7 +186,7 @@ impl Core {
                 report.first_event();
             }
         }
-        self.handed = Some(self.clocks.last_told());
+        self.client = Client::Takes(self.clocks.last_told());
         Poll::Ready(Some(Ok(message)))
     }
 
@@ -317,8 +332,23 @@ impl Core {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
         }
-        let Some(since) = self.handed else {
-            return Watch::At(now + write_stall);
+        let told = self.clocks.last_told();
+        let since = match self.client {
+            Client::Takes(since) => since,
+            Client::Woken => told,
+            // Not to be taken at its word: gRPC's encoder asks for one message more before it gives away what it has, and whoever
+            // can't get rid of that does not ask again.
+            Client::Waits => {
+                let known = self.woken.map_or(told, |woken| woken.max(told));
+                let due = self.times.deadline.min(known + write_stall);
+                if now < due {
+                    return Watch::At(due);
+                }
+                self.client = Client::Woken;
+                self.woken = Some(now);
+                self.cut.wake();
+                return Watch::At(now + ANSWER);
+            }
         };
         let failure = if now >= self.times.deadline {
             deadline_exceeded()

@@ -23,6 +23,13 @@ impl Interrupt {
         }
     }
 
+    /// Wakes whoever polled last, for another reason.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let known = self
             .waker

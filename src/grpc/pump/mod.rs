@@ -128,15 +128,15 @@ fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
 /// Ends the call of a client that takes nothing: HTTP/2 does not poll a body for which the client leaves no room, so the call's own
 /// clocks stand still.
 async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration) {
-    let mut next = Instant::now() + write_stall;
     loop {
-        tokio::time::sleep_until(next).await;
         let Some(core) = core.upgrade() else {
             return;
         };
-        match lock(&core).watch(Instant::now(), write_stall) {
-            Watch::At(then) => next = then,
+        let next = match lock(&core).watch(Instant::now(), write_stall) {
+            Watch::At(next) => next,
             Watch::Over => return,
-        }
+        };
+        drop(core);
+        tokio::time::sleep_until(next).await;
     }
 }
