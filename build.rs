@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // Documents and images stay slices of the request's own buffer.
         .bytes(".")
+        .codec_path("crate::pb::Codec")
         .compile_fds(descriptors)?;
     Ok(())
 }

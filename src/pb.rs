@@ -6,6 +6,10 @@
     reason = "generated code"
 )]
 
+mod codec;
+
+pub use codec::Codec;
+
 tonic::include_proto!("bedrock.inference.v1");
 
 /// The descriptors of all protos with their comments, as an encoded `google.protobuf.FileDescriptorSet`.

@@ -11,6 +11,7 @@ use std::{
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::Body as _;
+use tokio::task::coop::poll_proceed;
 
 use super::{
     failure,
@@ -55,7 +56,10 @@ impl Frames {
         if self.ended {
             return Poll::Ready(None);
         }
+        // Frames that are there already must not keep the worker's other streams, and this one's own client, waiting.
+        let turn = ready!(poll_proceed(cx));
         let next = ready!(self.poll_open(cx)).transpose();
+        turn.made_progress();
         if !matches!(next, Some(Ok(_))) {
             self.ended = true;
             // What may still come is of no use: the connection need not wait for it.
