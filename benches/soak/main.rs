@@ -42,7 +42,7 @@ Runs many streams through the gateway, cancels some, lets some fail, and checks 
 
 cargo bench --bench soak -- [--short] [--seconds N] [--streams N] [--seed N]
 
-  --short      20 seconds in place of 180
+  --short      15 seconds in place of 180
   --seconds N  so long
   --streams N  so many calls at a time, in place of 500
   --seed N     the same calls, cancels and faults as in the run that said this seed
@@ -96,7 +96,7 @@ impl Options {
             match argument.as_str() {
                 // Cargo's own.
                 "--bench" => {}
-                "--short" => options.length = Duration::from_secs(20),
+                "--short" => options.length = Duration::from_secs(15),
                 "--seconds" => options.length = Duration::from_secs(value()?.parse()?),
                 "--streams" => options.streams = value()?.parse()?,
                 "--seed" => options.seed = value()?.parse()?,
