@@ -12,6 +12,9 @@ use std::{
 
 use crate::{Error, roles::Role};
 
+/// The variable that names a profiler and its options, such as `valgrind --tool=callgrind`, to run the gateways under.
+const GATEWAY_UNDER: &str = "GATEWAY_UNDER";
+
 /// A child that listens. Ends when dropped.
 pub(crate) struct Child {
     process: process::Child,
@@ -24,7 +27,7 @@ impl Child {
     /// Starts a child and waits until it listens.
     pub(crate) fn start(role: &Role) -> Result<Self, Error> {
         let begun = Instant::now();
-        let mut process = Command::new(std::env::current_exe()?)
+        let mut process = command(role)?
             .args(role.arguments())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -89,11 +92,26 @@ impl Child {
     }
 }
 
+/// This program, under what [`GATEWAY_UNDER`] names.
+fn command(role: &Role) -> Result<Command, Error> {
+    let program = std::env::current_exe()?;
+    let under = std::env::var(GATEWAY_UNDER).unwrap_or_default();
+    let mut under = under.split_whitespace();
+    Ok(match (role, under.next()) {
+        (Role::Gateway { .. }, Some(profiler)) => {
+            let mut command = Command::new(profiler);
+            command.args(under).arg(program);
+            command
+        }
+        _ => Command::new(program),
+    })
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.process.kill();
-        let _reaped = self.process.wait();
+        // The end of its standard input is its own: profilers want to write what they saw.
+        drop(self.process.stdin.take());
+        let _ended = self.process.wait();
         if let Some(file) = self.says.get("ca_file") {
             let _removed = fs::remove_file(file);
         }
