@@ -222,16 +222,7 @@ fn upstream_error(
         retryable: retry != Retry::Never,
         message: shortened(&upstream.message, MAX_UPSTREAM_MESSAGE_BYTES),
         original_status_code: upstream.original_status.map_or(0, i32::from),
-        attempts: attempts
-            .iter()
-            .rev()
-            .take(4)
-            .rev()
-            .map(|attempt| pb::Attempt {
-                model_id: shortened(&attempt.model_id, MAX_ATTEMPT_MODEL_ID_BYTES),
-                ..attempt.clone()
-            })
-            .collect(),
+        attempts: last_attempts(attempts),
     }
 }
 
@@ -241,7 +232,7 @@ fn last_attempts(attempts: &[pb::Attempt]) -> Vec<pb::Attempt> {
     attempts[skipped..]
         .iter()
         .map(|attempt| pb::Attempt {
-            model_id: shortened(&attempt.model_id, 128),
+            model_id: shortened(&attempt.model_id, MAX_ATTEMPT_MODEL_ID_BYTES),
             bedrock_request_id: shortened(&attempt.bedrock_request_id, 128),
             ..attempt.clone()
         })

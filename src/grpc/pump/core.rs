@@ -369,13 +369,19 @@ impl Core {
     }
 
     /// The client has gone: what is left of the call, if it is still going on.
+    ///
+    /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can count on it.
     pub(super) fn abandon(&mut self) -> Option<Leftover> {
+        let report = self.report.take();
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Streaming(frames) => Some(Leftover {
+                report: report?,
                 frames,
-                report: self.report.take()?,
             }),
-            Stage::Waiting(_) | Stage::Ended => None,
+            Stage::Waiting(_) | Stage::Ended => {
+                drop(report);
+                None
+            }
         }
     }
 }

@@ -12,8 +12,9 @@ const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has gone.
 pub(super) struct Leftover {
-    pub(super) frames: Frames,
+    // Dropped in this order: see `Core::abandon`.
     pub(super) report: CallReport,
+    pub(super) frames: Frames,
 }
 
 /// Reads what follows `metadata`. Only for the connection's sake: whatever it brings, the answer was whole.
