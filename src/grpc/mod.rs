@@ -90,6 +90,7 @@ pub fn server(
     cors: &Cors,
 ) -> Result<Stack, tonic_reflection::server::Error> {
     let limits = Arc::clone(&inference.limits);
+    let cut = inference.cut.clone();
     // Streams are never compressed: a compressor would hold tokens back.
     let inference = InferenceServiceServer::from_arc(Arc::new(inference))
         .max_decoding_message_size(limits.max_request_size)
@@ -109,5 +110,5 @@ pub fn server(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    Ok(layers::stack(routes, admission, &limits, cors))
+    Ok(layers::stack(routes, admission, &limits, cut, cors))
 }

@@ -1,9 +1,19 @@
 //! The streaming contract over real sockets: one file for each behaviour.
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
+mod backpressure;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod deadline;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod h2floods;
 #[cfg(test)]
 #[path = "../gateway/harness/mod.rs"]
 #[expect(
@@ -12,5 +22,7 @@ mod deadline;
     reason = "the harness of the gateway's tests, of which these need a part"
 )]
 mod harness;
+#[cfg(test)]
+mod nodelay;
 #[cfg(test)]
 mod support;

@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use super::{authority::authority, dial::Io, error::Error, slot::Slot};
 
 /// How many bytes hyper reads ahead of us: the bound on what a stream that nobody reads piles up.
-const READ_AHEAD: usize = 128 * 1024;
+const READ_AHEAD: usize = 32 * 1024;
 
 type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 

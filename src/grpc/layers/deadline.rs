@@ -1,6 +1,7 @@
 //! A call that never gets as far as its service: its client sends the request's message too slowly, or not at all.
 //!
-//! The service keeps the deadline itself, and knows more about the call; this layer only comes in when there is no service yet.
+//! The service itself keeps the deadline and sees the end of a drain, and knows more about the call; this layer only comes in when
+//! there is no service yet.
 
 use std::{
     pin::Pin,
@@ -12,6 +13,7 @@ use std::{
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -28,12 +30,15 @@ const GRACE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) struct DeadlineLayer {
     pub(super) limits: Arc<Limits>,
+    /// Cancelled when the gateway can't wait for its calls any longer.
+    pub(super) cut: CancellationToken,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct DeadlineService<S> {
     inner: S,
     limits: Arc<Limits>,
+    cut: CancellationToken,
 }
 
 impl<S> Layer<S> for DeadlineLayer {
@@ -43,6 +48,7 @@ impl<S> Layer<S> for DeadlineLayer {
         DeadlineService {
             inner,
             limits: Arc::clone(&self.limits),
+            cut: self.cut.clone(),
         }
     }
 }
@@ -69,6 +75,7 @@ where
         DeadlineFuture {
             inner: self.inner.call(request),
             over: sleep_until(deadline + GRACE),
+            cut: self.cut.clone().cancelled_owned(),
             context,
         }
     }
@@ -80,6 +87,8 @@ pin_project! {
         inner: F,
         #[pin]
         over: Sleep,
+        #[pin]
+        cut: WaitForCancellationFutureOwned,
         context: CallContext,
     }
 }
@@ -95,14 +104,22 @@ where
         if let Poll::Ready(response) = this.inner.poll(cx) {
             return Poll::Ready(response);
         }
-        this.over.poll(cx).map(|()| {
-            let failure = Failure::new(
+        // The service was polled first: if it could tell the same, it has.
+        let failure = if this.over.poll(cx).is_ready() {
+            Failure::new(
                 Reason::DeadlineExceeded,
                 "the call's deadline is over, and its request was not complete",
             )
-            .in_phase(Phase::Connect);
-            let status = status::status(&failure, &[], &this.context.request_id);
-            Ok(status.into_http())
-        })
+        } else if this.cut.poll(cx).is_ready() {
+            Failure::new(
+                Reason::Draining,
+                "this replica stops, and the call's request was not complete; try again",
+            )
+        } else {
+            return Poll::Pending;
+        };
+        let failure = failure.in_phase(Phase::Connect);
+        let status = status::status(&failure, &[], &this.context.request_id);
+        Poll::Ready(Ok(status.into_http()))
     }
 }

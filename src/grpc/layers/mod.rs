@@ -9,6 +9,7 @@ mod message_size;
 
 use std::{convert::Infallible, sync::Arc};
 
+use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
@@ -24,6 +25,7 @@ pub(super) fn stack(
     routes: Routes,
     admission: Admission,
     limits: &Arc<Limits>,
+    cut: CancellationToken,
     cors: &Cors,
 ) -> Stack {
     let service = ServiceBuilder::new()
@@ -40,6 +42,7 @@ pub(super) fn stack(
         // Clients may take for ever over their message.
         .layer(deadline::DeadlineLayer {
             limits: Arc::clone(limits),
+            cut,
         })
         // Next to the services, whose decoders it corrects.
         .layer(message_size::MessageSizeLayer)

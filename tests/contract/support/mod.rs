@@ -1,7 +1,10 @@
 //! What these tests need beyond the gateway's harness: peers that do what client libraries and emulators do not.
 
+mod child;
+mod queues;
 mod raw;
 mod upstream;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +12,9 @@ use bedrock_grpc::emulator::{Call, Emulator, End};
 
 use crate::harness::{Gateway, soon};
 
-pub(crate) use raw::{Client, INVOKE, Open, STREAM_INVOKE, Status, message};
+pub(crate) use child::Child;
+pub(crate) use queues::queues;
+pub(crate) use raw::{Client, INVOKE, Open, STREAM_INVOKE, message};
 pub(crate) use upstream::{Exchange, Upstream};
 
 /// Waits until the emulator has sent this many events in its latest call, which goes on.

@@ -217,7 +217,19 @@ impl Open {
         status
     }
 
-    /// The same, of a call that ends no later than this.
+    /// The code of a call whose messages are not of StreamInvoke.
+    pub(crate) async fn code(mut self) -> Code {
+        self.begun().await.unwrap();
+        let mut body = self.body.take().unwrap();
+        while let Some(data) = soon(body.data()).await.transpose().unwrap() {
+            body.flow_control().release_capacity(data.len()).unwrap();
+        }
+        let trailers = soon(body.trailers()).await.unwrap();
+        let told = trailers.as_ref().unwrap_or(&self.headers);
+        tonic::Status::from_header_map(told).unwrap().code()
+    }
+
+    /// The status of a call that ends no later than this.
     pub(crate) async fn status_within(&mut self, limit: Duration) -> Status {
         tokio::time::timeout(limit, self.status()).await.unwrap()
     }

@@ -16,7 +16,11 @@ use crate::harness::soon;
 
 /// Small, so that little is on the way between Bedrock and the gateway.
 const SOCKET_BUFFER: usize = 32 << 10;
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\nx-amzn-requestid: by-hand\r\ntransfer-encoding: chunked\r\n\r\n";
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    content-type: application/vnd.amazon.eventstream\r\n\
+    x-amzn-requestid: by-hand\r\n\
+    connection: close\r\n\
+    transfer-encoding: chunked\r\n\r\n";
 
 /// A listening Bedrock. Dropped, it stops.
 pub(crate) struct Upstream {

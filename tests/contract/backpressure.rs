@@ -1,0 +1,217 @@
+//! A client that does not read makes the gateway stop reading from Bedrock, holds little memory, and not for ever.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bedrock_grpc::config::Config;
+use serde_json::json;
+use tokio::{sync::Notify, task::JoinSet};
+use tonic::Code;
+
+use crate::{
+    harness::{Gateway, MODEL, ask},
+    support::{Child, Client, Exchange, Open, STREAM_INVOKE, Upstream, queues},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What HTTP/2 gives a client that says nothing about windows.
+const WINDOW: u32 = (64 << 10) - 1;
+/// What the gateway may hold of a stream that nobody reads.
+const BOUND: usize = 256 << 10;
+
+/// A gateway in front of a Bedrock by hand.
+async fn gateway(change: impl FnOnce(&mut Config)) -> (Gateway, Upstream) {
+    let upstream = Upstream::start().await;
+    let endpoint_url = upstream.endpoint_url();
+    let gateway = Gateway::with(|config, _| {
+        config.bedrock.endpoint_url = Some(endpoint_url);
+        change(config);
+    })
+    .await;
+    (gateway, upstream)
+}
+
+/// A client with such windows, with a call that was begun and that it does not read.
+async fn unread(gateway: &Gateway, window: u32, headers: &[(&str, &str)]) -> (Client, Open) {
+    let mut client = Client::with(gateway.address, |builder| {
+        builder
+            .initial_window_size(window)
+            .initial_connection_window_size(window.max(WINDOW));
+    })
+    .await;
+    let call = client.call(STREAM_INVOKE, headers, &ask("nova")).await;
+    (client, call)
+}
+
+/// Floods the gateway until it closes Bedrock's call. The bytes that the gateway itself held when it stopped reading, and how long
+/// that lasted.
+async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
+    let written = Arc::new(AtomicUsize::new(0));
+    let (bedrock, gateway) = (
+        exchange.tcp.local_addr().unwrap(),
+        exchange.tcp.peer_addr().unwrap(),
+    );
+    let counted = Arc::clone(&written);
+    let begun = Instant::now();
+    let flood = exchange.flood(move |bytes| {
+        counted.fetch_add(bytes, Ordering::Relaxed);
+    });
+    tokio::pin!(flood);
+    let mut held = 0;
+    loop {
+        let look = tokio::time::timeout(Duration::from_millis(50), &mut flood);
+        if look.await.is_ok() {
+            return (held, begun.elapsed());
+        }
+        assert!(begun.elapsed() < 20 * SECOND, "the call stays open");
+        // What the kernel still has was not read by the gateway.
+        let sent = queues(bedrock, gateway);
+        if let (Some((on_the_way, _)), Some((_, unread))) = (sent, queues(gateway, bedrock)) {
+            held = written
+                .load(Ordering::Relaxed)
+                .saturating_sub(on_the_way + unread);
+        }
+    }
+}
+
+/// A gateway's client with such windows, which reads nothing, loses Bedrock's call; what the gateway held of it is bounded.
+async fn stalls(window: u32) -> (Gateway, Client, Open) {
+    let (gateway, mut upstream) = gateway(|config| config.limits.write_stall = SECOND).await;
+    let (client, call) = unread(&gateway, window, &[]).await;
+    let mut exchange = upstream.exchange().await;
+    let (held, lasted) = flooded(&mut exchange).await;
+    // Something was measured, and it is bounded.
+    assert!(held > 0);
+    assert!(
+        held <= BOUND + 2 * window as usize,
+        "{held} bytes were read"
+    );
+    println!("{held} bytes were read");
+    // Although the client has not read yet, and may never.
+    assert!(lasted >= SECOND, "{lasted:?}");
+    assert!(lasted < 10 * SECOND, "{lasted:?}");
+    (gateway, client, call)
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing() {
+    let (_gateway, _client, mut call) = stalls(WINDOW).await;
+    // When it does, it gets what was ready, and then why there is no more.
+    let status = call.status().await;
+    status.is(Code::Aborted, "CLIENT_STALLED");
+    assert_eq!(status.details().phase(), "mid-stream");
+    assert!(call.messages.len() > 10, "{}", call.messages.len());
+}
+
+#[tokio::test]
+async fn a_window_of_one_byte() {
+    stalls(1).await;
+}
+
+/// Sends tokens one at a time until the gateway takes no more of them, and waits until it closes the call.
+async fn trickle(exchange: &mut Exchange) {
+    let text = "x".repeat(1 << 10);
+    exchange
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    // More than the window and all buffers, in pieces that come one by one: between them the gateway waits for Bedrock.
+    for _ in 0..(WINDOW >> 10) * 3 {
+        exchange.token(&text).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    exchange.closed().await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_while_bedrock_is_slow() {
+    let (gateway, mut upstream) = gateway(|config| config.limits.write_stall = SECOND).await;
+    let (_client, mut call) = unread(&gateway, WINDOW, &[]).await;
+    let mut exchange = upstream.exchange().await;
+    trickle(&mut exchange).await;
+    let status = call.status().await;
+    status.is(Code::Aborted, "CLIENT_STALLED");
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_client_that_reads_nothing() {
+    for slow in [false, true] {
+        // With the default of a minute for stalls.
+        let (gateway, mut upstream) = gateway(|_| {}).await;
+        let (_client, mut call) = unread(&gateway, WINDOW, &[("grpc-timeout", "1S")]).await;
+        let begun = Instant::now();
+        let mut exchange = upstream.exchange().await;
+        if slow {
+            trickle(&mut exchange).await;
+        } else {
+            flooded(&mut exchange).await;
+        }
+        assert!(begun.elapsed() < 10 * SECOND, "{:?}", begun.elapsed());
+        let status = call.status().await;
+        status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_bedrock_has_not_stalled() {
+    let stall = Duration::from_millis(200);
+    let (gateway, mut upstream) = gateway(|config| config.limits.write_stall = stall).await;
+    let (_client, mut call) = unread(&gateway, WINDOW, &[]).await;
+    let mut exchange = upstream.exchange().await;
+    exchange
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    for _ in 0..3 {
+        exchange.token("word").await;
+        // Bedrock thinks for several times the limit.
+        tokio::time::sleep(4 * stall).await;
+    }
+    exchange.finish().await;
+    assert_eq!(call.status().await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_thousand_clients_that_read_nothing() {
+    const CLIENTS: usize = 1_000;
+    let mut upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits:\n  max_streams: 2000").await;
+    // The first call starts what is started once.
+    let (_first, mut call) = loud(gateway.address).await;
+    let mut exchange = upstream.exchange().await;
+    exchange
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    call.begun().await.unwrap();
+    let before = gateway.memory();
+
+    let progress = Arc::new(Notify::new());
+    let mut floods = JoinSet::new();
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(loud(gateway.address).await);
+        let mut exchange = upstream.exchange().await;
+        let progress = Arc::clone(&progress);
+        floods.spawn(async move { exchange.flood(|_| progress.notify_one()).await });
+    }
+    // Until Bedrock could write nothing for a while: all of them are full.
+    while tokio::time::timeout(SECOND / 2, progress.notified())
+        .await
+        .is_ok()
+    {}
+    assert!(floods.try_join_next().is_none(), "a call was closed");
+    let grown = gateway.peak_memory().saturating_sub(before);
+    println!("{} KiB a client", grown / CLIENTS / 1024);
+    assert!(grown < 256 << 20, "{grown} bytes");
+}
+
+/// A client that asks and does not read.
+async fn loud(gateway: SocketAddr) -> (Client, Open) {
+    let mut client = Client::with(gateway, |_| {}).await;
+    let call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    (client, call)
+}

@@ -1,0 +1,220 @@
+//! SIGTERM: streams that can end do, all others hear why they don't, and nothing keeps the process from its exit.
+
+use std::time::{Duration, Instant};
+
+use bedrock_grpc::{
+    emulator::{Emulator, End, Options},
+    pb::stream_invoke_response::Event,
+};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use tokio::{net::TcpStream, task::JoinSet};
+use tonic::{Code, transport::Endpoint};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::{
+    harness::{MODEL, Web, ask, faulty, paced, soon},
+    support::{Child, Client, Open, STREAM_INVOKE},
+};
+
+const STREAMS: usize = 100;
+
+/// An emulator whose answers take about a second.
+fn emulator() -> Emulator {
+    Emulator::start(Options {
+        pace: paced(Duration::from_millis(50), 20),
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+/// Opens streams, all of which have begun.
+async fn open(gateway: &Child, target: &str, count: usize) -> (Vec<Client>, Vec<Open>) {
+    let (mut clients, mut streams) = (Vec::new(), Vec::new());
+    while streams.len() < count {
+        let mut client = Client::connect(gateway.address).await;
+        for _ in 0..10.min(count - streams.len()) {
+            streams.push(client.call(STREAM_INVOKE, &[], &ask(target)).await);
+        }
+        clients.push(client);
+    }
+    for stream in &mut streams {
+        stream.read_messages(1).await;
+    }
+    (clients, streams)
+}
+
+#[tokio::test]
+async fn streams_that_end_within_the_limit_are_whole() {
+    let emulator = emulator();
+    let mut gateway = Child::serve(&emulator.endpoint_url(), "drain:\n  lame_duck: 100ms").await;
+    let (_clients, streams) = open(&gateway, MODEL, STREAMS).await;
+    gateway.terminate().await;
+    let mut reading = JoinSet::new();
+    for mut stream in streams {
+        reading.spawn(async move {
+            assert_eq!(stream.status().await.status.code(), Code::Ok);
+            let last = stream.messages.last().unwrap().event.as_ref();
+            assert!(matches!(last, Some(Event::Metadata(_))), "{last:?}");
+        });
+    }
+    assert_eq!(reading.join_all().await.len(), STREAMS);
+    assert_eq!(gateway.code().await, Some(0));
+    let calls = emulator.calls();
+    assert_eq!(calls.len(), STREAMS);
+    assert!(calls.iter().all(|call| call.end == Some(End::Completed)));
+}
+
+#[tokio::test]
+async fn streams_that_do_not_end_get_one_status_each() {
+    let emulator = emulator();
+    let more = "drain:\n  lame_duck: 0\n  limit: 500ms";
+    let mut gateway = Child::serve(&emulator.endpoint_url(), more).await;
+    let endless = format!("{MODEL}.fault-stall-after-3");
+    let (_clients, mut streams) = open(&gateway, &endless, STREAMS).await;
+    // Some have not heard of Bedrock yet, and one has not sent its message.
+    let mut waiting = Client::connect(gateway.address).await;
+    for fault in ["stall-before-headers", "stall-after-0"] {
+        streams.push(waiting.call(STREAM_INVOKE, &[], &faulty(fault)).await);
+    }
+    soon(emulator.wait_for(|calls| calls.len() == STREAMS + 2)).await;
+    streams.push(waiting.headers(STREAM_INVOKE, &[]).await);
+    gateway.terminate().await;
+    let terminated = Instant::now();
+    let mut reading = JoinSet::new();
+    for mut stream in streams {
+        reading.spawn(async move { stream.status().await });
+    }
+    for status in reading.join_all().await {
+        status.is(Code::Unavailable, "DRAINING");
+        let pushback = status.details().pushback_ms.unwrap();
+        // What was begun can't be tried again behind the caller's back; the rest can, elsewhere.
+        assert_eq!(pushback > 0, status.trailers_only, "{status:?}");
+    }
+    assert_eq!(gateway.code().await, Some(0));
+    assert!(terminated.elapsed() >= Duration::from_millis(500));
+    let calls = emulator.wait_for(|calls| calls.iter().all(|call| call.end.is_some()));
+    soon(calls).await;
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let emulator = emulator();
+    let mut gateway = Child::serve(&emulator.endpoint_url(), "drain:\n  lame_duck: 0").await;
+    let endless = format!("{MODEL}.fault-stall-after-3");
+    let (_clients, mut streams) = open(&gateway, &endless, 10).await;
+    gateway.terminate().await;
+    gateway.logged("draining").await;
+    assert!(gateway.runs());
+    gateway.terminate().await;
+    let told = Instant::now();
+    let _code = gateway.code().await;
+    assert!(
+        told.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        told.elapsed()
+    );
+    // With a word or without one, all of them are over.
+    for stream in &mut streams {
+        if let Ok(status) = stream.end().await {
+            status.is(Code::Unavailable, "DRAINING");
+        }
+    }
+}
+
+#[tokio::test]
+async fn silent_watching_and_stuck_clients_do_not_keep_it_from_its_exit() {
+    let emulator = Emulator::start(Options {
+        pace: paced(Duration::ZERO, 2_000),
+        ..Options::default()
+    })
+    .unwrap();
+    let more = "drain:\n  lame_duck: 0\n  limit: 500ms";
+    let mut gateway = Child::serve(&emulator.endpoint_url(), more).await;
+    let _silent = TcpStream::connect(gateway.address).await.unwrap();
+    let _idle = Client::connect(gateway.address).await;
+    let mut watch = health(&gateway)
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let first = soon(watch.message()).await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+    // Two that read nothing: one answers pings, the other is gone without a word.
+    let mut stuck = Client::with(gateway.address, |_| {}).await;
+    let mut unread = stuck.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    unread.begun().await.unwrap();
+    let mut gone = Client::with(gateway.address, |_| {}).await;
+    let mut lost = gone.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    lost.begun().await.unwrap();
+    gone.freeze();
+    gateway.terminate().await;
+    let terminated = Instant::now();
+    assert_eq!(gateway.code().await, Some(0));
+    // The limit, and what streams may take to tell their clients.
+    let took = terminated.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+fn health(gateway: &Child) -> HealthClient<tonic::transport::Channel> {
+    let channel = Endpoint::from_shared(format!("http://{}", gateway.address))
+        .unwrap()
+        .connect_lazy();
+    HealthClient::new(channel)
+}
+
+async fn readiness(gateway: &Child) -> StatusCode {
+    let request = Request::get("/readyz")
+        .header("host", gateway.admin.to_string())
+        .body(Full::default())
+        .unwrap();
+    Web::send(gateway.admin, request).await.status
+}
+
+#[tokio::test]
+async fn lame_ducks_say_so_and_still_serve() {
+    let emulator = emulator();
+    let mut gateway = Child::serve(&emulator.endpoint_url(), "drain:\n  lame_duck: 3s").await;
+    assert_eq!(readiness(&gateway).await, StatusCode::OK);
+    let mut watch = health(&gateway)
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    let status = async |watch: &mut tonic::Streaming<_>| {
+        let told: tonic_health::pb::HealthCheckResponse =
+            soon(watch.message()).await.unwrap().unwrap();
+        told.status()
+    };
+    assert_eq!(status(&mut watch).await, ServingStatus::Serving);
+    let mut before = Client::connect(gateway.address).await;
+    gateway.terminate().await;
+    assert_eq!(status(&mut watch).await, ServingStatus::NotServing);
+    assert_eq!(readiness(&gateway).await, StatusCode::SERVICE_UNAVAILABLE);
+    // On a connection from before, and on a new one.
+    let mut after = Client::connect(gateway.address).await;
+    for client in [&mut before, &mut after] {
+        let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+        assert_eq!(call.status().await.status.code(), Code::Ok);
+    }
+    // Then GOAWAY: whoever has a stream keeps it, new calls are told to go elsewhere.
+    let mut last = before.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    let refused = soon(async {
+        loop {
+            match before.try_headers(STREAM_INVOKE, &[]).await {
+                Ok(mut accepted) => accepted.cancel(),
+                Err(error) => return error,
+            }
+            if !last.read().await.unwrap() {
+                last = before.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+            }
+        }
+    })
+    .await;
+    assert!(refused.is_go_away(), "{refused}");
+    assert_eq!(last.status().await.status.code(), Code::Ok);
+    assert_eq!(gateway.code().await, Some(0));
+    assert!(TcpStream::connect(gateway.address).await.is_err());
+}

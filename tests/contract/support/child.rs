@@ -1,0 +1,143 @@
+//! `serve` as a process of its own, whose memory and signals are its own.
+
+use std::{fs, net::SocketAddr, process::Stdio};
+
+use bedrock_grpc::emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child as Process, Command},
+    sync::mpsc,
+};
+
+use crate::harness::soon;
+
+/// A running gateway. Dropped, it is killed.
+pub(crate) struct Child {
+    process: Process,
+    log: mpsc::UnboundedReceiver<String>,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    _config: tempfile::NamedTempFile,
+}
+
+impl Child {
+    /// Serves with this Bedrock, with more lines of config, as YAML.
+    pub(crate) async fn serve(endpoint_url: &str, more: &str) -> Self {
+        Self::start(
+            Command::new(env!("CARGO_BIN_EXE_bedrock-grpc")),
+            endpoint_url,
+            more,
+        )
+        .await
+    }
+
+    /// The same with so many descriptors.
+    pub(crate) async fn with_descriptors(count: usize, endpoint_url: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_bedrock-grpc"));
+        Self::start(command, endpoint_url, "").await
+    }
+
+    async fn start(mut command: Command, endpoint_url: &str, more: &str) -> Self {
+        let text = format!(
+            "listen: 127.0.0.1:0\nadmin:\n  listen: 127.0.0.1:0\nworkers: 2\nallowed_model_ids: ['*']\n\
+             bedrock:\n  region: us-east-1\n  endpoint_url: {endpoint_url}\n{more}\n"
+        );
+        let config = tempfile::NamedTempFile::new().unwrap();
+        fs::write(config.path(), text).unwrap();
+        let mut process = command
+            .arg("serve")
+            .arg("--config")
+            .arg(config.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (logged, mut log) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                // The test may be over.
+                let _read = logged.send(line);
+            }
+        });
+        let serving = line_with(&mut log, "\"serving\"").await;
+        let serving: serde_json::Value = serde_json::from_str(&serving).unwrap();
+        let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        Self {
+            process,
+            log,
+            address: address("address"),
+            admin: address("admin"),
+            _config: config,
+        }
+    }
+
+    /// Waits for a line of the log that holds this.
+    pub(crate) async fn logged(&mut self, part: &str) -> String {
+        line_with(&mut self.log, part).await
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) async fn terminate(&self) {
+        let id = self.process.id().unwrap();
+        // The shell's own `kill`: sending a signal by a call would need unsafe code.
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {id}")])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end, and gives the exit code.
+    pub(crate) async fn code(&mut self) -> Option<i32> {
+        soon(self.process.wait()).await.unwrap().code()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Its resident memory now, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it ever was, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> usize {
+        let id = self.process.id().unwrap();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let kib: usize = line
+            .unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap();
+        kib << 10
+    }
+}
+
+async fn line_with(log: &mut mpsc::UnboundedReceiver<String>, part: &str) -> String {
+    let mut before = Vec::new();
+    loop {
+        match soon(log.recv()).await {
+            Some(line) if line.contains(part) => return line,
+            Some(line) => before.push(line),
+            None => panic!("it ended without {part:?}: {before:#?}"),
+        }
+    }
+}
