@@ -13,6 +13,8 @@ pub enum Reason {
     TargetUnknown,
     /// A model ID or ARN that the operator does not let callers name.
     TargetNotAllowed,
+    /// The target's requests may be served outside of where the operator wants them.
+    TargetOutsideFence,
     /// Bedrock refused the request's content.
     UpstreamValidation,
     /// The conversation is longer than the model's context window.
@@ -76,6 +78,7 @@ impl Reason {
             Self::InvalidRequest => "INVALID_REQUEST",
             Self::TargetUnknown => "TARGET_UNKNOWN",
             Self::TargetNotAllowed => "TARGET_NOT_ALLOWED",
+            Self::TargetOutsideFence => "TARGET_OUTSIDE_FENCE",
             Self::UpstreamValidation => "UPSTREAM_VALIDATION",
             Self::ContextTooLong => "CONTEXT_TOO_LONG",
             Self::InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",

@@ -9,7 +9,8 @@
 //! | [`config`] | the only reader of files and environment; raw as written -> checked as used |
 //! | [`grpc`] | the surface: services, layers, event pump, validation, the error-to-status table |
 //! | [`translate`] | pure: proto <-> Bedrock's JSON, both directions of a family in one file |
-//! | [`routing`] | target names -> where to call |
+//! | [`routing`] | target names -> where to call; health of routes; failover until the first event |
+//! | [`model_id`] | what a model ID or ARN says of itself: kind, Region, geography |
 //! | [`bedrock`] | the only place that talks to AWS: clients, connections, event-stream frames |
 //! | [`telemetry`] | logs and metrics |
 //! | [`admin`] | liveness, readiness and metrics on a port of its own |
@@ -18,7 +19,7 @@
 //!
 //! # Which way dependencies run
 //!
-//! `main -> cli -> app -> grpc -> {translate, routing -> bedrock}`. Everything may use [`error`], [`config`]'s data and
+//! `main -> cli -> app -> grpc -> {translate, routing -> bedrock}`. Everything may use [`error`], [`model_id`], [`config`]'s data and
 //! [`telemetry`]'s handles. [`pb`] types stay in `grpc`, `translate` and the client commands; AWS types in `bedrock`;
 //! `tonic::Status` in `grpc`; clap in `cli`; the environment in `config`. `tests/architecture.rs` holds these rules.
 
@@ -31,6 +32,7 @@ pub mod config;
 pub mod emulator;
 pub mod error;
 pub mod grpc;
+pub mod model_id;
 pub mod pb;
 pub mod routing;
 pub mod telemetry;

@@ -8,6 +8,7 @@
 //! another thread costs more than everything else (docs/adr/0003-one-runtime-per-worker.md).
 
 mod connection;
+mod discovery;
 mod prefixed;
 mod tls;
 mod worker;
@@ -19,15 +20,16 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::worker::Worker;
 use crate::{
     admin::Admin,
-    bedrock::{Bedrock, Sdk},
+    bedrock::{Bedrock, ControlPlane, Sdk},
     config::Config,
     grpc::{self, Admission, Health, Inference, Targets},
-    routing::{Router, attempts::Policy, budget::RetryBudget},
+    routing::{Router, budget::RetryBudget},
     telemetry::Metrics,
 };
 
@@ -84,10 +86,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let metrics = Arc::new(Metrics::default());
     let mut health = Health::serving().await;
     let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
-    let policy = Policy {
-        max_attempts: config.limits.max_attempts,
-        budget: RetryBudget::default(),
-    };
+    let budget = RetryBudget::default();
+    let request_metadata = Arc::new(config.request_metadata.clone());
     let router = Router::new(config.targets.clone(), sdk.default_region());
     let cut = CancellationToken::new();
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
@@ -96,13 +96,15 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         .map(|index| {
             let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
-            let (tls, admission, policy) = (tls.clone(), admission.clone(), policy.clone());
+            let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
+            let request_metadata = Arc::clone(&request_metadata);
             Worker::start(index, move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
                     router: router.clone(),
                     limits: Arc::new(config.limits.clone()),
-                    policy,
+                    budget,
+                    request_metadata,
                     metrics,
                     cut,
                 };
@@ -118,6 +120,12 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             })
         })
         .collect::<io::Result<Vec<_>>>()?;
+
+    let control = ControlPlane::new(&sdk, &config.bedrock);
+    let _discovery = config.discovery.enabled.then(|| {
+        let learning = discovery::run(control, router.clone(), config.discovery.refresh);
+        AbortOnDrop(tokio::spawn(learning).abort_handle())
+    });
 
     let admin = Admin::new(metrics);
     admin.set_ready(true);
@@ -153,6 +161,15 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let _served = admin_task.await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A task that ends with its handle.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Hands new connections to the workers, for ever.

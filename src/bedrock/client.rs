@@ -146,7 +146,7 @@ impl Bedrock {
 }
 
 /// Whether a Region's name can be a part of a host's name, as all of AWS's can.
-fn is_region(name: &str) -> bool {
+pub(super) fn is_region(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())
         && name.bytes().all(allowed)

@@ -7,19 +7,25 @@
 //! | module | job |
 //! |---|---|
 //! | `client` | the SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out |
+//! | `open` | a call up to its first event |
+//! | `control` | what inference profiles lead to |
 //! | `frames` | from a response's body to events |
 //! | `frame` | AWS's event-stream framing |
 //! | `failure` | what Bedrock's errors, and errors on the way to it, mean |
 //! | `http` | the HTTP client under the SDK |
 
 mod client;
+mod control;
 mod failure;
 mod frame;
 mod frames;
 mod http;
+mod open;
 mod sdk;
 
 pub use client::{Answer, Bedrock};
+pub use control::{ControlPlane, Profile};
 pub use frames::{Frame, Frames};
 pub use http::TlsError;
+pub use open::Opened;
 pub use sdk::Sdk;

@@ -7,6 +7,8 @@ use aws_sdk_bedrockruntime::config::{
     timeout::TimeoutConfig,
 };
 
+use aws_types::service_config::ServiceConfigKey;
+
 use super::http::{Tls, TlsError};
 use crate::config::bedrock::Options;
 
@@ -19,6 +21,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct Sdk {
     config: SdkConfig,
     endpoint_url: Option<String>,
+    control_endpoint_url: Option<String>,
     tls: Tls,
 }
 
@@ -35,9 +38,15 @@ impl Sdk {
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
+        let config = loader.load().await;
+        let control_endpoint_url = options
+            .control_endpoint_url
+            .clone()
+            .or_else(|| control_endpoint_url(&config));
         Ok(Self {
-            config: loader.load().await,
+            config,
             endpoint_url: options.endpoint_url.clone(),
+            control_endpoint_url,
             tls,
         })
     }
@@ -62,6 +71,11 @@ impl Sdk {
         Ok(Self {
             config,
             endpoint_url: options.endpoint_url.clone(),
+            // The emulator is both planes.
+            control_endpoint_url: options
+                .control_endpoint_url
+                .clone()
+                .or_else(|| options.endpoint_url.clone()),
             tls: Tls::load(options)?,
         })
     }
@@ -69,6 +83,11 @@ impl Sdk {
     /// The Region to call when nothing else names one.
     pub fn default_region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
+    }
+
+    /// Where the control plane is, if not at the Region's public endpoint.
+    pub(super) fn control_endpoint_url(&self) -> Option<&str> {
+        self.control_endpoint_url.as_deref()
     }
 
     pub(super) fn tls(&self) -> Tls {
@@ -95,4 +114,16 @@ impl Sdk {
         }
         builder
     }
+}
+
+/// What the variables and files that every AWS SDK reads say of the control plane's endpoint: of the service `bedrock` first.
+fn control_endpoint_url(config: &SdkConfig) -> Option<String> {
+    let of_service = ServiceConfigKey::builder()
+        .service_id("bedrock")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()
+        .and_then(|key| config.service_config()?.load_config(key));
+    of_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }

@@ -124,6 +124,7 @@ impl Dev {
             targets: Targets {
                 aliases: aliases(),
                 allowed_model_ids: vec!["*".to_owned()],
+                ..Targets::default()
             },
             // Nobody waits for a load balancer here.
             drain: Drain {
@@ -166,9 +167,8 @@ async fn announce(path: &Path, addresses: String) -> io::Result<()> {
 fn aliases() -> BTreeMap<String, Alias> {
     let alias = |name: &str, model_id: &str, description: &str| {
         let alias = Alias {
-            model_id: model_id.to_owned(),
             description: description.to_owned(),
-            ..Alias::default()
+            ..Alias::to(model_id)
         };
         (name.to_owned(), alias)
     };

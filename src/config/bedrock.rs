@@ -15,6 +15,9 @@ pub struct Options {
     /// Where Bedrock is, instead of the Region's public endpoint: an interface endpoint, a proxy or the emulator. Default:
     /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, then `AWS_ENDPOINT_URL`, then the public endpoint.
     pub endpoint_url: Option<String>,
+    /// Where Bedrock's control plane is, which tells of inference profiles. Default: `AWS_ENDPOINT_URL_BEDROCK`, then `AWS_ENDPOINT_URL`, then the
+    /// Region's public endpoint.
+    pub control_endpoint_url: Option<String>,
     /// How long the way to a new connection may take: DNS, TCP and TLS together. Default: 3 s.
     pub connect_timeout: Duration,
     /// Speak HTTP/1.1 only, for networks whose proxies break HTTP/2. Default: off.
@@ -39,6 +42,7 @@ impl Default for Options {
         Self {
             region: None,
             endpoint_url: None,
+            control_endpoint_url: None,
             connect_timeout: Duration::from_secs(3),
             http1_only: false,
             max_connections: 128,
@@ -55,6 +59,7 @@ pub(super) fn read(mut section: Section<'_>) -> Options {
     let options = Options {
         region: section.value("region", targets::region),
         endpoint_url: section.value("endpoint_url", url),
+        control_endpoint_url: section.value("control_endpoint_url", url),
         connect_timeout: section
             .value("connect_timeout", units::positive_duration)
             .unwrap_or(default.connect_timeout),

@@ -3,7 +3,9 @@
 //! A file is read in two steps: [`yaml`] makes a tree in which everything knows its place, then one file per topic takes its keys
 //! and makes checked types of them. Every problem of a file is reported at once.
 
+pub mod attribution;
 pub mod bedrock;
+mod discovery;
 mod limits;
 mod problem;
 mod section;
@@ -15,20 +17,26 @@ mod yaml;
 
 use std::path::Path;
 
+pub use attribution::RequestMetadata;
+pub use discovery::Discovery;
 pub use limits::{Drain, Limits, OnCancel};
 pub use problem::{Place, Problem, Problems};
 pub use section::nearest;
 pub use server::{Cors, Server, Tls};
-pub use targets::{Alias, Targets};
+pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 
 /// A checked config.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// How the gateway is reached.
     pub server: Server,
     /// What callers may name.
     pub targets: Targets,
+    /// What requests carry for cost reports.
+    pub request_metadata: RequestMetadata,
+    /// How the gateway learns what inference profiles lead to.
+    pub discovery: Discovery,
     /// How Bedrock is reached.
     pub bedrock: bedrock::Options,
     /// How long things may take, and how much there may be of them.
@@ -72,6 +80,8 @@ impl Config {
         let config = Self {
             server: server::read(&mut root),
             targets: targets::read(&mut root, &reading),
+            request_metadata: attribution::read(root.section("request_metadata")),
+            discovery: discovery::read(root.section("discovery")),
             bedrock: bedrock::read(root.section("bedrock")),
             limits: limits::read(root.section("limits")),
             drain: limits::read_drain(root.section("drain")),

@@ -1,6 +1,6 @@
 //! Reads a map of the YAML tree key by key, and remembers everything that is wrong with it.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use super::{
     problem::{Place, Problem},
@@ -44,6 +44,8 @@ pub(super) struct Section<'a> {
     place: Place,
     entries: Vec<(Key, Node)>,
     known: Vec<&'static str>,
+    /// Keys that were there when they were asked for.
+    taken: Vec<&'static str>,
     reading: &'a Reading<'a>,
 }
 
@@ -71,6 +73,7 @@ impl<'a> Section<'a> {
             place: node.place,
             entries,
             known: Vec::new(),
+            taken: Vec::new(),
             reading,
         }
     }
@@ -87,7 +90,18 @@ impl<'a> Section<'a> {
         self.known.push(key);
         let index = self.entries.iter().position(|(k, _)| k.name == key)?;
         let (_, node) = self.entries.remove(index);
+        self.taken.push(key);
         (!matches!(node.value, Value::Null)).then_some(node)
+    }
+
+    /// Whether a key is there and was not taken yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(k, _)| k.name == key)
+    }
+
+    /// Whether a key was there when it was taken.
+    pub(super) fn has_had(&self, key: &str) -> bool {
+        self.taken.contains(&key)
     }
 
     /// The section under a key; empty if the key is absent.
@@ -120,6 +134,46 @@ impl<'a> Section<'a> {
                 (key, section)
             })
             .collect()
+    }
+
+    /// The sections in the list under a key, if the key is there.
+    pub(super) fn list_of_sections(&mut self, key: &'static str) -> Option<Vec<Section<'a>>> {
+        let node = self.take(key)?;
+        let path = self.path(key);
+        let Value::List(items) = node.value else {
+            let message = format!("a list is expected here, not {}", node.value.kind());
+            self.reading.report(path, node.place, message);
+            return Some(Vec::new());
+        };
+        let sections = items.into_iter().enumerate();
+        Some(
+            sections
+                .map(|(i, item)| Section::of(format!("{path}[{i}]"), item, self.reading))
+                .collect(),
+        )
+    }
+
+    /// The map under a key, its keys and values read by these, whose errors say what would be right.
+    pub(super) fn map<V>(
+        &mut self,
+        key: &'static str,
+        read_key: impl Fn(&str) -> Result<String, String>,
+        read_value: impl Fn(&str) -> Result<V, String>,
+    ) -> BTreeMap<String, V> {
+        let path = self.path(key);
+        let Some(node) = self.take(key) else {
+            return BTreeMap::new();
+        };
+        let mut map = BTreeMap::new();
+        for (key, node) in Section::of(&path, node, self.reading).entries {
+            let path = format!("{path}.{}", key.name);
+            let value = self.scalar(&path, node, &read_value);
+            match read_key(&key.name) {
+                Ok(key) => map.extend(value.map(|value| (key, value))),
+                Err(message) => self.reading.report(path, key.place, message),
+            }
+        }
+        map
     }
 
     /// The value under a key, read by `read`, whose error says what would be right.

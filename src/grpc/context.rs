@@ -40,12 +40,14 @@ impl CallContext {
 
 impl CallContext {
     /// When the call has to be over. A timeout that can't be read is refused later; until then the gateway's own applies.
-    pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
+    /// `cap` is the target's own longest deadline, if it has one.
+    pub(crate) fn deadline(&self, limits: &Limits, cap: Option<Duration>) -> Instant {
         let timeout = match self.timeout {
             Ok(Some(timeout)) => timeout,
             Ok(None) | Err(_) => limits.default_deadline,
         };
-        self.arrived + timeout.min(limits.max_deadline)
+        let cap = cap.unwrap_or(limits.max_deadline).min(limits.max_deadline);
+        self.arrived + timeout.min(cap)
     }
 }
 

@@ -5,23 +5,24 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     context::CallContext,
+    defaults,
     pump::{Call, Pump, Times},
     report::CallReport,
     status, validate,
 };
 use crate::{
     bedrock::Bedrock,
-    config::Limits,
+    config::{Limits, RequestMetadata},
     error::{Failure, Reason, Violation},
     pb::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
-    routing::{Route, Router, attempts::Policy, model_id::Kind},
+    routing::{Candidate, Router, Target, attempts::Policy, budget::RetryBudget},
     telemetry::Metrics,
     translate::{self, fold::Fold},
 };
@@ -35,8 +36,10 @@ pub struct Inference {
     pub router: Router,
     /// How long things may take.
     pub limits: Arc<Limits>,
-    /// How often to try until an answer begins.
-    pub policy: Policy,
+    /// What all calls together may spend on further attempts.
+    pub budget: RetryBudget,
+    /// What requests carry for cost reports.
+    pub request_metadata: Arc<RequestMetadata>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the gateway can't wait for its streams any longer.
@@ -45,37 +48,43 @@ pub struct Inference {
 
 impl Inference {
     /// Begins a call, if all that is known of it by now allows that.
-    fn begin(
-        &self,
-        context: &CallContext,
-        method: &'static str,
-        target: &str,
-        route: Result<Route, Failure>,
-        input: Option<ConverseInput>,
-        heartbeat: Duration,
-    ) -> Result<Pump, Status> {
-        let mut report = CallReport::start(Arc::clone(&self.metrics), method, context);
-        let prepared = route.and_then(|route| {
-            report.route(&route);
-            self.prepare(context, route, input)
-        });
-        let (route, body, times) = match prepared {
-            Ok(prepared) => prepared,
+    fn begin(&self, asked: Asked<'_>) -> Result<Pump, Status> {
+        let context = asked.context;
+        let mut report = CallReport::start(Arc::clone(&self.metrics), asked.method, context);
+        let name = asked.name;
+        let heartbeat = asked.heartbeat;
+        if let Ok(target) = &asked.target {
+            report.target(target);
+        }
+        let ready = match self.prepare(asked) {
+            Ok(ready) => ready,
             Err(failure) => {
                 report.failed(&failure);
                 let named = pb::Attempt {
-                    model_id: target.to_owned(),
+                    model_id: name.to_owned(),
                     ..pb::Attempt::default()
                 };
                 return Err(status::status(&failure, &[named], &context.request_id));
             }
         };
+        let limits = &ready.target.limits;
+        let deadline = context.deadline(&self.limits, limits.max_deadline);
         Ok(Pump::start(Call {
             bedrock: self.bedrock.clone(),
-            route,
-            body,
-            times: Times { heartbeat, ..times },
-            policy: self.policy.clone(),
+            candidates: ready.candidates,
+            body: ready.body,
+            times: Times {
+                deadline,
+                idle: limits.idle.unwrap_or(self.limits.idle),
+                heartbeat,
+            },
+            policy: Policy {
+                max_attempts: limits.max_attempts.unwrap_or(self.limits.max_attempts),
+                first_event: limits.first_event.unwrap_or(self.limits.first_event),
+                deadline,
+                budget: self.budget.clone(),
+            },
+            target: ready.target,
             write_stall: self.limits.write_stall,
             on_cancel: self.limits.on_cancel,
             request_id: Arc::clone(&context.request_id),
@@ -84,30 +93,41 @@ impl Inference {
         }))
     }
 
-    fn prepare(
-        &self,
-        context: &CallContext,
-        route: Route,
-        input: Option<ConverseInput>,
-    ) -> Result<(Route, Bytes, Times), Failure> {
-        let times = self.times(context)?;
-        let mut input = input.unwrap_or_default();
-        apply_defaults(&route, &mut input);
-        let body = translate::request::to_converse(&input).map_err(invalid)?;
-        Ok((route, body, times))
-    }
-
-    fn times(&self, context: &CallContext) -> Result<Times, Failure> {
+    fn prepare(&self, asked: Asked<'_>) -> Result<Ready, Failure> {
+        let target = asked.target?;
         // Not to be read: a caller that asks for one second must not get ten minutes.
-        context.timeout.clone()?;
-        let limits = &self.limits;
-        Ok(Times {
-            deadline: context.deadline(limits),
-            first_event: limits.first_event,
-            idle: limits.idle,
-            heartbeat: Duration::ZERO,
+        asked.context.timeout.clone()?;
+        let candidates = target.inside()?;
+        let mut input = asked.input.unwrap_or_default();
+        defaults::apply(&target, &mut input);
+        defaults::attribute(&target, &self.request_metadata, asked.metadata, &mut input)?;
+        let body = translate::request::to_converse(&input).map_err(invalid)?;
+        Ok(Ready {
+            target,
+            candidates,
+            body,
         })
     }
+}
+
+/// What a call asks for.
+struct Asked<'a> {
+    context: &'a CallContext,
+    metadata: &'a MetadataMap,
+    method: &'static str,
+    /// The target as the caller named it.
+    name: &'a str,
+    /// What it stands for, if the request is valid.
+    target: Result<Arc<Target>, Failure>,
+    input: Option<ConverseInput>,
+    heartbeat: Duration,
+}
+
+/// A call that can begin.
+struct Ready {
+    target: Arc<Target>,
+    candidates: Vec<Candidate>,
+    body: Bytes,
 }
 
 #[tonic::async_trait]
@@ -120,18 +140,19 @@ impl InferenceService for Inference {
         request: Request<InvokeRequest>,
     ) -> Result<Response<InvokeResponse>, Status> {
         let context = context(&request);
-        let request = request.into_inner();
-        let route = self.router.resolve(&request.target);
-        let valid = validate::invoke(&request, model_id(&route, &request.target));
-        let mut pump = self.begin(
-            &context,
-            "Invoke",
-            &request.target,
-            checked(route, valid),
-            request.input,
+        let (metadata, _, request) = request.into_parts();
+        let target = self.router.resolve(&request.target);
+        let valid = validate::invoke(&request, model_id(&target, &request.target));
+        let mut pump = self.begin(Asked {
+            context: &context,
+            metadata: &metadata,
+            method: "Invoke",
+            name: &request.target,
+            target: checked(target, valid),
+            input: request.input,
             // A unary response has no place for signs of life.
-            Duration::ZERO,
-        )?;
+            heartbeat: Duration::ZERO,
+        })?;
         let mut fold = Fold::default();
         while let Some(message) = std::future::poll_fn(|cx| Pin::new(&mut pump).poll_next(cx)).await
         {
@@ -145,21 +166,22 @@ impl InferenceService for Inference {
         request: Request<StreamInvokeRequest>,
     ) -> Result<Response<Self::StreamInvokeStream>, Status> {
         let context = context(&request);
-        let request = request.into_inner();
-        let route = self.router.resolve(&request.target);
-        let valid = validate::stream_invoke(&request, model_id(&route, &request.target));
+        let (metadata, _, request) = request.into_parts();
+        let target = self.router.resolve(&request.target);
+        let valid = validate::stream_invoke(&request, model_id(&target, &request.target));
         let heartbeat = request
             .heartbeat_interval
             .and_then(|interval| Duration::try_from(interval).ok())
             .unwrap_or(self.limits.heartbeat);
-        let pump = self.begin(
-            &context,
-            "StreamInvoke",
-            &request.target,
-            checked(route, valid),
-            request.input,
+        let pump = self.begin(Asked {
+            context: &context,
+            metadata: &metadata,
+            method: "StreamInvoke",
+            name: &request.target,
+            target: checked(target, valid),
+            input: request.input,
             heartbeat,
-        )?;
+        })?;
         let stream = pump.commit(self.limits.headers_after).await?;
         Ok(Response::new(Box::pin(stream)))
     }
@@ -175,19 +197,17 @@ fn context<T>(request: &Request<T>) -> CallContext {
 }
 
 /// What a target stands for: an alias can stand for a prompt, which has rules of its own. The target itself, if it is not known.
-fn model_id<'a>(route: &'a Result<Route, Failure>, target: &'a str) -> &'a str {
-    route
-        .as_ref()
-        .map_or(target, |route| route.model_id.as_str())
+fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
+    target.as_ref().map_or(name, |target| target.model_id())
 }
 
-/// A route for a valid request. What is wrong with the request is told first: the target may be a part of it.
+/// The target of a valid request. What is wrong with the request is told first: the target may be a part of it.
 fn checked(
-    route: Result<Route, Failure>,
+    target: Result<Arc<Target>, Failure>,
     valid: Result<(), Vec<Violation>>,
-) -> Result<Route, Failure> {
+) -> Result<Arc<Target>, Failure> {
     valid.map_err(invalid)?;
-    route
+    target
 }
 
 /// All violations as one failure; its message holds the first, and says how many more there are.
@@ -205,17 +225,5 @@ pub(super) fn invalid(violations: Vec<Violation>) -> Failure {
     Failure {
         violations,
         ..Failure::new(Reason::InvalidRequest, message)
-    }
-}
-
-/// The operator's defaults, where the caller said nothing.
-fn apply_defaults(route: &Route, input: &mut ConverseInput) {
-    // Prompts of Prompt management bring their own.
-    if route.kind == Kind::Prompt {
-        return;
-    }
-    if let Some(default) = route.default_max_tokens {
-        let config = input.inference_config.get_or_insert_default();
-        config.max_tokens.get_or_insert(default);
     }
 }

@@ -1,6 +1,7 @@
 //! The gRPC surface: services, layers, the pump, validation, the error-to-status table.
 
 mod context;
+mod defaults;
 mod inference;
 mod layers;
 mod pump;

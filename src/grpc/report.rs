@@ -9,7 +9,7 @@ use super::{context::CallContext, status};
 use crate::{
     error::{Failure, Reason},
     pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
-    routing::Route,
+    routing::{Route, Target, attempts::Attempt},
     telemetry::metrics::{self, Metrics},
 };
 
@@ -21,6 +21,8 @@ pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
     method: &'static str,
     target: String,
+    is_alias: bool,
+    attempts: usize,
     model_id: String,
     source_region: String,
     request_id: Arc<str>,
@@ -46,6 +48,8 @@ impl CallReport {
             metrics,
             method,
             target: String::new(),
+            is_alias: false,
+            attempts: 0,
             model_id: String::new(),
             source_region: String::new(),
             request_id: Arc::clone(&context.request_id),
@@ -64,11 +68,41 @@ impl CallReport {
         }
     }
 
-    /// Where the call goes.
+    /// What the call names.
+    pub(crate) fn target(&mut self, target: &Target) {
+        self.is_alias = target.is_alias;
+        if target.is_alias {
+            self.target.clone_from(&target.name);
+        } else {
+            RAW_TARGET.clone_into(&mut self.target);
+        }
+    }
+
+    /// Where the call went last.
     pub(crate) fn route(&mut self, route: &Route) {
-        self.target = route.alias.clone().unwrap_or_else(|| RAW_TARGET.to_owned());
         self.model_id.clone_from(&route.model_id);
         self.source_region.clone_from(&route.source_region);
+    }
+
+    /// All attempts of the call.
+    pub(crate) fn attempts(&mut self, attempts: &[Attempt]) {
+        self.attempts = attempts.len();
+        for attempt in attempts {
+            // Callers must not make up labels.
+            let source_region = if self.is_alias {
+                attempt.route.source_region.clone()
+            } else {
+                String::new()
+            };
+            self.metrics
+                .attempts
+                .get_or_create(&metrics::Attempt {
+                    target: self.target.clone(),
+                    source_region,
+                    reason: attempt.failure.map_or("", Reason::as_str),
+                })
+                .inc();
+        }
     }
 
     /// Bedrock's ID of the call.
@@ -190,6 +224,7 @@ impl Drop for CallReport {
             target_name = %self.target,
             model_id = %self.model_id,
             source_region = %self.source_region,
+            attempts = self.attempts,
             request_id = %self.request_id,
             bedrock_request_id = %self.bedrock_request_id,
             code,

@@ -24,10 +24,10 @@ const MAX_DETAILS_BYTES: usize = 4 << 10;
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
 /// The longest message of Bedrock's in the details, in bytes.
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
-/// The most attempts that are told of.
-const MAX_ATTEMPTS: usize = 4;
 /// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// What details may take up to Bedrock's own part: others shall find room behind it.
+const MAX_BEFORE_OTHERS: usize = 2 << 10;
 /// The longest model ID in an attempt, in bytes: there may be several, and real ones are shorter.
 const MAX_ATTEMPT_MODEL_ID_BYTES: usize = 256;
 /// The longest name of a target, in bytes, and the longest text beside it.
@@ -57,6 +57,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
     match failure.reason {
         R::InvalidRequest => (Code::InvalidArgument, Retry::Never),
         R::TargetUnknown => (Code::NotFound, Retry::Never),
+        R::TargetOutsideFence => (Code::FailedPrecondition, Retry::Never),
         R::TargetNotAllowed => (Code::PermissionDenied, Retry::Never),
         R::UpstreamValidation | R::ContextTooLong => (Code::InvalidArgument, Retry::Never),
         R::InferenceProfileRequired => (Code::FailedPrecondition, Retry::Never),
@@ -137,10 +138,7 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
         );
     }
     if let Some(upstream) = &failure.upstream {
-        details.add(
-            UPSTREAM_ERROR,
-            &upstream_error(failure, upstream, retry, attempts),
-        );
+        details.push_upstream_error(upstream_error(failure, upstream, retry, attempts));
     }
     match failure.reason {
         Reason::InvalidRequest => details.push_violations(failure),
@@ -222,14 +220,12 @@ fn upstream_error(
         retryable: retry != Retry::Never,
         message: shortened(&upstream.message, MAX_UPSTREAM_MESSAGE_BYTES),
         original_status_code: upstream.original_status.map_or(0, i32::from),
-        attempts: last_attempts(attempts),
+        attempts: told_attempts(attempts),
     }
 }
 
-/// The last few attempts, so that other details find room beside them.
-fn last_attempts(attempts: &[pb::Attempt]) -> Vec<pb::Attempt> {
-    let skipped = attempts.len().saturating_sub(MAX_ATTEMPTS);
-    attempts[skipped..]
+fn told_attempts(attempts: &[pb::Attempt]) -> Vec<pb::Attempt> {
+    attempts
         .iter()
         .map(|attempt| pb::Attempt {
             model_id: shortened(&attempt.model_id, MAX_ATTEMPT_MODEL_ID_BYTES),
@@ -279,6 +275,14 @@ impl Details {
         self.bytes += bytes;
         self.messages.push(Any { type_url, value });
         true
+    }
+
+    /// With as many attempts as fit, the last ones.
+    fn push_upstream_error(&mut self, mut error: pb::UpstreamError) {
+        while self.bytes + error.encoded_len() > MAX_BEFORE_OTHERS && !error.attempts.is_empty() {
+            error.attempts.remove(0);
+        }
+        self.add(UPSTREAM_ERROR, &error);
     }
 
     /// As many violations as fit; the message says how many there are in all.

@@ -1,5 +1,6 @@
 //! `TargetService`: what this gateway routes to.
 
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -10,11 +11,15 @@ use super::{
 };
 use crate::{
     error::{Failure, Reason, Violation},
+    model_id::{Kind, Side},
     pb::{
-        self, GetTargetRequest, GetTargetResponse, ListTargetsRequest, ListTargetsResponse, Target,
-        TargetKind, target_service_server::TargetService,
+        self, GetTargetRequest, GetTargetResponse, ListTargetsRequest, ListTargetsResponse,
+        RouteHealth, Target, TargetKind, target_service_server::TargetService,
     },
-    routing::{Route, Router, model_id::Kind},
+    routing::{
+        Candidate, Router,
+        health::{Availability, Snapshot},
+    },
 };
 
 const DEFAULT_PAGE_SIZE: usize = 100;
@@ -28,12 +33,18 @@ pub struct Targets {
 }
 
 impl Targets {
-    fn target(&self, name: &str, description: &str) -> Result<Target, Failure> {
-        let route = self.router.resolve(name)?;
+    fn target(&self, name: &str) -> Result<Target, Failure> {
+        let target = self.router.resolve(name)?;
+        let now = Instant::now();
         Ok(Target {
             name: name.to_owned(),
-            description: description.to_owned(),
-            routes: vec![pb_route(&route)],
+            description: target.description.clone(),
+            routes: target
+                .candidates
+                .iter()
+                .map(|candidate| pb_route(candidate, now))
+                .collect(),
+            fallback: target.fallback.clone().unwrap_or_default(),
         })
     }
 }
@@ -52,13 +63,13 @@ impl TargetService for Targets {
         let mut rest = self
             .router
             .aliases()
-            .filter(|(name, _)| *name > request.page_token.as_str())
+            .filter(|name| *name > request.page_token.as_str())
             .peekable();
         let mut targets = Vec::new();
         while targets.len() < page_size
-            && let Some((name, alias)) = rest.next()
+            && let Some(name) = rest.next()
         {
-            let target = self.target(name, &alias.description);
+            let target = self.target(name);
             targets.push(target.map_err(|failure| status::status(&failure, &[], &request_id))?);
         }
         let next_page_token = match (rest.peek(), targets.last()) {
@@ -83,12 +94,7 @@ impl TargetService for Targets {
         violations
             .finish()
             .map_err(|violations| status::status(&invalid(violations), &[], &request_id))?;
-        let description = self
-            .router
-            .aliases()
-            .find(|(alias, _)| *alias == name)
-            .map_or("", |(_, alias)| alias.description.as_str());
-        let target = self.target(&name, description).map_err(|failure| {
+        let target = self.target(&name).map_err(|failure| {
             let named = pb::Attempt {
                 model_id: name.clone(),
                 ..pb::Attempt::default()
@@ -128,12 +134,38 @@ fn page_size(asked: i32) -> Result<usize, Failure> {
     }
 }
 
-fn pb_route(route: &Route) -> pb::Route {
+fn pb_route(candidate: &Candidate, now: Instant) -> pb::Route {
+    let route = &candidate.route;
+    let health = route.health.snapshot(now);
+    let profile = route.profile();
+    let unavailable_for = health
+        .availability
+        .until()
+        .and_then(|until| prost_types::Duration::try_from(until - now).ok());
     pb::Route {
         model_id: route.model_id.clone(),
         kind: kind(route.kind).into(),
         source_region: route.source_region.clone(),
-        ..pb::Route::default()
+        destination_regions: route.destination_regions(),
+        status: profile
+            .as_ref()
+            .map_or_else(String::new, |profile| profile.status.clone()),
+        health: route_health(&health).into(),
+        order: i32::try_from(candidate.order).unwrap_or(i32::MAX),
+        weight: i32::try_from(candidate.weight).unwrap_or(i32::MAX),
+        open_calls: i32::try_from(health.open_calls).unwrap_or(i32::MAX),
+        unavailable_for,
+        model: profile.map_or_else(String::new, |profile| profile.model.clone()),
+        outside_fence: candidate.side() != Side::Inside,
+    }
+}
+
+fn route_health(health: &Snapshot) -> RouteHealth {
+    match health.availability {
+        Availability::ThrottledUntil(_) => RouteHealth::Throttled,
+        Availability::OpenUntil(_) => RouteHealth::Unhealthy,
+        Availability::Available if health.tried => RouteHealth::Healthy,
+        Availability::Available => RouteHealth::Unspecified,
     }
 }
 

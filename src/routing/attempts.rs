@@ -2,174 +2,245 @@
 //!
 //! An attempt succeeds with Bedrock's first event: an error that comes as the first frame of a 200 counts like one that comes instead of it. After the
 //! first event nothing is ever tried again.
+//!
+//! Each route that can be called is tried once, without a pause: another route has its own quota, its own capacity. Only then is one tried again,
+//! after a pause with full jitter. Every attempt after a call's first one is paid for out of the [`RetryBudget`] that all calls share.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod log;
+mod verdict;
 
-use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+
 use tokio::time::Instant;
 
-use super::{Route, budget::RetryBudget};
-use crate::{
-    bedrock::{Bedrock, Frame, Frames},
-    error::{Failure, Phase, Reason, Upstream},
+pub use self::log::{Attempt, AttemptLog};
+use self::verdict::Verdict;
+use super::{
+    budget::RetryBudget,
+    choice::{Choice, Next},
+    health::{Availability, Lease},
+    route::Route,
+    target::Candidate,
 };
+use crate::error::{Failure, Phase, Reason, Upstream};
 
 /// The first pause is at most this long; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// No pause is longer. A hint of Bedrock's to wait longer is the caller's to follow.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What became of one attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// Why it failed. `None` for the one that answers, and for one that is still going on.
-    pub failure: Option<Reason>,
-    /// Bedrock's request ID. Empty if Bedrock has not answered.
-    pub request_id: String,
-    /// From its start to its failure or its first event.
-    pub duration: Duration,
-}
-
-/// The attempts of a call, for whoever wants to know of them while the call goes on.
-#[derive(Clone, Debug, Default)]
-pub struct AttemptLog(Arc<Mutex<Vec<Attempt>>>);
-
-impl AttemptLog {
-    /// What became of the attempts so far.
-    pub fn attempts(&self) -> Vec<Attempt> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn push(&self, attempt: Attempt) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(attempt);
-    }
-}
-
-/// What the attempts of a call share.
+/// How a call may be tried.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The most attempts of a call.
+    /// The most attempts of the call; as many as it has routes in any case.
     pub max_attempts: u32,
+    /// How long an attempt may wait for Bedrock's first event.
+    pub first_event: Duration,
+    /// No attempt begins after this.
+    pub deadline: Instant,
     /// What all calls of the process may spend on further attempts.
     pub budget: RetryBudget,
 }
 
-/// An answer that has begun.
+/// What an attempt comes to that succeeds.
 #[derive(Debug)]
-pub struct Begun {
+pub struct Opened<T> {
     /// Bedrock's request ID.
     pub request_id: String,
-    /// The first event.
-    pub first: Frame,
-    /// What follows.
-    pub rest: Frames,
+    /// The answer.
+    pub answer: T,
 }
 
-/// Calls Bedrock until an answer begins, as often as the policy allows and not beyond the deadline.
+/// An answer that has begun.
+#[derive(Debug)]
+pub struct Begun<T> {
+    /// Where it comes from.
+    pub route: Arc<Route>,
+    /// Tells the route what becomes of the call.
+    pub lease: Lease,
+    /// Bedrock's request ID.
+    pub request_id: String,
+    /// The answer.
+    pub answer: T,
+}
+
+/// Makes attempts until an answer begins, as the policy allows.
 ///
 /// # Errors
-/// The last attempt's failure.
-pub async fn begin(
-    bedrock: Bedrock,
-    route: Route,
-    body: Bytes,
+/// The last attempt's failure. If there was none, why no route can be called.
+pub async fn begin<T, F>(
+    candidates: Vec<Candidate>,
     policy: Policy,
-    deadline: Instant,
     log: AttemptLog,
-) -> Result<Begun, Failure> {
+    mut attempt: impl FnMut(Arc<Route>) -> F,
+) -> Result<Begun<T>, Failure>
+where
+    F: Future<Output = Result<Opened<T>, Failure>>,
+{
     policy.budget.deposit();
-    let mut made = 0;
+    let mut course = Course::new(candidates, policy);
     loop {
-        let started = Instant::now();
-        let attempted = attempt(&bedrock, &route, body.clone()).await;
-        made += 1;
-        let failure = match attempted {
-            Ok(begun) => {
-                log.push(Attempt {
-                    failure: None,
-                    request_id: begun.request_id.clone(),
-                    duration: started.elapsed(),
+        let (index, route, lease) = course.next().await?;
+        log.begin(&route);
+        let outcome = course.within_limit(attempt(Arc::clone(&route))).await;
+        let now = Instant::now();
+        match outcome {
+            Ok(Opened { request_id, answer }) => {
+                log.answered(&request_id);
+                let mut lease = lease;
+                lease.answers(now);
+                return Ok(Begun {
+                    route,
+                    lease,
+                    request_id,
+                    answer,
                 });
-                return Ok(begun);
             }
-            Err(failure) => failure,
-        };
-        log.push(Attempt {
-            failure: Some(failure.reason),
-            request_id: failure
-                .upstream
-                .as_ref()
-                .map_or_else(String::new, |upstream| upstream.request_id.clone()),
-            duration: started.elapsed(),
-        });
-        let Some(pause) = pause(&failure, made) else {
-            return Err(failure);
-        };
-        let in_time = Instant::now() + pause < deadline;
-        if made >= policy.max_attempts || !in_time || !policy.budget.withdraw() {
-            return Err(failure);
+            Err(failure) => {
+                log.failed(&failure);
+                lease.failed(&failure, now);
+                course.failed(index, failure)?;
+            }
         }
-        tokio::time::sleep(pause).await;
     }
 }
 
-async fn attempt(bedrock: &Bedrock, route: &Route, body: Bytes) -> Result<Begun, Failure> {
-    let answer = bedrock
-        .converse_stream(&route.source_region, &route.model_id, body)
-        .await?;
-    let mut rest = answer.frames;
-    match rest.next().await {
-        Some(Ok(first)) => Ok(Begun {
-            request_id: answer.request_id,
-            first,
-            rest,
-        }),
-        Some(Err(failure)) => Err(named(failure, &answer.request_id)),
-        None => Err(named(
-            Failure::new(
-                Reason::UpstreamTruncated,
-                "Bedrock's stream ended before it began",
+/// Where a call stands.
+struct Course {
+    choice: Choice,
+    policy: Policy,
+    made: u32,
+    /// How the last attempt failed.
+    last: Option<Failure>,
+}
+
+impl Course {
+    fn new(candidates: Vec<Candidate>, policy: Policy) -> Self {
+        Self {
+            choice: Choice::new(candidates),
+            policy,
+            made: 0,
+            last: None,
+        }
+    }
+
+    /// The next route, when it is time for it.
+    async fn next(&mut self) -> Result<(usize, Arc<Route>, Lease), Failure> {
+        let most = self
+            .policy
+            .max_attempts
+            .max(u32::try_from(self.choice.len()).unwrap_or(u32::MAX));
+        // A pause was paid for and made, so what comes next is free.
+        let mut rested = false;
+        loop {
+            let now = Instant::now();
+            if self.made >= most || (self.made > 0 && now >= self.policy.deadline) {
+                return Err(self.give_up());
+            }
+            match self.choice.next(now, &mut fastrand::f64) {
+                Next::Take(index, lease) => {
+                    if self.made > 0 && !rested && !self.policy.budget.withdraw() {
+                        return Err(self.give_up());
+                    }
+                    return self.take(index, lease);
+                }
+                Next::Again(index) => {
+                    if !rested {
+                        let pause = self.last.as_ref().and_then(|last| pause(last, self.made));
+                        self.rest(pause).await?;
+                        rested = true;
+                    }
+                    let alone = self.choice.len() == 1;
+                    let lease = self
+                        .choice
+                        .candidate(index)
+                        .and_then(|known| known.route.health.lease(Instant::now(), alone));
+                    if let Some(lease) = lease {
+                        return self.take(index, lease);
+                    }
+                }
+                Next::Wait(until, availability) => {
+                    let wait = until.saturating_duration_since(now);
+                    let last = self
+                        .last
+                        .get_or_insert_with(|| unavailable(availability, wait));
+                    // Whoever waited already has lost the race for the one probe, or met another trouble.
+                    if rested {
+                        return Err(last.clone());
+                    }
+                    let jitter = FIRST_PAUSE.mul_f64(fastrand::f64());
+                    self.rest((wait <= LONGEST_PAUSE).then(|| wait + jitter))
+                        .await?;
+                    rested = true;
+                }
+                Next::Nothing => return Err(self.give_up()),
+            }
+        }
+    }
+
+    fn take(&mut self, index: usize, lease: Lease) -> Result<(usize, Arc<Route>, Lease), Failure> {
+        self.made += 1;
+        match self.choice.candidate(index) {
+            Some(candidate) => Ok((index, Arc::clone(&candidate.route), lease)),
+            None => Err(self.give_up()),
+        }
+    }
+
+    /// Pauses, if a pause is of use, is over in time and can be paid for.
+    async fn rest(&mut self, pause: Option<Duration>) -> Result<(), Failure> {
+        let in_time = pause.filter(|pause| Instant::now() + *pause < self.policy.deadline);
+        match in_time {
+            Some(pause) if self.policy.budget.withdraw() => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            _ => Err(self.give_up()),
+        }
+    }
+
+    /// An attempt, for as long as one may wait. The call's own deadline is kept by whoever waits for the call.
+    async fn within_limit<T>(
+        &self,
+        attempt: impl Future<Output = Result<Opened<T>, Failure>>,
+    ) -> Result<Opened<T>, Failure> {
+        let limit = self.policy.first_event;
+        if Instant::now() + limit >= self.policy.deadline {
+            return attempt.await;
+        }
+        match tokio::time::timeout(limit, attempt).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::new(
+                Reason::UpstreamIdle,
+                format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
             )
             .in_phase(Phase::BeforeFirstEvent)
-            .with_upstream(Upstream::default()),
-            &answer.request_id,
-        )),
+            .with_upstream(Upstream::default())),
+        }
+    }
+
+    /// An attempt failed: whether others can help.
+    fn failed(&mut self, index: usize, failure: Failure) -> Result<(), Failure> {
+        match Verdict::of(failure.reason) {
+            Verdict::Final => return Err(failure),
+            Verdict::Elsewhere => self.choice.failed(index, true),
+            Verdict::AnyRoute => self.choice.failed(index, false),
+        }
+        self.last = Some(failure);
+        Ok(())
+    }
+
+    fn give_up(&mut self) -> Failure {
+        self.last.take().unwrap_or_else(|| {
+            Failure::new(
+                Reason::Internal,
+                "the target has no route that can be called",
+            )
+        })
     }
 }
 
-/// In-stream errors carry no request ID: the response's head did.
-fn named(mut failure: Failure, request_id: &str) -> Failure {
-    if let Some(upstream) = &mut failure.upstream
-        && upstream.request_id.is_empty()
-    {
-        request_id.clone_into(&mut upstream.request_id);
-    }
-    failure
-}
-
-/// How long to wait before another attempt: full jitter, and no less than Bedrock asks for. `None` if another attempt is of no use.
+/// How long to wait before the same route is tried again: full jitter, and no less than Bedrock asks for. `None` if Bedrock asks for too much.
 fn pause(failure: &Failure, made: u32) -> Option<Duration> {
-    let may_help = matches!(
-        failure.reason,
-        Reason::UpstreamThrottled
-            | Reason::UpstreamUnavailable
-            | Reason::UpstreamInternal
-            | Reason::UpstreamConnect
-            | Reason::UpstreamTruncated
-            | Reason::ModelNotReady
-    );
-    if !may_help {
-        return None;
-    }
     let at_most = FIRST_PAUSE
         .saturating_mul(1 << made.saturating_sub(1).min(8))
         .min(LONGEST_PAUSE);
@@ -181,42 +252,22 @@ fn pause(failure: &Failure, made: u32) -> Option<Duration> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_caller_or_the_operator_has_to_mend_is_not_tried_again() {
-        for reason in [
-            Reason::UpstreamValidation,
-            Reason::ContextTooLong,
-            Reason::InferenceProfileRequired,
-            Reason::UpstreamAccessDenied,
-            Reason::UpstreamCredentials,
-            Reason::UpstreamResource,
-            Reason::UpstreamQuota,
-            Reason::UpstreamCorrupt,
-            Reason::ModelTimeout,
-        ] {
-            assert_eq!(pause(&Failure::new(reason, ""), 1), None, "{reason:?}");
-        }
-    }
-
-    #[test]
-    fn pauses_grow_to_a_bound_and_follow_hints() {
-        let throttled = Failure::new(Reason::UpstreamThrottled, "");
-        for made in 1..40 {
-            let at_most = (FIRST_PAUSE * (1 << (made - 1).min(8))).min(LONGEST_PAUSE);
-            let pause = pause(&throttled, made).unwrap();
-            assert!(pause <= at_most, "{made}: {pause:?}");
-        }
-        let hint = |seconds| {
-            let failure = throttled
-                .clone()
-                .with_retry_after(Duration::from_secs(seconds));
-            pause(&failure, 1)
-        };
-        assert_eq!(hint(1), Some(Duration::from_secs(1)));
-        assert_eq!(hint(30), None);
-    }
+/// Why no route is called for the moment.
+fn unavailable(availability: Availability, wait: Duration) -> Failure {
+    let (reason, message) = match availability {
+        Availability::ThrottledUntil(_) => (
+            Reason::UpstreamThrottled,
+            "Bedrock throttles every route of this target; none is asked again before its quota has had time to refill",
+        ),
+        Availability::OpenUntil(_) | Availability::Available => (
+            Reason::UpstreamUnavailable,
+            "every route of this target fails; none is asked again before it has had time to recover",
+        ),
+    };
+    Failure::new(reason, message)
+        .in_phase(Phase::BeforeFirstEvent)
+        .with_retry_after(wait)
 }
+
+#[cfg(test)]
+mod tests;

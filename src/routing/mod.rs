@@ -1,57 +1,109 @@
 //! Target names -> where to call, and how often to try.
+//!
+//! | file | job |
+//! |---|---|
+//! | `target` | what a request may name, with everything that the operator decided about it |
+//! | `route` | one model ID in one source Region |
+//! | [`health`] | how a route is, as its calls show it |
+//! | `catalogue` | what Bedrock's control plane says of inference profiles |
+//! | `choice` | which of a target's routes a call takes next |
+//! | [`attempts`] | one call, several attempts, until an answer begins |
+//! | [`budget`] | what all calls together may spend on that |
 
 pub mod attempts;
 pub mod budget;
-pub mod model_id;
+mod catalogue;
+mod choice;
+pub mod health;
+mod pattern;
+mod route;
+mod target;
 
-use std::{borrow::Cow, sync::Arc};
-
-use crate::{
-    config::{Alias, Targets, nearest},
-    error::{Failure, Reason},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
 };
-use model_id::Kind;
 
-/// Knows every target. Cheap to clone.
+use tokio::sync::Notify;
+
+pub use route::Route;
+pub use target::{Candidate, Target};
+
+use self::catalogue::Catalogue;
+use crate::{
+    bedrock::Profile,
+    config::{Alias, RouteOptions, Targets, nearest},
+    error::{Failure, Reason},
+    model_id::{self, Fence},
+};
+
+/// Model IDs and ARNs that callers name themselves and that are remembered: a bound on what they can make us keep.
+const MOST_RAW: usize = 1_024;
+
+/// Knows every target. Cheap to clone; all clones share what is known of the routes.
 #[derive(Clone, Debug)]
-pub struct Router {
-    targets: Arc<Targets>,
-    default_region: Option<Arc<str>>,
+pub struct Router(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// An alias whose Region is not known can't be called.
+    aliases: BTreeMap<String, Result<Arc<Target>, Failure>>,
+    allowed_model_ids: Vec<String>,
+    only: Fence,
+    default_region: Option<String>,
+    routes: Mutex<Routes>,
+    catalogue: Catalogue,
+    /// Told when a route is new of which Bedrock might know something.
+    unknown: Notify,
 }
 
-/// Where a call goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The target as the caller named it.
-    pub name: String,
-    /// The alias, if the caller named one.
-    pub alias: Option<String>,
-    /// What is sent to Bedrock as `modelId`.
-    pub model_id: String,
-    /// What that is.
-    pub kind: Kind,
-    /// The Region to call.
-    pub source_region: String,
-    /// `max_tokens` for requests that set none.
-    pub default_max_tokens: Option<i32>,
+/// Everything that leads to Bedrock, each route once.
+#[derive(Debug, Default)]
+struct Routes {
+    /// By model ID and source Region.
+    all: HashMap<(String, String), Arc<Route>>,
+    /// What callers named by model ID or ARN.
+    raw: HashMap<String, Arc<Target>>,
+}
+
+impl Routes {
+    fn get(&mut self, model_id: &str, source_region: &str) -> Arc<Route> {
+        let key = (model_id.to_owned(), source_region.to_owned());
+        let new = || Arc::new(Route::new(model_id, source_region));
+        Arc::clone(self.all.entry(key).or_insert_with(new))
+    }
 }
 
 impl Router {
     /// A router over these targets. `default_region` is the one that AWS's own settings name.
     pub fn new(targets: Targets, default_region: Option<&str>) -> Self {
-        Self {
-            targets: Arc::new(targets),
-            default_region: default_region.map(Arc::from),
-        }
+        let mut routes = Routes::default();
+        let aliases = targets
+            .aliases
+            .iter()
+            .map(|(name, alias)| {
+                let target = of_alias(name, alias, &targets, default_region, &mut routes);
+                (name.clone(), target.map(Arc::new))
+            })
+            .collect();
+        Self(Arc::new(Inner {
+            aliases,
+            allowed_model_ids: targets.allowed_model_ids,
+            only: targets.only,
+            default_region: default_region.map(str::to_owned),
+            routes: Mutex::new(routes),
+            catalogue: Catalogue::default(),
+            unknown: Notify::new(),
+        }))
     }
 
-    /// Where a call of this target goes.
+    /// What a request's `target` stands for.
     ///
     /// # Errors
-    /// The target is unknown, or may not be named by callers, or no Region is known for it.
-    pub fn resolve(&self, target: &str) -> Result<Route, Failure> {
-        if let Some((name, alias)) = self.targets.aliases.get_key_value(target) {
-            return self.route(target, Some(name.clone()), alias);
+    /// It is unknown, or may not be named by callers, or no Region is known for it.
+    pub fn resolve(&self, target: &str) -> Result<Arc<Target>, Failure> {
+        if let Some(known) = self.0.aliases.get(target) {
+            return known.clone();
         }
         let allowed = self.may_be_named(target);
         // No model ID looks like an alias today, so this is a slip of the pen; but an operator who allows it may know better.
@@ -67,68 +119,99 @@ impl Router {
                 ),
             ));
         }
-        let raw = Alias {
-            model_id: target.to_owned(),
-            ..Alias::default()
-        };
-        self.route(target, None, &raw)
+        self.raw(target)
     }
 
-    /// The aliases and what they lead to, by name.
-    pub fn aliases(&self) -> impl Iterator<Item = (&str, &Alias)> {
-        self.targets
-            .aliases
-            .iter()
-            .map(|(name, alias)| (name.as_str(), alias))
+    /// The aliases, by name.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.0.aliases.keys().map(String::as_str)
     }
 
     /// Patterns of the model IDs and ARNs that callers may name.
     pub fn allowed_model_ids(&self) -> &[String] {
-        &self.targets.allowed_model_ids
+        &self.0.allowed_model_ids
     }
 
-    fn route(&self, name: &str, alias: Option<String>, to: &Alias) -> Result<Route, Failure> {
-        // An ARN can be called in its own Region only.
-        let region = model_id::region_of_arn(&to.model_id)
-            .map(Cow::Borrowed)
-            .or_else(|| to.region.as_deref().map(Cow::Borrowed))
-            .or_else(|| self.default_region.as_deref().map(Cow::Borrowed))
-            .ok_or_else(|| {
-                Failure::new(
-                    Reason::UpstreamCredentials,
-                    format!("target `{name}`: no AWS Region is known; set AWS_REGION or bedrock.region at the gateway"),
-                )
-            })?;
-        Ok(Route {
+    /// All routes that are known by now, of aliases and of model IDs that callers named.
+    pub fn routes(&self) -> Vec<Arc<Route>> {
+        let routes = self.0.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.all.values().cloned().collect()
+    }
+
+    /// Bedrock's control plane says this of inference profiles in a source Region.
+    pub fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
+        self.0.catalogue.learn(source_region, profiles);
+        for route in self.routes() {
+            if route.source_region == source_region {
+                self.0.catalogue.teach(&route);
+            }
+        }
+    }
+
+    /// Waits until a route is new of which Bedrock might know something.
+    pub async fn has_unknown_route(&self) {
+        self.0.unknown.notified().await;
+    }
+
+    /// The Region to call when neither a target nor its ARN names one.
+    pub fn default_region(&self) -> Option<&str> {
+        self.0.default_region.as_deref()
+    }
+
+    fn raw(&self, name: &str) -> Result<Arc<Target>, Failure> {
+        let mut routes = self.0.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = routes.raw.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let region = model_id::region_of_arn(name)
+            .or(self.0.default_region.as_deref())
+            .ok_or_else(|| no_region(name))?;
+        if routes.raw.len() >= MOST_RAW {
+            let Routes { all, raw } = &mut *routes;
+            raw.clear();
+            // The routes of aliases stay, and those of open calls.
+            all.retain(|_, route| Arc::strong_count(route) > 1);
+        }
+        let route = routes.get(name, region);
+        self.0.catalogue.teach(&route);
+        if route.profile().is_none() {
+            self.0.unknown.notify_one();
+        }
+        let candidate = Candidate {
+            route,
+            order: 1,
+            weight: 1,
+            fences: vec![self.0.only.clone()],
+        };
+        let target = Arc::new(Target {
             name: name.to_owned(),
-            alias,
-            kind: Kind::of(&to.model_id),
-            source_region: region.into_owned(),
-            model_id: to.model_id.clone(),
-            default_max_tokens: to.default_max_tokens,
-        })
+            candidates: vec![candidate],
+            ..Target::default()
+        });
+        routes.raw.insert(name.to_owned(), Arc::clone(&target));
+        Ok(target)
     }
 
     fn may_be_named(&self, model_id: &str) -> bool {
-        self.targets
+        self.0
             .allowed_model_ids
             .iter()
-            .any(|pattern| matches(pattern, model_id))
+            .any(|pattern| pattern::matches(pattern, model_id))
     }
 
     fn near(&self, target: &str) -> Option<&str> {
-        nearest(target, self.targets.aliases.keys().map(String::as_str))
+        nearest(target, self.aliases())
     }
 
     fn unknown(&self, target: &str) -> Failure {
         let hint = match self.near(target) {
             Some(name) => format!("did you mean `{name}`?"),
-            None if self.targets.aliases.is_empty() => {
+            None if self.0.aliases.is_empty() => {
                 "this gateway has no aliases; name a model ID, an inference profile or an ARN"
                     .to_owned()
             }
             None => {
-                let some: Vec<_> = self.targets.aliases.keys().take(10).cloned().collect();
+                let some: Vec<_> = self.aliases().take(10).collect();
                 format!("known targets: {}", some.join(", "))
             }
         };
@@ -139,52 +222,77 @@ impl Router {
     }
 }
 
-/// Whether a text matches a pattern in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
+/// The target that an alias stands for, with the routes of its fallbacks behind its own.
+fn of_alias(
+    name: &str,
+    alias: &Alias,
+    targets: &Targets,
+    default_region: Option<&str>,
+    routes: &mut Routes,
+) -> Result<Target, Failure> {
+    let mut candidates = Vec::new();
+    let mut fences = vec![targets.only.clone(), alias.only.clone()];
+    let mut next = Some(alias);
+    let mut seen = vec![name];
+    while let Some(alias) = next {
+        let before = candidates.iter().map(|known: &Candidate| known.order).max();
+        for options in &alias.routes {
+            for region in regions(name, options, default_region)? {
+                candidates.push(Candidate {
+                    route: routes.get(&options.model_id, region),
+                    order: before.unwrap_or_default() + options.order,
+                    weight: options.weight,
+                    fences: fences.clone(),
+                });
+            }
         }
-        let Some(at) = rest.find(part) else {
-            return false;
+        next = match &alias.fallback {
+            Some(fallback) if !seen.contains(&fallback.as_str()) => {
+                seen.push(fallback);
+                targets.aliases.get(fallback)
+            }
+            _ => None,
         };
-        rest = &rest[at + part.len()..];
+        fences.extend(next.map(|fallback| fallback.only.clone()));
     }
-    true
+    candidates.sort_by_key(|candidate| candidate.order);
+    for candidate in &mut candidates {
+        candidate.fences.retain(|fence| !fence.is_open());
+    }
+    Ok(Target {
+        name: name.to_owned(),
+        is_alias: true,
+        description: alias.description.clone(),
+        candidates,
+        fallback: alias.fallback.clone(),
+        defaults: alias.defaults.clone(),
+        limits: alias.limits,
+        request_metadata: alias.request_metadata.clone(),
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_whole_texts() {
-        for (pattern, text, expected) in [
-            ("*", "", true),
-            ("*", "us.anthropic.claude", true),
-            ("us.*", "us.anthropic.claude", true),
-            ("us.*", "eu.anthropic.claude", false),
-            ("us.anthropic.claude", "us.anthropic.claude", true),
-            ("us.anthropic.claude", "us.anthropic.claude-2", false),
-            ("*claude*", "us.anthropic.claude-2", true),
-            (
-                "*:inference-profile/*",
-                "arn:aws:bedrock:us-east-1:1:inference-profile/x",
-                true,
-            ),
-            ("a*b*b", "abb", true),
-            ("a*b*b", "ab", false),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
+/// The source Regions of a route. An ARN can be called in its own Region only.
+fn regions<'a>(
+    name: &str,
+    options: &'a RouteOptions,
+    default_region: Option<&'a str>,
+) -> Result<Vec<&'a str>, Failure> {
+    if let Some(own) = model_id::region_of_arn(&options.model_id) {
+        return Ok(vec![own]);
     }
+    if !options.regions.is_empty() {
+        return Ok(options.regions.iter().map(String::as_str).collect());
+    }
+    default_region
+        .map(|region| vec![region])
+        .ok_or_else(|| no_region(name))
+}
+
+fn no_region(name: &str) -> Failure {
+    Failure::new(
+        Reason::UpstreamCredentials,
+        format!(
+            "target `{name}`: no AWS Region is known; set AWS_REGION or bedrock.region at the gateway"
+        ),
+    )
 }

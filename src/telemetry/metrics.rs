@@ -16,6 +16,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Calls that have ended, by method, target, code and reason.
     pub calls: Family<Call, Counter>,
+    /// Attempts at Bedrock that have ended, by target, source Region and why they failed.
+    pub attempts: Family<Attempt, Counter>,
     /// Seconds from a call's arrival to the first event that was sent.
     pub time_to_first_event: Histogram,
     /// Tokens by kind, as Bedrock counted them.
@@ -36,6 +38,17 @@ pub struct Call {
     /// The gRPC code, such as `OK` or `UNAVAILABLE`.
     pub code: &'static str,
     /// The reason in ErrorInfo. Empty for OK.
+    pub reason: &'static str,
+}
+
+/// An attempt at Bedrock.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Attempt {
+    /// The alias, or `raw`.
+    pub target: String,
+    /// The source Region that was called. Empty for `raw`.
+    pub source_region: String,
+    /// Why it failed, as the reason in ErrorInfo. Empty for one that answered.
     pub reason: &'static str,
 }
 
@@ -68,6 +81,7 @@ impl Default for Metrics {
         let open_calls = Gauge::default();
         let refused = Counter::default();
         let calls = Family::default();
+        let attempts = Family::default();
         let time_to_first_event = Histogram::new([
             0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
         ]);
@@ -81,6 +95,11 @@ impl Default for Metrics {
             refused.clone(),
         );
         registry.register("calls", "Calls that have ended", calls.clone());
+        registry.register(
+            "attempts",
+            "Attempts at Bedrock of calls that have ended",
+            attempts.clone(),
+        );
         registry.register_with_unit(
             "time_to_first_event",
             "From a call's arrival to the first event that was sent",
@@ -103,6 +122,7 @@ impl Default for Metrics {
             open_calls,
             refused,
             calls,
+            attempts,
             time_to_first_event,
             tokens,
             cancelled,

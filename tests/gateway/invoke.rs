@@ -290,7 +290,7 @@ async fn stop_reasons_are_no_errors() {
 async fn the_operators_default_of_max_tokens_is_for_callers_who_set_none() {
     let gateway = Gateway::with(|config, _| {
         let nova = config.targets.aliases.get_mut("nova").unwrap();
-        nova.default_max_tokens = Some(5);
+        nova.defaults.max_tokens = Some(5);
     })
     .await;
     let mut request = invoke(ask("nova"));

@@ -71,7 +71,7 @@ where
             .get::<CallContext>()
             .cloned()
             .unwrap_or_else(|| CallContext::read(request.headers()));
-        let deadline = context.deadline(&self.limits);
+        let deadline = context.deadline(&self.limits, None);
         DeadlineFuture {
             inner: self.inner.call(request),
             over: sleep_until(deadline + GRACE),

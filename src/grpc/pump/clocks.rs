@@ -15,8 +15,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Times {
     /// When the call has to be over.
     pub(crate) deadline: Instant,
-    /// Until Bedrock's first event.
-    pub(crate) first_event: Duration,
     /// Between two of Bedrock's events.
     pub(crate) idle: Duration,
     /// Between two signs of life to the client. Zero: none.
@@ -49,7 +47,6 @@ pub(super) struct Clocks {
     /// The last time that the client heard something of us.
     told: Instant,
     any_event: bool,
-    started: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -62,7 +59,6 @@ impl Clocks {
             heard: now,
             told: now,
             any_event: false,
-            started: now,
             timer: Box::pin(sleep_until(now)),
         };
         let next = clocks.next_alarm();
@@ -76,15 +72,10 @@ impl Clocks {
         self.told = self.heard;
         if !self.any_event {
             self.any_event = true;
-            // The limit changes here, and may be shorter than what the timer was set for.
+            // The limit begins here, and may be shorter than what the timer was set for.
             let next = self.next_alarm();
             self.timer.as_mut().reset(next);
         }
-    }
-
-    /// How long the call has been going on.
-    pub(super) fn since_start(&self) -> Duration {
-        self.started.elapsed()
     }
 
     /// The last time that the client was told something: as good as now for whoever was just told.
@@ -112,20 +103,18 @@ impl Clocks {
         }
     }
 
-    fn silence_limit(&self) -> Duration {
-        if self.any_event {
-            self.times.idle
-        } else {
-            self.times.first_event
-        }
+    /// The longest silence. Before the first event it is the attempts' own to keep, since each has a limit of its own.
+    fn silence_at(&self) -> Option<Instant> {
+        self.any_event.then(|| self.heard + self.times.idle)
     }
 
     fn alarm(&self, now: Instant) -> Option<Alarm> {
-        let limit = self.silence_limit();
         if now >= self.times.deadline {
             Some(Alarm::Deadline)
-        } else if now >= self.heard + limit {
-            Some(Alarm::Silence { limit })
+        } else if self.silence_at().is_some_and(|at| now >= at) {
+            Some(Alarm::Silence {
+                limit: self.times.idle,
+            })
         } else if self.heartbeat_at().is_some_and(|at| now >= at) {
             Some(Alarm::Heartbeat {
                 silent: now - self.heard,
@@ -136,9 +125,11 @@ impl Clocks {
     }
 
     fn next_alarm(&self) -> Instant {
-        let silence = self.heard + self.silence_limit();
-        let first = self.times.deadline.min(silence);
-        self.heartbeat_at().map_or(first, |at| first.min(at))
+        let alarms = [self.silence_at(), self.heartbeat_at()];
+        alarms
+            .into_iter()
+            .flatten()
+            .fold(self.times.deadline, Instant::min)
     }
 
     fn heartbeat_at(&self) -> Option<Instant> {
@@ -155,7 +146,6 @@ mod tests {
     fn times() -> Times {
         Times {
             deadline: Instant::now() + Duration::from_secs(100),
-            first_event: Duration::from_secs(50),
             idle: Duration::from_secs(30),
             heartbeat: Duration::from_secs(20),
         }
@@ -168,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn heartbeats_come_until_bedrock_is_silent_for_too_long() {
+    async fn heartbeats_come_until_the_deadline_while_nothing_has_come() {
         let mut clocks = Clocks::start(times());
         let silent = Duration::from_secs(20);
         assert_eq!(
@@ -178,11 +168,10 @@ mod tests {
         let (alarm, after) = next(&mut clocks).await;
         assert_eq!(alarm, Alarm::Heartbeat { silent: 2 * silent });
         assert_eq!(after, silent);
-        let limit = Duration::from_secs(50);
-        assert_eq!(
-            next(&mut clocks).await,
-            (Alarm::Silence { limit }, Duration::from_secs(10))
-        );
+        for _ in 0..2 {
+            next(&mut clocks).await;
+        }
+        assert_eq!(next(&mut clocks).await, (Alarm::Deadline, silent));
     }
 
     #[tokio::test(start_paused = true)]

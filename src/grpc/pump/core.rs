@@ -24,17 +24,20 @@ use super::{
     leftover::{self, Leftover},
 };
 use crate::{
-    bedrock::{Frame, Frames},
+    bedrock::{self, Frame, Frames},
     error::{Failure, Phase, Reason, Upstream},
     grpc::{report::CallReport, status, targets},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{
-        Route,
-        attempts::{self, Attempt, AttemptLog, Begun},
+        Route, Target,
+        attempts::{self, AttemptLog, Opened},
+        health::Lease,
     },
     translate,
 };
 
+/// An answer that has begun.
+type Begun = attempts::Begun<(Frame, Frames)>;
 type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 
 #[expect(
@@ -80,7 +83,10 @@ pub(super) struct Core {
     forwarded: bool,
     times: Times,
     log: AttemptLog,
-    route: Route,
+    target: Arc<Target>,
+    /// Where the answer comes from, and how to tell it what becomes of the call.
+    route: Option<Arc<Route>>,
+    lease: Option<Lease>,
     request_id: Arc<str>,
     bedrock_request_id: String,
     report: Option<CallReport>,
@@ -98,7 +104,8 @@ impl Core {
     pub(super) fn start(call: Call) -> Self {
         let Call {
             bedrock,
-            route,
+            target,
+            candidates,
             body,
             times,
             request_id,
@@ -108,14 +115,23 @@ impl Core {
             ..
         } = call;
         let log = AttemptLog::default();
-        let waiting = attempts::begin(
-            bedrock,
-            route.clone(),
-            body,
-            policy,
-            times.deadline,
-            log.clone(),
-        );
+        let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
+            let (bedrock, body) = (bedrock.clone(), body.clone());
+            async move {
+                let opened = bedrock
+                    .open(&route.source_region, &route.model_id, body)
+                    .await?;
+                let bedrock::Opened {
+                    request_id,
+                    first,
+                    rest,
+                } = opened;
+                Ok(Opened {
+                    request_id,
+                    answer: (first, rest),
+                })
+            }
+        });
         Self {
             stage: Stage::Waiting(Box::pin(waiting)),
             clocks: Clocks::start(times),
@@ -128,7 +144,9 @@ impl Core {
             forwarded: false,
             times,
             log,
-            route,
+            target,
+            route: None,
+            lease: None,
             request_id,
             bedrock_request_id: String::new(),
             report: Some(report),
@@ -195,13 +213,21 @@ impl Core {
         match &mut self.stage {
             Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
                 Poll::Ready(Ok(begun)) => {
-                    self.bedrock_request_id = begun.request_id;
+                    let Begun {
+                        route,
+                        lease,
+                        request_id,
+                        answer: (first, rest),
+                    } = begun;
+                    self.bedrock_request_id = request_id;
                     if let Some(report) = &mut self.report {
+                        report.route(&route);
                         report.bedrock_request_id(&self.bedrock_request_id);
                     }
-                    self.stage = Stage::Streaming(begun.rest);
+                    (self.route, self.lease) = (Some(route), Some(lease));
+                    self.stage = Stage::Streaming(rest);
                     self.clocks.heard();
-                    Poll::Ready(decode(&begun.first).map(|event| self.accept(event)))
+                    Poll::Ready(decode(&first).map(|event| self.accept(event)))
                 }
                 Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
                 Poll::Pending => Poll::Pending,
@@ -227,11 +253,14 @@ impl Core {
         if self.forwarded {
             return;
         }
-        let attempts = self.attempts();
+        let attempts = self.log.attempts().iter().map(pb_attempt).collect();
         if let Some(first) = self.queue.front_mut()
             && let Some(Event::MessageStart(start)) = &mut first.event
         {
-            start.target = Some(resolved(&self.route));
+            start.target = self
+                .route
+                .as_ref()
+                .map(|route| resolved(&self.target, route));
             self.request_id.as_ref().clone_into(&mut start.request_id);
             start
                 .bedrock_request_id
@@ -268,7 +297,11 @@ impl Core {
     }
 
     fn succeed(&mut self) -> Option<Frames> {
+        if let Some(lease) = self.lease.take() {
+            lease.succeeded();
+        }
         if let Some(mut report) = self.report.take() {
+            report.attempts(&self.log.attempts());
             report.ok();
         }
         match std::mem::replace(&mut self.stage, Stage::Ended) {
@@ -288,7 +321,16 @@ impl Core {
                 upstream.request_id.clone_from(&self.bedrock_request_id);
             }
         }
-        let mut attempts = self.attempts();
+        if let Some(lease) = self.lease.take() {
+            lease.failed(&failure, Instant::now());
+        }
+        let made = self.log.attempts();
+        if failure.reason == Reason::InferenceProfileRequired
+            && let Some(profile) = made.last().and_then(|last| last.route.inference_profile())
+        {
+            failure.message = format!("{}; call it as `{profile}`", failure.message);
+        }
+        let mut attempts: Vec<_> = made.iter().map(pb_attempt).collect();
         // Stages after the first event, and calls that ended while they waited, have not written down how they failed.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
@@ -296,35 +338,16 @@ impl Core {
             failure.reason.as_str().clone_into(&mut last.failure_reason);
         }
         if let Some(mut report) = self.report.take() {
+            if let Some(last) = made.last() {
+                report.route(&last.route);
+            }
             if let Some(upstream) = &failure.upstream {
                 report.bedrock_request_id(&upstream.request_id);
             }
+            report.attempts(&made);
             report.failed(&failure);
         }
         status::status(&failure, &attempts, &self.request_id)
-    }
-
-    /// The attempts so far. A call that waits for its first one has made one, too.
-    fn attempts(&self) -> Vec<pb::Attempt> {
-        let mut made = self.log.attempts();
-        if made.is_empty() {
-            made.push(Attempt {
-                failure: None,
-                request_id: String::new(),
-                duration: self.clocks.since_start(),
-            });
-        }
-        made.into_iter()
-            .map(|attempt| pb::Attempt {
-                model_id: self.route.model_id.clone(),
-                source_region: self.route.source_region.clone(),
-                failure_reason: attempt
-                    .failure
-                    .map_or_else(String::new, |reason| reason.as_str().to_owned()),
-                bedrock_request_id: attempt.request_id,
-                duration: prost_types::Duration::try_from(attempt.duration).ok(),
-            })
-            .collect()
     }
 
     /// Looks after a client that takes no messages, which makes nobody poll the call and its clocks.
@@ -424,13 +447,26 @@ fn deadline_exceeded() -> Failure {
     .in_phase(Phase::BeforeFirstEvent)
 }
 
-/// What a route is, for clients.
-fn resolved(route: &Route) -> pb::ResolvedTarget {
+/// An attempt, for clients.
+fn pb_attempt(attempt: &attempts::Attempt) -> pb::Attempt {
+    pb::Attempt {
+        model_id: attempt.route.model_id.clone(),
+        source_region: attempt.route.source_region.clone(),
+        failure_reason: attempt
+            .failure
+            .map_or_else(String::new, |reason| reason.as_str().to_owned()),
+        bedrock_request_id: attempt.request_id.clone(),
+        duration: prost_types::Duration::try_from(attempt.duration).ok(),
+    }
+}
+
+/// What a target was resolved to, for clients.
+fn resolved(target: &Target, route: &Route) -> pb::ResolvedTarget {
     pb::ResolvedTarget {
-        name: route.name.clone(),
+        name: target.name.clone(),
         model_id: route.model_id.clone(),
         kind: targets::kind(route.kind).into(),
         source_region: route.source_region.clone(),
-        destination_regions: Vec::new(),
+        destination_regions: route.destination_regions(),
     }
 }

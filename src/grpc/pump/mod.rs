@@ -36,14 +36,16 @@ use crate::{
     bedrock::Bedrock,
     config::OnCancel,
     pb::StreamInvokeResponse,
-    routing::{Route, attempts::Policy},
+    routing::{Candidate, Target, attempts::Policy},
 };
 pub(crate) use clocks::Times;
 
 /// What a call needs.
 pub(crate) struct Call {
     pub(crate) bedrock: Bedrock,
-    pub(crate) route: Route,
+    pub(crate) target: Arc<Target>,
+    /// The routes that the call may take.
+    pub(crate) candidates: Vec<Candidate>,
     /// The Converse request body.
     pub(crate) body: Bytes,
     pub(crate) times: Times,

@@ -183,10 +183,7 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn alias(model_id: &str) -> Alias {
-    Alias {
-        model_id: model_id.to_owned(),
-        ..Alias::default()
-    }
+    Alias::to(model_id)
 }
 
 /// A pace at which tests can keep up with a stream: this long between two tokens.

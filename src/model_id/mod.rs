@@ -1,5 +1,9 @@
 //! What a model ID says of itself. Bedrock takes one string for all ways of consuming a model.
 
+mod geography;
+
+pub use geography::{Fence, Geography, Place, Side};
+
 /// Ways of consuming a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -23,21 +27,13 @@ pub enum Kind {
     SagemakerEndpoint,
 }
 
-/// Geographies by which AWS names its inference profiles. New ones appear; until then their profiles count as models, which changes
-/// nothing but what the gateway says of them.
-const GEOGRAPHIES: [&str; 8] = ["global", "us", "eu", "apac", "jp", "au", "ca", "us-gov"];
-
 impl Kind {
     /// The kind of a model ID or ARN, by its form.
     pub fn of(model_id: &str) -> Self {
         let Some(resource) = arn_resource(model_id) else {
-            let is_profile = model_id.split_once('.').is_some_and(|(geography, model)| {
-                GEOGRAPHIES.contains(&geography) && model.contains('.')
-            });
-            return if is_profile {
-                Self::SystemInferenceProfile
-            } else {
-                Self::OnDemand
+            return match geography_of(model_id) {
+                Some(_) => Self::SystemInferenceProfile,
+                None => Self::OnDemand,
             };
         };
         match resource.split('/').next().unwrap_or_default() {
@@ -52,6 +48,33 @@ impl Kind {
             _ => Self::OnDemand,
         }
     }
+}
+
+/// The geography that a system inference profile's ID or ARN names: `eu` of `eu.amazon.nova-lite-v1:0`.
+pub fn geography_of(model_id: &str) -> Option<Geography> {
+    let id = match arn_resource(model_id) {
+        Some(resource) => resource.strip_prefix("inference-profile/")?,
+        None => model_id,
+    };
+    let (geography, model) = id.split_once('.')?;
+    // `us.anthropic.claude…` is a profile, `zai.glm-4.7` a model.
+    if model.contains('.') {
+        Geography::named(geography)
+    } else {
+        None
+    }
+}
+
+/// The ID of an inference profile as it stands at the end of its ARN; the ID itself if it is one.
+pub fn profile_id(model_id: &str) -> &str {
+    arn_resource(model_id)
+        .and_then(|resource| resource.split_once('/'))
+        .map_or(model_id, |(_, id)| id)
+}
+
+/// The Region that a foundation model's ARN names: one of a profile's destinations. Empty for models that may run anywhere.
+pub fn region_of_model(arn: &str) -> &str {
+    region_of_arn(arn).unwrap_or_default()
 }
 
 /// Whether a target is a model ID or ARN: aliases hold neither `.` nor `:`.

@@ -1,0 +1,209 @@
+//! Bedrock's control plane: what inference profiles lead to.
+//!
+//! Two GETs are all that is needed of it. They travel as requests of the runtime's client, which finds credentials, signs (both planes sign as
+//! `bedrock`) and resolves endpoints; a hook puts our address in before they are signed (docs/adr/0007-two-requests-without-a-second-sdk.md).
+
+mod address;
+mod profile;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_sdk_bedrockruntime::Client;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{
+                BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+            },
+            dyn_dispatch_hint,
+        },
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
+use http_body_util::BodyExt as _;
+
+pub use profile::Profile;
+
+use super::{Sdk, client::is_region, failure, http::Http};
+use crate::{
+    config::bedrock::Options,
+    error::{Failure, Reason},
+};
+
+/// The most profiles in an answer. Source: `maxResults` in Bedrock's service model.
+const PAGE: &str = "maxResults=1000";
+/// More pages than AWS has profiles for: a server that always names another page must not keep us.
+const MOST_PAGES: usize = 50;
+
+tokio::task_local! {
+    /// The request that this task makes.
+    static EXCHANGE: Exchange;
+}
+
+/// One request, on its way past the SDK.
+struct Exchange {
+    path: RefCell<String>,
+    response: Cell<Option<SdkBody>>,
+}
+
+/// Bedrock's control plane. Cheap to clone; all clones share their connections.
+#[derive(Clone)]
+pub struct ControlPlane {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sdk: Sdk,
+    http: Http,
+    clients: Mutex<HashMap<String, Client>>,
+}
+
+impl ControlPlane {
+    /// The control plane that these settings lead to, without connections as yet.
+    pub fn new(sdk: &Sdk, options: &Options) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                sdk: sdk.clone(),
+                http: Http::new(sdk.tls(), options),
+                clients: Mutex::default(),
+            }),
+        }
+    }
+
+    /// All inference profiles that can be called in a source Region.
+    ///
+    /// # Errors
+    /// Whatever Bedrock answers instead, and whatever keeps the request from it.
+    pub async fn list_inference_profiles(
+        &self,
+        source_region: &str,
+    ) -> Result<Vec<Profile>, Failure> {
+        let mut profiles = Vec::new();
+        let mut path = format!("/inference-profiles?{PAGE}");
+        for _ in 0..MOST_PAGES {
+            let page: profile::Page = parsed(&self.get(source_region, path).await?)?;
+            profiles.extend(page.profiles.into_iter().map(Profile::from));
+            match page.next_token {
+                Some(token) if !token.is_empty() => {
+                    let token = address::encoded(&token);
+                    path = format!("/inference-profiles?{PAGE}&nextToken={token}");
+                }
+                _ => break,
+            }
+        }
+        Ok(profiles)
+    }
+
+    /// One inference profile, by ID or ARN.
+    ///
+    /// # Errors
+    /// As [`Self::list_inference_profiles`].
+    pub async fn get_inference_profile(
+        &self,
+        source_region: &str,
+        id: &str,
+    ) -> Result<Profile, Failure> {
+        let path = format!("/inference-profiles/{}", address::encoded(id));
+        let profile: profile::Description = parsed(&self.get(source_region, path).await?)?;
+        Ok(profile.into())
+    }
+
+    async fn get(&self, source_region: &str, path: String) -> Result<Vec<u8>, Failure> {
+        let exchange = Exchange {
+            path: RefCell::new(path),
+            response: Cell::default(),
+        };
+        let call = self.client(source_region)?.list_async_invokes();
+        let call = async {
+            let outcome = call.send().await;
+            let body = EXCHANGE.try_with(|exchange| exchange.response.take());
+            (outcome, body.ok().flatten())
+        };
+        let (outcome, body) = EXCHANGE.scope(exchange, call).await;
+        outcome.map_err(failure::of_call)?;
+        let body = body.unwrap_or_else(SdkBody::empty).collect().await;
+        body.map(|body| body.to_bytes().to_vec()).map_err(|error| {
+            Failure::new(
+                Reason::UpstreamConnect,
+                format!("Bedrock's answer was cut off: {error}"),
+            )
+        })
+    }
+
+    fn client(&self, source_region: &str) -> Result<Client, Failure> {
+        let Shared { sdk, http, clients } = &*self.shared;
+        let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(source_region) {
+            return Ok(client.clone());
+        }
+        if !is_region(source_region) {
+            return Err(failure::no_region(source_region));
+        }
+        let mut config = sdk.client_config(source_region).http_client(http.clone());
+        // Whatever stands in for the runtime's endpoint is not the control plane's.
+        config.set_endpoint_url(None);
+        let address = Address {
+            base: sdk.control_endpoint_url().map(str::to_owned),
+        };
+        let client = Client::from_conf(config.interceptor(address).build());
+        clients.insert(source_region.to_owned(), client.clone());
+        Ok(client)
+    }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::new(
+            Reason::UpstreamCorrupt,
+            format!("what Bedrock says of its inference profiles can't be read: {error}"),
+        )
+    })
+}
+
+/// Puts the address of the [`Exchange`] in before it is signed, and takes the body of a good answer out before it is read.
+#[derive(Debug)]
+struct Address {
+    /// Where the control plane is, if not at the Region's public endpoint.
+    base: Option<String>,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Address {
+    fn name(&self) -> &'static str {
+        "Address"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let path = EXCHANGE.try_with(|exchange| exchange.path.take())?;
+        let request = context.request_mut();
+        let uri = address::of(self.base.as_deref(), request.uri(), &path);
+        request.set_uri(uri)?;
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response_mut();
+        if response.status().is_success() {
+            let body = std::mem::replace(response.body_mut(), SdkBody::from("{}"));
+            EXCHANGE.try_with(|exchange| exchange.response.set(Some(body)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! A call up to its first event: until then nothing of an answer was seen, and another call may be made instead.
+
+use bytes::Bytes;
+
+use super::{Bedrock, Frame, Frames};
+use crate::error::{Failure, Phase, Reason, Upstream};
+
+/// An answer whose first event is there.
+#[derive(Debug)]
+pub struct Opened {
+    /// `x-amzn-requestid`, by which AWS's logs know the call.
+    pub request_id: String,
+    /// The first event.
+    pub first: Frame,
+    /// What follows.
+    pub rest: Frames,
+}
+
+impl Bedrock {
+    /// Calls ConverseStream, and waits for the first event. Takes as long as it takes; dropping the future gives the call up.
+    ///
+    /// # Errors
+    /// As [`Self::converse_stream`]; and what comes in the stream instead of an event.
+    pub async fn open(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<Opened, Failure> {
+        let answer = self.converse_stream(source_region, model_id, body).await?;
+        let mut rest = answer.frames;
+        match rest.next().await {
+            Some(Ok(first)) => Ok(Opened {
+                request_id: answer.request_id,
+                first,
+                rest,
+            }),
+            Some(Err(failure)) => Err(named(failure, &answer.request_id)),
+            None => Err(named(
+                Failure::new(
+                    Reason::UpstreamTruncated,
+                    "Bedrock's stream ended before it began",
+                )
+                .in_phase(Phase::BeforeFirstEvent)
+                .with_upstream(Upstream::default()),
+                &answer.request_id,
+            )),
+        }
+    }
+}
+
+/// In-stream errors carry no request ID: the response's head did.
+fn named(mut failure: Failure, request_id: &str) -> Failure {
+    if let Some(upstream) = &mut failure.upstream
+        && upstream.request_id.is_empty()
+    {
+        request_id.clone_into(&mut upstream.request_id);
+    }
+    failure
+}

@@ -1,0 +1,92 @@
+//! `defaults`: what is asked of the model if the caller says nothing.
+
+use crate::config::{section::Section, units};
+
+/// What is asked of the model if the caller says nothing. Not for prompts of Prompt management, which bring their own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Defaults {
+    /// `max_tokens`: quotas are reserved by it, and by the model's maximum if it is absent.
+    pub max_tokens: Option<i32>,
+    /// `temperature`, from 0 to 1.
+    pub temperature: Option<f64>,
+    /// `top_p`, from 0 to 1.
+    pub top_p: Option<f64>,
+    /// `stop_sequences`.
+    pub stop_sequences: Vec<String>,
+    /// `guardrail`.
+    pub guardrail: Option<Guardrail>,
+}
+
+/// A guardrail that looks at requests and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guardrail {
+    /// Its ID or ARN. `guardrail.identifier`.
+    pub identifier: String,
+    /// Its version, or `DRAFT`. `guardrail.version`.
+    pub version: String,
+    /// `guardrail.trace`: `enabled`, `disabled` or `enabled_full`.
+    pub trace: Option<&'static str>,
+    /// `guardrail.stream_processing_mode`: `sync` or `async`.
+    pub stream_processing_mode: Option<&'static str>,
+}
+
+pub(super) fn read(mut section: Section<'_>) -> Defaults {
+    let defaults = Defaults {
+        max_tokens: section.value("max_tokens", |text| units::number(text, 1, i32::MAX)),
+        temperature: section.value("temperature", fraction),
+        top_p: section.value("top_p", fraction),
+        stop_sequences: section
+            .list("stop_sequences", units::text)
+            .unwrap_or_default(),
+        guardrail: section
+            .optional_section("guardrail")
+            .and_then(read_guardrail),
+    };
+    section.finish();
+    defaults
+}
+
+fn read_guardrail(mut section: Section<'_>) -> Option<Guardrail> {
+    let identifier = section.value("identifier", units::text);
+    let version = section.value("version", version);
+    let trace = section.value("trace", |text| {
+        word(text, &["enabled", "disabled", "enabled_full"])
+    });
+    let mode = section.value("stream_processing_mode", |text| {
+        word(text, &["sync", "async"])
+    });
+    for key in ["identifier", "version"] {
+        if !section.has_had(key) {
+            section.report(key, "required: a guardrail has an identifier and a version");
+        }
+    }
+    section.finish();
+    Some(Guardrail {
+        identifier: identifier?,
+        version: version?,
+        trace,
+        stream_processing_mode: mode,
+    })
+}
+
+fn version(text: &str) -> Result<String, String> {
+    let digits = (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits || text == "DRAFT" {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is neither a version, of 1 to 8 digits, nor DRAFT"
+    ))
+}
+
+fn word(text: &str, words: &[&'static str]) -> Result<&'static str, String> {
+    let pairs: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
+    units::one_of(text, &pairs)
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
+}

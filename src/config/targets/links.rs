@@ -1,0 +1,103 @@
+//! What can be wrong with a target beyond its own keys: fallbacks, fences, and kinds that don't mix.
+
+use std::collections::BTreeMap;
+
+use super::{Alias, Targets};
+use crate::{
+    config::{
+        problem::Place,
+        section::{Reading, nearest},
+    },
+    model_id::{self, Fence, Kind, Side},
+};
+
+pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading: &Reading<'_>) {
+    for (name, alias) in &targets.aliases {
+        let report = |key: &str, message: String| {
+            let place = places.get(name).copied().unwrap_or_default();
+            reading.report(format!("targets.{name}.{key}"), place, message);
+        };
+        if let Some(message) = wrong_fallback(name, alias, targets) {
+            report("fallback", message);
+        } else if mixes_prompts(alias, targets) {
+            report(
+                "routes",
+                "a prompt of Prompt management takes other requests than a model; it can't share a target or a fallback with one"
+                    .to_owned(),
+            );
+        }
+        for (key, fence) in [("only", &alias.only), ("routes", &targets.only)] {
+            for message in outside(alias, fence) {
+                report(key, message);
+            }
+        }
+    }
+}
+
+fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String> {
+    let fallback = alias.fallback.as_ref()?;
+    if !targets.aliases.contains_key(fallback) {
+        let known = targets.aliases.keys().map(String::as_str);
+        let hint = nearest(fallback, known.filter(|known| *known != name)).map_or_else(
+            || "name another target of this file".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Some(format!("there is no target `{fallback}`; {hint}"));
+    }
+    let mut seen = vec![name];
+    for next in chain(alias, targets) {
+        if seen.contains(&next) {
+            return Some(format!(
+                "the fallbacks lead back to `{next}`: {} -> {next}",
+                seen.join(" -> ")
+            ));
+        }
+        seen.push(next);
+    }
+    None
+}
+
+/// The names of the fallbacks of an alias, one after the other; without end if they go in a circle.
+fn chain<'a>(alias: &'a Alias, targets: &'a Targets) -> impl Iterator<Item = &'a str> {
+    std::iter::successors(alias.fallback.as_deref(), |name| {
+        targets.aliases.get(*name)?.fallback.as_deref()
+    })
+}
+
+fn mixes_prompts(alias: &Alias, targets: &Targets) -> bool {
+    let fallbacks = chain(alias, targets).filter_map(|name| targets.aliases.get(name));
+    let mut kinds = std::iter::once(alias)
+        .chain(fallbacks)
+        .flat_map(|alias| &alias.routes)
+        .map(|route| Kind::of(&route.model_id) == Kind::Prompt);
+    let first = kinds.next();
+    kinds.any(|is_prompt| Some(is_prompt) != first)
+}
+
+/// What is known to be served outside of the fence, whatever the profiles' destinations are.
+fn outside(alias: &Alias, fence: &Fence) -> Vec<String> {
+    let mut messages = Vec::new();
+    for route in &alias.routes {
+        let model_id = &route.model_id;
+        if let Some(geography) = model_id::geography_of(model_id) {
+            if fence.side_of(geography) == Side::Outside {
+                messages.push(format!(
+                    "{model_id} may be served in all of `{}`, outside of only: [{fence}]",
+                    geography.name()
+                ));
+            }
+            continue;
+        }
+        let own = model_id::region_of_arn(model_id);
+        for region in route.regions.iter().map(String::as_str).chain(own) {
+            // Where an application profile is served is not known before it was looked up.
+            let elsewhere = Kind::of(model_id) != Kind::ApplicationInferenceProfile;
+            if elsewhere && fence.side_of_region(region) == Side::Outside {
+                messages.push(format!(
+                    "{model_id} is served in {region}, outside of only: [{fence}]"
+                ));
+            }
+        }
+    }
+    messages
+}

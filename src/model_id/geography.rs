@@ -1,0 +1,236 @@
+//! Geographies: the sets of Regions by which AWS names its cross-region inference profiles.
+
+use std::fmt;
+
+/// Each geography and the beginnings of its Regions' names. New ones appear; a profile of one that is not here counts as a model, which
+/// changes nothing but what the gateway says of it, and no fence lets it pass before its destinations are known.
+const GEOGRAPHIES: [(&str, &[&str]); 14] = [
+    ("us", &["us-east-", "us-west-"]),
+    ("us-gov", &["us-gov-"]),
+    ("eu", &["eu-"]),
+    ("apac", &["ap-"]),
+    ("jp", &["ap-northeast-1", "ap-northeast-3"]),
+    ("au", &["ap-southeast-2", "ap-southeast-4"]),
+    ("in", &["ap-south-"]),
+    ("ca", &["ca-"]),
+    ("mx", &["mx-"]),
+    ("sa", &["sa-"]),
+    ("me", &["me-"]),
+    ("il", &["il-"]),
+    ("af", &["af-"]),
+    // Wherever AWS likes.
+    (GLOBAL, &[""]),
+];
+
+/// The geography of profiles that are served anywhere.
+const GLOBAL: &str = "global";
+
+/// A geography, such as `eu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Geography {
+    name: &'static str,
+    regions: &'static [&'static str],
+}
+
+impl Geography {
+    /// The geography of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        GEOGRAPHIES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(name, regions)| Self { name, regions })
+    }
+
+    /// The geography by which most of the profiles are called that a source Region has.
+    pub fn of_profiles_in(region: &str) -> Option<Self> {
+        ["us", "us-gov", "eu", "apac", "ca"]
+            .into_iter()
+            .filter_map(Self::named)
+            .find(|geography| geography.has(region))
+    }
+
+    /// The names of all geographies.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        GEOGRAPHIES.iter().map(|(name, _)| *name)
+    }
+
+    /// Its name: the prefix of its profiles' IDs.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a Region belongs to it.
+    pub fn has(self, region: &str) -> bool {
+        self.regions
+            .iter()
+            .any(|beginning| region.starts_with(beginning))
+    }
+
+    /// Whether all of its Regions belong to another one.
+    fn is_part_of(self, other: Self) -> bool {
+        self.regions.iter().all(|beginning| other.has(beginning))
+    }
+
+    /// Whether no Region belongs to both.
+    fn is_apart_from(self, other: Self) -> bool {
+        !self.regions.iter().any(|beginning| other.has(beginning))
+            && !other.regions.iter().any(|beginning| self.has(beginning))
+    }
+}
+
+/// Where requests may be served: in these geographies and Regions, and nowhere else. Without any, everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fence(Vec<Place>);
+
+/// A part of a fence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// All Regions of a geography.
+    Geography(Geography),
+    /// One Region.
+    Region(String),
+}
+
+/// What a fence says of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// No request can be served outside.
+    Inside,
+    /// Some may.
+    Outside,
+    /// Not known before the profile's destinations are.
+    Unknown,
+}
+
+impl Fence {
+    /// A fence around these places.
+    pub fn around(places: Vec<Place>) -> Self {
+        Self(places)
+    }
+
+    /// Whether there is none.
+    pub fn is_open(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The places inside, as they are written.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|place| match place {
+            Place::Geography(geography) => geography.name,
+            Place::Region(region) => region.as_str(),
+        })
+    }
+
+    /// Where a Region lies.
+    pub fn side_of_region(&self, region: &str) -> Side {
+        let inside = self.is_open()
+            || self.0.iter().any(|place| match place {
+                Place::Geography(geography) => geography.has(region),
+                Place::Region(name) => name == region,
+            });
+        if inside { Side::Inside } else { Side::Outside }
+    }
+
+    /// Where all the Regions of a geography lie, of which nothing but its name is known.
+    pub fn side_of(&self, geography: Geography) -> Side {
+        if self.is_open() {
+            return Side::Inside;
+        }
+        let mut side = Side::Outside;
+        for place in &self.0 {
+            match place {
+                Place::Geography(inside) if geography.is_part_of(*inside) => return Side::Inside,
+                Place::Geography(inside) if !geography.is_apart_from(*inside) => {
+                    side = Side::Unknown;
+                }
+                Place::Region(region) if geography.has(region) => side = Side::Unknown,
+                Place::Geography(_) | Place::Region(_) => {}
+            }
+        }
+        // A global profile may always be served elsewhere, too.
+        if geography.name == GLOBAL {
+            return Side::Outside;
+        }
+        side
+    }
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.places().collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn geography(name: &str) -> Geography {
+        Geography::named(name).unwrap()
+    }
+
+    fn fence(places: &[&str]) -> Fence {
+        let place = |name: &&str| match Geography::named(name) {
+            Some(geography) => Place::Geography(geography),
+            None => Place::Region((*name).to_owned()),
+        };
+        Fence::around(places.iter().map(place).collect())
+    }
+
+    #[test]
+    fn regions_belong_to_geographies() {
+        for (name, inside, outside) in [
+            ("us", "us-east-1", "us-gov-west-1"),
+            ("us-gov", "us-gov-west-1", "us-east-1"),
+            ("eu", "eu-central-1", "us-east-1"),
+            ("apac", "ap-south-1", "eu-west-1"),
+            ("jp", "ap-northeast-3", "ap-northeast-2"),
+            ("au", "ap-southeast-4", "ap-southeast-1"),
+            ("global", "sa-east-1", ""),
+        ] {
+            assert!(geography(name).has(inside), "{name} {inside}");
+            if !outside.is_empty() {
+                assert!(!geography(name).has(outside), "{name} {outside}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fence_knows_what_lies_inside_by_name_alone() {
+        for (places, name, side) in [
+            (&["eu"][..], "eu", Side::Inside),
+            (&["eu"], "us", Side::Outside),
+            (&["eu"], "global", Side::Outside),
+            (&["global"], "global", Side::Inside),
+            (&["global"], "eu", Side::Inside),
+            (&["apac"], "jp", Side::Inside),
+            (&["jp"], "apac", Side::Unknown),
+            (&["jp"], "au", Side::Outside),
+            (&["eu-west-1"], "eu", Side::Unknown),
+            (&["eu-west-1"], "us", Side::Outside),
+            (&["eu", "us"], "us", Side::Inside),
+            (&["us"], "us-gov", Side::Outside),
+            (&[], "global", Side::Inside),
+        ] {
+            assert_eq!(
+                fence(places).side_of(geography(name)),
+                side,
+                "{places:?} {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fence_of_single_regions_is_exact() {
+        let fence = fence(&["eu-west-1", "us"]);
+        for (region, side) in [
+            ("eu-west-1", Side::Inside),
+            ("us-west-2", Side::Inside),
+            ("eu-west-3", Side::Outside),
+            ("us-gov-west-1", Side::Outside),
+        ] {
+            assert_eq!(fence.side_of_region(region), side, "{region}");
+        }
+        assert_eq!(fence.to_string(), "eu-west-1, us");
+    }
+}

@@ -1,0 +1,89 @@
+//! The attempts of a call, for whoever wants to know of them while the call goes on.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    error::{Failure, Reason},
+    routing::Route,
+};
+
+/// What became of one attempt.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Where it went.
+    pub route: Arc<Route>,
+    /// Why it failed. `None` for the one that answers, and for one that is still going on.
+    pub failure: Option<Reason>,
+    /// Bedrock's request ID. Empty if Bedrock has not answered.
+    pub request_id: String,
+    /// From its start to its failure or its first event, or until now.
+    pub duration: Duration,
+}
+
+#[derive(Debug)]
+struct Entry {
+    attempt: Attempt,
+    began: Instant,
+    over: bool,
+}
+
+/// The attempts of a call. Cheap to clone; all clones are of the same call.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptLog(Arc<Mutex<Vec<Entry>>>);
+
+impl AttemptLog {
+    /// What became of the attempts so far.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        let now = |entry: &Entry| {
+            let mut attempt = entry.attempt.clone();
+            if !entry.over {
+                attempt.duration = entry.began.elapsed();
+            }
+            attempt
+        };
+        self.entries().iter().map(now).collect()
+    }
+
+    pub(super) fn begin(&self, route: &Arc<Route>) {
+        self.entries().push(Entry {
+            attempt: Attempt {
+                route: Arc::clone(route),
+                failure: None,
+                request_id: String::new(),
+                duration: Duration::ZERO,
+            },
+            began: Instant::now(),
+            over: false,
+        });
+    }
+
+    pub(super) fn answered(&self, request_id: &str) {
+        self.end(|attempt| request_id.clone_into(&mut attempt.request_id));
+    }
+
+    pub(super) fn failed(&self, failure: &Failure) {
+        self.end(|attempt| {
+            attempt.failure = Some(failure.reason);
+            if let Some(upstream) = &failure.upstream {
+                attempt.request_id.clone_from(&upstream.request_id);
+            }
+        });
+    }
+
+    fn end(&self, write: impl FnOnce(&mut Attempt)) {
+        if let Some(last) = self.entries().last_mut() {
+            last.over = true;
+            last.attempt.duration = last.began.elapsed();
+            write(&mut last.attempt);
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,233 @@
+//! The state machines, on a paused clock.
+
+use super::*;
+use crate::error::Upstream;
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+fn failure(reason: Reason) -> Failure {
+    Failure::new(reason, "").with_upstream(Upstream {
+        http_status: Some(500),
+        ..Upstream::default()
+    })
+}
+
+fn fail(health: &Health, reason: Reason) {
+    let now = Instant::now();
+    health
+        .lease(now, true)
+        .unwrap()
+        .failed(&failure(reason), now);
+}
+
+fn answer(health: &Health) {
+    let now = Instant::now();
+    let mut lease = health.lease(now, false).unwrap();
+    lease.answers(now);
+    lease.succeeded();
+}
+
+fn availability(health: &Health) -> Availability {
+    health.availability(Instant::now())
+}
+
+fn is_available(health: &Health) -> bool {
+    availability(health) == Availability::Available
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
+    let health = Health::default();
+    for _ in 0..4 {
+        fail(&health, Reason::UpstreamUnavailable);
+        assert!(is_available(&health));
+    }
+    fail(&health, Reason::UpstreamInternal);
+    assert!(matches!(availability(&health), Availability::OpenUntil(_)));
+    assert!(health.lease(Instant::now(), false).is_none());
+
+    tokio::time::advance(S).await;
+    let now = Instant::now();
+    let mut probe = health.lease(now, false).unwrap();
+    assert!(health.lease(now, false).is_none(), "one probe at a time");
+    probe.answers(now);
+    assert!(is_available(&health));
+    // On probation: the next failure counts as the fifth.
+    fail(&health, Reason::UpstreamConnect);
+    assert!(!is_available(&health));
+    drop(probe);
+    tokio::time::advance(2 * S).await;
+    answer(&health);
+    for _ in 0..4 {
+        fail(&health, Reason::UpstreamConnect);
+        assert!(is_available(&health));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_stays_broken_is_probed_more_and_more_seldom() {
+    let health = Health::default();
+    for _ in 0..5 {
+        fail(&health, Reason::UpstreamUnavailable);
+    }
+    let began = Instant::now();
+    let mut probes = 0;
+    while began.elapsed() < 300 * S {
+        tokio::time::advance(100 * MS).await;
+        if is_available(&health) {
+            probes += 1;
+            fail(&health, Reason::UpstreamUnavailable);
+        }
+    }
+    assert!((12..=25).contains(&probes), "{probes}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_many_calls_open_it_too() {
+    let health = Health::default();
+    for _ in 0..20 {
+        if !is_available(&health) {
+            return;
+        }
+        answer(&health);
+        fail(&health, Reason::ModelStreamError);
+    }
+    panic!("it never opened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_now_and_then_opens_nothing() {
+    let health = Health::default();
+    for call in 0..1_000 {
+        tokio::time::advance(50 * MS).await;
+        if call % 5 == 0 {
+            fail(&health, Reason::UpstreamTruncated);
+        } else {
+            answer(&health);
+        }
+        assert!(is_available(&health), "{call}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_caller_has_to_mend_says_nothing_of_a_route() {
+    let health = Health::default();
+    for _ in 0..100 {
+        for reason in [
+            Reason::UpstreamValidation,
+            Reason::UpstreamAccessDenied,
+            Reason::UpstreamResource,
+            Reason::ContextTooLong,
+            Reason::Cancelled,
+            Reason::DeadlineExceeded,
+        ] {
+            fail(&health, reason);
+        }
+    }
+    assert!(is_available(&health));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_given_up_makes_way_for_another() {
+    let health = Health::default();
+    for _ in 0..5 {
+        fail(&health, Reason::UpstreamConnect);
+    }
+    tokio::time::advance(S).await;
+    let probe = health.lease(Instant::now(), false).unwrap();
+    assert!(!is_available(&health));
+    drop(probe);
+    assert!(is_available(&health));
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_waits_for_as_long_as_bedrock_asks() {
+    let health = Health::default();
+    let now = Instant::now();
+    let asked = failure(Reason::UpstreamThrottled).with_retry_after(7 * S);
+    health.lease(now, false).unwrap().failed(&asked, now);
+    assert_eq!(
+        availability(&health),
+        Availability::ThrottledUntil(now + 7 * S)
+    );
+    tokio::time::advance(7 * S).await;
+    assert!(is_available(&health));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_under_way_make_no_cool_down_longer() {
+    let health = Health::default();
+    fail(&health, Reason::UpstreamThrottled);
+    let first = availability(&health);
+    for _ in 0..50 {
+        fail(&health, Reason::UpstreamThrottled);
+    }
+    assert_eq!(availability(&health), first);
+}
+
+/// A quota that refills at a rate, and callers at another, higher one: the cool-down finds a length at which few calls are refused and next to
+/// nothing of the quota is lost.
+#[tokio::test(start_paused = true)]
+async fn cool_downs_find_the_length_that_a_quota_needs() {
+    for (per_second, offered_per_second) in [(1.0, 3.0), (10.0, 15.0), (100.0, 300.0)] {
+        let health = Health::default();
+        let (capacity, step) = (
+            60.0 * per_second,
+            Duration::from_secs_f64(1.0 / offered_per_second),
+        );
+        let mut tokens = 0.0_f64;
+        let (mut answered, mut refused) = (0.0, 0.0);
+        let (warm_up, measured) = (60.0, 600.0);
+        let began = Instant::now();
+        while began.elapsed().as_secs_f64() < warm_up + measured {
+            tokio::time::advance(step).await;
+            tokens = (tokens + per_second * step.as_secs_f64()).min(capacity);
+            if !is_available(&health) {
+                continue;
+            }
+            let counts = f64::from(u8::from(began.elapsed().as_secs_f64() > warm_up));
+            if tokens >= 1.0 {
+                tokens -= 1.0;
+                answered += counts;
+                answer(&health);
+            } else {
+                refused += counts;
+                fail(&health, Reason::UpstreamThrottled);
+            }
+        }
+        let goodput = answered / (per_second * measured);
+        assert!(goodput > 0.95, "{per_second}: {goodput}");
+        assert!(
+            refused < answered * 0.1,
+            "{per_second}: {refused} of {answered}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daily_quota_is_left_alone_for_minutes() {
+    let health = Health::default();
+    fail(&health, Reason::UpstreamQuota);
+    tokio::time::advance(149 * S).await;
+    assert!(!is_available(&health));
+    tokio::time::advance(152 * S).await;
+    assert!(is_available(&health));
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_calls_and_slow_first_events_make_a_load() {
+    let (idle, busy, slow) = (Health::default(), Health::default(), Health::default());
+    let now = Instant::now();
+    let _open = busy.lease(now, false).unwrap();
+    let mut lease = slow.lease(now, false).unwrap();
+    tokio::time::advance(S).await;
+    let now = Instant::now();
+    lease.answers(now);
+    drop(lease);
+    assert!(busy.load(now) > idle.load(now));
+    assert!(slow.load(now) > busy.load(now));
+    // Forgotten in time, so that a route that has recovered is found again.
+    let later = now + 60 * S;
+    assert!(slow.load(later) < busy.load(later));
+}

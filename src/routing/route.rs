@@ -1,0 +1,125 @@
+//! A route: one model ID in one source Region, what is known of it, and how it is.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::health::Health;
+use crate::{
+    bedrock::Profile,
+    model_id::{self, Fence, Geography, Kind, Side},
+};
+
+/// One way to Bedrock. All targets that lead there share it.
+#[derive(Debug)]
+pub struct Route {
+    /// What is sent to Bedrock as `modelId`.
+    pub model_id: String,
+    /// What that is.
+    pub kind: Kind,
+    /// The source Region: the endpoint that is called.
+    pub source_region: String,
+    /// How it is, as its calls show it.
+    pub health: Health,
+    /// What Bedrock's control plane said of it, if it was asked and knew.
+    profile: RwLock<Option<Arc<Profile>>>,
+    /// The inference profile by which the model can be called here, if one is known.
+    held_by: RwLock<Option<String>>,
+}
+
+impl Route {
+    /// A route of which nothing is known as yet.
+    pub fn new(model_id: &str, source_region: &str) -> Self {
+        Self {
+            model_id: model_id.to_owned(),
+            kind: Kind::of(model_id),
+            source_region: source_region.to_owned(),
+            health: Health::default(),
+            profile: RwLock::default(),
+            held_by: RwLock::default(),
+        }
+    }
+
+    /// What Bedrock says of the inference profile, if it is one and known.
+    pub fn profile(&self) -> Option<Arc<Profile>> {
+        self.profile
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// From now on this is known of it.
+    pub fn learn(&self, profile: Arc<Profile>) {
+        *self.profile.write().unwrap_or_else(PoisonError::into_inner) = Some(profile);
+    }
+
+    /// The model can be called here by this inference profile.
+    pub fn suggest(&self, inference_profile: Option<String>) {
+        *self.held_by.write().unwrap_or_else(PoisonError::into_inner) = inference_profile;
+    }
+
+    /// What to call instead if the model can't be had on demand: what Bedrock lists, or else what such profiles are called.
+    pub fn inference_profile(&self) -> Option<String> {
+        let known = self
+            .held_by
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        known.or_else(|| {
+            let geography = Geography::of_profiles_in(&self.source_region)?;
+            let model = model_id::profile_id(&self.model_id);
+            (self.kind == Kind::OnDemand).then(|| format!("{}.{model}", geography.name()))
+        })
+    }
+
+    /// The Regions that a request may be served in, if they are known. Which of them does it, Bedrock does not say.
+    pub fn destination_regions(&self) -> Vec<String> {
+        match self.profile() {
+            Some(profile) => profile.destination_regions.clone(),
+            None if self.is_served_where_it_is_called() => vec![self.source_region.clone()],
+            None => Vec::new(),
+        }
+    }
+
+    /// On which side of a fence requests are served.
+    pub fn side_of(&self, fence: &Fence) -> Side {
+        if fence.is_open() {
+            return Side::Inside;
+        }
+        if let Some(profile) = self.profile() {
+            let mut sides = profile
+                .destination_regions
+                .iter()
+                .map(|region| fence.side_of_region(region));
+            let inside = !profile.destination_regions.is_empty()
+                && !profile.anywhere
+                && sides.all(|side| side == Side::Inside);
+            if inside {
+                return Side::Inside;
+            }
+            if !profile.anywhere {
+                return Side::Outside;
+            }
+        }
+        if let Some(geography) = model_id::geography_of(&self.model_id) {
+            return fence.side_of(geography);
+        }
+        if self.is_served_where_it_is_called() {
+            return fence.side_of_region(&self.source_region);
+        }
+        Side::Unknown
+    }
+
+    /// Prompts and prompt routers may lead to inference profiles.
+    fn is_served_where_it_is_called(&self) -> bool {
+        match self.kind {
+            Kind::OnDemand
+            | Kind::ProvisionedThroughput
+            | Kind::CustomModelDeployment
+            | Kind::ImportedModel
+            | Kind::SagemakerEndpoint => true,
+            Kind::SystemInferenceProfile
+            | Kind::ApplicationInferenceProfile
+            | Kind::Prompt
+            | Kind::PromptRouter => false,
+        }
+    }
+}
