@@ -46,7 +46,9 @@ fn the_example_holds_every_default() {
         config.bedrock.connect_timeout,
         default.bedrock.connect_timeout
     );
-    assert_eq!(config.targets.aliases.len(), 2);
+    assert_eq!(config.discovery, default.discovery);
+    assert!(config.targets.only.is_open());
+    assert_eq!(config.targets.aliases.len(), 3);
 }
 
 /// A key that exists and is in no example would be known to nobody.
@@ -54,9 +56,9 @@ fn the_example_holds_every_default() {
 fn the_example_holds_every_key() {
     let example = std::fs::read_to_string("examples/config.yaml").unwrap();
     let known = problems(
-        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\n",
+        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
     );
-    assert_eq!(known.len(), 5);
+    assert_eq!(known.len(), 12);
     for problem in known {
         let (_, keys) = problem.split_once("known keys: ").unwrap();
         for key in keys.split(", ") {
@@ -82,7 +84,7 @@ targets:
     model_id: x
   claude:
     region: moon
-    default_max_tokens: 0
+    defaults: {max_tokens: 0}
 drain: soon
 ",
     );
@@ -99,6 +101,10 @@ drain: soon
         ("5:limits.heartbeat: must be at least 1s", "or 0 for none"),
         ("7:targets.bad.name: an alias has", "taken for a model ID"),
         (
+            "8:targets.bad.name.model_id: `x` is neither a model ID nor an ARN",
+            "`fallback`",
+        ),
+        (
             "10:targets.claude.model_id: required",
             "an inference profile",
         ),
@@ -106,7 +112,7 @@ drain: soon
             "10:targets.claude.region: `moon` is not an AWS Region",
             "us-east-1",
         ),
-        ("11:targets.claude.default_max_tokens: `0`", "from 1 to"),
+        ("11:targets.claude.defaults.max_tokens: `0`", "from 1 to"),
         ("12:drain: a map is expected here", "not a single value"),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -166,5 +172,92 @@ proptest! {
         let (name, milliseconds) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)][unit];
         let config = parse(&format!("limits: {{idle: {number}{name}}}")).unwrap();
         prop_assert_eq!(config.limits.idle, Duration::from_millis(number * milliseconds));
+    }
+}
+
+/// Everything that can be wrong with targets, their routes and what binds them.
+#[test]
+fn wrong_targets_are_told_with_what_would_be_right() {
+    for (text, expected) in [
+        (
+            "targets: {a: {model_id: x.y, routes: []}}",
+            &[
+                "targets.a.routes: either `routes`, or `model_id`",
+                "targets.a.routes: at least one route",
+            ][..],
+        ),
+        (
+            "targets: {a: {model_id: x.y, region: us-east-1, regions: [us-west-2]}}",
+            &["targets.a.regions: either `region` or `regions`"],
+        ),
+        (
+            "targets: {a: {routes: [{region: us-east-1}, {model_id: x.y, weight: 0}]}}",
+            &[
+                "targets.a.routes[0].model_id: required",
+                "targets.a.routes[1].weight: `0`",
+            ],
+        ),
+        (
+            "targets: {a: {model_id: 'arn:aws:bedrock:eu-west-1:1:provisioned-model/p', region: us-east-1}}",
+            &["targets.a.region: the ARN can be called in its own Region eu-west-1 only"],
+        ),
+        (
+            "targets: {nova: {model_id: x.y}, a: {model_id: x.y, fallback: novo}}",
+            &["targets.a.fallback: there is no target `novo`; did you mean `nova`?"],
+        ),
+        (
+            "targets: {a: {model_id: x.y, fallback: b}, b: {model_id: x.y, fallback: a}}",
+            &[
+                "targets.a.fallback: the fallbacks lead back to `a`: a -> b -> a",
+                "targets.b.fallback: the fallbacks lead back to `b`: b -> a -> b",
+            ],
+        ),
+        (
+            "targets: {a: {model_id: us.x.y, only: [eu]}}",
+            &["targets.a.only: us.x.y may be served in all of `us`, outside of only: [eu]"],
+        ),
+        (
+            "targets: {a: {model_id: global.x.y}}\nonly: [eu]",
+            &["targets.a.routes: global.x.y may be served in all of `global`"],
+        ),
+        (
+            "targets: {a: {model_id: x.y, regions: [us-east-1, eu-west-1], only: [eu]}}",
+            &["targets.a.only: x.y is served in us-east-1"],
+        ),
+        (
+            "targets: {a: {model_id: x.y, only: [europe]}}",
+            &["targets.a.only[0]: `europe` is neither a geography"],
+        ),
+        (
+            "targets: {a: {routes: [{model_id: x.y}, {model_id: 'arn:aws:bedrock:us-east-1:1:prompt/PROMPT12345'}]}}",
+            &["targets.a.routes: a prompt of Prompt management takes other requests"],
+        ),
+        (
+            "targets: {a: {model_id: x.y, defaults: {guardrail: {version: v1}, temperature: 2}}}",
+            &[
+                "targets.a.defaults.temperature: `2` is not a number from 0 to 1",
+                "targets.a.defaults.guardrail.version: `v1` is neither a version",
+                "targets.a.defaults.guardrail.identifier: required",
+            ],
+        ),
+        (
+            "targets: {a: {model_id: x.y, request_metadata: {team: 'a;b'}}}",
+            &["targets.a.request_metadata.team: `a;b` must have at most 256 characters"],
+        ),
+        (
+            "request_metadata: {from_headers: {team: X-Team}}",
+            &["request_metadata.from_headers.team: `X-Team` is not the name"],
+        ),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), expected.len(), "{text}\n{found:#?}");
+        for start in expected {
+            assert!(
+                found
+                    .iter()
+                    .any(|problem| problem.split_once(':').unwrap().1.starts_with(start)),
+                "{text}\n{found:#?}\n{start}"
+            );
+        }
     }
 }

@@ -10,8 +10,9 @@ use tonic_health::pb::{
 
 use super::failure::{Failure, find};
 use crate::pb::{
-    InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
-    inference_service_client::InferenceServiceClient, stream_invoke_response::Event,
+    GetTargetRequest, InvokeRequest, InvokeResponse, ListTargetsRequest, StreamInvokeRequest,
+    StreamInvokeResponse, Target, inference_service_client::InferenceServiceClient,
+    stream_invoke_response::Event, target_service_client::TargetServiceClient,
 };
 
 /// An answer can hold images; the default of 4 MiB is too little for them.
@@ -65,6 +66,41 @@ impl Gateway {
             address: self.address.clone(),
             complete: false,
         })
+    }
+
+    /// All aliases of the gateway, and the patterns of model IDs that may be named besides. Errors: the call's.
+    pub async fn list_targets(&self) -> Result<(Vec<Target>, Vec<String>), Failure> {
+        let mut targets = Vec::new();
+        let mut request = ListTargetsRequest::default();
+        loop {
+            let (page, _) = self
+                .call(|| async {
+                    TargetServiceClient::new(self.channel.clone())
+                        .list_targets(self.request(request.clone()))
+                        .await
+                })
+                .await?;
+            targets.extend(page.targets);
+            if page.next_page_token.is_empty() {
+                return Ok((targets, page.allowed_model_ids));
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// One target, by any name that a request may use. Errors: the call's.
+    pub async fn get_target(&self, name: &str) -> Result<Target, Failure> {
+        let request = GetTargetRequest {
+            target: name.to_owned(),
+        };
+        let (response, _) = self
+            .call(|| async {
+                TargetServiceClient::new(self.channel.clone())
+                    .get_target(self.request(request.clone()))
+                    .await
+            })
+            .await?;
+        Ok(response.target.unwrap_or_default())
     }
 
     /// How a service of the gateway is; the empty name stands for the whole. Errors: the call's.

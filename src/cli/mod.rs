@@ -2,7 +2,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`chat`], [`invoke`], [`health`] | the commands that call a running gateway |
+//! | [`chat`], [`invoke`], [`targets`], [`health`] | the commands that call a running gateway |
 //! | [`serve`], `dev`, `emulate` | the commands that serve: the gateway, the gateway on an emulated Bedrock, the emulated Bedrock |
 //! | [`signals`] | SIGTERM and Ctrl-C for them |
 //! | [`check`] | says what is wrong with a config |
@@ -31,6 +31,7 @@ pub mod invoke;
 pub mod output;
 pub mod serve;
 pub mod signals;
+pub mod targets;
 
 use std::{future::Future, io};
 
@@ -73,6 +74,7 @@ enum Command {
     Check(check::Check),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
+    Targets(targets::Targets),
     Health(health::Health),
 }
 
@@ -105,6 +107,7 @@ pub fn main() -> Exit {
         Command::Check(check) => check.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
+        Command::Targets(targets) => block_on(targets.run(&mut output)),
         Command::Health(health) => block_on(health.run(&mut output)),
     };
     match result {

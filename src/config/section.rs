@@ -99,6 +99,11 @@ impl<'a> Section<'a> {
         self.entries.iter().any(|(k, _)| k.name == key)
     }
 
+    /// Keys that could be here but were not asked for, so that hints name them.
+    pub(super) fn know(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
     /// Whether a key was there when it was taken.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)

@@ -14,6 +14,8 @@ mod invoke;
 mod recorded;
 mod retries;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod services;

@@ -44,7 +44,11 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
                 );
             }
             // Taken, so that they are not reported as unknown, too.
-            let _reported = read_place(target);
+            if short {
+                let _reported = read_place(target);
+            } else {
+                target.know(&["model_id", "region", "regions"]);
+            }
             if sections.is_empty() {
                 target.report("routes", "at least one route is needed");
             }
@@ -86,7 +90,7 @@ fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
         section.report("regions", "either `region` or `regions`, but not both");
     }
     let Some(model_id) = model_id else {
-        if !section.has_had("model_id") && !section.has("routes") {
+        if !section.has_had("model_id") && !section.has_had("routes") {
             section.report(
                 "model_id",
                 "required: a model ID, an inference profile's ID such as us.anthropic.claude-sonnet-5, or an ARN",

@@ -177,8 +177,9 @@ pub(crate) fn config() -> Config {
         .aliases
         .insert("nova".to_owned(), alias(MODEL));
     config.bedrock.region = Some("us-east-1".to_owned());
-    // One failure, one call at the emulator: tests of retries say otherwise.
+    // One failure, one call at the emulator, and none besides: tests of retries and discovery say otherwise.
     config.limits.max_attempts = 1;
+    config.discovery.enabled = false;
     config
 }
 

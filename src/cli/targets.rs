@@ -1,0 +1,127 @@
+//! `targets`: what can be called at a gateway, where it leads, and how it is.
+
+mod table;
+
+use std::{io, time::Duration};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{client::Gateway, connect::Connect, exit::Exit, failure::Failure, output::Output};
+use crate::pb::{Route, RouteHealth, Target, TargetKind};
+
+/// Long enough for any gateway that works.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Show what can be called at a gateway: targets, their routes, source and destination Regions, and how they are
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bedrock-grpc targets
+  bedrock-grpc targets claude
+  bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
+
+A route is `throttled` or `unhealthy` for as long as other routes are preferred to it; the time that is left stands behind it. How routes are
+is what this replica has seen of them.")]
+pub struct Targets {
+    /// One target: an alias, a model ID or an ARN [default: all aliases]
+    target: Option<String>,
+
+    /// Print JSON, one target on a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+impl Targets {
+    /// Asks and prints. Errors: those of standard output.
+    pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let gateway = match self.connect.gateway(Some(DEADLINE)) {
+            Ok(gateway) => gateway,
+            Err(message) => {
+                output.error(&message);
+                return Ok(Exit::Failed);
+            }
+        };
+        let (targets, patterns) = match self.ask(&gateway).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                failure.print(output);
+                return Ok(failure.exit());
+            }
+        };
+        if self.json {
+            for target in &targets {
+                output.line(&as_json(target).to_string())?;
+            }
+            return Ok(Exit::Success);
+        }
+        output.text(&table::of(&targets))?;
+        match patterns.as_slice() {
+            [] if targets.is_empty() => output.line("This gateway has no targets.")?,
+            [] => {}
+            patterns => output.line(&format!(
+                "Model IDs and ARNs that may be named besides: {}",
+                patterns.join(", ")
+            ))?,
+        }
+        Ok(Exit::Success)
+    }
+
+    async fn ask(&self, gateway: &Gateway) -> Result<(Vec<Target>, Vec<String>), Failure> {
+        match &self.target {
+            None => gateway.list_targets().await,
+            Some(name) => Ok((vec![gateway.get_target(name).await?], Vec::new())),
+        }
+    }
+}
+
+/// A target as JSON, with the API's own names.
+fn as_json(target: &Target) -> Value {
+    let routes: Vec<_> = target.routes.iter().map(route_as_json).collect();
+    json!({
+        "name": target.name,
+        "description": target.description,
+        "fallback": target.fallback,
+        "routes": routes,
+    })
+}
+
+fn route_as_json(route: &Route) -> Value {
+    json!({
+        "model_id": route.model_id,
+        "kind": kind(route),
+        "model": route.model,
+        "source_region": route.source_region,
+        "destination_regions": route.destination_regions,
+        "status": route.status,
+        "order": route.order,
+        "weight": route.weight,
+        "health": health(route),
+        "open_calls": route.open_calls,
+        "unavailable_for_ms": unavailable_for(route).map(|time| time.as_millis() as u64),
+        "outside_fence": route.outside_fence,
+    })
+}
+
+fn kind(route: &Route) -> &'static str {
+    let name = TargetKind::try_from(route.kind)
+        .unwrap_or_default()
+        .as_str_name();
+    name.trim_start_matches("TARGET_KIND_")
+}
+
+fn health(route: &Route) -> &'static str {
+    match RouteHealth::try_from(route.health).unwrap_or_default() {
+        RouteHealth::Unspecified => "unknown",
+        RouteHealth::Healthy => "healthy",
+        RouteHealth::Throttled => "throttled",
+        RouteHealth::Unhealthy => "unhealthy",
+    }
+}
+
+fn unavailable_for(route: &Route) -> Option<Duration> {
+    Duration::try_from(route.unavailable_for?).ok()
+}

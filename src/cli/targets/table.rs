@@ -1,0 +1,82 @@
+//! Targets as a table for people.
+
+use super::{health, kind, unavailable_for};
+use crate::pb::{Route, Target};
+
+const HEAD: [&str; 7] = [
+    "TARGET",
+    "MODEL ID",
+    "KIND",
+    "SOURCE",
+    "DESTINATIONS",
+    "STATUS",
+    "HEALTH",
+];
+
+/// One line for each route; a target's name stands at its first one.
+pub(super) fn of(targets: &[Target]) -> String {
+    let rows: Vec<_> = targets.iter().flat_map(rows).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = HEAD.map(str::to_owned);
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| {
+            let cells = std::iter::once(&head).chain(&rows);
+            cells
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
+        })
+        .collect();
+    std::iter::once(&head)
+        .chain(&rows)
+        .map(|row| {
+            let cells: Vec<_> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        })
+        .collect()
+}
+
+fn rows(target: &Target) -> Vec<[String; 7]> {
+    let mut name = target.name.clone();
+    let rows = target.routes.iter().map(|route| {
+        [
+            std::mem::take(&mut name),
+            route.model_id.clone(),
+            kind(route).to_lowercase().replace('_', " "),
+            route.source_region.clone(),
+            or_dash(&route.destination_regions.join(" ")),
+            or_dash(&route.status),
+            state(route),
+        ]
+    });
+    rows.collect()
+}
+
+fn state(route: &Route) -> String {
+    let mut state = health(route).to_owned();
+    if let Some(time) = unavailable_for(route) {
+        state.push_str(&format!(" for {:.1} s", time.as_secs_f32()));
+    }
+    if route.outside_fence {
+        state.push_str(", outside of `only`");
+    }
+    if route.open_calls > 0 {
+        state.push_str(&format!(", {} open", route.open_calls));
+    }
+    state
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
