@@ -8,7 +8,9 @@
 //! | `service` | one HTTP request in, one answer out: authentication, then the operation |
 //! | [`auth`] | SigV4 signatures and bearer tokens |
 //! | `runtime` | Converse and ConverseStream; `fold` and `length` help it |
-//! | `inspect` | the log of calls over HTTP |
+//! | `inspect` | the emulator's own HTTP API: what was called, and how things are |
+//! | `state` | what all connections share |
+//! | `regions` | what source Regions are like at present |
 //! | `control` | inference profiles and foundation models |
 //! | [`catalogue`] | the models, profiles and Regions that it knows |
 //! | [`answer`] | the brain: a request in, a script of events out |
@@ -39,11 +41,13 @@ pub mod options;
 pub mod pace;
 mod plan;
 mod playback;
+mod regions;
 pub mod replay;
 mod runtime;
 pub mod script;
 mod server;
 mod service;
+mod state;
 mod tls;
 mod uri;
 
@@ -53,6 +57,7 @@ pub use self::{
     fault::Fault,
     options::{Clock, Options},
     pace::{Cut, Pace},
+    regions::Condition,
     replay::Replay,
     server::Emulator,
 };

@@ -1,7 +1,5 @@
 //! Converse and ConverseStream: what a call asks for, who answers it, how the answer goes out.
 
-use std::future;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body_util::{Either, Full};
@@ -12,15 +10,17 @@ use super::{
     calls::{End, Record},
     catalogue,
     error::{WireError, raw_json},
-    exchange::{Answer, Asked, complete, refuse},
+    exchange::{Answer, Asked, complete, refuse, stall},
     fault::{Effect, Fault},
     fold, length,
     options::Options,
     pace::Cut,
     plan,
-    playback::{Plan, Playback, ResetSwitch},
+    playback::{Broken, Plan, Playback, ResetSwitch},
+    regions::{Condition, Outage},
     replay::{self, Recorded},
     script::{ApiError, Script},
+    state::State,
     uri::Operation,
 };
 
@@ -31,44 +31,55 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers a call of Converse or ConverseStream that may be made.
 pub(super) async fn answer(
-    options: &Options,
-    default: Option<Fault>,
+    state: &State,
+    condition: Option<Condition>,
     asked: Asked,
     mut record: Record,
-) -> Answer {
+) -> Result<Answer, Broken> {
+    let options = &state.options;
     let streams = matches!(asked.operation, Operation::ConverseStream(_));
-    let (model_id, fault) = match fault(asked.operation.identifier(), &asked.parts.headers, default)
-    {
+    let (model_id, named) = match fault(asked.operation.identifier(), &asked.parts.headers) {
         Ok(found) => found,
-        Err(text) => return refuse(&ApiError::validation(text).into(), record),
+        Err(text) => return Ok(refuse(&ApiError::validation(text).into(), record)),
     };
+    let mut pace = options.pace;
+    let of_region = match condition {
+        Some(Condition::Fault(fault)) => Some(fault),
+        Some(Condition::Latency(latency)) => {
+            pace.time_to_first_token = pace.time_to_first_token.saturating_add(latency);
+            None
+        }
+        Some(Condition::Down { .. }) | None => None,
+    };
+    let fault = named.or(of_region).or_else(|| state.fault());
     match fault.map(Fault::effect) {
-        Some(Effect::StallBeforeHeaders) => return future::pending().await,
-        Some(Effect::Refuse(_)) => return fail(fault, model_id, record),
+        Some(Effect::StallBeforeHeaders) => return Err(stall(asked, record).await),
+        Some(Effect::Refuse(_)) => return Ok(fail(fault, model_id, record)),
         Some(
             Effect::Exception { .. }
             | Effect::StreamError { .. }
             | Effect::BadCrc
             | Effect::EndBefore(_),
         ) if !streams => {
-            return fail(fault, model_id, record);
+            return Ok(fail(fault, model_id, record));
         }
-        Some(Effect::Stall) if !streams => return future::pending().await,
+        Some(Effect::Stall) if !streams => return Err(stall(asked, record).await),
         _ => {}
     }
     let recorded = match recorded_or_made(options, model_id, &asked, streams) {
         Ok(recorded) => recorded,
-        Err(error) => return refuse(&error, record),
+        Err(error) => return Ok(refuse(&error, record)),
     };
     let player = Player {
         cut: options.cut,
         record,
+        outage: asked.outage,
         reset: asked.reset,
     };
-    match recorded {
-        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, options.pace)),
+    Ok(match recorded {
+        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, pace)),
         Recorded::Script(script) if streams => {
-            player.play(EVENT_STREAM, plan::stream(script, options.pace, fault))
+            player.play(EVENT_STREAM, plan::stream(script, pace, fault))
         }
         Recorded::Script(script) => {
             let tokens = script
@@ -77,9 +88,9 @@ pub(super) async fn answer(
                 .filter(|event| event.name == "contentBlockDelta")
                 .count();
             let body = Bytes::from(fold::fold(script).to_string());
-            player.play(JSON, plan::unary(body, options.pace, tokens, fault))
+            player.play(JSON, plan::unary(body, pace, tokens, fault))
         }
-        Recorded::Json(body) => player.play(JSON, plan::unary(body, options.pace, 0, fault)),
+        Recorded::Json(body) => player.play(JSON, plan::unary(body, pace, 0, fault)),
         Recorded::Error {
             status,
             error_type,
@@ -94,21 +105,29 @@ pub(super) async fn answer(
             }
             complete(response, record)
         }
-    }
+    })
 }
 
-/// The model ID without a fault, and the fault that the ID, a header or the options name.
-fn fault<'a>(
-    model_id: &'a str,
-    headers: &HeaderMap,
-    default: Option<Fault>,
-) -> Result<(&'a str, Option<Fault>), String> {
+/// Whether a call names a fault itself, known or not, and so wants nothing of its Region's condition.
+pub(super) fn names_a_fault(asked: &Asked) -> bool {
+    let runs = matches!(
+        asked.operation,
+        Operation::Converse(_) | Operation::ConverseStream(_)
+    );
+    runs && !matches!(
+        fault(asked.operation.identifier(), &asked.parts.headers),
+        Ok((_, None))
+    )
+}
+
+/// The model ID without a fault, and the fault that the ID or a header names.
+fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<Fault>), String> {
     let (model_id, in_id) = Fault::split(model_id)?;
     let in_header = match headers.get(FAULT_HEADER) {
         None => None,
         Some(value) => Some(String::from_utf8_lossy(value.as_bytes()).parse()?),
     };
-    Ok((model_id, in_id.or(in_header).or(default)))
+    Ok((model_id, in_id.or(in_header)))
 }
 
 fn recorded_or_made(
@@ -151,6 +170,7 @@ fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
 struct Player {
     cut: Cut,
     record: Record,
+    outage: Outage,
     reset: ResetSwitch,
 }
 
@@ -158,7 +178,13 @@ impl Player {
     fn play(self, content_type: HeaderValue, plan: Plan) -> Answer {
         self.record.answered(200);
         let separate = self.cut != Cut::Frames;
-        let playback = Playback::new(plan.cut(self.cut), separate, self.record, self.reset);
+        let playback = Playback::new(
+            plan.cut(self.cut),
+            separate,
+            self.record,
+            self.outage,
+            self.reset,
+        );
         let mut response = Response::new(Either::<Full<Bytes>, _>::Right(playback));
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response

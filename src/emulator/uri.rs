@@ -11,8 +11,8 @@ pub(super) enum Operation {
     GetInferenceProfile(String),
     ListFoundationModels,
     GetFoundationModel(String),
-    /// The emulator's own: GET shows the log of calls, DELETE clears it.
-    Calls,
+    /// The emulator's own, with what is behind `/_emulator/` in its path.
+    Own(String),
     Unknown,
 }
 
@@ -22,6 +22,9 @@ impl Operation {
         let named = |rest: &str| Some(percent_decode(rest)).filter(|id| !id.is_empty());
         // An ARN holds a slash that some clients do not encode, so the identifier is all between the known ends.
         let model = |end: &str| named(path.strip_prefix("/model/")?.strip_suffix(end)?);
+        if let Some(own) = path.strip_prefix("/_emulator/") {
+            return Self::Own(own.to_owned());
+        }
         let found = match *method {
             Method::POST => model("/converse-stream")
                 .map(Self::ConverseStream)
@@ -40,11 +43,7 @@ impl Operation {
             },
             _ => None,
         };
-        match found {
-            Some(operation) => operation,
-            None if path == "/_emulator/calls" => Self::Calls,
-            None => Self::Unknown,
-        }
+        found.unwrap_or(Self::Unknown)
     }
 
     /// The API's name for it; empty for what is no operation of the API's.
@@ -56,7 +55,7 @@ impl Operation {
             Self::GetInferenceProfile(_) => "GetInferenceProfile",
             Self::ListFoundationModels => "ListFoundationModels",
             Self::GetFoundationModel(_) => "GetFoundationModel",
-            Self::Calls | Self::Unknown => "",
+            Self::Own(_) | Self::Unknown => "",
         }
     }
 

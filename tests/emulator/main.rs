@@ -7,6 +7,7 @@
 mod control;
 mod faults;
 mod frames;
+mod regions;
 mod replay;
 mod runtime;
 mod signatures;
