@@ -35,6 +35,7 @@ pub(super) fn complete(response: Response<Full<Bytes>>, mut record: Record) -> A
 
 /// An error that the request deserves.
 pub(super) fn refuse(error: &WireError, record: Record) -> Answer {
+    record.refused(error.code);
     complete(error.response(), record)
 }
 

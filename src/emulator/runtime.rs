@@ -8,19 +8,20 @@ use serde_json::Value;
 use super::{
     answer::answer as think,
     calls::{End, Record},
-    catalogue,
+    catalogue::Geography,
     error::{WireError, raw_json},
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::{Effect, Fault},
     fold, length,
-    options::Options,
     pace::Cut,
     plan,
     playback::{Broken, Plan, Playback, ResetSwitch},
+    quotas::{Admission, Lease, Refused, Scope},
     regions::{Condition, Outage},
     replay::{self, Recorded},
     script::{ApiError, Script},
     state::State,
+    target::{self, Target, Way},
     uri::Operation,
 };
 
@@ -66,10 +67,13 @@ pub(super) async fn answer(
         Some(Effect::Stall) if !streams => return Err(stall(asked, record).await),
         _ => {}
     }
-    let recorded = match recorded_or_made(options, model_id, &asked, streams) {
-        Ok(recorded) => recorded,
+    let (recorded, lease) = match recorded_or_made(state, model_id, &asked, streams) {
+        Ok(prepared) => prepared,
         Err(error) => return Ok(refuse(&error, record)),
     };
+    let served_in = lease.as_ref().map_or(asked.region.as_str(), Lease::region);
+    record.served_in(served_in);
+    record.hold(lease);
     let player = Player {
         cut: options.cut,
         record,
@@ -99,6 +103,8 @@ pub(super) async fn answer(
             record = player.record;
             let mut response = raw_json(status, body);
             if let Some(error_type) = error_type {
+                let code = error_type.to_str().unwrap_or_default();
+                record.refused(code.split(':').next().unwrap_or_default());
                 response
                     .headers_mut()
                     .insert("x-amzn-errortype", error_type);
@@ -130,30 +136,80 @@ fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<
     Ok((model_id, in_id.or(in_header)))
 }
 
+/// The answer, and the place that the call takes while it runs, if its model has quotas.
 fn recorded_or_made(
-    options: &Options,
+    state: &State,
     model_id: &str,
     asked: &Asked,
     streams: bool,
-) -> Result<Recorded, WireError> {
-    if options.replay.is_none() {
-        catalogue::check(model_id, &asked.region)?;
+) -> Result<(Recorded, Option<Lease>), WireError> {
+    let read = || -> Result<Value, WireError> {
+        serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))
+    };
+    if let Some(replay) = &state.options.replay {
+        return Ok((replay.find(model_id, &read()?, streams)?, None));
     }
-    let request: Value = serde_json::from_slice(&asked.body).map_err(|error| {
-        WireError::bedrock(
-            400,
-            "SerializationException",
-            format!("The request body is no JSON: {error}"),
-        )
-    })?;
-    if let Some(replay) = &options.replay {
-        return Ok(replay.find(model_id, &request, streams)?);
-    }
-    let mut script: Script = think(model_id, &request)?;
-    if let Some(tokens) = options.pace.tokens {
+    let target = target::resolve(model_id, &asked.region, &state.account)?;
+    let request = read()?;
+    // An ARN of the account's own says nothing of the model, whose rules hold all the same.
+    let brain = target.opaque_model(model_id).unwrap_or(model_id);
+    let mut script: Script = think(brain, &request)?;
+    if let Some(tokens) = state.options.pace.tokens {
         length::set(&mut script, tokens.get(), &request);
     }
-    Ok(Recorded::Script(script))
+    let lease = take_place(state, &target, &asked.region, &request, &script)?;
+    Ok((Recorded::Script(script), lease))
+}
+
+/// Reserves what the call may take of its quota, and a place in a Region.
+fn take_place(
+    state: &State,
+    target: &Target,
+    source: &str,
+    request: &Value,
+    script: &Script,
+) -> Result<Option<Lease>, WireError> {
+    let Some(model) = target.model else {
+        return Ok(None);
+    };
+    let at_home = [source.to_owned()];
+    let (scope, destinations) = match &target.way {
+        Way::Unmetered => return Ok(None),
+        Way::OnDemand => (Scope::OnDemand, &at_home[..]),
+        Way::Profile {
+            geography: Geography::Global,
+            destinations,
+        } => (Scope::Global, &destinations[..]),
+        Way::Profile { destinations, .. } => (Scope::CrossRegion, &destinations[..]),
+    };
+    let metadata = script.events.iter().rfind(|event| event.name == "metadata");
+    let used = |name: &str| {
+        let usage = metadata.map(|event| &event.payload["usage"][name]);
+        usage.and_then(Value::as_u64).unwrap_or(0)
+    };
+    let written = used("inputTokens") + used("cacheWriteInputTokens");
+    let max_tokens = request["inferenceConfig"]["maxTokens"].as_u64();
+    let admitted = state.ledger.admit(Admission {
+        model: model.id,
+        source,
+        scope,
+        destinations,
+        reserve: written + used("cacheReadInputTokens") + max_tokens.unwrap_or(model.max_output),
+        charge: written + used("outputTokens") * model.burn_down,
+    });
+    admitted.map(Some).map_err(|refused| match refused {
+        Refused::Requests => throttled("requests"),
+        Refused::Tokens => throttled("tokens"),
+        Refused::Capacity => {
+            let message = "Bedrock is unable to process your request.";
+            WireError::bedrock(503, "ServiceUnavailableException", message)
+        }
+    })
+}
+
+fn throttled(what: &str) -> WireError {
+    let message = format!("Too many {what}, please wait before trying again.");
+    WireError::bedrock(429, "ThrottlingException", message)
 }
 
 /// The error that a fault asks for.

@@ -17,6 +17,7 @@ use super::{
     connection,
     fault::Fault,
     options::Options,
+    quotas::Quotas,
     regions::Condition,
     service::Service,
     state::State,
@@ -150,6 +151,11 @@ impl Emulator {
     /// The Region is well again.
     pub fn clear_region(&self, region: &str) {
         self.state.regions.set(region, None);
+    }
+
+    /// Sets other quotas, of which nothing is used yet.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.state.ledger.set(quotas);
     }
 
     /// Accepts no more connections, waits for running calls as long as the options say, and ends.

@@ -3,14 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, request::Parts};
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderValue, Request, request::Parts};
+use http_body_util::{BodyExt, Either, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::{
     auth,
     calls::{Call, End, Record},
-    control,
+    control, count,
     error::WireError,
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::Effect,
@@ -100,11 +100,14 @@ impl Service {
             request_id: request_id.to_owned(),
             operation: operation.name(),
             model_id: operation.identifier().to_owned(),
+            time: (self.state.options.clock)(),
             region: region.unwrap_or_else(|| self.state.options.region.clone()),
+            inference_region: None,
             http_version: format!("{:?}", parts.version),
             headers: logged(&parts.headers),
             body: body.clone(),
             status: None,
+            error_code: None,
             events_sent: 0,
             end: None,
         }
@@ -129,11 +132,12 @@ impl Service {
             Operation::Converse(_) | Operation::ConverseStream(_) => {
                 runtime::answer(&self.state, condition, asked, record).await
             }
-            _ => self.control(condition, asked, record).await,
+            _ => self.answer_at_once(condition, asked, record).await,
         }
     }
 
-    async fn control(
+    /// An answer that is no stream: of the control plane, or of CountTokens.
+    async fn answer_at_once(
         &self,
         condition: Option<Condition>,
         mut asked: Asked,
@@ -156,10 +160,11 @@ impl Service {
             }
             _ => {}
         }
-        let query = asked.parts.uri.query().unwrap_or_default();
-        let response: Result<Response<Full<Bytes>>, _> =
-            control::answer(&asked.operation, query, &asked.region);
-        Ok(match response {
+        let answered = match &asked.operation {
+            Operation::CountTokens(model_id) => count::answer(model_id, &asked),
+            _ => control::answer(&asked, &self.state),
+        };
+        Ok(match answered {
             Ok(response) => complete(response, record),
             Err(error) => refuse(&error, record),
         })

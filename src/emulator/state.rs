@@ -2,13 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{calls::CallLog, fault::Fault, options::Options, regions::Regions};
+use super::{
+    account::Account, calls::CallLog, fault::Fault, options::Options, quotas::Ledger,
+    regions::Regions,
+};
 
 /// What all connections of an emulator share.
 pub(super) struct State {
     pub(super) options: Options,
     fault: Mutex<Option<Fault>>,
     pub(super) regions: Regions,
+    pub(super) ledger: Ledger,
+    pub(super) account: Account,
     pub(super) log: Arc<CallLog>,
 }
 
@@ -17,6 +22,8 @@ impl State {
         Self {
             fault: Mutex::new(options.fault),
             regions: Regions::default(),
+            ledger: Ledger::new(options.quotas.clone()),
+            account: Account::default(),
             log: CallLog::new(options.keep_calls),
             options,
         }

@@ -28,10 +28,12 @@ fn entry(call: &Call) -> Value {
         "operation": call.operation,
         "modelId": call.model_id,
         "region": call.region,
+        "inferenceRegion": call.inference_region,
         "httpVersion": call.http_version,
         "headers": call.headers,
         "body": BASE64_STANDARD.encode(&call.body),
         "status": call.status,
+        "errorCode": call.error_code,
         "eventsSent": call.events_sent,
         "end": call.end.map(End::as_str),
     })

@@ -1,6 +1,8 @@
 //! The emulator's own HTTP API, for testers in other languages: what was called, and how things are. Below `/_emulator/`.
 
 mod calls;
+mod events;
+mod quotas;
 mod regions;
 
 use bytes::Bytes;
@@ -34,6 +36,8 @@ pub(super) fn answer(
     let name = uri::percent_decode(name);
     let reply = match (thing, name.as_str()) {
         ("calls", "") => calls::answer(method, &state.log),
+        ("events", "") => events::answer(method, &state.log),
+        ("quotas", "") => quotas::answer(method, body, &state.ledger),
         ("regions", name) => regions::answer(method, name, body, &state.regions),
         _ => Err(Problem::NoSuchPath),
     };
@@ -41,7 +45,10 @@ pub(super) fn answer(
         Ok(value) => error::json(200, &value),
         Err(problem) => {
             let (status, message) = match problem {
-                Problem::NoSuchPath => (404, "There are /_emulator/calls and regions.".to_owned()),
+                Problem::NoSuchPath => {
+                    let message = "There are calls, events, quotas and regions below /_emulator/.";
+                    (404, message.to_owned())
+                }
                 Problem::Method(can) => (405, can.to_owned()),
                 Problem::Invalid(message) => (400, message),
             };
