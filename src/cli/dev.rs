@@ -11,7 +11,7 @@ use std::{
 
 use clap::Args;
 
-use super::{exit::Exit, output::Output, signals};
+use super::{exit::Exit, output::Output, rates::Rates, signals};
 use crate::{
     app::{self, Listeners},
     bedrock::Sdk,
@@ -57,6 +57,9 @@ pub struct Dev {
     /// Once ready, write the addresses to this file or named pipe, one on a line: grpc=, admin=, emulator=
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
+
+    #[command(flatten)]
+    rates: Rates,
 }
 
 impl Dev {
@@ -152,6 +155,7 @@ impl Dev {
                 Duration::from_millis(self.time_to_first_token),
                 self.tokens_per_second,
             ),
+            quotas: self.rates.quotas(),
             threads: NonZeroUsize::MIN,
             ..Options::default()
         }

@@ -4,6 +4,7 @@ use std::{
     fmt::Write as _, fs, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
 };
 
+use super::rates::Rates;
 use crate::emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Replay};
 
 /// Run a local Bedrock that any AWS SDK accepts
@@ -58,6 +59,9 @@ pub struct Args {
     /// Once ready, write the endpoint URLs to this file or named pipe, one on a line: HTTP, then TLS
     #[arg(long, value_name = "FILE")]
     pub announce: Option<PathBuf>,
+    /// The emulated account's quotas
+    #[command(flatten)]
+    pub rates: Rates,
 }
 
 impl Args {
@@ -85,6 +89,7 @@ impl Args {
             },
             credentials,
             fault: self.fault,
+            quotas: self.rates.quotas(),
             replay: self.replay.as_ref().map(Replay::load).transpose()?,
             max_concurrent_streams: self.max_concurrent_streams,
             cut: self.cut,
@@ -248,6 +253,10 @@ mod tests {
             "--access-key",
             "ME:SECRET",
             "--unchecked",
+            "--requests-per-minute",
+            "60",
+            "--tokens-per-minute",
+            "100000",
         ]);
         let options = args
             .and_then(|args| args.options().map_err(|error| error.to_string()))
@@ -265,6 +274,11 @@ mod tests {
         assert_eq!(options.cut, Cut::Awkward);
         assert_eq!(options.credentials.access_keys.len(), 2);
         assert!(!options.credentials.checked);
+        let rate = options.quotas.of("any-model", "us-east-1").cross_region;
+        assert_eq!(
+            (rate.requests_per_minute, rate.tokens_per_minute),
+            (Some(60), Some(100_000))
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`chat`], [`invoke`], [`targets`], [`health`] | the commands that call a running gateway |
 //! | [`serve`], `dev`, `emulate` | the commands that serve: the gateway, the gateway on an emulated Bedrock, the emulated Bedrock |
+//! | `rates` | options that the two of them share |
 //! | [`signals`] | SIGTERM and Ctrl-C for them |
 //! | [`check`] | says what is wrong with a config |
 //! | [`connect`] | their shared options: where the gateway is and how to call it |
@@ -29,6 +30,8 @@ pub mod health;
 pub mod interrupt;
 pub mod invoke;
 pub mod output;
+#[cfg(feature = "emulator")]
+pub mod rates;
 pub mod serve;
 pub mod signals;
 pub mod targets;

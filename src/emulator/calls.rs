@@ -3,10 +3,13 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use bytes::Bytes;
 use tokio::sync::watch;
+
+use super::quotas::Lease;
 
 /// Bodies that the log keeps, in bytes: older calls are forgotten beyond it.
 const KEEP_BODY_BYTES: usize = 256 << 20;
@@ -22,8 +25,12 @@ pub struct Call {
     pub operation: &'static str,
     /// The model ID, or the profile's or model's identifier of a control-plane call, as it was before percent-encoding.
     pub model_id: String,
+    /// When it came.
+    pub time: SystemTime,
     /// The source Region: of the signature's scope, else the emulator's own.
     pub region: String,
+    /// The Region that served it: a destination of an inference profile, or else the source. `None` if no model served it.
+    pub inference_region: Option<String>,
     /// The HTTP version, such as `HTTP/2.0`.
     pub http_version: String,
     /// The headers as they came, lower-case names, without `authorization` and `x-amz-security-token`.
@@ -32,6 +39,8 @@ pub struct Call {
     pub body: Bytes,
     /// The answer's HTTP status, once it was decided.
     pub status: Option<u16>,
+    /// The exception's name, such as `ThrottlingException`, if it was refused before anything of an answer was sent.
+    pub error_code: Option<String>,
     /// Frames of the answer that were handed to the connection.
     pub events_sent: u64,
     /// How it ended. `None` while it runs.
@@ -117,6 +126,7 @@ impl CallLog {
         Record {
             log: Arc::clone(self),
             id,
+            lease: None,
             ended: false,
         }
     }
@@ -163,6 +173,7 @@ impl CallLog {
 pub(super) struct Record {
     log: Arc<CallLog>,
     id: u64,
+    lease: Option<Lease>,
     ended: bool,
 }
 
@@ -172,13 +183,33 @@ impl Record {
         self.log.update(self.id, |call| call.status = Some(status));
     }
 
+    /// The answer is this error.
+    pub(super) fn refused(&self, code: &str) {
+        let code = Some(code.to_owned());
+        self.log.update(self.id, |call| call.error_code = code);
+    }
+
+    /// A model serves the call in this Region.
+    pub(super) fn served_in(&self, region: &str) {
+        let region = Some(region.to_owned());
+        self.log
+            .update(self.id, |call| call.inference_region = region);
+    }
+
     /// This many more frames were handed to the connection.
     pub(super) fn sent(&self, events: u64) {
         self.log.update(self.id, |call| call.events_sent += events);
     }
 
+    /// The call has a place in a Region and a part of a quota, until it is over.
+    pub(super) fn hold(&mut self, lease: Option<Lease>) {
+        self.lease = lease;
+    }
+
     /// The call is over. The first end counts.
     pub(super) fn end(&mut self, end: End) {
+        // Who sees the end sees the quota settled.
+        drop(self.lease.take());
         if !std::mem::replace(&mut self.ended, true) {
             self.log.update(self.id, |call| call.end = Some(end));
         }

@@ -46,6 +46,12 @@ impl WireError {
         }
     }
 
+    /// The body is no JSON.
+    pub(super) fn no_json(error: &serde_json::Error) -> Self {
+        let message = format!("The request body is no JSON: {error}");
+        Self::bedrock(400, "SerializationException", message)
+    }
+
     /// The body's JSON.
     pub(super) fn payload(&self) -> Value {
         let mut members = self.members.clone();

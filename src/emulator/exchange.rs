@@ -7,7 +7,8 @@ use http_body_util::{Either, Full};
 use super::{
     calls::{End, Record},
     error::WireError,
-    playback::{Playback, ResetSwitch},
+    playback::{Broken, Playback, ResetSwitch, break_off},
+    regions::Outage,
     uri::Operation,
 };
 
@@ -20,6 +21,8 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
     pub(super) region: String,
     pub(super) operation: Operation,
+    /// What breaks the call off when its Region goes down.
+    pub(super) outage: Outage,
     pub(super) reset: ResetSwitch,
 }
 
@@ -32,5 +35,12 @@ pub(super) fn complete(response: Response<Full<Bytes>>, mut record: Record) -> A
 
 /// An error that the request deserves.
 pub(super) fn refuse(error: &WireError, record: Record) -> Answer {
+    record.refused(error.code);
     complete(error.response(), record)
+}
+
+/// Silence until the client leaves, or the call's Region goes down.
+pub(super) async fn stall(asked: Asked, mut record: Record) -> Broken {
+    asked.outage.await;
+    break_off(&asked.reset, &mut record)
 }

@@ -8,9 +8,16 @@
 //! | `service` | one HTTP request in, one answer out: authentication, then the operation |
 //! | [`auth`] | SigV4 signatures and bearer tokens |
 //! | `runtime` | Converse and ConverseStream; `fold` and `length` help it |
-//! | `inspect` | the log of calls over HTTP |
-//! | `control` | inference profiles and foundation models |
+//! | `inspect` | the emulator's own HTTP API: what was called, and how things are |
+//! | `state` | what all connections share |
+//! | `count` | CountTokens |
+//! | `target` | what a model ID means to a source Region |
+//! | [`quotas`] | how much calls may take, and who took how much |
+//! | `regions` | what source Regions are like at present |
+//! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
+//! | `account` | what the account owns: application profiles and tags |
 //! | [`catalogue`] | the models, profiles and Regions that it knows |
+//! | `shape` | what the service model says of parameters, and whether a request keeps it |
 //! | [`answer`] | the brain: a request in, a script of events out |
 //! | `plan` | a script and a fault become steps of bytes |
 //! | [`fault`] | every way in which a call can fail, on demand |
@@ -22,12 +29,14 @@
 //!
 //! Data flows one way: a request becomes a [`script::Script`], the script becomes steps of bytes, the steps are played.
 
+mod account;
 pub mod answer;
 pub mod auth;
 pub mod calls;
 pub mod catalogue;
 mod connection;
 mod control;
+mod count;
 mod error;
 mod exchange;
 pub mod fault;
@@ -39,11 +48,17 @@ pub mod options;
 pub mod pace;
 mod plan;
 mod playback;
+pub mod quotas;
+mod regions;
 pub mod replay;
 mod runtime;
 pub mod script;
 mod server;
 mod service;
+mod shape;
+mod stamp;
+mod state;
+mod target;
 mod tls;
 mod uri;
 
@@ -53,6 +68,8 @@ pub use self::{
     fault::Fault,
     options::{Clock, Options},
     pace::{Cut, Pace},
+    quotas::{Quota, QuotaOverride, Quotas, Rate},
+    regions::Condition,
     replay::Replay,
     server::Emulator,
 };

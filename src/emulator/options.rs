@@ -11,6 +11,7 @@ use super::{
     auth::Credentials,
     fault::Fault,
     pace::{Cut, Pace},
+    quotas::Quotas,
     replay::Replay,
 };
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub clock: Clock,
     /// A fault that every call meets, unless the call itself names one.
     pub fault: Option<Fault>,
+    /// What the account's quotas are at first. Recorded exchanges know none.
+    pub quotas: Quotas,
     /// Recorded exchanges to serve in place of made-up answers.
     pub replay: Option<Replay>,
     /// How many streams a client may have open on one HTTP/2 connection.
@@ -58,6 +61,7 @@ impl Default for Options {
             credentials: Credentials::default(),
             clock: Arc::new(SystemTime::now),
             fault: None,
+            quotas: Quotas::default(),
             replay: None,
             max_concurrent_streams: 100,
             cut: Cut::default(),

@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep};
 use super::{
     calls::{End, Record},
     pace::Cut,
+    regions::Outage,
 };
 
 /// Sizes of [`Cut::Awkward`]'s writes.
@@ -121,6 +122,13 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
+/// No answer at all: the connection, or with HTTP/2 the stream, is reset.
+pub(super) fn break_off(reset: &ResetSwitch, record: &mut Record) -> Broken {
+    record.end(End::Faulted);
+    reset.set();
+    Broken
+}
+
 /// A body that plays a [`Plan`] and keeps the call's record.
 pub(super) struct Playback {
     steps: vec::IntoIter<Step>,
@@ -133,11 +141,18 @@ pub(super) struct Playback {
     sleep: Option<Pin<Box<Sleep>>>,
     yielded: bool,
     record: Record,
+    outage: Outage,
     reset: ResetSwitch,
 }
 
 impl Playback {
-    pub(super) fn new(plan: Plan, separate: bool, record: Record, reset: ResetSwitch) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        separate: bool,
+        record: Record,
+        outage: Outage,
+        reset: ResetSwitch,
+    ) -> Self {
         Self {
             steps: plan.steps.into_iter(),
             next: None,
@@ -147,6 +162,7 @@ impl Playback {
             sleep: None,
             yielded: false,
             record,
+            outage,
             reset,
         }
     }
@@ -170,6 +186,15 @@ impl Playback {
         Poll::Ready(())
     }
 
+    /// Breaks off if the call's Region has gone down. Asked for whenever there is nothing to send.
+    fn poll_outage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        std::task::ready!(Pin::new(&mut self.outage).poll(cx));
+        self.next = None;
+        self.steps = Vec::new().into_iter();
+        self.finish = Finish::Break;
+        Poll::Ready(Some(Err(break_off(&self.reset, &mut self.record))))
+    }
+
     /// Pending once, so that what was handed over before is written before more comes.
     fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.yielded, true) {
@@ -190,9 +215,11 @@ impl Body for Playback {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         if let Some(step) = this.next.take().or_else(|| this.steps.next()) {
-            if this.poll_due(&step, cx).is_pending()
-                || (this.separate && this.poll_written(cx).is_pending())
-            {
+            if this.poll_due(&step, cx).is_pending() {
+                this.next = Some(step);
+                return this.poll_outage(cx);
+            }
+            if this.separate && this.poll_written(cx).is_pending() {
                 this.next = Some(step);
                 return Poll::Pending;
             }
@@ -211,7 +238,7 @@ impl Body for Playback {
         match this.finish {
             Finish::Complete => this.record.end(End::Completed),
             Finish::Cut => this.record.end(End::Faulted),
-            Finish::Stall => return Poll::Pending,
+            Finish::Stall => return this.poll_outage(cx),
             Finish::Break => {
                 std::task::ready!(this.poll_written(cx));
                 this.record.end(End::Faulted);

@@ -1,7 +1,5 @@
 //! Converse and ConverseStream: what a call asks for, who answers it, how the answer goes out.
 
-use std::future;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body_util::{Either, Full};
@@ -10,17 +8,20 @@ use serde_json::Value;
 use super::{
     answer::answer as think,
     calls::{End, Record},
-    catalogue,
+    catalogue::Geography,
     error::{WireError, raw_json},
-    exchange::{Answer, Asked, complete, refuse},
+    exchange::{Answer, Asked, complete, refuse, stall},
     fault::{Effect, Fault},
     fold, length,
-    options::Options,
     pace::Cut,
     plan,
-    playback::{Plan, Playback, ResetSwitch},
+    playback::{Broken, Plan, Playback, ResetSwitch},
+    quotas::{Admission, Lease, Refused, Scope},
+    regions::{Condition, Outage},
     replay::{self, Recorded},
     script::{ApiError, Script},
+    state::State,
+    target::{self, Target, Way},
     uri::Operation,
 };
 
@@ -31,44 +32,58 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Answers a call of Converse or ConverseStream that may be made.
 pub(super) async fn answer(
-    options: &Options,
-    default: Option<Fault>,
+    state: &State,
+    condition: Option<Condition>,
     asked: Asked,
     mut record: Record,
-) -> Answer {
+) -> Result<Answer, Broken> {
+    let options = &state.options;
     let streams = matches!(asked.operation, Operation::ConverseStream(_));
-    let (model_id, fault) = match fault(asked.operation.identifier(), &asked.parts.headers, default)
-    {
+    let (model_id, named) = match fault(asked.operation.identifier(), &asked.parts.headers) {
         Ok(found) => found,
-        Err(text) => return refuse(&ApiError::validation(text).into(), record),
+        Err(text) => return Ok(refuse(&ApiError::validation(text).into(), record)),
     };
+    let mut pace = options.pace;
+    let of_region = match condition {
+        Some(Condition::Fault(fault)) => Some(fault),
+        Some(Condition::Latency(latency)) => {
+            pace.time_to_first_token = pace.time_to_first_token.saturating_add(latency);
+            None
+        }
+        Some(Condition::Down { .. }) | None => None,
+    };
+    let fault = named.or(of_region).or_else(|| state.fault());
     match fault.map(Fault::effect) {
-        Some(Effect::StallBeforeHeaders) => return future::pending().await,
-        Some(Effect::Refuse(_)) => return fail(fault, model_id, record),
+        Some(Effect::StallBeforeHeaders) => return Err(stall(asked, record).await),
+        Some(Effect::Refuse(_)) => return Ok(fail(fault, model_id, record)),
         Some(
             Effect::Exception { .. }
             | Effect::StreamError { .. }
             | Effect::BadCrc
             | Effect::EndBefore(_),
         ) if !streams => {
-            return fail(fault, model_id, record);
+            return Ok(fail(fault, model_id, record));
         }
-        Some(Effect::Stall) if !streams => return future::pending().await,
+        Some(Effect::Stall) if !streams => return Err(stall(asked, record).await),
         _ => {}
     }
-    let recorded = match recorded_or_made(options, model_id, &asked, streams) {
-        Ok(recorded) => recorded,
-        Err(error) => return refuse(&error, record),
+    let (recorded, lease) = match recorded_or_made(state, model_id, &asked, streams) {
+        Ok(prepared) => prepared,
+        Err(error) => return Ok(refuse(&error, record)),
     };
+    let served_in = lease.as_ref().map_or(asked.region.as_str(), Lease::region);
+    record.served_in(served_in);
+    record.hold(lease);
     let player = Player {
         cut: options.cut,
         record,
+        outage: asked.outage,
         reset: asked.reset,
     };
-    match recorded {
-        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, options.pace)),
+    Ok(match recorded {
+        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, pace)),
         Recorded::Script(script) if streams => {
-            player.play(EVENT_STREAM, plan::stream(script, options.pace, fault))
+            player.play(EVENT_STREAM, plan::stream(script, pace, fault))
         }
         Recorded::Script(script) => {
             let tokens = script
@@ -77,9 +92,9 @@ pub(super) async fn answer(
                 .filter(|event| event.name == "contentBlockDelta")
                 .count();
             let body = Bytes::from(fold::fold(script).to_string());
-            player.play(JSON, plan::unary(body, options.pace, tokens, fault))
+            player.play(JSON, plan::unary(body, pace, tokens, fault))
         }
-        Recorded::Json(body) => player.play(JSON, plan::unary(body, options.pace, 0, fault)),
+        Recorded::Json(body) => player.play(JSON, plan::unary(body, pace, 0, fault)),
         Recorded::Error {
             status,
             error_type,
@@ -88,53 +103,113 @@ pub(super) async fn answer(
             record = player.record;
             let mut response = raw_json(status, body);
             if let Some(error_type) = error_type {
+                let code = error_type.to_str().unwrap_or_default();
+                record.refused(code.split(':').next().unwrap_or_default());
                 response
                     .headers_mut()
                     .insert("x-amzn-errortype", error_type);
             }
             complete(response, record)
         }
-    }
+    })
 }
 
-/// The model ID without a fault, and the fault that the ID, a header or the options name.
-fn fault<'a>(
-    model_id: &'a str,
-    headers: &HeaderMap,
-    default: Option<Fault>,
-) -> Result<(&'a str, Option<Fault>), String> {
+/// Whether a call names a fault itself, known or not, and so wants nothing of its Region's condition.
+pub(super) fn names_a_fault(asked: &Asked) -> bool {
+    let runs = matches!(
+        asked.operation,
+        Operation::Converse(_) | Operation::ConverseStream(_)
+    );
+    runs && !matches!(
+        fault(asked.operation.identifier(), &asked.parts.headers),
+        Ok((_, None))
+    )
+}
+
+/// The model ID without a fault, and the fault that the ID or a header names.
+fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<Fault>), String> {
     let (model_id, in_id) = Fault::split(model_id)?;
     let in_header = match headers.get(FAULT_HEADER) {
         None => None,
         Some(value) => Some(String::from_utf8_lossy(value.as_bytes()).parse()?),
     };
-    Ok((model_id, in_id.or(in_header).or(default)))
+    Ok((model_id, in_id.or(in_header)))
 }
 
+/// The answer, and the place that the call takes while it runs, if its model has quotas.
 fn recorded_or_made(
-    options: &Options,
+    state: &State,
     model_id: &str,
     asked: &Asked,
     streams: bool,
-) -> Result<Recorded, WireError> {
-    if options.replay.is_none() {
-        catalogue::check(model_id, &asked.region)?;
+) -> Result<(Recorded, Option<Lease>), WireError> {
+    let read = || -> Result<Value, WireError> {
+        serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))
+    };
+    if let Some(replay) = &state.options.replay {
+        return Ok((replay.find(model_id, &read()?, streams)?, None));
     }
-    let request: Value = serde_json::from_slice(&asked.body).map_err(|error| {
-        WireError::bedrock(
-            400,
-            "SerializationException",
-            format!("The request body is no JSON: {error}"),
-        )
-    })?;
-    if let Some(replay) = &options.replay {
-        return Ok(replay.find(model_id, &request, streams)?);
-    }
-    let mut script: Script = think(model_id, &request)?;
-    if let Some(tokens) = options.pace.tokens {
+    let target = target::resolve(model_id, &asked.region, &state.account)?;
+    let request = read()?;
+    // An ARN of the account's own says nothing of the model, whose rules hold all the same.
+    let brain = target.opaque_model(model_id).unwrap_or(model_id);
+    let mut script: Script = think(brain, &request)?;
+    if let Some(tokens) = state.options.pace.tokens {
         length::set(&mut script, tokens.get(), &request);
     }
-    Ok(Recorded::Script(script))
+    let lease = take_place(state, &target, &asked.region, &request, &script)?;
+    Ok((Recorded::Script(script), lease))
+}
+
+/// Reserves what the call may take of its quota, and a place in a Region.
+fn take_place(
+    state: &State,
+    target: &Target,
+    source: &str,
+    request: &Value,
+    script: &Script,
+) -> Result<Option<Lease>, WireError> {
+    let Some(model) = target.model else {
+        return Ok(None);
+    };
+    let at_home = [source.to_owned()];
+    let (scope, destinations) = match &target.way {
+        Way::Unmetered => return Ok(None),
+        Way::OnDemand => (Scope::OnDemand, &at_home[..]),
+        Way::Profile {
+            geography: Geography::Global,
+            destinations,
+        } => (Scope::Global, &destinations[..]),
+        Way::Profile { destinations, .. } => (Scope::CrossRegion, &destinations[..]),
+    };
+    let metadata = script.events.iter().rfind(|event| event.name == "metadata");
+    let used = |name: &str| {
+        let usage = metadata.map(|event| &event.payload["usage"][name]);
+        usage.and_then(Value::as_u64).unwrap_or(0)
+    };
+    let written = used("inputTokens") + used("cacheWriteInputTokens");
+    let max_tokens = request["inferenceConfig"]["maxTokens"].as_u64();
+    let admitted = state.ledger.admit(Admission {
+        model: model.id,
+        source,
+        scope,
+        destinations,
+        reserve: written + used("cacheReadInputTokens") + max_tokens.unwrap_or(model.max_output),
+        charge: written + used("outputTokens") * model.burn_down,
+    });
+    admitted.map(Some).map_err(|refused| match refused {
+        Refused::Requests => throttled("requests"),
+        Refused::Tokens => throttled("tokens"),
+        Refused::Capacity => {
+            let message = "Bedrock is unable to process your request.";
+            WireError::bedrock(503, "ServiceUnavailableException", message)
+        }
+    })
+}
+
+fn throttled(what: &str) -> WireError {
+    let message = format!("Too many {what}, please wait before trying again.");
+    WireError::bedrock(429, "ThrottlingException", message)
 }
 
 /// The error that a fault asks for.
@@ -151,6 +226,7 @@ fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
 struct Player {
     cut: Cut,
     record: Record,
+    outage: Outage,
     reset: ResetSwitch,
 }
 
@@ -158,7 +234,13 @@ impl Player {
     fn play(self, content_type: HeaderValue, plan: Plan) -> Answer {
         self.record.answered(200);
         let separate = self.cut != Cut::Frames;
-        let playback = Playback::new(plan.cut(self.cut), separate, self.record, self.reset);
+        let playback = Playback::new(
+            plan.cut(self.cut),
+            separate,
+            self.record,
+            self.outage,
+            self.reset,
+        );
         let mut response = Response::new(Either::<Full<Bytes>, _>::Right(playback));
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response

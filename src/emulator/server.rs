@@ -1,7 +1,7 @@
 //! A running emulator: its listeners, its thread, its stop.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener as StdTcpListener},
     sync::Arc,
     thread,
@@ -17,7 +17,10 @@ use super::{
     connection,
     fault::Fault,
     options::Options,
+    quotas::Quotas,
+    regions::Condition,
     service::Service,
+    state::State,
     tls,
 };
 
@@ -26,12 +29,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A running emulator. It lives on threads of its own, so it can share a process with what it serves, whatever runtime
 /// and clock that has. Dropped, it stops without waiting for its calls.
-#[derive(Debug)]
 pub struct Emulator {
     addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
     ca_pem: Option<String>,
-    service: Arc<Service>,
+    state: Arc<State>,
     stop: CancellationToken,
     stopped: Option<oneshot::Receiver<()>>,
 }
@@ -72,10 +74,11 @@ impl Emulator {
             .enable_all()
             .build()?;
         let stop_within = options.stop_within;
-        let service = Arc::new(Service::new(options));
+        let state = Arc::new(State::new(options));
+        let service = Arc::new(Service::new(Arc::clone(&state)));
         let stop = CancellationToken::new();
         let (on_stopped, stopped) = oneshot::channel();
-        let serving = serve(listeners, Arc::clone(&service), stop.clone(), stop_within);
+        let serving = serve(listeners, service, stop.clone(), stop_within);
         thread::Builder::new()
             .name("bedrock-emulator".to_owned())
             .spawn(move || {
@@ -89,7 +92,7 @@ impl Emulator {
             addr,
             tls_addr,
             ca_pem,
-            service,
+            state,
             stop,
             stopped: Some(stopped),
         })
@@ -135,9 +138,24 @@ impl Emulator {
         self.log().wait_for(enough).await
     }
 
-    /// From now on every call that names no fault meets this one.
+    /// From now on every call that names no fault meets this one, unless its source Region has a condition.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.service.set_fault(fault);
+        self.state.set_fault(fault);
+    }
+
+    /// From now on calls with this source Region meet this, unless they name a fault themselves.
+    pub fn set_region(&self, region: &str, condition: Condition) {
+        self.state.regions.set(region, Some(condition));
+    }
+
+    /// The Region is well again.
+    pub fn clear_region(&self, region: &str) {
+        self.state.regions.set(region, None);
+    }
+
+    /// Sets other quotas, of which nothing is used yet.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        self.state.ledger.set(quotas);
     }
 
     /// Accepts no more connections, waits for running calls as long as the options say, and ends.
@@ -150,7 +168,16 @@ impl Emulator {
     }
 
     fn log(&self) -> &Arc<CallLog> {
-        self.service.log()
+        &self.state.log
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("addr", &self.addr)
+            .field("tls_addr", &self.tls_addr)
+            .finish_non_exhaustive()
     }
 }
 

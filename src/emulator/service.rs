@@ -1,27 +1,24 @@
 //! One HTTP request in, one answer out: the log, authentication, then the operation.
 
-use std::{
-    convert::Infallible,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, request::Parts};
 use http_body_util::{BodyExt, Either, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::{
     auth,
-    calls::{Call, CallLog, End, Record},
-    control,
+    calls::{Call, End, Record},
+    control, count,
     error::WireError,
-    exchange::{Answer, Asked, complete, refuse},
-    fault::Fault,
+    exchange::{Answer, Asked, complete, refuse, stall},
+    fault::Effect,
     inspect,
-    options::Options,
-    playback::ResetSwitch,
+    playback::{Broken, ResetSwitch, break_off},
+    regions::Condition,
     runtime,
+    state::State,
     uri::Operation,
 };
 
@@ -30,11 +27,9 @@ const MAX_BODY: usize = 128 << 20;
 /// Headers that the log leaves out: they hold what may be a secret.
 const NEVER_LOGGED: [&str; 2] = ["authorization", "x-amz-security-token"];
 
-/// What all connections share.
+/// What answers the requests of all connections.
 pub(super) struct Service {
-    options: Options,
-    fault: Mutex<Option<Fault>>,
-    log: Arc<CallLog>,
+    state: Arc<State>,
 }
 
 impl fmt::Debug for Service {
@@ -44,24 +39,12 @@ impl fmt::Debug for Service {
 }
 
 impl Service {
-    pub(super) fn new(options: Options) -> Self {
-        Self {
-            fault: Mutex::new(options.fault),
-            log: CallLog::new(options.keep_calls),
-            options,
-        }
+    pub(super) const fn new(state: Arc<State>) -> Self {
+        Self { state }
     }
 
-    pub(super) const fn log(&self) -> &Arc<CallLog> {
-        &self.log
-    }
-
-    pub(super) const fn max_concurrent_streams(&self) -> u32 {
-        self.options.max_concurrent_streams
-    }
-
-    pub(super) fn set_fault(&self, fault: Option<Fault>) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    pub(super) fn max_concurrent_streams(&self) -> u32 {
+        self.state.options.max_concurrent_streams
     }
 
     /// Answers one request. `reset` is the switch of its connection.
@@ -69,33 +52,21 @@ impl Service {
         &self,
         request: Request<Incoming>,
         reset: ResetSwitch,
-    ) -> Result<Answer, Infallible> {
+    ) -> Result<Answer, Broken> {
         let (parts, body) = request.into_parts();
         let operation = Operation::of(&parts.method, parts.uri.path());
-        if operation == Operation::Calls {
-            return Ok(inspect::answer(&parts.method, &self.log).map(Either::Left));
-        }
         let body = Limited::new(body, MAX_BODY).collect().await;
         let (body, unreadable) = match body {
             Ok(body) => (body.to_bytes(), None),
             Err(error) => (Bytes::new(), Some(error)),
         };
+        if let Operation::Own(path) = &operation {
+            return Ok(inspect::answer(&parts.method, path, &body, &self.state).map(Either::Left));
+        }
         let request_id = uuid::Uuid::new_v4().to_string();
-        let region = auth::region(&parts.headers).unwrap_or_else(|| self.options.region.clone());
-        let call = Call {
-            id: 0,
-            request_id: request_id.clone(),
-            operation: operation.name(),
-            model_id: operation.identifier().to_owned(),
-            region: region.clone(),
-            http_version: format!("{:?}", parts.version),
-            headers: logged(&parts.headers),
-            body: body.clone(),
-            status: None,
-            events_sent: 0,
-            end: None,
-        };
-        let mut record = self.log.begin(call);
+        let call = self.call(&request_id, &operation, &parts, &body);
+        let region = call.region.clone();
+        let mut record = self.state.log.begin(call);
         let mut answer = match unreadable {
             Some(error) if error.is::<LengthLimitError>() => refuse(&too_large(), record),
             Some(_) => {
@@ -104,14 +75,16 @@ impl Service {
                 refuse(&too_large(), record)
             }
             None => {
+                let (condition, outage) = self.state.regions.enter(&region);
                 let asked = Asked {
                     parts,
                     body,
                     region,
                     operation,
+                    outage,
                     reset,
                 };
-                self.operate(asked, record).await
+                self.operate(asked, condition, record).await?
             }
         };
         if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -120,25 +93,89 @@ impl Service {
         Ok(answer)
     }
 
-    async fn operate(&self, asked: Asked, record: Record) -> Answer {
-        let now = (self.options.clock)();
-        if let Err(error) = auth::check(&self.options.credentials, &asked.parts, &asked.body, now) {
-            return refuse(&error, record);
+    fn call(&self, request_id: &str, operation: &Operation, parts: &Parts, body: &Bytes) -> Call {
+        let region = auth::region(&parts.headers);
+        Call {
+            id: 0,
+            request_id: request_id.to_owned(),
+            operation: operation.name(),
+            model_id: operation.identifier().to_owned(),
+            time: (self.state.options.clock)(),
+            region: region.unwrap_or_else(|| self.state.options.region.clone()),
+            inference_region: None,
+            http_version: format!("{:?}", parts.version),
+            headers: logged(&parts.headers),
+            body: body.clone(),
+            status: None,
+            error_code: None,
+            events_sent: 0,
+            end: None,
+        }
+    }
+
+    async fn operate(
+        &self,
+        asked: Asked,
+        condition: Option<Condition>,
+        mut record: Record,
+    ) -> Result<Answer, Broken> {
+        let condition = condition.filter(|_| !runtime::names_a_fault(&asked));
+        if let Some(Condition::Down { .. }) = condition {
+            return Err(break_off(&asked.reset, &mut record));
+        }
+        let now = (self.state.options.clock)();
+        let credentials = &self.state.options.credentials;
+        if let Err(error) = auth::check(credentials, &asked.parts, &asked.body, now) {
+            return Ok(refuse(&error, record));
         }
         match asked.operation {
             Operation::Converse(_) | Operation::ConverseStream(_) => {
-                let default = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-                runtime::answer(&self.options, default, asked, record).await
+                runtime::answer(&self.state, condition, asked, record).await
             }
-            _ => {
-                let query = asked.parts.uri.query().unwrap_or_default();
-                match control::answer(&asked.operation, query, &asked.region) {
-                    Ok(response) => complete(response, record),
-                    Err(error) => refuse(&error, record),
-                }
-            }
+            _ => self.answer_at_once(condition, asked, record).await,
         }
     }
+
+    /// An answer that is no stream: of the control plane, or of CountTokens.
+    async fn answer_at_once(
+        &self,
+        condition: Option<Condition>,
+        mut asked: Asked,
+        mut record: Record,
+    ) -> Result<Answer, Broken> {
+        match condition {
+            Some(Condition::Fault(fault)) => match fault.effect() {
+                Effect::StallBeforeHeaders => return Err(stall(asked, record).await),
+                Effect::Refuse(_) => {
+                    let error = fault.error(asked.operation.identifier());
+                    record.end(End::Faulted);
+                    return Ok(refuse(&error, record));
+                }
+                _ => {}
+            },
+            Some(Condition::Latency(latency)) if !latency.is_zero() => {
+                if goes_down(&mut asked, latency).await {
+                    return Err(break_off(&asked.reset, &mut record));
+                }
+            }
+            _ => {}
+        }
+        let answered = match &asked.operation {
+            Operation::CountTokens(model_id) => count::answer(model_id, &asked),
+            _ => control::answer(&asked, &self.state),
+        };
+        Ok(match answered {
+            Ok(response) => complete(response, record),
+            Err(error) => refuse(&error, record),
+        })
+    }
+}
+
+/// Whether the call's Region goes down within this time, which passes otherwise.
+async fn goes_down(asked: &mut Asked, within: Duration) -> bool {
+    tokio::time::timeout(within, &mut asked.outage)
+        .await
+        .is_ok()
 }
 
 fn too_large() -> WireError {

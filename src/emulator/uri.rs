@@ -7,43 +7,65 @@ use http::Method;
 pub(super) enum Operation {
     Converse(String),
     ConverseStream(String),
+    CountTokens(String),
     ListInferenceProfiles,
     GetInferenceProfile(String),
+    CreateInferenceProfile,
+    DeleteInferenceProfile(String),
+    TagResource,
+    UntagResource,
+    ListTagsForResource,
     ListFoundationModels,
     GetFoundationModel(String),
-    /// The emulator's own: GET shows the log of calls, DELETE clears it.
-    Calls,
+    ListProvisionedModelThroughputs,
+    GetProvisionedModelThroughput(String),
+    /// The emulator's own, with what is behind `/_emulator/` in its path.
+    Own(String),
     Unknown,
 }
 
 impl Operation {
     /// What a request line asks for.
     pub(super) fn of(method: &Method, path: &str) -> Self {
-        let named = |rest: &str| Some(percent_decode(rest)).filter(|id| !id.is_empty());
-        // An ARN holds a slash that some clients do not encode, so the identifier is all between the known ends.
-        let model = |end: &str| named(path.strip_prefix("/model/")?.strip_suffix(end)?);
+        if let Some(own) = path.strip_prefix("/_emulator/") {
+            return Self::Own(own.to_owned());
+        }
         let found = match *method {
-            Method::POST => model("/converse-stream")
-                .map(Self::ConverseStream)
-                .or_else(|| model("/converse").map(Self::Converse)),
-            Method::GET => match path {
-                "/inference-profiles" => Some(Self::ListInferenceProfiles),
-                "/foundation-models" => Some(Self::ListFoundationModels),
-                _ => path
-                    .strip_prefix("/inference-profiles/")
-                    .and_then(named)
-                    .map(Self::GetInferenceProfile)
-                    .or_else(|| {
-                        let model = path.strip_prefix("/foundation-models/").and_then(named);
-                        model.map(Self::GetFoundationModel)
-                    }),
-            },
+            Method::POST => Self::post(path),
+            Method::GET => Self::get(path),
+            Method::DELETE => named(path, "/inference-profiles/").map(Self::DeleteInferenceProfile),
             _ => None,
         };
-        match found {
-            Some(operation) => operation,
-            None if path == "/_emulator/calls" => Self::Calls,
-            None => Self::Unknown,
+        found.unwrap_or(Self::Unknown)
+    }
+
+    fn post(path: &str) -> Option<Self> {
+        // An ARN holds a slash that some clients do not encode, so the identifier is all between the known ends.
+        let model = |end: &str| named(path.strip_suffix(end)?, "/model/");
+        match path {
+            "/inference-profiles" => Some(Self::CreateInferenceProfile),
+            "/tagResource" => Some(Self::TagResource),
+            "/untagResource" => Some(Self::UntagResource),
+            "/listTagsForResource" => Some(Self::ListTagsForResource),
+            _ => model("/converse-stream")
+                .map(Self::ConverseStream)
+                .or_else(|| model("/converse").map(Self::Converse))
+                .or_else(|| model("/count-tokens").map(Self::CountTokens)),
+        }
+    }
+
+    fn get(path: &str) -> Option<Self> {
+        let of = |start: &str| named(path, start);
+        match path {
+            "/inference-profiles" => Some(Self::ListInferenceProfiles),
+            "/foundation-models" => Some(Self::ListFoundationModels),
+            "/provisioned-model-throughputs" => Some(Self::ListProvisionedModelThroughputs),
+            _ => of("/inference-profiles/")
+                .map(Self::GetInferenceProfile)
+                .or_else(|| of("/foundation-models/").map(Self::GetFoundationModel))
+                .or_else(|| {
+                    of("/provisioned-model-throughput/").map(Self::GetProvisionedModelThroughput)
+                }),
         }
     }
 
@@ -52,11 +74,19 @@ impl Operation {
         match self {
             Self::Converse(_) => "Converse",
             Self::ConverseStream(_) => "ConverseStream",
+            Self::CountTokens(_) => "CountTokens",
             Self::ListInferenceProfiles => "ListInferenceProfiles",
             Self::GetInferenceProfile(_) => "GetInferenceProfile",
+            Self::CreateInferenceProfile => "CreateInferenceProfile",
+            Self::DeleteInferenceProfile(_) => "DeleteInferenceProfile",
+            Self::TagResource => "TagResource",
+            Self::UntagResource => "UntagResource",
+            Self::ListTagsForResource => "ListTagsForResource",
             Self::ListFoundationModels => "ListFoundationModels",
             Self::GetFoundationModel(_) => "GetFoundationModel",
-            Self::Calls | Self::Unknown => "",
+            Self::ListProvisionedModelThroughputs => "ListProvisionedModelThroughputs",
+            Self::GetProvisionedModelThroughput(_) => "GetProvisionedModelThroughput",
+            Self::Own(_) | Self::Unknown => "",
         }
     }
 
@@ -65,11 +95,20 @@ impl Operation {
         match self {
             Self::Converse(id)
             | Self::ConverseStream(id)
+            | Self::CountTokens(id)
             | Self::GetInferenceProfile(id)
-            | Self::GetFoundationModel(id) => id,
+            | Self::DeleteInferenceProfile(id)
+            | Self::GetFoundationModel(id)
+            | Self::GetProvisionedModelThroughput(id) => id,
             _ => "",
         }
     }
+}
+
+/// The identifier behind the start of a path.
+fn named(path: &str, start: &str) -> Option<String> {
+    let id = percent_decode(path.strip_prefix(start)?);
+    Some(id).filter(|id| !id.is_empty())
 }
 
 /// The text behind percent-encoding. What is not valid encoding stays as it is.

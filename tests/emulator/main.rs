@@ -4,9 +4,12 @@
     reason = "a test's helpers fail the test by panicking"
 )]
 
+mod account;
 mod control;
 mod faults;
 mod frames;
+mod quotas;
+mod regions;
 mod replay;
 mod runtime;
 mod signatures;

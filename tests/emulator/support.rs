@@ -261,3 +261,20 @@ pub(crate) async fn json(response: Response<Incoming>) -> serde_json::Value {
         .to_bytes();
     serde_json::from_slice(&body).expect("JSON")
 }
+
+/// Asks the emulator's own API for what is behind `/_emulator/`.
+pub(crate) async fn own(
+    emulator: &Emulator,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, serde_json::Value) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/_emulator/{path}"))
+        .header("host", "localhost")
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .expect("a request");
+    let response = http1(emulator, request).await;
+    (response.status().as_u16(), json(response).await)
+}

@@ -100,7 +100,7 @@ fn latency(request: &Request<'_>, draft: &Draft, usage: &Value) -> u64 {
 }
 
 /// The model that a prompt router chose: the emulator's routers always choose the same one of a family.
-fn routed(model_id: &str) -> Option<String> {
+pub(super) fn routed(model_id: &str) -> Option<String> {
     let (arn, router) = model_id.split_once("prompt-router/")?;
     let region = arn.split(':').nth(3).unwrap_or_default();
     let model = match router {

@@ -83,13 +83,16 @@ impl Geography {
         }
     }
 
-    /// Where calls from this source Region may be served.
+    /// Where calls from this source Region may be served, in order: of `global.` all Regions that the emulator knows.
     pub(super) fn destinations(self, source: &str) -> Vec<String> {
-        let mut regions: Vec<String> = self
-            .core()
-            .iter()
-            .map(|&region| region.to_owned())
-            .collect();
+        let regions = match self {
+            Self::Global => [Self::Us, Self::Eu, Self::Apac, Self::Global]
+                .iter()
+                .flat_map(|geography| [geography.core(), geography.fringe()].concat())
+                .collect(),
+            _ => self.core().to_vec(),
+        };
+        let mut regions: Vec<String> = regions.into_iter().map(str::to_owned).collect();
         if !regions.iter().any(|region| region == source) {
             regions.push(source.to_owned());
         }

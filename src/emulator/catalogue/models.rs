@@ -19,6 +19,12 @@ pub struct Model {
     pub legacy: bool,
     /// The geographies that have a profile for it.
     pub profiles: &'static [Geography],
+    /// The most output tokens of an answer: what a call without `maxTokens` reserves of the quota. Round figures.
+    pub max_output: u64,
+    /// Tokens of the quota that an output token takes: 5 for Claude 3.7 and later.
+    pub burn_down: u64,
+    /// Whether CountTokens knows it.
+    pub counts_tokens: bool,
     /// When it came, ISO 8601.
     pub since: &'static str,
 }
@@ -64,11 +70,14 @@ const fn model(
         on_demand: true,
         legacy: false,
         profiles: &[],
+        max_output: 8192,
+        burn_down: 1,
+        counts_tokens: false,
         since,
     }
 }
 
-/// A model of Anthropic's that only profiles serve.
+/// A model of Anthropic's, not older than Claude 3.7, that only profiles serve.
 const fn claude(
     id: &'static str,
     name: &'static str,
@@ -79,6 +88,8 @@ const fn claude(
         input: SEES,
         on_demand: false,
         profiles,
+        max_output: 64_000,
+        burn_down: 5,
         ..model(id, name, "Anthropic", since)
     }
 }
@@ -88,6 +99,7 @@ const fn nova(id: &'static str, name: &'static str, input: &'static [&'static st
     Model {
         input,
         profiles: GEOGRAPHIES,
+        max_output: 10_000,
         ..model(id, name, "Amazon", "2024-12-02T00:00:00Z")
     }
 }
@@ -129,6 +141,8 @@ pub static MODELS: &[Model] = &[
     Model {
         on_demand: true,
         legacy: true,
+        max_output: 4096,
+        burn_down: 1,
         ..claude(
             "anthropic.claude-3-haiku-20240307-v1:0",
             "Claude 3 Haiku",
@@ -138,6 +152,7 @@ pub static MODELS: &[Model] = &[
     },
     Model {
         legacy: true,
+        counts_tokens: true,
         ..claude(
             "anthropic.claude-3-7-sonnet-20250219-v1:0",
             "Claude 3.7 Sonnet",
@@ -145,30 +160,39 @@ pub static MODELS: &[Model] = &[
             "2025-02-24T00:00:00Z",
         )
     },
-    claude(
-        "anthropic.claude-haiku-4-5-20251001-v1:0",
-        "Claude Haiku 4.5",
-        EVERYWHERE,
-        "2025-10-15T00:00:00Z",
-    ),
+    Model {
+        counts_tokens: true,
+        ..claude(
+            "anthropic.claude-haiku-4-5-20251001-v1:0",
+            "Claude Haiku 4.5",
+            EVERYWHERE,
+            "2025-10-15T00:00:00Z",
+        )
+    },
     claude(
         "anthropic.claude-opus-4-8",
         "Claude Opus 4.8",
         EVERYWHERE,
         "2026-05-01T00:00:00Z",
     ),
-    claude(
-        "anthropic.claude-sonnet-4-20250514-v1:0",
-        "Claude Sonnet 4",
-        EVERYWHERE,
-        "2025-05-22T00:00:00Z",
-    ),
-    claude(
-        "anthropic.claude-sonnet-4-5-20250929-v1:0",
-        "Claude Sonnet 4.5",
-        EVERYWHERE,
-        "2025-09-29T00:00:00Z",
-    ),
+    Model {
+        counts_tokens: true,
+        ..claude(
+            "anthropic.claude-sonnet-4-20250514-v1:0",
+            "Claude Sonnet 4",
+            EVERYWHERE,
+            "2025-05-22T00:00:00Z",
+        )
+    },
+    Model {
+        counts_tokens: true,
+        ..claude(
+            "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "Claude Sonnet 4.5",
+            EVERYWHERE,
+            "2025-09-29T00:00:00Z",
+        )
+    },
     claude(
         "anthropic.claude-sonnet-4-6",
         "Claude Sonnet 4.6",

@@ -27,7 +27,7 @@ impl ProfileType {
     }
 
     /// The resource type in its ARN.
-    pub(super) const fn resource(self) -> &'static str {
+    pub(in crate::emulator) const fn resource(self) -> &'static str {
         match self {
             Self::SystemDefined => "inference-profile",
             Self::Application => "application-inference-profile",
@@ -43,7 +43,7 @@ pub struct Profile {
     /// `inferenceProfileName`.
     pub name: String,
     /// `description`.
-    pub description: String,
+    pub description: Option<String>,
     /// `inferenceProfileArn`.
     pub arn: String,
     /// `models[].modelArn`, one for each destination.
@@ -51,10 +51,36 @@ pub struct Profile {
     /// `type`.
     pub kind: ProfileType,
     /// `createdAt`, ISO 8601.
-    pub since: &'static str,
+    pub created: String,
+    /// The model that it calls.
+    pub model: &'static Model,
+    /// Its geography. `None` for a copy of a foundation model, which stays in one Region.
+    pub geography: Option<Geography>,
 }
 
-/// The application profiles of the account: ID, name, model.
+impl Profile {
+    /// Where calls from its source Region may be served.
+    pub fn destinations(&self, source: &str) -> Vec<String> {
+        match self.geography {
+            Some(geography) => geography.destinations(source),
+            None => vec![source.to_owned()],
+        }
+    }
+}
+
+/// The profiles that a source Region has from AWS, in the order in which they are listed.
+pub fn system_profiles(region: &str) -> Vec<Profile> {
+    let all = MODELS.iter().flat_map(|model| {
+        let there = model
+            .profiles
+            .iter()
+            .filter(|geography| geography.has_source(region));
+        there.map(|geography| system_defined(model, *geography, region))
+    });
+    all.collect()
+}
+
+/// The application profiles that the account has in a source Region from the start: ID, name, model.
 const APPLICATIONS: [(&str, &str, &str); 2] = [
     (
         "emulator0001",
@@ -68,36 +94,61 @@ const APPLICATIONS: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// All profiles of a source Region, in the order in which they are listed.
-pub fn list(region: &str) -> Vec<Profile> {
-    let system = MODELS.iter().flat_map(|model| {
-        let there = model
-            .profiles
-            .iter()
-            .filter(|geography| geography.has_source(region));
-        there.map(|geography| system_defined(model, *geography, region))
-    });
-    let applications = APPLICATIONS.iter().filter_map(|(id, name, model)| {
+/// The application profiles that the account has in a source Region from the start.
+pub(in crate::emulator) fn first_applications(region: &str) -> Vec<Profile> {
+    let all = APPLICATIONS.iter().filter_map(|(id, name, model)| {
         let model = Model::find(model)?;
         let geography = model
             .profiles
             .iter()
             .find(|geography| geography.has_source(region))?;
-        Some(Profile {
-            id: (*id).to_owned(),
-            name: (*name).to_owned(),
-            description: format!("Copy of {}.{}", geography.prefix(), model.id),
-            arn: arn(ProfileType::Application, id, region),
-            kind: ProfileType::Application,
-            ..system_defined(model, *geography, region)
-        })
+        let source = system_defined(model, *geography, region);
+        let description = format!("Copy of {}", source.id);
+        Some(application(
+            id,
+            name,
+            Some(description),
+            source.created.clone(),
+            source,
+            region,
+        ))
     });
-    system.chain(applications).collect()
+    all.collect()
 }
 
-/// The profile of this ID that a source Region has.
-pub fn find(id: &str, region: &str) -> Option<Profile> {
-    list(region).into_iter().find(|profile| profile.id == id)
+/// An application profile: a copy of another one with an ID and a name of its own.
+pub(in crate::emulator) fn application(
+    id: &str,
+    name: &str,
+    description: Option<String>,
+    created: String,
+    source: Profile,
+    region: &str,
+) -> Profile {
+    Profile {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        description,
+        arn: arn(ProfileType::Application, id, region),
+        kind: ProfileType::Application,
+        created,
+        ..source
+    }
+}
+
+/// What an application profile copies that is made of a foundation model: calls stay in the Region.
+pub(in crate::emulator) fn of_model(model: &'static Model, region: &str) -> Profile {
+    Profile {
+        id: model.id.to_owned(),
+        name: model.name.to_owned(),
+        description: None,
+        arn: model.arn(region),
+        model_arns: vec![model.arn(region)],
+        kind: ProfileType::SystemDefined,
+        created: model.since.to_owned(),
+        model,
+        geography: None,
+    }
 }
 
 fn arn(kind: ProfileType, id: &str, region: &str) -> String {
@@ -107,7 +158,7 @@ fn arn(kind: ProfileType, id: &str, region: &str) -> String {
     )
 }
 
-fn system_defined(model: &Model, geography: Geography, source: &str) -> Profile {
+fn system_defined(model: &'static Model, geography: Geography, source: &str) -> Profile {
     let id = format!("{}.{}", geography.prefix(), model.id);
     let title = format!("{} {} {}", geography.label(), model.provider, model.name);
     let (model_arns, place) = if geography == Geography::Global {
@@ -125,12 +176,14 @@ fn system_defined(model: &Model, geography: Geography, source: &str) -> Profile 
         arn: arn(ProfileType::SystemDefined, &id, source),
         id,
         name: title,
-        description: format!(
+        description: Some(format!(
             "Routes requests to {} {} {place}.",
             model.provider, model.name
-        ),
+        )),
         model_arns,
         kind: ProfileType::SystemDefined,
-        since: model.since,
+        created: model.since.to_owned(),
+        model,
+        geography: Some(geography),
     }
 }

@@ -5,15 +5,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   BedrockClient,
+  CreateInferenceProfileCommand,
+  DeleteInferenceProfileCommand,
   GetInferenceProfileCommand,
   ListFoundationModelsCommand,
   ListInferenceProfilesCommand,
+  ListTagsForResourceCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
   paginateListInferenceProfiles,
 } from "@aws-sdk/client-bedrock";
 import {
   BedrockRuntimeClient,
   ConverseCommand,
   ConverseStreamCommand,
+  CountTokensCommand,
 } from "@aws-sdk/client-bedrock-runtime";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
@@ -106,6 +112,37 @@ test("GetInferenceProfile by ID and by ARN, and Converse with the ARN", async ()
     ),
     { name: "ResourceNotFoundException" },
   );
+});
+
+test("an application profile, from CreateInferenceProfile to DeleteInferenceProfile", async () => {
+  const { inferenceProfileArn: copyFrom } = await control.send(
+    new GetInferenceProfileCommand({ inferenceProfileIdentifier: modelId }),
+  );
+  const created = await control.send(
+    new CreateInferenceProfileCommand({
+      inferenceProfileName: "javascript",
+      modelSource: { copyFrom },
+      tags: [{ key: "tenant", value: "a" }],
+    }),
+  );
+  const resourceARN = created.inferenceProfileArn;
+  await control.send(new TagResourceCommand({ resourceARN, tags: [{ key: "team", value: "web" }] }));
+  await control.send(new UntagResourceCommand({ resourceARN, tagKeys: ["tenant"] }));
+  const { tags } = await control.send(new ListTagsForResourceCommand({ resourceARN }));
+  assert.deepEqual(tags, [{ key: "team", value: "web" }]);
+  assert.ok(textOf(await collect(resourceARN)).length > 0);
+  const identifier = { inferenceProfileIdentifier: resourceARN };
+  await control.send(new DeleteInferenceProfileCommand(identifier));
+  await assert.rejects(control.send(new GetInferenceProfileCommand(identifier)), {
+    name: "ResourceNotFoundException",
+  });
+});
+
+test("CountTokens", async () => {
+  const count = (id) => runtime.send(new CountTokensCommand({ modelId: id, input: { converse: { messages } } }));
+  const { inputTokens } = await count("anthropic.claude-sonnet-4-5-20250929-v1:0");
+  assert.ok(inputTokens > 0);
+  await assert.rejects(count("us.anthropic.claude-sonnet-4-5-20250929-v1:0"), { name: "ValidationException" });
 });
 
 test("ListFoundationModels", async () => {

@@ -3,7 +3,10 @@
 BEDROCK_EMULATOR_URL and BEDROCK_EMULATOR_TLS_URL name its endpoints, BEDROCK_EMULATOR_CA the authority to trust.
 """
 
+import json
 import os
+import urllib.request
+import uuid
 
 import boto3
 import pytest
@@ -178,3 +181,116 @@ def test_a_bearer_token(monkeypatch):
     with pytest.raises(ClientError) as caught:
         ask("another")
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def own(method, path, body=None):
+    """Asks the emulator's own API."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{URL}/_emulator/{path}", data, method=method)) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize(
+    "source, destinations",
+    [
+        ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0", ["us-east-1"]),
+        (
+            f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{MODEL}",
+            ["us-east-1", "us-east-2", "us-west-2"],
+        ),
+    ],
+)
+def test_application_profiles(runtime, control, source, destinations):
+    created = control.create_inference_profile(
+        inferenceProfileName="tenant-a chat",
+        description="Chat of tenant A",
+        modelSource={"copyFrom": source},
+        tags=[{"key": "tenant", "value": "a"}, {"key": "environment", "value": "prod"}],
+    )
+    assert created["status"] == "ACTIVE"
+    assert created["ResponseMetadata"]["HTTPStatusCode"] == 201
+    arn = created["inferenceProfileArn"]
+
+    read = control.get_inference_profile(inferenceProfileIdentifier=arn)
+    assert (read["inferenceProfileName"], read["type"]) == ("tenant-a chat", "APPLICATION")
+    assert [model["modelArn"].split(":")[3] for model in read["models"]] == destinations
+    listed = control.list_inference_profiles(typeEquals="APPLICATION")["inferenceProfileSummaries"]
+    assert arn in [profile["inferenceProfileArn"] for profile in listed]
+
+    def tags():
+        listed = control.list_tags_for_resource(resourceARN=arn)["tags"]
+        return {tag["key"]: tag["value"] for tag in listed}
+
+    assert tags() == {"tenant": "a", "environment": "prod"}
+    control.tag_resource(resourceARN=arn, tags=[{"key": "application", "value": "chat"}])
+    control.untag_resource(resourceARN=arn, tagKeys=["environment"])
+    assert tags() == {"tenant": "a", "application": "chat"}
+
+    assert runtime.converse(modelId=arn, messages=HELLO)["stopReason"] == "end_turn"
+    assert text_of(stream(runtime, arn))
+    control.delete_inference_profile(inferenceProfileIdentifier=read["inferenceProfileId"])
+    with pytest.raises(control.exceptions.ResourceNotFoundException):
+        control.get_inference_profile(inferenceProfileIdentifier=arn)
+    with pytest.raises(runtime.exceptions.ValidationException):
+        runtime.converse(modelId=arn, messages=HELLO)
+
+
+def test_application_profiles_that_cannot_be_made(control):
+    def create(name="a", source=f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{MODEL}", **more):
+        return control.create_inference_profile(inferenceProfileName=name, modelSource={"copyFrom": source}, **more)
+
+    token = str(uuid.uuid4())
+    arn = create(clientRequestToken=token)["inferenceProfileArn"]
+    assert create(clientRequestToken=token)["inferenceProfileArn"] == arn
+    with pytest.raises(control.exceptions.ConflictException):
+        create("b", clientRequestToken=token)
+    with pytest.raises(control.exceptions.ValidationException):
+        create("a" * 65)
+    with pytest.raises(control.exceptions.ResourceNotFoundException):
+        create(source="arn:aws:bedrock:us-east-1::foundation-model/no.such-model")
+    with pytest.raises(control.exceptions.ValidationException):
+        control.delete_inference_profile(inferenceProfileIdentifier=MODEL)
+    control.delete_inference_profile(inferenceProfileIdentifier=arn)
+
+
+def test_provisioned_throughput(runtime, control):
+    units = control.list_provisioned_model_throughputs()["provisionedModelSummaries"]
+    assert units
+    for one in units:
+        read = control.get_provisioned_model_throughput(provisionedModelId=one["provisionedModelArn"])
+        assert read["foundationModelArn"] == one["foundationModelArn"]
+        assert runtime.converse(modelId=one["provisionedModelArn"], messages=HELLO)["stopReason"] == "end_turn"
+
+
+def test_count_tokens(runtime):
+    model = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+    counted = runtime.count_tokens(modelId=model, input={"converse": {"messages": HELLO}})["inputTokens"]
+    answer = runtime.converse(modelId=f"us.{model}", messages=HELLO)
+    assert counted == answer["usage"]["inputTokens"]
+    with pytest.raises(runtime.exceptions.ValidationException, match="doesn't support counting tokens"):
+        runtime.count_tokens(modelId=f"us.{model}", input={"converse": {"messages": HELLO}})
+
+
+def test_quotas_and_conditions_of_regions():
+    runtime = client("bedrock-runtime", "ap-northeast-1")
+    ask = lambda: runtime.converse(modelId="amazon.nova-micro-v1:0", messages=HELLO)
+    one = {"onDemand": {"requestsPerMinute": 1}}
+    own("PUT", "quotas", {"overrides": [{"region": "ap-northeast-1", "quota": one}]})
+    request_id = ask()["ResponseMetadata"]["RequestId"]
+    with pytest.raises(runtime.exceptions.ThrottlingException, match="Too many requests"):
+        ask()
+    own("DELETE", "quotas")
+    own("PUT", "regions/ap-northeast-1", {"fault": "service-unavailable"})
+    with pytest.raises(runtime.exceptions.ServiceUnavailableException):
+        ask()
+    own("DELETE", "regions/ap-northeast-1")
+    ask()
+    events = [event for event in own("GET", "events")["Records"] if event["awsRegion"] == "ap-northeast-1"]
+    assert [event.get("errorCode") for event in events] == [
+        None,
+        "ThrottlingException",
+        "ServiceUnavailableException",
+        None,
+    ]
+    assert events[0]["requestID"] == request_id
+    assert events[0]["additionalEventData"] == {"inferenceRegion": "ap-northeast-1"}

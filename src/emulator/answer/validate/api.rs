@@ -1,7 +1,7 @@
 //! The input of Converse and ConverseStream, from the service model (botocore 1.44.5).
 
 use super::{
-    shape::{
+    super::super::shape::{
         ANY, Member, Shape,
         Shape::{Blob, Boolean, Document, Float, Integer, List, Map, Structure, Union},
         Size, Text, any_text, may, must, one_of, text,

@@ -8,31 +8,21 @@ mod api;
 mod conversation;
 mod media;
 mod resource;
-mod shape;
 mod text;
 mod tools;
-mod walk;
 
 use serde_json::Value;
 
 pub(super) use self::resource::resource as resource_of;
-use super::super::script::ApiError;
+use super::super::{script::ApiError, shape};
 
 /// Checks a request against every rule.
 ///
 /// # Errors
 /// `SerializationException` or `ValidationException`, both HTTP 400.
 pub(super) fn check(model_id: &str, request: &Value) -> Result<(), ApiError> {
-    let mut findings = walk::Findings::default();
-    walk::string("modelId", model_id, &api::MODEL_ID, &mut findings);
-    walk::walk(request, &api::CONVERSE, &mut findings).map_err(|message| ApiError {
-        status: 400,
-        code: "SerializationException",
-        message,
-    })?;
-    findings
-        .into_message()
-        .map_or(Ok(()), |message| Err(ApiError::validation(message)))?;
+    let model = [("modelId", model_id, &api::MODEL_ID)];
+    shape::check(&model, request, &api::CONVERSE)?;
     resource::check(model_id, request)
         .and_then(|()| conversation::check(model_id, request))
         .and_then(|()| media::check(request))

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::shape::{Member, Shape, Size, Text};
+use super::{Member, Shape, Size, Text};
 
 /// What is wrong with a request whose JSON has the right types.
 #[derive(Default)]

@@ -1,0 +1,120 @@
+//! What the account owns, and what becomes of it while the emulator runs: application profiles and tags.
+
+mod tags;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+
+pub(super) use self::tags::{NotTagged, Tags};
+use super::catalogue::{self, Profile};
+
+/// The account's things in all Regions.
+#[derive(Debug, Default)]
+pub(super) struct Account(Mutex<BTreeMap<String, Owned>>);
+
+/// The account's things in one Region.
+#[derive(Debug)]
+struct Owned {
+    profiles: Vec<Profile>,
+    /// Tags by ARN.
+    tags: BTreeMap<String, Tags>,
+    /// By `clientRequestToken`: the rest of the request, and the profile that it made.
+    made: BTreeMap<String, (Value, Profile)>,
+}
+
+/// A token was used before, for something else.
+#[derive(Debug)]
+pub(super) struct TokenUsed;
+
+impl Owned {
+    fn of(region: &str) -> Self {
+        Self {
+            profiles: catalogue::first_applications(region),
+            tags: BTreeMap::new(),
+            made: BTreeMap::new(),
+        }
+    }
+}
+
+impl Account {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Owned>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with what is in a Region.
+    fn within<T>(&self, region: &str, work: impl FnOnce(&mut Owned) -> T) -> T {
+        let mut regions = self.lock();
+        let owned = regions
+            .entry(region.to_owned())
+            .or_insert_with(|| Owned::of(region));
+        work(owned)
+    }
+
+    /// All profiles of a source Region, AWS's first.
+    pub(super) fn list(&self, region: &str) -> Vec<Profile> {
+        let mut all = catalogue::system_profiles(region);
+        self.within(region, |owned| all.extend_from_slice(&owned.profiles));
+        all
+    }
+
+    /// The profile of this ID that a source Region has.
+    pub(super) fn find(&self, id: &str, region: &str) -> Option<Profile> {
+        let all = self.list(region);
+        all.into_iter().find(|profile| profile.id == id)
+    }
+
+    /// Adds an application profile with its tags, and gives it: the one that this token made, if the request is the same.
+    pub(super) fn create(
+        &self,
+        region: &str,
+        token: Option<&str>,
+        request: &Value,
+        tags: Tags,
+        make: impl FnOnce(&str) -> Profile,
+    ) -> Result<Profile, TokenUsed> {
+        self.within(region, |owned| {
+            match token.and_then(|token| owned.made.get(token)) {
+                Some((made, profile)) if made == request => return Ok(profile.clone()),
+                Some(_) => return Err(TokenUsed),
+                None => {}
+            }
+            let profile = make(&new_id(&owned.profiles));
+            owned.profiles.push(profile.clone());
+            owned.tags.insert(profile.arn.clone(), tags);
+            if let Some(token) = token {
+                let made = (request.clone(), profile.clone());
+                owned.made.insert(token.to_owned(), made);
+            }
+            Ok(profile)
+        })
+    }
+
+    /// Removes an application profile. Whether there was one.
+    pub(super) fn delete(&self, id: &str, region: &str) -> bool {
+        self.within(region, |owned| {
+            let found = owned.profiles.iter().position(|profile| profile.id == id);
+            let Some(profile) = found.map(|index| owned.profiles.remove(index)) else {
+                return false;
+            };
+            owned.tags.remove(&profile.arn);
+            owned.made.retain(|_, (_, made)| made.arn != profile.arn);
+            true
+        })
+    }
+}
+
+/// Twelve letters and digits that no profile has.
+fn new_id(profiles: &[Profile]) -> String {
+    loop {
+        let id: String = std::iter::repeat_with(|| fastrand::digit(36))
+            .take(12)
+            .collect();
+        if profiles.iter().all(|profile| profile.id != id) {
+            return id;
+        }
+    }
+}

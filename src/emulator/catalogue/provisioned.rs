@@ -1,0 +1,62 @@
+//! Provisioned Throughput: model units that the account has bought, in every Region that has the model.
+
+use super::{models::Model, profiles::ACCOUNT};
+
+/// Model units under an ARN of their own, which calls name in place of the model. They know no quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The end of its ARN.
+    pub id: &'static str,
+    /// `provisionedModelName`.
+    pub name: &'static str,
+    /// `modelUnits`.
+    pub units: u32,
+    /// `creationTime`, ISO 8601.
+    pub since: &'static str,
+    model: &'static str,
+}
+
+/// All of the account's.
+pub static PROVISIONED: &[Provisioned] = &[
+    Provisioned {
+        id: "emulatorpt01",
+        name: "emulator-nova-units",
+        units: 1,
+        since: "2025-03-01T00:00:00Z",
+        model: "amazon.nova-lite-v1:0",
+    },
+    Provisioned {
+        id: "emulatorpt02",
+        name: "emulator-claude-units",
+        units: 2,
+        since: "2025-06-01T00:00:00Z",
+        model: "anthropic.claude-3-haiku-20240307-v1:0",
+    },
+];
+
+impl Provisioned {
+    /// What a Region has of this ID.
+    pub fn find(id: &str, region: &str) -> Option<&'static Self> {
+        Self::list(region).find(|provisioned| provisioned.id == id)
+    }
+
+    /// What a Region has.
+    pub fn list(region: &str) -> impl Iterator<Item = &'static Self> {
+        PROVISIONED
+            .iter()
+            .filter(move |provisioned| provisioned.model().is_some_and(|model| model.is_in(region)))
+    }
+
+    /// The model that it serves.
+    pub fn model(&self) -> Option<&'static Model> {
+        Model::find(self.model)
+    }
+
+    /// `provisionedModelArn`.
+    pub fn arn(&self, region: &str) -> String {
+        format!(
+            "arn:aws:bedrock:{region}:{ACCOUNT}:provisioned-model/{}",
+            self.id
+        )
+    }
+}

@@ -1,0 +1,87 @@
+//! The control plane: inference profiles, tags, foundation models and Provisioned Throughput, in the shapes of the API's model.
+
+mod api;
+mod models;
+mod page;
+mod profiles;
+mod provisioned;
+mod tags;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::{
+    error::{WireError, json},
+    exchange::Asked,
+    script::ApiError,
+    state::State,
+    uri::Operation,
+};
+
+/// Answers a control-plane call.
+///
+/// # Errors
+/// Bedrock's own: bad parameters, unknown identifiers, an operation that does not exist.
+pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes>>, WireError> {
+    let query = asked.parts.uri.query().unwrap_or_default();
+    let (region, account) = (&asked.region, &state.account);
+    let body = match &asked.operation {
+        Operation::ListInferenceProfiles => profiles::list(query, region, account)?,
+        Operation::GetInferenceProfile(id) => profiles::get(id, region, account)?,
+        Operation::CreateInferenceProfile => {
+            let now = (state.options.clock)();
+            return Ok(json(
+                201,
+                &profiles::create(&read(asked)?, region, account, now)?,
+            ));
+        }
+        Operation::DeleteInferenceProfile(id) => profiles::delete(id, region, account)?,
+        Operation::TagResource => tags::tag(&read(asked)?, region, account)?,
+        Operation::UntagResource => tags::untag(&read(asked)?, region, account)?,
+        Operation::ListTagsForResource => tags::list(&read(asked)?, region, account)?,
+        Operation::ListFoundationModels => models::list(query, region)?,
+        Operation::GetFoundationModel(id) => models::get(id, region)?,
+        Operation::ListProvisionedModelThroughputs => provisioned::list(query, region)?,
+        Operation::GetProvisionedModelThroughput(id) => provisioned::get(id, region)?,
+        _ => {
+            return Err(WireError::front_door(
+                404,
+                "UnknownOperationException",
+                "Unknown operation.",
+            ));
+        }
+    };
+    Ok(json(200, &body))
+}
+
+/// The body's JSON.
+fn read(asked: &Asked) -> Result<Value, WireError> {
+    if asked.body.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))
+}
+
+fn constraint(value: &str, name: &str, rule: &str) -> WireError {
+    let message = format!(
+        "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: {rule}"
+    );
+    ApiError::validation(message).into()
+}
+
+/// The value of a parameter, which has to be one of these.
+fn one_of(value: Option<String>, name: &str, known: &[&str]) -> Result<Option<String>, WireError> {
+    match value {
+        Some(value) if !known.contains(&value.as_str()) => {
+            let rule = format!("Member must satisfy enum value set: [{}]", known.join(", "));
+            Err(constraint(&value, name, &rule))
+        }
+        value => Ok(value),
+    }
+}
+
+fn not_found(message: &str) -> WireError {
+    WireError::bedrock(404, "ResourceNotFoundException", message)
+}

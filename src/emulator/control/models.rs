@@ -1,0 +1,81 @@
+//! Foundation models: listed and read.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        catalogue::{Arn, MODELS, Model, Provisioned},
+        error::WireError,
+        uri,
+    },
+    not_found, one_of,
+};
+
+pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {
+    let filter = |name, known| one_of(uri::query(query, name), name, known);
+    let provider = uri::query(query, "byProvider");
+    let output = filter("byOutputModality", &["TEXT", "IMAGE", "EMBEDDING"])?;
+    let inference = filter("byInferenceType", &["ON_DEMAND", "PROVISIONED"])?;
+    let customization = filter(
+        "byCustomizationType",
+        &["FINE_TUNING", "CONTINUED_PRE_TRAINING", "DISTILLATION"],
+    )?;
+    let wanted = MODELS.iter().filter(|model| {
+        model.is_in(region)
+            && provider
+                .as_ref()
+                .is_none_or(|name| model.provider.eq_ignore_ascii_case(name))
+            && output.as_ref().is_none_or(|modality| modality == "TEXT")
+            && inference
+                .as_ref()
+                .is_none_or(|kind| inference_types(model, region).contains(&kind.as_str()))
+            && customization.is_none()
+    });
+    let summaries: Vec<_> = wanted.map(|model| shown(model, region)).collect();
+    Ok(json!({"modelSummaries": summaries}))
+}
+
+pub(super) fn get(identifier: &str, region: &str) -> Result<Value, WireError> {
+    let id = Arn::parse(identifier).map_or(identifier, |arn| arn.id);
+    let model = Model::find(id)
+        .filter(|model| model.is_in(region))
+        .ok_or_else(|| {
+            not_found("Could not resolve the foundation model from the provided model identifier.")
+        })?;
+    Ok(json!({"modelDetails": shown(model, region)}))
+}
+
+fn inference_types(model: &Model, region: &str) -> Vec<&'static str> {
+    let own = if model.on_demand {
+        "ON_DEMAND"
+    } else {
+        "INFERENCE_PROFILE"
+    };
+    let has_units = |provisioned: &'static Provisioned| {
+        provisioned
+            .model()
+            .is_some_and(|served| served.id == model.id)
+    };
+    let provisioned = Provisioned::list(region).any(has_units);
+    let mut types = vec![own];
+    types.extend(provisioned.then_some("PROVISIONED"));
+    types
+}
+
+fn shown(model: &Model, region: &str) -> Value {
+    json!({
+        "modelArn": model.arn(region),
+        "modelId": model.id,
+        "modelName": model.name,
+        "providerName": model.provider,
+        "inputModalities": model.input,
+        "outputModalities": ["TEXT"],
+        "responseStreamingSupported": true,
+        "customizationsSupported": [],
+        "inferenceTypesSupported": inference_types(model, region),
+        "modelLifecycle": {
+            "status": if model.legacy { "LEGACY" } else { "ACTIVE" },
+            "startOfLifeTime": model.since,
+        },
+    })
+}

@@ -1,0 +1,44 @@
+//! Lists by pages: `maxResults` and `nextToken`.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{
+    super::{error::WireError, script::ApiError, uri},
+    constraint,
+};
+
+/// Items on a page when the call does not say.
+const PAGE: usize = 100;
+/// The most that a call can ask for.
+const MOST: usize = 1000;
+
+/// One page, and the token for the next one if there is one. A token names the last item of the page before.
+pub(super) fn page<T>(
+    query: &str,
+    items: impl IntoIterator<Item = T>,
+    id: impl Fn(&T) -> &str,
+) -> Result<(Vec<T>, Option<String>), WireError> {
+    let size = match uri::query(query, "maxResults") {
+        None => PAGE,
+        Some(text) => match text.parse() {
+            Ok(size @ 1..=MOST) => size,
+            _ => {
+                let rule = format!("Member must have value between 1 and {MOST}");
+                return Err(constraint(&text, "maxResults", &rule));
+            }
+        },
+    };
+    let mut items = items.into_iter();
+    if let Some(token) = uri::query(query, "nextToken") {
+        let last = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap_or_default();
+        if !items.any(|item| id(&item).as_bytes() == last) {
+            return Err(ApiError::validation("The provided nextToken is invalid.").into());
+        }
+    }
+    let page: Vec<T> = items.by_ref().take(size).collect();
+    let next = match (page.last(), items.next()) {
+        (Some(last), Some(_)) => Some(BASE64_URL_SAFE_NO_PAD.encode(id(last))),
+        _ => None,
+    };
+    Ok((page, next))
+}

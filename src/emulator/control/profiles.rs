@@ -1,0 +1,155 @@
+//! Inference profiles: listed, read, made, deleted.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        account::{Account, TokenUsed},
+        catalogue::{self, Arn, Model, Profile, ProfileType},
+        error::WireError,
+        script::ApiError,
+        shape, stamp, uri,
+    },
+    api, not_found, one_of,
+    page::page,
+    tags,
+};
+
+pub(super) fn list(query: &str, region: &str, account: &Account) -> Result<Value, WireError> {
+    let known = [ProfileType::SystemDefined, ProfileType::Application].map(ProfileType::as_str);
+    let kind = one_of(uri::query(query, "type"), "typeEquals", &known)?;
+    let wanted = account.list(region).into_iter().filter(|profile| {
+        kind.as_deref()
+            .is_none_or(|kind| profile.kind.as_str() == kind)
+    });
+    let (page, next) = page(query, wanted, |profile| &profile.id)?;
+    let summaries: Vec<_> = page.iter().map(shown).collect();
+    let mut body = json!({"inferenceProfileSummaries": summaries});
+    if let Some(token) = next {
+        body["nextToken"] = token.into();
+    }
+    Ok(body)
+}
+
+pub(super) fn get(identifier: &str, region: &str, account: &Account) -> Result<Value, WireError> {
+    find(identifier, region, account).map(|profile| shown(&profile))
+}
+
+/// Makes an application profile: a copy of a system-defined one, or of a foundation model in this Region alone.
+pub(super) fn create(
+    request: &Value,
+    region: &str,
+    account: &Account,
+    now: SystemTime,
+) -> Result<Value, WireError> {
+    shape::check(&[], request, &api::CREATE_INFERENCE_PROFILE)?;
+    let tags = tags::read(request)?;
+    let text = |name: &str| request[name].as_str();
+    let source = source(
+        request["modelSource"]["copyFrom"]
+            .as_str()
+            .unwrap_or_default(),
+        region,
+        account,
+    )?;
+    let mut rest = request.clone();
+    if let Some(members) = rest.as_object_mut() {
+        members.remove("clientRequestToken");
+    }
+    let created = stamp::iso8601(now);
+    let name = text("inferenceProfileName").unwrap_or_default();
+    let description = text("description").map(str::to_owned);
+    let made = account.create(region, text("clientRequestToken"), &rest, tags, |id| {
+        catalogue::application(id, name, description, created, source, region)
+    });
+    let profile = made.map_err(|TokenUsed| {
+        let message =
+            "The clientRequestToken was used before, with other parameters. Give another one.";
+        WireError::bedrock(400, "ConflictException", message)
+    })?;
+    Ok(json!({"inferenceProfileArn": profile.arn, "status": "ACTIVE"}))
+}
+
+pub(super) fn delete(
+    identifier: &str,
+    region: &str,
+    account: &Account,
+) -> Result<Value, WireError> {
+    let profile = find(identifier, region, account)?;
+    if profile.kind == ProfileType::SystemDefined {
+        let message = "System-defined inference profiles can't be deleted.";
+        return Err(ApiError::validation(message).into());
+    }
+    if account.delete(&profile.id, region) {
+        Ok(json!({}))
+    } else {
+        // Another call was first.
+        Err(no_profile(identifier))
+    }
+}
+
+/// What an application profile is to be a copy of.
+fn source(arn: &str, region: &str, account: &Account) -> Result<Profile, WireError> {
+    let invalid = |why: &str| {
+        let message = format!("The model source {arn} can't be copied: {why}");
+        WireError::from(ApiError::validation(message))
+    };
+    let parsed = Arn::parse(arn).ok_or_else(|| invalid("it is no ARN of Bedrock's."))?;
+    if parsed.region != region {
+        return Err(invalid("it is of another Region."));
+    }
+    if parsed.kind == ProfileType::SystemDefined.resource() {
+        let profile = account.find(parsed.id, region);
+        let profile = profile.filter(|profile| profile.kind == ProfileType::SystemDefined);
+        return profile.ok_or_else(|| no_profile(arn));
+    }
+    let model = Model::find(parsed.id).filter(|model| model.is_in(region));
+    let model = model.ok_or_else(|| not_found(&format!("Foundation model {arn} not found.")))?;
+    if !model.on_demand {
+        return Err(invalid(
+            "the model has no on-demand throughput. Copy an inference profile that contains it.",
+        ));
+    }
+    Ok(catalogue::of_model(model, region))
+}
+
+fn find(identifier: &str, region: &str, account: &Account) -> Result<Profile, WireError> {
+    let id = match Arn::parse(identifier) {
+        Some(arn) if arn.region != region => {
+            let message = "The provided inference profile identifier is invalid.";
+            return Err(ApiError::validation(message).into());
+        }
+        Some(arn) => arn.id,
+        None => identifier,
+    };
+    account
+        .find(id, region)
+        .ok_or_else(|| no_profile(identifier))
+}
+
+fn no_profile(identifier: &str) -> WireError {
+    not_found(&format!("Inference profile {identifier} not found."))
+}
+
+fn shown(profile: &Profile) -> Value {
+    let models = profile
+        .model_arns
+        .iter()
+        .map(|arn| json!({"modelArn": arn}));
+    let mut shown = json!({
+        "inferenceProfileName": profile.name,
+        "createdAt": profile.created,
+        "updatedAt": profile.created,
+        "inferenceProfileArn": profile.arn,
+        "models": models.collect::<Vec<_>>(),
+        "inferenceProfileId": profile.id,
+        "status": "ACTIVE",
+        "type": profile.kind.as_str(),
+    });
+    if let Some(description) = &profile.description {
+        shown["description"] = description.as_str().into();
+    }
+    shown
+}

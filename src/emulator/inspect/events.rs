@@ -1,0 +1,48 @@
+//! The log of calls in the form of CloudTrail's records: GET shows it, newest last. Only it says which Region served a call.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        calls::{Call, CallLog},
+        stamp,
+    },
+    Problem, Reply,
+};
+
+pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
+    if *method != Method::GET {
+        return Err(Problem::Method(
+            "GET shows the events; DELETE /_emulator/calls forgets them.",
+        ));
+    }
+    let calls = log.snapshot();
+    // Of what got no answer, CloudTrail would know nothing.
+    let answered = calls
+        .iter()
+        .filter(|call| call.status.is_some() && !call.operation.is_empty());
+    Ok(json!({"Records": answered.map(record).collect::<Vec<_>>()}))
+}
+
+fn record(call: &Call) -> Value {
+    let runs = matches!(
+        call.operation,
+        "Converse" | "ConverseStream" | "CountTokens"
+    );
+    let mut record = json!({
+        "eventTime": stamp::iso8601(call.time),
+        "eventSource": "bedrock.amazonaws.com",
+        "eventName": call.operation,
+        "awsRegion": call.region,
+        "requestID": call.request_id,
+        "requestParameters": runs.then(|| json!({"modelId": call.model_id})),
+    });
+    if let Some(region) = &call.inference_region {
+        record["additionalEventData"] = json!({"inferenceRegion": region});
+    }
+    if let Some(code) = &call.error_code {
+        record["errorCode"] = code.as_str().into();
+    }
+    record
+}

@@ -1,0 +1,63 @@
+//! The emulator's own HTTP API, for testers in other languages: what was called, and how things are. Below `/_emulator/`.
+
+mod calls;
+mod events;
+mod quotas;
+mod regions;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::{error, state::State, uri};
+
+/// An answer of this API: JSON, or what is wrong with the request.
+type Reply = Result<Value, Problem>;
+
+/// Why a request cannot be answered.
+enum Problem {
+    /// What is in the path does not exist.
+    NoSuchPath,
+    /// What can be done with it.
+    Method(&'static str),
+    /// What is wrong with the body or the path.
+    Invalid(String),
+}
+
+/// Answers a request for what is behind `/_emulator/`.
+pub(super) fn answer(
+    method: &Method,
+    path: &str,
+    body: &[u8],
+    state: &State,
+) -> Response<Full<Bytes>> {
+    let (thing, name) = path.split_once('/').unwrap_or((path, ""));
+    let name = uri::percent_decode(name);
+    let reply = match (thing, name.as_str()) {
+        ("calls", "") => calls::answer(method, &state.log),
+        ("events", "") => events::answer(method, &state.log),
+        ("quotas", "") => quotas::answer(method, body, &state.ledger),
+        ("regions", name) => regions::answer(method, name, body, &state.regions),
+        _ => Err(Problem::NoSuchPath),
+    };
+    match reply {
+        Ok(value) => error::json(200, &value),
+        Err(problem) => {
+            let (status, message) = match problem {
+                Problem::NoSuchPath => {
+                    let message = "There are calls, events, quotas and regions below /_emulator/.";
+                    (404, message.to_owned())
+                }
+                Problem::Method(can) => (405, can.to_owned()),
+                Problem::Invalid(message) => (400, message),
+            };
+            error::json(status, &json!({"message": message}))
+        }
+    }
+}
+
+/// Reads a body of JSON.
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::Invalid(format!("The body: {error}")))
+}

@@ -1,0 +1,13 @@
+//! Times as the API writes them.
+
+use std::time::SystemTime;
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// ISO 8601 in UTC, to the second.
+pub(super) fn iso8601(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at);
+    let at = at.replace_nanosecond(0).unwrap_or(at);
+    // Fails in years of more than four digits only.
+    at.format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,40 @@
+//! What all connections of an emulator share: what was set, what can change while it runs, and the log.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{
+    account::Account, calls::CallLog, fault::Fault, options::Options, quotas::Ledger,
+    regions::Regions,
+};
+
+/// What all connections of an emulator share.
+pub(super) struct State {
+    pub(super) options: Options,
+    fault: Mutex<Option<Fault>>,
+    pub(super) regions: Regions,
+    pub(super) ledger: Ledger,
+    pub(super) account: Account,
+    pub(super) log: Arc<CallLog>,
+}
+
+impl State {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            fault: Mutex::new(options.fault),
+            regions: Regions::default(),
+            ledger: Ledger::new(options.quotas.clone()),
+            account: Account::default(),
+            log: CallLog::new(options.keep_calls),
+            options,
+        }
+    }
+
+    /// The fault that every call meets that names none, in a Region that has none.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}

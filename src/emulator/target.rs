@@ -1,0 +1,144 @@
+//! What a `modelId` means to a call from a source Region: which model, by which way.
+
+use super::{
+    account::Account,
+    answer,
+    catalogue::{Arn, Geography, Model, Profile, ProfileType, Provisioned},
+    error::WireError,
+    script::ApiError,
+};
+
+/// What a `modelId` means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The foundation model behind it. `None` for what only its owner could know: a prompt, an imported model and the like.
+    pub(super) model: Option<&'static Model>,
+    pub(super) way: Way,
+}
+
+/// The way to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In the source Region, on demand.
+    OnDemand,
+    /// By an inference profile, in one of these Regions.
+    Profile {
+        geography: Geography,
+        destinations: Vec<String>,
+    },
+    /// On what the account has for itself, without a quota: model units, imported models and the like.
+    Unmetered,
+}
+
+impl Target {
+    const fn unknown() -> Self {
+        Self {
+            model: None,
+            way: Way::Unmetered,
+        }
+    }
+
+    /// The ID of the model behind an ARN that does not name it: of an application profile or of model units.
+    pub(super) fn opaque_model(&self, model_id: &str) -> Option<&'static str> {
+        let opaque = Arn::parse(model_id).is_some_and(|arn| {
+            matches!(
+                arn.kind,
+                "application-inference-profile" | "provisioned-model"
+            )
+        });
+        self.model.filter(|_| opaque).map(|model| model.id)
+    }
+
+    fn profile(profile: &Profile, source: &str) -> Self {
+        let way = match profile.geography {
+            None => Way::OnDemand,
+            Some(geography) => Way::Profile {
+                geography,
+                destinations: profile.destinations(source),
+            },
+        };
+        Self {
+            model: Some(profile.model),
+            way,
+        }
+    }
+}
+
+/// What `model_id` means to this Region.
+///
+/// # Errors
+/// Bedrock's validation errors: an identifier that is unknown there, or a model that needs an inference profile.
+pub(super) fn resolve(
+    model_id: &str,
+    region: &str,
+    account: &Account,
+) -> Result<Target, WireError> {
+    let Some(arn) = Arn::parse(model_id) else {
+        return by_id(model_id, region, account);
+    };
+    if arn.region != region {
+        return Err(invalid());
+    }
+    match arn.kind {
+        "foundation-model" if arn.account.is_empty() => on_demand(arn.id, region),
+        "inference-profile" | "application-inference-profile" if arn.is_owned() => {
+            let profile = account
+                .find(arn.id, region)
+                .filter(|profile| profile.kind.resource() == arn.kind);
+            let profile = profile.ok_or_else(invalid)?;
+            Ok(Target::profile(&profile, region))
+        }
+        // Of an ID that is not the catalogue's only the owner knows the model: its form must do.
+        "provisioned-model" if arn.is_owned() && !arn.id.is_empty() => Ok(Target {
+            model: Provisioned::find(arn.id, region).and_then(Provisioned::model),
+            way: Way::Unmetered,
+        }),
+        "prompt-router" | "default-prompt-router" if arn.is_owned() && !arn.id.is_empty() => {
+            let chosen = answer::routed(model_id);
+            let chosen = chosen.as_deref().and_then(Arn::parse);
+            Ok(match chosen.and_then(|arn| Model::find(arn.id)) {
+                Some(model) => Target {
+                    model: Some(model),
+                    way: Way::OnDemand,
+                },
+                None => Target::unknown(),
+            })
+        }
+        "custom-model" | "custom-model-deployment" | "imported-model" | "prompt" | "endpoint"
+            if arn.is_owned() && !arn.id.is_empty() =>
+        {
+            Ok(Target::unknown())
+        }
+        _ => Err(invalid()),
+    }
+}
+
+fn by_id(id: &str, region: &str, account: &Account) -> Result<Target, WireError> {
+    match account.find(id, region) {
+        Some(profile) if profile.kind == ProfileType::SystemDefined => {
+            Ok(Target::profile(&profile, region))
+        }
+        // Application profiles can be called by their ARN only.
+        _ => on_demand(id, region),
+    }
+}
+
+fn on_demand(id: &str, region: &str) -> Result<Target, WireError> {
+    let model = Model::find(id)
+        .filter(|model| model.is_in(region))
+        .ok_or_else(invalid)?;
+    if model.on_demand {
+        return Ok(Target {
+            model: Some(model),
+            way: Way::OnDemand,
+        });
+    }
+    let message = format!(
+        "Invocation of model ID {id} with on-demand throughput isn\u{2019}t supported. Retry your request with the ID or ARN of an inference profile that contains this model."
+    );
+    Err(ApiError::validation(message).into())
+}
+
+fn invalid() -> WireError {
+    ApiError::validation("The provided model identifier is invalid.").into()
+}
