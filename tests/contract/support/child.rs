@@ -41,7 +41,7 @@ impl Child {
 
     async fn start(mut command: Command, endpoint_url: &str, more: &str) -> Self {
         let text = format!(
-            "listen: 127.0.0.1:0\nadmin:\n  listen: 127.0.0.1:0\nworkers: 2\nallowed_model_ids: ['*']\n\
+            "listen: 127.0.0.1:0\nadmin:\n  listen: 127.0.0.1:0\nworkers: 2\nallowed_model_ids: ['*']\ndiscovery:\n  enabled: false\n\
              bedrock:\n  region: us-east-1\n  endpoint_url: {endpoint_url}\n{more}\n"
         );
         let config = tempfile::NamedTempFile::new().unwrap();
