@@ -1,8 +1,8 @@
 //! Leaves a route alone that Bedrock throttles.
 //!
-//! For as long as Bedrock asks for, if it does. Else the time is found by trying: quotas refill all the time, so a pause that is too short makes
-//! calls that are refused again, and one that is too long leaves quota unused. It is doubled while fewer than [`FEW`] calls were answered
-//! between two refusals, so that refusals stay below one in twenty, and halved once there were [`MANY`].
+//! For as long as Bedrock asks for, if it does. Else for as long as the route takes to answer [`ENOUGH`] calls, going by those of the last minute
+//! or so: quotas refill all the time, so a pause that is too short makes calls that are refused again, and one that is too long leaves quota
+//! unused. So about one call in twenty is refused at most, and little is left unused, whatever the quota is.
 
 use std::time::Duration;
 
@@ -10,21 +10,27 @@ use tokio::time::Instant;
 
 use super::jittered;
 
-const FEW: u32 = 20;
-const MANY: u32 = 60;
+/// Calls that are answered for one that is refused.
+const ENOUGH: f64 = 20.0;
+/// Answers count less and less: after this time a third.
+const MEMORY: Duration = Duration::from_secs(60);
+/// For a route that has not answered lately; twice as long each time.
 const FIRST: Duration = Duration::from_millis(250);
 const SHORTEST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(10);
 /// A daily quota is used up: worth a look now and then.
 const USED_UP: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
 pub(super) struct CoolDown {
     until: Option<Instant>,
-    /// How long the next one takes.
+    /// How long the next one takes if no call is answered before.
     length: Duration,
-    /// Answers since the last one began.
-    answered: u32,
+    /// Answers, counting less as they get older, as it was at that moment.
+    answers: f64,
+    weighed: Option<Instant>,
+    /// When the counting began.
+    since: Option<Instant>,
 }
 
 impl Default for CoolDown {
@@ -32,8 +38,9 @@ impl Default for CoolDown {
         Self {
             until: None,
             length: FIRST,
-            // The first refusal says nothing of the pause before it.
-            answered: FEW,
+            answers: 0.0,
+            weighed: None,
+            since: None,
         }
     }
 }
@@ -45,8 +52,11 @@ impl CoolDown {
     }
 
     /// A call was answered.
-    pub(super) fn answered(&mut self) {
-        self.answered = self.answered.saturating_add(1);
+    pub(super) fn answered(&mut self, now: Instant) {
+        self.weigh(now);
+        self.since.get_or_insert(now);
+        self.answers += 1.0;
+        self.length = FIRST;
     }
 
     /// Bedrock throttled a call, and asked for so much time if it did ask.
@@ -66,16 +76,36 @@ impl CoolDown {
         if self.until(now).is_some() {
             return;
         }
-        if used_up {
-            self.until = Some(now + jittered(USED_UP, random));
-            return;
+        let length = if used_up { USED_UP } else { self.length(now) };
+        self.until = Some(now + jittered(length, random));
+    }
+
+    fn length(&mut self, now: Instant) -> Duration {
+        self.weigh(now);
+        match self.answers_per_second(now) {
+            Some(rate) => Duration::from_secs_f64(ENOUGH / rate).clamp(SHORTEST, LONGEST),
+            None => {
+                let length = self.length;
+                self.length = length.saturating_mul(2).min(LONGEST);
+                length
+            }
         }
-        if self.answered < FEW {
-            self.length = self.length.saturating_mul(2).min(LONGEST);
-        } else if self.answered >= MANY {
-            self.length = (self.length / 2).max(SHORTEST);
+    }
+
+    /// `None`: no answer is recent enough to tell.
+    fn answers_per_second(&self, now: Instant) -> Option<f64> {
+        let memory = MEMORY.as_secs_f64();
+        let age = now.saturating_duration_since(self.since?).as_secs_f64();
+        // A count that has just begun has seen little of the time that it stands for.
+        let seen = memory * (1.0 - (-age / memory).exp());
+        (self.answers >= 1.0).then(|| self.answers / seen.max(0.1))
+    }
+
+    fn weigh(&mut self, now: Instant) {
+        if let Some(then) = self.weighed {
+            let age = now.saturating_duration_since(then).as_secs_f64();
+            self.answers *= (-age / MEMORY.as_secs_f64()).exp();
         }
-        self.answered = 0;
-        self.until = Some(now + jittered(self.length, random));
+        self.weighed = Some(now);
     }
 }

@@ -190,7 +190,7 @@ impl Lease {
         state
             .load
             .answers(now, now.saturating_duration_since(self.began));
-        state.cool_down.answered();
+        state.cool_down.answered(now);
         if std::mem::take(&mut self.probe) {
             state.breaker.probe_answered();
         }

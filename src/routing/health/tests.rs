@@ -166,42 +166,76 @@ async fn calls_under_way_make_no_cool_down_longer() {
     assert_eq!(availability(&health), first);
 }
 
-/// A quota that refills at a rate, and callers at another, higher one: the cool-down finds a length at which few calls are refused and next to
+/// What a quota is like: a bucket that refills all the time, or a minute that slides.
+enum Quota {
+    Bucket { tokens: f64, filled: Instant },
+    Window(std::collections::VecDeque<Instant>),
+}
+
+impl Quota {
+    fn takes(&mut self, per_second: f64, now: Instant) -> bool {
+        match self {
+            Self::Bucket { tokens, filled } => {
+                let new = now.saturating_duration_since(*filled).as_secs_f64() * per_second;
+                *tokens = (*tokens + new).min(60.0 * per_second);
+                *filled = now;
+                let takes = *tokens >= 1.0;
+                *tokens -= f64::from(u8::from(takes));
+                takes
+            }
+            Self::Window(taken) => {
+                taken.retain(|then| now - *then < 60 * S);
+                let takes = (taken.len() as f64) < 60.0 * per_second;
+                if takes {
+                    taken.push_back(now);
+                }
+                takes
+            }
+        }
+    }
+}
+
+/// Quotas of several sizes and kinds, and more calls than they take: the cool-down finds a length at which few calls are refused and next to
 /// nothing of the quota is lost.
 #[tokio::test(start_paused = true)]
 async fn cool_downs_find_the_length_that_a_quota_needs() {
-    for (per_second, offered_per_second) in [(1.0, 3.0), (10.0, 15.0), (100.0, 300.0)] {
-        let health = Health::default();
-        let (capacity, step) = (
-            60.0 * per_second,
-            Duration::from_secs_f64(1.0 / offered_per_second),
-        );
-        let mut tokens = 0.0_f64;
-        let (mut answered, mut refused) = (0.0, 0.0);
-        let (warm_up, measured) = (60.0, 600.0);
-        let began = Instant::now();
-        while began.elapsed().as_secs_f64() < warm_up + measured {
-            tokio::time::advance(step).await;
-            tokens = (tokens + per_second * step.as_secs_f64()).min(capacity);
-            if !is_available(&health) {
-                continue;
-            }
-            let counts = f64::from(u8::from(began.elapsed().as_secs_f64() > warm_up));
-            if tokens >= 1.0 {
-                tokens -= 1.0;
-                answered += counts;
-                answer(&health);
+    for slides in [false, true] {
+        for (per_second, offered_per_second) in [(3.0, 5.0), (10.0, 15.0), (30.0, 90.0)] {
+            let health = Health::default();
+            let mut quota = if slides {
+                Quota::Window(std::collections::VecDeque::new())
             } else {
-                refused += counts;
-                fail(&health, Reason::UpstreamThrottled);
+                let filled = Instant::now();
+                Quota::Bucket {
+                    tokens: 0.0,
+                    filled,
+                }
+            };
+            let step = Duration::from_secs_f64(1.0 / offered_per_second);
+            let (mut answered, mut refused) = (0.0, 0.0);
+            let (warm_up, measured) = (120.0, 600.0);
+            let began = Instant::now();
+            while began.elapsed().as_secs_f64() < warm_up + measured {
+                tokio::time::advance(step).await;
+                if !is_available(&health) {
+                    continue;
+                }
+                let counts = f64::from(u8::from(began.elapsed().as_secs_f64() > warm_up));
+                if quota.takes(per_second, Instant::now()) {
+                    answered += counts;
+                    answer(&health);
+                } else {
+                    refused += counts;
+                    fail(&health, Reason::UpstreamThrottled);
+                }
             }
+            let goodput = answered / (per_second * measured);
+            assert!(goodput > 0.95, "{slides} {per_second}: {goodput}");
+            assert!(
+                refused < answered * 0.1,
+                "{slides} {per_second}: {refused} of {answered}"
+            );
         }
-        let goodput = answered / (per_second * measured);
-        assert!(goodput > 0.95, "{per_second}: {goodput}");
-        assert!(
-            refused < answered * 0.1,
-            "{per_second}: {refused} of {answered}"
-        );
     }
 }
 
