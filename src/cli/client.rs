@@ -68,10 +68,17 @@ impl Gateway {
         })
     }
 
-    /// All aliases of the gateway, and the patterns of model IDs that may be named besides. Errors: the call's.
-    pub async fn list_targets(&self) -> Result<(Vec<Target>, Vec<String>), Failure> {
+    /// All aliases of the gateway, with the inference profiles that may be named if they are wanted, and the patterns of model IDs that may be named
+    /// besides. Errors: the call's.
+    pub async fn list_targets(
+        &self,
+        include_inference_profiles: bool,
+    ) -> Result<(Vec<Target>, Vec<String>), Failure> {
         let mut targets = Vec::new();
-        let mut request = ListTargetsRequest::default();
+        let mut request = ListTargetsRequest {
+            include_inference_profiles,
+            ..ListTargetsRequest::default()
+        };
         loop {
             let (page, _) = self
                 .call(|| async {

@@ -18,6 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[command(after_help = "\
 Examples:
   bedrock-grpc targets
+  bedrock-grpc targets --all
   bedrock-grpc targets claude
   bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
 
@@ -26,6 +27,10 @@ is what this replica has seen of them.")]
 pub struct Targets {
     /// One target: an alias, a model ID or an ARN [default: all aliases]
     target: Option<String>,
+
+    /// Show the inference profiles, too, that may be named by their IDs or ARNs
+    #[arg(long, conflicts_with = "target")]
+    all: bool,
 
     /// Print JSON, one target on a line
     #[arg(long)]
@@ -72,7 +77,7 @@ impl Targets {
 
     async fn ask(&self, gateway: &Gateway) -> Result<(Vec<Target>, Vec<String>), Failure> {
         match &self.target {
-            None => gateway.list_targets().await,
+            None => gateway.list_targets(self.all).await,
             Some(name) => Ok((vec![gateway.get_target(name).await?], Vec::new())),
         }
     }

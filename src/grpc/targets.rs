@@ -1,5 +1,7 @@
 //! `TargetService`: what this gateway routes to.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -59,11 +61,14 @@ impl TargetService for Targets {
         let request = request.into_inner();
         let page_size = page_size(request.page_size)
             .map_err(|failure| status::status(&failure, &[], &request_id))?;
+        let mut names: BTreeSet<String> = self.router.aliases().map(str::to_owned).collect();
+        if request.include_inference_profiles {
+            names.extend(self.router.inference_profiles());
+        }
         // The token is the last name of the page before: names are in order.
-        let mut rest = self
-            .router
-            .aliases()
-            .filter(|name| *name > request.page_token.as_str())
+        let mut rest = names
+            .iter()
+            .filter(|name| **name > request.page_token)
             .peekable();
         let mut targets = Vec::new();
         while targets.len() < page_size

@@ -32,6 +32,18 @@ impl Catalogue {
         );
     }
 
+    /// The profiles of a source Region.
+    pub(super) fn of(&self, source_region: &str) -> Vec<Arc<Profile>> {
+        let by_region = self
+            .by_region
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        by_region
+            .get(source_region)
+            .map(|known| known.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
     /// Tells a route what is known of it.
     pub(super) fn teach(&self, route: &Route) {
         let by_region = self

@@ -127,6 +127,23 @@ impl Router {
         self.0.aliases.keys().map(String::as_str)
     }
 
+    /// The inference profiles of the gateway's own Region that callers may name, by the name that a request would use: their ID, or the ARN of those
+    /// whose ID says nothing.
+    pub fn inference_profiles(&self) -> Vec<String> {
+        let Some(region) = self.default_region() else {
+            return Vec::new();
+        };
+        let profiles = self.0.catalogue.of(region);
+        let names = profiles.iter().map(|profile| {
+            if profile.is_system_defined {
+                profile.id.clone()
+            } else {
+                profile.arn.clone()
+            }
+        });
+        names.filter(|name| self.may_be_named(name)).collect()
+    }
+
     /// Patterns of the model IDs and ARNs that callers may name.
     pub fn allowed_model_ids(&self) -> &[String] {
         &self.0.allowed_model_ids

@@ -117,11 +117,12 @@ impl Ledger {
     pub(in crate::emulator) fn used(&self) -> Used {
         let now = Instant::now();
         let mut books = self.books();
+        let minute = books.quotas.minute();
         let minutes = books
             .windows
             .iter_mut()
             .map(|((model, region, scope), window)| {
-                window.slide(now);
+                window.slide(now, minute);
                 Minute {
                     model,
                     region: region.clone(),
@@ -148,10 +149,11 @@ impl Ledger {
         let now = Instant::now();
         let mut books = self.books();
         let rate = books.rate(&call);
+        let minute = books.quotas.minute();
         let key = (call.model, call.source.to_owned(), call.scope);
         if rate.is_limited() {
             let window = books.windows.entry(key.clone()).or_default();
-            window.slide(now);
+            window.slide(now, minute);
             let over = |limit: Option<u64>, used: u64, more: u64| {
                 limit.is_some_and(|limit| used.saturating_add(more) > limit)
             };

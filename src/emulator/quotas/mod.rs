@@ -11,6 +11,8 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope};
@@ -24,6 +26,8 @@ pub struct Quotas {
     /// Each replaces the default as a whole. One for a model and a Region wins over one for a model, and that over one for a
     /// Region; of two alike the last wins.
     pub overrides: Vec<QuotaOverride>,
+    /// How long a minute takes, in milliseconds. `None`: a minute. A shorter one makes trials quick.
+    pub minute_ms: Option<u64>,
 }
 
 impl Quotas {
@@ -32,6 +36,7 @@ impl Quotas {
         Self {
             default: quota,
             overrides: Vec::new(),
+            minute_ms: None,
         }
     }
 
@@ -44,6 +49,11 @@ impl Quotas {
             quota,
         });
         self
+    }
+
+    fn minute(&self) -> Duration {
+        self.minute_ms
+            .map_or(Duration::from_secs(60), Duration::from_millis)
     }
 
     /// What holds for a model in a Region.

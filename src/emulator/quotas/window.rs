@@ -8,8 +8,6 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 /// The calls that began within the last minute, and what they took.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -27,10 +25,10 @@ struct Entry {
 }
 
 impl Window {
-    /// Forgets what is older than a minute.
-    pub(super) fn slide(&mut self, now: Instant) {
+    /// Forgets what is older than a minute, which takes so long.
+    pub(super) fn slide(&mut self, now: Instant, minute: Duration) {
         while let Some(first) = self.entries.front() {
-            if now.saturating_duration_since(first.at) < MINUTE {
+            if now.saturating_duration_since(first.at) < minute {
                 break;
             }
             self.tokens = self.tokens.saturating_sub(first.tokens);

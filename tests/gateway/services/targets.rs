@@ -3,7 +3,7 @@
 use bedrock_grpc::pb::{GetTargetRequest, ListTargetsRequest, TargetKind};
 use tonic::Code;
 
-use crate::harness::{Details, Gateway, MODEL, alias};
+use crate::harness::{Details, Gateway, MODEL, alias, soon};
 
 const PROFILE: &str =
     "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0";
@@ -26,7 +26,7 @@ async fn targets_come_page_by_page_in_the_order_of_their_names() {
     let mut client = gateway.targets();
     let mut request = ListTargetsRequest {
         page_size: 2,
-        page_token: String::new(),
+        ..ListTargetsRequest::default()
     };
     let mut pages = Vec::new();
     loop {
@@ -66,12 +66,53 @@ async fn targets_come_page_by_page_in_the_order_of_their_names() {
 }
 
 #[tokio::test]
+async fn inference_profiles_that_may_be_named_are_listed_if_they_are_asked_for() {
+    let gateway = Gateway::with(|config, _| {
+        config.discovery.enabled = true;
+        config.targets.allowed_model_ids = vec!["us.amazon.*".to_owned()];
+    })
+    .await;
+    let mut client = gateway.targets();
+    let request = ListTargetsRequest {
+        include_inference_profiles: true,
+        ..ListTargetsRequest::default()
+    };
+    let targets = soon(async {
+        loop {
+            let page = client.list_targets(request.clone()).await.unwrap();
+            let targets = page.into_inner().targets;
+            if targets.len() > 1 {
+                return targets;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names.iter().filter(|name| !name.contains('.')).count(), 1);
+    assert!(names.contains(&"us.amazon.nova-lite-v1:0"), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|name| *name == "nova" || name.starts_with("us.amazon.")),
+        "{names:?}"
+    );
+    assert!(names.is_sorted());
+    for target in targets.iter().filter(|target| target.name != "nova") {
+        assert!(
+            !target.routes[0].destination_regions.is_empty(),
+            "{target:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_page_size_is_refused() {
     let gateway = gateway().await;
     for page_size in [-1, 1_001] {
         let request = ListTargetsRequest {
             page_size,
-            page_token: String::new(),
+            ..ListTargetsRequest::default()
         };
         let status = gateway.targets().list_targets(request).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);

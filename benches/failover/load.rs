@@ -1,0 +1,150 @@
+//! Calls at a pace, and what came of them.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bedrock_grpc::pb::{
+    ContentBlock, ConverseInput, Message, Role, StreamInvokeRequest, content_block::Content,
+    inference_service_client::InferenceServiceClient, stream_invoke_response::Event,
+};
+use tokio::{task::JoinSet, time::MissedTickBehavior};
+use tonic::transport::Channel;
+
+use crate::stage::Stage;
+
+/// One call.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// When it began, from the beginning of the load.
+    pub(crate) began: Duration,
+    /// Why it failed; none: its answer is whole.
+    pub(crate) failure: Option<String>,
+    pub(crate) first_event: Duration,
+    /// The source Region that answered.
+    pub(crate) region: String,
+}
+
+/// What came of calls.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes(pub(crate) Vec<Outcome>);
+
+impl Outcomes {
+    /// Those that began between these moments.
+    pub(crate) fn between(&self, from: Duration, to: Duration) -> Self {
+        let within = |outcome: &&Outcome| outcome.began >= from && outcome.began < to;
+        Self(self.0.iter().filter(within).cloned().collect())
+    }
+
+    pub(crate) fn answered(&self) -> usize {
+        self.0
+            .iter()
+            .filter(|outcome| outcome.failure.is_none())
+            .count()
+    }
+
+    /// The time to the first event of answered calls, of which this share was quicker.
+    pub(crate) fn first_event(&self, share: f64) -> Duration {
+        let answered = self.0.iter().filter(|outcome| outcome.failure.is_none());
+        let mut times: Vec<_> = answered.map(|outcome| outcome.first_event).collect();
+        times.sort_unstable();
+        let index = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+        times.get(index).copied().unwrap_or_default()
+    }
+
+    /// How many calls each source Region answered.
+    pub(crate) fn by_region(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for outcome in self.0.iter().filter(|outcome| outcome.failure.is_none()) {
+            *counts.entry(outcome.region.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Why calls failed, and how often.
+    pub(crate) fn failures(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for failure in self
+            .0
+            .iter()
+            .filter_map(|outcome| outcome.failure.as_deref())
+        {
+            *counts.entry(failure).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// So many calls a second for so long, and the end of all of them. `meanwhile` is told the time that has passed before each call.
+pub(crate) async fn offer(
+    stage: &Stage,
+    per_second: f64,
+    length: Duration,
+    mut meanwhile: impl FnMut(Duration),
+) -> Outcomes {
+    let began = Instant::now();
+    let mut calls = JoinSet::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    while began.elapsed() < length {
+        ticks.tick().await;
+        meanwhile(began.elapsed());
+        calls.spawn(call(stage.client(), began.elapsed()));
+    }
+    Outcomes(calls.join_all().await)
+}
+
+async fn call(mut client: InferenceServiceClient<Channel>, began: Duration) -> Outcome {
+    let start = Instant::now();
+    let mut outcome = Outcome {
+        began,
+        failure: Some("cut".to_owned()),
+        first_event: Duration::ZERO,
+        region: String::new(),
+    };
+    let mut stream = match client.stream_invoke(request()).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => {
+            outcome.failure = Some(format!("{:?}: {}", status.code(), status.message()));
+            return outcome;
+        }
+    };
+    loop {
+        match stream.message().await {
+            Ok(Some(message)) => match message.event {
+                Some(Event::MessageStart(event)) => {
+                    outcome.first_event = start.elapsed();
+                    outcome.region = event.target.unwrap_or_default().source_region;
+                }
+                Some(Event::Metadata(_)) => outcome.failure = None,
+                _ => {}
+            },
+            Ok(None) => return outcome,
+            Err(status) => {
+                outcome.failure = Some(format!("{:?}: {}", status.code(), status.message()));
+                return outcome;
+            }
+        }
+    }
+}
+
+fn request() -> StreamInvokeRequest {
+    let block = ContentBlock {
+        content: Some(Content::Text("Why is the sky blue?".to_owned())),
+        ..ContentBlock::default()
+    };
+    let message = Message {
+        role: Role::User.into(),
+        content: vec![block],
+        ..Message::default()
+    };
+    StreamInvokeRequest {
+        target: "t".to_owned(),
+        input: Some(ConverseInput {
+            messages: vec![message],
+            ..ConverseInput::default()
+        }),
+        ..StreamInvokeRequest::default()
+    }
+}

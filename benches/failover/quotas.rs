@@ -1,0 +1,134 @@
+//! Three times as many calls as one Region's quota takes: of one Region on demand, of a cross-region profile, of failover over three source
+//! Regions. The sum of the quotas is what three Regions take on demand.
+
+use std::time::Duration;
+
+use bedrock_grpc::emulator::{Quota, Quotas, Rate};
+
+use crate::{
+    Error, Times,
+    load::{self, Outcomes},
+    say,
+    stage::{MODEL, PROFILE, REGIONS, Stage},
+};
+
+/// What one Region takes on demand, in calls a second.
+const REGION: f64 = 20.0;
+/// Three times as much is offered.
+const OFFERED: f64 = 60.0;
+/// Goals.
+const GOODPUT: f64 = 0.95;
+const ATTEMPTS: f64 = 1.1;
+const FIRST_EVENT: f64 = 2.0;
+
+/// What a scenario comes to.
+struct Result {
+    /// Answered calls, as a share of what the sum of the quotas takes.
+    goodput: f64,
+    /// Calls at Bedrock for each answered one.
+    attempts: f64,
+    first_event: Duration,
+}
+
+/// Runs them all, and says which goals were missed.
+pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error> {
+    let unloaded = unloaded(times).await?;
+    let p99 = unloaded.first_event(0.99);
+    say(&format!(
+        "unloaded: first event p50 {} p99 {}",
+        ms(unloaded.first_event(0.5)),
+        ms(p99)
+    ))?;
+    say(
+        "| 3 x one Region's quota offered | share of the sum of quotas | attempts for each answer | first event p99 |",
+    )?;
+    say("|---|---|---|---|")?;
+    let one = scenario("one Region on demand", MODEL, &REGIONS[..1], times).await?;
+    let profile = scenario("a cross-region profile", PROFILE, &REGIONS[..1], times).await?;
+    let ours = scenario("failover over three source Regions", MODEL, &REGIONS, times).await?;
+
+    let mut wrong = Vec::new();
+    if ours.goodput < GOODPUT {
+        wrong.push(format!("goodput {:.3} is below {GOODPUT}", ours.goodput));
+    }
+    if ours.attempts > ATTEMPTS {
+        wrong.push(format!(
+            "{:.3} attempts for each answer are above {ATTEMPTS}",
+            ours.attempts
+        ));
+    }
+    if ours.goodput < one.goodput || ours.goodput < profile.goodput {
+        wrong.push("failover does worse than going without".to_owned());
+    }
+    // Times are for people to judge: how busy this machine is besides is not known here.
+    let slower = ours.first_event.as_secs_f64() / p99.as_secs_f64();
+    say(&format!(
+        "first event p99 of failover: {slower:.2} x unloaded (goal {FIRST_EVENT} x)"
+    ))?;
+    Ok(wrong)
+}
+
+async fn unloaded(times: Times) -> std::result::Result<Outcomes, Error> {
+    let stage = Stage::start(MODEL, &REGIONS).await?;
+    Ok(load::offer(&stage, OFFERED / 6.0, times.counted / 2, |_| {}).await)
+}
+
+async fn scenario(
+    name: &str,
+    model_id: &str,
+    regions: &[&str],
+    times: Times,
+) -> std::result::Result<Result, Error> {
+    let stage = Stage::start(model_id, regions).await?;
+    let per_minute = |per_second: f64| {
+        let calls = per_second * times.minute.as_secs_f64();
+        Rate {
+            requests_per_minute: Some(calls.round() as u64),
+            tokens_per_minute: None,
+        }
+    };
+    stage.emulator.set_quotas(Quotas {
+        minute_ms: u64::try_from(times.minute.as_millis()).ok(),
+        ..Quotas::everywhere(Quota {
+            on_demand: per_minute(REGION),
+            // As a rule AWS gives profiles twice the quota of a Region.
+            cross_region: per_minute(2.0 * REGION),
+            ..Quota::default()
+        })
+    });
+    let all = times.warm_up + times.counted;
+    let outcomes = load::offer(&stage, OFFERED, all, |_| {}).await;
+    let attempts = outcomes_at_bedrock(&stage, outcomes.0.len());
+    let counted = outcomes.between(times.warm_up, all);
+    let sum = REGION * REGIONS.len() as f64 * times.counted.as_secs_f64();
+    let result = Result {
+        goodput: counted.answered() as f64 / sum,
+        attempts: attempts as f64 / outcomes.answered().max(1) as f64,
+        first_event: counted.first_event(0.99),
+    };
+    say(&format!(
+        "| {name} | {:.1} % | {:.3} | {} |",
+        result.goodput * 100.0,
+        result.attempts,
+        ms(result.first_event)
+    ))?;
+    Ok(result)
+}
+
+/// Calls of ConverseStream that the emulator has seen.
+fn outcomes_at_bedrock(stage: &Stage, at_least: usize) -> usize {
+    let calls = stage.emulator.calls();
+    let last = calls.last().map_or(0, |call| call.id);
+    let others = calls
+        .iter()
+        .filter(|call| call.operation != "ConverseStream")
+        .count();
+    // The log keeps the last calls; their IDs count all of them.
+    usize::try_from(last)
+        .unwrap_or(at_least)
+        .saturating_sub(others)
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
+}
