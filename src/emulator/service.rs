@@ -143,8 +143,8 @@ impl Service {
         mut asked: Asked,
         mut record: Record,
     ) -> Result<Answer, Broken> {
-        match condition {
-            Some(Condition::Fault(fault)) => match fault.effect() {
+        if let Some(Condition::Fault(fault)) = condition {
+            match fault.effect() {
                 Effect::StallBeforeHeaders => return Err(stall(asked, record).await),
                 Effect::Refuse(_) => {
                     let error = fault.error(asked.operation.identifier());
@@ -152,13 +152,12 @@ impl Service {
                     return Ok(refuse(&error, record));
                 }
                 _ => {}
-            },
-            Some(Condition::Latency(latency)) if !latency.is_zero() => {
-                if goes_down(&mut asked, latency).await {
-                    return Err(break_off(&asked.reset, &mut record));
-                }
             }
-            _ => {}
+        }
+        if let Some(Condition::Latency(latency)) = condition
+            && goes_down(&mut asked, latency).await
+        {
+            return Err(break_off(&asked.reset, &mut record));
         }
         let answered = match &asked.operation {
             Operation::CountTokens(model_id) => count::answer(model_id, &asked),

@@ -64,7 +64,8 @@ fn words(text: &str, alone: impl Fn(char) -> bool) -> bool {
     let mut after_one = false;
     for c in text.chars() {
         let one = alone(c);
-        if !one && !(after_one && " _-".contains(c)) {
+        let joins = after_one && " _-".contains(c);
+        if !(one || joins) {
             return false;
         }
         after_one = one;
