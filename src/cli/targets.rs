@@ -101,6 +101,7 @@ fn route_as_json(route: &Route) -> Value {
         "model": route.model,
         "source_region": route.source_region,
         "destination_regions": route.destination_regions,
+        "served_anywhere": route.served_anywhere,
         "status": route.status,
         "order": route.order,
         "weight": route.weight,

@@ -161,6 +161,7 @@ fn pb_route(candidate: &Candidate, now: Instant) -> pb::Route {
         open_calls: i32::try_from(health.open_calls).unwrap_or(i32::MAX),
         unavailable_for,
         model: profile.map_or_else(String::new, |profile| profile.model.clone()),
+        served_anywhere: route.is_served_anywhere(),
         outside_fence: candidate.side() != Side::Inside,
     }
 }

@@ -73,10 +73,16 @@ impl Route {
     /// The Regions that a request may be served in, if they are known. Which of them does it, Bedrock does not say.
     pub fn destination_regions(&self) -> Vec<String> {
         match self.profile() {
+            Some(profile) if profile.anywhere => Vec::new(),
             Some(profile) => profile.destination_regions.clone(),
             None if self.is_served_where_it_is_called() => vec![self.source_region.clone()],
             None => Vec::new(),
         }
+    }
+
+    /// Whether requests may be served in any Region.
+    pub fn is_served_anywhere(&self) -> bool {
+        self.profile().is_some_and(|profile| profile.anywhere)
     }
 
     /// On which side of a fence requests are served.

@@ -51,12 +51,20 @@ fn rows(target: &Target) -> Vec<[String; 7]> {
             route.model_id.clone(),
             kind(route).to_lowercase().replace('_', " "),
             route.source_region.clone(),
-            or_dash(&route.destination_regions.join(" ")),
+            destinations(route),
             or_dash(&route.status),
             state(route),
         ]
     });
     rows.collect()
+}
+
+fn destinations(route: &Route) -> String {
+    if route.served_anywhere {
+        "anywhere".to_owned()
+    } else {
+        or_dash(&route.destination_regions.join(" "))
+    }
 }
 
 fn state(route: &Route) -> String {
