@@ -98,7 +98,7 @@ async fn attempts_end_with_the_deadline() {
     };
     let code = headers
         .iter()
-        .find(|(name, _)| name == "grpc-status")
+        .find(|(name, _)| name.as_str() == "grpc-status")
         .map(|(_, code)| Code::from_bytes(code.as_bytes()));
     assert!(
         matches!(code, Some(Code::ResourceExhausted | Code::DeadlineExceeded)),
