@@ -34,8 +34,8 @@ use crate::{
 /// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
 /// for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The same for a gateway that was told twice: a word on the same machine's network, no more.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The same for a gateway that was told twice: for a word on a busy machine, no more. Only clients that take nothing use it up.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// What streams that are cut may take to tell their clients.
 const CUT_GRACE: Duration = Duration::from_secs(2);
 

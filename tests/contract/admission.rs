@@ -33,7 +33,7 @@ async fn gateway(places: usize) -> Gateway {
 async fn refused(client: &mut Client) {
     let begun = Instant::now();
     let mut call = client.headers(STREAM_INVOKE, &[]).await;
-    let status = call.status_within(Duration::from_secs(5)).await;
+    let status = call.status().await;
     println!("refused after {:?}", begun.elapsed());
     status.is(Code::Unavailable, "REPLICA_SATURATED");
     assert!(status.trailers_only);
