@@ -212,10 +212,7 @@ async fn errors_over_http_are_failures() {
         .expect_err("throttled");
     assert_eq!(failure.reason, Reason::UpstreamThrottled);
     assert_eq!(failure.phase, Phase::BeforeFirstEvent);
-    assert_eq!(
-        failure.retry_after,
-        Some(Duration::from_millis(1500))
-    );
+    assert_eq!(failure.retry_after, Some(Duration::from_millis(1500)));
     let upstream = failure.upstream.expect("Bedrock's own words");
     assert_eq!(upstream.exception, "ThrottlingException");
     assert_eq!(
