@@ -6,6 +6,7 @@ mod layers;
 mod pump;
 mod report;
 mod status;
+mod stream;
 mod targets;
 pub mod validate;
 
@@ -23,6 +24,7 @@ use crate::{
 };
 pub use inference::Inference;
 pub use layers::{Admission, Stack};
+pub use stream::resettable;
 pub use targets::Targets;
 
 /// Says of every service, and of the server as a whole, whether calls should be sent here.

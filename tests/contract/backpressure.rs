@@ -11,12 +11,16 @@ use std::{
 
 use bedrock_grpc::config::Config;
 use serde_json::json;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+    task::JoinSet,
+};
 use tonic::Code;
 
 use crate::{
-    harness::{Gateway, MODEL, ask},
-    support::{Child, Client, Exchange, Open, STREAM_INVOKE, Upstream, queues},
+    harness::{Gateway, MODEL, ask, invoke, soon},
+    support::{Child, Client, Exchange, INVOKE, Open, STREAM_INVOKE, Upstream, message, queues},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -157,6 +161,110 @@ async fn the_deadline_of_a_client_that_reads_nothing() {
         let status = call.status().await;
         status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     }
+}
+
+/// Waits until a full gateway takes a call again.
+async fn has_a_place_again(gateway: &Gateway, upstream: &mut Upstream) {
+    let mut client = Client::connect(gateway.address).await;
+    let taken = async {
+        loop {
+            let mut call = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
+            // A call that is refused ends; one that is taken gets to Bedrock.
+            tokio::select! {
+                mut exchange = upstream.exchange() => {
+                    call.cancel();
+                    return exchange.closed().await;
+                }
+                status = call.status() => status.is(Code::Unavailable, "REPLICA_SATURATED"),
+            }
+        }
+    };
+    soon(taken).await;
+}
+
+#[tokio::test]
+async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
+    let (gateway, mut upstream) = gateway(|config| {
+        config.limits.write_stall = SECOND;
+        config.limits.max_streams = 2;
+    })
+    .await;
+    // Its connection has room, and answers pings: only one stream is stuck.
+    let mut client = Client::with(gateway.address, |builder| {
+        builder.initial_connection_window_size(64 << 20);
+    })
+    .await;
+    let mut other = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
+    let mut goes_on = upstream.exchange().await;
+    goes_on
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    other.read_messages(1).await;
+    let mut stuck = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
+    let mut exchange = upstream.exchange().await;
+    flooded(&mut exchange).await;
+    // The call is over, and nobody takes its end.
+    has_a_place_again(&gateway, &mut upstream).await;
+    let error = soon(stuck.end()).await.unwrap_err();
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+    goes_on.token("word").await;
+    goes_on.finish().await;
+    assert_eq!(other.status().await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn an_answer_of_which_nobody_takes_a_byte() {
+    for path in [STREAM_INVOKE, INVOKE] {
+        let (gateway, mut upstream) = gateway(|config| {
+            config.limits.write_stall = SECOND;
+            config.limits.max_streams = 1;
+        })
+        .await;
+        let mut client = Client::with(gateway.address, |builder| {
+            builder.initial_window_size(0);
+        })
+        .await;
+        let deadline = [("grpc-timeout", "2S")];
+        let mut stuck = match path {
+            INVOKE => client.call(path, &deadline, &invoke(ask("nova"))).await,
+            _ => client.call(path, &deadline, &ask("nova")).await,
+        };
+        let mut exchange = upstream.exchange().await;
+        exchange
+            .send("messageStart", json!({"role": "assistant"}))
+            .await;
+        exchange.token("word").await;
+        exchange.finish().await;
+        has_a_place_again(&gateway, &mut upstream).await;
+        let error = soon(stuck.end()).await.unwrap_err();
+        assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{path}: {error}");
+    }
+}
+
+/// HTTP/1.1 has no streams to reset: the connection is closed, and there is no other call on it.
+#[tokio::test]
+async fn a_browser_that_stays_stuck_loses_its_connection() {
+    let (gateway, mut upstream) = gateway(|config| {
+        config.limits.write_stall = SECOND;
+        config.limits.max_streams = 1;
+    })
+    .await;
+    let mut stuck = gateway.connect().await;
+    let body = message(&ask("nova"));
+    let head = format!(
+        "POST {STREAM_INVOKE} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/grpc-web+proto\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stuck.write_all(head.as_bytes()).await.unwrap();
+    stuck.write_all(&body).await.unwrap();
+    let mut exchange = upstream.exchange().await;
+    exchange.flood(|_| ()).await;
+    has_a_place_again(&gateway, &mut upstream).await;
+    // What was on its way still comes, and then the end.
+    let mut said = Vec::new();
+    let _end = soon(stuck.read_to_end(&mut said)).await;
+    assert!(said.starts_with(b"HTTP/1.1 200"));
 }
 
 #[tokio::test]
