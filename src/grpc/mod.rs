@@ -23,7 +23,7 @@ use crate::{
     },
 };
 pub use inference::Inference;
-pub use layers::{Admission, Stack};
+pub use layers::{Admission, Stack, stack};
 pub use stream::resettable;
 pub use targets::Targets;
 

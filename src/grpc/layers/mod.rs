@@ -20,8 +20,8 @@ pub use admission::Admission;
 /// A whole gRPC server, but for its connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
-/// Puts the layers around the services.
-pub(super) fn stack(
+/// Puts the layers around services: [`super::server`] around the gateway's own, tests around some that misbehave.
+pub fn stack(
     routes: Routes,
     admission: Admission,
     limits: &Arc<Limits>,
