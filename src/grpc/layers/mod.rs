@@ -5,7 +5,7 @@ mod contain;
 mod context;
 mod cors;
 mod deadline;
-mod message_size;
+mod protocol;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -44,8 +44,8 @@ pub fn stack(
             limits: Arc::clone(limits),
             cut,
         })
-        // Next to the services, whose decoders it corrects.
-        .layer(message_size::MessageSizeLayer)
+        // Next to the services, for whose decoders it speaks.
+        .layer(protocol::ProtocolLayer)
         .service(routes);
     BoxCloneSyncService::new(
         ServiceBuilder::new()

@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use crate::harness::{
     Details, Frame, Gateway, MODEL, RawCall, STREAM_INVOKE, ask, faulty, invoke, message, paced,
+    status,
 };
 
 const INVOKE: &str = "/bedrock.inference.v1.InferenceService/Invoke";
@@ -26,24 +27,17 @@ async fn stream(gateway: &Gateway, request: &StreamInvokeRequest, timeout: &str)
 
 /// The status in the last frame.
 #[track_caller]
-fn status(frames: &[Frame]) -> Status {
+fn status_in(frames: &[Frame]) -> Status {
     let Some(Frame::Headers { headers, end: true } | Frame::Trailers(headers)) = frames.last()
     else {
         panic!("no status in {frames:?}");
     };
-    let mut map = http::HeaderMap::new();
-    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
-        map.insert(
-            http::HeaderName::try_from(name).unwrap(),
-            value.parse().unwrap(),
-        );
-    }
-    Status::from_header_map(&map).unwrap()
+    status(headers)
 }
 
 #[track_caller]
 fn is_over(frames: &[Frame], phase: &str) {
-    let status = status(frames);
+    let status = status_in(frames);
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     let details = Details::of(&status);
     assert_eq!(details.reason(), "DEADLINE_EXCEEDED");
@@ -86,7 +80,7 @@ async fn a_deadline_in_mid_stream_ends_a_silent_and_a_busy_stream() {
 async fn a_deadline_ends_invoke() {
     let gateway = Gateway::start().await;
     let frames = call(&gateway, INVOKE, &invoke(faulty("stall-after-2")), "2S").await;
-    let status = status(&frames);
+    let status = status_in(&frames);
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(gateway.ended(1).await[0].end, Some(End::ClientGone));
 }
@@ -111,7 +105,7 @@ async fn the_operators_limits_stand_in_for_the_callers() {
 async fn a_deadline_that_cannot_be_read_is_refused() {
     let gateway = Gateway::start().await;
     for timeout in ["", "10", "S", "10s", "-1S", "123456789S", "1.5S"] {
-        let status = status(&stream(&gateway, &ask(MODEL), timeout).await);
+        let status = status_in(&stream(&gateway, &ask(MODEL), timeout).await);
         assert_eq!(status.code(), Code::InvalidArgument, "{timeout:?}");
         assert_eq!(
             Details::of(&status).fields(),
