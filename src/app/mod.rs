@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::worker::Worker;
@@ -119,7 +120,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         })
         .collect::<io::Result<Vec<_>>>()?;
 
-    let admin = Admin::new(metrics);
+    let runtimes = workers.iter().map(Worker::runtime);
+    let admin = Admin::new(metrics, runtimes.chain([Handle::current()]));
     admin.set_ready(true);
     let end = CancellationToken::new();
     let admin_listener = tokio::net::TcpListener::from_std(listeners.admin)?;
