@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt;
 
-use super::prefixed::Prefixed;
+use super::{lingering::Lingering, prefixed::Prefixed};
 use crate::{
     config::Limits,
     grpc::{self, Stack},
@@ -144,7 +144,7 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(io);
+        let io = TokioIo::new(Lingering::new(io));
         let service = self
             .stack
             .clone()

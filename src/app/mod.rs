@@ -8,6 +8,7 @@
 //! another thread costs more than everything else (docs/adr/0003-one-runtime-per-worker.md).
 
 mod connection;
+mod lingering;
 mod prefixed;
 mod tls;
 mod worker;
@@ -37,8 +38,8 @@ use crate::{
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The same for a gateway that was told twice: for a word on a busy machine, no more. Only clients that take nothing use it up.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// What streams that are cut may take to tell their clients.
-const CUT_GRACE: Duration = Duration::from_secs(2);
+/// What streams that are cut may take to tell their clients: on a busy machine, and many of them. Only clients that take nothing use it up.
+const CUT_GRACE: Duration = Duration::from_secs(4);
 
 /// Where the gateway listens. Bound before anything else starts, so that a port in use is told at once.
 #[derive(Debug)]
