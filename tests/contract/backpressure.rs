@@ -289,7 +289,11 @@ async fn a_client_that_waits_for_bedrock_has_not_stalled() {
 async fn a_thousand_clients_that_read_nothing() {
     const CLIENTS: usize = 1_000;
     let mut upstream = Upstream::start().await;
-    let gateway = Child::serve(&upstream.endpoint_url(), "limits:\n  max_streams: 2000").await;
+    let gateway = Child::serve(
+        &upstream.endpoint_url(),
+        "limits:\n  max_streams: 2000\n  write_stall: 10m",
+    )
+    .await;
     // The first call starts what is started once.
     let (_first, mut call) = loud(gateway.address).await;
     let mut exchange = upstream.exchange().await;
