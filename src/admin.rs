@@ -7,6 +7,7 @@ use std::sync::{
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use http::header::CONTENT_TYPE;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
@@ -18,14 +19,16 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub struct Admin {
     ready: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
+    runtimes: Arc<[Handle]>,
 }
 
 impl Admin {
-    /// Not ready yet.
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    /// Not ready yet. Tells of the tasks of these runtimes.
+    pub fn new(metrics: Arc<Metrics>, runtimes: impl IntoIterator<Item = Handle>) -> Self {
         Self {
             ready: Arc::default(),
             metrics,
+            runtimes: runtimes.into_iter().collect(),
         }
     }
 
@@ -67,5 +70,9 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let tasks = |runtime: &Handle| runtime.metrics().num_alive_tasks();
+    let tasks: usize = admin.runtimes.iter().map(tasks).sum();
+    let tasks = i64::try_from(tasks).unwrap_or(i64::MAX);
+    admin.metrics.runtime_tasks.set(tasks);
     ([(CONTENT_TYPE, OPENMETRICS)], admin.metrics.encode())
 }

@@ -65,6 +65,10 @@ pub enum Reason {
     ClientStalled,
     /// A message is larger than the limit.
     MessageTooLarge,
+    /// Bytes that are no message, or one that is compressed in a way that was not said.
+    MessageUnreadable,
+    /// No such method, or an encoding that is not known.
+    Unimplemented,
     /// A bug in the gateway: a panic.
     Panic,
     /// A bug in the gateway that it noticed by itself.
@@ -104,6 +108,8 @@ impl Reason {
             Self::Cancelled => "CANCELLED",
             Self::ClientStalled => "CLIENT_STALLED",
             Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
+            Self::MessageUnreadable => "MESSAGE_UNREADABLE",
+            Self::Unimplemented => "UNIMPLEMENTED",
             Self::Panic => "PANIC",
             Self::Internal => "INTERNAL",
         }

@@ -14,6 +14,9 @@ const CLIENT_CONNECTIONS: usize = 8;
 /// Connections that the load has to the emulator when it needs no gateway: ample, at 100 streams each.
 const DIRECT_CONNECTIONS: usize = 16;
 
+/// Calls that a gateway has places for: more than any scenario opens.
+const PLACES: usize = 100_000;
+
 /// Which way is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -56,10 +59,12 @@ impl Stage {
         })?;
         let http1 = Child::start(&Role::Gateway {
             endpoint: format!("http://{}", emulator.address("http")?),
+            places: PLACES,
             ca_file: None,
         })?;
         let http2 = Child::start(&Role::Gateway {
             endpoint: format!("https://{}", emulator.address("tls")?),
+            places: PLACES,
             ca_file: Some(emulator.said("ca_file")?.to_owned()),
         })?;
         let proxy = Child::start(&Role::Proxy {

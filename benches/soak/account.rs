@@ -2,16 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tonic::Code;
 
-use crate::{Error, child::Child, load::Counted};
+use crate::{
+    Error,
+    child::Child,
+    load::Counted,
+    metrics::{self, number},
+};
 
 /// How long the last end may take to get around.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
@@ -30,7 +29,7 @@ impl Books {
     pub(crate) async fn of(gateway: &Child, emulator: &mut Child) -> Result<Self, Error> {
         let begun = Instant::now();
         loop {
-            let metrics = metrics(gateway).await?;
+            let metrics = metrics::read(gateway).await?;
             let books = Self {
                 gateway: calls_by_code(&metrics)?,
                 gateway_open: number(&metrics, "bedrock_grpc_open_calls ")?,
@@ -154,25 +153,6 @@ impl fmt::Display for Books {
     }
 }
 
-/// What the gateway's `/metrics` says.
-async fn metrics(gateway: &Child) -> Result<String, Error> {
-    let address = gateway.address("admin")?;
-    let stream = TcpStream::connect(address).await?;
-    let (mut send, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = http::Request::get("/metrics")
-        .header("host", address.to_string())
-        .body(Empty::<Bytes>::new())?;
-    let answer = async {
-        let answer = send.send_request(request).await?;
-        // The connection ends when nothing can be sent on it any more.
-        drop(send);
-        answer.into_body().collect().await
-    };
-    let (answer, _closed) = tokio::join!(answer, connection);
-    Ok(String::from_utf8(answer?.to_bytes().to_vec())?)
-}
-
 fn calls_by_code(metrics: &str) -> Result<BTreeMap<String, u64>, Error> {
     let mut counts = BTreeMap::new();
     for line in metrics.lines() {
@@ -187,9 +167,4 @@ fn calls_by_code(metrics: &str) -> Result<BTreeMap<String, u64>, Error> {
         *counts.entry(code.to_owned()).or_default() += count.parse::<u64>()?;
     }
     Ok(counts)
-}
-
-fn number(metrics: &str, name: &str) -> Result<u64, Error> {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    Ok(line.ok_or_else(|| format!("no metric {name}"))?.parse()?)
 }

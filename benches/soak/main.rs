@@ -15,12 +15,14 @@
 //! | `call` | one call, and whether what came of it is right |
 //! | `load` | so many calls at a time |
 //! | `watch` | what the gateway holds, over time |
+//! | `metrics` | what the gateway says of itself |
 //! | `account` | whether the three sides agree |
 
 mod account;
 mod call;
 mod child;
 mod load;
+mod metrics;
 mod plan;
 mod roles;
 mod watch;

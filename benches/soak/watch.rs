@@ -4,7 +4,7 @@ use std::{fmt, fs, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::{Error, child::Child};
+use crate::{Error, child::Child, metrics};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
@@ -15,6 +15,7 @@ const NO_MORE_GO: Duration = Duration::from_secs(3);
 /// What may grow under load without being a leak, besides a twentieth.
 const RESIDENT_SLACK: u64 = 6 << 20;
 const DESCRIPTOR_SLACK: u64 = 32;
+const TASK_SLACK: u64 = 64;
 
 /// What the gateway holds at a time.
 #[derive(Clone, Copy, Debug)]
@@ -22,26 +23,37 @@ pub(crate) struct Held {
     resident: u64,
     descriptors: u64,
     threads: u64,
+    tasks: u64,
 }
 
 impl Held {
-    fn by(gateway: &Child) -> Result<Self, Error> {
+    async fn by(gateway: &Child) -> Result<Self, Error> {
+        let said = metrics::read(gateway).await?;
         let count = |name| Ok::<_, Error>(fs::read_dir(gateway.proc(name))?.count() as u64);
         Ok(Self {
             resident: gateway.resident()?,
             descriptors: count("fd")?,
             threads: count("task")?,
+            tasks: metrics::number(&said, "bedrock_grpc_runtime_tasks ")?,
         })
     }
 
     /// What a quiet gateway holds, and did not when it was quiet before the load.
-    pub(crate) fn left_over(&self, before: &Self) -> Option<String> {
-        let (open, before) = (self.descriptors, before.descriptors);
-        (open > before).then(|| {
-            format!(
-                "{open} descriptors are open after all calls have ended; there were {before} before"
-            )
-        })
+    pub(crate) fn left_over(&self, before: &Self) -> Vec<String> {
+        let left = |what: &str, open: u64, before: u64| {
+            (open > before).then(|| {
+                format!(
+                    "{open} {what} are there after all calls have ended; there were {before} before"
+                )
+            })
+        };
+        [
+            left("descriptors", self.descriptors, before.descriptors),
+            left("tasks", self.tasks, before.tasks),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The middle one of each.
@@ -56,6 +68,7 @@ impl Held {
             resident: middle(|held| held.resident)?,
             descriptors: middle(|held| held.descriptors)?,
             threads: middle(|held| held.threads)?,
+            tasks: middle(|held| held.tasks)?,
         })
     }
 }
@@ -64,10 +77,11 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} MiB, {} descriptors, {} threads",
+            "{:.1} MiB, {} descriptors, {} threads, {} tasks",
             self.resident as f64 / f64::from(1 << 20),
             self.descriptors,
-            self.threads
+            self.threads,
+            self.tasks
         )
     }
 }
@@ -95,6 +109,7 @@ impl Course {
                 DESCRIPTOR_SLACK,
             ),
             grown("threads", warm.threads, end.threads, 0),
+            grown("tasks", warm.tasks, end.tasks, TASK_SLACK),
         ]
         .into_iter()
         .flatten()
@@ -120,7 +135,7 @@ pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Er
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while begun.elapsed() < length {
         ticks.tick().await;
-        looks.push(Held::by(gateway)?);
+        looks.push(Held::by(gateway).await?);
     }
     let n = looks.len();
     Ok(Course {
@@ -129,19 +144,21 @@ pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Er
     })
 }
 
-/// Waits until the gateway is quiet: no more descriptors than when it was quiet before, or else none that go any more. After a while, as it is.
+/// Waits until the gateway is quiet: no more descriptors and tasks than when it was quiet before, or else none that go any more. After a while,
+/// as it is.
 pub(crate) async fn quiet(gateway: &Child, before: Option<&Held>) -> Result<Held, Error> {
     let begun = Instant::now();
     let mut ticks = interval(LOOK);
-    let (mut least, mut since) = (u64::MAX, begun);
+    let (mut least, mut since) = ((u64::MAX, u64::MAX), begun);
     loop {
         ticks.tick().await;
-        let held = Held::by(gateway)?;
-        if held.descriptors < least {
-            (least, since) = (held.descriptors, Instant::now());
+        let held = Held::by(gateway).await?;
+        if held.descriptors < least.0 || held.tasks < least.1 {
+            least = (least.0.min(held.descriptors), least.1.min(held.tasks));
+            since = Instant::now();
         }
         match before {
-            Some(before) if held.descriptors <= before.descriptors => return Ok(held),
+            Some(before) if held.left_over(before).is_empty() => return Ok(held),
             Some(_) if begun.elapsed() > QUIET_WITHIN => return Ok(held),
             None if since.elapsed() > NO_MORE_GO => return Ok(held),
             _ => {}

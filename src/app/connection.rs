@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt;
 
-use super::prefixed::Prefixed;
-use crate::{config::Limits, grpc::Stack};
+use super::{lingering::Lingering, prefixed::Prefixed};
+use crate::{
+    config::Limits,
+    grpc::{self, Stack},
+};
 
 /// How an HTTP/2 client begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -36,6 +39,20 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Runs each stream of an HTTP/2 connection as a task of its own, which the call in it can end.
+#[derive(Clone, Copy, Debug)]
+struct Streams;
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(grpc::resettable(stream));
+    }
+}
+
 /// Serves connections.
 pub(super) struct Server {
     stack: Stack,
@@ -43,7 +60,7 @@ pub(super) struct Server {
     handshake: Duration,
     age: Duration,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
 }
 
 impl Server {
@@ -52,7 +69,7 @@ impl Server {
         http1
             .timer(TokioTimer::new())
             .header_read_timeout(limits.handshake);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(Streams);
         http2
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -127,7 +144,7 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(io);
+        let io = TokioIo::new(Lingering::new(io));
         let service = self
             .stack
             .clone()
@@ -147,12 +164,18 @@ impl Server {
             }
             Ok(connection.await?)
         } else {
-            let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
-            tokio::select! {
-                ended = &mut connection => return Ok(ended?),
-                () = gone => connection.as_mut().graceful_shutdown(),
+            let served = grpc::resettable(async {
+                let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
+                tokio::select! {
+                    ended = &mut connection => return ended,
+                    () = gone => connection.as_mut().graceful_shutdown(),
+                }
+                connection.await
+            });
+            match served.await {
+                Some(ended) => Ok(ended?),
+                None => Ok(()),
             }
-            Ok(connection.await?)
         }
     }
 }

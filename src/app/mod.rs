@@ -9,6 +9,7 @@
 
 mod connection;
 mod discovery;
+mod lingering;
 mod prefixed;
 mod tls;
 mod worker;
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::AbortHandle;
+use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::worker::Worker;
@@ -36,10 +37,10 @@ use crate::{
 /// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
 /// for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The same for a gateway that was told twice: a word on the same machine's network, no more.
-const LAST_WORDS: Duration = Duration::from_millis(100);
-/// What streams that are cut may take to tell their clients.
-const CUT_GRACE: Duration = Duration::from_secs(2);
+/// The same for a gateway that was told twice: for a word on a busy machine, no more. Only clients that take nothing use it up.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// What streams that are cut may take to tell their clients: on a busy machine, and many of them. Only clients that take nothing use it up.
+const CUT_GRACE: Duration = Duration::from_secs(4);
 
 /// Where the gateway listens. Bound before anything else starts, so that a port in use is told at once.
 #[derive(Debug)]
@@ -127,7 +128,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         AbortOnDrop(tokio::spawn(learning).abort_handle())
     });
 
-    let admin = Admin::new(metrics);
+    let runtimes = workers.iter().map(Worker::runtime);
+    let admin = Admin::new(metrics, runtimes.chain([Handle::current()]));
     admin.set_ready(true);
     let end = CancellationToken::new();
     let admin_listener = tokio::net::TcpListener::from_std(listeners.admin)?;

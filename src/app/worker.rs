@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{net::TcpStream, runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Server;
@@ -21,6 +21,7 @@ pub(super) struct Worker {
     go_away: CancellationToken,
     ended: TaskTracker,
     stop: CancellationToken,
+    runtime: Handle,
 }
 
 impl Worker {
@@ -34,7 +35,11 @@ impl Worker {
     ) -> io::Result<Self> {
         let (connections, queue) = mpsc::unbounded_channel();
         let (made, started) = std::sync::mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let worker = Self {
+            runtime: runtime.handle().clone(),
             connections,
             open: Arc::default(),
             go_away: CancellationToken::new(),
@@ -43,9 +48,6 @@ impl Worker {
         };
         let (open, go_away) = (Arc::clone(&worker.open), worker.go_away.clone());
         let (ended, stop) = (worker.ended.clone(), worker.stop.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
@@ -71,6 +73,11 @@ impl Worker {
     /// How many connections it serves.
     pub(super) fn connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// The runtime that it serves them on.
+    pub(super) fn runtime(&self) -> Handle {
+        self.runtime.clone()
     }
 
     /// Gives it one more.

@@ -18,7 +18,8 @@ use crate::{
 Credentials, Region and profile come from where every AWS SDK finds them: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
 the shared config files, IRSA, EKS Pod Identity, the instance's metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
 
-SIGTERM or Ctrl-C: takes no more calls, lets the open ones end (drain.limit), exits with 0. A second one: exits at once.
+SIGTERM or Ctrl-C: takes no more calls, lets the open ones end (drain.limit), exits with 0. A second one: cuts
+the open ones, each with a status, and exits with 0 at once.
 
 A config to begin with:
   targets:

@@ -19,7 +19,8 @@ pub struct Limits {
     pub headers_after: Duration,
     /// Between heartbeats while Bedrock is silent, if the caller does not say. 0: none. `limits.heartbeat`, default 20s.
     pub heartbeat: Duration,
-    /// How long a client may leave a message untaken. `limits.write_stall`, default 1m.
+    /// How long a client may leave a message untaken; then its call ends. And how long it may leave that end untaken; then its stream is reset.
+    /// `limits.write_stall`, default 1m.
     pub write_stall: Duration,
     /// What becomes of the call to Bedrock when the client goes away. `limits.on_cancel`, default `abort`.
     pub on_cancel: OnCancel,

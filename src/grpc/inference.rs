@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -12,7 +13,9 @@ use super::{
     defaults,
     pump::{Call, Pump, Times},
     report::CallReport,
-    status, validate,
+    status,
+    stream::Watchdog,
+    validate,
 };
 use crate::{
     bedrock::Bedrock,
@@ -158,7 +161,13 @@ impl InferenceService for Inference {
         {
             fold.push(message?);
         }
-        Ok(Response::new(fold.finish()))
+        let mut response = Response::new(fold.finish());
+        let limits = &self.limits;
+        let limit = context
+            .deadline(limits, None)
+            .max(Instant::now() + limits.write_stall);
+        response.extensions_mut().insert(Watchdog::until(limit));
+        Ok(response)
     }
 
     async fn stream_invoke(
@@ -182,8 +191,12 @@ impl InferenceService for Inference {
             input: request.input,
             heartbeat,
         })?;
-        let stream = pump.commit(self.limits.headers_after).await?;
-        Ok(Response::new(Box::pin(stream)))
+        let watchdog = pump.watchdog();
+        let stream: Self::StreamInvokeStream =
+            Box::pin(pump.commit(self.limits.headers_after).await?);
+        let mut response = Response::new(stream);
+        response.extensions_mut().insert(watchdog);
+        Ok(response)
     }
 }
 

@@ -7,6 +7,7 @@ mod layers;
 mod pump;
 mod report;
 mod status;
+mod stream;
 mod targets;
 pub mod validate;
 
@@ -23,7 +24,8 @@ use crate::{
     },
 };
 pub use inference::Inference;
-pub use layers::{Admission, Stack};
+pub use layers::{Admission, Stack, stack};
+pub use stream::resettable;
 pub use targets::Targets;
 
 /// Says of every service, and of the server as a whole, whether calls should be sent here.

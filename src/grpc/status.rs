@@ -89,6 +89,9 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::Cancelled => (Code::Cancelled, Retry::Never),
         R::ClientStalled => (Code::Aborted, Retry::Never),
         R::MessageTooLarge => (Code::ResourceExhausted, Retry::Never),
+        // As gRPC's own libraries say it.
+        R::MessageUnreadable => (Code::Internal, Retry::Never),
+        R::Unimplemented => (Code::Unimplemented, Retry::Never),
         R::Panic | R::Internal => (Code::Internal, Retry::Never),
     }
 }

@@ -12,6 +12,8 @@ pub struct Metrics {
     registry: Registry,
     /// Calls that are open now.
     pub open_calls: Gauge,
+    /// Tasks of all runtimes that have not ended. Set when someone asks.
+    pub runtime_tasks: Gauge,
     /// Calls that were refused because the gateway was full.
     pub refused: Counter,
     /// Calls that have ended, by method, target, code and reason.
@@ -79,6 +81,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("bedrock_grpc");
         let open_calls = Gauge::default();
+        let runtime_tasks = Gauge::default();
         let refused = Counter::default();
         let calls = Family::default();
         let attempts = Family::default();
@@ -89,6 +92,11 @@ impl Default for Metrics {
         let cancelled = Family::default();
         let unknown = Family::default();
         registry.register("open_calls", "Calls that are open now", open_calls.clone());
+        registry.register(
+            "runtime_tasks",
+            "Tasks that have not ended: connections, calls, and what looks after them",
+            runtime_tasks.clone(),
+        );
         registry.register(
             "refused",
             "Calls that were refused because the gateway was full",
@@ -120,6 +128,7 @@ impl Default for Metrics {
         Self {
             registry,
             open_calls,
+            runtime_tasks,
             refused,
             calls,
             attempts,

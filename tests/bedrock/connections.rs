@@ -216,7 +216,7 @@ async fn a_connection_is_used_again_and_closed_when_unused() {
         };
         let mut server = Server::start(setup).await;
         let options = Options {
-            idle_timeout: Duration::from_millis(200),
+            idle_timeout: Duration::from_secs(2),
             ..server.options()
         };
         let bedrock = server::bedrock(&options);

@@ -211,13 +211,13 @@ async fn the_deadline_covers_the_whole_answer_and_is_sent() {
         "t",
         "q",
         "--deadline",
-        "300ms",
+        "3s",
         "--header",
         "X-Request-Id: a:b",
     ];
     let chat = Process::with_input(gateway.address, &args, "").await;
     let call = gateway.stream_call().await;
-    assert_eq!(call.metadata.get("grpc-timeout").unwrap(), "300000u");
+    assert_eq!(call.metadata.get("grpc-timeout").unwrap(), "3000000u");
     assert_eq!(call.metadata.get("x-request-id").unwrap(), "a:b");
     let (_, writer, gone) = call.accept();
     writer.send([start(), text("half")]);

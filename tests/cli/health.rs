@@ -62,7 +62,7 @@ async fn a_gateway_out_of_reach_is_not_healthy() {
 async fn a_gateway_that_says_nothing_is_not_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let ended = Process::start(address, &["health", "--deadline", "100ms"])
+    let ended = Process::start(address, &["health", "--deadline", "1s"])
         .end()
         .await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));

@@ -11,12 +11,16 @@ use std::{
 
 use bedrock_grpc::config::Config;
 use serde_json::json;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Notify,
+    task::JoinSet,
+};
 use tonic::Code;
 
 use crate::{
-    harness::{Gateway, MODEL, ask},
-    support::{Child, Client, Exchange, Open, STREAM_INVOKE, Upstream, queues},
+    harness::{Gateway, MODEL, ask, invoke, soon},
+    support::{Child, Client, Exchange, INVOKE, Open, STREAM_INVOKE, Upstream, message, queues},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,7 +73,7 @@ async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
         if look.await.is_ok() {
             return (held, begun.elapsed());
         }
-        assert!(begun.elapsed() < 20 * SECOND, "the call stays open");
+        assert!(begun.elapsed() < 50 * SECOND, "the call stays open");
         // What the kernel still has was not read by the gateway.
         let sent = queues(bedrock, gateway);
         if let (Some((on_the_way, _)), Some((_, unread))) = (sent, queues(gateway, bedrock)) {
@@ -95,7 +99,6 @@ async fn stalls(window: u32) -> (Gateway, Client, Open) {
     println!("{held} bytes were read");
     // Although the client has not read yet, and may never.
     assert!(lasted >= SECOND, "{lasted:?}");
-    assert!(lasted < 10 * SECOND, "{lasted:?}");
     (gateway, client, call)
 }
 
@@ -120,9 +123,12 @@ async fn trickle(exchange: &mut Exchange) {
     exchange
         .send("messageStart", json!({"role": "assistant"}))
         .await;
-    // More than the window and all buffers, in pieces that come one by one: between them the gateway waits for Bedrock.
+    // More than the window and all buffers, in pieces that come one by one: between them the gateway waits for Bedrock. On a slow
+    // machine it may have closed the call before the last of them.
     for _ in 0..(WINDOW >> 10) * 3 {
-        exchange.token(&text).await;
+        if exchange.try_token(&text).await.is_err() {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     exchange.closed().await;
@@ -143,7 +149,7 @@ async fn the_deadline_of_a_client_that_reads_nothing() {
     for slow in [false, true] {
         // With the default of a minute for stalls.
         let (gateway, mut upstream) = gateway(|_| {}).await;
-        let (_client, mut call) = unread(&gateway, WINDOW, &[("grpc-timeout", "1S")]).await;
+        let (_client, mut call) = unread(&gateway, WINDOW, &[("grpc-timeout", "3S")]).await;
         let begun = Instant::now();
         let mut exchange = upstream.exchange().await;
         if slow {
@@ -151,10 +157,114 @@ async fn the_deadline_of_a_client_that_reads_nothing() {
         } else {
             flooded(&mut exchange).await;
         }
-        assert!(begun.elapsed() < 10 * SECOND, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < 40 * SECOND, "{:?}", begun.elapsed());
         let status = call.status().await;
         status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     }
+}
+
+/// Waits until a full gateway takes a call again.
+async fn has_a_place_again(gateway: &Gateway, upstream: &mut Upstream) {
+    let mut client = Client::connect(gateway.address).await;
+    let taken = async {
+        loop {
+            let mut call = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
+            // A call that is refused ends; one that is taken gets to Bedrock.
+            tokio::select! {
+                mut exchange = upstream.exchange() => {
+                    call.cancel();
+                    return exchange.closed().await;
+                }
+                status = call.status() => status.is(Code::Unavailable, "REPLICA_SATURATED"),
+            }
+        }
+    };
+    soon(taken).await;
+}
+
+#[tokio::test]
+async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
+    let (gateway, mut upstream) = gateway(|config| {
+        config.limits.write_stall = SECOND;
+        config.limits.max_streams = 2;
+    })
+    .await;
+    // Its connection has room, and answers pings: only one stream is stuck.
+    let mut client = Client::with(gateway.address, |builder| {
+        builder.initial_connection_window_size(64 << 20);
+    })
+    .await;
+    let mut other = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
+    let mut goes_on = upstream.exchange().await;
+    goes_on
+        .send("messageStart", json!({"role": "assistant"}))
+        .await;
+    other.read_messages(1).await;
+    let mut stuck = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
+    let mut exchange = upstream.exchange().await;
+    flooded(&mut exchange).await;
+    // The call is over, and nobody takes its end.
+    has_a_place_again(&gateway, &mut upstream).await;
+    let error = soon(stuck.end()).await.unwrap_err();
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+    goes_on.token("word").await;
+    goes_on.finish().await;
+    assert_eq!(other.status().await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn an_answer_of_which_nobody_takes_a_byte() {
+    for path in [STREAM_INVOKE, INVOKE] {
+        let (gateway, mut upstream) = gateway(|config| {
+            config.limits.write_stall = SECOND;
+            config.limits.max_streams = 1;
+        })
+        .await;
+        let mut client = Client::with(gateway.address, |builder| {
+            builder.initial_window_size(0);
+        })
+        .await;
+        let deadline = [("grpc-timeout", "2S")];
+        let mut stuck = match path {
+            INVOKE => client.call(path, &deadline, &invoke(ask("nova"))).await,
+            _ => client.call(path, &deadline, &ask("nova")).await,
+        };
+        let mut exchange = upstream.exchange().await;
+        exchange
+            .send("messageStart", json!({"role": "assistant"}))
+            .await;
+        exchange.token("word").await;
+        exchange.finish().await;
+        has_a_place_again(&gateway, &mut upstream).await;
+        let error = soon(stuck.end()).await.unwrap_err();
+        assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{path}: {error}");
+    }
+}
+
+/// HTTP/1.1 has no streams to reset: the connection is closed, and there is no other call on it.
+#[tokio::test]
+async fn a_browser_that_stays_stuck_loses_its_connection() {
+    let (gateway, mut upstream) = gateway(|config| {
+        config.limits.write_stall = SECOND;
+        config.limits.max_streams = 1;
+    })
+    .await;
+    let mut stuck = gateway.connect().await;
+    let body = message(&ask("nova"));
+    let head = format!(
+        "POST {STREAM_INVOKE} HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/grpc-web+proto\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    stuck.write_all(head.as_bytes()).await.unwrap();
+    stuck.write_all(&body).await.unwrap();
+    let mut exchange = upstream.exchange().await;
+    exchange.flood(|_| ()).await;
+    has_a_place_again(&gateway, &mut upstream).await;
+    // What was on its way still comes, and then the end.
+    let mut said = Vec::new();
+    let _end = soon(stuck.read_to_end(&mut said)).await;
+    assert!(said.starts_with(b"HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -179,7 +289,11 @@ async fn a_client_that_waits_for_bedrock_has_not_stalled() {
 async fn a_thousand_clients_that_read_nothing() {
     const CLIENTS: usize = 1_000;
     let mut upstream = Upstream::start().await;
-    let gateway = Child::serve(&upstream.endpoint_url(), "limits:\n  max_streams: 2000").await;
+    let gateway = Child::serve(
+        &upstream.endpoint_url(),
+        "limits:\n  max_streams: 2000\n  write_stall: 10m",
+    )
+    .await;
     // The first call starts what is started once.
     let (_first, mut call) = loud(gateway.address).await;
     let mut exchange = upstream.exchange().await;

@@ -13,22 +13,26 @@ use crate::{
     support::{Client, INVOKE, STREAM_INVOKE, left, message, metric_becomes},
 };
 
-const SHORT: Duration = Duration::from_millis(300);
+/// Time enough for a call to reach Bedrock and for a few events to come back, on a machine that is busy with other things.
+const SHORT: Duration = Duration::from_secs(2);
 /// As `grpc-timeout` says it.
-const SHORT_TIMEOUT: (&str, &str) = ("grpc-timeout", "300m");
+const SHORT_TIMEOUT: (&str, &str) = ("grpc-timeout", "2S");
 
 #[tokio::test]
 async fn a_client_that_never_sends_its_message_does_not_wait_for_ever() {
     let gateway = Gateway::start().await;
     let mut client = Client::connect(gateway.address).await;
     let begun = Instant::now();
+    let mut calls = Vec::new();
     for path in [STREAM_INVOKE, INVOKE] {
-        let mut silent = client.headers(path, &[SHORT_TIMEOUT]).await;
+        calls.push(client.headers(path, &[SHORT_TIMEOUT]).await);
+    }
+    for mut silent in calls {
         let status = silent.status().await;
         status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
         assert!(status.trailers_only);
     }
-    assert!(begun.elapsed() >= 2 * SHORT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= SHORT, "{:?}", begun.elapsed());
     assert!(gateway.emulator.calls().is_empty());
 }
 
@@ -36,25 +40,25 @@ async fn a_client_that_never_sends_its_message_does_not_wait_for_ever() {
 async fn a_slow_message_uses_up_the_deadline_of_the_answer() {
     let gateway = Gateway::start().await;
     let mut client = Client::connect(gateway.address).await;
-    let budget = Duration::from_secs(2);
+    let budget = Duration::from_secs(4);
     let begun = Instant::now();
     let mut call = client
-        .headers(STREAM_INVOKE, &[("grpc-timeout", "2S")])
+        .headers(STREAM_INVOKE, &[("grpc-timeout", "4S")])
         .await;
     let request = message(&faulty("stall-after-2"));
     let (first, rest) = request.split_at(request.len() / 2);
     call.send(Bytes::copy_from_slice(first), false);
     // A client as slow as this.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     call.send(Bytes::copy_from_slice(rest), true);
     let status = call.status().await;
     let elapsed = begun.elapsed();
     status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert!(!status.trailers_only);
     assert_eq!(status.details().phase(), "mid-stream");
-    // A deadline that began with the message would be over after 3.5 s.
+    // A deadline that began with the message would be over after 6 s.
     assert!(elapsed >= budget, "{elapsed:?}");
-    assert!(elapsed < Duration::from_millis(3_400), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(6), "{elapsed:?}");
     left(&gateway.emulator, 1).await;
 }
 

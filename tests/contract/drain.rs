@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bedrock_grpc::{
-    emulator::{Emulator, End, Options},
+    emulator::{Credentials, Emulator, End, Options},
     pb::stream_invoke_response::Event,
 };
 use http::{Request, StatusCode};
@@ -35,7 +35,7 @@ async fn open(gateway: &Child, target: &str, count: usize) -> (Vec<Client>, Vec<
     let (mut clients, mut streams) = (Vec::new(), Vec::new());
     while streams.len() < count {
         let mut client = Client::connect(gateway.address).await;
-        for _ in 0..10.min(count - streams.len()) {
+        for _ in 0..50.min(count - streams.len()) {
             streams.push(client.call(STREAM_INVOKE, &[], &ask(target)).await);
         }
         clients.push(client);
@@ -100,62 +100,142 @@ async fn streams_that_do_not_end_get_one_status_each() {
 }
 
 #[tokio::test]
+async fn a_thousand_streams() {
+    const EACH: usize = 500;
+    let emulator = Emulator::start(Options {
+        tls_listen: Some(([127, 0, 0, 1], 0).into()),
+        pace: paced(Duration::from_millis(500), 4),
+        // A thousand signatures are not what this is about.
+        credentials: Credentials {
+            checked: false,
+            ..Credentials::default()
+        },
+        ..Options::default()
+    })
+    .unwrap();
+    let mut ca = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut ca, emulator.ca_pem().unwrap().as_bytes()).unwrap();
+    // Over HTTP/2, so that neither side needs a thousand descriptors.
+    let more = format!(
+        "  extra_ca_file: {}\ndrain:\n  lame_duck: 0\n  limit: 6s",
+        ca.path().display()
+    );
+    let mut gateway = Child::serve(&emulator.tls_endpoint_url().unwrap(), &more).await;
+    let endless = format!("{MODEL}.fault-stall-after-1");
+    let begun = Instant::now();
+    let (_stuck, stuck) = open(&gateway, &endless, EACH).await;
+    let (_clients, ending) = open(&gateway, MODEL, EACH).await;
+    println!("open after {:?}", begun.elapsed());
+    gateway.terminate().await;
+    let mut whole = JoinSet::new();
+    for mut stream in ending {
+        whole.spawn(async move {
+            assert_eq!(stream.status().await.status.code(), Code::Ok);
+            let last = stream.messages.last().unwrap().event.as_ref();
+            assert!(matches!(last, Some(Event::Metadata(_))), "{last:?}");
+            let tokens = stream
+                .messages
+                .iter()
+                .filter(|message| matches!(message.event, Some(Event::ContentBlockDelta(_))));
+            assert_eq!(tokens.count(), 4);
+        });
+    }
+    let mut cut = JoinSet::new();
+    for mut stream in stuck {
+        cut.spawn(async move { stream.status().await });
+    }
+    assert_eq!(whole.join_all().await.len(), EACH);
+    println!("whole after {:?}", begun.elapsed());
+    // Whoever could not end is still there.
+    assert!(cut.try_join_next().is_none());
+    assert!(gateway.runs());
+    let cut = cut.join_all().await;
+    assert_eq!(cut.len(), EACH);
+    for status in cut {
+        status.is(Code::Unavailable, "DRAINING");
+        assert_eq!(status.details().phase(), "mid-stream");
+    }
+    assert_eq!(gateway.code().await, Some(0));
+    let calls = emulator.calls();
+    assert_eq!(calls.len(), 2 * EACH);
+    let completed = calls.iter().filter(|call| call.end == Some(End::Completed));
+    assert_eq!(completed.count(), EACH);
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let emulator = emulator();
+    // The default limit: ten minutes.
     let mut gateway = Child::serve(&emulator.endpoint_url(), "drain:\n  lame_duck: 0").await;
     let endless = format!("{MODEL}.fault-stall-after-3");
     let (_clients, mut streams) = open(&gateway, &endless, 10).await;
+    let held = Held::by(&gateway).await;
     gateway.terminate().await;
     gateway.logged("draining").await;
     assert!(gateway.runs());
     gateway.terminate().await;
-    let told = Instant::now();
-    let _code = gateway.code().await;
-    assert!(
-        told.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        told.elapsed()
-    );
-    // With a word or without one, all of them are over.
+    // The same as for a drain that came to its end: all streams were told, and the operator got what was asked for.
+    assert_eq!(gateway.code().await, Some(0));
     for stream in &mut streams {
-        if let Ok(status) = stream.end().await {
-            status.is(Code::Unavailable, "DRAINING");
+        stream.status().await.is(Code::Unavailable, "DRAINING");
+    }
+    drop(held);
+}
+
+/// Clients that would keep a connection open for ever.
+struct Held {
+    _silent: TcpStream,
+    _idle: Client,
+    _watch: tonic::Streaming<tonic_health::pb::HealthCheckResponse>,
+    /// Two that read nothing: one answers pings, the other is gone without a word.
+    _stuck: [(Client, Open); 2],
+}
+
+impl Held {
+    async fn by(gateway: &Child) -> Self {
+        let mut watch = health(gateway)
+            .watch(HealthCheckRequest::default())
+            .await
+            .unwrap()
+            .into_inner();
+        let first = soon(watch.message()).await.unwrap().unwrap();
+        assert_eq!(first.status(), ServingStatus::Serving);
+        let stuck = stuck(gateway).await;
+        let gone = self::stuck(gateway).await;
+        gone.0.freeze();
+        Self {
+            _silent: TcpStream::connect(gateway.address).await.unwrap(),
+            _idle: Client::connect(gateway.address).await,
+            _watch: watch,
+            _stuck: [stuck, gone],
         }
     }
 }
 
+/// A client whose stream has begun, and has no room for more than the beginning.
+async fn stuck(gateway: &Child) -> (Client, Open) {
+    let mut client = Client::with(gateway.address, |builder| {
+        builder.initial_window_size(1);
+    })
+    .await;
+    let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+    call.begun().await.unwrap();
+    (client, call)
+}
+
 #[tokio::test]
 async fn silent_watching_and_stuck_clients_do_not_keep_it_from_its_exit() {
-    let emulator = Emulator::start(Options {
-        pace: paced(Duration::ZERO, 2_000),
-        ..Options::default()
-    })
-    .unwrap();
+    let emulator = emulator();
     let more = "drain:\n  lame_duck: 0\n  limit: 500ms";
     let mut gateway = Child::serve(&emulator.endpoint_url(), more).await;
-    let _silent = TcpStream::connect(gateway.address).await.unwrap();
-    let _idle = Client::connect(gateway.address).await;
-    let mut watch = health(&gateway)
-        .watch(HealthCheckRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    let first = soon(watch.message()).await.unwrap().unwrap();
-    assert_eq!(first.status(), ServingStatus::Serving);
-    // Two that read nothing: one answers pings, the other is gone without a word.
-    let mut stuck = Client::with(gateway.address, |_| {}).await;
-    let mut unread = stuck.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
-    unread.begun().await.unwrap();
-    let mut gone = Client::with(gateway.address, |_| {}).await;
-    let mut lost = gone.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
-    lost.begun().await.unwrap();
-    gone.freeze();
+    let held = Held::by(&gateway).await;
     gateway.terminate().await;
     let terminated = Instant::now();
     assert_eq!(gateway.code().await, Some(0));
-    // The limit, and what streams may take to tell their clients.
+    // The limit, and what streams may take to tell their clients, come to 4.5 s.
     let took = terminated.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    drop(held);
 }
 
 fn health(gateway: &Child) -> HealthClient<tonic::transport::Channel> {
@@ -176,7 +256,7 @@ async fn readiness(gateway: &Child) -> StatusCode {
 #[tokio::test]
 async fn lame_ducks_say_so_and_still_serve() {
     let emulator = emulator();
-    let mut gateway = Child::serve(&emulator.endpoint_url(), "drain:\n  lame_duck: 3s").await;
+    let mut gateway = Child::serve(&emulator.endpoint_url(), "drain:\n  lame_duck: 5s").await;
     assert_eq!(readiness(&gateway).await, StatusCode::OK);
     let mut watch = health(&gateway)
         .watch(HealthCheckRequest::default())

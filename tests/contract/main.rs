@@ -25,4 +25,6 @@ mod harness;
 #[cfg(test)]
 mod nodelay;
 #[cfg(test)]
+mod panic;
+#[cfg(test)]
 mod support;

@@ -57,6 +57,17 @@ impl Connection {
         })
     }
 
+    /// Calls with headers alone, and waits for those of the answer, which have to be a refusal.
+    pub(super) async fn refused(&self) -> Result<(), Error> {
+        let mut send = self.send.clone().ready().await?;
+        let (answer, _unsent) = send.send_request((*self.request).clone(), false)?;
+        let answer = answer.await?;
+        match answer.headers().get("grpc-status") {
+            Some(status) if status == "14" => Ok(()),
+            other => Err(format!("a full gateway answers with status {other:?}").into()),
+        }
+    }
+
     /// Calls, and reads the answer to its end.
     pub(super) async fn call(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         let mut send = self.send.clone().ready().await?;

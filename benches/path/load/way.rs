@@ -1,6 +1,9 @@
 //! The ways that calls can take.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use bedrock_grpc::pb::{InvokeRequest, StreamInvokeRequest};
 use bytes::Bytes;
@@ -107,6 +110,16 @@ impl Way {
                 .push(http2::Connection::open(address, ca_pem, request, body, framing).await?);
         }
         Ok(Self(Protocol::Http2 { connections }))
+    }
+
+    /// How long a full gateway takes to refuse a call.
+    pub(crate) async fn refusal(&self) -> Result<Duration, Error> {
+        let Protocol::Http2 { connections } = &self.0 else {
+            return Err("refusals are of gRPC".into());
+        };
+        let begun = Instant::now();
+        connections[0].refused().await?;
+        Ok(begun.elapsed())
     }
 
     /// What one slot uses for all its calls.

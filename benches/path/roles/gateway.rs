@@ -12,10 +12,11 @@ use bedrock_grpc::{
 
 use crate::Error;
 
-/// More than any scenario opens.
-const MOST_STREAMS: u32 = 100_000;
-
-pub(super) async fn run(endpoint: String, ca_file: Option<String>) -> Result<(), Error> {
+pub(super) async fn run(
+    endpoint: String,
+    places: usize,
+    ca_file: Option<String>,
+) -> Result<(), Error> {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = Config {
         server: Server {
@@ -36,8 +37,8 @@ pub(super) async fn run(endpoint: String, ca_file: Option<String>) -> Result<(),
             ..config::bedrock::Options::default()
         },
         limits: Limits {
-            max_streams: MOST_STREAMS as usize,
-            max_streams_per_connection: MOST_STREAMS,
+            max_streams: places,
+            max_streams_per_connection: u32::try_from(places)?,
             ..Limits::default()
         },
         ..Config::default()

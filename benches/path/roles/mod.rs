@@ -23,9 +23,10 @@ pub(crate) enum Role {
         tokens: usize,
         tokens_per_second: f64,
     },
-    /// The gateway in front of this endpoint, which may need a CA to be trusted.
+    /// The gateway in front of this endpoint, which may need a CA to be trusted, with places for so many calls.
     Gateway {
         endpoint: String,
+        places: usize,
         ca_file: Option<String>,
     },
     /// The byte proxy in front of this address.
@@ -44,10 +45,18 @@ impl Role {
                 tokens.to_string(),
                 tokens_per_second.to_string(),
             ],
-            Self::Gateway { endpoint, ca_file } => ["role-gateway".to_owned(), endpoint.clone()]
-                .into_iter()
-                .chain(ca_file.clone())
-                .collect(),
+            Self::Gateway {
+                endpoint,
+                places,
+                ca_file,
+            } => [
+                "role-gateway".to_owned(),
+                endpoint.clone(),
+                places.to_string(),
+            ]
+            .into_iter()
+            .chain(ca_file.clone())
+            .collect(),
             Self::Proxy { upstream } => vec!["role-proxy".to_owned(), upstream.to_string()],
         }
     }
@@ -60,8 +69,9 @@ impl Role {
                 tokens: tokens.parse()?,
                 tokens_per_second: rate.parse()?,
             },
-            ["role-gateway", endpoint, ref ca_file @ ..] => Self::Gateway {
+            ["role-gateway", endpoint, places, ref ca_file @ ..] => Self::Gateway {
                 endpoint: endpoint.to_owned(),
+                places: places.parse()?,
                 ca_file: ca_file.first().map(|file| (*file).to_owned()),
             },
             ["role-proxy", upstream] => Self::Proxy {
@@ -87,7 +97,11 @@ impl Role {
                     tokens,
                     tokens_per_second,
                 } => emulator::run(tokens, tokens_per_second).await,
-                Self::Gateway { endpoint, ca_file } => gateway::run(endpoint, ca_file).await,
+                Self::Gateway {
+                    endpoint,
+                    places,
+                    ca_file,
+                } => gateway::run(endpoint, places, ca_file).await,
                 Self::Proxy { upstream } => proxy::run(upstream).await,
             }
         })

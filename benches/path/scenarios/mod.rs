@@ -3,6 +3,7 @@
 mod cpu;
 mod first;
 mod memory;
+mod refusals;
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error>
     let names: Vec<&str> = cpu::SCENARIOS
         .iter()
         .map(|scenario| scenario.name)
-        .chain([memory::NAME])
+        .chain([memory::NAME, refusals::NAME])
         .chain(first::SCENARIOS.iter().map(|scenario| scenario.name))
         .collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
@@ -43,6 +44,9 @@ pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error>
     }
     if wanted(memory::NAME) {
         rows.extend(memory::run(short).await?);
+    }
+    if wanted(refusals::NAME) {
+        rows.extend(refusals::run(short).await?);
     }
     for scenario in &first::SCENARIOS {
         if wanted(scenario.name) {

@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use crate::{
     error::{Failure, Reason},
-    grpc::{context::CallContext, status},
+    grpc::{context::CallContext, status, stream::Watchdog},
     telemetry::Metrics,
 };
 
@@ -135,12 +135,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
             AdmissionFutureProjection::Admitted { inner, place } => {
-                inner.poll(cx).map_ok(|response| {
-                    let place = place.take();
+                inner.poll(cx).map_ok(|mut response| {
+                    let (place, watchdog) = (place.take(), response.extensions_mut().remove());
                     response.map(|inner| {
                         Body::new(AdmittedBody {
                             inner,
                             _place: place,
+                            _watchdog: watchdog,
                         })
                     })
                 })
@@ -154,10 +155,11 @@ where
     }
 }
 
-/// A response body that holds its call's place.
+/// A response body that holds its call's place, and what sees to it that it does not do so for ever.
 struct AdmittedBody {
     inner: Body,
     _place: Option<OwnedSemaphorePermit>,
+    _watchdog: Option<Watchdog>,
 }
 
 impl HttpBody for AdmittedBody {

@@ -5,7 +5,7 @@ mod contain;
 mod context;
 mod cors;
 mod deadline;
-mod message_size;
+mod protocol;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -20,8 +20,8 @@ pub use admission::Admission;
 /// A whole gRPC server, but for its connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
-/// Puts the layers around the services.
-pub(super) fn stack(
+/// Puts the layers around services: [`super::server`] around the gateway's own, tests around some that misbehave.
+pub fn stack(
     routes: Routes,
     admission: Admission,
     limits: &Arc<Limits>,
@@ -44,8 +44,8 @@ pub(super) fn stack(
             limits: Arc::clone(limits),
             cut,
         })
-        // Next to the services, whose decoders it corrects.
-        .layer(message_size::MessageSizeLayer)
+        // Next to the services, for whose decoders it speaks.
+        .layer(protocol::ProtocolLayer)
         .service(routes);
     BoxCloneSyncService::new(
         ServiceBuilder::new()

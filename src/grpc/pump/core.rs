@@ -391,6 +391,14 @@ impl Core {
         Watch::Over
     }
 
+    /// Whether the client's end has asked for a message since this was asked last. Of calls that are over.
+    pub(super) fn asked(&mut self) -> bool {
+        !matches!(
+            std::mem::replace(&mut self.client, Client::Woken),
+            Client::Woken
+        )
+    }
+
     /// The client has gone: what is left of the call, if it is still going on.
     ///
     /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can count on it.

@@ -26,12 +26,15 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use self::core::{Core, Watch};
-use super::report::CallReport;
+use super::{
+    report::CallReport,
+    stream::{self, Watchdog},
+};
 use crate::{
     bedrock::Bedrock,
     config::OnCancel,
@@ -64,7 +67,7 @@ pub(crate) struct Call {
 pub(crate) struct Pump {
     /// Shared with the watchdog alone, which looks at it once in a while.
     core: Arc<Mutex<Core>>,
-    watchdog: AbortHandle,
+    watchdog: Watchdog,
     on_cancel: OnCancel,
     /// The first message, if it was waited for.
     first: Option<StreamInvokeResponse>,
@@ -75,13 +78,19 @@ impl Pump {
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
         let core = Arc::new(Mutex::new(Core::start(call)));
-        let watchdog = tokio::spawn(watch(Arc::downgrade(&core), write_stall)).abort_handle();
+        let watching = watch(Arc::downgrade(&core), write_stall, stream::Stream::this());
+        let watchdog = Watchdog::start(watching);
         Self {
             core,
             watchdog,
             on_cancel,
             first: None,
         }
+    }
+
+    /// What looks after the call, and then after its answer as long as that is not taken: for the response.
+    pub(crate) fn watchdog(&self) -> Watchdog {
+        self.watchdog.clone()
     }
 
     /// Waits until there is something to send, which is then the stream's first item: so an error before Bedrock's first event can go out
@@ -115,7 +124,6 @@ impl Stream for Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.watchdog.abort();
         if let Some(leftover) = lock(&self.core).abandon() {
             leftover.settle(self.on_cancel);
         }
@@ -129,16 +137,27 @@ fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
 
 /// Ends the call of a client that takes nothing: HTTP/2 does not poll a body for which the client leaves no room, so the call's own
 /// clocks stand still.
-async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration) {
-    loop {
-        let Some(core) = core.upgrade() else {
-            return;
-        };
+///
+/// Then the client may still take what was ready, and the status. One that does not take that either loses its stream, and with it the
+/// call's place. The pump may be gone by then; whoever takes all of its answer ends this.
+async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration, stream: Option<stream::Stream>) {
+    while let Some(core) = core.upgrade() {
         let next = match lock(&core).watch(Instant::now(), write_stall) {
             Watch::At(next) => next,
-            Watch::Over => return,
+            Watch::Over => break,
         };
         drop(core);
         tokio::time::sleep_until(next).await;
+    }
+    let asked = || core.upgrade().is_some_and(|core| lock(&core).asked());
+    let _so_far = asked();
+    loop {
+        tokio::time::sleep(write_stall).await;
+        if !asked() {
+            break;
+        }
+    }
+    if let Some(stream) = stream {
+        stream.reset();
     }
 }

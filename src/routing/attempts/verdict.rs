@@ -45,6 +45,8 @@ impl Verdict {
             | Reason::Cancelled
             | Reason::ClientStalled
             | Reason::MessageTooLarge
+            | Reason::MessageUnreadable
+            | Reason::Unimplemented
             | Reason::Panic
             | Reason::Internal => Self::Final,
         }

@@ -107,6 +107,8 @@ impl Blame {
             | Reason::Cancelled
             | Reason::ClientStalled
             | Reason::MessageTooLarge
+            | Reason::MessageUnreadable
+            | Reason::Unimplemented
             | Reason::Panic
             | Reason::Internal => Self::Nobody,
         }

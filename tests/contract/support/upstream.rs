@@ -115,6 +115,11 @@ impl Exchange {
         self.send("contentBlockDelta", token(text)).await;
     }
 
+    /// Sends one token. An error: the gateway has closed the call.
+    pub(crate) async fn try_token(&mut self, text: &str) -> std::io::Result<()> {
+        soon(self.tcp.write_all(&event("contentBlockDelta", token(text)))).await
+    }
+
     /// Sends an answer's end, and that of the response.
     pub(crate) async fn finish(mut self) {
         self.send("contentBlockStop", json!({"contentBlockIndex": 0}))

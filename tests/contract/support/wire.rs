@@ -29,6 +29,7 @@ pub(crate) const END_HEADERS: u8 = 4;
 /// Error codes.
 pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
 pub(crate) const REFUSED_STREAM: u32 = 7;
+pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
@@ -38,6 +39,17 @@ pub(crate) struct Wire {
     reader: OwnedReadHalf,
     pub(crate) writer: OwnedWriteHalf,
     read: BytesMut,
+}
+
+/// What became of a flood.
+#[derive(Debug)]
+pub(crate) struct Flooded {
+    /// How often it was taken.
+    pub(crate) taken: usize,
+    /// Whether the gateway closed the connection before the flood was over.
+    pub(crate) closed: bool,
+    /// What it said of it, by RST_STREAM and GOAWAY.
+    pub(crate) errors: Vec<u32>,
 }
 
 /// A frame that came.
@@ -82,8 +94,8 @@ impl Wire {
         soon(self.writer.write_all(bytes)).await.unwrap();
     }
 
-    /// Writes the same again and again until the gateway closes the connection or has taken it this often. How often it was.
-    pub(crate) async fn flood(self, bytes: &[u8], times: usize) -> (usize, Vec<Frame>) {
+    /// Writes the same again and again until the gateway closes the connection or has taken it this often.
+    pub(crate) async fn flood(self, bytes: &[u8], times: usize) -> Flooded {
         let Self {
             mut reader,
             mut writer,
@@ -109,11 +121,20 @@ impl Wire {
                 }
                 match reader.read_buf(&mut read).await {
                     Ok(1..) => {}
-                    Ok(0) | Err(_) => return frames,
+                    Ok(0) => return (frames, false),
+                    Err(_) => return (frames, true),
                 }
             }
         };
-        soon(async { tokio::join!(writing, reading) }).await
+        let (taken, (frames, broken)) = soon(async { tokio::join!(writing, reading) }).await;
+        let errors: Vec<_> = frames.iter().map(Frame::error).collect();
+        let told = frames.iter().any(|frame| frame.kind == GOAWAY);
+        Flooded {
+            taken,
+            // A connection that is closed before all was read is reset, which may overtake the word.
+            closed: told || broken || taken < times,
+            errors,
+        }
     }
 
     /// The next frame. `None`: the connection is closed. Settings and pings are answered on the way.

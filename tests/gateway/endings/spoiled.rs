@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tonic::Code;
 
 use super::{Told, told};
@@ -66,7 +67,7 @@ const RETRIED_BEFORE: [&str; 2] = ["stream-throttling", "stream-service-unavaila
 /// What takes time, or depends on it: tested one by one.
 const TIMED: [&str; 4] = ["reset", "stall", "stall-before-headers", "slow"];
 /// Long enough that no pause of the machine is taken for silence, short enough to wait for.
-const SILENCE: Duration = Duration::from_millis(500);
+const SILENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn faults() -> Vec<&'static str> {
     SPOILED.iter().map(|told| told.fault).chain(TIMED).collect()
@@ -165,8 +166,9 @@ async fn a_stream_that_is_reset_over_http2_is_unavailable_and_keeps_its_tokens()
 #[tokio::test]
 async fn silence_before_the_first_event_is_unavailable_and_can_be_retried() {
     let gateway = Gateway::with(|config, _| config.limits.first_event = SILENCE).await;
-    for fault in ["stall-before-headers", "stall-after-0", "slow-after-0"] {
-        let answer = gateway.stream(faulty(fault)).await;
+    let faults = ["stall-before-headers", "stall-after-0", "slow-after-0"];
+    let answers = join_all(faults.map(|fault| gateway.stream(faulty(fault)))).await;
+    for (fault, answer) in faults.into_iter().zip(answers) {
         assert!(answer.trailers_only, "{fault}");
         told(fault, Code::Unavailable, "UPSTREAM_IDLE", "")
             .after(1000)

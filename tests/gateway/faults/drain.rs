@@ -10,7 +10,7 @@ use crate::harness::{Answer, Gateway, Stream, ask, faulty, get, paced, soon};
 #[tokio::test]
 async fn open_streams_end_whole_while_new_calls_are_sent_elsewhere() {
     let mut gateway =
-        Gateway::with(|_, options| options.pace = paced(Duration::from_millis(20), 50)).await;
+        Gateway::with(|_, options| options.pace = paced(Duration::from_millis(50), 50)).await;
     let mut client = gateway.inference();
     let mut stream = Stream::open(&mut client, ask("nova")).await;
     stream.tokens(2).await;

@@ -29,7 +29,7 @@ async fn frames_that_are_cut_anywhere_are_the_same_answer() {
 
 #[tokio::test]
 async fn a_stall_is_heartbeats_and_then_unavailable() {
-    let beat = Duration::from_millis(50);
+    let beat = Duration::from_millis(200);
     let gateway = Gateway::with(|config, _| {
         config.limits.heartbeat = beat;
         config.limits.idle = 10 * beat;

@@ -26,7 +26,7 @@ pub(crate) use answer::{Answer, Stream};
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
-pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message};
+pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message, status};
 pub(crate) use web::{Web, get};
 
 /// Longer than anything takes that works, on a slow machine under load.

@@ -129,15 +129,12 @@ impl RawCall {
     }
 
     /// The status, whether it came in headers or trailers.
-    pub(crate) async fn status(self) -> Option<tonic::Code> {
-        let frames = self.frames().await;
-        match frames.last()? {
-            Frame::Headers { headers, .. } | Frame::Trailers(headers) => {
-                let code = headers.get("grpc-status")?;
-                Some(tonic::Code::from_bytes(code.as_bytes()))
-            }
-            Frame::Data(data) => panic!("no status behind {} bytes", data.len()),
-            Frame::Reset(error) => panic!("reset: {error}"),
+    pub(crate) async fn status(self) -> tonic::Status {
+        match self.frames().await.last() {
+            Some(Frame::Headers { headers, .. } | Frame::Trailers(headers)) => status(headers),
+            Some(Frame::Data(data)) => panic!("no status behind {} bytes", data.len()),
+            Some(Frame::Reset(error)) => panic!("reset: {error}"),
+            None => panic!("no answer"),
         }
     }
 }
@@ -149,6 +146,18 @@ pub(crate) fn message(flags: u8, bytes: &[u8]) -> Vec<u8> {
     message.put_u32(bytes.len().try_into().unwrap());
     message.put_slice(bytes);
     message.to_vec()
+}
+
+/// The status that these headers say.
+pub(crate) fn status(headers: &BTreeMap<String, String>) -> tonic::Status {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        map.insert(
+            http::HeaderName::try_from(name).unwrap(),
+            value.parse().unwrap(),
+        );
+    }
+    tonic::Status::from_header_map(&map).unwrap()
 }
 
 fn texts(headers: &HeaderMap) -> BTreeMap<String, String> {

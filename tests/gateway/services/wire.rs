@@ -6,7 +6,7 @@ use prost::Message;
 use tonic::{Code, IntoRequest, codec::CompressionEncoding};
 
 use crate::harness::{
-    Details, Frame, Gateway, MODEL, RawCall, STREAM_INVOKE, Stream, ask, faulty, message,
+    Details, Frame, Gateway, MODEL, RawCall, STREAM_INVOKE, Stream, ask, faulty, message, status,
 };
 
 fn post(gateway: &Gateway, path: &str) -> http::request::Builder {
@@ -89,6 +89,7 @@ async fn an_encoding_that_is_not_known_is_unimplemented() {
         panic!("{frames:?}");
     };
     assert_eq!(headers["grpc-status"], "12");
+    assert_eq!(Details::of(&status(headers)).reason(), "UNIMPLEMENTED");
     let accepted = &headers["grpc-accept-encoding"];
     assert!(
         accepted.contains("gzip") && accepted.contains("zstd"),
@@ -101,7 +102,9 @@ async fn a_compressed_message_without_an_encoding_is_internal() {
     let gateway = Gateway::start().await;
     let body = message(1, &ask(MODEL).encode_to_vec());
     let call = RawCall::send(&gateway, post(&gateway, STREAM_INVOKE), &body).await;
-    assert_eq!(call.status().await, Some(Code::Internal));
+    let status = call.status().await;
+    assert_eq!(status.code(), Code::Internal);
+    assert_eq!(Details::of(&status).reason(), "MESSAGE_UNREADABLE");
 }
 
 #[tokio::test]
@@ -115,10 +118,8 @@ async fn bytes_that_are_no_message_are_refused() {
     ] {
         let call = RawCall::send(&gateway, post(&gateway, STREAM_INVOKE), &message(0, bytes)).await;
         let status = call.status().await;
-        assert!(
-            matches!(status, Some(Code::Internal | Code::InvalidArgument)),
-            "{bytes:?}: {status:?}"
-        );
+        assert_eq!(status.code(), Code::Internal, "{bytes:?}: {status:?}");
+        assert_eq!(Details::of(&status).reason(), "MESSAGE_UNREADABLE");
     }
     assert_eq!(gateway.emulator.calls(), []);
     gateway.stream(ask(MODEL)).await.is_whole();
@@ -133,7 +134,10 @@ async fn an_unknown_method_and_an_unknown_service_are_unimplemented() {
         "/",
     ] {
         let call = RawCall::send(&gateway, post(&gateway, path), &message(0, b"")).await;
-        assert_eq!(call.status().await, Some(Code::Unimplemented), "{path}");
+        let status = call.status().await;
+        assert_eq!(status.code(), Code::Unimplemented, "{path}: {status:?}");
+        assert_eq!(Details::of(&status).reason(), "UNIMPLEMENTED", "{path}");
+        assert!(status.message().contains(path), "{status:?}");
     }
 }
 

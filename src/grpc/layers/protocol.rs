@@ -1,0 +1,131 @@
+//! What gRPC itself refuses: an unknown method, an encoding that is not known, bytes that are no message, a message that is too large.
+//!
+//! tonic answers these without details, and a message that is too large with OUT_OF_RANGE, or, when it grew by decompression, with
+//! RESOURCE_EXHAUSTED, which is gRPC's convention. Clients get them in the same form as all other errors.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderMap, Request, Response, uri::PathAndQuery};
+use pin_project_lite::pin_project;
+use tonic::{Code, Status};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    error::{Failure, Reason},
+    grpc::{context::CallContext, status},
+};
+
+/// The paths of the gateway's own services.
+const OURS: &str = "/bedrock.";
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ProtocolLayer;
+
+#[derive(Clone, Debug)]
+pub(super) struct ProtocolService<S> {
+    inner: S,
+}
+
+impl<S> Layer<S> for ProtocolLayer {
+    type Service = ProtocolService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ProtocolService { inner }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for ProtocolService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ProtocolFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let context = request.extensions().get::<CallContext>().cloned();
+        let path = request.uri().path_and_query().cloned();
+        ProtocolFuture {
+            inner: self.inner.call(request),
+            context,
+            path,
+        }
+    }
+}
+
+pin_project! {
+    pub(super) struct ProtocolFuture<F> {
+        #[pin]
+        inner: F,
+        context: Option<CallContext>,
+        path: Option<PathAndQuery>,
+    }
+}
+
+impl<F, R, E> Future for ProtocolFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(cx))?;
+        let path = this.path.as_ref().map_or("", PathAndQuery::path);
+        if let Some(failure) = refused(response.headers(), path) {
+            let request_id = this
+                .context
+                .as_ref()
+                .map_or("", |context| context.request_id.as_ref());
+            let status = status::status(&failure, &[], request_id);
+            let headers = response.headers_mut();
+            headers.remove("grpc-message");
+            // Can only fail for metadata that is no header, and the table's is.
+            let _written = status.add_header(headers);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// What tonic refused, if it did. The gateway itself never answers OUT_OF_RANGE, and all else with details.
+fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
+    let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
+    if code != Code::OutOfRange && headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    let told = || {
+        Status::from_header_map(headers)
+            .map_or_else(String::new, |status| status.message().to_owned())
+    };
+    Some(match code {
+        Code::OutOfRange | Code::ResourceExhausted => Failure::new(
+            Reason::MessageTooLarge,
+            format!(
+                "the request is larger than this gateway allows ({}); send less, give media by s3_location, \
+                 or ask the operator to raise limits.max_request_size",
+                told()
+            ),
+        ),
+        Code::Unimplemented => Failure::new(
+            Reason::Unimplemented,
+            match told() {
+                none if none.is_empty() => format!("there is no method {path}"),
+                told => told,
+            },
+        ),
+        // Other services' own errors are theirs.
+        Code::Internal if path.starts_with(OURS) => Failure::new(
+            Reason::MessageUnreadable,
+            format!("the request's message can't be read: {}", told()),
+        ),
+        _ => return None,
+    })
+}

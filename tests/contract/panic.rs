@@ -1,0 +1,128 @@
+//! A panic ends its own call, with INTERNAL, and nothing else. The gateway's own layers, around a service that panics when it is asked to.
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
+
+use bedrock_grpc::{
+    config::{Cors, Limits},
+    grpc::{self, Admission, Stack},
+    pb::{
+        InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
+        inference_service_server::{InferenceService, InferenceServiceServer},
+    },
+    telemetry::Metrics,
+};
+use futures_util::{Stream, StreamExt, stream};
+use hyper::{body::Incoming, server::conn::http2};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Response, Status, body::Body, service::Routes};
+use tower::ServiceExt;
+
+use crate::{
+    harness::{ask, invoke},
+    support::{Client, INVOKE, STREAM_INVOKE},
+};
+
+/// Panics where its target says, or sends a message whenever the test counts one further.
+struct Panics {
+    steps: watch::Receiver<usize>,
+}
+
+#[tonic::async_trait]
+impl InferenceService for Panics {
+    type StreamInvokeStream =
+        Pin<Box<dyn Stream<Item = Result<StreamInvokeResponse, Status>> + Send>>;
+
+    async fn invoke(&self, _: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
+        panic!("in a unary handler");
+    }
+
+    async fn stream_invoke(
+        &self,
+        request: Request<StreamInvokeRequest>,
+    ) -> Result<Response<Self::StreamInvokeStream>, Status> {
+        let message = || Ok(StreamInvokeResponse::default());
+        let steps = self.steps.clone();
+        let target = request.into_inner().target;
+        Ok(Response::new(match target.as_str() {
+            "in mid-stream" => stream::unfold(0, move |sent| async move {
+                // Sent one by one: what is not sent yet is lost with the panic.
+                tokio::task::yield_now().await;
+                assert!(sent < 3, "in mid-stream");
+                Some((message(), sent + 1))
+            })
+            .boxed(),
+            "nowhere" => stream::unfold((steps, 0), move |(mut steps, sent)| async move {
+                // The test ends the stream when it ends the steps.
+                steps.wait_for(|step| *step > sent).await.ok()?;
+                Some((message(), (steps, sent + 1)))
+            })
+            .boxed(),
+            _ => panic!("in a handler"),
+        }))
+    }
+}
+
+/// Serves for ever, with a place for so many calls.
+async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
+    let routes = Routes::new(InferenceServiceServer::new(Panics { steps }));
+    let stack: Stack = grpc::stack(
+        routes,
+        Admission::new(places, Arc::new(Metrics::default())),
+        &Arc::new(Limits::default()),
+        CancellationToken::new(),
+        &Cors::default(),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let service = stack
+                .clone()
+                .map_request(|request: http::Request<Incoming>| request.map(Body::new));
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(tcp), TowerToHyperService::new(service));
+            tokio::spawn(connection);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_call_and_no_other_of_the_connection() {
+    let (step, steps) = watch::channel(1);
+    // One for the stream that goes on, one for those that panic: they give theirs back.
+    let address = serve(2, steps).await;
+    let mut client = Client::connect(address).await;
+    let mut other = client.call(STREAM_INVOKE, &[], &ask("nowhere")).await;
+    other.read_messages(1).await;
+    for round in 1..=3 {
+        let mut handler = client.call(STREAM_INVOKE, &[], &ask("in a handler")).await;
+        let status = handler.status().await;
+        status.is(Code::Internal, "PANIC");
+        assert!(status.trailers_only);
+        assert_eq!(status.details().phase(), "before-first-event");
+
+        let mut stream = client.call(STREAM_INVOKE, &[], &ask("in mid-stream")).await;
+        let status = stream.status().await;
+        status.is(Code::Internal, "PANIC");
+        assert_eq!(status.details().phase(), "mid-stream");
+        // What came before it is kept.
+        assert_eq!(stream.messages.len(), 3);
+
+        let mut unary = client.call(INVOKE, &[], &invoke(ask(""))).await;
+        let status = unary.status().await;
+        status.is(Code::Internal, "PANIC");
+        assert!(!status.status.message().contains("handler"), "{status:?}");
+
+        step.send_modify(|step| *step += 1);
+        other.read_messages(round + 1).await;
+    }
+    drop(step);
+    assert_eq!(other.status().await.status.code(), Code::Ok);
+}
