@@ -132,12 +132,10 @@ async fn call(mut client: InferenceServiceClient<Channel>, began: Duration) -> O
 fn request() -> StreamInvokeRequest {
     let block = ContentBlock {
         content: Some(Content::Text("Why is the sky blue?".to_owned())),
-        ..ContentBlock::default()
     };
     let message = Message {
         role: Role::User.into(),
         content: vec![block],
-        ..Message::default()
     };
     StreamInvokeRequest {
         target: "t".to_owned(),

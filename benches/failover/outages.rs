@@ -9,17 +9,17 @@ use crate::{
     stage::{MODEL, REGIONS, Stage},
 };
 
-const PER_SECOND: f64 = 60.0;
+const PER_SECOND: f64 = 30.0;
 /// The trouble begins, ends, and the load ends.
 const BEGINS: Duration = Duration::from_secs(3);
-const ENDS: Duration = Duration::from_secs(8);
-const ALL: Duration = Duration::from_secs(20);
+const ENDS: Duration = Duration::from_secs(7);
+const ALL: Duration = Duration::from_secs(15);
 
 /// Runs them all, and says what was lost.
 pub(crate) async fn run() -> Result<Vec<String>, Error> {
     let fault = |name: &str| name.parse::<Fault>().map(Condition::Fault);
     say(
-        "| a Region in trouble for 5 s | calls | lost | first event p99 in trouble | answered there before, in trouble, after |",
+        "| a Region in trouble for 4 s | calls | lost | first event p99 in trouble | answered there before, in trouble, after |",
     )?;
     say("|---|---|---|---|---|")?;
     let mut wrong = Vec::new();

@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// What one Region takes on demand, in calls a second.
-const REGION: f64 = 20.0;
+const REGION: f64 = 10.0;
 /// Three times as much is offered.
-const OFFERED: f64 = 60.0;
+const OFFERED: f64 = 30.0;
 /// Goals.
 const GOODPUT: f64 = 0.95;
 const ATTEMPTS: f64 = 1.1;
@@ -43,8 +43,11 @@ pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error>
         "| 3 x one Region's quota offered | share of the sum of quotas | attempts for each answer | first event p99 |",
     )?;
     say("|---|---|---|---|")?;
-    let one = scenario("one Region on demand", MODEL, &REGIONS[..1], times).await?;
-    let profile = scenario("a cross-region profile", PROFILE, &REGIONS[..1], times).await?;
+    let mut without = Vec::new();
+    if !times.short {
+        without.push(scenario("one Region on demand", MODEL, &REGIONS[..1], times).await?);
+        without.push(scenario("a cross-region profile", PROFILE, &REGIONS[..1], times).await?);
+    }
     let ours = scenario("failover over three source Regions", MODEL, &REGIONS, times).await?;
 
     let mut wrong = Vec::new();
@@ -57,7 +60,7 @@ pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error>
             ours.attempts
         ));
     }
-    if ours.goodput < one.goodput || ours.goodput < profile.goodput {
+    if without.iter().any(|other| ours.goodput < other.goodput) {
         wrong.push("failover does worse than going without".to_owned());
     }
     // Times are for people to judge: how busy this machine is besides is not known here.
@@ -70,7 +73,7 @@ pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error>
 
 async fn unloaded(times: Times) -> std::result::Result<Outcomes, Error> {
     let stage = Stage::start(MODEL, &REGIONS).await?;
-    Ok(load::offer(&stage, OFFERED / 6.0, times.counted / 2, |_| {}).await)
+    Ok(load::offer(&stage, OFFERED / 3.0, times.counted / 4, |_| {}).await)
 }
 
 async fn scenario(

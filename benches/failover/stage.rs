@@ -43,7 +43,6 @@ impl Stage {
                 time_to_first_token: FIRST_TOKEN,
                 inter_token_delay: TOKEN,
                 tokens: TOKENS.try_into().ok(),
-                ..Pace::default()
             },
             ..Options::default()
         })?;
