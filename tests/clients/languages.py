@@ -1,0 +1,55 @@
+"""How the example of each language is run, and what its library cannot do."""
+
+import dataclasses
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+TARGET = ROOT / "target" / "clients"
+
+
+@dataclasses.dataclass(frozen=True)
+class Language:
+    name: str
+    # What runs the client: the table in the README names it.
+    library: str
+    command: list[str]
+    # Says its own version first in what it prints.
+    version: list[str]
+    # The library's version, from the file that pins it.
+    pin: tuple[str, str]
+    # Rows that have no meaning here, and why.
+    without: dict[str, str] = dataclasses.field(default_factory=dict)
+    # What differs from the row's `expect` and `bedrock`.
+    differs: dict[str, dict] = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self):
+        return ROOT / "examples" / self.name
+
+    def versions(self):
+        said = subprocess.run(self.version, capture_output=True, text=True, cwd=self.folder, check=True)
+        own = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr).group()
+        file, pattern = self.pin
+        return own, re.search(pattern, (self.folder / file).read_text()).group(1)
+
+
+PYTHON = str(TARGET / "python" / "bin" / "python")
+
+LANGUAGES = [
+    Language(
+        name="python",
+        library="grpcio",
+        command=[PYTHON, "main.py"],
+        version=[PYTHON, "--version"],
+        pin=("requirements.txt", r"grpcio==(\S+)"),
+    ),
+    Language(
+        name="go",
+        library="grpc-go",
+        command=[str(TARGET / "go")],
+        version=["go", "version"],
+        pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
+    ),
+]
