@@ -52,4 +52,11 @@ LANGUAGES = [
         version=["go", "version"],
         pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
     ),
+    Language(
+        name="node",
+        library="grpc-js",
+        command=["node_modules/.bin/tsx", "src/main.ts"],
+        version=["node", "--version"],
+        pin=("package.json", r'grpc-js": "([^"]+)"'),
+    ),
 ]
