@@ -12,10 +12,10 @@ TARGET = ROOT / "target" / "clients"
 @dataclasses.dataclass(frozen=True)
 class Language:
     name: str
-    # What runs the client: the table in the README names it.
+    # What carries its calls.
     library: str
     command: list[str]
-    # Says its own version first in what it prints.
+    # Prints the version of what runs it.
     version: list[str]
     # The library's version, from the file that pins it.
     pin: tuple[str, str]
@@ -41,22 +41,33 @@ LANGUAGES = [
     Language(
         name="python",
         library="grpcio",
-        command=[PYTHON, "main.py"],
+        command=[PYTHON, "main.py", "scenario"],
         version=[PYTHON, "--version"],
         pin=("requirements.txt", r"grpcio==(\S+)"),
     ),
     Language(
         name="go",
         library="grpc-go",
-        command=[str(TARGET / "go")],
+        command=[str(TARGET / "go"), "scenario"],
         version=["go", "version"],
         pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
     ),
     Language(
         name="node",
         library="grpc-js",
-        command=["node_modules/.bin/tsx", "src/main.ts"],
+        command=["node_modules/.bin/tsx", "src/main.ts", "scenario"],
         version=["node", "--version"],
         pin=("package.json", r'grpc-js": "([^"]+)"'),
+    ),
+    Language(
+        name="browser",
+        library="connect-web",
+        command=["node", "scenario.js"],
+        version=["chromium", "--version"],
+        pin=("package.json", r'connect-web": "([^"]+)"'),
+        without={
+            "config-deadline": "connect-web reads no service config; its transport has a default deadline",
+            "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
+        },
     ),
 ]

@@ -34,7 +34,7 @@ def calls():
     rows = {}
     for call in seen:
         call["body"] = base64.b64decode(call["body"])
-        rows.setdefault(json.loads(call["body"])["requestMetadata"]["row"], []).append(call)
+        rows.setdefault(json.loads(call["body"]).get("requestMetadata", {}).get("row"), []).append(call)
     return rows
 
 
@@ -45,7 +45,7 @@ def forget():
 def run(language, rows, environment):
     """The client's results, by row."""
     process = subprocess.run(
-        [*language.command, "scenario", str(SCENARIOS), *rows],
+        [*language.command, str(SCENARIOS), *rows],
         cwd=language.folder,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -141,7 +141,7 @@ def report(languages, results, seen):
             cells[language.name, name] = "FAILED" if found else "ok"
             if found:
                 failed = True
-                notes.append("\n  ".join([f"{language.name}, {name}:", *found, json.dumps(results[language.name].get(name))[:2000]]))
+                notes.append("\n  ".join([f"{language.name}, {name}:", *found, json.dumps(results[language.name].get(name, {}))[:2000]]))
 
     width = max(len(row["name"]) for row in ROWS)
     print("\n" + " ".join([" " * width, *(f"{language.name:8}" for language in languages)]))
