@@ -70,4 +70,23 @@ LANGUAGES = [
             "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
         },
     ),
+    Language(
+        name="java",
+        library="grpc-java",
+        command=["sh", "-c", 'exec java -cp "target/classes:$(cat target/classpath)" example.Main scenario "$@"', "java"],
+        version=["java", "--version"],
+        pin=("pom.xml", r"<grpc.version>([^<]+)"),
+        # A pushback is reason enough for grpc-java to try again, whatever the policy's codes.
+        differs={"rate-limit": {"bedrock": ["Faulted", "Faulted", "Faulted"]}},
+    ),
+    Language(
+        name="rust",
+        library="tonic",
+        command=[str(ROOT / "target" / "clients-rust" / "debug" / "bedrock-grpc-example"), "scenario"],
+        version=["rustc", "--version"],
+        pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
+        without={"config-deadline": "tonic reads no service config; the caller's timer does it"},
+        # What ends a stream with its connection has no gRPC code of its own in tonic.
+        differs={"keepalive": {"expect": {"code": "UNKNOWN", "took_ms_at_least": 9000}}},
+    ),
 ]
