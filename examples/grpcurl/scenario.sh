@@ -7,16 +7,12 @@ shift
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./client.sh
 work=$(mktemp -d)
-gateway=$GATEWAY_GRPC
 trap 'rm -rf "$work"' EXIT
 
 ask() { # one call of a row: its request from $work/request, its events to $work/events, its failure to $work/failure
     local flags=() cancel_after
     if [ "$(get .deadline_ms)" != null ]; then
         flags+=(-max-time "$(get '.deadline_ms / 1000')")
-    fi
-    if [ "$(get .connection.keepalive_seconds)" != null ]; then
-        flags+=(-keepalive-time "$(get .connection.keepalive_seconds)")
     fi
     cancel_after=$(get .cancel_after_deltas)
     if [ "$cancel_after" = null ]; then
@@ -43,8 +39,6 @@ jq -c '.rows[]' "$file" | while IFS= read -r row; do
     name=$(get .name | tr -d '"')
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     method=$(get '.method // "StreamInvoke"' | tr -d '"')
-    address=$(get '.connection.address // "gateway"' | tr -d '"')
-    GATEWAY_GRPC=${!address}
     : >"$work/events"
     : >"$work/failure"
     # Finds the row's calls in the emulator's log.

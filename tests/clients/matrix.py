@@ -149,11 +149,16 @@ def report(languages, results, seen):
     width = max(len(row["name"]) for row in ROWS)
     print("\n" + " ".join([" " * width, *(f"{language.name:8}" for language in languages)]))
     for row in ROWS:
-        print(" ".join([f"{row['name']:{width}}", *(f"{cells[language.name, row['name']]:8}" for language in languages)]))
+        print(" ".join([f"{row['name']:{width}}", *(f"{cells[language.name, row['name']]:8}" for language in languages)]).rstrip())
     print("\n" + "\n".join(notes) + ("\n" if notes else ""))
+    readme = (ROOT / "README.md").read_text()
     for language in languages:
-        own, library = language.versions()
-        print(f"{language.name} {own}, {language.library} {library}")
+        runtime, version = language.versions()
+        print(f"{language.name}: {runtime}, {language.library} {version}")
+        row = f"| {language.library} {version} | [examples/{language.name}](examples/{language.name}) |"
+        if row not in readme:
+            print(f"error: the README does not say: {row}")
+            failed = True
     return 1 if failed or not languages else 0
 
 
