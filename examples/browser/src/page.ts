@@ -1,0 +1,74 @@
+// The page: a question, its answer token by token, and what can go wrong.
+
+import { Answer } from "./answer";
+import { connect, streamInvoke } from "./connection";
+import { conversation, png, text, tool, toolResult, user } from "./conversation";
+import { failureOf } from "./failure";
+
+// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+const FAULT = "us.amazon.nova-lite-v1:0.fault-";
+
+const element = <E extends HTMLElement>(id: string) => document.getElementById(id) as E;
+const gateway = new URLSearchParams(location.search).get("gateway") ?? "http://localhost:50051";
+const client = connect(gateway);
+let running = new AbortController();
+
+const show = (token: string) => element("answer").append(token);
+const question = () => conversation([user(text(element<HTMLInputElement>("question").value))]);
+
+const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
+  /** Tokens as they come. Stop aborts: the gateway closes Bedrock's call, so no more is billed. */
+  async stream(signal) {
+    const answer = await new Answer().read(streamInvoke(client, { target: "claude", input: question() }, { signal }), show);
+    return `${answer.stopReason}, ${answer.usage?.totalTokens} tokens`;
+  },
+
+  /** One second for the whole call. What came until then is kept. */
+  async deadline(signal) {
+    const call = streamInvoke(client, { target: `${FAULT}stall-after-3`, input: question() }, { signal, timeoutMs: 1000 });
+    await new Answer().read(call, show);
+    return "";
+  },
+
+  /** The model calls a tool, we run it, the model goes on. */
+  async tools(signal) {
+    const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+    const input = conversation([user(text("What is the weather in Paris?"))], [tool("get_weather", "The weather in a city", schema)]);
+    for (;;) {
+      const answer = await new Answer().read(streamInvoke(client, { target: "claude", input }, { signal }), show);
+      if (answer.stopReason !== "tool_use") return answer.stopReason;
+      const results = [...answer.toolUses.values()].map((use) => {
+        show(`\n[${use.name} ${use.input}]\n`);
+        return toolResult(use.id, { city: JSON.parse(use.input).city, celsius: 21 });
+      });
+      input.messages.push(answer.message(), user(...results));
+    }
+  },
+
+  /** A picture beside the question. */
+  async image(signal) {
+    const file = await fetch("../image.png");
+    const picture = png(new Uint8Array(await file.arrayBuffer()));
+    const input = conversation([user(picture, text("What is this?"))]);
+    return (await new Answer().read(streamInvoke(client, { target: "claude", input }, { signal }), show)).stopReason;
+  },
+
+  /** A rate limit. */
+  async errors(signal) {
+    await new Answer().read(streamInvoke(client, { target: `${FAULT}throttling-x-amz-retry-after`, input: question() }, { signal }), show);
+    return "";
+  },
+};
+
+for (const [name, demo] of Object.entries(demos)) {
+  element(name).addEventListener("click", async () => {
+    running.abort();
+    running = new AbortController();
+    element("answer").textContent = element("note").textContent = "";
+    element("note").textContent = await demo(running.signal).catch((error) => {
+      const { code, reason, message, retryDelayMs } = failureOf(error);
+      return `${code} ${reason}: ${message}${retryDelayMs === undefined ? "" : ` (try again in ${retryDelayMs} ms)`}`;
+    });
+  });
+}
+element("stop").addEventListener("click", () => running.abort());

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+)
+
+const maxAnswerBytes = 32 << 20
+
+// defaultServiceConfig is what docs/clients.md advises: deadline, retries and round_robin.
+func defaultServiceConfig() (string, error) {
+	config, err := os.ReadFile("../service_config.json")
+	return string(config), err
+}
+
+// dial connects to the gateway. Give dns:///NAME:PORT of a headless Service to spread calls over its pods.
+func dial(address, serviceConfig string, idle time.Duration) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		// One delta of a tool's input or an image can be larger than the default of 4 MB.
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
+		// A connection that died without a word is noticed after both. grpc-go takes no less than 10 s of the first.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: idle, Timeout: 10 * time.Second, PermitWithoutStream: true}),
+	)
+}

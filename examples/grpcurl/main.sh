@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# A client of bedrock-grpc in the shell: ./main.sh stream|cancel|deadline|tools|image|errors
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./client.sh
+
+# A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+fault=us.amazon.nova-lite-v1:0.fault-
+
+show() { # the tokens of the events on standard input
+    jq --unbuffered -j '.contentBlockDelta.text // empty'
+}
+
+stream() { # tokens as they come
+    request claude 'Why is the sky blue?' | call StreamInvoke | show
+    echo
+}
+
+cancel() { # enough after three tokens: the gateway closes Bedrock's call, so no more is billed
+    request claude 'Count to 100' | call StreamInvoke | show | head -c 4 || true
+    echo
+}
+
+deadline() { # one second for the whole call; what came until then is kept
+    request "${fault}stall-after-3" 'Count to 100' | call StreamInvoke -max-time 1 | show || true
+    echo
+}
+
+tools() { # the model calls a tool, we run it, the model goes on
+    local schema='{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
+    local asked answered
+    asked=$(request claude 'What is the weather in Paris?' | with_tool get_weather 'The weather in a city' "$schema")
+    while :; do
+        answered=$(call StreamInvoke <<<"$asked" | jq -s -L . 'include "answer"; answer')
+        jq -r '.text, (.tool_uses[] | "[\(.name) \(.input)]")' <<<"$answered"
+        [ "$(jq -r .stop_reason <<<"$answered")" = tool_use ] || break
+        asked=$(jq -L . --argjson answer "$answered" 'include "answer";
+            .input.messages += [
+                ($answer | message),
+                {role: "ROLE_USER", content: [$answer.tool_uses[] | tool_result(.id; {city: (.input | fromjson.city), celsius: 21})]}
+            ]' <<<"$asked")
+    done
+}
+
+image() { # a picture beside the question
+    request claude 'What is this?' | with_image ../image.png | call StreamInvoke | show
+    echo
+}
+
+errors() { # a rate limit, an error in mid-stream, and a request that is wrong
+    for target in "${fault}throttling-x-amz-retry-after" "${fault}stream-model-stream-error-after-3" claud; do
+        { request "$target" 'Count to 10' | call StreamInvoke 2>&1 >/dev/null || true; } | jq -L . 'include "failure"; failure'
+    done
+}
+
+"${1:-stream}"

@@ -1,0 +1,96 @@
+// A client of bedrock-grpc: npm start -- stream|cancel|deadline|tools|image|errors|scenario
+
+import { readFileSync } from "node:fs";
+import { Answer } from "./answer.js";
+import { connect } from "./connection.js";
+import { conversation, png, text, tool, toolResult, user } from "./conversation.js";
+import { failureOf } from "./failure.js";
+import { type InferenceServiceClient, StreamInvokeRequest } from "./gen/bedrock/inference/v1/inference_service.js";
+import { scenario } from "./scenario.js";
+
+// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+const FAULT = "us.amazon.nova-lite-v1:0.fault-";
+
+const show = (token: string) => process.stdout.write(token);
+
+function ask(target: string, question: string): StreamInvokeRequest {
+  return StreamInvokeRequest.create({ target, input: conversation([user(text(question))]) });
+}
+
+const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> = {
+  /** Tokens as they come. */
+  async stream(client) {
+    const answer = await new Answer().read(client.streamInvoke(ask("claude", "Why is the sky blue?")), show);
+    console.log(`\n${answer.stopReason}, ${answer.usage?.totalTokens} tokens`);
+  },
+
+  /** Enough after three tokens. The gateway closes Bedrock's call, so no more is billed. */
+  async cancel(client) {
+    const call = client.streamInvoke(ask("claude", "Count to 100"));
+    const answer = new Answer();
+    try {
+      await answer.read(call, (token) => {
+        show(token);
+        if (answer.deltas === 3) call.cancel();
+      });
+    } catch (error) {
+      console.log(`\n${failureOf(error).code}`);
+    }
+  },
+
+  /** One second for the whole call. What came until then is kept. */
+  async deadline(client) {
+    const answer = new Answer();
+    try {
+      await answer.read(client.streamInvoke(ask(`${FAULT}stall-after-3`, "Count to 100"), { deadline: Date.now() + 1000 }), show);
+    } catch (error) {
+      console.log(`\n${failureOf(error).code} after ${JSON.stringify(answer.text)}`);
+    }
+  },
+
+  /** The model calls a tool, we run it, the model goes on. */
+  async tools(client) {
+    const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+    const weather = tool("get_weather", "The weather in a city", schema);
+    const input = conversation([user(text("What is the weather in Paris?"))], [weather]);
+    for (;;) {
+      const answer = await new Answer().read(client.streamInvoke(StreamInvokeRequest.create({ target: "claude", input })), show);
+      console.log();
+      if (answer.stopReason !== "tool_use") break;
+      const results = [...answer.toolUses.values()].map((use) => {
+        console.log(`[${use.name} ${use.input}]`);
+        return toolResult(use.id, { city: JSON.parse(use.input).city, celsius: 21 });
+      });
+      input.messages.push(answer.message(), user(...results));
+    }
+  },
+
+  /** A picture beside the question. */
+  async image(client) {
+    const picture = readFileSync(new URL("../../image.png", import.meta.url));
+    const input = conversation([user(png(picture), text("What is this?"))]);
+    await new Answer().read(client.streamInvoke(StreamInvokeRequest.create({ target: "claude", input })), show);
+    console.log();
+  },
+
+  /** A rate limit, an error in mid-stream, and a request that is wrong. */
+  async errors(client) {
+    for (const target of [`${FAULT}throttling-x-amz-retry-after`, `${FAULT}stream-model-stream-error-after-3`, "claud"]) {
+      try {
+        await new Answer().read(client.streamInvoke(ask(target, "Count to 10")));
+      } catch (error) {
+        console.log(failureOf(error));
+      }
+    }
+  },
+};
+
+const [name = "stream", ...rest] = process.argv.slice(2);
+const address = process.env.GATEWAY_GRPC ?? "localhost:50051";
+if (name === "scenario") {
+  await scenario(address, rest);
+} else {
+  const client = connect(address);
+  await demos[name](client);
+  client.close();
+}

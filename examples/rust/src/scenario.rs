@@ -1,0 +1,224 @@
+//! Runs the rows of examples/scenarios.json and prints what came of each, one line of JSON a row. tests/clients/run compares.
+
+use std::{
+    collections::HashMap,
+    env,
+    error::Error,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use tokio::time::timeout;
+use tonic::{Request, Status};
+
+use crate::{
+    answer::{Answer, Reading},
+    connection::{Client, connect, stream_invoke},
+    conversation::{conversation, png, text, tool, tool_result, user},
+    failure::Failure,
+    pb::{
+        ConverseInput, InferenceConfiguration, InvokeRequest, StreamInvokeRequest, TokenUsage,
+        content_block::Content,
+    },
+};
+
+#[derive(Deserialize)]
+struct File {
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    method: Option<String>,
+    target: String,
+    text: String,
+    image: Option<String>,
+    blank_images: Option<BlankImages>,
+    max_tokens: Option<i32>,
+    deadline_ms: Option<u64>,
+    cancel_after_deltas: Option<usize>,
+    #[serde(default)]
+    tools: Vec<RowTool>,
+    connection: Option<Own>,
+}
+
+#[derive(Deserialize)]
+struct BlankImages {
+    count: usize,
+    bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct RowTool {
+    name: String,
+    description: String,
+    input_schema: Box<RawValue>,
+    result: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Own {
+    address: Option<String>,
+    keepalive_seconds: Option<u64>,
+}
+
+pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<dyn Error>> {
+    let keepalive = Duration::from_secs(30);
+    let shared = connect(address, keepalive)?;
+    let folder = Path::new(file).parent().unwrap_or(Path::new("."));
+    let File { rows } = serde_json::from_slice(&fs::read(file)?)?;
+    for row in rows {
+        if !names.is_empty() && !names.contains(&row.name) {
+            continue;
+        }
+        let client = match &row.connection {
+            None => shared.clone(),
+            Some(own) => {
+                let to = own.address.as_ref().map(env::var).transpose()?;
+                let keepalive = own.keepalive_seconds.map_or(keepalive, Duration::from_secs);
+                connect(to.as_deref().unwrap_or(address), keepalive)?
+            }
+        };
+        let begun = Instant::now();
+        let mut result = Map::from_iter([("row".to_owned(), json!(row.name))]);
+        let input = row.input(folder)?;
+        let limit = Duration::from_millis(row.deadline_ms.unwrap_or(600_000));
+        let mut answer = Answer::default();
+        let mut calls = Vec::new();
+        let came = match timeout(
+            limit,
+            row.ask(&client, input, limit, &mut answer, &mut calls),
+        )
+        .await
+        {
+            Ok(came) => came,
+            Err(_) => Err(Status::deadline_exceeded("the client's own timer")),
+        };
+        if let Err(status) = &came {
+            let failure = Failure::from(status);
+            result.insert("code".into(), failure.code_name().into());
+            result.insert("reason".into(), failure.reason.clone().into());
+            result.insert("fields".into(), failure.fields.clone().into());
+            let delay = failure.retry_delay.map(|delay| delay.as_millis() as u64);
+            result.insert("retry_delay_ms".into(), delay.into());
+            if let (Some(upstream), Some(phase)) = (&failure.upstream, failure.phase()) {
+                let upstream =
+                    json!({"exception": upstream.exception, "phase": phase.as_str_name()});
+                result.insert("upstream".into(), upstream);
+            }
+        } else {
+            result.insert("code".into(), "OK".into());
+        }
+        result.insert("text".into(), answer.text.into());
+        result.insert("deltas".into(), answer.deltas.into());
+        result.insert("stop_reason".into(), answer.stop_reason.into());
+        result.insert("usage".into(), answer.usage.as_ref().map(tokens).into());
+        result.insert("tool_calls".into(), calls.into());
+        result.insert(
+            "took_ms".into(),
+            (begun.elapsed().as_millis() as u64).into(),
+        );
+        println!("{}", Value::from(result));
+    }
+    Ok(())
+}
+
+impl Row {
+    fn input(&self, folder: &Path) -> std::io::Result<ConverseInput> {
+        let mut blocks = Vec::new();
+        if let Some(image) = &self.image {
+            blocks.push(png(fs::read(folder.join(image))?));
+        }
+        if let Some(BlankImages { count, bytes }) = self.blank_images {
+            blocks.extend((0..count).map(|_| png(vec![0; bytes])));
+        }
+        blocks.push(text(&self.text));
+        let tools = self.tools.iter();
+        let tools = tools
+            .map(|it| tool(&it.name, &it.description, &it.input_schema))
+            .collect();
+        let mut input = conversation(vec![user(blocks)], tools);
+        // Finds the row's calls in the emulator's log.
+        input.request_metadata = HashMap::from([("row".to_owned(), self.name.clone())]);
+        input.inference_config = self.max_tokens.map(|max_tokens| InferenceConfiguration {
+            max_tokens: Some(max_tokens),
+            ..InferenceConfiguration::default()
+        });
+        Ok(input)
+    }
+
+    async fn ask(
+        &self,
+        client: &Client,
+        input: ConverseInput,
+        limit: Duration,
+        answer: &mut Answer,
+        calls: &mut Vec<Value>,
+    ) -> Result<(), Status> {
+        let target = self.target.clone();
+        if self.method.as_deref() == Some("Invoke") {
+            let request = InvokeRequest {
+                target,
+                input: Some(input),
+            };
+            let mut request = Request::new(request);
+            request.set_timeout(limit);
+            let reply = client.clone().invoke(request).await?.into_inner();
+            for block in reply.message.unwrap_or_default().content {
+                if let Some(Content::Text(text)) = block.content {
+                    answer.text.push_str(&text);
+                }
+            }
+            answer.stop_reason = reply.stop_reason_name;
+            answer.usage = reply.metadata.and_then(|metadata| metadata.usage);
+            return Ok(());
+        }
+
+        let mut request = StreamInvokeRequest {
+            target,
+            input: Some(input),
+            heartbeat_interval: None,
+        };
+        loop {
+            *answer = Answer::default();
+            let events = stream_invoke(client, &request, Some(limit)).await?;
+            let mut deltas = 0;
+            let until = |_: &str| {
+                deltas += 1;
+                if Some(deltas) == self.cancel_after_deltas {
+                    Reading::Enough
+                } else {
+                    Reading::On
+                }
+            };
+            if answer.read(events, until).await? == Reading::Enough {
+                // tonic has no status for it, as there is nobody left to be told.
+                return Err(Status::cancelled("dropped by the client"));
+            }
+            let mut results = Vec::new();
+            for tool_use in answer.tool_uses.values() {
+                let head: String = tool_use.input.chars().take(20).collect();
+                calls.push(json!({"name": tool_use.name, "input": head, "input_bytes": tool_use.input.len()}));
+                let tool = self.tools.iter().find(|tool| tool.name == tool_use.name);
+                results.extend(tool.map(|tool| tool_result(&tool_use.id, &tool.result)));
+            }
+            if answer.stop_reason != "tool_use" {
+                return Ok(());
+            }
+            let turns = [answer.message(), user(results)];
+            request.input.get_or_insert_default().messages.extend(turns);
+        }
+    }
+}
+
+fn tokens(usage: &TokenUsage) -> Value {
+    json!([
+        usage.input_tokens(),
+        usage.output_tokens(),
+        usage.total_tokens()
+    ])
+}

@@ -1,0 +1,108 @@
+"""How the example of each language is run, and what its library cannot do."""
+
+import dataclasses
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+TARGET = ROOT / "target" / "clients"
+
+
+@dataclasses.dataclass(frozen=True)
+class Language:
+    name: str
+    # What carries its calls.
+    library: str
+    command: list[str]
+    # Prints the version of what runs it.
+    version: list[str]
+    # The library's version, from the file that pins it.
+    pin: tuple[str, str]
+    # Rows that have no meaning here, and why.
+    without: dict[str, str] = dataclasses.field(default_factory=dict)
+    # What differs from the row: its own `bedrock`, single members of `expect`, or members that it `leaves_out`.
+    differs: dict[str, dict] = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self):
+        return ROOT / "examples" / self.name
+
+    def versions(self):
+        """Of what runs it, and of its library."""
+        said = subprocess.run(self.version, capture_output=True, text=True, cwd=self.folder, check=True)
+        file, pattern = self.pin
+        return said.stdout.splitlines()[0], re.search(pattern, (self.folder / file).read_text()).group(1)
+
+
+PYTHON = str(TARGET / "python" / "bin" / "python")
+
+LANGUAGES = [
+    Language(
+        name="python",
+        library="grpcio",
+        command=[PYTHON, "main.py", "scenario"],
+        version=[PYTHON, "--version"],
+        pin=("requirements.txt", r"grpcio==(\S+)"),
+    ),
+    Language(
+        name="go",
+        library="grpc-go",
+        command=[str(TARGET / "go"), "scenario"],
+        version=["go", "version"],
+        pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
+    ),
+    Language(
+        name="node",
+        library="grpc-js",
+        command=["node_modules/.bin/tsx", "src/main.ts", "scenario"],
+        version=["node", "--version"],
+        pin=("package.json", r'grpc-js": "([^"]+)"'),
+    ),
+    Language(
+        name="browser",
+        library="connect-web",
+        command=["node", "scenario.js"],
+        version=["chromium", "--version"],
+        pin=("package.json", r'connect-web": "([^"]+)"'),
+        without={
+            "config-deadline": "connect-web reads no service config; its transport has a default deadline",
+            "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
+        },
+    ),
+    Language(
+        name="java",
+        library="grpc-java",
+        command=["sh", "-c", 'exec java -cp "target/classes:$(cat target/classpath)" example.Main scenario "$@"', "java"],
+        version=["java", "--version"],
+        pin=("pom.xml", r"<grpc.version>([^<]+)"),
+        # A pushback is reason enough for grpc-java to try again, whatever the policy's codes.
+        differs={"rate-limit": {"bedrock": ["Faulted", "Faulted", "Faulted"]}},
+    ),
+    Language(
+        name="rust",
+        library="tonic",
+        command=[str(ROOT / "target" / "clients-rust" / "debug" / "bedrock-grpc-example"), "scenario"],
+        version=["rustc", "--version"],
+        pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
+        without={"config-deadline": "tonic reads no service config; the caller's timer does it"},
+        # What ends a stream with its connection has no gRPC code of its own in tonic.
+        differs={"keepalive": {"expect": {"code": "UNKNOWN"}}},
+    ),
+    Language(
+        name="grpcurl",
+        library="grpcurl",
+        command=["./scenario.sh"],
+        version=["bash", "--version"],
+        pin=("../../tests/all", r"cmd/grpcurl@v([0-9.]+)"),
+        without={
+            "config-deadline": "grpcurl reads no service config; -max-time does it",
+            "keepalive": "every call is a process; -max-time ends one whose connection died",
+        },
+        # It tries once, and prints as base64 what the gateway's reflection does not describe.
+        differs={
+            "rate-limit": {"leaves_out": ["retry_delay_ms"]},
+            "retries": {"bedrock": ["Faulted"], "leaves_out": ["retry_delay_ms", "took_ms_at_least"]},
+        },
+    ),
+]

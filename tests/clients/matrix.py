@@ -1,0 +1,166 @@
+"""Runs all rows of examples/scenarios.json in every language given, compares, and prints the matrix. See tests/clients/run."""
+
+import base64
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+from frozen import Frozen
+from languages import LANGUAGES, ROOT
+
+SCENARIOS = ROOT / "examples" / "scenarios.json"
+ROWS = json.loads(SCENARIOS.read_text())["rows"]
+CALLS = os.environ["GATEWAY_EMULATOR"] + "/_emulator/calls"
+# Far beyond what anything here takes.
+TIMEOUT_S = 300
+# A row of which each client waits for many seconds, doing nothing.
+IDLE = [row["name"] for row in ROWS if "keepalive_seconds" in row.get("connection", {})]
+
+
+def calls():
+    """What Bedrock saw, by row, once all of it has ended."""
+    give_up = time.monotonic() + 20
+    while True:
+        with urllib.request.urlopen(CALLS, timeout=TIMEOUT_S) as answer:
+            seen = json.load(answer)["calls"]
+        if all(call["end"] for call in seen) or time.monotonic() > give_up:
+            break
+        time.sleep(0.02)
+    rows = {}
+    for call in seen:
+        call["body"] = base64.b64decode(call["body"])
+        rows.setdefault(json.loads(call["body"]).get("requestMetadata", {}).get("row"), []).append(call)
+    return rows
+
+
+def forget():
+    urllib.request.urlopen(urllib.request.Request(CALLS, method="DELETE"), timeout=TIMEOUT_S).close()
+
+
+def run(language, rows, environment):
+    """The client's results, by row."""
+    process = subprocess.run(
+        [*language.command, str(SCENARIOS), *rows],
+        cwd=language.folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    results = {}
+    for line in process.stdout.splitlines():
+        result = json.loads(line)
+        results[result["row"]] = result
+    if process.returncode:
+        print(f"error: {language.name} exited with {process.returncode}", file=sys.stderr)
+        results["exit"] = process.returncode
+    return results
+
+
+def differences(expected, found, where=""):
+    """What is not as expected. Members that are not expected are not looked at."""
+    for name, value in expected.items():
+        path = f"{where}{name}"
+        if name.endswith("_at_least"):
+            got = (found or {}).get(name.removesuffix("_at_least"))
+            if got is None or got < value:
+                yield f"{path} is {got!r}, not {value!r}"
+            continue
+        got = (found or {}).get(name)
+        if isinstance(value, dict):
+            yield from differences(value, got, f"{path}.")
+        elif got != value:
+            yield f"{path} is {got!r}, not {value!r}"
+
+
+def ordered(schema):
+    """A JSON value in which the order of members counts."""
+    return json.loads(schema, object_pairs_hook=list)
+
+
+def wrong(language, row, result, seen):
+    """What is wrong with a row."""
+    if result is None:
+        return ["no result"]
+    differs = language.differs.get(row["name"], {})
+    expected = row["expect"] | differs.get("expect", {})
+    for name in differs.get("leaves_out", []):
+        del expected[name]
+    found = list(differences(expected, result))
+    ends, bedrock = [call["end"] for call in seen], differs.get("bedrock", row.get("bedrock"))
+    if bedrock is not None and ends != bedrock:
+        found.append(f"Bedrock saw {ends}, not {bedrock}")
+    for tool in row.get("tools", []):
+        sent = json.dumps(tool["input_schema"])
+        for call in seen:
+            [at_bedrock] = json.loads(call["body"], object_pairs_hook=dict)["toolConfig"]["tools"]
+            if ordered(json.dumps(at_bedrock["toolSpec"]["inputSchema"]["json"])) != ordered(sent):
+                found.append(f"the schema reached Bedrock as {at_bedrock}")
+    return found
+
+
+def main(names):
+    languages = [language for language in LANGUAGES if language.name in names]
+    with Frozen(os.environ["GATEWAY_GRPC"]) as frozen:
+        results, seen = run_all(languages, {"GATEWAY_FROZEN": frozen.address})
+    return report(languages, results, seen)
+
+
+def run_all(languages, environment):
+    """What every client and Bedrock saw, by language and row."""
+    results, seen = {}, {}
+    for language in languages:
+        forget()
+        rows = [row["name"] for row in ROWS if row["name"] not in language.without and row["name"] not in IDLE]
+        begun = time.monotonic()
+        results[language.name] = run(language, rows, environment)
+        seen[language.name] = calls()
+        print(f"{language.name}: {len(rows)} rows in {time.monotonic() - begun:.0f} s", flush=True)
+    with ThreadPoolExecutor() as pool:
+        waiting = [language for language in languages if not set(IDLE) <= set(language.without)]
+        for language, more in zip(waiting, pool.map(lambda it: run(it, IDLE, environment), waiting), strict=True):
+            results[language.name] |= more
+    return results, seen
+
+
+def report(languages, results, seen):
+    """Prints the matrix. The exit code."""
+    cells, notes, failed = {}, [], False
+    for language in languages:
+        if "exit" in results[language.name]:
+            failed = True
+        for row in ROWS:
+            name = row["name"]
+            if name in language.without:
+                cells[language.name, name] = "-"
+                notes.append(f"{language.name} has no {name}: {language.without[name]}")
+                continue
+            found = wrong(language, row, results[language.name].get(name), seen[language.name].get(name, []))
+            cells[language.name, name] = "FAILED" if found else "ok"
+            if found:
+                failed = True
+                notes.append("\n  ".join([f"{language.name}, {name}:", *found, json.dumps(results[language.name].get(name, {}))[:2000]]))
+
+    width = max(len(row["name"]) for row in ROWS)
+    print("\n" + " ".join([" " * width, *(f"{language.name:8}" for language in languages)]))
+    for row in ROWS:
+        print(" ".join([f"{row['name']:{width}}", *(f"{cells[language.name, row['name']]:8}" for language in languages)]).rstrip())
+    print("\n" + "\n".join(notes) + ("\n" if notes else ""))
+    readme = (ROOT / "README.md").read_text()
+    for language in languages:
+        runtime, version = language.versions()
+        print(f"{language.name}: {runtime}, {language.library} {version}")
+        row = f"| {language.library} {version} | [examples/{language.name}](examples/{language.name}) |"
+        if row not in readme:
+            print(f"error: the README does not say: {row}")
+            failed = True
+    return 1 if failed or not languages else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
