@@ -119,6 +119,7 @@ impl Dev {
                 cors: Cors {
                     allowed_origins: vec!["*".to_owned()],
                 },
+                playground: true,
                 ..Server::default()
             },
             targets: Targets {
@@ -196,6 +197,7 @@ fn greeting(grpc: SocketAddr, admin: SocketAddr, emulator: &str) -> String {
         "\
 bedrock-grpc dev: the gateway on an emulated Bedrock; no AWS account, nothing leaves this machine
 
+  playground          http://{grpc}/
   gRPC and gRPC-Web   {grpc}
   metrics, readiness  http://{admin}/metrics  http://{admin}/readyz
   Bedrock emulator    {emulator}  (for any AWS SDK, too)
