@@ -1,15 +1,17 @@
 // Builds the page into src/playground/assets, which the binary embeds.
 //
-//   node build.mjs            build
+//   node build.mjs [FOLDER]   build, into another folder if one is named
 //   node build.mjs --serve    build whenever the page is asked for, and pass calls on to a gateway: GATEWAY, default http://127.0.0.1:50051
 
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer, request as call } from "node:http";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const assets = fileURLToPath(new URL("../src/playground/assets/", import.meta.url));
+const [option] = process.argv.slice(2);
+const assets = option && option !== "--serve" ? resolve(option) : fileURLToPath(new URL("../src/playground/assets", import.meta.url));
 
 async function buildAll() {
   mkdirSync(assets, { recursive: true });
@@ -38,7 +40,7 @@ async function buildAll() {
 
 await buildAll();
 
-if (process.argv.includes("--serve")) {
+if (option === "--serve") {
   const gateway = new URL(process.env.GATEWAY ?? "http://127.0.0.1:50051");
   const types = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
   const server = createServer(async (request, response) => {

@@ -30,8 +30,6 @@ const composer = new Composer(send, () => abort?.abort());
 const code = new CodeDialog();
 const conversation = new Conversation();
 const views = new Map<Exchange, ExchangeView>();
-/** The files of messages, for those who take a message back. */
-const attachments = new Map<Exchange, Attachment[]>();
 let abort: AbortController | undefined;
 let results: ToolResults | undefined;
 
@@ -78,7 +76,6 @@ function ask(message: Message, files: Attachment[]): void {
   });
   conversation.exchanges.push(exchange);
   views.set(exchange, view);
-  attachments.set(exchange, files);
   welcome.hidden = true;
   transcript.append(view.element);
   scrollTo({ top: document.documentElement.scrollHeight });
@@ -147,7 +144,6 @@ function rewind(exchange: Exchange): void {
     if (!conversation.exchanges.includes(other)) {
       view.element.remove();
       views.delete(other);
-      attachments.delete(other);
     }
   }
   welcome.hidden = conversation.exchanges.length > 0;
