@@ -49,8 +49,10 @@ export function timeText(milliseconds: number): string {
   return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)} s`;
 }
 
+/** `39.8`, `1,234`. Not by `Intl`, which takes slow machines a tenth of a second to begin. */
 export function numberText(value: number): string {
-  return value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+  const digits = Number.isInteger(value) || value >= 100 ? 0 : 1;
+  return value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 
 export function sizeText(bytes: number): string {

@@ -26,8 +26,8 @@ test("an answer grows on the page as its tokens come, and its figures follow", a
   const page = await chromium.open();
   await picture(page, "welcome");
   await observe(page);
-  await send(page, "Why is the sky blue?");
-  await page.locator(".model .prose").waitFor();
+  await send(page, "Write 150 words about the sky.");
+  await page.waitForFunction(() => window.growth.length > 10);
   await picture(page, "streaming");
   const exchange = await ended(page);
   const growth = await page.evaluate(() => window.growth);
@@ -35,14 +35,13 @@ test("an answer grows on the page as its tokens come, and its figures follow", a
   const steps = growth.map(({ length }, i) => length - (growth[i - 1]?.length ?? 0));
   assert.ok(growth.length >= 20, `${growth.length} steps`);
   assert.ok(Math.max(...steps) < whole / 2, `half of it came at once: ${steps}`);
-  assert.ok(growth.at(-1).at - growth[0].at > 500, "all of it came within half a second, though it took the model two");
+  assert.ok(growth.at(-1).at - growth[0].at > 2000, "all of it came within two seconds, though it took the model more than four");
 
   const figures = await exchange.locator(".figures").innerText();
   for (const figure of [/first token\s+[\d.]+ m?s/, /speed\s+[\d.]+ tokens\/s/, /input\s+\d+ tokens/, /output\s+\d+ tokens/, /stopped by\s+end_turn/]) {
     assert.match(figures, figure);
   }
-  const { usage } = { usage: Number(/output\s+(\d+) tokens/.exec(figures)[1]) };
-  assert.ok(usage > 20, figures);
+  assert.ok(Number(/output\s+(\d+) tokens/.exec(figures)[1]) > 100, figures);
   await exchange.getByText("Target and attempts").click();
   const particulars = await exchange.locator(".particulars").innerText();
   assert.match(particulars, /us\.anthropic\.claude-sonnet-5 in us-east-1: answered after/);
@@ -74,11 +73,21 @@ test("the stop button ends Bedrock's call, and what came stays", async () => {
 test("throttling is shown with its reason, and asks for patience before it may be tried again", async () => {
   const page = await chromium.open();
   await choose(page, `${MODEL}.fault-throttling-retry-after`);
+  // As it was at first, however long this test takes to look.
+  await page.evaluate(() => {
+    new MutationObserver((_, observer) => {
+      const retry = document.querySelector(".retry");
+      if (retry) {
+        window.first = { disabled: retry.disabled, words: retry.textContent };
+        observer.disconnect();
+      }
+    }).observe(document.querySelector("#transcript"), { subtree: true, childList: true });
+  });
   await send(page, "Hello");
   const card = page.locator(".failure");
   await card.waitFor();
   const retry = card.getByRole("button", { name: /Try again/ });
-  assert.ok(await retry.isDisabled(), "it could be tried again at once");
+  assert.deepEqual(await page.evaluate(() => window.first), { disabled: true, words: "Try again in 2 s" });
   await picture(page, "throttled");
   const text = await card.innerText();
   assert.match(text, /UPSTREAM_THROTTLED/);
@@ -122,7 +131,7 @@ test("a request that breaks a rule is told which field does", async () => {
   await picture(page, "invalid");
 });
 
-test("300 tokens on a machine that is four times slower never block the page", async () => {
+test("300 tokens on a machine that is four times slower never block the page", async (t) => {
   const page = await chromium.open();
   const session = await page.context().newCDPSession(page);
   await session.send("Emulation.setCPUThrottlingRate", { rate: 4 });
@@ -133,6 +142,7 @@ test("300 tokens on a machine that is four times slower never block the page", a
   assert.match(await exchange.locator(".figures").innerText(), /output\s+300 tokens/);
   const { growth, longTasks } = await page.evaluate(() => ({ growth: window.growth.length, longTasks: window.longTasks }));
   assert.ok(growth >= 50, `${growth} steps`);
+  t.diagnostic(`tasks of more than 50 ms: ${longTasks.join(", ") || "none"}`);
   // 200 ms is what people notice; the rest is for a test machine that is busy itself.
   assert.ok(Math.max(0, ...longTasks) < 500, `tasks of ${longTasks} ms`);
 });

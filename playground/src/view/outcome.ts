@@ -28,7 +28,7 @@ export function figures({ answer, stopwatch, outcome }: Exchange): HTMLElement {
 }
 
 function count(name: string, tokens: number | undefined): Row | undefined {
-  return tokens === undefined ? undefined : [name, `${tokens.toLocaleString("en")} tokens`];
+  return tokens === undefined ? undefined : [name, `${numberText(tokens)} tokens`];
 }
 
 /** Target, attempts, request IDs. */
