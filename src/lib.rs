@@ -14,6 +14,7 @@
 //! | [`bedrock`] | the only place that talks to AWS: clients, connections, event-stream frames |
 //! | [`telemetry`] | logs and metrics |
 //! | [`admin`] | liveness, readiness and metrics on a port of its own |
+//! | [`playground`] | a page for people, built from `playground/` |
 //! | [`error`] | one type for what can go wrong with a call, before it becomes a gRPC status |
 //! | [`emulator`] | a local Bedrock that speaks the real wire; imports nothing from the gateway |
 //!
@@ -34,6 +35,7 @@ pub mod error;
 pub mod grpc;
 pub mod model_id;
 pub mod pb;
+pub mod playground;
 pub mod routing;
 pub mod telemetry;
 pub mod translate;

@@ -51,6 +51,16 @@ fn the_example_holds_every_default() {
     assert_eq!(config.targets.aliases.len(), 3);
 }
 
+#[test]
+fn the_playground_is_served_if_it_is_asked_for() {
+    assert!(!parse("").unwrap().server.playground);
+    assert!(parse("playground: true").unwrap().server.playground);
+    assert_eq!(
+        problems("playground: maybe"),
+        ["1:playground: `maybe` is neither true nor false"]
+    );
+}
+
 /// A key that exists and is in no example would be known to nobody.
 #[test]
 fn the_example_holds_every_key() {

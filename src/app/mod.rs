@@ -29,7 +29,8 @@ use crate::{
     admin::Admin,
     bedrock::{Bedrock, ControlPlane, Sdk},
     config::Config,
-    grpc::{self, Admission, Health, Inference, Targets},
+    grpc::{self, Admission, Health, Inference, Stack, Targets},
+    playground::Playground,
     routing::{Router, budget::RetryBudget},
     telemetry::Metrics,
 };
@@ -117,6 +118,11 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     &config.server.cors,
                 )
                 .map_err(io::Error::other)?;
+                let stack = if config.server.playground {
+                    Stack::new(Playground::before(stack))
+                } else {
+                    stack
+                };
                 Ok(connection::Server::new(stack, tls, &config.limits))
             })
         })

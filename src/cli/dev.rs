@@ -30,7 +30,7 @@ Callers may name every model ID, inference profile and ARN that the emulator kno
 Every way in which a call can fail is there to be tried: append `.fault-throttling`, `.fault-end-without-message-stop-after-5` and the like to
 a model ID; `bedrock-grpc emulate --help` lists them.")]
 pub struct Dev {
-    /// Where gRPC and gRPC-Web are served
+    /// Where gRPC, gRPC-Web and the playground are served
     #[arg(long, default_value = "127.0.0.1:50051", value_name = "IP:PORT")]
     listen: SocketAddr,
 
@@ -122,6 +122,7 @@ impl Dev {
                 cors: Cors {
                     allowed_origins: vec!["*".to_owned()],
                 },
+                playground: true,
                 ..Server::default()
             },
             targets: Targets {
@@ -200,6 +201,7 @@ fn greeting(grpc: SocketAddr, admin: SocketAddr, emulator: &str) -> String {
         "\
 bedrock-grpc dev: the gateway on an emulated Bedrock; no AWS account, nothing leaves this machine
 
+  playground          http://{grpc}/
   gRPC and gRPC-Web   {grpc}
   metrics, readiness  http://{admin}/metrics  http://{admin}/readyz
   Bedrock emulator    {emulator}  (for any AWS SDK, too)

@@ -1,4 +1,4 @@
-//! `listen`, `admin`, `workers`, `tls` and `cors`: how the gateway is reached.
+//! `listen`, `admin`, `workers`, `tls`, `cors` and `playground`: how the gateway is reached.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -17,6 +17,8 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Which web pages may call. `cors`, default: none.
     pub cors: Cors,
+    /// Serve a page for people at `/` of `listen`. `playground`, default: false.
+    pub playground: bool,
 }
 
 /// A certificate and its key.
@@ -43,6 +45,7 @@ impl Default for Server {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             tls: None,
             cors: Cors::default(),
+            playground: false,
         }
     }
 }
@@ -58,12 +61,14 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
     let mut cors = root.section("cors");
     let allowed_origins = cors.list("allowed_origins", origin).unwrap_or_default();
     cors.finish();
+    let playground = root.value("playground", units::boolean);
     Server {
         listen: listen.unwrap_or(default.listen),
         admin: admin_listen.unwrap_or(default.admin),
         workers: workers.unwrap_or(default.workers),
         tls,
         cors: Cors { allowed_origins },
+        playground: playground.unwrap_or(default.playground),
     }
 }
 

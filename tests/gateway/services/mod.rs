@@ -1,6 +1,7 @@
 //! What stands around the calls: health, reflection, targets, browsers, compression, sizes.
 
 mod health;
+mod playground;
 mod reflection;
 mod targets;
 mod web;

@@ -1,0 +1,35 @@
+// The gateway that serves this page, over gRPC-Web.
+
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { InferenceService, type StreamInvokeRequest } from "../gen/bedrock/inference/v1/inference_service_pb";
+import { TargetService, type Target } from "../gen/bedrock/inference/v1/target_service_pb";
+
+// The page's own origin: no CORS, and nothing to configure.
+const transport = createGrpcWebTransport({ baseUrl: location.origin });
+const inference = createClient(InferenceService, transport);
+const targetService = createClient(TargetService, transport);
+
+/** What the gateway routes to. */
+export interface Routes {
+  targets: Target[];
+  /** Patterns of the model IDs that callers may name besides. */
+  allowedModelIds: string[];
+}
+
+export async function listTargets(): Promise<Routes> {
+  const targets: Target[] = [];
+  let pageToken = "";
+  for (;;) {
+    const page = await targetService.listTargets({ pageSize: 1000, pageToken });
+    targets.push(...page.targets);
+    if (page.nextPageToken === "") {
+      return { targets, allowedModelIds: page.allowedModelIds };
+    }
+    pageToken = page.nextPageToken;
+  }
+}
+
+export function streamInvoke(request: StreamInvokeRequest, signal: AbortSignal) {
+  return inference.streamInvoke(request, { signal });
+}

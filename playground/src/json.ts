@@ -1,0 +1,33 @@
+// JSON that people write.
+
+/** What is wrong with a text that has to be JSON or empty. Empty if nothing is. */
+export function jsonProblem(text: string): string {
+  if (text.trim() === "") {
+    return "";
+  }
+  try {
+    JSON.parse(text);
+    return "";
+  } catch (error) {
+    return error instanceof Error ? `Not JSON: ${error.message}` : "Not JSON";
+  }
+}
+
+/** Easier to read, if it is JSON. */
+export function pretty(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+/** Bedrock's JSON results are objects; all else is text. */
+export function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
