@@ -1,4 +1,4 @@
-# The image that clusters run: the binary, five libraries of Debian's, certificates. No shell, no package manager, no emulator.
+# The image that clusters run: the binary, four libraries of Debian's, certificates. No shell, no package manager, no emulator.
 #
 #   docker build -t REGISTRY/bedrock-grpc:VERSION .
 #

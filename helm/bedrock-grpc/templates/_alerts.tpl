@@ -41,7 +41,7 @@ alerts:
     for: 10m
     severity: warning
     summary: {{ printf "Bedrock throttles {{ $value | humanizePercentage }} of the calls to {{ $labels.target }}" | quote }}
-    description: Quotas are reserved by max_tokens; lower default_max_tokens, use a cross-Region profile, or have the quota raised. More pods don't help.
+    description: Quotas are reserved by max_tokens; lower max_tokens, use a cross-Region profile, or have the quota raised. More pods don't help.
   - alert: BedrockGrpcTruncated
     expr: sum(increase(bedrock_grpc_calls_total{ {{- $pods }}, reason=~"UPSTREAM_TRUNCATED|UPSTREAM_CORRUPT|UPSTREAM_IDLE|MODEL_STREAM_ERROR"}[10m])) by (reason, target) > 5
     for: 10m
