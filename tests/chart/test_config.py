@@ -1,5 +1,6 @@
 """What the chart makes of `config` is what the service takes."""
 
+import re
 import socket
 import subprocess
 
@@ -38,6 +39,12 @@ def test_the_whole_example_passes_through(tmp_path):
         path = written(parse(template("--values", values, helm=helm)), tmp_path)
         assert yaml.safe_load(path.read_text()) == example
         run(BINARY, "check", path)
+
+
+def test_the_values_of_the_docs(tmp_path):
+    page = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    (tmp_path / "values.yaml").write_text(re.search(r"```yaml\n(# values.yaml\n.*?)```", page, re.S)[1], encoding="utf-8")
+    run(BINARY, "check", written(parse(template("--values", tmp_path / "values.yaml")), tmp_path))
 
 
 def test_a_pod_that_ends_on_time(tmp_path):

@@ -1,10 +1,12 @@
 """Every set of values renders, the same with Helm 3 and 4, to objects that Kubernetes takes."""
 
 import functools
+import re
 import shutil
 
 import kubernetes_validate.utils as kubernetes_validate
 import pytest
+import yaml
 
 import crds
 from rendering import CHART, HELMS, NAMESPACE, ROOT, TOOLS, VALUE_SETS, objects, parse, run, text, values_of
@@ -74,6 +76,11 @@ def test_the_package_holds_what_users_need_and_no_tests(tmp_path):
     assert "bedrock-grpc/README.md" in names
     assert "bedrock-grpc/templates/tests/health.yaml" in names
     assert not [name for name in names if name.startswith(("bedrock-grpc/tests/", "bedrock-grpc/ci/"))]
+
+
+def test_the_app_version_is_the_service_s():
+    version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == version
 
 
 def test_readme_and_schema_are_fresh(tmp_path):

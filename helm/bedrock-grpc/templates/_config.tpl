@@ -116,3 +116,15 @@
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
+
+{{/* Where `bedrock.endpoint_url` leads, as "host:port". Empty if there is none, or only the environment knows it. */}}
+{{- define "bedrock-grpc.endpoint" -}}
+{{- $url := include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" "") -}}
+{{- if and $url (not (contains "${" $url)) -}}
+  {{- $host := (urlParse $url).host -}}
+  {{- if not (regexMatch ":[0-9]+$" $host) -}}
+    {{- $host = printf "%s:%s" $host (hasPrefix "https:" $url | ternary "443" "80") -}}
+  {{- end -}}
+  {{- $host -}}
+{{- end -}}
+{{- end -}}
