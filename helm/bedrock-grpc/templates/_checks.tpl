@@ -2,8 +2,9 @@
 {{- define "bedrock-grpc.checks" -}}
 {{- $v := .Values -}}
 {{- $kube := .Capabilities.KubeVersion.Version -}}
-{{- $heartbeat := include "bedrock-grpc.heartbeatSeconds" . -}}
 
+{{- /* Durations are read whether or not anything here needs them. */ -}}
+{{- $_ := list (include "bedrock-grpc.heartbeatSeconds" .) (include "bedrock-grpc.headersAfterSeconds" .) (include "bedrock-grpc.maxDeadlineSeconds" .) -}}
 {{- if eq (include "bedrock-grpc.grpcPort" .) (include "bedrock-grpc.adminPort" .) -}}
   {{- fail "config.admin.listen: has the same port as config.listen" -}}
 {{- end -}}
@@ -119,6 +120,10 @@
   {{- if not $v.grpcRoute.enabled -}}
     {{- fail "backendTrafficPolicy.enabled: belongs to the GRPCRoute; set grpcRoute.enabled, too" -}}
   {{- end -}}
+  {{- $silence := include "bedrock-grpc.seconds" (dict "key" "backendTrafficPolicy.streamIdleTimeout" "text" $v.backendTrafficPolicy.streamIdleTimeout) -}}
+  {{- if ne $silence "0" -}}
+    {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" "backendTrafficPolicy.streamIdleTimeout" "seconds" $silence) -}}
+  {{- end -}}
 {{- end -}}
 {{- if $v.ingress.enabled -}}
   {{- if not $v.ingress.hosts -}}
@@ -127,13 +132,8 @@
   {{- if and (eq $v.ingress.controller "nginx") (not $v.ingress.tls) -}}
     {{- fail "ingress.tls: required with ingress.controller nginx, which speaks HTTP/2, and so gRPC, over TLS only" -}}
   {{- end -}}
-  {{- if and (eq $v.ingress.controller "alb") (ne $heartbeat "unknown") -}}
-    {{- if eq $heartbeat "0" -}}
-      {{- fail "config.limits.heartbeat: 0 leaves silent streams to the load balancer, which cuts them after ingress.alb.idleTimeoutSeconds; HTTP/2 pings don't count there" -}}
-    {{- end -}}
-    {{- if le (int64 $v.ingress.alb.idleTimeoutSeconds) (int64 $heartbeat) -}}
-      {{- fail (printf "ingress.alb.idleTimeoutSeconds: %d is not more than config.limits.heartbeat, %s s: streams would be cut while Bedrock thinks" (int64 $v.ingress.alb.idleTimeoutSeconds) $heartbeat) -}}
-    {{- end -}}
+  {{- if eq $v.ingress.controller "alb" -}}
+    {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" "ingress.alb.idleTimeoutSeconds" "seconds" (toString (int64 $v.ingress.alb.idleTimeoutSeconds))) -}}
   {{- end -}}
 {{- end -}}
 

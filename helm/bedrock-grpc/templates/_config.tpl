@@ -10,13 +10,13 @@
 {{- if or (kindIs "invalid" $value) (eq (toString $value) "") -}}{{ .default }}{{- else -}}{{ toString $value }}{{- end -}}
 {{- end -}}
 
-{{/* A duration of the configuration in whole seconds, rounded up. "unknown" if only the environment knows it. */}}
-{{- define "bedrock-grpc.configSeconds" -}}
-{{- $text := include "bedrock-grpc.configValue" . -}}
+{{/* A duration in whole seconds, rounded up. Takes a dict of "text" and "key". "unknown" if only the environment knows it. */}}
+{{- define "bedrock-grpc.seconds" -}}
+{{- $text := .text -}}
 {{- if contains "${" $text -}}unknown
 {{- else if eq $text "0" -}}0
 {{- else if not (regexMatch "^[0-9]+(ms|s|m|h)$" $text) -}}
-  {{- fail (printf "config.%s: %q is not a duration; write a number with a unit, such as 250ms, 30s, 10m or 2h" (join "." .path) $text) -}}
+  {{- fail (printf "%s: %q is not a duration; write a number with a unit, such as 250ms, 30s, 10m or 2h" .key $text) -}}
 {{- else -}}
   {{- $number := regexFind "^[0-9]+" $text | int64 -}}
   {{- $unit := regexFind "[a-z]+$" $text -}}
@@ -24,6 +24,11 @@
   {{- else -}}{{ mul $number (get (dict "s" 1 "m" 60 "h" 3600) $unit) }}
   {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A duration of the configuration, likewise. */}}
+{{- define "bedrock-grpc.configSeconds" -}}
+{{- include "bedrock-grpc.seconds" (dict "text" (include "bedrock-grpc.configValue" .) "key" (printf "config.%s" (join "." .path))) -}}
 {{- end -}}
 
 {{- define "bedrock-grpc.lameDuckSeconds" -}}
@@ -36,6 +41,27 @@
 
 {{- define "bedrock-grpc.heartbeatSeconds" -}}
 {{- include "bedrock-grpc.configSeconds" (dict "root" . "path" (list "limits" "heartbeat") "default" "20s") -}}
+{{- end -}}
+
+{{- define "bedrock-grpc.headersAfterSeconds" -}}
+{{- include "bedrock-grpc.configSeconds" (dict "root" . "path" (list "limits" "headers_after") "default" "20s") -}}
+{{- end -}}
+
+{{/*
+Fails if a load balancer would cut streams that are silent by right: until the headers, then between heartbeats.
+Takes a dict of "root", "key" and "seconds", the silence that the load balancer bears.
+*/}}
+{{- define "bedrock-grpc.checkSilence" -}}
+{{- $silences := dict "heartbeat" (include "bedrock-grpc.heartbeatSeconds" .root) "headers_after" (include "bedrock-grpc.headersAfterSeconds" .root) -}}
+{{- if eq $silences.heartbeat "0" -}}
+  {{- fail (printf "config.limits.heartbeat: 0 leaves silent streams to the load balancer, which cuts them after %s; HTTP/2 pings don't count there" .key) -}}
+{{- end -}}
+{{- range $limit := list "heartbeat" "headers_after" -}}
+  {{- $silence := get $silences $limit -}}
+  {{- if and (ne $silence "unknown") (ne $.seconds "unknown") (le (int64 $.seconds) (int64 $silence)) -}}
+    {{- fail (printf "%s: %s s is not more than config.limits.%s, %s s: streams would be cut while Bedrock thinks" $.key $.seconds $limit $silence) -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "bedrock-grpc.maxDeadlineSeconds" -}}
