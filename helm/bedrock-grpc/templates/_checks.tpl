@@ -140,9 +140,13 @@
 {{- if and $v.networkPolicy.enabled $v.ciliumNetworkPolicy.enabled -}}
   {{- fail "ciliumNetworkPolicy.enabled: two policies allow what either of them allows; set networkPolicy.enabled to false" -}}
 {{- end -}}
-{{- $endpoint := include "bedrock-grpc.endpoint" . -}}
-{{- if and $v.networkPolicy.enabled $endpoint (not (hasSuffix ":443" $endpoint)) (not $v.networkPolicy.extraEgress) -}}
-  {{- fail (printf "networkPolicy.extraEgress: must let the pods reach config.bedrock.endpoint_url, %s; the policy opens port 443 alone" $endpoint) -}}
+{{- if and $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) -}}
+  {{- range $line := include "bedrock-grpc.endpoints" . | splitList "\n" | compact -}}
+    {{- if not (hasSuffix ":443" $line) -}}
+      {{- $parts := splitList " " $line -}}
+      {{- fail (printf "networkPolicy.extraEgress: must let the pods reach config.bedrock.%s, %s; the policy opens port 443 alone" (first $parts) (last $parts)) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled -}}
   {{- fail "metrics.podMonitor.enabled: everything would be counted twice; set metrics.serviceMonitor.enabled to false" -}}

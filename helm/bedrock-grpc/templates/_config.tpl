@@ -143,14 +143,16 @@ Takes a dict of "root", "key" and "seconds", the silence that the load balancer 
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* Where `bedrock.endpoint_url` leads, as "host:port". Empty if there is none, or only the environment knows it. */}}
-{{- define "bedrock-grpc.endpoint" -}}
-{{- $url := include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" "") -}}
-{{- if and $url (not (contains "${" $url)) -}}
-  {{- $host := (urlParse $url).host -}}
-  {{- if not (regexMatch ":[0-9]+$" $host) -}}
-    {{- $host = printf "%s:%s" $host (hasPrefix "https:" $url | ternary "443" "80") -}}
+{{/* Where the endpoints of Bedrock's that the configuration names lead: the key and "host:port", one on a line. Not those that only the environment knows. */}}
+{{- define "bedrock-grpc.endpoints" -}}
+{{- range $key := list "endpoint_url" "control_endpoint_url" -}}
+  {{- $url := include "bedrock-grpc.configValue" (dict "root" $ "path" (list "bedrock" $key) "default" "") -}}
+  {{- if and $url (not (contains "${" $url)) -}}
+    {{- $host := (urlParse $url).host -}}
+    {{- if not (regexMatch ":[0-9]+$" $host) -}}
+      {{- $host = printf "%s:%s" $host (hasPrefix "https:" $url | ternary "443" "80") -}}
+    {{- end -}}
+    {{- printf "%s %s\n" $key $host -}}
   {{- end -}}
-  {{- $host -}}
 {{- end -}}
 {{- end -}}
