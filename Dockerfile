@@ -1,0 +1,30 @@
+# The image that clusters run: the binary, four libraries of Debian's, certificates. No shell, no package manager, no emulator.
+#
+#   docker build -t REGISTRY/bedrock-grpc:VERSION .
+#
+# Needs BuildKit or Buildah. `tests/image/run` builds the last stage of a binary that is there already, and runs it.
+ARG RUST_VERSION=1.95
+
+FROM rust:${RUST_VERSION}-bookworm AS build
+WORKDIR /src
+COPY . .
+# The folders of the caches are not part of the layer: what is kept is copied out of them.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --locked --profile image --no-default-features \
+    && image/rootfs target/image/bedrock-grpc /rootfs
+
+FROM scratch AS rootfs
+COPY --from=build /rootfs /
+
+FROM scratch AS image
+COPY --from=rootfs / /
+LABEL org.opencontainers.image.title="bedrock-grpc" \
+      org.opencontainers.image.description="Amazon Bedrock over gRPC" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# A number: Kubernetes must see that it is not root.
+USER 65532:65532
+EXPOSE 50051 9090
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/bedrock-grpc"]
+CMD ["serve"]

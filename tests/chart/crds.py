@@ -1,0 +1,73 @@
+"""The schemas of custom resources, as their projects publish them: in their Go modules, which the module proxy serves and the checksum
+database vouches for."""
+
+import copy
+import functools
+import json
+import pathlib
+import subprocess
+
+import jsonschema
+import yaml
+
+# (API group, kind) -> (module, version, the definition's file in it)
+PUBLISHED = {
+    ("cert-manager.io", "Certificate"): ("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
+    ("cilium.io", "CiliumNetworkPolicy"): ("github.com/cilium/cilium", "v1.20.2", "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml"),
+    ("external-secrets.io", "ExternalSecret"): ("github.com/external-secrets/external-secrets", "v1.3.2", "config/crds/bases/external-secrets.io_externalsecrets.yaml"),
+    ("gateway.envoyproxy.io", "BackendTrafficPolicy"): ("github.com/envoyproxy/gateway", "v1.9.1", "charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_backendtrafficpolicies.yaml"),
+    ("gateway.networking.k8s.io", "GRPCRoute"): ("sigs.k8s.io/gateway-api", "v1.5.1", "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"),
+    ("keda.sh", "ScaledObject"): ("github.com/kedacore/keda/v2", "v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"),
+    ("monitoring.coreos.com", "PodMonitor"): ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"),
+    ("monitoring.coreos.com", "PrometheusRule"): ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
+    ("monitoring.coreos.com", "ServiceMonitor"): ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"),
+}
+
+
+@functools.cache
+def _folder(module, version):
+    """Where a module's files are on this machine; downloaded if they are not."""
+    answer = subprocess.run(["go", "mod", "download", "-json", f"{module}@{version}"], check=True, capture_output=True, text=True, cwd="/")
+    return pathlib.Path(json.loads(answer.stdout)["Dir"])
+
+
+def _strict(schema):
+    """The same schema, refusing keys that it does not know, as `kubectl --validate=strict` does."""
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: _strict(value) for key, value in schema.items()}
+    if schema.get("x-kubernetes-int-or-string"):
+        schema.pop("type", None)
+        schema["type"] = ["integer", "string"]
+        schema.pop("anyOf", None)
+    is_object = schema.get("type") == "object" and isinstance(schema.get("properties"), dict)
+    if is_object and "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        schema["additionalProperties"] = False
+    if schema.pop("nullable", False) and isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    return schema
+
+
+@functools.cache
+def _validator(group, kind, version):
+    module, module_version, path = PUBLISHED[group, kind]
+    definition = yaml.safe_load((_folder(module, module_version) / path).read_text(encoding="utf-8"))
+    served = {each["name"]: each for each in definition["spec"]["versions"] if each["served"]}
+    schema = _strict(copy.deepcopy(served[version]["schema"]["openAPIV3Schema"]))
+    # The API server checks metadata by itself; a status is never written here.
+    schema["properties"]["metadata"] = {"type": "object"}
+    return jsonschema.Draft7Validator(schema)
+
+
+def problems(obj):
+    """What is wrong with a custom resource."""
+    group, version = obj["apiVersion"].split("/")
+    found = _validator(group, obj["kind"], version).iter_errors(obj)
+    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in found]
+
+
+def is_custom(obj):
+    """Whether an object is a custom resource."""
+    return (obj["apiVersion"].split("/")[0], obj["kind"]) in PUBLISHED

@@ -1,0 +1,74 @@
+"""What the chart makes of `config` is what the service takes."""
+
+import re
+import socket
+import subprocess
+
+import pytest
+import yaml
+
+from rendering import BINARY, HELMS, ROOT, VALUE_SETS, objects, parse, run, template
+
+
+def written(rendered, folder):
+    """The rendered config as a file."""
+    config = next(obj for obj in rendered if obj["kind"] == "ConfigMap" and "config.yaml" in obj["data"])
+    path = folder / "config.yaml"
+    path.write_text(config["data"]["config.yaml"], encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("value_set", VALUE_SETS)
+def test_the_service_takes_the_config(value_set, tmp_path):
+    answer = run(BINARY, "check", written(objects(value_set), tmp_path))
+    assert ": ok; " in answer
+
+
+def test_the_service_would_refuse_what_it_does_not_know(tmp_path):
+    rendered = parse(template("--set", "config.limits.heartbeats=1s"))
+    result = subprocess.run([BINARY, "check", written(rendered, tmp_path)], capture_output=True, text=True)
+    assert result.returncode == 64
+    assert "limits.heartbeats" in result.stderr
+
+
+def test_the_whole_example_passes_through(tmp_path):
+    example = yaml.safe_load((ROOT / "examples/config.yaml").read_text(encoding="utf-8"))
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"config": example}), encoding="utf-8")
+    for helm in HELMS:
+        path = written(parse(template("--values", values, helm=helm)), tmp_path)
+        assert yaml.safe_load(path.read_text()) == example
+        run(BINARY, "check", path)
+
+
+def test_the_values_of_the_docs(tmp_path):
+    page = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    (tmp_path / "values.yaml").write_text(re.search(r"```yaml\n(# values.yaml\n.*?)```", page, re.S)[1], encoding="utf-8")
+    run(BINARY, "check", written(parse(template("--values", tmp_path / "values.yaml")), tmp_path))
+
+
+def test_a_pod_that_ends_on_time(tmp_path):
+    """The grace period that the chart gives to the shortest drain is enough for the service itself."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in (one, other)]
+    values = {"config": {"listen": f"0.0.0.0:{ports[0]}", "admin": {"listen": f"0.0.0.0:{ports[1]}"}, "drain": {"lame_duck": "100ms", "limit": "1s"}}}
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    rendered = parse(template("--values", tmp_path / "values.yaml"))
+    grace = next(obj for obj in rendered if obj["kind"] == "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    config = written(rendered, tmp_path)
+    # Loopback only: nothing of this test is for the network.
+    config.write_text(config.read_text().replace("0.0.0.0", "127.0.0.1"), encoding="utf-8")
+    gateway = subprocess.Popen([BINARY, "serve", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        for line in gateway.stdout:
+            if '"serving"' in line:
+                break
+        gateway.terminate()
+        assert gateway.wait(timeout=grace) == 0
+    finally:
+        if gateway.poll() is None:
+            gateway.kill()
+            gateway.wait()
+        gateway.stdout.close()
