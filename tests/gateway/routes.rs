@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bedrock_grpc::{
     config::{Alias, Config, RequestMetadata, RouteOptions},
-    emulator::Call,
+    emulator::{Call, Condition},
     model_id::{Fence, Geography, Place},
     pb::{GetTargetRequest, MessageStartEvent, Route, RouteHealth, stream_invoke_response::Event},
 };
@@ -310,6 +310,46 @@ async fn bedrock_tells_where_profiles_lead() {
         start(&answer).target.unwrap().destination_regions,
         ["us-east-1"]
     );
+}
+
+/// How often the control plane was asked for lists.
+fn lists(calls: &[Call]) -> usize {
+    calls
+        .iter()
+        .filter(|call| call.operation == "ListInferenceProfiles" && call.end.is_some())
+        .count()
+}
+
+/// What is known stays known when Bedrock can't be asked again, and what could not be asked at first is learned later; calls wait for neither.
+#[tokio::test]
+async fn what_profiles_lead_to_is_kept_and_learned_late() {
+    let fault = "access-denied".parse().map(Condition::Fault).unwrap();
+    let gateway = gateway(|config| {
+        config.discovery.enabled = true;
+        config.discovery.refresh = Duration::from_millis(50);
+        let alias = over(vec![route(PROFILE, "us-east-1", 1)]);
+        config.targets.aliases.insert("t".to_owned(), alias);
+    })
+    .await;
+    let known = |routes: &[Route]| !routes[0].destination_regions.is_empty();
+    until(&gateway, "t", known).await;
+
+    gateway.emulator.set_region("us-east-1", fault);
+    let before = lists(&gateway.emulator.calls());
+    soon(gateway.emulator.wait_for(|calls| lists(calls) > before + 3)).await;
+    assert!(known(&routes(&gateway, "t").await));
+
+    // Another Region's profiles can't be asked for while it refuses everything: calls by them are routed all the same.
+    gateway.emulator.set_region("eu-west-1", fault);
+    gateway.emulator.clear_region("us-east-1");
+    let arn = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0";
+    assert_eq!(
+        gateway.stream(ask(arn)).await.code(),
+        Code::PermissionDenied
+    );
+    gateway.emulator.clear_region("eu-west-1");
+    gateway.stream(ask(arn)).await.is_whole();
+    until(&gateway, arn, known).await;
 }
 
 #[tokio::test]

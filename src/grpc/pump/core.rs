@@ -328,7 +328,10 @@ impl Core {
         if failure.reason == Reason::InferenceProfileRequired
             && let Some(profile) = made.last().and_then(|last| last.route.inference_profile())
         {
-            failure.message = format!("{}; call it as `{profile}`", failure.message);
+            failure.message = format!(
+                "{}; call it as `{profile}`",
+                failure.message.trim_end_matches('.')
+            );
         }
         let mut attempts: Vec<_> = made.iter().map(pb_attempt).collect();
         // Stages after the first event, and calls that ended while they waited, have not written down how they failed.
