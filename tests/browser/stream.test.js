@@ -131,6 +131,18 @@ test("a request that breaks a rule is told which field does", async () => {
   await picture(page, "invalid");
 });
 
+test("a gateway that is gone is called gone, and tried again when it is back", async () => {
+  const page = await chromium.open();
+  await page.context().setOffline(true);
+  await send(page, "Say hello.");
+  const exchange = await ended(page);
+  assert.match(await exchange.locator(".failure").innerText(), /The gateway can't be reached/);
+  await page.context().setOffline(false);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.locator(".figures", { hasText: "end_turn" }).waitFor();
+  chromium.forgive(/net::ERR_INTERNET_DISCONNECTED/);
+});
+
 test("300 tokens on a machine that is four times slower never block the page", async (t) => {
   const page = await chromium.open();
   const session = await page.context().newCDPSession(page);
