@@ -58,6 +58,11 @@ export function browser() {
   });
 
   return {
+    /** Nothing that the browser complained of so far, and that matches, is a fault. */
+    forgive(pattern) {
+      faults = faults.filter((fault) => !pattern.test(fault));
+    },
+
     /** Opens the page. */
     async open({ width = 1280, height = 800, colorScheme = "light" } = {}) {
       const page = await context.newPage();
