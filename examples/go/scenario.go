@@ -20,6 +20,7 @@ type row struct {
 	Method            string `json:"method"`
 	Target            string `json:"target"`
 	Text              string `json:"text"`
+	Times             int    `json:"times"`
 	Image             string `json:"image"`
 	MaxTokens         *int32 `json:"max_tokens"`
 	DeadlineMS        int    `json:"deadline_ms"`
@@ -121,7 +122,11 @@ func scenario(address string, arguments []string) error {
 func (r row) outcome(connection *grpc.ClientConn, folder string) result {
 	begun := time.Now()
 	came := result{Row: r.Name, Code: "OK"}
-	if err := r.ask(pb.NewInferenceServiceClient(connection), folder, &came); err != nil {
+	var err error
+	for n := 0; err == nil && n < max(r.Times, 1); n++ {
+		err = r.ask(pb.NewInferenceServiceClient(connection), folder, &came)
+	}
+	if err != nil {
 		f := failureOf(err)
 		came.Code, came.Reason, came.Fields = codeName(f.code), f.reason, f.fields
 		if f.retryDelay != nil {

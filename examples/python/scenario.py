@@ -39,7 +39,9 @@ def outcome(channel: grpc.Channel, row: dict[str, Any], folder: pathlib.Path) ->
     begun, answer, tool_calls = time.monotonic(), Answer(), []
     result: dict[str, Any] = {"code": "OK"}
     try:
-        answer = ask(channel, row, folder, answer, tool_calls)
+        for _ in range(row.get("times", 1)):
+            answer = Answer()
+            answer = ask(channel, row, folder, answer, tool_calls)
     except grpc.RpcError as error:
         failure = Failure.of(error)
         result = {"code": failure.code.name, "reason": failure.reason, "fields": failure.fields}

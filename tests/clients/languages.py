@@ -19,6 +19,8 @@ class Language:
     version: list[str]
     # The library's version, from the file that pins it.
     pin: tuple[str, str]
+    # How it is told of more pods than one: which of the variables of ways.py.
+    pods: str = ""
     # Rows that have no meaning here, and why.
     without: dict[str, str] = dataclasses.field(default_factory=dict)
     # What differs from the row: its own `bedrock`, single members of `expect`, or members that it `leaves_out`.
@@ -44,6 +46,7 @@ LANGUAGES = [
         command=[PYTHON, "main.py", "scenario"],
         version=[PYTHON, "--version"],
         pin=("requirements.txt", r"grpcio==(\S+)"),
+        pods="PODS_BY_DNS",
     ),
     Language(
         name="go",
@@ -51,6 +54,7 @@ LANGUAGES = [
         command=[str(TARGET / "go"), "scenario"],
         version=["go", "version"],
         pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
+        pods="PODS_BY_DNS",
     ),
     Language(
         name="node",
@@ -58,6 +62,7 @@ LANGUAGES = [
         command=["node_modules/.bin/tsx", "src/main.ts", "scenario"],
         version=["node", "--version"],
         pin=("package.json", r'grpc-js": "([^"]+)"'),
+        pods="PODS_BY_ADDRESS",
     ),
     Language(
         name="browser",
@@ -67,15 +72,18 @@ LANGUAGES = [
         pin=("package.json", r'connect-web": "([^"]+)"'),
         without={
             "config-deadline": "connect-web reads no service config; its transport has a default deadline",
+            "round-robin": "a load balancer chooses",
+            "go-away": "the browser owns the connection",
             "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
         },
     ),
     Language(
         name="java",
         library="grpc-java",
-        command=["sh", "-c", 'exec java -cp "target/classes:$(cat target/classpath)" example.Main scenario "$@"', "java"],
+        command=["sh", "-c", 'exec java -Djdk.net.hosts.file="$PODS_HOSTS" -cp "target/classes:$(cat target/classpath)" example.Main scenario "$@"', "java"],
         version=["java", "--version"],
         pin=("pom.xml", r"<grpc.version>([^<]+)"),
+        pods="PODS_BY_HOSTS",
         # A pushback is reason enough for grpc-java to try again, whatever the policy's codes.
         differs={"rate-limit": {"bedrock": ["Faulted", "Faulted", "Faulted"]}},
     ),
@@ -85,7 +93,10 @@ LANGUAGES = [
         command=[str(ROOT / "target" / "clients-rust" / "debug" / "bedrock-grpc-example"), "scenario"],
         version=["rustc", "--version"],
         pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
-        without={"config-deadline": "tonic reads no service config; the caller's timer does it"},
+        without={
+            "config-deadline": "tonic reads no service config; the caller's timer does it",
+            "round-robin": "tonic reads no service config, and keeps to one address",
+        },
         # What ends a stream with its connection has no gRPC code of its own in tonic.
         differs={"keepalive": {"expect": {"code": "UNKNOWN"}}},
     ),
@@ -97,6 +108,8 @@ LANGUAGES = [
         pin=("../../tests/all", r"cmd/grpcurl@v([0-9.]+)"),
         without={
             "config-deadline": "grpcurl reads no service config; -max-time does it",
+            "round-robin": "every call is a process",
+            "go-away": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",
         },
         # It tries once, and prints as base64 what the gateway's reflection does not describe.

@@ -10,8 +10,8 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from frozen import Frozen
 from languages import LANGUAGES, ROOT
+from ways import Ways
 
 SCENARIOS = ROOT / "examples" / "scenarios.json"
 ROWS = json.loads(SCENARIOS.read_text())["rows"]
@@ -106,24 +106,27 @@ def wrong(language, row, result, seen):
 
 def main(names):
     languages = [language for language in LANGUAGES if language.name in names]
-    with Frozen(os.environ["GATEWAY_GRPC"]) as frozen:
-        results, seen = run_all(languages, {"GATEWAY_FROZEN": frozen.address})
+    with Ways(os.environ["GATEWAY_GRPC"]) as ways:
+        results, seen = run_all(languages, ways)
     return report(languages, results, seen)
 
 
-def run_all(languages, environment):
+def run_all(languages, ways):
     """What every client and Bedrock saw, by language and row."""
     results, seen = {}, {}
     for language in languages:
         forget()
         rows = [row["name"] for row in ROWS if row["name"] not in language.without and row["name"] not in IDLE]
-        begun = time.monotonic()
+        begun, before = time.monotonic(), [pod.calls for pod in ways.pods]
+        environment = ways.environment | {"GATEWAY_PODS": ways.environment.get(language.pods, "")}
         results[language.name] = run(language, rows, environment)
+        if result := results[language.name].get("round-robin"):
+            result["least_calls_of_a_pod"] = min(pod.calls - was for pod, was in zip(ways.pods, before, strict=True))
         seen[language.name] = calls()
         print(f"{language.name}: {len(rows)} rows in {time.monotonic() - begun:.0f} s", flush=True)
     with ThreadPoolExecutor() as pool:
         waiting = [language for language in languages if not set(IDLE) <= set(language.without)]
-        for language, more in zip(waiting, pool.map(lambda it: run(it, IDLE, environment), waiting), strict=True):
+        for language, more in zip(waiting, pool.map(lambda it: run(it, IDLE, ways.environment), waiting), strict=True):
             results[language.name] |= more
     return results, seen
 

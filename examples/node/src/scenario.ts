@@ -15,6 +15,7 @@ interface Row {
   method?: string;
   target: string;
   text: string;
+  times?: number;
   image?: string;
   blank_images?: { count: number; bytes: number };
   max_tokens?: number;
@@ -52,7 +53,7 @@ export async function scenario(address: string, [file, ...names]: string[]): Pro
     const begun = performance.now();
     const result: Result = { code: "OK", text: "", deltas: 0, stop_reason: "", tool_calls: [] };
     try {
-      await ask(client, row, dirname(file), result);
+      for (let n = 0; n < (row.times ?? 1); n++) await ask(client, row, dirname(file), result);
     } catch (error) {
       const { code, reason, fields, retryDelayMs, upstream } = failureOf(error);
       Object.assign(result, { code, reason, fields, retry_delay_ms: retryDelayMs, upstream });

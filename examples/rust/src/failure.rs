@@ -6,7 +6,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{StatusExt, pb::Status as RichStatus};
 
-use crate::pb::{UpstreamError, UpstreamPhase};
+use crate::pb::UpstreamError;
 
 const UPSTREAM_ERROR: &str = "type.googleapis.com/bedrock.inference.v1.UpstreamError";
 
@@ -54,10 +54,6 @@ impl Failure {
             name.push(letter.to_ascii_uppercase());
         }
         name
-    }
-
-    pub fn phase(&self) -> Option<UpstreamPhase> {
-        self.upstream.as_ref().map(UpstreamError::phase)
     }
 }
 

@@ -7,7 +7,7 @@ mod failure;
 mod scenario;
 
 /// Generated from proto/.
-#[expect(clippy::large_enum_variant, reason = "generated")]
+#[allow(clippy::enum_variant_names, reason = "generated")]
 mod pb {
     tonic::include_proto!("bedrock.inference.v1");
 }

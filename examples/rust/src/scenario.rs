@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use tokio::time::timeout;
 use tonic::{Request, Status};
 
@@ -36,6 +36,7 @@ struct Row {
     method: Option<String>,
     target: String,
     text: String,
+    times: Option<usize>,
     image: Option<String>,
     blank_images: Option<BlankImages>,
     max_tokens: Option<i32>,
@@ -83,51 +84,50 @@ pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<
                 connect(to.as_deref().unwrap_or(address), keepalive)?
             }
         };
-        let begun = Instant::now();
-        let mut result = Map::from_iter([("row".to_owned(), json!(row.name))]);
-        let input = row.input(folder)?;
-        let limit = Duration::from_millis(row.deadline_ms.unwrap_or(600_000));
-        let mut answer = Answer::default();
-        let mut calls = Vec::new();
-        let came = match timeout(
-            limit,
-            row.ask(&client, input, limit, &mut answer, &mut calls),
-        )
-        .await
-        {
-            Ok(came) => came,
-            Err(_) => Err(Status::deadline_exceeded("the client's own timer")),
-        };
-        if let Err(status) = &came {
-            let failure = Failure::from(status);
-            result.insert("code".into(), failure.code_name().into());
-            result.insert("reason".into(), failure.reason.clone().into());
-            result.insert("fields".into(), failure.fields.clone().into());
-            let delay = failure.retry_delay.map(|delay| delay.as_millis() as u64);
-            result.insert("retry_delay_ms".into(), delay.into());
-            if let (Some(upstream), Some(phase)) = (&failure.upstream, failure.phase()) {
-                let upstream =
-                    json!({"exception": upstream.exception, "phase": phase.as_str_name()});
-                result.insert("upstream".into(), upstream);
-            }
-        } else {
-            result.insert("code".into(), "OK".into());
-        }
-        result.insert("text".into(), answer.text.into());
-        result.insert("deltas".into(), answer.deltas.into());
-        result.insert("stop_reason".into(), answer.stop_reason.into());
-        result.insert("usage".into(), answer.usage.as_ref().map(tokens).into());
-        result.insert("tool_calls".into(), calls.into());
-        result.insert(
-            "took_ms".into(),
-            (begun.elapsed().as_millis() as u64).into(),
-        );
-        println!("{}", Value::from(result));
+        println!("{}", row.outcome(&client, folder).await?);
     }
     Ok(())
 }
 
 impl Row {
+    async fn outcome(&self, client: &Client, folder: &Path) -> std::io::Result<Value> {
+        let begun = Instant::now();
+        let limit = Duration::from_millis(self.deadline_ms.unwrap_or(600_000));
+        let (mut answer, mut calls, mut came) = (Answer::default(), Vec::new(), Ok(()));
+        for _ in 0..self.times.unwrap_or(1) {
+            let input = self.input(folder)?;
+            let call = self.ask(client, input, limit, &mut answer, &mut calls);
+            came = timeout(limit, call)
+                .await
+                .unwrap_or_else(|_| Err(Status::deadline_exceeded("the client's own timer")));
+            if came.is_err() {
+                break;
+            }
+        }
+        let mut result = json!({
+            "row": self.name,
+            "code": "OK",
+            "text": answer.text,
+            "deltas": answer.deltas,
+            "stop_reason": answer.stop_reason,
+            "usage": answer.usage.as_ref().map(tokens),
+            "tool_calls": calls,
+            "took_ms": begun.elapsed().as_millis() as u64,
+        });
+        if let Err(status) = came {
+            let failure = Failure::from(&status);
+            result["code"] = failure.code_name().into();
+            result["reason"] = failure.reason.into();
+            result["fields"] = failure.fields.into();
+            result["retry_delay_ms"] = failure.retry_delay.map(|it| it.as_millis() as u64).into();
+            if let Some(upstream) = failure.upstream {
+                let phase = upstream.phase().as_str_name();
+                result["upstream"] = json!({"exception": upstream.exception, "phase": phase});
+            }
+        }
+        Ok(result)
+    }
+
     fn input(&self, folder: &Path) -> std::io::Result<ConverseInput> {
         let mut blocks = Vec::new();
         if let Some(image) = &self.image {

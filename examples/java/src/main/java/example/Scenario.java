@@ -33,6 +33,7 @@ final class Scenario {
       String method,
       String target,
       String text,
+      Integer times,
       String image,
       @SerializedName("blank_images") BlankImages blankImages,
       @SerializedName("max_tokens") Integer maxTokens,
@@ -80,7 +81,9 @@ final class Scenario {
     result.addProperty("row", row.name());
     result.addProperty("code", "OK");
     try {
-      ask(channel, row, folder, result);
+      for (int n = 0; n < (row.times() == null ? 1 : row.times()); n++) {
+        ask(channel, row, folder, result);
+      }
     } catch (StatusRuntimeException error) {
       var failure = Failure.of(error);
       result.addProperty("code", failure.code().name());

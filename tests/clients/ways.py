@@ -1,0 +1,146 @@
+"""Ways to the gateway on which something happens that no emulator can do: connections that die, that are told to go away, or that spread."""
+
+import asyncio
+import contextlib
+import pathlib
+import tempfile
+import threading
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+FRAME_HEADER = 9
+DATA, HEADERS, GOAWAY = 0, 1, 7
+END_STREAM = 1
+
+
+class Way:
+    """Passes connections on, frame by frame of HTTP/2."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.calls = 0
+
+    async def listen(self, host="127.0.0.1", port=0):
+        self.server = await asyncio.start_server(self.connection, host, port)
+        host, port = self.server.sockets[0].getsockname()
+        self.address = f"{host}:{port}"
+        return port
+
+    async def connection(self, reader, writer):
+        up_reader, up_writer = await asyncio.open_connection(*self.gateway.rsplit(":", 1))
+        dead = asyncio.Event()
+        answers = asyncio.create_task(self.answers(up_reader, writer, dead))
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            # As long as the client keeps the connection, so does the other end.
+            await self.requests(reader, up_writer, dead)
+        answers.cancel()
+        await asyncio.wait([answers])
+        up_writer.close()
+        writer.close()
+
+    async def requests(self, reader, writer, dead):
+        writer.write(await reader.readexactly(len(PREFACE)))
+        while True:
+            frame = await read_frame(reader)
+            if frame[3] == HEADERS:
+                self.calls += 1
+            # What is sent into a dead connection is lost.
+            if not dead.is_set():
+                writer.write(frame)
+                await writer.drain()
+
+    async def answers(self, reader, writer, dead):
+        while not dead.is_set():
+            frame = await read_frame(reader)
+            writer.write(frame)
+            self.answered(frame, writer, dead)
+            await writer.drain()
+
+    def answered(self, frame, writer, dead):
+        """A frame of an answer was passed on."""
+
+
+class Frozen(Way):
+    """Dies without a word after the first message of an answer, as when a node is lost: the connection stays open, and nothing passes."""
+
+    def answered(self, frame, writer, dead):
+        if frame[3] == DATA:
+            dead.set()
+
+
+class GoAway(Way):
+    """Tells the client after every call to go away, as a gateway does whose connection is old. What is on its way is still answered."""
+
+    def answered(self, frame, writer, dead):
+        if frame[3] == HEADERS and frame[4] & END_STREAM:
+            writer.write(bytes([0, 0, 8, GOAWAY, 0, 0, 0, 0, 0]) + b"\x7f\xff\xff\xff" + bytes(4))
+
+
+async def read_frame(reader):
+    header = await reader.readexactly(FRAME_HEADER)
+    return header + await reader.readexactly(int.from_bytes(header[:3], "big"))
+
+
+class Ways:
+    """All of them, for as long as the context lasts. `environment` names them to the clients."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self.ready, self.loop = threading.Event(), asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.thread.start()
+        self.ready.wait()
+        return self
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self.stop.set)
+        self.thread.join()
+        self.folder.cleanup()
+
+    def run(self):
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self.serve())
+
+    async def serve(self):
+        self.stop = asyncio.Event()
+        frozen, go_away, *self.pods = Frozen(self.gateway), GoAway(self.gateway), Way(self.gateway), Way(self.gateway)
+        await frozen.listen()
+        await go_away.listen()
+        port = await self.pods[0].listen()
+        # Every address of 127.0.0.0/8 is this machine.
+        await self.pods[1].listen("127.0.0.2", port)
+        dns = await self.loop.create_datagram_endpoint(Dns, local_addr=("127.0.0.1", 0))
+        dns_port = dns[0].get_extra_info("sockname")[1]
+        hosts = pathlib.Path(self.folder.name) / "hosts"
+        hosts.write_text(f"127.0.0.1 {Dns.NAME}\n127.0.0.2 {Dns.NAME}\n")
+        self.environment = {
+            "GATEWAY_FROZEN": frozen.address,
+            "GATEWAY_GO_AWAY": go_away.address,
+            # Both pods: by DNS, by a file of hosts, and by their addresses, as each library can be told.
+            "PODS_BY_DNS": f"dns://127.0.0.1:{dns_port}/{Dns.NAME}:{port}",
+            "PODS_BY_HOSTS": f"dns:///{Dns.NAME}:{port}",
+            "PODS_HOSTS": str(hosts),
+            "PODS_BY_ADDRESS": "ipv4:" + ",".join(pod.address for pod in self.pods),
+        }
+        self.ready.set()
+        await self.stop.wait()
+
+
+class Dns(asyncio.DatagramProtocol):
+    """Names both pods, as a headless Service does."""
+
+    NAME = "pods.test"
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, query, sender):
+        # The question: labels up to an empty one, then type and class.
+        end = query.index(0, 12) + 5
+        question, kind = query[12:end], query[end - 4 : end - 2]
+        answers = [bytes([127, 0, 0, 1]), bytes([127, 0, 0, 2])] if kind == b"\0\1" and question.startswith(b"\4pods\4test\0") else []
+        header = query[:2] + b"\x81\x80\0\1" + len(answers).to_bytes(2, "big") + bytes(4)
+        records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + address for address in answers)
+        self.transport.sendto(header + question + records, sender)
