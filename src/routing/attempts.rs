@@ -28,6 +28,9 @@ use crate::error::{Failure, Phase, Reason, Upstream};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// No pause is longer. A hint of Bedrock's to wait longer is the caller's to follow.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// When no route should be called, a call waits for so long at most: whoever is refused at once can go elsewhere, and a queue at a quota that is used up
+/// would only make every answer late.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// How a call may be tried.
 #[derive(Clone, Debug)]
@@ -169,7 +172,7 @@ impl Course {
                         return Err(last.clone());
                     }
                     let jitter = FIRST_PAUSE.mul_f64(fastrand::f64());
-                    self.rest((wait <= LONGEST_PAUSE).then(|| wait + jitter))
+                    self.rest((wait <= SHORT_WAIT).then(|| wait + jitter))
                         .await?;
                     rested = true;
                 }

@@ -2,7 +2,7 @@
 //!
 //! For as long as Bedrock asks for, if it does. Else for as long as the route takes to answer [`ENOUGH`] calls, going by those of the last minute
 //! or so: quotas refill all the time, so a pause that is too short makes calls that are refused again, and one that is too long leaves quota
-//! unused. So about one call in twenty is refused at most, and little is left unused, whatever the quota is.
+//! unused. So about one call in twelve is refused at most, and little is left unused, whatever the quota is.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::jittered;
 
 /// Calls that are answered for one that is refused.
-const ENOUGH: f64 = 20.0;
+const ENOUGH: f64 = 12.0;
 /// Answers count less and less: after this time a third.
 const MEMORY: Duration = Duration::from_secs(60);
 /// For a route that has not answered lately; twice as long each time.
