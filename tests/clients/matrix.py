@@ -16,6 +16,8 @@ from ways import Ways
 SCENARIOS = ROOT / "examples" / "scenarios.json"
 ROWS = json.loads(SCENARIOS.read_text())["rows"]
 CALLS = os.environ["GATEWAY_EMULATOR"] + "/_emulator/calls"
+# Beside the scenario: the command that the language's README gives.
+README = {"name": "readme", "expect": {"exit": 0, "answered": True}}
 # Far beyond what anything here takes.
 TIMEOUT_S = 300
 # A row of which each client waits for many seconds, doing nothing.
@@ -60,6 +62,13 @@ def run(language, rows, environment):
         print(f"error: {language.name} exited with {process.returncode}", file=sys.stderr)
         results["exit"] = process.returncode
     return results
+
+
+def readme(language):
+    """What comes of the README's command."""
+    environment = os.environ | {"CARGO_TARGET_DIR": str(ROOT / "target" / "clients-rust")}
+    said = subprocess.run(language.demo, cwd=language.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
+    return {"exit": said.returncode, "answered": "get_weather returned: " in said.stdout, "said": said.stdout + said.stderr}
 
 
 def differences(expected, found, where=""):
@@ -123,6 +132,8 @@ def run_all(languages, ways):
         if result := results[language.name].get("round-robin"):
             result["least_calls_of_a_pod"] = min(pod.calls - was for pod, was in zip(ways.pods, before, strict=True))
         seen[language.name] = calls()
+        if "readme" not in language.without:
+            results[language.name]["readme"] = readme(language)
         print(f"{language.name}: {len(rows)} rows in {time.monotonic() - begun:.0f} s", flush=True)
     with ThreadPoolExecutor() as pool:
         waiting = [language for language in languages if not set(IDLE) <= set(language.without)]
@@ -135,9 +146,8 @@ def report(languages, results, seen):
     """Prints the matrix. The exit code."""
     cells, notes, failed = {}, [], False
     for language in languages:
-        if "exit" in results[language.name]:
-            failed = True
-        for row in ROWS:
+        failed = failed or "exit" in results[language.name]
+        for row in [README, *ROWS]:
             name = row["name"]
             if name in language.without:
                 cells[language.name, name] = "-"
@@ -151,15 +161,15 @@ def report(languages, results, seen):
 
     width = max(len(row["name"]) for row in ROWS)
     print("\n" + " ".join([" " * width, *(f"{language.name:8}" for language in languages)]))
-    for row in ROWS:
+    for row in [README, *ROWS]:
         print(" ".join([f"{row['name']:{width}}", *(f"{cells[language.name, row['name']]:8}" for language in languages)]).rstrip())
     print("\n" + "\n".join(notes) + ("\n" if notes else ""))
-    readme = (ROOT / "README.md").read_text()
+    readme_text = (ROOT / "README.md").read_text()
     for language in languages:
         runtime, version = language.versions()
         print(f"{language.name}: {runtime}, {language.library} {version}")
         row = f"| {language.library} {version} | [examples/{language.name}](examples/{language.name}) |"
-        if row not in readme:
+        if row not in readme_text:
             print(f"error: the README does not say: {row}")
             failed = True
     return 1 if failed or not languages else 0

@@ -19,7 +19,10 @@ export function failureOf(error: unknown): Failure {
   const failure: Failure = { code: status[error.code], message: error.details, reason: "", fields: [] };
   // A cancel or deadline of the client's own has no details, as the gateway is not asked.
   const [encoded] = error.metadata.get("grpc-status-details-bin");
-  const details = Buffer.isBuffer(encoded) ? Status.decode(encoded).details : [];
+  if (!Buffer.isBuffer(encoded)) return failure;
+  const { message, details } = Status.decode(encoded);
+  // grpc-js leaves some characters of `error.details` percent-encoded.
+  failure.message = message;
   for (const { typeUrl, value } of details) {
     switch (typeUrl.slice(typeUrl.lastIndexOf("/") + 1)) {
       case "google.rpc.ErrorInfo":

@@ -25,7 +25,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** A client of bedrock-grpc. The first argument chooses: stream, cancel, deadline, tools, image, errors or scenario. */
-final class Main {
+public final class Main {
   // A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
   private static final String FAULT = "us.amazon.nova-lite-v1:0.fault-";
 
@@ -67,12 +67,12 @@ final class Main {
     }
   }
 
-  /** One second for the whole call. What came until then is kept. */
+  /** Three seconds for the whole call, connecting included. What came until then is kept. */
   void deadline() {
     var request = ask(FAULT + "stall-after-3", Conversation.of(user(text("Count to 100"))));
     var answer = new Answer();
     try {
-      answer.read(client.withDeadlineAfter(1, TimeUnit.SECONDS).streamInvoke(request), Main::show);
+      answer.read(client.withDeadlineAfter(3, TimeUnit.SECONDS).streamInvoke(request), Main::show);
     } catch (StatusRuntimeException error) {
       System.out.printf("%n%s after \"%s\"%n", error.getStatus().getCode(), answer.text());
     }
