@@ -13,7 +13,7 @@ const PER_SECOND: f64 = 30.0;
 /// The trouble begins, ends, and the load ends.
 const BEGINS: Duration = Duration::from_secs(3);
 const ENDS: Duration = Duration::from_secs(7);
-const ALL: Duration = Duration::from_secs(15);
+const ALL: Duration = Duration::from_secs(18);
 
 /// Runs them all, and says what was lost.
 pub(crate) async fn run() -> Result<Vec<String>, Error> {

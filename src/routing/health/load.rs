@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// The share of a new time in the mean.
 const NEW: f64 = 0.2;
 /// A route that nobody calls is worth another look: what is known of its times fades to a third in so long.
-const MEMORY: Duration = Duration::from_secs(10);
+const MEMORY: Duration = Duration::from_secs(4);
 /// Times below this are all the same.
 const FLOOR: f64 = 0.010;
 
