@@ -6,15 +6,12 @@ def code_name:
 
 def detail(name): .details // [] | map(select(.["@type"] | endswith("/" + name))) | first // empty;
 
-# Details that reflection doesn't describe are base64: their text is found in it.
-def found(pattern): [.["@value"] // "" | @base64d | match(pattern; "g").string];
-
 def failure:
     {
         code: .code | code_name,
         message,
-        reason: ([detail("google.rpc.ErrorInfo") | .reason // (found("[A-Z]{2,}(_[A-Z]+)+") | first)] | first // ""),
-        fields: ([detail("google.rpc.BadRequest") | [.fieldViolations[]?.field] + found("input(\\.[a-z_]+(\\[\\d+\\])?)+")] | first // [] | unique),
+        reason: ([detail("google.rpc.ErrorInfo") | .reason] | first // ""),
+        fields: ([detail("google.rpc.BadRequest") | [.fieldViolations[].field]] | first // [] | unique),
         retry_delay_ms: ([detail("google.rpc.RetryInfo") | .retryDelay // empty | rtrimstr("s") | tonumber * 1000] | first),
         upstream: ([detail("bedrock.inference.v1.UpstreamError") | {exception, phase}] | first)
     };

@@ -113,6 +113,7 @@ export async function calls() {
   const response = await fetch(`${emulator}/_emulator/calls`);
   const { calls } = await response.json();
   return calls
+    // The gateway asks for inference profiles besides.
     .filter(({ operation }) => operation === "ConverseStream")
     .map((call) => ({ ...call, body: JSON.parse(Buffer.from(call.body, "base64").toString()) }));
 }

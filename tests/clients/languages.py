@@ -124,10 +124,7 @@ LANGUAGES = [
             "go-away": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",
         },
-        # It tries once, and prints as base64 what the gateway's reflection does not describe.
-        differs={
-            "rate-limit": {"leaves_out": ["retry_delay_ms"]},
-            "retries": {"bedrock": ["Faulted"], "leaves_out": ["retry_delay_ms", "took_ms_at_least"]},
-        },
+        # It tries once.
+        differs={"retries": {"bedrock": ["Faulted"], "leaves_out": ["took_ms_at_least"]}},
     ),
 ]

@@ -29,7 +29,7 @@ def calls():
     give_up = time.monotonic() + 20
     while True:
         with urllib.request.urlopen(CALLS, timeout=TIMEOUT_S) as answer:
-            seen = json.load(answer)["calls"]
+            seen = [call for call in json.load(answer)["calls"] if call["operation"] == "ConverseStream"]
         if all(call["end"] for call in seen) or time.monotonic() > give_up:
             break
         time.sleep(0.02)
