@@ -7,6 +7,7 @@
 //! | `rates` | options that the two of them share |
 //! | [`signals`] | SIGTERM and Ctrl-C for them |
 //! | [`check`] | says what is wrong with a config |
+//! | [`iam_policy`] | says what a config needs of AWS |
 //! | [`connect`] | their shared options: where the gateway is and how to call it |
 //! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
 //! | [`events`] | an answer as JSON lines |
@@ -27,6 +28,7 @@ pub mod events;
 pub mod exit;
 pub mod failure;
 pub mod health;
+pub mod iam_policy;
 pub mod interrupt;
 pub mod invoke;
 pub mod output;
@@ -75,6 +77,7 @@ enum Command {
     #[cfg(feature = "emulator")]
     Emulate(emulate::Args),
     Check(check::Check),
+    IamPolicy(iam_policy::IamPolicy),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
     Targets(targets::Targets),
@@ -108,6 +111,7 @@ pub fn main() -> Exit {
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => emulator(emulate, &mut output),
         Command::Check(check) => check.run(&mut output),
+        Command::IamPolicy(policy) => policy.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
         Command::Targets(targets) => block_on(targets.run(&mut output)),

@@ -59,6 +59,16 @@ impl Geography {
         self.name
     }
 
+    /// The beginnings of its Regions' names, or whole names.
+    pub fn regions(self) -> impl Iterator<Item = &'static str> {
+        self.regions.iter().copied()
+    }
+
+    /// Whether its profiles are served wherever AWS likes.
+    pub fn is_global(self) -> bool {
+        self.name == GLOBAL
+    }
+
     /// Whether a Region belongs to it.
     pub fn has(self, region: &str) -> bool {
         self.regions
@@ -148,7 +158,7 @@ impl Fence {
             }
         }
         // A global profile may always be served elsewhere, too.
-        if geography.name == GLOBAL {
+        if geography.is_global() {
             return Side::Outside;
         }
         side

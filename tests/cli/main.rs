@@ -11,6 +11,8 @@ mod gateway;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod iam_policy;
+#[cfg(test)]
 mod invoke;
 #[cfg(test)]
 mod process;

@@ -1,0 +1,152 @@
+//! The policy of a whole config.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::resources::{Names, Needs};
+use crate::{config::Config, model_id};
+
+/// ConverseStream is authorised as this.
+const STREAM: &str = "bedrock:InvokeModelWithResponseStream";
+
+/// What must be allowed.
+#[derive(Debug, Default)]
+pub(super) struct Policy {
+    called: BTreeSet<String>,
+    profiles: BTreeSet<String>,
+    behind: BTreeSet<String>,
+    global_profiles: BTreeSet<String>,
+    anywhere: BTreeSet<String>,
+    guardrails: BTreeSet<String>,
+    discovery: bool,
+    notes: Vec<String>,
+}
+
+impl Policy {
+    /// What a config needs.
+    ///
+    /// # Errors
+    /// A target's source Region is not known.
+    pub(super) fn of(config: &Config, names: &Names) -> Result<Self, String> {
+        let mut policy = Self {
+            discovery: config.discovery.enabled,
+            ..Self::default()
+        };
+        for (alias, target) in &config.targets.aliases {
+            let place = format!("targets.{alias}");
+            for route in &target.routes {
+                for region in regions(&route.model_id, &route.regions, names, &place)? {
+                    policy.add(
+                        &place,
+                        &route.model_id,
+                        names.needs(&route.model_id, &region),
+                    );
+                    if let Some(guardrail) = &target.defaults.guardrail {
+                        let guardrail = names.guardrail(&guardrail.identifier, &region);
+                        policy.guardrails.insert(guardrail);
+                    }
+                }
+            }
+        }
+        for pattern in &config.targets.allowed_model_ids {
+            let place = "allowed_model_ids";
+            for region in regions(pattern, &[], names, place)? {
+                policy.add(place, pattern, names.needs(pattern, &region));
+            }
+        }
+        Ok(policy)
+    }
+
+    fn add(&mut self, place: &str, model_id: &str, needs: Needs) {
+        if !needs.behind.is_empty() {
+            let profiles = needs.called.iter().filter(|arn| arn.contains("profile/"));
+            self.profiles.extend(profiles.clone().cloned());
+            if !needs.anywhere.is_empty() {
+                self.global_profiles.extend(profiles.cloned());
+            }
+        }
+        self.called.extend(needs.called);
+        self.behind.extend(needs.behind);
+        self.anywhere.extend(needs.anywhere);
+        if let Some(unknown) = needs.unknown {
+            let note = format!("{place}: {model_id} does not say {unknown}");
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+
+    /// What the policy can't know.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The policy document.
+    pub(super) fn document(&self) -> Value {
+        let mut statements = Vec::new();
+        let mut allow = |sid: &str, actions: &[&str], resources: &BTreeSet<String>, condition| {
+            if resources.is_empty() {
+                return;
+            }
+            let mut statement =
+                json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources});
+            if let (Some(condition), Some(members)) = (condition, statement.as_object_mut()) {
+                members.insert("Condition".to_owned(), condition);
+            }
+            statements.push(statement);
+        };
+        allow("Targets", &[STREAM], &self.called, None);
+        // Nobody can call these but through the profiles.
+        let through = json!({"ArnLike": {"bedrock:InferenceProfileArn": self.profiles}});
+        allow(
+            "ModelsBehindProfiles",
+            &[STREAM],
+            &self.behind,
+            Some(through),
+        );
+        // A request that AWS serves anywhere is authorised there without a Region.
+        let anywhere = json!({
+            "StringEquals": {"aws:RequestedRegion": "unspecified"},
+            "ArnLike": {"bedrock:InferenceProfileArn": self.global_profiles},
+        });
+        allow("ModelsAnywhere", &[STREAM], &self.anywhere, Some(anywhere));
+        allow(
+            "Guardrails",
+            &["bedrock:ApplyGuardrail"],
+            &self.guardrails,
+            None,
+        );
+        if self.discovery {
+            let discovery = [
+                "bedrock:ListInferenceProfiles",
+                "bedrock:GetInferenceProfile",
+            ];
+            let everything = BTreeSet::from(["*".to_owned()]);
+            allow("Discovery", &discovery, &everything, None);
+        }
+        json!({"Version": "2012-10-17", "Statement": statements})
+    }
+}
+
+/// The source Regions in which something is called: its own, those that are written, or the gateway's.
+fn regions(
+    model_id: &str,
+    written: &[String],
+    names: &Names,
+    place: &str,
+) -> Result<Vec<String>, String> {
+    if model_id.starts_with("arn:") {
+        return Ok(vec![model_id::region_of_model(model_id).to_owned()]);
+    }
+    if !written.is_empty() {
+        return Ok(written.to_vec());
+    }
+    let region = names.region.clone().ok_or_else(|| {
+        format!("{place}: the source Region of {model_id} is not known; set bedrock.region, or give --region")
+    })?;
+    Ok(vec![region])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! What a model ID, an ARN or a pattern of them is to IAM.
+
+use crate::model_id::{self, Geography, Kind};
+
+/// What names alone don't tell.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The account of what is named by its ID, or `*`.
+    pub(super) account: String,
+    /// The source Region of what names none.
+    pub(super) region: Option<String>,
+}
+
+/// The resources that one model ID needs in one source Region.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// What is called: a model, a profile, a provisioned model.
+    pub(super) called: Vec<String>,
+    /// The models behind an inference profile.
+    pub(super) behind: Vec<String>,
+    /// The same for profiles that AWS serves anywhere: their models without a Region.
+    pub(super) anywhere: Vec<String>,
+    /// What can't be known from the name.
+    pub(super) unknown: Option<&'static str>,
+}
+
+impl Names {
+    /// What a model ID, an ARN or a pattern of them needs when it is called in a source Region.
+    pub(super) fn needs(&self, model_id: &str, source_region: &str) -> Needs {
+        if model_id.starts_with("arn:") {
+            return of_arn(model_id);
+        }
+        let partition = partition_of(source_region);
+        let (head, rest) = model_id.split_once('.').unwrap_or((model_id, ""));
+        match Geography::named(head) {
+            // `us.anthropic.claude…`, and of patterns `us.*`, too.
+            Some(geography) if rest.contains(['.', '*']) => Needs {
+                called: vec![self.profile(partition, source_region, model_id)],
+                ..behind(partition, source_region, geography, rest)
+            },
+            // `*` or `*.claude…`: models and profiles.
+            _ if head.contains('*') => Needs {
+                called: vec![
+                    self.profile(partition, source_region, model_id),
+                    model(partition, source_region, model_id),
+                ],
+                behind: vec![model(partition, "*", "*")],
+                anywhere: vec![model(partition, "", "*")],
+                unknown: Some(
+                    "which ARNs callers may name; other ones than those of models and AWS's own profiles must be allowed, too",
+                ),
+            },
+            _ => Needs {
+                called: vec![model(partition, source_region, model_id)],
+                ..Needs::default()
+            },
+        }
+    }
+
+    /// A guardrail, by ID or ARN.
+    pub(super) fn guardrail(&self, identifier: &str, source_region: &str) -> String {
+        if identifier.starts_with("arn:") {
+            return identifier.to_owned();
+        }
+        let partition = partition_of(source_region);
+        let account = &self.account;
+        format!("arn:{partition}:bedrock:{source_region}:{account}:guardrail/{identifier}")
+    }
+
+    fn profile(&self, partition: &str, region: &str, id: &str) -> String {
+        let account = &self.account;
+        format!("arn:{partition}:bedrock:{region}:{account}:inference-profile/{id}")
+    }
+}
+
+fn of_arn(arn: &str) -> Needs {
+    let called = vec![arn.to_owned()];
+    let partition = arn.split(':').nth(1).unwrap_or("aws");
+    match Kind::of(arn) {
+        Kind::SystemInferenceProfile => {
+            let id = model_id::profile_id(arn);
+            let region = model_id::region_of_arn(arn).unwrap_or("*");
+            let model_behind = id.split_once('.').map_or("*", |(_, model)| model);
+            match model_id::geography_of(arn) {
+                Some(geography) => Needs {
+                    called,
+                    ..behind(partition, region, geography, model_behind)
+                },
+                None => any_model_behind(called, partition),
+            }
+        }
+        Kind::ApplicationInferenceProfile => Needs {
+            unknown: Some("the model behind it; all models are allowed through it, and only so"),
+            ..any_model_behind(called, partition)
+        },
+        Kind::Prompt => Needs {
+            called,
+            unknown: Some("the model behind it, which must be allowed, and bedrock:RenderPrompt"),
+            ..Needs::default()
+        },
+        Kind::PromptRouter => Needs {
+            called,
+            unknown: Some("the models behind it, which must be allowed"),
+            ..Needs::default()
+        },
+        Kind::SagemakerEndpoint => Needs {
+            called,
+            unknown: Some("what the endpoint itself needs, such as sagemaker:InvokeEndpoint"),
+            ..Needs::default()
+        },
+        Kind::OnDemand
+        | Kind::ProvisionedThroughput
+        | Kind::CustomModelDeployment
+        | Kind::ImportedModel => Needs {
+            called,
+            ..Needs::default()
+        },
+    }
+}
+
+fn any_model_behind(called: Vec<String>, partition: &str) -> Needs {
+    Needs {
+        called,
+        behind: vec![model(partition, "*", "*")],
+        anywhere: vec![model(partition, "", "*")],
+        unknown: None,
+    }
+}
+
+/// The models behind a system inference profile: in its source Region, and wherever its geography reaches.
+fn behind(partition: &str, source_region: &str, geography: Geography, id: &str) -> Needs {
+    let mut models = vec![model(partition, source_region, id)];
+    let mut anywhere = Vec::new();
+    if geography.is_global() {
+        anywhere.push(model(partition, "", id));
+    } else {
+        models.extend(geography.regions().map(|beginning| {
+            // `us-east-` is the beginning of some, `ap-northeast-1` is a Region.
+            let star = if beginning.ends_with('-') { "*" } else { "" };
+            model(partition, &format!("{beginning}{star}"), id)
+        }));
+    }
+    Needs {
+        behind: models,
+        anywhere,
+        ..Needs::default()
+    }
+}
+
+fn model(partition: &str, region: &str, id: &str) -> String {
+    format!("arn:{partition}:bedrock:{region}::foundation-model/{id}")
+}
+
+fn partition_of(region: &str) -> &'static str {
+    [
+        ("us-gov-", "aws-us-gov"),
+        ("cn-", "aws-cn"),
+        ("eusc-", "aws-eusc"),
+    ]
+    .into_iter()
+    .find(|(beginning, _)| region.starts_with(beginning))
+    .map_or("aws", |(_, partition)| partition)
+}
