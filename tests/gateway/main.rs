@@ -20,4 +20,6 @@ mod serve;
 #[cfg(test)]
 mod services;
 #[cfg(test)]
+mod unread;
+#[cfg(test)]
 mod validation;
