@@ -8,7 +8,8 @@ use super::section::Section;
 
 /// The most pairs that Bedrock takes.
 pub const MAX_PAIRS: usize = 16;
-const MAX_CHARS: usize = 256;
+/// The most characters of a key or a value.
+pub const MAX_CHARS: usize = 256;
 
 /// What the requests of all targets carry, besides what a target adds. Neither can be changed by callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,10 +63,13 @@ fn value(text: &str) -> Result<String, String> {
 
 /// Whether Bedrock takes this as a value.
 pub fn is_value(text: &str) -> bool {
-    text.chars().count() <= MAX_CHARS
-        && text.chars().all(|c| {
-            c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":_@$#=/+,-.".contains(c)
-        })
+    text.chars().count() <= MAX_CHARS && text.chars().all(is_allowed)
+}
+
+/// Whether keys and values may hold this character.
+pub fn is_allowed(c: char) -> bool {
+    // `\s`: ASCII's white space and the vertical tab.
+    c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || c == '\x0b' || ":_@$#=/+,-.".contains(c)
 }
 
 fn header(text: &str) -> Result<String, String> {

@@ -141,8 +141,22 @@ impl Fence {
         if inside { Side::Inside } else { Side::Outside }
     }
 
+    /// Where a request lies that may be served in any Region.
+    pub fn side_of_anywhere(&self) -> Side {
+        let everywhere =
+            |place: &Place| matches!(place, Place::Geography(geography) if geography.is_global());
+        if self.is_open() || self.0.iter().any(everywhere) {
+            Side::Inside
+        } else {
+            Side::Outside
+        }
+    }
+
     /// Where all the Regions of a geography lie, of which nothing but its name is known.
     pub fn side_of(&self, geography: Geography) -> Side {
+        if geography.is_global() {
+            return self.side_of_anywhere();
+        }
         if self.is_open() {
             return Side::Inside;
         }
@@ -156,10 +170,6 @@ impl Fence {
                 Place::Region(region) if geography.has(region) => side = Side::Unknown,
                 Place::Geography(_) | Place::Region(_) => {}
             }
-        }
-        // A global profile may always be served elsewhere, too.
-        if geography.is_global() {
-            return Side::Outside;
         }
         side
     }

@@ -91,19 +91,13 @@ impl Route {
             return Side::Inside;
         }
         if let Some(profile) = self.profile() {
-            let mut sides = profile
-                .destination_regions
-                .iter()
-                .map(|region| fence.side_of_region(region));
-            let inside = !profile.destination_regions.is_empty()
-                && !profile.anywhere
-                && sides.all(|side| side == Side::Inside);
-            if inside {
-                return Side::Inside;
-            }
-            if !profile.anywhere {
-                return Side::Outside;
-            }
+            let inside = |region: &String| fence.side_of_region(region) == Side::Inside;
+            return match profile.destination_regions.as_slice() {
+                _ if profile.anywhere => fence.side_of_anywhere(),
+                [] => Side::Unknown,
+                regions if regions.iter().all(inside) => Side::Inside,
+                _ => Side::Outside,
+            };
         }
         if let Some(geography) = model_id::geography_of(&self.model_id) {
             return fence.side_of(geography);

@@ -5,21 +5,19 @@ use std::collections::HashMap;
 use super::json;
 use super::path::{Shown, Violations};
 use super::word::{Word, longer_than};
-use crate::pb;
+use crate::{
+    config::attribution::{MAX_CHARS, MAX_PAIRS, is_allowed},
+    pb,
+};
 
-/// Source of all figures here: Bedrock's service model.
-const MAX_PAIRS: usize = 16;
+/// Source of both: Bedrock's service model.
 const MAX_PATHS: usize = 10;
 const MAX_PATH_CHARS: usize = 256;
 
 const METADATA_TEXT: Word = Word {
-    max: 256,
+    max: MAX_CHARS,
     set: "`[a-zA-Z0-9\\s:_@$#=/+,-.]`",
-    allowed: |c| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
-            || ":_@$#=/+,-.".contains(c)
-    },
+    allowed: is_allowed,
 };
 
 pub(super) fn request_metadata(pairs: &HashMap<String, String>, out: &mut Violations) {

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Half-open lets one call through at a time. Whoever closes it so is on probation: one failure more opens it again, until a whole answer came.
-//! It stays open for a second, and twice as long each time, up to half a minute.
+//! It stays open for a second, and twice as long each time, up to half a minute. If Bedrock itself says how long to stay away, one failure is enough,
+//! and it stays open for so long.
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const SHARE: f64 = 0.5;
 const MEMORY: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
+/// The longest that Bedrock's word is taken for.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
@@ -88,14 +91,20 @@ impl Breaker {
         }
     }
 
-    /// A failure.
-    pub(super) fn failed(&mut self, now: Instant, random: f64) {
+    /// A failure, with which Bedrock asked for so much time if it did ask.
+    pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, random: f64) {
         self.weigh(now);
         self.failures += 1.0;
         self.in_a_row = self.in_a_row.saturating_add(1);
         let half_open = self.open_until.is_some_and(|until| now >= until);
         let worse = self.in_a_row >= IN_A_ROW
             || (self.calls >= FEWEST && self.failures >= self.calls * SHARE);
+        if let Some(asked) = asked.filter(|asked| !asked.is_zero()) {
+            let until = now + asked.min(LONGEST_ASKED);
+            self.open_until = Some(self.open_until.map_or(until, |known| known.max(until)));
+            self.probing = false;
+            return;
+        }
         // Failures of calls that began before it opened don't make it stay open for longer.
         if half_open || (self.open_until.is_none() && worse) {
             let doubled = SHORTEST.saturating_mul(1 << self.times_opened.min(10));

@@ -221,7 +221,9 @@ impl Lease {
             Blame::Broken => {
                 state.tried = true;
                 self.probe = false;
-                state.breaker.failed(now, fastrand::f64());
+                state
+                    .breaker
+                    .failed(now, failure.retry_after, fastrand::f64());
             }
             // Bedrock refused the request itself: whoever can do that works.
             Blame::Nobody

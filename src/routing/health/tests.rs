@@ -156,6 +156,18 @@ async fn throttling_waits_for_as_long_as_bedrock_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_route_without_capacity_is_left_alone_for_as_long_as_bedrock_asks() {
+    let health = Health::default();
+    let now = Instant::now();
+    let asked = failure(Reason::UpstreamUnavailable).with_retry_after(7 * S);
+    health.lease(now, false).unwrap().failed(&asked, now);
+    assert_eq!(availability(&health), Availability::OpenUntil(now + 7 * S));
+    tokio::time::advance(7 * S).await;
+    answer(&health);
+    assert!(is_available(&health));
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_under_way_make_no_cool_down_longer() {
     let health = Health::default();
     fail(&health, Reason::UpstreamThrottled);
