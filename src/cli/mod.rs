@@ -7,6 +7,7 @@
 //! | `rates` | options that the two of them share |
 //! | [`signals`] | SIGTERM and Ctrl-C for them |
 //! | [`check`] | says what is wrong with a config |
+//! | [`schema`] | says what a config can hold |
 //! | [`iam_policy`] | says what a config needs of AWS |
 //! | [`connect`] | their shared options: where the gateway is and how to call it |
 //! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
@@ -34,6 +35,7 @@ pub mod invoke;
 pub mod output;
 #[cfg(feature = "emulator")]
 pub mod rates;
+pub mod schema;
 pub mod serve;
 pub mod signals;
 pub mod targets;
@@ -77,6 +79,7 @@ enum Command {
     #[cfg(feature = "emulator")]
     Emulate(emulate::Args),
     Check(check::Check),
+    Schema(schema::Schema),
     IamPolicy(iam_policy::IamPolicy),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
@@ -111,6 +114,7 @@ pub fn main() -> Exit {
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => emulator(emulate, &mut output),
         Command::Check(check) => check.run(&mut output),
+        Command::Schema(schema) => schema.run(&mut output),
         Command::IamPolicy(policy) => policy.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),

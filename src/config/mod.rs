@@ -26,6 +26,10 @@ pub use server::{Cors, Server, Tls};
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 
+/// What a config can hold, as a JSON schema (draft 2020-12). Written beside the readers of the sections; a test holds both to the same keys, bounds
+/// and defaults. What depends on more than one key is [`Config::parse`]'s alone to check.
+pub const SCHEMA: &str = include_str!("schema.json");
+
 /// A checked config.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {

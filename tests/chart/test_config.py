@@ -1,9 +1,11 @@
 """What the chart makes of `config` is what the service takes."""
 
+import json
 import re
 import socket
 import subprocess
 
+import jsonschema
 import pytest
 import yaml
 
@@ -22,6 +24,32 @@ def written(rendered, folder):
 def test_the_service_takes_the_config(value_set, tmp_path):
     answer = run(BINARY, "check", written(objects(value_set), tmp_path))
     assert ": ok; " in answer
+
+
+@pytest.mark.parametrize("value_set", VALUE_SETS)
+def test_the_config_is_right_by_the_schema_of_the_service(value_set, tmp_path):
+    schema = json.loads(run(BINARY, "schema"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(written(objects(value_set), tmp_path).read_text()))
+
+
+def test_the_example_is_right_by_the_schema_and_mistakes_are_not():
+    validator = jsonschema.Draft202012Validator(json.loads(run(BINARY, "schema")))
+    example = yaml.safe_load((ROOT / "examples/config.yaml").read_text(encoding="utf-8"))
+    validator.validate(example)
+    mistakes = [
+        {"limits": {"idel": "1m"}},
+        {"limits": {"idle": 60}},
+        {"workers": 0},
+        {"targets": {"a.b": {"model_id": "amazon.nova-lite-v1:0"}}},
+        {"targets": {"a": {"model_id": "nova"}}},
+        {"targets": {"a": {"model_id": "amazon.nova-lite-v1:0", "routes": [{"model_id": "amazon.nova-lite-v1:0"}]}}},
+        {"tls": {"certificate_file": "tls.crt"}},
+        {"cors": {"allowed_origins": ["https://a.example/path"]}},
+        {"log": {"format": "xml"}},
+    ]
+    for mistake in mistakes:
+        assert not validator.is_valid(mistake), mistake
 
 
 def test_the_service_would_refuse_what_it_does_not_know(tmp_path):

@@ -1,11 +1,13 @@
-"""Makes values.schema.json of the comments in values.yaml, by the rules that its head tells."""
+"""Makes values.schema.json of the comments in values.yaml, by the rules that its head tells, and of the schema of the service's own config."""
 
 import json
+import pathlib
 import re
 import sys
 
 import yaml
 
+CONFIG = pathlib.Path(__file__).resolve().parents[2] / "src/config/schema.json"
 TYPES = {"string": "string", "bool": "boolean", "null": "null", "object": "object", "list": "array", "int": "integer", "number": "number"}
 
 
@@ -82,11 +84,29 @@ def of_map(node, lines, path):
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
+def open_to_more(schema):
+    """A schema that knows the same keys and minds no others."""
+    if isinstance(schema, list):
+        return [open_to_more(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: open_to_more(value) for key, value in schema.items() if (key, value) != ("additionalProperties", False)}
+
+
 def schema_of(text):
     root = of_map(yaml.compose(text), text.splitlines(), "")
     # What a parent chart hands to all of its charts.
     root["properties"]["global"] = {"type": "object", "description": "A parent chart's; not used"}
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart bedrock-grpc", **root}
+    # An image can be newer than the chart: keys that are not known here are the service's to check.
+    config = open_to_more(json.loads(CONFIG.read_text(encoding="utf-8")))
+    root["properties"]["config"] |= {key: config[key] for key in ("type", "properties")}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart bedrock-grpc",
+        **root,
+        # What the service's schema refers to.
+        "$defs": config["$defs"],
+    }
 
 
 if __name__ == "__main__":

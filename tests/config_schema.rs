@@ -1,0 +1,250 @@
+//! The schema of the config says what the readers do: the same keys, bounds, words and defaults.
+
+use bedrock_grpc::config::{Config, Problem, SCHEMA};
+use serde_json::{Map, Value, json};
+
+/// Like no key that there is, so that all of them are told.
+const UNKNOWN: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
+
+/// A place in a config, as keys and `[]` for the item of a list; and its schema.
+struct Place {
+    path: Vec<String>,
+    schema: Map<String, Value>,
+}
+
+impl Place {
+    /// A config with nothing but a value at this place, and what the readers demand beside it.
+    fn holding(&self, value: Value) -> String {
+        let mut config = value;
+        for (depth, key) in self.path.iter().enumerate().rev() {
+            config = match key.as_str() {
+                "[]" => json!([config]),
+                key => json!({key: config}),
+            };
+            let place: Vec<_> = self.path[..depth].iter().map(String::as_str).collect();
+            for (key, value) in needed(&place) {
+                if let Some(map) = config.as_object_mut()
+                    && !map.contains_key("routes")
+                {
+                    map.entry(key).or_insert(value);
+                }
+            }
+        }
+        config.to_string()
+    }
+
+    /// The place as problems name it.
+    fn key(&self) -> String {
+        self.path.join(".").replace(".[]", "[0]")
+    }
+
+    /// What is wrong at this place or below.
+    fn problems(&self, value: Value) -> Vec<Problem> {
+        let mut problems = parse(&self.holding(value)).err().unwrap_or_default();
+        problems.retain(|problem| problem.key.starts_with(&self.key()));
+        problems
+    }
+}
+
+/// What a map can't do without, or what makes the default of another key apply.
+fn needed(place: &[&str]) -> Vec<(String, Value)> {
+    let pairs: &[(&str, &str)] = match place {
+        ["targets", _] | ["targets", _, "routes", "[]"] => &[("model_id", "amazon.nova-lite-v1:0")],
+        ["targets", _, "defaults", "guardrail"] => &[("identifier", "gr-1"), ("version", "1")],
+        ["tls"] => &[("certificate_file", "a"), ("key_file", "b")],
+        _ => &[],
+    };
+    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), json!(value));
+    pairs.iter().map(pair).collect()
+}
+
+fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    Config::parse(text, &|name| {
+        Some(name.to_lowercase()).filter(|name| name == "set")
+    })
+}
+
+fn schema() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+/// A schema with what it refers to put in.
+fn resolved(schema: &Value, root: &Value) -> Map<String, Value> {
+    let mut members = schema.as_object().unwrap().clone();
+    if let Some(Value::String(reference)) = members.remove("$ref") {
+        let pointer = reference.strip_prefix('#').unwrap();
+        for (key, value) in resolved(root.pointer(pointer).unwrap(), root) {
+            members.entry(key).or_insert(value);
+        }
+        members.insert("$name".to_owned(), json!(pointer));
+    }
+    members
+}
+
+/// All places of a config.
+fn places() -> Vec<Place> {
+    fn collect(path: Vec<String>, schema: &Value, root: &Value, places: &mut Vec<Place>) {
+        let schema = resolved(schema, root);
+        let below = |key: &str| path.iter().cloned().chain([key.to_owned()]).collect();
+        for (key, member) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            collect(below(key), member, root, places);
+        }
+        if let Some(item) = schema.get("items") {
+            collect(below("[]"), item, root, places);
+        }
+        if let Some(named @ Value::Object(_)) = schema.get("additionalProperties") {
+            collect(below("name"), named, root, places);
+        }
+        places.push(Place { path, schema });
+    }
+    let root = schema();
+    let mut places = Vec::new();
+    collect(Vec::new(), &root, &root, &mut places);
+    places
+}
+
+/// What values the schema allows and what it doesn't: by its bounds and words, or, for a text of a certain form, by examples.
+fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let name = schema
+        .get("$name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let (right, wrong): (&[&str], &[&str]) = match name {
+        "/$defs/text" => (&["a", "7", "true"], &[]),
+        "/$defs/boolean" => (&["true", "false"], &["yes", "1"]),
+        "/$defs/duration" => (
+            &["0", "1s", "250ms", "10m", "2h"],
+            &["10", "1.5s", "-1s", "1 s", "1d", "soon"],
+        ),
+        "/$defs/heartbeat" => (&["0", "1s", "1500ms", "1m"], &["999ms", "10", "1.5s"]),
+        "/$defs/model" => (&["amazon.nova-lite-v1:0", "arn:aws:x"], &["nova"]),
+        "/$defs/positive_duration" => (
+            &["1s", "250ms", "10m", "2h"],
+            &["0", "0s", "10", "1.5s", "1d"],
+        ),
+        "/$defs/size" => (
+            &["512B", "1KB", "256KiB", "32MiB", "1GB"],
+            &["1", "1kb", "1.5MiB", "1TB"],
+        ),
+        "/$defs/address" => (
+            &["127.0.0.1:1", ":50051", "[::]:50051"],
+            &["127.0.0.1", "localhost:1", "::1", ":x"],
+        ),
+        "/$defs/url" => (
+            &["http://a", "https://a.example:1/b"],
+            &["a.example", "ftp://a", "https://"],
+        ),
+        "/$defs/region" => (
+            &["us-east-1", "us-gov-west-1"],
+            &["us-east", "US-EAST-1", "eu", "us-east-1a"],
+        ),
+        "/$defs/place" => (&["us-east-1", "eu", "global"], &["EU", "us-east-1a", "e u"]),
+        _ => (&[], &[]),
+    };
+    good.extend(right.iter().map(|text| json!(text)));
+    bad.extend(wrong.iter().map(|text| json!(text)));
+    for choice in schema
+        .get("anyOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(words) = choice.get("enum").and_then(Value::as_array) {
+            good.extend(words.iter().cloned());
+            bad.push(json!("none-of-these"));
+        }
+        let bounds = (choice.get("minimum"), choice.get("maximum"));
+        if let (Some(least), Some(most)) = bounds {
+            let (least, most) = (least.as_i64().unwrap(), most.as_i64().unwrap());
+            good.extend([json!(least), json!(most)]);
+            bad.extend([json!(least - 1), json!(most + 1)]);
+        }
+    }
+    (good, bad)
+}
+
+#[test]
+fn the_schema_has_the_keys_that_the_readers_know() {
+    let mut maps = 0;
+    for place in places() {
+        let Some(properties) = place.schema.get("properties").and_then(Value::as_object) else {
+            continue;
+        };
+        maps += 1;
+        assert_eq!(
+            place.schema["additionalProperties"],
+            json!(false),
+            "{}",
+            place.key()
+        );
+        let problems = place.problems(json!({UNKNOWN: 1}));
+        let told = problems
+            .iter()
+            .find_map(|problem| problem.message.split_once("known keys: "))
+            .unwrap_or_else(|| panic!("{}: {problems:?}", place.key()));
+        let mut keys: Vec<_> = properties.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(told.1, keys.join(", "), "{}", place.key());
+    }
+    assert!(maps >= 15, "{maps}");
+}
+
+/// Whether a value is wrong only beside what others are, or are not.
+fn is_of_several_keys(problem: &Problem) -> bool {
+    ["max_deadline", "there is no target"]
+        .iter()
+        .any(|words| problem.message.contains(words))
+}
+
+#[test]
+fn the_readers_take_what_the_schema_allows_and_nothing_else() {
+    let mut tried = 0;
+    for place in places() {
+        let (good, bad) = examples(&place.schema);
+        tried += good.len() + bad.len();
+        for value in good {
+            // What a key means together with others is another matter.
+            let mut problems = place.problems(value.clone());
+            problems.retain(|problem| !is_of_several_keys(problem));
+            assert_eq!(problems, [], "{}: {value}", place.key());
+        }
+        for value in bad {
+            // Numbers in quotes are numbers; what is wrong stays wrong.
+            let problems = place.problems(value.clone());
+            assert!(!problems.is_empty(), "{}: {value} was taken", place.key());
+        }
+    }
+    assert!(tried > 200, "{tried}");
+}
+
+#[test]
+fn values_from_the_environment_are_allowed_where_the_schema_says_so() {
+    for place in places() {
+        if place.schema.get("$name") == Some(&json!("/$defs/text")) {
+            let mut problems = place.problems(json!("${SET}"));
+            problems.retain(|problem| !is_of_several_keys(problem));
+            assert_eq!(problems, [], "{}", place.key());
+        }
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_readers() {
+    let mut defaults = 0;
+    for place in places() {
+        let Some(default) = place.schema.get("default") else {
+            continue;
+        };
+        defaults += 1;
+        let with = parse(&place.holding(default.clone())).unwrap();
+        let without = parse(&place.holding(Value::Null)).unwrap();
+        assert_eq!(with, without, "{}: {default}", place.key());
+    }
+    assert!(defaults >= 30, "{defaults}");
+}
