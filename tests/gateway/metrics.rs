@@ -81,12 +81,12 @@ async fn callers_make_up_no_labels() {
     gateway.stream(ask(&own)).await.is_whole();
     // Known by an alias as well: so its route is one of the operator's.
     gateway.stream(ask(MODEL)).await.is_whole();
-    let unknown = gateway.stream(ask("no-such-target")).await;
+    let unknown = gateway.stream(ask("novo")).await;
     assert_eq!(unknown.code(), Code::NotFound);
 
     let (_, text) = get(gateway.admin, "/metrics").await;
     assert!(!text.contains("fault-end-without-metadata"), "{text}");
-    assert!(!text.contains("no-such-target"), "{text}");
+    assert!(!text.contains("novo"), "{text}");
     let call = |target: &str, model_id: &str| {
         format!(r#"bedrock_grpc_calls_total{{target="{target}",model_id="{model_id}"}}"#)
     };

@@ -12,7 +12,7 @@ use tonic_health::pb::{
     health_client::HealthClient,
 };
 
-use crate::harness::{Gateway, Process, ask, faulty, get, soon};
+use crate::harness::{Gateway, Process, ask, faulty, get, invoke, soon};
 
 const SERVICES: [&str; 3] = [
     "",
@@ -137,7 +137,7 @@ async fn the_admin_port_serves_nothing_else_by_grpc() {
     let channel = Endpoint::from_shared(address).unwrap().connect_lazy();
     let mut client =
         bedrock_grpc::pb::inference_service_client::InferenceServiceClient::new(channel);
-    let refused = soon(client.stream_invoke(ask("nova"))).await.unwrap_err();
+    let refused = soon(client.invoke(invoke(ask("nova")))).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unimplemented);
 }
 
