@@ -108,7 +108,7 @@ class Gateway:
                 process.wait(LONG)
 
     def calls_of_every_kind(self):
-        """Answered, failed over, throttled, broken until the breaker opens, cut, forbidden, refused, cancelled, of an unknown target."""
+        """Answered, failed over, throttled, broken until it is left alone, cut, forbidden, refused, cancelled, of an unknown target."""
         self.call("claude", "nova", MODEL, "throttled", "used-up", "cut", "forbidden", "newer", "no-such-target", *["broken"] * 5)
         with contextlib.ExitStack() as stalled:
             for _ in range(CONFIG["limits"]["max_streams"] - int(self.sample("bedrock_grpc_open_calls"))):
@@ -187,4 +187,11 @@ def watched_gateway(folder, rules):
         for _ in range(2):
             gateway.calls_of_every_kind()
             prometheus.read_once_more()
+
+        def has_seen_an_open_breaker():
+            # Each further failure keeps it open for longer.
+            gateway.call("broken")
+            return prometheus.query('max_over_time(bedrock_grpc_breaker_state{state="open"}[1h]) == 1')
+
+        wait_for(has_seen_an_open_breaker)
         yield gateway, prometheus
