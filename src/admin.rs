@@ -1,4 +1,6 @@
-//! Liveness, readiness and metrics on a port of its own, in plain text.
+//! Liveness, readiness and metrics on a port of its own, in plain text: for probes by HTTP and by gRPC, and for Prometheus.
+
+mod health;
 
 use std::sync::{
     Arc,
@@ -10,34 +12,40 @@ use http::header::CONTENT_TYPE;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::health::Health;
 use crate::telemetry::Metrics;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const GRPC_HEALTH: &str = "/grpc.health.v1.Health/{method}";
 
 /// What the admin port tells. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Admin {
     ready: Arc<AtomicBool>,
+    health: Health,
     metrics: Arc<Metrics>,
     runtimes: Arc<[Handle]>,
 }
 
 impl Admin {
     /// Not ready yet. Tells of the tasks of these runtimes.
-    pub fn new(metrics: Arc<Metrics>, runtimes: impl IntoIterator<Item = Handle>) -> Self {
+    pub async fn new(metrics: Arc<Metrics>, runtimes: impl IntoIterator<Item = Handle>) -> Self {
+        let runtimes = runtimes.into_iter().collect();
         Self {
             ready: Arc::default(),
+            health: Health::alive().await,
             metrics,
-            runtimes: runtimes.into_iter().collect(),
+            runtimes,
         }
     }
 
-    /// Whether `/readyz` says that calls should be sent here.
-    pub fn set_ready(&self, ready: bool) {
+    /// Whether `/readyz` and the health of the service `""` say that calls should be sent here.
+    pub async fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+        self.health.set_ready(ready).await;
     }
 
-    /// Serves until it is stopped.
+    /// Serves until it is stopped: HTTP/1.1, and HTTP/2 without TLS.
     ///
     /// # Errors
     /// The listener is broken.
@@ -50,6 +58,7 @@ impl Admin {
             .route("/livez", get(|| async { "ok" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .route_service(GRPC_HEALTH, self.health.service())
             .with_state(self);
         tokio::select! {
             served = axum::serve(listener, routes).into_future() => served,

@@ -31,7 +31,7 @@ use crate::{
     config::Config,
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
-    routing::{Router, budget::RetryBudget},
+    routing::{RouteMetrics, Router, budget::RetryBudget},
     telemetry::Metrics,
 };
 
@@ -48,7 +48,7 @@ const CUT_GRACE: Duration = Duration::from_secs(4);
 pub struct Listeners {
     /// gRPC and gRPC-Web.
     pub grpc: TcpListener,
-    /// Liveness, readiness and metrics.
+    /// Liveness, readiness and metrics, by HTTP and gRPC.
     pub admin: TcpListener,
 }
 
@@ -85,12 +85,14 @@ pub struct Stop {
 /// # Errors
 /// A listener, the TLS files or a worker's runtime can't be used.
 pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> io::Result<()> {
-    let metrics = Arc::new(Metrics::default());
     let mut health = Health::serving().await;
+    let router = Router::new(config.targets.clone(), sdk.default_region());
+    let mut metrics = Metrics::default();
+    metrics.also(RouteMetrics::of(router.clone()));
+    let metrics = Arc::new(metrics);
     let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
     let budget = RetryBudget::default();
     let request_metadata = Arc::new(config.request_metadata.clone());
-    let router = Router::new(config.targets.clone(), sdk.default_region());
     let cut = CancellationToken::new();
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
 
@@ -100,7 +102,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
             let request_metadata = Arc::clone(&request_metadata);
-            Worker::start(index, move || {
+            Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
                     router: router.clone(),
@@ -135,8 +137,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     });
 
     let runtimes = workers.iter().map(Worker::runtime);
-    let admin = Admin::new(metrics, runtimes.chain([Handle::current()]));
-    admin.set_ready(true);
+    let admin = Admin::new(metrics, runtimes.chain([Handle::current()])).await;
+    admin.set_ready(true).await;
     let end = CancellationToken::new();
     let admin_listener = tokio::net::TcpListener::from_std(listeners.admin)?;
     let admin_address = admin_listener.local_addr()?;
@@ -155,7 +157,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         () = async {
             stop.drain.cancelled().await;
             tracing::info!("draining");
-            admin.set_ready(false);
+            admin.set_ready(false).await;
             health.not_serving().await;
             tokio::time::sleep(config.drain.lame_duck).await;
         } => {}

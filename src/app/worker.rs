@@ -9,15 +9,44 @@ use std::{
     },
 };
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{net::TcpStream, runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Server;
 
+/// A connection, who made it, and that it is open.
+type Connection = (std::net::TcpStream, SocketAddr, OpenConnection);
+
+/// Counts connections: a worker's own, and all together.
+#[derive(Clone)]
+struct Open {
+    of_worker: Arc<AtomicUsize>,
+    all: Gauge,
+}
+
+/// A connection that is open as long as this lives, in whatever way it ends.
+struct OpenConnection(Open);
+
+impl Open {
+    fn connection(&self) -> OpenConnection {
+        self.of_worker.fetch_add(1, Ordering::Relaxed);
+        self.all.inc();
+        OpenConnection(self.clone())
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.of_worker.fetch_sub(1, Ordering::Relaxed);
+        self.0.all.dec();
+    }
+}
+
 /// A running worker. Dropped, it stops at once.
 pub(super) struct Worker {
-    connections: mpsc::UnboundedSender<(std::net::TcpStream, SocketAddr)>,
-    open: Arc<AtomicUsize>,
+    connections: mpsc::UnboundedSender<Connection>,
+    open: Open,
     go_away: CancellationToken,
     ended: TaskTracker,
     stop: CancellationToken,
@@ -25,12 +54,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker. `make` runs in its runtime and makes what it serves.
+    /// Starts a worker, which counts its connections here. `make` runs in its runtime and makes what it serves.
     ///
     /// # Errors
     /// The thread can't be started, or `make` failed.
     pub(super) fn start(
         index: usize,
+        open_connections: Gauge,
         make: impl FnOnce() -> io::Result<Server> + Send + 'static,
     ) -> io::Result<Self> {
         let (connections, queue) = mpsc::unbounded_channel();
@@ -41,12 +71,15 @@ impl Worker {
         let worker = Self {
             runtime: runtime.handle().clone(),
             connections,
-            open: Arc::default(),
+            open: Open {
+                of_worker: Arc::default(),
+                all: open_connections,
+            },
             go_away: CancellationToken::new(),
             ended: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        let (open, go_away) = (Arc::clone(&worker.open), worker.go_away.clone());
+        let go_away = worker.go_away.clone();
         let (ended, stop) = (worker.ended.clone(), worker.stop.clone());
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
@@ -58,7 +91,7 @@ impl Worker {
                     };
                     let told = made.send(Ok(()));
                     tokio::select! {
-                        () = serve(queue, server, open, go_away, ended) => {}
+                        () = serve(queue, server, go_away, ended) => {}
                         () = stop.cancelled() => {}
                     }
                     told
@@ -72,7 +105,7 @@ impl Worker {
 
     /// How many connections it serves.
     pub(super) fn connections(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.of_worker.load(Ordering::Relaxed)
     }
 
     /// The runtime that it serves them on.
@@ -84,8 +117,8 @@ impl Worker {
     pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         match stream.into_std() {
             Ok(stream) => {
-                self.open.fetch_add(1, Ordering::Relaxed);
-                if self.connections.send((stream, peer)).is_err() {
+                let open = self.open.connection();
+                if self.connections.send((stream, peer, open)).is_err() {
                     tracing::error!("a worker is gone; a connection was closed");
                 }
             }
@@ -112,19 +145,18 @@ impl Drop for Worker {
 }
 
 async fn serve(
-    mut queue: mpsc::UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    mut queue: mpsc::UnboundedReceiver<Connection>,
     server: Arc<Server>,
-    open: Arc<AtomicUsize>,
     go_away: CancellationToken,
     ended: TaskTracker,
 ) {
-    while let Some((stream, peer)) = queue.recv().await {
-        let (server, open, go_away) = (Arc::clone(&server), Arc::clone(&open), go_away.clone());
+    while let Some((stream, peer, open)) = queue.recv().await {
+        let (server, go_away) = (Arc::clone(&server), go_away.clone());
         ended.spawn(async move {
+            let _open = open;
             if let Err(error) = server.serve(stream, go_away).await {
                 tracing::debug!(%error, %peer, "a connection ended");
             }
-            open.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }

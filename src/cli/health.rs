@@ -19,6 +19,7 @@ Examples:
   bedrock-grpc health
   bedrock-grpc health --service bedrock.inference.v1.InferenceService
   bedrock-grpc health --address https://gateway.example:443 --deadline 3s
+  bedrock-grpc health --address http://127.0.0.1:9090 --service liveness    (the admin port: alive, though it may be draining)
 
 Exit codes of this command:
     0  SERVING

@@ -10,7 +10,7 @@ use crate::{
     error::{Failure, Reason},
     pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{Route, Target, attempts::Attempt},
-    telemetry::metrics::{self, Metrics},
+    telemetry::metrics::{self, Durations, Metrics},
 };
 
 /// The label of targets that callers name by model ID or ARN: callers must not make up labels.
@@ -20,8 +20,8 @@ const RAW_TARGET: &str = "raw";
 pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
     method: &'static str,
-    target: String,
-    is_alias: bool,
+    target: metrics::Target,
+    route: metrics::Route,
     attempts: usize,
     model_id: String,
     source_region: String,
@@ -30,6 +30,9 @@ pub(crate) struct CallReport {
     stop_reason: String,
     arrived: Instant,
     first_event: Option<Instant>,
+    /// When the last piece of content came, and what counts the time between two.
+    last_token: Option<Instant>,
+    gaps: Option<Durations>,
     tokens: [(&'static str, i32); 4],
     /// Of a call whose client has gone: whether Bedrock's stream was read to its end nevertheless.
     usage_known: bool,
@@ -47,8 +50,8 @@ impl CallReport {
         Self {
             metrics,
             method,
-            target: String::new(),
-            is_alias: false,
+            target: metrics::Target::default(),
+            route: metrics::Route::default(),
             attempts: 0,
             model_id: String::new(),
             source_region: String::new(),
@@ -57,6 +60,8 @@ impl CallReport {
             stop_reason: String::new(),
             arrived: context.arrived,
             first_event: None,
+            last_token: None,
+            gaps: None,
             tokens: [
                 ("input", 0),
                 ("output", 0),
@@ -70,36 +75,33 @@ impl CallReport {
 
     /// What the call names.
     pub(crate) fn target(&mut self, target: &Target) {
-        self.is_alias = target.is_alias;
-        if target.is_alias {
-            self.target.clone_from(&target.name);
+        let name = if target.is_alias {
+            &target.name
         } else {
-            RAW_TARGET.clone_into(&mut self.target);
-        }
+            RAW_TARGET
+        };
+        self.target.target = name.to_owned();
     }
 
     /// Where the call went last.
     pub(crate) fn route(&mut self, route: &Route) {
         self.model_id.clone_from(&route.model_id);
         self.source_region.clone_from(&route.source_region);
+        self.route = route.labels();
     }
 
-    /// All attempts of the call.
-    pub(crate) fn attempts(&mut self, attempts: &[Attempt]) {
+    /// All attempts of the call. If none was answered, the last one of them may have come to nothing for the same reason as the call.
+    pub(crate) fn attempts(&mut self, attempts: &[Attempt], unanswered: Option<Reason>) {
         self.attempts = attempts.len();
-        for attempt in attempts {
-            // Callers must not make up labels.
-            let source_region = if self.is_alias {
-                attempt.route.source_region.clone()
-            } else {
-                String::new()
-            };
+        for (index, attempt) in attempts.iter().enumerate() {
+            let is_last = index + 1 == attempts.len();
+            let reason = attempt.failure.or(unanswered.filter(|_| is_last));
             self.metrics
                 .attempts
                 .get_or_create(&metrics::Attempt {
                     target: self.target.clone(),
-                    source_region,
-                    reason: attempt.failure.map_or("", Reason::as_str),
+                    route: attempt.route.labels(),
+                    reason: reason.map_or("", Reason::as_str),
                 })
                 .inc();
         }
@@ -116,7 +118,23 @@ impl CallReport {
         self.first_event = Some(now);
         self.metrics
             .time_to_first_event
-            .observe((now - self.arrived).as_secs_f64());
+            .get_or_create(&self.target)
+            .observe(now - self.arrived);
+    }
+
+    /// Bedrock sent a piece of content at this moment.
+    pub(crate) fn token(&mut self, at: Instant) {
+        match (self.last_token.replace(at), &self.gaps) {
+            (Some(last), Some(gaps)) => gaps.observe(at - last),
+            _ => {
+                let gaps = &self.metrics.inter_token_gap;
+                self.gaps = Some(gaps.get_or_create_owned(&self.target));
+                self.metrics
+                    .time_to_first_token
+                    .get_or_create(&self.target)
+                    .observe(at - self.arrived);
+            }
+        }
     }
 
     /// Bedrock sent an event.
@@ -191,10 +209,15 @@ impl Drop for CallReport {
             .get_or_create(&metrics::Call {
                 method: self.method,
                 target: self.target.clone(),
+                route: self.route.clone(),
                 code: code_name(code),
                 reason,
             })
             .inc();
+        self.metrics
+            .call_duration
+            .get_or_create(&self.target)
+            .observe(self.arrived.elapsed());
         if code == Code::Cancelled {
             let usage = if self.usage_known { "known" } else { "unknown" };
             self.metrics
@@ -221,7 +244,7 @@ impl Drop for CallReport {
         let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
         tracing::info!(
             method = self.method,
-            target_name = %self.target,
+            target_name = %self.target.target,
             model_id = %self.model_id,
             source_region = %self.source_region,
             attempts = self.attempts,

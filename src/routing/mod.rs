@@ -9,12 +9,16 @@
 //! | `choice` | which of a target's routes a call takes next |
 //! | [`attempts`] | one call, several attempts, until an answer begins |
 //! | [`budget`] | what all calls together may spend on that |
+//! | `open_call` | how many calls are open on a route |
+//! | `metrics` | how the routes are, for whoever watches |
 
 pub mod attempts;
 pub mod budget;
 mod catalogue;
 mod choice;
 pub mod health;
+mod metrics;
+mod open_call;
 mod pattern;
 mod route;
 mod target;
@@ -26,6 +30,8 @@ use std::{
 
 use tokio::sync::Notify;
 
+pub use metrics::RouteMetrics;
+pub use open_call::OpenCall;
 pub use route::Route;
 pub use target::{Candidate, Target};
 
@@ -67,9 +73,10 @@ struct Routes {
 }
 
 impl Routes {
-    fn get(&mut self, model_id: &str, source_region: &str) -> Arc<Route> {
+    /// A route is an alias's if one has it. Aliases come first: none is added once callers can name others.
+    fn get(&mut self, model_id: &str, source_region: &str, of_alias: bool) -> Arc<Route> {
         let key = (model_id.to_owned(), source_region.to_owned());
-        let new = || Arc::new(Route::new(model_id, source_region));
+        let new = || Arc::new(Route::new(model_id, source_region, of_alias));
         Arc::clone(self.all.entry(key).or_insert_with(new))
     }
 }
@@ -189,7 +196,7 @@ impl Router {
             // The routes of aliases stay, and those of open calls.
             all.retain(|_, route| Arc::strong_count(route) > 1);
         }
-        let route = routes.get(name, region);
+        let route = routes.get(name, region, false);
         self.0.catalogue.teach(&route);
         if route.profile().is_none() {
             self.0.unknown.notify_one();
@@ -256,7 +263,7 @@ fn of_alias(
         for options in &alias.routes {
             for region in regions(name, options, default_region)? {
                 candidates.push(Candidate {
-                    route: routes.get(&options.model_id, region),
+                    route: routes.get(&options.model_id, region, true),
                     order: before.unwrap_or_default() + options.order,
                     weight: options.weight,
                     fences: fences.clone(),

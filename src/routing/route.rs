@@ -1,11 +1,15 @@
 //! A route: one model ID in one source Region, what is known of it, and how it is.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use super::health::Health;
 use crate::{
     bedrock::Profile,
     model_id::{self, Fence, Geography, Kind, Side},
+    telemetry::metrics,
 };
 
 /// One way to Bedrock. All targets that lead there share it.
@@ -17,8 +21,12 @@ pub struct Route {
     pub kind: Kind,
     /// The source Region: the endpoint that is called.
     pub source_region: String,
+    /// Whether an alias leads there. Of others there are as many as callers can think of.
+    pub of_alias: bool,
     /// How it is, as its calls show it.
     pub health: Health,
+    /// Calls to Bedrock that are open.
+    pub(super) open: AtomicUsize,
     /// What Bedrock's control plane said of it, if it was asked and knew.
     profile: RwLock<Option<Arc<Profile>>>,
     /// The inference profile by which the model can be called here, if one is known.
@@ -27,15 +35,33 @@ pub struct Route {
 
 impl Route {
     /// A route of which nothing is known as yet.
-    pub fn new(model_id: &str, source_region: &str) -> Self {
+    pub fn new(model_id: &str, source_region: &str, of_alias: bool) -> Self {
         Self {
             model_id: model_id.to_owned(),
             kind: Kind::of(model_id),
             source_region: source_region.to_owned(),
+            of_alias,
+            open: AtomicUsize::default(),
             health: Health::default(),
             profile: RwLock::default(),
             held_by: RwLock::default(),
         }
+    }
+
+    /// What it is called in metrics: nothing, if only callers name it.
+    pub fn labels(&self) -> metrics::Route {
+        if !self.of_alias {
+            return metrics::Route::default();
+        }
+        metrics::Route {
+            model_id: self.model_id.clone(),
+            source_region: self.source_region.clone(),
+        }
+    }
+
+    /// How many calls to Bedrock are open.
+    pub fn open_calls(&self) -> usize {
+        self.open.load(Relaxed)
     }
 
     /// What Bedrock says of the inference profile, if it is one and known.

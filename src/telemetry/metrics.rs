@@ -1,10 +1,30 @@
-//! What the gateway counts, in Prometheus's form.
+//! What the gateway counts, in Prometheus's form. docs/observability.md lists it.
+
+mod durations;
+mod labels;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    collector::Collector,
+    encoding::text,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::{Metric, Registry, Unit},
 };
+
+pub use durations::Durations;
+pub use labels::{Attempt, Breaker, Build, Call, Cancelled, Route, Target, Tokens, Unknown};
+
+/// Upper bounds in seconds. Pieces of text come every 5 to 50 ms, as a rule; several at once if Bedrock sends them so.
+const GAPS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+/// From a small model that is near to a large one that thinks first.
+const BEGINNINGS: &[f64] = &[
+    0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
+];
+/// Up to the longest answers that Bedrock gives.
+const CALLS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0,
+];
 
 /// Everything that is counted. One for the process; cheap to update from any thread.
 #[derive(Debug)]
@@ -12,16 +32,24 @@ pub struct Metrics {
     registry: Registry,
     /// Calls that are open now.
     pub open_calls: Gauge,
+    /// Connections of clients that are open now.
+    pub open_connections: Gauge,
     /// Tasks of all runtimes that have not ended. Set when someone asks.
     pub runtime_tasks: Gauge,
     /// Calls that were refused because the gateway was full.
     pub refused: Counter,
-    /// Calls that have ended, by method, target, code and reason.
+    /// Calls that have ended.
     pub calls: Family<Call, Counter>,
-    /// Attempts at Bedrock that have ended, by target, source Region and why they failed.
+    /// How long calls took, from their arrival to their end.
+    pub call_duration: Family<Target, Durations>,
+    /// Attempts at Bedrock of calls that have ended.
     pub attempts: Family<Attempt, Counter>,
-    /// Seconds from a call's arrival to the first event that was sent.
-    pub time_to_first_event: Histogram,
+    /// From a call's arrival to the first event that was sent.
+    pub time_to_first_event: Family<Target, Durations>,
+    /// From a call's arrival to the first piece of content that Bedrock sent.
+    pub time_to_first_token: Family<Target, Durations>,
+    /// Between two pieces of content.
+    pub inter_token_gap: Family<Target, Durations>,
     /// Tokens by kind, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
     /// Calls whose client went away, by whether their usage is known.
@@ -30,117 +58,91 @@ pub struct Metrics {
     pub unknown: Family<Unknown, Counter>,
 }
 
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Call {
-    /// `Invoke` or `StreamInvoke`.
-    pub method: &'static str,
-    /// The alias, or `raw` for a model ID or ARN that the caller named: callers must not make up labels.
-    pub target: String,
-    /// The gRPC code, such as `OK` or `UNAVAILABLE`.
-    pub code: &'static str,
-    /// The reason in ErrorInfo. Empty for OK.
-    pub reason: &'static str,
-}
-
-/// An attempt at Bedrock.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Attempt {
-    /// The alias, or `raw`.
-    pub target: String,
-    /// The source Region that was called. Empty for `raw`.
-    pub source_region: String,
-    /// Why it failed, as the reason in ErrorInfo. Empty for one that answered.
-    pub reason: &'static str,
-}
-
-/// A kind of tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Tokens {
-    /// The alias, or `raw`.
-    pub target: String,
-    /// `input`, `output`, `cache_read` or `cache_write`.
-    pub kind: &'static str,
-}
-
-/// A call whose client went away.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Cancelled {
-    /// `known` if Bedrock's stream was read to its end all the same, else `unknown`.
-    pub usage: &'static str,
-}
-
-/// A kind of thing that the API has no field for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Unknown {
-    /// `event` or `member`.
-    pub kind: &'static str,
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("bedrock_grpc");
-        let open_calls = Gauge::default();
-        let runtime_tasks = Gauge::default();
-        let refused = Counter::default();
-        let calls = Family::default();
-        let attempts = Family::default();
-        let time_to_first_event = Histogram::new([
-            0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
-        ]);
-        let tokens = Family::default();
-        let cancelled = Family::default();
-        let unknown = Family::default();
-        registry.register("open_calls", "Calls that are open now", open_calls.clone());
-        registry.register(
-            "runtime_tasks",
-            "Tasks that have not ended: connections, calls, and what looks after them",
-            runtime_tasks.clone(),
-        );
-        registry.register(
-            "refused",
-            "Calls that were refused because the gateway was full",
-            refused.clone(),
-        );
-        registry.register("calls", "Calls that have ended", calls.clone());
-        registry.register(
-            "attempts",
-            "Attempts at Bedrock of calls that have ended",
-            attempts.clone(),
-        );
-        registry.register_with_unit(
-            "time_to_first_event",
-            "From a call's arrival to the first event that was sent",
-            Unit::Seconds,
-            time_to_first_event.clone(),
-        );
-        registry.register("tokens", "Tokens, as Bedrock counted them", tokens.clone());
-        registry.register(
-            "cancelled",
-            "Calls whose client went away, by whether their usage is known",
-            cancelled.clone(),
-        );
-        registry.register(
-            "unknown",
-            "Events and members of events that the API has no field for",
-            unknown.clone(),
-        );
+        let build = Build {
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        registry.register("build", "What runs", Info::new(build));
+        let mut all = New(&mut registry);
         Self {
+            open_calls: all.counts("open_calls", "Calls that are open now"),
+            open_connections: all.counts(
+                "open_connections",
+                "Connections of clients that are open now",
+            ),
+            runtime_tasks: all.counts(
+                "runtime_tasks",
+                "Tasks that have not ended: connections, calls, and what looks after them",
+            ),
+            refused: all.counts(
+                "refused",
+                "Calls that were refused because the gateway was full",
+            ),
+            calls: all.counts("calls", "Calls that have ended"),
+            call_duration: all.times("call_duration", "From a call's arrival to its end", || {
+                Durations::new(CALLS)
+            }),
+            attempts: all.counts("attempts", "Attempts at Bedrock of calls that have ended"),
+            time_to_first_event: all.times(
+                "time_to_first_event",
+                "From a call's arrival to the first event that was sent",
+                || Durations::new(BEGINNINGS),
+            ),
+            time_to_first_token: all.times(
+                "time_to_first_token",
+                "From a call's arrival to the first piece of content that Bedrock sent",
+                || Durations::new(BEGINNINGS),
+            ),
+            inter_token_gap: all.times(
+                "inter_token_gap",
+                "Between two pieces of content that Bedrock sent, as they were read",
+                || Durations::new(GAPS),
+            ),
+            tokens: all.counts("tokens", "Tokens, as Bedrock counted them"),
+            cancelled: all.counts(
+                "cancelled",
+                "Calls whose client went away, by whether their usage is known",
+            ),
+            unknown: all.counts(
+                "unknown",
+                "Events and members of events that the API has no field for",
+            ),
             registry,
-            open_calls,
-            runtime_tasks,
-            refused,
-            calls,
-            attempts,
-            time_to_first_event,
-            tokens,
-            cancelled,
-            unknown,
         }
     }
 }
 
+/// Makes and registers.
+struct New<'a>(&'a mut Registry);
+
+impl New<'_> {
+    fn counts<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn times(
+        &mut self,
+        name: &str,
+        help: &str,
+        new: fn() -> Durations,
+    ) -> Family<Target, Durations> {
+        let family = Family::new_with_constructor(new);
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, family.clone());
+        family
+    }
+}
+
 impl Metrics {
+    /// From now on tells this as well, whenever someone asks.
+    pub fn also(&mut self, collector: impl Collector) {
+        self.registry.register_collector(Box::new(collector));
+    }
+
     /// All of it in OpenMetrics' text form.
     pub fn encode(&self) -> String {
         let mut out = String::new();

@@ -68,5 +68,6 @@ def test_ports_are_there_by_name(value_set):
     names = {port["name"] for port in gateway["ports"]}
     for service in objects(value_set, "Service"):
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+    admin = next(port["containerPort"] for port in gateway["ports"] if port["name"] == "admin")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert gateway[probe]["httpGet"]["port"] in names
+        assert gateway[probe]["grpc"]["port"] == admin

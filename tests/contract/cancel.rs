@@ -131,12 +131,15 @@ async fn draining_for_usage_reads_to_metadata() {
     // Answered behind the reset: the gateway knows of it. The rest of the answer comes when the client has gone.
     let known = client.call("/grpc.health.v1.Health/Check", &[], &()).await;
     assert_eq!(known.code().await, Code::Ok);
+    let open = "bedrock_grpc_open_upstream_calls";
+    assert!((gateway.metric(open).await - 1.0).abs() < 0.5);
     exchange.token("word").await;
     exchange.finish().await;
     let cancelled = "bedrock_grpc_cancelled_total{usage=\"known\"}";
     metric_becomes(&gateway, cancelled, 1.0).await;
     let tokens = "bedrock_grpc_tokens_total{target=\"nova\",kind=\"output\"}";
     assert!((gateway.metric(tokens).await - 1.0).abs() < 0.5);
+    metric_becomes(&gateway, open, 0.0).await;
 }
 
 #[tokio::test]

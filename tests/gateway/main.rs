@@ -11,6 +11,8 @@ mod headers;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod recorded;
 mod retries;
 #[cfg(test)]

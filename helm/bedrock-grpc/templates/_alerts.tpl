@@ -42,6 +42,13 @@ alerts:
     severity: warning
     summary: {{ printf "Bedrock throttles {{ $value | humanizePercentage }} of the calls to {{ $labels.target }}" | quote }}
     description: Quotas are reserved by max_tokens; lower max_tokens, use a cross-Region profile, or have the quota raised. More pods don't help.
+  - alert: BedrockGrpcBreakerOpen
+    # Open for most of the time: between two looks at a route that stays broken it is half-open for a moment.
+    expr: max(max_over_time(bedrock_grpc_breaker_state{ {{- $pods }}, state="open"}[2m])) by (model_id, source_region) > 0
+    for: 5m
+    severity: warning
+    summary: {{ printf "{{ $labels.model_id }} in {{ $labels.source_region }} fails, and is left alone" | quote }}
+    description: Calls go to the other routes of their target, if it has any. The metric bedrock_grpc_attempts_total says why attempts fail; look at the AWS Health of the Region.
   - alert: BedrockGrpcTruncated
     expr: sum(increase(bedrock_grpc_calls_total{ {{- $pods }}, reason=~"UPSTREAM_TRUNCATED|UPSTREAM_CORRUPT|UPSTREAM_IDLE|MODEL_STREAM_ERROR"}[10m])) by (reason, target) > 5
     for: 10m
@@ -49,11 +56,17 @@ alerts:
     summary: {{ printf "Answers of {{ $labels.target }} are cut: {{ $labels.reason }}" | quote }}
     description: Bedrock's streams end before their answers do. Callers see an error, never a short answer that looks whole.
   - alert: BedrockGrpcSlowFirstEvent
-    expr: histogram_quantile(0.95, sum(rate(bedrock_grpc_time_to_first_event_seconds_bucket{ {{- $pods -}} }[10m])) by (le)) > {{ $rule.firstEventSeconds }}
+    expr: histogram_quantile(0.95, sum(rate(bedrock_grpc_time_to_first_event_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.firstEventSeconds }}
     for: 15m
     severity: warning
-    summary: {{ printf "One call in twenty waits {{ $value | humanizeDuration }} or longer for its first event" | quote }}
+    summary: {{ printf "One call to {{ $labels.target }} in twenty waits {{ $value | humanizeDuration }} or longer for its first event" | quote }}
     description: Bedrock is slow to begin, or attempts are repeated. Compare targets; a profile over more Regions may help.
+  - alert: BedrockGrpcSlowTokens
+    expr: histogram_quantile(0.99, sum(rate(bedrock_grpc_inter_token_gap_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.tokenGapSeconds }}
+    for: 15m
+    severity: warning
+    summary: {{ printf "Answers of {{ $labels.target }} stand still for {{ $value | humanizeDuration }} or longer" | quote }}
+    description: Bedrock writes in fits and starts, or clients read so. Compare targets and routes; limits.idle says when such an answer is given up.
   - alert: BedrockGrpcRefused
     expr: sum(rate(bedrock_grpc_refused_total{ {{- $pods -}} }[5m])) > 0
     for: 5m

@@ -78,6 +78,11 @@ impl Clocks {
         }
     }
 
+    /// The last time that Bedrock said something: now, for whoever just told so.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.heard
+    }
+
     /// The last time that the client was told something: as good as now for whoever was just told.
     pub(super) fn last_told(&self) -> Instant {
         self.told

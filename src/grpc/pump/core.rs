@@ -18,18 +18,20 @@ use tonic::Status;
 
 use super::{
     Call,
+    answer::Answer,
     clocks::{Alarm, Clocks, Times},
     grammar::{self, Grammar},
     interrupt::Interrupt,
     leftover::{self, Leftover},
+    origin,
 };
 use crate::{
-    bedrock::{self, Frame, Frames},
+    bedrock::{self, Frame},
     error::{Failure, Phase, Reason, Upstream},
-    grpc::{report::CallReport, status, targets},
+    grpc::{report::CallReport, status},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{
-        Route, Target,
+        OpenCall, Route, Target,
         attempts::{self, AttemptLog, Opened},
         health::Lease,
     },
@@ -37,7 +39,7 @@ use crate::{
 };
 
 /// An answer that has begun.
-type Begun = attempts::Begun<(Frame, Frames)>;
+type Begun = attempts::Begun<(Frame, Answer)>;
 type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 
 #[expect(
@@ -48,7 +50,7 @@ enum Stage {
     /// For Bedrock's first event.
     Waiting(Waiting),
     /// Events come.
-    Streaming(Frames),
+    Streaming(Answer),
     /// Everything is known; what is not said yet is in the queue or the verdict.
     Ended,
 }
@@ -118,6 +120,7 @@ impl Core {
         let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
             let (bedrock, body) = (bedrock.clone(), body.clone());
             async move {
+                let open = OpenCall::on(Arc::clone(&route));
                 let opened = bedrock
                     .open(&route.source_region, &route.model_id, body)
                     .await?;
@@ -128,7 +131,7 @@ impl Core {
                 } = opened;
                 Ok(Opened {
                     request_id,
-                    answer: (first, rest),
+                    answer: (first, Answer::new(rest, open)),
                 })
             }
         });
@@ -232,7 +235,7 @@ impl Core {
                 Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
                 Poll::Pending => Poll::Pending,
             },
-            Stage::Streaming(frames) => match frames.poll_next(cx) {
+            Stage::Streaming(answer) => match answer.poll_next(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.clocks.heard();
                     Poll::Ready(decode(&frame).map(|event| self.accept(event)))
@@ -248,19 +251,22 @@ impl Core {
     fn accept(&mut self, response: StreamInvokeResponse) {
         if let Some(report) = &mut self.report {
             report.event(&response);
+            if matches!(response.event, Some(Event::ContentBlockDelta(_))) {
+                report.token(self.clocks.last_heard());
+            }
         }
         self.grammar.accept(response, &mut self.queue);
         if self.forwarded {
             return;
         }
-        let attempts = self.log.attempts().iter().map(pb_attempt).collect();
+        let attempts = self.log.attempts().iter().map(origin::attempt).collect();
         if let Some(first) = self.queue.front_mut()
             && let Some(Event::MessageStart(start)) = &mut first.event
         {
             start.target = self
                 .route
                 .as_ref()
-                .map(|route| resolved(&self.target, route));
+                .map(|route| origin::target(&self.target, route));
             self.request_id.as_ref().clone_into(&mut start.request_id);
             start
                 .bedrock_request_id
@@ -291,21 +297,21 @@ impl Core {
 
     /// After `metadata` nothing more can come: the client need not wait for the end of Bedrock's response.
     fn finish_behind_metadata(&mut self) {
-        if let Some(frames) = self.succeed() {
-            leftover::spawn(leftover::read_tail(frames));
+        if let Some(answer) = self.succeed() {
+            leftover::spawn(leftover::read_tail(answer));
         }
     }
 
-    fn succeed(&mut self) -> Option<Frames> {
+    fn succeed(&mut self) -> Option<Answer> {
         if let Some(lease) = self.lease.take() {
             lease.succeeded();
         }
         if let Some(mut report) = self.report.take() {
-            report.attempts(&self.log.attempts());
+            report.attempts(&self.log.attempts(), None);
             report.ok();
         }
         match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::Streaming(frames) => Some(frames),
+            Stage::Streaming(answer) => Some(answer),
             Stage::Waiting(_) | Stage::Ended => None,
         }
     }
@@ -333,7 +339,7 @@ impl Core {
                 failure.message.trim_end_matches('.')
             );
         }
-        let mut attempts: Vec<_> = made.iter().map(pb_attempt).collect();
+        let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
         // Stages after the first event, and calls that ended while they waited, have not written down how they failed.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
@@ -347,10 +353,15 @@ impl Core {
             if let Some(upstream) = &failure.upstream {
                 report.bedrock_request_id(&upstream.request_id);
             }
-            report.attempts(&made);
+            report.attempts(&made, self.unanswered(failure.reason));
             report.failed(&failure);
         }
         status::status(&failure, &attempts, &self.request_id)
+    }
+
+    /// Why the last attempt came to nothing, if no answer began and the call ends for this reason.
+    fn unanswered(&self, reason: Reason) -> Option<Reason> {
+        self.route.is_none().then_some(reason)
     }
 
     /// Looks after a client that takes no messages, which makes nobody poll the call and its clocks.
@@ -406,11 +417,18 @@ impl Core {
     ///
     /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can count on it.
     pub(super) fn abandon(&mut self) -> Option<Leftover> {
-        let report = self.report.take();
+        let mut report = self.report.take();
+        if let Some(report) = &mut report {
+            let made = self.log.attempts();
+            if let Some(last) = made.last() {
+                report.route(&last.route);
+            }
+            report.attempts(&made, self.unanswered(Reason::Cancelled));
+        }
         match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::Streaming(frames) => Some(Leftover {
+            Stage::Streaming(answer) => Some(Leftover {
                 report: report?,
-                frames,
+                answer,
             }),
             Stage::Waiting(_) | Stage::Ended => {
                 drop(report);
@@ -456,28 +474,4 @@ fn deadline_exceeded() -> Failure {
         "the call's deadline is over; the call to Bedrock was closed",
     )
     .in_phase(Phase::BeforeFirstEvent)
-}
-
-/// An attempt, for clients.
-fn pb_attempt(attempt: &attempts::Attempt) -> pb::Attempt {
-    pb::Attempt {
-        model_id: attempt.route.model_id.clone(),
-        source_region: attempt.route.source_region.clone(),
-        failure_reason: attempt
-            .failure
-            .map_or_else(String::new, |reason| reason.as_str().to_owned()),
-        bedrock_request_id: attempt.request_id.clone(),
-        duration: prost_types::Duration::try_from(attempt.duration).ok(),
-    }
-}
-
-/// What a target was resolved to, for clients.
-fn resolved(target: &Target, route: &Route) -> pb::ResolvedTarget {
-    pb::ResolvedTarget {
-        name: target.name.clone(),
-        model_id: route.model_id.clone(),
-        kind: targets::kind(route.kind).into(),
-        source_region: route.source_region.clone(),
-        destination_regions: route.destination_regions(),
-    }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::core;
-use crate::{
-    bedrock::Frames, config::OnCancel, grpc::report::CallReport, pb::stream_invoke_response::Event,
-};
+use super::{answer::Answer, core};
+use crate::{config::OnCancel, grpc::report::CallReport, pb::stream_invoke_response::Event};
 
 /// How long Bedrock may take over the end of a response that is complete, so that its connection can be used again.
 const TAIL: Duration = Duration::from_secs(1);
@@ -14,13 +12,13 @@ const TAIL: Duration = Duration::from_secs(1);
 pub(super) struct Leftover {
     // Dropped in this order: see `Core::abandon`.
     pub(super) report: CallReport,
-    pub(super) frames: Frames,
+    pub(super) answer: Answer,
 }
 
 /// Reads what follows `metadata`. Only for the connection's sake: whatever it brings, the answer was whole.
-pub(super) async fn read_tail(mut frames: Frames) {
+pub(super) async fn read_tail(mut answer: Answer) {
     let _late = tokio::time::timeout(TAIL, async {
-        while let Some(Ok(_)) = frames.next().await {}
+        while let Some(Ok(_)) = answer.next().await {}
     })
     .await;
 }
@@ -38,7 +36,7 @@ impl Leftover {
         let mut left = tokens;
         let reading = async {
             while left > 0
-                && let Some(Ok(frame)) = self.frames.next().await
+                && let Some(Ok(frame)) = self.answer.next().await
             {
                 let Ok(event) = core::decode(&frame) else {
                     return;

@@ -6,16 +6,20 @@
 //! | file | job |
 //! |---|---|
 //! | `core` | the state machine |
+//! | `answer` | Bedrock's answer, which counts as long as it is open |
 //! | `clocks` | all of its clocks, on one timer |
 //! | `grammar` | what a stream must look like |
 //! | `interrupt` | the end of a drain |
 //! | `leftover` | what is read when no client is there for it |
+//! | `origin` | where an answer comes from, for clients |
 
+mod answer;
 mod clocks;
 mod core;
 mod grammar;
 mod interrupt;
 mod leftover;
+mod origin;
 
 use std::{
     pin::Pin,

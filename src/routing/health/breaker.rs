@@ -30,6 +30,17 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The longest that Bedrock's word is taken for.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
+/// What a route's failures made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Calls go there.
+    Closed,
+    /// None does.
+    Open,
+    /// One call at a time tries it out.
+    HalfOpen,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     /// Set while it is open or half-open: the end of its time.
@@ -47,6 +58,15 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
+    /// Which state it is in.
+    pub(super) fn state(&self, now: Instant) -> BreakerState {
+        match self.open_until {
+            None => BreakerState::Closed,
+            Some(until) if now < until => BreakerState::Open,
+            Some(_) => BreakerState::HalfOpen,
+        }
+    }
+
     /// Until when no call should come. `None`: one may come now.
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
         let until = self.open_until?;

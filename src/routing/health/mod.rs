@@ -17,6 +17,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::breaker::BreakerState;
 use self::{breaker::Breaker, cool_down::CoolDown, load::Load};
 use crate::error::{Failure, Reason};
 
@@ -54,11 +55,15 @@ impl Availability {
     }
 }
 
-/// What is known of a route at a moment, for people.
+/// What is known of a route at a moment, for people and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whether it should be called.
     pub availability: Availability,
+    /// What its failures made of it.
+    pub breaker: BreakerState,
+    /// Until when it is left alone because Bedrock throttles it.
+    pub cools_until: Option<Instant>,
     /// Whether anything is known of it.
     pub tried: bool,
     /// Calls that are open now.
@@ -135,6 +140,8 @@ impl Health {
         let state = self.state();
         Snapshot {
             availability: state.availability(now),
+            breaker: state.breaker.state(now),
+            cools_until: state.cool_down.until(now),
             tried: state.tried,
             open_calls: state.load.open(),
         }

@@ -32,6 +32,10 @@ fn availability(health: &Health) -> Availability {
     health.availability(Instant::now())
 }
 
+fn breaker(health: &Health) -> BreakerState {
+    health.snapshot(Instant::now()).breaker
+}
+
 fn is_available(health: &Health) -> bool {
     availability(health) == Availability::Available
 }
@@ -45,14 +49,18 @@ async fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
     }
     fail(&health, Reason::UpstreamInternal);
     assert!(matches!(availability(&health), Availability::OpenUntil(_)));
+    assert_eq!(breaker(&health), BreakerState::Open);
     assert!(health.lease(Instant::now(), false).is_none());
 
     tokio::time::advance(S).await;
+    assert_eq!(breaker(&health), BreakerState::HalfOpen);
     let now = Instant::now();
     let mut probe = health.lease(now, false).unwrap();
     assert!(health.lease(now, false).is_none(), "one probe at a time");
+    assert_eq!(breaker(&health), BreakerState::HalfOpen);
     probe.answers(now);
     assert!(is_available(&health));
+    assert_eq!(breaker(&health), BreakerState::Closed);
     // On probation: the next failure counts as the fifth.
     fail(&health, Reason::UpstreamConnect);
     assert!(!is_available(&health));

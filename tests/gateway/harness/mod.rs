@@ -124,13 +124,19 @@ impl Gateway {
             .await
     }
 
-    /// The value of a sample on the admin port, by its whole name with labels. 0 if there is none yet.
+    /// A metric of the admin port, such as `name` or `name{label="value"}`: the sum of the samples that have these labels. 0 if there is none
+    /// yet.
     pub(crate) async fn metric(&self, sample: &str) -> f64 {
         let text = web::get(self.admin, "/metrics").await.1;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        let (name, wanted) = labels(sample);
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let values = lines.filter_map(|line| {
+            let (sample, value) = line.rsplit_once(' ').unwrap();
+            let (its_name, its_labels) = labels(sample);
+            let has = |label: &&str| its_labels.contains(label);
+            (its_name == name && wanted.iter().all(has)).then(|| value.parse::<f64>().unwrap())
+        });
+        values.sum()
     }
 
     /// The calls of the emulator, once all of this many have ended.
@@ -152,6 +158,14 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.running.abort();
+    }
+}
+
+/// The name of a sample, and its labels as they are written. None of ours holds a comma.
+fn labels(sample: &str) -> (&str, Vec<&str>) {
+    match sample.split_once('{') {
+        Some((name, labels)) => (name, labels.trim_end_matches('}').split(',').collect()),
+        None => (sample, Vec::new()),
     }
 }
 

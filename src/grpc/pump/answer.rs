@@ -1,0 +1,36 @@
+//! Bedrock's answer as it comes.
+
+use std::task::{Context, Poll};
+
+use crate::{
+    bedrock::{Frame, Frames},
+    error::Failure,
+    routing::OpenCall,
+};
+
+/// An answer that counts as an open call to Bedrock until it is dropped.
+pub(super) struct Answer {
+    // Dropped in this order: whoever sees the end of the call can count on the number.
+    _open: OpenCall,
+    frames: Frames,
+}
+
+impl Answer {
+    pub(super) fn new(frames: Frames, open: OpenCall) -> Self {
+        Self {
+            _open: open,
+            frames,
+        }
+    }
+
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame, Failure>>> {
+        self.frames.poll_next(cx)
+    }
+
+    pub(super) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
+        self.frames.next().await
+    }
+}

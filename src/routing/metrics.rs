@@ -1,0 +1,108 @@
+//! How the routes are, as metrics: looked up when someone asks.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector, encoding::DescriptorEncoder, metrics::MetricType, registry::Unit,
+};
+use tokio::time::Instant;
+
+use super::{
+    Router,
+    health::{BreakerState, Snapshot},
+    route::Route,
+};
+use crate::telemetry::metrics as labels;
+
+/// Tells of the routes of aliases one by one, and of those that only callers name all together.
+#[derive(Debug)]
+pub struct RouteMetrics(Router);
+
+impl RouteMetrics {
+    /// Of the routes that this router knows whenever it is asked.
+    pub fn of(router: Router) -> Self {
+        Self(router)
+    }
+}
+
+impl Collector for RouteMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let now = Instant::now();
+        let (mut of_aliases, others): (Vec<_>, Vec<_>) = self
+            .0
+            .routes()
+            .into_iter()
+            .partition(|route| route.of_alias);
+        of_aliases
+            .sort_by(|a, b| (&a.model_id, &a.source_region).cmp(&(&b.model_id, &b.source_region)));
+        let known: Vec<_> = of_aliases
+            .iter()
+            .map(|route| (route.labels(), route.health.snapshot(now)))
+            .collect();
+        breakers(&mut encoder, &known)?;
+        cool_downs(&mut encoder, &known, now)?;
+
+        let mut open: Vec<_> = of_aliases
+            .iter()
+            .map(|route| (route.labels(), route.open_calls()))
+            .collect();
+        if !self.0.allowed_model_ids().is_empty() {
+            let all = others.iter().map(Arc::as_ref).map(Route::open_calls).sum();
+            open.push((labels::Route::default(), all));
+        }
+        open_calls(&mut encoder, &open)
+    }
+}
+
+fn breakers(
+    encoder: &mut DescriptorEncoder<'_>,
+    known: &[(labels::Route, Snapshot)],
+) -> fmt::Result {
+    let help = "1 for the state that a route's breaker is in, 0 for the others.";
+    let mut family = encoder.encode_descriptor("breaker_state", help, None, MetricType::Gauge)?;
+    for (route, health) in known {
+        for (state, name) in [
+            (BreakerState::Closed, "closed"),
+            (BreakerState::Open, "open"),
+            (BreakerState::HalfOpen, "half_open"),
+        ] {
+            let labels = labels::Breaker {
+                route: route.clone(),
+                state: name,
+            };
+            family
+                .encode_family(&labels)?
+                .encode_gauge(&i64::from(health.breaker == state))?;
+        }
+    }
+    Ok(())
+}
+
+fn cool_downs(
+    encoder: &mut DescriptorEncoder<'_>,
+    known: &[(labels::Route, Snapshot)],
+    now: Instant,
+) -> fmt::Result {
+    let help = "How long a route that Bedrock throttles will be left alone from now. 0 if it may be called.";
+    let seconds = Unit::Seconds;
+    let mut family =
+        encoder.encode_descriptor("cool_down", help, Some(&seconds), MetricType::Gauge)?;
+    for (route, health) in known {
+        let left = health.cools_until.map_or(0.0, |until| {
+            until.saturating_duration_since(now).as_secs_f64()
+        });
+        family.encode_family(route)?.encode_gauge(&left)?;
+    }
+    Ok(())
+}
+
+fn open_calls(encoder: &mut DescriptorEncoder<'_>, open: &[(labels::Route, usize)]) -> fmt::Result {
+    let help = "Calls to Bedrock that are open now.";
+    let mut family =
+        encoder.encode_descriptor("open_upstream_calls", help, None, MetricType::Gauge)?;
+    for (route, count) in open {
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        family.encode_family(route)?.encode_gauge(&count)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+"""A gateway on an emulated Bedrock, some calls of every kind, and a Prometheus that reads its metrics."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+import yaml
+
+from rendering import BINARY, NAMESPACE, RELEASE, run
+
+# What a wait for another process may take on a busy machine.
+LONG = 60
+MODEL = "amazon.nova-lite-v1:0"
+# The labels that Kubernetes's service discovery gives to a pod's metrics.
+POD = {"namespace": NAMESPACE, "pod": f"{RELEASE}-bedrock-grpc-5d8f7c9b4-abcde"}
+
+
+def fault(name):
+    """A target that meets this fault of the emulator's."""
+    return {"model_id": f"{MODEL}.fault-{name}"}
+
+
+CONFIG = {
+    "listen": "127.0.0.1:0",
+    "admin": {"listen": "127.0.0.1:0"},
+    "workers": 1,
+    "bedrock": {"region": "us-east-1"},
+    "discovery": {"enabled": False},
+    "drain": {"lame_duck": 0},
+    "limits": {"max_streams": 3, "max_attempts": 1},
+    "allowed_model_ids": ["amazon.*"],
+    "targets": {
+        "claude": {"routes": [fault("throttling") | {"region": "us-west-2"}, {"model_id": "us.anthropic.claude-sonnet-5", "region": "us-east-1"}]},
+        "nova": {"model_id": MODEL},
+        "throttled": fault("throttling"),
+        "used-up": fault("quota"),
+        "broken": fault("service-unavailable"),
+        "cut": fault("end-without-message-stop-after-3"),
+        "forbidden": fault("access-denied"),
+        "newer": fault("unknown-event"),
+        "stalled": fault("stall-after-3"),
+    },
+}
+
+
+def wait_for(condition):
+    """Asks until there is an answer, and gives it."""
+    end = time.monotonic() + LONG
+    while not (answer := condition()):
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.05)
+    return answer
+
+
+@contextlib.contextmanager
+def running(*command, environment=None, log=os.devnull):
+    """A process that is ended in the end."""
+    with open(log, "w", encoding="utf-8") as file:
+        process = subprocess.Popen(
+            [str(word) for word in command], env=os.environ | (environment or {}), stdout=file, stderr=file, stdin=subprocess.DEVNULL
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def logged(process, log, pattern):
+    """Waits until a process's log has what matches this, and gives its groups."""
+
+    def found():
+        text = log.read_text(encoding="utf-8")
+        assert process.poll() is None, text
+        return re.search(pattern, text)
+
+    return wait_for(found).groups()
+
+
+class Gateway:
+    """A running gateway."""
+
+    def __init__(self, grpc, admin):
+        self.address, self.admin = f"http://{grpc}", admin
+
+    def metrics(self):
+        """What it says at /metrics."""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=LONG) as answer:
+            return answer.read().decode()
+
+    def sample(self, name):
+        """The sum of a metric's samples."""
+        return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", self.metrics(), re.M))
+
+    def chat(self, target, **options):
+        """A call, perhaps while it goes on."""
+        return running(BINARY, "chat", "--address", self.address, "--target", target, "Why is the sky blue?", **options)
+
+    def call(self, *targets):
+        """Calls that are waited for, however they end."""
+        for target in targets:
+            with self.chat(target) as process:
+                process.wait(LONG)
+
+    def calls_of_every_kind(self):
+        """Answered, failed over, throttled, broken until it is left alone, cut, forbidden, refused, cancelled, of an unknown target."""
+        self.call("claude", "nova", MODEL, "throttled", "used-up", "cut", "forbidden", "newer", "no-such-target", *["broken"] * 5)
+        with contextlib.ExitStack() as stalled:
+            for _ in range(CONFIG["limits"]["max_streams"] - int(self.sample("bedrock_grpc_open_calls"))):
+                stalled.enter_context(self.chat("stalled"))
+            wait_for(lambda: self.sample("bedrock_grpc_open_calls") == CONFIG["limits"]["max_streams"])
+            self.call("nova")
+
+
+class Prometheus:
+    """A running Prometheus."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def ask(self, path, **parameters):
+        """What its API answers."""
+        query = urllib.parse.urlencode(parameters, doseq=True)
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{query}", timeout=LONG) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from error
+
+    def query(self, expression):
+        """The value of an expression now."""
+        return self.ask("query", query=expression)["result"]
+
+    def read_once_more(self):
+        """Waits until it has read the gateway's metrics as they are by now: a reading that is under way may be older, the next one is not."""
+
+        def readings():
+            return sum(float(each["value"][1]) for each in self.query("count_over_time(up[1h])"))
+
+        enough = readings() + 2
+        wait_for(lambda: readings() >= enough)
+
+    def labels(self):
+        """The labels of each metric that it has read, by the metric's name."""
+        labels = {}
+        for series in self.ask("series", **{"match[]": '{__name__=~"bedrock_grpc_.*"}'}):
+            labels.setdefault(series.pop("__name__"), set()).update(series)
+        return labels
+
+
+@contextlib.contextmanager
+def watched_gateway(folder, rules):
+    """A gateway that has had calls of every kind, one of which is still open, and a Prometheus that has read what it says of them."""
+    announced = folder / "emulator"
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
+    keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true"}
+    with contextlib.ExitStack() as processes:
+        start = lambda *command, **options: processes.enter_context(running(*command, **options))
+        start(
+            BINARY, "emulate", "--listen", "127.0.0.1:0", "--unchecked", "--time-to-first-token", "5ms", "--tokens-per-second", "500", "--announce", announced
+        )
+        endpoint = wait_for(lambda: announced.exists() and announced.read_text(encoding="utf-8").strip())
+        log = folder / "gateway.log"
+        serve = start(BINARY, "serve", "--config", folder / "config.yaml", environment=keys | {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": endpoint}, log=log)
+        gateway = Gateway(*logged(serve, log, r'"address":"([^"]+)","admin":"([^"]+)"'))
+        prometheus = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "scrape_configs": [{"job_name": "gateway", "static_configs": [{"targets": [gateway.admin], "labels": POD}]}],
+            "rule_files": [str(folder / "rules.yaml")],
+        }
+        (folder / "prometheus.yaml").write_text(yaml.safe_dump(prometheus), encoding="utf-8")
+        log = folder / "prometheus.log"
+        options = [f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'data'}", "--web.listen-address=127.0.0.1:0"]
+        process = start("prometheus", *options, "--log.format=json", log=log)
+        prometheus = Prometheus(*logged(process, log, r'"address":"(127\.0\.0\.1:[1-9]\d*)".*"Listening on"'))
+        logged(process, log, "(Server is ready to receive web requests)")
+        wait_for(lambda: prometheus.query("up == 1"))
+        processes.enter_context(gateway.chat("stalled"))
+        wait_for(lambda: gateway.sample("bedrock_grpc_open_upstream_calls") == 1)
+        # Twice, so that counters rise between two readings.
+        for _ in range(2):
+            gateway.calls_of_every_kind()
+            prometheus.read_once_more()
+
+        def has_seen_an_open_breaker():
+            # Each further failure keeps it open for longer.
+            gateway.call("broken")
+            return prometheus.query('max_over_time(bedrock_grpc_breaker_state{state="open"}[1h]) == 1')
+
+        wait_for(has_seen_an_open_breaker)
+        yield gateway, prometheus
