@@ -80,7 +80,6 @@ LANGUAGES = [
         pin=("package.json", r'connect-web": "([^"]+)"'),
         without={
             "readme": "its scenario.js presses the page's buttons first",
-            "config-deadline": "connect-web reads no service config; its transport has a default deadline",
             "round-robin": "a load balancer chooses",
             "go-away": "the browser owns the connection",
             "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
@@ -104,10 +103,7 @@ LANGUAGES = [
         demo=["cargo", "run", "--quiet", "--", "tools"],
         version=["rustc", "--version"],
         pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
-        without={
-            "config-deadline": "tonic reads no service config; the caller's timer does it",
-            "round-robin": "tonic reads no service config, and keeps to one address",
-        },
+        pods="PODS_BY_COMMA",
         # What ends a stream with its connection has no gRPC code of its own in tonic.
         differs={"keepalive": {"expect": {"code": "UNKNOWN"}}},
     ),
@@ -120,6 +116,8 @@ LANGUAGES = [
         pin=("../../tests/all", r"cmd/grpcurl@v([0-9.]+)"),
         without={
             "config-deadline": "grpcurl reads no service config; -max-time does it",
+            "config-attempts": "grpcurl reads no service config, and tries once",
+            "config-throttling": "grpcurl reads no service config, and tries once",
             "round-robin": "every call is a process",
             "go-away": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",

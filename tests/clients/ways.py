@@ -114,6 +114,7 @@ class Ways:
         dns = await self.loop.create_datagram_endpoint(Dns, local_addr=("127.0.0.1", 0))
         dns_port = dns[0].get_extra_info("sockname")[1]
         hosts = pathlib.Path(self.folder.name) / "hosts"
+        addresses = ",".join(pod.address for pod in self.pods)
         hosts.write_text(f"127.0.0.1 {Dns.NAME}\n127.0.0.2 {Dns.NAME}\n")
         self.environment = {
             "GATEWAY_FROZEN": frozen.address,
@@ -122,7 +123,8 @@ class Ways:
             "PODS_BY_DNS": f"dns://127.0.0.1:{dns_port}/{Dns.NAME}:{port}",
             "PODS_BY_HOSTS": f"dns:///{Dns.NAME}:{port}",
             "PODS_HOSTS": str(hosts),
-            "PODS_BY_ADDRESS": "ipv4:" + ",".join(pod.address for pod in self.pods),
+            "PODS_BY_ADDRESS": f"ipv4:{addresses}",
+            "PODS_BY_COMMA": addresses,
         }
         self.ready.set()
         await self.stop.wait()
