@@ -80,8 +80,10 @@ LANGUAGES = [
         pin=("package.json", r'connect-web": "([^"]+)"'),
         without={
             "readme": "its scenario.js presses the page's buttons first",
+            "large-answer-refused": "connect-web has no limit",
             "round-robin": "a load balancer chooses",
             "go-away": "the browser owns the connection",
+            "go-away-crossing": "the browser owns the connection",
             "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
         },
     ),
@@ -104,8 +106,11 @@ LANGUAGES = [
         version=["rustc", "--version"],
         pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
         pods="PODS_BY_COMMA",
-        # What ends a stream with its connection has no gRPC code of its own in tonic.
-        differs={"keepalive": {"expect": {"code": "UNKNOWN"}}},
+        differs={
+            # What ends a stream with its connection has no gRPC code of its own in tonic.
+            "keepalive": {"expect": {"code": "UNKNOWN"}},
+            "large-answer-refused": {"expect": {"code": "OUT_OF_RANGE"}},
+        },
     ),
     Language(
         name="grpcurl",
@@ -115,11 +120,14 @@ LANGUAGES = [
         version=["bash", "--version"],
         pin=("../../tests/all", r"cmd/grpcurl@v([0-9.]+)"),
         without={
+            "deadline-of-attempts": "grpcurl tries once",
             "config-deadline": "grpcurl reads no service config; -max-time does it",
             "config-attempts": "grpcurl reads no service config, and tries once",
             "config-throttling": "grpcurl reads no service config, and tries once",
+            "large-answer-refused": "its examples are all shown with -max-msg-sz",
             "round-robin": "every call is a process",
             "go-away": "every call is a process",
+            "go-away-crossing": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",
         },
         # It tries once.

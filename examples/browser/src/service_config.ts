@@ -2,7 +2,7 @@
 // for a page to choose: what stands before the gateway spreads the calls.
 
 import type { DescMethod, MessageInitShape } from "@bufbuild/protobuf";
-import { ConnectError, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { codeName } from "./failure";
 
 export interface ServiceConfig {
@@ -42,7 +42,9 @@ export function withServiceConfig(transport: Transport, config: ServiceConfig): 
       } catch (error) {
         const wait = retryPolicy && waitBefore(n + 1, retryPolicy, ConnectError.from(error));
         if (wait === undefined || !throttle.failed() || wait === "never") throw error;
-        await pause(Math.min(wait, deadline - performance.now()), signal);
+        const left = deadline - performance.now();
+        await pause(Math.min(wait, left), signal);
+        if (wait >= left) throw new ConnectError("the deadline has passed", Code.DeadlineExceeded);
       }
     }
   }
