@@ -21,7 +21,7 @@ class Language:
     version: list[str]
     # The library's version, from the file that pins it.
     pin: tuple[str, str]
-    # How it is told of more pods than one: which of the variables of ways.py.
+    # How it is told of more pods than one, see `Ways.both`.
     pods: str = ""
     # Rows that have no meaning here, and why.
     without: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -49,7 +49,7 @@ LANGUAGES = [
         demo=[PYTHON, "main.py", "tools"],
         version=[PYTHON, "--version"],
         pin=("requirements.txt", r"grpcio==(\S+)"),
-        pods="PODS_BY_DNS",
+        pods="dns",
         # grpcio's clock for this deadline can be some seconds off, and then nothing reaches Bedrock.
         differs={"config-deadline": {"bedrock": None}},
     ),
@@ -60,7 +60,7 @@ LANGUAGES = [
         demo=["go", "run", ".", "tools"],
         version=["go", "version"],
         pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
-        pods="PODS_BY_DNS",
+        pods="dns",
     ),
     Language(
         name="node",
@@ -69,7 +69,7 @@ LANGUAGES = [
         demo=["npm", "start", "--", "tools"],
         version=["node", "--version"],
         pin=("package.json", r'grpc-js": "([^"]+)"'),
-        pods="PODS_BY_ADDRESS",
+        pods="ipv4",
     ),
     Language(
         name="browser",
@@ -82,6 +82,7 @@ LANGUAGES = [
             "readme": "its scenario.js presses the page's buttons first",
             "large-answer-refused": "connect-web has no limit",
             "round-robin": "a load balancer chooses",
+            "update": "a load balancer chooses",
             "go-away": "the browser owns the connection",
             "go-away-crossing": "the browser owns the connection",
             "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
@@ -94,7 +95,7 @@ LANGUAGES = [
         demo=["mvn", "--quiet", "exec:java", "-Dexec.args=tools"],
         version=["java", "--version"],
         pin=("pom.xml", r"<grpc.version>([^<]+)"),
-        pods="PODS_BY_HOSTS",
+        pods="hosts",
         # A pushback is reason enough for grpc-java to try again, whatever the policy's codes.
         differs={"rate-limit": {"bedrock": ["Faulted", "Faulted", "Faulted"]}},
     ),
@@ -105,7 +106,7 @@ LANGUAGES = [
         demo=["cargo", "run", "--quiet", "--", "tools"],
         version=["rustc", "--version"],
         pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
-        pods="PODS_BY_COMMA",
+        pods="commas",
         differs={
             # What ends a stream with its connection has no gRPC code of its own in tonic.
             "keepalive": {"expect": {"code": "UNKNOWN"}},
@@ -126,6 +127,7 @@ LANGUAGES = [
             "config-throttling": "grpcurl reads no service config, and tries once",
             "large-answer-refused": "its examples are all shown with -max-msg-sz",
             "round-robin": "every call is a process",
+            "update": "every call is a process",
             "go-away": "every call is a process",
             "go-away-crossing": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",

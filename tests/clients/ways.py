@@ -121,6 +121,17 @@ class Ways:
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
             runner.run(self.serve())
 
+    def both(self, how, port):
+        """Both pods that listen at a port, as a library can be told of them."""
+        addresses = f"127.0.0.1:{port},127.0.0.2:{port}"
+        return {
+            "dns": f"dns://127.0.0.1:{self.dns_port}/{Dns.NAME}:{port}",
+            # With PODS_HOSTS.
+            "hosts": f"dns:///{Dns.NAME}:{port}",
+            "ipv4": f"ipv4:{addresses}",
+            "commas": addresses,
+        }[how]
+
     async def serve(self):
         self.stop = asyncio.Event()
         frozen, go_away, crossing, *self.pods = (kind(self.gateway) for kind in [Frozen, GoAway, Crossing, Way, Way])
@@ -133,19 +144,14 @@ class Ways:
         dns = await self.loop.create_datagram_endpoint(Dns, local_addr=("127.0.0.1", 0))
         dns_port = dns[0].get_extra_info("sockname")[1]
         hosts = pathlib.Path(self.folder.name) / "hosts"
-        addresses = ",".join(pod.address for pod in self.pods)
         hosts.write_text(f"127.0.0.1 {Dns.NAME}\n127.0.0.2 {Dns.NAME}\n")
         self.environment = {
             "GATEWAY_FROZEN": frozen.address,
             "GATEWAY_GO_AWAY": go_away.address,
             "GATEWAY_CROSSING": crossing.address,
-            # Both pods: by DNS, by a file of hosts, and by their addresses, as each library can be told.
-            "PODS_BY_DNS": f"dns://127.0.0.1:{dns_port}/{Dns.NAME}:{port}",
-            "PODS_BY_HOSTS": f"dns:///{Dns.NAME}:{port}",
             "PODS_HOSTS": str(hosts),
-            "PODS_BY_ADDRESS": f"ipv4:{addresses}",
-            "PODS_BY_COMMA": addresses,
         }
+        self.port, self.dns_port = port, dns_port
         self.ready.set()
         await self.stop.wait()
 
