@@ -1,5 +1,6 @@
 """What happens on the way: load balancers that cut what is silent, and messages larger than libraries take by default."""
 
+import socket
 import time
 
 import grpc
@@ -54,3 +55,22 @@ def test_a_large_event_needs_a_larger_limit(gateway):
     with gateway.with_options(max_receive_message_length=32 << 20) as allowing:
         events = list(allowing.inference.StreamInvoke(stream_request(faulty(LARGE)), timeout=TIMEOUT_S))
     assert kinds(events)[-1] == "metadata"
+
+
+def test_any_number_of_pings_is_answered(gateway):
+    host, port = gateway.address.rsplit(":", 1)
+    settings, ping, goaway, ack, pings = 4, 6, 7, 1, 1000
+
+    def frame(kind, payload, flags=0):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags, 0, 0, 0, 0]) + payload
+
+    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings, b""))
+        read, answered = connection.makefile("rb"), 0
+        for n in range(pings):
+            connection.sendall(frame(ping, n.to_bytes(8, "big")))
+            while answered <= n:
+                header = read.read(9)
+                read.read(int.from_bytes(header[:3], "big"))
+                assert header[3] != goaway
+                answered += header[3] == ping and header[4] == ack
