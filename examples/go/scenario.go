@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	pb "github.com/bedrock-grpc/bedrock-grpc/examples/go/inferencev1"
 )
@@ -37,6 +38,7 @@ type row struct {
 		Address          string          `json:"address"`
 		ServiceConfig    json.RawMessage `json:"service_config"`
 		KeepaliveSeconds int             `json:"keepalive_seconds"`
+		Bare             bool            `json:"bare"`
 	} `json:"connection"`
 }
 
@@ -103,7 +105,12 @@ func scenario(address string, arguments []string) error {
 			if own.KeepaliveSeconds > 0 {
 				idle = time.Duration(own.KeepaliveSeconds) * time.Second
 			}
-			if connection, err = dial(to, config, idle); err != nil {
+			connection, err = dial(to, config, idle)
+			if own.Bare {
+				// As it is without what docs/clients.md advises.
+				connection, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			}
+			if err != nil {
 				return err
 			}
 		}

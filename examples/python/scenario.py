@@ -21,8 +21,12 @@ def run(address: str, file: str, *names: str) -> None:
         for row in json.loads(path.read_text())["rows"]:
             if names and row["name"] not in names:
                 continue
-            if "connection" in row:
-                own = row["connection"]
+            own = row.get("connection", {})
+            if own.get("bare"):
+                # As it is without what docs/clients.md advises.
+                with grpc.insecure_channel(address) as bare:
+                    result = outcome(bare, row, path.parent)
+            elif own:
                 config = own.get("service_config")
                 with open_channel(
                     os.environ[own["address"]] if "address" in own else address,

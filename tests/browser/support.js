@@ -12,11 +12,13 @@ export const gateway = `http://${process.env.GATEWAY_GRPC}`;
 export const emulator = process.env.GATEWAY_EMULATOR;
 export const MODEL = "us.anthropic.claude-sonnet-5";
 
+export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
 /** Where pictures of the states go, for people. */
 const pictures = fileURLToPath(new URL("../../target/browser", import.meta.url));
 
 /** Long enough for a machine that is busy with other things. */
-const TIMEOUT = 30_000;
+export const TIMEOUT = 30_000;
 
 /** A browser for the tests of a file. Each of its pages must be without errors, and call nobody but the gateway. */
 export function browser() {
@@ -28,7 +30,7 @@ export function browser() {
   before(async () => {
     mkdirSync(pictures, { recursive: true });
     context = await chromium.launchPersistentContext(profile, {
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      executablePath: CHROMIUM,
       headless: true,
       viewport: { width: 1280, height: 800 },
       permissions: ["clipboard-read", "clipboard-write"],

@@ -21,7 +21,7 @@ class Language:
     version: list[str]
     # The library's version, from the file that pins it.
     pin: tuple[str, str]
-    # How it is told of more pods than one: which of the variables of ways.py.
+    # How it is told of more pods than one, see `Ways.both`.
     pods: str = ""
     # Rows that have no meaning here, and why.
     without: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -49,7 +49,7 @@ LANGUAGES = [
         demo=[PYTHON, "main.py", "tools"],
         version=[PYTHON, "--version"],
         pin=("requirements.txt", r"grpcio==(\S+)"),
-        pods="PODS_BY_DNS",
+        pods="dns",
         # grpcio's clock for this deadline can be some seconds off, and then nothing reaches Bedrock.
         differs={"config-deadline": {"bedrock": None}},
     ),
@@ -60,7 +60,7 @@ LANGUAGES = [
         demo=["go", "run", ".", "tools"],
         version=["go", "version"],
         pin=("go.mod", r"google.golang.org/grpc v(\S+)"),
-        pods="PODS_BY_DNS",
+        pods="dns",
     ),
     Language(
         name="node",
@@ -69,7 +69,7 @@ LANGUAGES = [
         demo=["npm", "start", "--", "tools"],
         version=["node", "--version"],
         pin=("package.json", r'grpc-js": "([^"]+)"'),
-        pods="PODS_BY_ADDRESS",
+        pods="ipv4",
     ),
     Language(
         name="browser",
@@ -80,9 +80,11 @@ LANGUAGES = [
         pin=("package.json", r'connect-web": "([^"]+)"'),
         without={
             "readme": "its scenario.js presses the page's buttons first",
-            "config-deadline": "connect-web reads no service config; its transport has a default deadline",
+            "large-answer-refused": "connect-web has no limit",
             "round-robin": "a load balancer chooses",
+            "update": "a load balancer chooses",
             "go-away": "the browser owns the connection",
+            "go-away-crossing": "the browser owns the connection",
             "keepalive": "the browser owns the connection; the deadline ends a call whose connection died",
         },
     ),
@@ -93,7 +95,7 @@ LANGUAGES = [
         demo=["mvn", "--quiet", "exec:java", "-Dexec.args=tools"],
         version=["java", "--version"],
         pin=("pom.xml", r"<grpc.version>([^<]+)"),
-        pods="PODS_BY_HOSTS",
+        pods="hosts",
         # A pushback is reason enough for grpc-java to try again, whatever the policy's codes.
         differs={"rate-limit": {"bedrock": ["Faulted", "Faulted", "Faulted"]}},
     ),
@@ -104,12 +106,12 @@ LANGUAGES = [
         demo=["cargo", "run", "--quiet", "--", "tools"],
         version=["rustc", "--version"],
         pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
-        without={
-            "config-deadline": "tonic reads no service config; the caller's timer does it",
-            "round-robin": "tonic reads no service config, and keeps to one address",
+        pods="commas",
+        differs={
+            # What ends a stream with its connection has no gRPC code of its own in tonic.
+            "keepalive": {"expect": {"code": "UNKNOWN"}},
+            "large-answer-refused": {"expect": {"code": "OUT_OF_RANGE"}},
         },
-        # What ends a stream with its connection has no gRPC code of its own in tonic.
-        differs={"keepalive": {"expect": {"code": "UNKNOWN"}}},
     ),
     Language(
         name="grpcurl",
@@ -119,9 +121,15 @@ LANGUAGES = [
         version=["bash", "--version"],
         pin=("../../tests/all", r"cmd/grpcurl@v([0-9.]+)"),
         without={
+            "deadline-of-attempts": "grpcurl tries once",
             "config-deadline": "grpcurl reads no service config; -max-time does it",
+            "config-attempts": "grpcurl reads no service config, and tries once",
+            "config-throttling": "grpcurl reads no service config, and tries once",
+            "large-answer-refused": "its examples are all shown with -max-msg-sz",
             "round-robin": "every call is a process",
+            "update": "every call is a process",
             "go-away": "every call is a process",
+            "go-away-crossing": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",
         },
         # It tries once.

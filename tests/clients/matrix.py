@@ -11,6 +11,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from languages import LANGUAGES, ROOT
+from update import Update
 from ways import Ways
 
 SCENARIOS = ROOT / "examples" / "scenarios.json"
@@ -115,22 +116,27 @@ def wrong(language, row, result, seen):
 
 def main(names):
     languages = [language for language in LANGUAGES if language.name in names]
-    with Ways(os.environ["GATEWAY_GRPC"]) as ways:
-        results, seen = run_all(languages, ways)
+    with Ways(os.environ["GATEWAY_GRPC"]) as ways, Update() as update:
+        results, seen = run_all(languages, ways, update)
     return report(languages, results, seen)
 
 
-def run_all(languages, ways):
+def run_all(languages, ways, update):
     """What every client and Bedrock saw, by language and row."""
     results, seen = {}, {}
     for language in languages:
         forget()
         rows = [row["name"] for row in ROWS if row["name"] not in language.without and row["name"] not in IDLE]
         begun, before = time.monotonic(), [pod.calls for pod in ways.pods]
-        environment = ways.environment | {"GATEWAY_PODS": ways.environment.get(language.pods, "")}
-        results[language.name] = run(language, rows, environment)
+        pods = {}
+        if language.pods:
+            pods = {"GATEWAY_PODS": ways.both(language.pods, ways.port), "GATEWAY_UPDATE": ways.both(language.pods, update.port)}
+        with update.during():
+            results[language.name] = run(language, rows, ways.environment | pods)
         if result := results[language.name].get("round-robin"):
             result["least_calls_of_a_pod"] = min(pod.calls - was for pod, was in zip(ways.pods, before, strict=True))
+        if result := results[language.name].get("update"):
+            result["updated_pods"] = update.updated
         seen[language.name] = calls()
         if "readme" not in language.without:
             results[language.name]["readme"] = readme(language)

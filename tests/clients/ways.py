@@ -15,6 +15,8 @@ END_STREAM = 1
 class Way:
     """Passes connections on, frame by frame of HTTP/2."""
 
+    takes_one_call = False
+
     def __init__(self, gateway):
         self.gateway = gateway
         self.calls = 0
@@ -31,17 +33,23 @@ class Way:
         answers = asyncio.create_task(self.answers(up_reader, writer, dead))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             # As long as the client keeps the connection, so does the other end.
-            await self.requests(reader, up_writer, dead)
+            await self.requests(reader, up_writer, writer, dead)
         answers.cancel()
         await asyncio.wait([answers])
         up_writer.close()
         writer.close()
 
-    async def requests(self, reader, writer, dead):
+    async def requests(self, reader, writer, back, dead):
         writer.write(await reader.readexactly(len(PREFACE)))
+        last_call = None
         while True:
             frame = await read_frame(reader)
             if frame[3] == HEADERS:
+                if last_call and self.takes_one_call:
+                    back.write(goaway(last_call))
+                    await back.drain()
+                    return
+                last_call = int.from_bytes(frame[5:FRAME_HEADER], "big")
                 self.calls += 1
             # What is sent into a dead connection is lost.
             if not dead.is_set():
@@ -72,7 +80,17 @@ class GoAway(Way):
 
     def answered(self, frame, writer, dead):
         if frame[3] == HEADERS and frame[4] & END_STREAM:
-            writer.write(bytes([0, 0, 8, GOAWAY, 0, 0, 0, 0, 0]) + b"\x7f\xff\xff\xff" + bytes(4))
+            writer.write(goaway(0x7FFFFFFF))
+
+
+class Crossing(Way):
+    """Tells the client to go away when its next call is already on its way: that one is not taken."""
+
+    takes_one_call = True
+
+
+def goaway(last_call):
+    return bytes([0, 0, 8, GOAWAY, 0, 0, 0, 0, 0]) + last_call.to_bytes(4, "big") + bytes(4)
 
 
 async def read_frame(reader):
@@ -103,11 +121,23 @@ class Ways:
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
             runner.run(self.serve())
 
+    def both(self, how, port):
+        """Both pods that listen at a port, as a library can be told of them."""
+        addresses = f"127.0.0.1:{port},127.0.0.2:{port}"
+        return {
+            "dns": f"dns://127.0.0.1:{self.dns_port}/{Dns.NAME}:{port}",
+            # With PODS_HOSTS.
+            "hosts": f"dns:///{Dns.NAME}:{port}",
+            "ipv4": f"ipv4:{addresses}",
+            "commas": addresses,
+        }[how]
+
     async def serve(self):
         self.stop = asyncio.Event()
-        frozen, go_away, *self.pods = Frozen(self.gateway), GoAway(self.gateway), Way(self.gateway), Way(self.gateway)
+        frozen, go_away, crossing, *self.pods = (kind(self.gateway) for kind in [Frozen, GoAway, Crossing, Way, Way])
         await frozen.listen()
         await go_away.listen()
+        await crossing.listen()
         port = await self.pods[0].listen()
         # Every address of 127.0.0.0/8 is this machine.
         await self.pods[1].listen("127.0.0.2", port)
@@ -118,12 +148,10 @@ class Ways:
         self.environment = {
             "GATEWAY_FROZEN": frozen.address,
             "GATEWAY_GO_AWAY": go_away.address,
-            # Both pods: by DNS, by a file of hosts, and by their addresses, as each library can be told.
-            "PODS_BY_DNS": f"dns://127.0.0.1:{dns_port}/{Dns.NAME}:{port}",
-            "PODS_BY_HOSTS": f"dns:///{Dns.NAME}:{port}",
+            "GATEWAY_CROSSING": crossing.address,
             "PODS_HOSTS": str(hosts),
-            "PODS_BY_ADDRESS": "ipv4:" + ",".join(pod.address for pod in self.pods),
         }
+        self.port, self.dns_port = port, dns_port
         self.ready.set()
         await self.stop.wait()
 

@@ -36,7 +36,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** The code as gRPC writes it: DEADLINE_EXCEEDED, where Connect says DeadlineExceeded. */
-function codeName(code: Code): string {
+export function codeName(code: Code): string {
   if (code === Code.Canceled) return "CANCELLED";
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }

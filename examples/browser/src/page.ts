@@ -1,7 +1,7 @@
 // The page: a question, its answer token by token, and what can go wrong.
 
 import { Answer } from "./answer";
-import { connect, streamInvoke } from "./connection";
+import { connect } from "./connection";
 import { conversation, png, text, tool, toolResult, user } from "./conversation";
 import { failureOf } from "./failure";
 
@@ -19,13 +19,13 @@ const question = () => conversation([user(text(element<HTMLInputElement>("questi
 const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
   /** Tokens as they come. Stop aborts: the gateway closes Bedrock's call, so no more is billed. */
   async stream(signal) {
-    const answer = await new Answer().read(streamInvoke(client, { target: "claude", input: question() }, { signal }), show);
+    const answer = await new Answer().read(client.streamInvoke({ target: "claude", input: question() }, { signal }), show);
     return `${answer.stopReason}, ${answer.usage?.totalTokens} tokens`;
   },
 
   /** One second for the whole call. What came until then is kept. */
   async deadline(signal) {
-    const call = streamInvoke(client, { target: `${FAULT}stall-after-3`, input: question() }, { signal, timeoutMs: 1000 });
+    const call = client.streamInvoke({ target: `${FAULT}stall-after-3`, input: question() }, { signal, timeoutMs: 1000 });
     await new Answer().read(call, show);
     return "";
   },
@@ -35,7 +35,7 @@ const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
     const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
     const input = conversation([user(text("What is the weather in Paris?"))], [tool("get_weather", "The weather in a city", schema)]);
     for (;;) {
-      const answer = await new Answer().read(streamInvoke(client, { target: "claude", input }, { signal }), show);
+      const answer = await new Answer().read(client.streamInvoke({ target: "claude", input }, { signal }), show);
       if (answer.stopReason !== "tool_use") return answer.stopReason;
       const results = [...answer.toolUses.values()].map((use) => {
         show(`\n[${use.name} ${use.input}]\n`);
@@ -50,12 +50,12 @@ const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
     const file = await fetch("../image.png");
     const picture = png(new Uint8Array(await file.arrayBuffer()));
     const input = conversation([user(picture, text("What is this?"))]);
-    return (await new Answer().read(streamInvoke(client, { target: "claude", input }, { signal }), show)).stopReason;
+    return (await new Answer().read(client.streamInvoke({ target: "claude", input }, { signal }), show)).stopReason;
   },
 
   /** A rate limit. */
   async errors(signal) {
-    await new Answer().read(streamInvoke(client, { target: `${FAULT}throttling-x-amz-retry-after`, input: question() }, { signal }), show);
+    await new Answer().read(client.streamInvoke({ target: `${FAULT}throttling-x-amz-retry-after`, input: question() }, { signal }), show);
     return "";
   },
 };

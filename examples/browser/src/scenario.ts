@@ -2,11 +2,12 @@
 
 import { create } from "@bufbuild/protobuf";
 import { Answer } from "./answer";
-import { connect, type InferenceClient, streamInvoke } from "./connection";
+import { connect, type InferenceClient } from "./connection";
 import { conversation, png, text, tool, toolResult, user } from "./conversation";
 import { failureOf } from "./failure";
 import { InferenceConfigurationSchema } from "./gen/bedrock/inference/v1/converse_pb";
 import type { TokenUsage } from "./gen/bedrock/inference/v1/metadata_pb";
+import type { ServiceConfig } from "./service_config";
 
 interface Row {
   name: string;
@@ -19,6 +20,7 @@ interface Row {
   deadline_ms?: number;
   cancel_after_deltas?: number;
   tools?: { name: string; description: string; input_schema: object; result: unknown }[];
+  connection?: { service_config?: ServiceConfig };
 }
 
 interface Result {
@@ -34,7 +36,7 @@ export async function outcome(gateway: string, row: Row): Promise<object> {
   const begun = performance.now();
   const result: Result = { code: "OK", text: "", deltas: 0, stop_reason: "", tool_calls: [] };
   try {
-    await ask(connect(gateway), row, result);
+    await ask(connect(gateway, row.connection?.service_config), row, result);
   } catch (error) {
     const { code, reason, fields, retryDelayMs, upstream } = failureOf(error);
     Object.assign(result, { code, reason, fields, retry_delay_ms: retryDelayMs, upstream });
@@ -65,7 +67,7 @@ async function ask(client: InferenceClient, row: Row, result: Result): Promise<v
   for (;;) {
     const answer = new Answer();
     try {
-      await answer.read(streamInvoke(client, { target, input }, options), () => {
+      await answer.read(client.streamInvoke({ target, input }, options), () => {
         if (answer.deltas === row.cancel_after_deltas) enough.abort();
       });
     } finally {

@@ -2,12 +2,12 @@
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Metadata } from "@grpc/grpc-js";
+import { credentials, Metadata } from "@grpc/grpc-js";
 import { Answer } from "./answer.js";
 import { connect } from "./connection.js";
 import { conversation, png, text, tool, toolResult, user } from "./conversation.js";
 import { failureOf } from "./failure.js";
-import { type InferenceServiceClient, InvokeRequest, type InvokeResponse, StreamInvokeRequest } from "./gen/bedrock/inference/v1/inference_service.js";
+import { InferenceServiceClient, InvokeRequest, type InvokeResponse, StreamInvokeRequest } from "./gen/bedrock/inference/v1/inference_service.js";
 import type { TokenUsage } from "./gen/bedrock/inference/v1/metadata.js";
 
 interface Row {
@@ -22,7 +22,14 @@ interface Row {
   deadline_ms?: number;
   cancel_after_deltas?: number;
   tools?: { name: string; description: string; input_schema: object; result: unknown }[];
-  connection?: { address?: string; service_config?: object; keepalive_seconds?: number };
+  connection?: Own;
+}
+
+interface Own {
+  address?: string;
+  service_config?: object;
+  keepalive_seconds?: number;
+  bare?: boolean;
 }
 
 interface Result {
@@ -38,18 +45,21 @@ interface Result {
   upstream?: object;
 }
 
+function connectAs(own: Own, address: string): InferenceServiceClient {
+  // As it is without what docs/clients.md advises.
+  if (own.bare) return new InferenceServiceClient(address, credentials.createInsecure());
+  return connect(own.address ? (process.env[own.address] ?? "") : address, {
+    serviceConfig: own.service_config && JSON.stringify(own.service_config),
+    keepaliveSeconds: own.keepalive_seconds,
+  });
+}
+
 export async function scenario(address: string, [file, ...names]: string[]): Promise<void> {
   const shared = connect(address);
   const { rows } = JSON.parse(readFileSync(file, "utf8")) as { rows: Row[] };
   for (const row of rows) {
     if (names.length > 0 && !names.includes(row.name)) continue;
-    const own = row.connection;
-    const client = own
-      ? connect(own.address ? (process.env[own.address] ?? "") : address, {
-          serviceConfig: own.service_config && JSON.stringify(own.service_config),
-          keepaliveSeconds: own.keepalive_seconds,
-        })
-      : shared;
+    const client = row.connection ? connectAs(row.connection, address) : shared;
     const begun = performance.now();
     const result: Result = { code: "OK", text: "", deltas: 0, stop_reason: "", tool_calls: [] };
     try {

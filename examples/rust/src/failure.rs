@@ -43,23 +43,27 @@ impl From<&Status> for Failure {
     }
 }
 
-impl Failure {
-    /// The code as every other language writes it: DEADLINE_EXCEEDED, where tonic says DeadlineExceeded.
-    pub fn code_name(&self) -> String {
-        let mut name = String::new();
-        for letter in format!("{:?}", self.code).chars() {
-            if letter.is_uppercase() && !name.is_empty() {
-                name.push('_');
-            }
-            name.push(letter.to_ascii_uppercase());
+/// A code as every other language writes it: DEADLINE_EXCEEDED, where tonic says DeadlineExceeded.
+pub fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
         }
-        name
+        name.push(letter.to_ascii_uppercase());
     }
+    name
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.code_name(), self.reason, self.message)?;
+        write!(
+            f,
+            "{} {}: {}",
+            code_name(self.code),
+            self.reason,
+            self.message
+        )?;
         if let Some(delay) = self.retry_delay {
             write!(f, "\n  try again in {} ms", delay.as_millis())?;
         }

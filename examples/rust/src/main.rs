@@ -1,10 +1,13 @@
 //! A client of bedrock-grpc: `cargo run -- stream|cancel|deadline|tools|image|errors|scenario`.
 
 mod answer;
+mod channel;
 mod connection;
 mod conversation;
 mod failure;
+mod pods;
 mod scenario;
+mod service_config;
 
 /// Generated from proto/.
 #[allow(clippy::enum_variant_names, reason = "generated")]
@@ -15,18 +18,20 @@ mod pb {
 use std::{env, error::Error, fs, io::Write, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tonic::{Request, Status};
 
 use crate::{
     answer::{Answer, Reading},
-    connection::{Client, connect, stream_invoke},
+    connection::{Client, connect, default_service_config},
     conversation::{conversation, png, text, tool, tool_result, user},
-    failure::Failure,
+    failure::{Failure, code_name},
     pb::{ConverseInput, StreamInvokeRequest},
 };
 
 /// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
 const FAULT: &str = "us.amazon.nova-lite-v1:0.fault-";
+
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -51,8 +56,8 @@ fn show(token: &str) -> Reading {
 /// Tokens as they come.
 async fn stream(client: &Client) -> Outcome {
     let request = ask("claude", question("Why is the sky blue?"));
+    let events = client.clone().stream_invoke(request).await?.into_inner();
     let mut answer = Answer::default();
-    let events = stream_invoke(client, &request, None).await?;
     answer.read(events, show).await?;
     let tokens = answer.usage.unwrap_or_default().total_tokens();
     println!("\n{}, {tokens} tokens", answer.stop_reason);
@@ -62,7 +67,7 @@ async fn stream(client: &Client) -> Outcome {
 /// Enough after three tokens. The gateway closes Bedrock's call, so no more is billed.
 async fn cancel(client: &Client) -> Outcome {
     let request = ask("claude", question("Count to 100"));
-    let events = stream_invoke(client, &request, None).await?;
+    let events = client.clone().stream_invoke(request).await?.into_inner();
     let mut tokens = 0;
     let three = |token: &str| {
         show(token);
@@ -80,18 +85,14 @@ async fn cancel(client: &Client) -> Outcome {
 
 /// One second for the whole call. What came until then is kept.
 async fn deadline(client: &Client) -> Outcome {
-    let limit = Duration::from_secs(1);
-    let request = ask(&format!("{FAULT}stall-after-3"), question("Count to 100"));
+    let target = format!("{FAULT}stall-after-3");
+    let mut request = Request::new(ask(&target, question("Count to 100")));
+    request.set_timeout(Duration::from_secs(1));
+    let events = client.clone().stream_invoke(request).await?.into_inner();
     let mut answer = Answer::default();
-    // tonic itself does not end a stream at its deadline: the gateway does, and this if the gateway can't.
-    let call = timeout(limit, async {
-        let events = stream_invoke(client, &request, Some(limit)).await?;
-        answer.read(events, show).await
-    });
-    let ended = match call.await {
-        Ok(Ok(_)) => "the whole answer".to_owned(),
-        Ok(Err(status)) => Failure::from(&status).code_name(),
-        Err(elapsed) => elapsed.to_string(),
+    let ended = match answer.read(events, show).await {
+        Ok(_) => "the whole answer".to_owned(),
+        Err(status) => code_name(status.code()),
     };
     println!("\n{ended} after {:?}", answer.text);
     Ok(())
@@ -103,10 +104,11 @@ async fn tools(client: &Client) -> Outcome {
         json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
     let weather = tool("get_weather", "The weather in a city", schema);
     let asked = user([text("What is the weather in Paris?")]);
-    let mut request = ask("claude", conversation(vec![asked], vec![weather]));
+    let mut input = conversation(vec![asked], vec![weather]);
     loop {
+        let request = ask("claude", input.clone());
+        let events = client.clone().stream_invoke(request).await?.into_inner();
         let mut answer = Answer::default();
-        let events = stream_invoke(client, &request, None).await?;
         answer.read(events, show).await?;
         println!();
         if answer.stop_reason != "tool_use" {
@@ -119,8 +121,7 @@ async fn tools(client: &Client) -> Outcome {
             let result = json!({"city": input["city"], "celsius": 21});
             results.push(tool_result(&tool_use.id, result));
         }
-        let turns = [answer.message(), user(results)];
-        request.input.get_or_insert_default().messages.extend(turns);
+        input.messages.extend([answer.message(), user(results)]);
     }
 }
 
@@ -129,7 +130,7 @@ async fn image(client: &Client) -> Outcome {
     let picture = png(fs::read("../image.png")?);
     let asked = user([picture, text("What is this?")]);
     let request = ask("claude", conversation(vec![asked], Vec::new()));
-    let events = stream_invoke(client, &request, None).await?;
+    let events = client.clone().stream_invoke(request).await?.into_inner();
     Answer::default().read(events, show).await?;
     println!();
     Ok(())
@@ -140,12 +141,13 @@ async fn errors(client: &Client) -> Outcome {
     let throttled = format!("{FAULT}throttling-x-amz-retry-after");
     let broken_off = format!("{FAULT}stream-model-stream-error-after-3");
     for target in [throttled.as_str(), broken_off.as_str(), "claud"] {
-        let request = ask(target, question("Count to 10"));
-        let came = match stream_invoke(client, &request, None).await {
-            Ok(events) => Answer::default().read(events, |_| Reading::On).await,
-            Err(status) => Err(status),
-        };
-        if let Err(status) = came {
+        let answered: Result<Reading, Status> = async {
+            let request = ask(target, question("Count to 10"));
+            let events = client.clone().stream_invoke(request).await?.into_inner();
+            Answer::default().read(events, |_| Reading::On).await
+        }
+        .await;
+        if let Err(status) = answered {
             println!("{}", Failure::from(&status));
         }
     }
@@ -161,7 +163,7 @@ async fn main() -> Outcome {
     {
         return scenario::run(&address, file, rows).await;
     }
-    let client = connect(&address, Duration::from_secs(30))?;
+    let client = connect(&address, default_service_config()?, KEEPALIVE).await?;
     match arguments.first().map_or("stream", String::as_str) {
         "stream" => stream(&client).await,
         "cancel" => cancel(&client).await,

@@ -11,18 +11,19 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
-use tokio::time::timeout;
-use tonic::{Request, Status};
+use tonic::{Request, Status, transport::Endpoint};
 
 use crate::{
     answer::{Answer, Reading},
-    connection::{Client, connect, stream_invoke},
+    channel::ConfiguredChannel,
+    connection::{Client, connect, default_service_config},
     conversation::{conversation, png, text, tool, tool_result, user},
-    failure::Failure,
+    failure::{Failure, code_name},
     pb::{
         ConverseInput, InferenceConfiguration, InvokeRequest, StreamInvokeRequest, TokenUsage,
         content_block::Content,
     },
+    pods::Pods,
 };
 
 #[derive(Deserialize)]
@@ -64,12 +65,15 @@ struct RowTool {
 #[derive(Deserialize)]
 struct Own {
     address: Option<String>,
+    service_config: Option<Value>,
     keepalive_seconds: Option<u64>,
+    #[serde(default)]
+    bare: bool,
 }
 
 pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<dyn Error>> {
     let keepalive = Duration::from_secs(30);
-    let shared = connect(address, keepalive)?;
+    let shared = connect(address, default_service_config()?, keepalive).await?;
     let folder = Path::new(file).parent().unwrap_or(Path::new("."));
     let File { rows } = serde_json::from_slice(&fs::read(file)?)?;
     for row in rows {
@@ -78,10 +82,21 @@ pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<
         }
         let client = match &row.connection {
             None => shared.clone(),
+            // As it is without what docs/clients.md advises.
+            Some(own) if own.bare => {
+                let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+                let none = serde_json::from_value(json!({}))?;
+                let pods = Pods::one(endpoint.connect_lazy());
+                Client::new(ConfiguredChannel::new(pods, none))
+            }
             Some(own) => {
                 let to = own.address.as_ref().map(env::var).transpose()?;
                 let keepalive = own.keepalive_seconds.map_or(keepalive, Duration::from_secs);
-                connect(to.as_deref().unwrap_or(address), keepalive)?
+                let config = match &own.service_config {
+                    Some(config) => serde_json::from_value(config.clone())?,
+                    None => default_service_config()?,
+                };
+                connect(to.as_deref().unwrap_or(address), config, keepalive).await?
             }
         };
         println!("{}", row.outcome(&client, folder).await?);
@@ -92,14 +107,10 @@ pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<
 impl Row {
     async fn outcome(&self, client: &Client, folder: &Path) -> std::io::Result<Value> {
         let begun = Instant::now();
-        let limit = Duration::from_millis(self.deadline_ms.unwrap_or(600_000));
         let (mut answer, mut calls, mut came) = (Answer::default(), Vec::new(), Ok(()));
         for _ in 0..self.times.unwrap_or(1) {
             let input = self.input(folder)?;
-            let call = self.ask(client, input, limit, &mut answer, &mut calls);
-            came = timeout(limit, call)
-                .await
-                .unwrap_or_else(|_| Err(Status::deadline_exceeded("the client's own timer")));
+            came = self.ask(client, input, &mut answer, &mut calls).await;
             if came.is_err() {
                 break;
             }
@@ -116,7 +127,7 @@ impl Row {
         });
         if let Err(status) = came {
             let failure = Failure::from(&status);
-            result["code"] = failure.code_name().into();
+            result["code"] = code_name(failure.code).into();
             result["reason"] = failure.reason.into();
             result["fields"] = failure.fields.into();
             result["retry_delay_ms"] = failure.retry_delay.map(|it| it.as_millis() as u64).into();
@@ -126,6 +137,14 @@ impl Row {
             }
         }
         Ok(result)
+    }
+
+    fn timed<T>(&self, request: T) -> Request<T> {
+        let mut request = Request::new(request);
+        if let Some(deadline) = self.deadline_ms {
+            request.set_timeout(Duration::from_millis(deadline));
+        }
+        request
     }
 
     fn input(&self, folder: &Path) -> std::io::Result<ConverseInput> {
@@ -155,7 +174,6 @@ impl Row {
         &self,
         client: &Client,
         input: ConverseInput,
-        limit: Duration,
         answer: &mut Answer,
         calls: &mut Vec<Value>,
     ) -> Result<(), Status> {
@@ -165,8 +183,7 @@ impl Row {
                 target,
                 input: Some(input),
             };
-            let mut request = Request::new(request);
-            request.set_timeout(limit);
+            let request = self.timed(request);
             let reply = client.clone().invoke(request).await?.into_inner();
             for block in reply.message.unwrap_or_default().content {
                 if let Some(Content::Text(text)) = block.content {
@@ -185,7 +202,12 @@ impl Row {
         };
         loop {
             *answer = Answer::default();
-            let events = stream_invoke(client, &request, Some(limit)).await?;
+            let request_now = self.timed(request.clone());
+            let events = client
+                .clone()
+                .stream_invoke(request_now)
+                .await?
+                .into_inner();
             let mut deltas = 0;
             let until = |_: &str| {
                 deltas += 1;

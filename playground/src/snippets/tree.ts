@@ -86,6 +86,7 @@ export function layout(indent: string, space: string) {
     if (line.length <= WIDTH && !line.includes("\n")) {
       return line;
     }
-    return `${open}\n${items.map((item) => `${item.replace(/^/gm, indent)},\n`).join("")}${close}`;
+    // Not by `^`, which takes U+2028 in a text for the end of a line, too.
+    return `${open}\n${items.map((item) => `${indent}${item.replaceAll("\n", `\n${indent}`)},\n`).join("")}${close}`;
   };
 }

@@ -13,6 +13,8 @@ import io.github.bedrockgrpc.inference.v1.InvokeRequest;
 import io.github.bedrockgrpc.inference.v1.StreamInvokeRequest;
 import io.github.bedrockgrpc.inference.v1.TokenUsage;
 import io.grpc.Context;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
@@ -49,7 +51,8 @@ final class Scenario {
   private record Own(
       String address,
       @SerializedName("service_config") JsonObject serviceConfig,
-      @SerializedName("keepalive_seconds") Integer keepaliveSeconds) {}
+      @SerializedName("keepalive_seconds") Integer keepaliveSeconds,
+      boolean bare) {}
 
   private Scenario() {}
 
@@ -69,6 +72,10 @@ final class Scenario {
   }
 
   private static ManagedChannel open(String address, Own own) throws IOException {
+    if (own.bare()) {
+      // As it is without what docs/clients.md advises.
+      return Grpc.newChannelBuilder(address, InsecureChannelCredentials.create()).build();
+    }
     return Connection.open(
         own.address() == null ? address : System.getenv(own.address()),
         own.serviceConfig() == null ? Connection.defaultServiceConfig() : own.serviceConfig().toString(),

@@ -1,0 +1,219 @@
+//! A channel that does what a service config says: deadline, retries before an answer begins, and their throttling.
+
+use std::{
+    future::{Future, pending, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tonic::{Code, Status, body::Body, client::GrpcService};
+
+use crate::{
+    pods::Pods,
+    service_config::{MethodConfig, Next, ServiceConfig, was_never_taken},
+};
+
+const TIMEOUT: &str = "grpc-timeout";
+const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+
+/// For calls whose request is one message: it is kept, to be sent again.
+#[derive(Clone)]
+pub struct ConfiguredChannel {
+    pods: Pods,
+    config: Arc<ServiceConfig>,
+    /// Of retry throttling.
+    tokens: Arc<Mutex<f64>>,
+}
+
+impl ConfiguredChannel {
+    pub fn new(pods: Pods, config: ServiceConfig) -> Self {
+        let tokens = config.retry_throttling.map_or(0.0, |it| it.max_tokens);
+        Self {
+            pods,
+            config: Arc::new(config),
+            tokens: Arc::new(Mutex::new(tokens)),
+        }
+    }
+
+    async fn answer(self, request: Request<Body>) -> Result<Response<Timed>, Status> {
+        let config = self.config.method(request.uri().path());
+        let asked = request.headers().get(TIMEOUT).and_then(parse_timeout);
+        let configured = config.and_then(|it| it.timeout);
+        let deadline = asked.into_iter().chain(configured).min();
+        let deadline = deadline.map(|limit| Instant::now() + limit);
+        tokio::select! {
+            biased;
+            () = until(deadline) => Err(out_of_time()),
+            answer = self.attempts(request, config, deadline) => Ok(answer?.map(|body| Timed {
+                body,
+                deadline: deadline.map(|at| Box::pin(sleep_until(at))),
+            })),
+        }
+    }
+
+    async fn attempts(
+        &self,
+        request: Request<Body>,
+        config: Option<&MethodConfig>,
+        deadline: Option<Instant>,
+    ) -> Result<Response<Body>, Status> {
+        let (parts, body) = request.into_parts();
+        let message = body.collect().await?.to_bytes();
+        let policy = config.and_then(|it| it.retry_policy.as_ref());
+        let (mut attempt, mut sent_anew) = (1, false);
+        loop {
+            let body = Body::new(Full::new(message.clone()));
+            let mut request = Request::from_parts(parts.clone(), body);
+            tell(request.headers_mut(), attempt, deadline);
+            let status = match self.attempt(request).await {
+                Ok(response) => {
+                    self.succeeded();
+                    return Ok(response);
+                }
+                Err(status) => status,
+            };
+            if was_never_taken(&status) && !sent_anew {
+                sent_anew = true;
+                continue;
+            }
+            match policy.map_or(Next::Final, |it| it.next(attempt, &status)) {
+                Next::Final => return Err(status),
+                Next::After(wait) if self.failed_and_may_retry() => sleep(wait).await,
+                Next::Never => {
+                    self.failed_and_may_retry();
+                    return Err(status);
+                }
+                Next::After(_) => return Err(status),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// An answer that has begun, or the status in its place.
+    async fn attempt(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        let no_pod = || Status::unavailable("DNS names no pod");
+        let mut channel = self.pods.next().ok_or_else(no_pod)?;
+        let failed = |error| Status::from_error(Box::new(error));
+        poll_fn(|context| channel.poll_ready(context))
+            .await
+            .map_err(failed)?;
+        let response = channel.call(request).await.map_err(failed)?;
+        match Status::from_header_map(response.headers()) {
+            Some(status) if status.code() != Code::Ok => Err(status),
+            _ => Ok(response),
+        }
+    }
+
+    fn succeeded(&self) {
+        if let Some(throttling) = self.config.retry_throttling {
+            let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            *tokens = (*tokens + throttling.token_ratio).min(throttling.max_tokens);
+        }
+    }
+
+    fn failed_and_may_retry(&self) -> bool {
+        let Some(throttling) = self.config.retry_throttling else {
+            return true;
+        };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        *tokens = (*tokens - 1.0).max(0.0);
+        *tokens > throttling.max_tokens / 2.0
+    }
+}
+
+impl tonic::codegen::Service<Request<Body>> for ConfiguredChannel {
+    type Response = Response<Timed>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        // Each attempt waits for the channel itself.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.clone().answer(request))
+    }
+}
+
+/// The rest of an answer, which ends at the deadline whatever the gateway does: tonic itself leaves that to the gateway.
+pub struct Timed {
+    body: Body,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        // What has come before goes first.
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let deadline = self.deadline.as_mut();
+        if frame.is_pending() && deadline.is_some_and(|it| it.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Some(Err(out_of_time())));
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+fn out_of_time() -> Status {
+    Status::deadline_exceeded("the deadline has passed")
+}
+
+/// What the gateway should know of the attempt: how much time is left, and how many there were before.
+fn tell(headers: &mut HeaderMap, attempt: u32, deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        // Eight digits are gRPC's limit: as milliseconds, a day. Rounded up, so that nobody's timer is before ours.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let millis = left.as_micros().div_ceil(1000).min(99_999_999);
+        if let Ok(value) = HeaderValue::try_from(format!("{millis}m")) {
+            headers.insert(TIMEOUT, value);
+        }
+    }
+    if attempt > 1 {
+        headers.insert(PREVIOUS_ATTEMPTS, (attempt - 1).into());
+    }
+}
+
+/// As `Request::set_timeout` writes it: up to eight digits and a unit.
+fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u32 = digits.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_secs(3600),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    Some(unit * amount)
+}

@@ -1,0 +1,110 @@
+"""Two pods that are updated while clients call: each is told to go, ends in peace, and comes back. Their connections don't get old, either."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import urllib.request
+
+CONFIG = """
+listen: {host}:{port}
+admin: {{ listen: "127.0.0.1:0" }}
+targets: {{ claude: {{ model_id: us.anthropic.claude-sonnet-5 }} }}
+discovery: {{ enabled: false }}
+limits: {{ connection_age: 1s }}
+drain: {{ lame_duck: 0s, limit: 30s }}
+log: {{ level: info }}
+"""
+TIMEOUT_S = 60
+
+
+class Pod:
+    def __init__(self, host, port, folder):
+        self.config = pathlib.Path(folder) / f"{host}.yaml"
+        self.config.write_text(CONFIG.format(host=host, port=port))
+        self.start()
+
+    def start(self):
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": os.environ["GATEWAY_EMULATOR"],
+            "AWS_ACCESS_KEY_ID": "EMULATOR",
+            "AWS_SECRET_ACCESS_KEY": "emulator-secret-access-key",
+        }
+        self.process = subprocess.Popen(
+            [os.environ["BEDROCK_GRPC"], "serve", "--config", self.config], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for line in self.process.stderr:
+            if '"serving"' in line:
+                self.admin = json.loads(line)["admin"]
+                break
+        else:
+            raise RuntimeError("a pod did not come up")
+        # Nobody reads the rest, and it must not fill the pipe.
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def calls(self):
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=TIMEOUT_S) as answer:
+            metrics = answer.read().decode()
+        return sum(int(count) for count in re.findall(r"^bedrock_grpc_calls_total\{.*\} (\d+)$", metrics, re.MULTILINE))
+
+    def update(self):
+        self.process.send_signal(signal.SIGTERM)
+        # It has to end by itself, and well.
+        assert self.process.wait(TIMEOUT_S) == 0
+        self.start()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Update:
+    """Both pods, and how many of them were updated during the last calls."""
+
+    HOSTS = ("127.0.0.1", "127.0.0.2")
+    # So many calls a pod answers before it is updated.
+    CALLS = 3
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            with socket.create_server((self.HOSTS[0], 0)) as free:
+                self.port = free.getsockname()[1]
+            self.pods = []
+            for host in self.HOSTS:
+                self.pods.append(Pod(host, self.port, folder))
+                stack.callback(self.pods[-1].end)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    @contextlib.contextmanager
+    def during(self):
+        """Updates one pod after the other as soon as it has answered some calls."""
+        over, self.updated = threading.Event(), 0
+        updating = threading.Thread(target=self.update_all, args=(over,))
+        updating.start()
+        try:
+            yield
+        finally:
+            over.set()
+            updating.join()
+
+    def update_all(self, over):
+        for pod in self.pods:
+            before = pod.calls()
+            while pod.calls() < before + self.CALLS:
+                if over.wait(0.02):
+                    return
+            pod.update()
+            self.updated += 1

@@ -1,0 +1,58 @@
+"""A load balancer that, like AWS's ALB, cuts a connection on which for some time nothing came but pings."""
+
+import contextlib
+import socket
+import threading
+import time
+
+FRAME_HEADER = 9
+DATA, HEADERS = 0, 1
+
+
+class LoadBalancer:
+    """Passes connections on to the gateway. `address` is its own."""
+
+    def __init__(self, gateway, idle_seconds):
+        self.gateway, self.idle_seconds = gateway, idle_seconds
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        host, port = self.listener.getsockname()
+        self.address = f"{host}:{port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                host, port = self.gateway.rsplit(":", 1)
+                gateway = socket.create_connection((host, int(port)))
+                for pump in (self.requests, self.answers):
+                    threading.Thread(target=pump, args=(client, gateway), daemon=True).start()
+
+    def requests(self, client, gateway):
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                gateway.sendall(data)
+        gateway.close()
+
+    def answers(self, client, gateway):
+        """Frame by frame, until there is an end or too long a silence."""
+        read, last = gateway.makefile("rb"), time.monotonic()
+        # Pings come in between: the wait is for each frame, the limit for those that count.
+        gateway.settimeout(self.idle_seconds)
+        with contextlib.suppress(OSError):
+            while header := read.read(FRAME_HEADER):
+                client.sendall(header + read.read(int.from_bytes(header[:3], "big")))
+                if header[3] in (DATA, HEADERS):
+                    last = time.monotonic()
+                elif time.monotonic() - last > self.idle_seconds:
+                    break
+        for end in (client, gateway):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
