@@ -9,7 +9,7 @@ use crate::{
     Error,
     child::Child,
     load::Counted,
-    metrics::{self, number},
+    metrics::{self, number, total},
 };
 
 /// How long the last end may take to get around.
@@ -21,6 +21,8 @@ pub(crate) struct Books {
     /// The gateway's ended calls, by the name of their code.
     gateway: BTreeMap<String, u64>,
     gateway_open: u64,
+    /// Calls to Bedrock that the gateway says are open.
+    upstream_open: u64,
     emulator: BTreeMap<String, u64>,
 }
 
@@ -33,9 +35,10 @@ impl Books {
             let books = Self {
                 gateway: calls_by_code(&metrics)?,
                 gateway_open: number(&metrics, "bedrock_grpc_open_calls ")?,
+                upstream_open: total(&metrics, "bedrock_grpc_open_upstream_calls{")?,
                 emulator: emulator.ask()?.into_iter().collect(),
             };
-            let open = books.gateway_open + books.emulator("open");
+            let open = books.gateway_open + books.upstream_open + books.emulator("open");
             if open == 0 || begun.elapsed() > SETTLED_WITHIN {
                 return Ok(books);
             }
@@ -89,6 +92,12 @@ impl Books {
             }
         };
         check("calls open at the gateway", self.gateway_open, 0, 0);
+        check(
+            "calls to Bedrock open at the gateway",
+            self.upstream_open,
+            0,
+            0,
+        );
         check("calls open at the emulator", self.emulator("open"), 0, 0);
         // What left before anything came may have been noticed by the gateway, and by the emulator, or not.
         let (calls, early) = (clients.calls, clients.early);

@@ -26,6 +26,19 @@ pub(crate) async fn read(gateway: &Child) -> Result<String, Error> {
     Ok(String::from_utf8(answer?.to_bytes().to_vec())?)
 }
 
+/// The sum of a metric's samples, whatever their labels.
+pub(crate) fn total(metrics: &str, name: &str) -> Result<u64, Error> {
+    let mut total = 0;
+    for line in metrics.lines() {
+        if let Some(sample) = line.strip_prefix(name)
+            && let Some((_, value)) = sample.rsplit_once("} ")
+        {
+            total += value.parse::<u64>()?;
+        }
+    }
+    Ok(total)
+}
+
 /// The value of a metric, by all that stands before it.
 pub(crate) fn number(metrics: &str, name: &str) -> Result<u64, Error> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));

@@ -21,3 +21,23 @@ impl Drop for OpenCall {
         self.0.open.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_a_call_as_well() {
+        let route = Arc::new(Route::new("a.model", "us-east-1", true));
+        let one = OpenCall::on(Arc::clone(&route));
+        let other = Arc::clone(&route);
+        let ended = std::thread::spawn(move || {
+            let _open = OpenCall::on(Arc::clone(&other));
+            assert_eq!(other.open_calls(), 1, "there are two");
+        });
+        assert!(ended.join().is_err());
+        assert_eq!(route.open_calls(), 1);
+        drop(one);
+        assert_eq!(route.open_calls(), 0);
+    }
+}

@@ -1,7 +1,6 @@
 //! Where an answer comes from, for clients.
 
 use crate::{
-    error::Reason,
     grpc::targets,
     pb,
     routing::{Route, Target, attempts::Attempt},
