@@ -13,44 +13,54 @@ import (
 	pb "github.com/bedrock-grpc/bedrock-grpc/tests/rolling/inferencev1"
 )
 
-// call is one call as its caller knows it, with what the library did below it.
+// call is one call as its caller knows it, with what the library does below it.
 type call struct {
-	mu          sync.Mutex
-	attempts    int
-	transparent int     // Attempts that the library made by itself, as the one before had reached nobody.
-	replica     string  // Where the last attempt went.
-	errors      []error // Of every attempt that failed.
-	events      int
+	mu      sync.Mutex
+	replica string // Where the last attempt went.
+	lost    error  // Of an attempt that another one may follow.
+	events  int
+	open    bool // Whether it is counted as an open stream.
 }
 
 type callKey struct{}
 
-// attempts counts them: a service config's retries are not seen by the caller.
-type attempts struct{}
+// attempts counts those that are made again: their callers don't see it.
+type attempts struct{ *load }
 
 func (attempts) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
 
-func (attempts) HandleRPC(ctx context.Context, what stats.RPCStats) {
+func (a attempts) HandleRPC(ctx context.Context, what stats.RPCStats) {
 	// A health check of the library's own is no call.
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch what := what.(type) {
 	case *stats.Begin:
-		c.attempts++
-		if what.IsTransparentRetryAttempt {
-			c.transparent++
+		if lost := c.nextAttempt(); lost != nil {
+			a.again(*lost, what.IsTransparentRetryAttempt)
 		}
 	case *stats.OutHeader:
+		c.mu.Lock()
 		c.replica = host(what.RemoteAddr)
+		c.mu.Unlock()
 	case *stats.End:
-		if what.Error != nil {
-			c.errors = append(c.errors, what.Error)
-		}
+		c.mu.Lock()
+		c.lost = what.Error
+		c.mu.Unlock()
 	}
+}
+
+// nextAttempt is the failure that the next attempt makes good, if there is one.
+func (c *call) nextAttempt() *failure {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lost == nil {
+		return nil
+	}
+	f := c.failure(c.lost)
+	c.lost = nil
+	return &f
 }
 
 func (attempts) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }

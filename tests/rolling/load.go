@@ -30,7 +30,8 @@ type load struct {
 
 	mu      sync.Mutex
 	changed *sync.Cond
-	open    map[string]int // Streams that have begun, by replica.
+	open    map[string]int    // Streams that have begun, by replica.
+	known   []map[string]bool // The replicas that each client has had an answer of.
 	tally   *tally
 }
 
@@ -50,10 +51,11 @@ func dial(target, serviceConfig string) (*load, error) {
 		return nil, err
 	}
 
-	l := &load{open: map[string]int{}, tally: newTally()}
+	l := &load{open: map[string]int{}, known: make([]map[string]bool, channels), tally: newTally()}
 	l.changed = sync.NewCond(&l.mu)
 	l.stop, l.end = context.WithCancel(context.Background())
 	for n := range channels {
+		l.known[n] = map[string]bool{}
 		config := plain
 		if n%2 == 1 {
 			config = withHealth
@@ -61,7 +63,7 @@ func dial(target, serviceConfig string) (*load, error) {
 		connection, err := grpc.NewClient(target,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultServiceConfig(string(config)),
-			grpc.WithStatsHandler(attempts{}),
+			grpc.WithStatsHandler(attempts{l}),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
 		)
 		if err != nil {
@@ -76,32 +78,30 @@ func dial(target, serviceConfig string) (*load, error) {
 func (l *load) begin(streams int, shortest, longest int32) {
 	for n := range streams {
 		client := pb.NewInferenceServiceClient(l.connections[n%channels])
-		l.forever(func(c *call) error {
+		l.forever(n%channels, func(c *call) error {
 			tokens := shortest + rand.Int32N(longest-shortest+1)
-			return l.one(c, client, tokens)
-		}, true)
+			return c.stream(context.Background(), client, tokens, func() { l.opened(c) })
+		})
 	}
-	for _, connection := range l.connections {
+	for n, connection := range l.connections {
 		inference, targets := pb.NewInferenceServiceClient(connection), pb.NewTargetServiceClient(connection)
-		l.forever(func(c *call) error { return c.unary(context.Background(), inference) }, false)
-		l.forever(func(c *call) error {
+		l.forever(n, func(c *call) error { return c.unary(context.Background(), inference) })
+		l.forever(n, func(c *call) error {
 			err := c.list(context.Background(), targets)
 			// It is answered at once: a pace is set here.
 			l.pause(100 * time.Millisecond)
 			return err
-		}, false)
+		})
 	}
 }
 
-func (l *load) forever(ask func(*call) error, isStream bool) {
+// forever makes one call after the other by one client.
+func (l *load) forever(client int, ask func(*call) error) {
 	l.running.Go(func() {
 		for l.stop.Err() == nil {
 			c := &call{}
 			err := ask(c)
-			l.mu.Lock()
-			l.tally.count(c, err, isStream)
-			l.mu.Unlock()
-			l.changed.Broadcast()
+			l.ended(client, c, err)
 			if err != nil {
 				// Nobody asks a service that is gone as fast as they can.
 				l.pause(100 * time.Millisecond)
@@ -117,29 +117,46 @@ func (l *load) pause(d time.Duration) {
 	}
 }
 
-// one makes a stream that is counted as open from its first event on.
-func (l *load) one(c *call, client pb.InferenceServiceClient, tokens int32) error {
-	began := false
-	err := c.stream(context.Background(), client, tokens, func() {
-		began = true
-		l.opened(c.where(), 1)
-	})
-	if began {
-		l.opened(c.where(), -1)
-	}
-	return err
-}
-
-func (l *load) opened(replica string, by int) {
+// opened counts a stream as open, from its first event on.
+func (l *load) opened(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open[replica] += by
-	total := 0
+	c.open = true
+	l.open[c.where()]++
+	l.changed.Broadcast()
+}
+
+// again counts an attempt that follows one that failed.
+func (l *load) again(lost failure, transparently bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if transparently {
+		l.tally.transparent++
+	} else {
+		l.tally.retried = append(l.tally.retried, lost)
+	}
+}
+
+func (l *load) ended(client int, c *call, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.open {
+		l.open[c.where()]--
+	}
+	l.tally.count(c, err)
+	l.tally.least = min(l.tally.least, l.total())
+	if err == nil {
+		l.known[client][c.where()] = true
+	}
+	l.changed.Broadcast()
+}
+
+// total is how many streams are open.
+func (l *load) total() (total int) {
 	for _, open := range l.open {
 		total += open
 	}
-	l.tally.least = min(l.tally.least, total)
-	l.changed.Broadcast()
+	return total
 }
 
 // openOn is how many streams are open, by replica.
@@ -170,14 +187,17 @@ func (l *load) await(what string, so func() bool) error {
 	return nil
 }
 
-// awaitOpen waits until so many streams are open.
-func (l *load) awaitOpen(streams int) error {
-	return l.await(fmt.Sprintf("%d open streams", streams), func() bool {
-		total := 0
-		for _, open := range l.open {
-			total += open
+// awaitRest waits until so many streams are open, and every client knows every pod.
+func (l *load) awaitRest(streams int, pods []*pod) error {
+	return l.await(fmt.Sprintf("%d open streams, and calls of every client on every pod", streams), func() bool {
+		for _, known := range l.known {
+			for _, p := range pods {
+				if !known[p.address.String()] {
+					return false
+				}
+			}
 		}
-		return total >= streams
+		return l.total() >= streams
 	})
 }
 

@@ -21,35 +21,50 @@ const (
 	// namesAsked is how often clients ask again at most: 30 s in grpc-go, grpc-java, grpc-js and the C core.
 	namesAsked = 30 * time.Second
 	// connectionAge is far below the default of 15 min, so that clients lose connections, and ask for names, at every point of an update.
-	connectionAge = 150 * time.Second
+	connectionAge = 100 * time.Second
 	// How long streams are.
 	shortest, longest = 50 * time.Second, 300 * time.Second
 )
 
+// options are what can be set.
+type options struct {
+	binary, emulator, helm, root, work string
+	streams, updates                   int
+	factor, rate                       float64
+	short, onlyUpdates                 bool
+	set                                []string
+}
+
 func main() {
-	binary := flag.String("binary", "", "the bedrock-grpc that serves")
-	emulator := flag.String("emulator", "", "the bedrock-grpc that plays Bedrock; default: the same")
-	helm := flag.String("helm", "", "helm, for the chart")
-	root := flag.String("root", ".", "the repository")
-	work := flag.String("work", "", "where configs and logs go")
-	streams := flag.Int("streams", 1000, "streams that are always open")
-	updates := flag.Int("updates", 20, "rolling updates in a row")
-	factor := flag.Float64("factor", 10, "by how much all times are divided")
-	rate := flag.Float64("tokens-per-second", 2, "the pace of each stream")
-	short := flag.Bool("short", false, "the form for CI: 200 streams, 3 updates, times divided by 20")
+	var o options
+	flag.StringVar(&o.binary, "binary", "", "the bedrock-grpc that serves")
+	flag.StringVar(&o.emulator, "emulator", "", "the bedrock-grpc that plays Bedrock; default: the same")
+	flag.StringVar(&o.helm, "helm", "helm", "Helm, for the chart")
+	flag.StringVar(&o.root, "root", ".", "the repository")
+	flag.StringVar(&o.work, "work", "", "an empty folder for configs and logs")
+	flag.IntVar(&o.streams, "streams", 1000, "streams that are always open")
+	flag.IntVar(&o.updates, "updates", 20, "rolling updates in a row")
+	flag.Float64Var(&o.factor, "factor", 10, "by how much all times are divided")
+	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the pace of each stream")
+	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams, 3 updates, times divided by 20")
+	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "rolling updates, and nothing else")
+	flag.Func("set", "a value of the chart's, as helm takes it; can be given again", func(value string) error {
+		o.set = append(o.set, value)
+		return nil
+	})
 	flag.Parse()
-	if *short {
-		*streams, *updates, *factor = 200, 3, 20
+	if o.short {
+		o.streams, o.updates, o.factor = 200, 3, 20
 	}
-	if *emulator == "" {
-		*emulator = *binary
+	if o.emulator == "" {
+		o.emulator = o.binary
 	}
 	// What this machine's proxy is for is not on it.
-	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} {
+	for _, name := range []string{"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		os.Unsetenv(name)
 	}
 
-	wrong, err := run(*binary, *emulator, *helm, *root, *work, *streams, *updates, *factor, *rate, *short)
+	wrong, err := o.run()
 	for _, each := range wrong {
 		fmt.Printf("WRONG: %s\n", each)
 	}
@@ -59,36 +74,27 @@ func main() {
 	if err != nil || len(wrong) > 0 {
 		os.Exit(1)
 	}
-	fmt.Println("\nrolling: as it should be")
+	fmt.Println("everything was as it should be")
 }
 
-func run(binary, emulator, helm, root, work string, streams, updates int, factor, rate float64, short bool) ([]string, error) {
-	rendering := func(set ...string) (*lifecycle, error) { return render(helm, root, factor, set...) }
+// run tells what was wrong with what clients saw. An error: it could not be seen.
+func (o *options) run() ([]string, error) {
+	rendering := func(set ...string) (*lifecycle, error) {
+		return render(o.helm, o.root, o.factor, append(set, o.set...))
+	}
 	life, err := rendering()
 	if err != nil {
 		return nil, err
 	}
-	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) / factor) }
 	fmt.Printf("%d streams of %v to %v at %v tokens/s, over %d clients with examples/service_config.json, every second one with health checks\n",
-		streams, scaled(shortest), scaled(longest), rate, channels)
+		o.streams, o.scaled(shortest), o.scaled(longest), o.rate, channels)
 	fmt.Printf("divided by %v: times of the chart (%v), of caches of names (now %v), of clients' asking for them (now at most every %v), limits.connection_age (now %v)\n",
-		factor, life, scaled(namesKept), scaled(namesAsked), scaled(connectionAge))
+		o.factor, life, o.scaled(namesKept), o.scaled(namesAsked), o.scaled(connectionAge))
 
-	bedrock, err := startBedrock(emulator, work, rate)
+	c, err := o.cluster(life)
 	if err != nil {
 		return nil, err
 	}
-	names, err := serveNames(serviceName, scaled(namesKept))
-	if err != nil {
-		bedrock.kill()
-		return nil, err
-	}
-	ports, err := freePorts(2)
-	if err != nil {
-		bedrock.kill()
-		return nil, err
-	}
-	c := &cluster{binary: binary, directory: work, bedrock: bedrock, names: names, life: life, port: ports[0], adminPort: ports[1], connectionAge: scaled(connectionAge)}
 	defer c.close()
 	for range life.replicas {
 		if _, err := c.add(); err != nil {
@@ -96,23 +102,45 @@ func run(binary, emulator, helm, root, work string, streams, updates int, factor
 		}
 	}
 
-	dns.SetMinResolutionInterval(scaled(namesAsked))
-	l, err := dial(fmt.Sprintf("dns://%s/%s:%d", names.address(), serviceName, ports[0]), filepath.Join(root, "examples/service_config.json"))
+	dns.SetMinResolutionInterval(o.scaled(namesAsked))
+	target := fmt.Sprintf("dns://%s/%s:%d", c.names.address(), serviceName, c.port)
+	l, err := dial(target, filepath.Join(o.root, "examples/service_config.json"))
 	if err != nil {
 		return nil, err
 	}
-	tokens := func(d time.Duration) int32 { return int32(scaled(d).Seconds() * rate) }
+	tokens := func(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
 	// A tenth more, since a stream that has ended leaves its place empty until the next one has begun.
-	l.begin(streams+streams/10, tokens(shortest), tokens(longest))
+	l.begin(o.streams+o.streams/10, tokens(shortest), tokens(longest))
 
-	d := &drill{cluster: c, load: l, streams: streams, updates: updates, short: short, render: rendering}
+	d := &drill{cluster: c, load: l, options: o, render: rendering}
 	if err := d.all(); err != nil {
 		return d.wrong, err
 	}
-	fmt.Printf("\nclients asked for the name %d times\n", names.questions())
+	fmt.Printf("\nclients asked for the name %d times\n", c.names.questions())
 	l.close()
-	return append(d.wrong, nothing(l.take())...), nil
+	d.between()
+	return d.wrong, nil
 }
+
+// cluster is one without pods yet.
+func (o *options) cluster(life *lifecycle) (*cluster, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	names, err := serveNames(serviceName, o.scaled(namesKept))
+	if err != nil {
+		return nil, err
+	}
+	bedrock, err := startBedrock(o.emulator, o.work, o.rate)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{binary: o.binary, directory: o.work, bedrock: bedrock, names: names, life: life, port: ports[0], adminPort: ports[1],
+		connectionAge: o.scaled(connectionAge)}, nil
+}
+
+func (o *options) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / o.factor) }
 
 // freePorts are ports that nobody has on loopback.
 func freePorts(count int) ([]int, error) {

@@ -12,20 +12,19 @@ import (
 // drill is what happens to the pods while the load runs, and what clients should see of it.
 type drill struct {
 	*cluster
-	load    *load
-	streams int
-	updates int
-	short   bool
-	render  func(set ...string) (*lifecycle, error)
-	wrong   []string
+	*options
+	load   *load
+	render func(set ...string) (*lifecycle, error)
+	wrong  []string
 }
 
-// scenario runs one thing that happens, prints what clients saw, and compares it with what they should have seen.
+// scenario runs one thing that happens, prints what clients saw, and compares it with what they should have seen. It begins at rest: the load is
+// there, and clients know all pods.
 func (d *drill) scenario(title string, happens func() (string, error), expect func(*tally) []string) error {
-	if err := d.load.awaitOpen(d.streams); err != nil {
+	if err := d.load.awaitRest(d.streams, d.pods); err != nil {
 		return fmt.Errorf("before %q: %w\n%v", title, err, d.load.take())
 	}
-	d.load.take()
+	d.between()
 	begun := time.Now()
 	said, err := happens()
 	saw := d.load.take()
@@ -53,13 +52,37 @@ func (d *drill) scenario(title string, happens func() (string, error), expect fu
 	return nil
 }
 
+// between looks at what clients saw since the last scenario.
+func (d *drill) between() {
+	saw := d.load.take()
+	if len(saw.broken)+len(saw.failed) > 0 {
+		fmt.Printf("\nWRONG: between two scenarios\n%v", saw)
+		d.wrong = append(d.wrong, "calls failed between two scenarios")
+	}
+}
+
+// drained waits until the pods that were deleted have ended, and clients have read what those told them last.
+func (d *drill) drained() (string, error) {
+	ends, err := d.gone()
+	if err != nil {
+		return "", err
+	}
+	return summary(ends), d.load.await("no open stream on a pod that has ended", func() bool {
+		open := 0
+		for _, p := range d.pods {
+			open += d.load.open[p.address.String()]
+		}
+		return open == d.load.total()
+	})
+}
+
 // nothing is what clients should see of pods that go in order: not even a retry.
 func nothing(saw *tally) (wrong []string) {
 	if len(saw.broken) > 0 {
 		wrong = append(wrong, fmt.Sprintf("%d streams broke", len(saw.broken)))
 	}
-	if saw.retried > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d attempts failed and were made again by the retryPolicy", saw.retried))
+	if len(saw.retried) > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d attempts failed and were made again by the retryPolicy", len(saw.retried)))
 	}
 	return append(wrong, noneFailed(saw)...)
 }
@@ -75,7 +98,11 @@ func noneFailed(saw *tally) (wrong []string) {
 }
 
 func (d *drill) all() error {
-	for _, scenario := range []func() error{d.rollingUpdates, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM} {
+	scenarios := []func() error{d.rollingUpdates, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM}
+	if d.onlyUpdates {
+		scenarios = scenarios[:1]
+	}
+	for _, scenario := range scenarios {
 		if err := scenario(); err != nil {
 			return err
 		}
@@ -101,8 +128,7 @@ func (d *drill) rollingUpdates() error {
 				return "", err
 			}
 		}
-		ends, err := d.gone()
-		return summary(ends), err
+		return d.drained()
 	}, func(saw *tally) []string {
 		fmt.Printf("  at least %d streams were open at any moment\n", saw.least)
 		wrong := nothing(saw)
@@ -121,8 +147,8 @@ func (d *drill) scaleIn() error {
 		going := d.pods[0]
 		open := d.load.openOn()[going.address.String()]
 		d.remove(going)
-		ends, err := d.gone()
-		return fmt.Sprintf("%d streams were open on the pod; %s", open, summary(ends)), err
+		ends, err := d.drained()
+		return fmt.Sprintf("%d streams were open on the pod; %s", open, ends), err
 	}, nothing)
 	if err != nil {
 		return err
@@ -139,8 +165,7 @@ func (d *drill) nodeDrain() error {
 				return "", err
 			}
 		}
-		ends, err := d.gone()
-		return summary(ends), err
+		return d.drained()
 	}, nothing)
 }
 
@@ -174,10 +199,12 @@ func (d *drill) drainLimit() (err error) {
 		return err
 	}
 	title := fmt.Sprintf("an update to a drain.limit of 60 s (here %v)", d.life.drainLimit)
-	if err := d.scenario(title, func() (string, error) { return "", d.update() }, nothing); err != nil {
-		return err
-	}
-	if _, err := d.gone(); err != nil {
+	if err := d.scenario(title, func() (string, error) {
+		if err := d.update(); err != nil {
+			return "", err
+		}
+		return d.drained()
+	}, nothing); err != nil {
 		return err
 	}
 	going := d.pods[0]
@@ -186,8 +213,8 @@ func (d *drill) drainLimit() (err error) {
 		if err := d.evict(going); err != nil {
 			return "", err
 		}
-		ends, err := d.gone()
-		return fmt.Sprintf("%d streams were open on the pod; %s, of a grace period of %v", open, summary(ends), d.life.grace), err
+		ends, err := d.drained()
+		return fmt.Sprintf("%d streams were open on the pod; %s, of a grace period of %v", open, ends, d.life.grace), err
 	}, func(saw *tally) []string {
 		return append(onlyOn(going.address.String(), "DRAINING", saw), noneFailed(saw)...)
 	})
@@ -207,8 +234,8 @@ func (d *drill) secondSIGTERM() error {
 			}
 		}
 		going.signal(syscall.SIGTERM)
-		ends, err := d.gone()
-		return fmt.Sprintf("%d streams were open on the pod; %s", open, summary(ends)), err
+		ends, err := d.drained()
+		return fmt.Sprintf("%d streams were open on the pod; %s", open, ends), err
 	}, func(saw *tally) []string {
 		return append(onlyOn(going.address.String(), "DRAINING", saw), noneFailed(saw)...)
 	})

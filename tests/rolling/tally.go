@@ -18,8 +18,7 @@ type tally struct {
 	calls       int       // Other calls that did.
 	least       int       // The fewest streams that were open at any moment.
 	transparent int       // Attempts that the library made by itself.
-	retried     int       // Attempts that the service config's retryPolicy made.
-	again       []failure // Attempts that one of both came after.
+	retried     []failure // Attempts that failed, and were made again as the service config's retryPolicy says.
 	served      map[string]int
 	broken      []failure // Streams that ended badly after their first event.
 	failed      []failure // Streams without any event, and other calls.
@@ -37,21 +36,16 @@ type failure struct {
 
 func newTally() *tally { return &tally{served: map[string]int{}, least: math.MaxInt} }
 
-func (t *tally) count(c *call, err error, isStream bool) {
+func (t *tally) count(c *call, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t.transparent += c.transparent
-	t.retried += max(c.attempts-c.transparent-1, 0)
-	for n := range min(c.attempts-1, len(c.errors)) {
-		t.again = append(t.again, c.failure(c.errors[n]))
-	}
 	t.served[c.replica]++
 	switch {
-	case err == nil && isStream:
+	case err == nil && c.open:
 		t.streams++
 	case err == nil:
 		t.calls++
-	case c.events > 0:
+	case c.open:
 		t.broken = append(t.broken, c.failure(err))
 	default:
 		t.failed = append(t.failed, c.failure(err))
@@ -105,14 +99,14 @@ func (t *tally) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "  %d streams ended well, %d broken; %d other calls ended well; %d calls failed before anything came\n",
 		t.streams, len(t.broken), t.calls, len(t.failed))
-	fmt.Fprintf(&out, "  %d attempts were made again by grpc-go itself, %d by the service config's retryPolicy\n", t.transparent, t.retried)
+	fmt.Fprintf(&out, "  %d attempts were made again by grpc-go itself, %d by the service config's retryPolicy\n", t.transparent, len(t.retried))
 	fewest, most := math.MaxInt, 0
 	for _, calls := range t.served {
 		fewest, most = min(fewest, calls), max(most, calls)
 	}
 	fmt.Fprintf(&out, "  calls by replica: %d replicas, %d to %d each\n", len(t.served), fewest, most)
-	for _, line := range alike(t.again) {
-		fmt.Fprintf(&out, "  made again after: %s\n", line)
+	for _, line := range alike(t.retried) {
+		fmt.Fprintf(&out, "  made again: %s\n", line)
 	}
 	for _, line := range alike(t.broken) {
 		fmt.Fprintf(&out, "  broken: %s\n", line)
