@@ -22,8 +22,8 @@ const (
 	namesAsked = 30 * time.Second
 	// connectionAge is far below the default of 15 min, so that clients lose connections, and ask for names, at every point of an update.
 	connectionAge = 100 * time.Second
-	// How long streams are.
-	shortest, longest = 50 * time.Second, 300 * time.Second
+	// shortest is how long streams are at least.
+	shortest = 50 * time.Second
 )
 
 // options are what can be set.
@@ -32,6 +32,7 @@ type options struct {
 	streams, updates                   int
 	factor, rate                       float64
 	short, onlyUpdates                 bool
+	longest                            time.Duration
 	set                                []string
 }
 
@@ -46,7 +47,8 @@ func main() {
 	flag.IntVar(&o.updates, "updates", 20, "rolling updates in a row")
 	flag.Float64Var(&o.factor, "factor", 10, "by how much all times are divided")
 	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the pace of each stream")
-	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams, 3 updates, times divided by 20")
+	flag.DurationVar(&o.longest, "longest", 300*time.Second, "how long streams are at most, before it is divided")
+	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, times divided by 20")
 	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "rolling updates, and nothing else")
 	flag.Func("set", "a value of the chart's, as helm takes it; can be given again", func(value string) error {
 		o.set = append(o.set, value)
@@ -54,7 +56,7 @@ func main() {
 	})
 	flag.Parse()
 	if o.short {
-		o.streams, o.updates, o.factor = 200, 3, 20
+		o.streams, o.longest, o.updates, o.factor = 200, 150*time.Second, 3, 20
 	}
 	if o.emulator == "" {
 		o.emulator = o.binary
@@ -87,7 +89,7 @@ func (o *options) run() ([]string, error) {
 		return nil, err
 	}
 	fmt.Printf("%d streams of %v to %v at %v tokens/s, over %d clients with examples/service_config.json, every second one with health checks\n",
-		o.streams, o.scaled(shortest), o.scaled(longest), o.rate, channels)
+		o.streams, o.scaled(shortest), o.scaled(o.longest), o.rate, channels)
 	fmt.Printf("divided by %v: times of the chart (%v), of caches of names (now %v), of clients' asking for them (now at most every %v), limits.connection_age (now %v)\n",
 		o.factor, life, o.scaled(namesKept), o.scaled(namesAsked), o.scaled(connectionAge))
 
@@ -104,13 +106,14 @@ func (o *options) run() ([]string, error) {
 
 	dns.SetMinResolutionInterval(o.scaled(namesAsked))
 	target := fmt.Sprintf("dns://%s/%s:%d", c.names.address(), serviceName, c.port)
+	fmt.Printf("clients call %s\n", target)
 	l, err := dial(target, filepath.Join(o.root, "examples/service_config.json"))
 	if err != nil {
 		return nil, err
 	}
 	tokens := func(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
-	// A tenth more, since a stream that has ended leaves its place empty until the next one has begun.
-	l.begin(o.streams+o.streams/10, tokens(shortest), tokens(longest))
+	// A fifth more, since a stream that has ended leaves its place empty until the next one has begun: longer on a machine that has other things to do.
+	l.begin(o.streams+o.streams/5, tokens(shortest), tokens(o.longest))
 
 	d := &drill{cluster: c, load: l, options: o, render: rendering}
 	if err := d.all(); err != nil {

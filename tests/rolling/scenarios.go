@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -98,7 +99,7 @@ func noneFailed(saw *tally) (wrong []string) {
 }
 
 func (d *drill) all() error {
-	scenarios := []func() error{d.rollingUpdates, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM}
+	scenarios := []func() error{d.rollingUpdates, d.allNodesWithHook, d.allNodes, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM}
 	if d.onlyUpdates {
 		scenarios = scenarios[:1]
 	}
@@ -113,15 +114,16 @@ func (d *drill) all() error {
 // rollingUpdates replaces all pods again and again, by the chart's defaults and with a preStop hook in turn.
 func (d *drill) rollingUpdates() error {
 	plain := d.life
-	withHook, err := d.render("preStop.sleepSeconds=5")
+	withHook, err := d.render("preStop.sleepSeconds=60")
 	if err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%d rolling updates in a row, every second one to a preStop of 5 s (here %v)", d.updates, withHook.preStop)
+	title := fmt.Sprintf("%d rolling updates in a row, every second one to a preStop of 60 s (here %v)", d.updates, withHook.preStop)
 	return d.scenario(title, func() (string, error) {
 		for n := range d.updates {
 			d.life = plain
-			if n%2 == 1 {
+			// The last one is.
+			if (d.updates-n)%2 == 1 {
 				d.life = withHook
 			}
 			if err := d.update(); err != nil {
@@ -157,16 +159,36 @@ func (d *drill) scaleIn() error {
 	return err
 }
 
-// nodeDrain evicts two pods, as the disruption budget lets a drain: the second once the first one's replacement is ready.
 func (d *drill) nodeDrain() error {
-	return d.scenario("node drain, two pods evicted one after the other", func() (string, error) {
-		for _, p := range append([]*pod{}, d.pods[:2]...) {
-			if err := d.evict(p); err != nil {
-				return "", err
-			}
-		}
-		return d.drained()
+	return d.scenario("node drain, two of 3 pods evicted one after the other", func() (string, error) { return d.evicted(2) }, nothing)
+}
+
+// allNodesWithHook drains all nodes at once: clients need the preStop hook's time to learn of the new pods.
+func (d *drill) allNodesWithHook() (err error) {
+	if d.life, err = d.render(); err != nil {
+		return err
+	}
+	return d.scenario("drain of all nodes at once, all pods evicted one after the other, from a preStop of 60 s", func() (string, error) {
+		return d.evicted(d.life.replicas)
 	}, nothing)
+}
+
+// allNodes is the same without the hook. Clients that asked for names just before may know no pod for a while: that is told, and not wrong.
+func (d *drill) allNodes() error {
+	return d.scenario("the same without a preStop", func() (string, error) { return d.evicted(d.life.replicas) }, func(saw *tally) []string {
+		saw.failed, saw.retried = nil, nil
+		return nothing(saw)
+	})
+}
+
+// evicted evicts the oldest pods, as the disruption budget lets a drain: each once the replacement of the one before is ready.
+func (d *drill) evicted(count int) (string, error) {
+	for _, p := range slices.Clone(d.pods[:count]) {
+		if err := d.evict(p); err != nil {
+			return "", err
+		}
+	}
+	return d.drained()
 }
 
 func (d *drill) crashOfOne() error {

@@ -39,7 +39,10 @@ func newTally() *tally { return &tally{served: map[string]int{}, least: math.Max
 func (t *tally) count(c *call, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t.served[c.replica]++
+	// A call that found no pod has none.
+	if c.replica != "" {
+		t.served[c.replica]++
+	}
 	switch {
 	case err == nil && c.open:
 		t.streams++
