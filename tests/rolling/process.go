@@ -47,6 +47,16 @@ func start(name, directory string, environment []string, words ...string) (*proc
 
 func (p *process) signal(s os.Signal) { _ = p.command.Process.Signal(s) }
 
+// hasEnded tells whether the process is gone.
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // endsWithin tells whether the process has ended after so long.
 func (p *process) endsWithin(limit time.Duration) bool {
 	select {
