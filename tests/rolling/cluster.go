@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// cluster does what Kubernetes' controllers do with the pods of one Deployment.
+type cluster struct {
+	binary        string
+	directory     string
+	bedrock       *bedrock
+	names         *headlessService
+	life          *lifecycle
+	port          int
+	adminPort     int
+	connectionAge time.Duration
+
+	pods []*pod // Those that are in the Service, the oldest first.
+	made int
+
+	leaving sync.WaitGroup
+	mu      sync.Mutex
+	endings []ending
+}
+
+// nextAddress is one that no pod had before: a pod's address goes with it.
+func (c *cluster) nextAddress() netip.Addr {
+	c.made++
+	return netip.AddrFrom4([4]byte{127, 1, byte(c.made / 250), byte(1 + c.made%250)})
+}
+
+// add starts a pod; once it is ready it is in the Service.
+func (c *cluster) add() (*pod, error) {
+	p, err := c.startPod(c.nextAddress())
+	if err != nil {
+		return nil, err
+	}
+	c.pods = append(c.pods, p)
+	c.names.add(p.address)
+	return p, nil
+}
+
+// remove deletes a pod: out of the Service, then the kubelet's part, which nobody waits for.
+func (c *cluster) remove(p *pod) {
+	c.pods = slices.DeleteFunc(c.pods, func(each *pod) bool { return each == p })
+	c.names.remove(p.address)
+	c.leaving.Go(func() {
+		end := p.stop()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.endings = append(c.endings, end)
+	})
+}
+
+// update replaces all pods, as a Deployment's rolling update with maxUnavailable 0 does: new pods first, the next ones once those have been
+// ready for minReadySeconds. How long old ones take to end holds nothing up.
+func (c *cluster) update() error {
+	for old := slices.Clone(c.pods); len(old) > 0; {
+		count := min(c.life.surge, len(old))
+		for range count {
+			if _, err := c.add(); err != nil {
+				return err
+			}
+		}
+		time.Sleep(c.life.minReady)
+		for _, p := range old[:count] {
+			c.remove(p)
+		}
+		old = old[count:]
+	}
+	return nil
+}
+
+// evict deletes a pod as a node drain does. Its replacement starts when it goes, not before.
+func (c *cluster) evict(p *pod) error {
+	c.remove(p)
+	_, err := c.add()
+	return err
+}
+
+// crash kills a pod's process and starts another in its place, as a kubelet does: the pod and its address stay.
+func (c *cluster) crash(p *pod, seen func()) (*pod, error) {
+	p.kill()
+	c.names.remove(p.address)
+	seen()
+	again, err := c.startPod(p.address)
+	if err != nil {
+		return nil, err
+	}
+	c.pods[slices.Index(c.pods, p)] = again
+	c.names.add(p.address)
+	return again, nil
+}
+
+// gone waits until the pods that were deleted have ended, and tells how.
+func (c *cluster) gone() ([]ending, error) {
+	c.leaving.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ends := c.endings
+	c.endings = nil
+	for _, end := range ends {
+		if end.error != nil {
+			return ends, end.error
+		}
+	}
+	return ends, nil
+}
+
+// close ends everything that still runs.
+func (c *cluster) close() {
+	for _, p := range c.pods {
+		p.kill()
+	}
+	c.leaving.Wait()
+	c.bedrock.kill()
+}
+
+func summary(ends []ending) string {
+	var longest time.Duration
+	for _, end := range ends {
+		longest = max(longest, end.took)
+	}
+	return fmt.Sprintf("%d pods ended with 0, no SIGKILL; the longest drain took %.1f s", len(ends), longest.Seconds())
+}

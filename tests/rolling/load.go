@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // Lets channels do what healthCheckConfig says.
+	"google.golang.org/grpc/keepalive"
+
+	pb "github.com/bedrock-grpc/bedrock-grpc/tests/rolling/inferencev1"
+)
+
+// channels is how many clients there are: each has its own resolver, balancer and connections.
+const channels = 20
+
+// load keeps streams open, and makes calls besides, over clients that are set up as the documentation says.
+type load struct {
+	connections []*grpc.ClientConn
+	stop        context.Context
+	end         context.CancelFunc
+	running     sync.WaitGroup
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	open    map[string]int    // Streams that have begun, by replica.
+	known   []map[string]bool // The replicas that each client has had an answer of.
+	tally   *tally
+}
+
+// dial makes the clients. Every second one checks the health of pods besides, as docs/kubernetes.md advises.
+func dial(target, serviceConfig string) (*load, error) {
+	plain, err := os.ReadFile(serviceConfig)
+	if err != nil {
+		return nil, err
+	}
+	var checking map[string]any
+	if err := json.Unmarshal(plain, &checking); err != nil {
+		return nil, err
+	}
+	checking["healthCheckConfig"] = map[string]any{"serviceName": ""}
+	withHealth, err := json.Marshal(checking)
+	if err != nil {
+		return nil, err
+	}
+
+	l := &load{open: map[string]int{}, known: make([]map[string]bool, channels), tally: newTally()}
+	l.changed = sync.NewCond(&l.mu)
+	l.stop, l.end = context.WithCancel(context.Background())
+	for n := range channels {
+		l.known[n] = map[string]bool{}
+		config := plain
+		if n%2 == 1 {
+			config = withHealth
+		}
+		connection, err := grpc.NewClient(target,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithDefaultServiceConfig(string(config)),
+			grpc.WithStatsHandler(attempts{l}),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
+		)
+		if err != nil {
+			return nil, err
+		}
+		l.connections = append(l.connections, connection)
+	}
+	return l, nil
+}
+
+// begin starts so many callers who always have a stream open, of shortest to longest tokens, and one for each client that makes other calls.
+func (l *load) begin(streams int, shortest, longest int32) {
+	for n := range streams {
+		client := pb.NewInferenceServiceClient(l.connections[n%channels])
+		l.forever(n%channels, func(c *call) error {
+			tokens := shortest + rand.Int32N(longest-shortest+1)
+			return c.stream(context.Background(), client, tokens, func() { l.opened(c) })
+		})
+	}
+	for n, connection := range l.connections {
+		inference, targets := pb.NewInferenceServiceClient(connection), pb.NewTargetServiceClient(connection)
+		l.forever(n, func(c *call) error { return c.unary(context.Background(), inference) })
+		l.forever(n, func(c *call) error {
+			err := c.list(context.Background(), targets)
+			// It is answered at once: a pace is set here.
+			l.pause(100 * time.Millisecond)
+			return err
+		})
+	}
+}
+
+// forever makes one call after the other by one client.
+func (l *load) forever(client int, ask func(*call) error) {
+	l.running.Go(func() {
+		for l.stop.Err() == nil {
+			c := &call{}
+			err := ask(c)
+			l.ended(client, c, err)
+			if err != nil {
+				// Nobody asks a service that is gone as fast as they can.
+				l.pause(100 * time.Millisecond)
+			}
+		}
+	})
+}
+
+func (l *load) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-l.stop.Done():
+	}
+}
+
+// opened counts a stream as open, from its first event on.
+func (l *load) opened(c *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.open = true
+	l.open[c.where()]++
+	l.changed.Broadcast()
+}
+
+// again counts an attempt that follows one that failed.
+func (l *load) again(lost failure, transparently bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if transparently {
+		l.tally.transparent++
+	} else {
+		l.tally.retried = append(l.tally.retried, lost)
+	}
+}
+
+func (l *load) ended(client int, c *call, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.open {
+		l.open[c.where()]--
+	}
+	l.tally.count(c, err)
+	l.tally.least = min(l.tally.least, l.total())
+	if err == nil {
+		l.known[client][c.where()] = true
+	}
+	l.changed.Broadcast()
+}
+
+// total is how many streams are open.
+func (l *load) total() (total int) {
+	for _, open := range l.open {
+		total += open
+	}
+	return total
+}
+
+// openOn is how many streams are open, by replica.
+func (l *load) openOn() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.open)
+}
+
+// await waits until something is so, which has a minute.
+func (l *load) await(what string, so func() bool) error {
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		late = true
+		l.changed.Broadcast()
+	})
+	defer timer.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !so() {
+		if late {
+			return fmt.Errorf("this never came to be: %s", what)
+		}
+		l.changed.Wait()
+	}
+	return nil
+}
+
+// awaitRest waits until so many streams are open, and every client knows every pod.
+func (l *load) awaitRest(streams int, pods []*pod) error {
+	return l.await(fmt.Sprintf("%d open streams, and calls of every client on every pod", streams), func() bool {
+		for _, known := range l.known {
+			for _, p := range pods {
+				if !known[p.address.String()] {
+					return false
+				}
+			}
+		}
+		return l.total() >= streams
+	})
+}
+
+// take is what was counted since the last time.
+func (l *load) take() *tally {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := l.tally
+	l.tally = newTally()
+	return taken
+}
+
+// close lets open calls end; there will be no more.
+func (l *load) close() {
+	l.end()
+	l.running.Wait()
+	for _, connection := range l.connections {
+		connection.Close()
+	}
+}

@@ -1,0 +1,160 @@
+// rolling proves that pods come and go without a client's noticing, and shows what clients see where they must notice: real processes
+// on loopback, in the order and with the times that the chart renders, under load.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc/resolver/dns"
+)
+
+const (
+	// serviceName is the chart's headless Service, as clients of the release `bedrock-grpc` in the namespace `inference` know it.
+	serviceName = "bedrock-grpc-headless.inference.svc.cluster.local"
+	// namesKept is how long caches may answer what was true: the TTL of kubeadm's CoreDNS, and NodeLocal DNSCache's.
+	namesKept = 30 * time.Second
+	// namesAsked is how often clients ask again at most: 30 s in grpc-go, grpc-java, grpc-js and the C core.
+	namesAsked = 30 * time.Second
+	// connectionAge is far below the default of 15 min, so that clients lose connections, and ask for names, at every point of an update.
+	connectionAge = 100 * time.Second
+	// shortest is how long streams are at least.
+	shortest = 50 * time.Second
+)
+
+// options are what can be set.
+type options struct {
+	binary, emulator, helm, root, work string
+	streams, updates                   int
+	factor, rate                       float64
+	short, onlyUpdates                 bool
+	longest                            time.Duration
+	set                                []string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "binary", "", "the bedrock-grpc that serves")
+	flag.StringVar(&o.emulator, "emulator", "", "the bedrock-grpc that plays Bedrock; default: the same")
+	flag.StringVar(&o.helm, "helm", "helm", "Helm, for the chart")
+	flag.StringVar(&o.root, "root", ".", "the repository")
+	flag.StringVar(&o.work, "work", "", "an empty folder for configs and logs")
+	flag.IntVar(&o.streams, "streams", 1000, "streams that are always open")
+	flag.IntVar(&o.updates, "updates", 20, "rolling updates in a row")
+	flag.Float64Var(&o.factor, "factor", 10, "by how much all times are divided")
+	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the pace of each stream")
+	flag.DurationVar(&o.longest, "longest", 300*time.Second, "how long streams are at most, before it is divided")
+	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, times divided by 20")
+	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "rolling updates, and nothing else")
+	flag.Func("set", "a value of the chart's, as helm takes it; can be given again", func(value string) error {
+		o.set = append(o.set, value)
+		return nil
+	})
+	flag.Parse()
+	if o.short {
+		o.streams, o.longest, o.updates, o.factor = 200, 150*time.Second, 3, 20
+	}
+	if o.emulator == "" {
+		o.emulator = o.binary
+	}
+	// What this machine's proxy is for is not on it.
+	for _, name := range []string{"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		os.Unsetenv(name)
+	}
+
+	wrong, err := o.run()
+	for _, each := range wrong {
+		fmt.Printf("WRONG: %s\n", each)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+	}
+	if err != nil || len(wrong) > 0 {
+		os.Exit(1)
+	}
+	fmt.Println("everything was as it should be")
+}
+
+// run tells what was wrong with what clients saw. An error: it could not be seen.
+func (o *options) run() ([]string, error) {
+	rendering := func(set ...string) (*lifecycle, error) {
+		return render(o.helm, o.root, o.factor, append(set, o.set...))
+	}
+	life, err := rendering()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Printf("%d streams of %v to %v at %v tokens/s, over %d clients with examples/service_config.json, every second one with health checks\n",
+		o.streams, o.scaled(shortest), o.scaled(o.longest), o.rate, channels)
+	fmt.Printf("divided by %v: times of the chart (%v), of caches of names (now %v), of clients' asking for them (now at most every %v), limits.connection_age (now %v)\n",
+		o.factor, life, o.scaled(namesKept), o.scaled(namesAsked), o.scaled(connectionAge))
+
+	c, err := o.cluster(life)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	for range life.replicas {
+		if _, err := c.add(); err != nil {
+			return nil, err
+		}
+	}
+
+	dns.SetMinResolutionInterval(o.scaled(namesAsked))
+	target := fmt.Sprintf("dns://%s/%s:%d", c.names.address(), serviceName, c.port)
+	fmt.Printf("clients call %s\n", target)
+	l, err := dial(target, filepath.Join(o.root, "examples/service_config.json"))
+	if err != nil {
+		return nil, err
+	}
+	tokens := func(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
+	// A fifth more, since a stream that has ended leaves its place empty until the next one has begun: longer on a machine that has other things to do.
+	l.begin(o.streams+o.streams/5, tokens(shortest), tokens(o.longest))
+
+	d := &drill{cluster: c, load: l, options: o, render: rendering}
+	if err := d.all(); err != nil {
+		return d.wrong, err
+	}
+	fmt.Printf("\nclients asked for the name %d times\n", c.names.questions())
+	l.close()
+	d.between()
+	return d.wrong, nil
+}
+
+// cluster is one without pods yet.
+func (o *options) cluster(life *lifecycle) (*cluster, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	names, err := serveNames(serviceName, o.scaled(namesKept))
+	if err != nil {
+		return nil, err
+	}
+	bedrock, err := startBedrock(o.emulator, o.work, o.rate)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{binary: o.binary, directory: o.work, bedrock: bedrock, names: names, life: life, port: ports[0], adminPort: ports[1],
+		connectionAge: o.scaled(connectionAge)}, nil
+}
+
+func (o *options) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / o.factor) }
+
+// freePorts are ports that nobody has on loopback.
+func freePorts(count int) ([]int, error) {
+	var ports []int
+	for range count {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close()
+		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// pod is one replica: an address of its own, and the process behind it.
+type pod struct {
+	*process
+	address netip.Addr
+	life    *lifecycle // As it was rendered when the pod was made.
+	admin   string
+}
+
+// ending is how a pod went.
+type ending struct {
+	pod   string
+	code  int
+	took  time.Duration // Since SIGTERM.
+	error error         // What should not have been.
+}
+
+// startPod starts a replica and waits until it is ready, by its startup probe. It is in no Service yet.
+func (c *cluster) startPod(address netip.Addr) (*pod, error) {
+	life := c.life
+	p := &pod{address: address, life: life, admin: fmt.Sprintf("%v:%d", address, c.adminPort)}
+	name := fmt.Sprintf("pod-%v", address)
+	config := filepath.Join(c.directory, name+".yaml")
+	text, err := json.Marshal(c.configOf(p))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(config, text, 0o644); err != nil {
+		return nil, err
+	}
+	if p.process, err = start(name, c.directory, environment(), c.binary, "serve", "--config", config); err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(patience); !p.ready(); {
+		if p.endsWithin(life.probePeriod) || time.Now().After(deadline) {
+			p.kill()
+			return nil, fmt.Errorf("never ready: %w", p.died())
+		}
+	}
+	return p, nil
+}
+
+// configOf is the chart's config, with what makes it run here: loopback, the emulator, and the life cycle's pace.
+func (c *cluster) configOf(p *pod) map[string]any {
+	config := maps.Clone(p.life.config)
+	set := func(key string, members map[string]any) {
+		merged := map[string]any{}
+		if before, ok := config[key].(map[string]any); ok {
+			maps.Copy(merged, before)
+		}
+		maps.Copy(merged, members)
+		config[key] = merged
+	}
+	config["listen"] = fmt.Sprintf("%v:%d", p.address, c.port)
+	set("admin", map[string]any{"listen": p.admin})
+	set("bedrock", map[string]any{"region": "us-east-1", "endpoint_url": c.bedrock.url, "control_endpoint_url": c.bedrock.url, "extra_ca_file": c.bedrock.authority})
+	set("drain", map[string]any{"lame_duck": milliseconds(p.life.lameDuck), "limit": milliseconds(p.life.drainLimit)})
+	set("limits", map[string]any{"connection_age": milliseconds(c.connectionAge)})
+	return config
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
+
+// probe has a connection for each question, as a kubelet does.
+var probe = http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+func (p *pod) ready() bool {
+	answer, err := probe.Get("http://" + p.admin + "/readyz")
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// stop is what a kubelet does: the preStop hook, SIGTERM, and SIGKILL when the grace period is over. That it comes to SIGKILL is a failure.
+func (p *pod) stop() ending {
+	asked := time.Now()
+	if p.endsWithin(p.life.preStop) {
+		return ending{pod: p.name, code: p.status.ExitCode(), error: fmt.Errorf("ended before it was told to: %w", p.died())}
+	}
+	told := time.Now()
+	p.signal(syscall.SIGTERM)
+	end := ending{pod: p.name}
+	if !p.endsWithin(p.life.grace - time.Since(asked)) {
+		p.kill()
+		end.error = fmt.Errorf("%s: SIGKILL was needed after %v", p.name, p.life.grace)
+	}
+	end.took, end.code = time.Since(told), p.status.ExitCode()
+	if end.error == nil && end.code != 0 {
+		end.error = fmt.Errorf("not 0: %w", p.died())
+	}
+	return end
+}

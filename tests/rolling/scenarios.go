@@ -1,0 +1,282 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// drill is what happens to the pods while the load runs, and what clients should see of it.
+type drill struct {
+	*cluster
+	*options
+	load   *load
+	render func(set ...string) (*lifecycle, error)
+	wrong  []string
+}
+
+// scenario runs one thing that happens, prints what clients saw, and compares it with what they should have seen. It begins at rest: the load is
+// there, and clients know all pods.
+func (d *drill) scenario(title string, happens func() (string, error), expect func(*tally) []string) error {
+	if err := d.load.awaitRest(d.streams, d.pods); err != nil {
+		return fmt.Errorf("before %q: %w\n%v", title, err, d.load.take())
+	}
+	d.between()
+	begun := time.Now()
+	said, err := happens()
+	saw := d.load.take()
+	fmt.Printf("\n%s (%.0f s)\n", title, time.Since(begun).Seconds())
+	if said != "" {
+		fmt.Printf("  %s\n", said)
+	}
+	fmt.Print(saw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", title, err)
+	}
+	for _, p := range d.pods {
+		if p.hasEnded() {
+			return fmt.Errorf("%s: %w", title, p.died())
+		}
+	}
+	wrong := expect(saw)
+	if len(wrong) == 0 {
+		fmt.Println("  as it should be")
+	}
+	for _, each := range wrong {
+		fmt.Printf("  WRONG: %s\n", each)
+		d.wrong = append(d.wrong, title+": "+each)
+	}
+	return nil
+}
+
+// between looks at what clients saw since the last scenario.
+func (d *drill) between() {
+	saw := d.load.take()
+	if len(saw.broken)+len(saw.failed) > 0 {
+		fmt.Printf("\nWRONG: between two scenarios\n%v", saw)
+		d.wrong = append(d.wrong, "calls failed between two scenarios")
+	}
+}
+
+// drained waits until the pods that were deleted have ended, and clients have read what those told them last.
+func (d *drill) drained() (string, error) {
+	ends, err := d.gone()
+	if err != nil {
+		return "", err
+	}
+	return summary(ends), d.load.await("no open stream on a pod that has ended", func() bool {
+		open := 0
+		for _, p := range d.pods {
+			open += d.load.open[p.address.String()]
+		}
+		return open == d.load.total()
+	})
+}
+
+// nothing is what clients should see of pods that go in order: not even a retry.
+func nothing(saw *tally) []string {
+	wrong := append(noneBroken(saw), noneFailed(saw)...)
+	if len(saw.retried) > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d attempts failed and were made again by the retryPolicy", len(saw.retried)))
+	}
+	return wrong
+}
+
+func noneBroken(saw *tally) (wrong []string) {
+	if len(saw.broken) > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d streams broke", len(saw.broken)))
+	}
+	return wrong
+}
+
+func noneFailed(saw *tally) (wrong []string) {
+	if len(saw.failed) > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d calls failed before anything came", len(saw.failed)))
+	}
+	if saw.streams == 0 || saw.calls == 0 {
+		wrong = append(wrong, "there were no calls: this shows nothing")
+	}
+	return wrong
+}
+
+func (d *drill) all() error {
+	scenarios := []func() error{d.rollingUpdates, d.allNodesWithHook, d.allNodes, d.scaleIn, d.nodeDrain, d.crashOfOne, d.drainLimit, d.secondSIGTERM}
+	if d.onlyUpdates {
+		scenarios = scenarios[:1]
+	}
+	for _, scenario := range scenarios {
+		if err := scenario(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollingUpdates replaces all pods again and again, by the chart's defaults and with a preStop hook in turn.
+func (d *drill) rollingUpdates() error {
+	plain := d.life
+	withHook, err := d.render("preStop.sleepSeconds=60")
+	if err != nil {
+		return err
+	}
+	title := fmt.Sprintf("%d rolling updates in a row, every second one to a preStop of 60 s (here %v)", d.updates, withHook.preStop)
+	return d.scenario(title, func() (string, error) {
+		for n := range d.updates {
+			d.life = plain
+			// The last one is.
+			if (d.updates-n)%2 == 1 {
+				d.life = withHook
+			}
+			if err := d.update(); err != nil {
+				return "", err
+			}
+		}
+		return d.drained()
+	}, func(saw *tally) []string {
+		fmt.Printf("  at least %d streams were open at any moment\n", saw.least)
+		wrong := nothing(saw)
+		if saw.least < d.streams && !d.short {
+			wrong = append(wrong, fmt.Sprintf("fewer than %d streams were open", d.streams))
+		}
+		if pods := d.life.replicas * (d.updates + 1); len(saw.served) < pods {
+			wrong = append(wrong, fmt.Sprintf("%d of %d pods got calls", len(saw.served), pods))
+		}
+		return wrong
+	})
+}
+
+func (d *drill) scaleIn() error {
+	err := d.scenario("scale-in, 3 pods to 2", func() (string, error) {
+		going := d.pods[0]
+		open := d.load.openOn()[going.address.String()]
+		d.remove(going)
+		ends, err := d.drained()
+		return fmt.Sprintf("%d streams were open on the pod; %s", open, ends), err
+	}, nothing)
+	if err != nil {
+		return err
+	}
+	_, err = d.add()
+	return err
+}
+
+func (d *drill) nodeDrain() error {
+	return d.scenario("node drain, two of 3 pods evicted one after the other", func() (string, error) { return d.evicted(2) }, nothing)
+}
+
+// allNodesWithHook drains all nodes at once: clients need the preStop hook's time to learn of the new pods. Those that check health leave
+// the old ones drain.lame_duck before a GOAWAY makes them ask for new ones: a retry covers that.
+func (d *drill) allNodesWithHook() (err error) {
+	if d.life, err = d.render(); err != nil {
+		return err
+	}
+	return d.scenario("drain of all nodes at once, all pods evicted one after the other, from a preStop of 60 s", func() (string, error) {
+		return d.evicted(d.life.replicas)
+	}, func(saw *tally) []string { return append(noneBroken(saw), noneFailed(saw)...) })
+}
+
+// allNodes is the same without the hook. Clients that asked for names just before may know no pod for a while: that is told, and not wrong.
+func (d *drill) allNodes() error {
+	return d.scenario("the same without a preStop", func() (string, error) { return d.evicted(d.life.replicas) }, noneBroken)
+}
+
+// evicted evicts the oldest pods, as the disruption budget lets a drain: each once the replacement of the one before is ready.
+func (d *drill) evicted(count int) (string, error) {
+	for _, p := range slices.Clone(d.pods[:count]) {
+		if err := d.evict(p); err != nil {
+			return "", err
+		}
+	}
+	return d.drained()
+}
+
+func (d *drill) crashOfOne() error {
+	crashed := d.pods[0].address.String()
+	return d.scenario("crash, SIGKILL of one pod of 3", func() (string, error) {
+		open := d.load.openOn()[crashed]
+		var noticed error
+		again, err := d.crash(d.pods[0], func() {
+			noticed = d.load.await("no stream on the crashed pod", func() bool { return d.load.open[crashed] == 0 })
+		})
+		if err := errors.Join(noticed, err); err != nil {
+			return "", err
+		}
+		before := 0
+		err = d.load.await("calls on the pod that was started again", func() bool {
+			if before == 0 {
+				before = d.load.tally.served[crashed]
+			}
+			return d.load.tally.served[crashed] > before
+		})
+		return fmt.Sprintf("%d streams were open on the pod; started again in its place, %s got calls again", open, again.name), err
+	}, func(saw *tally) []string {
+		return append(onlyOn(crashed, "", saw), noneFailed(saw)...)
+	})
+}
+
+// drainLimit deletes a pod whose streams are longer than its drain may be.
+func (d *drill) drainLimit() (err error) {
+	if d.life, err = d.render("config.drain.limit=60s"); err != nil {
+		return err
+	}
+	title := fmt.Sprintf("an update to a drain.limit of 60 s (here %v)", d.life.drainLimit)
+	if err := d.scenario(title, func() (string, error) {
+		if err := d.update(); err != nil {
+			return "", err
+		}
+		return d.drained()
+	}, nothing); err != nil {
+		return err
+	}
+	going := d.pods[0]
+	return d.scenario("a pod with streams longer than drain.limit is deleted", func() (string, error) {
+		open := d.load.openOn()[going.address.String()]
+		if err := d.evict(going); err != nil {
+			return "", err
+		}
+		ends, err := d.drained()
+		return fmt.Sprintf("%d streams were open on the pod; %s, of a grace period of %v", open, ends, d.life.grace), err
+	}, func(saw *tally) []string {
+		return append(onlyOn(going.address.String(), "DRAINING", saw), noneFailed(saw)...)
+	})
+}
+
+func (d *drill) secondSIGTERM() error {
+	going := d.pods[0]
+	return d.scenario("a second SIGTERM while a pod drains", func() (string, error) {
+		open := d.load.openOn()[going.address.String()]
+		if err := d.evict(going); err != nil {
+			return "", err
+		}
+		// Two signals at once would be one.
+		for deadline := time.Now().Add(patience); going.ready(); {
+			if going.endsWithin(going.life.probePeriod) || time.Now().After(deadline) {
+				return "", fmt.Errorf("ready after SIGTERM: %w", going.died())
+			}
+		}
+		going.signal(syscall.SIGTERM)
+		ends, err := d.drained()
+		return fmt.Sprintf("%d streams were open on the pod; %s", open, ends), err
+	}, func(saw *tally) []string {
+		return append(onlyOn(going.address.String(), "DRAINING", saw), noneFailed(saw)...)
+	})
+}
+
+// onlyOn is what is wrong if streams broke elsewhere than on one pod, or with another status than UNAVAILABLE with this reason.
+func onlyOn(replica, reason string, saw *tally) (wrong []string) {
+	if len(saw.broken) == 0 {
+		wrong = append(wrong, "no stream broke: this shows nothing")
+	}
+	for _, f := range saw.broken {
+		if f.replica != replica {
+			wrong = append(wrong, fmt.Sprintf("a stream on another pod broke: %v", f))
+		} else if f.code != codes.Unavailable || f.reason != reason {
+			wrong = append(wrong, fmt.Sprintf("a stream ended otherwise: %v", f))
+		}
+	}
+	return wrong
+}

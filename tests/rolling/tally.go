@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// tally is what clients saw.
+type tally struct {
+	streams     int       // That ended well.
+	calls       int       // Other calls that did.
+	least       int       // The fewest streams that were open at any moment.
+	transparent int       // Attempts that the library made by itself.
+	retried     []failure // Attempts that failed, and were made again as the service config's retryPolicy says.
+	served      map[string]int
+	broken      []failure // Streams that ended badly after their first event.
+	failed      []failure // Streams without any event, and other calls.
+}
+
+// failure is a call that ended badly.
+type failure struct {
+	replica string
+	code    codes.Code
+	reason  string // Empty: the status has no details, so it is the client's own library's.
+	message string
+	retry   bool // Whether the status says when to try again.
+	events  int
+}
+
+func newTally() *tally { return &tally{served: map[string]int{}, least: math.MaxInt} }
+
+func (t *tally) count(c *call, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// A call that found no pod has none.
+	if c.replica != "" {
+		t.served[c.replica]++
+	}
+	switch {
+	case err == nil && c.open:
+		t.streams++
+	case err == nil:
+		t.calls++
+	case c.open:
+		t.broken = append(t.broken, c.failure(err))
+	default:
+		t.failed = append(t.failed, c.failure(err))
+	}
+}
+
+func (c *call) failure(err error) failure {
+	s := status.Convert(err)
+	f := failure{replica: c.replica, code: s.Code(), message: s.Message(), events: c.events}
+	for _, detail := range s.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			f.reason = detail.Reason
+		case *errdetails.RetryInfo:
+			f.retry = true
+		}
+	}
+	return f
+}
+
+// addresses differ where the failure is the same.
+var addresses = regexp.MustCompile(`\d+\.\d+\.\d+\.\d+:\d+`)
+
+func (f failure) String() string {
+	reason := "no details"
+	if f.reason != "" {
+		reason = "reason " + f.reason
+	}
+	if f.retry {
+		reason += ", RetryInfo"
+	}
+	return fmt.Sprintf("%v, %s: %s", f.code, reason, addresses.ReplaceAllString(f.message, "ADDRESS"))
+}
+
+// alike is a line for each kind of failure.
+func alike(failures []failure) []string {
+	counts := map[string]int{}
+	for _, f := range failures {
+		counts[f.String()]++
+	}
+	var lines []string
+	for what, count := range counts {
+		lines = append(lines, fmt.Sprintf("%5d x %s", count, what))
+	}
+	slices.Sort(lines)
+	slices.Reverse(lines)
+	return lines
+}
+
+func (t *tally) String() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "  %d streams ended well, %d broken; %d other calls ended well; %d calls failed before anything came\n",
+		t.streams, len(t.broken), t.calls, len(t.failed))
+	fmt.Fprintf(&out, "  %d attempts were made again by grpc-go itself, %d by the service config's retryPolicy\n", t.transparent, len(t.retried))
+	fewest, most := math.MaxInt, 0
+	for _, calls := range t.served {
+		fewest, most = min(fewest, calls), max(most, calls)
+	}
+	fmt.Fprintf(&out, "  calls by replica: %d replicas, %d to %d each\n", len(t.served), fewest, most)
+	for _, line := range alike(t.retried) {
+		fmt.Fprintf(&out, "  made again: %s\n", line)
+	}
+	for _, line := range alike(t.broken) {
+		fmt.Fprintf(&out, "  broken: %s\n", line)
+	}
+	for _, line := range alike(t.failed) {
+		fmt.Fprintf(&out, "  failed: %s\n", line)
+	}
+	return out.String()
+}
