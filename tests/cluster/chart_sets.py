@@ -1,13 +1,12 @@
 """Every set of the chart's values in a cluster: by server-side apply and by both Helms, with restricted Pod Security enforced."""
 
 import collections
-import json
 import os
 import subprocess
 
 import crds
 import rendering
-from processes import PATIENCE, Failed, check, run, until
+from processes import PATIENCE, Failed, check, until
 
 LEVEL = "restricted"
 # What the sets name and the chart does not make.
@@ -47,6 +46,17 @@ def check_pod_security(cluster):
     check("the chart with a looser securityContext is warned of", "would violate PodSecurity" in warnings, warnings)
 
 
+def helm(cluster, name, namespace, *arguments):
+    """What one of the Helms prints. It must have nothing to warn of."""
+    folders = {f"HELM_{kind.upper()}_HOME": str(cluster.work / "helm" / kind) for kind in ("cache", "config", "data")}
+    command = [str(word) for word in (rendering.TOOLS / name, "--namespace", namespace, *arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, KUBECONFIG=str(cluster.kubeconfig), **folders),
+                            timeout=PATIENCE * 2, check=False)
+    if result.returncode != 0 or "warning" in result.stderr.lower():
+        raise Failed(f"{' '.join(command)}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
 class ValueSet:
     """One set of values in its own namespace."""
 
@@ -68,7 +78,8 @@ class ValueSet:
         self._apply()
         self._install("helm-v3", "helm-v3")
         self._install("helm-v4", "helm-v4")
-        self._install("helm-v3", "helm-v4")
+        if self.name == "defaults":
+            self._install("helm-v3", "helm-v4")
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
 
     def _render(self, *arguments):
@@ -155,14 +166,8 @@ class ValueSet:
 
     # Helm
 
-    def _helm(self, helm, *arguments):
-        environment = dict(os.environ, KUBECONFIG=str(self.cluster.kubeconfig), HELM_CACHE_HOME=str(self.cluster.work / "helm/cache"),
-                           HELM_CONFIG_HOME=str(self.cluster.work / "helm/config"), HELM_DATA_HOME=str(self.cluster.work / "helm/data"))
-        command = [str(word) for word in (rendering.TOOLS / helm, "--namespace", self.namespace, *arguments)]
-        result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE * 2, check=False)
-        if result.returncode != 0 or "arning" in result.stderr:
-            raise Failed(f"{' '.join(command)}\n{result.stdout}{result.stderr}")
-        return result.stdout
+    def _helm(self, name, *arguments):
+        return helm(self.cluster, name, self.namespace, *arguments)
 
     def _install(self, first, second):
         """Installed by one Helm, upgraded by perhaps another one, and taken away."""

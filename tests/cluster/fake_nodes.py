@@ -25,8 +25,8 @@ def start(cluster):
     nodes = [_node(number) for number in range(len(ZONES) * NODES_PER_ZONE)]
     cluster.kubectl("create", "--filename", "-", objects=nodes)
     cluster.processes.start("kwok", cluster.bin / "kwok", f"--kubeconfig={cluster.kubeconfig}", "--manage-all-nodes=false",
-                            f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake", "--server-address=127.0.0.1:0", f"--config={cluster.work}/none",
-                            "--node-lease-duration-seconds=40")
+                            f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake", "--node-lease-duration-seconds=40",
+                            f"--config={cluster.bin}/stages.yaml")
     cluster.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=120s")
 
 

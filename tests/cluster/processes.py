@@ -73,10 +73,13 @@ class Processes:
         self.running.append((name, child))
         return child
 
+    def dead(self):
+        """What is to say of those that ended by themselves."""
+        return "\n".join(f"{name} ended by itself, with {child.returncode}:\n{self.tail(name)}" for name, child in self.running if child.poll() is not None)
+
     def check_alive(self):
-        for name, child in self.running:
-            if child.poll() is not None:
-                raise Failed(f"{name} ended by itself, with {child.returncode}:\n{self.tail(name)}")
+        if dead := self.dead():
+            raise Failed(dead)
 
     def tail(self, name, lines=30):
         return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
