@@ -40,10 +40,10 @@ def check_pod_security(cluster):
     make_namespace(cluster, "strict")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": "strict"}, "spec": {"containers": [{"name": "root", "image": "x"}]}}
     _, refusal = cluster.ask("create", "--filename", "-", objects=[pod], fails=True)
-    check("a pod that says nothing of its security is refused", 'violates PodSecurity "restricted:latest"' in refusal, refusal)
+    check("a pod that says nothing of its security is refused", 'violates PodSecurity "restricted:latest"' in refusal, lambda: refusal)
     loose = rendering.template("--namespace=strict", "--skip-tests", "--set=securityContext.allowPrivilegeEscalation=true", kubernetes=cluster.version)
     _, warnings = cluster.apply(rendering.parse(loose), "--dry-run=server")
-    check("the chart with a looser securityContext is warned of", "would violate PodSecurity" in warnings, warnings)
+    check("the chart with a looser securityContext is warned of", "would violate PodSecurity" in warnings, lambda: warnings)
 
 
 def helm(cluster, name, namespace, *arguments):
@@ -60,11 +60,11 @@ def helm(cluster, name, namespace, *arguments):
 class ValueSet:
     """One set of values in its own namespace."""
 
-    def __init__(self, cluster, name):
-        self.cluster, self.name = cluster, name
+    def __init__(self, cluster, metrics, name):
+        self.cluster, self.metrics, self.name = cluster, metrics, name
         self.namespace = f"set-{name}"
 
-    def check(self, title, fact, details=""):
+    def check(self, title, fact, details=lambda: ""):
         check(f"{self.name}: {title}", fact, details)
 
     def kubectl(self, *arguments, **options):
@@ -90,9 +90,9 @@ class ValueSet:
 
     def _apply(self):
         objects = self._render()
-        printed, warnings = self.cluster.apply(objects)
+        printed, warnings = self.cluster.apply(objects, "--namespace", self.namespace)
         self.check(f"all {len(objects)} objects are taken by server-side apply, without a warning",
-                   warnings == "" and printed.count("serverside-applied") == len(objects), printed + warnings)
+                   warnings == "" and printed.count("serverside-applied") == len(objects), lambda: printed + warnings)
         by_kind = collections.defaultdict(list)
         for obj in objects:
             by_kind[obj["kind"]].append(obj)
@@ -106,7 +106,7 @@ class ValueSet:
         for scaler in by_kind["HorizontalPodAutoscaler"]:
             self._check_autoscaler(scaler, replicas)
         before = self._generations(objects)
-        self.cluster.apply(self._render())
+        self.cluster.apply(self._render(), "--namespace", self.namespace)
         self.check("applied again, it changes nothing", self._generations(objects) == before)
         self._delete(objects)
 
@@ -144,18 +144,22 @@ class ValueSet:
         (condition,) = [each for each in self.get(name)["status"]["conditions"] if each["type"] == "DisruptionAllowed"]
         status = self.get(name)["status"]
         self.check(f"the budget lets {status['disruptionsAllowed']} of {status['expectedPods']} pods go",
-                   condition["status"] == "True" and status["expectedPods"] == replicas and 1 <= status["disruptionsAllowed"] < replicas, str(status))
+                   condition["status"] == "True" and status["expectedPods"] == replicas and 1 <= status["disruptionsAllowed"] < replicas, lambda: str(status))
 
-    def _check_autoscaler(self, scaler, replicas):
+    def _check_autoscaler(self, scaler, least):
+        """It goes by open calls: up at once, and not down before streams had time to end."""
         name = f"hpa/{scaler['metadata']['name']}"
-        self.kubectl("wait", name, "--for=condition=AbleToScale", f"--timeout={PATIENCE}s")
-        self.kubectl("wait", name, "--for=condition=ScalingActive=false", f"--timeout={PATIENCE}s")
-        status = self.get(name)["status"]
-        (active,) = [each for each in status["conditions"] if each["type"] == "ScalingActive"]
-        # Nobody gives metrics here; that it asks for them means that it understood what it shall scale on.
-        self.check(f"the autoscaler went up to {replicas} by itself and asks for metrics ({active['reason']})",
-                   status["currentReplicas"] == replicas and active["reason"] in ("FailedGetPodsMetric", "FailedGetResourceMetric", "FailedGetContainerResourceMetric"),
-                   str(status))
+        (wanted,) = [int(each["pods"]["target"]["averageValue"]) for each in scaler["spec"]["metrics"] if each["type"] == "Pods"]
+        self.kubectl("wait", name, "--for=condition=ScalingActive", f"--timeout={PATIENCE}s")
+        self.check(f"the autoscaler went up to {least} by itself and reads its metrics", self.get(name)["status"]["currentReplicas"] == least)
+        self.metrics.open_calls[self.namespace] = 2 * least * wanted
+        self.kubectl("wait", name, f"--for=jsonpath={{.status.desiredReplicas}}={2 * least}", f"--timeout={PATIENCE}s")
+        self.metrics.open_calls[self.namespace] = 0
+        until("the autoscaler holds on", lambda: self._reason(name, "AbleToScale") == "ScaleDownStabilized", lambda: str(self.get(name)["status"]))
+        self.check(f"with {2 * least * wanted} open calls it goes up to {2 * least}, and without any it waits", True)
+
+    def _reason(self, name, condition):
+        return [each["reason"] for each in self.get(name)["status"]["conditions"] if each["type"] == condition][0]
 
     def _generations(self, objects):
         return {(obj["kind"], obj["metadata"]["name"]): self.get(f"{_resource(obj)}/{obj['metadata']['name']}")["metadata"].get("generation")
@@ -171,12 +175,13 @@ class ValueSet:
 
     def _install(self, first, second):
         """Installed by one Helm, upgraded by perhaps another one, and taken away."""
-        values = rendering.values_of(self.name)
+        # How long pods must be ready is nothing that Helm has to do with.
+        values = [*rendering.values_of(self.name), "--set=minReadySeconds=1"]
         self._helm(first, "install", RELEASE, rendering.CHART, *values)
         objects = rendering.parse(self._helm(first, "get", "manifest", RELEASE))
         found = self._existing(objects)
         (deployment,) = [obj for obj in objects if obj["kind"] == "Deployment"]
-        self.check(f"{first} installs all {len(objects)} objects", len(found) == len(objects), str(found))
+        self.check(f"{first} installs all {len(objects)} objects", len(found) == len(objects), lambda: str(found))
         self._helm(second, "upgrade", RELEASE, rendering.CHART, *values, "--set=podAnnotations.changed=yes")
         self.kubectl("rollout", "status", f"deployment/{deployment['metadata']['name']}", f"--timeout={PATIENCE}s")
         pods = [pod for pod in self.get("pods", "--selector", GATEWAY) if "deletionTimestamp" not in pod["metadata"]]

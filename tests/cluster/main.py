@@ -12,6 +12,7 @@ import fake_nodes
 import rendering
 import rolling
 from control_plane import ControlPlane
+from metrics_apis import MetricsApis
 from processes import Failed, Processes, check, run, say
 
 
@@ -19,9 +20,11 @@ def check_chart(cluster):
     """What the control plane does with the chart by itself: nodes and their pods are fake."""
     fake_nodes.start(cluster)
     chart_sets.check_pod_security(cluster)
+    metrics = MetricsApis(cluster)
     # Most of it is waiting, for pods that must be ready for some seconds before the next ones.
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        for each in [pool.submit(chart_sets.ValueSet(cluster, name).run) for name in rendering.VALUE_SETS]:
+        sets = [pool.submit(chart_sets.ValueSet(cluster, metrics, name).run) for name in rendering.VALUE_SETS]
+        for each in concurrent.futures.as_completed(sets):
             each.result()
     fake_nodes.end(cluster)
 

@@ -17,10 +17,10 @@ class Failed(Exception):
     """Something is not as it must be."""
 
 
-def check(title, fact, details=""):
-    """A thing that must be so."""
+def check(title, fact, details=lambda: ""):
+    """A thing that must be so. The details are asked for if it is not."""
     if not fact:
-        raise Failed(f"{title}\n{details}" if details else title)
+        raise Failed(f"{title}\n{details()}".rstrip())
     say(f"ok: {title}")
 
 
