@@ -6,6 +6,7 @@ import pathlib
 import signal
 import sys
 import time
+import traceback
 
 import chart_sets
 import fake_nodes
@@ -22,20 +23,23 @@ def check_chart(cluster):
     chart_sets.check_pod_security(cluster)
     metrics = MetricsApis(cluster)
     # Most of it is waiting, for pods that must be ready for some seconds before the next ones.
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        sets = [pool.submit(chart_sets.ValueSet(cluster, metrics, name).run) for name in rendering.VALUE_SETS]
+    pool = concurrent.futures.ThreadPoolExecutor()
+    sets = [pool.submit(chart_sets.ValueSet(cluster, metrics, name).run) for name in rendering.VALUE_SETS]
+    try:
         for each in concurrent.futures.as_completed(sets):
             each.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     fake_nodes.end(cluster)
 
 
 PARTS = ["chart", "node"]
 
 
-def main():
+def everything():
+    """All parts that are asked for. What goes wrong is raised."""
     bin, binary, inside, work = map(pathlib.Path, sys.argv[1:5])
     cgroup = sys.argv[5]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     run("ip", "link", "set", "lo", "up")
     parts = os.environ.get("PARTS", ",".join(PARTS)).split(",")
     processes = Processes(work / "logs")
@@ -58,9 +62,23 @@ def main():
             lap("node")
     except Failed as failure:
         say(f"FAILED: {failure}\n{processes.dead()}")
-        sys.exit(1)
-    finally:
-        processes.end_all()
+        raise
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+    code = 1
+    try:
+        everything()
+        code = 0
+    except Failed:
+        pass
+    except BaseException:  # Said, and then ended below, whatever it is.
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # This is the first process of its namespace: the kernel ends all others with it, and nothing waits for threads that wait.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -60,15 +60,16 @@ class MetricsApis:
         self.cluster.kubectl("wait", "--for=condition=Available", *names, "--timeout=120s")
 
     def _answer(self, url):
+        path = urllib.parse.unquote(url.path)
         for group, resource in GROUPS.items():
-            if url.path == f"/apis/{group}":
+            if path == f"/apis/{group}":
                 return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group, "resources": [resource]}
         selector = urllib.parse.parse_qs(url.query).get("labelSelector", [""])[0]
-        if found := re.fullmatch(rf"/apis/custom.metrics.k8s.io/v1beta2/namespaces/([^/]+)/pods/\*/{METRIC}", url.path):
+        if found := re.fullmatch(rf"/apis/custom.metrics.k8s.io/v1beta2/namespaces/([^/]+)/pods/\*/{METRIC}", path):
             pods = self._pods(found[1], selector)
             items = [self._calls(found[1], pod, len(pods)) for pod in pods]
             return {"kind": "MetricValueList", "apiVersion": "custom.metrics.k8s.io/v1beta2", "metadata": {}, "items": items}
-        if found := re.fullmatch(r"/apis/metrics.k8s.io/v1beta1/namespaces/([^/]+)/pods", url.path):
+        if found := re.fullmatch(r"/apis/metrics.k8s.io/v1beta1/namespaces/([^/]+)/pods", path):
             return {"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": [_usage(pod) for pod in self._pods(found[1], selector)]}
         return None
 

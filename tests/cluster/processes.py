@@ -4,7 +4,6 @@ import pathlib
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -58,7 +57,7 @@ def free_ports(count):
 
 
 class Processes:
-    """Processes with a log each. Those that were started last are ended first."""
+    """Processes with a log each. They end with the namespace of the run at the latest."""
 
     def __init__(self, logs):
         self.logs = pathlib.Path(logs)
@@ -66,7 +65,7 @@ class Processes:
         self.running = []
 
     def start(self, name, *command, **options):
-        # A session of its own: Ctrl-C is for us, who end the rest in order.
+        # A session of its own: Ctrl-C is for us.
         with open(self.logs / f"{name}.log", "ab") as log:
             child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                                      start_new_session=True, **options)
@@ -96,10 +95,3 @@ class Processes:
                     child.kill()
                     child.wait()
             self.running.remove(entry)
-
-    def end_all(self):
-        for name, _ in reversed(list(self.running)):
-            try:
-                self.end(name)
-            except OSError as error:
-                print(f"{name}: {error}", file=sys.stderr)
