@@ -50,11 +50,15 @@ def _strict(schema):
     return schema
 
 
+def definition(group, kind):
+    """The CustomResourceDefinition, as it is published."""
+    module, version, path = PUBLISHED[group, kind]
+    return yaml.safe_load((_folder(module, version) / path).read_text(encoding="utf-8"))
+
+
 @functools.cache
 def _validator(group, kind, version):
-    module, module_version, path = PUBLISHED[group, kind]
-    definition = yaml.safe_load((_folder(module, module_version) / path).read_text(encoding="utf-8"))
-    served = {each["name"]: each for each in definition["spec"]["versions"] if each["served"]}
+    served = {each["name"]: each for each in definition(group, kind)["spec"]["versions"] if each["served"]}
     schema = _strict(copy.deepcopy(served[version]["schema"]["openAPIV3Schema"]))
     # The API server checks metadata by itself; a status is never written here.
     schema["properties"]["metadata"] = {"type": "object"}

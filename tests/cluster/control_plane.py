@@ -1,0 +1,120 @@
+"""etcd, kube-apiserver, kube-controller-manager and kube-scheduler, on loopback and in one folder."""
+
+import json
+import subprocess
+
+from processes import PATIENCE, Failed, free_ports, run, until
+
+# Nobody listens there: what pods would call is not among what is tested.
+ADVERTISED = "192.0.2.1"
+SERVICES = "10.253.0.0/16,fd00:bed0:c::/112"
+
+
+class Authority:
+    """A certificate authority, and what it signs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        self.certificate = folder / "ca.crt"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=cluster",
+            "-keyout", folder / "ca.key", "-out", self.certificate)
+
+    def sign(self, name, subject, addresses=()):
+        """A key and a certificate: their files."""
+        key, certificate, request = (self.folder / f"{name}.{ending}" for ending in ("key", "crt", "csr"))
+        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout", key, "-out", request)
+        extensions = self.folder / f"{name}.ext"
+        names = ",".join(f"{'IP' if each[0].isdigit() else 'DNS'}:{each}" for each in ("localhost", "127.0.0.1", *addresses))
+        extensions.write_text(f"extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={names}\n")
+        run("openssl", "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.folder / "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", extensions, "-out", certificate)
+        return key, certificate
+
+
+class ControlPlane:
+    """A control plane that serves; kubectl for it."""
+
+    def __init__(self, work, bin, processes):
+        self.work, self.bin, self.processes = work, bin, processes
+        self.authority = Authority(work / "pki")
+        etcd, peer, api, manager, scheduler = free_ports(5)
+        self.url = f"https://127.0.0.1:{api}"
+        self.kubeconfig = self.kubeconfig_for("admin", "/O=system:masters/CN=admin")
+        self._start_etcd(etcd, peer)
+        self._start_api_server(api, etcd)
+        self.version = json.loads(self.kubectl("version", "--output=json"))["serverVersion"]["gitVersion"].removeprefix("v")
+        self._start_manager(manager)
+        processes.start("kube-scheduler", bin / "kube-scheduler", f"--kubeconfig={self.kubeconfig_for('scheduler', '/CN=system:kube-scheduler')}",
+                        "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={scheduler}")
+
+    def kubeconfig_for(self, name, subject):
+        """A file with which somebody of this name is let in."""
+        key, certificate = self.authority.sign(name, subject)
+        path = self.work / f"{name}.kubeconfig"
+        path.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "cluster",
+            "clusters": [{"name": "cluster", "cluster": {"server": self.url, "certificate-authority": str(self.authority.certificate)}}],
+            "users": [{"name": name, "user": {"client-key": str(key), "client-certificate": str(certificate)}}],
+            "contexts": [{"name": "cluster", "context": {"cluster": "cluster", "user": name}}],
+        }))
+        return path
+
+    def _start_etcd(self, port, peer):
+        self.processes.start("etcd", "etcd", "--data-dir", self.work / "etcd", "--listen-client-urls", f"http://127.0.0.1:{port}",
+                             "--advertise-client-urls", f"http://127.0.0.1:{port}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+                             "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}")
+
+    def _start_api_server(self, port, etcd):
+        key, certificate = self.authority.sign("api", "/CN=kube-apiserver")
+        kubelet_key, kubelet_certificate = self.authority.sign("to-kubelet", "/O=system:masters/CN=kube-apiserver-kubelet-client")
+        run("openssl", "genrsa", "-out", self.work / "accounts.key", "2048")
+        self.processes.start(
+            "kube-apiserver", self.bin / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1",
+            f"--secure-port={port}", f"--advertise-address={ADVERTISED}", "--endpoint-reconciler-type=none", f"--tls-cert-file={certificate}",
+            f"--tls-private-key-file={key}", f"--client-ca-file={self.authority.certificate}", "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction", "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={self.work / 'accounts.key'}", f"--service-account-signing-key-file={self.work / 'accounts.key'}",
+            f"--service-cluster-ip-range={SERVICES}", f"--kubelet-certificate-authority={self.authority.certificate}",
+            f"--kubelet-client-certificate={kubelet_certificate}", f"--kubelet-client-key={kubelet_key}",
+            "--kubelet-preferred-address-types=InternalIP")
+        until("the API server is ready", self._ready, lambda: self.processes.tail("kube-apiserver"))
+
+    def _ready(self):
+        self.processes.check_alive()
+        answer = subprocess.run(self.command("get", "--raw", "/readyz"), capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return answer.stdout == "ok"
+
+    def _start_manager(self, port):
+        self.processes.start(
+            "kube-controller-manager", self.bin / "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfig_for('manager', '/CN=system:kube-controller-manager')}", "--use-service-account-credentials",
+            f"--root-ca-file={self.authority.certificate}", f"--service-account-private-key-file={self.work / 'accounts.key'}",
+            "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}",
+            # The autoscaler looks every 15 s by default: a test would wait for nothing.
+            "--horizontal-pod-autoscaler-sync-period=3s")
+
+    def command(self, *arguments):
+        return [str(word) for word in (self.bin / "kubectl", "--kubeconfig", self.kubeconfig, *arguments)]
+
+    def ask(self, *arguments, objects=None, text=None, fails=False):
+        """Runs kubectl, perhaps with objects on its input: what it printed and what it warned of. `fails`: it must."""
+        if objects is not None:
+            text = "\n---\n".join(map(json.dumps, objects))
+        result = subprocess.run(self.command(*arguments), capture_output=True, text=True, input=text, timeout=PATIENCE * 2, check=False)
+        if (result.returncode != 0) != fails:
+            raise Failed(f"kubectl {' '.join(map(str, arguments))}{' did not fail' if fails else ''}\n{result.stdout}{result.stderr}")
+        return result.stdout, result.stderr
+
+    def kubectl(self, *arguments, **options):
+        """What kubectl prints."""
+        return self.ask(*arguments, **options)[0]
+
+    def get(self, *arguments):
+        """An object, or the objects of a list."""
+        answer = json.loads(self.kubectl("get", *arguments, "--output", "json"))
+        return answer["items"] if answer["kind"] == "List" else answer
+
+    def apply(self, objects, *arguments):
+        """Server-side, strictly: what was printed and what was warned of."""
+        return self.ask("apply", "--server-side", "--validate=strict", "--filename", "-", *arguments, objects=objects)

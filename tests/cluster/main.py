@@ -1,0 +1,85 @@
+"""The whole run, within its own namespaces: tests/cluster/run starts it."""
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import sys
+import time
+import traceback
+
+import chart_sets
+import fake_nodes
+import rendering
+import rolling
+from control_plane import ControlPlane
+from metrics_apis import MetricsApis
+from processes import Failed, Processes, check, run, say
+
+
+def check_chart(cluster):
+    """What the control plane does with the chart by itself: nodes and their pods are fake."""
+    fake_nodes.start(cluster)
+    chart_sets.check_pod_security(cluster)
+    metrics = MetricsApis(cluster)
+    # Most of it is waiting, for pods that must be ready for some seconds before the next ones.
+    pool = concurrent.futures.ThreadPoolExecutor()
+    sets = [pool.submit(chart_sets.ValueSet(cluster, metrics, name).run) for name in rendering.VALUE_SETS]
+    try:
+        for each in concurrent.futures.as_completed(sets):
+            each.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    fake_nodes.end(cluster)
+
+
+PARTS = ["chart", "node"]
+
+
+def everything():
+    """All parts that are asked for. What goes wrong is raised."""
+    bin, binary, inside, work = map(pathlib.Path, sys.argv[1:5])
+    cgroup = sys.argv[5]
+    run("ip", "link", "set", "lo", "up")
+    parts = os.environ.get("PARTS", ",".join(PARTS)).split(",")
+    processes = Processes(work / "logs")
+    start = time.monotonic()
+
+    def lap(what):
+        processes.check_alive()
+        say(f"--- {what}: {time.monotonic() - start:.0f} s")
+
+    try:
+        cluster = ControlPlane(work, bin, processes)
+        check(f"Kubernetes {cluster.version} serves", True)
+        chart_sets.install_definitions(cluster)
+        lap("control plane")
+        if "chart" in parts:
+            check_chart(cluster)
+            lap("chart")
+        if "node" in parts:
+            rolling.run_all(cluster, binary, inside, cgroup)
+            lap("node")
+    except Failed as failure:
+        say(f"FAILED: {failure}\n{processes.dead()}")
+        raise
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+    code = 1
+    try:
+        everything()
+        code = 0
+    except Failed:
+        pass
+    except BaseException:  # Said, and then ended below, whatever it is.
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # This is the first process of its namespace: the kernel ends all others with it, and nothing waits for threads that wait.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

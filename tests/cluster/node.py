@@ -1,0 +1,178 @@
+"""A real node: containerd, a kubelet, kube-proxy and CoreDNS, in the network of this run alone."""
+
+import json
+import os
+import pathlib
+
+from control_plane import SERVICES
+from processes import PATIENCE, free_ports, run, until
+
+NAME = "machine"
+PAUSE = "localhost/pause:test"
+IMAGE = "localhost/bedrock-grpc"
+TAG = "test"
+# Addresses for measuring networks (RFC 2544).
+ADDRESS = "198.18.0.1"
+PODS = "198.18.1.0/24"
+DNS_SERVICE = "10.253.0.10"
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# What the kubelet sets for the whole machine, and what is set back.
+SETTINGS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"]
+
+
+class Node:
+    """The node, ready for pods."""
+
+    def __init__(self, cluster, cgroup):
+        self.cluster, self.bin, self.processes = cluster, cluster.bin, cluster.processes
+        self.work = cluster.work / "node"
+        self.work.mkdir()
+        self.cgroup = cgroup
+        self.settings = {path: path.read_text() for name in SETTINGS if (path := pathlib.Path("/proc/sys") / name).exists()}
+        self._make_cgroup()
+        # Nobody's but ours: the run has a network of its own.
+        run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
+        # Without a way there, nobody would get as far as kube-proxy's rules.
+        run("ip", "route", "add", SERVICES.split(",")[0], "dev", "lo", "src", ADDRESS)
+        self._start_containerd()
+
+    def _make_cgroup(self):
+        """The folder below which all pods are, in every hierarchy that there is."""
+        for hierarchy in [CGROUPS, *CGROUPS.iterdir()]:
+            if not (hierarchy / "cgroup.procs").exists():
+                continue
+            folder = hierarchy / self.cgroup
+            folder.mkdir()
+            # Version 1 lets nobody in before these are set.
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if (hierarchy / name).exists():
+                    (folder / name).write_text((hierarchy / name).read_text())
+
+    def restore(self):
+        for path, value in self.settings.items():
+            path.write_text(value)
+
+    def join(self):
+        """The rest, once the images are there."""
+        self._start_kubelet()
+        self._start_proxy()
+        self._start_dns()
+        until("the node registers itself", lambda: self.cluster.kubectl("get", "node", NAME, "--ignore-not-found"), lambda: self.processes.tail("kubelet"))
+        self.cluster.kubectl("wait", f"node/{NAME}", "--for=condition=Ready", f"--timeout={PATIENCE}s")
+
+    # containerd
+
+    def _start_containerd(self):
+        network = self.work / "cni"
+        network.mkdir()
+        (network / "10-pods.conflist").write_text(json.dumps({
+            "cniVersion": "1.0.0", "name": "pods",
+            "plugins": [{"type": "ptp", "ipam": {"type": "host-local", "dataDir": str(self.work / "addresses"), "ranges": [[{"subnet": PODS}]],
+                                                 "routes": [{"dst": "0.0.0.0/0"}]}}],
+        }))
+        self.socket = self.work / "containerd.sock"
+        config = self.work / "containerd.toml"
+        config.write_text(f'''
+version = 3
+root = "{self.work}/containerd"
+state = "{self.work}/state"
+disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.erofs",
+    "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp"]
+
+[grpc]
+address = "{self.socket}"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+netns_mounts_under_state_dir = true
+disable_apparmor = true
+# Where we may not make a process less likely to be killed, as in a container, it is not tried.
+restrict_oom_score_adj = true
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{self.bin}"]
+conf_dir = "{network}"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+SystemdCgroup = false
+Root = "{self.work}/runc"
+''')
+        # It finds its shim beside itself only if the path says so.
+        environment = dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}")
+        self.processes.start("containerd", self.bin / "containerd", "--config", config, env=environment)
+        until("containerd serves", self._containerd_serves, lambda: self.processes.tail("containerd"))
+
+    def _containerd_serves(self):
+        self.processes.check_alive()
+        if not self.socket.exists():
+            return False
+        return "io.containerd.grpc.v1" in self._ctr("plugins", "ls")
+
+    def _ctr(self, *arguments):
+        return run(self.bin / "ctr", "--address", self.socket, "--namespace", "k8s.io", *arguments)
+
+    def load(self, archive):
+        """An image out of an archive, as no registry has it."""
+        self._ctr("images", "import", archive)
+
+    # The kubelet
+
+    def _start_kubelet(self):
+        key, certificate = self.cluster.authority.sign("kubelet-server", f"/CN={NAME}", [ADDRESS])
+        (port, health) = free_ports(2)
+        config = self.work / "kubelet.json"
+        config.write_text(json.dumps({
+            "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+            "address": ADDRESS, "port": port, "readOnlyPort": 0, "healthzPort": health,
+            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": str(self.cluster.authority.certificate)}},
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": str(certificate), "tlsPrivateKeyFile": str(key),
+            "containerRuntimeEndpoint": f"unix://{self.socket}",
+            "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{self.cgroup}", "enforceNodeAllocatable": [],
+            # Machines for tests have old cgroups and swap.
+            "failCgroupV1": False, "failSwapOn": False,
+            "clusterDNS": [DNS_SERVICE], "clusterDomain": "cluster.local", "resolvConf": "",
+            "podLogsDir": str(self.work / "pod-logs"), "volumePluginDir": str(self.work / "plugins"), "staticPodPath": "",
+            # The images came without a registry and would not come back; how full this machine's disk is says nothing.
+            "imageGCHighThresholdPercent": 100, "imageMinimumGCAge": "24h",
+            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.inodesFree": "0%"},
+            "makeIPTablesUtilChains": False,
+        }))
+        kubeconfig = self.cluster.kubeconfig_for("kubelet", f"/O=system:nodes/CN=system:node:{NAME}")
+        self.processes.start("kubelet", self.bin / "kubelet", f"--config={config}", f"--kubeconfig={kubeconfig}", f"--root-dir={self.work}/kubelet",
+                             f"--cert-dir={self.work}/kubelet-certificates", f"--hostname-override={NAME}", f"--node-ip={ADDRESS}",
+                             "--node-labels=topology.kubernetes.io/zone=zone-a")
+
+    # Services and names
+
+    def _start_proxy(self):
+        config = self.work / "proxy.json"
+        (metrics, health) = free_ports(2)
+        config.write_text(json.dumps({
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
+            "clientConnection": {"kubeconfig": str(self.cluster.kubeconfig_for("proxy", "/CN=system:kube-proxy"))},
+            "mode": "nftables", "hostnameOverride": NAME, "clusterCIDR": PODS,
+            "metricsBindAddress": f"127.0.0.1:{metrics}", "healthzBindAddress": f"127.0.0.1:{health}", "nodePortAddresses": [f"{ADDRESS}/32"],
+            # The machine's own limits stay.
+            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        }))
+        self.processes.start("kube-proxy", self.bin / "kube-proxy", f"--config={config}")
+
+    def _start_dns(self):
+        """CoreDNS as kubeadm sets it up, as a process: its Service leads to the node."""
+        config = self.work / "Corefile"
+        kubeconfig = self.cluster.kubeconfig_for("dns", "/O=system:masters/CN=coredns")
+        config.write_text(f".:53 {{\n bind {ADDRESS}\n errors\n kubernetes cluster.local {{\n  kubeconfig {kubeconfig}\n  ttl 30\n }}\n cache 30\n}}\n")
+        self.processes.start("coredns", self.bin / "coredns", "-conf", config)
+        ports = [{"name": name.lower(), "protocol": name, "port": 53} for name in ("UDP", "TCP")]
+        self.cluster.apply([
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns", "namespace": "kube-system"}, "spec": {"clusterIP": DNS_SERVICE, "ports": ports}},
+            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": ports, "endpoints": [{"addresses": [ADDRESS]}],
+             "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": {"kubernetes.io/service-name": "kube-dns"}}},
+        ])

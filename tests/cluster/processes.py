@@ -1,0 +1,97 @@
+"""Processes that end with the run, and what it says about itself."""
+
+import pathlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+# For whatever should take a second on an idle machine.
+PATIENCE = 180
+_printing = threading.Lock()
+
+
+class Failed(Exception):
+    """Something is not as it must be."""
+
+
+def check(title, fact, details=lambda: ""):
+    """A thing that must be so. The details are asked for if it is not."""
+    if not fact:
+        raise Failed(f"{title}\n{details()}".rstrip())
+    say(f"ok: {title}")
+
+
+def say(line):
+    with _printing:
+        print(line, flush=True)
+
+
+def run(*command, **options):
+    """Runs a command that must succeed; what it printed."""
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=PATIENCE * 5, check=False, **options)
+    if result.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def until(what, question, details=lambda: "", patience=PATIENCE):
+    """Asks until the answer is true, for what nobody tells by itself; that answer."""
+    end = time.monotonic() + patience
+    while not (answer := question()):
+        if time.monotonic() > end:
+            raise Failed(f"{what}: not within {patience} s\n{details()}")
+        time.sleep(0.1)
+    return answer
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class Processes:
+    """Processes with a log each. They end with the namespace of the run at the latest."""
+
+    def __init__(self, logs):
+        self.logs = pathlib.Path(logs)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.running = []
+
+    def start(self, name, *command, **options):
+        # A session of its own: Ctrl-C is for us.
+        with open(self.logs / f"{name}.log", "ab") as log:
+            child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                                     start_new_session=True, **options)
+        self.running.append((name, child))
+        return child
+
+    def dead(self):
+        """What is to say of those that ended by themselves."""
+        return "\n".join(f"{name} ended by itself, with {child.returncode}:\n{self.tail(name)}" for name, child in self.running if child.poll() is not None)
+
+    def check_alive(self):
+        if dead := self.dead():
+            raise Failed(dead)
+
+    def tail(self, name, lines=30):
+        return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+
+    def end(self, name, patience=20):
+        """Ends one: asks, then doesn't."""
+        for entry in [each for each in self.running if each[0] == name]:
+            child = entry[1]
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                try:
+                    child.wait(patience)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+            self.running.remove(entry)
