@@ -64,17 +64,15 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     })
 }
 
-fn schema() -> Value {
-    serde_json::from_str(SCHEMA).unwrap()
-}
-
 /// A schema with what it refers to put in.
 fn resolved(schema: &Value, root: &Value) -> Map<String, Value> {
-    let mut members = schema.as_object().unwrap().clone();
+    let mut members = schema.as_object().cloned().unwrap_or_default();
     if let Some(Value::String(reference)) = members.remove("$ref") {
-        let pointer = reference.strip_prefix('#').unwrap();
-        for (key, value) in resolved(root.pointer(pointer).unwrap(), root) {
-            members.entry(key).or_insert(value);
+        let pointer = reference.trim_start_matches('#');
+        if let Some(target) = root.pointer(pointer) {
+            for (key, value) in resolved(target, root) {
+                members.entry(key).or_insert(value);
+            }
         }
         members.insert("$name".to_owned(), json!(pointer));
     }
@@ -102,7 +100,7 @@ fn places() -> Vec<Place> {
         }
         places.push(Place { path, schema });
     }
-    let root = schema();
+    let root: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
     let mut places = Vec::new();
     collect(Vec::new(), &root, &root, &mut places);
     places
@@ -159,9 +157,8 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             good.extend(words.iter().cloned());
             bad.push(json!("none-of-these"));
         }
-        let bounds = (choice.get("minimum"), choice.get("maximum"));
-        if let (Some(least), Some(most)) = bounds {
-            let (least, most) = (least.as_i64().unwrap(), most.as_i64().unwrap());
+        let bound = |name| choice.get(name).and_then(Value::as_i64);
+        if let (Some(least), Some(most)) = (bound("minimum"), bound("maximum")) {
             good.extend([json!(least), json!(most)]);
             bad.extend([json!(least - 1), json!(most + 1)]);
         }
