@@ -38,6 +38,11 @@ class Answer:
                         case "tool_use":
                             # Fragments of JSON: they can be parsed only together.
                             self.tool_uses[delta.content_block_index].input_json += delta.tool_use.input
+                case "content_block_stop":
+                    tool_use = self.tool_uses.get(event.content_block_stop.content_block_index)
+                    # A tool that takes no input gets no fragments.
+                    if tool_use and not tool_use.input_json:
+                        tool_use.input_json = "{}"
                 case "message_stop":
                     self.stop_reason = event.message_stop.stop_reason_name
                 case "metadata":
@@ -48,8 +53,5 @@ class Answer:
     def message(self) -> content_pb2.Message:
         """The answer as a turn of the conversation, to be sent back with the next one."""
         blocks = [content_pb2.ContentBlock(text=self.text)] if self.text else []
-        for tool_use in self.tool_uses.values():
-            if not tool_use.input_json:
-                tool_use.input_json = "{}"
-            blocks.append(content_pb2.ContentBlock(tool_use=tool_use))
+        blocks.extend(content_pb2.ContentBlock(tool_use=tool_use) for tool_use in self.tool_uses.values())
         return content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, content=blocks)

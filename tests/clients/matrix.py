@@ -4,8 +4,10 @@ import base64
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +23,12 @@ CALLS = os.environ["GATEWAY_EMULATOR"] + "/_emulator/calls"
 README = {"name": "readme", "expect": {"exit": 0, "answered": True}}
 # Far beyond what anything here takes.
 TIMEOUT_S = 300
-# A row of which each client waits for many seconds, doing nothing.
-IDLE = [row["name"] for row in ROWS if "keepalive_seconds" in row.get("connection", {})]
+# Rows of which each client waits for seconds, doing nothing: in all languages at once. The first of them is the patient one.
+IDLE = ["retries", "config-deadline", "config-attempts", "keepalive"]
 
 
 def calls():
-    """What Bedrock saw, by row, once all of it has ended."""
+    """What Bedrock saw, by language and row, once all of it has ended."""
     give_up = time.monotonic() + 20
     while True:
         with urllib.request.urlopen(CALLS, timeout=TIMEOUT_S) as answer:
@@ -37,7 +39,9 @@ def calls():
     rows = {}
     for call in seen:
         call["body"] = base64.b64decode(call["body"])
-        rows.setdefault(json.loads(call["body"]).get("requestMetadata", {}).get("row"), []).append(call)
+        # The README's commands say nothing of a row.
+        language, _, row = json.loads(call["body"]).get("requestMetadata", {}).get("row", "").partition("/")
+        rows.setdefault((language, row), []).append(call)
     return rows
 
 
@@ -47,18 +51,24 @@ def forget():
 
 def run(language, rows, environment):
     """The client's results, by row."""
-    process = subprocess.run(
-        [*language.command, str(SCENARIOS), *rows],
-        cwd=language.folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        # By their names the rows' calls are found in the emulator's log.
+        named = [row | {"name": f"{language.name}/{row['name']}"} for row in ROWS if row["name"] in rows]
+        scenario = pathlib.Path(folder) / SCENARIOS.name
+        scenario.write_text(json.dumps({"rows": named}))
+        shutil.copy(SCENARIOS.with_name("image.png"), folder)
+        process = subprocess.run(
+            [*language.command, str(scenario)],
+            cwd=language.folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
     results = {}
     for line in process.stdout.splitlines():
         result = json.loads(line)
-        results[result["row"]] = result
+        results[result["row"].removeprefix(f"{language.name}/")] = result
     if process.returncode:
         print(f"error: {language.name} exited with {process.returncode}", file=sys.stderr)
         results["exit"] = process.returncode
@@ -137,15 +147,16 @@ def run_all(languages, ways, update):
             result["least_calls_of_a_pod"] = min(pod.calls - was for pod, was in zip(ways.pods, before, strict=True))
         if result := results[language.name].get("update"):
             result["updated_pods"] = update.updated
-        seen[language.name] = calls()
+        seen |= calls()
         if "readme" not in language.without:
             results[language.name]["readme"] = readme(language)
         print(f"{language.name}: {len(rows)} rows in {time.monotonic() - begun:.0f} s", flush=True)
-    with ThreadPoolExecutor() as pool:
-        waiting = [language for language in languages if not set(IDLE) <= set(language.without)]
-        for language, more in zip(waiting, pool.map(lambda it: run(it, IDLE, ways.environment), waiting), strict=True):
+    forget()
+    with ThreadPoolExecutor(len(languages) or 1) as pool:
+        patient = pool.map(lambda it: run(it, [row for row in IDLE if row not in it.without], ways.environment), languages)
+        for language, more in zip(languages, patient, strict=True):
             results[language.name] |= more
-    return results, seen
+    return results, seen | calls()
 
 
 def report(languages, results, seen):
@@ -159,7 +170,7 @@ def report(languages, results, seen):
                 cells[language.name, name] = "-"
                 notes.append(f"{language.name} has no {name}: {language.without[name]}")
                 continue
-            found = wrong(language, row, results[language.name].get(name), seen[language.name].get(name, []))
+            found = wrong(language, row, results[language.name].get(name), seen.get((language.name, name), []))
             cells[language.name, name] = "FAILED" if found else "ok"
             if found:
                 failed = True

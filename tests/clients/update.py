@@ -90,7 +90,7 @@ class Update:
 
     @contextlib.contextmanager
     def during(self):
-        """Updates one pod after the other as soon as it has answered some calls."""
+        """Updates one pod, and the other one when the first has calls again: as a cluster does, which waits for what is new to be ready."""
         over, self.updated = threading.Event(), 0
         updating = threading.Thread(target=self.update_all, args=(over,))
         updating.start()
@@ -102,9 +102,18 @@ class Update:
 
     def update_all(self, over):
         for pod in self.pods:
-            before = pod.calls()
-            while pod.calls() < before + self.CALLS:
-                if over.wait(0.02):
-                    return
+            if not answers(pod, self.CALLS, over):
+                return
             pod.update()
             self.updated += 1
+            if not answers(pod, 1, over):
+                return
+
+
+def answers(pod, calls, over):
+    """Waits until a pod has answered so many calls. Whether it did before all is over."""
+    before = pod.calls()
+    while pod.calls() < before + calls:
+        if over.wait(0.02):
+            return False
+    return True

@@ -43,6 +43,12 @@ export class Answer {
           }
           break;
         }
+        case "contentBlockStop": {
+          const use = this.toolUses.get(event.value.contentBlockIndex);
+          // A tool that takes no input gets no fragments.
+          if (use) use.input ||= "{}";
+          break;
+        }
         case "messageStop":
           this.stopReason = event.value.stopReasonName;
           break;
@@ -60,7 +66,7 @@ export class Answer {
     const content: Block[] = this.text ? [text(this.text)] : [];
     for (const { id, name, input } of this.toolUses.values()) {
       content.push({
-        content: { case: "toolUse", value: { toolUseId: id, name, input: { case: "inputJson", value: input || "{}" } } },
+        content: { case: "toolUse", value: { toolUseId: id, name, input: { case: "inputJson", value: input } } },
       });
     }
     return create(MessageSchema, { role: Role.ASSISTANT, content });

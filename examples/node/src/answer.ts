@@ -42,6 +42,12 @@ export class Answer {
           }
           break;
         }
+        case "contentBlockStop": {
+          const use = this.toolUses.get(event.value.contentBlockIndex);
+          // A tool that takes no input gets no fragments.
+          if (use) use.input ||= "{}";
+          break;
+        }
         case "messageStop":
           this.stopReason = event.value.stopReasonName;
           break;
@@ -59,7 +65,7 @@ export class Answer {
     const content: ContentBlock[] = this.text ? [text(this.text)] : [];
     for (const { id, name, input } of this.toolUses.values()) {
       content.push({
-        content: { $case: "toolUse", value: { toolUseId: id, name, input: { $case: "inputJson", value: input || "{}" } } },
+        content: { $case: "toolUse", value: { toolUseId: id, name, input: { $case: "inputJson", value: input } } },
       });
     }
     return Message.create({ role: Role.ROLE_ASSISTANT, content });

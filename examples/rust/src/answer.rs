@@ -69,6 +69,13 @@ impl Answer {
                     }
                     _ => {}
                 },
+                Some(Event::ContentBlockStop(stop)) => {
+                    let tool_use = self.tool_uses.get_mut(&stop.content_block_index);
+                    // A tool that takes no input gets no fragments.
+                    if let Some(tool_use) = tool_use.filter(|it| it.input.is_empty()) {
+                        tool_use.input.push_str("{}");
+                    }
+                }
                 Some(Event::MessageStop(stop)) => self.stop_reason = stop.stop_reason_name,
                 Some(Event::Metadata(event)) => {
                     self.usage = event.metadata.and_then(|metadata| metadata.usage);
@@ -84,14 +91,10 @@ impl Answer {
     pub fn message(&self) -> Message {
         let text = (!self.text.is_empty()).then(|| Content::Text(self.text.clone()));
         let tool_uses = self.tool_uses.values().map(|tool_use| {
-            let input = match tool_use.input.as_str() {
-                "" => "{}",
-                input => input,
-            };
             Content::ToolUse(ToolUseBlock {
                 tool_use_id: tool_use.id.clone(),
                 name: tool_use.name.clone(),
-                input: Some(Input::InputJson(input.to_owned())),
+                input: Some(Input::InputJson(tool_use.input.clone())),
                 r#type: None,
             })
         });

@@ -83,14 +83,11 @@ impl ConfiguredChannel {
                 sent_anew = true;
                 continue;
             }
-            match policy.map_or(Next::Final, |it| it.next(attempt, &status)) {
-                Next::Final => return Err(status),
-                Next::After(wait) if self.failed_and_may_retry() => sleep(wait).await,
-                Next::Never => {
-                    self.failed_and_may_retry();
-                    return Err(status);
-                }
-                Next::After(_) => return Err(status),
+            let next = policy.map_or(Next::Final, |it| it.next(attempt, &status));
+            let may_retry = next != Next::Final && self.failed();
+            match next {
+                Next::After(wait) if may_retry => sleep(wait).await,
+                _ => return Err(status),
             }
             attempt += 1;
         }
@@ -118,7 +115,8 @@ impl ConfiguredChannel {
         }
     }
 
-    fn failed_and_may_retry(&self) -> bool {
+    /// Whether there may be retries now.
+    fn failed(&self) -> bool {
         let Some(throttling) = self.config.retry_throttling else {
             return true;
         };

@@ -51,3 +51,99 @@ fn endpoint(address: &str, keepalive: Duration) -> Result<Endpoint, transport::E
         .connect_timeout(Duration::from_secs(3));
     Ok(endpoint)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use http_body_util::BodyExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+    use tonic::{body::Body, client::GrpcService};
+
+    use super::*;
+
+    const PREFACE: usize = 24;
+    const FRAME_HEADER: usize = 9;
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    const TOKEN: &[u8] = b"token";
+
+    fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = payload.len() as u8;
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    }
+
+    /// Reads up to a frame of this kind with these flags. Nothing if the connection ends before.
+    async fn until(io: &mut TcpStream, kind: u8, flags: u8) -> Option<()> {
+        loop {
+            let mut header = [0; FRAME_HEADER];
+            io.read_exact(&mut header).await.ok()?;
+            let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+            let mut payload = vec![0; length as usize];
+            io.read_exact(&mut payload).await.ok()?;
+            if header[3] == kind && header[4] & flags == flags {
+                return Some(());
+            }
+        }
+    }
+
+    /// Answers a call by so many frames, and waits until the client has taken all of them, or closes.
+    async fn answer(listener: TcpListener, tokens: usize) -> Option<()> {
+        let (mut io, _) = listener.accept().await.ok()?;
+        io.read_exact(&mut [0; PREFACE]).await.ok()?;
+        io.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
+        until(&mut io, HEADERS, 0).await?;
+        // Of HPACK, 0x88 is `:status: 200`.
+        let mut frames = frame(HEADERS, 4, 1, &[0x88]);
+        frames.extend(frame(DATA, 0, 1, TOKEN).repeat(tokens));
+        frames.extend(frame(DATA, 1, 1, &[]));
+        frames.extend(frame(PING, 0, 0, &[0; 8]));
+        io.write_all(&frames).await.ok()?;
+        // Not a ping of its own, but its answer.
+        until(&mut io, PING, ACK).await
+    }
+
+    /// Whether a stream is whole that nobody reads before all of it has come.
+    async fn is_whole(tokens: usize, endpoint: impl FnOnce(String) -> Endpoint) -> bool {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let answered = tokio::spawn(answer(listener, tokens));
+        let mut channel = endpoint(address).connect().await.unwrap();
+        std::future::poll_fn(|context| channel.poll_ready(context))
+            .await
+            .unwrap();
+        let call = Request::post("/").body(Body::empty()).unwrap();
+        let response = channel.call(call).await;
+        answered.await.unwrap();
+        let Ok(response) = response else {
+            return false;
+        };
+        let body = response.into_body().collect().await;
+        body.is_ok_and(|it| it.to_bytes().len() == tokens * TOKEN.len())
+    }
+
+    fn default(address: String) -> Endpoint {
+        Endpoint::from_shared(format!("http://{address}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn many_unread_tokens_need_the_window() {
+        const MANY: usize = 20_000;
+        let ours = |address: String| endpoint(&address, Duration::from_secs(30)).unwrap();
+        assert!(is_whole(MANY, ours).await);
+        // If one of these is whole, h2 or tonic has become better, and the settings may go.
+        assert!(!is_whole(MANY, default).await);
+    }
+
+    #[tokio::test]
+    async fn adaptive_windows_take_few_unread_tokens() {
+        const FEW: usize = 200;
+        assert!(is_whole(FEW, default).await);
+        assert!(!is_whole(FEW, |address| default(address).http2_adaptive_window(true)).await);
+    }
+}

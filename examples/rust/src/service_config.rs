@@ -50,9 +50,8 @@ pub struct MethodConfig {
     pub retry_policy: Option<RetryPolicy>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Name {
     service: String,
     method: String,
@@ -75,7 +74,7 @@ pub struct RetryPolicy {
 pub enum Next {
     /// This failure is none of those that are tried again.
     Final,
-    /// It would be tried again, but has been tried often enough, or the gateway says never.
+    /// It was tried often enough, or the gateway says never.
     Never,
     After(Duration),
 }
