@@ -38,10 +38,12 @@ def make_namespace(cluster, name):
 def check_pod_security(cluster):
     """Restricted Pod Security is in force here, so that what passes says something."""
     make_namespace(cluster, "strict")
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": "strict"}, "spec": {"containers": [{"name": "root", "image": "x"}]}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": "strict"},
+           "spec": {"containers": [{"name": "root", "image": "x"}]}}
     _, refusal = cluster.ask("create", "--filename", "-", objects=[pod], fails=True)
     check("a pod that says nothing of its security is refused", 'violates PodSecurity "restricted:latest"' in refusal, lambda: refusal)
-    loose = rendering.template("--namespace=strict", "--skip-tests", "--set=securityContext.allowPrivilegeEscalation=true", kubernetes=cluster.version)
+    loose = rendering.template("--namespace=strict", "--skip-tests", "--set=securityContext.allowPrivilegeEscalation=true",
+                               kubernetes=cluster.version)
     _, warnings = cluster.apply(rendering.parse(loose), "--dry-run=server")
     check("the chart with a looser securityContext is warned of", "would violate PodSecurity" in warnings, lambda: warnings)
 
@@ -144,7 +146,8 @@ class ValueSet:
         (condition,) = [each for each in self.get(name)["status"]["conditions"] if each["type"] == "DisruptionAllowed"]
         status = self.get(name)["status"]
         self.check(f"the budget lets {status['disruptionsAllowed']} of {status['expectedPods']} pods go",
-                   condition["status"] == "True" and status["expectedPods"] == replicas and 1 <= status["disruptionsAllowed"] < replicas, lambda: str(status))
+                   condition["status"] == "True" and status["expectedPods"] == replicas and 1 <= status["disruptionsAllowed"] < replicas,
+                   lambda: str(status))
 
     def _check_autoscaler(self, scaler, least):
         """It goes by open calls: up at once, and not down before streams had time to end."""
@@ -185,7 +188,7 @@ class ValueSet:
         self._helm(second, "upgrade", RELEASE, rendering.CHART, *values, "--set=podAnnotations.changed=yes")
         self.kubectl("rollout", "status", f"deployment/{deployment['metadata']['name']}", f"--timeout={PATIENCE}s")
         pods = [pod for pod in self.get("pods", "--selector", GATEWAY) if "deletionTimestamp" not in pod["metadata"]]
-        self.check(f"{second} upgrades it, and its {len(pods)} pods are new ones",
+        self.check(f"{second} upgrades it: {len(pods)} new pods",
                    pods and all(pod["metadata"]["annotations"].get("changed") == "yes" for pod in pods))
         self._helm(second, "uninstall", RELEASE)
         until(f"{self.name}: nothing is left", lambda: not self._existing(objects), lambda: str(self._existing(objects)))

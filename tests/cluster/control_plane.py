@@ -92,7 +92,9 @@ class ControlPlane:
             f"--root-ca-file={self.authority.certificate}", f"--service-account-private-key-file={self.work / 'accounts.key'}",
             "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}",
             # The autoscaler looks every 15 s by default: a test would wait for nothing.
-            "--horizontal-pod-autoscaler-sync-period=3s")
+            "--horizontal-pod-autoscaler-sync-period=3s",
+            # On a loaded machine a node is late to say that it is there, and with a fake one nobody makes its pods ready again.
+            "--node-monitor-grace-period=10m")
 
     def command(self, *arguments):
         return [str(word) for word in (self.bin / "kubectl", "--kubeconfig", self.kubeconfig, *arguments)]

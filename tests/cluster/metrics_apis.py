@@ -52,9 +52,10 @@ class MetricsApis:
                     "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]}}]
         for each in GROUPS:
             group, version = each.split("/")
-            objects.append({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": f"{version}.{group}"},
-                            "spec": {"group": group, "version": version, "service": service, "insecureSkipTLSVerify": True, "groupPriorityMinimum": 100,
-                                     "versionPriority": 100}})
+            spec = {"group": group, "version": version, "service": service, "insecureSkipTLSVerify": True, "groupPriorityMinimum": 100,
+                    "versionPriority": 100}
+            metadata = {"name": f"{version}.{group}"}
+            objects.append({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": metadata, "spec": spec})
         self.cluster.apply(objects)
         names = [f"apiservice/{obj['metadata']['name']}" for obj in objects[1:]]
         self.cluster.kubectl("wait", "--for=condition=Available", *names, "--timeout=120s")
@@ -70,7 +71,8 @@ class MetricsApis:
             items = [self._calls(found[1], pod, len(pods)) for pod in pods]
             return {"kind": "MetricValueList", "apiVersion": "custom.metrics.k8s.io/v1beta2", "metadata": {}, "items": items}
         if found := re.fullmatch(r"/apis/metrics.k8s.io/v1beta1/namespaces/([^/]+)/pods", path):
-            return {"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": [_usage(pod) for pod in self._pods(found[1], selector)]}
+            items = [_usage(pod) for pod in self._pods(found[1], selector)]
+            return {"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items}
         return None
 
     def _pods(self, namespace, selector):
@@ -83,7 +85,8 @@ class MetricsApis:
 
 def _usage(pod):
     containers = [{"name": each["name"], "usage": USAGE} for each in pod["spec"]["containers"]]
-    return {"metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]}, "timestamp": _now(), "window": "1s", "containers": containers}
+    metadata = {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]}
+    return {"metadata": metadata, "timestamp": _now(), "window": "1s", "containers": containers}
 
 
 def _now():

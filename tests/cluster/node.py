@@ -17,7 +17,8 @@ PODS = "198.18.1.0/24"
 DNS_SERVICE = "10.253.0.10"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 # What the kubelet sets for the whole machine, and what is set back.
-SETTINGS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes"]
+SETTINGS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
+            "kernel/keys/root_maxbytes"]
 
 
 class Node:
@@ -57,7 +58,8 @@ class Node:
         self._start_kubelet()
         self._start_proxy()
         self._start_dns()
-        until("the node registers itself", lambda: self.cluster.kubectl("get", "node", NAME, "--ignore-not-found"), lambda: self.processes.tail("kubelet"))
+        until("the node registers itself", lambda: self.cluster.kubectl("get", "node", NAME, "--ignore-not-found"),
+              lambda: self.processes.tail("kubelet"))
         self.cluster.kubectl("wait", f"node/{NAME}", "--for=condition=Ready", f"--timeout={PATIENCE}s")
 
     # containerd
@@ -130,7 +132,8 @@ Root = "{self.work}/runc"
         config.write_text(json.dumps({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
             "address": ADDRESS, "port": port, "readOnlyPort": 0, "healthzPort": health,
-            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": str(self.cluster.authority.certificate)}},
+            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True},
+                               "x509": {"clientCAFile": str(self.cluster.authority.certificate)}},
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(certificate), "tlsPrivateKeyFile": str(key),
             "containerRuntimeEndpoint": f"unix://{self.socket}",
@@ -141,7 +144,8 @@ Root = "{self.work}/runc"
             "podLogsDir": str(self.work / "pod-logs"), "volumePluginDir": str(self.work / "plugins"), "staticPodPath": "",
             # The images came without a registry and would not come back; how full this machine's disk is says nothing.
             "imageGCHighThresholdPercent": 100, "imageMinimumGCAge": "24h",
-            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.inodesFree": "0%"},
+            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%",
+                             "imagefs.inodesFree": "0%"},
             "makeIPTablesUtilChains": False,
         }))
         kubeconfig = self.cluster.kubeconfig_for("kubelet", f"/O=system:nodes/CN=system:node:{NAME}")
@@ -168,11 +172,23 @@ Root = "{self.work}/runc"
         """CoreDNS as kubeadm sets it up, as a process: its Service leads to the node."""
         config = self.work / "Corefile"
         kubeconfig = self.cluster.kubeconfig_for("dns", "/O=system:masters/CN=coredns")
-        config.write_text(f".:53 {{\n bind {ADDRESS}\n errors\n kubernetes cluster.local {{\n  kubeconfig {kubeconfig}\n  ttl 30\n }}\n cache 30\n}}\n")
+        config.write_text(f"""
+.:53 {{
+    bind {ADDRESS}
+    errors
+    kubernetes cluster.local {{
+        kubeconfig {kubeconfig}
+        ttl 30
+    }}
+    cache 30
+}}
+""")
         self.processes.start("coredns", self.bin / "coredns", "-conf", config)
         ports = [{"name": name.lower(), "protocol": name, "port": 53} for name in ("UDP", "TCP")]
         self.cluster.apply([
-            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns", "namespace": "kube-system"}, "spec": {"clusterIP": DNS_SERVICE, "ports": ports}},
-            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": ports, "endpoints": [{"addresses": [ADDRESS]}],
-             "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": {"kubernetes.io/service-name": "kube-dns"}}},
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-dns", "namespace": "kube-system"},
+             "spec": {"clusterIP": DNS_SERVICE, "ports": ports}},
+            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+             "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": {"kubernetes.io/service-name": "kube-dns"}},
+             "addressType": "IPv4", "ports": ports, "endpoints": [{"addresses": [ADDRESS]}]},
         ])

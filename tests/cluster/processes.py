@@ -74,7 +74,8 @@ class Processes:
 
     def dead(self):
         """What is to say of those that ended by themselves."""
-        return "\n".join(f"{name} ended by itself, with {child.returncode}:\n{self.tail(name)}" for name, child in self.running if child.poll() is not None)
+        dead = [(name, child.returncode) for name, child in self.running if child.poll() is not None]
+        return "\n".join(f"{name} ended by itself, with {code}:\n{self.tail(name)}" for name, code in dead)
 
     def check_alive(self):
         if dead := self.dead():

@@ -42,9 +42,10 @@ class Clients:
         target = f"dns://{node.ADDRESS}:53/{RELEASE}-headless.{NAMESPACE}.svc.cluster.local:50051"
         self.streams = streams
         self.log = open(cluster.processes.logs / "load.log", "ab")
-        self.child = subprocess.Popen([interop / ".venv/bin/python", rendering.ROOT / "tests/cluster/load.py", target,
-                                       rendering.ROOT / "examples/service_config.json", str(streams)],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment, start_new_session=True)
+        command = [interop / ".venv/bin/python", rendering.ROOT / "tests/cluster/load.py", target, rendering.ROOT / "examples/service_config.json",
+                   str(streams)]
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment,
+                                      start_new_session=True)
 
     def report(self, what="report"):
         print(what, file=self.child.stdin, flush=True)
@@ -120,8 +121,8 @@ class Release:
         except Failed as failure:
             raise Failed(f"{failure}\n{self.explain()}") from None
         pods = self.pods()
-        check(f"{len(pods)} pods on a real kubelet are ready by their own probes",
-              len(pods) == VALUES["replicaCount"] and all(status["ready"] and status["restartCount"] == 0 for pod in pods for status in pod["status"]["containerStatuses"]))
+        well = [status["ready"] and status["restartCount"] == 0 for pod in pods for status in pod["status"]["containerStatuses"]]
+        check(f"{len(pods)} pods on a real kubelet are ready by their own probes", len(pods) == VALUES["replicaCount"] and all(well), self.explain)
 
     def explain(self):
         return self.kubectl("get", "events,pods", "--output=wide") + self.kubectl("describe", "pods") + self.cluster.processes.tail("kubelet")
@@ -157,7 +158,8 @@ class Release:
             old = {pod["metadata"]["name"] for pod in self.pods()}
             self.kubectl("rollout", "restart", DEPLOYMENT)
             replaced = self.replaced(old)
-            check(f"rolling update {number} of {UPDATES}: all pods are new ones; {said(report := clients.report())}", replaced and unbroken(report), self.explain)
+            report = clients.report()
+            check(f"rolling update {number} of {UPDATES}: all pods are new ones; {said(report)}", replaced and unbroken(report), self.explain)
         self.settle()
         check(f"the pods that went are gone; {said(report := clients.report())}", unbroken(report))
 
@@ -183,7 +185,8 @@ class Release:
     def check_endings(self, endings):
         """Every pod that went: told, and ended in peace."""
         codes = dict(endings.codes)
-        check(f"{len(codes)} pods went, all with exit code 0: none was killed", len(codes) >= 3 * UPDATES + 2 and set(codes.values()) == {0}, lambda: str(codes))
+        check(f"{len(codes)} pods went, all with exit code 0: none was killed", len(codes) >= 3 * UPDATES + 2 and set(codes.values()) == {0},
+              lambda: str(codes))
 
     def check_kill(self, clients):
         """What is seen of a pod that goes without a word: so the clients above would have said it."""
@@ -210,8 +213,8 @@ def unbroken(report):
 def start_bedrock(cluster, binary):
     """The emulator, as a process beside the node: its address."""
     port = 8900
-    cluster.processes.start("bedrock", binary, "emulate", "--listen", f"{node.ADDRESS}:{port}", "--bearer-token", TOKEN, "--time-to-first-token", "100ms",
-                            "--tokens-per-second", str(TOKENS_PER_SECOND))
+    cluster.processes.start("bedrock", binary, "emulate", "--listen", f"{node.ADDRESS}:{port}", "--bearer-token", TOKEN,
+                            "--time-to-first-token", "100ms", "--tokens-per-second", str(TOKENS_PER_SECOND))
     return f"http://{node.ADDRESS}:{port}"
 
 
