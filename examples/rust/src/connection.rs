@@ -98,8 +98,9 @@ mod tests {
         io.read_exact(&mut [0; PREFACE]).await.ok()?;
         io.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
         until(&mut io, HEADERS, 0).await?;
+        let mut frames = frame(SETTINGS, ACK, 0, &[]);
         // Of HPACK, 0x88 is `:status: 200`.
-        let mut frames = frame(HEADERS, 4, 1, &[0x88]);
+        frames.extend(frame(HEADERS, 4, 1, &[0x88]));
         frames.extend(frame(DATA, 0, 1, TOKEN).repeat(tokens));
         frames.extend(frame(DATA, 1, 1, &[]));
         frames.extend(frame(PING, 0, 0, &[0; 8]));
