@@ -73,6 +73,8 @@ def main():
         code = 0
     except Failed:
         pass
+    except SystemExit as end:
+        print(end, file=sys.stderr)
     except BaseException:  # Said, and then ended below, whatever it is.
         traceback.print_exc()
     sys.stdout.flush()
