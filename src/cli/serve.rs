@@ -34,10 +34,13 @@ pub struct Serve {
 impl Serve {
     /// Serves until SIGTERM or Ctrl-C, then drains. Errors: those of standard output.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let config = match self.config.as_deref().map(Config::load) {
-            None => Config::default(),
-            Some(Ok(config)) => config,
-            Some(Err(problems)) => {
+        let read = self
+            .config
+            .as_deref()
+            .map_or_else(Config::without_file, Config::load);
+        let config = match read {
+            Ok(config) => config,
+            Err(problems) => {
                 output.error(&problems.to_string());
                 return Ok(Exit::BadInput);
             }
