@@ -17,6 +17,7 @@ use crate::{
 #[command(after_help = "\
 Credentials, Region and profile come from where every AWS SDK finds them: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
 the shared config files, IRSA, EKS Pod Identity, the instance's metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
+Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, if the config's `traces` does not.
 
 SIGTERM or Ctrl-C: takes no more calls, lets the open ones end (drain.limit), exits with 0. A second one: cuts
 the open ones, each with a status, and exits with 0 at once.

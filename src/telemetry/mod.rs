@@ -1,6 +1,5 @@
 //! Logs, metrics and traces. Prompts and completions are in none of them.
 
-pub mod gen_ai;
 pub mod log;
 pub mod metrics;
 pub mod trace;

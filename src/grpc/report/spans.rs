@@ -77,6 +77,7 @@ impl CallReport {
             code: code_name(code),
             reason: reason.map_or("", Reason::as_str),
             attempts: attempts.len(),
+            ended: Instant::now(),
         };
         recorder.call(self.trace.context(), &call);
     }

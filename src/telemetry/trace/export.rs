@@ -33,6 +33,10 @@ const DELAY: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the way to a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the connection is silent before TCP asks whether the collector is alive, how often it asks then, and how many times.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const TCP_KEEPALIVE_RETRIES: u32 = 3;
 /// Between two log lines that say that spans are lost.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -100,6 +104,9 @@ fn channel(endpoint: &str, config: &config::Traces) -> Result<Channel, String> {
     let mut address = Endpoint::from_shared(endpoint.to_owned())
         .map_err(wrong)?
         .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_keepalive(Some(TCP_KEEPALIVE))
+        .tcp_keepalive_interval(Some(TCP_KEEPALIVE_INTERVAL))
+        .tcp_keepalive_retries(Some(TCP_KEEPALIVE_RETRIES))
         .timeout(TIMEOUT);
     if is_tls {
         let mut tls = ClientTlsConfig::new().with_native_roots();

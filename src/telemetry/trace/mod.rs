@@ -7,8 +7,10 @@
 //! |---|---|
 //! | `context` | W3C Trace Context, in and out |
 //! | `span` | what is told of a call and of an attempt |
+//! | `attribute` | OpenTelemetry's names for that |
 //! | `export` | the way to the collector |
 
+mod attribute;
 mod context;
 mod export;
 mod span;
@@ -110,7 +112,7 @@ pub struct Recorder {
 impl Recorder {
     /// The call's own span.
     pub fn call(&self, context: &TraceContext, call: &Call<'_>) {
-        self.send(call.span(context, self.at(self.arrived)));
+        self.send(call.span(context, self.arrived_at, self.at(call.ended)));
     }
 
     /// The span of one of its attempts, whose context is a child of the call's.

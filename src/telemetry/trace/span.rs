@@ -9,8 +9,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tokio::time::Instant;
 
-use super::TraceContext;
-use crate::telemetry::gen_ai;
+use super::{TraceContext, attribute};
 
 const SERVICE: &str = "bedrock.inference.v1.InferenceService";
 /// What of a request's stop sequences is told at most: spans wait in memory.
@@ -32,6 +31,8 @@ pub struct Call<'a> {
     pub reason: &'static str,
     /// How many attempts it took.
     pub attempts: usize,
+    /// When it ended.
+    pub ended: Instant,
 }
 
 /// An attempt at Bedrock that is over: the span of a client of generative AI.
@@ -94,22 +95,27 @@ pub struct Usage {
 }
 
 impl Call<'_> {
-    pub(super) fn span(&self, context: &TraceContext, began: SystemTime) -> SpanData {
+    pub(super) fn span(
+        &self,
+        context: &TraceContext,
+        began: SystemTime,
+        ended: SystemTime,
+    ) -> SpanData {
         let method = format!("{SERVICE}/{}", self.method);
         let mut attributes = vec![
-            KeyValue::new(gen_ai::RPC_SYSTEM_NAME, "grpc"),
-            KeyValue::new(gen_ai::RPC_METHOD, method.clone()),
-            KeyValue::new(gen_ai::RPC_RESPONSE_STATUS_CODE, self.code),
-            text(gen_ai::TARGET, self.target),
-            text(gen_ai::REQUEST_ID, self.request_id),
-            KeyValue::new(gen_ai::ATTEMPTS, count(self.attempts)),
+            KeyValue::new(attribute::RPC_SYSTEM_NAME, "grpc"),
+            KeyValue::new(attribute::RPC_METHOD, method.clone()),
+            KeyValue::new(attribute::RPC_RESPONSE_STATUS_CODE, self.code),
+            text(attribute::TARGET, self.target),
+            text(attribute::REQUEST_ID, self.request_id),
+            KeyValue::new(attribute::ATTEMPTS, count(self.attempts)),
         ];
         if !self.reason.is_empty() {
-            attributes.push(KeyValue::new(gen_ai::REASON, self.reason));
+            attributes.push(KeyValue::new(attribute::REASON, self.reason));
         }
         let failed = is_servers_fault(self.code);
         if failed {
-            attributes.push(KeyValue::new(gen_ai::ERROR_TYPE, self.code));
+            attributes.push(KeyValue::new(attribute::ERROR_TYPE, self.code));
         }
         SpanData {
             status: status(failed.then_some(self.reason)),
@@ -118,7 +124,7 @@ impl Call<'_> {
                 context,
                 SpanKind::Server,
                 method,
-                (began, SystemTime::now()),
+                (began, ended),
                 attributes,
             )
         }
@@ -133,41 +139,47 @@ impl Attempt<'_> {
         ended: SystemTime,
     ) -> SpanData {
         let mut attributes = vec![
-            KeyValue::new(gen_ai::OPERATION_NAME, gen_ai::CHAT),
-            KeyValue::new(gen_ai::PROVIDER_NAME, gen_ai::AWS_BEDROCK),
-            text(gen_ai::REQUEST_MODEL, self.model_id),
+            KeyValue::new(attribute::GEN_AI_OPERATION_NAME, attribute::CHAT),
+            KeyValue::new(attribute::GEN_AI_PROVIDER_NAME, attribute::AWS_BEDROCK),
+            text(attribute::GEN_AI_REQUEST_MODEL, self.model_id),
             // Both calls of the gateway run ConverseStream.
-            KeyValue::new(gen_ai::REQUEST_STREAM, true),
-            text(gen_ai::CLOUD_REGION, self.source_region),
-            text(gen_ai::TARGET, self.target),
-            text(gen_ai::REQUEST_ID, self.request_id),
+            KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true),
+            text(attribute::CLOUD_REGION, self.source_region),
+            text(attribute::TARGET, self.target),
+            text(attribute::REQUEST_ID, self.request_id),
         ];
         if let Some((address, port)) = self.server {
-            attributes.push(text(gen_ai::SERVER_ADDRESS, address));
-            attributes.push(KeyValue::new(gen_ai::SERVER_PORT, i64::from(port)));
+            attributes.push(text(attribute::SERVER_ADDRESS, address));
+            attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
         }
         self.request.add_to(&mut attributes);
         if !self.bedrock_request_id.is_empty() {
-            attributes.push(text(gen_ai::AWS_REQUEST_ID, self.bedrock_request_id));
+            attributes.push(text(attribute::AWS_REQUEST_ID, self.bedrock_request_id));
         }
         if let Some(after) = self.first_event {
             let seconds = after.as_secs_f64();
-            attributes.push(KeyValue::new(gen_ai::RESPONSE_TIME_TO_FIRST_CHUNK, seconds));
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+                seconds,
+            ));
             // An answer that began and gave no reason for its end was broken off, by whomever.
             let finish_reason = match self.stop_reason {
-                "" => gen_ai::FINISH_ERROR,
+                "" => attribute::FINISH_ERROR,
                 reason => reason,
             };
             let reasons = texts([finish_reason.to_owned()]);
-            attributes.push(KeyValue::new(gen_ai::RESPONSE_FINISH_REASONS, reasons));
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_RESPONSE_FINISH_REASONS,
+                reasons,
+            ));
         }
         if let Some(usage) = self.usage {
             usage.add_to(&mut attributes);
         }
         if let Some(reason) = self.failure {
-            attributes.push(KeyValue::new(gen_ai::ERROR_TYPE, reason));
+            attributes.push(KeyValue::new(attribute::ERROR_TYPE, reason));
         }
-        let name = format!("{} {}", gen_ai::CHAT, self.model_id);
+        let name = format!("{} {}", attribute::CHAT, self.model_id);
         SpanData {
             status: status(self.failure),
             ..span(context, SpanKind::Client, name, (began, ended), attributes)
@@ -179,21 +191,30 @@ impl Request {
     fn add_to(&self, attributes: &mut Vec<KeyValue>) {
         if let Some(max_tokens) = self.max_tokens {
             let max_tokens = i64::from(max_tokens);
-            attributes.push(KeyValue::new(gen_ai::REQUEST_MAX_TOKENS, max_tokens));
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_REQUEST_MAX_TOKENS,
+                max_tokens,
+            ));
         }
         if let Some(temperature) = self.temperature {
-            attributes.push(KeyValue::new(gen_ai::REQUEST_TEMPERATURE, temperature));
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_REQUEST_TEMPERATURE,
+                temperature,
+            ));
         }
         if let Some(top_p) = self.top_p {
-            attributes.push(KeyValue::new(gen_ai::REQUEST_TOP_P, top_p));
+            attributes.push(KeyValue::new(attribute::GEN_AI_REQUEST_TOP_P, top_p));
         }
         if !self.stop_sequences.is_empty() {
             let some = self.stop_sequences.iter().take(MOST_STOP_SEQUENCES);
             let short = some.map(|sequence| sequence.chars().take(MOST_STOP_CHARS).collect());
-            attributes.push(KeyValue::new(gen_ai::REQUEST_STOP_SEQUENCES, texts(short)));
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_REQUEST_STOP_SEQUENCES,
+                texts(short),
+            ));
         }
         if let Some(guardrail) = &self.guardrail {
-            attributes.push(text(gen_ai::GUARDRAIL_ID, guardrail));
+            attributes.push(text(attribute::AWS_BEDROCK_GUARDRAIL_ID, guardrail));
         }
     }
 }
@@ -203,14 +224,23 @@ impl Usage {
         // The convention's input holds what came from the cache and went there.
         let input = [self.input, self.cache_read, self.cache_write].map(i64::from);
         for (name, tokens) in [
-            (gen_ai::USAGE_INPUT_TOKENS, input.iter().sum()),
-            (gen_ai::USAGE_OUTPUT_TOKENS, i64::from(self.output)),
+            (attribute::GEN_AI_USAGE_INPUT_TOKENS, input.iter().sum()),
+            (
+                attribute::GEN_AI_USAGE_OUTPUT_TOKENS,
+                i64::from(self.output),
+            ),
         ] {
             attributes.push(KeyValue::new(name, tokens));
         }
         for (name, tokens) in [
-            (gen_ai::USAGE_CACHE_READ_INPUT_TOKENS, self.cache_read),
-            (gen_ai::USAGE_CACHE_WRITE_INPUT_TOKENS, self.cache_write),
+            (
+                attribute::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+                self.cache_read,
+            ),
+            (
+                attribute::GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+                self.cache_write,
+            ),
         ] {
             if tokens > 0 {
                 attributes.push(KeyValue::new(name, i64::from(tokens)));

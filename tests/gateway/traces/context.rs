@@ -19,15 +19,18 @@ use crate::harness::{Gateway, MODEL, Process, STREAM_INVOKE, Stream, Web, ask, m
 #[tokio::test]
 async fn without_a_caller_or_with_one_that_can_not_be_read_a_trace_begins() {
     let (collector, gateway) = traced(|_, _| {}).await;
-    for (id, traceparent) in [
+    let cases = [
         ("none", String::new()),
         ("bad", format!("00-{TRACE}-{CALLER}")),
         ("zero", format!("00-{}-{CALLER}-01", "0".repeat(32))),
-    ] {
+    ];
+    for (id, traceparent) in &cases {
         gateway
-            .stream(request(id, &traceparent, ask(MODEL)))
+            .stream(request(id, traceparent, ask(MODEL)))
             .await
             .is_whole();
+    }
+    for (id, _) in cases {
         let spans = collector.call(id).await;
         assert_eq!(spans.call.parent, "", "{id}");
         assert_ne!(spans.call.trace_id, TRACE, "{id}");

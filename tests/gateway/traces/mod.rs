@@ -176,7 +176,7 @@ async fn a_call_and_each_of_its_attempts_has_a_span() {
 #[tokio::test]
 async fn only_what_is_the_servers_fault_is_an_error_of_the_call() {
     let (collector, gateway) = traced(|_, _| {}).await;
-    for (message, code, reason, is_fault) in [
+    let cases = [
         (faulty("internal"), "INTERNAL", "UPSTREAM_INTERNAL", true),
         (
             faulty("service-unavailable"),
@@ -197,8 +197,11 @@ async fn only_what_is_the_servers_fault_is_an_error_of_the_call() {
             false,
         ),
         (ask(""), "INVALID_ARGUMENT", "INVALID_REQUEST", false),
-    ] {
-        gateway.stream(request(reason, "", message)).await;
+    ];
+    for (message, _, reason, _) in &cases {
+        gateway.stream(request(reason, "", message.clone())).await;
+    }
+    for (_, code, reason, is_fault) in cases {
         let Spans { call, attempts } = collector.call(reason).await;
         assert_eq!(call.attribute("rpc.response.status_code"), code);
         assert_eq!(call.attribute("bedrock_grpc.reason"), reason);

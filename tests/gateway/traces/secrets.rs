@@ -63,20 +63,22 @@ async fn prompts_and_completions_are_in_no_span_and_no_log_line() {
     let answer = Stream::open(&mut client, asked).await.end().await;
     answer.is_whole();
     assert!(answer.text().contains(MARKER), "{}", answer.text());
-    let mut spans = Vec::new();
-    spans.push(collector.call("whole").await);
     // Failures quote what Bedrock said, and that may quote what it was asked.
-    for fault in [
+    let faults = [
         "validation",
         "throttling",
         "stream-validation-after-2",
         "stream-internal-after-2",
         "bad-crc-after-2",
-    ] {
+    ];
+    for fault in faults {
         let asked = request(fault, "", asking(&format!("{MODEL}.fault-{fault}")));
         let answer = Stream::open(&mut client, asked).await.end().await;
         assert!(answer.end.is_err(), "{fault}");
-        spans.push(collector.call(fault).await);
+    }
+    let mut spans = Vec::new();
+    for id in faults.into_iter().chain(["whole"]) {
+        spans.push(collector.call(id).await);
     }
     process.terminate().await;
     let ended = process.end().await;
