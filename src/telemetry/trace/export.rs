@@ -62,9 +62,13 @@ impl Exporter {
             })
             .build()
             .map_err(|error| format!("traces: {error}"))?;
+        Ok(Self::over(otlp, &resource(config)))
+    }
+
+    fn over(exporter: impl SpanExporter + 'static, resource: &Resource) -> Self {
         let tally = Arc::<Tally>::default();
         let counted = Counted {
-            inner: otlp,
+            inner: exporter,
             tally: Arc::clone(&tally),
         };
         let batches = BatchConfigBuilder::default()
@@ -73,8 +77,8 @@ impl Exporter {
             .with_scheduled_delay(DELAY)
             .build();
         let mut processor = BatchSpanProcessor::new(counted, batches);
-        processor.set_resource(&resource(config));
-        Ok(Self { processor, tally })
+        processor.set_resource(resource);
+        Self { processor, tally }
     }
 
     /// Puts a span into the queue, if there is room.
@@ -233,7 +237,48 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::telemetry::trace::{Call, TraceContext};
+
+    /// A collector that never answers.
+    #[derive(Debug)]
+    struct Stuck;
+
+    impl SpanExporter for Stuck {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            std::future::pending().await
+        }
+    }
+
+    fn span() -> SpanData {
+        let call = Call {
+            method: "Invoke",
+            target: "raw",
+            request_id: "",
+            code: "OK",
+            reason: "",
+            attempts: 1,
+            ended: tokio::time::Instant::now(),
+        };
+        let context = TraceContext::of_call(&HeaderMap::new());
+        call.span(&context, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
+    }
+
+    /// Neither who sends waits, nor who ends it; what is beyond the queue is lost.
+    #[test]
+    fn nobody_waits_for_a_collector_that_is_stuck() {
+        let exporter = Exporter::over(Stuck, &Resource::builder_empty().build());
+        for _ in 0..QUEUE + 7 {
+            exporter.send(span());
+        }
+        assert_eq!(exporter.tally.queued.load(Ordering::Relaxed), QUEUE);
+        // The first loss is told at once.
+        assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 6);
+        exporter.end(Duration::from_millis(50));
+        assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 0, "told");
+    }
 
     #[test]
     fn no_more_than_the_queue_holds_are_waiting() {
