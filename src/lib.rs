@@ -12,7 +12,7 @@
 //! | [`routing`] | target names -> where to call; health of routes; failover until the first event |
 //! | [`model_id`] | what a model ID or ARN says of itself: kind, Region, geography |
 //! | [`bedrock`] | the only place that talks to AWS: clients, connections, event-stream frames |
-//! | [`telemetry`] | logs and metrics |
+//! | [`telemetry`] | logs, metrics and traces |
 //! | [`admin`] | liveness, readiness and metrics on a port of its own |
 //! | [`playground`] | a page for people, built from `playground/` |
 //! | [`error`] | one type for what can go wrong with a call, before it becomes a gRPC status |

@@ -106,6 +106,16 @@ const STAYS_IN: &[(&str, &[&str], &str)] = &[
         "config is the only reader of the environment",
     ),
     (
+        "opentelemetry",
+        &["telemetry"],
+        "spans are made by telemetry::trace",
+    ),
+    (
+        "opentelemetry_sdk",
+        &["telemetry"],
+        "spans are made by telemetry::trace",
+    ),
+    (
         "aws_sigv4",
         &["bedrock", "emulator"],
         "AWS types stay in bedrock",
@@ -346,6 +356,11 @@ fn each_rule_can_fail() {
             "translate/mod.rs",
             "//! x\nuse aws_sigv4::sign;",
             "AWS types",
+        ),
+        (
+            "grpc/mod.rs",
+            "//! x\nuse opentelemetry::KeyValue;",
+            "telemetry::trace",
         ),
     ] {
         let found = faults(&[Source::new(path, text)]);

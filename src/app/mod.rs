@@ -32,7 +32,7 @@ use crate::{
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
     routing::{RouteMetrics, Router, budget::RetryBudget},
-    telemetry::Metrics,
+    telemetry::{Metrics, Traces},
 };
 
 /// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
@@ -94,6 +94,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let budget = RetryBudget::default();
     let request_metadata = Arc::new(config.request_metadata.clone());
     let cut = CancellationToken::new();
+    let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
 
     let workers = (0..config.server.workers)
@@ -102,6 +103,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
             let request_metadata = Arc::clone(&request_metadata);
+            let traces = traces.clone();
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
@@ -110,6 +112,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     budget,
                     request_metadata,
                     metrics,
+                    traces,
                     cut,
                 };
                 let stack = grpc::server(
@@ -166,6 +169,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     drop(grpc_listener);
     health.end_watches().await;
     drain(&workers, &cut, &stop, config.drain.limit).await;
+    traces.flush().await;
 
     end.cancel();
     let _served = admin_task.await;

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use aws_sdk_bedrockruntime::{Client, operation::RequestId};
@@ -22,9 +22,14 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
+use http::Uri;
 
 use super::{Frames, Sdk, failure, http::Http};
-use crate::{config::bedrock::Options, error::Failure};
+use crate::{
+    config::bedrock::Options,
+    error::Failure,
+    telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
+};
 
 /// More source Regions than AWS has: a bound on what callers' ARNs can make us keep.
 const MOST_CLIENTS: usize = 64;
@@ -40,6 +45,7 @@ tokio::task_local! {
 struct Exchange {
     request: Cell<Option<Bytes>>,
     response: Cell<Option<SdkBody>>,
+    trace: Option<TraceContext>,
 }
 
 /// Bedrock, as one worker reaches it. Cheap to clone; all clones share their connections, which live on the runtime of
@@ -47,12 +53,29 @@ struct Exchange {
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
+    trace: Option<TraceContext>,
 }
 
 struct Shared {
     sdk: Sdk,
     http: Http,
-    clients: Mutex<HashMap<String, Client>>,
+    clients: Mutex<HashMap<String, Regional>>,
+}
+
+/// The way to one Region.
+#[derive(Clone)]
+struct Regional {
+    client: Client,
+    server: Arc<OnceLock<Server>>,
+}
+
+/// Who is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The host's name or address.
+    pub address: String,
+    /// The port.
+    pub port: u16,
 }
 
 /// The head of Bedrock's answer, and what follows.
@@ -74,7 +97,23 @@ impl Bedrock {
         };
         Self {
             shared: Arc::new(shared),
+            trace: None,
         }
+    }
+
+    /// The same way to Bedrock, for calls that are this span: Bedrock is told of it.
+    #[must_use]
+    pub fn in_trace(&self, span: TraceContext) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            trace: Some(span),
+        }
+    }
+
+    /// Who is called in a Region, once somebody was.
+    pub fn server(&self, source_region: &str) -> Option<Server> {
+        let clients = self.clients();
+        clients.get(source_region)?.server.get().cloned()
     }
 
     /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON as it shall arrive.
@@ -97,6 +136,7 @@ impl Bedrock {
             .model_id(model_id);
         let exchange = Exchange {
             request: Cell::new(Some(body)),
+            trace: self.trace.clone(),
             ..Exchange::default()
         };
         let call = async {
@@ -120,14 +160,15 @@ impl Bedrock {
         }
     }
 
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, Regional>> {
+        let clients = self.shared.clients.lock();
+        clients.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn client(&self, source_region: &str) -> Result<Client, Failure> {
-        let mut clients = self
-            .shared
-            .clients
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(source_region) {
-            return Ok(client.clone());
+        let mut clients = self.clients();
+        if let Some(regional) = clients.get(source_region) {
+            return Ok(regional.client.clone());
         }
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
@@ -137,12 +178,31 @@ impl Bedrock {
             .sdk
             .client_config(source_region)
             .http_client(self.shared.http.clone());
-        let client = Client::from_conf(config.interceptor(OwnBytes).build());
+        let server = Arc::default();
+        let hooks = Hooks {
+            server: Arc::clone(&server),
+        };
+        let client = Client::from_conf(config.interceptor(hooks).build());
         if clients.len() < MOST_CLIENTS {
-            clients.insert(source_region.to_owned(), client.clone());
+            let regional = Regional {
+                client: client.clone(),
+                server,
+            };
+            clients.insert(source_region.to_owned(), regional);
         }
         Ok(client)
     }
+}
+
+fn server(uri: &Uri) -> Option<Server> {
+    let scheme_port = match uri.scheme_str() {
+        Some("http") => 80,
+        _ => 443,
+    };
+    Some(Server {
+        address: uri.host()?.to_owned(),
+        port: uri.port_u16().unwrap_or(scheme_port),
+    })
 }
 
 /// Whether a Region's name can be a part of a host's name, as all of AWS's can.
@@ -154,14 +214,16 @@ pub(super) fn is_region(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// Puts the body of the [`Exchange`] in before it is signed, and takes the body of a good answer out before it is read.
+/// Puts the body of the [`Exchange`] in before it is signed, the trace behind that, and takes the body of a good answer out before it is read.
 #[derive(Debug)]
-struct OwnBytes;
+struct Hooks {
+    server: Arc<OnceLock<Server>>,
+}
 
 #[dyn_dispatch_hint]
-impl Intercept for OwnBytes {
+impl Intercept for Hooks {
     fn name(&self) -> &'static str {
-        "OwnBytes"
+        "bedrock-grpc"
     }
 
     fn modify_before_signing(
@@ -182,6 +244,34 @@ impl Intercept for OwnBytes {
             .try_insert("content-type", "application/json")?;
         *request.body_mut() = SdkBody::from(body);
         Ok(())
+    }
+
+    /// Not before the signature, which would hold these headers: proxies and service meshes on the way put spans of their own into them, and Bedrock
+    /// would refuse what they pass on.
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        if self.server.get().is_none()
+            && let Some(server) = request.uri().parse().ok().as_ref().and_then(server)
+        {
+            // Somebody else may have been quicker, with the same.
+            let _known = self.server.set(server);
+        }
+        EXCHANGE.try_with(|exchange| {
+            let Some(span) = &exchange.trace else {
+                return Ok(());
+            };
+            let headers = request.headers_mut();
+            headers.try_insert(TRACEPARENT, span.traceparent())?;
+            if let Some(state) = span.tracestate() {
+                headers.try_insert(TRACESTATE, state.to_owned())?;
+            }
+            Ok(())
+        })?
     }
 
     fn modify_before_deserialization(

@@ -65,7 +65,16 @@ pub struct Dev {
 impl Dev {
     /// Serves until SIGTERM or Ctrl-C. Errors: those of standard output.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let config = self.config();
+        let config = match Config::without_file() {
+            Ok(environment) => Config {
+                traces: environment.traces,
+                ..self.config()
+            },
+            Err(problems) => {
+                output.error(&problems.to_string());
+                return Ok(Exit::Usage);
+            }
+        };
         if let Err(message) = telemetry::log::start(&config.log) {
             output.error(&message);
             return Ok(Exit::Usage);

@@ -17,6 +17,7 @@ use crate::{
 #[command(after_help = "\
 Credentials, Region and profile come from where every AWS SDK finds them: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
 the shared config files, IRSA, EKS Pod Identity, the instance's metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
+Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, if the config's `traces` does not.
 
 SIGTERM or Ctrl-C: takes no more calls, lets the open ones end (drain.limit), exits with 0. A second one: cuts
 the open ones, each with a status, and exits with 0 at once.
@@ -34,10 +35,13 @@ pub struct Serve {
 impl Serve {
     /// Serves until SIGTERM or Ctrl-C, then drains. Errors: those of standard output.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let config = match self.config.as_deref().map(Config::load) {
-            None => Config::default(),
-            Some(Ok(config)) => config,
-            Some(Err(problems)) => {
+        let read = self
+            .config
+            .as_deref()
+            .map_or_else(Config::without_file, Config::load);
+        let config = match read {
+            Ok(config) => config,
+            Err(problems) => {
                 output.error(&problems.to_string());
                 return Ok(Exit::BadInput);
             }

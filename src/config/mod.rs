@@ -12,6 +12,7 @@ mod section;
 mod server;
 mod targets;
 mod telemetry;
+mod traces;
 mod units;
 mod yaml;
 
@@ -25,6 +26,7 @@ pub use section::nearest;
 pub use server::{Cors, Server, Tls};
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
+pub use traces::{Headers, Traces};
 
 /// What a config can hold, as a JSON schema (draft 2020-12). Written beside the readers of the sections; a test holds both to the same keys, bounds
 /// and defaults. What depends on more than one key is [`Config::parse`]'s alone to check.
@@ -49,6 +51,8 @@ pub struct Config {
     pub drain: Drain,
     /// What the gateway logs.
     pub log: Log,
+    /// Where spans are sent, and which.
+    pub traces: Traces,
 }
 
 impl Config {
@@ -66,8 +70,18 @@ impl Config {
                 message: format!("can't be read: {error}"),
             }],
         })?;
-        Self::parse(&text, &|name| std::env::var(name).ok())
-            .map_err(|problems| Problems { file, problems })
+        Self::parse(&text, &variable).map_err(|problems| Problems { file, problems })
+    }
+
+    /// The defaults, and what the environment says besides.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the environment.
+    pub fn without_file() -> Result<Self, Problems> {
+        Self::parse("", &variable).map_err(|problems| Problems {
+            file: "environment".to_owned(),
+            problems,
+        })
     }
 
     /// Reads and checks a config's text with the given environment.
@@ -90,6 +104,7 @@ impl Config {
             limits: limits::read(root.section("limits")),
             drain: limits::read_drain(root.section("drain")),
             log: telemetry::read(root.section("log")),
+            traces: traces::read(root.section("traces")),
         };
         root.finish();
         let problems = reading.into_problems();
@@ -99,6 +114,10 @@ impl Config {
             Err(problems)
         }
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// How this program was called, for examples that can be pasted.

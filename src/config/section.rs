@@ -192,6 +192,22 @@ impl<'a> Section<'a> {
         self.scalar(&path, node, &read)
     }
 
+    /// An environment variable, read by `read`. An empty one counts as none, as the variables' specifications have it.
+    pub(super) fn variable<T>(
+        &self,
+        name: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = (self.reading.environment)(name).filter(|text| !text.trim().is_empty())?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.reading.report(name, Place::default(), message);
+                None
+            }
+        }
+    }
+
     /// The list under a key, each item read by `read`.
     pub(super) fn list<T>(
         &mut self,

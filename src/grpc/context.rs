@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::{
     config::Limits,
     error::{Failure, Reason, Violation},
+    telemetry::trace::TraceContext,
 };
 
 /// The header that carries a call's ID in and out.
@@ -25,6 +26,8 @@ pub(crate) struct CallContext {
     pub(crate) arrived: Instant,
     /// The caller's `grpc-timeout`, or why it can't be read.
     pub(crate) timeout: Result<Option<Duration>, Failure>,
+    /// Where in which trace the call is.
+    pub(crate) trace: TraceContext,
 }
 
 impl CallContext {
@@ -34,6 +37,7 @@ impl CallContext {
             request_id: request_id(headers),
             arrived: Instant::now(),
             timeout: timeout(headers),
+            trace: TraceContext::of_call(headers),
         }
     }
 }

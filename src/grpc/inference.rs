@@ -26,7 +26,7 @@ use crate::{
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
     routing::{Candidate, Router, Target, attempts::Policy, budget::RetryBudget},
-    telemetry::Metrics,
+    telemetry::{Metrics, Traces},
     translate::{self, fold::Fold},
 };
 
@@ -45,6 +45,8 @@ pub struct Inference {
     pub request_metadata: Arc<RequestMetadata>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Decides which calls have spans.
+    pub traces: Traces,
     /// Cancelled when the gateway can't wait for its streams any longer.
     pub cut: CancellationToken,
 }
@@ -53,7 +55,8 @@ impl Inference {
     /// Begins a call, if all that is known of it by now allows that.
     fn begin(&self, asked: Asked<'_>) -> Result<Pump, Status> {
         let context = asked.context;
-        let mut report = CallReport::start(Arc::clone(&self.metrics), asked.method, context);
+        let metrics = Arc::clone(&self.metrics);
+        let mut report = CallReport::start(metrics, &self.traces, asked.method, context);
         let name = asked.name;
         let heartbeat = asked.heartbeat;
         if let Ok(target) = &asked.target {
@@ -70,6 +73,7 @@ impl Inference {
                 return Err(status::status(&failure, &[named], &context.request_id));
             }
         };
+        report.asked(ready.inference, ready.guardrail);
         let limits = &ready.target.limits;
         let deadline = context.deadline(&self.limits, limits.max_deadline);
         Ok(Pump::start(Call {
@@ -109,6 +113,8 @@ impl Inference {
             target,
             candidates,
             body,
+            inference: input.inference_config,
+            guardrail: input.guardrail_config,
         })
     }
 }
@@ -131,6 +137,8 @@ struct Ready {
     target: Arc<Target>,
     candidates: Vec<Candidate>,
     body: Bytes,
+    inference: Option<pb::InferenceConfiguration>,
+    guardrail: Option<pb::GuardrailStreamConfiguration>,
 }
 
 #[tonic::async_trait]

@@ -1,16 +1,22 @@
-//! What is told of a call when it is over: one log line and its counters, whatever way it ended.
+//! What is told of a call when it is over: one log line, its counters and its spans, whatever way it ended.
+
+mod spans;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use tonic::Code;
 
+use self::spans::Followed;
 use super::{context::CallContext, status};
 use crate::{
     error::{Failure, Reason},
     pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{Route, Target, attempts::Attempt},
-    telemetry::metrics::{self, Durations, Metrics},
+    telemetry::{
+        metrics::{self, Durations, Metrics},
+        trace::{CallTrace, Traces},
+    },
 };
 
 /// The label of targets that callers name by model ID or ARN: callers must not make up labels.
@@ -19,6 +25,9 @@ const RAW_TARGET: &str = "raw";
 /// Collects what is told of a call. Dropped before an end was reported, it tells that the caller went away.
 pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
+    trace: CallTrace,
+    /// What only spans tell.
+    followed: Option<Box<Followed>>,
     method: &'static str,
     target: metrics::Target,
     route: metrics::Route,
@@ -43,12 +52,15 @@ impl CallReport {
     /// A call that has arrived.
     pub(crate) fn start(
         metrics: Arc<Metrics>,
+        traces: &Traces,
         method: &'static str,
         context: &CallContext,
     ) -> Self {
         metrics.open_calls.inc();
         Self {
             metrics,
+            trace: traces.call(context.trace.clone(), context.arrived),
+            followed: None,
             method,
             target: metrics::Target::default(),
             route: metrics::Route::default(),
@@ -145,7 +157,7 @@ impl CallReport {
             }
             Some(Event::Metadata(metadata)) => self.usage(metadata),
             Some(Event::Unknown(event)) => {
-                tracing::warn!(event = %event.r#type, request_id = %self.request_id, "unknown event of Bedrock's passed on");
+                tracing::warn!(event = %event.r#type, request_id = %self.request_id, trace_id = %self.trace.context().trace_id, "unknown event of Bedrock's passed on");
                 self.count_unknown("event", 1);
             }
             _ => {}
@@ -242,6 +254,7 @@ impl Drop for CallReport {
             .first_event
             .map(|at| (at - self.arrived).as_millis() as u64);
         let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
+        let trace = self.trace.context();
         tracing::info!(
             method = self.method,
             target_name = %self.target.target,
@@ -249,6 +262,8 @@ impl Drop for CallReport {
             source_region = %self.source_region,
             attempts = self.attempts,
             request_id = %self.request_id,
+            trace_id = %trace.trace_id,
+            span_id = %trace.span_id,
             bedrock_request_id = %self.bedrock_request_id,
             code,
             reason,
@@ -261,6 +276,7 @@ impl Drop for CallReport {
             cache_write_tokens = cache_write,
             "call ended"
         );
+        self.tell_spans();
     }
 }
 

@@ -1,6 +1,8 @@
-//! Logs and metrics. Prompts and completions are in neither.
+//! Logs, metrics and traces. Prompts and completions are in none of them.
 
 pub mod log;
 pub mod metrics;
+pub mod trace;
 
 pub use metrics::Metrics;
+pub use trace::Traces;

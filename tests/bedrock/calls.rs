@@ -5,6 +5,7 @@ use std::time::Duration;
 use bedrock_grpc::{
     config::bedrock::Options,
     error::{Phase, Reason},
+    telemetry::trace::TraceContext,
 };
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -27,6 +28,46 @@ fn answer() -> Vec<u8> {
         event("messageStop", r#"{"stopReason":"end_turn"}"#),
     ]
     .concat()
+}
+
+/// Whoever passes the request on may put a span of its own into these headers, and Bedrock must still accept it.
+#[tokio::test]
+async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
+    let mut headers = http::HeaderMap::new();
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    headers.insert("traceparent", caller.parse().expect("a header"));
+    headers.insert("tracestate", "vendor=1".parse().expect("a header"));
+    let span = TraceContext::of_call(&headers);
+    let mut server = Server::start(Setup {
+        reply: Some(Reply::stream(answer())),
+        ..Setup::default()
+    })
+    .await;
+    let bedrock = server.bedrock();
+    assert_eq!(bedrock.server("us-east-1"), None);
+    let body = Bytes::from_static(BODY.as_bytes());
+    let traced = bedrock.in_trace(span.clone());
+    traced
+        .converse_stream("us-east-1", MODEL, body.clone())
+        .await
+        .expect("an answer");
+    let call = server.call().await;
+    assert_eq!(call.header("traceparent"), span.traceparent());
+    assert_eq!(call.header("tracestate"), "vendor=1");
+    let authorization = call.header("authorization");
+    assert!(authorization.contains("SignedHeaders="), "{authorization}");
+    assert!(!authorization.contains("trace"), "{authorization}");
+    // The clones share what is known of the way.
+    let called = bedrock.server("us-east-1").expect("who was called");
+    let host = format!("{}:{}", called.address, called.port);
+    assert_eq!(call.header("host"), host);
+
+    bedrock
+        .converse_stream("us-east-1", MODEL, body)
+        .await
+        .expect("an answer");
+    let call = server.call().await;
+    assert!(!call.head.headers.contains_key("traceparent"));
 }
 
 #[tokio::test]

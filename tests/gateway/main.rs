@@ -22,6 +22,8 @@ mod serve;
 #[cfg(test)]
 mod services;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod unread;
 #[cfg(test)]
 mod validation;

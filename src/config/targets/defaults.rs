@@ -33,8 +33,8 @@ pub struct Guardrail {
 pub(super) fn read(mut section: Section<'_>) -> Defaults {
     let defaults = Defaults {
         max_tokens: section.value("max_tokens", |text| units::number(text, 1, i32::MAX)),
-        temperature: section.value("temperature", fraction),
-        top_p: section.value("top_p", fraction),
+        temperature: section.value("temperature", units::fraction),
+        top_p: section.value("top_p", units::fraction),
         stop_sequences: section
             .list("stop_sequences", units::text)
             .unwrap_or_default(),
@@ -82,11 +82,4 @@ fn version(text: &str) -> Result<String, String> {
 fn word(text: &str, words: &[&'static str]) -> Result<&'static str, String> {
     let pairs: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
     units::one_of(text, &pairs)
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (0.0..=1.0).contains(number))
-        .ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
 }

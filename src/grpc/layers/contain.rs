@@ -51,14 +51,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let request_id = request
-            .extensions()
-            .get::<CallContext>()
-            .map_or_else(String::new, |context| {
-                context.request_id.as_ref().to_owned()
-            });
+        let context = request.extensions().get::<CallContext>().cloned();
         let inner = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
-        ContainFuture { inner, request_id }
+        ContainFuture { inner, context }
     }
 }
 
@@ -66,7 +61,7 @@ pin_project! {
     pub(super) struct ContainFuture<F> {
         #[pin]
         inner: Option<F>,
-        request_id: String,
+        context: Option<CallContext>,
     }
 }
 
@@ -85,18 +80,18 @@ where
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => {
-                let request_id = std::mem::take(this.request_id);
+                let context = this.context.take();
                 Poll::Ready(Ok(response.map(|inner| {
                     Body::new(ContainBody {
                         inner,
-                        request_id,
+                        context,
                         panicked: false,
                     })
                 })))
             }
             Ok(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
             Err(panic) => {
-                let status = told(&*panic, Phase::BeforeFirstEvent, this.request_id);
+                let status = told(&*panic, Phase::BeforeFirstEvent, this.context.as_ref());
                 Poll::Ready(Ok(status.into_http()))
             }
         }
@@ -106,7 +101,7 @@ where
 /// A response body that ends in INTERNAL where the inner one panics.
 struct ContainBody {
     inner: Body,
-    request_id: String,
+    context: Option<CallContext>,
     panicked: bool,
 }
 
@@ -128,7 +123,7 @@ impl HttpBody for ContainBody {
             Ok(polled) => polled,
             Err(panic) => {
                 this.panicked = true;
-                let status = told(&*panic, Phase::MidStream, &this.request_id);
+                let status = told(&*panic, Phase::MidStream, this.context.as_ref());
                 let mut trailers = HeaderMap::new();
                 // Can only fail for metadata that is no header, and the table's is.
                 let _written = status.add_header(&mut trailers);
@@ -147,15 +142,19 @@ impl HttpBody for ContainBody {
 }
 
 /// Logs a panic, and makes the status of it: what exactly went wrong is not the caller's to know.
-fn told(panic: &(dyn Any + Send), phase: Phase, request_id: &str) -> Status {
+fn told(panic: &(dyn Any + Send), phase: Phase, context: Option<&CallContext>) -> Status {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
+    let request_id = context.map_or("", |context| context.request_id.as_ref());
+    let trace = context.map(|context| &context.trace);
     tracing::error!(
         panic = message,
         request_id,
+        trace_id = trace.map(|trace| tracing::field::display(trace.trace_id)),
+        span_id = trace.map(|trace| tracing::field::display(trace.span_id)),
         "a call panicked; this is a bug"
     );
     let failure = Failure::new(

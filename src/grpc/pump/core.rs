@@ -111,14 +111,18 @@ impl Core {
             body,
             times,
             request_id,
-            report,
+            mut report,
             cut,
             policy,
             ..
         } = call;
         let log = AttemptLog::default();
+        report.follow(&bedrock, &log);
+        let (trace, made) = (report.trace().clone(), log.clone());
         let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
-            let (bedrock, body) = (bedrock.clone(), body.clone());
+            let span_id = made.last_span_id();
+            let bedrock = bedrock.in_trace(trace.child(span_id));
+            let body = body.clone();
             async move {
                 let open = OpenCall::on(Arc::clone(&route));
                 let opened = bedrock

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     error::{Failure, Reason},
     routing::Route,
+    telemetry::trace::{SpanId, new_span_id},
 };
 
 /// What became of one attempt.
@@ -21,14 +22,19 @@ pub struct Attempt {
     pub failure: Option<Reason>,
     /// Bedrock's request ID. Empty if Bedrock has not answered.
     pub request_id: String,
+    /// When it began.
+    pub began: Instant,
     /// From its start to its failure or its first event, or until now.
     pub duration: Duration,
+    /// Whether its first event came.
+    pub answered: bool,
+    /// Its span, as Bedrock was told.
+    pub span_id: SpanId,
 }
 
 #[derive(Debug)]
 struct Entry {
     attempt: Attempt,
-    began: Instant,
     over: bool,
 }
 
@@ -42,11 +48,18 @@ impl AttemptLog {
         let now = |entry: &Entry| {
             let mut attempt = entry.attempt.clone();
             if !entry.over {
-                attempt.duration = entry.began.elapsed();
+                attempt.duration = attempt.began.elapsed();
             }
             attempt
         };
         self.entries().iter().map(now).collect()
+    }
+
+    /// The span of the attempt that is made now.
+    pub fn last_span_id(&self) -> SpanId {
+        self.entries()
+            .last()
+            .map_or_else(new_span_id, |entry| entry.attempt.span_id)
     }
 
     pub(super) fn begin(&self, route: &Arc<Route>) {
@@ -55,15 +68,20 @@ impl AttemptLog {
                 route: Arc::clone(route),
                 failure: None,
                 request_id: String::new(),
+                began: Instant::now(),
                 duration: Duration::ZERO,
+                answered: false,
+                span_id: new_span_id(),
             },
-            began: Instant::now(),
             over: false,
         });
     }
 
     pub(super) fn answered(&self, request_id: &str) {
-        self.end(|attempt| request_id.clone_into(&mut attempt.request_id));
+        self.end(|attempt| {
+            attempt.answered = true;
+            request_id.clone_into(&mut attempt.request_id);
+        });
     }
 
     pub(super) fn failed(&self, failure: &Failure) {
@@ -78,7 +96,7 @@ impl AttemptLog {
     fn end(&self, write: impl FnOnce(&mut Attempt)) {
         if let Some(last) = self.entries().last_mut() {
             last.over = true;
-            last.attempt.duration = last.began.elapsed();
+            last.attempt.duration = last.attempt.began.elapsed();
             write(&mut last.attempt);
         }
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod collector;
 mod details;
 mod process;
 mod raw;
@@ -24,6 +25,7 @@ use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use answer::{Answer, Stream};
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
+pub(crate) use collector::{Collector, Span, Spans};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
 pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message, status};

@@ -166,7 +166,7 @@ async fn preflight(gateway: &Gateway, origin: &str) -> Web {
         .header("access-control-request-method", "POST")
         .header(
             "access-control-request-headers",
-            "content-type,x-grpc-web,x-request-id,authorization",
+            "content-type,x-grpc-web,x-request-id,authorization,traceparent,tracestate",
         )
         .body(Full::default())
         .unwrap();
@@ -186,6 +186,8 @@ async fn browsers_are_told_which_pages_may_call() {
         "x-grpc-web",
         "x-request-id",
         "authorization",
+        "traceparent",
+        "tracestate",
     ] {
         assert!(headers.contains(name), "{name} is not in {headers}");
     }

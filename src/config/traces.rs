@@ -1,0 +1,206 @@
+//! `traces`: where spans are sent. What the file leaves open, the environment variables say that OpenTelemetry's own SDKs read.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use http::{HeaderName, HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
+
+use super::{section::Section, units};
+
+/// The variables. One for traces alone counts more than the one for everything.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const TRACES_HEADERS: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// The attribute that [`Traces::service_name`] becomes.
+const SERVICE_NAME_KEY: &str = "service.name";
+
+/// Where spans are sent, and which. Trace context is taken over and passed on in any case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// A collector that takes OTLP over gRPC. `traces.otlp_endpoint`, or `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none, no spans are made.
+    pub otlp_endpoint: Option<String>,
+    /// What goes with every request to it. `traces.headers`, and `OTEL_EXPORTER_OTLP_HEADERS`.
+    pub headers: Headers,
+    /// A PEM file with certificates to trust beside the machine's own. `traces.extra_ca_file`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`.
+    pub extra_ca_file: Option<PathBuf>,
+    /// The share of traces that are sent, of those that begin here: for others their caller has decided. `traces.sample_ratio`, default 1.
+    pub sample_ratio: f64,
+    /// What the gateway is called. `traces.service_name`, or `OTEL_SERVICE_NAME`, default `bedrock-grpc`.
+    pub service_name: String,
+    /// What is known of this deployment. `traces.attributes`, and `OTEL_RESOURCE_ATTRIBUTES`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Headers, which hold secrets: only their names are ever shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Headers(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: None,
+            headers: Headers::default(),
+            extra_ca_file: None,
+            sample_ratio: 1.0,
+            service_name: env!("CARGO_PKG_NAME").to_owned(),
+            attributes: BTreeMap::new(),
+        }
+    }
+}
+
+pub(super) fn read(mut section: Section<'_>) -> Traces {
+    let default = Traces::default();
+    let mut traces = Traces {
+        otlp_endpoint: section.value("otlp_endpoint", endpoint),
+        headers: Headers(section.map("headers", header_name, header_value)),
+        extra_ca_file: section
+            .value("extra_ca_file", units::text)
+            .map(PathBuf::from),
+        sample_ratio: section
+            .value("sample_ratio", units::fraction)
+            .unwrap_or(default.sample_ratio),
+        service_name: section
+            .value("service_name", units::text)
+            .unwrap_or_default(),
+        attributes: section.map("attributes", units::text, |text| Ok(text.to_owned())),
+    };
+    let disabled = section.variable(DISABLED, |text| Ok(text.eq_ignore_ascii_case("true")));
+    if disabled == Some(true) {
+        traces.otlp_endpoint = None;
+    } else if !section.has_had("otlp_endpoint") {
+        traces.otlp_endpoint = either(&section, [TRACES_ENDPOINT, ENDPOINT], endpoint);
+        if traces.otlp_endpoint.is_some() {
+            either(&section, [TRACES_PROTOCOL, PROTOCOL], protocol);
+        }
+    }
+    // What is meant for others must not keep a gateway from starting that sends no spans.
+    if traces.otlp_endpoint.is_some() {
+        traces.fill_up(&section);
+    }
+    section.finish();
+    if traces.service_name.is_empty() {
+        let named = traces.attributes.remove(SERVICE_NAME_KEY);
+        traces.service_name = named.unwrap_or(default.service_name);
+    }
+    traces.attributes.remove(SERVICE_NAME_KEY);
+    traces
+}
+
+impl Traces {
+    /// Takes from the environment what the file leaves open.
+    fn fill_up(&mut self, section: &Section<'_>) {
+        let headers = either(section, [TRACES_HEADERS, HEADERS], headers);
+        for (name, value) in headers.unwrap_or_default() {
+            self.headers.0.entry(name).or_insert(value);
+        }
+        if self.extra_ca_file.is_none() {
+            self.extra_ca_file = section
+                .variable(CERTIFICATE, units::text)
+                .map(PathBuf::from);
+        }
+        if self.service_name.is_empty() {
+            self.service_name = section
+                .variable(SERVICE_NAME, units::text)
+                .unwrap_or_default();
+        }
+        let attributes = section.variable(RESOURCE_ATTRIBUTES, pairs);
+        for (key, value) in attributes.unwrap_or_default() {
+            self.attributes.entry(key).or_insert(value);
+        }
+    }
+}
+
+/// The first of some variables that is set.
+fn either<T>(
+    section: &Section<'_>,
+    names: [&'static str; 2],
+    read: fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    names
+        .into_iter()
+        .find_map(|name| section.variable(name, read))
+}
+
+/// Whoever sends to a port that takes something else would wait for spans for ever.
+fn protocol(text: &str) -> Result<(), String> {
+    if text == "grpc" {
+        return Ok(());
+    }
+    Err(format!(
+        "spans are sent by grpc, not by `{text}`; set traces.otlp_endpoint to where the collector takes grpc, mostly port 4317"
+    ))
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let is_endpoint = text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none()
+    });
+    if is_endpoint {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is not the address of a collector that takes OTLP over gRPC; write one such as http://otel-collector:4317, without a path"
+    ))
+}
+
+fn header_name(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_lowercase();
+    let known = HeaderName::from_bytes(name.as_bytes());
+    // Those are gRPC's own, or binary.
+    let is_free = !name.starts_with("grpc-") && !name.ends_with("-bin");
+    known
+        .ok()
+        .filter(|_| is_free)
+        .map(|name| name.as_str().to_owned())
+        .ok_or_else(|| format!("`{text}` is not the name of a header; write one such as x-api-key"))
+}
+
+/// The value may be a secret, so it is not repeated.
+fn header_value(text: &str) -> Result<String, String> {
+    let is_text = HeaderValue::from_str(text).is_ok() && text.is_ascii();
+    is_text
+        .then(|| text.to_owned())
+        .ok_or_else(|| "a header's value must be printable ASCII".to_owned())
+}
+
+fn headers(text: &str) -> Result<BTreeMap<String, String>, String> {
+    pairs(text)?
+        .into_iter()
+        .map(|(name, value)| Ok((header_name(&name)?, header_value(&value)?)))
+        .collect()
+}
+
+/// `key=value` pairs with commas between them, the values percent-encoded. Values may be secrets, so they are not repeated.
+fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let wrong = || "write key=value pairs with commas between them, such as a=b,c=d".to_owned();
+    text.split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
+            let value = percent_decode_str(value.trim()).decode_utf8();
+            let value = value.map_err(|_| wrong())?.into_owned();
+            match key.trim() {
+                "" => Err(wrong()),
+                key => Ok((key.to_owned(), value)),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,306 @@
+//! The way to the collector. Whatever becomes of it, no call waits for it: spans stand in a queue of bounded length, a thread of its own sends them in
+//! batches, and what can't be sent is lost, and said so in the log once in a while.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{WithExportConfig, WithTonicConfig};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    resource::TelemetryResourceDetector,
+    trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
+};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use crate::config;
+
+/// The most spans that wait, or are on their way: some 10 MB.
+const QUEUE: usize = 4_096;
+/// How many go in one request.
+const BATCH: usize = 512;
+/// How long a span waits for others to go with it.
+const DELAY: Duration = Duration::from_secs(1);
+/// How long the collector may take for a batch.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the way to a new connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the connection is silent before TCP asks whether the collector is alive, how often it asks then, and how many times.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const TCP_KEEPALIVE_RETRIES: u32 = 3;
+/// Between two log lines that say that spans are lost.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Sends spans.
+#[derive(Debug)]
+pub(super) struct Exporter {
+    processor: BatchSpanProcessor,
+    tally: Arc<Tally>,
+}
+
+impl Exporter {
+    pub(super) fn start(endpoint: &str, config: &config::Traces) -> Result<Self, String> {
+        let headers = headers(config);
+        let otlp = opentelemetry_otlp::SpanExporter::builder()
+            .with_tonic()
+            .with_channel(channel(endpoint, config)?)
+            .with_timeout(TIMEOUT)
+            // Behind the library's own, which come from the environment: what the config says counts more.
+            .with_interceptor(move |mut request: tonic::Request<()>| {
+                let all: &mut HeaderMap = request.metadata_mut().as_mut();
+                all.extend(headers.clone());
+                Ok(request)
+            })
+            .build()
+            .map_err(|error| format!("traces: {error}"))?;
+        Ok(Self::over(otlp, &resource(config)))
+    }
+
+    fn over(exporter: impl SpanExporter + 'static, resource: &Resource) -> Self {
+        let tally = Arc::<Tally>::default();
+        let counted = Counted {
+            inner: exporter,
+            tally: Arc::clone(&tally),
+        };
+        let batches = BatchConfigBuilder::default()
+            .with_max_queue_size(QUEUE)
+            .with_max_export_batch_size(BATCH)
+            .with_scheduled_delay(DELAY)
+            .build();
+        let mut processor = BatchSpanProcessor::new(counted, batches);
+        processor.set_resource(resource);
+        Self { processor, tally }
+    }
+
+    /// Puts a span into the queue, if there is room.
+    pub(super) fn send(&self, span: SpanData) {
+        if self.tally.enter() {
+            self.processor.on_end(span);
+        } else {
+            self.tally.lose(1, &"the collector is too slow");
+        }
+    }
+
+    /// Sends what is left, within a limit. Blocks.
+    pub(super) fn end(&self, limit: Duration) {
+        if self.processor.shutdown_with_timeout(limit).is_err() {
+            let left = self.tally.queued.load(Ordering::Relaxed);
+            self.tally
+                .lose(left, &"the collector did not take the last ones in time");
+        }
+        self.tally.tell_the_rest();
+    }
+}
+
+fn channel(endpoint: &str, config: &config::Traces) -> Result<Channel, String> {
+    let wrong =
+        |error: tonic::transport::Error| format!("traces.otlp_endpoint: `{endpoint}`: {error}");
+    let is_tls = endpoint.starts_with("https:");
+    let mut address = Endpoint::from_shared(endpoint.to_owned())
+        .map_err(wrong)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_keepalive(Some(TCP_KEEPALIVE))
+        .tcp_keepalive_interval(Some(TCP_KEEPALIVE_INTERVAL))
+        .tcp_keepalive_retries(Some(TCP_KEEPALIVE_RETRIES))
+        .timeout(TIMEOUT);
+    if is_tls {
+        let mut tls = ClientTlsConfig::new().with_native_roots();
+        if let Some(path) = &config.extra_ca_file {
+            let pem = std::fs::read(path)
+                .map_err(|error| format!("traces.extra_ca_file: {}: {error}", path.display()))?;
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        address = address.tls_config(tls).map_err(wrong)?;
+    }
+    Ok(address.connect_lazy())
+}
+
+/// The config has checked them.
+fn headers(config: &config::Traces) -> HeaderMap {
+    let pairs = config.headers.0.iter().filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        let mut value = HeaderValue::from_str(value).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    pairs.collect()
+}
+
+fn resource(config: &config::Traces) -> Resource {
+    let attributes = config
+        .attributes
+        .iter()
+        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attributes(attributes)
+        .with_service_name(config.service_name.clone())
+        .build()
+}
+
+/// An exporter that says what becomes of its batches.
+#[derive(Debug)]
+struct Counted<E> {
+    inner: E,
+    tally: Arc<Tally>,
+}
+
+impl<E: SpanExporter> SpanExporter for Counted<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let sent = self.inner.export(batch).await;
+        self.tally.leave(spans);
+        match &sent {
+            Ok(()) => self.tally.arrive(),
+            Err(error) => self.tally.lose(spans, error),
+        }
+        sent
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// Which spans are where.
+#[derive(Debug, Default)]
+struct Tally {
+    /// In the queue, or on their way.
+    queued: AtomicUsize,
+    /// Lost, and not told of yet.
+    lost: AtomicU64,
+    /// Whether some were lost since others arrived.
+    failing: AtomicBool,
+    /// When it was told last.
+    told: Mutex<Option<Instant>>,
+}
+
+impl Tally {
+    /// Takes a place in the queue, if there is one.
+    fn enter(&self) -> bool {
+        let free = self.queued.fetch_add(1, Ordering::Relaxed) < QUEUE;
+        if !free {
+            self.leave(1);
+        }
+        free
+    }
+
+    fn leave(&self, spans: usize) {
+        self.queued.fetch_sub(spans, Ordering::Relaxed);
+    }
+
+    fn arrive(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            let lost = self.lost.swap(0, Ordering::Relaxed);
+            tracing::info!(lost, "spans arrive at the collector again");
+        }
+    }
+
+    fn lose(&self, spans: usize, why: &dyn fmt::Display) {
+        self.lost.fetch_add(spans as u64, Ordering::Relaxed);
+        self.failing.store(true, Ordering::Relaxed);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|at| at.elapsed() < SILENCE) {
+            return;
+        }
+        *told = Some(Instant::now());
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        tracing::warn!(lost, %why, "spans are lost; calls are not affected");
+    }
+
+    /// Nobody will ask again.
+    fn tell_the_rest(&self) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!(lost, "spans were lost before the end");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::telemetry::trace::{Call, TraceContext};
+
+    /// A collector that never answers.
+    #[derive(Debug)]
+    struct Stuck;
+
+    impl SpanExporter for Stuck {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            std::future::pending().await
+        }
+    }
+
+    fn span() -> SpanData {
+        let call = Call {
+            method: "Invoke",
+            target: "raw",
+            request_id: "",
+            code: "OK",
+            reason: "",
+            attempts: 1,
+            ended: tokio::time::Instant::now(),
+        };
+        let context = TraceContext::of_call(&HeaderMap::new());
+        call.span(&context, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
+    }
+
+    /// Neither who sends waits, nor who ends it; what is beyond the queue is lost.
+    #[test]
+    fn nobody_waits_for_a_collector_that_is_stuck() {
+        let exporter = Exporter::over(Stuck, &Resource::builder_empty().build());
+        for _ in 0..QUEUE + 7 {
+            exporter.send(span());
+        }
+        assert_eq!(exporter.tally.queued.load(Ordering::Relaxed), QUEUE);
+        // The first loss is told at once.
+        assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 6);
+        exporter.end(Duration::from_millis(50));
+        assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 0, "told");
+    }
+
+    #[test]
+    fn no_more_than_the_queue_holds_are_waiting() {
+        let tally = Tally::default();
+        assert!((0..QUEUE).all(|_| tally.enter()));
+        assert!(!tally.enter());
+        assert!(!tally.enter());
+        tally.leave(1);
+        assert!(tally.enter());
+        assert!(!tally.enter());
+    }
+
+    #[test]
+    fn losses_are_told_once_in_a_while() {
+        let tally = Tally::default();
+        tally.lose(3, &"first");
+        assert_eq!(tally.lost.load(Ordering::Relaxed), 0, "told");
+        tally.lose(4, &"again");
+        tally.lose(5, &"again");
+        assert_eq!(tally.lost.load(Ordering::Relaxed), 9, "kept for later");
+        tally.arrive();
+        assert_eq!(tally.lost.load(Ordering::Relaxed), 0, "told");
+        assert!(!tally.failing.load(Ordering::Relaxed));
+    }
+}

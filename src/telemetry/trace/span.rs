@@ -1,0 +1,313 @@
+//! What is told of a call and of an attempt. Never what was asked or answered: Bedrock's messages may quote that, so they are not here either.
+
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::{
+    Array, InstrumentationScope, KeyValue, StringValue, Value,
+    trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags},
+};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use tokio::time::Instant;
+
+use super::{TraceContext, attribute};
+
+const SERVICE: &str = "bedrock.inference.v1.InferenceService";
+/// What of a request's stop sequences is told at most: spans wait in memory.
+const MOST_STOP_SEQUENCES: usize = 8;
+const MOST_STOP_CHARS: usize = 64;
+
+/// A call that is over: the span of an RPC server.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// `Invoke` or `StreamInvoke`.
+    pub method: &'static str,
+    /// The alias, or `raw`.
+    pub target: &'a str,
+    /// The call's ID at this gateway.
+    pub request_id: &'a str,
+    /// The gRPC code, such as `OK` or `UNAVAILABLE`.
+    pub code: &'static str,
+    /// The reason in ErrorInfo. Empty for OK.
+    pub reason: &'static str,
+    /// How many attempts it took.
+    pub attempts: usize,
+    /// When it ended.
+    pub ended: Instant,
+}
+
+/// An attempt at Bedrock that is over: the span of a client of generative AI.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The alias, or `raw`.
+    pub target: &'a str,
+    /// The call's ID at this gateway.
+    pub request_id: &'a str,
+    /// What was sent to Bedrock as `modelId`.
+    pub model_id: &'a str,
+    /// The source Region that was called.
+    pub source_region: &'a str,
+    /// Host and port that were called, if it came to that.
+    pub server: Option<(&'a str, u16)>,
+    /// What the call asked for.
+    pub request: &'a Request,
+    /// Bedrock's request ID. Empty if Bedrock did not answer.
+    pub bedrock_request_id: &'a str,
+    /// When it began.
+    pub began: Instant,
+    /// When it ended.
+    pub ended: Instant,
+    /// Until the first event, if one came.
+    pub first_event: Option<Duration>,
+    /// Bedrock's stop reason. Empty if none came.
+    pub stop_reason: &'a str,
+    /// What was used, if it is known.
+    pub usage: Option<Usage>,
+    /// Why it failed, as the reason in ErrorInfo.
+    pub failure: Option<&'static str>,
+}
+
+/// What a call asks for besides its messages.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// The most tokens to write.
+    pub max_tokens: Option<i32>,
+    /// Randomness.
+    pub temperature: Option<f64>,
+    /// The share of likely candidates.
+    pub top_p: Option<f64>,
+    /// Texts that end the answer.
+    pub stop_sequences: Vec<String>,
+    /// The guardrail's ID or ARN.
+    pub guardrail: Option<String>,
+}
+
+/// Tokens as Bedrock counts them: those of the input do not include those of the cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Read, and not from the cache.
+    pub input: i32,
+    /// Written.
+    pub output: i32,
+    /// Read from the cache.
+    pub cache_read: i32,
+    /// Written to the cache.
+    pub cache_write: i32,
+}
+
+impl Call<'_> {
+    pub(super) fn span(
+        &self,
+        context: &TraceContext,
+        began: SystemTime,
+        ended: SystemTime,
+    ) -> SpanData {
+        let method = format!("{SERVICE}/{}", self.method);
+        let mut attributes = vec![
+            KeyValue::new(attribute::RPC_SYSTEM_NAME, "grpc"),
+            KeyValue::new(attribute::RPC_METHOD, method.clone()),
+            KeyValue::new(attribute::RPC_RESPONSE_STATUS_CODE, self.code),
+            text(attribute::TARGET, self.target),
+            text(attribute::REQUEST_ID, self.request_id),
+            KeyValue::new(attribute::ATTEMPTS, count(self.attempts)),
+        ];
+        if !self.reason.is_empty() {
+            attributes.push(KeyValue::new(attribute::REASON, self.reason));
+        }
+        let failed = is_servers_fault(self.code);
+        if failed {
+            attributes.push(KeyValue::new(attribute::ERROR_TYPE, self.code));
+        }
+        SpanData {
+            status: status(failed.then_some(self.reason)),
+            parent_span_is_remote: context.parent.is_some(),
+            ..span(
+                context,
+                SpanKind::Server,
+                method,
+                (began, ended),
+                attributes,
+            )
+        }
+    }
+}
+
+impl Attempt<'_> {
+    pub(super) fn span(
+        &self,
+        context: &TraceContext,
+        began: SystemTime,
+        ended: SystemTime,
+    ) -> SpanData {
+        let mut attributes = vec![
+            KeyValue::new(attribute::GEN_AI_OPERATION_NAME, attribute::CHAT),
+            KeyValue::new(attribute::GEN_AI_PROVIDER_NAME, attribute::AWS_BEDROCK),
+            text(attribute::GEN_AI_REQUEST_MODEL, self.model_id),
+            // Both calls of the gateway run ConverseStream.
+            KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true),
+            text(attribute::CLOUD_REGION, self.source_region),
+            text(attribute::TARGET, self.target),
+            text(attribute::REQUEST_ID, self.request_id),
+        ];
+        if let Some((address, port)) = self.server {
+            attributes.push(text(attribute::SERVER_ADDRESS, address));
+            attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
+        }
+        self.request.add_to(&mut attributes);
+        if !self.bedrock_request_id.is_empty() {
+            attributes.push(text(attribute::AWS_REQUEST_ID, self.bedrock_request_id));
+        }
+        if let Some(after) = self.first_event {
+            let seconds = after.as_secs_f64();
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+                seconds,
+            ));
+            // An answer that began and gave no reason for its end was broken off, by whomever.
+            let finish_reason = match self.stop_reason {
+                "" => attribute::FINISH_ERROR,
+                reason => reason,
+            };
+            let reasons = texts([finish_reason.to_owned()]);
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_RESPONSE_FINISH_REASONS,
+                reasons,
+            ));
+        }
+        if let Some(usage) = self.usage {
+            usage.add_to(&mut attributes);
+        }
+        if let Some(reason) = self.failure {
+            attributes.push(KeyValue::new(attribute::ERROR_TYPE, reason));
+        }
+        let name = format!("{} {}", attribute::CHAT, self.model_id);
+        SpanData {
+            status: status(self.failure),
+            ..span(context, SpanKind::Client, name, (began, ended), attributes)
+        }
+    }
+}
+
+impl Request {
+    fn add_to(&self, attributes: &mut Vec<KeyValue>) {
+        if let Some(max_tokens) = self.max_tokens {
+            let max_tokens = i64::from(max_tokens);
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_REQUEST_MAX_TOKENS,
+                max_tokens,
+            ));
+        }
+        if let Some(temperature) = self.temperature {
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_REQUEST_TEMPERATURE,
+                temperature,
+            ));
+        }
+        if let Some(top_p) = self.top_p {
+            attributes.push(KeyValue::new(attribute::GEN_AI_REQUEST_TOP_P, top_p));
+        }
+        if !self.stop_sequences.is_empty() {
+            let some = self.stop_sequences.iter().take(MOST_STOP_SEQUENCES);
+            let short = some.map(|sequence| sequence.chars().take(MOST_STOP_CHARS).collect());
+            attributes.push(KeyValue::new(
+                attribute::GEN_AI_REQUEST_STOP_SEQUENCES,
+                texts(short),
+            ));
+        }
+        if let Some(guardrail) = &self.guardrail {
+            attributes.push(text(attribute::AWS_BEDROCK_GUARDRAIL_ID, guardrail));
+        }
+    }
+}
+
+impl Usage {
+    fn add_to(self, attributes: &mut Vec<KeyValue>) {
+        // The convention's input holds what came from the cache and went there.
+        let input = [self.input, self.cache_read, self.cache_write].map(i64::from);
+        for (name, tokens) in [
+            (attribute::GEN_AI_USAGE_INPUT_TOKENS, input.iter().sum()),
+            (
+                attribute::GEN_AI_USAGE_OUTPUT_TOKENS,
+                i64::from(self.output),
+            ),
+        ] {
+            attributes.push(KeyValue::new(name, tokens));
+        }
+        for (name, tokens) in [
+            (
+                attribute::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+                self.cache_read,
+            ),
+            (
+                attribute::GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+                self.cache_write,
+            ),
+        ] {
+            if tokens > 0 {
+                attributes.push(KeyValue::new(name, i64::from(tokens)));
+            }
+        }
+    }
+}
+
+/// Which codes the conventions for gRPC count as errors of a server. The others are the caller's: a cancel is none of anybody's.
+fn is_servers_fault(code: &str) -> bool {
+    matches!(
+        code,
+        "UNKNOWN"
+            | "DEADLINE_EXCEEDED"
+            | "UNIMPLEMENTED"
+            | "INTERNAL"
+            | "UNAVAILABLE"
+            | "DATA_LOSS"
+    )
+}
+
+fn status(failure: Option<&'static str>) -> Status {
+    failure.map_or(Status::Unset, Status::error)
+}
+
+fn span(
+    context: &TraceContext,
+    span_kind: SpanKind,
+    name: String,
+    (start_time, end_time): (SystemTime, SystemTime),
+    attributes: Vec<KeyValue>,
+) -> SpanData {
+    let state = context.tracestate().and_then(|state| state.parse().ok());
+    SpanData {
+        span_context: SpanContext::new(
+            context.trace_id,
+            context.span_id,
+            TraceFlags::SAMPLED,
+            false,
+            state.unwrap_or_default(),
+        ),
+        parent_span_id: context.parent.unwrap_or(SpanId::INVALID),
+        parent_span_is_remote: false,
+        span_kind,
+        name: name.into(),
+        start_time,
+        end_time,
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build(),
+    }
+}
+
+fn text(name: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(name, value.to_owned())
+}
+
+fn texts(values: impl IntoIterator<Item = String>) -> Value {
+    let values = values.into_iter().map(StringValue::from);
+    Value::Array(Array::String(values.collect()))
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
