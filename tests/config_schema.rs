@@ -121,6 +121,10 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             &["10", "1.5s", "-1s", "1 s", "1d", "soon"],
         ),
         "/$defs/heartbeat" => (&["0", "1s", "1500ms", "1m"], &["999ms", "10", "1.5s"]),
+        "/$defs/collector" => (
+            &["http://a:4317", "https://a.example/"],
+            &["a:4317", "http://a/v1/traces", "grpc://a"],
+        ),
         "/$defs/model" => (&["amazon.nova-lite-v1:0", "arn:aws:x"], &["nova"]),
         "/$defs/positive_duration" => (
             &["1s", "250ms", "10m", "2h"],
