@@ -23,9 +23,6 @@ UPDATES = int(os.environ.get("UPDATES", "3"))
 VALUES = {
     "image": {"repository": node.IMAGE, "tag": node.TAG, "pullPolicy": "Never"},
     "replicaCount": 3,
-    # gRPC's libraries ask for names at most every 30 s, and caches of names answer what was true up to 30 s before: with less, all pods that a client
-    # knows can be gone before it learns of a new one.
-    "minReadySeconds": 30,
     "existingSecret": "bedrock-key",
     "priorityClassName": "business-critical",
     "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
