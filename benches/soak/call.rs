@@ -109,9 +109,10 @@ impl Reader {
             Event::ContentBlockStop(_) => 4,
             Event::MessageStop(_) => 5,
             Event::Metadata(_) => METADATA,
-            // The model is never silent for so long.
-            Event::Heartbeat(_) | Event::Unknown(_) => {
-                return Err("a heartbeat or unknown event came".to_owned());
+            // The model is never silent for so long, but a machine that is busy with something else may be.
+            Event::Heartbeat(_) => return Ok(()),
+            Event::Unknown(event) => {
+                return Err(format!("an unknown event came: {}", event.r#type));
             }
         };
         let follows = place == self.place + 1 || (place == 3 && self.place == 3);

@@ -15,6 +15,8 @@ use bedrock_grpc::{
 
 use crate::Error;
 
+/// An attempt that can't connect is one of which the emulator knows nothing; a machine that is busy with something else may be slow.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Short, so that connections to Bedrock come and go all the time, and a quiet gateway soon holds none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A load may want more than the default.
@@ -36,6 +38,7 @@ pub(super) fn run(endpoint: String) -> Result<(), Error> {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint),
             idle_timeout: IDLE_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
             ..config::bedrock::Options::default()
         },
         limits: Limits {
