@@ -48,6 +48,8 @@ class Way:
                 if last_call and self.takes_one_call:
                     back.write(goaway(last_call))
                     await back.drain()
+                    # Whoever closes with something unread resets the connection, and may take the GOAWAY with it.
+                    await reader.read()
                     return
                 last_call = int.from_bytes(frame[5:FRAME_HEADER], "big")
                 self.calls += 1

@@ -22,6 +22,8 @@ use crate::{
 
 const TIMEOUT: &str = "grpc-timeout";
 const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+/// How often a call is sent anew that the gateway never took. The first time it may meet the connection that goes, which hyper has not let go of yet.
+const MOST_SENT_ANEW: u32 = 3;
 
 /// For calls whose request is one message: it is kept, to be sent again.
 #[derive(Clone)]
@@ -67,7 +69,7 @@ impl ConfiguredChannel {
         let (parts, body) = request.into_parts();
         let message = body.collect().await?.to_bytes();
         let policy = config.and_then(|it| it.retry_policy.as_ref());
-        let (mut attempt, mut sent_anew) = (1, false);
+        let (mut attempt, mut sent_anew) = (1, 0);
         loop {
             let body = Body::new(Full::new(message.clone()));
             let mut request = Request::from_parts(parts.clone(), body);
@@ -79,8 +81,8 @@ impl ConfiguredChannel {
                 }
                 Err(status) => status,
             };
-            if was_never_taken(&status) && !sent_anew {
-                sent_anew = true;
+            if was_never_taken(&status) && sent_anew < MOST_SENT_ANEW {
+                sent_anew += 1;
                 continue;
             }
             let next = policy.map_or(Next::Final, |it| it.next(attempt, &status));
