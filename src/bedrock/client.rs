@@ -66,12 +66,12 @@ struct Shared {
 #[derive(Clone)]
 struct Regional {
     client: Client,
-    server: Arc<OnceLock<Server>>,
+    endpoint: Arc<OnceLock<Endpoint>>,
 }
 
 /// Who is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub struct Endpoint {
     /// The host's name or address.
     pub address: String,
     /// The port.
@@ -111,9 +111,9 @@ impl Bedrock {
     }
 
     /// Who is called in a Region, once somebody was.
-    pub fn server(&self, source_region: &str) -> Option<Server> {
+    pub fn endpoint(&self, source_region: &str) -> Option<Endpoint> {
         let clients = self.clients();
-        clients.get(source_region)?.server.get().cloned()
+        clients.get(source_region)?.endpoint.get().cloned()
     }
 
     /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON as it shall arrive.
@@ -178,15 +178,15 @@ impl Bedrock {
             .sdk
             .client_config(source_region)
             .http_client(self.shared.http.clone());
-        let server = Arc::default();
+        let endpoint = Arc::default();
         let hooks = Hooks {
-            server: Arc::clone(&server),
+            endpoint: Arc::clone(&endpoint),
         };
         let client = Client::from_conf(config.interceptor(hooks).build());
         if clients.len() < MOST_CLIENTS {
             let regional = Regional {
                 client: client.clone(),
-                server,
+                endpoint,
             };
             clients.insert(source_region.to_owned(), regional);
         }
@@ -194,12 +194,12 @@ impl Bedrock {
     }
 }
 
-fn server(uri: &Uri) -> Option<Server> {
+fn endpoint(uri: &Uri) -> Option<Endpoint> {
     let scheme_port = match uri.scheme_str() {
         Some("http") => 80,
         _ => 443,
     };
-    Some(Server {
+    Some(Endpoint {
         address: uri.host()?.to_owned(),
         port: uri.port_u16().unwrap_or(scheme_port),
     })
@@ -217,7 +217,7 @@ pub(super) fn is_region(name: &str) -> bool {
 /// Puts the body of the [`Exchange`] in before it is signed, the trace behind that, and takes the body of a good answer out before it is read.
 #[derive(Debug)]
 struct Hooks {
-    server: Arc<OnceLock<Server>>,
+    endpoint: Arc<OnceLock<Endpoint>>,
 }
 
 #[dyn_dispatch_hint]
@@ -255,11 +255,11 @@ impl Intercept for Hooks {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
-        if self.server.get().is_none()
-            && let Some(server) = request.uri().parse().ok().as_ref().and_then(server)
+        if self.endpoint.get().is_none()
+            && let Some(endpoint) = request.uri().parse().ok().as_ref().and_then(endpoint)
         {
             // Somebody else may have been quicker, with the same.
-            let _known = self.server.set(server);
+            let _known = self.endpoint.set(endpoint);
         }
         EXCHANGE.try_with(|exchange| {
             let Some(span) = &exchange.trace else {

@@ -23,7 +23,7 @@ mod http;
 mod open;
 mod sdk;
 
-pub use client::{Answer, Bedrock, Server};
+pub use client::{Answer, Bedrock, Endpoint};
 pub use control::{ControlPlane, Profile};
 pub use frames::{Frame, Frames};
 pub use http::TlsError;

@@ -40,8 +40,7 @@ pub(crate) struct CallReport {
     arrived: Instant,
     first_event: Option<Instant>,
     /// When the last piece of content came, and what counts the time between two.
-    last_token: Option<Instant>,
-    gaps: Option<Durations>,
+    last_token: Option<(Instant, Durations)>,
     tokens: [(&'static str, i32); 4],
     /// Of a call whose client has gone: whether Bedrock's stream was read to its end nevertheless.
     usage_known: bool,
@@ -73,7 +72,6 @@ impl CallReport {
             arrived: context.arrived,
             first_event: None,
             last_token: None,
-            gaps: None,
             tokens: [
                 ("input", 0),
                 ("output", 0),
@@ -136,11 +134,11 @@ impl CallReport {
 
     /// Bedrock sent a piece of content at this moment.
     pub(crate) fn token(&mut self, at: Instant) {
-        match (self.last_token.replace(at), &self.gaps) {
-            (Some(last), Some(gaps)) => gaps.observe(at - last),
-            _ => {
+        match &mut self.last_token {
+            Some((last, gaps)) => gaps.observe(at - std::mem::replace(last, at)),
+            none => {
                 let gaps = &self.metrics.inter_token_gap;
-                self.gaps = Some(gaps.get_or_create_owned(&self.target));
+                *none = Some((at, gaps.get_or_create_owned(&self.target)));
                 self.metrics
                     .time_to_first_token
                     .get_or_create(&self.target)

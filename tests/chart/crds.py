@@ -72,6 +72,12 @@ def problems(obj):
     return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in found]
 
 
+def download():
+    """Brings all of them onto this machine, so that nothing is downloaded later."""
+    for module, version, _ in PUBLISHED.values():
+        _folder(module, version)
+
+
 def is_custom(obj):
     """Whether an object is a custom resource."""
     return (obj["apiVersion"].split("/")[0], obj["kind"]) in PUBLISHED

@@ -2,26 +2,15 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::{
-    config::{Alias, RouteOptions},
-    pb::stream_invoke_response::Event,
-};
+use bedrock_grpc::pb::stream_invoke_response::Event;
 use tonic::Code;
 
-use crate::harness::{Gateway, MODEL, Stream, alias, ask, faulty, get, paced, soon};
+use crate::harness::{Gateway, MODEL, Stream, alias, ask, faulty, get, over, paced, route, soon};
 
 const THROTTLED: &str = "amazon.nova-lite-v1:0.fault-throttling";
 const BROKEN: &str = "amazon.nova-lite-v1:0.fault-service-unavailable";
 const USED_UP: &str = "amazon.nova-lite-v1:0.fault-quota";
 const STALLED: &str = "amazon.nova-lite-v1:0.fault-stall-after-2";
-
-fn route(model_id: &str, region: &str, order: u32) -> RouteOptions {
-    RouteOptions {
-        regions: vec![region.to_owned()],
-        order,
-        ..RouteOptions::to(model_id)
-    }
-}
 
 /// With these targets, each of one model in the gateway's own Region.
 async fn with_targets(targets: &[(&str, &str)]) -> Gateway {
@@ -47,14 +36,10 @@ async fn becomes(gateway: &Gateway, sample: &str, value: f64) {
 #[tokio::test]
 async fn calls_and_attempts_are_counted_by_target_and_route() {
     let gateway = Gateway::with(|config, _| {
-        let routes = vec![
+        let alias = over(vec![
             route(THROTTLED, "us-west-2", 1),
             route(MODEL, "us-east-1", 2),
-        ];
-        let alias = Alias {
-            routes,
-            ..Alias::default()
-        };
+        ]);
         config.targets.aliases.insert("t".to_owned(), alias);
     })
     .await;

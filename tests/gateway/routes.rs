@@ -10,25 +10,10 @@ use bedrock_grpc::{
 };
 use tonic::Code;
 
-use crate::harness::{Answer, Gateway, MODEL, ask, soon};
+use crate::harness::{Answer, Gateway, MODEL, ask, over, route, soon};
 
 const PROFILE: &str = "us.amazon.nova-lite-v1:0";
 const THROTTLED: &str = "amazon.nova-lite-v1:0.fault-throttling";
-
-fn route(model_id: &str, region: &str, order: u32) -> RouteOptions {
-    RouteOptions {
-        regions: vec![region.to_owned()],
-        order,
-        ..RouteOptions::to(model_id)
-    }
-}
-
-fn over(routes: Vec<RouteOptions>) -> Alias {
-    Alias {
-        routes,
-        ..Alias::default()
-    }
-}
 
 async fn gateway(change: impl FnOnce(&mut Config)) -> Gateway {
     Gateway::with(|config, _| change(config)).await

@@ -1,79 +1,25 @@
 //! The real binary, as an operator and a newcomer start it.
 
-use std::{io::Write, net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use bedrock_grpc::{
-    emulator::{DEV_ACCESS_KEY_ID, DEV_BEARER_TOKEN, DEV_SECRET_ACCESS_KEY, Emulator, Options},
-    pb::inference_service_client::InferenceServiceClient,
-};
+use bedrock_grpc::emulator::{DEV_BEARER_TOKEN, Emulator, Options};
 use serde_json::Value;
-use tempfile::NamedTempFile;
 use tokio::process::Command;
 use tonic::Code;
 
-use crate::harness::{MODEL, Process, Stream, ask, paced, soon};
+use crate::harness::{MODEL, Process, Serve, ask, file, paced, soon};
 
-const CONFIG: &str = "
-listen: 127.0.0.1:0
-admin: {listen: '127.0.0.1:0'}
-workers: 2
+const TARGETS: &str = "
 targets:
   nova: {model_id: 'amazon.nova-lite-v1:0'}
   stalled: {model_id: 'amazon.nova-lite-v1:0.fault-stall-after-2'}
-drain: {lame_duck: 0, limit: 30s}
 ";
-
-fn file(text: &str) -> NamedTempFile {
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    file
-}
-
-/// `serve` against an emulator, with AWS's own variables.
-struct Serve {
-    process: Process,
-    address: SocketAddr,
-}
-
-impl Serve {
-    async fn start(emulator: &Emulator, variables: &[(&str, &str)]) -> Self {
-        let config = file(CONFIG);
-        let endpoint = emulator.endpoint_url();
-        let fixed = [
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
-        ];
-        let mut process = Process::start(
-            ["serve", "--config", config.path().to_str().unwrap()],
-            fixed.into_iter().chain(variables.iter().copied()),
-        );
-        let line: Value = serde_json::from_str(&process.logged("serving").await).unwrap();
-        let address = line["address"].as_str().unwrap().parse().unwrap();
-        Self { process, address }
-    }
-
-    /// With the access key that the emulator knows.
-    async fn with_keys(emulator: &Emulator) -> Self {
-        let keys = [
-            ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
-            ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
-        ];
-        Self::start(emulator, &keys).await
-    }
-
-    async fn open(&self, target: &str) -> Stream {
-        let address = format!("http://{}", self.address);
-        let mut client = InferenceServiceClient::connect(address).await.unwrap();
-        Stream::open(&mut client, ask(target)).await
-    }
-}
 
 #[tokio::test]
 async fn it_finds_keys_region_and_endpoint_where_every_sdk_does() {
     let emulator = Emulator::start(Options::default()).unwrap();
-    let serve = Serve::with_keys(&emulator).await;
-    serve.open("nova").await.end().await.is_whole();
+    let serve = Serve::with_keys(&emulator, TARGETS, &[]).await;
+    serve.open(ask("nova")).await.end().await.is_whole();
     let calls = emulator.calls();
     assert_eq!(
         (calls[0].model_id.as_str(), calls[0].region.as_str()),
@@ -104,15 +50,15 @@ async fn a_bearer_token_wins_over_keys() {
         ("AWS_ACCESS_KEY_ID", "unknown"),
         ("AWS_SECRET_ACCESS_KEY", "unknown"),
     ];
-    let serve = Serve::start(&emulator, &variables).await;
-    serve.open("nova").await.end().await.is_whole();
+    let serve = Serve::start(&emulator, TARGETS, &variables).await;
+    serve.open(ask("nova")).await.end().await.is_whole();
 }
 
 #[tokio::test]
 async fn without_credentials_calls_fail_and_say_whose_fault_it_is() {
     let emulator = Emulator::start(Options::default()).unwrap();
-    let serve = Serve::start(&emulator, &[]).await;
-    let answer = serve.open("nova").await.end().await;
+    let serve = Serve::start(&emulator, TARGETS, &[]).await;
+    let answer = serve.open(ask("nova")).await.end().await;
     assert_eq!(answer.code(), Code::Internal);
     assert_eq!(answer.details().reason(), "UPSTREAM_CREDENTIALS");
     assert_eq!(emulator.calls(), []);
@@ -125,8 +71,8 @@ async fn sigterm_lets_open_streams_end_and_exits_with_0() {
         ..Options::default()
     })
     .unwrap();
-    let mut serve = Serve::with_keys(&emulator).await;
-    let mut stream = serve.open("nova").await;
+    let mut serve = Serve::with_keys(&emulator, TARGETS, &[]).await;
+    let mut stream = serve.open(ask("nova")).await;
     stream.tokens(2).await;
     serve.process.terminate().await;
     serve.process.logged("draining").await;
@@ -140,8 +86,8 @@ async fn sigterm_lets_open_streams_end_and_exits_with_0() {
 #[tokio::test]
 async fn a_second_sigterm_does_not_wait() {
     let emulator = Emulator::start(Options::default()).unwrap();
-    let mut serve = Serve::with_keys(&emulator).await;
-    let mut stream = serve.open("stalled").await;
+    let mut serve = Serve::with_keys(&emulator, TARGETS, &[]).await;
+    let mut stream = serve.open(ask("stalled")).await;
     stream.tokens(2).await;
     serve.process.terminate().await;
     serve.process.logged("draining").await;
@@ -196,7 +142,7 @@ limits:
             );
         }
     }
-    let good = file(CONFIG);
+    let good = file(TARGETS);
     let ended = Process::start(["check", good.path().to_str().unwrap()], [])
         .end()
         .await;

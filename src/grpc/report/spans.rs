@@ -91,7 +91,7 @@ impl CallReport {
         attempt: &attempts::Attempt,
         is_last: bool,
     ) {
-        let server = bedrock.server(&attempt.route.source_region);
+        let endpoint = bedrock.endpoint(&attempt.route.source_region);
         let failure = attempt
             .failure
             .or_else(|| self.failure_of_answer().filter(|_| is_last));
@@ -105,9 +105,9 @@ impl CallReport {
             request_id: &self.request_id,
             model_id: &attempt.route.model_id,
             source_region: &attempt.route.source_region,
-            server: server
+            server: endpoint
                 .as_ref()
-                .map(|server| (server.address.as_str(), server.port)),
+                .map(|endpoint| (endpoint.address.as_str(), endpoint.port)),
             request,
             bedrock_request_id: &attempt.request_id,
             began: attempt.began,

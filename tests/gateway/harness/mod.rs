@@ -6,6 +6,7 @@ mod collector;
 mod details;
 mod process;
 mod raw;
+mod serve;
 mod web;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
@@ -13,7 +14,7 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use bedrock_grpc::{
     app::{self, Listeners, Stop},
     bedrock::Sdk,
-    config::{Alias, Config, Drain, Server},
+    config::{Alias, Config, Drain, RouteOptions, Server},
     emulator::{Call, Cut, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
     pb::{
         inference_service_client::InferenceServiceClient,
@@ -29,6 +30,7 @@ pub(crate) use collector::{Collector, Span, Spans};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
 pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message, status};
+pub(crate) use serve::{Serve, file};
 pub(crate) use web::{Web, get};
 
 /// Longer than anything takes that works, on a slow machine under load.
@@ -69,8 +71,7 @@ impl Gateway {
         options.tls_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
         change(&mut config, &mut options);
         let emulator = Emulator::start(options).unwrap();
-        let mut ca = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut ca, emulator.ca_pem().unwrap().as_bytes()).unwrap();
+        let ca = file(emulator.ca_pem().unwrap());
         config.bedrock.endpoint_url = emulator.tls_endpoint_url();
         config.bedrock.extra_ca_file = Some(ca.path().to_owned());
         Self::on(emulator, config).await
@@ -201,6 +202,23 @@ pub(crate) fn config() -> Config {
 
 pub(crate) fn alias(model_id: &str) -> Alias {
     Alias::to(model_id)
+}
+
+/// What is called by these routes.
+pub(crate) fn over(routes: Vec<RouteOptions>) -> Alias {
+    Alias {
+        routes,
+        ..Alias::default()
+    }
+}
+
+/// A route to a model in one Region.
+pub(crate) fn route(model_id: &str, region: &str, order: u32) -> RouteOptions {
+    RouteOptions {
+        regions: vec![region.to_owned()],
+        order,
+        ..RouteOptions::to(model_id)
+    }
 }
 
 /// A pace at which tests can keep up with a stream: this long between two tokens.

@@ -1,19 +1,16 @@
 //! The way to the collector: what goes with the spans, the last of them, and collectors that are of no use.
 
-use std::{collections::BTreeMap, io::Write, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use bedrock_grpc::{
     config::Headers,
-    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options},
-    pb::inference_service_client::InferenceServiceClient,
+    emulator::{Emulator, Options},
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use serde_json::Value;
-use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 
 use super::{request, sampled, traced};
-use crate::harness::{Collector, Gateway, MODEL, Process, Stream, ask, config, soon};
+use crate::harness::{Collector, Gateway, MODEL, Serve, ask, config, file};
 
 fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let pairs = pairs.iter();
@@ -71,8 +68,7 @@ async fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let collector = Collector::with_tls(&cert.pem(), &signing_key.serialize_pem()).await;
-    let mut ca = NamedTempFile::new().unwrap();
-    ca.write_all(cert.pem().as_bytes()).unwrap();
+    let ca = file(&cert.pem());
     let gateway = Gateway::with(|config, _| {
         let port = collector.address.port();
         config.traces.otlp_endpoint = Some(format!("https://localhost:{port}"));
@@ -127,35 +123,16 @@ async fn a_collector_that_can_not_be_used_keeps_the_gateway_from_starting() {
 async fn the_environment_switches_it_on_and_losses_are_logged_once() {
     let collector = Collector::start().await;
     let emulator = Emulator::start(Options::default()).unwrap();
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(b"listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\nworkers: 1\nallowed_model_ids: ['*']\ndrain: {lame_duck: 0}\n")
-        .unwrap();
-    let (otlp, bedrock) = (collector.endpoint(), emulator.endpoint_url());
-    let mut process = Process::start(
-        ["serve", "--config", file.path().to_str().unwrap()],
-        [
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_ENDPOINT_URL", bedrock.as_str()),
-            ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
-            ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=a%20secret"),
-            ("OTEL_SERVICE_NAME", "from-environment"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=pod-1,other=x%2Cy"),
-        ],
-    );
-    let serving: Value = serde_json::from_str(&process.logged("serving").await).unwrap();
-    let address: SocketAddr = serving["address"].as_str().unwrap().parse().unwrap();
-    let mut client = InferenceServiceClient::connect(format!("http://{address}"))
-        .await
-        .unwrap();
+    let otlp = collector.endpoint();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=a%20secret"),
+        ("OTEL_SERVICE_NAME", "from-environment"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=pod-1,other=x%2Cy"),
+    ];
+    let mut serve = Serve::with_keys(&emulator, "", &variables).await;
     let first = request("first", "", ask(MODEL));
-    Stream::open(&mut client, first)
-        .await
-        .end()
-        .await
-        .is_whole();
+    serve.open(first).await.end().await.is_whole();
     collector.call("first").await;
     let resource = collector.resource();
     assert_eq!(resource["service.name"], "from-environment");
@@ -166,12 +143,12 @@ async fn the_environment_switches_it_on_and_losses_are_logged_once() {
 
     collector.refuse();
     let lost = request("lost", "", ask(MODEL));
-    Stream::open(&mut client, lost).await.end().await.is_whole();
-    soon(process.logged("spans are lost")).await;
+    serve.open(lost).await.end().await.is_whole();
+    serve.process.logged("spans are lost").await;
     let lost = request("lost again", "", ask(MODEL));
-    Stream::open(&mut client, lost).await.end().await.is_whole();
-    process.terminate().await;
-    let ended = process.end().await;
+    serve.open(lost).await.end().await.is_whole();
+    serve.process.terminate().await;
+    let ended = serve.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("spans are lost"), "{}", ended.stderr);
     assert!(ended.stderr.contains("spans were lost before the end"));

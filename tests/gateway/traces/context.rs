@@ -1,20 +1,14 @@
 //! Trace context: taken over, passed on, and whose word on sampling counts.
 
-use std::io::Write;
-
-use bedrock_grpc::{
-    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options},
-    pb::inference_service_client::InferenceServiceClient,
-};
+use bedrock_grpc::emulator::{Emulator, Options};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use prost::Message;
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use super::{CALLER, TRACE, request, sampled, told, traced};
-use crate::harness::{Gateway, MODEL, Process, STREAM_INVOKE, Stream, Web, ask, message};
+use crate::harness::{Gateway, MODEL, STREAM_INVOKE, Serve, Web, ask, message};
 
 #[tokio::test]
 async fn without_a_caller_or_with_one_that_can_not_be_read_a_trace_begins() {
@@ -114,36 +108,15 @@ async fn the_trace_is_passed_on_without_a_collector() {
 #[tokio::test]
 async fn the_log_names_the_trace() {
     let emulator = Emulator::start(Options::default()).unwrap();
-    let mut config = NamedTempFile::new().unwrap();
-    config
-        .write_all(b"listen: 127.0.0.1:0\nadmin: {listen: '127.0.0.1:0'}\nworkers: 1\nallowed_model_ids: ['*']\ndrain: {lame_duck: 0}\n")
-        .unwrap();
-    let endpoint = emulator.endpoint_url();
-    let mut process = Process::start(
-        ["serve", "--config", config.path().to_str().unwrap()],
-        [
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_ENDPOINT_URL", endpoint.as_str()),
-            ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
-            ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
-        ],
-    );
-    let serving: Value = serde_json::from_str(&process.logged("serving").await).unwrap();
-    let address = format!("http://{}", serving["address"].as_str().unwrap());
-    let mut client = InferenceServiceClient::connect(address).await.unwrap();
+    let mut serve = Serve::with_keys(&emulator, "", &[]).await;
     let callers = request("logged", &sampled(), ask(MODEL));
-    Stream::open(&mut client, callers)
-        .await
-        .end()
-        .await
-        .is_whole();
-    let line: Value = serde_json::from_str(&process.logged("call ended").await).unwrap();
+    serve.open(callers).await.end().await.is_whole();
+    let line: Value = serde_json::from_str(&serve.process.logged("call ended").await).unwrap();
     assert_eq!(line["request_id"], "logged");
     assert_eq!(line["trace_id"], TRACE);
     let span_id = line["span_id"].as_str().unwrap();
     assert_eq!(span_id.len(), 16, "{line}");
     assert_ne!(span_id, CALLER);
-    process.terminate().await;
-    assert_eq!(process.end().await.code, Some(0));
+    serve.process.terminate().await;
+    assert_eq!(serve.process.end().await.code, Some(0));
 }

@@ -7,14 +7,16 @@ mod secrets;
 use std::time::Duration;
 
 use bedrock_grpc::{
-    config::{Alias, Config, RouteOptions},
+    config::Config,
     emulator::{Call, Options},
     pb::{InferenceConfiguration, StreamInvokeRequest},
 };
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use tonic::{Code, Request};
 
-use crate::harness::{Collector, Gateway, MODEL, Span, Spans, Stream, ask, faulty, paced};
+use crate::harness::{
+    Collector, Gateway, MODEL, Span, Spans, Stream, ask, faulty, over, paced, route,
+};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -66,20 +68,11 @@ fn is_in(inner: &Span, outer: &Span) {
 /// Caller -> call -> an attempt that fails, and one that answers; Bedrock is told of each.
 #[tokio::test]
 async fn a_call_and_each_of_its_attempts_has_a_span() {
-    let route = |model_id: &str, region: &str, order| RouteOptions {
-        regions: vec![region.to_owned()],
-        order,
-        ..RouteOptions::to(model_id)
-    };
     let (collector, gateway) = traced(|config, _| {
-        let routes = vec![
+        let alias = over(vec![
             route(&format!("{MODEL}.fault-throttling"), "us-west-2", 1),
             route(MODEL, "us-east-1", 2),
-        ];
-        let alias = Alias {
-            routes,
-            ..Alias::default()
-        };
+        ]);
         config.targets.aliases.insert("t".to_owned(), alias);
     })
     .await;
