@@ -139,8 +139,10 @@ impl Bedrock {
             trace: self.trace.clone(),
             ..Exchange::default()
         };
+        // The SDK's future is several kilobytes large, and everything around it would be moved together with it.
+        let sent = Box::pin(call.send());
         let call = async {
-            let outcome = call.send().await;
+            let outcome = sent.await;
             (
                 outcome,
                 EXCHANGE

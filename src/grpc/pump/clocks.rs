@@ -4,7 +4,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Clocks {
     told: Instant,
     any_event: bool,
     timer: Pin<Box<Sleep>>,
+    /// Whom the timer will wake. `None`: it has to be asked once more.
+    waker: Option<Waker>,
 }
 
 impl Clocks {
@@ -60,9 +62,9 @@ impl Clocks {
             told: now,
             any_event: false,
             timer: Box::pin(sleep_until(now)),
+            waker: None,
         };
-        let next = clocks.next_alarm();
-        clocks.timer.as_mut().reset(next);
+        clocks.set();
         clocks
     }
 
@@ -73,8 +75,7 @@ impl Clocks {
         if !self.any_event {
             self.any_event = true;
             // The limit begins here, and may be shorter than what the timer was set for.
-            let next = self.next_alarm();
-            self.timer.as_mut().reset(next);
+            self.set();
         }
     }
 
@@ -91,7 +92,7 @@ impl Clocks {
     /// The clock that goes off, once it does.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
         loop {
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if !self.is_over(cx) {
                 return Poll::Pending;
             }
             let now = Instant::now();
@@ -99,13 +100,31 @@ impl Clocks {
                 if matches!(alarm, Alarm::Heartbeat { .. }) {
                     self.told = now;
                 }
-                let next = self.next_alarm();
-                self.timer.as_mut().reset(next);
+                self.set();
                 return Poll::Ready(alarm);
             }
-            let next = self.next_alarm();
-            self.timer.as_mut().reset(next);
+            self.set();
         }
+    }
+
+    /// Whether the timer has gone off; else it will wake this task. What it knows it is not told with every token.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let known = self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if known && !self.timer.is_elapsed() {
+            return false;
+        }
+        self.waker = Some(cx.waker().clone());
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+
+    /// Sets the timer for the next alarm.
+    fn set(&mut self) {
+        let next = self.next_alarm();
+        self.timer.as_mut().reset(next);
+        self.waker = None;
     }
 
     /// The longest silence. Before the first event it is the attempts' own to keep, since each has a limit of its own.

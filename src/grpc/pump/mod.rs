@@ -37,7 +37,7 @@ use tonic::Status;
 use self::core::{Core, Watch};
 use super::{
     report::CallReport,
-    stream::{self, Watchdog},
+    stream::{self, Turn, Watchdog},
 };
 use crate::{
     bedrock::Bedrock,
@@ -75,6 +75,8 @@ pub(crate) struct Pump {
     on_cancel: OnCancel,
     /// The first message, if it was waited for.
     first: Option<StreamInvokeResponse>,
+    /// The turn of the stream's task in which there was nothing.
+    idle: Option<Turn>,
 }
 
 impl Pump {
@@ -89,6 +91,7 @@ impl Pump {
             watchdog,
             on_cancel,
             first: None,
+            idle: None,
         }
     }
 
@@ -119,10 +122,17 @@ impl Stream for Pump {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        match this.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(first))),
-            None => lock(&this.core).poll(cx),
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(first)));
         }
+        // tonic asks until there is nothing, hyper asks once more: after every token. Whatever comes meanwhile wakes the task for another turn.
+        let turn = Turn::this();
+        if turn.is_some() && this.idle == turn {
+            return Poll::Pending;
+        }
+        let polled = lock(&this.core).poll(cx);
+        this.idle = turn.filter(|_| polled.is_pending());
+        polled
     }
 }
 

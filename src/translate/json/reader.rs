@@ -56,6 +56,21 @@ impl fmt::Display for Syntax {
     }
 }
 
+/// How many bytes stand for themselves before the first one that does not, or the end.
+fn plain(text: &[u8]) -> usize {
+    let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    // Whole chunks without a branch for each byte: the compiler makes vector instructions of it.
+    let (chunks, _) = text.as_chunks::<16>();
+    let is_plain = |chunk: &&[u8; 16]| !chunk.iter().fold(false, |any, &byte| any | special(byte));
+    let whole = 16 * chunks.iter().take_while(is_plain).count();
+    let rest = text.get(whole..).unwrap_or_default();
+    whole
+        + rest
+            .iter()
+            .position(|&byte| special(byte))
+            .unwrap_or(rest.len())
+}
+
 impl<'a> Reader<'a> {
     /// Reads what Bedrock, or a file, gave.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Syntax> {
@@ -209,10 +224,7 @@ impl<'a> Reader<'a> {
         let mut escaped = false;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let plain = rest
-                .iter()
-                .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain(rest);
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;
