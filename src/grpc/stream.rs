@@ -4,20 +4,13 @@
 //! a stream runs can be ended: it drops its end of the stream, which HTTP/2 tells the client by RST_STREAM (CANCEL), and with it all
 //! that the call holds. Other streams of the connection do not notice.
 
-use std::{cell::Cell, future::poll_fn, pin::pin, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::{AbortHandle, Abortable};
 use tokio::time::{Instant, sleep_until};
 
 tokio::task_local! {
-    static THIS: This;
-}
-
-/// What a call can know of the stream that it runs in.
-struct This {
-    handle: AbortHandle,
-    /// How often the task was polled.
-    turns: Cell<u64>,
+    static THIS: AbortHandle;
 }
 
 /// Runs a stream such that a call in it can end it. `None`: it did.
@@ -25,31 +18,8 @@ struct This {
 /// For HTTP/1.1, which has one call at a time, it is the connection that is run like this.
 pub async fn resettable<F: Future>(stream: F) -> Option<F::Output> {
     let (handle, registration) = AbortHandle::new_pair();
-    let this = This {
-        handle,
-        turns: Cell::new(0),
-    };
-    let counted = async {
-        let mut stream = pin!(stream);
-        poll_fn(|cx| {
-            THIS.with(|this| this.turns.set(this.turns.get() + 1));
-            stream.as_mut().poll(cx)
-        })
-        .await
-    };
-    let stream = Abortable::new(THIS.scope(this, counted), registration);
+    let stream = Abortable::new(THIS.scope(handle, stream), registration);
     stream.await.ok()
-}
-
-/// One poll of the task that a stream runs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn(u64);
-
-impl Turn {
-    /// The one in which this is asked. `None` if the stream is not run by [`resettable`].
-    pub(super) fn this() -> Option<Self> {
-        THIS.try_with(|this| Self(this.turns.get())).ok()
-    }
 }
 
 /// The stream that a call runs in.
@@ -59,7 +29,7 @@ pub(super) struct Stream(AbortHandle);
 impl Stream {
     /// The one in which this is asked. `None` if it is not run by [`resettable`].
     pub(super) fn this() -> Option<Self> {
-        THIS.try_with(|this| Self(this.handle.clone())).ok()
+        THIS.try_with(|handle| Self(handle.clone())).ok()
     }
 
     /// Ends it. The client hears of it if it listens at all.
@@ -103,19 +73,6 @@ impl Watchdog {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn each_poll_is_a_turn_of_its_own() {
-        let turns = resettable(async {
-            let first = Turn::this().unwrap();
-            assert_eq!(Turn::this(), Some(first));
-            tokio::task::yield_now().await;
-            (first, Turn::this().unwrap())
-        });
-        let (first, second) = turns.await.unwrap();
-        assert_ne!(first, second);
-        assert_eq!(Turn::this(), None);
-    }
 
     #[tokio::test]
     async fn a_stream_ends_itself_and_no_other() {

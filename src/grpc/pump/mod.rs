@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `core` | the state machine |
 //! | `answer` | Bedrock's answer, which counts as long as it is open |
+//! | `bell` | keeps those who ask in vain from a call that has nothing to send |
 //! | `clocks` | all of its clocks, on one timer |
 //! | `grammar` | what a stream must look like |
 //! | `interrupt` | the end of a drain |
@@ -14,6 +15,7 @@
 //! | `origin` | where an answer comes from, for clients |
 
 mod answer;
+mod bell;
 mod clocks;
 mod core;
 mod grammar;
@@ -34,10 +36,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use self::core::{Core, Watch};
+use self::{
+    bell::Bell,
+    core::{Core, Watch},
+};
 use super::{
     report::CallReport,
-    stream::{self, Turn, Watchdog},
+    stream::{self, Watchdog},
 };
 use crate::{
     bedrock::Bedrock,
@@ -75,8 +80,7 @@ pub(crate) struct Pump {
     on_cancel: OnCancel,
     /// The first message, if it was waited for.
     first: Option<StreamInvokeResponse>,
-    /// The turn of the stream's task in which there was nothing.
-    idle: Option<Turn>,
+    bell: Bell,
 }
 
 impl Pump {
@@ -91,7 +95,7 @@ impl Pump {
             watchdog,
             on_cancel,
             first: None,
-            idle: None,
+            bell: Bell::default(),
         }
     }
 
@@ -125,14 +129,7 @@ impl Stream for Pump {
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        // tonic asks until there is nothing, hyper asks once more: after every token. Whatever comes meanwhile wakes the task for another turn.
-        let turn = Turn::this();
-        if turn.is_some() && this.idle == turn {
-            return Poll::Pending;
-        }
-        let polled = lock(&this.core).poll(cx);
-        this.idle = turn.filter(|_| polled.is_pending());
-        polled
+        this.bell.poll(cx, |cx| lock(&this.core).poll(cx))
     }
 }
 
