@@ -56,19 +56,30 @@ impl fmt::Display for Syntax {
     }
 }
 
-/// How many bytes stand for themselves before the first one that does not, or the end.
+/// How many bytes stand for themselves before the first quote, backslash or control character, or the end.
 fn plain(text: &[u8]) -> usize {
-    let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
-    // Whole chunks without a branch for each byte: the compiler makes vector instructions of it.
-    let (chunks, _) = text.as_chunks::<16>();
-    let is_plain = |chunk: &&[u8; 16]| !chunk.iter().fold(false, |any, &byte| any | special(byte));
-    let whole = 16 * chunks.iter().take_while(is_plain).count();
-    let rest = text.get(whole..).unwrap_or_default();
-    whole
-        + rest
-            .iter()
-            .position(|&byte| special(byte))
-            .unwrap_or(rest.len())
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return 8 * index + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    8 * words.len() + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+/// Eight bytes at once: the highest bit of the first special one, counted from the lowest, is the lowest bit that is set.
+/// Source: Bit Twiddling Hacks, "Determine if a word has a byte less than n".
+const fn special_bytes(word: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 0xFF;
+    const HIGHEST: u64 = EACH * 0x80;
+    const fn below(word: u64, limit: u8) -> u64 {
+        word.wrapping_sub(EACH * limit as u64) & !word & HIGHEST
+    }
+    below(word, 0x20)
+        | below(word ^ (EACH * b'"' as u64), 1)
+        | below(word ^ (EACH * b'\\' as u64), 1)
 }
 
 impl<'a> Reader<'a> {
@@ -377,5 +388,23 @@ impl<'a> Reader<'a> {
     /// The byte that is read next.
     pub(crate) const fn offset(&self) -> usize {
         self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::plain;
+
+    proptest! {
+        #[test]
+        fn eight_bytes_at_once_or_one_by_one_is_the_same(text in prop::collection::vec(
+            prop_oneof![any::<u8>(), Just(b'a'), Just(0x1F), Just(b' '), Just(b'!'), Just(b'#'), Just(b'['), Just(b']'), Just(0x7F)],
+            0..40,
+        )) {
+            let one_by_one = text.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+            prop_assert_eq!(plain(&text), one_by_one.unwrap_or(text.len()));
+        }
     }
 }
