@@ -55,6 +55,11 @@ impl Line {
 }
 
 impl Bell {
+    /// Lets the next poll through.
+    pub(super) fn ring(&mut self) {
+        self.idle = false;
+    }
+
     /// Polls, unless there was nothing the last time and nobody has rung since. What is polled must call for more by the waker that it is given, and by that
     /// alone.
     pub(super) fn poll<T>(

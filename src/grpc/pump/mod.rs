@@ -81,12 +81,14 @@ pub(crate) struct Pump {
     /// The first message, if it was waited for.
     first: Option<StreamInvokeResponse>,
     bell: Bell,
+    cut: CancellationToken,
 }
 
 impl Pump {
     /// Begins a call.
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
+        let cut = call.cut.clone();
         let core = Arc::new(Mutex::new(Core::start(call)));
         let watching = watch(Arc::downgrade(&core), write_stall, stream::Stream::this());
         let watchdog = Watchdog::start(watching);
@@ -96,6 +98,7 @@ impl Pump {
             on_cancel,
             first: None,
             bell: Bell::default(),
+            cut,
         }
     }
 
@@ -128,6 +131,10 @@ impl Stream for Pump {
         let this = self.get_mut();
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
+        }
+        // The layers around hear of it one by one, from another thread: what they make of it must not come before the call's own last word.
+        if this.cut.is_cancelled() {
+            this.bell.ring();
         }
         this.bell.poll(cx, |cx| lock(&this.core).poll(cx))
     }
