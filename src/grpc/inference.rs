@@ -165,8 +165,7 @@ impl InferenceService for Inference {
             heartbeat: Duration::ZERO,
         })?;
         let mut fold = Fold::default();
-        while let Some(message) = std::future::poll_fn(|cx| Pin::new(&mut pump).poll_next(cx)).await
-        {
+        while let Some(message) = pump.next().await {
             fold.push(message?);
         }
         let mut response = Response::new(fold.finish());

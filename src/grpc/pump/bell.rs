@@ -1,4 +1,4 @@
-//! Keeps those who ask in vain from a call that has nothing to send.
+//! Keeps those who ask a stream in vain from a call that has nothing to send.
 //!
 //! After each token, tonic and hyper ask for another one up to three times: tonic until there is none, hyper once more, and, since reserving room in an
 //! HTTP/2 stream wakes its own task, the whole task again. Each time all of a call would be looked through, down to Bedrock's socket.
@@ -55,11 +55,6 @@ impl Line {
 }
 
 impl Bell {
-    /// Lets the next poll through.
-    pub(super) fn ring(&mut self) {
-        self.idle = false;
-    }
-
     /// Polls, unless there was nothing the last time and nobody has rung since. What is polled must call for more by the waker that it is given, and by that
     /// alone.
     pub(super) fn poll<T>(

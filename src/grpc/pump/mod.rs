@@ -24,6 +24,7 @@ mod leftover;
 mod origin;
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll},
@@ -81,14 +82,12 @@ pub(crate) struct Pump {
     /// The first message, if it was waited for.
     first: Option<StreamInvokeResponse>,
     bell: Bell,
-    cut: CancellationToken,
 }
 
 impl Pump {
     /// Begins a call.
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
-        let cut = call.cut.clone();
         let core = Arc::new(Mutex::new(Core::start(call)));
         let watching = watch(Arc::downgrade(&core), write_stall, stream::Stream::this());
         let watchdog = Watchdog::start(watching);
@@ -98,7 +97,6 @@ impl Pump {
             on_cancel,
             first: None,
             bell: Bell::default(),
-            cut,
         }
     }
 
@@ -107,16 +105,19 @@ impl Pump {
         self.watchdog.clone()
     }
 
+    /// The next message, for those who wait for it before there is a response. Each poll looks at all of the call: the deadline's layer counts on it that a
+    /// call which could tell its end has done so.
+    pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Status>> {
+        poll_fn(|cx| lock(&self.core).poll(cx)).await
+    }
+
     /// Waits until there is something to send, which is then the stream's first item: so an error before Bedrock's first event can go out
     /// as the whole response, which clients' retry policies need.
     ///
     /// # Errors
     /// The call failed before anything was sent.
     pub(crate) async fn commit(mut self, headers_after: Duration) -> Result<Self, Status> {
-        let first = tokio::time::timeout(
-            headers_after,
-            std::future::poll_fn(|cx| Pin::new(&mut self).poll_next(cx)),
-        );
+        let first = tokio::time::timeout(headers_after, self.next());
         if let Ok(Some(first)) = first.await {
             self.first = Some(first?);
         }
@@ -131,10 +132,6 @@ impl Stream for Pump {
         let this = self.get_mut();
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
-        }
-        // The layers around hear of it one by one, from another thread: what they make of it must not come before the call's own last word.
-        if this.cut.is_cancelled() {
-            this.bell.ring();
         }
         this.bell.poll(cx, |cx| lock(&this.core).poll(cx))
     }

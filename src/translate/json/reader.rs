@@ -69,7 +69,8 @@ fn plain(text: &[u8]) -> usize {
     8 * words.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
-/// Eight bytes at once: the highest bit of the first special one, counted from the lowest, is the lowest bit that is set.
+/// The special ones of eight bytes, in little-endian order: the lowest bit that is set is the highest one of the first of them. Bits above it may
+/// be wrong.
 /// Source: Bit Twiddling Hacks, "Determine if a word has a byte less than n".
 const fn special_bytes(word: u64) -> u64 {
     const EACH: u64 = u64::MAX / 0xFF;
