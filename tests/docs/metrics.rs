@@ -1,0 +1,125 @@
+//! `docs/observability.md` lists every metric that the gateway exports, with its labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bedrock_grpc::{
+    config::Config,
+    routing::{RouteMetrics, Router},
+    telemetry::{Metrics, metrics},
+};
+
+use super::page;
+
+/// Every metric with the names of its labels, from what `/metrics` would show.
+fn exported() -> BTreeMap<String, BTreeSet<String>> {
+    let config = Config::parse(
+        "bedrock: {region: us-east-1}\ntargets: {a: {model_id: amazon.nova-lite-v1:0}}",
+        &|_| None,
+    )
+    .unwrap();
+    let mut all = Metrics::default();
+    let router = Router::new(config.targets, Some("us-east-1"));
+    all.also(RouteMetrics::of(router));
+    let target = metrics::Target::default();
+    let route = metrics::Route::default();
+    drop(all.calls.get_or_create(&metrics::Call {
+        method: "Invoke",
+        target: target.clone(),
+        route: route.clone(),
+        code: "OK",
+        reason: "",
+    }));
+    drop(all.attempts.get_or_create(&metrics::Attempt {
+        target: target.clone(),
+        route,
+        reason: "",
+    }));
+    drop(all.tokens.get_or_create(&metrics::Tokens {
+        target: target.clone(),
+        kind: "input",
+    }));
+    drop(
+        all.cancelled
+            .get_or_create(&metrics::Cancelled { usage: "known" }),
+    );
+    drop(
+        all.unknown
+            .get_or_create(&metrics::Unknown { kind: "event" }),
+    );
+    drop(all.call_duration.get_or_create(&target));
+    drop(all.time_to_first_event.get_or_create(&target));
+    drop(all.time_to_first_token.get_or_create(&target));
+    drop(all.inter_token_gap.get_or_create(&target));
+
+    let text = all.encode();
+    let mut kinds = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(described) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = described.split_once(' ').unwrap();
+            kinds.insert(name.to_owned(), kind.to_owned());
+        } else if !line.starts_with('#') {
+            let (series, _) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let labels = labels
+                .trim_end_matches('}')
+                .split(',')
+                .filter_map(|label| label.split_once('='))
+                .map(|(label, _)| label.to_owned())
+                // A histogram's own.
+                .filter(|label| label != "le");
+            // A histogram has one name in the documentation, without `_bucket` and the like.
+            let histogram = kinds.iter().find(|(family, kind)| {
+                *kind == "histogram" && name.strip_prefix(family.as_str()).is_some()
+            });
+            let name = histogram.map_or(name, |(family, _)| family).to_owned();
+            let known: &mut BTreeSet<String> = found.entry(name).or_default();
+            known.extend(labels);
+        }
+    }
+    for (family, kind) in kinds {
+        let name = match kind.as_str() {
+            "counter" => format!("{family}_total"),
+            "info" => format!("{family}_info"),
+            _ => family,
+        };
+        assert!(
+            found.contains_key(&name),
+            "{name}: this test makes no series of it"
+        );
+    }
+    found
+}
+
+#[test]
+fn metrics_are_those_of_the_registry() {
+    let text = page::read("docs/observability.md");
+    let mut documented = BTreeMap::new();
+    for row in page::rows(&text) {
+        if let [name, labels, ..] = row.as_slice()
+            && let Some(name) = name
+                .strip_prefix('`')
+                .and_then(|name| name.strip_suffix('`'))
+            && name.starts_with("bedrock_grpc_")
+        {
+            let labels: BTreeSet<_> = page::quoted(labels)
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            documented.insert(name.to_owned(), labels);
+        }
+    }
+    let exported = exported();
+    for (name, labels) in &exported {
+        assert_eq!(
+            documented.get(name),
+            Some(labels),
+            "docs/observability.md on {name}: its labels"
+        );
+    }
+    documented.retain(|name, _| !exported.contains_key(name));
+    assert!(
+        documented.is_empty(),
+        "docs/observability.md has metrics that the gateway does not export: {documented:?}"
+    );
+}
