@@ -11,7 +11,7 @@ COPY . .
 # The folders of the caches are not part of the layer: what is kept is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --profile image --no-default-features \
+    cargo build --locked --profile image --package bedrock-grpc --no-default-features \
     && image/rootfs target/image/bedrock-grpc /rootfs
 
 FROM scratch AS rootfs

@@ -16,7 +16,8 @@
 //! | [`admin`] | liveness, readiness and metrics on a port of its own |
 //! | [`playground`] | a page for people, built from `playground/` |
 //! | [`error`] | one type for what can go wrong with a call, before it becomes a gRPC status |
-//! | [`emulator`] | a local Bedrock that speaks the real wire; imports nothing from the gateway |
+//!
+//! The emulated Bedrock of `dev`, `emulate` and the tests is a crate of its own, in `emulator/`: it imports nothing from the gateway.
 //!
 //! # Which way dependencies run
 //!
@@ -29,8 +30,6 @@ pub mod app;
 pub mod bedrock;
 pub mod cli;
 pub mod config;
-#[cfg(feature = "emulator")]
-pub mod emulator;
 pub mod error;
 pub mod grpc;
 pub mod model_id;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::emulator::{Condition, Fault};
+use bedrock_emulator::{Condition, Fault};
 
 use crate::{
     Error, load, say,

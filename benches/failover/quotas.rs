@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::emulator::{Quota, Quotas, Rate};
+use bedrock_emulator::{Quota, Quotas, Rate};
 
 use crate::{
     Error, Times,

@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
+use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace};
 use bedrock_grpc::{
     app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{self, Alias, Config, RouteOptions, Server, Targets},
-    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
     pb::inference_service_client::InferenceServiceClient,
 };
 use tokio::task::JoinHandle;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace};
 use clap::Args;
 
 use super::{exit::Exit, output::Output, rates::Rates, signals};
@@ -16,7 +17,6 @@ use crate::{
     app::{self, Listeners},
     bedrock::Sdk,
     config::{self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, Server, Targets},
-    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
     telemetry,
 };
 

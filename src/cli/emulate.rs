@@ -4,8 +4,9 @@ use std::{
     fmt::Write as _, fs, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
 };
 
+use bedrock_emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Replay};
+
 use super::rates::Rates;
-use crate::emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Replay};
 
 /// Run a local Bedrock that any AWS SDK accepts
 #[derive(Clone, Debug, clap::Args)]

@@ -1,6 +1,6 @@
 //! Options for the emulated account's quotas, shared by `dev` and `emulate`.
 
-use crate::emulator::{Quota, Quotas, Rate};
+use bedrock_emulator::{Quota, Quotas, Rate};
 
 /// Quotas of the emulated account
 #[derive(Clone, Copy, Debug, Default, clap::Args)]

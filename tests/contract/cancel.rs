@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bedrock_grpc::{
-    config::{Config, OnCancel},
-    emulator::End,
-};
+use bedrock_emulator::End;
+use bedrock_grpc::config::{Config, OnCancel};
 use serde_json::json;
 use tonic::Code;
 
@@ -82,7 +80,7 @@ async fn other_calls_of_the_connection_go_on() {
         .await;
     begun(&gateway.emulator, 4).await;
     goes.cancel();
-    let ends = |calls: &[bedrock_grpc::emulator::Call]| {
+    let ends = |calls: &[bedrock_emulator::Call]| {
         let mut ends: Vec<_> = calls.iter().map(|call| call.end).collect();
         ends.sort_by_key(Option::is_some);
         ends == [None, Some(End::ClientGone)]

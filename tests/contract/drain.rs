@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bedrock_grpc::{
-    emulator::{Credentials, Emulator, End, Options},
-    pb::stream_invoke_response::Event,
-};
+use bedrock_emulator::{Credentials, Emulator, End, Options};
+use bedrock_grpc::pb::stream_invoke_response::Event;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tokio::{net::TcpStream, task::JoinSet};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bedrock_grpc::emulator::Fault;
+use bedrock_emulator::Fault;
 
 use super::page;
 

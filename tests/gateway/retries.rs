@@ -1,6 +1,7 @@
 //! Until an answer begins, a call may take several attempts; afterwards, never.
 
-use bedrock_grpc::{emulator::Fault, pb::stream_invoke_response::Event};
+use bedrock_emulator::Fault;
+use bedrock_grpc::pb::stream_invoke_response::Event;
 use prost::Message;
 use tonic::Code;
 

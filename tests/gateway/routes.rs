@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use bedrock_emulator::{Call, Condition};
 use bedrock_grpc::{
     config::{Alias, Config, RequestMetadata, RouteOptions},
-    emulator::{Call, Condition},
     model_id::{Fence, Geography, Place},
     pb::{GetTargetRequest, MessageStartEvent, Route, RouteHealth, stream_invoke_response::Event},
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::emulator::{DEV_BEARER_TOKEN, Emulator, Options};
+use bedrock_emulator::{DEV_BEARER_TOKEN, Emulator, Options};
 use serde_json::Value;
 use tokio::process::Command;
 use tonic::Code;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bedrock_grpc::emulator::{Credentials, Emulator, Options, Pace};
+use bedrock_emulator::{Credentials, Emulator, Options, Pace};
 
 use crate::Error;
 

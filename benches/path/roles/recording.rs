@@ -2,7 +2,7 @@
 
 use std::{fs, io};
 
-use bedrock_grpc::emulator::{Replay, frame};
+use bedrock_emulator::{Replay, frame};
 use bytes::BytesMut;
 use serde_json::{Map, Value, json};
 

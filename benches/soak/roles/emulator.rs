@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::emulator::{Emulator, End, Options, Pace};
+use bedrock_emulator::{Emulator, End, Options, Pace};
 
 use crate::Error;
 

@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
+use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
 use bedrock_grpc::{
     app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{self, Config, Limits, Server, Targets},
-    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY},
     telemetry,
 };
 

@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, process::Stdio};
 
-use bedrock_grpc::emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
+use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child as Process, Command},

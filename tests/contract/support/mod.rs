@@ -8,7 +8,7 @@ pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
-use bedrock_grpc::emulator::{Call, Emulator, End};
+use bedrock_emulator::{Call, Emulator, End};
 
 use crate::harness::{Gateway, soon};
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bedrock_grpc::emulator::frame;
+use bedrock_emulator::frame;
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 use tokio::{

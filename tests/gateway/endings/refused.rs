@@ -170,7 +170,7 @@ async fn invoke_is_refused_in_the_same_words() {
 fn every_refusal_of_the_emulator_is_in_the_table() {
     let spoiled = super::spoiled::faults();
     let whole = super::whole::FAULTS;
-    for (name, about) in bedrock_grpc::emulator::Fault::all() {
+    for (name, about) in bedrock_emulator::Fault::all() {
         let here = REFUSALS.iter().any(|refusal| refusal.fault == name);
         let there = spoiled.contains(&name) || whole.contains(&name);
         assert!(here || there, "no test of the fault {name} ({about})");

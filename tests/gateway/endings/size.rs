@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use bedrock_grpc::{emulator::Replay, pb::StreamInvokeRequest};
+use bedrock_emulator::Replay;
+use bedrock_grpc::pb::StreamInvokeRequest;
 use serde_json::{Value, json};
 use tonic::Code;
 

@@ -179,7 +179,7 @@ async fn silence_before_the_first_event_is_unavailable_and_can_be_retried() {
     assert!(
         calls
             .iter()
-            .all(|call| call.end == Some(bedrock_grpc::emulator::End::ClientGone))
+            .all(|call| call.end == Some(bedrock_emulator::End::ClientGone))
     );
 }
 

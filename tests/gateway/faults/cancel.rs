@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bedrock_grpc::emulator::End;
+use bedrock_emulator::End;
 
 use crate::harness::{Gateway, RawCall, faulty, soon};
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::{emulator::End, pb::StreamInvokeRequest};
+use bedrock_emulator::End;
+use bedrock_grpc::pb::StreamInvokeRequest;
 use http::Request;
 use prost::Message;
 use tonic::{Code, Status};

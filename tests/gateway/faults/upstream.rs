@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::{
-    emulator::{Emulator, Options},
-    pb::stream_invoke_response::Event,
-};
+use bedrock_emulator::{Emulator, Options};
+use bedrock_grpc::pb::stream_invoke_response::Event;
 use tonic::Code;
 
 use crate::harness::{Gateway, MODEL, Stream, ask, cuts, faulty, paced};

@@ -11,11 +11,13 @@ mod web;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
+use bedrock_emulator::{
+    Call, Cut, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace,
+};
 use bedrock_grpc::{
     app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{Alias, Config, Drain, RouteOptions, Server},
-    emulator::{Call, Cut, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace},
     pb::{
         inference_service_client::InferenceServiceClient,
         target_service_client::TargetServiceClient,

@@ -2,10 +2,8 @@
 
 use std::{io::Write, net::SocketAddr};
 
-use bedrock_grpc::{
-    emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator},
-    pb::{StreamInvokeRequest, inference_service_client::InferenceServiceClient},
-};
+use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator};
+use bedrock_grpc::pb::{StreamInvokeRequest, inference_service_client::InferenceServiceClient};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 use tonic::IntoRequest;

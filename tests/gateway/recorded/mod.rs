@@ -4,9 +4,9 @@ mod case;
 mod documents;
 mod reading;
 
+use bedrock_emulator::{Call, Cut, Options, Replay};
 use bedrock_grpc::{
     config::Config,
-    emulator::{Call, Cut, Options, Replay},
     pb::{InvokeRequest, StreamInvokeRequest},
     translate,
 };

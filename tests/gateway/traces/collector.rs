@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bedrock_grpc::{
-    config::Headers,
-    emulator::{Emulator, Options},
-};
+use bedrock_emulator::{Emulator, Options};
+use bedrock_grpc::config::Headers;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::TcpListener;
 

@@ -1,6 +1,6 @@
 //! Trace context: taken over, passed on, and whose word on sampling counts.
 
-use bedrock_grpc::emulator::{Emulator, Options};
+use bedrock_emulator::{Emulator, Options};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;

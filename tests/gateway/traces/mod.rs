@@ -6,9 +6,9 @@ mod secrets;
 
 use std::time::Duration;
 
+use bedrock_emulator::{Call, Options};
 use bedrock_grpc::{
     config::Config,
-    emulator::{Call, Options},
     pb::{InferenceConfiguration, StreamInvokeRequest},
 };
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;

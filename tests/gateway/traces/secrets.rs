@@ -1,9 +1,7 @@
 //! What is asked and answered is in no span and no log line.
 
-use bedrock_grpc::{
-    emulator::{Emulator, Options},
-    pb::{StreamInvokeRequest, SystemContentBlock, system_content_block},
-};
+use bedrock_emulator::{Emulator, Options};
+use bedrock_grpc::pb::{StreamInvokeRequest, SystemContentBlock, system_content_block};
 
 use super::request;
 use crate::harness::{Collector, MODEL, Serve, question};

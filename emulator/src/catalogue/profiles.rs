@@ -1,0 +1,189 @@
+//! Inference profiles, made from the models: what a source Region sees, and where its calls may be served.
+
+use super::{
+    geography::Geography,
+    models::{MODELS, Model},
+};
+
+/// The account that owns what the emulator lists. Documentation's own example number.
+pub const ACCOUNT: &str = "123456789012";
+
+/// Who made a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileType {
+    /// AWS.
+    SystemDefined,
+    /// The account, as a copy with a name and tags of its own.
+    Application,
+}
+
+impl ProfileType {
+    /// `type` in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SystemDefined => "SYSTEM_DEFINED",
+            Self::Application => "APPLICATION",
+        }
+    }
+
+    /// The resource type in its ARN.
+    pub(crate) const fn resource(self) -> &'static str {
+        match self {
+            Self::SystemDefined => "inference-profile",
+            Self::Application => "application-inference-profile",
+        }
+    }
+}
+
+/// An inference profile, as one source Region sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// `inferenceProfileId`.
+    pub id: String,
+    /// `inferenceProfileName`.
+    pub name: String,
+    /// `description`.
+    pub description: Option<String>,
+    /// `inferenceProfileArn`.
+    pub arn: String,
+    /// `models[].modelArn`, one for each destination.
+    pub model_arns: Vec<String>,
+    /// `type`.
+    pub kind: ProfileType,
+    /// `createdAt`, ISO 8601.
+    pub created: String,
+    /// The model that it calls.
+    pub model: &'static Model,
+    /// Its geography. `None` for a copy of a foundation model, which stays in one Region.
+    pub geography: Option<Geography>,
+}
+
+impl Profile {
+    /// Where calls from its source Region may be served.
+    pub fn destinations(&self, source: &str) -> Vec<String> {
+        match self.geography {
+            Some(geography) => geography.destinations(source),
+            None => vec![source.to_owned()],
+        }
+    }
+}
+
+/// The profiles that a source Region has from AWS, in the order in which they are listed.
+pub fn system_profiles(region: &str) -> Vec<Profile> {
+    let all = MODELS.iter().flat_map(|model| {
+        let there = model
+            .profiles
+            .iter()
+            .filter(|geography| geography.has_source(region));
+        there.map(|geography| system_defined(model, *geography, region))
+    });
+    all.collect()
+}
+
+/// The application profiles that the account has in a source Region from the start: ID, name, model.
+const APPLICATIONS: [(&str, &str, &str); 2] = [
+    (
+        "emulator0001",
+        "emulator-search-team",
+        "amazon.nova-lite-v1:0",
+    ),
+    (
+        "emulator0002",
+        "emulator-support-team",
+        "anthropic.claude-sonnet-4-20250514-v1:0",
+    ),
+];
+
+/// The application profiles that the account has in a source Region from the start.
+pub(crate) fn first_applications(region: &str) -> Vec<Profile> {
+    let all = APPLICATIONS.iter().filter_map(|(id, name, model)| {
+        let model = Model::find(model)?;
+        let geography = model
+            .profiles
+            .iter()
+            .find(|geography| geography.has_source(region))?;
+        let source = system_defined(model, *geography, region);
+        let description = format!("Copy of {}", source.id);
+        Some(application(
+            id,
+            name,
+            Some(description),
+            source.created.clone(),
+            source,
+            region,
+        ))
+    });
+    all.collect()
+}
+
+/// An application profile: a copy of another one with an ID and a name of its own.
+pub(crate) fn application(
+    id: &str,
+    name: &str,
+    description: Option<String>,
+    created: String,
+    source: Profile,
+    region: &str,
+) -> Profile {
+    Profile {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        description,
+        arn: arn(ProfileType::Application, id, region),
+        kind: ProfileType::Application,
+        created,
+        ..source
+    }
+}
+
+/// What an application profile copies that is made of a foundation model: calls stay in the Region.
+pub(crate) fn of_model(model: &'static Model, region: &str) -> Profile {
+    Profile {
+        id: model.id.to_owned(),
+        name: model.name.to_owned(),
+        description: None,
+        arn: model.arn(region),
+        model_arns: vec![model.arn(region)],
+        kind: ProfileType::SystemDefined,
+        created: model.since.to_owned(),
+        model,
+        geography: None,
+    }
+}
+
+fn arn(kind: ProfileType, id: &str, region: &str) -> String {
+    format!(
+        "arn:aws:bedrock:{region}:{ACCOUNT}:{}/{id}",
+        kind.resource()
+    )
+}
+
+fn system_defined(model: &'static Model, geography: Geography, source: &str) -> Profile {
+    let id = format!("{}.{}", geography.prefix(), model.id);
+    let title = format!("{} {} {}", geography.label(), model.provider, model.name);
+    let (model_arns, place) = if geography == Geography::Global {
+        let anywhere = format!("arn:aws:bedrock:::foundation-model/{}", model.id);
+        (vec![model.arn(source), anywhere], "globally".to_owned())
+    } else {
+        let regions = geography.destinations(source);
+        let place = format!("in {}", regions.join(" "));
+        (
+            regions.iter().map(|region| model.arn(region)).collect(),
+            place,
+        )
+    };
+    Profile {
+        arn: arn(ProfileType::SystemDefined, &id, source),
+        id,
+        name: title,
+        description: Some(format!(
+            "Routes requests to {} {} {place}.",
+            model.provider, model.name
+        )),
+        model_arns,
+        kind: ProfileType::SystemDefined,
+        created: model.since.to_owned(),
+        model,
+        geography: Some(geography),
+    }
+}

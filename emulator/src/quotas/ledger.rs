@@ -1,0 +1,263 @@
+//! Who took how much, who runs where: admits calls, places them in a destination Region, settles them at their end.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{Quotas, Rate, window::Window};
+
+/// What is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Scope {
+    OnDemand,
+    CrossRegion,
+    Global,
+}
+
+/// A call that asks to be let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admission<'a> {
+    /// The foundation model's ID.
+    pub(crate) model: &'static str,
+    /// The source Region.
+    pub(crate) source: &'a str,
+    pub(crate) scope: Scope,
+    /// Where it may be served.
+    pub(crate) destinations: &'a [String],
+    /// The tokens that it may take at most.
+    pub(crate) reserve: u64,
+    /// The tokens that it will have taken in the end.
+    pub(crate) charge: u64,
+}
+
+/// Why a call is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Too many requests within a minute.
+    Requests,
+    /// Too many tokens within a minute.
+    Tokens,
+    /// No destination Region has room.
+    Capacity,
+}
+
+/// All counts of an emulator.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger(Arc<Mutex<Books>>);
+
+#[derive(Debug, Default)]
+struct Books {
+    quotas: Quotas,
+    /// Told apart from those of quotas before, whose running calls have nothing to settle here.
+    edition: u64,
+    windows: BTreeMap<Key, Window>,
+    /// Calls of a model that run in a Region.
+    running: BTreeMap<(&'static str, String), u32>,
+}
+
+/// Model, source Region, scope.
+type Key = (&'static str, String, Scope);
+
+/// What is taken at present.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Used {
+    pub(crate) minutes: Vec<Minute>,
+    pub(crate) running: Vec<Running>,
+}
+
+/// What was taken within the last minute. Counted only where a rate is limited.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Minute {
+    pub(crate) model: &'static str,
+    pub(crate) region: String,
+    pub(crate) scope: Scope,
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+}
+
+/// Calls that run in a destination Region.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Running {
+    pub(crate) model: &'static str,
+    pub(crate) region: String,
+    pub(crate) calls: u32,
+}
+
+impl Ledger {
+    pub(crate) fn new(quotas: Quotas) -> Self {
+        Self(Arc::new(Mutex::new(Books {
+            quotas,
+            ..Books::default()
+        })))
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets other quotas, of which nothing is taken yet. Calls that run stay where they are.
+    pub(crate) fn set(&self, quotas: Quotas) {
+        let mut books = self.books();
+        books.quotas = quotas;
+        books.edition += 1;
+        books.windows.clear();
+    }
+
+    pub(crate) fn quotas(&self) -> Quotas {
+        self.books().quotas.clone()
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        let now = Instant::now();
+        let mut books = self.books();
+        let minute = books.quotas.minute();
+        let minutes = books
+            .windows
+            .iter_mut()
+            .map(|((model, region, scope), window)| {
+                window.slide(now, minute);
+                Minute {
+                    model,
+                    region: region.clone(),
+                    scope: *scope,
+                    requests: window.requests(),
+                    tokens: window.tokens(),
+                }
+            });
+        let minutes = minutes.collect();
+        let running = books
+            .running
+            .iter()
+            .map(|((model, region), calls)| Running {
+                model,
+                region: region.clone(),
+                calls: *calls,
+            });
+        let running = running.collect();
+        Used { minutes, running }
+    }
+
+    /// Lets a call in, if the quota and a destination Region have room for it. A call that is refused takes nothing.
+    pub(crate) fn admit(&self, call: Admission<'_>) -> Result<Lease, Refused> {
+        let now = Instant::now();
+        let mut books = self.books();
+        let rate = books.rate(&call);
+        let minute = books.quotas.minute();
+        let key = (call.model, call.source.to_owned(), call.scope);
+        if rate.is_limited() {
+            let window = books.windows.entry(key.clone()).or_default();
+            window.slide(now, minute);
+            let over = |limit: Option<u64>, used: u64, more: u64| {
+                limit.is_some_and(|limit| used.saturating_add(more) > limit)
+            };
+            if over(rate.requests_per_minute, window.requests(), 1) {
+                return Err(Refused::Requests);
+            }
+            if over(rate.tokens_per_minute, window.tokens(), call.reserve) {
+                return Err(Refused::Tokens);
+            }
+        }
+        let region = books.place(&call).ok_or(Refused::Capacity)?;
+        let place = (call.model, region.clone());
+        *books.running.entry(place).or_default() += 1;
+        let entry = rate.is_limited().then(|| {
+            let window = books.windows.entry(key.clone()).or_default();
+            (key, window.enter(now, call.reserve))
+        });
+        Ok(Lease {
+            ledger: self.clone(),
+            model: call.model,
+            region,
+            edition: books.edition,
+            entry,
+            charge: call.charge,
+        })
+    }
+}
+
+impl Books {
+    fn rate(&self, call: &Admission<'_>) -> Rate {
+        let quota = self.quotas.of(call.model, call.source);
+        match call.scope {
+            Scope::OnDemand => quota.on_demand,
+            Scope::CrossRegion => quota.cross_region,
+            Scope::Global => quota.global,
+        }
+    }
+
+    /// The Region that serves a call: its source, if that is a destination with room; else the one with the least used share.
+    fn place(&self, call: &Admission<'_>) -> Option<String> {
+        // Calls that run, and how many may.
+        let used = |region: &String| {
+            let running = self.running.get(&(call.model, region.clone()));
+            let running = u64::from(running.copied().unwrap_or(0));
+            let capacity = self.quotas.of(call.model, region).capacity;
+            (running, capacity.map_or(u64::MAX, u64::from))
+        };
+        let with_room = call
+            .destinations
+            .iter()
+            .map(|region| (region, used(region)))
+            .filter(|(_, (running, capacity))| running < capacity);
+        let least = with_room.min_by(|(region, (running, capacity)), (other, (more, of))| {
+            let share = |calls: u64, of: u64| u128::from(calls) * u128::from(of);
+            let away = |region: &String| *region != call.source;
+            away(region)
+                .cmp(&away(other))
+                .then_with(|| share(*running, *of).cmp(&share(*more, *capacity)))
+        });
+        least.map(|(region, _)| region.clone())
+    }
+}
+
+/// A call that was let in. Dropped, it is settled and gives its place back.
+pub(crate) struct Lease {
+    ledger: Ledger,
+    model: &'static str,
+    region: String,
+    edition: u64,
+    entry: Option<(Key, u64)>,
+    charge: u64,
+}
+
+impl Lease {
+    /// The destination Region that serves the call.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("model", &self.model)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut books = self.ledger.books();
+        let place = (self.model, std::mem::take(&mut self.region));
+        if let Some(running) = books.running.get_mut(&place) {
+            *running -= 1;
+            if *running == 0 {
+                books.running.remove(&place);
+            }
+        }
+        if let Some((key, number)) = self.entry.take()
+            && books.edition == self.edition
+            && let Some(window) = books.windows.get_mut(&key)
+        {
+            window.settle(number, self.charge);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The frames in recorded bytes. No general decoder: it trusts what was recorded and checks no CRC.
+
+use bytes::Bytes;
+
+use crate::script::{Event, Script};
+
+/// Two lengths and a CRC.
+const PRELUDE: usize = 12;
+/// The CRC at the end.
+const TRAILER: usize = 4;
+
+/// The events that make an answer.
+const NAMES: [&str; 6] = [
+    "messageStart",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "contentBlockStop",
+    "messageStop",
+    "metadata",
+];
+
+/// The bytes frame by frame, each with whether it is a whole one. What is left at the end comes as it is.
+pub(super) fn frames(mut bytes: Bytes) -> impl Iterator<Item = (Bytes, bool)> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let total =
+            number(&bytes, 0).filter(|total| (PRELUDE + TRAILER..=bytes.len()).contains(total));
+        match total {
+            Some(total) => Some((bytes.split_to(total), true)),
+            None => Some((std::mem::take(&mut bytes), false)),
+        }
+    })
+}
+
+/// Whether a frame is a content delta.
+pub(super) fn is_delta(frame: &[u8]) -> bool {
+    event_type(frame) == Some("contentBlockDelta")
+}
+
+/// The answer in recorded bytes. `None` if they hold anything but whole events.
+pub(super) fn script(bytes: &Bytes) -> Option<Script> {
+    let events = frames(bytes.clone()).map(|(frame, _)| {
+        let name = event_type(&frame)?;
+        let payload = frame.get(PRELUDE + number(&frame, 4)?..frame.len().checked_sub(TRAILER)?)?;
+        let payload = serde_json::from_slice(payload).ok()?;
+        Some(Event { name, payload })
+    });
+    let mut events = events.collect::<Option<Vec<_>>>()?;
+    for event in &mut events {
+        if let Some(members) = event.payload.as_object_mut() {
+            members.remove("p");
+        }
+    }
+    Some(Script { events })
+}
+
+/// The type of a frame that is an event.
+fn event_type(frame: &[u8]) -> Option<&'static str> {
+    let mut headers = frame.get(PRELUDE..PRELUDE + number(frame, 4)?)?;
+    while !headers.is_empty() {
+        let (name, rest) = headers.split_at_checked(1 + usize::from(headers[0]))?;
+        // After the name: a byte for the type, two for the length of a string.
+        let length = usize::from(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?]));
+        let (value, rest) = rest.get(3..)?.split_at_checked(length)?;
+        if &name[1..] == b":event-type" {
+            return NAMES.into_iter().find(|known| known.as_bytes() == value);
+        }
+        headers = rest;
+    }
+    None
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+    usize::try_from(u32::from_be_bytes(bytes)).ok()
+}
