@@ -15,6 +15,24 @@ pub enum Reason {
     TargetNotAllowed,
     /// The target's requests may be served outside of where the operator wants them.
     TargetOutsideFence,
+    /// The call has no credential, or one that is not valid.
+    CallerUnauthenticated,
+    /// The call's credential cannot be checked at the moment.
+    CallerUnverifiable,
+    /// The call has no valid credential, and neither had too many others from the same address.
+    TooManyFailedAttempts,
+    /// The caller may not do this.
+    CallerNotAllowed,
+    /// A caller, a group or a target has as many open calls as it may have.
+    CallerStreamLimit,
+    /// A caller, a group or a target has used up its requests or tokens for the moment.
+    CallerRateLimit,
+    /// A caller, a group or a target has used up its tokens or its money for the day or the month.
+    CallerBudgetExhausted,
+    /// A limit on money applies, and no price is configured for the model.
+    PriceUnknown,
+    /// The store that holds the counts of limits can't be asked, and the operator wants no calls without it.
+    LimitStoreUnavailable,
     /// Bedrock refused the request's content.
     UpstreamValidation,
     /// The conversation is longer than the model's context window.
@@ -83,6 +101,15 @@ impl Reason {
             Self::TargetUnknown => "TARGET_UNKNOWN",
             Self::TargetNotAllowed => "TARGET_NOT_ALLOWED",
             Self::TargetOutsideFence => "TARGET_OUTSIDE_FENCE",
+            Self::CallerUnauthenticated => "CALLER_UNAUTHENTICATED",
+            Self::CallerUnverifiable => "CALLER_UNVERIFIABLE",
+            Self::TooManyFailedAttempts => "TOO_MANY_FAILED_ATTEMPTS",
+            Self::CallerNotAllowed => "CALLER_NOT_ALLOWED",
+            Self::CallerStreamLimit => "CALLER_STREAM_LIMIT",
+            Self::CallerRateLimit => "CALLER_RATE_LIMIT",
+            Self::CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
+            Self::PriceUnknown => "PRICE_UNKNOWN",
+            Self::LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
             Self::UpstreamValidation => "UPSTREAM_VALIDATION",
             Self::ContextTooLong => "CONTEXT_TOO_LONG",
             Self::InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",

@@ -8,6 +8,7 @@
 //! | [`app`] | assembly: config + listeners + shutdown -> running gateway |
 //! | [`config`] | the only reader of files and environment; raw as written -> checked as used |
 //! | [`grpc`] | the surface: services, layers, event pump, validation, the error-to-status table |
+//! | [`access`] | who calls: identities, and what proves them |
 //! | [`translate`] | pure: proto <-> Bedrock's JSON, both directions of a family in one file |
 //! | [`routing`] | target names -> where to call; health of routes; failover until the first event |
 //! | [`model_id`] | what a model ID or ARN says of itself: kind, Region, geography |
@@ -21,10 +22,11 @@
 //!
 //! # Which way dependencies run
 //!
-//! `main -> cli -> app -> grpc -> {translate, routing -> bedrock}`. Everything may use [`error`], [`model_id`], [`config`]'s data and
+//! `main -> cli -> app -> grpc -> {translate, access, routing -> bedrock}`. Everything may use [`error`], [`model_id`], [`config`]'s data and
 //! [`telemetry`]'s handles. [`pb`] types stay in `grpc`, `translate` and the client commands; AWS types in `bedrock`;
 //! `tonic::Status` in `grpc`; clap in `cli`; the environment in `config`. `tests/architecture.rs` holds these rules.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod bedrock;

@@ -114,6 +114,11 @@ const STAYS_IN: &[(&str, &[&str], &str)] = &[
     ),
     ("aws_sigv4", &["bedrock"], "AWS types stay in bedrock"),
     (
+        "aws_lc_rs",
+        &["access", "bedrock"],
+        "the crypto library is no part of the AWS SDK; hashes and random bytes are made by access",
+    ),
+    (
         "aws_credential_types",
         &["bedrock"],
         "AWS types stay in bedrock",

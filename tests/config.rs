@@ -67,11 +67,15 @@ fn the_playground_is_served_if_it_is_asked_for() {
 fn the_example_holds_every_key() {
     let example = std::fs::read_to_string("examples/config.yaml").unwrap();
     let known = problems(
-        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\ntraces: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
+        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\ntraces: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\naccess: {nonsense_of_no_likeness: 1}\ngroups: {g: {nonsense_of_no_likeness: 1}}\ncallers: {c: {nonsense_of_no_likeness: 1, keys: [{nonsense_of_no_likeness: 1}]}}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
     );
-    assert_eq!(known.len(), 13);
+    // The key without a hash has another problem beside.
+    assert_eq!(known.len(), 18);
     for problem in known {
-        let (_, keys) = problem.split_once("known keys: ").unwrap();
+        let Some((_, keys)) = problem.split_once("known keys: ") else {
+            assert!(problem.contains("sha256: required"), "{problem}");
+            continue;
+        };
         for key in keys.split(", ") {
             assert!(
                 example.contains(&format!("{key}:")),
@@ -425,6 +429,23 @@ fn wrong_targets_are_told_with_what_would_be_right() {
         (
             "targets: {a: {model_id: x.y, request_metadata: {team: 'a;b'}}}",
             &["targets.a.request_metadata.team: `a;b` must have at most 256 characters"],
+        ),
+        (
+            "groups: {a: {}}\ncallers: {'team a': {}, b: {groups: [A, zzzz], keys: [{not_after: soon}, {}, {sha256: bgrpc_canary}]}}",
+            &[
+                "callers.team a: a name has 1 to 128 letters",
+                "callers.b.groups[0]: there is no group `A`; did you mean `a`?",
+                "callers.b.groups[1]: there is no group `zzzz`; add it to `groups`",
+                "callers.b.keys: at most 2 keys",
+                "callers.b.keys[0].sha256: required",
+                "callers.b.keys[0].not_after: `soon` is not a point in time",
+                "callers.b.keys[1].sha256: required",
+                "callers.b.keys[2].sha256: not a SHA-256 in 64 hexadecimal digits",
+            ],
+        ),
+        (
+            "callers: {a: {keys: [{sha256: '00000000000000000000000000000000000000000000000000000000000000aa'}]}, b: {keys: [{sha256: '00000000000000000000000000000000000000000000000000000000000000AA'}]}}",
+            &["callers.b.keys: the key 00000000 is listed twice, here and for `a`"],
         ),
         (
             "request_metadata: {from_headers: {team: X-Team}}",

@@ -51,6 +51,10 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
     let pairs: &[(&str, &str)] = match place {
         ["targets", _] | ["targets", _, "routes", "[]"] => &[("model_id", "amazon.nova-lite-v1:0")],
         ["targets", _, "defaults", "guardrail"] => &[("identifier", "gr-1"), ("version", "1")],
+        ["callers", _, "keys", "[]"] => &[(
+            "sha256",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+        )],
         ["tls"] => &[("certificate_file", "a"), ("key_file", "b")],
         _ => &[],
     };
@@ -146,6 +150,23 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             &["us-east-1", "us-gov-west-1"],
             &["us-east", "US-EAST-1", "eu", "us-east-1a"],
         ),
+        "/$defs/sha256" => (
+            &["00000000000000000000000000000000000000000000000000000000deadBEEF"],
+            &[
+                "",
+                "deadbeef",
+                "bgrpc_0",
+                "0000000000000000000000000000000000000000000000000000000000000g00",
+            ],
+        ),
+        "/$defs/time" => (
+            &[
+                "2027-01-31",
+                "2027-01-31T12:00:00Z",
+                "2027-01-31T12:00:00.5+02:00",
+            ],
+            &["31.1.2027", "tomorrow", "2027-02-30", "2027-01-31T12:00:00"],
+        ),
         "/$defs/place" => (&["us-east-1", "eu", "global"], &["EU", "us-east-1a", "e u"]),
         _ => (&[], &[]),
     };
@@ -198,7 +219,7 @@ fn the_schema_has_the_keys_that_the_readers_know() {
 
 /// Whether a value is wrong only beside what others are, or are not.
 fn is_of_several_keys(problem: &Problem) -> bool {
-    ["max_deadline", "there is no target"]
+    ["max_deadline", "there is no target", "there is no group"]
         .iter()
         .any(|words| problem.message.contains(words))
 }

@@ -1,6 +1,6 @@
 //! One client connection, from its first byte to its last.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::{
@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::{lingering::Lingering, prefixed::Prefixed};
 use crate::{
+    access::Peer,
     config::Limits,
     grpc::{self, Stack},
 };
@@ -61,10 +62,17 @@ pub(super) struct Server {
     age: Duration,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
+    /// Whether calls need to know who is at the other end of their connection.
+    knows_callers: bool,
 }
 
 impl Server {
-    pub(super) fn new(stack: Stack, tls: Option<TlsAcceptor>, limits: &Limits) -> Self {
+    pub(super) fn new(
+        stack: Stack,
+        tls: Option<TlsAcceptor>,
+        limits: &Limits,
+        knows_callers: bool,
+    ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -89,6 +97,7 @@ impl Server {
             age: limits.connection_age,
             http1,
             http2,
+            knows_callers,
         }
     }
 
@@ -96,6 +105,7 @@ impl Server {
     pub(super) async fn serve(
         &self,
         stream: std::net::TcpStream,
+        address: SocketAddr,
         go_away: CancellationToken,
     ) -> Result<(), BoxError> {
         let stream = TcpStream::from_std(stream)?;
@@ -105,10 +115,10 @@ impl Server {
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
 
         match &self.tls {
-            None => self.begin(protocol(stream), go_away).await,
+            None => self.begin(protocol(stream), address, go_away).await,
             Some(tls) => {
                 let beginning = async { protocol(tls.accept(stream).await?).await };
-                self.begin(beginning, go_away).await
+                self.begin(beginning, address, go_away).await
             }
         }
     }
@@ -116,6 +126,7 @@ impl Server {
     async fn begin<I>(
         &self,
         beginning: impl Future<Output = io::Result<(I, bool)>>,
+        address: SocketAddr,
         go_away: CancellationToken,
     ) -> Result<(), BoxError>
     where
@@ -132,23 +143,32 @@ impl Server {
                 "no request within limits.handshake",
             )
         })??;
-        self.run(io, is_http2, go_away).await
+        let peer = self.knows_callers.then_some(Peer {
+            address,
+            certificate: None,
+        });
+        self.run(io, is_http2, peer, go_away).await
     }
 
     async fn run<I>(
         &self,
         io: I,
         is_http2: bool,
+        peer: Option<Peer>,
         go_away: CancellationToken,
     ) -> Result<(), BoxError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let io = TokioIo::new(Lingering::new(io));
-        let service = self
-            .stack
-            .clone()
-            .map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new));
+        let service = self.stack.clone().map_request(
+            move |mut request: http::Request<hyper::body::Incoming>| {
+                if let Some(peer) = &peer {
+                    request.extensions_mut().insert(peer.clone());
+                }
+                request.map(Body::new)
+            },
+        );
         let service = TowerToHyperService::new(service);
         let gone = async {
             tokio::select! {

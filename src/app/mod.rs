@@ -7,6 +7,7 @@
 //! A worker is a thread with a single-threaded runtime. A token never changes threads on its way: at the pace of tokens, waking
 //! another thread costs more than everything else (docs/adr/0003-one-runtime-per-worker.md).
 
+mod access;
 mod connection;
 mod discovery;
 mod lingering;
@@ -91,6 +92,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     metrics.also(RouteMetrics::of(router.clone()));
     let metrics = Arc::new(metrics);
     let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
+    let gate = access::gate(&config.access, &metrics)?;
     let budget = RetryBudget::default();
     let request_metadata = Arc::new(config.request_metadata.clone());
     let cut = CancellationToken::new();
@@ -102,6 +104,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
+            let gate = gate.clone();
             let request_metadata = Arc::clone(&request_metadata);
             let traces = traces.clone();
             Worker::start(index, metrics.open_connections.clone(), move || {
@@ -115,10 +118,12 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     traces,
                     cut,
                 };
+                let knows_callers = !gate.is_open();
                 let stack = grpc::server(
                     inference,
                     Targets { router },
                     &health,
+                    gate,
                     admission,
                     &config.server.cors,
                 )
@@ -128,7 +133,12 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                 } else {
                     stack
                 };
-                Ok(connection::Server::new(stack, tls, &config.limits))
+                Ok(connection::Server::new(
+                    stack,
+                    tls,
+                    &config.limits,
+                    knows_callers,
+                ))
             })
         })
         .collect::<io::Result<Vec<_>>>()?;
@@ -138,6 +148,9 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         let learning = discovery::run(control, router.clone(), config.discovery.refresh);
         AbortOnDrop(tokio::spawn(learning).abort_handle())
     });
+
+    let _keys = access::follow_keys(&config.access, &gate)
+        .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
 
     let runtimes = workers.iter().map(Worker::runtime);
     let admin = Admin::new(metrics, runtimes.chain([Handle::current()])).await;

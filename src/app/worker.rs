@@ -154,7 +154,7 @@ async fn serve(
         let (server, go_away) = (Arc::clone(&server), go_away.clone());
         ended.spawn(async move {
             let _open = open;
-            if let Err(error) = server.serve(stream, go_away).await {
+            if let Err(error) = server.serve(stream, peer, go_away).await {
                 tracing::debug!(%error, %peer, "a connection ended");
             }
         });

@@ -5,7 +5,10 @@ use std::{io, path::PathBuf};
 use clap::Args;
 
 use super::{exit::Exit, output::Output};
-use crate::config::Config;
+use crate::{
+    access::Snapshot,
+    config::{self, Access, Config},
+};
 
 /// Say everything that is wrong with a config file, each thing with its line, its key and what would be right
 #[derive(Debug, Args)]
@@ -20,11 +23,19 @@ impl Check {
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         match Config::load(&self.config) {
             Ok(config) => {
+                if let Err(problems) = callers(&config.access) {
+                    output.error(&problems);
+                    return Ok(Exit::BadInput);
+                }
                 output.line(&format!(
-                    "{}: ok; {} aliases, {} patterns of model IDs that callers may name",
+                    "{}: ok; {} aliases, {} patterns of model IDs that callers may name, {}",
                     self.config.display(),
                     config.targets.aliases.len(),
-                    config.targets.allowed_model_ids.len()
+                    config.targets.allowed_model_ids.len(),
+                    match config.access.callers.len() {
+                        0 => "no callers: everyone may call".to_owned(),
+                        count => format!("{count} callers"),
+                    }
                 ))?;
                 Ok(Exit::Success)
             }
@@ -34,4 +45,13 @@ impl Check {
             }
         }
     }
+}
+
+/// What is wrong with the keys file, or with the config and the keys file together.
+fn callers(access: &Access) -> Result<(), String> {
+    let keys = match &access.keys_file {
+        Some(path) => config::load_keys(path).map_err(|problems| problems.to_string())?,
+        None => config::KeysByCaller::new(),
+    };
+    Snapshot::new(access, &keys).map(|_| ())
 }

@@ -8,7 +8,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::failure::{Failure, find};
+use super::{
+    credential::{AUTHORIZATION, Credential},
+    failure::{Failure, find},
+};
 use crate::pb::{
     GetTargetRequest, InvokeRequest, InvokeResponse, ListTargetsRequest, StreamInvokeRequest,
     StreamInvokeResponse, Target, inference_service_client::InferenceServiceClient,
@@ -24,6 +27,7 @@ pub struct Gateway {
     channel: Channel,
     address: String,
     metadata: MetadataMap,
+    credential: Credential,
     deadline: Option<Duration>,
 }
 
@@ -33,12 +37,14 @@ impl Gateway {
         channel: Channel,
         address: String,
         metadata: MetadataMap,
+        credential: Credential,
         deadline: Option<Duration>,
     ) -> Self {
         Self {
             channel,
             address,
             metadata,
+            credential,
             deadline,
         }
     }
@@ -151,6 +157,11 @@ impl Gateway {
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
+        if let Some(value) = self.credential.authorization()
+            && !request.metadata().contains_key(AUTHORIZATION)
+        {
+            request.metadata_mut().insert(AUTHORIZATION, value);
+        }
         if let Some(deadline) = self.deadline {
             request.set_timeout(deadline);
         }

@@ -8,7 +8,7 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint, Uri},
 };
 
-use super::client::Gateway;
+use super::{client::Gateway, credential::Credential};
 
 /// Time to a TCP and TLS connection, beyond which the gateway counts as out of reach.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,6 +54,19 @@ pub struct Connect {
         value_parser = Headers::from_str
     )]
     headers: Vec<Headers>,
+
+    /// A file that holds the API key to send. The key itself can be in the variable BEDROCK_GRPC_KEY
+    #[arg(
+        long,
+        env = "BEDROCK_GRPC_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "token_file"
+    )]
+    key_file: Option<PathBuf>,
+
+    /// A file that holds the token to send, such as a projected service account token. It is read again for each call
+    #[arg(long, env = "BEDROCK_GRPC_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl Connect {
@@ -65,10 +78,12 @@ impl Connect {
         for Header { name, value } in self.headers.iter().flat_map(|headers| &headers.0) {
             metadata.append(name.clone(), value.clone());
         }
+        let credential = Credential::find(self.key_file.as_deref(), self.token_file.as_deref())?;
         Ok(Gateway::new(
             self.endpoint()?.connect_lazy(),
             self.address.to_string().trim_end_matches('/').to_owned(),
             metadata,
+            credential,
             self.deadline.or(default_deadline),
         ))
     }

@@ -12,7 +12,7 @@ use std::{
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace};
 use clap::Args;
 
-use super::{exit::Exit, output::Output, rates::Rates, signals};
+use super::{exit::Exit, output::Output, rates::Rates, samples::Samples, signals};
 use crate::{
     app::{self, Listeners},
     bedrock::Sdk,
@@ -58,6 +58,10 @@ pub struct Dev {
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
 
+    /// Serve known callers only: two sample callers, whose keys are printed
+    #[arg(long)]
+    callers: bool,
+
     #[command(flatten)]
     rates: Rates,
 }
@@ -65,9 +69,17 @@ pub struct Dev {
 impl Dev {
     /// Serves until SIGTERM or Ctrl-C. Errors: those of standard output.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let samples = if self.callers {
+            Some(Samples::generate().map_err(io::Error::other)?)
+        } else {
+            None
+        };
         let config = match Config::without_file() {
             Ok(environment) => Config {
                 traces: environment.traces,
+                access: samples
+                    .as_ref()
+                    .map_or_else(Default::default, Samples::access),
                 ..self.config()
             },
             Err(problems) => {
@@ -103,7 +115,7 @@ impl Dev {
             .map_err(io::Error::other)?;
         let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
         let emulator_url = emulator.endpoint_url();
-        output.text(&greeting(grpc, admin, &emulator_url))?;
+        output.text(&greeting(grpc, admin, &emulator_url, samples.as_ref()))?;
         // Everything listens by now: whoever reads this can call at once.
         if let Some(path) = &self.announce {
             let addresses = format!("grpc={grpc}\nadmin={admin}\nemulator={emulator_url}\n");
@@ -198,7 +210,12 @@ fn aliases() -> BTreeMap<String, Alias> {
 }
 
 /// What a newcomer reads first.
-fn greeting(grpc: SocketAddr, admin: SocketAddr, emulator: &str) -> String {
+fn greeting(
+    grpc: SocketAddr,
+    admin: SocketAddr,
+    emulator: &str,
+    samples: Option<&Samples>,
+) -> String {
     let program = config::program();
     let request = r#"{"target":"claude","input":{"messages":[{"role":"ROLE_USER","content":[{"text":"Why is the sky blue?"}]}]}}"#;
     let address = if grpc.port() == 50051 {
@@ -206,6 +223,14 @@ fn greeting(grpc: SocketAddr, admin: SocketAddr, emulator: &str) -> String {
     } else {
         format!(" --address http://{grpc}")
     };
+    let (keys, key, header) = samples.map_or_else(Default::default, |samples| {
+        let key = samples.first();
+        (
+            samples.greeting(),
+            format!("BEDROCK_GRPC_KEY={key} "),
+            format!("-H 'authorization: Bearer {key}' "),
+        )
+    });
     format!(
         "\
 bedrock-grpc dev: the gateway on an emulated Bedrock; no AWS account, nothing leaves this machine
@@ -214,11 +239,11 @@ bedrock-grpc dev: the gateway on an emulated Bedrock; no AWS account, nothing le
   gRPC and gRPC-Web   {grpc}
   metrics, readiness  http://{admin}/metrics  http://{admin}/readyz
   Bedrock emulator    {emulator}  (for any AWS SDK, too)
-
+{keys}
 Try, in another terminal:
 
-  {program} chat{address} --target claude 'Why is the sky blue?'
-  grpcurl -plaintext -d '{request}' {grpc} bedrock.inference.v1.InferenceService/StreamInvoke
+  {key}{program} chat{address} --target claude 'Why is the sky blue?'
+  grpcurl -plaintext {header}-d '{request}' {grpc} bedrock.inference.v1.InferenceService/StreamInvoke
 
 Ctrl-C ends it.
 "

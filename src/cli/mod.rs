@@ -4,11 +4,14 @@
 //! |---|---|
 //! | [`chat`], [`invoke`], [`targets`], [`health`] | the commands that call a running gateway |
 //! | [`serve`], `dev`, `emulate` | the commands that serve: the gateway, the gateway on an emulated Bedrock, the emulated Bedrock |
+//! | `samples` | the sample callers of `dev --callers` |
 //! | `rates` | options that the two of them share |
 //! | [`signals`] | SIGTERM and Ctrl-C for them |
 //! | [`check`] | says what is wrong with a config |
 //! | [`schema`] | says what a config can hold |
 //! | [`iam_policy`] | says what a config needs of AWS |
+//! | [`keys`] | makes API keys for callers |
+//! | [`credential`] | the key or token that the client commands send |
 //! | [`connect`] | their shared options: where the gateway is and how to call it |
 //! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
 //! | [`events`] | an answer as JSON lines |
@@ -21,6 +24,7 @@ pub mod chat;
 pub mod check;
 pub mod client;
 pub mod connect;
+pub mod credential;
 #[cfg(feature = "emulator")]
 pub mod dev;
 #[cfg(feature = "emulator")]
@@ -32,9 +36,12 @@ pub mod health;
 pub mod iam_policy;
 pub mod interrupt;
 pub mod invoke;
+pub mod keys;
 pub mod output;
 #[cfg(feature = "emulator")]
 pub mod rates;
+#[cfg(feature = "emulator")]
+mod samples;
 pub mod schema;
 pub mod serve;
 pub mod signals;
@@ -81,6 +88,7 @@ enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     IamPolicy(iam_policy::IamPolicy),
+    Keys(keys::Keys),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
     Targets(targets::Targets),
@@ -116,6 +124,7 @@ pub fn main() -> Exit {
         Command::Check(check) => check.run(&mut output),
         Command::Schema(schema) => schema.run(&mut output),
         Command::IamPolicy(policy) => policy.run(&mut output),
+        Command::Keys(keys) => keys.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
         Command::Targets(targets) => block_on(targets.run(&mut output)),

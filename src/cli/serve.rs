@@ -50,6 +50,14 @@ impl Serve {
             output.error(&message);
             return Ok(Exit::BadInput);
         }
+        if !config.access.is_configured() {
+            tracing::warn!(
+                "callers are not identified: everyone who can reach {} can spend this AWS account's money;                  add `callers` to the config (docs/callers.md)",
+                config.server.listen
+            );
+        } else if !config.access.required {
+            tracing::warn!("access.required is false: calls without a credential are served, too");
+        }
         let targets = &config.targets;
         if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
             tracing::warn!(

@@ -3,6 +3,7 @@
 //! A file is read in two steps: [`yaml`] makes a tree in which everything knows its place, then one file per topic takes its keys
 //! and makes checked types of them. Every problem of a file is reported at once.
 
+mod access;
 pub mod attribution;
 pub mod bedrock;
 mod discovery;
@@ -18,6 +19,10 @@ mod yaml;
 
 use std::path::Path;
 
+pub use access::{
+    Access, ApiKey, CallerOptions, FailuresPerMinute, GroupOptions, KEYS_PER_CALLER, KeysByCaller,
+    is_name as is_caller_name, load_keys,
+};
 pub use attribution::RequestMetadata;
 pub use discovery::Discovery;
 pub use limits::{Drain, Limits, OnCancel};
@@ -41,6 +46,8 @@ pub struct Config {
     pub targets: Targets,
     /// What requests carry for cost reports.
     pub request_metadata: RequestMetadata,
+    /// Who may call.
+    pub access: Access,
     /// How the gateway learns what inference profiles lead to.
     pub discovery: Discovery,
     /// How Bedrock is reached.
@@ -99,6 +106,7 @@ impl Config {
             server: server::read(&mut root),
             targets: targets::read(&mut root, &reading),
             request_metadata: attribution::read(root.section("request_metadata")),
+            access: access::read(&mut root, &reading),
             discovery: discovery::read(root.section("discovery")),
             bedrock: bedrock::read(root.section("bedrock")),
             limits: limits::read(root.section("limits")),
@@ -118,6 +126,11 @@ impl Config {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The API key that client commands send, from `BEDROCK_GRPC_KEY`. Not an option of the command line, which others on the machine can see.
+pub fn caller_key() -> Option<String> {
+    variable("BEDROCK_GRPC_KEY").filter(|key| !key.trim().is_empty())
 }
 
 /// How this program was called, for examples that can be pasted.

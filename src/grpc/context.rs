@@ -6,6 +6,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::{
+    access::Identity,
     config::Limits,
     error::{Failure, Reason, Violation},
     telemetry::trace::TraceContext,
@@ -28,6 +29,8 @@ pub(crate) struct CallContext {
     pub(crate) timeout: Result<Option<Duration>, Failure>,
     /// Where in which trace the call is.
     pub(crate) trace: TraceContext,
+    /// Who makes the call. `None` until it is known, and for calls that need no identity.
+    pub(crate) caller: Option<Identity>,
 }
 
 impl CallContext {
@@ -38,6 +41,7 @@ impl CallContext {
             arrived: Instant::now(),
             timeout: timeout(headers),
             trace: TraceContext::of_call(headers),
+            caller: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::server::HealthReporter;
 
 use crate::{
+    access::Gate,
     config::Cors,
     pb::{
         FILE_DESCRIPTOR_SET, inference_service_server::InferenceServiceServer,
@@ -89,6 +90,7 @@ pub fn server(
     inference: Inference,
     targets: Targets,
     health: &Health,
+    gate: Gate,
     admission: Admission,
     cors: &Cors,
 ) -> Result<Stack, tonic_reflection::server::Error> {
@@ -115,5 +117,5 @@ pub fn server(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    Ok(layers::stack(routes, admission, &limits, cut, cors))
+    Ok(layers::stack(routes, gate, admission, &limits, cut, cors))
 }

@@ -58,7 +58,20 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::InvalidRequest => (Code::InvalidArgument, Retry::Never),
         R::TargetUnknown => (Code::NotFound, Retry::Never),
         R::TargetOutsideFence => (Code::FailedPrecondition, Retry::Never),
-        R::TargetNotAllowed => (Code::PermissionDenied, Retry::Never),
+        R::TargetNotAllowed | R::CallerNotAllowed => (Code::PermissionDenied, Retry::Never),
+        R::CallerUnauthenticated => (Code::Unauthenticated, Retry::Never),
+        R::CallerUnverifiable => (Code::Unavailable, Retry::After),
+        R::TooManyFailedAttempts => (Code::ResourceExhausted, Retry::After),
+        // Without a time after which the call may succeed, it never will, or not before the window ends.
+        R::CallerStreamLimit | R::CallerRateLimit | R::CallerBudgetExhausted => {
+            let retry = match failure.retry_after {
+                Some(_) => Retry::After,
+                None => Retry::Never,
+            };
+            (Code::ResourceExhausted, retry)
+        }
+        R::PriceUnknown => (Code::FailedPrecondition, Retry::Never),
+        R::LimitStoreUnavailable => (Code::Unavailable, Retry::After),
         R::UpstreamValidation | R::ContextTooLong => (Code::InvalidArgument, Retry::Never),
         R::InferenceProfileRequired => (Code::FailedPrecondition, Retry::Never),
         R::UpstreamAccessDenied => (Code::PermissionDenied, Retry::Never),

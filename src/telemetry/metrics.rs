@@ -11,7 +11,9 @@ use prometheus_client::{
 };
 
 pub use durations::Durations;
-pub use labels::{Attempt, Breaker, Build, Call, Cancelled, Route, Target, Tokens, Unknown};
+pub use labels::{
+    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Route, Target, Tokens, Unknown,
+};
 
 /// Upper bounds in seconds. Pieces of text come every 5 to 50 ms, as a rule; several at once if Bedrock sends them so.
 const GAPS: &[f64] = &[
@@ -38,6 +40,8 @@ pub struct Metrics {
     pub runtime_tasks: Gauge,
     /// Calls that were refused because the gateway was full.
     pub refused: Counter,
+    /// Calls that were refused because their credential was missing or not valid.
+    pub authentication_failures: Family<AuthenticationFailure, Counter>,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// How long calls took, from their arrival to their end.
@@ -79,6 +83,10 @@ impl Default for Metrics {
             refused: all.counts(
                 "refused",
                 "Calls that were refused because the gateway was full",
+            ),
+            authentication_failures: all.counts(
+                "authentication_failures",
+                "Calls that were refused because their credential was missing or not valid",
             ),
             calls: all.counts("calls", "Calls that have ended"),
             call_duration: all.times("call_duration", "From a call's arrival to its end", || {

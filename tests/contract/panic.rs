@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use bedrock_grpc::{
-    config::{Cors, Limits},
+    access::{Gate, Snapshot},
+    config::{Access, Cors, Limits},
     grpc::{self, Admission, Stack},
     pb::{
         InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
@@ -72,6 +73,12 @@ async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
     let routes = Routes::new(InferenceServiceServer::new(Panics { steps }));
     let stack: Stack = grpc::stack(
         routes,
+        Gate::new(
+            &Access::default(),
+            Snapshot::default(),
+            Vec::new(),
+            Arc::new(Metrics::default()),
+        ),
         Admission::new(places, Arc::new(Metrics::default())),
         &Arc::new(Limits::default()),
         CancellationToken::new(),

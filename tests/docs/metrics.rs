@@ -29,6 +29,10 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         code: "OK",
         reason: "",
     }));
+    drop(
+        all.authentication_failures
+            .get_or_create(&metrics::AuthenticationFailure { reason: "missing" }),
+    );
     drop(all.attempts.get_or_create(&metrics::Attempt {
         target: target.clone(),
         route,

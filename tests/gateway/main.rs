@@ -1,6 +1,8 @@
 //! The gateway's behaviour: emulator, AWS SDK, gateway and a gRPC client, over real sockets.
 
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod faults;

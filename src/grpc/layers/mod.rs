@@ -5,6 +5,7 @@ mod contain;
 mod context;
 mod cors;
 mod deadline;
+mod identity;
 mod protocol;
 
 use std::{convert::Infallible, sync::Arc};
@@ -14,7 +15,10 @@ use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
-use crate::config::{Cors, Limits};
+use crate::{
+    access::Gate,
+    config::{Cors, Limits},
+};
 pub use admission::Admission;
 
 /// A whole gRPC server, but for its connections.
@@ -23,6 +27,7 @@ pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, 
 /// Puts the layers around services: [`super::server`] around the gateway's own, tests around some that misbehave.
 pub fn stack(
     routes: Routes,
+    gate: Gate,
     admission: Admission,
     limits: &Arc<Limits>,
     cut: CancellationToken,
@@ -37,6 +42,8 @@ pub fn stack(
         .layer(GrpcWebLayer::new())
         // Inside of gRPC-Web, which turns the trailers of a contained panic into a body.
         .layer(contain::ContainLayer)
+        // Before any of the message is read, and before admission, which is fair between callers.
+        .layer(identity::IdentityLayer { gate })
         // Before any of the message is read, so that overload costs nothing.
         .layer(admission)
         // Clients may take for ever over their message.

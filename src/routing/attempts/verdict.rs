@@ -28,6 +28,15 @@ impl Verdict {
             | Reason::TargetUnknown
             | Reason::TargetNotAllowed
             | Reason::TargetOutsideFence
+            | Reason::CallerUnauthenticated
+            | Reason::CallerUnverifiable
+            | Reason::TooManyFailedAttempts
+            | Reason::CallerNotAllowed
+            | Reason::CallerStreamLimit
+            | Reason::CallerRateLimit
+            | Reason::CallerBudgetExhausted
+            | Reason::PriceUnknown
+            | Reason::LimitStoreUnavailable
             | Reason::UpstreamValidation
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired

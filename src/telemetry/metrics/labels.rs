@@ -35,6 +35,13 @@ pub struct Call {
     pub reason: &'static str,
 }
 
+/// A call without a valid credential.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AuthenticationFailure {
+    /// What is wrong: `missing`, `unknown`, `expired` and the like.
+    pub reason: &'static str,
+}
+
 /// An attempt at Bedrock.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Attempt {

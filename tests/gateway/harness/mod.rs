@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod callers;
 mod collector;
 mod details;
 mod process;
@@ -28,6 +29,7 @@ use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use answer::{Answer, Stream};
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
+pub(crate) use callers::{access_of, bearer, key_of, key_options, keyed};
 pub(crate) use collector::{Collector, Span, Spans};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};

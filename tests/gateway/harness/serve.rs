@@ -60,6 +60,11 @@ impl Serve {
         Self::start(emulator, sections, &[&keys, variables].concat()).await
     }
 
+    /// Where it serves gRPC.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Asks to stream, on a connection of its own.
     pub(crate) async fn open(&self, request: impl IntoRequest<StreamInvokeRequest>) -> Stream {
         let address = format!("http://{}", self.address);

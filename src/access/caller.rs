@@ -1,0 +1,38 @@
+//! One caller, as calls see it.
+
+use std::{fmt, sync::Arc};
+
+/// What the operator decided about one caller, with its groups merged in.
+#[derive(Debug)]
+pub struct Caller {
+    /// The caller's name: from the config, or as a trusted issuer says it.
+    pub name: Arc<str>,
+    /// The configured groups that the caller belongs to.
+    pub groups: Vec<Arc<str>>,
+}
+
+/// Who makes a call. Cheap to clone. It keeps what the operator decided when the call began.
+#[derive(Clone)]
+pub struct Identity(Arc<Caller>);
+
+impl Identity {
+    pub(super) fn new(caller: Arc<Caller>) -> Self {
+        Self(caller)
+    }
+
+    /// The caller's name. Calls of one name are the same caller's, whatever they prove it by.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// What the operator decided about the caller.
+    pub fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.0.name).finish()
+    }
+}

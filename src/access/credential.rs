@@ -1,0 +1,101 @@
+//! What a call holds as proof of who makes it.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+/// The header for API keys of clients whose `authorization` belongs to a proxy.
+const API_KEY: &str = "x-api-key";
+const BEARER: &str = "bearer ";
+
+/// The other end of a connection. It is the same for all calls of the connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The name that its client certificate proves, if the connection has one. It was checked in the handshake.
+    pub certificate: Option<Arc<str>>,
+}
+
+/// The proof that a call holds. Its `Debug` form hides it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Credential<'a> {
+    /// An API key or a token, as text.
+    Bearer(&'a str),
+    /// A client certificate, by the name that it proves.
+    Certificate(&'a Arc<str>),
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer",
+            Self::Certificate(_) => "Certificate",
+        })
+    }
+}
+
+impl<'a> Credential<'a> {
+    /// The credential that counts: `x-api-key`, then `authorization: Bearer`, then the client certificate. A call that holds a better one
+    /// is judged by that alone.
+    pub fn of(headers: &'a HeaderMap, peer: Option<&'a Peer>) -> Option<Self> {
+        let bearer = headers.get(API_KEY).map_or_else(
+            || {
+                let value = headers.get(AUTHORIZATION)?.as_bytes();
+                let (scheme, rest) = value.split_at_checked(BEARER.len())?;
+                scheme
+                    .eq_ignore_ascii_case(BEARER.as_bytes())
+                    .then_some(rest)
+            },
+            |value| Some(value.as_bytes()),
+        );
+        if let Some(text) = bearer {
+            // Bytes that are no text are of no known credential: the empty text is neither.
+            let text = std::str::from_utf8(text).unwrap_or_default();
+            return Some(Self::Bearer(text.trim_ascii()));
+        }
+        peer?.certificate.as_ref().map(Self::Certificate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&'static str, &str)]) -> Option<String> {
+        let headers = pairs
+            .iter()
+            .fold(HeaderMap::new(), |mut map, (name, value)| {
+                map.insert(*name, value.parse().unwrap());
+                map
+            });
+        match Credential::of(&headers, None)? {
+            Credential::Bearer(text) => Some(text.to_owned()),
+            Credential::Certificate(_) => None,
+        }
+    }
+
+    #[test]
+    fn the_better_header_counts() {
+        let found = |text: &str| Some(text.to_owned());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[("authorization", "Bearer a")]), found("a"));
+        assert_eq!(of(&[("authorization", "bEaReR  a ")]), found("a"));
+        assert_eq!(of(&[("authorization", "Basic a")]), None);
+        assert_eq!(of(&[("authorization", "Bearer")]), None);
+        assert_eq!(of(&[("x-api-key", "b")]), found("b"));
+        assert_eq!(
+            of(&[("authorization", "Bearer a"), ("x-api-key", "b")]),
+            found("b")
+        );
+        assert_eq!(
+            of(&[("authorization", "Basic a"), ("x-api-key", "b")]),
+            found("b")
+        );
+    }
+
+    #[test]
+    fn it_is_not_shown_by_debug() {
+        assert_eq!(format!("{:?}", Credential::Bearer("canary")), "Bearer");
+    }
+}

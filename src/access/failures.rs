@@ -1,0 +1,133 @@
+//! How many failed attempts each peer address has made lately. Bounded, whatever is sent.
+//!
+//! Failed attempts of an address beyond its share are not logged one by one, and their clients are told to slow down. A valid
+//! credential is never refused for that: behind a proxy, all callers share one address.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// The addresses that are remembered. Beyond that, those that have been quiet are forgotten first, then all.
+const MOST_ADDRESSES: usize = 4_096;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Failed attempts by peer address.
+#[derive(Debug)]
+pub(super) struct Failures {
+    per_minute: u32,
+    addresses: Mutex<HashMap<IpAddr, Window>>,
+}
+
+/// One minute of an address, from its first failed attempt on.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Instant,
+    failed: u32,
+}
+
+/// What to do with a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Answer and log it.
+    Told,
+    /// The first beyond the address's share: say in the log that no more are logged for now.
+    Last(Duration),
+    /// Beyond the share, which is renewed after this time.
+    Limited(Duration),
+}
+
+impl Failures {
+    pub(super) fn new(per_minute: u32) -> Self {
+        Self {
+            per_minute,
+            addresses: Mutex::default(),
+        }
+    }
+
+    /// Counts a failed attempt of an address.
+    pub(super) fn count(&self, address: IpAddr, now: Instant) -> Attempt {
+        let address = block(address);
+        let mut addresses = self
+            .addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if addresses.len() >= MOST_ADDRESSES && !addresses.contains_key(&address) {
+            addresses.retain(|_, window| now < window.began + MINUTE);
+            if addresses.len() >= MOST_ADDRESSES {
+                addresses.clear();
+            }
+        }
+        let new = Window {
+            began: now,
+            failed: 0,
+        };
+        let window = addresses.entry(address).or_insert(new);
+        if now >= window.began + MINUTE {
+            *window = new;
+        }
+        window.failed = window.failed.saturating_add(1);
+        let rest = (window.began + MINUTE).saturating_duration_since(now);
+        match window.failed.checked_sub(self.per_minute) {
+            None | Some(0) => Attempt::Told,
+            Some(1) => Attempt::Last(rest),
+            Some(_) => Attempt::Limited(rest),
+        }
+    }
+}
+
+/// What counts as one address: of IPv6, the network of 64 bits that one machine can have for itself.
+fn block(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_of_each_minute() {
+        let failures = Failures::new(2);
+        let (a, b) = (
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            IpAddr::from([10, 0, 0, 1]),
+        );
+        let start = Instant::now();
+        assert_eq!(failures.count(a, start), Attempt::Told);
+        assert_eq!(failures.count(a, start), Attempt::Told);
+        assert_eq!(failures.count(a, start), Attempt::Last(MINUTE));
+        let later = start + Duration::from_secs(20);
+        let rest = Duration::from_secs(40);
+        assert_eq!(failures.count(a, later), Attempt::Limited(rest));
+        assert_eq!(failures.count(b, later), Attempt::Told);
+        assert_eq!(failures.count(a, start + MINUTE), Attempt::Told);
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_network_count_together() {
+        let failures = Failures::new(1);
+        let now = Instant::now();
+        let address = |low| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, low));
+        assert_eq!(failures.count(address(1), now), Attempt::Told);
+        assert_ne!(failures.count(address(2), now), Attempt::Told);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let failures = Failures::new(1);
+        let now = Instant::now();
+        for number in 0..100_000_u32 {
+            failures.count(IpAddr::from(Ipv4Addr::from(number)), now);
+            assert!(failures.addresses.lock().unwrap().len() <= MOST_ADDRESSES);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Finds the identity of a call: API keys first, then the verifiers in their order.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::{
+    caller::Identity,
+    credential::{Credential, Peer},
+    failures::{Attempt, Failures},
+    key,
+    rejection::Rejection,
+    snapshot::Snapshot,
+    verifier::{Claimed, Verdict, Verifier},
+};
+use crate::{
+    config::Access,
+    error::{Failure, Reason},
+    telemetry::{Metrics, metrics},
+};
+
+/// Health checks are served to everyone: probes have no credentials.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+/// Reflection is served to everyone if the operator wants it.
+const REFLECTION: &str = "/grpc.reflection.";
+
+/// Decides which calls may go on, and whose they are. Cheap to clone; all clones share what is configured.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// No identities are configured: every call may go on without one.
+    is_open: bool,
+    required: bool,
+    open_reflection: bool,
+    snapshot: ArcSwap<Snapshot>,
+    verifiers: Vec<Box<dyn Verifier>>,
+    failures: Failures,
+    metrics: Arc<Metrics>,
+}
+
+/// What the gate says of a call.
+pub enum Answer {
+    /// It may go on. `None`: without an identity.
+    Pass(Option<Identity>),
+    /// It is refused.
+    Refuse(Refused),
+    /// The verifier has to fetch something first. What it says then goes to [`Gate::settle`].
+    Later(Pin<Box<dyn Future<Output = Result<Arc<Claimed>, Rejection>> + Send>>),
+}
+
+/// A call that was refused: why, and when to try again, if its address has used up its share of failed attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What is wrong with the credential.
+    pub rejection: Rejection,
+    /// When the address may fail again.
+    pub slow_down: Option<Duration>,
+}
+
+impl Refused {
+    /// What the caller is told.
+    pub fn failure(&self) -> Failure {
+        if self.rejection == Rejection::Unverifiable {
+            return Failure::new(Reason::CallerUnverifiable, self.rejection.message());
+        }
+        match self.slow_down {
+            None => Failure::new(Reason::CallerUnauthenticated, self.rejection.message()),
+            Some(after) => Failure::new(
+                Reason::TooManyFailedAttempts,
+                format!(
+                    "too many calls from this address had no valid credential; the last one: {}",
+                    self.rejection.message()
+                ),
+            )
+            .with_retry_after(after),
+        }
+    }
+}
+
+impl Gate {
+    /// A gate for what the config says, with these verifiers behind the API keys.
+    pub fn new(
+        access: &Access,
+        snapshot: Snapshot,
+        verifiers: Vec<Box<dyn Verifier>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            is_open: !access.is_configured() && !access.required && verifiers.is_empty(),
+            required: access.required,
+            open_reflection: access.open_reflection,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            verifiers,
+            failures: Failures::new(access.failures_per_minute.0),
+            metrics,
+        }))
+    }
+
+    /// Whether no identities are configured, so that calls need not be looked at.
+    pub fn is_open(&self) -> bool {
+        self.0.is_open
+    }
+
+    /// From now on calls are judged by this snapshot. Those that have begun keep the one that they began with.
+    pub fn swap(&self, snapshot: Snapshot) {
+        self.0.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Judges a call by its headers and its connection.
+    pub fn judge(&self, path: &str, headers: &HeaderMap, peer: Option<&Peer>) -> Answer {
+        let inner = &self.0;
+        if inner.is_open || path.starts_with(HEALTH) {
+            return Answer::Pass(None);
+        }
+        let open = !inner.required || (inner.open_reflection && path.starts_with(REFLECTION));
+        let Some(credential) = Credential::of(headers, peer) else {
+            return if open {
+                Answer::Pass(None)
+            } else {
+                self.refuse(Rejection::Missing, path, peer)
+            };
+        };
+        let now = SystemTime::now();
+        if let Credential::Bearer(text) = credential
+            && key::is_key(text)
+        {
+            return match inner.snapshot.load().by_key(text, now) {
+                Ok(identity) => Answer::Pass(Some(identity)),
+                Err(rejection) => self.refuse(rejection, path, peer),
+            };
+        }
+        for verifier in &inner.verifiers {
+            match verifier.verify(credential, now) {
+                Verdict::NotMine => {}
+                Verdict::Valid(claimed) => return self.settle(Ok(claimed), path, peer),
+                Verdict::Refused(rejection) => return self.refuse(rejection, path, peer),
+                Verdict::Later(verdict) => return Answer::Later(verdict),
+            }
+        }
+        // A credential for somebody else, such as a proxy, is no reason to refuse a call that needs none.
+        if open {
+            Answer::Pass(None)
+        } else {
+            self.refuse(Rejection::WrongKind, path, peer)
+        }
+    }
+
+    /// Judges a call by what its verifier said.
+    pub fn settle(
+        &self,
+        verdict: Result<Arc<Claimed>, Rejection>,
+        path: &str,
+        peer: Option<&Peer>,
+    ) -> Answer {
+        match verdict.and_then(|claimed| self.0.snapshot.load().by_claim(&claimed)) {
+            Ok(identity) => Answer::Pass(Some(identity)),
+            Err(rejection) => self.refuse(rejection, path, peer),
+        }
+    }
+
+    fn refuse(&self, rejection: Rejection, path: &str, peer: Option<&Peer>) -> Answer {
+        let inner = &self.0;
+        inner
+            .metrics
+            .authentication_failures
+            .get_or_create(&metrics::AuthenticationFailure {
+                reason: rejection.as_str(),
+            })
+            .inc();
+        let attempt = peer.map_or(Attempt::Told, |peer| {
+            inner.failures.count(peer.address.ip(), Instant::now())
+        });
+        let slow_down = match attempt {
+            Attempt::Told => {
+                tracing::warn!(
+                    target: "bedrock_grpc::audit",
+                    reason = rejection.as_str(),
+                    peer = peer.map(|peer| tracing::field::display(peer.address)),
+                    method = shortened(path),
+                    "authentication failed"
+                );
+                None
+            }
+            Attempt::Last(rest) => {
+                tracing::warn!(
+                    target: "bedrock_grpc::audit",
+                    peer = peer.map(|peer| tracing::field::display(peer.address.ip())),
+                    silent_for_s = rest.as_secs(),
+                    "authentication failed too often from this address; further failures are counted, not logged"
+                );
+                Some(rest)
+            }
+            Attempt::Limited(rest) => Some(rest),
+        };
+        Answer::Refuse(Refused {
+            rejection,
+            slow_down,
+        })
+    }
+}
+
+/// A path as far as it is worth logging: callers choose it.
+fn shortened(path: &str) -> &str {
+    let end = path.floor_char_boundary(128);
+    &path[..end]
+}

@@ -1,0 +1,152 @@
+//! The form of API keys: `bgrpc_`, 32 random characters, 6 characters of checksum.
+//!
+//! The prefix lets secret scanners find keys that leaked. The checksum tells a key that was cut or mistyped from one that is not
+//! known, without a lookup. The random part has 190 bits. A key fits into one block of SHA-256, which is all that is stored of it.
+
+use std::fmt;
+
+use aws_lc_rs::{digest, error::Unspecified, rand};
+
+/// What every key begins with.
+pub const PREFIX: &str = "bgrpc_";
+/// The random characters of a key: 62 to the power of 32 is more than 2 to the power of 190.
+const RANDOM: usize = 32;
+/// The characters of the checksum: 62 to the power of 6 is more than 2 to the power of 32.
+const CHECKSUM: usize = 6;
+const LENGTH: usize = PREFIX.len() + RANDOM + CHECKSUM;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Bytes from here on are drawn again, so that all characters are equally likely: 4 times 62.
+const UNBIASED: u8 = 248;
+
+/// A new key. It is shown once; its `Debug` form hides it.
+pub struct Secret(String);
+
+impl Secret {
+    /// Draws a new key.
+    ///
+    /// # Errors
+    /// The operating system has no random bytes to give.
+    pub fn generate() -> Result<Self, Unspecified> {
+        let mut key = PREFIX.to_owned();
+        while key.len() < PREFIX.len() + RANDOM {
+            let mut bytes = [0; RANDOM];
+            rand::fill(&mut bytes)?;
+            let drawn = bytes.iter().filter(|byte| **byte < UNBIASED);
+            let missing = PREFIX.len() + RANDOM - key.len();
+            key.extend(drawn.take(missing).map(|byte| character(u32::from(*byte))));
+        }
+        let checksum = checksum(key.as_bytes());
+        key.extend(checksum.map(char::from));
+        Ok(Self(key))
+    }
+
+    /// The key itself, to be shown to the one who asked for it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored of it.
+    pub fn sha256(&self) -> [u8; 32] {
+        sha256(&self.0)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Whether a text is meant to be a key of this gateway.
+pub fn is_key(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+/// Whether a key is whole: right length, right characters, right checksum.
+pub fn is_whole(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some((body, sum)) = bytes.split_at_checked(PREFIX.len() + RANDOM) else {
+        return false;
+    };
+    bytes.len() == LENGTH && is_key(text) && sum == checksum(body)
+}
+
+/// The SHA-256 of a key's text.
+pub fn sha256(text: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    hash.copy_from_slice(digest.as_ref());
+    hash
+}
+
+/// The CRC-32 of the key up to here, with the least digit first.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
+    let mut rest = crc32fast::hash(body);
+    let mut text = [0; CHECKSUM];
+    for place in &mut text {
+        *place = character(rest) as u8;
+        rest /= 62;
+    }
+    text
+}
+
+fn character(number: u32) -> char {
+    char::from(ALPHABET[(number % 62) as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_whole_unlike_each_other_and_of_one_length() {
+        let mut seen = HashSet::new();
+        for _ in 0..1_000 {
+            let key = Secret::generate().unwrap();
+            assert_eq!(key.reveal().len(), LENGTH);
+            assert!(is_whole(key.reveal()), "{}", key.reveal());
+            assert!(seen.insert(key.reveal().to_owned()));
+        }
+    }
+
+    #[test]
+    fn all_characters_are_drawn_about_equally_often() {
+        let mut counts = [0_u32; 128];
+        for _ in 0..2_000 {
+            let key = Secret::generate().unwrap();
+            for byte in &key.reveal().as_bytes()[PREFIX.len()..PREFIX.len() + RANDOM] {
+                counts[usize::from(*byte)] += 1;
+            }
+        }
+        // 64,000 draws of 62 characters: 1,032 each, with a standard deviation of 32.
+        for letter in ALPHABET {
+            let count = counts[usize::from(*letter)];
+            assert!((800..1_264).contains(&count), "{letter}: {count}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_cut_lengthened_or_mistyped_is_not_whole() {
+        let key = Secret::generate().unwrap();
+        let key = key.reveal();
+        for cut in 0..key.len() {
+            assert!(!is_whole(&key[..cut]), "{cut}");
+        }
+        assert!(!is_whole(&format!("{key}0")));
+        for place in PREFIX.len()..key.len() {
+            let mut typed = key.as_bytes().to_vec();
+            typed[place] = if typed[place] == b'a' { b'b' } else { b'a' };
+            assert!(!is_whole(std::str::from_utf8(&typed).unwrap()), "{place}");
+        }
+        assert!(!is_whole("é"));
+        assert!(!is_whole(&"é".repeat(22)));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_by_debug() {
+        let key = Secret::generate().unwrap();
+        assert!(!format!("{key:?}").contains(&key.reveal()[PREFIX.len()..]));
+    }
+}

@@ -1,0 +1,32 @@
+//! Who calls: identities, and what proves them.
+//!
+//! A call's credential is looked up before anything of its message is read. The result is an [`Identity`], which is a part of the
+//! call's context from then on. What the operator configured is an immutable snapshot, which is swapped as a whole while calls run:
+//! a call keeps the snapshot that it began with.
+//!
+//! | file | job |
+//! |---|---|
+//! | `gate` | finds the identity of a call, by the verifiers in their order |
+//! | `credential` | what a call's headers and connection hold as proof |
+//! | `verifier` | the trait of what checks credentials that carry the caller's name themselves, such as tokens |
+//! | [`key`] | the form of API keys: prefix, random part, checksum |
+//! | `snapshot` | the configured callers and their keys |
+//! | `caller` | one caller, as calls see it |
+//! | `rejection` | why a credential was refused |
+//! | `failures` | how many failed attempts a peer address has made |
+
+mod caller;
+mod credential;
+mod failures;
+mod gate;
+pub mod key;
+mod rejection;
+mod snapshot;
+mod verifier;
+
+pub use caller::{Caller, Identity};
+pub use credential::{Credential, Peer};
+pub use gate::{Answer, Gate, Refused};
+pub use rejection::Rejection;
+pub use snapshot::Snapshot;
+pub use verifier::{Claimed, Verdict, Verifier};

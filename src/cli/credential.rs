@@ -1,0 +1,98 @@
+//! The key or token that the client commands send.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tonic::metadata::{Ascii, MetadataValue};
+
+use crate::config;
+
+/// Where it is sent.
+pub(super) const AUTHORIZATION: &str = "authorization";
+
+/// The key or token that goes with every call. Its `Debug` form hides it.
+#[derive(Clone, Default)]
+pub struct Credential(Option<Source>);
+
+#[derive(Clone)]
+enum Source {
+    Key(MetadataValue<Ascii>),
+    /// Tokens are short-lived: the file is read for each call. The last one that could be read counts if it can't be read for a moment.
+    TokenFile {
+        path: PathBuf,
+        last: Arc<Mutex<MetadataValue<Ascii>>>,
+    },
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            None => "none",
+            Some(Source::Key(_)) => "an API key",
+            Some(Source::TokenFile { .. }) => "a token",
+        })
+    }
+}
+
+impl Credential {
+    /// The first of: the token's file, the key's file, the key in the environment.
+    ///
+    /// Errors, for people: a file can't be used.
+    pub fn find(key_file: Option<&Path>, token_file: Option<&Path>) -> Result<Self, String> {
+        let source = if let Some(path) = token_file {
+            let last = read("--token-file", path)?;
+            Some(Source::TokenFile {
+                path: path.to_owned(),
+                last: Arc::new(Mutex::new(last)),
+            })
+        } else if let Some(path) = key_file {
+            Some(Source::Key(read("--key-file", path)?))
+        } else {
+            let key = config::caller_key();
+            key.map(|key| bearer(&key).map(Source::Key).ok_or(BAD_VARIABLE))
+                .transpose()?
+        };
+        Ok(Self(source))
+    }
+
+    /// The value of `authorization`, if there is a credential.
+    pub(super) fn authorization(&self) -> Option<MetadataValue<Ascii>> {
+        match self.0.as_ref()? {
+            Source::Key(value) => Some(value.clone()),
+            Source::TokenFile { path, last } => {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Ok(value) = read("--token-file", path) {
+                    *last = value;
+                }
+                Some(last.clone())
+            }
+        }
+    }
+}
+
+const BAD_VARIABLE: &str = "BEDROCK_GRPC_KEY does not hold a key: visible ASCII is expected";
+
+/// Reads a file that holds a credential. The messages don't repeat what it holds.
+fn read(option: &str, path: &Path) -> Result<MetadataValue<Ascii>, String> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| format!("{option} {}: {error}", path.display()))?;
+    bearer(&text).ok_or_else(|| {
+        format!(
+            "{option} {}: one line of visible ASCII is expected",
+            path.display()
+        )
+    })
+}
+
+fn bearer(text: &str) -> Option<MetadataValue<Ascii>> {
+    let text = text.trim();
+    let is_one_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let mut value = is_one_word
+        .then(|| MetadataValue::try_from(format!("Bearer {text}")).ok())
+        .flatten()?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,83 @@
+//! `keys`: API keys for callers.
+
+use std::io;
+
+use clap::{Args, Subcommand};
+
+use super::{exit::Exit, output::Output};
+use crate::{
+    access::key::Secret,
+    config::{ApiKey, is_caller_name},
+};
+
+/// Make API keys for callers
+#[derive(Debug, Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(New),
+}
+
+/// Make an API key, and print it once, with the entry for the config or the keys file
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The key is printed on the first line. Only its SHA-256 is stored, so it cannot be shown again.
+
+Examples:
+  bedrock-grpc keys new --caller team-a
+  bedrock-grpc keys new --caller team-a --not-after 2027-01-31
+
+Rotation: add the new entry beside the old one, give the new key to the caller, remove the old entry.")]
+struct New {
+    /// The caller's name, as in `callers` of the config
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    caller: String,
+
+    /// When the key stops being valid: a day, which begins at midnight UTC, or a time such as 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "TIME", value_parser = not_after)]
+    not_after: Option<String>,
+}
+
+impl Keys {
+    /// Makes a key. Errors: those of standard output.
+    pub fn run(self, output: &mut Output) -> io::Result<Exit> {
+        let Command::New(New { caller, not_after }) = self.command;
+        let Ok(key) = Secret::generate() else {
+            output.error("the operating system has no random bytes to give");
+            return Ok(Exit::Failed);
+        };
+        output.line(key.reveal())?;
+        output.line("")?;
+        output.line(&format!(
+            "# for the keys file; in the config, the list belongs to callers.{caller}.keys"
+        ))?;
+        output.text(&entry(&caller, &key, not_after.as_deref()))?;
+        Ok(Exit::Success)
+    }
+}
+
+/// The entry of a key in the keys file.
+fn entry(caller: &str, key: &Secret, not_after: Option<&str>) -> String {
+    let hash: String = key
+        .sha256()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let not_after = not_after.map_or_else(String::new, |time| format!("    not_after: {time}\n"));
+    format!("{caller:?}:\n  - sha256: \"{hash}\"\n{not_after}")
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if is_caller_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a name has 1 to 128 letters, digits and . _ - / : @".to_owned())
+}
+
+fn not_after(text: &str) -> Result<String, String> {
+    ApiKey::read_time(text).map(|_| text.to_owned())
+}

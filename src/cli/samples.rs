@@ -1,0 +1,72 @@
+//! The sample callers of `dev --callers`, with keys that are made anew at each start.
+
+use crate::{
+    access::key::Secret,
+    config::{Access, ApiKey, CallerOptions, GroupOptions},
+};
+
+/// Two callers of one group.
+#[derive(Debug)]
+pub(super) struct Samples {
+    team_a: Secret,
+    team_b: Secret,
+}
+
+impl Samples {
+    /// Draws their keys. Errors, for people: there are no random bytes.
+    pub(super) fn generate() -> Result<Self, String> {
+        let draw = || {
+            Secret::generate()
+                .map_err(|_| "the operating system has no random bytes to give".to_owned())
+        };
+        Ok(Self {
+            team_a: draw()?,
+            team_b: draw()?,
+        })
+    }
+
+    /// What the config would say of them.
+    pub(super) fn access(&self) -> Access {
+        let caller = |key: &Secret| CallerOptions {
+            keys: vec![ApiKey {
+                sha256: key.sha256(),
+                not_after: None,
+            }],
+            groups: vec!["samples".to_owned()],
+        };
+        Access {
+            required: true,
+            open_reflection: true,
+            callers: [
+                ("team-a".to_owned(), caller(&self.team_a)),
+                ("team-b".to_owned(), caller(&self.team_b)),
+            ]
+            .into(),
+            groups: [(
+                "samples".to_owned(),
+                GroupOptions {
+                    description: "The sample callers".to_owned(),
+                },
+            )]
+            .into(),
+            ..Access::default()
+        }
+    }
+
+    /// The key that examples use.
+    pub(super) fn first(&self) -> &str {
+        self.team_a.reveal()
+    }
+
+    /// What a newcomer reads of them.
+    pub(super) fn greeting(&self) -> String {
+        format!(
+            "
+  key of team-a       {}
+  key of team-b       {}
+",
+            self.team_a.reveal(),
+            self.team_b.reveal()
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! API keys as they are configured: by their SHA-256, in the config or in a file of their own.
+
+use std::{collections::BTreeMap, fmt, path::Path, time::SystemTime};
+
+use time::{Date, OffsetDateTime, Time, format_description::well_known::Rfc3339};
+
+use super::{CallerOptions, NAME_RULE, is_name};
+use crate::config::{
+    problem::{Place, Problem, Problems},
+    section::{Reading, Section},
+    yaml::{self, Node, Value},
+};
+
+/// How many keys a caller can have in one place: the current one, and the next one while clients change over.
+pub const KEYS_PER_CALLER: usize = 2;
+
+/// One API key. What is stored identifies the key and can't be used as one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The SHA-256 of the key's text. `sha256`, in hexadecimal. Required.
+    pub sha256: [u8; 32],
+    /// From when on the key is refused. `not_after`, default: never.
+    pub not_after: Option<SystemTime>,
+}
+
+impl ApiKey {
+    /// The first characters of the hash, which identify the key in logs.
+    pub fn id(&self) -> String {
+        self.sha256
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// Reads a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight UTC.
+    ///
+    /// # Errors
+    /// It is neither; the message says what would be right.
+    pub fn read_time(text: &str) -> Result<SystemTime, String> {
+        let day = time::macros::format_description!("[year]-[month]-[day]");
+        OffsetDateTime::parse(text, &Rfc3339)
+            .or_else(|_| {
+                let date = Date::parse(text, day)?;
+                Ok::<_, time::error::Parse>(date.with_time(Time::MIDNIGHT).assume_utc())
+            })
+            .map(SystemTime::from)
+            .map_err(|_| {
+                format!("`{text}` is not a point in time; write 2027-01-31 or 2027-01-31T12:00:00Z")
+            })
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKey")
+            .field("id", &self.id())
+            .field("not_after", &self.not_after)
+            .finish()
+    }
+}
+
+/// Keys, by the name of their caller.
+pub type KeysByCaller = BTreeMap<String, Vec<ApiKey>>;
+
+/// Reads the keys in the list under a key.
+pub(super) fn read(section: &mut Section<'_>, name: &'static str) -> Vec<ApiKey> {
+    let sections = section.list_of_sections(name).unwrap_or_default();
+    if sections.len() > KEYS_PER_CALLER {
+        section.report(
+            name,
+            format!(
+                "at most {KEYS_PER_CALLER} keys: the current one, and the next one while clients change over"
+            ),
+        );
+    }
+    sections.into_iter().filter_map(read_key).collect()
+}
+
+fn read_key(mut section: Section<'_>) -> Option<ApiKey> {
+    let sha256 = section.value("sha256", sha256);
+    let not_after = section.value("not_after", ApiKey::read_time);
+    if !section.has_had("sha256") {
+        section.report(
+            "sha256",
+            "required: the key's SHA-256, as `bedrock-grpc keys new` prints it",
+        );
+    }
+    section.finish();
+    Some(ApiKey {
+        sha256: sha256?,
+        not_after,
+    })
+}
+
+/// Reads and checks a file of keys: a map of callers to lists of keys.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
+    let problems = |problems| Problems {
+        file: path.display().to_string(),
+        problems,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        problems(vec![Problem::new("", Place::default(), message)])
+    })?;
+    parse(&text).map_err(problems)
+}
+
+fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
+    let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
+    // The file holds hashes, and is often made by machines: variables would be a way to get it wrong.
+    let reading = Reading::new(&|_| None);
+    let mut keys = KeysByCaller::new();
+    let entries = match tree.value {
+        Value::Map(entries) => entries,
+        Value::Null => Vec::new(),
+        _ => {
+            let message = "a map is expected: the names of callers, and a list of keys for each";
+            return Err(vec![Problem::new("", tree.place, message)]);
+        }
+    };
+    for (key, node) in entries {
+        if !is_name(&key.name) {
+            reading.report(key.name.clone(), key.place, NAME_RULE);
+        }
+        // A section of one key, whose problems are then told under the caller's name.
+        let list = Node {
+            place: node.place,
+            value: Value::Map(vec![(
+                yaml::Key {
+                    name: "keys".to_owned(),
+                    place: key.place,
+                },
+                node,
+            )]),
+        };
+        let mut section = Section::of(key.name.clone(), list, &reading);
+        keys.insert(key.name, read(&mut section, "keys"));
+    }
+    let problems = reading.into_problems();
+    if problems.is_empty() {
+        Ok(keys)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Reports keys that more than one caller has: it would not be known who calls.
+pub(super) fn check_unique(callers: &BTreeMap<String, CallerOptions>, reading: &Reading<'_>) {
+    let mut owners = BTreeMap::new();
+    for (name, caller) in callers {
+        for key in &caller.keys {
+            if let Some(other) = owners.insert(key.sha256, name) {
+                reading.report(
+                    format!("callers.{name}.keys"),
+                    Place::default(),
+                    format!(
+                        "the key {} is listed twice, here and for `{other}`; make another one with `bedrock-grpc keys new`",
+                        key.id()
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    // The text may be a key that was pasted by mistake: it is not repeated.
+    let wrong = || {
+        "not a SHA-256 in 64 hexadecimal digits, as `bedrock-grpc keys new` prints it; the key itself does not belong here"
+            .to_owned()
+    };
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = std::str::from_utf8(digits)
+            .ok()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .ok_or_else(wrong)?;
+    }
+    Ok(hash)
+}

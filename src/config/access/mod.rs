@@ -1,0 +1,150 @@
+//! `access`, `callers` and `groups`: who may call, and how callers prove who they are.
+
+mod keys;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{
+    section::{Reading, Section, nearest},
+    units,
+    yaml::Key as YamlKey,
+};
+
+pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, load as load_keys};
+
+/// The longest name of a caller or a group, in bytes: names travel in logs, metrics and keys of the limits store.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Who may call, and how callers prove who they are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Access {
+    /// Whether calls without an identity are refused. `access.required`, default: true if there is any way to have one.
+    pub required: bool,
+    /// Whether reflection is served to everyone. `access.open_reflection`, default false: like all other services, to callers only.
+    pub open_reflection: bool,
+    /// A YAML file that maps callers to lists of keys, such as a mounted Secret. It is read again when it changes.
+    /// `access.keys_file`, default: none.
+    pub keys_file: Option<PathBuf>,
+    /// How many failed attempts of one peer address are answered and logged one by one in a minute. A valid credential is never
+    /// refused for the failures of others. `access.failures_per_minute`, default 60.
+    pub failures_per_minute: FailuresPerMinute,
+    /// The callers, by name. `callers`.
+    pub callers: BTreeMap<String, CallerOptions>,
+    /// Groups of callers, by name. `groups`.
+    pub groups: BTreeMap<String, GroupOptions>,
+}
+
+/// How many failed attempts of one peer address are answered and logged one by one in a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailuresPerMinute(pub u32);
+
+impl Default for FailuresPerMinute {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+/// What the operator decided about one caller.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallerOptions {
+    /// The API keys that are valid for the caller, at most two, besides those in the keys file. `callers.<name>.keys`.
+    pub keys: Vec<ApiKey>,
+    /// The groups that the caller belongs to. `callers.<name>.groups`.
+    pub groups: Vec<String>,
+}
+
+/// What the operator decided about a group of callers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupOptions {
+    /// What the group is for. `groups.<name>.description`.
+    pub description: String,
+}
+
+impl Access {
+    /// Whether there is any way for a caller to have an identity.
+    pub fn is_configured(&self) -> bool {
+        self.keys_file.is_some() || !self.callers.is_empty()
+    }
+}
+
+pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Access {
+    let mut section = root.section("access");
+    let required = section.value("required", units::boolean);
+    let mut access = Access {
+        open_reflection: section
+            .value("open_reflection", units::boolean)
+            .unwrap_or_default(),
+        keys_file: section.value("keys_file", units::text).map(PathBuf::from),
+        failures_per_minute: section
+            .value("failures_per_minute", |text| {
+                units::number(text, 1, 1_000_000)
+            })
+            .map(FailuresPerMinute)
+            .unwrap_or_default(),
+        ..Access::default()
+    };
+    section.finish();
+    for (key, section) in root.named_sections("groups") {
+        check_name("groups", &key, reading);
+        access.groups.insert(key.name, read_group(section));
+    }
+    for (key, section) in root.named_sections("callers") {
+        check_name("callers", &key, reading);
+        let caller = read_caller(section, &access.groups);
+        access.callers.insert(key.name, caller);
+    }
+    keys::check_unique(&access.callers, reading);
+    access.required = required.unwrap_or_else(|| access.is_configured());
+    access
+}
+
+fn read_group(mut section: Section<'_>) -> GroupOptions {
+    let group = GroupOptions {
+        description: section
+            .value("description", units::text)
+            .unwrap_or_default(),
+    };
+    section.finish();
+    group
+}
+
+fn read_caller(mut section: Section<'_>, known: &BTreeMap<String, GroupOptions>) -> CallerOptions {
+    let caller = CallerOptions {
+        keys: keys::read(&mut section, "keys"),
+        groups: section
+            .list("groups", |name| group(name, known))
+            .unwrap_or_default(),
+    };
+    section.finish();
+    caller
+}
+
+/// The name of a group that exists.
+fn group(name: &str, known: &BTreeMap<String, GroupOptions>) -> Result<String, String> {
+    if known.contains_key(name) {
+        return Ok(name.to_owned());
+    }
+    let hint = nearest(name, known.keys().map(String::as_str)).map_or_else(
+        || "add it to `groups`".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(format!("there is no group `{name}`; {hint}"))
+}
+
+fn check_name(section: &str, key: &YamlKey, reading: &Reading<'_>) {
+    if !is_name(&key.name) {
+        reading.report(format!("{section}.{}", key.name), key.place, NAME_RULE);
+    }
+}
+
+/// What names of callers and groups look like.
+const NAME_RULE: &str = "a name has 1 to 128 letters, digits and . _ - / : @";
+
+/// Whether this can be the name of a caller or a group. It takes team names, e-mail addresses, SPIFFE IDs and the names of Kubernetes
+/// service accounts.
+pub fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte))
+}

@@ -1,0 +1,4 @@
+//! Who may call.
+
+mod keys;
+mod process;
