@@ -14,9 +14,9 @@ use clap::Args;
 
 use super::{exit::Exit, output::Output, rates::Rates, samples::Samples, signals};
 use crate::{
-    app::{self, Listeners},
     bedrock::Sdk,
     config::{self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, Server, Targets},
+    server::{self, Listeners},
     telemetry,
 };
 
@@ -124,7 +124,7 @@ impl Dev {
                 return Ok(Exit::Failed);
             }
         }
-        let served = app::run(config, sdk, listeners, signals::stop()?).await;
+        let served = server::run(config, sdk, listeners, signals::stop()?).await;
         emulator.stop().await;
         Ok(match served {
             Ok(()) => Exit::Success,

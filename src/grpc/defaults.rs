@@ -3,12 +3,12 @@
 use tonic::metadata::MetadataMap;
 
 use crate::{
+    aws::Kind,
     config::{
         Guardrail, RequestMetadata,
         attribution::{MAX_PAIRS, is_value},
     },
     error::{Failure, Violation},
-    model_id::Kind,
     pb::{
         ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
     },

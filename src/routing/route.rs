@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::health::Health;
 use crate::{
+    aws::{Fence, Geography, Kind, Side, model_id},
     bedrock::Profile,
-    model_id::{self, Fence, Geography, Kind, Side},
     telemetry::metrics,
 };
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::resources::{Names, Needs};
-use crate::{config::Config, model_id};
+use crate::{aws::model_id, config::Config};
 
 /// ConverseStream is authorised as this.
 const STREAM: &str = "bedrock:InvokeModelWithResponseStream";

@@ -12,7 +12,7 @@ use super::{
     units,
     yaml::Key,
 };
-use crate::model_id::{Fence, Geography, Place};
+use crate::aws::{Fence, Geography, Place};
 
 pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;

@@ -1,8 +1,6 @@
 //! What a model ID says of itself. Bedrock takes one string for all ways of consuming a model.
 
-mod geography;
-
-pub use geography::{Fence, Geography, Place, Side};
+use super::Geography;
 
 /// Ways of consuming a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
