@@ -6,6 +6,7 @@
 )]
 
 mod metadata;
+mod models;
 mod properties;
 mod reader;
 mod refusals;

@@ -1,18 +1,23 @@
-//! Rules of images, documents, videos and sounds. The figures are from Bedrock's documentation of Converse.
+//! Rules of images, documents, videos and sounds. Most of them depend on the model. The figures are from Bedrock's
+//! documentation of Converse, of Claude and of Nova.
 
 use serde_json::Value;
 
 use super::{
     super::json::{at, list, member, text_at},
+    sampling::claude_version,
     text::document_name,
 };
 
-const MOST_IMAGES: usize = 20;
-const MOST_DOCUMENTS: usize = 5;
-/// 3.75 MB.
-const LARGEST_IMAGE: usize = 3_932_160;
+/// Claude's. Bedrock itself does not limit images.
+const MAX_CLAUDE_IMAGES: usize = 20;
+/// 3.75 MB: Claude's, too.
+const MAX_CLAUDE_IMAGE_BYTES: usize = 3_932_160;
+const MAX_DOCUMENTS: usize = 5;
+/// Nova's, of documents in Amazon S3.
+const MAX_NOVA_S3_DOCUMENTS: usize = 1_000;
 /// 4.5 MB.
-const LARGEST_DOCUMENT: usize = 4_718_592;
+const MAX_DOCUMENT_BYTES: usize = 4_718_592;
 /// 25 MB, for videos and sounds that are sent in the body.
 const LARGEST_MEDIA: usize = 25_000_000;
 
@@ -23,21 +28,31 @@ struct Item<'a> {
     place: String,
 }
 
-pub(super) fn check(request: &Value) -> Result<(), String> {
+pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
+    let family = Family::of(model_id);
     let items = items(request);
-    let count = |kind| items.iter().filter(|item| item.kind == kind).count();
-    if count("image") > MOST_IMAGES {
+    let of_kind = |kind| items.iter().filter(move |item| item.kind == kind);
+    if matches!(family, Family::Claude(_)) && of_kind("image").count() > MAX_CLAUDE_IMAGES {
         return Err(format!(
-            "You can't include more than {MOST_IMAGES} images in a request."
+            "You can't include more than {MAX_CLAUDE_IMAGES} images in a request."
         ));
     }
-    if count("document") > MOST_DOCUMENTS {
+    let in_s3 = of_kind("document")
+        .filter(|item| at(item.content, &["source", "s3Location"]).is_some())
+        .count();
+    let in_request = of_kind("document").count() - in_s3;
+    let (counted, most) = match family {
+        Family::Nova if in_request <= MAX_DOCUMENTS => (in_s3, MAX_NOVA_S3_DOCUMENTS),
+        Family::Nova => (in_request, MAX_DOCUMENTS),
+        Family::Claude(_) | Family::Other => (in_request + in_s3, MAX_DOCUMENTS),
+    };
+    if counted > most {
         return Err(format!(
-            "You can't include more than {MOST_DOCUMENTS} documents in a request."
+            "You can't include more than {most} documents in a request."
         ));
     }
     for item in &items {
-        size(item)?;
+        size(family, item)?;
         if item.kind == "document" {
             document(item)?;
         }
@@ -50,6 +65,27 @@ pub(super) fn check(request: &Value) -> Result<(), String> {
     match names.iter().enumerate().any(|(index, name)| names.iter().take(index).any(|other| other == name)) {
         true => Err("Messages can't contain duplicate document names. Rename the document and retry your request.".to_owned()),
         false => Ok(()),
+    }
+}
+
+/// The models that have rules of their own.
+#[derive(Clone, Copy)]
+enum Family {
+    /// Claude, and whether it is Claude 4 or later.
+    Claude(bool),
+    Nova,
+    Other,
+}
+
+impl Family {
+    fn of(model_id: &str) -> Self {
+        if model_id.contains("anthropic.") {
+            Self::Claude(claude_version(model_id).is_none_or(|version| version >= (4, 0)))
+        } else if model_id.contains("amazon.nova") {
+            Self::Nova
+        } else {
+            Self::Other
+        }
     }
 }
 
@@ -88,10 +124,14 @@ fn collect<'a>(block: &'a Value, place: &str, items: &mut Vec<Item<'a>>) {
     }
 }
 
-fn size(item: &Item<'_>) -> Result<(), String> {
-    let largest = match item.kind {
-        "image" => LARGEST_IMAGE,
-        "document" => LARGEST_DOCUMENT,
+fn size(family: Family, item: &Item<'_>) -> Result<(), String> {
+    let format = text_at(item.content, &["format"]).unwrap_or_default();
+    let largest = match (item.kind, family, format) {
+        ("image", Family::Claude(_), _) => MAX_CLAUDE_IMAGE_BYTES,
+        ("image", Family::Nova | Family::Other, _) => usize::MAX,
+        ("document", Family::Claude(true), "pdf") => usize::MAX,
+        ("document", Family::Nova, "pdf" | "docx") => usize::MAX,
+        ("document", _, _) => MAX_DOCUMENT_BYTES,
         _ => LARGEST_MEDIA,
     };
     let encoded = text_at(item.content, &["source", "bytes"]).unwrap_or_default();

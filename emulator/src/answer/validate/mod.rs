@@ -8,6 +8,7 @@ mod api;
 mod conversation;
 mod media;
 mod resource;
+mod sampling;
 mod text;
 mod tools;
 
@@ -25,7 +26,8 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), ApiError> {
     shape::check(&model, request, &api::CONVERSE)?;
     resource::check(model_id, request)
         .and_then(|()| conversation::check(model_id, request))
-        .and_then(|()| media::check(request))
+        .and_then(|()| media::check(model_id, request))
         .and_then(|()| tools::check(model_id, request))
+        .and_then(|()| sampling::check(model_id, request))
         .map_err(ApiError::validation)
 }

@@ -137,6 +137,28 @@ fn duplicates(ids: &[&str], kind: &str, index: usize) -> Result<(), String> {
     }
 }
 
+/// The message with the calls whose results the request ends with, if it begins with something else than reasoning: where it is, and what
+/// it begins with.
+fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
+    let messages = list(request, "messages");
+    ids(messages.last()?, "toolResult").next()?;
+    let (index, message) = messages
+        .iter()
+        .enumerate()
+        .rfind(|(_, message)| text_at(message, &["role"]) == Some("assistant"))?;
+    let (kind, _) = list(message, "content")
+        .first()?
+        .as_object()?
+        .iter()
+        .next()?;
+    let kind = match kind.as_str() {
+        "reasoningContent" => return None,
+        "toolUse" => "tool_use",
+        other => other,
+    };
+    Some((index, kind.to_owned()))
+}
+
 /// Claude's own rules of extended thinking, which arrive as errors of the model.
 fn thinking(model_id: &str, request: &Value) -> Result<(), String> {
     let thinking =
@@ -162,6 +184,13 @@ fn thinking(model_id: &str, request: &Value) -> Result<(), String> {
             return error("`max_tokens` must be greater than `thinking.budget_tokens`.");
         }
         _ => {}
+    }
+    if let Some(found) = begins_without_reasoning(request) {
+        let (index, kind) = found;
+        return error(&format!(
+            "messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kind}`. When `thinking` is enabled, a final \
+             `assistant` message must start with a thinking block (preceding the lastmost set of `tool_use` and `tool_result` blocks)."
+        ));
     }
     let forced = ["any", "tool"]
         .iter()
