@@ -17,15 +17,16 @@ import (
 
 // row is one of examples/scenarios.json: what to ask. What to expect is for tests/clients/run to compare.
 type row struct {
-	Name              string `json:"name"`
-	Method            string `json:"method"`
-	Target            string `json:"target"`
-	Text              string `json:"text"`
-	Times             int    `json:"times"`
-	Image             string `json:"image"`
-	MaxTokens         *int32 `json:"max_tokens"`
-	DeadlineMS        int    `json:"deadline_ms"`
-	CancelAfterDeltas int    `json:"cancel_after_deltas"`
+	Name              string          `json:"name"`
+	Method            string          `json:"method"`
+	Target            string          `json:"target"`
+	Text              string          `json:"text"`
+	Times             int             `json:"times"`
+	Image             string          `json:"image"`
+	MaxTokens         *int32          `json:"max_tokens"`
+	ModelFields       json.RawMessage `json:"model_fields"`
+	DeadlineMS        int             `json:"deadline_ms"`
+	CancelAfterDeltas int             `json:"cancel_after_deltas"`
 	BlankImages       struct {
 		Count, Bytes int
 	} `json:"blank_images"`
@@ -165,6 +166,10 @@ func (r row) ask(client pb.InferenceServiceClient, folder string, came *result) 
 	input.RequestMetadata = map[string]string{"row": r.Name}
 	if r.MaxTokens != nil {
 		input.InferenceConfig = &pb.InferenceConfiguration{MaxTokens: r.MaxTokens}
+	}
+	if r.ModelFields != nil {
+		fields := string(r.ModelFields)
+		input.AdditionalModelRequestFields = &pb.ConverseInput_AdditionalModelRequestFieldsJson{AdditionalModelRequestFieldsJson: fields}
 	}
 	results := map[string]json.RawMessage{}
 	for _, t := range r.Tools {

@@ -45,7 +45,8 @@ jq -c '.rows[]' "$file" | while IFS= read -r row; do
     jq -c '{target, input: ({
         messages: [{role: "ROLE_USER", content: [{text}]}],
         requestMetadata: {row: .name}
-    } + if .max_tokens then {inferenceConfig: {maxTokens: .max_tokens}} else {} end)}' <<<"$row" >"$work/request"
+    } + if .max_tokens then {inferenceConfig: {maxTokens: .max_tokens}} else {} end
+      + if .model_fields then {additionalModelRequestFieldsJson: (.model_fields | tojson)} else {} end)}' <<<"$row" >"$work/request"
     if [ "$(get .image)" != null ]; then
         with_image "$(dirname "$file")/$(get .image | tr -d '"')" <"$work/request" >"$work/with"
         mv "$work/with" "$work/request"
@@ -83,5 +84,5 @@ jq -c '.rows[]' "$file" | while IFS= read -r row; do
     took=$(($(date +%s%3N) - begun))
     failed=$(jq -c -L . 'include "failure"; failure' "$work/failure")
     jq -c --arg row "$name" --argjson calls "$calls" --argjson took "$took" --argjson failed "${failed:-"{\"code\": \"OK\"}"}" \
-        '{$row} + del(.tool_uses) + {tool_calls: $calls, usage: (.usage // {} | [.inputTokens, .outputTokens, .totalTokens]), took_ms: $took} + $failed' <<<"$answered"
+        '{$row} + del(.tool_uses, .blocks) + {tool_calls: $calls, usage: (.usage // {} | [.inputTokens, .outputTokens, .totalTokens]), took_ms: $took} + $failed' <<<"$answered"
 done

@@ -1,18 +1,19 @@
-"""A streamed answer, put together while it comes."""
+"""A streamed answer, put together as it arrives."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from bedrock.inference.v1 import content_pb2, inference_service_pb2, metadata_pb2, tool_pb2
+from bedrock.inference.v1 import content_pb2, event_pb2, inference_service_pb2, metadata_pb2, tool_pb2
 
 
 @dataclass
 class Answer:
-    """What has come so far. It is complete when `usage` is set: `metadata` ends every stream that is OK."""
+    """What has arrived so far. It is complete when `usage` is set: `metadata` ends every stream that is OK."""
 
     text: str = ""
     deltas: int = 0
-    tool_uses: dict[int, tool_pb2.ToolUseBlock] = field(default_factory=dict)
+    # By their index, which is their order.
+    blocks: dict[int, content_pb2.ContentBlock] = field(default_factory=dict)
     stop_reason: str = ""
     usage: metadata_pb2.TokenUsage | None = None
 
@@ -25,33 +26,54 @@ class Answer:
             match event.WhichOneof("event"):
                 case "content_block_start" if event.content_block_start.HasField("tool_use"):
                     start = event.content_block_start
-                    self.tool_uses[start.content_block_index] = tool_pb2.ToolUseBlock(
-                        tool_use_id=start.tool_use.tool_use_id, name=start.tool_use.name, input_json=""
-                    )
+                    tool_use = tool_pb2.ToolUseBlock(tool_use_id=start.tool_use.tool_use_id, name=start.tool_use.name, input_json="")
+                    self.blocks[start.content_block_index] = content_pb2.ContentBlock(tool_use=tool_use)
                 case "content_block_delta":
                     delta = event.content_block_delta
+                    block = self.blocks.setdefault(delta.content_block_index, content_pb2.ContentBlock())
                     match delta.WhichOneof("delta"):
                         case "text":
+                            block.text += delta.text
                             self.text += delta.text
                             self.deltas += 1
                             on_text(delta.text)
                         case "tool_use":
                             # Fragments of JSON: they can be parsed only together.
-                            self.tool_uses[delta.content_block_index].input_json += delta.tool_use.input
+                            block.tool_use.input_json += delta.tool_use.input
+                        case "reasoning_content":
+                            self._reason(block.reasoning_content, delta.reasoning_content)
                 case "content_block_stop":
-                    tool_use = self.tool_uses.get(event.content_block_stop.content_block_index)
+                    block = self.blocks.get(event.content_block_stop.content_block_index)
                     # A tool that takes no input gets no fragments.
-                    if tool_use and not tool_use.input_json:
-                        tool_use.input_json = "{}"
+                    if block and block.HasField("tool_use") and not block.tool_use.input_json:
+                        block.tool_use.input_json = "{}"
                 case "message_stop":
                     self.stop_reason = event.message_stop.stop_reason_name
                 case "metadata":
                     self.usage = event.metadata.metadata.usage
-                # Heartbeats, and what a later version of the API brings.
+                # Heartbeats, and what a later version of the API adds.
         return self
 
+    @staticmethod
+    def _reason(block: content_pb2.ReasoningContentBlock, delta: event_pb2.ReasoningContentBlockDelta) -> None:
+        match delta.WhichOneof("delta"):
+            case "text":
+                block.reasoning_text.text += delta.text
+            case "signature":
+                block.reasoning_text.signature += delta.signature
+            case "redacted_content":
+                block.redacted_content += delta.redacted_content
+
+    @property
+    def tool_uses(self) -> list[tool_pb2.ToolUseBlock]:
+        return [block.tool_use for _, block in sorted(self.blocks.items()) if block.HasField("tool_use")]
+
     def message(self) -> content_pb2.Message:
-        """The answer as a turn of the conversation, to be sent back with the next one."""
-        blocks = [content_pb2.ContentBlock(text=self.text)] if self.text else []
-        blocks.extend(content_pb2.ContentBlock(tool_use=tool_use) for tool_use in self.tool_uses.values())
-        return content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, content=blocks)
+        """The answer as a turn of the conversation, to be sent back with the next one.
+
+        Reasoning goes back, too, unchanged and in its place: Claude refuses a tool's result without the signed reasoning before the call.
+        """
+        blocks = [block for _, block in sorted(self.blocks.items())]
+        # Bedrock refuses empty texts.
+        content = [block for block in blocks if block.WhichOneof("content") not in (None, "text") or block.text]
+        return content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, content=content)

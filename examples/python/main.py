@@ -59,7 +59,7 @@ def tools(client):
         if answer.stop_reason != "tool_use":
             break
         results = []
-        for use in answer.tool_uses.values():
+        for use in answer.tool_uses:
             print(f"[{use.name} {use.input_json}]")
             results.append(tool_result(use.tool_use_id, {"city": json.loads(use.input_json)["city"], "celsius": 21}))
         asked.messages.extend([answer.message(), user(*results)])

@@ -71,6 +71,8 @@ def ask(channel, row, folder, answer, tool_calls) -> Answer:
     asked.request_metadata["row"] = row["name"]
     if "max_tokens" in row:
         asked.inference_config.max_tokens = row["max_tokens"]
+    if "model_fields" in row:
+        asked.additional_model_request_fields_json = json.dumps(row["model_fields"])
     timeout = row["deadline_ms"] / 1000 if "deadline_ms" in row else None
 
     if row.get("method") == "Invoke":
@@ -82,12 +84,12 @@ def ask(channel, row, folder, answer, tool_calls) -> Answer:
     while True:
         call = client.StreamInvoke(StreamInvokeRequest(target=row["target"], input=asked), timeout=timeout)
         answer.read(call, lambda _: call.cancel() if answer.deltas == row.get("cancel_after_deltas") else None)
-        for use in answer.tool_uses.values():
+        for use in answer.tool_uses:
             head = use.input_json[:20]
             tool_calls.append({"name": use.name, "input": head, "input_bytes": len(use.input_json.encode())})
         if answer.stop_reason != "tool_use":
             return answer
         results = {tool["name"]: tool["result"] for tool in row["tools"]}
-        back = [tool_result(use.tool_use_id, results[use.name]) for use in answer.tool_uses.values()]
+        back = [tool_result(use.tool_use_id, results[use.name]) for use in answer.tool_uses]
         asked.messages.extend([answer.message(), user(*back)])
         answer = Answer()

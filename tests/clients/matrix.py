@@ -98,6 +98,23 @@ def differences(expected, found, where=""):
             yield f"{path} is {got!r}, not {value!r}"
 
 
+def not_sent_back(kind, seen):
+    """What is wrong with the reasoning before a call of a tool in the next turn: it has to be what the model wrote, before the call."""
+    history = [message for call in seen[1:] for message in json.loads(call["body"])["messages"] if message["role"] == "assistant"]
+    if not history:
+        yield "no answer was sent back"
+    for message in history:
+        kinds = [next(iter(block)) for block in message["content"]]
+        if kinds.count("reasoningContent") != 1 or kinds[0] != "reasoningContent" or kinds[-1] != "toolUse":
+            yield f"an answer was sent back as {kinds}"
+            continue
+        reasoning = message["content"][0]["reasoningContent"]
+        if list(reasoning) != [kind]:
+            yield f"reasoning was sent back as {list(reasoning)}"
+        elif kind == "reasoningText" and not (reasoning[kind]["text"].startswith("The user asks") and reasoning[kind].get("signature")):
+            yield f"reasoning was sent back as {reasoning}"
+
+
 def ordered(schema):
     """A JSON value in which the order of members counts."""
     return json.loads(schema, object_pairs_hook=list)
@@ -115,6 +132,8 @@ def wrong(language, row, result, seen):
     ends, bedrock = [call["end"] for call in seen], differs.get("bedrock", row.get("bedrock"))
     if bedrock is not None and ends != bedrock:
         found.append(f"Bedrock saw {ends}, not {bedrock}")
+    if kind := row.get("sent_back"):
+        found.extend(not_sent_back(kind, seen))
     for tool in row.get("tools", []):
         sent = json.dumps(tool["input_schema"])
         for call in seen:

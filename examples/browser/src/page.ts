@@ -37,7 +37,7 @@ const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
     for (;;) {
       const answer = await new Answer().read(client.streamInvoke({ target: "claude", input }, { signal }), show);
       if (answer.stopReason !== "tool_use") return answer.stopReason;
-      const results = [...answer.toolUses.values()].map((use) => {
+      const results = answer.toolUses().map((use) => {
         show(`\n[${use.name} ${use.input}]\n`);
         return toolResult(use.id, { city: JSON.parse(use.input).city, celsius: 21 });
       });

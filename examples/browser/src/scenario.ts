@@ -17,6 +17,7 @@ interface Row {
   image?: string;
   blank_images?: { count: number; bytes: number };
   max_tokens?: number;
+  model_fields?: object;
   deadline_ms?: number;
   cancel_after_deltas?: number;
   tools?: { name: string; description: string; input_schema: object; result: unknown }[];
@@ -52,6 +53,9 @@ async function ask(client: InferenceClient, row: Row, result: Result): Promise<v
   // Finds the row's calls in the emulator's log.
   input.requestMetadata = { row: row.name };
   if (row.max_tokens !== undefined) input.inferenceConfig = create(InferenceConfigurationSchema, { maxTokens: row.max_tokens });
+  if (row.model_fields) {
+    input.additionalModelRequestFields = { case: "additionalModelRequestFieldsJson", value: JSON.stringify(row.model_fields) };
+  }
   const { target } = row;
   const enough = new AbortController();
   const options = { signal: enough.signal, ...(row.deadline_ms ? { timeoutMs: row.deadline_ms } : {}) };
@@ -73,7 +77,7 @@ async function ask(client: InferenceClient, row: Row, result: Result): Promise<v
     } finally {
       Object.assign(result, { text: answer.text, deltas: answer.deltas, stop_reason: answer.stopReason, usage: tokens(answer.usage) });
     }
-    const uses = [...answer.toolUses.values()];
+    const uses = answer.toolUses();
     result.tool_calls.push(...uses.map((use) => ({ name: use.name, input: use.input.slice(0, 20), input_bytes: new Blob([use.input]).size })));
     if (answer.stopReason !== "tool_use") return;
     const results = uses.map((use) => toolResult(use.id, row.tools?.find(({ name }) => name === use.name)?.result));

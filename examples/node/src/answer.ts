@@ -1,6 +1,7 @@
-// A streamed answer, put together while it comes.
+// A streamed answer, put together as it arrives.
 
 import { type ContentBlock, Message, Role } from "./gen/bedrock/inference/v1/content.js";
+import type { ContentBlockDeltaEvent } from "./gen/bedrock/inference/v1/event.js";
 import type { StreamInvokeResponse } from "./gen/bedrock/inference/v1/inference_service.js";
 import type { TokenUsage } from "./gen/bedrock/inference/v1/metadata.js";
 import { text } from "./conversation.js";
@@ -11,13 +12,23 @@ export interface ToolUse {
   input: string;
 }
 
-/** What has come so far. It is complete when `usage` is set: `metadata` ends every stream that is OK. */
+/** A content block: text, reasoning, or a call of a tool. */
+interface AnswerBlock {
+  text: string;
+  reasoning: string;
+  signature: string;
+  redacted: Uint8Array[];
+  toolUse?: ToolUse;
+}
+
+/** What has arrived so far. It is complete when `usage` is set: `metadata` ends every stream that is OK. */
 export class Answer {
   text = "";
   deltas = 0;
-  toolUses = new Map<number, ToolUse>();
   stopReason = "";
   usage?: TokenUsage;
+  /** By their index, which is their order. */
+  private readonly blocks = new Map<number, AnswerBlock>();
 
   async read(events: AsyncIterable<StreamInvokeResponse>, onText: (token: string) => void = () => {}): Promise<this> {
     for await (const { event } of events) {
@@ -25,25 +36,15 @@ export class Answer {
         case "contentBlockStart": {
           const { contentBlockIndex, start } = event.value;
           if (start?.$case === "toolUse") {
-            this.toolUses.set(contentBlockIndex, { id: start.value.toolUseId, name: start.value.name, input: "" });
+            this.block(contentBlockIndex).toolUse = { id: start.value.toolUseId, name: start.value.name, input: "" };
           }
           break;
         }
-        case "contentBlockDelta": {
-          const { contentBlockIndex, delta } = event.value;
-          if (delta?.$case === "text") {
-            this.text += delta.value;
-            this.deltas++;
-            onText(delta.value);
-          } else if (delta?.$case === "toolUse") {
-            // Fragments of JSON: they can be parsed only together.
-            const use = this.toolUses.get(contentBlockIndex);
-            if (use) use.input += delta.value.input;
-          }
+        case "contentBlockDelta":
+          this.append(this.block(event.value.contentBlockIndex), event.value.delta, onText);
           break;
-        }
         case "contentBlockStop": {
-          const use = this.toolUses.get(event.value.contentBlockIndex);
+          const use = this.blocks.get(event.value.contentBlockIndex)?.toolUse;
           // A tool that takes no input gets no fragments.
           if (use) use.input ||= "{}";
           break;
@@ -54,20 +55,67 @@ export class Answer {
         case "metadata":
           this.usage = event.value.metadata?.usage;
           break;
-        // Heartbeats, and what a later version of the API brings.
+        // Heartbeats, and what a later version of the API adds.
       }
     }
     return this;
   }
 
-  /** The answer as a turn of the conversation, to be sent back with the next one. */
-  message(): Message {
-    const content: ContentBlock[] = this.text ? [text(this.text)] : [];
-    for (const { id, name, input } of this.toolUses.values()) {
-      content.push({
-        content: { $case: "toolUse", value: { toolUseId: id, name, input: { $case: "inputJson", value: input } } },
-      });
+  private append(block: AnswerBlock, delta: ContentBlockDeltaEvent["delta"], onText: (token: string) => void): void {
+    switch (delta?.$case) {
+      case "text":
+        block.text += delta.value;
+        this.text += delta.value;
+        this.deltas++;
+        onText(delta.value);
+        break;
+      case "toolUse":
+        // Fragments of JSON: they can be parsed only together.
+        if (block.toolUse) block.toolUse.input += delta.value.input;
+        break;
+      case "reasoningContent": {
+        const piece = delta.value.delta;
+        if (piece?.$case === "text") block.reasoning += piece.value;
+        else if (piece?.$case === "signature") block.signature += piece.value;
+        else if (piece?.$case === "redactedContent") block.redacted.push(piece.value);
+      }
     }
+  }
+
+  private block(index: number): AnswerBlock {
+    const block = this.blocks.get(index) ?? { text: "", reasoning: "", signature: "", redacted: [] };
+    this.blocks.set(index, block);
+    return block;
+  }
+
+  toolUses(): ToolUse[] {
+    return [...this.blocks.values()].flatMap(({ toolUse }) => toolUse ?? []);
+  }
+
+  /**
+   * The answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in its place: Claude
+   * refuses a tool's result without the signed reasoning before the call.
+   */
+  message(): Message {
+    const ordered = [...this.blocks.entries()].sort(([a], [b]) => a - b);
+    const content = ordered.flatMap(([, block]) => contentOf(block) ?? []);
     return Message.create({ role: Role.ROLE_ASSISTANT, content });
   }
+}
+
+function contentOf({ text: written, reasoning, signature, redacted, toolUse }: AnswerBlock): ContentBlock | undefined {
+  if (toolUse) {
+    const { id, name, input } = toolUse;
+    return { content: { $case: "toolUse", value: { toolUseId: id, name, input: { $case: "inputJson", value: input } } } };
+  }
+  if (redacted.length > 0) {
+    const bytes = new Uint8Array(redacted.flatMap((piece) => [...piece]));
+    return { content: { $case: "reasoningContent", value: { content: { $case: "redactedContent", value: bytes } } } };
+  }
+  if (reasoning || signature) {
+    const value = { text: reasoning, signature: signature || undefined };
+    return { content: { $case: "reasoningContent", value: { content: { $case: "reasoningText", value } } } };
+  }
+  // Bedrock refuses empty texts.
+  return written ? text(written) : undefined;
 }

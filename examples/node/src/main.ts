@@ -57,7 +57,7 @@ const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> =
       const answer = await new Answer().read(client.streamInvoke(StreamInvokeRequest.create({ target: "claude", input })), show);
       console.log();
       if (answer.stopReason !== "tool_use") break;
-      const results = [...answer.toolUses.values()].map((use) => {
+      const results = answer.toolUses().map((use) => {
         console.log(`[${use.name} ${use.input}]`);
         return toolResult(use.id, { city: JSON.parse(use.input).city, celsius: 21 });
       });

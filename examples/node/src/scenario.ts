@@ -19,6 +19,7 @@ interface Row {
   image?: string;
   blank_images?: { count: number; bytes: number };
   max_tokens?: number;
+  model_fields?: object;
   deadline_ms?: number;
   cancel_after_deltas?: number;
   tools?: { name: string; description: string; input_schema: object; result: unknown }[];
@@ -82,6 +83,9 @@ async function ask(client: InferenceServiceClient, row: Row, folder: string, res
   // Finds the row's calls in the emulator's log.
   input.requestMetadata = { row: row.name };
   if (row.max_tokens !== undefined) input.inferenceConfig = { maxTokens: row.max_tokens, stopSequences: [] };
+  if (row.model_fields) {
+    input.additionalModelRequestFields = { $case: "additionalModelRequestFieldsJson", value: JSON.stringify(row.model_fields) };
+  }
   const { target } = row;
   const options = row.deadline_ms ? { deadline: Date.now() + row.deadline_ms } : {};
 
@@ -105,7 +109,7 @@ async function ask(client: InferenceServiceClient, row: Row, folder: string, res
     } finally {
       Object.assign(result, { text: answer.text, deltas: answer.deltas, stop_reason: answer.stopReason, usage: tokens(answer.usage) });
     }
-    const uses = [...answer.toolUses.values()];
+    const uses = answer.toolUses();
     result.tool_calls.push(...uses.map((use) => ({ name: use.name, input: use.input.slice(0, 20), input_bytes: Buffer.byteLength(use.input) })));
     if (answer.stopReason !== "tool_use") return;
     const results = uses.map((use) => toolResult(use.id, row.tools?.find(({ name }) => name === use.name)?.result));

@@ -1,4 +1,4 @@
-//! A streamed answer, put together while it comes.
+//! A streamed answer, put together as it arrives.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,37 @@ use tonic::{Status, Streaming};
 use crate::{
     conversation,
     pb::{
-        ContentBlockDeltaEvent, ContentBlockStartEvent, Message, Role, StreamInvokeResponse,
-        TokenUsage, ToolUseBlock, content_block::Content, content_block_delta_event::Delta,
-        content_block_start_event::Start, stream_invoke_response::Event, tool_use_block::Input,
+        ContentBlockDeltaEvent, ContentBlockStartEvent, Message, ReasoningContentBlock,
+        ReasoningContentBlockDelta, ReasoningTextBlock, Role, StreamInvokeResponse, TokenUsage,
+        ToolUseBlock, content_block::Content, content_block_delta_event::Delta,
+        content_block_start_event::Start, reasoning_content_block,
+        reasoning_content_block_delta as reasoning_delta, stream_invoke_response::Event,
+        tool_use_block::Input,
     },
 };
 
-/// What has come so far. It is complete when `usage` is there: `metadata` ends every stream that is OK.
+/// What has arrived so far. It is complete when `usage` is there: `metadata` ends every stream that is OK.
 #[derive(Default)]
 pub struct Answer {
     pub text: String,
     pub deltas: usize,
-    pub tool_uses: BTreeMap<i32, ToolUse>,
+    /// By their index, which is their order.
+    blocks: BTreeMap<i32, Block>,
     pub stop_reason: String,
     pub usage: Option<TokenUsage>,
 }
 
-/// A call of a tool. Its input comes in fragments of JSON, which can be parsed only together.
+/// A content block: text, reasoning, or a call of a tool.
+#[derive(Default)]
+struct Block {
+    text: String,
+    reasoning: String,
+    signature: String,
+    redacted: Vec<u8>,
+    tool_use: Option<ToolUse>,
+}
+
+/// A call of a tool. Its input arrives in fragments of JSON, which can be parsed only together.
 #[derive(Default)]
 pub struct ToolUse {
     pub id: String,
@@ -32,7 +46,7 @@ pub struct ToolUse {
 }
 
 impl Answer {
-    /// Reads until the stream ends, or `on_text` has enough. What came before an error is kept.
+    /// Reads until the stream ends, or `on_text` has enough. What arrived before an error is kept.
     pub async fn read(
         &mut self,
         mut events: Streaming<StreamInvokeResponse>,
@@ -49,28 +63,35 @@ impl Answer {
                         name: start.name,
                         input: String::new(),
                     };
-                    self.tool_uses.insert(content_block_index, tool_use);
+                    let block = self.blocks.entry(content_block_index).or_default();
+                    block.tool_use = Some(tool_use);
                 }
                 Some(Event::ContentBlockDelta(ContentBlockDeltaEvent {
                     content_block_index,
                     delta,
-                })) => match delta {
-                    Some(Delta::Text(text)) => {
-                        self.text.push_str(&text);
-                        self.deltas += 1;
-                        if on_text(&text) == Reading::Enough {
-                            // Dropping the stream cancels the call.
-                            return Ok(Reading::Enough);
+                })) => {
+                    let block = self.blocks.entry(content_block_index).or_default();
+                    match delta {
+                        Some(Delta::Text(text)) => {
+                            block.text.push_str(&text);
+                            self.text.push_str(&text);
+                            self.deltas += 1;
+                            if on_text(&text) == Reading::Enough {
+                                // Dropping the stream cancels the call.
+                                return Ok(Reading::Enough);
+                            }
                         }
+                        Some(Delta::ToolUse(delta)) => {
+                            let tool_use = block.tool_use.get_or_insert_default();
+                            tool_use.input.push_str(&delta.input);
+                        }
+                        Some(Delta::ReasoningContent(delta)) => block.reason(delta),
+                        _ => {}
                     }
-                    Some(Delta::ToolUse(delta)) => {
-                        let tool_use = self.tool_uses.entry(content_block_index).or_default();
-                        tool_use.input.push_str(&delta.input);
-                    }
-                    _ => {}
-                },
+                }
                 Some(Event::ContentBlockStop(stop)) => {
-                    let tool_use = self.tool_uses.get_mut(&stop.content_block_index);
+                    let block = self.blocks.get_mut(&stop.content_block_index);
+                    let tool_use = block.and_then(|block| block.tool_use.as_mut());
                     // A tool that takes no input gets no fragments.
                     if let Some(tool_use) = tool_use.filter(|it| it.input.is_empty()) {
                         tool_use.input.push_str("{}");
@@ -80,25 +101,63 @@ impl Answer {
                 Some(Event::Metadata(event)) => {
                     self.usage = event.metadata.and_then(|metadata| metadata.usage);
                 }
-                // Heartbeats, and what a later version of the API brings.
+                // Heartbeats, and what a later version of the API adds.
                 _ => {}
             }
         }
         Ok(Reading::On)
     }
 
-    /// The answer as a turn of the conversation, to be sent back with the next one.
+    pub fn tool_uses(&self) -> impl Iterator<Item = &ToolUse> {
+        self.blocks
+            .values()
+            .filter_map(|block| block.tool_use.as_ref())
+    }
+
+    /// The answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in its
+    /// place: Claude refuses a tool's result without the signed reasoning before the call.
     pub fn message(&self) -> Message {
-        let text = (!self.text.is_empty()).then(|| Content::Text(self.text.clone()));
-        let tool_uses = self.tool_uses.values().map(|tool_use| {
-            Content::ToolUse(ToolUseBlock {
+        let blocks = self.blocks.values().filter_map(Block::content);
+        conversation::message(Role::Assistant, blocks)
+    }
+}
+
+impl Block {
+    fn reason(&mut self, delta: ReasoningContentBlockDelta) {
+        match delta.delta {
+            Some(reasoning_delta::Delta::Text(text)) => self.reasoning.push_str(&text),
+            Some(reasoning_delta::Delta::Signature(piece)) => self.signature.push_str(&piece),
+            Some(reasoning_delta::Delta::RedactedContent(bytes)) => self.redacted.extend(bytes),
+            None => {}
+        }
+    }
+
+    /// Nothing for an empty text, which Bedrock refuses.
+    fn content(&self) -> Option<Content> {
+        use reasoning_content_block::Content as Reasoning;
+        let reasoning = |content| {
+            Some(Content::ReasoningContent(ReasoningContentBlock {
+                content: Some(content),
+            }))
+        };
+        if let Some(tool_use) = &self.tool_use {
+            return Some(Content::ToolUse(ToolUseBlock {
                 tool_use_id: tool_use.id.clone(),
                 name: tool_use.name.clone(),
                 input: Some(Input::InputJson(tool_use.input.clone())),
                 r#type: None,
-            })
-        });
-        conversation::message(Role::Assistant, text.into_iter().chain(tool_uses))
+            }));
+        }
+        if !self.redacted.is_empty() {
+            return reasoning(Reasoning::RedactedContent(self.redacted.clone().into()));
+        }
+        if !self.reasoning.is_empty() || !self.signature.is_empty() {
+            return reasoning(Reasoning::ReasoningText(ReasoningTextBlock {
+                text: self.reasoning.clone(),
+                signature: Some(self.signature.clone()).filter(|it| !it.is_empty()),
+            }));
+        }
+        (!self.text.is_empty()).then(|| Content::Text(self.text.clone()))
     }
 }
 

@@ -115,7 +115,7 @@ async fn tools(client: &Client) -> Outcome {
             return Ok(());
         }
         let mut results = Vec::new();
-        for tool_use in answer.tool_uses.values() {
+        for tool_use in answer.tool_uses() {
             println!("[{} {}]", tool_use.name, tool_use.input);
             let input: Value = serde_json::from_str(&tool_use.input)?;
             let result = json!({"city": input["city"], "celsius": 21});

@@ -21,7 +21,7 @@ use crate::{
     failure::{Failure, code_name},
     pb::{
         ConverseInput, InferenceConfiguration, InvokeRequest, StreamInvokeRequest, TokenUsage,
-        content_block::Content,
+        content_block::Content, converse_input::AdditionalModelRequestFields,
     },
     pods::Pods,
 };
@@ -41,6 +41,7 @@ struct Row {
     image: Option<String>,
     blank_images: Option<BlankImages>,
     max_tokens: Option<i32>,
+    model_fields: Option<Value>,
     deadline_ms: Option<u64>,
     cancel_after_deltas: Option<usize>,
     #[serde(default)]
@@ -167,6 +168,9 @@ impl Row {
             max_tokens: Some(max_tokens),
             ..InferenceConfiguration::default()
         });
+        input.additional_model_request_fields = self.model_fields.as_ref().map(|fields| {
+            AdditionalModelRequestFields::AdditionalModelRequestFieldsJson(fields.to_string())
+        });
         Ok(input)
     }
 
@@ -222,7 +226,7 @@ impl Row {
                 return Err(Status::cancelled("dropped by the client"));
             }
             let mut results = Vec::new();
-            for tool_use in answer.tool_uses.values() {
+            for tool_use in answer.tool_uses() {
                 let head: String = tool_use.input.chars().take(20).collect();
                 calls.push(json!({"name": tool_use.name, "input": head, "input_bytes": tool_use.input.len()}));
                 let tool = self.tools.iter().find(|tool| tool.name == tool_use.name);

@@ -2,7 +2,8 @@
 
 use crate::pb::{
     ContentBlock, ConverseInput, InferenceConfiguration, Message, Role, StreamInvokeRequest,
-    SystemContentBlock, content_block, system_content_block,
+    SystemContentBlock, citation_generated_content, content_block::Content,
+    reasoning_content_block, system_content_block,
 };
 
 /// Stands at the end of an answer that Ctrl-C cut, for the model to know.
@@ -34,7 +35,7 @@ impl Conversation {
     /// The request that asks this next. The question is not part of the conversation before it is answered.
     pub(super) fn request(&self, question: &str) -> StreamInvokeRequest {
         let mut messages = self.messages.clone();
-        messages.push(message(Role::User, [question.to_owned()]));
+        messages.push(message(Role::User, [Content::Text(question.to_owned())]));
         let system = self.system.iter().map(|text| SystemContentBlock {
             content: Some(system_content_block::Content::Text(text.clone())),
         });
@@ -50,21 +51,25 @@ impl Conversation {
         }
     }
 
-    /// Keeps a question and its answer's texts. Without any text neither is kept, since Bedrock takes no empty message.
+    /// Keeps a question and its answer. Without any text neither is kept, since Bedrock refuses empty messages.
     ///
-    /// Reasoning is left out, which models allow between turns; calls of tools too, since nobody here gives their results.
-    pub(super) fn keep(&mut self, question: &str, answer: &Answer) {
-        let texts = answer.texts.iter().filter(|text| !text.trim().is_empty());
-        let mut texts: Vec<String> = texts.cloned().collect();
-        let Some(last) = texts.last_mut() else {
+    /// Reasoning is kept in its place if the model signed or encrypted it: unsigned reasoning is refused. Calls of tools are left
+    /// out, since `chat` has no results for them.
+    pub(super) fn keep(&mut self, question: &str, answer: Answer) {
+        let mut blocks: Vec<_> = answer.blocks.into_iter().filter_map(repeated).collect();
+        let last_text = blocks.iter_mut().rev().find_map(|content| match content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        });
+        let Some(last_text) = last_text else {
             return;
         };
         if answer.cut {
-            last.push_str(CUT);
+            last_text.push_str(CUT);
         }
         self.messages
-            .push(message(Role::User, [question.to_owned()]));
-        self.messages.push(message(Role::Assistant, texts));
+            .push(message(Role::User, [Content::Text(question.to_owned())]));
+        self.messages.push(message(Role::Assistant, blocks));
     }
 
     /// Forgets what was said.
@@ -82,18 +87,49 @@ impl Conversation {
     }
 }
 
-/// What came of an answer.
+/// An answer, as far as it was received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
-    /// The text of each content block that has any, in order.
-    pub(super) texts: Vec<String>,
+    /// Its content blocks, in order.
+    pub(super) blocks: Vec<ContentBlock>,
     /// Ctrl-C ended it.
     pub(super) cut: bool,
 }
 
-fn message(role: Role, texts: impl IntoIterator<Item = String>) -> Message {
-    let blocks = texts.into_iter().map(|text| ContentBlock {
-        content: Some(content_block::Content::Text(text)),
+/// Returns what the next request repeats of a block, if anything.
+fn repeated(block: ContentBlock) -> Option<Content> {
+    use reasoning_content_block::Content as Reasoning;
+    match block.content? {
+        Content::Text(text) => is_visible(&text).then_some(Content::Text(text)),
+        // What it cites is not repeated, so only its text is.
+        Content::CitationsContent(block) => {
+            let texts = block.content.into_iter().filter_map(|part| part.content);
+            let text: String = texts
+                .map(|citation_generated_content::Content::Text(text)| text)
+                .collect();
+            is_visible(&text).then_some(Content::Text(text))
+        }
+        Content::ReasoningContent(block) => {
+            let is_proven = match block.content.as_ref()? {
+                Reasoning::ReasoningText(text) => text
+                    .signature
+                    .as_ref()
+                    .is_some_and(|signature| !signature.is_empty()),
+                Reasoning::RedactedContent(bytes) => !bytes.is_empty(),
+            };
+            is_proven.then_some(Content::ReasoningContent(block))
+        }
+        _ => None,
+    }
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.trim().is_empty()
+}
+
+fn message(role: Role, blocks: impl IntoIterator<Item = Content>) -> Message {
+    let blocks = blocks.into_iter().map(|content| ContentBlock {
+        content: Some(content),
     });
     Message {
         role: role.into(),
@@ -104,30 +140,68 @@ fn message(role: Role, texts: impl IntoIterator<Item = String>) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pb::{ReasoningContentBlock, ReasoningTextBlock, ToolUseBlock};
 
     fn answer(texts: &[&str], cut: bool) -> Answer {
+        let texts = texts.iter().map(|&text| Content::Text(text.to_owned()));
         Answer {
-            texts: texts.iter().map(|&text| text.to_owned()).collect(),
+            blocks: message(Role::Assistant, texts).content,
             cut,
         }
+    }
+
+    fn reasoning(content: reasoning_content_block::Content) -> Content {
+        Content::ReasoningContent(ReasoningContentBlock {
+            content: Some(content),
+        })
+    }
+
+    fn reasoning_text(signature: Option<&str>) -> Content {
+        reasoning(reasoning_content_block::Content::ReasoningText(
+            ReasoningTextBlock {
+                text: "r".to_owned(),
+                signature: signature.map(str::to_owned),
+            },
+        ))
+    }
+
+    #[test]
+    fn reasoning_is_kept_in_its_place_if_the_model_can_check_it() {
+        let redacted = reasoning(reasoning_content_block::Content::RedactedContent(
+            vec![1, 2].into(),
+        ));
+        let text = Content::Text("a".to_owned());
+        let call = Content::ToolUse(ToolUseBlock::default());
+        let said = [
+            reasoning_text(Some("s")),
+            reasoning_text(None),
+            redacted.clone(),
+            text.clone(),
+            call,
+        ];
+        let mut conversation = Conversation::new("t".to_owned(), None, None);
+        let answer = Answer {
+            blocks: message(Role::Assistant, said).content,
+            cut: false,
+        };
+        conversation.keep("q", answer);
+        let kept = message(Role::Assistant, [reasoning_text(Some("s")), redacted, text]);
+        assert_eq!(conversation.messages[1], kept);
     }
 
     #[test]
     fn an_answer_without_text_leaves_no_trace() {
         let mut conversation = Conversation::new("t".to_owned(), None, None);
-        conversation.keep("q", &answer(&["", " \n"], true));
+        conversation.keep("q", answer(&["", " \n"], true));
         assert!(conversation.messages.is_empty());
     }
 
     #[test]
     fn a_cut_answer_says_so() {
         let mut conversation = Conversation::new("t".to_owned(), None, None);
-        conversation.keep("q", &answer(&["a", "", "b"], true));
+        conversation.keep("q", answer(&["a", "", "b"], true));
         let texts: Vec<_> = conversation.messages[1].content.iter().collect();
         assert_eq!(texts.len(), 2);
-        assert_eq!(
-            texts[1].content,
-            Some(content_block::Content::Text(format!("b{CUT}")))
-        );
+        assert_eq!(texts[1].content, Some(Content::Text(format!("b{CUT}"))));
     }
 }

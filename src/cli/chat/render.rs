@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Shows one answer, and collects its texts.
+/// Shows one answer.
 #[derive(Debug)]
 pub(super) struct Renderer {
     show_reasoning: bool,
@@ -26,7 +26,6 @@ pub(super) struct Renderer {
 /// A content block that has begun.
 #[derive(Debug, Default)]
 struct Block {
-    text: String,
     /// A call of a tool: its name, and what has come of its input.
     tool_use: Option<(String, String)>,
     /// Numbers of footnotes.
@@ -77,12 +76,6 @@ impl Renderer {
         Ok(())
     }
 
-    /// The texts of the blocks that have any, in order.
-    pub(super) fn into_texts(self) -> Vec<String> {
-        let texts = self.blocks.into_values().map(|block| block.text);
-        texts.filter(|text| !text.is_empty()).collect()
-    }
-
     fn start(&mut self, event: &ContentBlockStartEvent, output: &mut Output) -> io::Result<()> {
         let block = self.blocks.entry(event.content_block_index).or_default();
         match &event.start {
@@ -102,10 +95,7 @@ impl Renderer {
     fn delta(&mut self, event: &ContentBlockDeltaEvent, output: &mut Output) -> io::Result<()> {
         let block = self.blocks.entry(event.content_block_index).or_default();
         match &event.delta {
-            Some(Delta::Text(text)) => {
-                block.text.push_str(text);
-                self.answer(text, output)
-            }
+            Some(Delta::Text(text)) => self.answer(text, output),
             Some(Delta::ToolUse(delta)) => {
                 if let Some((_, input)) = &mut block.tool_use {
                     input.push_str(&delta.input);

@@ -6,6 +6,7 @@ use super::{Session, conversation::Answer, render::Renderer, summary::Summary};
 use crate::{
     cli::{client::Gateway, exit::Exit, failure::Failure, output::Output},
     pb::StreamInvokeRequest,
+    translate::fold::Fold,
 };
 
 /// How a turn ended.
@@ -30,8 +31,9 @@ pub(super) async fn take(
     let request = session.conversation.request(question);
     let mut renderer = Renderer::new(session.show_reasoning);
     let mut summary = Summary::start();
+    let mut fold = Fold::default();
     let ended = tokio::select! {
-        result = answer(&session.gateway, &request, &mut renderer, &mut summary, output) => Some(result?),
+        result = answer(&session.gateway, &request, &mut renderer, &mut summary, &mut fold, output) => Some(result?),
         () = session.interrupts.pressed() => None,
     };
     renderer.finish(output)?;
@@ -44,11 +46,11 @@ pub(super) async fn take(
         None => Outcome::Cut,
     };
     let answer = Answer {
-        texts: renderer.into_texts(),
+        blocks: fold.finish().message.unwrap_or_default().content,
         cut: outcome == Outcome::Cut,
     };
-    session.conversation.keep(question, &answer);
-    if answer.cut {
+    session.conversation.keep(question, answer);
+    if outcome == Outcome::Cut {
         output.note("cancelled");
     } else if session.show_summary {
         output.note(&summary.to_string());
@@ -61,6 +63,7 @@ async fn answer(
     request: &StreamInvokeRequest,
     renderer: &mut Renderer,
     summary: &mut Summary,
+    fold: &mut Fold,
     output: &mut Output,
 ) -> io::Result<Result<(), Failure>> {
     let mut events = match gateway.stream_invoke(request).await {
@@ -68,14 +71,15 @@ async fn answer(
         Err(failure) => return Ok(Err(failure)),
     };
     loop {
-        let event = match events.next().await {
-            Ok(Some(response)) => response.event,
+        let response = match events.next().await {
+            Ok(Some(response)) => response,
             Ok(None) => return Ok(Ok(())),
             Err(failure) => return Ok(Err(failure)),
         };
-        if let Some(event) = event {
-            summary.note(&event);
-            renderer.show(&event, output)?;
+        if let Some(event) = &response.event {
+            summary.note(event);
+            renderer.show(event, output)?;
         }
+        fold.push(response);
     }
 }

@@ -1,18 +1,23 @@
 package example;
 
+import com.google.protobuf.ByteString;
 import io.github.bedrockgrpc.inference.v1.ContentBlock;
 import io.github.bedrockgrpc.inference.v1.Message;
+import io.github.bedrockgrpc.inference.v1.ReasoningContentBlock;
+import io.github.bedrockgrpc.inference.v1.ReasoningContentBlockDelta;
+import io.github.bedrockgrpc.inference.v1.ReasoningTextBlock;
 import io.github.bedrockgrpc.inference.v1.Role;
 import io.github.bedrockgrpc.inference.v1.StreamInvokeResponse;
 import io.github.bedrockgrpc.inference.v1.TokenUsage;
 import io.github.bedrockgrpc.inference.v1.ToolUseBlock;
 import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 
-/** A streamed answer, put together while it comes. It is complete when usage is set: metadata ends every stream that is OK. */
+/** A streamed answer, put together as it arrives. It is complete when usage is set: metadata ends every stream that is OK. */
 final class Answer {
   /** A call of a tool; its input comes in fragments of JSON, which can be parsed only together. */
   record ToolUse(String id, String name, StringBuilder fragments) {
@@ -21,13 +26,51 @@ final class Answer {
     }
   }
 
+  /** A content block: text, reasoning, or a call of a tool. */
+  private static final class Block {
+    final StringBuilder text = new StringBuilder();
+    final StringBuilder reasoning = new StringBuilder();
+    final StringBuilder signature = new StringBuilder();
+    ByteString redacted = ByteString.EMPTY;
+    ToolUse toolUse;
+
+    void reason(ReasoningContentBlockDelta delta) {
+      reasoning.append(delta.getText());
+      signature.append(delta.getSignature());
+      redacted = redacted.concat(delta.getRedactedContent());
+    }
+
+    /** Nothing for an empty text, which Bedrock refuses. */
+    ContentBlock content() {
+      var content = ContentBlock.newBuilder();
+      if (toolUse != null) {
+        var use = ToolUseBlock.newBuilder().setToolUseId(toolUse.id()).setName(toolUse.name()).setInputJson(toolUse.input());
+        return content.setToolUse(use).build();
+      }
+      if (!redacted.isEmpty()) {
+        return content.setReasoningContent(ReasoningContentBlock.newBuilder().setRedactedContent(redacted)).build();
+      }
+      if (!reasoning.isEmpty() || !signature.isEmpty()) {
+        var reasoningText = ReasoningTextBlock.newBuilder().setText(reasoning.toString());
+        if (!signature.isEmpty()) {
+          reasoningText.setSignature(signature.toString());
+        }
+        return content.setReasoningContent(ReasoningContentBlock.newBuilder().setReasoningText(reasoningText)).build();
+      }
+      return text.isEmpty() ? null : Conversation.text(text.toString());
+    }
+  }
+
   private final StringBuilder text = new StringBuilder();
-  private final Map<Integer, ToolUse> toolUses = new LinkedHashMap<>();
+
+  /** By their index, which is their order. */
+  private final Map<Integer, Block> blocks = new TreeMap<>();
+
   private int deltas;
   private String stopReason = "";
   private TokenUsage usage;
 
-  /** Reads until the stream ends. What came before an error is kept. */
+  /** Reads until the stream ends. What arrived before an error is kept. */
   Answer read(Iterator<StreamInvokeResponse> events, Consumer<String> onText) {
     while (events.hasNext()) {
       var event = events.next();
@@ -36,27 +79,34 @@ final class Answer {
           var start = event.getContentBlockStart();
           if (start.hasToolUse()) {
             var use = new ToolUse(start.getToolUse().getToolUseId(), start.getToolUse().getName(), new StringBuilder());
-            toolUses.put(start.getContentBlockIndex(), use);
+            block(start.getContentBlockIndex()).toolUse = use;
           }
         }
         case CONTENT_BLOCK_DELTA -> {
           var delta = event.getContentBlockDelta();
+          var block = block(delta.getContentBlockIndex());
           switch (delta.getDeltaCase()) {
             case TEXT -> {
+              block.text.append(delta.getText());
               text.append(delta.getText());
               deltas++;
               onText.accept(delta.getText());
             }
-            case TOOL_USE -> toolUses.get(delta.getContentBlockIndex()).fragments().append(delta.getToolUse().getInput());
+            case TOOL_USE -> block.toolUse.fragments().append(delta.getToolUse().getInput());
+            case REASONING_CONTENT -> block.reason(delta.getReasoningContent());
             default -> {}
           }
         }
         case MESSAGE_STOP -> stopReason = event.getMessageStop().getStopReasonName();
         case METADATA -> usage = event.getMetadata().getMetadata().getUsage();
-        default -> {} // Heartbeats, and what a later version of the API brings.
+        default -> {} // Heartbeats, and what a later version of the API adds.
       }
     }
     return this;
+  }
+
+  private Block block(int index) {
+    return blocks.computeIfAbsent(index, it -> new Block());
   }
 
   String text() {
@@ -68,7 +118,7 @@ final class Answer {
   }
 
   List<ToolUse> toolUses() {
-    return List.copyOf(toolUses.values());
+    return blocks.values().stream().map(block -> block.toolUse).filter(Objects::nonNull).toList();
   }
 
   String stopReason() {
@@ -79,16 +129,12 @@ final class Answer {
     return usage;
   }
 
-  /** The answer as a turn of the conversation, to be sent back with the next one. */
+  /**
+   * The answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in its place:
+   * Claude refuses a tool's result without the signed reasoning before the call.
+   */
   Message message() {
-    var message = Message.newBuilder().setRole(Role.ROLE_ASSISTANT);
-    if (!text.isEmpty()) {
-      message.addContent(Conversation.text(text()));
-    }
-    for (var use : toolUses.values()) {
-      var block = ToolUseBlock.newBuilder().setToolUseId(use.id()).setName(use.name()).setInputJson(use.input());
-      message.addContent(ContentBlock.newBuilder().setToolUse(block));
-    }
-    return message.build();
+    var content = blocks.values().stream().map(Block::content).filter(Objects::nonNull).toList();
+    return Message.newBuilder().setRole(Role.ROLE_ASSISTANT).addAllContent(content).build();
   }
 }

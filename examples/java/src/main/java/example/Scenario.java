@@ -39,6 +39,7 @@ final class Scenario {
       String image,
       @SerializedName("blank_images") BlankImages blankImages,
       @SerializedName("max_tokens") Integer maxTokens,
+      @SerializedName("model_fields") JsonObject modelFields,
       @SerializedName("deadline_ms") Long deadlineMs,
       @SerializedName("cancel_after_deltas") int cancelAfterDeltas,
       List<RowTool> tools,
@@ -123,6 +124,9 @@ final class Scenario {
     var input = Conversation.of(Conversation.user(blocks)).putRequestMetadata("row", row.name());
     if (row.maxTokens() != null) {
       input.getInferenceConfigBuilder().setMaxTokens(row.maxTokens());
+    }
+    if (row.modelFields() != null) {
+      input.setAdditionalModelRequestFieldsJson(row.modelFields().toString());
     }
     for (var tool : tools(row)) {
       input.getToolConfigBuilder().addTools(Conversation.tool(tool.name(), tool.description(), tool.inputSchema()));
