@@ -33,6 +33,8 @@ pub enum Reason {
     PriceUnknown,
     /// The store that holds the counts of limits can't be asked, and the operator wants no calls without it.
     LimitStoreUnavailable,
+    /// A web page of an origin that the operator does not allow.
+    OriginNotAllowed,
     /// Bedrock refused the request's content.
     UpstreamValidation,
     /// The conversation is longer than the model's context window.
@@ -110,6 +112,7 @@ impl Reason {
             Self::CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
             Self::PriceUnknown => "PRICE_UNKNOWN",
             Self::LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
+            Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
             Self::UpstreamValidation => "UPSTREAM_VALIDATION",
             Self::ContextTooLong => "CONTEXT_TOO_LONG",
             Self::InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",

@@ -20,8 +20,7 @@ use tower_service::Service;
 
 use crate::{
     error::{Failure, Reason},
-    grpc::{context::CallContext, status},
-    stream::Watchdog,
+    grpc::{context::CallContext, status, stream::Watchdog},
     telemetry::Metrics,
 };
 

@@ -4,6 +4,7 @@ mod admission;
 mod contain;
 mod context;
 mod cors;
+mod cross_site;
 mod deadline;
 mod identity;
 mod protocol;
@@ -20,6 +21,7 @@ use crate::{
     config::{Cors, Limits},
 };
 pub use admission::Admission;
+pub use cross_site::allow_own_origin;
 
 /// A whole gRPC server, but for its connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
@@ -38,6 +40,8 @@ pub fn stack(
         .layer(context::ContextLayer)
         // Browsers ask before they call; these questions must not reach gRPC.
         .layer(cors::layer(cors))
+        // Before anything is read: what a page may not send must not be executed.
+        .layer(cross_site::CrossSiteLayer::new(cors))
         // From here on in there is only gRPC.
         .layer(GrpcWebLayer::new())
         // Inside of gRPC-Web, which turns the trailers of a contained panic into a body.

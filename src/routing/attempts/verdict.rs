@@ -37,6 +37,7 @@ impl Verdict {
             | Reason::CallerBudgetExhausted
             | Reason::PriceUnknown
             | Reason::LimitStoreUnavailable
+            | Reason::OriginNotAllowed
             | Reason::UpstreamValidation
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired

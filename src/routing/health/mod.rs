@@ -108,6 +108,7 @@ impl Blame {
             | Reason::CallerBudgetExhausted
             | Reason::PriceUnknown
             | Reason::LimitStoreUnavailable
+            | Reason::OriginNotAllowed
             | Reason::UpstreamValidation
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired

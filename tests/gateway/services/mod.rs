@@ -1,5 +1,6 @@
 //! What stands around the calls: health, reflection, targets, browsers, compression, sizes.
 
+mod cross_site;
 mod health;
 mod playground;
 mod reflection;

@@ -1,0 +1,72 @@
+//! Sets up the gate from the config and the keys file, and follows changes of that file.
+
+use std::{io, path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    access::{Gate, Snapshot},
+    config::{self, Access, KeysByCaller},
+    telemetry::Metrics,
+};
+
+/// How often the keys file is looked at: a key that is revoked there works for this long at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// The gate for what a config says.
+///
+/// # Errors
+/// The keys file can't be used, or contradicts the config.
+pub(super) fn gate(access: &Access, metrics: &Arc<Metrics>) -> io::Result<Gate> {
+    let snapshot = read(access)?;
+    Ok(Gate::new(access, snapshot, Vec::new(), Arc::clone(metrics)))
+}
+
+fn read(access: &Access) -> io::Result<Snapshot> {
+    let keys = match &access.keys_file {
+        Some(path) => load(path)?,
+        None => KeysByCaller::new(),
+    };
+    Snapshot::new(access, &keys).map_err(io::Error::other)
+}
+
+fn load(path: &Path) -> io::Result<KeysByCaller> {
+    config::load_keys(path).map_err(io::Error::other)
+}
+
+/// Takes over what changes in the keys file, as long as it is valid. `None` if there is no such file.
+pub(super) fn follow_keys(
+    access: &Access,
+    gate: &Gate,
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let path = access.keys_file.clone()?;
+    let (access, gate) = (access.clone(), gate.clone());
+    Some(async move {
+        let mut known = load(&path).ok();
+        // An unchanged mistake is told once.
+        let mut told = None;
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let read = load(&path);
+            if read.as_ref().ok() == known.as_ref() {
+                continue;
+            }
+            let swapped = read.and_then(|keys| {
+                let snapshot = Snapshot::new(&access, &keys).map_err(io::Error::other)?;
+                Ok((keys, snapshot))
+            });
+            match swapped {
+                Ok((keys, snapshot)) => {
+                    gate.swap(snapshot);
+                    tracing::info!(file = %path.display(), "the keys file changed; its keys are in force");
+                    (known, told) = (Some(keys), None);
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    if told.as_ref() != Some(&error) {
+                        tracing::error!(%error, "the keys file cannot be used; the keys known before stay in force");
+                        told = Some(error);
+                    }
+                }
+            }
+        }
+    })
+}

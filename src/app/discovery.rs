@@ -1,0 +1,118 @@
+//! Learns what inference profiles lead to, now and then. Calls don't wait for it.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    bedrock::ControlPlane,
+    error::{Failure, Reason},
+    model_id::Kind,
+    routing::Router,
+};
+
+/// A route that is new is looked up at once, but never more often than this: callers can name many.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks Bedrock for what the router should know, for ever.
+pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration) {
+    let mut discovery = Discovery {
+        control,
+        router,
+        asked: HashSet::new(),
+        told: HashSet::new(),
+    };
+    loop {
+        // What could not be learned the last time may be known by now.
+        discovery.asked.clear();
+        discovery.all().await;
+        let until = Instant::now() + refresh;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => break,
+                () = discovery.router.has_unknown_route() => {}
+            }
+            discovery.unknown().await;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+struct Discovery {
+    control: ControlPlane,
+    router: Router,
+    /// Regions that were listed, and profiles that were looked up, in this round.
+    asked: HashSet<(String, String)>,
+    /// What was complained about: once is enough.
+    told: HashSet<(String, Reason)>,
+}
+
+impl Discovery {
+    /// Every Region that is called, and every profile that no list holds.
+    async fn all(&mut self) {
+        let mut regions: BTreeSet<String> = self
+            .router
+            .routes()
+            .iter()
+            .map(|route| route.source_region.clone())
+            .collect();
+        regions.extend(self.router.default_region().map(str::to_owned));
+        for region in regions {
+            self.list(&region).await;
+        }
+        self.unknown().await;
+    }
+
+    /// Routes of which nothing is known.
+    async fn unknown(&mut self) {
+        for route in self.router.routes() {
+            let is_profile = matches!(
+                route.kind,
+                Kind::SystemInferenceProfile | Kind::ApplicationInferenceProfile
+            );
+            if route.profile().is_some() || !is_profile {
+                continue;
+            }
+            self.list(&route.source_region).await;
+            if route.profile().is_none() {
+                self.get(&route.source_region, &route.model_id).await;
+            }
+        }
+    }
+
+    async fn list(&mut self, region: &str) {
+        if !self.asked.insert((region.to_owned(), String::new())) {
+            return;
+        }
+        match self.control.list_inference_profiles(region).await {
+            Ok(profiles) => self.router.learn(region, profiles),
+            Err(failure) => self.complain(region, "bedrock:ListInferenceProfiles", &failure),
+        }
+    }
+
+    async fn get(&mut self, region: &str, id: &str) {
+        if !self.asked.insert((region.to_owned(), id.to_owned())) {
+            return;
+        }
+        match self.control.get_inference_profile(region, id).await {
+            Ok(profile) => self.router.learn(region, vec![profile]),
+            Err(failure) => self.complain(region, "bedrock:GetInferenceProfile", &failure),
+        }
+    }
+
+    fn complain(&mut self, region: &str, action: &str, failure: &Failure) {
+        if !self.told.insert((region.to_owned(), failure.reason)) {
+            return;
+        }
+        let hint = match failure.reason {
+            Reason::UpstreamAccessDenied | Reason::UpstreamCredentials => {
+                "calls are routed all the same; allow the action to see destination Regions, or set discovery.enabled to false"
+            }
+            _ => "calls are routed all the same, and it is tried again",
+        };
+        tracing::warn!(region, action, %failure, "what inference profiles lead to is not known: {hint}");
+    }
+}

@@ -1,0 +1,132 @@
+//! A connection that is not closed under its peer's last words.
+//!
+//! A socket that is closed answers what still comes with a reset, and a client that is just about to write (a window update, the answer
+//! to a ping) then fails before it has read the statuses that were sent to it. So the end of writing is told first, and what comes is
+//! thrown away until the peer has closed its side as well, or a while has passed.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+/// What a peer may take to read to the end, on a busy machine. Those that never do so are closed.
+const LINGER: Duration = Duration::from_secs(1);
+/// What is thrown away at a time.
+const PIECE: usize = 4 << 10;
+
+/// Closes a connection once its peer has, or after [`LINGER`].
+pub(super) struct Lingering<I> {
+    io: I,
+    /// Set when the end of writing was told.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl<I> Lingering<I> {
+    pub(super) fn new(io: I) -> Self {
+        Self { io, until: None }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Lingering<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { io, until } = self.get_mut();
+        let until = match until {
+            Some(until) => until,
+            None => {
+                ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+                until.insert(Box::pin(sleep(LINGER)))
+            }
+        };
+        loop {
+            if until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut piece = [0; PIECE];
+            let mut piece = ReadBuf::new(&mut piece);
+            match ready!(Pin::new(&mut *io).poll_read(cx, &mut piece)) {
+                Ok(()) if !piece.filled().is_empty() => {}
+                // A peer that is gone needs no more time.
+                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_closes_when_its_peer_does() {
+        let (ours, mut theirs) = duplex(64);
+        let mut ours = Lingering::new(ours);
+        let begun = Instant::now();
+        let peer = async {
+            let mut said = String::new();
+            theirs.read_to_string(&mut said).await.unwrap();
+            // Written after our end was told: not lost on a closed socket.
+            theirs.write_all(&[0; 1_000]).await.unwrap();
+            drop(theirs);
+            said
+        };
+        ours.write_all(b"status").await.unwrap();
+        let (closed, said) = tokio::join!(ours.shutdown(), peer);
+        closed.unwrap();
+        assert_eq!(said, "status");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_does_not_wait_for_ever() {
+        let (ours, _theirs) = duplex(64);
+        let begun = Instant::now();
+        Lingering::new(ours).shutdown().await.unwrap();
+        assert_eq!(begun.elapsed(), LINGER);
+    }
+}

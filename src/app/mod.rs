@@ -1,0 +1,261 @@
+//! Assembly: config + listeners + stop signal -> running gateway.
+//!
+//! ```text
+//! accept loop ──connection──> the worker with the fewest ──> its own runtime, its own connections to Bedrock
+//! ```
+//!
+//! A worker is a thread with a single-threaded runtime. A token never changes threads on its way: at the pace of tokens, waking
+//! another thread costs more than everything else (docs/adr/0003-one-runtime-per-worker.md).
+
+mod access;
+mod connection;
+mod discovery;
+mod lingering;
+mod prefixed;
+mod tls;
+mod worker;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
+use tower::util::MapRequest;
+
+use self::worker::Worker;
+use crate::{
+    admin::Admin,
+    bedrock::{Bedrock, ControlPlane, Sdk},
+    config::Config,
+    grpc::{self, Admission, Health, Inference, Stack, Targets},
+    playground::Playground,
+    routing::{RouteMetrics, Router, budget::RetryBudget},
+    telemetry::{Metrics, Traces},
+};
+
+/// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
+/// for clients not to give up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The same for a gateway that was told twice: for a word on a busy machine, no more. Only clients that take nothing use it up.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// What streams that are cut may take to tell their clients: on a busy machine, and many of them. Only clients that take nothing use it up.
+const CUT_GRACE: Duration = Duration::from_secs(4);
+
+/// Where the gateway listens. Bound before anything else starts, so that a port in use is told at once.
+#[derive(Debug)]
+pub struct Listeners {
+    /// gRPC and gRPC-Web.
+    pub grpc: TcpListener,
+    /// Liveness, readiness and metrics, by HTTP and gRPC.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds the addresses of a config.
+    ///
+    /// # Errors
+    /// An address can't be bound; the error names it.
+    pub fn bind(config: &Config) -> io::Result<Self> {
+        let bind = |address: SocketAddr| {
+            let listener = TcpListener::bind(address)
+                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+            listener.set_nonblocking(true)?;
+            Ok::<_, io::Error>(listener)
+        };
+        Ok(Self {
+            grpc: bind(config.server.listen)?,
+            admin: bind(config.server.admin)?,
+        })
+    }
+}
+
+/// How a gateway is told to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Stop taking calls, let the open ones end.
+    pub drain: CancellationToken,
+    /// Don't wait for them.
+    pub now: CancellationToken,
+}
+
+/// Serves until it is told to stop, then drains.
+///
+/// # Errors
+/// A listener, the TLS files or a worker's runtime can't be used.
+pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> io::Result<()> {
+    let mut health = Health::serving().await;
+    let router = Router::new(config.targets.clone(), sdk.default_region());
+    let mut metrics = Metrics::default();
+    metrics.also(RouteMetrics::of(router.clone()));
+    let metrics = Arc::new(metrics);
+    let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
+    let gate = access::gate(&config.access, &metrics)?;
+    let budget = RetryBudget::default();
+    let request_metadata = Arc::new(config.request_metadata.clone());
+    let cut = CancellationToken::new();
+    let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
+    let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
+
+    let workers = (0..config.server.workers)
+        .map(|index| {
+            let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
+            let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
+            let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
+            let gate = gate.clone();
+            let request_metadata = Arc::clone(&request_metadata);
+            let traces = traces.clone();
+            Worker::start(index, metrics.open_connections.clone(), move || {
+                let inference = Inference {
+                    bedrock: Bedrock::new(&sdk, &config.bedrock),
+                    router: router.clone(),
+                    limits: Arc::new(config.limits.clone()),
+                    budget,
+                    request_metadata,
+                    metrics,
+                    traces,
+                    cut,
+                };
+                let knows_callers = !gate.is_open();
+                let stack = grpc::server(
+                    inference,
+                    Targets { router },
+                    &health,
+                    gate,
+                    admission,
+                    &config.server.cors,
+                )
+                .map_err(io::Error::other)?;
+                let stack = if config.server.playground {
+                    let playground = Playground::before(stack);
+                    Stack::new(MapRequest::new(playground, grpc::allow_own_origin))
+                } else {
+                    stack
+                };
+                Ok(connection::Server::new(
+                    stack,
+                    tls,
+                    &config.limits,
+                    knows_callers,
+                ))
+            })
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+
+    let control = ControlPlane::new(&sdk, &config.bedrock);
+    let _discovery = config.discovery.enabled.then(|| {
+        let learning = discovery::run(control, router.clone(), config.discovery.refresh);
+        AbortOnDrop(tokio::spawn(learning).abort_handle())
+    });
+
+    let _keys = access::follow_keys(&config.access, &gate)
+        .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
+
+    let runtimes = workers.iter().map(Worker::runtime);
+    let admin = Admin::new(metrics, runtimes.chain([Handle::current()])).await;
+    admin.set_ready(true).await;
+    let end = CancellationToken::new();
+    let admin_listener = tokio::net::TcpListener::from_std(listeners.admin)?;
+    let admin_address = admin_listener.local_addr()?;
+    let admin_task = tokio::spawn(admin.clone().serve(admin_listener, end.clone()));
+    let grpc_listener = tokio::net::TcpListener::from_std(listeners.grpc)?;
+    tracing::info!(
+        address = %grpc_listener.local_addr()?,
+        admin = %admin_address,
+        workers = workers.len(),
+        "serving"
+    );
+
+    // Until the lame-duck time is over, connections are accepted: load balancers still send some.
+    tokio::select! {
+        () = accept(&grpc_listener, &workers) => {}
+        () = async {
+            stop.drain.cancelled().await;
+            tracing::info!("draining");
+            admin.set_ready(false).await;
+            health.not_serving().await;
+            tokio::time::sleep(config.drain.lame_duck).await;
+        } => {}
+        () = stop.now.cancelled() => {}
+    }
+    drop(grpc_listener);
+    health.end_watches().await;
+    drain(&workers, &cut, &stop, config.drain.limit).await;
+    traces.flush().await;
+
+    end.cancel();
+    let _served = admin_task.await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A task that ends with its handle.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Hands new connections to the workers, for ever.
+async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker]) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let least = workers.iter().min_by_key(|worker| worker.connections());
+                if let Some(worker) = least {
+                    worker.serve(stream, peer);
+                }
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted for now");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether an error of `accept` is that connection's own, and the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// Lets open streams end, then cuts the rest with a status, then stops waiting.
+async fn drain(workers: &[Worker], cut: &CancellationToken, stop: &Stop, limit: Duration) {
+    for worker in workers {
+        worker.go_away();
+    }
+    let all_ended = async {
+        for worker in workers {
+            worker.ended().await;
+        }
+    };
+    tokio::pin!(all_ended);
+    let ended = tokio::select! {
+        () = &mut all_ended => true,
+        () = tokio::time::sleep(limit) => false,
+        () = stop.now.cancelled() => false,
+    };
+    if !ended {
+        tracing::warn!("streams are still open and are cut");
+        cut.cancel();
+        tokio::select! {
+            () = all_ended => {}
+            () = tokio::time::sleep(CUT_GRACE) => tracing::warn!("connections are still open and are closed"),
+            () = async {
+                stop.now.cancelled().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            } => {}
+        }
+    }
+}

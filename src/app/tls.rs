@@ -1,0 +1,33 @@
+//! The gateway's own certificate.
+
+use std::{io, path::Path, sync::Arc};
+
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio_rustls::{TlsAcceptor, rustls};
+
+use crate::config::Tls;
+
+/// Reads certificate and key.
+pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(&tls.certificate_file, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
+        .map_err(|error| unreadable(&tls.key_file, &error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| unreadable(&tls.key_file, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{}: {error}", file.display()),
+    )
+}

@@ -1,0 +1,162 @@
+//! A thread that serves connections on a runtime of its own.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{net::TcpStream, runtime::Handle, sync::mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::connection::Server;
+
+/// A connection, who made it, and that it is open.
+type Connection = (std::net::TcpStream, SocketAddr, OpenConnection);
+
+/// Counts connections: a worker's own, and all together.
+#[derive(Clone)]
+struct Open {
+    of_worker: Arc<AtomicUsize>,
+    all: Gauge,
+}
+
+/// A connection that is open as long as this lives, in whatever way it ends.
+struct OpenConnection(Open);
+
+impl Open {
+    fn connection(&self) -> OpenConnection {
+        self.of_worker.fetch_add(1, Ordering::Relaxed);
+        self.all.inc();
+        OpenConnection(self.clone())
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.of_worker.fetch_sub(1, Ordering::Relaxed);
+        self.0.all.dec();
+    }
+}
+
+/// A running worker. Dropped, it stops at once.
+pub(super) struct Worker {
+    connections: mpsc::UnboundedSender<Connection>,
+    open: Open,
+    go_away: CancellationToken,
+    ended: TaskTracker,
+    stop: CancellationToken,
+    runtime: Handle,
+}
+
+impl Worker {
+    /// Starts a worker, which counts its connections here. `make` runs in its runtime and makes what it serves.
+    ///
+    /// # Errors
+    /// The thread can't be started, or `make` failed.
+    pub(super) fn start(
+        index: usize,
+        open_connections: Gauge,
+        make: impl FnOnce() -> io::Result<Server> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (connections, queue) = mpsc::unbounded_channel();
+        let (made, started) = std::sync::mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let worker = Self {
+            runtime: runtime.handle().clone(),
+            connections,
+            open: Open {
+                of_worker: Arc::default(),
+                all: open_connections,
+            },
+            go_away: CancellationToken::new(),
+            ended: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        let go_away = worker.go_away.clone();
+        let (ended, stop) = (worker.ended.clone(), worker.stop.clone());
+        std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let server = match make() {
+                        Ok(server) => Arc::new(server),
+                        Err(error) => return made.send(Err(error)),
+                    };
+                    let told = made.send(Ok(()));
+                    tokio::select! {
+                        () = serve(queue, server, go_away, ended) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    told
+                })
+            })?;
+        started
+            .recv()
+            .map_err(|_| io::Error::other("a worker ended before it began"))??;
+        Ok(worker)
+    }
+
+    /// How many connections it serves.
+    pub(super) fn connections(&self) -> usize {
+        self.open.of_worker.load(Ordering::Relaxed)
+    }
+
+    /// The runtime that it serves them on.
+    pub(super) fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+
+    /// Gives it one more.
+    pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        match stream.into_std() {
+            Ok(stream) => {
+                let open = self.open.connection();
+                if self.connections.send((stream, peer, open)).is_err() {
+                    tracing::error!("a worker is gone; a connection was closed");
+                }
+            }
+            Err(error) => tracing::warn!(%error, %peer, "a connection was closed"),
+        }
+    }
+
+    /// Tells all of its connections that no new calls are taken.
+    pub(super) fn go_away(&self) {
+        self.ended.close();
+        self.go_away.cancel();
+    }
+
+    /// Waits until all of its connections have ended, after [`Self::go_away`].
+    pub(super) async fn ended(&self) {
+        self.ended.wait().await;
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn serve(
+    mut queue: mpsc::UnboundedReceiver<Connection>,
+    server: Arc<Server>,
+    go_away: CancellationToken,
+    ended: TaskTracker,
+) {
+    while let Some((stream, peer, open)) = queue.recv().await {
+        let (server, go_away) = (Arc::clone(&server), go_away.clone());
+        ended.spawn(async move {
+            let _open = open;
+            if let Err(error) = server.serve(stream, peer, go_away).await {
+                tracing::debug!(%error, %peer, "a connection ended");
+            }
+        });
+    }
+}

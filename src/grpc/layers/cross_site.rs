@@ -1,0 +1,205 @@
+//! Refuses requests that a web page can make a browser send without being allowed to.
+//!
+//! A browser asks the gateway (CORS) before a page may send a request with gRPC's content types. It does not ask
+//! before it sends a "simple" request, such as a POST of `text/plain`: the page can't read the answer, but the
+//! request has been executed. So requests with any other content type get 415, and requests whose origin is not
+//! in `cors.allowed_origins` get 403, before a service sees them.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::future::Either;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use tonic::body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    config::Cors,
+    error::{Failure, Reason},
+    grpc::{context::CallContext, status},
+};
+
+/// What a page's own server says about a request that it lets through: pages of this origin may call, too.
+///
+/// Put into the extensions of a request by [`allow_own_origin`].
+#[derive(Clone, Copy, Debug)]
+struct OwnOrigin;
+
+/// Lets the pages that the gateway itself serves call it: marks a request whose `Origin` is the address that the
+/// request was sent to.
+pub fn allow_own_origin<B>(mut request: Request<B>) -> Request<B> {
+    if is_own_origin(&request) {
+        request.extensions_mut().insert(OwnOrigin);
+    }
+    request
+}
+
+fn is_own_origin<B>(request: &Request<B>) -> bool {
+    let host = request.headers().get(header::HOST);
+    let address = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => host.and_then(|host| host.to_str().ok()),
+    };
+    let origin = single(request.headers(), header::ORIGIN).and_then(|origin| {
+        let origin = origin.to_str().ok()?;
+        origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"))
+    });
+    match (origin, address) {
+        (Some(origin), Some(address)) => origin.eq_ignore_ascii_case(address),
+        _ => false,
+    }
+}
+
+/// The value of a header that is there exactly once.
+fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CrossSiteLayer {
+    /// `None`: every origin.
+    origins: Option<Arc<[HeaderValue]>>,
+}
+
+impl CrossSiteLayer {
+    pub(super) fn new(cors: &Cors) -> Self {
+        let origins = &cors.allowed_origins;
+        let all = origins.iter().any(|origin| origin == "*");
+        let listed = || {
+            origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok())
+                .collect()
+        };
+        Self {
+            origins: (!all).then(listed),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CrossSiteService<S> {
+    inner: S,
+    layer: CrossSiteLayer,
+}
+
+impl<S> Layer<S> for CrossSiteLayer {
+    type Service = CrossSiteService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CrossSiteService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+impl<S, B> Service<Request<B>> for CrossSiteService<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<Ready<Result<Response<Body>, S::Error>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.layer.refuse(&request) {
+            Some(response) => Either::Left(ready(Ok(response))),
+            None => Either::Right(self.inner.call(request)),
+        }
+    }
+}
+
+impl CrossSiteLayer {
+    /// The answer to a request that must not reach a service.
+    fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+        // Neither carries a message: what they ask for is not there.
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return None;
+        }
+        if !is_grpc(request.headers()) {
+            return Some(unsupported_media_type());
+        }
+        (!self.is_origin_allowed(request)).then(|| forbidden(request))
+    }
+
+    fn is_origin_allowed<B>(&self, request: &Request<B>) -> bool {
+        let Some(origins) = &self.origins else {
+            return true;
+        };
+        let headers = request.headers();
+        if request.extensions().get::<OwnOrigin>().is_some() {
+            return true;
+        }
+        if headers.contains_key(header::ORIGIN) {
+            return single(headers, header::ORIGIN).is_some_and(|origin| origins.contains(origin));
+        }
+        // Browsers that send no origin say at least whether the page is another site's.
+        headers
+            .get_all("sec-fetch-site")
+            .iter()
+            .all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
+    }
+}
+
+/// Whether there is one content type, and it is one of gRPC or gRPC-Web, such as `application/grpc+proto`.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(content_type) = single(headers, header::CONTENT_TYPE) else {
+        return false;
+    };
+    let content_type = content_type.to_str().unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let Some(rest) = essence.strip_prefix("application/grpc") else {
+        return false;
+    };
+    let rest = match rest.strip_prefix("-web") {
+        Some(rest) => rest.strip_prefix("-text").unwrap_or(rest),
+        None => rest,
+    };
+    let is_format = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    rest.is_empty()
+        || rest
+            .strip_prefix('+')
+            .is_some_and(|format| !format.is_empty() && format.chars().all(is_format))
+}
+
+fn unsupported_media_type() -> Response<Body> {
+    const TEXT: &str = "415: this port serves gRPC and gRPC-Web only: send content-type application/grpc or application/grpc-web+proto\n";
+    let mut response = Response::new(Body::new(TEXT.to_owned()));
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+/// HTTP 403, with the status that gRPC clients read.
+fn forbidden<B>(request: &Request<B>) -> Response<Body> {
+    let failure = Failure::new(
+        Reason::OriginNotAllowed,
+        "pages of this origin may not call this gateway; its operator can add the origin to cors.allowed_origins",
+    );
+    let request_id = request
+        .extensions()
+        .get::<CallContext>()
+        .map_or("", |context| context.request_id.as_ref());
+    let mut response = status::status(&failure, &[], request_id).into_http();
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response
+}
