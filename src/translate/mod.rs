@@ -8,6 +8,7 @@
 //! | [`response`] | the whole answer as Converse would have given it |
 //! | `family` | a table for each message: which member is which field. What Bedrock adds is added there |
 //! | `table` | what makes readers and writers of tables |
+//! | `free_json` | visits JSON that callers write themselves |
 //! | `raw` | puts members that no field holds into JSON |
 //! | `gateway` | what only the gateway says, in JSON |
 //! | [`json`] | JSON without a tree |
@@ -18,6 +19,7 @@ mod error;
 pub mod event;
 mod family;
 pub mod fold;
+pub(crate) mod free_json;
 mod gateway;
 pub mod json;
 mod raw;

@@ -125,6 +125,9 @@ pub(crate) const CASES: &[Case] = &[
         &["draft", "DRAFT"],
         |r| guardrail(r).guardrail_version = Some("draft".into()),
     ),
+    ("input.guardrail_config", &["empty", "leave out"], |r| {
+        *guardrail(r) = Default::default()
+    }),
     ("input.guardrail_config.trace", &["17"], |r| {
         guardrail(r).trace = 17
     }),
@@ -296,8 +299,9 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     ("as many stop sequences as allowed", |r| {
         inference(r).stop_sequences = vec![" ".into(); 2500]
     }),
-    ("a guardrail config without a guardrail", |r| {
-        *guardrail(r) = Default::default()
+    ("a guardrail config with nothing but a trace", |r| {
+        *guardrail(r) = Default::default();
+        guardrail(r).trace = pb::GuardrailTrace::Enabled.into();
     }),
     ("a guardrail's ARN and number", |r| {
         guardrail(r).guardrail_identifier =

@@ -57,11 +57,6 @@ pub(crate) const CASES: &[Case] = &[
         |r| image(input(r)).source = bytes(0),
     ),
     (
-        "input.messages[0].content[1].image.source.bytes",
-        &["3932161", "at most 3932160"],
-        |r| image(input(r)).source = bytes(3_932_161),
-    ),
-    (
         "input.messages[0].content[1].image.source.s3_location.uri",
         &["required"],
         |r| image_uri(r, "", None),
@@ -86,9 +81,6 @@ pub(crate) const CASES: &[Case] = &[
         &["12 digits"],
         |r| image_uri(r, "s3://bucket/x", Some("")),
     ),
-    ("input.messages", &["21 images", "20"], |r| {
-        (0..19).for_each(|_| copy(r, (0, 1), 2))
-    }),
     // Documents
     (
         "input.messages[0].content[2].document.format",
@@ -136,13 +128,6 @@ pub(crate) const CASES: &[Case] = &[
         |r| document_source(r, document_source::Source::Bytes(Default::default())),
     ),
     (
-        "input.messages[0].content[2].document.source.bytes",
-        &["at most 4718592"],
-        |r| {
-            document_source(r, document_source::Source::Bytes(vec![0; 4_718_593].into()));
-        },
-    ),
-    (
         "input.messages[0].content[2].document.source.s3_location.uri",
         &["s3://"],
         |r| {
@@ -173,9 +158,6 @@ pub(crate) const CASES: &[Case] = &[
             role: Role::User.into(),
             content: vec![block],
         });
-    }),
-    ("input.messages", &["6 documents", "5"], |r| {
-        (0..4).for_each(|_| copy(r, (0, 2), 0))
     }),
     // Video and sound
     (
@@ -213,14 +195,17 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         image(input(r)).format = 0;
         image(input(r)).format_name = "avif".into();
     }),
-    ("the largest image", |r| {
-        image(input(r)).source = bytes(3_932_160)
+    ("an image of any size", |r| {
+        image(input(r)).source = bytes(10_000_000)
     }),
-    ("as many images as allowed", |r| {
-        (0..18).for_each(|_| copy(r, (0, 1), 2))
+    ("any number of images", |r| {
+        (0..100).for_each(|_| copy(r, (0, 1), 2))
     }),
-    ("as many documents as allowed", |r| {
-        (0..3).for_each(|_| copy(r, (0, 2), 0))
+    ("a document of any size", |r| {
+        document_source(r, document_source::Source::Bytes(vec![0; 6_000_000].into()));
+    }),
+    ("any number of documents", |r| {
+        (0..100).for_each(|_| copy(r, (0, 2), 0));
     }),
     ("a bucket without a key", |r| {
         image_uri(r, "s3://my-bucket.x", None)

@@ -1,6 +1,6 @@
 //! Writing by a table: what can't be written becomes violations.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::{
     error::Violation,
@@ -22,7 +22,7 @@ pub(crate) struct Encoder<'m> {
     pub(crate) json: Writer,
     bad_json: BadJson,
     /// What raw members will add, as pointers.
-    raw: HashSet<&'m str>,
+    raw: BTreeSet<&'m str>,
     violations: Vec<Violation>,
 }
 
@@ -44,6 +44,40 @@ impl<'m> Encoder<'m> {
     /// Whether a raw member will stand here, so that no default must be written.
     pub(crate) fn is_raw(&self, at: &Place<'_>) -> bool {
         !self.raw.is_empty() && self.raw.contains(at.pointer().as_str())
+    }
+
+    /// Whether raw members will stand below a field that is not set, so that an object or a list has to be there for
+    /// them.
+    pub(crate) fn is_raw_below(&self, at: &Place<'_>) -> bool {
+        if self.raw.is_empty() {
+            return false;
+        }
+        let mut below = at.pointer();
+        // What will stand here by itself brings its own.
+        if self.raw.contains(below.as_str()) {
+            return false;
+        }
+        below.push('/');
+        let first = self.raw.range(below.as_str()..).next();
+        first.is_some_and(|pointer| pointer.starts_with(&below))
+    }
+
+    /// Writes an empty object for the raw members below a field that is not set, if there are any.
+    pub(crate) fn object_for_raw(&mut self, name: &str, at: &Place<'_>) {
+        if self.is_raw_below(at) {
+            self.json.key(name);
+            self.json.begin_object();
+            self.json.end_object();
+        }
+    }
+
+    /// The same with an empty list.
+    pub(crate) fn list_for_raw(&mut self, name: &str, at: &Place<'_>) {
+        if self.is_raw_below(at) {
+            self.json.key(name);
+            self.json.begin_array();
+            self.json.end_array();
+        }
     }
 
     pub(crate) fn violation(&mut self, field: String, description: impl Into<String>) {

@@ -55,6 +55,9 @@ impl JsonOrStruct {
         out: &mut Encoder<'_>,
         at: &Place<'_>,
     ) {
+        if field.is_none() {
+            out.object_for_raw(name, &at.member(name));
+        }
         if let Some(value) = field {
             out.json.key(name);
             value.write(out, &at.member(name));

@@ -68,10 +68,10 @@ impl<E: Words> Choices<E> {
     pub(crate) const REQUIRED: bool = false;
 
     pub(crate) fn write(field: &[i32], name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
-        if field.is_empty() {
-            return;
-        }
         let at = &at.member(name);
+        if field.is_empty() {
+            return out.list_for_raw(name, at);
+        }
         out.json.key(name);
         out.json.begin_array();
         for (index, number) in field.iter().enumerate() {

@@ -21,10 +21,12 @@ impl List {
         out: &mut Encoder<'_>,
         at: &Place<'_>,
     ) {
-        if !field.is_empty() {
-            out.json.key(name);
-            write_list(field, out, &at.member(name));
+        let at = &at.member(name);
+        if field.is_empty() {
+            return out.list_for_raw(name, at);
         }
+        out.json.key(name);
+        write_list(field, out, at);
     }
 
     pub(crate) fn read<T: Value>(
@@ -85,10 +87,10 @@ impl Map {
         out: &mut Encoder<'_>,
         at: &Place<'_>,
     ) {
-        if field.is_empty() {
-            return;
-        }
         let at = &at.member(name);
+        if field.is_empty() {
+            return out.object_for_raw(name, at);
+        }
         let mut sorted: Vec<_> = field.iter().collect();
         sorted.sort_unstable_by_key(|(key, _)| *key);
         out.json.key(name);

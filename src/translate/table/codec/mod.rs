@@ -59,9 +59,13 @@ impl Optional {
         out: &mut Encoder<'_>,
         at: &Place<'_>,
     ) {
-        if let Some(value) = field {
-            out.json.key(name);
-            value.write(out, &at.member(name));
+        let at = &at.member(name);
+        match field {
+            Some(value) => {
+                out.json.key(name);
+                value.write(out, at);
+            }
+            None => out.object_for_raw(name, at),
         }
     }
 

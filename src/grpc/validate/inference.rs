@@ -1,0 +1,78 @@
+//! How the model is to answer: inference parameters, output form, latency, tier, cache points.
+
+use super::json;
+use super::path::Violations;
+use super::word::{optional_enum, required_enum};
+use crate::pb;
+
+/// Source: Bedrock's service model.
+const MAX_STOP_SEQUENCES: usize = 2500;
+
+pub(super) fn inference_config(config: &pb::InferenceConfiguration, out: &mut Violations) {
+    if let Some(max_tokens) = config.max_tokens.filter(|max| *max < 1) {
+        out.add_at(
+            "max_tokens",
+            format_args!("{max_tokens} is too few: use at least 1"),
+        );
+    }
+    share("temperature", config.temperature, out);
+    share("top_p", config.top_p, out);
+    if config.stop_sequences.len() > MAX_STOP_SEQUENCES {
+        out.add_at(
+            "stop_sequences",
+            format_args!(
+                "holds {} texts: at most {MAX_STOP_SEQUENCES} are allowed",
+                config.stop_sequences.len()
+            ),
+        );
+    }
+    out.items("stop_sequences", &config.stop_sequences, |text, out| {
+        if text.is_empty() {
+            out.add("is empty: a stop sequence has at least one character");
+        }
+    });
+}
+
+/// NaN is in no range.
+fn share(field: &'static str, value: Option<f64>, out: &mut Violations) {
+    if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
+        out.add_at(field, format_args!("{value} is not between 0 and 1"));
+    }
+}
+
+pub(super) fn performance_config(config: &pb::PerformanceConfiguration, out: &mut Violations) {
+    optional_enum::<pb::PerformanceConfigLatency>("latency", config.latency, out);
+}
+
+pub(super) fn service_tier(tier: &pb::ServiceTier, out: &mut Violations) {
+    let tiers = "SERVICE_TIER_TYPE_DEFAULT, _FLEX, _PRIORITY or _RESERVED";
+    required_enum::<pb::ServiceTierType>("type", tier.r#type, tiers, out);
+}
+
+pub(super) fn output_config(config: &pb::OutputConfig, out: &mut Violations) {
+    optional_enum::<pb::Effort>("effort", config.effort, out);
+    if let Some(format) = &config.text_format {
+        out.field("text_format", |out| output_format(format, out));
+    }
+}
+
+fn output_format(format: &pb::OutputFormat, out: &mut Violations) {
+    use pb::output_format_structure::Structure;
+
+    optional_enum::<pb::OutputFormatType>("type", format.r#type, out);
+    let Some(structure) = &format.structure else {
+        out.missing_at("structure", "is required: set `json_schema` in it");
+        return;
+    };
+    out.field("structure", |out| match &structure.structure {
+        None => out.missing("is empty: set `json_schema`"),
+        Some(Structure::JsonSchema(definition)) => out.field("json_schema", |out| {
+            json::text("schema", &definition.schema, out);
+        }),
+    });
+}
+
+pub(super) fn cache_point(point: &pb::CachePointBlock, out: &mut Violations) {
+    optional_enum::<pb::CachePointType>("type", point.r#type, out);
+    optional_enum::<pb::CacheTtl>("ttl", point.ttl, out);
+}

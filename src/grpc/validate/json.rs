@@ -1,0 +1,254 @@
+//! JSON that passes through: JSON text, `google.protobuf.Struct`, and JSON Pointers.
+
+use std::fmt;
+
+use prost_types::{Struct, Value, value::Kind};
+use serde::de::IgnoredAny;
+
+use super::path::{Shown, Violations};
+
+/// How deep arrays and objects may be nested, in either form. Deeper ones are attacks on somebody's parser.
+const MAX_DEPTH: usize = 64;
+
+/// JSON text: well-formed and not too deep.
+pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
+    if let Err(problem) = check(json) {
+        out.add_at(field, problem);
+    }
+}
+
+/// JSON text that must be an object.
+pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
+    match check(json) {
+        Err(problem) => out.add_at(field, problem),
+        Ok(()) if !json.trim_ascii_start().starts_with('{') => {
+            out.add_at(field, "is JSON but not an object: give an object `{...}`");
+        }
+        Ok(()) => {}
+    }
+}
+
+/// A Struct that stands for JSON: only what JSON can say, and not too deep.
+pub(super) fn structure(field: &'static str, value: &Struct, out: &mut Violations) {
+    if let Err(problem) = check_struct(value, 1) {
+        out.add_at(field, problem);
+    }
+}
+
+/// A JSON Pointer (RFC 6901) to a member, so not to the whole document.
+pub(super) fn pointer(pointer: &str) -> Result<(), PointerProblem> {
+    if !pointer.starts_with('/') {
+        return Err(PointerProblem::Slash);
+    }
+    let escapes_are_whole = pointer
+        .split('~')
+        .skip(1)
+        .all(|after| after.starts_with(['0', '1']));
+    if escapes_are_whole {
+        Ok(())
+    } else {
+        Err(PointerProblem::Escape)
+    }
+}
+
+/// Why a text is not a JSON Pointer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PointerProblem {
+    Slash,
+    Escape,
+}
+
+impl fmt::Display for PointerProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Slash => "a JSON Pointer begins with `/`, such as `/usage/inputTokens`",
+            Self::Escape => "in a JSON Pointer, `~` is written `~0` and `/` in a name `~1`",
+        })
+    }
+}
+
+/// Why a text or Struct can't be sent as JSON.
+#[derive(Debug)]
+enum Problem<'a> {
+    Empty,
+    Malformed(serde_json::Error),
+    TooDeep,
+    /// A Struct's value, by the name of the nearest member.
+    Value(&'a str, &'static str),
+}
+
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty: give JSON text, such as `{}`"),
+            Self::Malformed(error) => write!(f, "is not JSON: {error}"),
+            Self::TooDeep => write!(f, "is nested more than {MAX_DEPTH} levels deep"),
+            Self::Value(name, what) => write!(f, "in member {}: {what}", Shown(name)),
+        }
+    }
+}
+
+/// Depth first, in a loop of its own: what comes after may then take any amount of stack per level.
+fn check(json: &str) -> Result<(), Problem<'static>> {
+    if json.trim_ascii().is_empty() {
+        return Err(Problem::Empty);
+    }
+    if depth(json) > MAX_DEPTH {
+        return Err(Problem::TooDeep);
+    }
+    serde_json::from_str::<IgnoredAny>(json)
+        .map(|_| ())
+        .map_err(Problem::Malformed)
+}
+
+/// How deep arrays and objects are nested. Right for well-formed text, and some number for other text.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Recursive, and bounded by the depth that is allowed.
+fn check_struct(value: &Struct, depth: usize) -> Result<(), Problem<'_>> {
+    if depth > MAX_DEPTH {
+        return Err(Problem::TooDeep);
+    }
+    value
+        .fields
+        .iter()
+        .try_for_each(|(name, value)| check_value(name, value, depth))
+}
+
+fn check_value<'a>(name: &'a str, value: &'a Value, depth: usize) -> Result<(), Problem<'a>> {
+    match &value.kind {
+        None => Err(Problem::Value(
+            name,
+            "a Value without a kind is nothing in JSON: set one, such as null_value",
+        )),
+        Some(Kind::NumberValue(number)) if !number.is_finite() => Err(Problem::Value(
+            name,
+            "NaN and infinities are not numbers in JSON",
+        )),
+        Some(Kind::StructValue(value)) => check_struct(value, depth + 1),
+        Some(Kind::ListValue(_)) if depth == MAX_DEPTH => Err(Problem::TooDeep),
+        Some(Kind::ListValue(list)) => list
+            .values
+            .iter()
+            .try_for_each(|value| check_value(name, value, depth + 1)),
+        Some(
+            Kind::NullValue(_) | Kind::NumberValue(_) | Kind::StringValue(_) | Kind::BoolValue(_),
+        ) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(levels: usize) -> String {
+        format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+    }
+
+    #[test]
+    fn well_formed_text_passes() {
+        for json in [
+            "{}",
+            " [1, -0.5e3, \"\\u00e9 [[[ \\\" {{{\", true, null]\n",
+            "12345678901234567890123",
+            "\"\"",
+            &nested(64),
+        ] {
+            check(json).unwrap_or_else(|problem| panic!("{json}: {problem}"));
+        }
+    }
+
+    #[test]
+    fn malformed_text_is_refused() {
+        for json in [
+            "",
+            " ",
+            "{",
+            "{]",
+            "[1,]",
+            "nul",
+            "{} {}",
+            "'a'",
+            "{\"a\" 1}",
+            "NaN",
+            "01",
+            "\"\n\"",
+        ] {
+            assert!(check(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_without_a_stack() {
+        for json in [
+            nested(65),
+            nested(10_000),
+            "[".repeat(1_000_000),
+            "{\"a\":".repeat(10_000),
+        ] {
+            assert!(matches!(check(&json), Err(Problem::TooDeep)));
+        }
+    }
+
+    #[test]
+    fn structs_hold_only_what_json_can_say() {
+        let structure = |kind| Struct {
+            fields: [("k".to_owned(), Value { kind })].into(),
+        };
+        assert!(check_struct(&structure(Some(Kind::NullValue(0))), 1).is_ok());
+        for kind in [
+            None,
+            Some(Kind::NumberValue(f64::NAN)),
+            Some(Kind::NumberValue(f64::NEG_INFINITY)),
+            Some(Kind::ListValue(prost_types::ListValue {
+                values: vec![Value { kind: None }],
+            })),
+        ] {
+            let problem = check_struct(&structure(kind), 1).unwrap_err().to_string();
+            assert!(problem.contains("in member \"k\""), "{problem}");
+        }
+        let mut deep = Struct::default();
+        for level in 2..=65 {
+            deep = structure(Some(Kind::StructValue(deep)));
+            assert_eq!(check_struct(&deep, 1).is_ok(), level <= 64, "{level}");
+        }
+        let mut list = Kind::ListValue(prost_types::ListValue::default());
+        for level in 3..=65 {
+            list = Kind::ListValue(prost_types::ListValue {
+                values: vec![Value { kind: Some(list) }],
+            });
+            let deep = structure(Some(list.clone()));
+            assert_eq!(check_struct(&deep, 1).is_ok(), level <= 64, "{level}");
+        }
+    }
+
+    #[test]
+    fn pointers() {
+        for good in ["/", "/a", "/a/b~0c/~1/-", "/ü", "//"] {
+            assert_eq!(pointer(good), Ok(()), "{good}");
+        }
+        assert_eq!(pointer(""), Err(PointerProblem::Slash));
+        assert_eq!(pointer("a/b"), Err(PointerProblem::Slash));
+        for bad in ["/~", "/~2", "/a~/b", "/~01~"] {
+            assert_eq!(pointer(bad), Err(PointerProblem::Escape), "{bad}");
+        }
+    }
+}

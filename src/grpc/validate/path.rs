@@ -1,0 +1,333 @@
+//! Collects violations and knows the path of the field that is being looked at.
+
+use std::fmt;
+
+use super::raw_pointers::RawPointers;
+use crate::{error::Violation, pb};
+
+/// More violations than this help nobody, and details have to fit into a status.
+pub const MAX_VIOLATIONS: usize = 50;
+/// How much of a found value a description repeats, in characters.
+const SHOWN_CHARS: usize = 64;
+/// The deepest path of the protos has 9 steps: a chunk of a document in a tool's result.
+const MAX_DEPTH: usize = 16;
+/// Where the violations that are no longer listed are: only `input` has lists.
+const REST: &str = "input";
+
+/// One step of a path.
+#[derive(Clone, Copy)]
+enum Step {
+    Field(&'static str),
+    Item(&'static str, usize),
+}
+
+impl Step {
+    /// Appends the step in the names of Bedrock's JSON, which are the proto's in camel case.
+    fn append_to(self, pointer: &mut String) {
+        let (Self::Field(name) | Self::Item(name, _)) = self;
+        let name = match name {
+            // A list that stands for itself: JSON has no member for it.
+            "blocks" => "",
+            // Alternatives of one member.
+            "input_json" | "input_struct" => "input",
+            "json_struct" => "json",
+            "format_name" => "format",
+            "additional_model_request_fields_json" | "additional_model_request_fields_struct" => {
+                "additional_model_request_fields"
+            }
+            name => name,
+        };
+        if !name.is_empty() {
+            pointer.push('/');
+        }
+        let mut after_underscore = false;
+        for c in name.chars() {
+            match c {
+                '_' => after_underscore = true,
+                c if after_underscore => {
+                    after_underscore = false;
+                    pointer.push(c.to_ascii_uppercase());
+                }
+                c => pointer.push(c),
+            }
+        }
+        if let Self::Item(_, index) = self {
+            pointer.push_str(&format!("/{index}"));
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => f.write_str(name),
+            Self::Item(name, index) => write!(f, "{name}[{index}]"),
+        }
+    }
+}
+
+/// The violations of one request, and the way from the request to the field that is being looked at.
+///
+/// Allocates nothing as long as nothing is wrong.
+pub struct Violations {
+    steps: [Step; MAX_DEPTH],
+    depth: usize,
+    /// Where raw members stand, which may hold what a field lacks.
+    raw: RawPointers,
+    found: Vec<Violation>,
+    /// How many were found but not kept.
+    more: usize,
+}
+
+impl Default for Violations {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Violations {
+    /// None so far, at the root of a request.
+    pub const fn new() -> Self {
+        Self {
+            steps: [Step::Field(""); MAX_DEPTH],
+            depth: 0,
+            raw: RawPointers::new(),
+            found: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// Looks at a field of the message at the current path.
+    pub fn field(&mut self, name: &'static str, check: impl FnOnce(&mut Self)) {
+        self.step(Step::Field(name), check);
+    }
+
+    /// Looks at every item of a repeated field of the message at the current path.
+    pub fn items<'a, T>(
+        &mut self,
+        name: &'static str,
+        items: &'a [T],
+        mut check: impl FnMut(&'a T, &mut Self),
+    ) {
+        for (index, item) in items.iter().enumerate() {
+            self.step(Step::Item(name, index), |out| check(item, out));
+        }
+    }
+
+    /// The field or message at the current path is wrong. The description says what is wrong and what would be right.
+    pub fn add(&mut self, description: impl fmt::Display) {
+        self.push(None, &description);
+    }
+
+    /// From now on these raw members of the input count as what may be missing in its fields.
+    pub fn expect_raw(&mut self, members: &[pb::RawMember]) {
+        self.raw = RawPointers::of(members);
+    }
+
+    /// The field or message at the current path is missing or empty, unless a raw member stands there or below.
+    pub fn missing(&mut self, description: impl fmt::Display) {
+        if !self.is_raw_here() {
+            self.add(description);
+        }
+    }
+
+    /// A field of the message at the current path is missing or empty, unless a raw member stands there or below.
+    pub fn missing_at(&mut self, field: &'static str, description: impl fmt::Display) {
+        self.field(field, |out| out.missing(description));
+    }
+
+    /// A list field of the message at the current path has no items, unless a raw member is one or is the list.
+    pub fn no_items_at(&mut self, field: &'static str, description: impl fmt::Display) {
+        self.field(field, |out| {
+            if out.raw.is_empty() || !out.raw.has_list_or_item(&out.pointer()) {
+                out.add(description);
+            }
+        });
+    }
+
+    /// The entry of a map field of the message at the current path is empty, unless a raw member stands there or below.
+    pub fn missing_at_key(
+        &mut self,
+        field: &'static str,
+        key: &str,
+        description: impl fmt::Display,
+    ) {
+        self.field(field, |out| {
+            let step = key.replace('~', "~0").replace('/', "~1");
+            if out.raw.is_empty()
+                || !out
+                    .raw
+                    .has_at_or_below(&format!("{}/{step}", out.pointer()))
+            {
+                out.push(Some(key), &description);
+            }
+        });
+    }
+
+    /// Returns whether a raw member stands at the current path or below.
+    pub fn is_raw_here(&self) -> bool {
+        !self.raw.is_empty() && self.raw.has_at_or_below(&self.pointer())
+    }
+
+    /// The current path in the names of Bedrock's JSON, as a JSON Pointer.
+    fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        // Raw members begin at the input.
+        for step in self.steps.iter().take(self.depth).skip(1) {
+            step.append_to(&mut pointer);
+        }
+        pointer
+    }
+
+    /// A field of the message at the current path is wrong.
+    pub fn add_at(&mut self, field: &'static str, description: impl fmt::Display) {
+        self.field(field, |out| out.add(description));
+    }
+
+    /// The entry of a map field of the message at the current path is wrong.
+    pub fn add_at_key(&mut self, field: &'static str, key: &str, description: impl fmt::Display) {
+        self.field(field, |out| out.push(Some(key), &description));
+    }
+
+    /// Whether nothing was wrong.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The verdict.
+    ///
+    /// # Errors
+    /// All violations in the order in which they were found, at most [`MAX_VIOLATIONS`]; the last one counts those that are left out.
+    pub fn finish(mut self) -> Result<(), Vec<Violation>> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        if self.more > 0 {
+            let kept = MAX_VIOLATIONS - 1;
+            let left_out = self.found.len() - kept + self.more;
+            self.found.truncate(kept);
+            self.found.push(Violation {
+                field: REST.to_owned(),
+                description: format!("breaks {left_out} more rules that are not listed here"),
+            });
+        }
+        Err(self.found)
+    }
+
+    fn step(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
+        if let Some(slot) = self.steps.get_mut(self.depth) {
+            *slot = step;
+        }
+        self.depth += 1;
+        check(self);
+        self.depth -= 1;
+    }
+
+    /// Formats only what is kept: a message may break a rule a million times.
+    fn push(&mut self, key: Option<&str>, description: &dyn fmt::Display) {
+        if self.found.len() == MAX_VIOLATIONS {
+            self.more += 1;
+            return;
+        }
+        let mut field = String::new();
+        for step in self.steps.iter().take(self.depth) {
+            if !field.is_empty() {
+                field.push('.');
+            }
+            field.push_str(&step.to_string());
+        }
+        if let Some(key) = key {
+            field.push_str(&format!("[{}]", Shown(key)));
+        }
+        self.found.push(Violation {
+            field,
+            description: description.to_string(),
+        });
+    }
+}
+
+/// A value of the caller's in a description: in quotes, escaped, and shortened, so that no prompt gets into an error.
+pub(in crate::grpc) struct Shown<'a>(pub(in crate::grpc) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.chars();
+        f.write_str("\"")?;
+        for c in rest.by_ref().take(SHOWN_CHARS) {
+            write!(f, "{}", c.escape_debug())?;
+        }
+        f.write_str(if rest.next().is_some() { "…\"" } else { "\"" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_written_in_the_protos_terms() {
+        let mut out = Violations::new();
+        out.field("input", |out| {
+            out.items("messages", &[1, 2], |item, out| {
+                if *item == 2 {
+                    out.add_at("role", "wrong");
+                    out.add_at_key("map", "a\"\n", "wrong");
+                }
+            });
+        });
+        let found = out.finish().unwrap_err();
+        assert_eq!(found[0].field, "input.messages[1].role");
+        assert_eq!(found[1].field, r#"input.messages[1].map["a\"\n"]"#);
+    }
+
+    #[test]
+    fn a_path_that_is_too_deep_is_cut_and_comes_back() {
+        fn dive(depth: usize, out: &mut Violations) {
+            if depth > 0 {
+                out.field("a", |out| dive(depth - 1, out));
+            } else {
+                out.add("deep");
+            }
+        }
+        let mut out = Violations::new();
+        dive(40, &mut out);
+        out.add_at("b", "shallow");
+        let found = out.finish().unwrap_err();
+        assert_eq!(found[0].field, ["a"; MAX_DEPTH].join("."));
+        assert_eq!(found[1].field, "b");
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_counts_the_rest() {
+        for (count, listed) in [(1, 1), (49, 49), (50, 50), (51, 50), (1000, 50)] {
+            let mut out = Violations::new();
+            for n in 0..count {
+                out.add_at("x", format_args!("wrong {n}"));
+            }
+            let found = out.finish().unwrap_err();
+            assert_eq!(found.len(), listed);
+            if count > MAX_VIOLATIONS {
+                assert_eq!(
+                    found[49].description,
+                    format!(
+                        "breaks {} more rules that are not listed here",
+                        count - MAX_VIOLATIONS + 1
+                    )
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_shown_short_and_escaped() {
+        assert_eq!(Shown("a\u{1b}[31m\n").to_string(), r#""a\u{1b}[31m\n""#);
+        assert_eq!(
+            Shown(&"é".repeat(65)).to_string(),
+            format!("\"{}…\"", "é".repeat(64))
+        );
+        assert_eq!(
+            Shown(&"x".repeat(64)).to_string(),
+            format!("\"{}\"", "x".repeat(64))
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! Rules that many fields share: enums, lengths and character sets.
+
+use std::fmt;
+
+use super::path::{Shown, Violations};
+
+/// An enum that may be left out: a known number, or 0.
+pub(super) fn optional_enum<E: TryFrom<i32>>(
+    field: &'static str,
+    value: i32,
+    out: &mut Violations,
+) {
+    if E::try_from(value).is_err() {
+        out.add_at(field, UnknownNumber(value));
+    }
+}
+
+/// An enum that is needed: a known number other than 0. `values` are those to choose from.
+pub(super) fn required_enum<E: TryFrom<i32>>(
+    field: &'static str,
+    value: i32,
+    values: &str,
+    out: &mut Violations,
+) {
+    out.field(field, |out| required_enum_item::<E>(value, values, out));
+}
+
+/// The same for an enum that stands at the current path itself.
+pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out: &mut Violations) {
+    if value == 0 {
+        out.missing(format_args!("is required: use {values}"));
+    } else if E::try_from(value).is_err() {
+        out.add(format_args!("{}: use {values}", UnknownNumber(value)));
+    }
+}
+
+/// An enum number that this version of the API doesn't know.
+pub(super) struct UnknownNumber(pub(super) i32);
+
+impl fmt::Display for UnknownNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is not a value of this enum that this gateway knows",
+            self.0
+        )
+    }
+}
+
+/// A word of `min` to `max` characters, all of a set.
+pub(super) struct Word {
+    pub(super) max: usize,
+    /// The set, as the caller is told.
+    pub(super) set: &'static str,
+    pub(super) allowed: fn(char) -> bool,
+}
+
+impl Word {
+    /// The value is needed and must fit.
+    pub(super) fn required(&self, field: &'static str, value: &str, out: &mut Violations) {
+        let Self { max, set, .. } = *self;
+        if value.is_empty() {
+            out.missing_at(
+                field,
+                format_args!("is required: 1 to {max} characters of {set}"),
+            );
+        } else if !self.fits(value) {
+            out.add_at(
+                field,
+                format_args!(
+                    "{} does not fit: use 1 to {max} characters of {set}",
+                    Shown(value)
+                ),
+            );
+        }
+    }
+
+    /// Whether the value fits, apart from being there.
+    pub(super) fn fits(&self, value: &str) -> bool {
+        value.chars().all(self.allowed) && !longer_than(value, self.max)
+    }
+}
+
+/// Whether a text has more than `max` characters. Looks at no more of it than needed.
+pub(super) fn longer_than(value: &str, max: usize) -> bool {
+    value.len() > max && value.chars().nth(max).is_some()
+}
+
+/// A text that is needed.
+pub(super) fn required_text(field: &'static str, value: &str, out: &mut Violations) {
+    if value.is_empty() {
+        out.missing_at(field, "is required and must not be empty");
+    }
+}
+
+/// A text that may be left out, but has 1 to `max` characters if it is given.
+pub(super) fn optional_text(
+    field: &'static str,
+    value: Option<&str>,
+    max: usize,
+    out: &mut Violations,
+) {
+    match value {
+        Some("") => out.add_at(field, "is empty: leave it out or give a text"),
+        Some(text) if longer_than(text, max) => {
+            out.add_at(
+                field,
+                format_args!("is too long: at most {max} characters are allowed"),
+            );
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_in_characters() {
+        assert!(!longer_than("éééé", 4));
+        assert!(longer_than("ééééé", 4));
+        assert!(longer_than("a", 0));
+        assert!(!longer_than("", 0));
+    }
+}

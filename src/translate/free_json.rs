@@ -1,0 +1,161 @@
+//! Visits the values in JSON that callers write themselves: raw members and the model's own fields.
+
+use prost_types::{Struct, Value, value::Kind as StructKind};
+
+use super::json::{Kind, MAX_DEPTH, Reader, Syntax};
+use crate::pb::converse_input::AdditionalModelRequestFields as Fields;
+
+/// A value, as far as a visitor needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Leaf<'v> {
+    /// A string.
+    Text(&'v str),
+    /// A number.
+    Number(f64),
+    /// A boolean.
+    Boolean,
+    /// Null, which is the same as absence.
+    Null,
+    /// An object or an array. What is in it is visited next.
+    Nested,
+}
+
+/// Calls `visit` for every value in a JSON text, from the outside in: with the name of the member that holds it, or
+/// for the items of an array with the array's own. `member` is the name for the text as a whole.
+///
+/// Stops where the text is not JSON: such a text is refused before it is sent.
+pub(crate) fn visit(json: &str, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>)) {
+    let mut reader = Reader::with_limit(json, MAX_DEPTH);
+    let _syntax = value(&mut reader, member, visit);
+}
+
+/// The same for the model's own fields, as text or as a Struct.
+pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)) {
+    match fields {
+        Fields::AdditionalModelRequestFieldsJson(json) => visit(json, "", see),
+        Fields::AdditionalModelRequestFieldsStruct(fields) => structure(fields, see, 0),
+    }
+}
+
+/// Returns a member's name in lower case and without anything but letters and digits, so that `max_tokens`,
+/// `maxTokens` and `MaxTokens` are the same.
+pub(crate) fn plain(name: &str) -> String {
+    let plain = name.chars().filter(char::is_ascii_alphanumeric);
+    plain.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Returns the steps of a JSON Pointer, each as [`plain`] writes it.
+pub(crate) fn steps(pointer: &str) -> Vec<String> {
+    let steps = pointer.split('/').skip(1);
+    steps
+        .map(|step| plain(&step.replace("~1", "/").replace("~0", "~")))
+        .collect()
+}
+
+/// Recurses as deep as the reader allows values to nest.
+fn value(
+    reader: &mut Reader<'_>,
+    member: &str,
+    visit: &mut impl FnMut(&str, Leaf<'_>),
+) -> Result<(), Syntax> {
+    match reader.peek()? {
+        Kind::Object => {
+            visit(member, Leaf::Nested);
+            reader.enter_object()?;
+            let mut first = true;
+            while let Some(name) = reader.member(&mut first)? {
+                value(reader, &name, visit)?;
+            }
+        }
+        Kind::Array => {
+            visit(member, Leaf::Nested);
+            reader.enter_array()?;
+            let mut first = true;
+            while reader.element(&mut first)? {
+                value(reader, member, visit)?;
+            }
+        }
+        Kind::String => visit(member, Leaf::Text(&reader.string()?)),
+        Kind::Number => {
+            let number = reader.number()?.parse();
+            visit(member, Leaf::Number(number.unwrap_or(f64::NAN)));
+        }
+        Kind::Boolean => {
+            reader.boolean()?;
+            visit(member, Leaf::Boolean);
+        }
+        Kind::Null => {
+            reader.null()?;
+            visit(member, Leaf::Null);
+        }
+    }
+    Ok(())
+}
+
+fn structure(fields: &Struct, visit: &mut impl FnMut(&str, Leaf<'_>), depth: u32) {
+    for (name, value) in &fields.fields {
+        struct_value(value, name, visit, depth);
+    }
+}
+
+fn struct_value(value: &Value, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>), depth: u32) {
+    match &value.kind {
+        None | Some(StructKind::NullValue(_)) => visit(member, Leaf::Null),
+        Some(StructKind::BoolValue(_)) => visit(member, Leaf::Boolean),
+        Some(StructKind::NumberValue(number)) => visit(member, Leaf::Number(*number)),
+        Some(StructKind::StringValue(text)) => visit(member, Leaf::Text(text)),
+        // Deeper ones are refused by the validation.
+        Some(_) if depth >= MAX_DEPTH => {}
+        Some(StructKind::StructValue(fields)) => {
+            visit(member, Leaf::Nested);
+            structure(fields, visit, depth + 1);
+        }
+        Some(StructKind::ListValue(list)) => {
+            visit(member, Leaf::Nested);
+            for value in &list.values {
+                struct_value(value, member, visit, depth + 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(json: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        visit(json, "root", &mut |name, leaf| {
+            seen.push(format!("{name} {leaf:?}"))
+        });
+        seen
+    }
+
+    #[test]
+    fn names_have_one_spelling() {
+        assert_eq!(
+            steps("/additional_Model~1Request~0Fields/0/max-Tokens/-"),
+            ["additionalmodelrequestfields", "0", "maxtokens", ""]
+        );
+        assert!(steps("").is_empty());
+    }
+
+    #[test]
+    fn every_value_is_seen_with_the_name_of_its_member() {
+        assert_eq!(
+            seen(r#"{"a":[1,{"\u0062":"s3:\/\/x"},[null]],"a":true}"#),
+            [
+                "root Nested",
+                "a Nested",
+                "a Number(1.0)",
+                "a Nested",
+                r#"b Text("s3://x")"#,
+                "a Nested",
+                "a Null",
+                "a Boolean",
+            ]
+        );
+        assert_eq!(seen("\"x\""), [r#"root Text("x")"#]);
+        assert_eq!(seen("{\"a\":"), ["root Nested"]);
+    }
+}

@@ -1,0 +1,186 @@
+//! What Bedrock may add tomorrow gets through today: a field that is empty because a raw member stands in for it is
+//! not refused.
+
+use bedrock_grpc::{
+    pb::{ConverseInput, Message, RawMember, Role, StreamInvokeRequest, ToolConfiguration},
+    translate::request::from_converse,
+};
+use serde_json::{Value, json};
+use tonic::Code;
+
+use crate::harness::{Gateway, MODEL, ask, question};
+
+/// Sends an input, and returns what reached the emulator, whatever it thinks of that.
+async fn sent(gateway: &Gateway, input: ConverseInput) -> Value {
+    let before = gateway.emulator.calls().len();
+    let shown = format!("{input:?}");
+    let request = StreamInvokeRequest {
+        input: Some(input),
+        ..ask(MODEL)
+    };
+    let answer = gateway.stream(request).await;
+    if answer.code() != Code::Ok {
+        let fields = answer.details().fields();
+        assert_ne!(
+            answer.details().reason(),
+            "INVALID_REQUEST",
+            "{fields:?}: {shown}"
+        );
+    }
+    let calls = gateway.ended(before + 1).await;
+    serde_json::from_slice(&calls.last().unwrap().body).unwrap()
+}
+
+fn message(content: Value) -> Value {
+    json!({"messages": [{"role": "user", "content": content}]})
+}
+
+fn beside(name: &str, value: Value) -> Value {
+    let mut body = message(json!([{"text": "Hi"}]));
+    body[name] = value;
+    body
+}
+
+#[tokio::test]
+async fn each_body_of_tomorrow_arrives_as_it_was_written() {
+    let gateway = Gateway::start().await;
+    let tool = json!({"toolSpec": {"name": "a", "inputSchema": {"json": {"type": "object"}}}});
+    for body in [
+        message(json!([{"newBlock": {"a": 1}}])),
+        message(json!([{"text": "Hi"}, {"newBlock": 1}, {"text": "you"}])),
+        message(json!({"new": "form"})),
+        json!({"messages": [{"role": "narrator", "content": [{"text": "Hi"}]}]}),
+        json!({"messages": {"new": "form"}}),
+        json!({"messages": [7]}),
+        message(json!([{"image": {"format": "png", "source": {"newSource": 1}}}])),
+        message(json!([{"image": {"format": {"new": 1}, "source": {"bytes": "aaaa"}}}])),
+        message(json!([
+            {"text": "Hi"},
+            {"document": {"name": "a", "format": "pdf", "source": {"newSource": [1]}}},
+        ])),
+        message(json!([{"guardContent": {"newContent": {}}}])),
+        message(json!([{"guardContent": {"text": {"text": "a", "qualifiers": ["new"]}}}])),
+        message(json!([{"toolResult": {"toolUseId": "a", "content": [{"newPart": 1}]}}])),
+        json!({"messages": [
+            {"role": "user", "content": [{"text": "Hi"}]},
+            {"role": "assistant", "content": [
+                {"reasoningContent": {"newReasoning": "a"}},
+                {"citationsContent": {"content": [{"new": 1}], "citations": [{"location": {"new": 1}}]}},
+            ]},
+        ]}),
+        beside("system", json!([{"newBlock": {}}])),
+        beside("toolConfig", json!({"tools": [{"newTool": {}}]})),
+        beside("toolConfig", json!({"tools": {"new": "form"}})),
+        beside(
+            "toolConfig",
+            json!({"tools": [tool], "toolChoice": {"newChoice": {}}}),
+        ),
+        beside(
+            "toolConfig",
+            json!({"tools": [{"newTool": {"name": "b"}}], "toolChoice": {"tool": {"name": "b"}}}),
+        ),
+        beside(
+            "toolConfig",
+            json!({"tools": [{"toolSpec": {"name": "a", "inputSchema": {"newSchema": 1}}}]}),
+        ),
+        beside("guardrailConfig", json!({"newSetting": true})),
+        beside("guardrailConfig", json!({"streamProcessingMode": "later"})),
+        beside("serviceTier", json!({"type": "turbo"})),
+        beside(
+            "promptVariables",
+            json!({"a": {"newVariable": 1}, "b~/c": {"newVariable": 2}}),
+        ),
+        beside(
+            "outputConfig",
+            json!({"textFormat": {"type": "json_schema", "structure": {"newStructure": 1}}}),
+        ),
+        beside(
+            "outputConfig",
+            json!({"textFormat": {"type": "xml", "structure": {"new": 1}}}),
+        ),
+    ] {
+        let input = from_converse(body.to_string().as_bytes()).unwrap();
+        assert!(!input.raw_members.is_empty(), "{body}");
+        assert_eq!(sent(&gateway, input).await, body);
+    }
+}
+
+fn raw(pointer: &str, json: &Value) -> RawMember {
+    RawMember {
+        pointer: pointer.to_owned(),
+        json: json.to_string(),
+    }
+}
+
+/// A caller need not set the objects and lists that raw members go into.
+#[tokio::test]
+async fn raw_members_bring_the_objects_and_lists_that_they_need() {
+    let gateway = Gateway::start().await;
+    let hi = json!({"role": "user", "content": [{"text": "Hi"}]});
+    let input = ConverseInput {
+        raw_members: vec![raw("/messages/0", &hi), raw("/messages/-", &hi)],
+        ..ConverseInput::default()
+    };
+    assert_eq!(sent(&gateway, input).await, json!({"messages": [hi, hi]}));
+
+    let input = ConverseInput {
+        messages: vec![Message {
+            role: Role::User.into(),
+            content: Vec::new(),
+        }],
+        raw_members: vec![raw("/messages/0/content/0", &json!({"text": "Hi"}))],
+        ..ConverseInput::default()
+    };
+    assert_eq!(sent(&gateway, input).await, json!({"messages": [hi]}));
+
+    let input = ConverseInput {
+        tool_config: Some(ToolConfiguration::default()),
+        raw_members: vec![
+            raw("/toolConfig/tools/-", &json!({"newTool": {}})),
+            raw("/toolConfig/toolChoice/newChoice", &json!({})),
+            raw("/serviceTier/type", &json!("turbo")),
+            raw("/additionalModelRequestFields/top_k", &json!(5)),
+            raw("/requestMetadata/a", &json!("b")),
+        ],
+        ..question("Hi")
+    };
+    let mut expected = beside(
+        "toolConfig",
+        json!({"tools": [{"newTool": {}}], "toolChoice": {"newChoice": {}}}),
+    );
+    expected["serviceTier"] = json!({"type": "turbo"});
+    expected["additionalModelRequestFields"] = json!({"top_k": 5});
+    expected["requestMetadata"] = json!({"a": "b"});
+    assert_eq!(sent(&gateway, input).await, expected);
+}
+
+/// A raw member elsewhere does not make up for what is missing.
+#[tokio::test]
+async fn what_is_missing_is_still_refused() {
+    let gateway = Gateway::start().await;
+    for (input, field) in [
+        (
+            ConverseInput {
+                raw_members: vec![raw("/messages/0/content/0", &json!({"text": "Hi"}))],
+                ..ConverseInput::default()
+            },
+            "input.messages",
+        ),
+        (
+            ConverseInput {
+                tool_config: Some(ToolConfiguration::default()),
+                raw_members: vec![raw("/toolConfig/toolsNew", &json!([]))],
+                ..question("Hi")
+            },
+            "input.tool_config.tools",
+        ),
+    ] {
+        let request = StreamInvokeRequest {
+            input: Some(input),
+            ..ask(MODEL)
+        };
+        let answer = gateway.stream(request).await;
+        assert_eq!(answer.details().fields(), [field]);
+    }
+    assert_eq!(gateway.emulator.calls(), []);
+}
