@@ -7,7 +7,7 @@ use clap::Args;
 use super::{exit::Exit, output::Output};
 use crate::{
     access::Snapshot,
-    config::{self, Access, Config},
+    config::{self, Access, Config, Problem},
 };
 
 /// Say everything that is wrong with a config file, each thing with its line, its key and what would be right
@@ -26,6 +26,11 @@ impl Check {
                 if let Err(problems) = callers(&config.access) {
                     output.error(&problems);
                     return Ok(Exit::BadInput);
+                }
+                for warning in config.warnings() {
+                    let Problem { key, message, .. } = warning;
+                    let file = self.config.display();
+                    output.warning(&format!("{file}: {key}: {message}"));
                 }
                 output.line(&format!(
                     "{}: ok; {} aliases, {} patterns of model IDs that callers may name, {}",

@@ -14,9 +14,12 @@ use clap::Args;
 
 use super::{exit::Exit, output::Output, rates::Rates, samples::Samples, signals};
 use crate::{
+    app::{self, Listeners},
     bedrock::Sdk,
-    config::{self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, Server, Targets},
-    server::{self, Listeners},
+    config::{
+        self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, RequestPolicy, Server, Targets,
+        s3::S3Locations,
+    },
     telemetry,
 };
 
@@ -124,7 +127,7 @@ impl Dev {
                 return Ok(Exit::Failed);
             }
         }
-        let served = server::run(config, sdk, listeners, signals::stop()?).await;
+        let served = app::run(config, sdk, listeners, signals::stop()?).await;
         emulator.stop().await;
         Ok(match served {
             Ok(()) => Exit::Success,
@@ -149,6 +152,11 @@ impl Dev {
             targets: Targets {
                 aliases: aliases(),
                 allowed_model_ids: vec!["*".to_owned()],
+                // The emulator does not read from Amazon S3.
+                policy: RequestPolicy {
+                    s3_locations: Some(S3Locations::everywhere()),
+                    ..RequestPolicy::default()
+                },
                 ..Targets::default()
             },
             // Nobody waits for a load balancer here.

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::{exit::Exit, output::Output, signals};
 use crate::{
+    app::{self, Listeners},
     bedrock::Sdk,
     config::Config,
-    server::{self, Listeners},
     telemetry,
 };
 
@@ -58,6 +58,9 @@ impl Serve {
         } else if !config.access.required {
             tracing::warn!("access.required is false: calls without a credential are served, too");
         }
+        for warning in config.warnings() {
+            tracing::warn!(key = warning.key, "{}", warning.message);
+        }
         let targets = &config.targets;
         if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
             tracing::warn!(
@@ -72,7 +75,7 @@ impl Serve {
             }
         };
         let served = match Listeners::bind(&config) {
-            Ok(listeners) => server::run(config, sdk, listeners, signals::stop()?).await,
+            Ok(listeners) => app::run(config, sdk, listeners, signals::stop()?).await,
             Err(error) => Err(error),
         };
         Ok(match served {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::server::Stop;
+use crate::app::Stop;
 
 /// What the signals of this process tell from now on. Errors: signals can't be listened to.
 pub fn stop() -> io::Result<Stop> {

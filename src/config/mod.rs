@@ -9,12 +9,15 @@ pub mod bedrock;
 mod discovery;
 mod limits;
 mod problem;
+pub mod request_policy;
+pub mod s3;
 mod section;
 mod server;
 mod targets;
 mod telemetry;
 mod traces;
 mod units;
+mod warnings;
 mod yaml;
 
 use std::path::Path;
@@ -27,6 +30,7 @@ pub use attribution::RequestMetadata;
 pub use discovery::Discovery;
 pub use limits::{Drain, Limits, OnCancel};
 pub use problem::{Place, Problem, Problems};
+pub use request_policy::{RequestPolicy, ServiceTier};
 pub use section::nearest;
 pub use server::{Cors, Server, Tls};
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
@@ -102,14 +106,16 @@ impl Config {
         let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
         let reading = section::Reading::new(environment);
         let mut root = section::Section::of("", tree, &reading);
+        let mut limits = root.section("limits");
+        let max_tokens = request_policy::max_tokens(&mut limits);
         let config = Self {
             server: server::read(&mut root),
-            targets: targets::read(&mut root, &reading),
+            targets: targets::read(&mut root, max_tokens, &reading),
             request_metadata: attribution::read(root.section("request_metadata")),
             access: access::read(&mut root, &reading),
             discovery: discovery::read(root.section("discovery")),
             bedrock: bedrock::read(root.section("bedrock")),
-            limits: limits::read(root.section("limits")),
+            limits: limits::read(limits),
             drain: limits::read_drain(root.section("drain")),
             log: telemetry::read(root.section("log")),
             traces: traces::read(root.section("traces")),
@@ -121,6 +127,13 @@ impl Config {
         } else {
             Err(problems)
         }
+    }
+}
+
+impl Config {
+    /// Returns what is allowed and still not what the operator can have meant, such as defaults that a model refuses.
+    pub fn warnings(&self) -> Vec<Problem> {
+        warnings::of(self)
     }
 }
 

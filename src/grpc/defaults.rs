@@ -1,48 +1,110 @@
-//! What the operator adds to a request: defaults where the caller said nothing, and what is on every request whatever the caller says.
-
-use tonic::metadata::MetadataMap;
+//! The operator's defaults: what is asked of the model where the caller says nothing.
+//!
+//! Defaults never make a request that the model refuses: what the caller says elsewhere, in raw members or in the
+//! model's own fields, and what the model is known not to accept, leaves them out.
 
 use crate::{
-    aws::Kind,
-    config::{
-        Guardrail, RequestMetadata,
-        attribution::{MAX_PAIRS, is_value},
-    },
-    error::{Failure, Violation},
+    config::{Defaults, Guardrail, RequestPolicy},
+    grpc::enforce,
+    model_id::{Kind, Sampling},
     pb::{
         ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
+        InferenceConfiguration,
     },
-    routing::Target,
+    translate::free_json::{self, Leaf, plain},
 };
 
-/// The operator's defaults, where the caller said nothing.
-pub(super) fn apply(target: &Target, input: &mut ConverseInput) {
-    let defaults = &target.defaults;
+/// What the caller says in JSON of its own about what there are defaults for.
+#[derive(Debug, Default)]
+struct Written {
+    max_tokens: bool,
+    sampling: bool,
+    stop_sequences: bool,
+    /// Thinking is configured, which goes with the model's own sampling only.
+    thinking: bool,
+    /// The budget for thinking, which `max_tokens` has to exceed.
+    budget: Option<f64>,
+    guardrail: bool,
+    guardrail_trace: bool,
+    guardrail_mode: bool,
+}
+
+/// Fills in the defaults. `sampling` is what all models that may be called accept.
+pub(super) fn apply(
+    defaults: &Defaults,
+    policy: &RequestPolicy,
+    kind: Kind,
+    sampling: Sampling,
+    input: &mut ConverseInput,
+) {
+    let written = Written::by_caller(input);
     // Prompts of Prompt management bring their own.
-    if Kind::of(target.model_id()) != Kind::Prompt {
-        let any = defaults.max_tokens.is_some()
-            || defaults.temperature.is_some()
-            || defaults.top_p.is_some()
-            || !defaults.stop_sequences.is_empty();
-        if any {
-            let config = input.inference_config.get_or_insert_default();
-            config.max_tokens = config.max_tokens.or(defaults.max_tokens);
-            // One without the other: a caller who sets one of them means to leave the other alone.
-            if config.temperature.is_none() && config.top_p.is_none() {
-                config.temperature = defaults.temperature;
-                config.top_p = defaults.top_p;
-            }
-            if config.stop_sequences.is_empty() {
-                config.stop_sequences.clone_from(&defaults.stop_sequences);
-            }
-        }
+    if kind != Kind::Prompt {
+        let config = input.inference_config.take();
+        let had_config = config.is_some();
+        let mut config = config.unwrap_or_default();
+        inference(defaults, policy, sampling, &written, &mut config);
+        let any = had_config || config != InferenceConfiguration::default();
+        input.inference_config = any.then_some(config);
     }
-    if input.guardrail_config.is_none() {
-        input.guardrail_config = defaults.guardrail.as_ref().map(guardrail);
+    if let Some(default) = &policy.guardrail
+        && !default.enforced
+    {
+        fill_guardrail(default, &written, input);
     }
 }
 
-fn guardrail(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
+fn inference(
+    defaults: &Defaults,
+    policy: &RequestPolicy,
+    sampling: Sampling,
+    written: &Written,
+    config: &mut InferenceConfiguration,
+) {
+    if config.max_tokens.is_none() && !written.max_tokens {
+        let ceiling = policy.max_tokens.unwrap_or(i32::MAX);
+        let default = defaults.max_tokens.map(|default| default.min(ceiling));
+        let exceeds = |default: &i32| written.budget.is_none_or(|it| f64::from(*default) > it);
+        config.max_tokens = default.filter(exceeds);
+    }
+    // Neither beside the other: a caller who sets one of them means to leave the other alone.
+    let said = config.temperature.is_some() || config.top_p.is_some() || written.sampling;
+    if !said && !written.thinking {
+        let both = (defaults.temperature, defaults.top_p);
+        (config.temperature, config.top_p) = match (sampling, both) {
+            (Sampling::Both, both) => both,
+            (Sampling::EitherOne, (Some(temperature), _)) => (Some(temperature), None),
+            (Sampling::EitherOne, (None, top_p)) => (None, top_p),
+            (Sampling::Neither, _) => (None, None),
+        };
+    }
+    if config.stop_sequences.is_empty() && !written.stop_sequences {
+        config.stop_sequences.clone_from(&defaults.stop_sequences);
+    }
+}
+
+/// Fills in each field that the caller left out. A guardrail of the caller's own keeps its version.
+fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseInput) {
+    if written.guardrail {
+        return;
+    }
+    let default = guardrail(default);
+    let config = input.guardrail_config.get_or_insert_default();
+    let is_named = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    if !is_named(&config.guardrail_identifier) && !is_named(&config.guardrail_version) {
+        config.guardrail_identifier = default.guardrail_identifier;
+        config.guardrail_version = default.guardrail_version;
+    }
+    if config.trace == 0 && !written.guardrail_trace {
+        config.trace = default.trace;
+    }
+    if config.stream_processing_mode == 0 && !written.guardrail_mode {
+        config.stream_processing_mode = default.stream_processing_mode;
+    }
+}
+
+/// The operator's guardrail as requests carry it.
+pub(super) fn guardrail(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
     let trace = match guardrail.trace {
         Some("enabled") => GuardrailTrace::Enabled,
         Some("disabled") => GuardrailTrace::Disabled,
@@ -62,39 +124,64 @@ fn guardrail(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
     }
 }
 
-/// Puts the operator's request metadata over the caller's: a caller must not be able to send its bill to somebody else.
-///
-/// # Errors
-/// Together they are more than Bedrock takes.
-pub(super) fn attribute(
-    target: &Target,
-    operator: &RequestMetadata,
-    call: &MetadataMap,
-    input: &mut ConverseInput,
-) -> Result<(), Failure> {
-    let pairs = &mut input.request_metadata;
-    let by_caller = pairs.len();
-    // Whoever forges the key without the header that a proxy sets must not get away with it either.
-    for key in operator.from_headers.keys() {
-        pairs.remove(key);
+impl Written {
+    fn by_caller(input: &ConverseInput) -> Self {
+        let mut written = Self::default();
+        if let Some(fields) = &input.additional_model_request_fields {
+            free_json::visit_fields(fields, &mut |name, leaf| written.field(&plain(name), leaf));
+        }
+        for member in &input.raw_members {
+            let steps = free_json::steps(&member.pointer);
+            let step = |index: usize| steps.get(index).map(String::as_str);
+            match (step(0), step(1)) {
+                (Some("inferenceconfig"), None) => {
+                    written.max_tokens = true;
+                    written.sampling = true;
+                    written.stop_sequences = true;
+                }
+                (Some("inferenceconfig"), Some(name)) => written.field(name, Leaf::Nested),
+                (
+                    Some("guardrailconfig"),
+                    None | Some("guardrailidentifier" | "guardrailversion"),
+                ) => {
+                    written.guardrail = true;
+                }
+                (Some("guardrailconfig"), Some("trace")) => written.guardrail_trace = true,
+                (Some("guardrailconfig"), Some("streamprocessingmode")) => {
+                    written.guardrail_mode = true;
+                }
+                (Some("additionalmodelrequestfields"), _) => {
+                    for step in steps.iter().skip(1) {
+                        written.field(step, Leaf::Nested);
+                    }
+                    let last = steps.last().map_or("", String::as_str);
+                    free_json::visit(&member.json, last, &mut |name, leaf| {
+                        written.field(&plain(name), leaf);
+                    });
+                }
+                _ => {}
+            }
+        }
+        written
     }
-    for (key, header) in &operator.from_headers {
-        let value = call.get(header).and_then(|value| value.to_str().ok());
-        if let Some(value) = value.filter(|value| is_value(value)) {
-            pairs.insert(key.clone(), value.to_owned());
+
+    /// Notes a value by the name of its member.
+    fn field(&mut self, name: &str, leaf: Leaf<'_>) {
+        match name {
+            _ if leaf == Leaf::Null => {}
+            "thinking" | "reasoning" | "reasoningconfig" => self.thinking = true,
+            "budgettokens" => {
+                self.thinking = true;
+                if let Leaf::Number(budget) = leaf {
+                    self.budget = Some(budget);
+                }
+            }
+            // Nova refuses any number of tokens beside its highest effort.
+            "maxreasoningeffort" if leaf == Leaf::Text("high") => self.max_tokens = true,
+            "temperature" | "topp" => self.sampling = true,
+            "stopsequences" | "stop" => self.stop_sequences = true,
+            _ if enforce::is_tokens(name) => self.max_tokens = true,
+            _ => {}
         }
     }
-    for (key, value) in operator.set.iter().chain(&target.request_metadata) {
-        pairs.insert(key.clone(), value.clone());
-    }
-    if pairs.len() <= MAX_PAIRS {
-        return Ok(());
-    }
-    Err(super::inference::invalid(vec![Violation {
-        field: "input.request_metadata".to_owned(),
-        description: format!(
-            "holds {by_caller} pairs, and this gateway adds its own: {} in all, where Bedrock takes {MAX_PAIRS}",
-            pairs.len()
-        ),
-    }]))
 }

@@ -4,25 +4,32 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::{context::CallContext, defaults, status};
+use super::{
+    context::CallContext,
+    defaults,
+    enforce::{Attribution, Enforced},
+    pump::{Call, Pump, Times},
+    report::CallReport,
+    status,
+    stream::Watchdog,
+    validate,
+};
 use crate::{
     bedrock::Bedrock,
     config::{Limits, RequestMetadata},
     error::{Failure, Reason, Violation},
+    model_id::{Kind, Sampling},
     pb::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
     routing::{Candidate, Router, Target, attempts::Policy, budget::RetryBudget},
-    stream::{Arrival, Call, CallReport, Pump, Times, Watchdog},
     telemetry::{Metrics, Traces},
     translate::{self, fold::Fold},
-    validate,
 };
 
 /// What the service needs. One for each worker; cheap to clone.
@@ -51,17 +58,7 @@ impl Inference {
     fn begin(&self, asked: Asked<'_>) -> Result<Pump, Status> {
         let context = asked.context;
         let metrics = Arc::clone(&self.metrics);
-        let mut report = CallReport::start(
-            metrics,
-            &self.traces,
-            asked.method,
-            Arrival {
-                request_id: Arc::clone(&context.request_id),
-                arrived: context.arrived,
-                trace: context.trace.clone(),
-            },
-            status::code_name,
-        );
+        let mut report = CallReport::start(metrics, &self.traces, asked.method, context);
         let name = asked.name;
         let heartbeat = asked.heartbeat;
         if let Ok(target) = &asked.target {
@@ -111,8 +108,23 @@ impl Inference {
         asked.context.timeout.clone()?;
         let candidates = target.inside()?;
         let mut input = asked.input.unwrap_or_default();
-        defaults::apply(&target, &mut input);
-        defaults::attribute(&target, &self.request_metadata, asked.metadata, &mut input)?;
+        let kind = Kind::of(target.model_id());
+        // The same body is sent to whichever route answers.
+        let sampling = candidates.iter().map(|known| known.route.sampling()).max();
+        let sampling = sampling.unwrap_or(Sampling::Neither);
+        let policy = &target.policy;
+        defaults::apply(&target.defaults, policy, kind, sampling, &mut input);
+        let attribution = Attribution::of(
+            &target.request_metadata,
+            &self.request_metadata,
+            asked.metadata,
+        );
+        let enforced = Enforced {
+            policy,
+            attribution,
+            kind,
+        };
+        enforced.apply(&mut input).map_err(invalid)?;
         let body = translate::request::to_converse(&input).map_err(invalid)?;
         Ok(Ready {
             target,
@@ -171,7 +183,7 @@ impl InferenceService for Inference {
         })?;
         let mut fold = Fold::default();
         while let Some(message) = pump.next().await {
-            fold.push(message.map_err(|failed| status::of_failed(&failed))?);
+            fold.push(message?);
         }
         let mut response = Response::new(fold.finish());
         let limits = &self.limits;
@@ -204,12 +216,8 @@ impl InferenceService for Inference {
             heartbeat,
         })?;
         let watchdog = pump.watchdog();
-        let pump = pump
-            .commit(self.limits.headers_after)
-            .await
-            .map_err(|failed| status::of_failed(&failed))?;
         let stream: Self::StreamInvokeStream =
-            Box::pin(pump.map(|message| message.map_err(|failed| status::of_failed(&failed))));
+            Box::pin(pump.commit(self.limits.headers_after).await?);
         let mut response = Response::new(stream);
         response.extensions_mut().insert(watchdog);
         Ok(response)

@@ -1,11 +1,16 @@
-//! The gRPC services, the layers around them, and the table from failures to statuses.
+//! The gRPC surface: services, layers, the pump, validation, the error-to-status table.
 
 mod context;
 mod defaults;
+mod enforce;
 mod inference;
 mod layers;
+mod pump;
+mod report;
 mod status;
+mod stream;
 mod targets;
+pub mod validate;
 
 use std::sync::Arc;
 
@@ -21,7 +26,8 @@ use crate::{
     },
 };
 pub use inference::Inference;
-pub use layers::{Admission, Stack, stack};
+pub use layers::{Admission, Stack, allow_own_origin, stack};
+pub use stream::resettable;
 pub use targets::Targets;
 
 /// Says of every service, and of the server as a whole, whether calls should be sent here.

@@ -5,7 +5,7 @@
 //! | `target` | what a request may name, with everything that the operator decided about it |
 //! | `route` | one model ID in one source Region |
 //! | [`health`] | how a route is, as its calls show it |
-//! | `profiles` | what Bedrock's control plane says of inference profiles |
+//! | `catalogue` | what Bedrock's control plane says of inference profiles |
 //! | `choice` | which of a target's routes a call takes next |
 //! | [`attempts`] | one call, several attempts, until an answer begins |
 //! | [`budget`] | what all calls together may spend on that |
@@ -14,12 +14,11 @@
 
 pub mod attempts;
 pub mod budget;
+mod catalogue;
 mod choice;
 pub mod health;
 mod metrics;
 mod open_call;
-mod pattern;
-mod profiles;
 mod route;
 mod target;
 
@@ -35,12 +34,12 @@ pub use open_call::OpenCall;
 pub use route::Route;
 pub use target::{Candidate, Target};
 
-use self::profiles::Profiles;
+use self::catalogue::Catalogue;
 use crate::{
-    aws::{Fence, model_id},
     bedrock::Profile,
-    config::{Alias, RouteOptions, Targets, nearest},
+    config::{Alias, RequestPolicy, RouteOptions, Targets, nearest},
     error::{Failure, Reason},
+    model_id::{self, Fence},
 };
 
 /// Model IDs and ARNs that callers name themselves and that are remembered: a bound on what they can make us keep.
@@ -56,9 +55,10 @@ struct Inner {
     aliases: BTreeMap<String, Result<Arc<Target>, Failure>>,
     allowed_model_ids: Vec<String>,
     only: Fence,
+    policy: RequestPolicy,
     default_region: Option<String>,
     routes: Mutex<Routes>,
-    profiles: Profiles,
+    catalogue: Catalogue,
     /// Told when a route is new of which Bedrock might know something.
     unknown: Notify,
 }
@@ -97,9 +97,10 @@ impl Router {
             aliases,
             allowed_model_ids: targets.allowed_model_ids,
             only: targets.only,
+            policy: targets.policy,
             default_region: default_region.map(str::to_owned),
             routes: Mutex::new(routes),
-            profiles: Profiles::default(),
+            catalogue: Catalogue::default(),
             unknown: Notify::new(),
         }))
     }
@@ -140,7 +141,7 @@ impl Router {
         let Some(region) = self.default_region() else {
             return Vec::new();
         };
-        let profiles = self.0.profiles.of(region);
+        let profiles = self.0.catalogue.of(region);
         let names = profiles.iter().map(|profile| {
             if profile.is_system_defined {
                 profile.id.clone()
@@ -164,10 +165,10 @@ impl Router {
 
     /// Bedrock's control plane says this of inference profiles in a source Region.
     pub fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
-        self.0.profiles.learn(source_region, profiles);
+        self.0.catalogue.learn(source_region, profiles);
         for route in self.routes() {
             if route.source_region == source_region {
-                self.0.profiles.teach(&route);
+                self.0.catalogue.teach(&route);
             }
         }
     }
@@ -197,7 +198,7 @@ impl Router {
             all.retain(|_, route| Arc::strong_count(route) > 1);
         }
         let route = routes.get(name, region, false);
-        self.0.profiles.teach(&route);
+        self.0.catalogue.teach(&route);
         if route.profile().is_none() {
             self.0.unknown.notify_one();
         }
@@ -210,6 +211,7 @@ impl Router {
         let target = Arc::new(Target {
             name: name.to_owned(),
             candidates: vec![candidate],
+            policy: self.0.policy.clone(),
             ..Target::default()
         });
         routes.raw.insert(name.to_owned(), Arc::clone(&target));
@@ -220,7 +222,7 @@ impl Router {
         self.0
             .allowed_model_ids
             .iter()
-            .any(|pattern| pattern::matches(pattern, model_id))
+            .any(|pattern| model_id::pattern::matches(pattern, model_id))
     }
 
     fn near(&self, target: &str) -> Option<&str> {
@@ -290,6 +292,7 @@ fn of_alias(
         candidates,
         fallback: alias.fallback.clone(),
         defaults: alias.defaults.clone(),
+        policy: targets.policy.and(&alias.policy),
         limits: alias.limits,
         request_metadata: alias.request_metadata.clone(),
     })

@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::health::Health;
 use crate::{
-    aws::{Fence, Geography, Kind, Side, model_id},
     bedrock::Profile,
+    model_id::{self, Fence, Geography, Kind, Sampling, Side},
     telemetry::metrics,
 };
 
@@ -106,16 +106,34 @@ impl Route {
         }
     }
 
+    /// Returns which sampling parameters the model accepts. What an application profile leads to is known once it
+    /// has been looked up; until then none is known to be accepted.
+    pub fn sampling(&self) -> Sampling {
+        match self.profile() {
+            Some(profile) if !profile.model.is_empty() => Sampling::of_model(&profile.model),
+            _ if self.kind == Kind::ApplicationInferenceProfile => Sampling::Neither,
+            _ => Sampling::of_model(&self.model_id),
+        }
+    }
+
     /// Whether requests may be served in any Region.
     pub fn is_served_anywhere(&self) -> bool {
         self.profile().is_some_and(|profile| profile.anywhere)
     }
 
-    /// On which side of a fence requests are served.
+    /// Returns on which side of a fence requests are handled. A request reaches its source Region first, wherever
+    /// it is then served, so the source Region has to be inside, too.
     pub fn side_of(&self, fence: &Fence) -> Side {
         if fence.is_open() {
             return Side::Inside;
         }
+        match fence.side_of_region(&self.source_region) {
+            Side::Inside => self.destinations_side_of(fence),
+            side => side,
+        }
+    }
+
+    fn destinations_side_of(&self, fence: &Fence) -> Side {
         if let Some(profile) = self.profile() {
             let inside = |region: &String| fence.side_of_region(region) == Side::Inside;
             return match profile.destination_regions.as_slice() {

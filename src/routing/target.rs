@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::route::Route;
 use crate::{
-    aws::{Fence, Side},
-    config::{Defaults, TargetLimits},
+    config::{Defaults, RequestPolicy, TargetLimits},
     error::{Failure, Reason},
+    model_id::{Fence, Side},
 };
 
 /// What a request may name.
@@ -24,6 +24,8 @@ pub struct Target {
     pub fallback: Option<String>,
     /// What is asked of the model if the caller says nothing.
     pub defaults: Defaults,
+    /// What is enforced on requests, with what is for all targets.
+    pub policy: RequestPolicy,
     /// Limits of its own.
     pub limits: TargetLimits,
     /// What requests carry for cost reports, whatever the caller says.
@@ -83,22 +85,21 @@ impl Target {
             .find(|candidate| candidate.side() == Side::Unknown);
         let why = match unknown {
             Some(candidate) => format!(
-                "it is not known yet where {} is served; the gateway needs bedrock:GetInferenceProfile to find out",
+                "the destination Regions of {} are not known yet; the gateway needs bedrock:GetInferenceProfile to look them up",
                 candidate.route.model_id
             ),
-            None => "its requests may be served elsewhere".to_owned(),
+            None => {
+                "its source Region or one of its destination Regions is outside; use another target"
+                    .to_owned()
+            }
         };
-        let fence = self
-            .candidates
-            .iter()
-            .flat_map(|candidate| &candidate.fences);
-        let fence: Vec<_> = fence.map(|fence| format!("[{fence}]")).collect();
+        let mut fences = self.candidates.iter().flat_map(|known| &known.fences);
+        let fence = fences.next().map_or_else(String::new, Fence::to_string);
         Err(Failure::new(
             Reason::TargetOutsideFence,
             format!(
-                "target `{}`: this gateway keeps requests in only: {}, and {why}",
-                self.name,
-                fence.first().map_or("[]", String::as_str)
+                "target `{}`: the region fence [{fence}] blocks it: {why}",
+                self.name
             ),
         ))
     }

@@ -5,6 +5,8 @@ mod answers;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod gateway;

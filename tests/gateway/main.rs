@@ -15,6 +15,10 @@ mod invoke;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
+mod raw_members;
+#[cfg(test)]
 mod recorded;
 mod retries;
 #[cfg(test)]

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::resources::{Names, Needs};
-use crate::{aws::model_id, config::Config};
+use super::resources::{Names, Needs, partition_of};
+use crate::{
+    config::{Config, RequestPolicy},
+    model_id,
+};
 
 /// ConverseStream is authorised as this.
 const STREAM: &str = "bedrock:InvokeModelWithResponseStream";
@@ -19,6 +22,7 @@ pub(super) struct Policy {
     global_profiles: BTreeSet<String>,
     anywhere: BTreeSet<String>,
     guardrails: BTreeSet<String>,
+    objects: BTreeSet<String>,
     discovery: bool,
     notes: Vec<String>,
 }
@@ -42,10 +46,8 @@ impl Policy {
                         &route.model_id,
                         names.needs(&route.model_id, &region),
                     );
-                    if let Some(guardrail) = &target.defaults.guardrail {
-                        let guardrail = names.guardrail(&guardrail.identifier, &region);
-                        policy.guardrails.insert(guardrail);
-                    }
+                    let enforced = config.targets.policy.and(&target.policy);
+                    policy.add_enforced(&enforced, names, &region);
                 }
             }
         }
@@ -53,9 +55,22 @@ impl Policy {
             let place = "allowed_model_ids";
             for region in regions(pattern, &[], names, place)? {
                 policy.add(place, pattern, names.needs(pattern, &region));
+                policy.add_enforced(&config.targets.policy, names, &region);
             }
         }
         Ok(policy)
+    }
+
+    /// Adds what a call needs besides the model: its guardrail, and the objects in Amazon S3 that it may name.
+    fn add_enforced(&mut self, enforced: &RequestPolicy, names: &Names, region: &str) {
+        if let Some(guardrail) = &enforced.guardrail {
+            let guardrail = names.guardrail(&guardrail.identifier, region);
+            self.guardrails.insert(guardrail);
+        }
+        if let Some(locations) = &enforced.s3_locations {
+            let patterns = locations.arn_patterns(partition_of(region));
+            self.objects.extend(patterns);
+        }
     }
 
     fn add(&mut self, place: &str, model_id: &str, needs: Needs) {
@@ -117,6 +132,7 @@ impl Policy {
             &self.guardrails,
             None,
         );
+        allow("Objects", &["s3:GetObject"], &self.objects, None);
         if self.discovery {
             let discovery = [
                 "bedrock:ListInferenceProfiles",

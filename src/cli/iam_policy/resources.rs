@@ -1,6 +1,6 @@
 //! What a model ID, an ARN or a pattern of them is to IAM.
 
-use crate::aws::{Geography, Kind, model_id};
+use crate::model_id::{self, Geography, Kind};
 
 /// What names alone don't tell.
 #[derive(Debug)]
@@ -134,11 +134,8 @@ fn behind(partition: &str, source_region: &str, geography: Geography, id: &str) 
     if geography.is_global() {
         anywhere.push(model(partition, "", id));
     } else {
-        models.extend(geography.regions().map(|beginning| {
-            // `us-east-` is the beginning of some, `ap-northeast-1` is a Region.
-            let star = if beginning.ends_with('-') { "*" } else { "" };
-            model(partition, &format!("{beginning}{star}"), id)
-        }));
+        let regions = geography.region_patterns();
+        models.extend(regions.map(|region| model(partition, region, id)));
     }
     Needs {
         behind: models,
@@ -151,7 +148,7 @@ fn model(partition: &str, region: &str, id: &str) -> String {
     format!("arn:{partition}:bedrock:{region}::foundation-model/{id}")
 }
 
-fn partition_of(region: &str) -> &'static str {
+pub(super) fn partition_of(region: &str) -> &'static str {
     [
         ("us-gov-", "aws-us-gov"),
         ("cn-", "aws-cn"),

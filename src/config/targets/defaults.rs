@@ -13,8 +13,6 @@ pub struct Defaults {
     pub top_p: Option<f64>,
     /// `stop_sequences`.
     pub stop_sequences: Vec<String>,
-    /// `guardrail`.
-    pub guardrail: Option<Guardrail>,
 }
 
 /// A guardrail that looks at requests and answers.
@@ -28,9 +26,13 @@ pub struct Guardrail {
     pub trace: Option<&'static str>,
     /// `guardrail.stream_processing_mode`: `sync` or `async`.
     pub stream_processing_mode: Option<&'static str>,
+    /// Whether every request gets it, whatever the caller says. Otherwise requests get it that name no guardrail
+    /// themselves. `guardrail.enforced`, default: false.
+    pub enforced: bool,
 }
 
-pub(super) fn read(mut section: Section<'_>) -> Defaults {
+/// Reads the defaults, and the guardrail among them, which is a part of the target's policy.
+pub(super) fn read(mut section: Section<'_>) -> (Defaults, Option<Guardrail>) {
     let defaults = Defaults {
         max_tokens: section.value("max_tokens", |text| units::number(text, 1, i32::MAX)),
         temperature: section.value("temperature", units::fraction),
@@ -38,15 +40,14 @@ pub(super) fn read(mut section: Section<'_>) -> Defaults {
         stop_sequences: section
             .list("stop_sequences", units::text)
             .unwrap_or_default(),
-        guardrail: section
-            .optional_section("guardrail")
-            .and_then(read_guardrail),
     };
+    let guardrail = section.optional_section("guardrail").and_then(guardrail);
     section.finish();
-    defaults
+    (defaults, guardrail)
 }
 
-fn read_guardrail(mut section: Section<'_>) -> Option<Guardrail> {
+/// Reads a guardrail.
+pub(in crate::config) fn guardrail(mut section: Section<'_>) -> Option<Guardrail> {
     let identifier = section.value("identifier", units::text);
     let version = section.value("version", version);
     let trace = section.value("trace", |text| {
@@ -55,6 +56,7 @@ fn read_guardrail(mut section: Section<'_>) -> Option<Guardrail> {
     let mode = section.value("stream_processing_mode", |text| {
         word(text, &["sync", "async"])
     });
+    let enforced = section.value("enforced", units::boolean);
     for key in ["identifier", "version"] {
         if !section.has_had(key) {
             section.report(key, "required: a guardrail has an identifier and a version");
@@ -66,6 +68,7 @@ fn read_guardrail(mut section: Section<'_>) -> Option<Guardrail> {
         version: version?,
         trace,
         stream_processing_mode: mode,
+        enforced: enforced.unwrap_or_default(),
     })
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Alias, Targets};
 use crate::{
-    aws::{Fence, Kind, Side, model_id},
     config::{
         problem::Place,
         section::{Reading, nearest},
     },
+    model_id::{self, Fence, Kind, Side},
 };
 
 pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading: &Reading<'_>) {
@@ -23,6 +23,27 @@ pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading
             report(
                 "routes",
                 "a prompt of Prompt management takes other requests than a model; it can't share a target or a fallback with one"
+                    .to_owned(),
+            );
+        }
+        let ceiling = targets.policy.and(&alias.policy).max_tokens;
+        if let (Some(default), Some(ceiling)) = (alias.defaults.max_tokens, ceiling)
+            && default > ceiling
+        {
+            report(
+                "defaults.max_tokens",
+                format!("{default} is above limits.max_tokens, {ceiling}: use at most {ceiling}"),
+            );
+        }
+        if targets
+            .policy
+            .and(&alias.policy)
+            .service_tiers
+            .is_some_and(|tiers| tiers.is_empty())
+        {
+            report(
+                "service_tiers",
+                "no tier is in both this list and the one for all targets; no request could be sent"
                     .to_owned(),
             );
         }
@@ -74,29 +95,30 @@ fn mixes_prompts(alias: &Alias, targets: &Targets) -> bool {
     kinds.any(|is_prompt| Some(is_prompt) != first)
 }
 
-/// What is known to be served outside of the fence, whatever the profiles' destinations are.
+/// Returns what is known to lie outside of the fence, whatever the destinations of the profiles are.
 fn outside(alias: &Alias, fence: &Fence) -> Vec<String> {
     let mut messages = Vec::new();
     for route in &alias.routes {
         let model_id = &route.model_id;
-        if let Some(geography) = model_id::geography_of(model_id) {
-            if fence.side_of(geography) == Side::Outside {
-                messages.push(format!(
-                    "{model_id} may be served in all of `{}`, outside of only: [{fence}]",
-                    geography.name()
-                ));
-            }
+        let geography = model_id::geography_of(model_id)
+            .filter(|geography| fence.side_of(*geography) == Side::Outside);
+        if let Some(geography) = geography {
+            messages.push(format!(
+                "{model_id} may be served in all of `{}`, outside of only: [{fence}]",
+                geography.name()
+            ));
             continue;
         }
+        let verb = match Kind::of(model_id) {
+            Kind::SystemInferenceProfile | Kind::ApplicationInferenceProfile => "called",
+            _ => "served",
+        };
         let own = model_id::region_of_arn(model_id);
-        for region in route.regions.iter().map(String::as_str).chain(own) {
-            // Where an application profile is served is not known before it was looked up.
-            let elsewhere = Kind::of(model_id) != Kind::ApplicationInferenceProfile;
-            if elsewhere && fence.side_of_region(region) == Side::Outside {
-                messages.push(format!(
-                    "{model_id} is served in {region}, outside of only: [{fence}]"
-                ));
-            }
+        let regions = route.regions.iter().map(String::as_str).chain(own);
+        for region in regions.filter(|region| fence.side_of_region(region) == Side::Outside) {
+            messages.push(format!(
+                "{model_id} is {verb} in {region}, outside of only: [{fence}]"
+            ));
         }
     }
     messages

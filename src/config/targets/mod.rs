@@ -8,12 +8,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     attribution,
+    request_policy::{self, RequestPolicy},
     section::{Reading, Section},
     units,
     yaml::Key,
 };
-use crate::aws::{Fence, Geography, Place};
+use crate::model_id::{Fence, Geography, Place, pattern};
 
+pub(in crate::config) use defaults::guardrail;
 pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;
 pub(super) use routes::region;
@@ -23,11 +25,13 @@ pub(super) use routes::region;
 pub struct Targets {
     /// Aliases, by name. `targets`.
     pub aliases: BTreeMap<String, Alias>,
-    /// Patterns of model IDs and ARNs that callers may name themselves; `*` stands for any characters.
-    /// `allowed_model_ids`, default: none.
+    /// Patterns of model IDs and ARNs that callers may name themselves, as
+    /// [`pattern::matches`](crate::model_id::pattern::matches) reads them. `allowed_model_ids`, default: none.
     pub allowed_model_ids: Vec<String>,
     /// Where requests of all targets may be served. `only`, default: everywhere.
     pub only: Fence,
+    /// What is enforced on the requests of all targets.
+    pub policy: RequestPolicy,
 }
 
 /// A name of the operator's, and where it leads.
@@ -43,6 +47,8 @@ pub struct Alias {
     pub only: Fence,
     /// What is asked of the model if the caller says nothing. `targets.<name>.defaults`.
     pub defaults: Defaults,
+    /// What is enforced on requests, beside what is for all targets. `guardrail` may also be in `defaults`.
+    pub policy: RequestPolicy,
     /// How long things may take here. `targets.<name>.limits`, default: `limits`.
     pub limits: TargetLimits,
     /// What every request carries for cost reports, whatever the caller says. `targets.<name>.request_metadata`.
@@ -72,7 +78,16 @@ impl Alias {
     }
 }
 
-pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Targets {
+/// Reads the targets. The ceiling is `limits.max_tokens`, which is in a section of its own.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    max_tokens: Option<i32>,
+    reading: &Reading<'_>,
+) -> Targets {
+    let policy = RequestPolicy {
+        max_tokens,
+        ..request_policy::read(root)
+    };
     let only = root.list("only", place).map(Fence::around);
     let mut places = BTreeMap::new();
     let mut aliases = BTreeMap::new();
@@ -81,13 +96,12 @@ pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Targets {
         places.insert(key.name.clone(), key.place);
         aliases.insert(key.name, read_alias(section));
     }
-    let allowed_model_ids = root
-        .list("allowed_model_ids", units::text)
-        .unwrap_or_default();
+    let allowed_model_ids = root.list("allowed_model_ids", pattern).unwrap_or_default();
     let targets = Targets {
         aliases,
         allowed_model_ids,
         only: only.unwrap_or_default(),
+        policy,
     };
     links::check(&targets, &places, reading);
     targets
@@ -111,6 +125,17 @@ fn check_alias_name(key: &Key, reading: &Reading<'_>) {
 }
 
 fn read_alias(mut section: Section<'_>) -> Alias {
+    let (defaults, default_guardrail) = defaults::read(section.section("defaults"));
+    let mut policy = request_policy::read(&mut section);
+    if policy.guardrail.is_some() && default_guardrail.is_some() {
+        section.report(
+            "guardrail",
+            "either `guardrail` or `defaults.guardrail`, but not both",
+        );
+    }
+    policy.guardrail = policy.guardrail.or(default_guardrail);
+    let mut limits = section.section("limits");
+    policy.max_tokens = request_policy::max_tokens(&mut limits);
     let alias = Alias {
         description: section
             .value("description", units::text)
@@ -121,8 +146,9 @@ fn read_alias(mut section: Section<'_>) -> Alias {
             .list("only", place)
             .map(Fence::around)
             .unwrap_or_default(),
-        defaults: defaults::read(section.section("defaults")),
-        limits: read_limits(section.section("limits")),
+        defaults,
+        policy,
+        limits: read_limits(limits),
         request_metadata: attribution::read_metadata(&mut section, "request_metadata"),
     };
     section.finish();
@@ -138,6 +164,12 @@ fn read_limits(mut section: Section<'_>) -> TargetLimits {
     };
     section.finish();
     limits
+}
+
+/// A pattern of model IDs or of ARNs.
+pub(in crate::config) fn pattern(text: &str) -> Result<String, String> {
+    let text = units::text(text)?;
+    pattern::check(&text).map(|()| text)
 }
 
 /// `eu`, `global` and the like, or a Region.

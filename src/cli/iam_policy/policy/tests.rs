@@ -230,3 +230,30 @@ fn a_region_that_nobody_names_is_asked_for() {
         "{message}"
     );
 }
+
+#[test]
+fn enforced_guardrails_and_objects_are_allowed() {
+    let (policy, _) = policy(
+        "
+guardrail: {identifier: gr1, version: 1, enforced: true}
+s3_locations: [s3://media, s3://shared/a]
+allowed_model_ids: [amazon.nova-*]
+targets: {t: {model_id: 'amazon.nova-lite-v1:0', s3_locations: ['s3://shared/a/b/']}}
+",
+    );
+    assert_eq!(
+        statement(&policy, "Guardrails")["Resource"],
+        json!(["arn:aws:bedrock:us-east-1:111122223333:guardrail/gr1"])
+    );
+    let objects = statement(&policy, "Objects");
+    assert_eq!(objects["Action"], json!(["s3:GetObject"]));
+    assert_eq!(
+        objects["Resource"],
+        json!([
+            "arn:aws:s3:::media/*",
+            "arn:aws:s3:::shared/a",
+            "arn:aws:s3:::shared/a/*",
+            "arn:aws:s3:::shared/a/b/*",
+        ])
+    );
+}

@@ -1,0 +1,183 @@
+//! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: what the operator enforces on requests.
+//!
+//! The same keys can be set for all calls, for a target, and for whoever calls. [`RequestPolicy::and`] makes one
+//! policy of two, in which neither can be undone by the other.
+
+use super::{
+    s3::{S3Locations, S3Pattern},
+    section::Section,
+    targets::{Guardrail, guardrail},
+    units,
+};
+
+/// What the operator enforces on requests, after everything that the caller says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestPolicy {
+    /// The guardrail of every request, if it is [enforced](Guardrail::enforced), or else the one of requests that
+    /// name none. `guardrail`, default: none.
+    pub guardrail: Option<Guardrail>,
+    /// The most output tokens that a request may ask for. Requests that don't say how many ask for this many.
+    /// `limits.max_tokens`, default: the model's own maximum.
+    pub max_tokens: Option<i32>,
+    /// The service tiers that requests may ask for, the preferred one first. `service_tiers`, default: all.
+    pub service_tiers: Option<Vec<ServiceTier>>,
+    /// The objects in Amazon S3 that requests may name. `s3_locations`, default: none, unless another level
+    /// names some.
+    pub s3_locations: Option<S3Locations>,
+}
+
+/// A service tier of Bedrock's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceTier {
+    /// `default`: what requests get that don't name a tier.
+    Default,
+    /// `flex`: cheaper and slower.
+    Flex,
+    /// `priority`: dearer and faster.
+    Priority,
+    /// `reserved`: capacity that was reserved.
+    Reserved,
+}
+
+impl ServiceTier {
+    const ALL: [(&'static str, Self); 4] = [
+        ("default", Self::Default),
+        ("flex", Self::Flex),
+        ("priority", Self::Priority),
+        ("reserved", Self::Reserved),
+    ];
+
+    /// Returns Bedrock's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Reserved => "reserved",
+        }
+    }
+}
+
+impl RequestPolicy {
+    /// Returns the policy of a call for which both apply; `inner` is the more specific one, such as a target's.
+    ///
+    /// Ceilings: the lower one. Lists: what is in both. Guardrails: the inner one, but an enforced one is never
+    /// replaced by one that is not.
+    #[must_use]
+    pub fn and(&self, inner: &Self) -> Self {
+        let guardrail = match (&self.guardrail, &inner.guardrail) {
+            (Some(outer), Some(inner)) if outer.enforced && !inner.enforced => Some(outer),
+            (outer, inner) => inner.as_ref().or(outer.as_ref()),
+        };
+        let max_tokens = self.max_tokens.into_iter().chain(inner.max_tokens).min();
+        let both = |outer: &Vec<ServiceTier>, inner: &Vec<ServiceTier>| {
+            let both = inner.iter().filter(|tier| outer.contains(tier));
+            both.copied().collect()
+        };
+        Self {
+            guardrail: guardrail.cloned(),
+            max_tokens,
+            service_tiers: merge(&self.service_tiers, &inner.service_tiers, both),
+            s3_locations: merge(&self.s3_locations, &inner.s3_locations, S3Locations::and),
+        }
+    }
+
+    /// Returns the guardrail that no caller can replace.
+    pub fn enforced_guardrail(&self) -> Option<&Guardrail> {
+        self.guardrail.as_ref().filter(|known| known.enforced)
+    }
+}
+
+fn merge<T: Clone>(
+    outer: &Option<T>,
+    inner: &Option<T>,
+    both: impl FnOnce(&T, &T) -> T,
+) -> Option<T> {
+    match (outer, inner) {
+        (Some(outer), Some(inner)) => Some(both(outer, inner)),
+        (only, None) | (None, only) => only.clone(),
+    }
+}
+
+/// Reads the keys of a policy in this section. `limits.max_tokens` is in a section of its own, which has other
+/// keys, too: [`max_tokens`] reads it.
+pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
+    let service_tiers = section.list("service_tiers", |text| {
+        units::one_of(text, &ServiceTier::ALL)
+    });
+    if service_tiers.as_ref().is_some_and(Vec::is_empty) {
+        section.report(
+            "service_tiers",
+            "no request could be sent: list at least one tier, or leave the key out to allow all",
+        );
+    }
+    RequestPolicy {
+        guardrail: section.optional_section("guardrail").and_then(guardrail),
+        max_tokens: None,
+        service_tiers,
+        s3_locations: section
+            .list("s3_locations", S3Pattern::parse)
+            .map(|patterns| patterns.into_iter().collect()),
+    }
+}
+
+/// Reads the ceiling in a section `limits`.
+pub(super) fn max_tokens(limits: &mut Section<'_>) -> Option<i32> {
+    limits.value("max_tokens", |text| units::number(text, 1, i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guardrail(identifier: &str, enforced: bool) -> Option<Guardrail> {
+        Some(Guardrail {
+            identifier: identifier.to_owned(),
+            version: "1".to_owned(),
+            trace: None,
+            stream_processing_mode: None,
+            enforced,
+        })
+    }
+
+    fn policy(guardrail: Option<Guardrail>) -> RequestPolicy {
+        RequestPolicy {
+            guardrail,
+            ..RequestPolicy::default()
+        }
+    }
+
+    #[test]
+    fn an_enforced_guardrail_is_replaced_by_an_enforced_one_only() {
+        for (outer, inner, expected) in [
+            (guardrail("a", false), None, "a"),
+            (None, guardrail("b", false), "b"),
+            (guardrail("a", false), guardrail("b", false), "b"),
+            (guardrail("a", true), guardrail("b", false), "a"),
+            (guardrail("a", true), None, "a"),
+            (guardrail("a", true), guardrail("b", true), "b"),
+        ] {
+            let both = policy(outer).and(&policy(inner));
+            assert_eq!(both.guardrail.unwrap().identifier, expected);
+        }
+    }
+
+    #[test]
+    fn of_two_ceilings_the_lower_one_holds_and_of_two_lists_what_is_in_both() {
+        let outer = RequestPolicy {
+            max_tokens: Some(100),
+            service_tiers: Some(vec![ServiceTier::Default, ServiceTier::Flex]),
+            ..RequestPolicy::default()
+        };
+        let inner = RequestPolicy {
+            max_tokens: Some(200),
+            service_tiers: Some(vec![ServiceTier::Priority, ServiceTier::Flex]),
+            ..RequestPolicy::default()
+        };
+        let both = outer.and(&inner);
+        assert_eq!(both.max_tokens, Some(100));
+        assert_eq!(both.service_tiers, Some(vec![ServiceTier::Flex]));
+        assert_eq!(RequestPolicy::default().and(&inner), inner);
+        assert_eq!(inner.and(&RequestPolicy::default()), inner);
+    }
+}

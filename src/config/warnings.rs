@@ -1,0 +1,50 @@
+//! What is allowed in a config and still not what its author can have meant.
+
+use super::{Alias, Config, Problem, Targets, problem::Place};
+use crate::model_id::Sampling;
+
+/// Returns the warnings about a config, by target.
+pub(super) fn of(config: &Config) -> Vec<Problem> {
+    let targets = &config.targets;
+    let mut warnings = Vec::new();
+    for (name, alias) in &targets.aliases {
+        warnings.extend(sampling(name, alias, targets));
+    }
+    warnings
+}
+
+/// Defaults that the gateway does not send, because a model of the target would refuse them.
+fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
+    let defaults = &alias.defaults;
+    let (model_id, accepted) = strictest(alias, targets)?;
+    let (key, message) = match (accepted, defaults.temperature, defaults.top_p) {
+        (Sampling::EitherOne, Some(_), Some(_)) => (
+            "top_p",
+            format!(
+                "{model_id} refuses temperature and top_p in one request, so the gateway sends only temperature; remove one of the two"
+            ),
+        ),
+        (Sampling::Neither, Some(_), _) => (
+            "temperature",
+            format!("{model_id} refuses it, so the gateway does not send it; remove it"),
+        ),
+        (Sampling::Neither, None, Some(_)) => (
+            "top_p",
+            format!("{model_id} refuses it, so the gateway does not send it; remove it"),
+        ),
+        _ => return None,
+    };
+    let key = format!("targets.{name}.defaults.{key}");
+    Some(Problem::new(key, Place::default(), message))
+}
+
+/// The model that accepts the least, of all that a target may call: the same request is sent to each of them.
+fn strictest<'a>(alias: &'a Alias, targets: &'a Targets) -> Option<(&'a str, Sampling)> {
+    let fallbacks = std::iter::successors(Some(alias), |alias| {
+        targets.aliases.get(alias.fallback.as_ref()?)
+    });
+    fallbacks
+        .flat_map(|alias| &alias.routes)
+        .map(|route| (route.model_id.as_str(), Sampling::of_model(&route.model_id)))
+        .max_by_key(|(_, sampling)| *sampling)
+}

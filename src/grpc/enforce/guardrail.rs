@@ -1,0 +1,70 @@
+//! The guardrail that a caller can neither replace nor change nor bypass.
+
+use crate::{
+    config::Guardrail,
+    grpc::{defaults, validate::Violations},
+    pb::{
+        ConverseInput, GuardrailStreamConfiguration, GuardrailTrace, content_block,
+        system_content_block,
+    },
+};
+
+const REPLACED: &str =
+    "this gateway enforces a guardrail of its own on this target; leave out guardrail_config";
+/// A guardrail assesses marked blocks only, once there is one.
+pub(super) const SELECTIVE: &str = "is not allowed: this gateway enforces a guardrail, which would check the marked blocks only; send the content unmarked";
+
+pub(super) fn check(guardrail: &Guardrail, input: &ConverseInput, out: &mut Violations) {
+    let ours = ours(guardrail, input);
+    if let Some(theirs) = &input.guardrail_config
+        && !agrees(theirs, &ours)
+    {
+        out.add_at("guardrail_config", REPLACED);
+    }
+    out.items("messages", &input.messages, |message, out| {
+        out.items("content", &message.content, |block, out| {
+            if let Some(content_block::Content::GuardContent(_)) = block.content {
+                out.add_at("guard_content", SELECTIVE);
+            }
+        });
+    });
+    out.items("system", &input.system, |block, out| {
+        if let Some(system_content_block::Content::GuardContent(_)) = block.content {
+            out.add_at("guard_content", SELECTIVE);
+        }
+    });
+}
+
+pub(super) fn write(guardrail: &Guardrail, input: &mut ConverseInput) {
+    input.guardrail_config = Some(ours(guardrail, input));
+}
+
+/// The operator's guardrail. Only its trace may be the caller's choice, if the operator made none.
+fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfiguration {
+    let mut ours = defaults::guardrail(guardrail);
+    if let Some(theirs) = &input.guardrail_config
+        && ours.trace == i32::from(GuardrailTrace::Unspecified)
+    {
+        ours.trace = theirs.trace;
+    }
+    ours
+}
+
+/// Whether each field is left out or the operator's own.
+fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfiguration) -> bool {
+    // Spelled out, so that a new field can't be forgotten here.
+    let GuardrailStreamConfiguration {
+        guardrail_identifier,
+        guardrail_version,
+        trace,
+        stream_processing_mode,
+    } = theirs;
+    let text = |theirs: &Option<String>, ours: &Option<String>| {
+        theirs.as_deref().unwrap_or_default().is_empty() || theirs == ours
+    };
+    let number = |theirs: i32, ours: i32| theirs == 0 || theirs == ours;
+    text(guardrail_identifier, &ours.guardrail_identifier)
+        && text(guardrail_version, &ours.guardrail_version)
+        && number(*trace, ours.trace)
+        && number(*stream_processing_mode, ours.stream_processing_mode)
+}

@@ -1,0 +1,138 @@
+//! The rules for JSON that callers write themselves: raw members, which reach any place of the body, and the fields
+//! of the model's own, which may say the same as a field of Bedrock's.
+
+use super::{Enforced, guardrail, s3, tier, tokens};
+use crate::{
+    config::s3::S3Locations,
+    grpc::validate::Violations,
+    pb::{ConverseInput, RawMember, converse_input::AdditionalModelRequestFields as Fields},
+    translate::free_json::{self, Leaf, plain},
+};
+
+/// `additionalModelRequestFields`, as [`plain`] writes it.
+const FIELDS: &str = "additionalmodelrequestfields";
+
+pub(super) fn check(
+    enforced: &Enforced<'_>,
+    locations: &S3Locations,
+    input: &ConverseInput,
+    out: &mut Violations,
+) {
+    let rules = Rules {
+        enforced,
+        locations,
+    };
+    if let Some(fields) = &input.additional_model_request_fields {
+        let field = match fields {
+            Fields::AdditionalModelRequestFieldsJson(_) => "additional_model_request_fields_json",
+            Fields::AdditionalModelRequestFieldsStruct(_) => {
+                "additional_model_request_fields_struct"
+            }
+        };
+        out.field(field, |out| {
+            free_json::visit_fields(fields, &mut |name, leaf| {
+                rules.value(true, &plain(name), leaf, out);
+            });
+        });
+    }
+    out.items("raw_members", &input.raw_members, |member, out| {
+        rules.raw_member(member, out);
+    });
+}
+
+struct Rules<'a> {
+    enforced: &'a Enforced<'a>,
+    locations: &'a S3Locations,
+}
+
+impl Rules<'_> {
+    fn raw_member(&self, member: &RawMember, out: &mut Violations) {
+        let steps = free_json::steps(&member.pointer);
+        let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
+            return;
+        };
+        if let Some(reason) = self.reserved(first, steps.get(1)) {
+            out.add_at("pointer", reason);
+            return;
+        }
+        let in_fields = first == FIELDS;
+        let between = steps.get(1..steps.len() - 1).unwrap_or_default();
+        out.field("pointer", |out| {
+            for step in between {
+                self.value(in_fields, step, Leaf::Nested, out);
+            }
+        });
+        out.field("json", |out| {
+            free_json::visit(&member.json, last, &mut |name, leaf| {
+                self.value(in_fields, &plain(name), leaf, out);
+            });
+        });
+    }
+
+    /// Why no raw member may reach this place.
+    fn reserved(&self, first: &str, second: Option<&String>) -> Option<&'static str> {
+        let policy = self.enforced.policy;
+        match first {
+            "requestmetadata" if !self.enforced.attribution.is_empty() => Some(
+                "request metadata is set by this gateway; add pairs of your own in input.request_metadata",
+            ),
+            "guardrailconfig" if policy.enforced_guardrail().is_some() => {
+                Some("the guardrail is enforced by this gateway; leave this raw member out")
+            }
+            "servicetier" if policy.service_tiers.is_some() => Some(
+                "the service tiers are limited by this gateway; choose one in input.service_tier",
+            ),
+            "inferenceconfig"
+                if self.enforced.ceiling().is_some()
+                    && second.is_none_or(|name| tokens::is_name(name)) =>
+            {
+                Some(
+                    "the number of output tokens is limited by this gateway; set it in input.inference_config.max_tokens",
+                )
+            }
+            _ => None,
+        }
+    }
+
+    /// Checks a value. `name` is that of its member, as [`plain`] writes it.
+    fn value(&self, in_fields: bool, name: &str, leaf: Leaf<'_>, out: &mut Violations) {
+        let policy = self.enforced.policy;
+        if let Leaf::Text(text) = leaf
+            && s3::is_location(text)
+            && !self.locations.admit(text)
+        {
+            out.add(s3::refusal(text));
+        }
+        let has_guardrail = policy.enforced_guardrail().is_some();
+        if has_guardrail && name == "guardcontent" {
+            out.add(guardrail::SELECTIVE);
+        }
+        if !in_fields || leaf == Leaf::Null {
+            return;
+        }
+        if has_guardrail && name.contains("guardrail") {
+            out.add("the guardrail is enforced by this gateway; leave its settings out");
+        }
+        if name.contains("requestmetadata") && !self.enforced.attribution.is_empty() {
+            out.add("request metadata is set by this gateway; leave it out");
+        }
+        if let Some(tiers) = &policy.service_tiers
+            && name == "servicetier"
+            && !matches!(leaf, Leaf::Text(text) if tiers.iter().any(|tier| tier.as_str() == text))
+        {
+            out.add(tier::refusal(tiers));
+        }
+        if let Some(ceiling) = self.enforced.ceiling()
+            && tokens::is_name(name)
+        {
+            let number = match leaf {
+                Leaf::Number(number) => number,
+                Leaf::Text(text) => text.trim().parse().unwrap_or(f64::NAN),
+                Leaf::Boolean | Leaf::Null | Leaf::Nested => return,
+            };
+            if !tokens::is_within(number, ceiling) {
+                out.add(tokens::refusal(ceiling));
+            }
+        }
+    }
+}

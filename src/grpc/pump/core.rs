@@ -1,0 +1,481 @@
+//! The state machine of a call.
+//!
+//! ```text
+//! Waiting ──first event──> Streaming ──metadata or end──> Ended (OK)
+//!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
+//! ```
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::{
+    Call,
+    answer::Answer,
+    clocks::{Alarm, Clocks, Times},
+    grammar::{self, Grammar},
+    interrupt::Interrupt,
+    leftover::{self, Leftover},
+    origin,
+};
+use crate::{
+    bedrock::{self, Frame},
+    error::{Failure, Phase, Reason, Upstream},
+    grpc::{report::CallReport, status},
+    pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
+    routing::{
+        OpenCall, Route, Target,
+        attempts::{self, AttemptLog, Opened},
+        health::Lease,
+    },
+    translate,
+};
+
+/// An answer that has begun.
+type Begun = attempts::Begun<(Frame, Answer)>;
+type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a call spends its life in the large one"
+)]
+enum Stage {
+    /// For Bedrock's first event.
+    Waiting(Waiting),
+    /// Events come.
+    Streaming(Answer),
+    /// Everything is known; what is not said yet is in the queue or the verdict.
+    Ended,
+}
+
+/// How long the client's end of a call may take to ask for a message after it was woken: it runs on the same thread.
+const ANSWER: Duration = Duration::from_millis(100);
+
+/// What is known of the client's end.
+enum Client {
+    /// It asked for a message, and there was none.
+    Waits,
+    /// That was a while ago, so it was woken. It asks again, unless it is busy with what it was given before.
+    Woken,
+    /// It was given a message at about this time, and has not asked for another since.
+    Takes(Instant),
+}
+
+/// A call in progress.
+pub(super) struct Core {
+    stage: Stage,
+    clocks: Clocks,
+    cut: Interrupt,
+    grammar: Grammar,
+    /// Messages that are ready, in order.
+    queue: VecDeque<StreamInvokeResponse>,
+    /// How the call ended, if nobody was there to hear it.
+    verdict: Option<Status>,
+    client: Client,
+    /// When the client's end was last woken to see whether it waits.
+    woken: Option<Instant>,
+    /// Whether the client was given an event of Bedrock's.
+    forwarded: bool,
+    times: Times,
+    log: AttemptLog,
+    target: Arc<Target>,
+    /// Where the answer comes from, and how to tell it what becomes of the call.
+    route: Option<Arc<Route>>,
+    lease: Option<Lease>,
+    request_id: Arc<str>,
+    bedrock_request_id: String,
+    report: Option<CallReport>,
+}
+
+/// What the watchdog should do next.
+pub(super) enum Watch {
+    /// Look again then.
+    At(Instant),
+    /// Nothing is left to watch.
+    Over,
+}
+
+impl Core {
+    pub(super) fn start(call: Call) -> Self {
+        let Call {
+            bedrock,
+            target,
+            candidates,
+            body,
+            times,
+            request_id,
+            mut report,
+            cut,
+            policy,
+            ..
+        } = call;
+        let log = AttemptLog::default();
+        report.follow(&bedrock, &log);
+        let (trace, made) = (report.trace().clone(), log.clone());
+        let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
+            let span_id = made.last_span_id();
+            let bedrock = bedrock.in_trace(trace.child(span_id));
+            let body = body.clone();
+            async move {
+                let open = OpenCall::on(Arc::clone(&route));
+                let opened = bedrock
+                    .open(&route.source_region, &route.model_id, body)
+                    .await?;
+                let bedrock::Opened {
+                    request_id,
+                    first,
+                    rest,
+                } = opened;
+                Ok(Opened {
+                    request_id,
+                    answer: (first, Answer::new(rest, open)),
+                })
+            }
+        });
+        Self {
+            stage: Stage::Waiting(Box::pin(waiting)),
+            clocks: Clocks::start(times),
+            cut: Interrupt::new(cut),
+            grammar: Grammar::default(),
+            queue: VecDeque::new(),
+            verdict: None,
+            client: Client::Waits,
+            woken: None,
+            forwarded: false,
+            times,
+            log,
+            target,
+            route: None,
+            lease: None,
+            request_id,
+            bedrock_request_id: String::new(),
+            report: Some(report),
+        }
+    }
+
+    /// The next message of the stream.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
+        self.client = Client::Waits;
+        loop {
+            if let Some(message) = self.queue.pop_front() {
+                return self.hand(message);
+            }
+            if let Some(status) = self.verdict.take() {
+                return Poll::Ready(Some(Err(status)));
+            }
+            if matches!(self.stage, Stage::Ended) {
+                return Poll::Ready(None);
+            }
+            let failure = match self.step(cx) {
+                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Err(failure)) => failure,
+                Poll::Pending if self.grammar.described() => {
+                    self.finish_behind_metadata();
+                    continue;
+                }
+                Poll::Pending if self.cut.poll(cx).is_ready() => Failure::new(
+                    Reason::Draining,
+                    "this replica stops and can't wait any longer; try again",
+                )
+                .in_phase(Phase::BeforeFirstEvent),
+                Poll::Pending => match self.clocks.poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Alarm::Heartbeat { silent }) => {
+                        return self.hand(heartbeat(silent));
+                    }
+                    Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
+                    Poll::Ready(Alarm::Deadline) => deadline_exceeded(),
+                },
+            };
+            return Poll::Ready(Some(Err(self.fail(failure))));
+        }
+    }
+
+    fn hand(
+        &mut self,
+        message: StreamInvokeResponse,
+    ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
+        if !self.forwarded && !matches!(message.event, Some(Event::Heartbeat(_))) {
+            self.forwarded = true;
+            if let Some(report) = &mut self.report {
+                report.first_event();
+            }
+        }
+        self.client = Client::Takes(self.clocks.last_told());
+        Poll::Ready(Some(Ok(message)))
+    }
+
+    /// Moves on by one step: to messages in the queue, to another stage, or to a failure.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        match &mut self.stage {
+            Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
+                Poll::Ready(Ok(begun)) => {
+                    let Begun {
+                        route,
+                        lease,
+                        request_id,
+                        answer: (first, rest),
+                    } = begun;
+                    self.bedrock_request_id = request_id;
+                    if let Some(report) = &mut self.report {
+                        report.route(&route);
+                        report.bedrock_request_id(&self.bedrock_request_id);
+                    }
+                    (self.route, self.lease) = (Some(route), Some(lease));
+                    self.stage = Stage::Streaming(rest);
+                    self.clocks.heard();
+                    Poll::Ready(decode(&first).map(|event| self.accept(event)))
+                }
+                Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+                Poll::Pending => Poll::Pending,
+            },
+            Stage::Streaming(answer) => match answer.poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.clocks.heard();
+                    Poll::Ready(decode(&frame).map(|event| self.accept(event)))
+                }
+                Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
+                Poll::Ready(None) => Poll::Ready(self.end()),
+                Poll::Pending => Poll::Pending,
+            },
+            Stage::Ended => Poll::Pending,
+        }
+    }
+
+    fn accept(&mut self, response: StreamInvokeResponse) {
+        if let Some(report) = &mut self.report {
+            report.event(&response);
+            if matches!(response.event, Some(Event::ContentBlockDelta(_))) {
+                report.token(self.clocks.last_heard());
+            }
+        }
+        self.grammar.accept(response, &mut self.queue);
+        if self.forwarded {
+            return;
+        }
+        let attempts = self.log.attempts().iter().map(origin::attempt).collect();
+        if let Some(first) = self.queue.front_mut()
+            && let Some(Event::MessageStart(start)) = &mut first.event
+        {
+            start.target = self
+                .route
+                .as_ref()
+                .map(|route| origin::target(&self.target, route));
+            self.request_id.as_ref().clone_into(&mut start.request_id);
+            start
+                .bedrock_request_id
+                .clone_from(&self.bedrock_request_id);
+            start.attempts = attempts;
+        }
+    }
+
+    /// Bedrock's stream has ended on the boundary of a frame, which by itself says nothing.
+    fn end(&mut self) -> Result<(), Failure> {
+        if !self.grammar.stopped() {
+            return Err(Failure::new(
+                Reason::UpstreamTruncated,
+                "Bedrock's stream ended before the answer did (no messageStop)",
+            )
+            .in_phase(Phase::BeforeFirstEvent)
+            .with_upstream(Upstream::default()));
+        }
+        if !self.grammar.described() {
+            let metadata = grammar::message(Event::Metadata(pb::MetadataEvent {
+                metadata: Some(pb::ConverseStreamMetadata::default()),
+            }));
+            self.grammar.accept(metadata, &mut self.queue);
+        }
+        self.succeed();
+        Ok(())
+    }
+
+    /// After `metadata` nothing more can come: the client need not wait for the end of Bedrock's response.
+    fn finish_behind_metadata(&mut self) {
+        if let Some(answer) = self.succeed() {
+            leftover::spawn(leftover::read_tail(answer));
+        }
+    }
+
+    fn succeed(&mut self) -> Option<Answer> {
+        if let Some(lease) = self.lease.take() {
+            lease.succeeded();
+        }
+        if let Some(mut report) = self.report.take() {
+            report.attempts(&self.log.attempts(), None);
+            report.ok();
+        }
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Streaming(answer) => Some(answer),
+            Stage::Waiting(_) | Stage::Ended => None,
+        }
+    }
+
+    fn fail(&mut self, mut failure: Failure) -> Status {
+        self.stage = Stage::Ended;
+        if self.forwarded {
+            failure.phase = Phase::MidStream;
+        }
+        if let Some(upstream) = &mut failure.upstream {
+            // In-stream errors carry no request ID.
+            if upstream.request_id.is_empty() {
+                upstream.request_id.clone_from(&self.bedrock_request_id);
+            }
+        }
+        if let Some(lease) = self.lease.take() {
+            lease.failed(&failure, Instant::now());
+        }
+        let made = self.log.attempts();
+        if failure.reason == Reason::InferenceProfileRequired
+            && let Some(profile) = made.last().and_then(|last| last.route.inference_profile())
+        {
+            failure.message = format!(
+                "{}; call it as `{profile}`",
+                failure.message.trim_end_matches('.')
+            );
+        }
+        let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
+        // Stages after the first event, and calls that ended while they waited, have not written down how they failed.
+        if let Some(last) = attempts.last_mut()
+            && last.failure_reason.is_empty()
+        {
+            failure.reason.as_str().clone_into(&mut last.failure_reason);
+        }
+        if let Some(mut report) = self.report.take() {
+            if let Some(last) = made.last() {
+                report.route(&last.route);
+            }
+            if let Some(upstream) = &failure.upstream {
+                report.bedrock_request_id(&upstream.request_id);
+            }
+            report.attempts(&made, self.unanswered(failure.reason));
+            report.failed(&failure);
+        }
+        status::status(&failure, &attempts, &self.request_id)
+    }
+
+    /// Why the last attempt came to nothing, if no answer began and the call ends for this reason.
+    fn unanswered(&self, reason: Reason) -> Option<Reason> {
+        self.route.is_none().then_some(reason)
+    }
+
+    /// Looks after a client that takes no messages, which makes nobody poll the call and its clocks.
+    pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
+        if matches!(self.stage, Stage::Ended) {
+            return Watch::Over;
+        }
+        let told = self.clocks.last_told();
+        let since = match self.client {
+            Client::Takes(since) => since,
+            Client::Woken => told,
+            // Not to be taken at its word: gRPC's encoder asks for one message more before it gives away what it has, and whoever
+            // can't get rid of that does not ask again.
+            Client::Waits => {
+                let known = self.woken.map_or(told, |woken| woken.max(told));
+                let due = self.times.deadline.min(known + write_stall);
+                if now < due {
+                    return Watch::At(due);
+                }
+                self.client = Client::Woken;
+                self.woken = Some(now);
+                self.cut.wake();
+                return Watch::At(now + ANSWER);
+            }
+        };
+        let failure = if now >= self.times.deadline {
+            deadline_exceeded()
+        } else if now >= since + write_stall {
+            Failure::new(
+                Reason::ClientStalled,
+                format!(
+                    "the client took no message for {} s; the call to Bedrock was closed",
+                    write_stall.as_secs_f32()
+                ),
+            )
+        } else {
+            return Watch::At(self.times.deadline.min(since + write_stall));
+        };
+        self.verdict = Some(self.fail(failure));
+        // What was ready is still valid; it goes out before the verdict, if the client ever takes it.
+        Watch::Over
+    }
+
+    /// Whether the client's end has asked for a message since this was asked last. Of calls that are over.
+    pub(super) fn asked(&mut self) -> bool {
+        !matches!(
+            std::mem::replace(&mut self.client, Client::Woken),
+            Client::Woken
+        )
+    }
+
+    /// The client has gone: what is left of the call, if it is still going on.
+    ///
+    /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can count on it.
+    pub(super) fn abandon(&mut self) -> Option<Leftover> {
+        let mut report = self.report.take();
+        if let Some(report) = &mut report {
+            let made = self.log.attempts();
+            if let Some(last) = made.last() {
+                report.route(&last.route);
+            }
+            report.attempts(&made, self.unanswered(Reason::Cancelled));
+        }
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Streaming(answer) => Some(Leftover {
+                report: report?,
+                answer,
+            }),
+            Stage::Waiting(_) | Stage::Ended => {
+                drop(report);
+                None
+            }
+        }
+    }
+}
+
+/// A frame as a message of the stream.
+pub(super) fn decode(frame: &Frame) -> Result<StreamInvokeResponse, Failure> {
+    translate::event::from_bedrock(&frame.event_type, &frame.payload).map_err(|error| {
+        Failure::new(
+            Reason::UpstreamCorrupt,
+            format!(
+                "Bedrock's {} event can't be read: {error}",
+                &*frame.event_type
+            ),
+        )
+        .in_phase(Phase::BeforeFirstEvent)
+        .with_upstream(Upstream::default())
+    })
+}
+
+fn heartbeat(silent: Duration) -> StreamInvokeResponse {
+    grammar::message(Event::Heartbeat(pb::HeartbeatEvent {
+        silent: prost_types::Duration::try_from(silent).ok(),
+    }))
+}
+
+fn silent_for(limit: Duration) -> Failure {
+    Failure::new(
+        Reason::UpstreamIdle,
+        format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream::default())
+}
+
+fn deadline_exceeded() -> Failure {
+    Failure::new(
+        Reason::DeadlineExceeded,
+        "the call's deadline is over; the call to Bedrock was closed",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+}

@@ -1,0 +1,31 @@
+//! Where an answer comes from, for clients.
+
+use crate::{
+    grpc::targets,
+    pb,
+    routing::{Route, Target, attempts::Attempt},
+};
+
+/// An attempt.
+pub(super) fn attempt(attempt: &Attempt) -> pb::Attempt {
+    pb::Attempt {
+        model_id: attempt.route.model_id.clone(),
+        source_region: attempt.route.source_region.clone(),
+        failure_reason: attempt
+            .failure
+            .map_or_else(String::new, |reason| reason.as_str().to_owned()),
+        bedrock_request_id: attempt.request_id.clone(),
+        duration: prost_types::Duration::try_from(attempt.duration).ok(),
+    }
+}
+
+/// What a target was resolved to.
+pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
+    pb::ResolvedTarget {
+        name: target.name.clone(),
+        model_id: route.model_id.clone(),
+        kind: targets::kind(route.kind).into(),
+        source_region: route.source_region.clone(),
+        destination_regions: route.destination_regions(),
+    }
+}

@@ -1,0 +1,302 @@
+//! What is told of a call when it is over: one log line, its counters and its spans, whatever way it ended.
+
+mod spans;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use self::spans::Followed;
+use super::{context::CallContext, status};
+use crate::{
+    error::{Failure, Reason},
+    pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
+    routing::{Route, Target, attempts::Attempt},
+    telemetry::{
+        metrics::{self, Durations, Metrics},
+        trace::{CallTrace, Traces},
+    },
+};
+
+/// The label of targets that callers name by model ID or ARN: callers must not make up labels.
+const RAW_TARGET: &str = "raw";
+
+/// Collects what is told of a call. Dropped before an end was reported, it tells that the caller went away.
+pub(crate) struct CallReport {
+    metrics: Arc<Metrics>,
+    trace: CallTrace,
+    /// What only spans tell.
+    followed: Option<Box<Followed>>,
+    method: &'static str,
+    target: metrics::Target,
+    route: metrics::Route,
+    attempts: usize,
+    model_id: String,
+    source_region: String,
+    request_id: Arc<str>,
+    bedrock_request_id: String,
+    stop_reason: String,
+    arrived: Instant,
+    first_event: Option<Instant>,
+    /// When the last piece of content came, and what counts the time between two.
+    last_token: Option<(Instant, Durations)>,
+    tokens: [(&'static str, i32); 4],
+    /// Of a call whose client has gone: whether Bedrock's stream was read to its end nevertheless.
+    usage_known: bool,
+    end: (Code, Option<Reason>),
+}
+
+impl CallReport {
+    /// A call that has arrived.
+    pub(crate) fn start(
+        metrics: Arc<Metrics>,
+        traces: &Traces,
+        method: &'static str,
+        context: &CallContext,
+    ) -> Self {
+        metrics.open_calls.inc();
+        Self {
+            metrics,
+            trace: traces.call(context.trace.clone(), context.arrived),
+            followed: None,
+            method,
+            target: metrics::Target::default(),
+            route: metrics::Route::default(),
+            attempts: 0,
+            model_id: String::new(),
+            source_region: String::new(),
+            request_id: Arc::clone(&context.request_id),
+            bedrock_request_id: String::new(),
+            stop_reason: String::new(),
+            arrived: context.arrived,
+            first_event: None,
+            last_token: None,
+            tokens: [
+                ("input", 0),
+                ("output", 0),
+                ("cache_read", 0),
+                ("cache_write", 0),
+            ],
+            usage_known: false,
+            end: (Code::Cancelled, Some(Reason::Cancelled)),
+        }
+    }
+
+    /// What the call names.
+    pub(crate) fn target(&mut self, target: &Target) {
+        let name = if target.is_alias {
+            &target.name
+        } else {
+            RAW_TARGET
+        };
+        self.target.target = name.to_owned();
+    }
+
+    /// Where the call went last.
+    pub(crate) fn route(&mut self, route: &Route) {
+        self.model_id.clone_from(&route.model_id);
+        self.source_region.clone_from(&route.source_region);
+        self.route = route.labels();
+    }
+
+    /// All attempts of the call. If none was answered, the last one of them may have come to nothing for the same reason as the call.
+    pub(crate) fn attempts(&mut self, attempts: &[Attempt], unanswered: Option<Reason>) {
+        self.attempts = attempts.len();
+        for (index, attempt) in attempts.iter().enumerate() {
+            let is_last = index + 1 == attempts.len();
+            let reason = attempt.failure.or(unanswered.filter(|_| is_last));
+            self.metrics
+                .attempts
+                .get_or_create(&metrics::Attempt {
+                    target: self.target.clone(),
+                    route: attempt.route.labels(),
+                    reason: reason.map_or("", Reason::as_str),
+                })
+                .inc();
+        }
+    }
+
+    /// Bedrock's ID of the call.
+    pub(crate) fn bedrock_request_id(&mut self, id: &str) {
+        id.clone_into(&mut self.bedrock_request_id);
+    }
+
+    /// The first event goes to the client.
+    pub(crate) fn first_event(&mut self) {
+        let now = Instant::now();
+        self.first_event = Some(now);
+        self.metrics
+            .time_to_first_event
+            .get_or_create(&self.target)
+            .observe(now - self.arrived);
+    }
+
+    /// Bedrock sent a piece of content at this moment.
+    pub(crate) fn token(&mut self, at: Instant) {
+        match &mut self.last_token {
+            Some((last, gaps)) => gaps.observe(at - std::mem::replace(last, at)),
+            none => {
+                let gaps = &self.metrics.inter_token_gap;
+                *none = Some((at, gaps.get_or_create_owned(&self.target)));
+                self.metrics
+                    .time_to_first_token
+                    .get_or_create(&self.target)
+                    .observe(at - self.arrived);
+            }
+        }
+    }
+
+    /// Bedrock sent an event.
+    pub(crate) fn event(&mut self, response: &StreamInvokeResponse) {
+        match &response.event {
+            Some(Event::MessageStop(stop)) => {
+                self.stop_reason.clone_from(&stop.stop_reason_name);
+            }
+            Some(Event::Metadata(metadata)) => self.usage(metadata),
+            Some(Event::Unknown(event)) => {
+                tracing::warn!(event = %event.r#type, request_id = %self.request_id, trace_id = %self.trace.context().trace_id, "unknown event of Bedrock's passed on");
+                self.count_unknown("event", 1);
+            }
+            _ => {}
+        }
+        if !response.raw_members.is_empty() {
+            let pointers: Vec<_> = response
+                .raw_members
+                .iter()
+                .map(|member| member.pointer.as_str())
+                .collect();
+            tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
+            self.count_unknown("member", response.raw_members.len() as u64);
+        }
+    }
+
+    fn usage(&mut self, event: &MetadataEvent) {
+        let Some(usage) = event.metadata.as_ref().and_then(|m| m.usage.as_ref()) else {
+            return;
+        };
+        let counts = [
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_read_input_tokens,
+            usage.cache_write_input_tokens,
+        ];
+        for ((_, total), count) in self.tokens.iter_mut().zip(counts) {
+            *total = count.unwrap_or_default().max(0);
+        }
+    }
+
+    fn count_unknown(&self, kind: &'static str, by: u64) {
+        self.metrics
+            .unknown
+            .get_or_create(&metrics::Unknown { kind })
+            .inc_by(by);
+    }
+
+    /// The call ended well.
+    pub(crate) fn ok(&mut self) {
+        self.end = (Code::Ok, None);
+    }
+
+    /// The client has gone, but what the call used is known all the same.
+    pub(crate) fn usage_known(&mut self) {
+        self.usage_known = true;
+    }
+
+    /// The call failed.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        self.end = (status::code(failure), Some(failure.reason));
+    }
+}
+
+impl Drop for CallReport {
+    fn drop(&mut self) {
+        let (code, reason) = self.end;
+        let reason = reason.map_or("", Reason::as_str);
+        self.metrics.open_calls.dec();
+        self.metrics
+            .calls
+            .get_or_create(&metrics::Call {
+                method: self.method,
+                target: self.target.clone(),
+                route: self.route.clone(),
+                code: code_name(code),
+                reason,
+            })
+            .inc();
+        self.metrics
+            .call_duration
+            .get_or_create(&self.target)
+            .observe(self.arrived.elapsed());
+        if code == Code::Cancelled {
+            let usage = if self.usage_known { "known" } else { "unknown" };
+            self.metrics
+                .cancelled
+                .get_or_create(&metrics::Cancelled { usage })
+                .inc();
+        }
+        let code = code_name(code);
+        for (kind, count) in self.tokens {
+            if count > 0 {
+                self.metrics
+                    .tokens
+                    .get_or_create(&metrics::Tokens {
+                        target: self.target.clone(),
+                        kind,
+                    })
+                    .inc_by(count.unsigned_abs().into());
+            }
+        }
+        let milliseconds = |since: Instant| since.elapsed().as_millis() as u64;
+        let first_event_ms = self
+            .first_event
+            .map(|at| (at - self.arrived).as_millis() as u64);
+        let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
+        let trace = self.trace.context();
+        tracing::info!(
+            method = self.method,
+            target_name = %self.target.target,
+            model_id = %self.model_id,
+            source_region = %self.source_region,
+            attempts = self.attempts,
+            request_id = %self.request_id,
+            trace_id = %trace.trace_id,
+            span_id = %trace.span_id,
+            bedrock_request_id = %self.bedrock_request_id,
+            code,
+            reason,
+            stop_reason = %self.stop_reason,
+            duration_ms = milliseconds(self.arrived),
+            first_event_ms,
+            input_tokens = input,
+            output_tokens = output,
+            cache_read_tokens = cache_read,
+            cache_write_tokens = cache_write,
+            "call ended"
+        );
+        self.tell_spans();
+    }
+}
+
+/// A code in the spelling of gRPC's documentation.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

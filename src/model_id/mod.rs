@@ -1,0 +1,156 @@
+//! What a model ID says of itself. Bedrock takes one string for all ways of consuming a model.
+
+mod geography;
+pub mod pattern;
+mod sampling;
+
+pub use geography::{Fence, Geography, Place, Side};
+pub use sampling::Sampling;
+
+/// Ways of consuming a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A model on demand in the source Region.
+    OnDemand,
+    /// A cross-region inference profile that AWS defined.
+    SystemInferenceProfile,
+    /// An application inference profile.
+    ApplicationInferenceProfile,
+    /// Provisioned Throughput.
+    ProvisionedThroughput,
+    /// A custom model deployed on demand.
+    CustomModelDeployment,
+    /// An imported model.
+    ImportedModel,
+    /// A prompt of Prompt management.
+    Prompt,
+    /// A prompt router.
+    PromptRouter,
+    /// A SageMaker endpoint.
+    SagemakerEndpoint,
+}
+
+impl Kind {
+    /// The kind of a model ID or ARN, by its form.
+    pub fn of(model_id: &str) -> Self {
+        let Some(resource) = arn_resource(model_id) else {
+            return match geography_of(model_id) {
+                Some(_) => Self::SystemInferenceProfile,
+                None => Self::OnDemand,
+            };
+        };
+        match resource.split('/').next().unwrap_or_default() {
+            "inference-profile" => Self::SystemInferenceProfile,
+            "application-inference-profile" => Self::ApplicationInferenceProfile,
+            "provisioned-model" => Self::ProvisionedThroughput,
+            "custom-model-deployment" => Self::CustomModelDeployment,
+            "imported-model" => Self::ImportedModel,
+            "prompt" => Self::Prompt,
+            "prompt-router" | "default-prompt-router" => Self::PromptRouter,
+            "endpoint" => Self::SagemakerEndpoint,
+            _ => Self::OnDemand,
+        }
+    }
+}
+
+/// The geography that a system inference profile's ID or ARN names: `eu` of `eu.amazon.nova-lite-v1:0`.
+pub fn geography_of(model_id: &str) -> Option<Geography> {
+    let id = match arn_resource(model_id) {
+        Some(resource) => resource.strip_prefix("inference-profile/")?,
+        None => model_id,
+    };
+    let (geography, model) = id.split_once('.')?;
+    // `us.anthropic.claude…` is a profile, `zai.glm-4.7` a model.
+    if model.contains('.') {
+        Geography::named(geography)
+    } else {
+        None
+    }
+}
+
+/// The ID of an inference profile as it stands at the end of its ARN; the ID itself if it is one.
+pub fn profile_id(model_id: &str) -> &str {
+    arn_resource(model_id)
+        .and_then(|resource| resource.split_once('/'))
+        .map_or(model_id, |(_, id)| id)
+}
+
+/// The Region that a foundation model's ARN names: one of a profile's destinations. Empty for models that may run anywhere.
+pub fn region_of_model(arn: &str) -> &str {
+    region_of_arn(arn).unwrap_or_default()
+}
+
+/// Whether a target is a model ID or ARN: aliases hold neither `.` nor `:`.
+pub fn is_raw(target: &str) -> bool {
+    target.contains(['.', ':'])
+}
+
+/// The Region that an ARN names, if it is one and names one.
+pub fn region_of_arn(model_id: &str) -> Option<&str> {
+    let region = arn_parts(model_id)?.nth(3)?;
+    (!region.is_empty()).then_some(region)
+}
+
+/// What follows the account in an ARN: `inference-profile/us.anthropic…`.
+fn arn_resource(model_id: &str) -> Option<&str> {
+    arn_parts(model_id)?.nth(5)
+}
+
+/// `arn:partition:service:region:account:resource`; the resource may hold colons of its own.
+fn arn_parts(model_id: &str) -> Option<std::str::SplitN<'_, char>> {
+    model_id
+        .starts_with("arn:")
+        .then(|| model_id.splitn(6, ':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_read_from_ids_and_arns() {
+        let account = "arn:aws:bedrock:eu-west-1:123456789012";
+        for (id, kind) in [
+            ("anthropic.claude-sonnet-5", Kind::OnDemand),
+            ("us.anthropic.claude-sonnet-5", Kind::SystemInferenceProfile),
+            (
+                "us-gov.anthropic.claude-sonnet-5",
+                Kind::SystemInferenceProfile,
+            ),
+            ("zai.glm-4.7", Kind::OnDemand),
+            (
+                "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0",
+                Kind::OnDemand,
+            ),
+            (
+                &format!("{account}:inference-profile/eu.amazon.nova-lite-v1:0"),
+                Kind::SystemInferenceProfile,
+            ),
+            (
+                &format!("{account}:application-inference-profile/abc"),
+                Kind::ApplicationInferenceProfile,
+            ),
+            (
+                &format!("{account}:provisioned-model/abc"),
+                Kind::ProvisionedThroughput,
+            ),
+            (&format!("{account}:prompt/PROMPT12345:1"), Kind::Prompt),
+            (
+                &format!("{account}:default-prompt-router/x:1"),
+                Kind::PromptRouter,
+            ),
+        ] {
+            assert_eq!(Kind::of(id), kind, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_arn_names_its_region() {
+        assert_eq!(
+            region_of_arn("arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0"),
+            Some("eu-west-1")
+        );
+        assert_eq!(region_of_arn("arn:aws:bedrock:::foundation-model/x"), None);
+        assert_eq!(region_of_arn("us.anthropic.claude-sonnet-5"), None);
+    }
+}

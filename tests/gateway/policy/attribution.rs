@@ -1,0 +1,75 @@
+//! Whose bill a call is on.
+
+use serde_json::json;
+
+use super::{gateway, refused, sent, with_fields, with_raw};
+use crate::harness::ask;
+
+const CONFIG: &str = "
+request_metadata: {from_headers: {caller: x-caller}}
+targets:
+  t: {model_id: 'amazon.nova-lite-v1:0'}
+";
+
+#[tokio::test]
+async fn raw_members_do_not_reach_the_request_metadata() {
+    let gateway = gateway(CONFIG).await;
+    for members in [
+        &[("/requestMetadata/caller", "\"forged\"")][..],
+        &[("/requestMetadata", "{\"caller\":\"forged\"}")],
+        &[
+            ("/requestMetadata", "{}"),
+            ("/requestMetadata/caller", "\"forged\""),
+        ],
+        &[("/requestMetadata/mine", "\"kept\"")],
+        &[("/RequestMetadata/caller", "\"forged\"")],
+        &[("/requestMetadata/~0caller", "\"forged\"")],
+    ] {
+        refused(&gateway, with_raw(members), "input.raw_members[0].pointer").await;
+    }
+    for request in with_fields("{\"amazon-bedrock-requestMetadata\": {\"caller\": \"forged\"}}") {
+        let input = request.input.as_ref().unwrap();
+        let field = match input.additional_model_request_fields.as_ref().unwrap() {
+            bedrock_grpc::pb::converse_input::AdditionalModelRequestFields::AdditionalModelRequestFieldsJson(_) => {
+                "input.additional_model_request_fields_json"
+            }
+            _ => "input.additional_model_request_fields_struct",
+        };
+        refused(&gateway, request, field).await;
+    }
+    // Other places are the caller's.
+    let body = sent(&gateway, with_raw(&[("/newMember", "1")])).await;
+    assert_eq!(body["newMember"], 1);
+    assert!(body.get("requestMetadata").is_none());
+}
+
+#[tokio::test]
+async fn a_header_that_is_there_twice_says_nothing() {
+    let gateway = gateway(CONFIG).await;
+    let mut request = tonic::Request::new(ask("t"));
+    request
+        .metadata_mut()
+        .append("x-caller", "victim".parse().unwrap());
+    let body = sent(&gateway, request).await;
+    assert_eq!(body["requestMetadata"], json!({"caller": "victim"}));
+    let mut request = tonic::Request::new(ask("t"));
+    request
+        .metadata_mut()
+        .append("x-caller", "victim".parse().unwrap());
+    request
+        .metadata_mut()
+        .append("x-caller", "alice".parse().unwrap());
+    let body = sent(&gateway, request).await;
+    assert!(body.get("requestMetadata").is_none(), "{body}");
+}
+
+#[tokio::test]
+async fn without_attribution_raw_members_reach_everything() {
+    let gateway = gateway("targets: {t: {model_id: 'amazon.nova-lite-v1:0'}}").await;
+    let body = sent(
+        &gateway,
+        with_raw(&[("/requestMetadata", "{\"caller\":\"me\"}")]),
+    )
+    .await;
+    assert_eq!(body["requestMetadata"], json!({"caller": "me"}));
+}

@@ -1,0 +1,190 @@
+//! The ceiling of output tokens, and the service tiers.
+
+use bedrock_grpc::pb::{InferenceConfiguration, ServiceTier, ServiceTierType, StreamInvokeRequest};
+use serde_json::json;
+
+use super::{gateway, refused, sent, with_fields, with_raw};
+use crate::harness::ask;
+
+const CEILING: &str = "
+limits: {max_tokens: 500}
+targets:
+  t: {model_id: 'amazon.nova-lite-v1:0', limits: {max_tokens: 100}}
+  wide: {model_id: 'amazon.nova-lite-v1:0', limits: {max_tokens: 9000}, defaults: {max_tokens: 7}}
+";
+const TIERS: &str = "
+service_tiers: [flex, default, priority]
+targets:
+  t: {model_id: 'amazon.nova-lite-v1:0', service_tiers: [priority, flex]}
+  open: {model_id: 'amazon.nova-lite-v1:0'}
+";
+
+fn tokens(target: &str, max_tokens: Option<i32>) -> StreamInvokeRequest {
+    let mut request = ask(target);
+    request.input.get_or_insert_default().inference_config = Some(InferenceConfiguration {
+        max_tokens,
+        ..InferenceConfiguration::default()
+    });
+    request
+}
+
+fn tier(target: &str, tier: ServiceTierType) -> StreamInvokeRequest {
+    let mut request = ask(target);
+    request.input.get_or_insert_default().service_tier = Some(ServiceTier {
+        r#type: tier.into(),
+    });
+    request
+}
+
+#[tokio::test]
+async fn no_request_asks_for_more_tokens_than_the_ceiling() {
+    let gateway = gateway(CEILING).await;
+    for (request, expected) in [
+        (ask("t"), 100),
+        (tokens("t", None), 100),
+        (tokens("t", Some(99)), 99),
+        (tokens("t", Some(100)), 100),
+        (ask("wide"), 7),
+        (tokens("wide", Some(500)), 500),
+        // What callers name themselves has no limits but those of all targets.
+        (ask("us.amazon.nova-lite-v1:0"), 500),
+    ] {
+        let body = sent(&gateway, request).await;
+        assert_eq!(body["inferenceConfig"]["maxTokens"], expected);
+    }
+    for request in [
+        tokens("t", Some(101)),
+        tokens("wide", Some(501)),
+        tokens("us.amazon.nova-lite-v1:0", Some(i32::MAX)),
+    ] {
+        refused(&gateway, request, "input.inference_config.max_tokens").await;
+    }
+}
+
+#[tokio::test]
+async fn raw_members_do_not_reach_the_ceiling() {
+    let gateway = gateway(CEILING).await;
+    for (pointer, json) in [
+        ("/inferenceConfig", "{\"maxTokens\":101}"),
+        ("/inferenceConfig", "{}"),
+        ("/inferenceConfig/maxTokens", "101"),
+        ("/inferenceConfig/max_tokens", "101"),
+        ("/InferenceConfig/MaxTokens", "101"),
+    ] {
+        refused(
+            &gateway,
+            with_raw(&[(pointer, json)]),
+            "input.raw_members[0].pointer",
+        )
+        .await;
+    }
+    for (pointer, json) in [
+        ("/additionalModelRequestFields", "{\"max_tokens\":101}"),
+        (
+            "/additionalModelRequestFields",
+            "{\"\\u006dax_tokens\":1e3}",
+        ),
+        (
+            "/additionalModelRequestFields",
+            "{\"a\":[{\"max_tokens\":\"101\"}]}",
+        ),
+        (
+            "/additionalModelRequestFields",
+            "{\"max_tokens\":1,\"max_tokens\":101}",
+        ),
+    ] {
+        refused(
+            &gateway,
+            with_raw(&[(pointer, json)]),
+            "input.raw_members[0].json",
+        )
+        .await;
+    }
+    let below = [
+        ("/additionalModelRequestFields", "{}"),
+        ("/additionalModelRequestFields/max_tokens", "101"),
+    ];
+    refused(&gateway, with_raw(&below), "input.raw_members[1].json").await;
+    for fields in [
+        "{\"max_tokens\":101}",
+        "{\"max_tokens_to_sample\":101}",
+        "{\"inferenceConfig\":{\"max_new_tokens\":101}}",
+        "{\"textGenerationConfig\":{\"maxTokenCount\":101}}",
+        "{\"max_gen_len\":101}",
+        "{\"max_completion_tokens\":101}",
+        "{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}}",
+    ] {
+        let [text, structure] = with_fields(fields);
+        refused(&gateway, text, "input.additional_model_request_fields_json").await;
+        refused(
+            &gateway,
+            structure,
+            "input.additional_model_request_fields_struct",
+        )
+        .await;
+    }
+    // Other members beside it, and numbers within the ceiling, are the caller's.
+    let body = sent(&gateway, with_raw(&[("/inferenceConfig/topK", "5")])).await;
+    assert_eq!(
+        body["inferenceConfig"],
+        json!({"maxTokens": 100, "topK": 5})
+    );
+    for request in with_fields("{\"max_tokens\":100,\"top_k\":500}") {
+        sent(&gateway, request).await;
+    }
+}
+
+#[tokio::test]
+async fn only_service_tiers_that_both_lists_allow_are_asked_for() {
+    let gateway = gateway(TIERS).await;
+    for (request, expected) in [
+        // Bedrock's default tier is not allowed here, so the target's preferred one is asked for.
+        (ask("t"), json!({"type": "priority"})),
+        (tier("t", ServiceTierType::Flex), json!({"type": "flex"})),
+        (
+            tier("open", ServiceTierType::Default),
+            json!({"type": "default"}),
+        ),
+    ] {
+        let body = sent(&gateway, request).await;
+        assert_eq!(body["serviceTier"], expected);
+    }
+    assert!(
+        sent(&gateway, ask("open"))
+            .await
+            .get("serviceTier")
+            .is_none()
+    );
+    for request in [
+        tier("t", ServiceTierType::Default),
+        tier("t", ServiceTierType::Reserved),
+        tier("open", ServiceTierType::Reserved),
+    ] {
+        refused(&gateway, request, "input.service_tier.type").await;
+    }
+    for (pointer, json) in [
+        ("/serviceTier", "{\"type\":\"reserved\"}"),
+        ("/serviceTier/type", "\"reserved\""),
+        ("/ServiceTier", "{\"type\":\"flex\"}"),
+    ] {
+        refused(
+            &gateway,
+            with_raw(&[(pointer, json)]),
+            "input.raw_members[0].pointer",
+        )
+        .await;
+    }
+    for fields in [
+        "{\"service_tier\":\"reserved\"}",
+        "{\"serviceTier\":{\"type\":\"flex\"}}",
+    ] {
+        let [text, structure] = with_fields(fields);
+        refused(&gateway, text, "input.additional_model_request_fields_json").await;
+        refused(
+            &gateway,
+            structure,
+            "input.additional_model_request_fields_struct",
+        )
+        .await;
+    }
+}
