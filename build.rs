@@ -1,4 +1,4 @@
-//! Compiles the protos in `proto/` without protoc, and writes the descriptor set that reflection serves.
+//! Compiles the protos in `proto/` without protoc, and writes the descriptor set for reflection.
 
 use std::{env, error::Error, path::PathBuf};
 
@@ -9,7 +9,7 @@ const SERVICES: [&str; 2] = [
     "bedrock/inference/v1/inference_service.proto",
     "bedrock/inference/v1/target_service.proto",
 ];
-/// Not imported by a service: it travels in status details.
+/// No service imports it, because it is sent in status details.
 const DETAILS: [&str; 1] = ["bedrock/inference/v1/error.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
 
     tonic_prost_build::configure()
-        // Documents and images stay slices of the request's own buffer.
+        // Documents and images stay slices of the request's buffer.
         .bytes(".")
         .codec_path("crate::pb::Codec")
         .compile_fds(descriptors)?;

@@ -1,7 +1,8 @@
-//! What the AWS SDK can say to ConverseStream and hear from it, we can too.
+//! The API covers everything that the AWS SDK can send to ConverseStream and receive from it.
 //!
-//! Reads the generated source of the SDK that Cargo.lock names, makes samples of the request and of every event with each member, kind and word
-//! that the SDK knows, and translates them there and back. Whatever our tables lack comes to light as a raw member.
+//! Reads the generated source of the SDK version in Cargo.lock. Builds samples of the request and
+//! of every event, with each member, variant and enum value that the SDK has, and translates them
+//! in both directions. Whatever the gateway's tables lack shows up as a raw member.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 
 use model::{Model, Shape};
 
-/// Enums whose words the proto carries as strings, in Bedrock's own word.
+/// Enums whose values the proto has as strings, as Bedrock names them.
 const CARRIED_AS_STRINGS: [&str; 15] = [
     "GuardrailContentFilterConfidence",
     "GuardrailContentFilterStrength",
@@ -53,7 +54,7 @@ fn sdk() -> PathBuf {
     let rustc = Command::new("rustc").arg("-vV").output().unwrap();
     let version = String::from_utf8(rustc.stdout).unwrap();
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    // Other platforms' packages need not be on this machine.
+    // Packages of other platforms need not be on this machine.
     let options = ["--offline", "--locked", "--filter-platform", host.unwrap()];
     let metadata = cargo_metadata::MetadataCommand::new()
         .manifest_path(manifest)
@@ -77,7 +78,7 @@ fn sdk_folder() -> &'static PathBuf {
     FOLDER.get_or_init(sdk)
 }
 
-/// What the SDK knows and we do not, a line each.
+/// What the SDK has and the gateway does not, one line each.
 fn missing(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let model = match Model::read(read) {
         Ok(model) => model,
@@ -135,8 +136,8 @@ fn raw(of: &str, members: &[pb::RawMember]) -> Vec<String> {
     lines.collect()
 }
 
-/// Words of an enum of the SDK's without a value in the proto: tables keep words of formats and stop reasons beside the enum, so that samples
-/// would not show them.
+/// Values of an SDK enum without a value in the proto. The tables keep names of formats and stop
+/// reasons next to the enum, so samples would not show them.
 fn missing_words(name: &str, words: &[String]) -> Vec<String> {
     let renamed = RENAMED.iter().find(|(sdk, _)| *sdk == name);
     let proto = renamed.map_or(name, |(_, proto)| *proto);
@@ -189,7 +190,7 @@ fn the_source_is_read_to_its_leaves() {
     assert_eq!(blocks.len(), 14);
 }
 
-/// The SDK's source with `old` in the file at `path` replaced.
+/// The SDK's source with `old` replaced in the file at `path`.
 fn doctored(path: &'static str, old: &'static str, new: &'static str) -> Vec<String> {
     let read = |asked: &str| {
         let source = read(asked)?;
@@ -205,7 +206,7 @@ fn doctored(path: &'static str, old: &'static str, new: &'static str) -> Vec<Str
 
 #[test]
 fn a_new_content_block_would_be_noticed() {
-    // The types and the serialisers must agree, so both are doctored by renaming one kind.
+    // The types and the serialisers must agree, so one variant is renamed in both.
     let read = |asked: &str| {
         let source = read(asked)?;
         Some(match asked {
@@ -282,7 +283,7 @@ fn a_new_member_of_the_request_would_be_noticed() {
 }
 
 #[test]
-fn a_new_word_in_the_documentation_would_be_noticed() {
+fn a_new_value_in_the_documentation_would_be_noticed() {
     let missing = doctored(
         "types/_output_config.rs",
         "<code>low</code>",

@@ -1,4 +1,4 @@
-//! Calls at a pace, and what came of them.
+//! Sends calls at a steady pace and records their outcomes.
 
 use std::{
     collections::BTreeMap,
@@ -17,21 +17,21 @@ use crate::stage::Stage;
 /// One call.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// When it began, from the beginning of the load.
+    /// When the call began, from the beginning of the load.
     pub(crate) began: Duration,
-    /// Why it failed; none: its answer is whole.
+    /// Why the call failed. `None`: the answer is complete.
     pub(crate) failure: Option<String>,
     pub(crate) first_event: Duration,
     /// The source Region that answered.
     pub(crate) region: String,
 }
 
-/// What came of calls.
+/// The outcomes of calls.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes(pub(crate) Vec<Outcome>);
 
 impl Outcomes {
-    /// Those that began between these moments.
+    /// The calls that began between two moments.
     pub(crate) fn between(&self, from: Duration, to: Duration) -> Self {
         let within = |outcome: &&Outcome| outcome.began >= from && outcome.began < to;
         Self(self.0.iter().filter(within).cloned().collect())
@@ -44,7 +44,7 @@ impl Outcomes {
             .count()
     }
 
-    /// The time to the first event of answered calls, of which this share was quicker.
+    /// Returns the time to the first event that this share of the answered calls did not exceed.
     pub(crate) fn first_event(&self, share: f64) -> Duration {
         let answered = self.0.iter().filter(|outcome| outcome.failure.is_none());
         let mut times: Vec<_> = answered.map(|outcome| outcome.first_event).collect();
@@ -53,7 +53,7 @@ impl Outcomes {
         times.get(index).copied().unwrap_or_default()
     }
 
-    /// How many calls each source Region answered.
+    /// Returns how many calls each source Region answered.
     pub(crate) fn by_region(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for outcome in self.0.iter().filter(|outcome| outcome.failure.is_none()) {
@@ -62,7 +62,7 @@ impl Outcomes {
         counts
     }
 
-    /// Why calls failed, and how often.
+    /// Returns why calls failed, and how often.
     pub(crate) fn failures(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for failure in self
@@ -76,7 +76,8 @@ impl Outcomes {
     }
 }
 
-/// So many calls a second for so long, and the end of all of them. `meanwhile` is told the time that has passed before each call.
+/// Sends this many calls a second for this time, and waits until all have ended. Before each call,
+/// `meanwhile` gets the time that has passed.
 pub(crate) async fn offer(
     stage: &Stage,
     per_second: f64,

@@ -1,17 +1,19 @@
-//! Quotas and outages of source Regions, and what failover makes of them. `cargo bench --bench failover -- --help`.
+//! Measures quotas and outages of source Regions, with failover. `cargo bench --bench failover --
+//! --help`.
 //!
 //! ```text
 //! load ──gRPC──> gateway ──HTTP/1.1, SigV4──> emulator with Regions, quotas and outages
 //! ```
 //!
-//! All in one process, over sockets. Calls come at a steady pace, whatever becomes of those before: as those of many users do.
+//! Everything runs in one process, over sockets. Calls begin at a steady pace, whether or not
+//! earlier ones have ended, as those of many users do.
 //!
 //! | module | job |
 //! |---|---|
-//! | `stage` | an emulator and a gateway on it |
-//! | `load` | calls at a pace, and what came of them |
-//! | `quotas` | more calls than one Region's quota takes |
-//! | `outages` | a Region that goes and comes back |
+//! | `stage` | starts an emulator and a gateway in front of it |
+//! | `load` | sends calls at a pace and records their outcomes |
+//! | `quotas` | offers more calls than one Region's quota allows |
+//! | `outages` | makes a Region fail and recover |
 
 mod load;
 mod outages;
@@ -24,28 +26,29 @@ use std::{
     time::Duration,
 };
 
-/// What stops the run.
+/// An error that stops the run.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\
-Offers more calls than one source Region's quota takes, and takes a Region away in mid-load; says what share of the quotas was used, how many
-attempts that took, and whether any call was lost.
+Offers more calls than one source Region's quota allows, and makes a Region fail under load.
+Prints which share of the quotas was used, with how many attempts, and whether calls were lost.
 
 cargo bench --bench failover -- [--short]
 
-  --short  minutes of 20 seconds in place of 60, and failover alone: a minute in place of 5 for each of three scenarios
+  --short  shorten minutes to 20 seconds, and measure only failover: one minute instead of five
+           for each of three scenarios
 ";
 
-/// How long things take.
+/// The times of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// Failover alone, without what it is compared to.
+    /// Measure only failover, not what it is compared with.
     short: bool,
-    /// A minute of the quotas.
+    /// One minute of the quotas.
     minute: Duration,
-    /// Before anything is counted.
+    /// The time before anything is counted.
     warm_up: Duration,
-    /// What is counted.
+    /// The time that is counted.
     counted: Duration,
 }
 
@@ -99,7 +102,7 @@ fn run(times: Times) -> Result<(), Error> {
     Err(wrong.join("; ").into())
 }
 
-/// One line for whoever runs this.
+/// Prints one line for the person who runs this.
 pub(crate) fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }

@@ -1,4 +1,4 @@
-//! A Region that goes and comes back: no call may be lost that another Region could have answered.
+//! Makes a Region fail and recover: no call may be lost that another Region could have answered.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::{
 };
 
 const PER_SECOND: f64 = 30.0;
-/// The trouble begins, ends, and the load ends.
+/// When the outage begins and ends, and when the load ends.
 const BEGINS: Duration = Duration::from_secs(3);
 const ENDS: Duration = Duration::from_secs(7);
 const ALL: Duration = Duration::from_secs(18);
 
-/// Runs them all, and says what was lost.
+/// Runs all outages and returns which calls were lost.
 pub(crate) async fn run() -> Result<Vec<String>, Error> {
     let fault = |name: &str| name.parse::<Fault>().map(Condition::Fault);
     say(
-        "| a Region in trouble for 4 s | calls | lost | first event p99 in trouble | answered there before, in trouble, after |",
+        "| the Region, for 4 s | calls | lost calls | first event p99 during the outage | answered there before, during, after |",
     )?;
     say("|---|---|---|---|---|")?;
     let mut wrong = Vec::new();
@@ -74,7 +74,9 @@ async fn scenario(name: &str, condition: Condition) -> Result<Vec<String>, Error
         ));
     }
     if after == 0 {
-        wrong.push(format!("{name}: the Region was not called again"));
+        wrong.push(format!(
+            "{name}: the Region was not used after its recovery"
+        ));
     }
     Ok(wrong)
 }

@@ -1,5 +1,6 @@
-//! Three times as many calls as one Region's quota takes: of one Region on demand, of a cross-region profile, of failover over three source
-//! Regions. The sum of the quotas is what three Regions take on demand.
+//! Offers three times as many calls as one Region's quota allows: to one Region on demand, to a
+//! cross-region profile, and with failover over three source Regions. The combined quota is what
+//! three Regions allow on demand.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::{
     stage::{MODEL, PROFILE, REGIONS, Stage},
 };
 
-/// What one Region takes on demand, in calls a second.
+/// What one Region allows on demand, in calls a second.
 const REGION: f64 = 10.0;
 /// Three times as much is offered.
 const OFFERED: f64 = 30.0;
@@ -21,16 +22,16 @@ const GOODPUT: f64 = 0.95;
 const ATTEMPTS: f64 = 1.1;
 const FIRST_EVENT: f64 = 2.0;
 
-/// What a scenario comes to.
+/// The result of a scenario.
 struct Result {
-    /// Answered calls, as a share of what the sum of the quotas takes.
+    /// Answered calls, as a share of what the combined quota allows.
     goodput: f64,
-    /// Calls at Bedrock for each answered one.
+    /// Calls to Bedrock for each answered call.
     attempts: f64,
     first_event: Duration,
 }
 
-/// Runs them all, and says which goals were missed.
+/// Runs all scenarios and returns which goals were missed.
 pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error> {
     let unloaded = unloaded(times).await?;
     let p99 = unloaded.first_event(0.99);
@@ -40,7 +41,7 @@ pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error>
         ms(p99)
     ))?;
     say(
-        "| 3 x one Region's quota offered | share of the sum of quotas | attempts for each answer | first event p99 |",
+        "| load: 3 x one Region's quota | throughput, share of the combined quota | attempts per answer | first event p99 |",
     )?;
     say("|---|---|---|---|")?;
     let mut without = Vec::new();
@@ -56,14 +57,14 @@ pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error>
     }
     if ours.attempts > ATTEMPTS {
         wrong.push(format!(
-            "{:.3} attempts for each answer are above {ATTEMPTS}",
+            "{:.3} attempts per answer are above {ATTEMPTS}",
             ours.attempts
         ));
     }
     if without.iter().any(|other| ours.goodput < other.goodput) {
-        wrong.push("failover does worse than going without".to_owned());
+        wrong.push("failover is worse than no failover".to_owned());
     }
-    // Times are for people to judge: how busy this machine is besides is not known here.
+    // Times are for people to judge, because other load on this machine is not known here.
     let slower = ours.first_event.as_secs_f64() / p99.as_secs_f64();
     say(&format!(
         "first event p99 of failover: {slower:.2} x unloaded (goal {FIRST_EVENT} x)"
@@ -94,7 +95,7 @@ async fn scenario(
         minute_ms: u64::try_from(times.minute.as_millis()).ok(),
         ..Quotas::everywhere(Quota {
             on_demand: per_minute(REGION),
-            // As a rule AWS gives profiles twice the quota of a Region.
+            // AWS usually gives profiles twice the quota of a Region.
             cross_region: per_minute(2.0 * REGION),
             ..Quota::default()
         })
@@ -118,7 +119,7 @@ async fn scenario(
     Ok(result)
 }
 
-/// Calls of ConverseStream that the emulator has seen.
+/// The number of ConverseStream calls that the emulator has received.
 fn outcomes_at_bedrock(stage: &Stage, at_least: usize) -> usize {
     let calls = stage.emulator.calls();
     let last = calls.last().map_or(0, |call| call.id);
@@ -126,7 +127,7 @@ fn outcomes_at_bedrock(stage: &Stage, at_least: usize) -> usize {
         .iter()
         .filter(|call| call.operation != "ConverseStream")
         .count();
-    // The log keeps the last calls; their IDs count all of them.
+    // The log keeps only the last calls, but their IDs count all of them.
     usize::try_from(last)
         .unwrap_or(at_least)
         .saturating_sub(others)

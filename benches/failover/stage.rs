@@ -1,4 +1,4 @@
-//! An emulator and a gateway on it.
+//! An emulator and a gateway in front of it.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,16 +19,16 @@ use crate::Error;
 
 /// The source Regions.
 pub(crate) const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
-/// A model that can be had on demand in all of them, and by a profile over them.
+/// A model that is available on demand in all of them, and through a profile over them.
 pub(crate) const MODEL: &str = "amazon.nova-lite-v1:0";
 pub(crate) const PROFILE: &str = "us.amazon.nova-lite-v1:0";
 
-/// What an unloaded call takes.
+/// The time that an unloaded call takes.
 const FIRST_TOKEN: Duration = Duration::from_millis(50);
 const TOKEN: Duration = Duration::from_millis(10);
 const TOKENS: usize = 10;
 
-/// An emulator and a gateway on it, both in this process.
+/// An emulator and a gateway in front of it, both in this process.
 pub(crate) struct Stage {
     pub(crate) emulator: Emulator,
     channel: Channel,
@@ -36,7 +36,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With one target `t`: this model ID in these source Regions, all as good as each other.
+    /// With one target `t`: this model ID in these source Regions, all with equal order.
     pub(crate) async fn start(model_id: &str, regions: &[&str]) -> Result<Self, Error> {
         let emulator = Emulator::start(Options {
             pace: Pace {

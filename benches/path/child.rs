@@ -1,4 +1,4 @@
-//! Children: started, asked what they use, and ended.
+//! Child processes: starting them, measuring them, ending them.
 
 use std::{
     collections::HashMap,
@@ -12,19 +12,20 @@ use std::{
 
 use crate::{Error, roles::Role};
 
-/// The variable that names a profiler and its options, such as `valgrind --tool=callgrind`, to run the gateways under.
+/// The variable that names a profiler and its options, such as `valgrind --tool=callgrind`, which
+/// then runs the gateways.
 const GATEWAY_UNDER: &str = "GATEWAY_UNDER";
 
-/// A child that listens. Ends when dropped.
+/// A child process that listens. Dropping it ends the process.
 pub(crate) struct Child {
     process: process::Child,
     says: HashMap<String, String>,
-    /// From its start until it listens.
+    /// The time from its start until it listens.
     pub(crate) start: Duration,
 }
 
 impl Child {
-    /// Starts a child and waits until it listens.
+    /// Starts a child process and waits until it listens.
     pub(crate) fn start(role: &Role) -> Result<Self, Error> {
         let begun = Instant::now();
         let mut process = command(role)?
@@ -32,7 +33,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(match role {
-                // Its log: written as in production, and read by nobody.
+                // The log is written as in production, but not read.
                 Role::Gateway { .. } => Stdio::null(),
                 _ => Stdio::inherit(),
             })
@@ -57,18 +58,18 @@ impl Child {
         Ok(child)
     }
 
-    /// What it said when it started.
+    /// What it printed when it started.
     pub(crate) fn said(&self, name: &str) -> Result<&str, Error> {
         let value = self.says.get(name);
-        Ok(value.ok_or_else(|| format!("a child did not say its {name}"))?)
+        Ok(value.ok_or_else(|| format!("a child process did not print its {name}"))?)
     }
 
-    /// An address that it said.
+    /// Returns an address that the child printed.
     pub(crate) fn address(&self, name: &str) -> Result<SocketAddr, Error> {
         Ok(SocketAddr::from_str(self.said(name)?)?)
     }
 
-    /// The CPU time of all its threads so far.
+    /// Returns the CPU time of all its threads so far.
     pub(crate) fn cpu(&self) -> Result<Duration, Error> {
         let mut total = Duration::ZERO;
         for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
@@ -80,19 +81,19 @@ impl Child {
         Ok(total)
     }
 
-    /// Its memory (VmRSS), in bytes.
+    /// Returns its memory (VmRSS), in bytes.
     pub(crate) fn resident(&self) -> Result<u64, Error> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let rss = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
             .and_then(|line| line.trim().strip_suffix("kB"))
-            .ok_or("this kernel does not tell VmRSS")?;
+            .ok_or("this kernel has no VmRSS")?;
         Ok(rss.trim().parse::<u64>()? * 1024)
     }
 }
 
-/// This program, under what [`GATEWAY_UNDER`] names.
+/// Returns the command for this program, run by what [`GATEWAY_UNDER`] names.
 fn command(role: &Role) -> Result<Command, Error> {
     let program = std::env::current_exe()?;
     let under = std::env::var(GATEWAY_UNDER).unwrap_or_default();
@@ -109,7 +110,7 @@ fn command(role: &Role) -> Result<Command, Error> {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // The end of its standard input is its own: profilers want to write what they saw.
+        // The child ends when its standard input ends, so that profilers can write their results.
         drop(self.process.stdin.take());
         let _ended = self.process.wait();
         if let Some(file) = self.says.get("ca_file") {

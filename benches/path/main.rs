@@ -1,6 +1,8 @@
-//! The whole path: a client, the gateway, a Bedrock, and what the gateway costs. `cargo bench --bench path -- --help`.
+//! Measures the cost of the gateway on the whole path: a client, the gateway, a Bedrock. `cargo
+//! bench --bench path -- --help`.
 //!
-//! Everything runs on this machine and in one run, because only ratios of one run mean something:
+//! Everything runs on this machine and in one run, because only ratios within one run are
+//! meaningful:
 //!
 //! ```text
 //! load ──gRPC──────────────────> gateway ──HTTP/1.1 or TLS with HTTP/2──> emulator
@@ -8,15 +10,16 @@
 //! load ──HTTP/1.1 or HTTP/2────────────────────────────────────────────> emulator      direct
 //! ```
 //!
-//! The load is this process; gateway, byte proxy and emulator are children of it, so that each one's CPU and memory can be told.
+//! This process is the load. Gateway, byte proxy and emulator are child processes, so that each
+//! one's CPU and memory can be measured.
 //!
 //! | module | job |
 //! |---|---|
 //! | `roles` | what the children do |
-//! | `child` | starting them, and what they use |
-//! | `load` | calls, as many at a time as wanted; counts tokens, takes times |
-//! | `question` | the one that all calls ask |
-//! | `stage` | the children of a scenario, and the ways through them |
+//! | `child` | starting child processes, and measuring them |
+//! | `load` | makes calls, a number of them at a time; counts tokens, measures times |
+//! | `question` | the request that all calls send |
+//! | `stage` | the child processes of a scenario, and the ways through them |
 //! | `scenarios` | what is measured, and how |
 //! | `report` | the table |
 
@@ -34,7 +37,7 @@ use std::{
     time::Instant,
 };
 
-/// What stops the bench.
+/// An error that stops the bench.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\
@@ -42,8 +45,8 @@ Measures the whole path and prints a table.
 
 cargo bench --bench path -- [--short] [--only NAME]...
 
-  --short      few streams, short times: shows that it runs; the figures mean little
-  --only NAME  this scenario alone
+  --short      use few streams and short times; shows only that the benchmark runs
+  --only NAME  run only this scenario; an unknown name lists all
 ";
 
 fn main() -> ExitCode {
@@ -65,12 +68,12 @@ fn run(arguments: Vec<String>) -> Result<(), Error> {
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            // Cargo's own.
+            // An argument that Cargo adds.
             "--bench" => {}
             "--short" => short = true,
             "--only" => only.push(arguments.next().ok_or("--only: which scenario?")?),
             "--help" => return Ok(io::stdout().write_all(HELP.as_bytes())?),
-            other => return Err(format!("{other}: no such option\n\n{HELP}").into()),
+            other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
         }
     }
     let begun = Instant::now();

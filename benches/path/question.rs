@@ -1,11 +1,11 @@
-//! The one question that all calls ask, in both of its forms.
+//! The request that all calls send, in both of its forms.
 
 use bedrock_grpc::pb::{ContentBlock, ConverseInput, Message, Role, content_block};
 
 pub(crate) const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const PROMPT: &str = "Why is the sky blue?";
 
-/// As the gateway is asked.
+/// The request to the gateway.
 pub(crate) fn input() -> ConverseInput {
     ConverseInput {
         messages: vec![Message {
@@ -18,12 +18,12 @@ pub(crate) fn input() -> ConverseInput {
     }
 }
 
-/// Where Bedrock is asked.
+/// The path of the request to Bedrock.
 pub(crate) fn path() -> String {
     format!("/model/{}/converse-stream", MODEL.replace(':', "%3A"))
 }
 
-/// As Bedrock is asked: what the gateway makes of [`input`].
+/// The request to Bedrock: what the gateway turns [`input`] into.
 pub(crate) fn body() -> String {
     format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}]}}"#)
 }

@@ -1,17 +1,17 @@
-//! The table, in the form of docs/performance.md.
+//! Prints the table, in the form of docs/performance.md.
 
 use std::{
     io::{self, Write as _},
     time::Duration,
 };
 
-/// One line of the table. What does not apply is empty.
+/// One row of the table. Cells that do not apply are empty.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) what: String,
     pub(crate) upstream: &'static str,
     pub(crate) gateway: String,
-    /// What the gateway is compared with.
+    /// The baseline that the gateway is compared with.
     pub(crate) reference: String,
     pub(crate) relation: String,
     pub(crate) goal: String,
@@ -23,7 +23,7 @@ pub(crate) fn print(rows: &[Row], short: bool, took: Duration) -> io::Result<()>
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "| scenario | what | Bedrock by | gateway | beside | ratio | goal | met |\n|---|---|---|---|---|---|---|---|"
+        "| scenario | what | transport to Bedrock | gateway | baseline | ratio | goal | met |\n|---|---|---|---|---|---|---|---|"
     )?;
     for row in rows {
         let met = match row.met {
@@ -37,6 +37,10 @@ pub(crate) fn print(rows: &[Row], short: bool, took: Duration) -> io::Result<()>
             row.name, row.what, row.upstream, row.gateway, row.reference, row.relation, row.goal
         )?;
     }
-    let form = if short { "the short form" } else { "all of it" };
+    let form = if short {
+        "the short form"
+    } else {
+        "the full form"
+    };
     writeln!(out, "\n{form}, in {} s", took.as_secs())
 }

@@ -1,4 +1,4 @@
-//! The children of a scenario, and the ways through them.
+//! The child processes of a scenario, and the ways through them.
 
 use std::{fs, time::Duration};
 
@@ -9,31 +9,32 @@ use crate::{
     roles::Role,
 };
 
-/// Connections that the load has to the gateway, as some services' replicas would.
+/// Connections from the load to the gateway, as from the replicas of some services.
 const CLIENT_CONNECTIONS: usize = 8;
-/// Connections that the load has to the emulator when it needs no gateway: ample, at 100 streams each.
+/// Connections from the load to the emulator without a gateway: more than enough, at 100 streams
+/// each.
 const DIRECT_CONNECTIONS: usize = 16;
 
-/// Calls that a gateway has places for: more than any scenario opens.
+/// Slots of a gateway: more than any scenario uses.
 const PLACES: usize = 100_000;
 
 /// Which way is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// The gateway, with Bedrock on plain HTTP/1.1.
+    /// The gateway, with Bedrock over plain HTTP/1.1.
     GatewayHttp1,
-    /// The gateway, with Bedrock on TLS with HTTP/2.
+    /// The gateway, with Bedrock over TLS with HTTP/2.
     GatewayHttp2,
-    /// The byte proxy, HTTP/1.1: the floor.
+    /// The byte proxy over HTTP/1.1: the baseline.
     Proxy,
-    /// Straight to the emulator, HTTP/1.1.
+    /// Directly to the emulator, HTTP/1.1.
     DirectHttp1,
-    /// Straight to the emulator, TLS with HTTP/2.
+    /// Directly to the emulator, TLS with HTTP/2.
     DirectHttp2,
 }
 
 impl Side {
-    /// What a gateway's side speaks to Bedrock.
+    /// The protocol between the gateway and Bedrock.
     pub(crate) fn upstream(self) -> &'static str {
         match self {
             Self::GatewayHttp1 | Self::Proxy | Self::DirectHttp1 => "HTTP/1.1",
@@ -42,7 +43,7 @@ impl Side {
     }
 }
 
-/// An emulator, and everything that can be put in front of it.
+/// An emulator, and everything that can run in front of it.
 pub(crate) struct Stage {
     emulator: Child,
     http1: Child,
@@ -51,7 +52,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts all children. The emulator answers with so many tokens at this pace.
+    /// Starts all child processes. The emulator answers with this many tokens at this pace.
     pub(crate) fn set(tokens: usize, tokens_per_second: f64) -> Result<Self, Error> {
         let emulator = Child::start(&Role::Emulator {
             tokens,
@@ -78,7 +79,7 @@ impl Stage {
         })
     }
 
-    /// The child whose cost a side is about. Without one, the emulator.
+    /// Returns the child process whose cost a side measures. Without one, the emulator.
     pub(crate) fn child(&self, side: Side) -> &Child {
         match side {
             Side::GatewayHttp1 => &self.http1,
@@ -88,12 +89,12 @@ impl Stage {
         }
     }
 
-    /// From the gateway's start until it listened.
+    /// The time from the gateway's start until it listened.
     pub(crate) fn gateway_start(&self) -> Duration {
         self.http1.start
     }
 
-    /// A fresh way through a side.
+    /// Returns a new way through a side.
     pub(crate) async fn way(&self, side: Side, method: Method) -> Result<Way, Error> {
         match side {
             Side::GatewayHttp1 | Side::GatewayHttp2 => {

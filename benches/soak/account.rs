@@ -1,4 +1,4 @@
-//! Whether clients, gateway and emulator agree on what became of all calls.
+//! Checks that clients, gateway and emulator agree on the outcome of all calls.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -12,22 +12,23 @@ use crate::{
     metrics::{self, number, total},
 };
 
-/// How long the last end may take to get around, also on a machine that is busy with something else.
+/// How long it may take until all sides have noticed the last end, even on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What gateway and emulator have counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Books {
-    /// The gateway's ended calls, by the name of their code.
+    /// The gateway's ended calls, by code.
     gateway: BTreeMap<String, u64>,
     gateway_open: u64,
-    /// Calls to Bedrock that the gateway says are open.
+    /// Calls to Bedrock that the gateway reports as open.
     upstream_open: u64,
     emulator: BTreeMap<String, u64>,
 }
 
 impl Books {
-    /// Waits until both have nothing open, and reads what they have counted. After a while, as it stands.
+    /// Waits until both have nothing open, and reads their counts. After a time limit, reads them
+    /// anyway.
     pub(crate) async fn of(gateway: &Child, emulator: &mut Child) -> Result<Self, Error> {
         let begun = Instant::now();
         loop {
@@ -46,7 +47,7 @@ impl Books {
         }
     }
 
-    /// What was counted after an earlier reading.
+    /// The counts since an earlier reading.
     pub(crate) fn since(mut self, before: &Self) -> Self {
         let less = |now: &mut BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
             for (name, count) in now {
@@ -72,13 +73,13 @@ impl Books {
             Code::Unavailable => "UNAVAILABLE",
             Code::Internal => "INTERNAL",
             Code::DataLoss => "DATA_LOSS",
-            // The plan has no others.
+            // The plan has no other outcomes.
             _ => "",
         };
         self.gateway.get(name).copied().unwrap_or_default()
     }
 
-    /// What does not agree with what the clients saw.
+    /// Returns what does not agree with the clients' observations.
     pub(crate) fn wrong(&self, clients: &Counted) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut check = |what: &str, found: u64, least: u64, most: u64| {
@@ -88,7 +89,7 @@ impl Books {
                 } else {
                     format!("{least} to {most}")
                 };
-                wrong.push(format!("{what}: {found}, and it had to be {right}"));
+                wrong.push(format!("{what}: expected {right}, got {found}"));
             }
         };
         check("calls open at the gateway", self.gateway_open, 0, 0);
@@ -99,7 +100,8 @@ impl Books {
             0,
         );
         check("calls open at the emulator", self.emulator("open"), 0, 0);
-        // What left before anything came may have been noticed by the gateway, and by the emulator, or not.
+        // If a client left before the first message, gateway and emulator may or may not have
+        // noticed the call.
         let (calls, early) = (clients.calls, clients.early);
         let left = clients.cancelled + early;
         check(
@@ -110,7 +112,7 @@ impl Books {
         );
         for (code, count) in &clients.ended {
             let code = Code::from(*code);
-            // The last message may be on its way when the client leaves.
+            // The last message can be in transit when the client leaves.
             let unseen = if code == Code::Ok { left } else { 0 };
             let what = format!("calls that ended with {code:?} at the gateway");
             check(&what, self.gateway(code), *count, count + unseen);
@@ -130,7 +132,7 @@ impl Books {
         );
         let ok = self.gateway(Code::Ok);
         check(
-            "calls that were whole at the emulator",
+            "complete calls at the emulator",
             self.emulator("completed"),
             ok,
             u64::MAX,

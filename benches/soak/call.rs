@@ -1,4 +1,4 @@
-//! One call, and whether what came of it is right.
+//! One call, and the check of its outcome.
 
 use bedrock_grpc::pb::{
     StreamInvokeResponse, UpstreamError, content_block_delta_event::Delta,
@@ -9,23 +9,24 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 
 use crate::plan::{Fate, Plan};
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The code that the client saw. `None` if it left.
+    /// The code that the client received. `None` if it left.
     pub(crate) code: Option<Code>,
-    /// The client left before anything came: what the other sides know of the call is a matter of chance.
+    /// The client left before the first message: what the other sides noticed depends on timing.
     pub(crate) early: bool,
-    /// Content deltas that came.
+    /// Content deltas that arrived.
     pub(crate) deltas: usize,
-    /// Calls of Bedrock's that the gateway says it made for this one.
+    /// Attempts that the gateway reports for this call.
     pub(crate) attempts: usize,
 }
 
 /// Makes a call to its end.
 ///
 /// # Errors
-/// What came is not what had to come; the text says what and of which call.
+/// Returns an error if the outcome is not the planned one; the text names the difference and the
+/// call.
 pub(crate) async fn make(
     plan: &Plan,
     client: InferenceServiceClient<Channel>,
@@ -34,7 +35,7 @@ pub(crate) async fn make(
     let read = match plan.fate {
         Fate::CancelEarly { within } => {
             let read = tokio::time::timeout(within, reader.read(plan, client, usize::MAX));
-            // Dropped where it stands, if it has not ended.
+            // Dropping the call cancels it, if it has not ended.
             read.await.unwrap_or(Ok(None))
         }
         Fate::Cancel { after } => reader.read(plan, client, after).await,
@@ -43,7 +44,7 @@ pub(crate) async fn make(
     read.and_then(|status| reader.judge(plan, status))
         .map_err(|wrong| {
             format!(
-                "{wrong}; the plan was {:?}, what came was {:?} of {:?}",
+                "{wrong}; the plan was {:?}, received {:?} of {:?}",
                 plan.fate, reader.text, plan.text
             )
         })
@@ -55,7 +56,8 @@ struct Reader {
     text: String,
     deltas: usize,
     attempts: usize,
-    /// The last event's place in `message_start content_block_start content_block_delta* content_block_stop message_stop metadata`.
+    /// The position of the last event in `message_start content_block_start content_block_delta*
+    /// content_block_stop message_stop metadata`.
     place: usize,
     messages: usize,
 }
@@ -63,7 +65,7 @@ struct Reader {
 const METADATA: usize = 6;
 
 impl Reader {
-    /// Reads up to so many messages. `None`: it has them, and leaves.
+    /// Reads up to this many messages. `None`: all were read, and the client leaves.
     async fn read(
         &mut self,
         plan: &Plan,
@@ -91,7 +93,7 @@ impl Reader {
 
     fn take(&mut self, message: StreamInvokeResponse) -> Result<(), String> {
         self.messages += 1;
-        let event = message.event.ok_or("an event that is none came")?;
+        let event = message.event.ok_or("received a message without an event")?;
         let place = match event {
             Event::MessageStart(start) => {
                 self.attempts = start.attempts.len();
@@ -102,23 +104,23 @@ impl Reader {
                 self.deltas += 1;
                 match event.delta {
                     Some(Delta::Text(text)) => self.text += &text,
-                    other => return Err(format!("a delta without text came: {other:?}")),
+                    other => return Err(format!("received a delta without text: {other:?}")),
                 }
                 3
             }
             Event::ContentBlockStop(_) => 4,
             Event::MessageStop(_) => 5,
             Event::Metadata(_) => METADATA,
-            // The model is never silent for so long, but a machine that is busy with something else may be.
+            // The model is never silent for this long, but a busy machine can be.
             Event::Heartbeat(_) => return Ok(()),
             Event::Unknown(event) => {
-                return Err(format!("an unknown event came: {}", event.r#type));
+                return Err(format!("received an unknown event: {}", event.r#type));
             }
         };
         let follows = place == self.place + 1 || (place == 3 && self.place == 3);
         if !follows {
             return Err(format!(
-                "an event of place {place} followed one of place {}",
+                "an event of position {place} followed one of position {}",
                 self.place
             ));
         }
@@ -126,11 +128,11 @@ impl Reader {
         Ok(())
     }
 
-    /// Holds what came against the plan.
+    /// Compares the outcome with the plan.
     fn judge(&self, plan: &Plan, end: Option<Status>) -> Result<Outcome, String> {
         let code = end.as_ref().map(Status::code);
         if !plan.text.starts_with(&self.text) {
-            return Err("events were lost, doubled or out of order".to_owned());
+            return Err("events were lost, duplicated or out of order".to_owned());
         }
         let is_whole = self.place == METADATA && self.text == plan.text;
         match (plan.fate, code) {
@@ -143,13 +145,13 @@ impl Reader {
                 Some(code),
             ) if code == asked => {
                 if self.deltas != deltas {
-                    return Err(format!("{deltas} deltas had to come before the failure"));
+                    return Err(format!("expected {deltas} deltas before the failure"));
                 }
             }
-            // An answer can be shorter than the client's patience.
+            // An answer can be shorter than what the client wanted to read.
             (Fate::Cancel { .. }, Some(Code::Ok)) if is_whole => {}
             (Fate::Cancel { .. } | Fate::CancelEarly { .. }, None) => {}
-            (_, end) => return Err(format!("it ended with {end:?}")),
+            (_, end) => return Err(format!("the call ended with {end:?}")),
         }
         let attempts = match end {
             Some(status) if status.code() != Code::Ok => attempts(&status)?,
@@ -164,18 +166,18 @@ impl Reader {
     }
 }
 
-/// A stream has one end.
+/// A stream has exactly one end.
 async fn nothing_follows(stream: &mut Streaming<StreamInvokeResponse>) -> Result<(), String> {
     match stream.message().await {
         Ok(None) => Ok(()),
-        more => Err(format!("after the end came {more:?}")),
+        more => Err(format!("received {more:?} after the end")),
     }
 }
 
-/// The attempts that a failure tells of.
+/// The attempts that a failure reports.
 fn attempts(status: &Status) -> Result<usize, String> {
     let details = tonic_types::pb::Status::decode(status.details())
-        .map_err(|error| format!("the details can't be read: {error}"))?;
+        .map_err(|error| format!("the details cannot be decoded: {error}"))?;
     let upstream = details
         .details
         .iter()
@@ -186,5 +188,5 @@ fn attempts(status: &Status) -> Result<usize, String> {
         .ok_or_else(|| format!("no UpstreamError in {status:?}"))?;
     UpstreamError::decode(&*upstream.value)
         .map(|upstream| upstream.attempts.len())
-        .map_err(|error| format!("UpstreamError can't be read: {error}"))
+        .map_err(|error| format!("UpstreamError cannot be decoded: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Children: started, asked, and ended.
+//! Child processes: starting, querying and ending them.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 
 use crate::{Error, roles::Role};
 
-/// A child that listens. Ends when dropped.
+/// A child process that listens. Dropping it ends the process.
 pub(crate) struct Child {
     process: process::Child,
     ask: ChildStdin,
@@ -19,21 +19,21 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a child and waits until it listens.
+    /// Starts a child process and waits until it listens.
     pub(crate) fn start(role: &Role) -> Result<Self, Error> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(role.arguments())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(match role {
-                // Its log: written as in production, and read by nobody.
+                // The log is written as in production, but not read.
                 Role::Gateway { .. } => Stdio::null(),
                 Role::Emulator => Stdio::inherit(),
             })
             .spawn()?;
         let pipes = (process.stdin.take(), process.stdout.take());
         let (Some(ask), Some(answers)) = pipes else {
-            return Err("a child has no pipes".into());
+            return Err("a child process has no pipes".into());
         };
         let mut child = Self {
             process,
@@ -45,7 +45,7 @@ impl Child {
         Ok(child)
     }
 
-    /// Lets the child say its numbers.
+    /// Asks the child process for its figures.
     pub(crate) fn ask(&mut self) -> Result<HashMap<String, u64>, Error> {
         self.ask.write_all(b"numbers\n")?;
         let said = self.line()?.into_iter();
@@ -53,11 +53,11 @@ impl Child {
             .collect()
     }
 
-    /// An address that it said when it started.
+    /// Returns an address that the child printed when it started.
     pub(crate) fn address(&self, name: &str) -> Result<SocketAddr, Error> {
         let said = self.says.get(name);
         Ok(said
-            .ok_or_else(|| format!("a child did not say its {name}"))?
+            .ok_or_else(|| format!("a child process did not print its {name}"))?
             .parse()?)
     }
 
@@ -73,7 +73,7 @@ impl Child {
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))
             .and_then(|line| line.trim().strip_suffix("kB"))
-            .ok_or("the gateway has ended, or this kernel does not tell VmRSS")?;
+            .ok_or("the gateway has ended, or this kernel has no VmRSS")?;
         Ok(rss.trim().parse::<u64>()? * 1024)
     }
 
@@ -86,7 +86,7 @@ impl Child {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         if pairs.is_empty() {
-            return Err("a child has ended".into());
+            return Err("a child process has ended".into());
         }
         Ok(pairs)
     }
@@ -94,7 +94,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
     }

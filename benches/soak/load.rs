@@ -1,4 +1,4 @@
-//! So many calls at a time, each followed by the next one.
+//! A number of calls at a time, each followed by the next one.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, net::SocketAddr, rc::Rc, time::Duration};
 
@@ -15,26 +15,26 @@ use crate::{
     plan::Plan,
 };
 
-/// As some services' replicas would have.
+/// Connections as from the replicas of some services.
 const CONNECTIONS: usize = 8;
-/// The budget for unread small frames, which h2 counts, depends on it.
+/// The budget for unread small frames, which h2 counts, depends on this window.
 const CONNECTION_WINDOW: u32 = 64 << 20;
-/// Longer than any call takes, also on a machine that is busy with something else.
+/// Longer than any call takes, even on a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(120);
-/// So many mistakes are told.
+/// The number of mistakes to print.
 const TELL: usize = 5;
 
-/// What came of all calls, as their clients saw it.
+/// The outcome of all calls, as their clients saw it.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) calls: u64,
     /// Calls that ended, by code.
     pub(crate) ended: BTreeMap<i32, u64>,
-    /// Calls that their clients left after some messages.
+    /// Calls whose clients left after some messages.
     pub(crate) cancelled: u64,
-    /// Calls that their clients left before any message.
+    /// Calls whose clients left before the first message.
     pub(crate) early: u64,
-    /// Calls of Bedrock's that the gateway says it made.
+    /// Attempts that the gateway reports.
     pub(crate) attempts: u64,
     deltas: u64,
     mistakes: Vec<String>,
@@ -56,7 +56,7 @@ impl Counted {
         }
     }
 
-    /// What came of calls and should not have.
+    /// Outcomes that are wrong.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let mut wrong: Vec<String> = self.mistakes.iter().take(TELL).cloned().collect();
         if self.mistakes.len() > TELL {
@@ -74,7 +74,7 @@ impl fmt::Display for Counted {
         }
         writeln!(
             f,
-            " cancelled {}, before anything came {}, not as they had to be {}",
+            " cancelled {}, cancelled before the first message {}, wrong {}",
             self.cancelled,
             self.early,
             self.mistakes.len()
@@ -82,7 +82,8 @@ impl fmt::Display for Counted {
     }
 }
 
-/// Calls for so long, at least once in each of `streams` slots, and waits for what is open then.
+/// Makes calls for this time, at least one in each of `streams` slots, and waits for those that are
+/// open then.
 pub(crate) async fn run(
     address: SocketAddr,
     streams: usize,

@@ -1,21 +1,23 @@
-//! Many streams for minutes, some of them cancelled, some of them failing. `cargo bench --bench soak -- --help`.
+//! Runs many streams for minutes, some of them cancelled, some of them failing. `cargo bench
+//! --bench soak -- --help`.
 //!
 //! ```text
 //! load (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
 //! ```
 //!
-//! In the end everything has to add up: each answer is what the model said, up to where it was cut; each call has one end, which the client,
-//! the gateway's metrics and the emulator's log agree on; the gateway holds as much as when it was warm, and nothing once it is quiet.
+//! In the end, everything must add up. Each answer is what the model sent, up to where it broke
+//! off. Each call has one end, on which the client, the gateway's metrics and the emulator's log
+//! agree. The gateway uses no more resources than when it was warm, and none once it is idle.
 //!
 //! | module | job |
 //! |---|---|
-//! | `roles` | what the children do |
-//! | `child` | starting and asking them |
-//! | `plan` | what a call asks, and what has to come of it |
-//! | `call` | one call, and whether what came of it is right |
-//! | `load` | so many calls at a time |
-//! | `watch` | what the gateway holds, over time |
-//! | `metrics` | what the gateway says of itself |
+//! | `roles` | what the child processes do |
+//! | `child` | starting and querying child processes |
+//! | `plan` | what a call requests, and its expected outcome |
+//! | `call` | one call, and the check of its outcome |
+//! | `load` | a number of calls at a time |
+//! | `watch` | the gateway's resources over time |
+//! | `metrics` | the gateway's metrics |
 //! | `account` | whether the three sides agree |
 
 mod account;
@@ -36,21 +38,22 @@ use std::{
 use child::Child;
 use roles::Role;
 
-/// What stops the soak.
+/// An error that stops the soak.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\
-Runs many streams through the gateway, cancels some, lets some fail, and checks that everything adds up.
+Runs many streams through the gateway, cancels some, makes some fail, and checks that everything
+adds up.
 
 cargo bench --bench soak -- [--short] [--seconds N] [--streams N] [--seed N]
 
-  --short      15 seconds in place of 180
-  --seconds N  so long
-  --streams N  so many calls at a time, in place of 500
-  --seed N     the same calls, cancels and faults as in the run that said this seed
+  --short      run for 15 seconds
+  --seconds N  run for N seconds [default: 180]
+  --streams N  make N calls at a time [default: 500]
+  --seed N     repeat the calls, cancels and faults of the run that printed this seed
 ";
 
-/// How long and how much.
+/// How long the soak runs, and with how many streams.
 struct Options {
     length: Duration,
     streams: usize,
@@ -81,7 +84,7 @@ fn run(arguments: &[String]) -> Result<(), Error> {
 }
 
 impl Options {
-    /// `None`: help is asked for.
+    /// `None`: print the help.
     fn of(arguments: &[String]) -> Result<Option<Self>, Error> {
         let mut options = Self {
             length: Duration::from_secs(180),
@@ -93,17 +96,17 @@ impl Options {
             let mut value = || {
                 arguments
                     .next()
-                    .ok_or_else(|| format!("{argument}: give a number"))
+                    .ok_or_else(|| format!("{argument}: expected a number"))
             };
             match argument.as_str() {
-                // Cargo's own.
+                // An argument that Cargo adds.
                 "--bench" => {}
                 "--short" => options.length = Duration::from_secs(15),
                 "--seconds" => options.length = Duration::from_secs(value()?.parse()?),
                 "--streams" => options.streams = value()?.parse()?,
                 "--seed" => options.seed = value()?.parse()?,
                 "--help" => return Ok(None),
-                other => return Err(format!("{other}: no such option\n\n{HELP}").into()),
+                other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
             }
         }
         Ok(Some(options))
@@ -123,7 +126,7 @@ async fn soak(options: &Options) -> Result<(), Error> {
     let endpoint = format!("http://{}", emulator.address("http")?);
     let gateway = Child::start(&Role::Gateway { endpoint })?;
     let address = gateway.address("grpc")?;
-    // One call first: what is held from the first call on is no leak.
+    // One call first: what is allocated with the first call is not a leak.
     load::run(address, 1, Duration::ZERO, options.seed).await?;
     let quiet_before = watch::quiet(&gateway, None).await?;
     let before = account::Books::of(&gateway, &mut emulator).await?;
@@ -144,7 +147,7 @@ async fn soak(options: &Options) -> Result<(), Error> {
     let mut wrong = counted.wrong();
     wrong.extend(held.wrong());
     wrong.extend(quiet.left_over(&quiet_before));
-    // Calls that went wrong are in nobody's count.
+    // Calls with a wrong outcome are in no count.
     if wrong.is_empty() {
         wrong.extend(books.wrong(&counted));
     }

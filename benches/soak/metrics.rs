@@ -1,4 +1,4 @@
-//! What the gateway's `/metrics` says.
+//! The gateway's `/metrics`.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::{Error, child::Child};
 
-/// All of it, as text.
+/// The whole text.
 pub(crate) async fn read(gateway: &Child) -> Result<String, Error> {
     let address = gateway.address("admin")?;
     let stream = TcpStream::connect(address).await?;
@@ -18,7 +18,7 @@ pub(crate) async fn read(gateway: &Child) -> Result<String, Error> {
         .body(Empty::<Bytes>::new())?;
     let answer = async {
         let answer = send.send_request(request).await?;
-        // The connection ends when nothing can be sent on it any more.
+        // The connection ends when it can send nothing more.
         drop(send);
         answer.into_body().collect().await
     };
@@ -26,7 +26,7 @@ pub(crate) async fn read(gateway: &Child) -> Result<String, Error> {
     Ok(String::from_utf8(answer?.to_bytes().to_vec())?)
 }
 
-/// The sum of a metric's samples, whatever their labels.
+/// Returns the sum of a metric's samples over all labels.
 pub(crate) fn total(metrics: &str, name: &str) -> Result<u64, Error> {
     let mut total = 0;
     for line in metrics.lines() {
@@ -39,7 +39,7 @@ pub(crate) fn total(metrics: &str, name: &str) -> Result<u64, Error> {
     Ok(total)
 }
 
-/// The value of a metric, by all that stands before it.
+/// Returns the value of a sample, by its name and labels.
 pub(crate) fn number(metrics: &str, name: &str) -> Result<u64, Error> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
     Ok(line.ok_or_else(|| format!("no metric {name}"))?.parse()?)

@@ -1,4 +1,4 @@
-//! What a call asks, and what has to come of it.
+//! What a call requests, and its expected outcome.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use bedrock_grpc::pb::{
 use tonic::Code;
 
 const MODEL: &str = "us.amazon.nova-lite-v1:0";
-/// Deltas before a fault in mid-stream. Every answer has more.
+/// Deltas before a fault in the stream. Every answer has more.
 const DELTAS: usize = 3;
-/// How an early cancel's time compares with the emulator's time to the first token, 100 ms.
+/// The time of an early cancel, compared with the emulator's time to the first token, 100 ms.
 const EARLY: Duration = Duration::from_millis(50);
 
-/// Every way to fail that ends in a status, with that status and the deltas that come before.
+/// Every kind of failure that ends in a status, with that status and the number of deltas before
+/// it.
 const FAULTS: [(&str, Code, usize); 12] = [
     ("throttling", Code::ResourceExhausted, 0),
     ("service-unavailable", Code::Unavailable, 0),
@@ -33,30 +34,31 @@ const FAULTS: [(&str, Code, usize); 12] = [
     ("reset-after-3", Code::Unavailable, DELTAS),
 ];
 
-/// What the client does to a call, or the emulator.
+/// What the client or the emulator does to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Nothing: it ends well.
+    /// Nothing: the call succeeds.
     Whole,
-    /// The client leaves after so many messages.
+    /// The client leaves after this many messages.
     Cancel { after: usize },
-    /// The client leaves before there is a first message.
+    /// The client leaves before the first message.
     CancelEarly { within: Duration },
-    /// It fails with this code after so many deltas.
+    /// The call fails with this code after this many deltas.
     Fault { code: Code, deltas: usize },
 }
 
 /// A call to be made.
 pub(crate) struct Plan {
     pub(crate) fate: Fate,
-    /// The whole answer. No two calls have the same one, so that a token of another call's is noticed.
+    /// The complete answer. All calls have different answers, so that a token of another call is
+    /// noticed.
     pub(crate) text: String,
     target: String,
     question: String,
 }
 
 impl Plan {
-    /// The next call. `number` counts the calls.
+    /// Plans the next call. `number` counts the calls.
     pub(crate) fn next(number: u64, random: &mut fastrand::Rng) -> Self {
         let first = 1_000 + 32 * number;
         let last = first + random.u64(5..25);

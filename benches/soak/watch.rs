@@ -1,4 +1,4 @@
-//! What the gateway holds, over time.
+//! Watches the gateway's resources over time.
 
 use std::{fmt, fs, time::Duration};
 
@@ -6,18 +6,19 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{Error, child::Child, metrics};
 
-/// Between two looks.
+/// The time between two samples.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long a gateway may take to become quiet: longer than the idle timeout of its connections to Bedrock.
+/// How long a gateway may take to become idle: longer than the idle timeout of its connections to
+/// Bedrock.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
-/// Twice that idle timeout and more: what is open for so long stays.
+/// More than twice that idle timeout: what is open for longer is a leak.
 const NO_MORE_GO: Duration = Duration::from_secs(3);
-/// What may grow under load without being a leak, besides a twentieth.
+/// Growth under load that is not a leak, in addition to five per cent.
 const RESIDENT_SLACK: u64 = 6 << 20;
 const DESCRIPTOR_SLACK: u64 = 32;
 const TASK_SLACK: u64 = 64;
 
-/// What the gateway holds at a time.
+/// The gateway's resources at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     resident: u64,
@@ -38,12 +39,12 @@ impl Held {
         })
     }
 
-    /// What a quiet gateway holds, and did not when it was quiet before the load.
+    /// What an idle gateway uses in addition to what it used when it was idle before the load.
     pub(crate) fn left_over(&self, before: &Self) -> Vec<String> {
         let left = |what: &str, open: u64, before: u64| {
             (open > before).then(|| {
                 format!(
-                    "{open} {what} are there after all calls have ended; there were {before} before"
+                    "{open} {what} are open after all calls have ended; before the load it was {before}"
                 )
             })
         };
@@ -56,13 +57,14 @@ impl Held {
         .collect()
     }
 
-    /// The middle one of each.
+    /// The median of each figure.
     fn median(looks: &[Self]) -> Result<Self, Error> {
         let middle = |of: fn(&Self) -> u64| {
             let mut all: Vec<u64> = looks.iter().map(of).collect();
             all.sort_unstable();
             let middle = all.get(all.len() / 2).copied();
-            middle.ok_or("the soak is too short to compare anything: give it 10 seconds")
+            middle
+                .ok_or("the soak is too short to compare anything: run it for at least 10 seconds")
         };
         Ok(Self {
             resident: middle(|held| held.resident)?,
@@ -86,7 +88,7 @@ impl fmt::Display for Held {
     }
 }
 
-/// What the gateway held when it was warm, and what it held in the end, both under load.
+/// What the gateway used when it was warm, and what it used at the end, both under load.
 #[derive(Debug)]
 pub(crate) struct Course {
     warm: Held,
@@ -121,13 +123,13 @@ impl fmt::Display for Course {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "gateway: {} when warm, {} in the end",
+            "gateway: {} when warm, {} at the end",
             self.warm, self.end
         )
     }
 }
 
-/// Looks at the gateway for so long. The second third is when it is warm, the last sixth is the end.
+/// Samples the gateway for this time. The second third counts as warm, the last sixth as the end.
 pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Error> {
     let begun = Instant::now();
     let mut looks = Vec::new();
@@ -144,8 +146,8 @@ pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Er
     })
 }
 
-/// Waits until the gateway is quiet: no more descriptors and tasks than when it was quiet before, or else none that go any more. After a while,
-/// as it is.
+/// Waits until the gateway is idle: no more descriptors and tasks than when it was idle before, or
+/// until their number no longer falls. After a time limit, takes the last sample.
 pub(crate) async fn quiet(gateway: &Child, before: Option<&Held>) -> Result<Held, Error> {
     let begun = Instant::now();
     let mut ticks = interval(LOOK);

@@ -1,4 +1,4 @@
-//! When response headers go out: a client's retry policy works only until it has them.
+//! When the gateway sends response headers: a client's retry policy applies only before that.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bedrock_grpc::pb::stream_invoke_response::Event;
 
 use crate::harness::{Frame, Gateway, MODEL, RawCall, Stream, ask, faulty, paced};
 
-/// Short, so that the test is; nothing else has to happen within it.
+/// Short, to keep the test short; nothing else needs to happen in this time.
 const HEADERS_AFTER: Duration = Duration::from_millis(50);
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
@@ -59,7 +59,7 @@ async fn an_error_in_mid_stream_is_one_frame_of_trailers() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_ends_with_trailers_that_say_so_once() {
+async fn a_complete_answer_ends_with_one_ok_status_in_trailers() {
     let gateway = Gateway::start().await;
     let frames = RawCall::to(&gateway, &ask(MODEL)).await.frames().await;
     let [
@@ -83,7 +83,7 @@ async fn headers_wait_for_the_first_event() {
     let gateway = Gateway::with(|_, options| options.pace.time_to_first_token = first_token).await;
     let begun = std::time::Instant::now();
     let mut stream = Stream::open(&mut gateway.inference(), ask(MODEL)).await;
-    // Bedrock's own headers were there at once.
+    // Bedrock's own headers arrived immediately.
     assert!(begun.elapsed() >= first_token);
     let first = stream.next().await.unwrap();
     assert!(
@@ -107,7 +107,7 @@ async fn headers_go_out_without_an_event_after_a_time() {
 }
 
 #[tokio::test]
-async fn heartbeats_come_while_bedrock_is_silent() {
+async fn heartbeats_are_sent_while_bedrock_is_silent() {
     let gateway = Gateway::with(|config, _| {
         config.limits.headers_after = HEADERS_AFTER;
         config.limits.heartbeat = HEARTBEAT;
@@ -133,7 +133,8 @@ async fn heartbeats_come_while_bedrock_is_silent() {
     }
 }
 
-/// Early headers commit the client, so the error that follows them is trailers, and still one that can be told from mid-stream.
+/// Early headers commit the client, so the error that follows arrives in trailers. It can still be
+/// distinguished from an error in mid-stream.
 #[tokio::test]
 async fn an_error_behind_early_headers_is_trailers() {
     let gateway = Gateway::with(|config, _| {

@@ -1,4 +1,4 @@
-//! `Invoke`: the events of a stream, put together.
+//! `Invoke`: the events of a stream are combined into one answer.
 
 use bedrock_grpc::{
     pb::{
@@ -108,7 +108,7 @@ async fn tool_calls_hold_the_input_as_the_model_wrote_it() {
 }
 
 #[tokio::test]
-async fn reasoning_comes_with_its_signature_and_before_the_answer() {
+async fn reasoning_arrives_with_its_signature_before_the_answer() {
     let gateway = Gateway::start().await;
     let request = |words: &str| {
         json!({
@@ -146,7 +146,7 @@ async fn reasoning_comes_with_its_signature_and_before_the_answer() {
 }
 
 #[tokio::test]
-async fn a_guardrail_tells_what_it_did() {
+async fn the_guardrails_trace_is_returned() {
     let gateway = Gateway::start().await;
     let guarded = |words: &str| InvokeRequest {
         target: MODEL.to_owned(),
@@ -192,7 +192,7 @@ async fn a_guardrail_tells_what_it_did() {
 }
 
 #[tokio::test]
-async fn citations_come_with_the_text_that_rests_on_them() {
+async fn citations_arrive_with_the_text_that_they_support() {
     let gateway = Gateway::start().await;
     let document = Content::Document(DocumentBlock {
         format: DocumentFormat::Txt.into(),
@@ -287,7 +287,7 @@ async fn stop_reasons_are_no_errors() {
 }
 
 #[tokio::test]
-async fn the_operators_default_of_max_tokens_is_for_callers_who_set_none() {
+async fn the_operators_default_of_max_tokens_applies_if_the_caller_sets_none() {
     let gateway = Gateway::with(|config, _| {
         let nova = config.targets.aliases.get_mut("nova").unwrap();
         nova.defaults.max_tokens = Some(5);

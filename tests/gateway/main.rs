@@ -1,4 +1,4 @@
-//! The gateway's behaviour: emulator, AWS SDK, gateway and a gRPC client, over real sockets.
+//! The gateway's behaviour over real sockets: emulator, AWS SDK, gateway and a gRPC client.
 
 #[cfg(test)]
 mod callers;

@@ -23,7 +23,7 @@ async fn with_targets(targets: &[(&str, &str)]) -> Gateway {
     .await
 }
 
-/// Asks for a sample until it has this value.
+/// Reads a sample until it has this value.
 async fn becomes(gateway: &Gateway, sample: &str, value: f64) {
     soon(async {
         while gateway.metric(sample).await != value {
@@ -64,7 +64,7 @@ async fn callers_make_up_no_labels() {
     let gateway = Gateway::start().await;
     let own = format!("{MODEL}.fault-end-without-metadata");
     gateway.stream(ask(&own)).await.is_whole();
-    // Known by an alias as well: so its route is one of the operator's.
+    // An alias leads to the same route, so it is one of the operator's routes.
     gateway.stream(ask(MODEL)).await.is_whole();
     let unknown = gateway.stream(ask("novo")).await;
     assert_eq!(unknown.code(), Code::NotFound);
@@ -108,7 +108,7 @@ async fn the_times_of_a_stream_are_counted_by_target() {
     ] {
         assert_eq!(count(once, nova).await, 1.0, "{once}");
     }
-    // The emulator waits before each token, so this is a bound that holds on the slowest machine.
+    // The emulator waits before each token, so this bound holds on the slowest machine.
     let sum = count("inter_token_gap", r#"sum{target="nova"}"#).await;
     let call = count("call_duration", r#"sum{target="nova"}"#).await;
     assert!(sum >= 9.0 * 0.015 && sum <= call, "{sum} of {call}");
@@ -140,7 +140,8 @@ async fn a_breaker_is_seen_to_open_and_only_that_of_its_route() {
         )
     };
     assert_eq!(gateway.metric(&breaker(BROKEN, "closed")).await, 1.0);
-    // It stays open for longer with each failure, so that it is seen in the end, however slow this is.
+    // The breaker stays open for longer with each failure, so the test sees it eventually, however
+    // slow this machine is.
     soon(async {
         while gateway.metric(&breaker(BROKEN, "open")).await != 1.0 {
             gateway.stream(ask("broken")).await;
@@ -197,7 +198,7 @@ async fn calls_to_bedrock_are_counted_while_they_are_open() {
     becomes(&gateway, &of_alias, 0.0).await;
     becomes(&gateway, of_callers, 0.0).await;
 
-    // Those that fail, and those that end well.
+    // Failed and successful calls.
     gateway.stream(faulty("throttling")).await;
     gateway.stream(faulty("end-without-message-stop")).await;
     gateway.stream(ask("nova")).await.is_whole();
@@ -232,7 +233,7 @@ async fn connections_are_counted_while_they_are_open() {
 }
 
 #[tokio::test]
-async fn the_version_is_told() {
+async fn the_version_is_reported() {
     let gateway = Gateway::start().await;
     let version = env!("CARGO_PKG_VERSION");
     let sample = format!(r#"bedrock_grpc_build_info{{version="{version}"}}"#);

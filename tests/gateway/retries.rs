@@ -1,4 +1,4 @@
-//! Until an answer begins, a call may take several attempts; afterwards, never.
+//! Before the first event, a call may take several attempts; after it, only one.
 
 use bedrock_emulator::Fault;
 use bedrock_grpc::pb::stream_invoke_response::Event;
@@ -11,9 +11,10 @@ async fn gateway(max_attempts: u32) -> Gateway {
     Gateway::with(|config, _| config.limits.max_attempts = max_attempts).await
 }
 
-/// Throttled, without capacity, broken, or cut: as the response, and as the first frame of a 200.
+/// Throttled, without capacity, failed, or broken off: as the response, and as the first frame of a
+/// 200.
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_every_attempt_is_told() {
+async fn transient_errors_are_retried_and_every_attempt_is_reported() {
     for fault in [
         "throttling",
         "service-unavailable",
@@ -43,7 +44,7 @@ async fn what_may_pass_is_tried_again_and_every_attempt_is_told() {
 }
 
 #[tokio::test]
-async fn what_passes_leaves_a_whole_answer_that_tells_of_the_failures() {
+async fn after_transient_errors_the_answer_lists_the_failed_attempts() {
     let gateway = Gateway::with(|config, options| {
         config.limits.max_attempts = 10;
         options.fault = Some("throttling".parse::<Fault>().unwrap());
@@ -86,7 +87,8 @@ async fn nothing_is_tried_again_once_a_token_was_sent_or_when_it_can_not_help() 
     }
 }
 
-/// The deadline covers all attempts: a pause that would end behind it is not begun. Sent by hand, because tonic's client keeps the deadline itself.
+/// The deadline covers all attempts: a backoff that would end after it does not begin. The test
+/// sends the deadline by hand, because tonic's client enforces it itself.
 #[tokio::test]
 async fn attempts_end_with_the_deadline() {
     let gateway = gateway(10).await;

@@ -1,4 +1,5 @@
-//! Several routes to one target: which one is called, what gives way to what, and what callers and operators are told of it.
+//! Several routes of one target: which one is called, when another one is called, and what callers
+//! and operators see.
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ async fn routes(gateway: &Gateway, name: &str) -> Vec<Route> {
     target.into_inner().target.unwrap().routes
 }
 
-/// Asks until what the gateway knows of a target is as it should be.
+/// Repeats the query until what the gateway knows of a target is as expected.
 async fn until(gateway: &Gateway, name: &str, wanted: impl Fn(&[Route]) -> bool) -> Vec<Route> {
     soon(async {
         loop {
@@ -64,7 +65,7 @@ fn called(calls: &[Call]) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_route_that_fails_gives_way_and_every_attempt_is_told() {
+async fn calls_fail_over_from_a_failed_route_and_every_attempt_is_reported() {
     for fault in [
         "throttling",
         "quota",
@@ -168,7 +169,7 @@ async fn a_fallback_comes_last_and_all_attempts_are_in_the_error() {
 }
 
 #[tokio::test]
-async fn after_the_first_event_nothing_gives_way() {
+async fn after_the_first_event_there_is_no_failover() {
     let broken = format!("{MODEL}.fault-stream-throttling-after-2");
     let gateway = with_target(over(vec![
         route(&broken, "us-east-1", 1),
@@ -184,7 +185,7 @@ async fn after_the_first_event_nothing_gives_way() {
 }
 
 #[tokio::test]
-async fn what_the_caller_has_to_mend_gives_way_to_nothing() {
+async fn errors_that_the_caller_must_fix_cause_no_failover() {
     for (fault, code) in [
         ("validation", Code::InvalidArgument),
         ("access-denied", Code::PermissionDenied),
@@ -202,9 +203,10 @@ async fn what_the_caller_has_to_mend_gives_way_to_nothing() {
     }
 }
 
-/// A throttled route is left alone, which operators see; when all are, callers hear when to come back, and Bedrock hears nothing.
+/// A throttled route is skipped, and operators see it. If all routes are, callers get a retry
+/// delay, and Bedrock gets no calls.
 #[tokio::test]
-async fn a_throttled_route_is_left_alone_and_shown() {
+async fn a_throttled_route_is_skipped_and_reported() {
     let gateway = with_target(over(vec![
         route(THROTTLED, "us-east-1", 1),
         route(MODEL, "us-west-2", 2),
@@ -216,7 +218,7 @@ async fn a_throttled_route_is_left_alone_and_shown() {
     );
     gateway.stream(ask("t")).await.is_whole();
     let seen = routes(&gateway, "t").await;
-    // The cool-down of a first refusal is short: it may be over on a slow machine.
+    // The first cooldown is short: on a slow machine it may have ended.
     assert!(matches!(
         seen[0].health(),
         RouteHealth::Throttled | RouteHealth::Healthy
@@ -230,7 +232,7 @@ async fn a_throttled_route_is_left_alone_and_shown() {
 }
 
 #[tokio::test]
-async fn a_broken_route_is_left_alone() {
+async fn a_failed_route_is_skipped() {
     let broken = format!("{MODEL}.fault-service-unavailable");
     let gateway = with_target(over(vec![
         route(&broken, "us-east-1", 1),
@@ -289,7 +291,7 @@ async fn bedrock_tells_where_profiles_lead() {
     let answer = gateway.stream(ask("t")).await;
     let target = start(&answer).target.unwrap();
     assert_eq!(target.destination_regions, seen[0].destination_regions);
-    // A model on demand is served where it is called.
+    // An on-demand model is served in its source Region.
     let answer = gateway.stream(ask(MODEL)).await;
     assert_eq!(
         start(&answer).target.unwrap().destination_regions,
@@ -297,7 +299,7 @@ async fn bedrock_tells_where_profiles_lead() {
     );
 }
 
-/// How often the control plane was asked for lists.
+/// How often the gateway requested lists from the control plane.
 fn lists(calls: &[Call]) -> usize {
     calls
         .iter()
@@ -305,9 +307,10 @@ fn lists(calls: &[Call]) -> usize {
         .count()
 }
 
-/// What is known stays known when Bedrock can't be asked again, and what could not be asked at first is learned later; calls wait for neither.
+/// The gateway keeps what it knows when the control plane fails, and learns later what failed at
+/// first. Calls wait for neither.
 #[tokio::test]
-async fn what_profiles_lead_to_is_kept_and_learned_late() {
+async fn destinations_of_profiles_are_kept_and_can_be_learned_late() {
     let fault = "access-denied".parse().map(Condition::Fault).unwrap();
     let gateway = gateway(|config| {
         config.discovery.enabled = true;
@@ -324,7 +327,8 @@ async fn what_profiles_lead_to_is_kept_and_learned_late() {
     soon(gateway.emulator.wait_for(|calls| lists(calls) > before + 3)).await;
     assert!(known(&routes(&gateway, "t").await));
 
-    // Another Region's profiles can't be asked for while it refuses everything: calls by them are routed all the same.
+    // Profiles of a Region that refuses everything cannot be looked up, but calls through them are
+    // routed.
     gateway.emulator.set_region("eu-west-1", fault);
     gateway.emulator.clear_region("us-east-1");
     let arn = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0";
@@ -524,7 +528,7 @@ async fn the_operators_request_metadata_can_not_be_overwritten() {
 }
 
 #[tokio::test]
-async fn a_target_has_limits_of_its_own() {
+async fn a_target_can_have_its_own_limits() {
     let gateway = gateway(|config| {
         let mut alias = over(vec![
             route(

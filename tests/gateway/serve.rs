@@ -28,7 +28,7 @@ async fn it_finds_keys_region_and_endpoint_where_every_sdk_does() {
     serve.process.terminate().await;
     let ended = serve.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // One line for the call, without a word of what was said.
+    // One line for the call, without any of its content.
     let line = ended
         .stderr
         .lines()
@@ -55,7 +55,7 @@ async fn a_bearer_token_wins_over_keys() {
 }
 
 #[tokio::test]
-async fn without_credentials_calls_fail_and_say_whose_fault_it_is() {
+async fn without_credentials_calls_fail_with_their_own_reason() {
     let emulator = Emulator::start(Options::default()).unwrap();
     let serve = Serve::start(&emulator, TARGETS, &[]).await;
     let answer = serve.open(ask("nova")).await.end().await;
@@ -92,7 +92,7 @@ async fn a_second_sigterm_does_not_wait() {
     serve.process.terminate().await;
     serve.process.logged("draining").await;
     serve.process.terminate().await;
-    // Cut, but told so.
+    // The call breaks off, with a status.
     let answer = stream.end().await;
     assert_eq!(answer.code(), Code::Unavailable);
     assert_eq!(answer.details().reason(), "DRAINING");
@@ -100,7 +100,7 @@ async fn a_second_sigterm_does_not_wait() {
 }
 
 #[tokio::test]
-async fn a_broken_config_is_told_whole_with_places_keys_and_what_would_be_right() {
+async fn all_errors_of_a_config_are_reported_with_position_key_and_correction() {
     let config = file(
         "listen: nowhere
 targts: {}
@@ -150,7 +150,7 @@ limits:
 }
 
 #[tokio::test]
-async fn dev_prints_lines_that_work_as_they_stand() {
+async fn dev_prints_commands_that_work() {
     let mut dev = Process::start(
         [
             "dev",
@@ -182,7 +182,7 @@ async fn dev_prints_lines_that_work_as_they_stand() {
     assert_eq!(status, 200);
     assert!(text.contains(r#"code="OK""#), "{text}");
 
-    // grpcurl reads the request as protobuf's JSON, and finds the method by reflection.
+    // grpcurl reads the request as protobuf JSON, and finds the method by reflection.
     let request = grpcurl.split('\'').nth(1).unwrap();
     let request: Value = serde_json::from_str(request).unwrap();
     assert_eq!(request["target"], "claude");

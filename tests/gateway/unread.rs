@@ -1,4 +1,5 @@
-//! What docs/clients.md says of Rust callers: h2 takes many small frames that nobody has read for an attack, unless the connection's window is large.
+//! What docs/clients.md says about Rust clients: h2 considers many small unread frames an attack,
+//! unless the connection's window is large.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use crate::harness::{Gateway, MODEL, Stream, ask, paced, soon};
 
 const STREAMS: usize = 64;
 const TOKENS: usize = 200;
-/// Tokens that are ready at the same moment share a frame; these are apart.
+/// Tokens that are ready at the same moment share a frame; these are separate.
 const APART: Duration = Duration::from_millis(20);
 
 #[tokio::test]

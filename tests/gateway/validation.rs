@@ -1,4 +1,4 @@
-//! Bad requests: refused at once, with everything that is wrong, and without a call of Bedrock's.
+//! Invalid requests: rejected immediately, with all violations, and without a call to Bedrock.
 
 use bedrock_grpc::pb::{
     ContentBlock, ConverseInput, ImageBlock, ImageFormat, InferenceConfiguration, InvokeRequest,
@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::harness::{Answer, Details, Gateway, MODEL, ask, question, text};
 
-/// Asks with this input, and checks that nothing went to Bedrock.
+/// Makes a call with this input, and checks that Bedrock received nothing.
 async fn refused(gateway: &Gateway, input: ConverseInput) -> Answer {
     let mut request = ask(MODEL);
     request.input = Some(input);
@@ -58,7 +58,7 @@ fn tool(schema: &str) -> ConverseInput {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_told_at_once() {
+async fn all_violations_are_reported_at_once() {
     let gateway = Gateway::start().await;
     let mut input = parameters(InferenceConfiguration {
         max_tokens: Some(0),
@@ -262,7 +262,7 @@ async fn a_request_without_input_or_messages_is_refused() {
 }
 
 #[tokio::test]
-async fn targets_that_could_lead_elsewhere_are_refused() {
+async fn targets_that_could_leave_the_fence_are_rejected() {
     let gateway = Gateway::start().await;
     for target in [
         "",
@@ -315,7 +315,7 @@ async fn only_targets_that_the_operator_allows_are_called() {
         "{resource:?}"
     );
     assert_eq!(gateway.emulator.calls(), []);
-    // The alias leads to a model that callers may not name themselves.
+    // The alias leads to a model that callers may not name directly.
     gateway.stream(ask("nova")).await.is_whole();
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The one part that the proto carries as JSON text, by decision: logic trees of the Automated Reasoning trace.
+/// The one part that the proto has as JSON text, by decision: the logic trees of the Automated
+/// Reasoning trace.
 const OPAQUE: &str = "GuardrailAutomatedReasoningPolicyAssessment";
 
 const INPUT: &str = "ConverseStreamInput";
@@ -19,13 +20,13 @@ pub(crate) struct Model {
 pub(crate) enum Shape {
     Struct(Vec<(String, Type)>),
     Union(Vec<(String, Type)>),
-    /// A string, one of these.
+    /// A string with one of these values.
     Words(Vec<String>),
 }
 
 pub(crate) enum Type {
     Text,
-    /// A string that is one of these, as only the documentation says.
+    /// A string with one of these values, according to the documentation only.
     Documented(Vec<String>),
     Integer,
     Float,
@@ -38,7 +39,8 @@ pub(crate) enum Type {
 }
 
 impl Model {
-    /// Reads the source, by paths below the SDK's `src`. Source that is not as expected is an error.
+    /// Reads the source, by paths below the SDK's `src`. Returns an error if the source is not as
+    /// expected.
     pub(crate) fn read(read: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut model = Self::default();
         let mut open = vec![INPUT.to_owned()];
@@ -167,7 +169,7 @@ fn body(source: &str, declaration: &str) -> Result<Vec<String>, String> {
     };
     let lines = body.lines().map(str::trim);
     let code = lines.filter(|line| !line.starts_with("//") && !line.starts_with("#["));
-    // Types that are too long for a line stand on the next one.
+    // Types that are too long for a line continue on the next one.
     let code = code.collect::<Vec<_>>().join("\n").replace(":\n", ": ");
     let lines = code.lines().filter(|line| !line.is_empty());
     Ok(lines.map(str::to_owned).collect())
@@ -182,7 +184,7 @@ fn fields(source: &str, name: &str) -> Result<Vec<(String, Type)>, String> {
         let (field, r#type) = field
             .and_then(|field| field.split_once(": "))
             .ok_or_else(|| format!("{name}: no field: {line}"))?;
-        // The model's ID is a part of the request's path.
+        // The model's ID is part of the request's path.
         if (name, field) != (INPUT, "model_id") {
             let r#type = match (Type::parse(r#type)?, documented(source, field)) {
                 (Type::Text, Some(words)) => Type::Documented(words),
@@ -195,7 +197,7 @@ fn fields(source: &str, name: &str) -> Result<Vec<(String, Type)>, String> {
     Ok(fields)
 }
 
-/// The words of a string field whose documentation lists them.
+/// The values of a string field whose documentation lists them.
 fn documented(source: &str, field: &str) -> Option<Vec<String>> {
     let (before, _) = source.split_once(&format!("    pub {field}: "))?;
     let docs = before.rsplit("    pub ").next()?;

@@ -1,10 +1,10 @@
-//! Samples of a shape which together hold each member, kind and word that it has.
+//! Samples of a shape that together contain each of its members, variants and values.
 
 use serde_json::{Map, Value, json};
 
 use crate::model::{Model, Shape, Type};
 
-/// Samples of the shape of this name.
+/// Samples of the shape with this name.
 pub(crate) fn of(model: &Model, name: &str) -> Vec<Value> {
     match &model.shapes[name] {
         Shape::Struct(members) => {

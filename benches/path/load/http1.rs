@@ -1,4 +1,5 @@
-//! One HTTP/1.1 connection with one call at a time: a request is written, the chunks of its answer are counted.
+//! One HTTP/1.1 connection with one call at a time: writes a request and counts the chunks of the
+//! answer.
 
 use std::net::SocketAddr;
 
@@ -31,7 +32,7 @@ impl Connection {
         })
     }
 
-    /// Calls, and reads the answer to its end.
+    /// Makes a call and reads the answer to its end.
     pub(super) async fn call(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         self.stream.write_all(&self.request).await?;
         self.head().await?;
@@ -39,7 +40,7 @@ impl Connection {
         loop {
             let size = self.line().await?;
             let mut rest = usize::from_str_radix(&size, 16)
-                .map_err(|_| format!("{size:?} is no chunk size"))?;
+                .map_err(|_| format!("{size:?} is not a chunk size"))?;
             let last = rest == 0;
             while rest > 0 {
                 self.at_least(1).await?;
@@ -87,10 +88,10 @@ impl Connection {
 
     async fn at_least(&mut self, length: usize) -> Result<(), Error> {
         while self.read.len() < length {
-            // Room that is asked for only when there is something to be read would be asked for too late.
+            // Reserve room before reading: when something can be read, it is too late.
             self.read.reserve(4096);
             if self.stream.read_buf(&mut self.read).await? == 0 {
-                return Err("the connection was closed in mid-answer".into());
+                return Err("the connection was closed in the middle of an answer".into());
             }
         }
         Ok(())

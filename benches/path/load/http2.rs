@@ -1,4 +1,5 @@
-//! HTTP/2 connections that share many calls: gRPC to the gateway, or the event stream straight from the emulator.
+//! HTTP/2 connections that many calls share: gRPC to the gateway, or the event stream directly from
+//! the emulator.
 
 use std::{future::poll_fn, net::SocketAddr, sync::Arc};
 
@@ -17,7 +18,8 @@ use super::{
 };
 use crate::Error;
 
-/// As clients that are set up for streams have it. The budget for unread small frames depends on the connection's.
+/// Settings of clients that are configured for streams. The budget for unread small frames depends
+/// on the connection's window.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
 
@@ -31,7 +33,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection; with the CA's certificate, over TLS.
+    /// Opens a connection, over TLS if there is a CA certificate.
     pub(super) async fn open(
         address: SocketAddr,
         ca_pem: Option<&str>,
@@ -57,7 +59,7 @@ impl Connection {
         })
     }
 
-    /// Calls with headers alone, and waits for those of the answer, which have to be a refusal.
+    /// Sends headers only, and waits for the headers of the response, which must be a refusal.
     pub(super) async fn refused(&self) -> Result<(), Error> {
         let mut send = self.send.clone().ready().await?;
         let (answer, _unsent) = send.send_request((*self.request).clone(), false)?;
@@ -68,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Calls, and reads the answer to its end.
+    /// Makes a call and reads the answer to its end.
     pub(super) async fn call(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         let mut send = self.send.clone().ready().await?;
         let (answer, mut body) = send.send_request((*self.request).clone(), false)?;
@@ -85,7 +87,7 @@ impl Connection {
             Framing::EventStream if head.status.is_success() => Ok(()),
             Framing::EventStream => Err(format!("the answer is {}", head.status).into()),
             Framing::Grpc => {
-                // A call that failed at once has its status in the head.
+                // A call that failed immediately has its status in the headers.
                 let end =
                     trailers.unwrap_or_else(|| Response::from_parts(head, ()).headers().clone());
                 grpc_ok(&end)
@@ -112,7 +114,7 @@ where
         .handshake(io)
         .await?;
     tokio::spawn(async move {
-        // Ends when the last call that uses it is gone; calls that fail with it say so.
+        // Ends when its last call has ended. Calls that fail with it report the error.
         let _ended = connection.await;
     });
     Ok(send)

@@ -1,11 +1,11 @@
-//! Bytes are cut into messages, to be counted.
+//! Splits bytes into messages, to count them.
 
 use super::watch::Call;
 
-/// How messages follow each other.
+/// How messages are framed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Framing {
-    /// gRPC's: a flag, the length, the message.
+    /// gRPC: a flag, the length, the message.
     Grpc,
     /// AWS's event stream.
     EventStream,
@@ -13,12 +13,12 @@ pub(super) enum Framing {
 
 /// The tag of `StreamInvokeResponse.content_block_delta`, which comes first in its message.
 const GRPC_DELTA: u8 = 3 << 3 | 2;
-/// Where the value of `:event-type`, the emulator's first header, lies in a frame.
+/// The position of the value of `:event-type`, the emulator's first header, in a frame.
 const EVENT_TYPE: usize = 12 + 1 + ":event-type".len() + 3;
 const EVENT_DELTA: &[u8] = b"contentBlockDelta";
 
 impl Framing {
-    /// The length of the message that begins with these bytes, if there are enough of them to tell.
+    /// Returns the length of the message at the start of these bytes, if there are enough bytes.
     fn length(self, bytes: &[u8]) -> Option<usize> {
         let length = |at: usize| {
             let field = bytes.get(at..at + 4)?;
@@ -40,7 +40,7 @@ impl Framing {
     }
 }
 
-/// Finds the messages in chunks of bytes, however these are cut.
+/// Finds the messages in chunks of bytes, wherever the chunks are split.
 pub(super) struct Messages {
     framing: Framing,
     partial: Vec<u8>,
@@ -54,7 +54,7 @@ impl Messages {
         }
     }
 
-    /// Tells `call` of every message that this chunk completes.
+    /// Reports to `call` every message that this chunk completes.
     pub(super) fn push(&mut self, chunk: &[u8], call: &mut Call<'_>) {
         if self.partial.is_empty() {
             let rest = self.whole(chunk, call);
@@ -68,7 +68,7 @@ impl Messages {
             .extend_from_slice(&partial[partial.len() - rest..]);
     }
 
-    /// The number of bytes behind the last whole message.
+    /// The number of bytes after the last complete message.
     fn whole(&self, mut bytes: &[u8], call: &mut Call<'_>) -> usize {
         while let Some(length) = self.framing.length(bytes)
             && let Some((message, rest)) = bytes.split_at_checked(length)

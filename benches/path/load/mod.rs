@@ -1,7 +1,7 @@
-//! The load: so many calls at a time, each followed by the next one, until it is dropped.
+//! The load: a number of calls at a time, each followed by the next one, until it is dropped.
 //!
-//! It is as cheap as can be, because it runs on the same cores as what it measures: requests are encoded once, answers are cut into
-//! messages and counted, never decoded.
+//! The load is as cheap as possible, because it shares the cores with what it measures. Requests
+//! are encoded once; answers are split into messages and counted, but never decoded.
 
 mod http1;
 mod http2;
@@ -19,7 +19,7 @@ pub(crate) use self::{
 };
 use crate::Error;
 
-/// A running load. Dropped, it gives up all its calls.
+/// A running load. Dropping it cancels all its calls.
 pub(crate) struct Load {
     slots: JoinSet<()>,
     count: usize,
@@ -27,7 +27,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Opens `count` slots one after the other over this time. Each calls, reads the answer to its end, and calls again.
+    /// Opens `count` slots, spread over this time. Each slot makes a call, reads the answer to its
+    /// end, and makes the next call.
     pub(crate) fn start(way: &Way, count: usize, over: Duration) -> Self {
         let watch = Arc::new(Watch::default());
         let begun = tokio::time::Instant::now();
@@ -37,7 +38,7 @@ impl Load {
             let offset = over.mul_f64(slot as f64 / count as f64);
             slots.spawn(async move {
                 tokio::time::sleep_until(begun + offset).await;
-                if let Err(error) = call_for_ever(&way, slot, &watch).await {
+                if let Err(error) = call_repeatedly(&way, slot, &watch).await {
                     watch.fail(&*error);
                 }
             });
@@ -49,10 +50,10 @@ impl Load {
         }
     }
 
-    /// Waits until every slot has had a first answer.
+    /// Waits until every slot has received a first message.
     ///
     /// # Errors
-    /// A call failed, or it takes longer than `limit`.
+    /// Fails if a call fails, or if it takes longer than `limit`.
     pub(crate) async fn all_answered(&self, limit: Duration) -> Result<(), Error> {
         let waited = tokio::time::timeout(limit, async {
             while self.watch.count().answered < self.count as u64 {
@@ -70,13 +71,13 @@ impl Load {
         })?
     }
 
-    /// Gives up all calls and waits until their connections are closed.
+    /// Cancels all calls and waits until their connections are closed.
     pub(crate) async fn stop(mut self) {
         self.slots.shutdown().await;
     }
 }
 
-async fn call_for_ever(way: &Way, slot: usize, watch: &Watch) -> Result<(), Error> {
+async fn call_repeatedly(way: &Way, slot: usize, watch: &Watch) -> Result<(), Error> {
     let mut lane = way.lane(slot).await?;
     let mut first = true;
     loop {

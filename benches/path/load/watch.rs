@@ -1,4 +1,4 @@
-//! What a load sees.
+//! What a load observes.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use crate::Error;
 
-/// Counts tokens and calls, and keeps times to the first answer.
+/// Counts tokens and calls, and records times to the first message.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     tokens: AtomicU64,
@@ -20,14 +20,14 @@ pub(crate) struct Watch {
     failure: Mutex<Option<String>>,
 }
 
-/// What was counted so far.
+/// The counts so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count {
     /// Content deltas.
     pub(crate) tokens: u64,
     /// Calls that have ended.
     pub(crate) calls: u64,
-    /// Slots that have had an answer at all.
+    /// Slots that have received a message.
     pub(crate) answered: u64,
 }
 
@@ -40,13 +40,13 @@ impl Watch {
         }
     }
 
-    /// The times to the first answer since the last time that they were taken.
+    /// Takes the times to the first message that were recorded since the last time.
     pub(crate) fn take_first(&self) -> Vec<Duration> {
         std::mem::take(&mut self.first.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// # Errors
-    /// A call failed: then nothing that was measured is worth anything.
+    /// Fails if a call failed: then the measurement is worthless.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match &*failure {
@@ -60,7 +60,7 @@ impl Watch {
         failure.get_or_insert_with(|| error.to_string());
     }
 
-    /// A call that begins now.
+    /// Starts to observe a call that begins now.
     pub(super) fn call(&self, first_of_slot: bool) -> Call<'_> {
         Call {
             watch: self,
@@ -71,7 +71,7 @@ impl Watch {
     }
 }
 
-/// One call, as it goes on.
+/// One call in progress.
 pub(super) struct Call<'a> {
     watch: &'a Watch,
     begun: Instant,
@@ -80,7 +80,7 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// A message came.
+    /// Records that a message arrived.
     pub(super) fn message(&mut self, is_token: bool) {
         if !std::mem::replace(&mut self.answered, true) {
             let took = self.begun.elapsed();
@@ -99,7 +99,7 @@ impl Call<'_> {
             .fetch_add(u64::from(is_token), Ordering::Relaxed);
     }
 
-    /// The call ended well.
+    /// Records that the call ended successfully.
     pub(super) fn ended(self) {
         self.watch.calls.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The ways that calls can take.
+//! The ways to send calls.
 
 use std::{
     net::SocketAddr,
@@ -16,20 +16,20 @@ use crate::{
     question::{self, MODEL},
 };
 
-/// Which method of the gateway is called.
+/// The method of the gateway to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// `StreamInvoke`.
     Stream,
-    /// `Invoke`, whose answer is one message and no token.
+    /// `Invoke`, whose answer is one message without deltas.
     Unary,
 }
 
-/// Where calls go, and how.
+/// Where calls are sent, and how.
 #[derive(Clone)]
 pub(crate) struct Way(Protocol);
 
-/// HTTP/1.1 has a connection for each slot, HTTP/2 some that all slots share.
+/// With HTTP/1.1, each slot has a connection. With HTTP/2, all slots share some connections.
 #[derive(Clone)]
 enum Protocol {
     Http1 { address: SocketAddr, request: Bytes },
@@ -115,7 +115,7 @@ impl Way {
     /// How long a full gateway takes to refuse a call.
     pub(crate) async fn refusal(&self) -> Result<Duration, Error> {
         let Protocol::Http2 { connections } = &self.0 else {
-            return Err("refusals are of gRPC".into());
+            return Err("only gRPC has refusals".into());
         };
         let begun = Instant::now();
         connections[0].refused().await?;
@@ -135,14 +135,14 @@ impl Way {
     }
 }
 
-/// A slot's own part of a way.
+/// The part of a way that belongs to one slot.
 pub(super) enum Lane {
     Http1(http1::Connection),
     Http2(http2::Connection),
 }
 
 impl Lane {
-    /// Calls, and reads the answer to its end.
+    /// Makes a call and reads the answer to its end.
     pub(super) async fn call(&mut self, call: &mut Call<'_>) -> Result<(), Error> {
         match self {
             Self::Http1(connection) => connection.call(call).await,

@@ -1,5 +1,5 @@
-//! The emulator, on HTTP and on TLS. It replays one answer: frames that are encoded already, so that it takes little of the CPU that it
-//! shares with what is measured.
+//! The emulator, over HTTP and TLS. It replays one answer with pre-encoded frames, so that it needs
+//! little of the CPU that it shares with what is measured.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -17,14 +17,14 @@ pub(super) async fn run(tokens: usize, tokens_per_second: f64) -> Result<(), Err
         tls_listen: Some(local),
         pace: Pace::tokens_per_second(Duration::ZERO, tokens_per_second),
         replay: Some(super::recording::of(tokens)?),
-        // Bedrock's limit as clients see it.
+        // Bedrock's limit, as clients see it.
         max_concurrent_streams: 100,
-        // The gateway signs; what checking costs is not its time.
+        // The gateway signs requests; checking signatures would not measure the gateway.
         credentials: Credentials {
             checked: false,
             ..Credentials::default()
         },
-        // Nobody reads the log.
+        // The log is not used.
         keep_calls: 1,
         ..Options::default()
     })?;

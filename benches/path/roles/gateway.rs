@@ -1,4 +1,5 @@
-//! The gateway as `serve` runs it: SigV4, metrics, a log line for each call (which the parent throws away).
+//! The gateway as `serve` runs it: SigV4, metrics, a log line for each call (which the parent
+//! process discards).
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,7 +1,8 @@
-//! What the children do. A child is this program again, with the role as its first argument.
+//! What the child processes do. A child process is this program again, with its role as the first
+//! argument.
 //!
-//! A child says where it listens, as one line of `name=value` pairs on standard output, and lives until its standard input ends: so
-//! none outlives the bench.
+//! A child process prints its addresses as one line of `name=value` pairs on standard output. It
+//! lives until its standard input ends, so no child outlives the bench.
 
 mod emulator;
 mod gateway;
@@ -15,15 +16,16 @@ use std::{
 
 use crate::Error;
 
-/// What a child is, and all that it has to know.
+/// The role of a child process, and everything it needs to know.
 #[derive(Clone, Debug)]
 pub(crate) enum Role {
-    /// The emulator, which answers with so many tokens at this pace.
+    /// The emulator, which answers with this many tokens at this pace.
     Emulator {
         tokens: usize,
         tokens_per_second: f64,
     },
-    /// The gateway in front of this endpoint, which may need a CA to be trusted, with places for so many calls.
+    /// The gateway in front of this endpoint, with an optional CA to trust, and slots for this many
+    /// calls.
     Gateway {
         endpoint: String,
         places: usize,
@@ -34,7 +36,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// The arguments that make a child of this role.
+    /// Returns the arguments that start a child with this role.
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self {
             Self::Emulator {
@@ -61,7 +63,7 @@ impl Role {
         }
     }
 
-    /// The role that arguments say, if they say any.
+    /// Returns the role that arguments name, if any.
     pub(crate) fn of(arguments: &[String]) -> Result<Option<Self>, Error> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Ok(Some(match arguments[..] {
@@ -81,13 +83,14 @@ impl Role {
         }))
     }
 
-    /// Plays the role until standard input ends.
+    /// Runs the role until standard input ends.
     pub(crate) fn run(self) -> Result<(), Error> {
         std::thread::spawn(|| {
             let _ended = io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
         });
-        // One thread each, the gateway's workers aside: what is compared has the same number of cores.
+        // One thread each, in addition to the gateway's workers: everything that is compared has
+        // the same number of cores.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -108,7 +111,7 @@ impl Role {
     }
 }
 
-/// Tells the parent where this child listens.
+/// Tells the parent process where this child listens.
 fn ready(pairs: &[(&str, String)]) -> io::Result<()> {
     let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut out = io::stdout().lock();

@@ -1,5 +1,5 @@
-//! The floor: bytes from one socket to another, as they come, and nothing else. No gateway on this machine can be cheaper, unless it
-//! moves several streams' bytes at once.
+//! The baseline: copies bytes from one socket to another and does nothing else. A gateway on this
+//! machine cannot be cheaper, unless it moves the bytes of several streams at once.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ pub(super) async fn run(upstream: SocketAddr) -> Result<(), Error> {
     loop {
         let (client, _) = listener.accept().await?;
         tokio::spawn(async move {
-            // A connection's end is the client's wish.
+            // An error here means that the client closed the connection.
             let _ended = relay(client, upstream).await;
         });
     }

@@ -1,4 +1,4 @@
-//! The answer that the emulator replays: so many tokens of text.
+//! The answer that the emulator replays: this many tokens of text.
 
 use std::{fs, io};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::question;
 
-/// About as long as a token is.
+/// About the length of a token.
 const WORDS: [&str; 8] = [
     "The",
     " sky",
@@ -20,10 +20,10 @@ const WORDS: [&str; 8] = [
     " light.",
 ];
 
-/// A recording of the one question, with an answer of this length.
+/// Returns a recording of the request, with an answer of this length.
 ///
 /// # Errors
-/// The folder that it is put into for a moment can't be written.
+/// Fails if the temporary folder cannot be written.
 pub(super) fn of(tokens: usize) -> io::Result<Replay> {
     let body: Value = serde_json::from_str(&question::body())?;
     let request = json!({"modelId": question::MODEL, "body": body});

@@ -1,4 +1,4 @@
-//! CPU for each token, and for each call.
+//! CPU per token and per call.
 
 use std::time::Duration;
 
@@ -11,36 +11,36 @@ pub(super) struct Scenario {
     what: &'static str,
     method: Method,
     streams: usize,
-    /// Of one answer. 0: as many as last for the whole measurement.
+    /// Tokens of one answer. 0: as many as last for the whole measurement.
     tokens: usize,
-    /// Of one stream. Infinite: as fast as the emulator can.
+    /// Tokens per second of one stream. Infinite: as fast as the emulator can send.
     tokens_per_second: f64,
     per: Per,
     goals: [Goal; 2],
 }
 
-/// What CPU is divided by.
+/// What CPU time is divided by.
 #[derive(Clone, Copy)]
 enum Per {
     Token,
     Call,
 }
 
-/// What we aim at, over HTTP/1.1 and over TLS with HTTP/2.
+/// The goals, over HTTP/1.1 and over TLS with HTTP/2.
 #[derive(Clone, Copy)]
 enum Goal {
     None,
-    /// At most so many times the floor.
+    /// At most this many times the baseline.
     Ratio(f64),
-    /// At most so many microseconds.
+    /// At most this many microseconds.
     Microseconds(f64),
 }
 
-/// At a real pace, gateways differ from the floor by their wake-ups; HTTP/2 can be cheaper than the floor, as one read brings several
-/// streams' tokens.
+/// At a realistic pace, gateways differ from the baseline by their wake-ups. HTTP/2 can be cheaper
+/// than the baseline, because one read delivers tokens of several streams.
 const PACED: [Goal; 2] = [Goal::Ratio(1.1), Goal::Ratio(1.0)];
 
-/// Below this share of the pace a figure is that of a crowded machine.
+/// Below this share of the pace, a figure only shows that the machine was overloaded.
 const ENOUGH_PACE: f64 = 0.9;
 
 pub(super) const SCENARIOS: [Scenario; 6] = [
@@ -76,7 +76,7 @@ pub(super) const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "mixed",
-        what: "streams of 20 tokens at 10 tokens/s, one after the other",
+        what: "streams of 20 tokens at 10 tokens/s, sequential",
         method: Method::Stream,
         streams: 1_000,
         tokens: 20,
@@ -86,7 +86,7 @@ pub(super) const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "fifty",
-        what: "streams of 50 tokens, unpaced, one after the other",
+        what: "streams of 50 tokens, unpaced, sequential",
         method: Method::Stream,
         streams: 64,
         tokens: 50,
@@ -96,7 +96,7 @@ pub(super) const SCENARIOS: [Scenario; 6] = [
     },
     Scenario {
         name: "unary",
-        what: "unary calls of 1 token, one after the other",
+        what: "unary calls of 1 token, sequential",
         method: Method::Unary,
         streams: 64,
         tokens: 1,
@@ -124,13 +124,13 @@ impl Scenario {
             ramp: match (short, is_paced) {
                 (_, false) => Duration::ZERO,
                 (true, true) => Duration::from_millis(200),
-                // Of as many phases as there are streams.
+                // As many phases as there are streams.
                 (false, true) => Duration::from_secs(2),
             },
             window,
         };
         let tokens = match self.tokens {
-            // Beginning them takes the emulator's time, too.
+            // Starting the streams also needs the emulator's time.
             0 => {
                 (shape.ramp + window + Duration::from_secs(5)).as_secs_f64()
                     * self.tokens_per_second
@@ -145,7 +145,7 @@ impl Scenario {
                 .into_iter()
                 .zip(&mut figures)
             {
-                // The byte proxy knows streams only: `Invoke` runs ConverseStream as well.
+                // The byte proxy supports streams only; `Invoke` uses ConverseStream, too.
                 let seen = measure(&stage, side, shape).await?;
                 figures.push(self.figure(side, &seen)?);
                 slowest = slowest.min(self.pace_kept(shape, &seen));
@@ -165,7 +165,8 @@ impl Scenario {
         Ok(rows)
     }
 
-    /// How much of the pace came through. Less than all of it says that this machine had too much to do.
+    /// The share of the intended pace that arrived. Less than all of it means that this machine was
+    /// overloaded.
     fn pace_kept(&self, shape: Shape, seen: &Seen) -> f64 {
         let wanted = self.tokens_per_second * shape.streams as f64 * shape.window.as_secs_f64();
         if wanted.is_finite() {
@@ -183,7 +184,7 @@ impl Scenario {
         };
         if count == 0 {
             return Err(format!(
-                "{}: nothing came by {side:?} in the time that is measured",
+                "{}: nothing arrived through {side:?} in the measured time",
                 self.name
             )
             .into());

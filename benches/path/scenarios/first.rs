@@ -1,11 +1,11 @@
-//! The time to the first token: what the gateway adds to it, and what queues make of it.
+//! The time to the first token: what the gateway adds to it, and what queueing adds.
 
 use std::time::Duration;
 
 use super::{Method, Row, Shape, Side, Stage, measure, median};
 use crate::Error;
 
-/// Calls whose first token is waited for.
+/// Calls whose time to the first token is measured.
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     what: &'static str,
@@ -16,12 +16,12 @@ pub(super) struct Scenario {
     goal: Goal,
 }
 
-/// What we aim at, beside a client that calls Bedrock by itself over connections enough.
+/// The goals, compared with a client that calls Bedrock directly over enough connections.
 #[derive(Clone, Copy)]
 enum Goal {
-    /// At most so many milliseconds more.
+    /// At most this many milliseconds more.
     Added(f64),
-    /// At most so many times as long.
+    /// At most this many times as long.
     Ratio(f64),
 }
 
@@ -37,7 +37,7 @@ pub(super) const SCENARIOS: [Scenario; 2] = [
     },
     Scenario {
         name: "first-crowd",
-        // Each stream lasts a second: what waits for another one's end can't hide.
+        // Each stream lasts a second, so a call that waits for the end of another one is visible.
         what: "500 calls at a time, each of 20 tokens in 1 s",
         streams: 500,
         tokens: 20,

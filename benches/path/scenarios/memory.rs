@@ -1,4 +1,4 @@
-//! Memory of open, almost idle streams; of a gateway without any; and how soon it listens.
+//! Memory of open, almost idle streams; memory of a gateway without streams; time until it listens.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{ANSWER_LIMIT, Load, Method, Row, SETTLE, Side, Stage};
 use crate::Error;
 
 pub(super) const NAME: &str = "memory";
-/// A token now and then: far fewer than the scenario lasts.
+/// A token from time to time: the answer lasts far longer than the scenario.
 const TOKENS_PER_SECOND: f64 = 0.05;
 const MOST_PER_STREAM: f64 = 16.0;
 const MOST_IDLE: f64 = 40.0;
@@ -39,7 +39,7 @@ pub(super) async fn run(short: bool) -> Result<Vec<Row>, Error> {
     }
     rows.push(Row {
         name: NAME,
-        what: "memory without a call".to_owned(),
+        what: "memory without calls".to_owned(),
         upstream: "",
         gateway: format!("{idle:.1} MB"),
         reference: String::new(),
@@ -49,7 +49,7 @@ pub(super) async fn run(short: bool) -> Result<Vec<Row>, Error> {
     });
     rows.push(Row {
         name: NAME,
-        what: "from the start of the process until it listens".to_owned(),
+        what: "time from process start until it listens".to_owned(),
         upstream: "",
         gateway: format!("{} ms", start.as_millis()),
         reference: String::new(),
@@ -60,7 +60,7 @@ pub(super) async fn run(short: bool) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// KB that a stream takes.
+/// KB per stream.
 async fn per_stream(
     stage: &Stage,
     side: Side,
@@ -68,7 +68,7 @@ async fn per_stream(
     ramp: Duration,
 ) -> Result<f64, Error> {
     let way = stage.way(side, Method::Stream).await?;
-    // What the first call loads is not the streams'.
+    // What the first call loads does not belong to the streams.
     let warm_up = Load::start(&way, 1, Duration::ZERO);
     warm_up.all_answered(ANSWER_LIMIT).await?;
     warm_up.stop().await;

@@ -1,4 +1,4 @@
-//! What is measured. Where two sides are compared, they take turns, so that whatever else the machine does befalls both.
+//! What is measured. Compared sides take turns, so that other load on the machine affects both.
 
 mod cpu;
 mod first;
@@ -14,12 +14,12 @@ use crate::{
     stage::{Side, Stage},
 };
 
-/// How long a call may take to be answered before the bench gives up.
+/// How long a call may take before the bench gives up.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// After the last stream has begun, until it is measured.
+/// The time between the last stream's start and the measurement.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Runs the scenarios of these names, or all.
+/// Runs the scenarios with these names, or all.
 pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error> {
     let names: Vec<&str> = cpu::SCENARIOS
         .iter()
@@ -29,7 +29,7 @@ pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error>
         .collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(format!(
-            "{unknown}: no such scenario; there are {}",
+            "{unknown}: unknown scenario; the scenarios are {}",
             names.join(", ")
         )
         .into());
@@ -56,28 +56,28 @@ pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error>
     Ok(rows)
 }
 
-/// What calls are made, and how.
+/// Which calls are made, and how.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     method: Method,
-    /// How many at a time.
+    /// How many calls at a time.
     streams: usize,
-    /// How long it takes to begin them all.
+    /// The time over which they begin.
     ramp: Duration,
-    /// How long is measured.
+    /// The time that is measured.
     window: Duration,
 }
 
-/// What was seen of a side in a window.
+/// What was observed of a side in one window.
 struct Seen {
     cpu: Duration,
     tokens: u64,
     calls: u64,
-    /// Times to the first answer.
+    /// Times to the first message.
     first: Vec<Duration>,
 }
 
-/// Puts a side under load and measures one window of it.
+/// Puts a side under load and measures one window.
 async fn measure(stage: &Stage, side: Side, shape: Shape) -> Result<Seen, Error> {
     let way = stage.way(side, shape.method).await?;
     let load = Load::start(&way, shape.streams, shape.ramp);
@@ -91,7 +91,7 @@ async fn measure(stage: &Stage, side: Side, shape: Shape) -> Result<Seen, Error>
     load.watch.check()?;
     load.stop().await;
     drop(way);
-    // The calls that were given up shall not be the next one's burden.
+    // Cancelled calls must not affect the next measurement.
     tokio::time::sleep(SETTLE).await;
     Ok(Seen {
         cpu: cpu_after.saturating_sub(cpu_before),
@@ -101,7 +101,7 @@ async fn measure(stage: &Stage, side: Side, shape: Shape) -> Result<Seen, Error>
     })
 }
 
-/// The middle one.
+/// Returns the median.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -1,4 +1,4 @@
-//! How fast a full gateway says that it is full, to whoever sends no more than headers.
+//! How fast a full gateway refuses a client that sends only headers.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use super::{ANSWER_LIMIT, Load, Method, Row, SETTLE};
 use crate::{Error, child::Child, load::Way, roles::Role};
 
 pub(super) const NAME: &str = "refusals";
-/// As many streams as there are places.
+/// As many streams as there are slots.
 const PLACES: usize = 100;
-/// Longer than the scenario lasts, so that no place gets free.
+/// Longer than the scenario lasts, so that no slot becomes free.
 const TOKENS: usize = 2_000;
 const TOKENS_PER_SECOND: f64 = 10.0;
 const MOST: Duration = Duration::from_millis(1);
@@ -30,7 +30,7 @@ pub(super) async fn run(short: bool) -> Result<Vec<Row>, Error> {
     load.all_answered(ANSWER_LIMIT).await?;
     tokio::time::sleep(SETTLE).await;
 
-    // One connection, which is warm after the first.
+    // One connection, which is warm after the first call.
     let outside = Way::grpc(address, Method::Stream, 1).await?;
     outside.refusal().await?;
     let before = load.watch.count();
@@ -40,7 +40,7 @@ pub(super) async fn run(short: bool) -> Result<Vec<Row>, Error> {
     }
     let after = load.watch.count();
     took.sort_unstable();
-    // Whoever is inside does not notice.
+    // The open streams are not affected.
     load.watch.check()?;
     if after.calls != before.calls {
         return Err("a stream ended while others were refused".into());
@@ -52,7 +52,7 @@ pub(super) async fn run(short: bool) -> Result<Vec<Row>, Error> {
         Row {
             name: NAME,
             what: format!(
-                "from headers to the refusal, p{:.0}, one after the other, {PLACES} streams of {TOKENS_PER_SECOND} tokens/s inside",
+                "time from request headers to refusal, p{:.0}, sequential calls, {PLACES} streams of {TOKENS_PER_SECOND} tokens/s open",
                 quantile * 100.0
             ),
             upstream: "HTTP/1.1",

@@ -1,4 +1,4 @@
-//! The emulator, with a log that forgets nothing.
+//! The emulator, with a log that keeps all calls.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bedrock_emulator::{Emulator, End, Options, Pace};
 
 use crate::Error;
 
-/// A model's, about. Slow enough for 500 streams on two cores.
+/// About the pace of a model. Slow enough for 500 streams on two cores.
 const TOKENS_PER_SECOND: f64 = 20.0;
 /// Calls that are cancelled early are cancelled before this.
 const TIME_TO_FIRST_TOKEN: Duration = Duration::from_millis(100);

@@ -1,4 +1,5 @@
-//! The gateway as `serve` runs it: SigV4, metrics, a log line for each call (which the parent throws away).
+//! The gateway as `serve` runs it: SigV4, metrics, a log line for each call (which the parent
+//! process discards).
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -15,11 +16,12 @@ use bedrock_grpc::{
 
 use crate::Error;
 
-/// An attempt that can't connect is one of which the emulator knows nothing; a machine that is busy with something else may be slow.
+/// The emulator does not see attempts that cannot connect; a busy machine may be slow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Short, so that connections to Bedrock come and go all the time, and a quiet gateway soon holds none.
+/// Short, so that connections to Bedrock open and close all the time, and an idle gateway soon has
+/// none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A load may want more than the default.
+/// A load may need more than the default.
 const MOST_STREAMS: usize = 10_000;
 
 pub(super) fn run(endpoint: String) -> Result<(), Error> {
@@ -55,7 +57,7 @@ pub(super) fn run(endpoint: String) -> Result<(), Error> {
         ("admin", listeners.admin.local_addr()?.to_string()),
     ])?;
     std::thread::spawn(|| {
-        // Its numbers are at /metrics: it is never asked here.
+        // Its figures are at /metrics, so the parent process never asks for them here.
         let _parent_gone = super::answer(Vec::new);
         std::process::exit(0);
     });

@@ -1,7 +1,9 @@
-//! What the children do. A child is this program again, with the role as its first argument.
+//! What the child processes do. A child process is this program again, with its role as the first
+//! argument.
 //!
-//! A child says where it listens, as one line of `name=value` pairs on standard output. For each line on its standard input it says its
-//! numbers in the same way, and it lives until its standard input ends: so none outlives the soak.
+//! A child process prints its addresses as one line of `name=value` pairs on standard output. For
+//! each line on its standard input, it prints its figures in the same form. It lives until its
+//! standard input ends, so no child outlives the soak.
 
 mod emulator;
 mod gateway;
@@ -10,7 +12,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use crate::Error;
 
-/// What a child is, and all that it has to know.
+/// The role of a child process, and everything it needs to know.
 pub(crate) enum Role {
     /// The emulator.
     Emulator,
@@ -19,7 +21,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// The arguments that make a child of this role.
+    /// Returns the arguments that start a child with this role.
     pub(crate) fn arguments(&self) -> Vec<&str> {
         match self {
             Self::Emulator => vec!["role-emulator"],
@@ -27,7 +29,7 @@ impl Role {
         }
     }
 
-    /// The role that arguments say, if they say any.
+    /// Returns the role that arguments name, if any.
     pub(crate) fn of(arguments: &[String]) -> Option<Self> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
@@ -39,7 +41,7 @@ impl Role {
         }
     }
 
-    /// Plays the role until standard input ends.
+    /// Runs the role until standard input ends.
     pub(crate) fn run(self) -> Result<(), Error> {
         match self {
             Self::Emulator => emulator::run(),
@@ -48,7 +50,7 @@ impl Role {
     }
 }
 
-/// Tells the parent something.
+/// Sends a line to the parent process.
 fn say(pairs: &[(&str, String)]) -> io::Result<()> {
     let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut out = io::stdout().lock();
@@ -56,7 +58,7 @@ fn say(pairs: &[(&str, String)]) -> io::Result<()> {
     out.flush()
 }
 
-/// Says the numbers whenever the parent asks, until it goes.
+/// Prints the figures whenever the parent process asks, until it closes the pipe.
 fn answer(numbers: impl Fn() -> Vec<(&'static str, String)>) -> io::Result<()> {
     for asked in io::stdin().lock().lines() {
         asked?;

@@ -1,4 +1,4 @@
-//! API keys: which calls they open the gateway to.
+//! API keys: which calls they authenticate.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ use crate::harness::{
     key_options, keyed, soon,
 };
 
-/// A gateway that knows team-a by this key.
+/// A gateway with the caller team-a, who has this key.
 async fn gateway(key: &Secret) -> Gateway {
     Gateway::with(|config, _| config.access = access_of(&[("team-a", key)])).await
 }
@@ -80,7 +80,7 @@ async fn no_other_credential_does() {
     ] {
         is_refused(&gateway.stream(bearer(ask("nova"), credential)).await);
     }
-    // A worse credential is not asked when the better one is wrong.
+    // A weaker credential is ignored if the stronger one is wrong.
     let mut both = keyed(ask("nova"), &key);
     let value = other.reveal().parse().unwrap();
     both.metadata_mut().insert("x-api-key", value);
@@ -160,9 +160,9 @@ async fn an_operator_can_let_callers_change_over() {
     .await;
     gateway.stream(ask("nova")).await.is_whole();
     gateway.stream(keyed(ask("nova"), &key)).await.is_whole();
-    // Somebody else's token may have been for a proxy.
+    // A token of another kind may have been meant for a proxy.
     gateway.stream(bearer(ask("nova"), "abc")).await.is_whole();
-    // A key that is not known is a mistake, which its owner should notice.
+    // An unknown key is a mistake that its owner should notice.
     is_refused(&gateway.stream(keyed(ask("nova"), &key_of())).await);
 }
 
@@ -187,7 +187,7 @@ async fn failed_attempts_are_limited_and_valid_credentials_are_not() {
 }
 
 #[tokio::test]
-async fn keys_in_a_file_are_taken_over_while_calls_run() {
+async fn keys_in_a_file_are_reloaded_while_calls_run() {
     let (old, new) = (key_of(), key_of());
     let entry = |key: &Secret| format!("  - sha256: {}\n", hex(key.sha256()));
     let keys = file(&format!("team-a:\n{}", entry(&old)));
@@ -201,7 +201,7 @@ async fn keys_in_a_file_are_taken_over_while_calls_run() {
     gateway.stream(keyed(ask("nova"), &old)).await.is_whole();
     is_refused(&gateway.stream(keyed(ask("nova"), &new)).await);
 
-    // Both are valid while clients change over, then the old one is revoked.
+    // Both keys are valid while clients change over; then the old one is revoked.
     fs::write(
         keys.path(),
         format!("team-a:\n{}{}", entry(&old), entry(&new)),
@@ -213,20 +213,20 @@ async fn keys_in_a_file_are_taken_over_while_calls_run() {
     until(&gateway, || keyed(ask("nova"), &old), Code::Unauthenticated).await;
     gateway.stream(keyed(ask("nova"), &new)).await.is_whole();
 
-    // What can't be used changes nothing.
+    // A file that cannot be used changes nothing.
     fs::write(keys.path(), "team-z: 7\n").unwrap();
     look_again().await;
     gateway.stream(keyed(ask("nova"), &new)).await.is_whole();
 }
 
-/// Lets the gateway's clock, which is this test's, go on to when it looks at its files.
+/// Advances the gateway's paused clock to the next time it reads its files.
 async fn look_again() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(11)).await;
     tokio::time::resume();
 }
 
-/// Calls until the calls end in this way.
+/// Repeats the call until it ends with this outcome.
 async fn until(
     gateway: &Gateway,
     request: impl Fn() -> tonic::Request<StreamInvokeRequest>,

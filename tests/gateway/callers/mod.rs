@@ -1,4 +1,4 @@
-//! Who may call.
+//! Who may call the gateway.
 
 mod keys;
 mod process;

@@ -1,4 +1,4 @@
-//! Callers, as an operator sets them up: with the command line and files.
+//! Callers as an operator configures them: with the command line and files.
 
 use bedrock_emulator::{Emulator, Options};
 use tokio::process::Command;
@@ -8,7 +8,7 @@ use crate::harness::{Process, Serve, ask, bearer, file, soon};
 
 const TARGETS: &str = "targets: {nova: {model_id: 'amazon.nova-lite-v1:0'}}\n";
 
-/// A new key, and its entry for a file, as the command prints them.
+/// A new key and its entry for a file, as the command prints them.
 async fn new_key(caller: &str) -> (String, String) {
     let made = Process::start(["keys", "new", "--caller", caller], [])
         .end()
@@ -53,7 +53,7 @@ async fn a_new_key_works_as_it_is_printed() {
 }
 
 #[tokio::test]
-async fn no_key_is_in_what_the_gateway_says() {
+async fn no_output_of_the_gateway_contains_a_key() {
     let (key, entry) = new_key("team-a").await;
     let (unknown, _) = new_key("team-a").await;
     let cut = &key[..key.len() - 3];
@@ -97,7 +97,7 @@ async fn no_key_is_in_what_the_gateway_says() {
 }
 
 #[tokio::test]
-async fn serve_without_callers_says_what_that_means() {
+async fn serve_without_callers_warns() {
     let emulator = Emulator::start(Options::default()).unwrap();
     let config = file(&format!(
         "listen: 127.0.0.1:0\nadmin: {{listen: '127.0.0.1:0'}}\ndrain: {{lame_duck: 0}}\n{TARGETS}"
@@ -153,7 +153,7 @@ async fn a_keys_file_with_mistakes_stops_the_start_with_their_places() {
 }
 
 #[tokio::test]
-async fn dev_with_callers_prints_lines_that_work_and_serves_nobody_else() {
+async fn dev_with_callers_prints_commands_that_work_and_rejects_other_callers() {
     let mut dev = Process::start(
         [
             "dev",

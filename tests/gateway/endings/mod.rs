@@ -1,4 +1,4 @@
-//! Every way in which a call can end, and what its caller is told.
+//! Every way in which a call can end, and what the caller receives.
 
 mod refused;
 mod size;
@@ -9,12 +9,12 @@ use tonic::Code;
 
 use crate::harness::{Answer, Details, Gateway};
 
-/// What a caller is told of a call that failed.
+/// What the caller of a failed call receives.
 struct Told {
     fault: &'static str,
     code: Code,
     reason: &'static str,
-    /// When to come back, in milliseconds. `None`: not at all, or for the caller to decide.
+    /// The retry delay in milliseconds. `None`: no retry, or the caller decides.
     retry_ms: Option<i64>,
     exception: &'static str,
     http_status: i32,
@@ -60,7 +60,7 @@ impl Told {
         }
     }
 
-    /// Checks everything that the answer says, and gives the details.
+    /// Checks the whole response, and returns the details.
     #[track_caller]
     fn is_told(&self, answer: &Answer, phase: &str) -> Details {
         let fault = self.fault;
@@ -112,7 +112,7 @@ impl Told {
         details
     }
 
-    /// The same, and that it names the one call that the emulator saw.
+    /// The same, and that it names the only call that the emulator received.
     async fn is_told_of_one_call(
         &self,
         gateway: &Gateway,

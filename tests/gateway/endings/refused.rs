@@ -1,4 +1,4 @@
-//! Before the stream: Bedrock's HTTP errors, and no way to Bedrock at all.
+//! Before the stream: Bedrock's HTTP errors, and failures to connect.
 
 use std::net::TcpListener;
 
@@ -7,7 +7,7 @@ use tonic::Code;
 use super::{Told, told};
 use crate::harness::{Gateway, MODEL, ask, faulty, invoke};
 
-/// Every HTTP error, with what the table of errors says of it.
+/// Every HTTP error, with its row in the table of errors.
 const REFUSALS: [Told; 17] = [
     told(
         "validation",
@@ -140,7 +140,7 @@ const REFUSALS: [Told; 17] = [
 ];
 
 #[tokio::test]
-async fn a_refusal_is_the_whole_answer() {
+async fn a_refusal_is_a_trailers_only_response() {
     let gateway = Gateway::start().await;
     for refusal in &REFUSALS {
         let answer = gateway.stream(faulty(refusal.fault)).await;
@@ -152,7 +152,7 @@ async fn a_refusal_is_the_whole_answer() {
 }
 
 #[tokio::test]
-async fn invoke_is_refused_in_the_same_words() {
+async fn invoke_is_refused_with_the_same_message() {
     let gateway = Gateway::start().await;
     let mut client = gateway.inference();
     for refusal in &REFUSALS {
@@ -165,7 +165,7 @@ async fn invoke_is_refused_in_the_same_words() {
     }
 }
 
-/// The emulator's list, so that a new fault does not go untested.
+/// Read from the emulator's list, so that a new fault does not stay untested.
 #[test]
 fn every_refusal_of_the_emulator_is_in_the_table() {
     let spoiled = super::spoiled::faults();
@@ -178,7 +178,7 @@ fn every_refusal_of_the_emulator_is_in_the_table() {
 }
 
 #[tokio::test]
-async fn what_bedrock_said_is_passed_on_but_for_words_on_credentials() {
+async fn bedrocks_message_is_forwarded_except_about_credentials() {
     let gateway = Gateway::start().await;
     let refused = gateway.stream(faulty("access-denied")).await.details();
     assert_eq!(

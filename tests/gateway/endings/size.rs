@@ -1,4 +1,5 @@
-//! However long Bedrock's words and the caller's names are, a status fits into the headers that clients and proxies allow.
+//! A status fits into the headers that clients and proxies allow, however long Bedrock's message
+//! and the caller's names are.
 
 use std::fs;
 
@@ -9,9 +10,9 @@ use tonic::Code;
 
 use crate::harness::{Answer, Frame, Gateway, RawCall, question};
 
-/// As long as Bedrock's service model allows.
+/// The maximum in Bedrock's service model.
 const MODEL_ID_CHARS: usize = 2048;
-/// What grpcio takes of headers before it drops them, as it counts: 32 bytes are added for each.
+/// The size of headers that grpcio accepts, counted as it counts: plus 32 bytes per header.
 const MAX_HEADER_BYTES: usize = 8 << 10;
 
 /// A gateway on a Bedrock that answers the request below with this error.
@@ -69,7 +70,7 @@ async fn a_giant_message_is_shortened_and_all_details_are_there() {
 }
 
 #[tokio::test]
-async fn a_giant_exception_and_a_giant_model_id_leave_room_for_what_matters() {
+async fn a_giant_exception_and_a_giant_model_id_leave_room_for_the_other_details() {
     let model_id = format!("a.{}", "b".repeat(MODEL_ID_CHARS - 2));
     let exception = format!("{}Exception", "Long".repeat(1_250));
     let body = json!({"message": "m".repeat(100_000)});
@@ -115,7 +116,7 @@ async fn many_violations_are_listed_as_far_as_they_fit() {
 #[tokio::test]
 async fn the_largest_status_fits_into_the_headers_that_clients_take() {
     let model_id = format!("a.{}", "b".repeat(MODEL_ID_CHARS - 2));
-    // `grpc-message` takes three bytes for each byte that is not printable ASCII.
+    // `grpc-message` needs three bytes for each byte that is not printable ASCII.
     let body = json!({"message": "長".repeat(50_000)});
     for (status, exception) in [
         (429, "ThrottlingException"),

@@ -1,4 +1,4 @@
-//! In the stream: exceptions, ends where there should be none, bytes that cannot be right, silence.
+//! Errors in the stream: exceptions, premature ends, malformed bytes, silence.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tonic::Code;
 use super::{Told, told};
 use crate::harness::{Gateway, MODEL, ask, faulty};
 
-/// What ends a stream at once, as it is told in mid-stream.
+/// What ends a stream immediately, as reported in mid-stream.
 const SPOILED: [Told; 10] = [
     told(
         "stream-throttling",
@@ -62,11 +62,11 @@ const SPOILED: [Told; 10] = [
     told("bad-crc", Code::DataLoss, "UPSTREAM_CORRUPT", ""),
     told("cut-in-frame", Code::Unavailable, "UPSTREAM_TRUNCATED", ""),
 ];
-/// Those of them that can be retried as long as nothing was forwarded.
+/// Those that can be retried as long as nothing was forwarded.
 const RETRIED_BEFORE: [&str; 2] = ["stream-throttling", "stream-service-unavailable"];
-/// What takes time, or depends on it: tested one by one.
+/// Faults that take time or depend on it have separate tests below.
 const TIMED: [&str; 4] = ["reset", "stall", "stall-before-headers", "slow"];
-/// Long enough that no pause of the machine is taken for silence, short enough to wait for.
+/// Long enough that a pause of the machine does not count as silence, short enough to wait for.
 const SILENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn faults() -> Vec<&'static str> {
@@ -74,7 +74,7 @@ pub(super) fn faults() -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn as_the_first_frame_it_is_the_whole_answer() {
+async fn as_the_first_frame_it_is_a_trailers_only_response() {
     let gateway = Gateway::start().await;
     for spoiled in SPOILED {
         let answer = gateway
@@ -136,7 +136,7 @@ async fn invoke_gives_no_half_answer() {
     }
 }
 
-/// A TCP reset may overtake bytes that were sent before it, so how far the answer came is open.
+/// A TCP reset can overtake bytes that were sent before it, so it is undefined how much arrives.
 #[tokio::test]
 async fn a_connection_that_is_reset_is_unavailable() {
     let gateway = Gateway::start().await;
@@ -174,7 +174,7 @@ async fn silence_before_the_first_event_is_unavailable_and_can_be_retried() {
             .after(1000)
             .is_told(&answer, "before-first-event");
     }
-    // The calls were given up, not only forgotten.
+    // The calls were closed, not only forgotten.
     let calls = gateway.ended(3).await;
     assert!(
         calls

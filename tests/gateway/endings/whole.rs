@@ -1,4 +1,4 @@
-//! Streams that end well, with more or less in them than this version knows.
+//! Streams that succeed, with more or less in them than this version knows.
 
 use bedrock_grpc::pb::{
     ConverseStreamMetadata, content_block_delta_event::Delta, stream_invoke_response::Event,
@@ -23,7 +23,7 @@ fn metadata(answer: &Answer) -> &ConverseStreamMetadata {
 }
 
 #[tokio::test]
-async fn a_whole_answer_follows_the_grammar_and_ends_with_metadata() {
+async fn a_complete_answer_follows_the_grammar_and_ends_with_metadata() {
     let gateway = Gateway::start().await;
     let answer = gateway.stream(ask("nova")).await;
     answer.is_whole();
@@ -64,7 +64,7 @@ async fn a_whole_answer_follows_the_grammar_and_ends_with_metadata() {
 }
 
 #[tokio::test]
-async fn without_metadata_the_answer_is_whole_and_its_usage_unknown() {
+async fn without_metadata_the_answer_is_complete_and_its_usage_unknown() {
     let gateway = Gateway::start().await;
     let answer = gateway.stream(faulty("end-without-metadata")).await;
     answer.is_whole();
@@ -152,7 +152,7 @@ async fn unknown_members_are_passed_on_and_counted() {
     let from_bedrock: Vec<_> = answer
         .messages
         .iter()
-        // The gateway's own start of a text has nothing of Bedrock's.
+        // The start of a text block comes from the gateway, so it contains nothing from Bedrock.
         .filter(|message| !matches!(message.event, Some(Event::ContentBlockStart(_))))
         .collect();
     for message in &from_bedrock {

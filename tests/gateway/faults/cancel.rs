@@ -1,4 +1,4 @@
-//! Callers that leave.
+//! Clients that leave.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use bedrock_emulator::End;
 
 use crate::harness::{Gateway, RawCall, faulty, soon};
 
-/// Far below every limit that would close the call by itself; far above what a loaded machine takes.
+/// Far below every limit that would close the call, far above what a busy machine needs.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Waits until the only call has reached Bedrock and given this many frames, leaves, and checks that Bedrock's call is closed.
+/// Waits until the only call has reached Bedrock and returned this many frames, leaves, and checks
+/// that the call to Bedrock is closed.
 async fn leaves(gateway: &Gateway, mut call: RawCall, frames: u64) {
     soon(
         gateway
@@ -38,7 +39,7 @@ async fn every_cancel_closes_bedrocks_call(gateway: &Gateway) {
     let mut in_mid_stream = RawCall::to(gateway, &faulty("stall-after-2")).await;
     assert!(in_mid_stream.next().await.is_some());
     leaves(gateway, in_mid_stream, 3).await;
-    // The gateway is the same as before: it counted them, and holds none.
+    // The gateway is as before: it counted the calls, and holds no slot for them.
     assert_eq!(cancelled(gateway).await, 3.0);
     assert_eq!(gateway.metric("bedrock_grpc_open_calls").await, 0.0);
 }
@@ -53,7 +54,7 @@ async fn a_cancel_closes_bedrocks_call_over_http2() {
     every_cancel_closes_bedrocks_call(&Gateway::over_h2(|_, _| {}).await).await;
 }
 
-/// Over HTTP/2 one call's end is no other's.
+/// Over HTTP/2, the end of one call does not affect others.
 #[tokio::test]
 async fn a_cancel_leaves_other_calls_of_the_connection_alone() {
     let gateway = Gateway::over_h2(|_, options| {

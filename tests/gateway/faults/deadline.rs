@@ -1,4 +1,5 @@
-//! `grpc-timeout`: one budget for the whole call. Sent by hand, because client libraries keep it themselves and are first.
+//! `grpc-timeout`: one deadline for the whole call. The test sends it by hand, because client
+//! libraries enforce it themselves, earlier.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ async fn stream(gateway: &Gateway, request: &StreamInvokeRequest, timeout: &str)
     call(gateway, STREAM_INVOKE, request, timeout).await
 }
 
-/// The status in the last frame.
+/// The status is in the last frame.
 #[track_caller]
 fn status_in(frames: &[Frame]) -> Status {
     let Some(Frame::Headers { headers, end: true } | Frame::Trailers(headers)) = frames.last()
@@ -47,7 +48,7 @@ fn is_over(frames: &[Frame], phase: &str) {
 }
 
 #[tokio::test]
-async fn a_deadline_before_the_first_event_is_the_whole_answer() {
+async fn a_deadline_before_the_first_event_is_a_trailers_only_response() {
     let gateway = Gateway::start().await;
     for fault in ["stall-before-headers", "stall-after-0"] {
         let frames = stream(&gateway, &faulty(fault), "2S").await;
@@ -87,7 +88,7 @@ async fn a_deadline_ends_invoke() {
 }
 
 #[tokio::test]
-async fn the_operators_limits_stand_in_for_the_callers() {
+async fn the_operators_limits_apply_if_the_caller_sets_none() {
     let short = Duration::from_secs(2);
     let capped = Gateway::with(|config, _| config.limits.max_deadline = short).await;
     is_over(

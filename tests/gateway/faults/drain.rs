@@ -8,18 +8,19 @@ use tonic::Code;
 use crate::harness::{Answer, Gateway, Stream, ask, faulty, get, paced, soon};
 
 #[tokio::test]
-async fn open_streams_end_whole_while_new_calls_are_sent_elsewhere() {
+async fn open_streams_complete_while_new_calls_go_to_other_replicas() {
     let mut gateway =
         Gateway::with(|_, options| options.pace = paced(Duration::from_millis(50), 50)).await;
     let mut client = gateway.inference();
     let mut stream = Stream::open(&mut client, ask("nova")).await;
     stream.tokens(2).await;
     gateway.stop.drain.cancel();
-    // The listener closes once the drain has begun, which takes a moment.
+    // The listener closes a moment after the drain has begun.
     while TcpStream::connect(gateway.address).await.is_ok() {
         assert!(stream.next().await.is_some(), "{:?}", stream.so_far().end);
     }
-    // The client may try another pod. On the connection that drains, tonic's client itself says CANCELLED for its first call.
+    // The client may try another pod. On the draining connection, tonic's client itself reports
+    // CANCELLED for its first call.
     let mut codes = Vec::new();
     for client in [&mut client.clone(), &mut client, &mut gateway.inference()] {
         let refused = soon(client.stream_invoke(ask("nova"))).await.unwrap_err();
@@ -75,7 +76,7 @@ async fn a_stream_that_cannot_end_in_time_is_cut_with_one_status() {
 }
 
 #[tokio::test]
-async fn a_call_that_has_no_answer_in_time_may_be_tried_elsewhere() {
+async fn a_call_without_a_timely_answer_can_be_retried_on_another_route() {
     let mut gateway = short_drain().await;
     let mut client = gateway.inference();
     let call = async move {

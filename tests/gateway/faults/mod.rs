@@ -1,4 +1,4 @@
-//! What callers, networks and operators do to a gateway that must not fall over.
+//! What callers, networks and operators can do to a gateway, which must survive it.
 
 mod cancel;
 mod deadline;

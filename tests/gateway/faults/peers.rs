@@ -1,4 +1,4 @@
-//! Peers that speak something else, or nothing.
+//! Peers that speak another protocol, or send nothing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::harness::{Gateway, MODEL, ask, soon};
 
 #[tokio::test]
-async fn what_is_not_http_is_closed() {
+async fn connections_without_http_are_closed() {
     let gateway = Gateway::start().await;
     let hello = [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
@@ -26,14 +26,14 @@ async fn what_is_not_http_is_closed() {
         let mut socket = gateway.connect().await;
         socket.write_all(&bytes).await.unwrap();
         let mut answer = Vec::new();
-        // A reset is a way to close, too.
+        // A reset also closes the connection.
         let _ = soon(socket.read_to_end(&mut answer)).await;
     }
     gateway.stream(ask(MODEL)).await.is_whole();
 }
 
 #[tokio::test]
-async fn who_says_nothing_is_closed_by_a_limit() {
+async fn a_silent_client_is_closed_by_a_limit() {
     let gateway = Gateway::with(|config, _| config.limits.handshake = Duration::from_secs(1)).await;
     let mut sockets = Vec::new();
     for bytes in [&b""[..], b"PRI * HT", b"POST / HTTP/1.1\r\nhost: x\r\n"] {
@@ -49,7 +49,7 @@ async fn who_says_nothing_is_closed_by_a_limit() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_does_not_hold_up_the_exit() {
+async fn a_silent_client_does_not_delay_the_exit() {
     let mut gateway =
         Gateway::with(|config, _| config.limits.handshake = Duration::from_secs(600)).await;
     let _silent = gateway.connect().await;

@@ -1,4 +1,4 @@
-//! Bedrock's connection, in ways that go beyond a single ending.
+//! Failures of the connection to Bedrock, beyond the end of one stream.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn frames_that_are_cut_anywhere_are_the_same_answer() {
         let gateway = Gateway::with(|_, options| options.cut = cut).await;
         let mut answer = gateway.stream(ask(MODEL)).await;
         answer.is_whole();
-        // The start names the call, the end tells the time.
+        // The start contains the call's ID, the end contains times.
         answer.messages.remove(0);
         answer.messages.pop();
         answers.push(answer.messages);
@@ -42,7 +42,7 @@ async fn a_stall_is_heartbeats_and_then_unavailable() {
     assert_eq!(answer.details().reason(), "UPSTREAM_IDLE");
 }
 
-/// A connection that says GOAWAY takes no new calls, and those that it has end.
+/// A connection that sends GOAWAY accepts no new calls, and its open calls end normally.
 #[tokio::test]
 async fn a_goaway_of_bedrocks_ends_no_stream() {
     let mut gateway = Gateway::over_h2(|_, options| {
@@ -77,7 +77,7 @@ async fn a_bedrock_that_vanishes_in_mid_stream_is_unavailable_and_nothing_is_rep
     assert_eq!(details.upstream().unwrap().attempts.len(), 1);
 }
 
-/// Many at once, good ones and bad ones: none gets what belongs to another.
+/// Many calls at once, successful and failing ones: none gets what belongs to another.
 #[tokio::test]
 async fn concurrent_calls_do_not_mix() {
     let gateway = Gateway::over_h2(|_, options| options.max_concurrent_streams = 16).await;

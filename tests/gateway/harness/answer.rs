@@ -1,4 +1,4 @@
-//! What a client hears of a call.
+//! What a client receives from a call.
 
 use bedrock_grpc::pb::{
     StreamInvokeRequest, StreamInvokeResponse, content_block_delta_event::Delta,
@@ -14,19 +14,19 @@ pub(crate) struct Stream {
     messages: Option<Streaming<StreamInvokeResponse>>,
 }
 
-/// All that a client heard of a call.
+/// Everything that a client received from a call.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Empty if the whole answer was a status.
+    /// Empty if the whole response was a status.
     pub(crate) headers: MetadataMap,
     pub(crate) messages: Vec<StreamInvokeResponse>,
     pub(crate) end: Result<(), Status>,
-    /// Whether the status came without a stream before it.
+    /// Whether the status arrived without a stream before it.
     pub(crate) trailers_only: bool,
 }
 
 impl Stream {
-    /// Calls, and waits for the headers.
+    /// Makes a call and waits for the headers.
     pub(crate) async fn open(
         client: &mut InferenceServiceClient<Channel>,
         request: impl IntoRequest<StreamInvokeRequest>,
@@ -57,7 +57,7 @@ impl Stream {
         }
     }
 
-    /// The next message; `None` when the call is over, one way or the other.
+    /// Returns the next message; `None` when the call has ended.
     pub(crate) async fn next(&mut self) -> Option<&StreamInvokeResponse> {
         let messages = self.messages.as_mut()?;
         match soon(messages.message()).await {
@@ -76,7 +76,7 @@ impl Stream {
         None
     }
 
-    /// Reads until so many pieces of text have come.
+    /// Reads until this many text deltas have arrived.
     pub(crate) async fn tokens(&mut self, count: usize) {
         while self.answer.texts().count() < count {
             assert!(
@@ -105,7 +105,7 @@ impl Answer {
             .filter_map(|message| message.event.as_ref())
     }
 
-    /// The pieces of text.
+    /// The text deltas.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.events().filter_map(|event| match event {
             Event::ContentBlockDelta(delta) => match &delta.delta {
@@ -120,7 +120,7 @@ impl Answer {
         self.texts().collect()
     }
 
-    /// The names of the events in order, for people.
+    /// The names of the events in order, for messages of failed tests.
     pub(crate) fn shape(&self) -> Vec<&'static str> {
         self.events().map(name).collect()
     }
@@ -137,7 +137,7 @@ impl Answer {
         }
     }
 
-    /// Checks that it is a whole answer that follows the grammar.
+    /// Checks that this is a complete answer that follows the grammar.
     #[track_caller]
     pub(crate) fn is_whole(&self) {
         assert!(self.end.is_ok(), "{:?}", self.end);
@@ -152,7 +152,7 @@ impl Answer {
             Some(&["message_stop", "metadata"][..]),
             "{events:?}"
         );
-        // Metadata is the very last, whatever else there is.
+        // Metadata is the last message, whatever else the stream contains.
         assert_eq!(self.shape().last(), Some(&"metadata"));
         let mut open = Vec::new();
         for event in self.events() {

@@ -1,4 +1,4 @@
-//! Requests.
+//! Builders for requests.
 
 use bedrock_grpc::pb::{
     ContentBlock, ConverseInput, InvokeRequest, Message, Role, StreamInvokeRequest, content_block,
@@ -13,7 +13,7 @@ pub(crate) fn text(text: &str) -> ContentBlock {
     }
 }
 
-/// One question of the user's.
+/// A conversation with one question from the user.
 pub(crate) fn question(words: &str) -> ConverseInput {
     ConverseInput {
         messages: vec![Message {
@@ -24,7 +24,7 @@ pub(crate) fn question(words: &str) -> ConverseInput {
     }
 }
 
-/// Asks this target something simple, to be streamed.
+/// A simple request to this target, to be streamed.
 pub(crate) fn ask(target: &str) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: target.to_owned(),
@@ -33,12 +33,12 @@ pub(crate) fn ask(target: &str) -> StreamInvokeRequest {
     }
 }
 
-/// The same with a fault of the emulator's, such as `throttling` or `reset-after-3`.
+/// The same with a fault of the emulator, such as `throttling` or `reset-after-3`.
 pub(crate) fn faulty(fault: &str) -> StreamInvokeRequest {
     ask(&format!("{MODEL}.fault-{fault}"))
 }
 
-/// The same as a whole.
+/// The same as a unary request.
 pub(crate) fn invoke(request: StreamInvokeRequest) -> InvokeRequest {
     InvokeRequest {
         target: request.target,

@@ -11,7 +11,7 @@ pub(crate) fn key_of() -> Secret {
     Secret::generate().unwrap()
 }
 
-/// How the config knows a key.
+/// The entry of a key in the configuration.
 pub(crate) fn key_options(key: &Secret) -> ApiKey {
     ApiKey {
         sha256: key.sha256(),
@@ -19,7 +19,7 @@ pub(crate) fn key_options(key: &Secret) -> ApiKey {
     }
 }
 
-/// These callers with a key each, and nobody else.
+/// Only these callers, with one key each.
 pub(crate) fn access_of(callers: &[(&str, &Secret)]) -> Access {
     let callers = callers.iter().map(|(name, key)| {
         let options = CallerOptions {

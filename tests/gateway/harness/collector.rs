@@ -1,4 +1,4 @@
-//! A collector that takes OTLP over gRPC, as an OpenTelemetry Collector does.
+//! A collector that accepts OTLP over gRPC, as an OpenTelemetry Collector does.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use tonic::{
 
 use super::soon;
 
-/// A collector, and what it was sent.
+/// A collector, and what it received.
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
     received: Arc<Received>,
@@ -55,12 +55,12 @@ pub(crate) struct Span {
     pub(crate) kind: SpanKind,
     pub(crate) trace_id: String,
     pub(crate) span_id: String,
-    /// Empty if it begins the trace.
+    /// Empty if the span begins the trace.
     pub(crate) parent: String,
     pub(crate) state: String,
     pub(crate) times: (u64, u64),
     pub(crate) attributes: BTreeMap<String, String>,
-    /// What went wrong, if its status says so.
+    /// The error message, if the status is an error.
     pub(crate) error: Option<String>,
 }
 
@@ -69,7 +69,7 @@ impl Collector {
         Self::serve(None).await
     }
 
-    /// One that speaks TLS, with this certificate and key, PEM.
+    /// A collector that speaks TLS, with this certificate and key (PEM).
     pub(crate) async fn with_tls(certificate: &str, key: &str) -> Self {
         Self::serve(Some(Identity::from_pem(certificate, key))).await
     }
@@ -98,7 +98,7 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// All spans, once there are enough.
+    /// Waits for this many spans and returns all.
     pub(crate) async fn spans(&self, mut enough: impl FnMut(&[Span]) -> bool) -> Vec<Span> {
         let mut changes = self.received.changes.subscribe();
         soon(async {
@@ -114,7 +114,7 @@ impl Collector {
         .await
     }
 
-    /// The spans of a call, once its own is there: it is sent last.
+    /// Waits for the spans of a call. The call's own span is sent last.
     pub(crate) async fn call(&self, request_id: &str) -> Spans {
         let is_of_call = |span: &Span| span.attribute("bedrock_grpc.request_id") == request_id;
         let spans = self
@@ -131,7 +131,7 @@ impl Collector {
         Spans { call, attempts }
     }
 
-    /// From now on it takes nothing.
+    /// Makes the collector accept nothing from now on.
     pub(crate) fn refuse(&self) {
         self.received.refuses.store(true, Ordering::Relaxed);
     }
@@ -141,7 +141,7 @@ impl Collector {
         self.received.kept.lock().unwrap().resource.clone()
     }
 
-    /// What came with the last request.
+    /// The headers of the last request.
     pub(crate) fn metadata(&self) -> MetadataMap {
         self.received.kept.lock().unwrap().metadata.clone()
     }
@@ -161,7 +161,7 @@ pub(crate) struct Spans {
 }
 
 impl Span {
-    /// An attribute's text. Empty if it is not there.
+    /// An attribute's text. Empty if it is absent.
     pub(crate) fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
     }

@@ -9,10 +9,10 @@ use tonic_types::pb::{
     BadRequest, ErrorInfo, Help, QuotaFailure, RequestInfo, ResourceInfo, RetryInfo,
 };
 
-/// The most that they may take.
+/// The maximum size of the details.
 const MAX_BYTES: usize = 4 << 10;
 
-/// The details of a status, which was found to be in order: nothing twice, nothing too large, an ErrorInfo of ours.
+/// The details of a valid status: nothing twice, nothing too large, an ErrorInfo of the gateway.
 #[derive(Debug)]
 pub(crate) struct Details {
     by_name: BTreeMap<String, Vec<u8>>,
@@ -97,7 +97,7 @@ impl Details {
         self.get("bedrock.inference.v1.UpstreamError")
     }
 
-    /// The fields that break rules, in order.
+    /// The invalid fields, in order.
     pub(crate) fn fields(&self) -> Vec<String> {
         let bad: BadRequest = self.get("google.rpc.BadRequest").unwrap_or_default();
         bad.field_violations

@@ -1,4 +1,4 @@
-//! A whole gateway on an emulator of its own, and what its clients say and hear.
+//! A whole gateway with its own emulator, and what its clients send and receive.
 
 mod answer;
 mod call;
@@ -37,12 +37,12 @@ pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message, status};
 pub(crate) use serve::{Serve, file};
 pub(crate) use web::{Web, get};
 
-/// Longer than anything takes that works, on a slow machine under load.
+/// Longer than anything that works can take, on a slow machine under load.
 const SOON: Duration = Duration::from_secs(60);
-/// Small windows let h2 take many small unread frames for an attack.
+/// With small windows, h2 considers many small unread frames an attack.
 const CONNECTION_WINDOW: u32 = 64 << 20;
 
-/// A running gateway and its emulator. Dropped, both stop.
+/// A running gateway and its emulator. Dropping it stops both.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -52,12 +52,13 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// With the defaults, callers may name any model ID; the answers come as fast as they can.
+    /// Starts with the defaults; callers may name any model ID, and answers arrive as fast as
+    /// possible.
     pub(crate) async fn start() -> Self {
         Self::with(|_, _| {}).await
     }
 
-    /// With other settings of the gateway and the emulator.
+    /// Starts with other settings of the gateway and the emulator.
     pub(crate) async fn with(change: impl FnOnce(&mut Config, &mut Options)) -> Self {
         let (mut config, mut options) = (config(), Options::default());
         change(&mut config, &mut options);
@@ -69,7 +70,7 @@ impl Gateway {
         Self::on(emulator, config).await
     }
 
-    /// With TLS and HTTP/2 between gateway and emulator.
+    /// Starts with TLS and HTTP/2 between gateway and emulator.
     pub(crate) async fn over_h2(change: impl FnOnce(&mut Config, &mut Options)) -> Self {
         let (mut config, mut options) = (config(), Options::default());
         options.tls_listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -98,7 +99,7 @@ impl Gateway {
         }
     }
 
-    /// A connection of its own, opened with the first call.
+    /// A separate connection, opened with the first call.
     pub(crate) fn channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.address))
             .unwrap()
@@ -120,7 +121,7 @@ impl Gateway {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Asks to stream, and reads to the end.
+    /// Makes a streaming call and reads it to the end.
     pub(crate) async fn stream(
         &self,
         request: impl tonic::IntoRequest<bedrock_grpc::pb::StreamInvokeRequest>,
@@ -131,8 +132,8 @@ impl Gateway {
             .await
     }
 
-    /// A metric of the admin port, such as `name` or `name{label="value"}`: the sum of the samples that have these labels. 0 if there is none
-    /// yet.
+    /// Returns a metric of the admin port, such as `name` or `name{label="value"}`: the sum of the
+    /// samples that have these labels. 0 if there is none yet.
     pub(crate) async fn metric(&self, sample: &str) -> f64 {
         let text = web::get(self.admin, "/metrics").await.1;
         let (name, wanted) = labels(sample);
@@ -146,7 +147,7 @@ impl Gateway {
         values.sum()
     }
 
-    /// The calls of the emulator, once all of this many have ended.
+    /// Waits until this many calls have ended at the emulator, and returns them.
     pub(crate) async fn ended(&self, count: usize) -> Vec<Call> {
         soon(
             self.emulator.wait_for(|calls| {
@@ -156,7 +157,7 @@ impl Gateway {
         .await
     }
 
-    /// Waits for the end of a gateway that was told to stop.
+    /// Waits for the end of a gateway that is shutting down.
     pub(crate) async fn finished(&mut self) {
         soon(&mut self.running).await.unwrap().unwrap();
     }
@@ -168,7 +169,7 @@ impl Drop for Gateway {
     }
 }
 
-/// The name of a sample, and its labels as they are written. None of ours holds a comma.
+/// The name of a sample, and its labels as written. No label of the gateway contains a comma.
 fn labels(sample: &str) -> (&str, Vec<&str>) {
     match sample.split_once('{') {
         Some((name, labels)) => (name, labels.trim_end_matches('}').split(',').collect()),
@@ -176,7 +177,7 @@ fn labels(sample: &str) -> (&str, Vec<&str>) {
     }
 }
 
-/// What all tests begin with.
+/// The common setup of all tests.
 pub(crate) fn config() -> Config {
     let here = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut config = Config {
@@ -198,7 +199,7 @@ pub(crate) fn config() -> Config {
         .aliases
         .insert("nova".to_owned(), alias(MODEL));
     config.bedrock.region = Some("us-east-1".to_owned());
-    // One failure, one call at the emulator, and none besides: tests of retries and discovery say otherwise.
+    // One failure, one call at the emulator, no retries and no discovery: tests of these change it.
     config.limits.max_attempts = 1;
     config.discovery.enabled = false;
     config
@@ -208,7 +209,7 @@ pub(crate) fn alias(model_id: &str) -> Alias {
     Alias::to(model_id)
 }
 
-/// What is called by these routes.
+/// A target with these routes.
 pub(crate) fn over(routes: Vec<RouteOptions>) -> Alias {
     Alias {
         routes,
@@ -225,7 +226,7 @@ pub(crate) fn route(model_id: &str, region: &str, order: u32) -> RouteOptions {
     }
 }
 
-/// A pace at which tests can keep up with a stream: this long between two tokens.
+/// A pace that tests can follow: this time between two tokens.
 pub(crate) fn paced(inter_token_delay: Duration, tokens: usize) -> Pace {
     Pace {
         inter_token_delay,
@@ -234,12 +235,12 @@ pub(crate) fn paced(inter_token_delay: Duration, tokens: usize) -> Pace {
     }
 }
 
-/// All ways in which bytes are cut, from whole frames to single bytes.
+/// All ways to split bytes, from whole frames to single bytes.
 pub(crate) fn cuts() -> [Cut; 3] {
     ["frames", "awkward", "1"].map(|cut| cut.parse().unwrap())
 }
 
-/// The same future, which fails the test if it hangs.
+/// Returns a future that fails the test if this one hangs.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     match tokio::time::timeout(SOON, future).await {
         Ok(output) => output,

@@ -16,7 +16,7 @@ pub(crate) struct Process {
     stderr: BufReader<ChildStderr>,
 }
 
-/// How a command ended, and what it wrote since it was last read.
+/// How a command ended, and what it wrote since the last read.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -25,7 +25,7 @@ pub(crate) struct Ended {
 }
 
 impl Process {
-    /// Starts a command with an environment of nothing but these variables.
+    /// Starts a command whose environment contains only these variables.
     pub(crate) fn start<'a>(
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -47,12 +47,12 @@ impl Process {
         }
     }
 
-    /// Reads standard output up to the first line that holds this, and gives that line.
+    /// Reads standard output up to the first line that contains this text, and returns that line.
     pub(crate) async fn printed(&mut self, part: &str) -> String {
         line_with(&mut self.stdout, part).await
     }
 
-    /// The same with standard error.
+    /// The same for standard error.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         line_with(&mut self.stderr, part).await
     }
@@ -60,7 +60,8 @@ impl Process {
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         let id = self.child.id().unwrap();
-        // The shell's own `kill`: sending a signal by a call would need unsafe code.
+        // Uses the shell's `kill`, because sending a signal with a system call would need unsafe
+        // code.
         let status = Command::new("sh")
             .args(["-c", &format!("kill -TERM {id}")])
             .status()

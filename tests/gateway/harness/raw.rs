@@ -1,4 +1,4 @@
-//! A gRPC call frame by frame: what a client library does not show.
+//! A gRPC call frame by frame, to observe what a client library hides.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{Gateway, soon};
 /// The path of StreamInvoke.
 pub(crate) const STREAM_INVOKE: &str = "/bedrock.inference.v1.InferenceService/StreamInvoke";
 
-/// What comes on a stream.
+/// What arrives on a stream.
 #[derive(Debug)]
 pub(crate) enum Frame {
     /// Response headers; `end` if the stream ends with them.
@@ -26,16 +26,16 @@ pub(crate) enum Frame {
     Reset(h2::Error),
 }
 
-/// A call on an HTTP/2 connection of its own.
+/// A call on a separate HTTP/2 connection.
 pub(crate) struct RawCall {
     response: Option<h2::client::ResponseFuture>,
     body: Option<RecvStream>,
-    /// Kept: dropping it would reset the stream.
+    /// Kept, because dropping it would reset the stream.
     request: SendStream<Bytes>,
 }
 
 impl RawCall {
-    /// Streams this request.
+    /// Starts a stream with this request.
     pub(crate) async fn to(gateway: &Gateway, request: &impl Message) -> Self {
         let call = Request::post(format!("http://{}{STREAM_INVOKE}", gateway.address));
         Self::send(
@@ -46,7 +46,7 @@ impl RawCall {
         .await
     }
 
-    /// Sends these bytes as the body of a request, which gets what gRPC needs besides.
+    /// Sends these bytes as the body of a request, with the headers that gRPC needs.
     pub(crate) async fn send(gateway: &Gateway, call: http::request::Builder, body: &[u8]) -> Self {
         let mut raw = Self::begin(gateway, call).await;
         raw.request
@@ -85,7 +85,7 @@ impl RawCall {
         self.request.send_reset(h2::Reason::CANCEL);
     }
 
-    /// What comes next; `None` after the end.
+    /// Returns what arrives next; `None` after the end.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         soon(async {
             if let Some(response) = self.response.take() {
@@ -119,7 +119,7 @@ impl RawCall {
         .await
     }
 
-    /// Everything up to the end.
+    /// Returns everything up to the end.
     pub(crate) async fn frames(mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.next().await {
@@ -128,7 +128,7 @@ impl RawCall {
         frames
     }
 
-    /// The status, whether it came in headers or trailers.
+    /// The status, whether it arrived in headers or trailers.
     pub(crate) async fn status(self) -> tonic::Status {
         match self.frames().await.last() {
             Some(Frame::Headers { headers, .. } | Frame::Trailers(headers)) => status(headers),
@@ -139,7 +139,7 @@ impl RawCall {
     }
 }
 
-/// A message of gRPC with its five bytes before it.
+/// A gRPC message with its five-byte prefix.
 pub(crate) fn message(flags: u8, bytes: &[u8]) -> Vec<u8> {
     let mut message = BytesMut::new();
     message.put_u8(flags);
@@ -148,7 +148,7 @@ pub(crate) fn message(flags: u8, bytes: &[u8]) -> Vec<u8> {
     message.to_vec()
 }
 
-/// The status that these headers say.
+/// The status in these headers.
 pub(crate) fn status(headers: &BTreeMap<String, String>) -> tonic::Status {
     let mut map = HeaderMap::new();
     for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {

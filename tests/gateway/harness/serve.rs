@@ -1,4 +1,4 @@
-//! `serve` as an operator starts it: with a config file, and AWS's own variables.
+//! `serve` as an operator starts it: with a configuration file and AWS's variables.
 
 use std::{io::Write, net::SocketAddr};
 
@@ -10,7 +10,7 @@ use tonic::IntoRequest;
 
 use super::{Process, Stream};
 
-/// What every gateway here begins with; callers may name any model ID.
+/// The common start of all configurations; callers may name any model ID.
 const CONFIG: &str = "
 listen: 127.0.0.1:0
 admin: {listen: '127.0.0.1:0'}
@@ -25,7 +25,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// With these sections of the config besides, and with these variables.
+    /// With these additional sections of the configuration, and with these variables.
     pub(crate) async fn start(
         emulator: &Emulator,
         sections: &str,
@@ -47,7 +47,7 @@ impl Serve {
         Self { process, address }
     }
 
-    /// The same, with the access key that the emulator knows.
+    /// The same, with the access key that the emulator accepts.
     pub(crate) async fn with_keys(
         emulator: &Emulator,
         sections: &str,
@@ -60,12 +60,12 @@ impl Serve {
         Self::start(emulator, sections, &[&keys, variables].concat()).await
     }
 
-    /// Where it serves gRPC.
+    /// The address of the gRPC port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Asks to stream, on a connection of its own.
+    /// Makes a streaming call on a separate connection.
     pub(crate) async fn open(&self, request: impl IntoRequest<StreamInvokeRequest>) -> Stream {
         let address = format!("http://{}", self.address);
         let mut client = InferenceServiceClient::connect(address).await.unwrap();
@@ -73,7 +73,7 @@ impl Serve {
     }
 }
 
-/// A file of this text, gone when it is dropped.
+/// A file with this text. It is deleted when this is dropped.
 pub(crate) fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Plain HTTP/1.1, as browsers and Prometheus speak it.
+//! Plain HTTP/1.1, as browsers and Prometheus use it.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::soon;
 
-/// An answer over HTTP/1.1.
+/// An HTTP/1.1 response.
 #[derive(Debug)]
 pub(crate) struct Web {
     pub(crate) status: StatusCode,
@@ -19,7 +19,7 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Sends a request on a connection of its own, and reads the whole answer.
+    /// Sends a request on a separate connection, and reads the whole response.
     pub(crate) async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Self {
         soon(async {
             let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
@@ -38,7 +38,7 @@ impl Web {
         .await
     }
 
-    /// A header's text. Empty if it is not there.
+    /// A header's text. Empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)

@@ -1,4 +1,4 @@
-//! The recorded exchanges.
+//! The recorded exchanges with Bedrock.
 
 use std::{
     env, fs,
@@ -9,23 +9,23 @@ use std::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
-/// Names the folder. Its README says what is in it.
+/// The variable that names the folder. The folder's README describes its content.
 const VARIABLE: &str = "BEDROCK_GRPC_RECORDED";
 
 /// One exchange.
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) model_id: String,
-    /// The Bedrock request as it was recorded.
+    /// The Bedrock request as recorded.
     pub(super) body: Box<RawValue>,
-    /// What a correct reader makes of the answer. Null where nothing is said.
+    /// What a correct reader returns for the answer. Null if the recording does not say.
     pub(super) expected: Value,
     pub(super) response: Vec<u8>,
     /// `request.json`.
     pub(super) request_file: PathBuf,
 }
 
-/// All exchanges of a kind, in the order in which the emulator takes turns with those of the same request.
+/// All exchanges of a kind, in the order in which the emulator replays those with the same request.
 pub(super) struct Cases {
     pub(super) folder: PathBuf,
     pub(super) cases: Vec<Case>,
@@ -38,10 +38,12 @@ struct RequestFile {
     body: Box<RawValue>,
 }
 
-/// The exchanges of a kind: `stream`, `json` or `error`. `None`, and said so, if there is no folder of recordings.
+/// The exchanges of a kind: `stream`, `json` or `error`. `None`, with a message, if there is no
+/// folder of recordings.
 pub(super) fn load(kind: &str) -> Option<Cases> {
     let Some(root) = env::var_os(VARIABLE) else {
-        // Past the capture of a test's output: nobody shall take this for a test that passed.
+        // Written past the test harness's capture, so that this is not mistaken for a test that
+        // passed.
         let text = format!("not run: recorded {kind} cases, for {VARIABLE} is not set\n");
         let _ = io::stderr().write_all(text.as_bytes());
         return None;

@@ -1,10 +1,11 @@
-//! The sub-documents of a request that belong to the caller: they have to arrive as they were written.
+//! The parts of a request that are the caller's own JSON: they must arrive exactly as written.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// The caller's own JSON in a Converse request, by its path, with every byte but the white space between tokens.
+/// The caller's own JSON in a Converse request, by path. Only white space between tokens is
+/// removed.
 pub(super) fn of(body: &RawValue) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     walk("", "", body, &mut found);
@@ -37,7 +38,7 @@ fn is_document(parent: &str, name: &str) -> bool {
     )
 }
 
-/// JSON text without the white space between its tokens.
+/// JSON text without white space between its tokens.
 fn compact(json: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     json.chars()

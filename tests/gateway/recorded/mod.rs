@@ -1,4 +1,4 @@
-//! Real traffic of Bedrock's, through emulator, AWS SDK, gateway and client.
+//! Real traffic with Bedrock, through emulator, AWS SDK, gateway and client.
 
 mod case;
 mod documents;
@@ -21,12 +21,13 @@ use self::{
 use crate::harness::{Answer, Ended, Gateway, Process, alias, cuts};
 
 impl Cases {
-    /// A gateway on an emulator that answers as was recorded.
+    /// A gateway on an emulator that replays recordings.
     async fn replayed(&self, cut: Cut) -> Gateway {
         let replay = Replay::load(&self.folder).unwrap();
         Gateway::with(|config: &mut Config, options: &mut Options| {
             (options.replay, options.cut) = (Some(replay), cut);
-            // A model ID without `.` and `:` would be taken for an alias: so it is one.
+            // A model ID without `.` and `:` looks like an alias, so the configuration makes it
+            // one.
             for model_id in self.cases.iter().map(|case| &case.model_id) {
                 if !model_id.contains(['.', ':']) {
                     let aliases = &mut config.targets.aliases;
@@ -56,8 +57,8 @@ impl Case {
     }
 }
 
-/// All streams, their bytes cut like this, as messages.
-async fn streams_come_out_as_expected(cut: Cut) {
+/// All streams as messages, with their bytes split in this way.
+async fn streams_are_translated_as_expected(cut: Cut) {
     let Some(recorded) = case::load("stream") else {
         return;
     };
@@ -79,22 +80,22 @@ async fn streams_come_out_as_expected(cut: Cut) {
 }
 
 #[tokio::test]
-async fn streams_come_out_as_expected_in_whole_frames() {
-    streams_come_out_as_expected(cuts()[0]).await;
+async fn streams_are_translated_as_expected_in_whole_frames() {
+    streams_are_translated_as_expected(cuts()[0]).await;
 }
 
 #[tokio::test]
-async fn streams_come_out_as_expected_in_awkward_cuts() {
-    streams_come_out_as_expected(cuts()[1]).await;
+async fn streams_are_translated_as_expected_in_awkward_chunks() {
+    streams_are_translated_as_expected(cuts()[1]).await;
 }
 
 #[tokio::test]
-async fn streams_come_out_as_expected_byte_by_byte() {
-    streams_come_out_as_expected(cuts()[2]).await;
+async fn streams_are_translated_as_expected_byte_by_byte() {
+    streams_are_translated_as_expected(cuts()[2]).await;
 }
 
 #[tokio::test]
-async fn streams_come_out_of_invoke_as_expected() {
+async fn streams_are_printed_by_invoke_as_expected() {
     let Some(recorded) = case::load("stream") else {
         return;
     };
@@ -117,7 +118,7 @@ async fn streams_come_out_of_invoke_as_expected() {
     }
 }
 
-/// Code and reason for an error of Bedrock's, by the table of errors and not by the implementation.
+/// Code and reason of a Bedrock error, from the table of errors and not from the implementation.
 fn meaning(exception: &str, message: &str) -> (Code, &'static str) {
     let says = |words: &str| message.contains(words);
     match exception {
@@ -156,7 +157,7 @@ fn is_refused(case: &Case, answer: &Answer) {
         "{}",
         case.name
     );
-    // What AWS says of credentials quotes them, and stays here.
+    // AWS's messages about credentials quote them, so the gateway does not forward them.
     let shown = if reason == "UPSTREAM_CREDENTIALS" {
         ""
     } else {
@@ -171,7 +172,7 @@ fn is_refused(case: &Case, answer: &Answer) {
 }
 
 #[tokio::test]
-async fn errors_come_out_with_their_status_and_reason() {
+async fn errors_have_their_status_and_reason() {
     let Some(recorded) = case::load("error") else {
         return;
     };
@@ -182,13 +183,14 @@ async fn errors_come_out_with_their_status_and_reason() {
     }
 }
 
-/// How a command line ended for a case, and the body that reached Bedrock.
+/// How a command ended for a case, and the body that reached Bedrock.
 struct Sent {
     ended: Ended,
     body: Bytes,
 }
 
-/// Sends every request by the real command line. Round after round, so that recordings of the same request stay in turn.
+/// Sends every request with the real command line. It goes in rounds, so that recordings of the
+/// same request keep their order.
 async fn sent(gateway: &Gateway, recorded: &Cases, arguments: &[&str]) -> Vec<Sent> {
     let address = format!("http://{}", gateway.address);
     let mut round = Vec::new();
@@ -220,7 +222,7 @@ fn arrived_as_written(case: &Case, call: &Call) {
     assert_eq!(documents::of(&arrived), documents::of(&case.body), "{name}");
 }
 
-/// What the command printed as a whole, in the form of `expected.json`.
+/// The complete answer that the command printed, in the form of `expected.json`.
 fn printed(case: &Case, ended: &Ended) -> Value {
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
@@ -233,7 +235,7 @@ fn printed(case: &Case, ended: &Ended) -> Value {
     ))
 }
 
-/// What the answer should be, in the same form.
+/// The expected answer, in the same form.
 fn expected(case: &Case, kind: &str) -> Value {
     if kind == "json" {
         return by_value(reading::of_converse(
@@ -244,7 +246,8 @@ fn expected(case: &Case, kind: &str) -> Value {
     by_value(reading::without_input_text(expected))
 }
 
-/// All requests of a kind arrive as they were recorded, the same twice, and their answers are printed as they should be.
+/// All requests of a kind arrive as recorded, identical both times, and the command prints the
+/// expected answers.
 async fn requests_arrive_as_recorded(kind: &str) {
     let Some(recorded) = case::load(kind) else {
         return;
@@ -289,9 +292,10 @@ async fn requests_of_streams_arrive_as_recorded() {
     requests_arrive_as_recorded("stream").await;
 }
 
-/// Converse's answers come as streams here. What a stream cannot say: where one citation's text ends and the next begins.
+/// Converse's answers arrive as streams here. A stream cannot express where one citation's text
+/// ends and the next begins.
 #[tokio::test]
-async fn requests_of_whole_answers_arrive_as_recorded() {
+async fn unary_requests_arrive_as_recorded() {
     requests_arrive_as_recorded("json").await;
 }
 

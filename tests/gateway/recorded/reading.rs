@@ -1,4 +1,4 @@
-//! Answers in the form of `expected.json`, whatever form they come in.
+//! Answers in the form of `expected.json`, from whichever form they have.
 
 use bedrock_grpc::{
     pb::{
@@ -12,7 +12,8 @@ use bedrock_grpc::{
 };
 use serde_json::{Map, Value, json};
 
-/// The same JSON by its meaning: whether a whole number was written `1` or `1.0` is no part of its value, and a double does not keep it.
+/// The same JSON by value: `1` and `1.0` are the same number, and a double does not preserve the
+/// difference.
 pub(super) fn by_value(json: Value) -> Value {
     match json {
         Value::Number(number) => match number.as_f64() {
@@ -30,7 +31,7 @@ pub(super) fn by_value(json: Value) -> Value {
     }
 }
 
-/// `expected.json` without what a whole answer cannot say: the positions of blocks.
+/// `expected.json` without what a unary answer cannot express: the positions of blocks.
 pub(super) fn without_indices(expected: &Value) -> Value {
     let mut expected = expected.clone();
     for block in expected["content"].as_array_mut().unwrap() {
@@ -39,14 +40,14 @@ pub(super) fn without_indices(expected: &Value) -> Value {
     expected
 }
 
-/// `expected.json` without what is no part of an answer.
+/// `expected.json` without what does not belong to an answer.
 pub(super) fn answer_of(expected: &Value) -> Value {
     let mut expected = expected.clone();
     expected.as_object_mut().unwrap().remove("errors");
     expected
 }
 
-/// A stream's messages.
+/// The messages of a stream.
 pub(super) fn of_stream(messages: &[StreamInvokeResponse]) -> Value {
     let mut answer = Map::new();
     let mut blocks: Vec<Map<String, Value>> = Vec::new();
@@ -129,7 +130,7 @@ pub(super) fn of_converse(mut answer: Value) -> Value {
     let content = message["content"].as_array_mut().unwrap();
     for block in content.iter_mut() {
         if let Some(tool) = block.get_mut("toolUse") {
-            // The text of the input is not in Converse's JSON: its value is.
+            // Converse's JSON contains the value of the input, not its text.
             tool.as_object_mut().unwrap().remove("inputRaw");
         } else if let Some(reasoning) = block.get_mut("reasoningContent") {
             if let Some(text) = reasoning.get_mut("reasoningText") {
@@ -151,7 +152,7 @@ pub(super) fn of_converse(mut answer: Value) -> Value {
     Value::Object(answer)
 }
 
-/// `expected.json` without the text of tools' input.
+/// `expected.json` without the text of tool inputs.
 pub(super) fn without_input_text(mut expected: Value) -> Value {
     for block in expected["content"].as_array_mut().unwrap() {
         if let Some(tool) = block.get_mut("toolUse") {
@@ -167,7 +168,7 @@ pub(super) fn text_of(answer: &Value) -> String {
     blocks.filter_map(|block| block["text"].as_str()).collect()
 }
 
-/// All text of the lines of `invoke --events`.
+/// All text in the lines of `invoke --events`.
 pub(super) fn text_of_lines(lines: &[Value]) -> String {
     let texts = lines
         .iter()
@@ -205,7 +206,7 @@ fn append(value: &mut Value, piece: &str) {
     *value = text.into();
 }
 
-/// A block whose last piece has come.
+/// A block whose last piece has arrived.
 fn finish(mut block: Map<String, Value>) -> Value {
     if let Some(tool) = block.get_mut("toolUse") {
         parse_input(tool);
@@ -305,7 +306,7 @@ fn location(location: &Location) -> Value {
     }
 }
 
-/// The fields for what everybody reads, besides the JSON.
+/// The fields that every reader uses, without those for JSON.
 fn check_usage(message: &StreamInvokeResponse, metadata: &Value) {
     let Some(Event::Metadata(event)) = &message.event else {
         return;
@@ -333,7 +334,7 @@ fn role(role: Role) -> Value {
     name.to_lowercase().into()
 }
 
-/// The name in Bedrock's word; the enum says the same, or that it does not know it.
+/// The name, as Bedrock has it; the enum says the same, or that it does not know the name.
 fn stop_reason(reason: StopReason, name: &str) -> Value {
     let known = reason.as_str_name().trim_start_matches("STOP_REASON_");
     if reason != StopReason::Unspecified {

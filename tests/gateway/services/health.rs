@@ -64,7 +64,8 @@ async fn watchers_learn_of_the_drain_and_hold_nothing_up() {
     gateway.finished().await;
 }
 
-/// Bedrock's troubles are told call by call: a gateway that took itself out for them would take all its pods out at once.
+/// Errors from Bedrock are reported call by call. If a gateway reported NOT_SERVING because of
+/// them, all its pods would be removed at once.
 #[tokio::test]
 async fn bedrocks_errors_do_not_make_the_gateway_unhealthy() {
     let gateway = Gateway::start().await;
@@ -77,7 +78,7 @@ async fn bedrocks_errors_do_not_make_the_gateway_unhealthy() {
     gateway.stream(ask("nova")).await.is_whole();
 }
 
-/// A client of the admin port, which speaks gRPC in plain text.
+/// A client of the admin port, which speaks gRPC without TLS.
 fn admin(gateway: &Gateway) -> HealthClient<Channel> {
     let address = format!("http://{}", gateway.admin);
     HealthClient::new(Endpoint::from_shared(address).unwrap().connect_lazy())
@@ -110,13 +111,14 @@ async fn probes_of_the_admin_port_tell_readiness_from_liveness() {
         status(&mut client, "liveness").await,
         ServingStatus::Serving
     );
-    // HTTP/1.1 on the same port says the same.
+    // HTTP/1.1 on the same port returns the same.
     assert_eq!(
         get(gateway.admin, "/readyz").await.0,
         StatusCode::SERVICE_UNAVAILABLE
     );
     assert_eq!(get(gateway.admin, "/livez").await.0, StatusCode::OK);
-    // Also behind the lame-duck time, while open streams end. The watch holds nothing up.
+    // Also after the lame-duck phase, while open streams end. A health watch does not delay the
+    // exit.
     gateway.stop.now.cancel();
     gateway.finished().await;
 }

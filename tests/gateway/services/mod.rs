@@ -1,4 +1,4 @@
-//! What stands around the calls: health, reflection, targets, browsers, compression, sizes.
+//! What surrounds the calls: health, reflection, targets, browsers, compression, sizes.
 
 mod cross_site;
 mod health;

@@ -1,4 +1,4 @@
-//! The page that `dev` serves, beside the services on the same port.
+//! The page that `dev` serves, next to the services on the same port.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -25,7 +25,7 @@ async fn send(gateway: &Gateway, method: Method, path: &str, headers: &[(&str, &
     .await
 }
 
-/// The files that a page names, as paths.
+/// The paths of the files that a page uses.
 fn named(page: &str) -> Vec<String> {
     let values = page.split('"').skip(1).step_by(2);
     values
@@ -35,7 +35,7 @@ fn named(page: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_page_and_all_that_it_names_are_served_and_may_do_nothing_else() {
+async fn the_page_and_its_files_are_served_with_a_strict_policy() {
     let gateway = with_page().await;
     let page = send(&gateway, Method::GET, "/", &[]).await;
     assert_eq!(page.status, StatusCode::OK);

@@ -10,7 +10,7 @@ const OURS: [&str; 2] = [
     "bedrock.inference.v1.TargetService",
 ];
 
-/// The same questions to each version, whose types differ only in their path.
+/// The same requests to both versions, whose types differ only in their paths.
 macro_rules! asks {
     ($test:ident, $version:ident) => {
         #[tokio::test]
@@ -77,7 +77,7 @@ macro_rules! asks {
                     .map(|bytes| FileDescriptorProto::decode(bytes.as_slice()).unwrap())
                     .collect();
                 let found = files.iter().find(|found| found.name() == file).unwrap();
-                // With the comments, which are the API's manual.
+                // Including the comments, which document the API.
                 let info = found.source_code_info.as_ref().unwrap();
                 assert!(
                     info.location

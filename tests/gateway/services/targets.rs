@@ -21,7 +21,7 @@ async fn gateway() -> Gateway {
 }
 
 #[tokio::test]
-async fn targets_come_page_by_page_in_the_order_of_their_names() {
+async fn targets_are_listed_page_by_page_sorted_by_name() {
     let gateway = gateway().await;
     let mut client = gateway.targets();
     let mut request = ListTargetsRequest {
@@ -66,7 +66,7 @@ async fn targets_come_page_by_page_in_the_order_of_their_names() {
 }
 
 #[tokio::test]
-async fn inference_profiles_that_may_be_named_are_listed_if_they_are_asked_for() {
+async fn allowed_inference_profiles_are_listed_on_request() {
     let gateway = Gateway::with(|config, _| {
         config.discovery.enabled = true;
         config.targets.allowed_model_ids = vec!["us.amazon.*".to_owned()];

@@ -1,4 +1,4 @@
-//! gRPC-Web over HTTP/1.1, as browsers speak it, and which pages may.
+//! gRPC-Web over HTTP/1.1, as browsers use it, and which pages may call.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bedrock_grpc::pb::{
@@ -13,7 +13,7 @@ use crate::harness::{Gateway, MODEL, STREAM_INVOKE, Web, ask, faulty, invoke, me
 
 const INVOKE: &str = "/bedrock.inference.v1.InferenceService/Invoke";
 const PAGE: &str = "https://chat.example.com";
-/// The flag of a frame that holds trailers.
+/// The flag of a frame that contains trailers.
 const TRAILERS: u8 = 0x80;
 
 async fn gateway() -> Gateway {
@@ -40,7 +40,7 @@ async fn call(gateway: &Gateway, path: &str, request: &impl Message, text: bool)
     Web::send(gateway.address, request).await
 }
 
-/// The messages in a body, and the trailers at its end.
+/// The messages in a body, and the trailers after them.
 fn frames(mut body: Bytes) -> (Vec<Bytes>, String) {
     let (mut messages, mut trailers) = (Vec::new(), String::new());
     while body.has_remaining() {
@@ -63,7 +63,7 @@ fn stream(messages: &[Bytes]) -> Vec<StreamInvokeResponse> {
     messages.iter().map(decode).collect()
 }
 
-/// What base64 pieces hold that may each end with padding of their own.
+/// Decodes base64 pieces, each of which can have its own padding.
 fn from_text(body: &[u8]) -> Bytes {
     let quads = body.chunks(4);
     quads
@@ -94,7 +94,8 @@ async fn a_stream_is_the_same_in_binary_and_in_text() {
     );
     let (from_text, trailers) = frames(from_text(&text.body));
     assert!(trailers.contains("grpc-status:0"), "{trailers}");
-    // All but the start, which names the call, and the end, which tells the time.
+    // All messages except the start, which contains the call's ID, and the end, which contains
+    // times.
     let from_text = stream(&from_text);
     assert_eq!(from_text.len(), messages.len());
     assert_eq!(
@@ -174,7 +175,7 @@ async fn preflight(gateway: &Gateway, origin: &str) -> Web {
 }
 
 #[tokio::test]
-async fn browsers_are_told_which_pages_may_call() {
+async fn browsers_learn_which_pages_may_call() {
     let gateway = gateway().await;
     let allowed = preflight(&gateway, PAGE).await;
     assert_eq!(allowed.status, StatusCode::OK);

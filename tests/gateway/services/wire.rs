@@ -1,4 +1,4 @@
-//! Metadata, compression, sizes and names: what gRPC itself carries.
+//! Metadata, compression, sizes and names: what gRPC itself transports.
 
 use bedrock_grpc::pb::{StreamInvokeRequest, stream_invoke_response::Event};
 use http::Request;
@@ -22,7 +22,7 @@ fn with_id(request: StreamInvokeRequest, id: &str) -> tonic::Request<StreamInvok
 }
 
 #[tokio::test]
-async fn the_callers_request_id_comes_back_everywhere() {
+async fn the_callers_request_id_is_returned_everywhere() {
     let gateway = Gateway::start().await;
     let answer = gateway.stream(with_id(ask(MODEL), "caller-7")).await;
     assert_eq!(answer.headers.get("x-request-id").unwrap(), "caller-7");
@@ -110,7 +110,7 @@ async fn a_compressed_message_without_an_encoding_is_internal() {
 #[tokio::test]
 async fn bytes_that_are_no_message_are_refused() {
     let gateway = Gateway::start().await;
-    // Field 1 is a text: not UTF-8, longer than what follows, and a varint without an end.
+    // Field 1 is a text: invalid UTF-8, longer than the message, and a varint without an end.
     for bytes in [
         &b"\x0a\x02\xff\xfe"[..],
         b"\x0a\x7fshort",

@@ -1,4 +1,5 @@
-//! The way to the collector: what goes with the spans, the last of them, and collectors that are of no use.
+//! The connection to the collector: headers of the requests, the last spans, and unusable
+//! collectors.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ fn pairs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn what_is_known_of_the_deployment_and_the_operators_headers_go_with_the_spans() {
+async fn resource_attributes_and_configured_headers_are_sent_with_the_spans() {
     let (collector, gateway) = traced(|config, _| {
         config.traces.service_name = "chat-gateway".to_owned();
         config.traces.attributes = pairs(&[("deployment.environment.name", "test")]);
@@ -43,7 +44,7 @@ async fn what_is_known_of_the_deployment_and_the_operators_headers_go_with_the_s
     assert!(!format!("{:?}", Headers(pairs(&[("a", "secret")]))).contains("secret"));
 }
 
-/// The gateway is told to stop at once after the call, well before spans would be sent anyway.
+/// The gateway stops immediately after the call, well before spans would be sent anyway.
 #[tokio::test]
 async fn the_last_spans_are_sent_before_the_end() {
     let (collector, mut gateway) = traced(|_, _| {}).await;
@@ -56,13 +57,13 @@ async fn the_last_spans_are_sent_before_the_end() {
     }
     gateway.stop.drain.cancel();
     gateway.finished().await;
-    // All are there already: nothing is waited for.
+    // All spans have arrived already: no wait is needed.
     let spans = collector.spans(|_| true).await;
     assert_eq!(spans.len(), 40);
 }
 
 #[tokio::test]
-async fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
+async fn spans_are_sent_over_tls_to_a_collector_whose_certificate_is_trusted() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let collector = Collector::with_tls(&cert.pem(), &signing_key.serialize_pem()).await;
@@ -80,15 +81,15 @@ async fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
     collector.call("tls").await;
 }
 
-/// Nobody listens; or somebody does, and says nothing.
+/// No collector listens, or it listens and sends nothing.
 #[tokio::test]
 async fn a_collector_that_is_down_or_silent_holds_nothing_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = {
+    let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    for address in [silent.local_addr().unwrap(), nobody] {
+    for address in [silent.local_addr().unwrap(), closed] {
         let mut gateway = Gateway::with(|config, _| {
             config.traces.otlp_endpoint = Some(format!("http://{address}"));
         })
@@ -116,7 +117,8 @@ async fn a_collector_that_can_not_be_used_keeps_the_gateway_from_starting() {
     );
 }
 
-/// With the variables that every OpenTelemetry SDK reads; and the log speaks of a collector that is gone once in a while only.
+/// Uses the variables that every OpenTelemetry SDK reads. The log reports an unreachable collector
+/// only from time to time.
 #[tokio::test]
 async fn the_environment_switches_it_on_and_losses_are_logged_once() {
     let collector = Collector::start().await;

@@ -1,4 +1,4 @@
-//! Trace context: taken over, passed on, and whose word on sampling counts.
+//! Trace context: accepting it, propagating it, and who decides on sampling.
 
 use bedrock_emulator::{Emulator, Options};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ async fn without_a_caller_or_with_one_that_can_not_be_read_a_trace_begins() {
 }
 
 #[tokio::test]
-async fn what_the_caller_does_not_sample_is_passed_on_and_not_sent() {
+async fn unsampled_traces_are_propagated_and_not_sent() {
     let (collector, gateway) = traced(|_, _| {}).await;
     let unsampled = format!("00-{TRACE}-{CALLER}-00");
     let quiet = request("quiet", &unsampled, ask(MODEL));
@@ -44,7 +44,7 @@ async fn what_the_caller_does_not_sample_is_passed_on_and_not_sent() {
     assert!(parent.ends_with("-00"), "{parent}");
     assert!(!parent.contains(CALLER), "{parent}");
 
-    // What comes later arrives, and it alone.
+    // Later spans arrive, and only these.
     let loud = request("loud", "", ask(MODEL));
     gateway.stream(loud).await.is_whole();
     collector.call("loud").await;
@@ -84,7 +84,7 @@ async fn a_web_page_passes_its_trace_on() {
     assert_eq!(spans.call.parent, CALLER);
 }
 
-/// Without a collector, too, Bedrock is told of the trace.
+/// Even without a collector, Bedrock gets the trace context.
 #[tokio::test]
 async fn the_trace_is_passed_on_without_a_collector() {
     for gateway in [Gateway::start().await, Gateway::over_h2(|_, _| {}).await] {
@@ -104,7 +104,7 @@ async fn the_trace_is_passed_on_without_a_collector() {
     }
 }
 
-/// The log says which trace a call is in, without a collector, too.
+/// Even without a collector, the log contains the trace of a call.
 #[tokio::test]
 async fn the_log_names_the_trace() {
     let emulator = Emulator::start(Options::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Traces: which spans a call has, what is in them, and what of the trace is passed on.
+//! Traces: the spans of a call, their content, and what is propagated.
 
 mod collector;
 mod context;
@@ -51,7 +51,7 @@ fn sampled() -> String {
     format!("00-{TRACE}-{CALLER}-01")
 }
 
-/// What Bedrock was told of an attempt's span.
+/// What Bedrock received of an attempt's span.
 fn told(call: &Call) -> &str {
     call.header("traceparent").unwrap_or_default()
 }
@@ -65,7 +65,7 @@ fn is_in(inner: &Span, outer: &Span) {
     assert!(inner.times.0 <= inner.times.1, "{inner:?}");
 }
 
-/// Caller -> call -> an attempt that fails, and one that answers; Bedrock is told of each.
+/// Caller -> call -> a failed attempt, and a successful one; Bedrock gets the span of each.
 #[tokio::test]
 async fn a_call_and_each_of_its_attempts_has_a_span() {
     let (collector, gateway) = traced(|config, _| {
@@ -165,9 +165,10 @@ async fn a_call_and_each_of_its_attempts_has_a_span() {
     }
 }
 
-/// By the conventions for gRPC servers: what is the caller's fault, or nobody's, is no error of the gateway's.
+/// By the conventions for gRPC servers: what is the caller's fault, or no one's, is not an error of
+/// the gateway.
 #[tokio::test]
-async fn only_what_is_the_servers_fault_is_an_error_of_the_call() {
+async fn only_failures_of_the_server_are_errors_of_the_calls_span() {
     let (collector, gateway) = traced(|_, _| {}).await;
     let cases = [
         (faulty("internal"), "INTERNAL", "UPSTREAM_INTERNAL", true),
@@ -204,7 +205,7 @@ async fn only_what_is_the_servers_fault_is_an_error_of_the_call() {
             is_fault,
             "{reason}"
         );
-        // Of Bedrock, every failure is one.
+        // For calls to Bedrock, every failure is an error.
         assert!(
             attempts
                 .iter()
@@ -255,6 +256,6 @@ async fn a_cancel_is_no_error() {
         attempt.attribute("gen_ai.response.finish_reasons"),
         "[error]"
     );
-    // What Bedrock did not say is not made up.
+    // The gateway does not invent what Bedrock did not send.
     assert_eq!(attempt.attribute("gen_ai.usage.output_tokens"), "");
 }

@@ -1,4 +1,4 @@
-//! What is asked and answered is in no span and no log line.
+//! No span and no log line contains prompts or completions.
 
 use bedrock_emulator::{Emulator, Options};
 use bedrock_grpc::pb::{StreamInvokeRequest, SystemContentBlock, system_content_block};
@@ -7,7 +7,7 @@ use super::request;
 use crate::harness::{Collector, MODEL, Serve, question};
 
 const MARKER: &str = "XYZZYPLUGH";
-/// Events hold pieces of it.
+/// Events contain pieces of the answer.
 const PIECE: &str = "XYZZ";
 
 fn asking(model_id: &str) -> StreamInvokeRequest {
@@ -22,7 +22,7 @@ fn asking(model_id: &str) -> StreamInvokeRequest {
     }
 }
 
-/// As much is logged as the gateway can.
+/// The gateway logs at its most detailed level.
 #[tokio::test]
 async fn prompts_and_completions_are_in_no_span_and_no_log_line() {
     let collector = Collector::start().await;
@@ -37,7 +37,7 @@ async fn prompts_and_completions_are_in_no_span_and_no_log_line() {
     let answer = serve.open(asked).await.end().await;
     answer.is_whole();
     assert!(answer.text().contains(MARKER), "{}", answer.text());
-    // Failures quote what Bedrock said, and that may quote what it was asked.
+    // Failures quote Bedrock's message, which can quote the prompt.
     let faults = [
         "validation",
         "throttling",
