@@ -17,8 +17,8 @@ mod request;
 
 use bedrock_grpc::{
     error::Violation,
-    grpc::validate::{self, MAX_VIOLATIONS},
     pb,
+    validate::{self, MAX_VIOLATIONS},
 };
 use request::Case;
 

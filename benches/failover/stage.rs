@@ -7,10 +7,10 @@ use std::{
 
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace};
 use bedrock_grpc::{
-    app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{self, Alias, Config, RouteOptions, Server, Targets},
     pb::inference_service_client::InferenceServiceClient,
+    server::{self, Listeners, Stop},
 };
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
@@ -76,7 +76,7 @@ impl Stage {
         let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
         let listeners = Listeners::bind(&config)?;
         let address = listeners.grpc.local_addr()?;
-        let running = tokio::spawn(app::run(config, sdk, listeners, Stop::default()));
+        let running = tokio::spawn(server::run(config, sdk, listeners, Stop::default()));
         let channel = Endpoint::from_shared(format!("http://{address}"))?
             .initial_connection_window_size(64 << 20)
             .connect()

@@ -14,12 +14,12 @@ use clap::Args;
 
 use super::{exit::Exit, output::Output, rates::Rates, samples::Samples, signals};
 use crate::{
-    app::{self, Listeners},
     bedrock::Sdk,
     config::{
         self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, RequestPolicy, Server, Targets,
         s3::S3Locations,
     },
+    server::{self, Listeners},
     telemetry,
 };
 
@@ -127,7 +127,7 @@ impl Dev {
                 return Ok(Exit::Failed);
             }
         }
-        let served = app::run(config, sdk, listeners, signals::stop()?).await;
+        let served = server::run(config, sdk, listeners, signals::stop()?).await;
         emulator.stop().await;
         Ok(match served {
             Ok(()) => Exit::Success,

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::{exit::Exit, output::Output, signals};
 use crate::{
-    app::{self, Listeners},
     bedrock::Sdk,
     config::Config,
+    server::{self, Listeners},
     telemetry,
 };
 
@@ -75,7 +75,7 @@ impl Serve {
             }
         };
         let served = match Listeners::bind(&config) {
-            Ok(listeners) => app::run(config, sdk, listeners, signals::stop()?).await,
+            Ok(listeners) => server::run(config, sdk, listeners, signals::stop()?).await,
             Err(error) => Err(error),
         };
         Ok(match served {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::Stop;
+use crate::server::Stop;
 
 /// What the signals of this process tell from now on. Errors: signals can't be listened to.
 pub fn stop() -> io::Result<Stop> {

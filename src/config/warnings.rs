@@ -1,7 +1,7 @@
 //! What is allowed in a config and still not what its author can have meant.
 
 use super::{Alias, Config, Problem, Targets, problem::Place};
-use crate::model_id::Sampling;
+use crate::aws::Sampling;
 
 /// Returns the warnings about a config, by target.
 pub(super) fn of(config: &Config) -> Vec<Problem> {

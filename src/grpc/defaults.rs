@@ -4,9 +4,9 @@
 //! model's own fields, and what the model is known not to accept, leaves them out.
 
 use crate::{
+    aws::{Kind, Sampling},
     config::{Defaults, Guardrail, RequestPolicy},
     grpc::enforce,
-    model_id::{Kind, Sampling},
     pb::{
         ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
         InferenceConfiguration,

@@ -4,6 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
@@ -12,24 +13,22 @@ use super::{
     context::CallContext,
     defaults,
     enforce::{Attribution, Enforced},
-    pump::{Call, Pump, Times},
-    report::CallReport,
     status,
-    stream::Watchdog,
-    validate,
 };
 use crate::{
+    aws::{Kind, Sampling},
     bedrock::Bedrock,
     config::{Limits, RequestMetadata},
     error::{Failure, Reason, Violation},
-    model_id::{Kind, Sampling},
     pb::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
     routing::{Candidate, Router, Target, attempts::Policy, budget::RetryBudget},
+    stream::{Arrival, Call, CallReport, Pump, Times, Watchdog},
     telemetry::{Metrics, Traces},
     translate::{self, fold::Fold},
+    validate,
 };
 
 /// What the service needs. One for each worker; cheap to clone.
@@ -58,7 +57,17 @@ impl Inference {
     fn begin(&self, asked: Asked<'_>) -> Result<Pump, Status> {
         let context = asked.context;
         let metrics = Arc::clone(&self.metrics);
-        let mut report = CallReport::start(metrics, &self.traces, asked.method, context);
+        let mut report = CallReport::start(
+            metrics,
+            &self.traces,
+            asked.method,
+            Arrival {
+                request_id: Arc::clone(&context.request_id),
+                arrived: context.arrived,
+                trace: context.trace.clone(),
+            },
+            status::code_name,
+        );
         let name = asked.name;
         let heartbeat = asked.heartbeat;
         if let Ok(target) = &asked.target {
@@ -183,7 +192,7 @@ impl InferenceService for Inference {
         })?;
         let mut fold = Fold::default();
         while let Some(message) = pump.next().await {
-            fold.push(message?);
+            fold.push(message.map_err(|failed| status::of_failed(&failed))?);
         }
         let mut response = Response::new(fold.finish());
         let limits = &self.limits;
@@ -216,8 +225,12 @@ impl InferenceService for Inference {
             heartbeat,
         })?;
         let watchdog = pump.watchdog();
+        let pump = pump
+            .commit(self.limits.headers_after)
+            .await
+            .map_err(|failed| status::of_failed(&failed))?;
         let stream: Self::StreamInvokeStream =
-            Box::pin(pump.commit(self.limits.headers_after).await?);
+            Box::pin(pump.map(|message| message.map_err(|failed| status::of_failed(&failed))));
         let mut response = Response::new(stream);
         response.extensions_mut().insert(watchdog);
         Ok(response)

@@ -1,16 +1,12 @@
-//! The gRPC surface: services, layers, the pump, validation, the error-to-status table.
+//! The gRPC services, the layers around them, and the table from failures to statuses.
 
 mod context;
 mod defaults;
 mod enforce;
 mod inference;
 mod layers;
-mod pump;
-mod report;
 mod status;
-mod stream;
 mod targets;
-pub mod validate;
 
 use std::sync::Arc;
 
@@ -27,7 +23,6 @@ use crate::{
 };
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
-pub use stream::resettable;
 pub use targets::Targets;
 
 /// Says of every service, and of the server as a whole, whether calls should be sent here.

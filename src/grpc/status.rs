@@ -13,6 +13,7 @@ use tonic_types::pb::{
 use crate::{
     error::{Failure, Phase, Reason, Upstream},
     pb,
+    stream::Failed,
 };
 
 /// The domain of ErrorInfo.
@@ -118,9 +119,14 @@ fn http_status(failure: &Failure) -> Option<u16> {
     failure.upstream.as_ref()?.http_status
 }
 
-/// The gRPC code of a failure.
-pub(crate) fn code(failure: &Failure) -> Code {
-    row(failure).0
+/// The gRPC code of a failure, in the spelling of gRPC's documentation.
+pub(crate) fn code_name(failure: &Failure) -> &'static str {
+    name(row(failure).0)
+}
+
+/// The status of a call that failed.
+pub(crate) fn of_failed(failed: &Failed) -> Status {
+    status(&failed.failure, &failed.attempts, &failed.request_id)
 }
 
 /// The status of a failure, with all details that fit.
@@ -334,4 +340,27 @@ fn shortened(text: &str, max_bytes: usize) -> String {
         end -= 1;
     }
     format!("{}…", &text[..end])
+}
+
+/// A code in the spelling of gRPC's documentation.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }

@@ -5,23 +5,20 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{
-    context::CallContext,
-    inference::invalid,
-    status,
-    validate::{self, Violations},
-};
+use super::{context::CallContext, inference::invalid, status};
 use crate::{
+    aws::Side,
     error::{Failure, Reason, Violation},
-    model_id::{Kind, Side},
     pb::{
         self, GetTargetRequest, GetTargetResponse, ListTargetsRequest, ListTargetsResponse,
-        RouteHealth, Target, TargetKind, target_service_server::TargetService,
+        RouteHealth, Target, target_service_server::TargetService,
     },
     routing::{
         Candidate, Router,
         health::{Availability, Snapshot},
     },
+    stream::origin,
+    validate::{self, Violations},
 };
 
 const DEFAULT_PAGE_SIZE: usize = 100;
@@ -149,7 +146,7 @@ fn pb_route(candidate: &Candidate, now: Instant) -> pb::Route {
         .and_then(|until| prost_types::Duration::try_from(until - now).ok());
     pb::Route {
         model_id: route.model_id.clone(),
-        kind: kind(route.kind).into(),
+        kind: origin::kind(route.kind).into(),
         source_region: route.source_region.clone(),
         destination_regions: route.destination_regions(),
         status: profile
@@ -172,20 +169,5 @@ fn route_health(health: &Snapshot) -> RouteHealth {
         Availability::OpenUntil(_) => RouteHealth::Unhealthy,
         Availability::Available if health.tried => RouteHealth::Healthy,
         Availability::Available => RouteHealth::Unspecified,
-    }
-}
-
-/// The API's word for a kind of model ID.
-pub(super) const fn kind(kind: Kind) -> TargetKind {
-    match kind {
-        Kind::OnDemand => TargetKind::OnDemand,
-        Kind::SystemInferenceProfile => TargetKind::SystemInferenceProfile,
-        Kind::ApplicationInferenceProfile => TargetKind::ApplicationInferenceProfile,
-        Kind::ProvisionedThroughput => TargetKind::ProvisionedThroughput,
-        Kind::CustomModelDeployment => TargetKind::CustomModelDeployment,
-        Kind::ImportedModel => TargetKind::ImportedModel,
-        Kind::Prompt => TargetKind::Prompt,
-        Kind::PromptRouter => TargetKind::PromptRouter,
-        Kind::SagemakerEndpoint => TargetKind::SagemakerEndpoint,
     }
 }

@@ -5,7 +5,7 @@
 //! | `target` | what a request may name, with everything that the operator decided about it |
 //! | `route` | one model ID in one source Region |
 //! | [`health`] | how a route is, as its calls show it |
-//! | `catalogue` | what Bedrock's control plane says of inference profiles |
+//! | `profiles` | what Bedrock's control plane says of inference profiles |
 //! | `choice` | which of a target's routes a call takes next |
 //! | [`attempts`] | one call, several attempts, until an answer begins |
 //! | [`budget`] | what all calls together may spend on that |
@@ -14,11 +14,11 @@
 
 pub mod attempts;
 pub mod budget;
-mod catalogue;
 mod choice;
 pub mod health;
 mod metrics;
 mod open_call;
+mod profiles;
 mod route;
 mod target;
 
@@ -34,12 +34,12 @@ pub use open_call::OpenCall;
 pub use route::Route;
 pub use target::{Candidate, Target};
 
-use self::catalogue::Catalogue;
+use self::profiles::Profiles;
 use crate::{
+    aws::{Fence, model_id, pattern},
     bedrock::Profile,
     config::{Alias, RequestPolicy, RouteOptions, Targets, nearest},
     error::{Failure, Reason},
-    model_id::{self, Fence},
 };
 
 /// Model IDs and ARNs that callers name themselves and that are remembered: a bound on what they can make us keep.
@@ -58,7 +58,7 @@ struct Inner {
     policy: RequestPolicy,
     default_region: Option<String>,
     routes: Mutex<Routes>,
-    catalogue: Catalogue,
+    profiles: Profiles,
     /// Told when a route is new of which Bedrock might know something.
     unknown: Notify,
 }
@@ -100,7 +100,7 @@ impl Router {
             policy: targets.policy,
             default_region: default_region.map(str::to_owned),
             routes: Mutex::new(routes),
-            catalogue: Catalogue::default(),
+            profiles: Profiles::default(),
             unknown: Notify::new(),
         }))
     }
@@ -141,7 +141,7 @@ impl Router {
         let Some(region) = self.default_region() else {
             return Vec::new();
         };
-        let profiles = self.0.catalogue.of(region);
+        let profiles = self.0.profiles.of(region);
         let names = profiles.iter().map(|profile| {
             if profile.is_system_defined {
                 profile.id.clone()
@@ -165,10 +165,10 @@ impl Router {
 
     /// Bedrock's control plane says this of inference profiles in a source Region.
     pub fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
-        self.0.catalogue.learn(source_region, profiles);
+        self.0.profiles.learn(source_region, profiles);
         for route in self.routes() {
             if route.source_region == source_region {
-                self.0.catalogue.teach(&route);
+                self.0.profiles.teach(&route);
             }
         }
     }
@@ -198,7 +198,7 @@ impl Router {
             all.retain(|_, route| Arc::strong_count(route) > 1);
         }
         let route = routes.get(name, region, false);
-        self.0.catalogue.teach(&route);
+        self.0.profiles.teach(&route);
         if route.profile().is_none() {
             self.0.unknown.notify_one();
         }
@@ -222,7 +222,7 @@ impl Router {
         self.0
             .allowed_model_ids
             .iter()
-            .any(|pattern| model_id::pattern::matches(pattern, model_id))
+            .any(|pattern| pattern::matches(pattern, model_id))
     }
 
     fn near(&self, target: &str) -> Option<&str> {

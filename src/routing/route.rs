@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::health::Health;
 use crate::{
+    aws::{Fence, Geography, Kind, Sampling, Side, model_id},
     bedrock::Profile,
-    model_id::{self, Fence, Geography, Kind, Sampling, Side},
     telemetry::metrics,
 };
 

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::route::Route;
 use crate::{
+    aws::{Fence, Side},
     config::{Defaults, RequestPolicy, TargetLimits},
     error::{Failure, Reason},
-    model_id::{Fence, Side},
 };
 
 /// What a request may name.

@@ -2,7 +2,7 @@
 
 /// A source file.
 pub(crate) struct Source {
-    /// Its path below `src`, such as `grpc/validate/mod.rs`.
+    /// Its path below `src`, such as `grpc/layers/mod.rs`.
     pub(crate) path: String,
     /// As it is written.
     pub(crate) text: String,

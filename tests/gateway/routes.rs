@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bedrock_emulator::{Call, Condition};
 use bedrock_grpc::{
+    aws::{Fence, Geography, Place},
     config::{Alias, Config, RequestMetadata, RouteOptions},
-    model_id::{Fence, Geography, Place},
     pb::{GetTargetRequest, MessageStartEvent, Route, RouteHealth, stream_invoke_response::Event},
 };
 use tonic::Code;

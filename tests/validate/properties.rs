@@ -1,8 +1,8 @@
 //! Whatever bytes a request is made of: no panic, and the answer is bounded and stable.
 
 use bedrock_grpc::{
-    grpc::validate::{self, MAX_VIOLATIONS},
     pb,
+    validate::{self, MAX_VIOLATIONS},
 };
 use proptest::prelude::*;
 use prost::Message;

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
 use bedrock_grpc::{
-    app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{self, Config, Limits, Server, Targets},
+    server::{self, Listeners, Stop},
     telemetry,
 };
 
@@ -48,5 +48,5 @@ pub(super) async fn run(
     let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
     let listeners = Listeners::bind(&config)?;
     super::ready(&[("grpc", listeners.grpc.local_addr()?.to_string())])?;
-    Ok(app::run(config, sdk, listeners, Stop::default()).await?)
+    Ok(server::run(config, sdk, listeners, Stop::default()).await?)
 }

@@ -8,9 +8,9 @@ use std::{
 
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
 use bedrock_grpc::{
-    app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{self, Config, Limits, Server, Targets},
+    server::{self, Listeners, Stop},
     telemetry,
 };
 
@@ -64,5 +64,5 @@ pub(super) fn run(endpoint: String) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(app::run(config, sdk, listeners, Stop::default()))?)
+    Ok(runtime.block_on(server::run(config, sdk, listeners, Stop::default()))?)
 }

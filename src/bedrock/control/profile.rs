@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::model_id;
+use crate::aws::model_id;
 
 /// An inference profile, as a source Region sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

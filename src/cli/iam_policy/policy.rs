@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::resources::{Names, Needs, partition_of};
 use crate::{
+    aws::model_id,
     config::{Config, RequestPolicy},
-    model_id,
 };
 
 /// ConverseStream is authorised as this.

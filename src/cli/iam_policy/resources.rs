@@ -1,6 +1,6 @@
 //! What a model ID, an ARN or a pattern of them is to IAM.
 
-use crate::model_id::{self, Geography, Kind};
+use crate::aws::{Geography, Kind, model_id};
 
 /// What names alone don't tell.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Alias, Targets};
 use crate::{
+    aws::{Fence, Kind, Side, model_id},
     config::{
         problem::Place,
         section::{Reading, nearest},
     },
-    model_id::{self, Fence, Kind, Side},
 };
 
 pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading: &Reading<'_>) {

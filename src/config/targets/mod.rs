@@ -13,7 +13,7 @@ use super::{
     units,
     yaml::Key,
 };
-use crate::model_id::{Fence, Geography, Place, pattern};
+use crate::aws::{Fence, Geography, Place, pattern};
 
 pub(in crate::config) use defaults::guardrail;
 pub use defaults::{Defaults, Guardrail};
@@ -26,7 +26,7 @@ pub struct Targets {
     /// Aliases, by name. `targets`.
     pub aliases: BTreeMap<String, Alias>,
     /// Patterns of model IDs and ARNs that callers may name themselves, as
-    /// [`pattern::matches`](crate::model_id::pattern::matches) reads them. `allowed_model_ids`, default: none.
+    /// [`pattern::matches`](crate::aws::pattern::matches) reads them. `allowed_model_ids`, default: none.
     pub allowed_model_ids: Vec<String>,
     /// Where requests of all targets may be served. `only`, default: everywhere.
     pub only: Fence,

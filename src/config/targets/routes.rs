@@ -1,8 +1,8 @@
 //! `routes`: the ways to serve a target.
 
 use crate::{
+    aws::model_id,
     config::{section::Section, units},
-    model_id,
 };
 
 /// One way to serve a target, in one or more source Regions.

@@ -2,11 +2,12 @@
 
 use crate::{
     config::Guardrail,
-    grpc::{defaults, validate::Violations},
+    grpc::defaults,
     pb::{
         ConverseInput, GuardrailStreamConfiguration, GuardrailTrace, content_block,
         system_content_block,
     },
+    validate::Violations,
 };
 
 const REPLACED: &str =

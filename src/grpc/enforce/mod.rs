@@ -23,12 +23,12 @@ mod written;
 pub(super) use attribution::Attribution;
 pub(super) use tokens::is_name as is_tokens;
 
-use super::validate::Violations;
 use crate::{
+    aws::Kind,
     config::{RequestPolicy, s3::S3Locations},
     error::Violation,
-    model_id::Kind,
     pb::ConverseInput,
+    validate::Violations,
 };
 
 /// Everything that is enforced on one request.

@@ -2,11 +2,11 @@
 
 use crate::{
     config::s3::S3Locations,
-    grpc::validate::{Shown, Violations},
     pb::{
         ContentBlock, ConverseInput, MediaSource, S3Location, content_block::Content,
         document_source, media_source, tool_result_content_block,
     },
+    validate::{Shown, Violations},
 };
 
 /// Returns whether a text names an object in S3, in whatever spelling something behind the gateway might take.

@@ -2,8 +2,8 @@
 
 use crate::{
     config::ServiceTier,
-    grpc::validate::Violations,
     pb::{self, ConverseInput, ServiceTierType},
+    validate::Violations,
 };
 
 const fn number(tier: ServiceTier) -> ServiceTierType {

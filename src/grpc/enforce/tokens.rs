@@ -1,6 +1,6 @@
 //! The ceiling of output tokens.
 
-use crate::{grpc::validate::Violations, pb::ConverseInput};
+use crate::{pb::ConverseInput, validate::Violations};
 
 /// What models call the number of output tokens in their own fields, in lower case and without separators. The
 /// budget for thinking is a part of it.

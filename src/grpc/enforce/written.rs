@@ -4,9 +4,9 @@
 use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{
     config::s3::S3Locations,
-    grpc::validate::Violations,
     pb::{ConverseInput, RawMember, converse_input::AdditionalModelRequestFields as Fields},
     translate::free_json::{self, Leaf, plain},
+    validate::Violations,
 };
 
 /// `additionalModelRequestFields`, as [`plain`] writes it.

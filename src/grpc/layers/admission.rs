@@ -20,7 +20,8 @@ use tower_service::Service;
 
 use crate::{
     error::{Failure, Reason},
-    grpc::{context::CallContext, status, stream::Watchdog},
+    grpc::{context::CallContext, status},
+    stream::Watchdog,
     telemetry::Metrics,
 };
 

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    aws::{Fence, Place, Side},
     config::{Alias, RouteOptions, Targets},
-    model_id::{Fence, Place, Side},
     routing::{Router, Target},
 };
 
@@ -328,7 +328,7 @@ proptest! {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let fence = match crate::model_id::Geography::named("eu") {
+            let fence = match crate::aws::Geography::named("eu") {
                 Some(eu) if fenced => Fence::around(vec![Place::Geography(eu)]),
                 _ => Fence::default(),
             };

@@ -16,13 +16,13 @@ use bedrock_emulator::{
     Call, Cut, DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace,
 };
 use bedrock_grpc::{
-    app::{self, Listeners, Stop},
     bedrock::Sdk,
     config::{Alias, Config, Drain, RouteOptions, Server},
     pb::{
         inference_service_client::InferenceServiceClient,
         target_service_client::TargetServiceClient,
     },
+    server::{self, Listeners, Stop},
 };
 use tokio::{net::TcpStream, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
@@ -89,7 +89,7 @@ impl Gateway {
         let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)
             .unwrap();
         let stop = Stop::default();
-        let running = tokio::spawn(app::run(config, sdk, listeners, stop.clone()));
+        let running = tokio::spawn(server::run(config, sdk, listeners, stop.clone()));
         Self {
             address,
             admin,

@@ -42,7 +42,7 @@ impl Stream {
 /// A task that looks after an answer until it is taken. It travels in the response's extensions to the body that holds the call's
 /// place; when the last clone is gone, so is the task.
 #[derive(Clone, Debug)]
-pub(super) struct Watchdog(#[expect(dead_code, reason = "dropped")] Arc<Task>);
+pub(crate) struct Watchdog(#[expect(dead_code, reason = "dropped")] Arc<Task>);
 
 #[derive(Debug)]
 struct Task(tokio::task::AbortHandle);
@@ -59,7 +59,7 @@ impl Watchdog {
     }
 
     /// Resets this stream if its answer is not taken by then.
-    pub(super) fn until(limit: Instant) -> Self {
+    pub(crate) fn until(limit: Instant) -> Self {
         let stream = Stream::this();
         Self::start(async move {
             sleep_until(limit).await;

@@ -14,21 +14,20 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tonic::Status;
 
 use super::{
-    Call,
+    Call, Failed,
     answer::Answer,
     clocks::{Alarm, Clocks, Times},
     grammar::{self, Grammar},
     interrupt::Interrupt,
     leftover::{self, Leftover},
     origin,
+    report::CallReport,
 };
 use crate::{
     bedrock::{self, Frame},
     error::{Failure, Phase, Reason, Upstream},
-    grpc::{report::CallReport, status},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{
         OpenCall, Route, Target,
@@ -77,7 +76,7 @@ pub(super) struct Core {
     /// Messages that are ready, in order.
     queue: VecDeque<StreamInvokeResponse>,
     /// How the call ended, if nobody was there to hear it.
-    verdict: Option<Status>,
+    verdict: Option<Box<Failed>>,
     client: Client,
     /// When the client's end was last woken to see whether it waits.
     woken: Option<Instant>,
@@ -164,14 +163,14 @@ impl Core {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
+    ) -> Poll<Option<Result<StreamInvokeResponse, Box<Failed>>>> {
         self.client = Client::Waits;
         loop {
             if let Some(message) = self.queue.pop_front() {
                 return self.hand(message);
             }
-            if let Some(status) = self.verdict.take() {
-                return Poll::Ready(Some(Err(status)));
+            if let Some(failed) = self.verdict.take() {
+                return Poll::Ready(Some(Err(failed)));
             }
             if matches!(self.stage, Stage::Ended) {
                 return Poll::Ready(None);
@@ -204,7 +203,7 @@ impl Core {
     fn hand(
         &mut self,
         message: StreamInvokeResponse,
-    ) -> Poll<Option<Result<StreamInvokeResponse, Status>>> {
+    ) -> Poll<Option<Result<StreamInvokeResponse, Box<Failed>>>> {
         if !self.forwarded && !matches!(message.event, Some(Event::Heartbeat(_))) {
             self.forwarded = true;
             if let Some(report) = &mut self.report {
@@ -320,7 +319,7 @@ impl Core {
         }
     }
 
-    fn fail(&mut self, mut failure: Failure) -> Status {
+    fn fail(&mut self, mut failure: Failure) -> Box<Failed> {
         self.stage = Stage::Ended;
         if self.forwarded {
             failure.phase = Phase::MidStream;
@@ -360,7 +359,11 @@ impl Core {
             report.attempts(&made, self.unanswered(failure.reason));
             report.failed(&failure);
         }
-        status::status(&failure, &attempts, &self.request_id)
+        Box::new(Failed {
+            failure,
+            attempts,
+            request_id: Arc::clone(&self.request_id),
+        })
     }
 
     /// Why the last attempt came to nothing, if no answer began and the call ends for this reason.

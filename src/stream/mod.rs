@@ -13,6 +13,8 @@
 //! | `interrupt` | the end of a drain |
 //! | `leftover` | what is read when no client is there for it |
 //! | `origin` | where an answer comes from, for clients |
+//! | `report` | what is told of a call when it is over: one log line, its counters, its spans |
+//! | `reset` | how a call is taken away from a client that does not take it |
 
 mod answer;
 mod bell;
@@ -21,7 +23,9 @@ mod core;
 mod grammar;
 mod interrupt;
 mod leftover;
-mod origin;
+pub(crate) mod origin;
+mod report;
+mod reset;
 
 use std::{
     future::poll_fn,
@@ -31,27 +35,27 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_core::Stream;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tonic::Status;
-
 use self::{
     bell::Bell,
     core::{Core, Watch},
 };
-use super::{
-    report::CallReport,
-    stream::{self, Watchdog},
+pub(crate) use self::{
+    clocks::Times,
+    report::{Arrival, CallReport},
+    reset::Watchdog,
 };
 use crate::{
     bedrock::Bedrock,
     config::OnCancel,
-    pb::StreamInvokeResponse,
+    error::Failure,
+    pb::{self, StreamInvokeResponse},
     routing::{Candidate, Target, attempts::Policy},
 };
-pub(crate) use clocks::Times;
+use bytes::Bytes;
+use futures_core::Stream;
+pub use reset::resettable;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What a call needs.
 pub(crate) struct Call {
@@ -73,6 +77,16 @@ pub(crate) struct Call {
     pub(crate) cut: CancellationToken,
 }
 
+/// How a call failed, and what was tried: all that a status is made of.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// The attempts that were made, the last one with the failure's reason.
+    pub(crate) attempts: Vec<pb::Attempt>,
+    /// The call's ID at this gateway.
+    pub(crate) request_id: Arc<str>,
+}
+
 /// A call in progress, as the stream of its messages.
 pub(crate) struct Pump {
     /// Shared with the watchdog alone, which looks at it once in a while.
@@ -89,7 +103,7 @@ impl Pump {
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
         let core = Arc::new(Mutex::new(Core::start(call)));
-        let watching = watch(Arc::downgrade(&core), write_stall, stream::Stream::this());
+        let watching = watch(Arc::downgrade(&core), write_stall, reset::Stream::this());
         let watchdog = Watchdog::start(watching);
         Self {
             core,
@@ -107,7 +121,7 @@ impl Pump {
 
     /// The next message, for those who wait for it before there is a response. Each poll looks at all of the call: the deadline's layer counts on it that a
     /// call which could tell its end has done so.
-    pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Status>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Box<Failed>>> {
         poll_fn(|cx| lock(&self.core).poll(cx)).await
     }
 
@@ -116,7 +130,7 @@ impl Pump {
     ///
     /// # Errors
     /// The call failed before anything was sent.
-    pub(crate) async fn commit(mut self, headers_after: Duration) -> Result<Self, Status> {
+    pub(crate) async fn commit(mut self, headers_after: Duration) -> Result<Self, Box<Failed>> {
         let first = tokio::time::timeout(headers_after, self.next());
         if let Ok(Some(first)) = first.await {
             self.first = Some(first?);
@@ -126,7 +140,7 @@ impl Pump {
 }
 
 impl Stream for Pump {
-    type Item = Result<StreamInvokeResponse, Status>;
+    type Item = Result<StreamInvokeResponse, Box<Failed>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -155,7 +169,7 @@ fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
 ///
 /// Then the client may still take what was ready, and the status. One that does not take that either loses its stream, and with it the
 /// call's place. The pump may be gone by then; whoever takes all of its answer ends this.
-async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration, stream: Option<stream::Stream>) {
+async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration, stream: Option<reset::Stream>) {
     while let Some(core) = core.upgrade() {
         let next = match lock(&core).watch(Instant::now(), write_stall) {
             Watch::At(next) => next,

@@ -247,7 +247,7 @@ impl Violations {
 }
 
 /// A value of the caller's in a description: in quotes, escaped, and shortened, so that no prompt gets into an error.
-pub(in crate::grpc) struct Shown<'a>(pub(in crate::grpc) &'a str);
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{answer::Answer, core};
-use crate::{config::OnCancel, grpc::report::CallReport, pb::stream_invoke_response::Event};
+use super::{answer::Answer, core, report::CallReport};
+use crate::{config::OnCancel, pb::stream_invoke_response::Event};
 
 /// How long Bedrock may take over the end of a response that is complete, so that its connection can be used again.
 const TAIL: Duration = Duration::from_secs(1);

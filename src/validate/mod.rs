@@ -33,7 +33,7 @@ mod word;
 
 use prost_types::Duration;
 
-pub(super) use path::Shown;
+pub(crate) use path::Shown;
 pub use path::{MAX_VIOLATIONS, Violations};
 use target::Shape;
 

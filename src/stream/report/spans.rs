@@ -1,9 +1,8 @@
 //! The spans of a call: its own, and one for each attempt at Bedrock.
 
 use tokio::time::Instant;
-use tonic::Code;
 
-use super::{CallReport, code_name};
+use super::CallReport;
 use crate::{
     bedrock::Bedrock,
     error::Reason,
@@ -74,7 +73,7 @@ impl CallReport {
             method: self.method,
             target: &self.target.target,
             request_id: &self.request_id,
-            code: code_name(code),
+            code,
             reason: reason.map_or("", Reason::as_str),
             attempts: attempts.len(),
             ended: Instant::now(),
@@ -124,7 +123,7 @@ impl CallReport {
     /// Why an answer was broken off, or did not begin in time. A client that goes away or does not read is no failure of Bedrock's.
     fn failure_of_answer(&self) -> Option<Reason> {
         match self.end {
-            (Code::Ok, _) | (_, Some(Reason::Cancelled | Reason::ClientStalled)) => None,
+            (_, Some(Reason::Cancelled | Reason::ClientStalled)) => None,
             (_, reason) => reason,
         }
     }

@@ -1,11 +1,6 @@
 //! What a model ID says of itself. Bedrock takes one string for all ways of consuming a model.
 
-mod geography;
-pub mod pattern;
-mod sampling;
-
-pub use geography::{Fence, Geography, Place, Side};
-pub use sampling::Sampling;
+use super::Geography;
 
 /// Ways of consuming a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

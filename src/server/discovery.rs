@@ -8,9 +8,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
+    aws::Kind,
     bedrock::ControlPlane,
     error::{Failure, Reason},
-    model_id::Kind,
     routing::Router,
 };
 

@@ -1,8 +1,8 @@
 //! Where an answer comes from, for clients.
 
 use crate::{
-    grpc::targets,
-    pb,
+    aws::Kind,
+    pb::{self, TargetKind},
     routing::{Route, Target, attempts::Attempt},
 };
 
@@ -24,8 +24,23 @@ pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
     pb::ResolvedTarget {
         name: target.name.clone(),
         model_id: route.model_id.clone(),
-        kind: targets::kind(route.kind).into(),
+        kind: self::kind(route.kind).into(),
         source_region: route.source_region.clone(),
         destination_regions: route.destination_regions(),
+    }
+}
+
+/// The API's word for a kind of model ID.
+pub(crate) const fn kind(kind: Kind) -> TargetKind {
+    match kind {
+        Kind::OnDemand => TargetKind::OnDemand,
+        Kind::SystemInferenceProfile => TargetKind::SystemInferenceProfile,
+        Kind::ApplicationInferenceProfile => TargetKind::ApplicationInferenceProfile,
+        Kind::ProvisionedThroughput => TargetKind::ProvisionedThroughput,
+        Kind::CustomModelDeployment => TargetKind::CustomModelDeployment,
+        Kind::ImportedModel => TargetKind::ImportedModel,
+        Kind::Prompt => TargetKind::Prompt,
+        Kind::PromptRouter => TargetKind::PromptRouter,
+        Kind::SagemakerEndpoint => TargetKind::SagemakerEndpoint,
     }
 }

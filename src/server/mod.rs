@@ -10,6 +10,7 @@
 mod access;
 mod connection;
 mod discovery;
+mod drain;
 mod lingering;
 mod prefixed;
 mod tls;
@@ -26,7 +27,8 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
-use self::worker::Worker;
+pub use self::drain::Stop;
+use self::{drain::drain, worker::Worker};
 use crate::{
     admin::Admin,
     bedrock::{Bedrock, ControlPlane, Sdk},
@@ -40,10 +42,6 @@ use crate::{
 /// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
 /// for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The same for a gateway that was told twice: for a word on a busy machine, no more. Only clients that take nothing use it up.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// What streams that are cut may take to tell their clients: on a busy machine, and many of them. Only clients that take nothing use it up.
-const CUT_GRACE: Duration = Duration::from_secs(4);
 
 /// Where the gateway listens. Bound before anything else starts, so that a port in use is told at once.
 #[derive(Debug)]
@@ -71,15 +69,6 @@ impl Listeners {
             admin: bind(config.server.admin)?,
         })
     }
-}
-
-/// How a gateway is told to stop.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// Stop taking calls, let the open ones end.
-    pub drain: CancellationToken,
-    /// Don't wait for them.
-    pub now: CancellationToken,
 }
 
 /// Serves until it is told to stop, then drains.
@@ -228,34 +217,4 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
     )
-}
-
-/// Lets open streams end, then cuts the rest with a status, then stops waiting.
-async fn drain(workers: &[Worker], cut: &CancellationToken, stop: &Stop, limit: Duration) {
-    for worker in workers {
-        worker.go_away();
-    }
-    let all_ended = async {
-        for worker in workers {
-            worker.ended().await;
-        }
-    };
-    tokio::pin!(all_ended);
-    let ended = tokio::select! {
-        () = &mut all_ended => true,
-        () = tokio::time::sleep(limit) => false,
-        () = stop.now.cancelled() => false,
-    };
-    if !ended {
-        tracing::warn!("streams are still open and are cut");
-        cut.cancel();
-        tokio::select! {
-            () = all_ended => {}
-            () = tokio::time::sleep(CUT_GRACE) => tracing::warn!("connections are still open and are closed"),
-            () = async {
-                stop.now.cancelled().await;
-                tokio::time::sleep(LAST_WORDS).await;
-            } => {}
-        }
-    }
 }

@@ -7,17 +7,17 @@ use std::{
 
 use super::route::Route;
 use crate::{
+    aws::{Kind, model_id},
     bedrock::Profile,
-    model_id::{self, Kind},
 };
 
 /// The profiles that are known. Shared by the routes of a process.
 #[derive(Debug, Default)]
-pub(super) struct Catalogue {
+pub(super) struct Profiles {
     by_region: RwLock<HashMap<String, HashMap<String, Arc<Profile>>>>,
 }
 
-impl Catalogue {
+impl Profiles {
     /// Profiles of a source Region, new or known.
     pub(super) fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
         let mut by_region = self

@@ -17,11 +17,7 @@ use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::{lingering::Lingering, prefixed::Prefixed};
-use crate::{
-    access::Peer,
-    config::Limits,
-    grpc::{self, Stack},
-};
+use crate::{access::Peer, config::Limits, grpc::Stack, stream::resettable};
 
 /// How an HTTP/2 client begins (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -50,7 +46,7 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        tokio::spawn(grpc::resettable(stream));
+        tokio::spawn(resettable(stream));
     }
 }
 
@@ -184,7 +180,7 @@ impl Server {
             }
             Ok(connection.await?)
         } else {
-            let served = grpc::resettable(async {
+            let served = resettable(async {
                 let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
                 tokio::select! {
                     ended = &mut connection => return ended,

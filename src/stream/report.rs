@@ -5,22 +5,31 @@ mod spans;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tonic::Code;
 
 use self::spans::Followed;
-use super::{context::CallContext, status};
 use crate::{
     error::{Failure, Reason},
     pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{Route, Target, attempts::Attempt},
     telemetry::{
         metrics::{self, Durations, Metrics},
-        trace::{CallTrace, Traces},
+        trace::{CallTrace, TraceContext, Traces},
     },
 };
 
 /// The label of targets that callers name by model ID or ARN: callers must not make up labels.
 const RAW_TARGET: &str = "raw";
+
+/// The codes of calls that ended without a failure of ours.
+const OK: &str = "OK";
+const CANCELLED: &str = "CANCELLED";
+
+/// What is known of a call when it arrives.
+pub(crate) struct Arrival {
+    pub(crate) request_id: Arc<str>,
+    pub(crate) arrived: Instant,
+    pub(crate) trace: TraceContext,
+}
 
 /// Collects what is told of a call. Dropped before an end was reported, it tells that the caller went away.
 pub(crate) struct CallReport {
@@ -44,7 +53,9 @@ pub(crate) struct CallReport {
     tokens: [(&'static str, i32); 4],
     /// Of a call whose client has gone: whether Bedrock's stream was read to its end nevertheless.
     usage_known: bool,
-    end: (Code, Option<Reason>),
+    end: (&'static str, Option<Reason>),
+    /// The gRPC code of a failure, in the spelling of gRPC's documentation.
+    code_of: fn(&Failure) -> &'static str,
 }
 
 impl CallReport {
@@ -53,12 +64,18 @@ impl CallReport {
         metrics: Arc<Metrics>,
         traces: &Traces,
         method: &'static str,
-        context: &CallContext,
+        arrival: Arrival,
+        code_of: fn(&Failure) -> &'static str,
     ) -> Self {
+        let Arrival {
+            request_id,
+            arrived,
+            trace,
+        } = arrival;
         metrics.open_calls.inc();
         Self {
             metrics,
-            trace: traces.call(context.trace.clone(), context.arrived),
+            trace: traces.call(trace, arrived),
             followed: None,
             method,
             target: metrics::Target::default(),
@@ -66,10 +83,10 @@ impl CallReport {
             attempts: 0,
             model_id: String::new(),
             source_region: String::new(),
-            request_id: Arc::clone(&context.request_id),
+            request_id,
             bedrock_request_id: String::new(),
             stop_reason: String::new(),
-            arrived: context.arrived,
+            arrived,
             first_event: None,
             last_token: None,
             tokens: [
@@ -79,7 +96,8 @@ impl CallReport {
                 ("cache_write", 0),
             ],
             usage_known: false,
-            end: (Code::Cancelled, Some(Reason::Cancelled)),
+            end: (CANCELLED, Some(Reason::Cancelled)),
+            code_of,
         }
     }
 
@@ -195,7 +213,7 @@ impl CallReport {
 
     /// The call ended well.
     pub(crate) fn ok(&mut self) {
-        self.end = (Code::Ok, None);
+        self.end = (OK, None);
     }
 
     /// The client has gone, but what the call used is known all the same.
@@ -205,7 +223,7 @@ impl CallReport {
 
     /// The call failed.
     pub(crate) fn failed(&mut self, failure: &Failure) {
-        self.end = (status::code(failure), Some(failure.reason));
+        self.end = ((self.code_of)(failure), Some(failure.reason));
     }
 }
 
@@ -220,7 +238,7 @@ impl Drop for CallReport {
                 method: self.method,
                 target: self.target.clone(),
                 route: self.route.clone(),
-                code: code_name(code),
+                code,
                 reason,
             })
             .inc();
@@ -228,14 +246,13 @@ impl Drop for CallReport {
             .call_duration
             .get_or_create(&self.target)
             .observe(self.arrived.elapsed());
-        if code == Code::Cancelled {
+        if code == CANCELLED {
             let usage = if self.usage_known { "known" } else { "unknown" };
             self.metrics
                 .cancelled
                 .get_or_create(&metrics::Cancelled { usage })
                 .inc();
         }
-        let code = code_name(code);
         for (kind, count) in self.tokens {
             if count > 0 {
                 self.metrics
@@ -275,28 +292,5 @@ impl Drop for CallReport {
             "call ended"
         );
         self.tell_spans();
-    }
-}
-
-/// A code in the spelling of gRPC's documentation.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

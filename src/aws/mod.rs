@@ -1,0 +1,10 @@
+//! AWS's names: what a model ID or an ARN says about itself, and which Regions a geography covers.
+
+mod geography;
+pub mod model_id;
+pub mod pattern;
+mod sampling;
+
+pub use geography::{Fence, Geography, Place, Side};
+pub use model_id::Kind;
+pub use sampling::Sampling;
