@@ -29,7 +29,7 @@
 //! `main -> cli -> server -> grpc -> {validate, translate, access, stream -> routing -> bedrock}`. Every module may use [`error`],
 //! [`aws`], the data of [`config`] and the handles of [`telemetry`]. [`pb`] types stay in `grpc`, `stream`, `translate`,
 //! `validate` and the client commands; AWS SDK types in `bedrock`; `tonic::Status` in `grpc`; clap in `cli`; the environment in
-//! `config`. `tests/architecture.rs` holds these rules.
+//! `config`. `tests/architecture` holds these rules.
 
 pub mod access;
 pub mod admin;

@@ -6,9 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "sdk_coverage/model.rs"]
 mod model;
-#[path = "sdk_coverage/sample.rs"]
 mod sample;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};

@@ -1,6 +1,5 @@
 //! Holds the rules that `src/lib.rs` states: which way dependencies run, what stays where, and how long a file may be.
 
-#[path = "architecture/source.rs"]
 mod source;
 
 use std::{

@@ -1,18 +1,11 @@
 //! Requests are checked before Bedrock is called: what is wrong, where, all of it, and nothing that Bedrock would take.
 
-#[path = "validate/cases_content.rs"]
 mod cases_content;
-#[path = "validate/cases_input.rs"]
 mod cases_input;
-#[path = "validate/cases_media.rs"]
 mod cases_media;
-#[path = "validate/cases_target.rs"]
 mod cases_target;
-#[path = "validate/cases_tool.rs"]
 mod cases_tool;
-#[path = "validate/properties.rs"]
 mod properties;
-#[path = "validate/request.rs"]
 mod request;
 
 use bedrock_grpc::{

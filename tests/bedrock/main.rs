@@ -5,10 +5,8 @@
     reason = "a test that panics is a test that fails"
 )]
 
-mod bedrock {
-    mod calls;
-    mod chain;
-    mod connections;
-    mod refusals;
-    mod server;
-}
+mod calls;
+mod chain;
+mod connections;
+mod refusals;
+mod server;

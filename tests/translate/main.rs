@@ -1,0 +1,18 @@
+//! Translation between the proto and Bedrock's JSON, both ways.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod events;
+mod fold;
+mod frames;
+mod generate;
+mod json;
+mod properties;
+mod raw_members;
+mod recorded;
+mod requests;
+mod values;
