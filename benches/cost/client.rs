@@ -1,0 +1,136 @@
+//! A gRPC client on one HTTP/2 connection, with one call at a time.
+
+use std::{future::poll_fn, net::SocketAddr};
+
+use bedrock_grpc::pb::{
+    ContentBlock, ConverseInput, InvokeRequest, Message as Turn, Role, StreamInvokeRequest,
+    content_block::Content,
+};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use h2::client::SendRequest;
+use http::Request;
+use prost::Message;
+use tokio::net::TcpStream;
+
+use crate::Error;
+
+const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+const PROMPT: &str = "Why is the sky blue?";
+/// Larger than any answer here: the client never holds the gateway back.
+const WINDOW: u32 = 16 << 20;
+/// The tag of `StreamInvokeResponse.content_block_delta`, which is first in its message.
+const DELTA: u8 = 3 << 3 | 2;
+/// Bytes before a message: a flag and the length.
+const HEAD: usize = 5;
+
+/// A connected client.
+pub(crate) struct Client {
+    send: SendRequest<Bytes>,
+    authority: SocketAddr,
+}
+
+impl Client {
+    /// Opens the connection.
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Error> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (send, connection) = h2::client::Builder::new()
+            .initial_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .handshake(stream)
+            .await?;
+        tokio::spawn(async move {
+            // Ends with the client; calls that fail with it report their error.
+            let _ended = connection.await;
+        });
+        Ok(Self {
+            send,
+            authority: address,
+        })
+    }
+
+    /// Makes one `Invoke` call.
+    pub(crate) async fn invoke(&mut self) -> Result<(), Error> {
+        let request = InvokeRequest {
+            target: MODEL.to_owned(),
+            input: Some(input()),
+            ..InvokeRequest::default()
+        };
+        self.call("Invoke", &request, || {}).await
+    }
+
+    /// Makes one `StreamInvoke` call; `on_token` is called for each content delta.
+    pub(crate) async fn stream_invoke(&mut self, on_token: impl Fn()) -> Result<(), Error> {
+        let request = StreamInvokeRequest {
+            target: MODEL.to_owned(),
+            input: Some(input()),
+            ..StreamInvokeRequest::default()
+        };
+        self.call("StreamInvoke", &request, on_token).await
+    }
+
+    async fn call(
+        &mut self,
+        method: &str,
+        message: &impl Message,
+        on_token: impl Fn(),
+    ) -> Result<(), Error> {
+        let uri = format!(
+            "http://{}/bedrock.inference.v1.InferenceService/{method}",
+            self.authority
+        );
+        let request = Request::post(uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())?;
+        let mut send = self.send.clone().ready().await?;
+        let (response, mut body) = send.send_request(request, false)?;
+        body.send_data(framed(message)?, true)?;
+        let (head, mut body) = response.await?.into_parts();
+        let mut received = BytesMut::new();
+        while let Some(chunk) = poll_fn(|cx| body.poll_data(cx)).await {
+            let chunk = chunk?;
+            body.flow_control().release_capacity(chunk.len())?;
+            received.extend_from_slice(&chunk);
+            while let Some(message) = next_message(&mut received) {
+                if message.get(HEAD) == Some(&DELTA) {
+                    on_token();
+                }
+            }
+        }
+        let trailers = poll_fn(|cx| body.poll_trailers(cx)).await?;
+        let end = trailers.unwrap_or(head.headers);
+        match end.get("grpc-status") {
+            Some(status) if status == "0" => Ok(()),
+            status => Err(format!("{method} ended with status {status:?}: {end:?}").into()),
+        }
+    }
+}
+
+fn input() -> ConverseInput {
+    ConverseInput {
+        messages: vec![Turn {
+            role: Role::User.into(),
+            content: vec![ContentBlock {
+                content: Some(Content::Text(PROMPT.to_owned())),
+            }],
+        }],
+        ..ConverseInput::default()
+    }
+}
+
+fn framed(message: &impl Message) -> Result<Bytes, Error> {
+    let mut out = BytesMut::new();
+    out.put_u8(0);
+    out.put_u32(u32::try_from(message.encoded_len())?);
+    message.encode(&mut out)?;
+    Ok(out.freeze())
+}
+
+/// Takes one whole message with its head off the front, if there is one.
+fn next_message(received: &mut BytesMut) -> Option<BytesMut> {
+    let head: [u8; HEAD] = received.get(..HEAD)?.try_into().ok()?;
+    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+    let end = HEAD + usize::try_from(length).ok()?;
+    (received.len() >= end).then(|| received.split_to(end))
+}

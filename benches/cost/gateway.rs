@@ -1,0 +1,203 @@
+//! `bedrock-grpc serve` under a counter.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use crate::{Error, bedrock::Bedrock};
+
+/// Counts by name.
+pub(crate) type Totals = BTreeMap<String, f64>;
+
+/// The program that counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    /// Instructions in user space.
+    Callgrind,
+    /// System calls of all threads.
+    Strace,
+}
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    counter: Counter,
+    process: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Counter {
+    /// The name of callgrind's total.
+    pub(crate) const INSTRUCTIONS: &str = "instructions";
+
+    fn command(self, out: &str) -> Command {
+        let mut command = match self {
+            Self::Callgrind => Command::new("valgrind"),
+            Self::Strace => Command::new("strace"),
+        };
+        match self {
+            Self::Callgrind => command
+                .arg("--tool=callgrind")
+                .arg(format!("--callgrind-out-file={out}")),
+            Self::Strace => command.args(["-f", "-c", "-U", "calls,name", "-o", out]),
+        };
+        command
+    }
+
+    fn read(self, out: &str) -> Result<Totals, Error> {
+        match self {
+            // "summary: 123456"
+            Self::Callgrind => {
+                let total = out
+                    .lines()
+                    .find_map(|line| {
+                        line.strip_prefix("summary: ")
+                            .or(line.strip_prefix("totals: "))
+                    })
+                    .ok_or("callgrind wrote no total")?;
+                Ok([(Self::INSTRUCTIONS.to_owned(), total.trim().parse()?)].into())
+            }
+            // "     1234 epoll_wait", after a head and before "total"
+            Self::Strace => Ok(out
+                .lines()
+                .filter_map(|line| {
+                    let (calls, name) = line.trim().split_once(char::is_whitespace)?;
+                    let calls = calls.parse().ok()?;
+                    (name.trim() != "total").then(|| (name.trim().to_owned(), calls))
+                })
+                .collect()),
+        }
+    }
+}
+
+impl Gateway {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(counter: Counter, bedrock: &Bedrock) -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        let config = folder.path().join("config.yaml");
+        fs::write(&config, configuration(bedrock))?;
+        let out = folder.path().join("counted");
+        let out = out
+            .to_str()
+            .ok_or("the temporary folder's name is not UTF-8")?;
+        let mut process = counter
+            .command(out)
+            .arg(env!("CARGO_BIN_EXE_bedrock-grpc"))
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .env(
+                "AWS_SECRET_ACCESS_KEY",
+                "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            )
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{counter:?} can't be started: {error}; is it installed?"))?;
+        let log = process.stderr.take().ok_or("no standard error")?;
+        let mut log = BufReader::new(log);
+        let mut seen = String::new();
+        let address = loop {
+            let mut line = String::new();
+            if log.read_line(&mut line)? == 0 {
+                process.wait()?;
+                return Err(format!("the gateway ended before it listened:\n{seen}").into());
+            }
+            if let Some(address) = listens_at(&line) {
+                break address;
+            }
+            seen.push_str(&line);
+        };
+        // The log is written as in production: one line for each call. It must not block.
+        thread::spawn(move || {
+            let _read = log.read_to_end(&mut Vec::new());
+        });
+        Ok(Self {
+            counter,
+            process,
+            address,
+            folder,
+        })
+    }
+
+    /// Where it serves gRPC.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it and returns what was counted from its start to its end.
+    pub(crate) fn stop(mut self) -> Result<Totals, Error> {
+        let id = self.process.id();
+        let gateway = match self.counter {
+            // It takes the gateway's place in the process.
+            Counter::Callgrind => id,
+            Counter::Strace => child_of(id)?,
+        };
+        let ended = Command::new("kill").arg(gateway.to_string()).status()?;
+        if !ended.success() || !self.process.wait()?.success() {
+            return Err("the gateway did not stop well".into());
+        }
+        self.counter
+            .read(&fs::read_to_string(self.folder.path().join("counted"))?)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Only if a call failed: otherwise the process has ended.
+        if let Ok(None) = self.process.try_wait() {
+            if let Ok(child) = child_of(self.process.id()) {
+                let _killed = Command::new("kill")
+                    .arg("-9")
+                    .arg(child.to_string())
+                    .status();
+            }
+            let _killed = self.process.kill();
+            let _ended = self.process.wait();
+        }
+    }
+}
+
+fn configuration(bedrock: &Bedrock) -> String {
+    format!(
+        r#"
+listen: 127.0.0.1:0
+admin: {{ listen: 127.0.0.1:0 }}
+workers: 1
+allowed_model_ids: ["*"]
+bedrock:
+  region: us-east-1
+  endpoint_url: {}
+  extra_ca_file: {}
+discovery: {{ enabled: false }}
+drain: {{ lame_duck: 0s, limit: 5s }}
+"#,
+        bedrock.url(),
+        bedrock.ca_file().display(),
+    )
+}
+
+/// The address in the log line that says that the gateway serves.
+fn listens_at(line: &str) -> Option<SocketAddr> {
+    if !line.contains("serving") {
+        return None;
+    }
+    line.split(|each: char| !(each.is_ascii_digit() || each == '.' || each == ':'))
+        .find_map(|word| word.trim_matches(':').parse().ok())
+}
+
+/// The process that another one has started.
+fn child_of(id: u32) -> Result<u32, Error> {
+    let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+    let child = children.split_whitespace().next();
+    Ok(child.ok_or("strace has no child")?.parse()?)
+}

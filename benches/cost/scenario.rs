@@ -1,0 +1,146 @@
+//! What is counted: three kinds of calls, over both protocols to Bedrock.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+
+use crate::{
+    Error,
+    bedrock::Bedrock,
+    client::Client,
+    gateway::{Counter, Gateway, Totals},
+};
+
+/// How the gateway reaches Bedrock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1 without TLS.
+    Http1,
+    /// HTTP/2 over TLS.
+    Http2,
+}
+
+/// What is done again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// `Invoke` with an answer of one token.
+    Unary,
+    /// `StreamInvoke` with fifty tokens that Bedrock sends at once.
+    Fifty,
+    /// One token of a stream whose tokens arrive one by one.
+    Paced,
+}
+
+/// What one repetition costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    /// Instructions in user space, counted by callgrind.
+    pub(crate) instructions: f64,
+    /// System calls by name, counted by strace. Those below 0.02 are left out.
+    pub(crate) system_calls: BTreeMap<String, f64>,
+}
+
+/// Repetitions of the shorter run: connections are open and caches are filled by then.
+const FEW: usize = 40;
+/// Repetitions that the longer run has in addition.
+const MORE: usize = 100;
+/// Rarer system calls are noise: timers, and the allocator's.
+const RARE: f64 = 0.02;
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "http/2",
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unary => "unary call",
+            Self::Fifty => "stream of 50 tokens",
+            Self::Paced => "paced token",
+        })
+    }
+}
+
+/// Counts every kind of call over both protocols.
+///
+/// # Errors
+/// A process could not be started, a call failed, or a counter wrote something unexpected.
+pub(crate) fn count_all() -> Result<BTreeMap<String, Figures>, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut figures = BTreeMap::new();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        for kind in [Kind::Unary, Kind::Fifty, Kind::Paced] {
+            let name = format!("{kind}, {protocol}");
+            figures.insert(name, count(&runtime, protocol, kind)?);
+        }
+    }
+    Ok(figures)
+}
+
+fn count(runtime: &Runtime, protocol: Protocol, kind: Kind) -> Result<Figures, Error> {
+    let difference = |counter| -> Result<BTreeMap<String, f64>, Error> {
+        let few = totals(runtime, counter, protocol, kind, FEW)?;
+        let many = totals(runtime, counter, protocol, kind, FEW + MORE)?;
+        Ok(many
+            .into_iter()
+            .map(|(name, count)| {
+                let before = few.get(&name).copied().unwrap_or_default();
+                (name, (count - before) / MORE as f64)
+            })
+            .collect())
+    };
+    let instructions = difference(Counter::Callgrind)?;
+    let mut system_calls = difference(Counter::Strace)?;
+    system_calls.retain(|_, count| *count >= RARE);
+    Ok(Figures {
+        instructions: instructions
+            .get(Counter::INSTRUCTIONS)
+            .copied()
+            .ok_or("callgrind counted no instructions")?,
+        system_calls,
+    })
+}
+
+/// What a gateway costs from its start to its end, with so many repetitions in between.
+fn totals(
+    runtime: &Runtime,
+    counter: Counter,
+    protocol: Protocol,
+    kind: Kind,
+    repetitions: usize,
+) -> Result<Totals, Error> {
+    runtime.block_on(async {
+        let bedrock = Bedrock::start(protocol).await?;
+        let gateway = Gateway::start(counter, &bedrock)?;
+        let mut client = Client::connect(gateway.address()).await?;
+        match kind {
+            Kind::Unary => {
+                for _ in 0..repetitions {
+                    bedrock.answer_at_once(1);
+                    client.invoke().await?;
+                }
+            }
+            Kind::Fifty => {
+                for _ in 0..repetitions {
+                    bedrock.answer_at_once(50);
+                    client.stream_invoke(|| {}).await?;
+                }
+            }
+            Kind::Paced => {
+                let next = bedrock.answer_one_by_one(repetitions);
+                client.stream_invoke(|| next.add_permits(1)).await?;
+            }
+        }
+        drop(client);
+        // On another thread: this one has to close the client's connection meanwhile.
+        tokio::task::spawn_blocking(|| gateway.stop()).await?
+    })
+}
