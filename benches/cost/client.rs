@@ -54,7 +54,6 @@ impl Client {
         let request = InvokeRequest {
             target: MODEL.to_owned(),
             input: Some(input()),
-            ..InvokeRequest::default()
         };
         self.call("Invoke", &request, || {}).await
     }
