@@ -3,6 +3,8 @@
 
 // All of this is test code; `cfg(test)` lets clippy know that it may panic.
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod faults;
