@@ -4,146 +4,116 @@
 
 use std::{fmt, time::Duration};
 
-/// Why a call failed. Its name is the `reason` of the status's ErrorInfo and never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The request breaks a rule that can be known without asking Bedrock.
-    InvalidRequest,
-    /// No such alias, and not a model ID or ARN that callers may name.
-    TargetUnknown,
-    /// A model ID or ARN that the operator does not let callers name.
-    TargetNotAllowed,
-    /// The target's requests may be served outside of where the operator wants them.
-    TargetOutsideFence,
-    /// The call has no credential, or one that is not valid.
-    CallerUnauthenticated,
-    /// The call's credential cannot be checked at the moment.
-    CallerUnverifiable,
-    /// The call has no valid credential, and neither had too many others from the same address.
-    TooManyFailedAttempts,
-    /// The caller may not do this.
-    CallerNotAllowed,
-    /// A caller, a group or a target has as many open calls as it may have.
-    CallerStreamLimit,
-    /// A caller, a group or a target has used up its requests or tokens for the moment.
-    CallerRateLimit,
-    /// A caller, a group or a target has used up its tokens or its money for the day or the month.
-    CallerBudgetExhausted,
-    /// A limit on money applies, and no price is configured for the model.
-    PriceUnknown,
-    /// The store that holds the counts of limits can't be asked, and the operator wants no calls without it.
-    LimitStoreUnavailable,
-    /// A web page of an origin that the operator does not allow.
-    OriginNotAllowed,
-    /// Bedrock refused the request's content.
-    UpstreamValidation,
-    /// The conversation is longer than the model's context window.
-    ContextTooLong,
-    /// The model can be called through an inference profile only.
-    InferenceProfileRequired,
-    /// The gateway's AWS identity may not call this model.
-    UpstreamAccessDenied,
-    /// The gateway's AWS credentials are missing, wrong or expired.
-    UpstreamCredentials,
-    /// Bedrock does not know the model, profile, prompt or guardrail, or it has been retired.
-    UpstreamResource,
-    /// Bedrock throttles.
-    UpstreamThrottled,
-    /// A daily quota at Bedrock is used up.
-    UpstreamQuota,
-    /// The model is still loading.
-    ModelNotReady,
-    /// Bedrock has no capacity for the moment.
-    UpstreamUnavailable,
-    /// Bedrock failed.
-    UpstreamInternal,
-    /// The model failed before it answered.
-    ModelError,
-    /// The model took longer than Bedrock allows.
-    ModelTimeout,
-    /// The model failed while it answered.
-    ModelStreamError,
-    /// Bedrock could not be reached: DNS, TCP, TLS, or a connection that broke.
-    UpstreamConnect,
-    /// Bedrock's stream ended before the answer did.
-    UpstreamTruncated,
-    /// Bedrock was silent for too long.
-    UpstreamIdle,
-    /// Bedrock's stream holds bytes that cannot be right.
-    UpstreamCorrupt,
-    /// An error of Bedrock's that this version does not know.
-    UpstreamUnknown,
-    /// This replica serves as many streams as it may.
-    ReplicaSaturated,
-    /// This replica is about to stop.
-    Draining,
-    /// The caller's deadline, or the gateway's cap on it.
-    DeadlineExceeded,
-    /// The caller went away.
-    Cancelled,
-    /// The caller stopped reading.
-    ClientStalled,
-    /// A message is larger than the limit.
-    MessageTooLarge,
-    /// Bytes that are no message, or one that is compressed in a way that was not said.
-    MessageUnreadable,
-    /// No such method, or an encoding that is not known.
-    Unimplemented,
-    /// A bug in the gateway: a panic.
-    Panic,
-    /// A bug in the gateway that it noticed by itself.
-    Internal,
+/// Defines [`Reason`], the name of each reason, and the list of all.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident => $name:literal,)+) => {
+        /// Why a call failed. Its name is the `reason` of the status's ErrorInfo and never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $reason,)+
+        }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &'static [Self] = &[$(Self::$reason,)+];
+
+            /// Returns the reason's name in ErrorInfo, such as `UPSTREAM_THROTTLED`.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)+
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// The reason's name in ErrorInfo, such as `UPSTREAM_THROTTLED`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "INVALID_REQUEST",
-            Self::TargetUnknown => "TARGET_UNKNOWN",
-            Self::TargetNotAllowed => "TARGET_NOT_ALLOWED",
-            Self::TargetOutsideFence => "TARGET_OUTSIDE_FENCE",
-            Self::CallerUnauthenticated => "CALLER_UNAUTHENTICATED",
-            Self::CallerUnverifiable => "CALLER_UNVERIFIABLE",
-            Self::TooManyFailedAttempts => "TOO_MANY_FAILED_ATTEMPTS",
-            Self::CallerNotAllowed => "CALLER_NOT_ALLOWED",
-            Self::CallerStreamLimit => "CALLER_STREAM_LIMIT",
-            Self::CallerRateLimit => "CALLER_RATE_LIMIT",
-            Self::CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
-            Self::PriceUnknown => "PRICE_UNKNOWN",
-            Self::LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
-            Self::OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
-            Self::UpstreamValidation => "UPSTREAM_VALIDATION",
-            Self::ContextTooLong => "CONTEXT_TOO_LONG",
-            Self::InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",
-            Self::UpstreamAccessDenied => "UPSTREAM_ACCESS_DENIED",
-            Self::UpstreamCredentials => "UPSTREAM_CREDENTIALS",
-            Self::UpstreamResource => "UPSTREAM_RESOURCE",
-            Self::UpstreamThrottled => "UPSTREAM_THROTTLED",
-            Self::UpstreamQuota => "UPSTREAM_QUOTA",
-            Self::ModelNotReady => "MODEL_NOT_READY",
-            Self::UpstreamUnavailable => "UPSTREAM_UNAVAILABLE",
-            Self::UpstreamInternal => "UPSTREAM_INTERNAL",
-            Self::ModelError => "MODEL_ERROR",
-            Self::ModelTimeout => "MODEL_TIMEOUT",
-            Self::ModelStreamError => "MODEL_STREAM_ERROR",
-            Self::UpstreamConnect => "UPSTREAM_CONNECT",
-            Self::UpstreamTruncated => "UPSTREAM_TRUNCATED",
-            Self::UpstreamIdle => "UPSTREAM_IDLE",
-            Self::UpstreamCorrupt => "UPSTREAM_CORRUPT",
-            Self::UpstreamUnknown => "UPSTREAM_UNKNOWN",
-            Self::ReplicaSaturated => "REPLICA_SATURATED",
-            Self::Draining => "DRAINING",
-            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
-            Self::Cancelled => "CANCELLED",
-            Self::ClientStalled => "CLIENT_STALLED",
-            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
-            Self::MessageUnreadable => "MESSAGE_UNREADABLE",
-            Self::Unimplemented => "UNIMPLEMENTED",
-            Self::Panic => "PANIC",
-            Self::Internal => "INTERNAL",
-        }
-    }
+reasons! {
+    /// The request breaks a rule that can be known without asking Bedrock.
+    InvalidRequest => "INVALID_REQUEST",
+    /// No such alias, and not a model ID or ARN that callers may name.
+    TargetUnknown => "TARGET_UNKNOWN",
+    /// A model ID or ARN that the operator does not let callers name.
+    TargetNotAllowed => "TARGET_NOT_ALLOWED",
+    /// The target's requests may be served outside of where the operator wants them.
+    TargetOutsideFence => "TARGET_OUTSIDE_FENCE",
+    /// The call has no credential, or one that is not valid.
+    CallerUnauthenticated => "CALLER_UNAUTHENTICATED",
+    /// The call's credential cannot be checked at the moment.
+    CallerUnverifiable => "CALLER_UNVERIFIABLE",
+    /// The call has no valid credential, and neither had too many others from the same address.
+    TooManyFailedAttempts => "TOO_MANY_FAILED_ATTEMPTS",
+    /// The caller may not do this.
+    CallerNotAllowed => "CALLER_NOT_ALLOWED",
+    /// A caller, a group or a target has as many open calls as it may have.
+    CallerStreamLimit => "CALLER_STREAM_LIMIT",
+    /// A caller, a group or a target has used up its requests or tokens for the moment.
+    CallerRateLimit => "CALLER_RATE_LIMIT",
+    /// A caller, a group or a target has used up its tokens or its money for the day or the month.
+    CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
+    /// A limit on money applies, and no price is configured for the model.
+    PriceUnknown => "PRICE_UNKNOWN",
+    /// The store that holds the counts of limits can't be asked, and the operator wants no calls without it.
+    LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
+    /// A web page of an origin that the operator does not allow.
+    OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
+    /// Bedrock refused the request's content.
+    UpstreamValidation => "UPSTREAM_VALIDATION",
+    /// The conversation is longer than the model's context window.
+    ContextTooLong => "CONTEXT_TOO_LONG",
+    /// The model can be called through an inference profile only.
+    InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",
+    /// The gateway's AWS identity may not call this model.
+    UpstreamAccessDenied => "UPSTREAM_ACCESS_DENIED",
+    /// The gateway's AWS credentials are missing, wrong or expired.
+    UpstreamCredentials => "UPSTREAM_CREDENTIALS",
+    /// Bedrock does not know the model, profile, prompt or guardrail, or it has been retired.
+    UpstreamResource => "UPSTREAM_RESOURCE",
+    /// Bedrock throttles.
+    UpstreamThrottled => "UPSTREAM_THROTTLED",
+    /// A daily quota at Bedrock is used up.
+    UpstreamQuota => "UPSTREAM_QUOTA",
+    /// The model is still loading.
+    ModelNotReady => "MODEL_NOT_READY",
+    /// Bedrock has no capacity for the moment.
+    UpstreamUnavailable => "UPSTREAM_UNAVAILABLE",
+    /// Bedrock failed.
+    UpstreamInternal => "UPSTREAM_INTERNAL",
+    /// The model failed before it answered.
+    ModelError => "MODEL_ERROR",
+    /// The model took longer than Bedrock allows.
+    ModelTimeout => "MODEL_TIMEOUT",
+    /// The model failed while it answered.
+    ModelStreamError => "MODEL_STREAM_ERROR",
+    /// Bedrock could not be reached: DNS, TCP, TLS, or a connection that broke.
+    UpstreamConnect => "UPSTREAM_CONNECT",
+    /// Bedrock's stream ended before the answer did.
+    UpstreamTruncated => "UPSTREAM_TRUNCATED",
+    /// Bedrock was silent for too long.
+    UpstreamIdle => "UPSTREAM_IDLE",
+    /// Bedrock's stream holds bytes that cannot be right.
+    UpstreamCorrupt => "UPSTREAM_CORRUPT",
+    /// An error of Bedrock's that this version does not know.
+    UpstreamUnknown => "UPSTREAM_UNKNOWN",
+    /// This replica serves as many streams as it may.
+    ReplicaSaturated => "REPLICA_SATURATED",
+    /// This replica is about to stop.
+    Draining => "DRAINING",
+    /// The caller's deadline, or the gateway's cap on it.
+    DeadlineExceeded => "DEADLINE_EXCEEDED",
+    /// The caller went away.
+    Cancelled => "CANCELLED",
+    /// The caller stopped reading.
+    ClientStalled => "CLIENT_STALLED",
+    /// A message is larger than the limit.
+    MessageTooLarge => "MESSAGE_TOO_LARGE",
+    /// Bytes that are no message, or one that is compressed in a way that was not said.
+    MessageUnreadable => "MESSAGE_UNREADABLE",
+    /// No such method, or an encoding that is not known.
+    Unimplemented => "UNIMPLEMENTED",
+    /// A bug in the gateway: a panic.
+    Panic => "PANIC",
+    /// A bug in the gateway that it noticed by itself.
+    Internal => "INTERNAL",
 }
 
 /// How far a call had come when it failed.

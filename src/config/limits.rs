@@ -13,7 +13,7 @@ pub struct Limits {
     pub max_deadline: Duration,
     /// Until Bedrock's first event. `limits.first_event`, default 2m.
     pub first_event: Duration,
-    /// Between two events of Bedrock's. `limits.idle`, default 2m.
+    /// Timeout between two events from Bedrock. `limits.idle`, default 1h, the longest deadline.
     pub idle: Duration,
     /// Response headers are sent with the first event, or after this. `limits.headers_after`, default 20s.
     pub headers_after: Duration,
@@ -74,7 +74,7 @@ impl Default for Limits {
             default_deadline: Duration::from_secs(600),
             max_deadline: Duration::from_secs(3_600),
             first_event: Duration::from_secs(120),
-            idle: Duration::from_secs(120),
+            idle: Duration::from_secs(3_600),
             headers_after: Duration::from_secs(20),
             heartbeat: Duration::from_secs(20),
             write_stall: Duration::from_secs(60),

@@ -10,6 +10,10 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// How long the gateway waits for `metadata` once an answer is complete. Bedrock sends it within
+/// milliseconds of `messageStop`; the client has the whole answer meanwhile.
+pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
+
 /// How long things may take in this call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
@@ -31,6 +35,8 @@ pub(super) enum Alarm {
         /// For how long.
         limit: Duration,
     },
+    /// The answer is complete, and `metadata` has not arrived in time.
+    NoMetadata,
     /// The client should hear something.
     Heartbeat {
         /// For how long Bedrock has been silent.
@@ -47,6 +53,8 @@ pub(super) struct Clocks {
     /// The last time that the client heard something of us.
     told: Instant,
     any_event: bool,
+    /// Until when a complete answer waits for its `metadata`.
+    metadata_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     /// Whom the timer will wake. `None`: it has to be asked once more.
     waker: Option<Waker>,
@@ -61,6 +69,7 @@ impl Clocks {
             heard: now,
             told: now,
             any_event: false,
+            metadata_by: None,
             timer: Box::pin(sleep_until(now)),
             waker: None,
         };
@@ -77,6 +86,17 @@ impl Clocks {
             // The limit begins here, and may be shorter than what the timer was set for.
             self.set();
         }
+    }
+
+    /// The answer is complete: from now on only `metadata` is awaited, for [`METADATA_WAIT`].
+    pub(super) fn complete(&mut self) {
+        self.metadata_by = Some(Instant::now() + METADATA_WAIT);
+        self.set();
+    }
+
+    /// Until when a complete answer waits for its `metadata`. `None`: the answer is not complete.
+    pub(super) fn metadata_by(&self) -> Option<Instant> {
+        self.metadata_by
     }
 
     /// The last time that Bedrock said something: now, for whoever just told so.
@@ -135,6 +155,8 @@ impl Clocks {
     fn alarm(&self, now: Instant) -> Option<Alarm> {
         if now >= self.times.deadline {
             Some(Alarm::Deadline)
+        } else if self.metadata_by.is_some_and(|at| now >= at) {
+            Some(Alarm::NoMetadata)
         } else if self.silence_at().is_some_and(|at| now >= at) {
             Some(Alarm::Silence {
                 limit: self.times.idle,
@@ -149,7 +171,7 @@ impl Clocks {
     }
 
     fn next_alarm(&self) -> Instant {
-        let alarms = [self.silence_at(), self.heartbeat_at()];
+        let alarms = [self.silence_at(), self.heartbeat_at(), self.metadata_by];
         alarms
             .into_iter()
             .flatten()
@@ -224,6 +246,14 @@ mod tests {
         });
         clocks.heard();
         assert_eq!(next(&mut clocks).await, (Alarm::Silence { limit }, limit));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_complete_answer_waits_for_metadata_no_longer_than_its_limit() {
+        let mut clocks = Clocks::start(times());
+        clocks.heard();
+        clocks.complete();
+        assert_eq!(next(&mut clocks).await, (Alarm::NoMetadata, METADATA_WAIT));
     }
 
     #[tokio::test(start_paused = true)]

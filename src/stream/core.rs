@@ -1,9 +1,13 @@
 //! The state machine of a call.
 //!
 //! ```text
-//! Waiting ──first event──> Streaming ──metadata or end──> Ended (OK)
+//! Waiting ──first event──> Streaming ──messageStop──> complete ──anything──> Ended (OK)
 //!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
 //! ```
+//!
+//! An answer is complete at `messageStop`. From then on the call only waits for `metadata`, and
+//! nothing can make it fail: not what Bedrock sends, not silence, not the deadline or a drain.
+//! So the outcome is a function of Bedrock's bytes, not of how they were grouped.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +22,7 @@ use tokio::time::Instant;
 use super::{
     Call, Failed,
     answer::Answer,
-    clocks::{Alarm, Clocks, Times},
+    clocks::{Alarm, Clocks, METADATA_WAIT, Times},
     grammar::{self, Grammar},
     interrupt::Interrupt,
     leftover::{self, Leftover},
@@ -72,6 +76,7 @@ pub(super) struct Core {
     stage: Stage,
     clocks: Clocks,
     cut: Interrupt,
+    events: translate::event::Reader,
     grammar: Grammar,
     /// Messages that are ready, in order.
     queue: VecDeque<StreamInvokeResponse>,
@@ -142,6 +147,7 @@ impl Core {
             stage: Stage::Waiting(Box::pin(waiting)),
             clocks: Clocks::start(times),
             cut: Interrupt::new(cut),
+            events: translate::event::Reader::default(),
             grammar: Grammar::default(),
             queue: VecDeque::new(),
             verdict: None,
@@ -175,13 +181,13 @@ impl Core {
             if matches!(self.stage, Stage::Ended) {
                 return Poll::Ready(None);
             }
+            if self.grammar.is_finished() {
+                self.finish(cx);
+                continue;
+            }
             let failure = match self.step(cx) {
                 Poll::Ready(Ok(())) => continue,
                 Poll::Ready(Err(failure)) => failure,
-                Poll::Pending if self.grammar.described() => {
-                    self.finish_behind_metadata();
-                    continue;
-                }
                 Poll::Pending if self.cut.poll(cx).is_ready() => Failure::new(
                     Reason::Draining,
                     "this replica stops and can't wait any longer; try again",
@@ -192,10 +198,15 @@ impl Core {
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
                         return self.hand(heartbeat(silent));
                     }
+                    Poll::Ready(Alarm::NoMetadata) => silent_for(METADATA_WAIT),
                     Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
                     Poll::Ready(Alarm::Deadline) => deadline_exceeded(),
                 },
             };
+            if self.grammar.is_complete() {
+                self.finish_without_usage(Some(&failure));
+                continue;
+            }
             return Poll::Ready(Some(Err(self.fail(failure))));
         }
     }
@@ -232,17 +243,13 @@ impl Core {
                     }
                     (self.route, self.lease) = (Some(route), Some(lease));
                     self.stage = Stage::Streaming(rest);
-                    self.clocks.heard();
-                    Poll::Ready(decode(&first).map(|event| self.accept(event)))
+                    Poll::Ready(self.take(&first))
                 }
                 Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
                 Poll::Pending => Poll::Pending,
             },
             Stage::Streaming(answer) => match answer.poll_next(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.clocks.heard();
-                    Poll::Ready(decode(&frame).map(|event| self.accept(event)))
-                }
+                Poll::Ready(Some(Ok(frame))) => Poll::Ready(self.take(&frame)),
                 Poll::Ready(Some(Err(failure))) => Poll::Ready(Err(failure)),
                 Poll::Ready(None) => Poll::Ready(self.end()),
                 Poll::Pending => Poll::Pending,
@@ -251,7 +258,22 @@ impl Core {
         }
     }
 
+    /// Takes an event of Bedrock's. What can't become a message any more is not even decoded.
+    fn take(&mut self, frame: &Frame) -> Result<(), Failure> {
+        self.clocks.heard();
+        if self.grammar.expects(&frame.event_type) {
+            let translated = self.events.read(&frame.event_type, &frame.payload);
+            let translated = translated.map_err(|error| unreadable(frame, &error))?;
+            for unpaired in translated.unpaired {
+                self.accept(unpaired);
+            }
+            self.accept(translated.response);
+        }
+        Ok(())
+    }
+
     fn accept(&mut self, response: StreamInvokeResponse) {
+        let is_stop = matches!(response.event, Some(Event::MessageStop(_)));
         if let Some(report) = &mut self.report {
             report.event(&response);
             if matches!(response.event, Some(Event::ContentBlockDelta(_))) {
@@ -259,6 +281,13 @@ impl Core {
             }
         }
         self.grammar.accept(response, &mut self.queue);
+        if is_stop {
+            self.clocks.complete();
+            // What follows says nothing about the route.
+            if let Some(lease) = self.lease.take() {
+                lease.succeeded();
+            }
+        }
         if self.forwarded {
             return;
         }
@@ -280,7 +309,7 @@ impl Core {
 
     /// Bedrock's stream has ended on the boundary of a frame, which by itself says nothing.
     fn end(&mut self) -> Result<(), Failure> {
-        if !self.grammar.stopped() {
+        if !self.grammar.is_complete() {
             return Err(Failure::new(
                 Reason::UpstreamTruncated,
                 "Bedrock's stream ended before the answer did (no messageStop)",
@@ -288,27 +317,31 @@ impl Core {
             .in_phase(Phase::BeforeFirstEvent)
             .with_upstream(Upstream::default()));
         }
-        if !self.grammar.described() {
-            let metadata = grammar::message(Event::Metadata(pb::MetadataEvent {
-                metadata: Some(pb::ConverseStreamMetadata::default()),
-            }));
-            self.grammar.accept(metadata, &mut self.queue);
-        }
-        self.succeed();
+        self.finish_without_usage(None);
         Ok(())
     }
 
-    /// After `metadata` nothing more can come: the client need not wait for the end of Bedrock's response.
-    fn finish_behind_metadata(&mut self) {
-        if let Some(answer) = self.succeed() {
+    /// Ends the call after `metadata`. The client does not wait for the end of Bedrock's response,
+    /// which usually is there already.
+    fn finish(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut answer) = self.succeed()
+            && !matches!(answer.poll_next(cx), Poll::Ready(None | Some(Err(_))))
+        {
             leftover::spawn(leftover::read_tail(answer));
         }
     }
 
-    fn succeed(&mut self) -> Option<Answer> {
-        if let Some(lease) = self.lease.take() {
-            lease.succeeded();
+    /// Ends a complete answer whose `metadata` will not arrive: because of this failure, or because
+    /// Bedrock's stream has ended.
+    fn finish_without_usage(&mut self, failure: Option<&Failure>) {
+        self.grammar.finish(&mut self.queue);
+        if let Some(report) = &mut self.report {
+            report.usage_missing(failure.map(|failure| failure.reason));
         }
+        self.succeed();
+    }
+
+    fn succeed(&mut self) -> Option<Answer> {
         if let Some(mut report) = self.report.take() {
             report.attempts(&self.log.attempts(), None);
             report.ok();
@@ -407,8 +440,14 @@ impl Core {
         } else {
             return Watch::At(self.times.deadline.min(since + write_stall));
         };
-        self.verdict = Some(self.fail(failure));
-        // What was ready is still valid; it goes out before the verdict, if the client ever takes it.
+        if self.grammar.is_finished() {
+            self.succeed();
+        } else if self.grammar.is_complete() {
+            self.finish_without_usage(Some(&failure));
+        } else {
+            self.verdict = Some(self.fail(failure));
+        }
+        // What is in the queue goes out before the status, if the client ever takes it.
         Watch::Over
     }
 
@@ -436,6 +475,7 @@ impl Core {
             Stage::Streaming(answer) => Some(Leftover {
                 report: report?,
                 answer,
+                metadata_by: self.clocks.metadata_by(),
             }),
             Stage::Waiting(_) | Stage::Ended => {
                 drop(report);
@@ -445,19 +485,16 @@ impl Core {
     }
 }
 
-/// A frame as a message of the stream.
-pub(super) fn decode(frame: &Frame) -> Result<StreamInvokeResponse, Failure> {
-    translate::event::from_bedrock(&frame.event_type, &frame.payload).map_err(|error| {
-        Failure::new(
-            Reason::UpstreamCorrupt,
-            format!(
-                "Bedrock's {} event can't be read: {error}",
-                &*frame.event_type
-            ),
-        )
-        .in_phase(Phase::BeforeFirstEvent)
-        .with_upstream(Upstream::default())
-    })
+fn unreadable(frame: &Frame, error: &translate::Error) -> Failure {
+    Failure::new(
+        Reason::UpstreamCorrupt,
+        format!(
+            "Bedrock's {} event can't be read: {error}",
+            &*frame.event_type
+        ),
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream::default())
 }
 
 fn heartbeat(silent: Duration) -> StreamInvokeResponse {

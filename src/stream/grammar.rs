@@ -1,7 +1,8 @@
 //! The grammar of a stream: `message_start (start delta* stop)* message_stop metadata`.
 //!
-//! Bedrock announces only some kinds of blocks, and does not promise the rest. What is missing is put in here, so that every client
-//! can rely on the grammar.
+//! Bedrock announces only some kinds of blocks, and does not guarantee the rest. This module adds
+//! what is missing and reorders what is early, so that every client can rely on the grammar.
+//! The result depends on the order of Bedrock's events alone.
 
 use std::collections::VecDeque;
 
@@ -12,28 +13,63 @@ use crate::pb::{
     stream_invoke_response::Event,
 };
 
-/// Where a stream is in its grammar.
+/// How far a stream has come in its grammar.
 #[derive(Debug, Default)]
 pub(super) struct Grammar {
     started: bool,
-    stopped: bool,
-    described: bool,
+    complete: bool,
+    finished: bool,
+    /// `metadata` that arrived before `message_stop`.
+    early_metadata: Option<StreamInvokeResponse>,
     /// Indices of the blocks that are open. Rarely more than one.
     open: Vec<i32>,
+    /// Whether an event was dropped. The log names only the first one.
+    dropped: bool,
 }
 
 impl Grammar {
-    /// Whether `message_stop` was seen: the answer is whole.
-    pub(super) fn stopped(&self) -> bool {
-        self.stopped
+    /// Whether `message_stop` has been accepted: the answer is complete, whatever follows.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
     }
 
-    /// Whether `metadata` was seen: nothing more is to come.
-    pub(super) fn described(&self) -> bool {
-        self.described
+    /// Whether `metadata` is in the queue: it is the stream's last message.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
     }
 
-    /// Puts an event, and before it whatever has to come first, into the queue. What can't come any more is dropped.
+    /// Whether an event of this type can still become a message. After `message_stop`, only
+    /// `metadata` and events that the API does not know can.
+    pub(super) fn expects(&mut self, event_type: &str) -> bool {
+        if !self.complete {
+            return true;
+        }
+        let is_content = matches!(
+            event_type,
+            "messageStart"
+                | "contentBlockStart"
+                | "contentBlockDelta"
+                | "contentBlockStop"
+                | "messageStop"
+        );
+        let expected = !self.finished && !is_content;
+        if !expected {
+            self.drop_event(event_type);
+        }
+        expected
+    }
+
+    /// Logs the first event of a stream that does not fit the grammar.
+    fn drop_event(&mut self, event: &str) {
+        if !std::mem::replace(&mut self.dropped, true) {
+            tracing::warn!(event, "dropped an event that the stream's grammar excludes");
+        }
+    }
+
+    /// Appends an event to the queue, after whatever has to come before it.
+    ///
+    /// `metadata` is held back until `message_stop`; of several, the last one counts. Events that
+    /// the grammar excludes are dropped.
     pub(super) fn accept(
         &mut self,
         response: StreamInvokeResponse,
@@ -42,15 +78,11 @@ impl Grammar {
         let Some(event) = &response.event else {
             return;
         };
-        let is_in_answer = !matches!(
-            event,
-            Event::Metadata(_) | Event::Unknown(_) | Event::Heartbeat(_)
-        );
-        if self.described || (self.stopped && is_in_answer) {
-            tracing::warn!(
-                event = event_name(event),
-                "dropped: the answer was complete already"
-            );
+        if !self.expects(event_type(event)) {
+            return;
+        }
+        if matches!(event, Event::Metadata(_)) && !self.complete {
+            self.early_metadata = Some(response);
             return;
         }
         if !self.started {
@@ -62,7 +94,7 @@ impl Grammar {
                 })));
             }
         } else if matches!(event, Event::MessageStart(_)) {
-            tracing::warn!("dropped: a second messageStart");
+            self.drop_event("messageStart");
             return;
         }
         match event {
@@ -87,13 +119,27 @@ impl Grammar {
                 self.open.retain(|open| *open != index);
             }
             Event::MessageStop(_) => {
-                self.stopped = true;
+                self.complete = true;
                 queue.extend(self.open.drain(..).map(stop));
             }
-            Event::Metadata(_) => self.described = true,
+            Event::Metadata(_) => self.finished = true,
             Event::MessageStart(_) | Event::Heartbeat(_) | Event::Unknown(_) => {}
         }
         queue.push_back(response);
+        if self.complete
+            && let Some(metadata) = self.early_metadata.take()
+        {
+            self.finished = true;
+            queue.push_back(metadata);
+        }
+    }
+
+    /// Ends a complete answer of which Bedrock sent no usage.
+    pub(super) fn finish(&mut self, queue: &mut VecDeque<StreamInvokeResponse>) {
+        let metadata = pb::MetadataEvent {
+            metadata: Some(pb::ConverseStreamMetadata::default()),
+        };
+        self.accept(message(Event::Metadata(metadata)), queue);
     }
 
     fn open(
@@ -112,8 +158,8 @@ impl Grammar {
     }
 }
 
-/// What a block is that begins with this delta. Tool uses, tool results and images are announced by Bedrock; without the
-/// announcement their IDs and formats are not known.
+/// Returns what kind of block begins with this delta. Bedrock announces tool uses, tool results
+/// and images; without the announcement their IDs and formats are unknown.
 fn start_of(delta: Option<&Delta>) -> Option<Start> {
     match delta? {
         Delta::Text(_) => Some(Start::Text(TextBlockStart {})),
@@ -131,7 +177,7 @@ fn stop(content_block_index: i32) -> StreamInvokeResponse {
     }))
 }
 
-/// A message that holds nothing but an event.
+/// Returns a message that holds nothing but an event.
 pub(super) fn message(event: Event) -> StreamInvokeResponse {
     StreamInvokeResponse {
         event: Some(event),
@@ -139,7 +185,8 @@ pub(super) fn message(event: Event) -> StreamInvokeResponse {
     }
 }
 
-fn event_name(event: &Event) -> &'static str {
+/// Returns Bedrock's name of an event.
+fn event_type(event: &Event) -> &'static str {
     match event {
         Event::MessageStart(_) => "messageStart",
         Event::ContentBlockStart(_) => "contentBlockStart",

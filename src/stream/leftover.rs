@@ -1,11 +1,14 @@
-//! What is read of Bedrock's stream when no client is there for it.
+//! What the gateway reads of Bedrock's stream after its client has gone, or has the whole answer.
 
 use std::time::Duration;
 
-use super::{answer::Answer, core, report::CallReport};
-use crate::{config::OnCancel, pb::stream_invoke_response::Event};
+use tokio::time::{Instant, timeout_at};
 
-/// How long Bedrock may take over the end of a response that is complete, so that its connection can be used again.
+use super::{answer::Answer, clocks::METADATA_WAIT, report::CallReport};
+use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
+
+/// How long Bedrock may take over the end of a response that is complete, so that the connection can
+/// be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has gone.
@@ -13,9 +16,12 @@ pub(super) struct Leftover {
     // Dropped in this order: see `Core::abandon`.
     pub(super) report: CallReport,
     pub(super) answer: Answer,
+    /// Until when a complete answer waits for its `metadata`. `None`: the answer is not complete.
+    pub(super) metadata_by: Option<Instant>,
 }
 
-/// Reads what follows `metadata`. Only for the connection's sake: whatever it brings, the answer was whole.
+/// Reads what follows `metadata`, for at most [`TAIL`]. Whatever it is, the answer was complete: it
+/// only decides whether the connection can be reused.
 pub(super) async fn read_tail(mut answer: Answer) {
     let _late = tokio::time::timeout(TAIL, async {
         while let Some(Ok(_)) = answer.next().await {}
@@ -24,33 +30,34 @@ pub(super) async fn read_tail(mut answer: Answer) {
 }
 
 impl Leftover {
-    /// Does with the rest what the operator wants: closes the call to Bedrock, or reads on, within bounds, to learn what the call used.
+    /// Does what the operator chose: closes the call to Bedrock, or reads on, within bounds, for
+    /// the call's usage. A call whose usage is known is closed.
     pub(super) fn settle(self, on_cancel: OnCancel) {
         match on_cancel {
-            OnCancel::Abort => {}
-            OnCancel::DrainForUsage { time, tokens } => spawn(self.read_to_usage(time, tokens)),
+            OnCancel::DrainForUsage { time, tokens } if !self.report.is_usage_known() => {
+                spawn(self.read_to_usage(time, tokens));
+            }
+            OnCancel::Abort | OnCancel::DrainForUsage { .. } => {}
         }
     }
 
     async fn read_to_usage(mut self, time: Duration, tokens: u32) {
+        let mut until = Instant::now() + time;
+        until = self.metadata_by.map_or(until, |by| until.min(by));
         let mut left = tokens;
-        let reading = async {
-            while left > 0
-                && let Some(Ok(frame)) = self.answer.next().await
-            {
-                let Ok(event) = core::decode(&frame) else {
-                    return;
-                };
-                self.report.event(&event);
-                match event.event {
-                    // A delta is a token, or a few.
-                    Some(Event::ContentBlockDelta(_)) => left -= 1,
-                    Some(Event::Metadata(_)) => return self.report.usage_known(),
-                    _ => {}
-                }
+        while left > 0
+            && !self.report.is_usage_known()
+            && let Ok(Some(Ok(frame))) = timeout_at(until, self.answer.next()).await
+            && let Ok(event) = event::from_bedrock(&frame.event_type, &frame.payload)
+        {
+            self.report.event(&event);
+            match event.event {
+                // A delta is a token, or a few.
+                Some(Event::ContentBlockDelta(_)) => left -= 1,
+                Some(Event::MessageStop(_)) => until = until.min(Instant::now() + METADATA_WAIT),
+                _ => {}
             }
-        };
-        let _late = tokio::time::timeout(time, reading).await;
+        }
     }
 }
 

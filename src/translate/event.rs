@@ -3,24 +3,77 @@
 use pb::stream_invoke_response::Event;
 
 use super::{
-    Error, gateway,
-    json::{BEDROCK_DEPTH, Place, Writer},
+    Error, gateway, halves,
+    json::{BEDROCK_DEPTH, LoneHalves, Place, Writer},
     raw,
     table::{BadJson, Decoder, Encoder, Mode, Object, Value},
 };
 use crate::pb;
 
-/// The message for one event frame, by the frame's `:event-type` and payload.
+/// Translates one event frame, given its `:event-type` and payload.
 ///
-/// Nothing is added: the gateway's own fields of `message_start`, and starts of blocks that Bedrock does not announce, are the caller's.
-/// Nothing is lost either: what the proto has no field for, or is of another type than expected, becomes a raw member, and an event
-/// that the proto does not know an [`UnknownEvent`](pb::UnknownEvent). Empty lists, nulls and the padding `p` mean nothing and are dropped;
-/// halves of surrogate pairs without their other half, which no text can hold, are replaced by U+FFFD.
+/// Nothing is added: the gateway's own fields of `message_start`, and starts of blocks that Bedrock
+/// does not announce, are for the caller to add. Nothing is lost either: members that the proto has
+/// no field for, that are of another type than expected, or that are empty lists or maps, become raw
+/// members. An event that the proto does not know becomes an [`UnknownEvent`](pb::UnknownEvent).
+/// Whole numbers may be written as floats (`7.0`). Nulls and the padding `p` mean nothing and are
+/// dropped.
+///
+/// Surrogates without their other half, which no text can hold, become U+FFFD. In a stream, a piece
+/// of text may end with the first half of a pair: read streams with a [`Reader`].
 ///
 /// # Errors
 ///
-/// A known event's payload that is not a JSON object.
+/// Returns an error if the payload of a known event is not a JSON object, or if the index of a
+/// content block is not a whole number from 0 to 2,147,483,647.
 pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvokeResponse, Error> {
+    from_frame(event_type, payload).map(|(response, _)| response)
+}
+
+/// Translates the events of one stream, in order, as [`from_bedrock`] does.
+///
+/// Characters that Bedrock cut in half, between two deltas of a block, are put together: the first
+/// half is held back until the other one arrives or the block ends.
+#[derive(Debug, Default)]
+pub struct Reader {
+    held: halves::Held,
+}
+
+/// What a [`Reader`] makes of one event frame.
+#[derive(Debug)]
+pub struct Translated {
+    /// Deltas that come first: a U+FFFD for each half of a character whose block ends here.
+    pub unpaired: Vec<pb::StreamInvokeResponse>,
+    /// The event.
+    pub response: pb::StreamInvokeResponse,
+}
+
+impl Reader {
+    /// Translates the next event frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_bedrock`].
+    pub fn read(&mut self, event_type: &str, payload: &[u8]) -> Result<Translated, Error> {
+        let (mut response, lone) = from_frame(event_type, payload)?;
+        let unpaired = match &mut response.event {
+            Some(Event::ContentBlockDelta(delta)) => {
+                self.held.join(delta, lone);
+                Vec::new()
+            }
+            Some(Event::ContentBlockStart(start)) => self.held.end(start.content_block_index),
+            Some(Event::ContentBlockStop(stop)) => self.held.end(stop.content_block_index),
+            Some(Event::MessageStop(_)) => self.held.end_all(),
+            _ => Vec::new(),
+        };
+        Ok(Translated { unpaired, response })
+    }
+}
+
+type FromFrame = (pb::StreamInvokeResponse, LoneHalves);
+
+/// Translates one event frame; also returns the halves of characters at the ends of a delta's text.
+fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
     match event_type {
         "messageStart" => read(payload, Event::MessageStart),
         "contentBlockStart" => read(payload, Event::ContentBlockStart),
@@ -32,40 +85,48 @@ pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvoke
                 metadata: Some(metadata),
             })
         }),
-        unknown => Ok(pb::StreamInvokeResponse {
-            event: Some(Event::Unknown(pb::UnknownEvent {
-                r#type: unknown.to_owned(),
-                json: unknown_payload(payload),
-            })),
-            raw_members: Vec::new(),
-        }),
+        unknown => {
+            let response = pb::StreamInvokeResponse {
+                event: Some(Event::Unknown(pb::UnknownEvent {
+                    r#type: unknown.to_owned(),
+                    json: unknown_payload(payload),
+                })),
+                raw_members: Vec::new(),
+            };
+            Ok((response, LoneHalves::default()))
+        }
     }
 }
 
-fn read<T: Value>(
-    payload: &[u8],
-    event: impl FnOnce(T) -> Event,
-) -> Result<pb::StreamInvokeResponse, Error> {
+fn read<T: Value>(payload: &[u8], event: impl FnOnce(T) -> Event) -> Result<FromFrame, Error> {
     let mut from = Decoder::new(payload, Mode::Event)?;
     let object = T::read(&mut from, &Place::ROOT)?;
     let object = object.ok_or_else(|| Error::new(&Place::ROOT, "expected an object"))?;
-    Ok(pb::StreamInvokeResponse {
-        event: Some(event(object)),
+    let event = event(object);
+    let lone = match &event {
+        Event::ContentBlockDelta(delta) => from.halves_at(halves::pointer(delta)),
+        _ => LoneHalves::default(),
+    };
+    let response = pb::StreamInvokeResponse {
+        event: Some(event),
         raw_members: from.finish()?,
-    })
+    };
+    Ok((response, lone))
 }
 
-/// The payload as JSON text: as it is, or as a JSON string if it is something else, which must not break the stream.
+/// Returns the payload as JSON text: unchanged, or as a JSON string if it is not JSON.
 fn unknown_payload(payload: &[u8]) -> String {
     let mut json = Writer::with_capacity(payload.len());
     json.raw_or_string(&String::from_utf8_lossy(payload));
     json.into_string()
 }
 
-/// The event as one line of JSON in the form of Bedrock's own streams: `{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}`.
+/// Returns the event as one line of JSON in the form of Bedrock's own streams, such as
+/// `{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}`.
 ///
-/// Raw members are back in their places. What the gateway adds to `messageStart` stands beside it, in a member `gateway`, so that
-/// readers of Bedrock's streams skip it. An event that is not set, or newer than this version, is `{}`.
+/// Raw members are back in their places. What the gateway adds to `messageStart` is in a member
+/// `gateway` beside it, so that readers of Bedrock's streams skip it. An event that is not set, or
+/// newer than this version, is `{}`.
 pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
     let raw = &event.raw_members;
     let mut line = Writer::default();

@@ -9,6 +9,7 @@
 //! | `family` | a table for each message: which member is which field. What Bedrock adds is added there |
 //! | `table` | what makes readers and writers of tables |
 //! | `free_json` | visits JSON that callers write themselves |
+//! | `halves` | characters that Bedrock cut in half between two deltas |
 //! | `raw` | puts members that no field holds into JSON |
 //! | `gateway` | what only the gateway says, in JSON |
 //! | [`json`] | JSON without a tree |
@@ -21,6 +22,7 @@ mod family;
 pub mod fold;
 pub(crate) mod free_json;
 mod gateway;
+mod halves;
 pub mod json;
 mod raw;
 pub mod request;

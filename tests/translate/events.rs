@@ -120,11 +120,6 @@ fn what_is_not_known_or_of_another_type_is_kept_raw_and_comes_out_again() {
         ),
         (
             "contentBlockDelta",
-            r#"{"contentBlockIndex":"0","delta":{"text":"a"}}"#,
-            "/contentBlockIndex",
-        ),
-        (
-            "contentBlockDelta",
             r#"{"contentBlockIndex":0,"delta":{"image":{"source":{"bytes":"*"}}}}"#,
             "/delta/image/source/bytes",
         ),
@@ -187,16 +182,164 @@ fn what_is_not_known_or_of_another_type_is_kept_raw_and_comes_out_again() {
 }
 
 #[test]
-fn empty_lists_and_nulls_of_bedrock_mean_nothing() {
+fn nulls_of_bedrock_mean_nothing_and_empty_lists_and_maps_survive() {
     let event = read(
         "metadata",
         r#"{"usage":null,"trace":{"guardrail":{"modelOutput":[],"inputAssessment":{}}},"new":null}"#,
     );
-    assert_eq!(event.raw_members, []);
     assert_eq!(
         event::to_bedrock(&event),
-        r#"{"metadata":{"trace":{"guardrail":{}}}}"#
+        r#"{"metadata":{"trace":{"guardrail":{"modelOutput":[],"inputAssessment":{}}}}}"#
     );
+    for (kind, payload) in [
+        ("metadata", r#"{"usage":{"cacheDetails":[]}}"#),
+        (
+            "metadata",
+            r#"{"trace":{"guardrail":{"outputAssessments":{},"inputAssessment":{"a":{"topicPolicy":{"topics":[]}}}}}}"#,
+        ),
+        (
+            "metadata",
+            r#"{"trace":{"guardrail":{"outputAssessments":{"a":[]}}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"citation":{"sourceContent":[]}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"toolResult":[]}}"#,
+        ),
+        (
+            "messageStop",
+            r#"{"stopReason":"end_turn","additionalModelResponseFields":{}}"#,
+        ),
+        (
+            "messageStart",
+            r#"{"role":"assistant","new":[],"newer":{}}"#,
+        ),
+    ] {
+        let line = event::to_bedrock(&read(kind, payload));
+        assert_eq!(value(line), value(format!("{{\"{kind}\":{payload}}}")));
+    }
+}
+
+/// Everything that is not a whole number from 0 to 2,147,483,647.
+const INVALID_INDICES: [&str; 17] = [
+    "1099511627776",
+    "2147483648",
+    "1e400",
+    "-1e400",
+    "1.5",
+    "0.1",
+    "1e-1",
+    "-1",
+    "-2147483648",
+    "99999999999999999999999999",
+    "\"7\"",
+    "\"\"",
+    "null",
+    "true",
+    "[0]",
+    "{}",
+    "[]",
+];
+
+#[test]
+fn an_event_without_a_valid_block_index_is_an_error() {
+    for (kind, rest) in [
+        ("contentBlockStart", r#","start":{}"#),
+        ("contentBlockDelta", r#","delta":{"text":"a"}"#),
+        ("contentBlockStop", ""),
+    ] {
+        let read = |payload: &str| event::from_bedrock(kind, payload.as_bytes());
+        for index in INVALID_INDICES {
+            let payload = format!(r#"{{"contentBlockIndex":{index}{rest}}}"#);
+            let error = read(&payload).unwrap_err().to_string();
+            let expected = "contentBlockIndex: expected a whole number from 0 to 2147483647, found";
+            assert_eq!(error, format!("{expected} {index}"));
+        }
+        let missing = read(&format!(r#"{{"x":1{rest}}}"#)).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "contentBlockIndex: is missing; it is required"
+        );
+        let twice = format!(r#"{{"contentBlockIndex":0,"contentBlockIndex":1{rest}}}"#);
+        assert!(read(&twice).is_err(), "{kind}");
+    }
+}
+
+#[test]
+fn whole_numbers_may_be_written_as_floats() {
+    for (written, whole) in [
+        ("7.0", 7),
+        ("70e-1", 7),
+        ("7E0", 7),
+        ("0.0", 0),
+        ("-0", 0),
+        ("2147483647.0", i32::MAX),
+    ] {
+        let event = read(
+            "contentBlockStop",
+            &format!(r#"{{"contentBlockIndex":{written}}}"#),
+        );
+        let Some(Event::ContentBlockStop(stop)) = event.event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(stop.content_block_index, whole, "{written}");
+    }
+    let event = read(
+        "metadata",
+        r#"{"usage":{"inputTokens":12.0},"metrics":{"latencyMs":3e9}}"#,
+    );
+    assert_eq!(event.raw_members, []);
+    let Some(Event::Metadata(metadata)) = event.event else {
+        panic!("{event:?}");
+    };
+    let metadata = metadata.metadata.unwrap();
+    assert_eq!(metadata.usage.unwrap().input_tokens, Some(12));
+    assert_eq!(metadata.metrics.unwrap().latency_ms, Some(3_000_000_000));
+}
+
+/// A count that is wrong would be worse than one that is absent.
+#[test]
+fn a_count_that_is_not_a_whole_number_is_absent_and_kept_raw() {
+    for count in [
+        "1.5",
+        "99999999999",
+        "1e400",
+        "\"7\"",
+        "[]",
+        "true",
+        "9007199254740993.0",
+    ] {
+        for (member, payload) in [
+            (
+                "/usage/outputTokens",
+                format!(r#"{{"usage":{{"outputTokens":{count}}}}}"#),
+            ),
+            (
+                "/usage/cacheDetails/0/inputTokens",
+                format!(r#"{{"usage":{{"cacheDetails":[{{"inputTokens":{count}}}]}}}}"#),
+            ),
+        ] {
+            let event = read("metadata", &payload);
+            let [raw] = event.raw_members.as_slice() else {
+                panic!("{payload}: {event:?}");
+            };
+            assert_eq!((&*raw.pointer, &*raw.json), (member, count));
+            let Some(Event::Metadata(metadata)) = event.event else {
+                panic!("{payload}");
+            };
+            let usage = metadata.metadata.unwrap().usage.unwrap();
+            assert_eq!(usage.output_tokens, None, "{count}");
+            assert!(
+                usage
+                    .cache_details
+                    .iter()
+                    .all(|detail| detail.input_tokens.is_none())
+            );
+        }
+    }
 }
 
 #[test]

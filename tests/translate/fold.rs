@@ -215,6 +215,90 @@ fn a_piece_that_does_not_fit_its_block_is_not_lost() {
 }
 
 #[test]
+fn empty_blocks_are_left_out_and_raw_members_keep_their_block() {
+    let (answer, converse) = folded(&[
+        ("messageStart", r#"{"role":"assistant"}"#),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":0,"delta":{"text":""}}"#,
+        ),
+        ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":1,"delta":{"reasoningContent":{"text":""}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":2,"delta":{"reasoningContent":{}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":3,"delta":{"reasoningContent":{"signature":"s"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":4,"delta":{"text":""},"mood":"good"}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":5,"delta":{"citation":{"title":"t"}}}"#,
+        ),
+        (
+            "contentBlockDelta",
+            r#"{"contentBlockIndex":6,"delta":{"text":" "}}"#,
+        ),
+    ]);
+    assert_eq!(
+        pointers(&answer.raw_members),
+        ["/output/message/content/1/mood"]
+    );
+    assert_eq!(
+        converse["output"]["message"]["content"],
+        value(
+            r#"[{"reasoningContent":{"reasoningText":{"text":"","signature":"s"}}},{"mood":"good"},
+                {"citationsContent":{"citations":[{"title":"t"}]}},{"text":" "}]"#
+        )
+    );
+}
+
+#[test]
+fn an_answer_without_blocks_has_an_empty_content() {
+    let (_, converse) = folded(&[
+        ("messageStart", r#"{"role":"assistant"}"#),
+        ("messageStop", r#"{"stopReason":"end_turn"}"#),
+    ]);
+    assert_eq!(
+        converse,
+        value(
+            r#"{"output":{"message":{"role":"assistant","content":[]}},"stopReason":"end_turn"}"#
+        )
+    );
+}
+
+/// Every kind of delta, for a block that has begun as every other kind: nothing is lost, and nothing loops.
+#[test]
+fn a_delta_of_another_kind_begins_another_block() {
+    let deltas = [
+        r#"{"text":"a"}"#,
+        r#"{"toolUse":{"input":"{}"}}"#,
+        r#"{"toolResult":[{"text":"a"}]}"#,
+        r#"{"reasoningContent":{"text":"a"}}"#,
+        r#"{"image":{"source":{"bytes":"AAEC"}}}"#,
+    ];
+    for first in deltas {
+        for second in deltas.into_iter().filter(|second| *second != first) {
+            let event = |delta| format!(r#"{{"contentBlockIndex":0,"delta":{delta}}}"#);
+            let (answer, _) = folded(&[
+                ("contentBlockDelta", &event(first)),
+                ("contentBlockDelta", &event(second)),
+            ]);
+            let count = answer.message.unwrap().content.len();
+            assert_eq!(count, 2, "{first} {second}");
+        }
+    }
+}
+
+#[test]
 fn reasoning_of_which_nothing_is_known_is_not_made_up() {
     let (_, converse) = folded(&[(
         "contentBlockDelta",

@@ -7,7 +7,7 @@ use bedrock_grpc::{
 
 /// The text of a delta whose JSON string is this.
 fn read_string(literal: &str) -> Option<String> {
-    let payload = format!(r#"{{"delta":{{"text":{literal}}}}}"#);
+    let payload = format!(r#"{{"contentBlockIndex":0,"delta":{{"text":{literal}}}}}"#);
     let event = event::from_bedrock("contentBlockDelta", payload.as_bytes()).ok()?;
     match event.event {
         Some(Event::ContentBlockDelta(pb::ContentBlockDeltaEvent {

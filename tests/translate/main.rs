@@ -10,6 +10,7 @@ mod events;
 mod fold;
 mod frames;
 mod generate;
+mod halves;
 mod json;
 mod properties;
 mod raw_members;

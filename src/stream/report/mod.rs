@@ -51,7 +51,7 @@ pub(crate) struct CallReport {
     /// When the last piece of content came, and what counts the time between two.
     last_token: Option<(Instant, Durations)>,
     tokens: [(&'static str, i32); 4],
-    /// Of a call whose client has gone: whether Bedrock's stream was read to its end nevertheless.
+    /// Whether Bedrock's `metadata` has been read.
     usage_known: bool,
     end: (&'static str, Option<Reason>),
     /// The gRPC code of a failure, in the spelling of gRPC's documentation.
@@ -171,7 +171,10 @@ impl CallReport {
             Some(Event::MessageStop(stop)) => {
                 self.stop_reason.clone_from(&stop.stop_reason_name);
             }
-            Some(Event::Metadata(metadata)) => self.usage(metadata),
+            Some(Event::Metadata(metadata)) => {
+                self.usage_known = true;
+                self.usage(metadata);
+            }
             Some(Event::Unknown(event)) => {
                 tracing::warn!(event = %event.r#type, request_id = %self.request_id, trace_id = %self.trace.context().trace_id, "unknown event of Bedrock's passed on");
                 self.count_unknown("event", 1);
@@ -179,13 +182,15 @@ impl CallReport {
             _ => {}
         }
         if !response.raw_members.is_empty() {
+            // The API has fields for empty lists and maps, but these can't show that they are there.
             let pointers: Vec<_> = response
                 .raw_members
                 .iter()
+                .filter(|member| !matches!(&*member.json, "[]" | "{}"))
                 .map(|member| member.pointer.as_str())
                 .collect();
             tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
-            self.count_unknown("member", response.raw_members.len() as u64);
+            self.count_unknown("member", pointers.len() as u64);
         }
     }
 
@@ -216,9 +221,23 @@ impl CallReport {
         self.end = (OK, None);
     }
 
-    /// The client has gone, but what the call used is known all the same.
-    pub(crate) fn usage_known(&mut self) {
-        self.usage_known = true;
+    /// Whether Bedrock's `metadata` has been read.
+    pub(crate) fn is_usage_known(&self) -> bool {
+        self.usage_known
+    }
+
+    /// The answer is complete, but `metadata` will not arrive: because of this failure, or because
+    /// Bedrock's stream has ended.
+    pub(crate) fn usage_missing(&mut self, reason: Option<Reason>) {
+        let reason = reason.map_or("", Reason::as_str);
+        tracing::warn!(reason, request_id = %self.request_id, bedrock_request_id = %self.bedrock_request_id, "the answer is complete, but Bedrock sent no usage");
+        self.metrics
+            .usage_missing
+            .get_or_create(&metrics::UsageMissing {
+                target: self.target.clone(),
+                reason,
+            })
+            .inc();
     }
 
     /// The call failed.

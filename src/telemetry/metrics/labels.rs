@@ -65,10 +65,20 @@ pub struct Tokens {
     pub kind: &'static str,
 }
 
+/// A complete answer of which Bedrock sent no usage.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UsageMissing {
+    /// What its call asked for.
+    #[prometheus(flatten)]
+    pub target: Target,
+    /// What came instead of `metadata`, as a reason of ErrorInfo. Empty if Bedrock's stream ended.
+    pub reason: &'static str,
+}
+
 /// A call whose client went away.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Cancelled {
-    /// `known` if Bedrock's stream was read to its end all the same, else `unknown`.
+    /// `known` if Bedrock's `metadata` was read, else `unknown`.
     pub usage: &'static str,
 }
 

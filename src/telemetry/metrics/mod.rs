@@ -12,7 +12,8 @@ use prometheus_client::{
 
 pub use durations::Durations;
 pub use labels::{
-    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Route, Target, Tokens, Unknown,
+    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Route, Target, Tokens,
+    Unknown, UsageMissing,
 };
 
 /// Upper bounds in seconds. Pieces of text come every 5 to 50 ms, as a rule; several at once if Bedrock sends them so.
@@ -56,6 +57,8 @@ pub struct Metrics {
     pub inter_token_gap: Family<Target, Durations>,
     /// Tokens by kind, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
+    /// Calls with a complete answer of which Bedrock sent no usage.
+    pub usage_missing: Family<UsageMissing, Counter>,
     /// Calls whose client went away, by whether their usage is known.
     pub cancelled: Family<Cancelled, Counter>,
     /// What Bedrock sent that the API has no field for: events, and members of events.
@@ -109,6 +112,10 @@ impl Default for Metrics {
                 || Durations::new(GAPS),
             ),
             tokens: all.counts("tokens", "Tokens, as Bedrock counted them"),
+            usage_missing: all.counts(
+                "usage_missing",
+                "Calls with a complete answer of which Bedrock sent no usage",
+            ),
             cancelled: all.counts(
                 "cancelled",
                 "Calls whose client went away, by whether their usage is known",

@@ -4,7 +4,7 @@ use crate::{
     pb,
     translate::table::{
         Json,
-        codec::{Choice, Named, OneOf, Optional, Required},
+        codec::{BlockIndex, Choice, Named, OneOf, Optional, Required},
         object, plain_list, union,
     },
 };
@@ -15,7 +15,7 @@ object!(MessageStartEvent {
 });
 
 object!(ContentBlockStartEvent {
-    "contentBlockIndex" => content_block_index: Required,
+    "contentBlockIndex" => content_block_index: BlockIndex,
     "start" => start: OneOf,
 });
 
@@ -42,7 +42,7 @@ object!(ImageBlockStart {
 });
 
 object!(ContentBlockDeltaEvent {
-    "contentBlockIndex" => content_block_index: Required,
+    "contentBlockIndex" => content_block_index: BlockIndex,
     "delta" => delta: OneOf,
 });
 
@@ -79,7 +79,7 @@ object!(ImageBlockDelta {
 });
 
 object!(ContentBlockStopEvent {
-    "contentBlockIndex" => content_block_index: Required,
+    "contentBlockIndex" => content_block_index: BlockIndex,
 });
 
 object!(MessageStopEvent {

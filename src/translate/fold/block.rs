@@ -60,12 +60,21 @@ impl Block {
         }
     }
 
-    /// Appends a piece; gives its position in the list that it joins, if it joins one. `Err`: it does not go with this kind of block.
-    pub(super) fn push(&mut self, delta: Delta) -> Result<usize, Delta> {
-        if matches!(self.kind, Kind::Nothing) {
-            self.kind = Kind::of(&delta);
+    /// Returns the block that begins with this delta.
+    pub(super) fn of(index: i32, delta: Delta) -> Self {
+        Self {
+            kind: Kind::of(delta),
+            ..Self::new(index)
         }
+    }
+
+    /// Appends a delta. Returns its position in the list that it joins, if it joins one.
+    ///
+    /// # Errors
+    /// Returns the delta if it does not belong in this kind of block.
+    pub(super) fn push(&mut self, delta: Delta) -> Result<usize, Delta> {
         match (&mut self.kind, delta) {
+            (kind @ Kind::Nothing, delta) => *kind = Kind::of(delta),
             (Kind::Text(_, text), Delta::Text(piece)) => append(text, piece),
             (Kind::Text(cited, _), Delta::Citation(citation)) => {
                 cited.citations.push(citation);
@@ -103,16 +112,22 @@ impl Block {
         Ok(0)
     }
 
-    /// The block as messages have it. Readable and redacted reasoning in one block become two; a block that nothing was said of, none.
+    /// Returns the block as messages have it: none if it is empty, two if it holds both readable and
+    /// redacted reasoning. An empty block that raw members belong to is kept for their sake.
+    ///
+    /// Bedrock refuses empty texts in a conversation, and answers may hold them.
     pub(super) fn finish(self) -> Vec<pb::ContentBlock> {
         let contents = match self.kind {
-            Kind::Nothing if self.has_raw => return vec![pb::ContentBlock::default()],
-            Kind::Nothing => return Vec::new(),
+            Kind::Nothing => return self.empty(),
+            Kind::Text(ref cited, ref text) if cited.citations.is_empty() && text.is_empty() => {
+                return self.empty();
+            }
             Kind::Text(cited, text) if cited.citations.is_empty() => vec![Content::Text(text)],
             Kind::Text(mut cited, text) => {
-                cited.content = vec![pb::CitationGeneratedContent {
+                let content = (!text.is_empty()).then_some(pb::CitationGeneratedContent {
                     content: Some(pb::citation_generated_content::Content::Text(text)),
-                }];
+                });
+                cited.content = content.into_iter().collect();
                 vec![Content::CitationsContent(cited)]
             }
             Kind::ToolUse(start, input) => {
@@ -130,7 +145,7 @@ impl Block {
                 })]
             }
             Kind::ToolResult(result) => vec![Content::ToolResult(result)],
-            Kind::Reasoning(readable, redacted) => reasoning(readable, redacted),
+            Kind::Reasoning(readable, redacted) => reasoning(readable, redacted, self.has_raw),
             Kind::Image(image) => vec![Content::Image(image)],
         };
         let blocks = contents.into_iter().map(|content| pb::ContentBlock {
@@ -138,16 +153,54 @@ impl Block {
         });
         blocks.collect()
     }
+
+    fn empty(&self) -> Vec<pb::ContentBlock> {
+        let kept = self.has_raw.then(pb::ContentBlock::default);
+        kept.into_iter().collect()
+    }
 }
 
 impl Kind {
-    fn of(delta: &Delta) -> Self {
+    /// Returns the kind of block that begins with this delta, and holds it. A kind that is missing
+    /// here does not compile.
+    fn of(delta: Delta) -> Self {
         match delta {
-            Delta::Text(_) | Delta::Citation(_) => Self::text(),
-            Delta::ToolUse(_) => Self::ToolUse(pb::ToolUseBlockStart::default(), String::new()),
-            Delta::ToolResult(_) => Self::ToolResult(pb::ToolResultBlock::default()),
-            Delta::ReasoningContent(_) => Self::reasoning(),
-            Delta::Image(_) => Self::Image(pb::ImageBlock::default()),
+            Delta::Text(text) => Self::Text(pb::CitationsContentBlock::default(), text),
+            Delta::Citation(citation) => {
+                let cited = pb::CitationsContentBlock {
+                    citations: vec![citation],
+                    ..Default::default()
+                };
+                Self::Text(cited, String::new())
+            }
+            Delta::ToolUse(piece) => Self::ToolUse(pb::ToolUseBlockStart::default(), piece.input),
+            Delta::ToolResult(piece) => Self::ToolResult(pb::ToolResultBlock {
+                content: piece.content.into_iter().map(tool_result).collect(),
+                ..Default::default()
+            }),
+            Delta::ReasoningContent(piece) => match piece.delta {
+                None => Self::reasoning(),
+                Some(ReasoningDelta::RedactedContent(bytes)) => Self::Reasoning(None, bytes.into()),
+                Some(ReasoningDelta::Text(text)) => {
+                    let readable = pb::ReasoningTextBlock {
+                        text,
+                        signature: None,
+                    };
+                    Self::Reasoning(Some(readable), Vec::new())
+                }
+                Some(ReasoningDelta::Signature(signature)) => {
+                    let readable = pb::ReasoningTextBlock {
+                        text: String::new(),
+                        signature: Some(signature),
+                    };
+                    Self::Reasoning(Some(readable), Vec::new())
+                }
+            },
+            Delta::Image(piece) => Self::Image(pb::ImageBlock {
+                source: piece.source,
+                error: piece.error,
+                ..Default::default()
+            }),
         }
     }
 
@@ -160,8 +213,16 @@ impl Kind {
     }
 }
 
-fn reasoning(readable: Option<pb::ReasoningTextBlock>, redacted: Vec<u8>) -> Vec<Content> {
+fn reasoning(
+    readable: Option<pb::ReasoningTextBlock>,
+    redacted: Vec<u8>,
+    has_raw: bool,
+) -> Vec<Content> {
     use pb::reasoning_content_block::Content as Reasoning;
+    let readable = readable.filter(|block| !block.text.is_empty() || block.signature.is_some());
+    if readable.is_none() && redacted.is_empty() && !has_raw {
+        return Vec::new();
+    }
     let redacted = (!redacted.is_empty()).then(|| Reasoning::RedactedContent(redacted.into()));
     let kinds = match (readable.map(Reasoning::ReasoningText), redacted) {
         (Some(readable), Some(redacted)) => vec![Some(readable), Some(redacted)],

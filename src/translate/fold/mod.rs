@@ -73,21 +73,16 @@ impl Fold {
     }
 
     fn push_delta(&mut self, event: pb::ContentBlockDeltaEvent, raw: Vec<pb::RawMember>) {
-        let mut position = self.block(event.content_block_index);
+        let index = event.content_block_index;
+        let mut position = self.block(index);
         let mut piece = 0;
-        if let Some(mut delta) = event.delta {
-            // A piece that does not go with what the block has so far begins a block of its own, rather than being lost.
-            while let Some(block) = self.blocks.get_mut(position) {
-                match block.push(delta) {
-                    Ok(at) => {
-                        piece = at;
-                        break;
-                    }
-                    Err(other) => {
-                        delta = other;
-                        position = self.blocks.len();
-                        self.blocks.push(Block::new(event.content_block_index));
-                    }
+        if let (Some(delta), Some(block)) = (event.delta, self.blocks.get_mut(position)) {
+            match block.push(delta) {
+                Ok(at) => piece = at,
+                // A delta that does not belong in the block begins another one rather than being lost.
+                Err(delta) => {
+                    position = self.blocks.len();
+                    self.blocks.push(Block::of(index, delta));
                 }
             }
         }

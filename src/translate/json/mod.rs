@@ -7,6 +7,7 @@ mod writer;
 
 pub(crate) use place::Place;
 pub(crate) use reader::{BEDROCK_DEPTH, Kind, Reader, Syntax};
+pub(crate) use unescape::LoneHalves;
 pub(crate) use writer::Writer;
 
 /// How deep JSON text of callers may nest.

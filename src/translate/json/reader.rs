@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::unescape::unescape;
+use super::unescape::{LoneHalves, unescape};
 
 /// How deep what Bedrock sends may nest.
 pub(crate) const BEDROCK_DEPTH: u32 = 128;
@@ -214,16 +214,23 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// A string. Halves of surrogate pairs without their other half, which no text can hold, become U+FFFD.
+    /// Reads a string. Surrogates without their other half, which no text can hold, become U+FFFD.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
+        self.string_and_halves().map(|(text, _)| text)
+    }
+
+    /// Reads a string that may be a piece of a longer one: also returns the halves of surrogate
+    /// pairs at its ends.
+    pub(crate) fn string_and_halves(&mut self) -> Result<(Cow<'a, str>, LoneHalves), Syntax> {
         self.white_space();
         let start = self.at + 1;
         let escaped = self.skip_string()?;
         let inner = self.text.get(start..self.at - 1).unwrap_or_default();
         Ok(if escaped {
-            Cow::Owned(unescape(inner))
+            let (text, halves) = unescape(inner);
+            (Cow::Owned(text), halves)
         } else {
-            Cow::Borrowed(inner)
+            (Cow::Borrowed(inner), LoneHalves::default())
         })
     }
 

@@ -1,8 +1,27 @@
 //! The text that a JSON string stands for.
 
-/// The text of a string whose escapes are known to be well-formed.
-pub(super) fn unescape(inner: &str) -> String {
+/// Halves of surrogate pairs at the ends of a string, whose other halves may be in the strings
+/// before and after it. In the string's text, U+FFFD stands in the place of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LoneHalves {
+    /// The low surrogate with which the string begins.
+    pub(crate) first: Option<u16>,
+    /// The high surrogate with which the string ends.
+    pub(crate) last: Option<u16>,
+}
+
+impl LoneHalves {
+    /// Whether the string neither begins nor ends with half of a pair.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.first.is_none() && self.last.is_none()
+    }
+}
+
+/// Returns the text of a string whose escapes are known to be well-formed. Surrogates without their
+/// other half become U+FFFD.
+pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
     let mut text = String::with_capacity(inner.len());
+    let mut halves = LoneHalves::default();
     let mut rest = inner;
     while let Some((plain, escape)) = rest.split_once('\\') {
         text.push_str(plain);
@@ -14,7 +33,7 @@ pub(super) fn unescape(inner: &str) -> String {
             Some('r') => text.push('\r'),
             Some('t') => text.push('\t'),
             Some('u') => {
-                rest = unescape_unicode(chars.as_str(), &mut text);
+                rest = unescape_unicode(chars.as_str(), &mut text, &mut halves);
                 continue;
             }
             Some(itself) => text.push(itself),
@@ -23,11 +42,12 @@ pub(super) fn unescape(inner: &str) -> String {
         rest = chars.as_str();
     }
     text.push_str(rest);
-    text
+    (text, halves)
 }
 
-/// Appends the character that the digits behind `\u` mean, with the second half of a pair; gives what follows.
-fn unescape_unicode<'a>(digits: &'a str, text: &mut String) -> &'a str {
+/// Appends the character that the digits after `\u` stand for, together with the second half of a
+/// pair. Returns what follows.
+fn unescape_unicode<'a>(digits: &'a str, text: &mut String, halves: &mut LoneHalves) -> &'a str {
     let (first, after) = hexadecimal(digits);
     let (code, rest) = match (first, after.strip_prefix("\\u").map(hexadecimal)) {
         (0xd800..=0xdbff, Some((second @ 0xdc00..=0xdfff, after_both))) => (
@@ -36,6 +56,11 @@ fn unescape_unicode<'a>(digits: &'a str, text: &mut String) -> &'a str {
         ),
         _ => (first, after),
     };
+    match (code, u16::try_from(code)) {
+        (0xdc00..=0xdfff, Ok(low)) if text.is_empty() => halves.first = Some(low),
+        (0xd800..=0xdbff, Ok(high)) if rest.is_empty() => halves.last = Some(high),
+        _ => {}
+    }
     text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
     rest
 }

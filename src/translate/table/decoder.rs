@@ -6,9 +6,12 @@ use crate::{
     pb,
     translate::{
         Error,
-        json::{Kind, Place, Reader, Syntax},
+        json::{Kind, LoneHalves, Place, Reader, Syntax},
+        table::codec::Presence,
     },
 };
+
+const MISSING: &str = "is missing; it is required";
 
 /// Whose JSON is read, which decides what happens to values of the wrong type.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub(crate) struct Decoder<'a> {
     pub(crate) json: Reader<'a>,
     pub(crate) mode: Mode,
     raw: Vec<pb::RawMember>,
+    /// Strings that begin or end with half of a surrogate pair, as pointers.
+    halves: Vec<(String, LoneHalves)>,
 }
 
 /// A state of the decoder to come back to.
@@ -39,6 +44,7 @@ impl<'a> Decoder<'a> {
             json,
             mode,
             raw: Vec::new(),
+            halves: Vec::new(),
         })
     }
 
@@ -47,6 +53,21 @@ impl<'a> Decoder<'a> {
         let end = self.json.end();
         end.map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
         Ok(self.raw)
+    }
+
+    /// Reads a string, and remembers where it begins or ends with half of a surrogate pair.
+    pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<String, Error> {
+        let (text, halves) = self.read(at, Reader::string_and_halves)?;
+        if !halves.is_empty() {
+            self.halves.push((at.pointer(), halves));
+        }
+        Ok(text.into_owned())
+    }
+
+    /// Returns the halves of surrogate pairs at the ends of the string at a pointer.
+    pub(crate) fn halves_at(&self, pointer: &str) -> LoneHalves {
+        let found = self.halves.iter().find(|(place, _)| place == pointer);
+        found.map_or_else(LoneHalves::default, |(_, halves)| *halves)
     }
 
     /// Whether the next value is of this kind. If not, an error for requests.
@@ -100,10 +121,6 @@ impl<'a> Decoder<'a> {
         self.read(at, |json| json.element(first))
     }
 
-    pub(crate) const fn raw_count(&self) -> usize {
-        self.raw.len()
-    }
-
     pub(crate) fn mark(&self) -> Mark<'a> {
         Mark {
             json: self.json.clone(),
@@ -145,22 +162,31 @@ impl<'a> Decoder<'a> {
         });
     }
 
-    /// A member that the object has had before: an error for requests.
-    pub(crate) fn repeated(&mut self, at: &Place<'_>) -> Result<(), Error> {
-        self.mismatch(at, || "is given twice; give it once".to_owned())?;
+    /// Handles a member that the object has had before: an error for requests, and for members
+    /// that nothing can replace.
+    pub(crate) fn repeated(&mut self, presence: Presence, at: &Place<'_>) -> Result<(), Error> {
+        const PROBLEM: &str = "is given twice; give it once";
+        if presence == Presence::Always {
+            return Err(Error::new(at, PROBLEM));
+        }
+        self.mismatch(at, || PROBLEM.to_owned())?;
         self.keep(at)
     }
 
-    /// A member that an object lacks: an error for requests.
+    /// Checks for a member that an object may have to have.
     pub(crate) fn required(
         &self,
         given: bool,
+        presence: Presence,
         name: &'static str,
         at: &Place<'_>,
     ) -> Result<(), Error> {
-        if given {
-            return Ok(());
+        let at = &at.member(name);
+        match presence {
+            _ if given => Ok(()),
+            Presence::Optional => Ok(()),
+            Presence::InRequests => self.mismatch(at, || MISSING.to_owned()),
+            Presence::Always => Err(Error::new(at, MISSING)),
         }
-        self.mismatch(&at.member(name), || "is missing; it is required".to_owned())
     }
 }

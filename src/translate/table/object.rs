@@ -39,12 +39,12 @@ macro_rules! object {
                 while let Some(name) = from.member(&mut first, at)? {
                     let at = &at.member(&name);
                     match &*name {
-                        $($name if ::std::mem::replace(&mut $field, true) => from.repeated(at)?,
+                        $($name if ::std::mem::replace(&mut $field, true) => from.repeated(<$codec>::PRESENCE, at)?,
                         $name => <$codec>::read(&mut message.$field, $(&mut message.$other,)? from, at)?,)*
                         _ => from.keep(at)?,
                     }
                 }
-                $(from.required($field || !<$codec>::REQUIRED, $name, at)?;)*
+                $(from.required($field, <$codec>::PRESENCE, $name, at)?;)*
                 Ok(message)
             }
         }

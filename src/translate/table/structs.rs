@@ -2,7 +2,7 @@
 
 use prost_types::{ListValue, Struct, value::Kind};
 
-use super::{Decoder, Encoder};
+use super::{Decoder, Encoder, codec::Presence};
 use crate::translate::{
     Error,
     json::{MAX_DEPTH, Place, Reader},
@@ -12,7 +12,7 @@ use crate::translate::{
 pub(crate) struct Json;
 
 impl Json {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write(
         field: &Option<String>,
@@ -47,7 +47,7 @@ pub(crate) trait JsonOneof: Sized {
 pub(crate) struct JsonOrStruct;
 
 impl JsonOrStruct {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write<J: JsonOneof>(
         field: &Option<J>,

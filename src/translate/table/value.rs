@@ -5,7 +5,7 @@ use std::str::FromStr;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
-use super::{Decoder, Encoder};
+use super::{Decoder, Encoder, Mode};
 use crate::translate::{
     Error,
     json::{Kind, Place, Reader},
@@ -28,7 +28,7 @@ impl Value for String {
         if !from.is(Kind::String, at)? {
             return Ok(None);
         }
-        Ok(Some(from.read(at, Reader::string)?.into_owned()))
+        from.string(at).map(Some)
     }
 }
 
@@ -98,11 +98,23 @@ fn number<T: FromStr>(
         return Ok(None);
     }
     let text = from.read(at, Reader::number)?;
-    let value = text.parse().ok().filter(fits);
+    let mut value = text.parse().ok().filter(fits);
+    if value.is_none() && from.mode == Mode::Event {
+        value = whole(text).and_then(|digits| digits.parse().ok());
+    }
     if value.is_none() {
         from.mismatch(at, || format!("expected {expected}, found {text}"))?;
     }
     Ok(value)
+}
+
+/// Returns the digits of a whole number that is written as a float, such as `7.0` or `7e1`. `None`
+/// for all other floats, and for those that a double cannot hold exactly.
+fn whole(text: &str) -> Option<String> {
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    let value: f64 = text.parse().ok()?;
+    let is_whole = value.fract() == 0.0 && value.abs() < EXACT;
+    is_whole.then(|| format!("{value:.0}"))
 }
 
 impl Value for Bytes {

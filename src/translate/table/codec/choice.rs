@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{List, read_value};
+use super::{List, Presence, read_value};
 use crate::translate::{
     Error,
     json::{Kind, Place, Reader},
@@ -13,7 +13,7 @@ use crate::translate::{
 pub(crate) struct Choice<E>(PhantomData<E>);
 
 impl<E: Words> Choice<E> {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
         if let Some(word) = word::<E>(*field, out, &at.member(name)) {
@@ -38,7 +38,7 @@ impl<E: Words> Choice<E> {
 pub(crate) struct Defaulted<E>(PhantomData<E>);
 
 impl<E: Words> Defaulted<E> {
-    pub(crate) const REQUIRED: bool = true;
+    pub(crate) const PRESENCE: Presence = Presence::InRequests;
 
     pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
         let place = at.member(name);
@@ -65,7 +65,7 @@ impl<E: Words> Defaulted<E> {
 pub(crate) struct Choices<E>(PhantomData<E>);
 
 impl<E: Words> Choices<E> {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write(field: &[i32], name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
         let at = &at.member(name);
@@ -102,7 +102,7 @@ impl<E: Words> Choices<E> {
 pub(crate) struct Named<E>(PhantomData<E>);
 
 impl<E: Words> Named<E> {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write(
         field: &i32,

@@ -2,18 +2,18 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use super::read_value;
+use super::{Presence, read_value};
 use crate::translate::{
     Error,
     json::{Kind, Place, Reader},
-    table::{Decoder, Encoder, Mode, Value},
+    table::{Decoder, Encoder, Value},
 };
 
 /// A list that is written if it holds something.
 pub(crate) struct List;
 
 impl List {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write<T: Value>(
         field: &[T],
@@ -42,7 +42,7 @@ impl List {
 pub(crate) struct RequiredList;
 
 impl RequiredList {
-    pub(crate) const REQUIRED: bool = true;
+    pub(crate) const PRESENCE: Presence = Presence::InRequests;
 
     pub(crate) fn write<T: Value>(
         field: &[T],
@@ -79,7 +79,7 @@ impl RequiredList {
 pub(crate) struct Map;
 
 impl Map {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write<T: Value>(
         field: &HashMap<String, T>,
@@ -164,7 +164,7 @@ fn read_map<T: Value>(
     while let Some(key) = from.member(&mut first, at)? {
         let at = &at.member(&key);
         match map.entry(key.as_ref().to_owned()) {
-            Entry::Occupied(_) => from.repeated(at)?,
+            Entry::Occupied(_) => from.repeated(Presence::InRequests, at)?,
             Entry::Vacant(vacant) => {
                 if let Some(value) = read_value(from, at)? {
                     vacant.insert(value);
@@ -187,12 +187,9 @@ fn read_collection<C>(
         return Ok(());
     }
     let mark = from.mark();
-    let raw_before = from.raw_count();
     match read(from, at)? {
         Some(collection) if !is_empty(&collection) => *field = collection,
-        // Bedrock's answers mean the same by an empty list as by none.
-        Some(_) if from.mode == Mode::Event && from.raw_count() == raw_before => {}
-        // A raw element needs a list to stand in: without one, the whole is kept.
+        // Empty, or of raw elements alone, which need a list as their parent: the whole is kept.
         _ => {
             from.back_to(mark);
             from.keep(at)?;

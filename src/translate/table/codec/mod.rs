@@ -9,14 +9,58 @@ pub(crate) use collection::{List, Map, RequiredList, read_list, write_list};
 use super::{Decoder, Encoder, Union, Value, read_union};
 use crate::translate::{
     Error,
-    json::{Kind, Place},
+    json::{Kind, Place, Reader},
 };
+
+/// Whether an object must have a member when it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It need not.
+    Optional,
+    /// In requests. Events of Bedrock's may lack it.
+    InRequests,
+    /// In events, too: without it the object has no meaning.
+    Always,
+}
+
+/// The index of a content block. Whatever else Bedrock might send in its place is an error, since
+/// the pieces of two blocks would be taken for one.
+pub(crate) struct BlockIndex;
+
+impl BlockIndex {
+    pub(crate) const PRESENCE: Presence = Presence::Always;
+
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+        Required::write(field, name, out, at);
+    }
+
+    pub(crate) fn read(
+        field: &mut i32,
+        from: &mut Decoder<'_>,
+        at: &Place<'_>,
+    ) -> Result<(), Error> {
+        let mark = from.mark();
+        match i32::read(from, at)?.filter(|index| *index >= 0) {
+            Some(index) => *field = index,
+            None => {
+                from.back_to(mark);
+                let found = from.read(at, Reader::skip)?;
+                let problem = format!(
+                    "expected a whole number from 0 to {}, found {found}",
+                    i32::MAX
+                );
+                return Err(Error::new(at, problem));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Always written.
 pub(crate) struct Required;
 
 impl Required {
-    pub(crate) const REQUIRED: bool = true;
+    pub(crate) const PRESENCE: Presence = Presence::InRequests;
 
     pub(crate) fn write<T: Value + Default + PartialEq>(
         field: &T,
@@ -51,7 +95,7 @@ impl Required {
 pub(crate) struct Optional;
 
 impl Optional {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write<T: Value>(
         field: &Option<T>,
@@ -83,7 +127,7 @@ impl Optional {
 pub(crate) struct OneOf;
 
 impl OneOf {
-    pub(crate) const REQUIRED: bool = false;
+    pub(crate) const PRESENCE: Presence = Presence::Optional;
 
     pub(crate) fn write<U: Union>(
         field: &Option<U>,

@@ -41,18 +41,20 @@ const UPSTREAM_ERROR: &str = "bedrock.inference.v1.UpstreamError";
 const PROFILES_HELP: &str =
     "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html";
 
-/// Whether the same call may be tried again.
+/// Whether the same call may be tried again. `UpstreamError.retryable`, RetryInfo and the pushback
+/// all follow from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Retry {
-    /// Not with any hope.
+    /// A retry ends the same way: not retryable, pushback -1.
     Never,
-    /// That is for the caller to decide: it costs again, or may end the same way.
+    /// The caller decides, since a retry costs again or may end the same way: retryable, pushback -1.
     CallerDecides,
-    /// After a while.
+    /// After a while: retryable, RetryInfo and a pushback.
     After,
 }
 
-/// The row of a reason.
+/// The one table of reasons: code, and whether to retry before anything was forwarded. The table in
+/// `docs/errors.md` is compared with it.
 fn row(failure: &Failure) -> (Code, Retry) {
     use Reason as R;
     match failure.reason {
@@ -89,7 +91,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
             Some(429 | 500..=599) => (Code::Unavailable, Retry::After),
             _ => (Code::Internal, Retry::Never),
         },
-        R::ModelTimeout => (Code::DeadlineExceeded, Retry::Never),
+        R::ModelTimeout => (Code::DeadlineExceeded, Retry::CallerDecides),
         R::ModelStreamError | R::UpstreamTruncated => (Code::Unavailable, Retry::CallerDecides),
         R::UpstreamIdle => (Code::Unavailable, Retry::After),
         R::UpstreamCorrupt => (Code::DataLoss, Retry::Never),
@@ -364,3 +366,6 @@ fn name(code: Code) -> &'static str {
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
+
+#[cfg(test)]
+mod tests;
