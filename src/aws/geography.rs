@@ -23,12 +23,12 @@ const fn row(
     }
 }
 
-/// The geographies. Their Regions are listed one by one: what only looks like a Region of the EU is not one, and a
-/// Region that is not here belongs to no geography but `global`. `eu` has the Regions in member states of the
-/// EU, so neither London (eu-west-2) nor Zurich (eu-central-2).
+/// The geographies. Their Regions are listed one by one: what only looks like a Region of the EU is
+/// not one, and a Region that is not here belongs to no geography but `global`. `eu` has the
+/// Regions in member states of the EU, so neither London (eu-west-2) nor Zurich (eu-central-2).
 ///
-/// New geographies appear. A profile of one that is not here is taken for a model, which changes nothing but
-/// what the gateway reports; no fence lets it pass before its destinations are known.
+/// New geographies appear. A profile of one that is not here is taken for a model, which changes
+/// nothing but what the gateway reports; no fence lets it pass before its destinations are known.
 const GEOGRAPHIES: [Row; 14] = [
     row(
         "us",
@@ -136,7 +136,8 @@ impl Geography {
         self.name == GLOBAL
     }
 
-    /// Returns whether a Region belongs to it. `global` has every Region, all others only those that are known.
+    /// Returns whether a Region belongs to it. `global` has every Region, all others only those
+    /// that are known.
     pub fn has(self, region: &str) -> bool {
         self.is_global() || self.regions.contains(&region)
     }
@@ -155,7 +156,8 @@ impl Geography {
     }
 }
 
-/// Where requests may be served: in these geographies and Regions, and nowhere else. Without any, everywhere.
+/// Where requests may be served: in these geographies and Regions, and nowhere else. Without any,
+/// everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fence(Vec<Place>);
 

@@ -48,7 +48,8 @@ impl Kind {
     }
 }
 
-/// The geography that a system inference profile's ID or ARN names: `eu` of `eu.amazon.nova-lite-v1:0`.
+/// The geography that a system inference profile's ID or ARN names: `eu` of
+/// `eu.amazon.nova-lite-v1:0`.
 pub fn geography_of(model_id: &str) -> Option<Geography> {
     let id = match arn_resource(model_id) {
         Some(resource) => resource.strip_prefix("inference-profile/")?,
@@ -70,7 +71,8 @@ pub fn profile_id(model_id: &str) -> &str {
         .map_or(model_id, |(_, id)| id)
 }
 
-/// The Region that a foundation model's ARN names: one of a profile's destinations. Empty for models that may run anywhere.
+/// The Region that a foundation model's ARN names: one of a profile's destinations. Empty for
+/// models that may run anywhere.
 pub fn region_of_model(arn: &str) -> &str {
     region_of_arn(arn).unwrap_or_default()
 }

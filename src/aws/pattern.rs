@@ -1,9 +1,10 @@
 //! Patterns of model IDs and ARNs, in which `*` stands for any characters of one part.
 //!
-//! An ARN is `arn:partition:service:region:account:type/id`. A pattern of ARNs has the same six parts and is
-//! matched part by part, so that a `*` never reaches into the next one: the account of
-//! `arn:aws:bedrock:eu-*:123456789012:inference-profile/*` can't be found in the resource of another
-//! account's ARN. The ID may itself contain `:` and `/`, and a `*` in the pattern's ID matches them.
+//! An ARN is `arn:partition:service:region:account:type/id`. A pattern of ARNs has the same six
+//! parts and is matched part by part, so that a `*` never reaches into the next one: the account of
+//! `arn:aws:bedrock:eu-*:123456789012:inference-profile/*` can't be found in the resource of
+//! another account's ARN. The ID may itself contain `:` and `/`, and a `*` in the pattern's ID
+//! matches them.
 
 /// How many parts an ARN has: the last one, its resource, may contain `:` itself.
 const ARN_PARTS: usize = 6;
@@ -43,7 +44,8 @@ pub fn check(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Like the rest of the gateway, whatever begins with `arn:` in any case is never taken for a model ID.
+/// Like the rest of the gateway, whatever begins with `arn:` in any case is never taken for a model
+/// ID.
 fn is_arn(text: &str) -> bool {
     text.get(..4)
         .is_some_and(|start| start.eq_ignore_ascii_case("arn:"))

@@ -1,6 +1,7 @@
 //! Which sampling parameters a model accepts.
 
-/// Which of `temperature` and `top_p` a model accepts. Ordered from the most to the least permissive.
+/// Which of `temperature` and `top_p` a model accepts. Ordered from the most to the least
+/// permissive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sampling {
     /// Both, also in one request.
@@ -12,10 +13,12 @@ pub enum Sampling {
 }
 
 impl Sampling {
-    /// Returns what a model accepts, by its ID, the ID of a system inference profile, or an ARN that ends in either.
+    /// Returns what a model accepts, by its ID, the ID of a system inference profile, or an ARN
+    /// that ends in either.
     ///
-    /// Claude refuses both together since 4.1, and each of them since Opus 4.7 and Sonnet 5. Claude models that are
-    /// not known are taken for new ones. Source: Anthropic's migration guides, and the errors that Bedrock returns.
+    /// Claude refuses both together since 4.1, and each of them since Opus 4.7 and Sonnet 5. Claude
+    /// models that are not known are taken for new ones. Source: Anthropic's migration guides, and
+    /// the errors that Bedrock returns.
     pub fn of_model(model_id: &str) -> Self {
         let Some((_, claude)) = model_id.split_once("anthropic.claude-") else {
             return Self::Both;
@@ -28,7 +31,8 @@ impl Sampling {
     }
 }
 
-/// The version in `sonnet-4-5-20250929-v1:0`, `opus-4-8`, `3-7-sonnet-20250219-v1:0`, `v2:1`, `instant-v1`.
+/// The version in `sonnet-4-5-20250929-v1:0`, `opus-4-8`, `3-7-sonnet-20250219-v1:0`, `v2:1`,
+/// `instant-v1`.
 fn version(claude: &str) -> Option<(u32, u32)> {
     let mut parts = claude.split(['-', ':', '.']).peekable();
     let is_number = |part: &str| part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,5 @@
-//! `request_metadata`: what requests carry for cost reports, whatever their callers say.
+//! `request_metadata`: pairs that the gateway adds to requests for cost reports, whatever the
+//! caller sends.
 //!
 //! Source of the limits: `requestMetadata` of ConverseStream in Bedrock's service model.
 
@@ -6,18 +7,20 @@ use std::collections::BTreeMap;
 
 use super::section::Section;
 
-/// The most pairs that Bedrock takes.
+/// The maximum number of pairs in a request.
 pub const MAX_PAIRS: usize = 16;
-/// The most characters of a key or a value.
+/// The maximum number of characters of a key or a value.
 pub const MAX_CHARS: usize = 256;
 
-/// What the requests of all targets carry, besides what a target adds. Neither can be changed by callers.
+/// The pairs of the requests of all targets, in addition to those of a target. Callers can't change
+/// either.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMetadata {
     /// Keys and values. `request_metadata.set`.
     pub set: BTreeMap<String, String>,
-    /// Keys, and the metadata of the gRPC call that their value is taken from: such as a caller's name that a proxy has checked. Without it the key
-    /// is left out. `request_metadata.from_headers`.
+    /// Keys, and the metadata of the gRPC call that has the value, such as the name of a caller
+    /// that a proxy has authenticated. If it is missing, the key is left out.
+    /// `request_metadata.from_headers`.
     pub from_headers: BTreeMap<String, String>,
 }
 
@@ -27,20 +30,20 @@ pub(super) fn read(mut section: Section<'_>) -> RequestMetadata {
         from_headers: section.map("from_headers", key, header),
     };
     if metadata.set.len() + metadata.from_headers.len() > MAX_PAIRS {
-        section.report("", format!("Bedrock takes {MAX_PAIRS} pairs at most"));
+        section.report("", format!("Bedrock accepts at most {MAX_PAIRS} pairs"));
     }
     section.finish();
     metadata
 }
 
-/// The pairs under a key.
+/// Reads the pairs under a key.
 pub(super) fn read_metadata(
     section: &mut Section<'_>,
     name: &'static str,
 ) -> BTreeMap<String, String> {
     let pairs = section.map(name, key, value);
     if pairs.len() > MAX_PAIRS {
-        section.report(name, format!("Bedrock takes {MAX_PAIRS} pairs at most"));
+        section.report(name, format!("Bedrock accepts at most {MAX_PAIRS} pairs"));
     }
     pairs
 }
@@ -57,18 +60,18 @@ fn value(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` must have at most {MAX_CHARS} characters, of letters, digits, spaces and :_@$#=/+,-."
+        "`{text}` must have at most {MAX_CHARS} characters: letters, digits, spaces and :_@$#=/+,-."
     ))
 }
 
-/// Whether Bedrock takes this as a value.
+/// Returns whether Bedrock accepts this as a value.
 pub fn is_value(text: &str) -> bool {
     text.chars().count() <= MAX_CHARS && text.chars().all(is_allowed)
 }
 
-/// Whether keys and values may hold this character.
+/// Returns whether keys and values can contain this character.
 pub fn is_allowed(c: char) -> bool {
-    // `\s`: ASCII's white space and the vertical tab.
+    // `\s` is ASCII white space and the vertical tab.
     c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || c == '\x0b' || ":_@$#=/+,-.".contains(c)
 }
 
@@ -81,6 +84,6 @@ fn header(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is not the name of a call's metadata; write it in lower-case letters, such as x-team"
+        "`{text}` is not a valid name of gRPC metadata; write it in lowercase letters, such as x-team"
     ))
 }

@@ -1,15 +1,17 @@
-//! `discovery`: how the gateway learns what inference profiles lead to.
+//! `discovery`: how the gateway looks up the destination Regions of inference profiles.
 
 use std::time::Duration;
 
 use super::{section::Section, units};
 
-/// How the gateway learns what inference profiles lead to.
+/// How the gateway looks up the destination Regions of inference profiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {
-    /// Whether Bedrock is asked at all. `discovery.enabled`, default true. Calls are routed all the same.
+    /// Whether the gateway looks them up. Calls are routed in either case. `discovery.enabled`,
+    /// default true.
     pub enabled: bool,
-    /// How often. What is known stays known when Bedrock can't be asked. `discovery.refresh`, default 15m.
+    /// The interval between two lookups. If a lookup fails, the gateway keeps what it knows.
+    /// `discovery.refresh`, default 15m.
     pub refresh: Duration,
 }
 

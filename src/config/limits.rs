@@ -1,69 +1,78 @@
-//! `limits` and `drain`: how long things may take, and how much there may be of them.
+//! `limits` and `drain`: timeouts, sizes and counts.
 
 use std::time::Duration;
 
 use super::{section::Section, units};
 
-/// How long things may take, and how much there may be of them.
+/// Timeouts, sizes and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// A call's deadline if the caller sets none. `limits.default_deadline`, default 10m.
     pub default_deadline: Duration,
     /// The longest deadline that a caller may set. `limits.max_deadline`, default 1h.
     pub max_deadline: Duration,
-    /// Until Bedrock's first event. `limits.first_event`, default 2m.
+    /// Timeout for Bedrock's first event, per attempt. `limits.first_event`, default 2m.
     pub first_event: Duration,
     /// Timeout between two events from Bedrock. `limits.idle`, default 1h, the longest deadline.
     pub idle: Duration,
-    /// Response headers are sent with the first event, or after this. `limits.headers_after`, default 20s.
+    /// Response headers are sent with the first event, or after this time. `limits.headers_after`,
+    /// default 20s.
     pub headers_after: Duration,
-    /// Between heartbeats while Bedrock is silent, if the caller does not say. 0: none. `limits.heartbeat`, default 20s.
+    /// The interval of heartbeats while Bedrock is silent, unless the caller sets it. 0: none.
+    /// `limits.heartbeat`, default 20s.
     pub heartbeat: Duration,
-    /// How long a client may leave a message untaken; then its call ends. And how long it may leave that end untaken; then its stream is reset.
-    /// `limits.write_stall`, default 1m.
+    /// How long a client may leave a message untaken; then its call ends. And how long it may leave
+    /// that end untaken; then its stream is reset. `limits.write_stall`, default 1m.
     pub write_stall: Duration,
-    /// What becomes of the call to Bedrock when the client goes away. `limits.on_cancel`, default `abort`.
+    /// What happens to the call to Bedrock when the client cancels or disconnects.
+    /// `limits.on_cancel`, default `abort`.
     pub on_cancel: OnCancel,
-    /// The most attempts of a call, while nothing of an answer was seen. All calls together may spend a tenth of their number on further
-    /// attempts, and a hundred on short trouble. `limits.max_attempts`, default 3.
+    /// The most attempts of a call, while nothing of an answer was seen. All calls together may
+    /// spend a tenth of their number on further attempts, and a hundred on short trouble.
+    /// `limits.max_attempts`, default 3.
     pub max_attempts: u32,
-    /// The largest request message, in bytes. `limits.max_request_size`, default 32MiB.
+    /// The maximum size of a request message, in bytes. `limits.max_request_size`, default 32MiB.
     pub max_request_size: usize,
     /// Open calls in this process. `limits.max_streams`, default 1024.
     pub max_streams: usize,
     /// Open calls on one connection. `limits.max_streams_per_connection`, default 1024.
     pub max_streams_per_connection: u32,
-    /// How old a connection may get before it is asked to go away, give or take a tenth: so that calls spread over new replicas.
-    /// Its open calls end in peace. 0: any age. `limits.connection_age`, default 15m.
+    /// How old a connection may get before it is asked to go away, give or take a tenth: so that
+    /// calls spread over new replicas. Its open calls end in peace. 0: any age.
+    /// `limits.connection_age`, default 15m.
     pub connection_age: Duration,
-    /// How long a connection may be silent before its client is asked whether it is there. `limits.keepalive_interval`, default 30s.
+    /// How long a connection may be silent before its client is asked whether it is there.
+    /// `limits.keepalive_interval`, default 30s.
     pub keepalive_interval: Duration,
     /// How long the client may take to answer that. `limits.keepalive_timeout`, default 10s.
     pub keepalive_timeout: Duration,
-    /// How long a new connection may take over its TLS handshake and HTTP/2 preface. `limits.handshake`, default 10s.
+    /// How long a new connection may take over its TLS handshake and HTTP/2 preface.
+    /// `limits.handshake`, default 10s.
     pub handshake: Duration,
 }
 
-/// What becomes of the call to Bedrock when the client goes away.
+/// What happens to the call to Bedrock when the client cancels or disconnects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCancel {
-    /// It is closed at once. Bedrock may bill for what it wrote by then without saying how much that was.
+    /// The gateway closes it at once. Bedrock may bill the output until then, and does not report
+    /// how much that was.
     Abort,
-    /// It is read on, so that its usage is known, within bounds.
+    /// The gateway keeps reading within bounds, to learn the exact usage.
     DrainForUsage {
-        /// At most for this long. `limits.drain_for_usage.time`, default 30s.
+        /// The maximum time. `limits.drain_for_usage.time`, default 30s.
         time: Duration,
-        /// At most so many tokens. `limits.drain_for_usage.tokens`, default 4096.
+        /// The maximum number of tokens. `limits.drain_for_usage.tokens`, default 4096.
         tokens: u32,
     },
 }
 
-/// How the gateway stops.
+/// How the gateway shuts down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// From "not ready" to the GOAWAY, so that load balancers notice. `drain.lame_duck`, default 5s.
+    /// The time from "not ready" to the GOAWAY, so that load balancers notice. `drain.lame_duck`,
+    /// default 5s.
     pub lame_duck: Duration,
-    /// How long open streams may take to end. `drain.limit`, default 10m.
+    /// The maximum time for open streams to end. `drain.limit`, default 10m.
     pub limit: Duration,
 }
 

@@ -1,7 +1,8 @@
-//! What the operator decides. The only reader of files and environment.
+//! The configuration. Only this module reads files and the environment.
 //!
-//! A file is read in two steps: [`yaml`] makes a tree in which everything knows its place, then one file per topic takes its keys
-//! and makes checked types of them. Every problem of a file is reported at once.
+//! A file is read in two steps. [`yaml`] makes a tree in which every node has its position. Then
+//! one module per topic takes its keys and makes checked types of them. All problems of a file are
+//! reported at once.
 
 mod access;
 pub mod attribution;
@@ -37,40 +38,42 @@ pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Target
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
 
-/// What a config can hold, as a JSON schema (draft 2020-12). Written beside the readers of the sections; a test holds both to the same keys, bounds
-/// and defaults. What depends on more than one key is [`Config::parse`]'s alone to check.
+/// The JSON schema of a config (draft 2020-12). A test holds the schema and the readers of the
+/// sections to the same keys, bounds and defaults. Only [`Config::parse`] checks rules that involve
+/// more than one key.
 pub const SCHEMA: &str = include_str!("schema.json");
 
 /// A checked config.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// How the gateway is reached.
+    /// Addresses, TLS and web pages.
     pub server: Server,
-    /// What callers may name.
+    /// The targets that callers can use.
     pub targets: Targets,
-    /// What requests carry for cost reports.
+    /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
     /// Who may call.
     pub access: Access,
-    /// How the gateway learns what inference profiles lead to.
+    /// How the gateway looks up the destination Regions of inference profiles.
     pub discovery: Discovery,
-    /// How Bedrock is reached.
+    /// How the gateway reaches Bedrock.
     pub bedrock: bedrock::Options,
-    /// How long things may take, and how much there may be of them.
+    /// Timeouts, sizes and counts.
     pub limits: Limits,
-    /// How the gateway stops.
+    /// How the gateway shuts down.
     pub drain: Drain,
     /// What the gateway logs.
     pub log: Log,
-    /// Where spans are sent, and which.
+    /// Which spans are sent, and where to.
     pub traces: Traces,
 }
 
 impl Config {
-    /// Reads and checks a file. `${NAME}` and `${NAME:-default}` in values come from the environment.
+    /// Reads and checks a file. `${NAME}` and `${NAME:-default}` in values come from the
+    /// environment.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at once.
+    /// All problems, at once.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| Problems {
@@ -84,10 +87,10 @@ impl Config {
         Self::parse(&text, &variable).map_err(|problems| Problems { file, problems })
     }
 
-    /// The defaults, and what the environment says besides.
+    /// Returns the defaults, with the settings of the environment.
     ///
     /// # Errors
-    /// Everything that is wrong with the environment.
+    /// All problems of the environment.
     pub fn without_file() -> Result<Self, Problems> {
         Self::parse("", &variable).map_err(|problems| Problems {
             file: "environment".to_owned(),
@@ -98,7 +101,7 @@ impl Config {
     /// Reads and checks a config's text with the given environment.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in the order of the text.
+    /// All problems, in the order of the text.
     pub fn parse(
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -131,7 +134,7 @@ impl Config {
 }
 
 impl Config {
-    /// Returns what is allowed and still not what the operator can have meant, such as defaults that a model refuses.
+    /// Returns settings that are valid but have no effect, such as defaults that a model refuses.
     pub fn warnings(&self) -> Vec<Problem> {
         warnings::of(self)
     }
@@ -141,12 +144,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The API key that client commands send, from `BEDROCK_GRPC_KEY`. Not an option of the command line, which others on the machine can see.
+/// The API key that client commands send, from `BEDROCK_GRPC_KEY`. Not an option of the command
+/// line, which others on the machine can see.
 pub fn caller_key() -> Option<String> {
     variable("BEDROCK_GRPC_KEY").filter(|key| !key.trim().is_empty())
 }
 
-/// How this program was called, for examples that can be pasted.
+/// Returns how this program was started, for examples that can be pasted.
 pub fn program() -> String {
     std::env::args()
         .next()

@@ -1,8 +1,8 @@
-//! What is wrong with a config, and where.
+//! A problem in a config, and its position.
 
 use std::fmt;
 
-/// A place in a file. Lines and columns count from 1; 0 is not known.
+/// A position in a file. Lines and columns count from 1; 0 means unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The line.
@@ -11,14 +11,14 @@ pub struct Place {
     pub column: u64,
 }
 
-/// One thing that is wrong with a config.
+/// A problem in a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The key's path, such as `targets.claude.model`. Empty for the file as a whole.
     pub key: String,
-    /// Where it stands.
+    /// The position of the key or the value.
     pub place: Place,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what to write instead.
     pub message: String,
 }
 
@@ -32,7 +32,7 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with a config file.
+/// All problems in a config file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     /// The file, as the operator named it.

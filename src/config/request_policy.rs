@@ -1,7 +1,8 @@
-//! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: what the operator enforces on requests.
+//! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: what the operator enforces
+//! on requests.
 //!
-//! The same keys can be set for all calls, for a target, and for whoever calls. [`RequestPolicy::and`] makes one
-//! policy of two, in which neither can be undone by the other.
+//! The same keys can be set for all calls, for a target, and for whoever calls.
+//! [`RequestPolicy::and`] makes one policy of two, in which neither can be undone by the other.
 
 use super::{
     s3::{S3Locations, S3Pattern},
@@ -13,16 +14,17 @@ use super::{
 /// What the operator enforces on requests, after everything that the caller says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestPolicy {
-    /// The guardrail of every request, if it is [enforced](Guardrail::enforced), or else the one of requests that
-    /// name none. `guardrail`, default: none.
+    /// The guardrail of every request, if it is [enforced](Guardrail::enforced), or else the one of
+    /// requests that name none. `guardrail`, default: none.
     pub guardrail: Option<Guardrail>,
-    /// The most output tokens that a request may ask for. Requests that don't say how many ask for this many.
-    /// `limits.max_tokens`, default: the model's own maximum.
+    /// The most output tokens that a request may ask for. Requests that don't say how many ask for
+    /// this many. `limits.max_tokens`, default: the model's own maximum.
     pub max_tokens: Option<i32>,
-    /// The service tiers that requests may ask for, the preferred one first. `service_tiers`, default: all.
+    /// The service tiers that requests may ask for, the preferred one first. `service_tiers`,
+    /// default: all.
     pub service_tiers: Option<Vec<ServiceTier>>,
-    /// The objects in Amazon S3 that requests may name. `s3_locations`, default: none, unless another level
-    /// names some.
+    /// The objects in Amazon S3 that requests may name. `s3_locations`, default: none, unless
+    /// another level names some.
     pub s3_locations: Option<S3Locations>,
 }
 
@@ -59,10 +61,11 @@ impl ServiceTier {
 }
 
 impl RequestPolicy {
-    /// Returns the policy of a call for which both apply; `inner` is the more specific one, such as a target's.
+    /// Returns the policy of a call for which both apply; `inner` is the more specific one, such as
+    /// a target's.
     ///
-    /// Ceilings: the lower one. Lists: what is in both. Guardrails: the inner one, but an enforced one is never
-    /// replaced by one that is not.
+    /// Ceilings: the lower one. Lists: what is in both. Guardrails: the inner one, but an enforced
+    /// one is never replaced by one that is not.
     #[must_use]
     pub fn and(&self, inner: &Self) -> Self {
         let guardrail = match (&self.guardrail, &inner.guardrail) {
@@ -99,8 +102,8 @@ fn merge<T: Clone>(
     }
 }
 
-/// Reads the keys of a policy in this section. `limits.max_tokens` is in a section of its own, which has other
-/// keys, too: [`max_tokens`] reads it.
+/// Reads the keys of a policy in this section. `limits.max_tokens` is in a section of its own,
+/// which has other keys, too: [`max_tokens`] reads it.
 pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
     let service_tiers = section.list("service_tiers", |text| {
         units::one_of(text, &ServiceTier::ALL)

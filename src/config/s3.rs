@@ -1,6 +1,7 @@
 //! `s3_locations`: the objects in Amazon S3 that requests may name.
 //!
-//! Bedrock reads them with the gateway's role, so a caller who may name any object reads whatever the role can.
+//! Bedrock reads them with the gateway's role, so a caller who may name any object reads whatever
+//! the role can.
 
 /// The scheme of locations, with which every one of them begins.
 pub const SCHEME: &str = "s3://";
@@ -16,7 +17,8 @@ pub struct S3Locations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct S3Prefix {
     bucket: String,
-    /// Empty for the whole bucket. Matches the object of this key, and all whose key goes on behind a `/`.
+    /// Empty for the whole bucket. Matches the object of this key, and all whose key goes on behind
+    /// a `/`.
     key: String,
 }
 
@@ -70,9 +72,10 @@ impl S3Locations {
         }
     }
 
-    /// Returns whether a request may name this object, as `s3://bucket/key`. Bucket and key are compared byte by
-    /// byte: keys of S3 have no other spelling. Below a prefix, a key with the segment `..` is refused in any
-    /// spelling, in case that something between the gateway and S3 resolves it.
+    /// Returns whether a request may name this object, as `s3://bucket/key`. Bucket and key are
+    /// compared byte by byte: keys of S3 have no other spelling. Below a prefix, a key with the
+    /// segment `..` is refused in any spelling, in case that something between the gateway and S3
+    /// resolves it.
     pub fn admit(&self, uri: &str) -> bool {
         self.everywhere
             || S3Prefix::split(uri).is_some_and(|(bucket, key)| {

@@ -1,4 +1,4 @@
-//! Reads a map of the YAML tree key by key, and remembers everything that is wrong with it.
+//! Reads a map of the YAML tree key by key, and collects its problems.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -10,7 +10,7 @@ use super::{
 /// The environment that `${NAME}` refers to.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What all sections of a file share.
+/// The state that all sections of a file share.
 pub(super) struct Reading<'a> {
     problems: RefCell<Vec<Problem>>,
     environment: Environment<'a>,
@@ -38,19 +38,20 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A map whose keys are taken one by one. What is left in the end is unknown, which is a problem.
+/// A map whose keys are taken one by one. Keys that are left at the end are unknown and reported.
 pub(super) struct Section<'a> {
     path: String,
     place: Place,
     entries: Vec<(Key, Node)>,
     known: Vec<&'static str>,
-    /// Keys that were there when they were asked for.
+    /// The keys that were read and present.
     taken: Vec<&'static str>,
     reading: &'a Reading<'a>,
 }
 
 impl<'a> Section<'a> {
-    /// The section that a node holds. Nothing at all is an empty section; anything but a map is a problem.
+    /// Returns the section of a node. An absent value is an empty section; any other value than a
+    /// map is a problem.
     pub(super) fn of(path: impl Into<String>, node: Node, reading: &'a Reading<'a>) -> Self {
         let path = path.into();
         let entries = match node.value {
@@ -94,22 +95,22 @@ impl<'a> Section<'a> {
         (!matches!(node.value, Value::Null)).then_some(node)
     }
 
-    /// Whether a key is there and was not taken yet.
+    /// Returns whether a key is present and has not been read.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(k, _)| k.name == key)
     }
 
-    /// Keys that could be here but were not asked for, so that hints name them.
+    /// Adds keys that are valid here but not read, for the suggestions in errors.
     pub(super) fn know(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
 
-    /// Whether a key was there when it was taken.
+    /// Returns whether a key that was read was present.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)
     }
 
-    /// The section under a key; empty if the key is absent.
+    /// Returns the section under a key; empty if the key is absent.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
         let node = self.take(key).unwrap_or(Node {
             value: Value::Null,
@@ -118,13 +119,13 @@ impl<'a> Section<'a> {
         Section::of(self.path(key), node, self.reading)
     }
 
-    /// The section under a key, if the key is there.
+    /// Returns the section under a key, if the key is present.
     pub(super) fn optional_section(&mut self, key: &'static str) -> Option<Section<'a>> {
         let node = self.take(key)?;
         Some(Section::of(self.path(key), node, self.reading))
     }
 
-    /// The sections under a key that holds a map of names.
+    /// Returns the sections under a key whose value is a map of names.
     pub(super) fn named_sections(&mut self, key: &'static str) -> Vec<(Key, Section<'a>)> {
         let path = self.path(key);
         let Some(node) = self.take(key) else {
@@ -141,7 +142,7 @@ impl<'a> Section<'a> {
             .collect()
     }
 
-    /// The sections in the list under a key, if the key is there.
+    /// Returns the sections in the list under a key, if the key is present.
     pub(super) fn list_of_sections(&mut self, key: &'static str) -> Option<Vec<Section<'a>>> {
         let node = self.take(key)?;
         let path = self.path(key);
@@ -158,7 +159,8 @@ impl<'a> Section<'a> {
         )
     }
 
-    /// The map under a key, its keys and values read by these, whose errors say what would be right.
+    /// Returns the map under a key. The two functions read keys and values; their errors say what
+    /// to write instead.
     pub(super) fn map<V>(
         &mut self,
         key: &'static str,
@@ -181,7 +183,7 @@ impl<'a> Section<'a> {
         map
     }
 
-    /// The value under a key, read by `read`, whose error says what would be right.
+    /// Returns the value under a key. The error of `read` says what to write instead.
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
@@ -192,7 +194,8 @@ impl<'a> Section<'a> {
         self.scalar(&path, node, &read)
     }
 
-    /// An environment variable, read by `read`. An empty one counts as none, as the variables' specifications have it.
+    /// Returns the value of an environment variable. An empty variable counts as absent, as the
+    /// specifications of these variables require.
     pub(super) fn variable<T>(
         &self,
         name: &'static str,
@@ -208,7 +211,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The list under a key, each item read by `read`.
+    /// Returns the list under a key. `read` reads each item.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -259,7 +262,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Something that is wrong with the section as a whole, or with how its keys fit together.
+    /// Reports a problem of the section as a whole, or of keys that contradict each other.
     pub(super) fn report(&self, key: &str, message: impl Into<String>) {
         let path = if key.is_empty() {
             self.path.clone()
@@ -269,7 +272,7 @@ impl<'a> Section<'a> {
         self.reading.report(path, self.place, message);
     }
 
-    /// Ends the reading: keys that nobody took are reported, with the nearest one that there is.
+    /// Ends the reading: reports the keys that were not read, each with the most similar known key.
     pub(super) fn finish(self) {
         for (key, _) in &self.entries {
             let hint = nearest(&key.name, self.known.iter().copied()).map_or_else(
@@ -289,7 +292,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Replaces `${NAME}` by the environment's value and `${NAME:-default}` by it or the default. `$${` stands for `${`.
+/// Replaces `${NAME}` by the value of the environment variable, and `${NAME:-default}` by the value
+/// or the default. `$${` is a literal `${`.
 fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -318,7 +322,8 @@ fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
     Ok(out)
 }
 
-/// The candidate that is most like a name, if one is alike at all: at most a third of the letters differ.
+/// The candidate that is most like a name, if one is alike at all: at most a third of the letters
+/// differ.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .map(|candidate| (distance(name, candidate), candidate))
@@ -327,8 +332,8 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters have to be put in, left out, changed or swapped with their neighbour to make one word of the other
-/// (the optimal string alignment distance).
+/// How many letters have to be put in, left out, changed or swapped with their neighbour to make
+/// one word of the other (the optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     // Row i holds the distances of a's first i letters to each beginning of b.

@@ -1,23 +1,25 @@
-//! `listen`, `admin`, `workers`, `tls`, `cors` and `playground`: how the gateway is reached.
+//! `listen`, `admin`, `workers`, `tls`, `cors` and `playground`: addresses, TLS and web pages.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{section::Section, units};
 
-/// How the gateway is reached.
+/// Addresses, TLS and web pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Where gRPC and gRPC-Web are served. `listen`, default `0.0.0.0:50051`.
+    /// The address of gRPC and gRPC-Web. `listen`, default `0.0.0.0:50051`.
     pub listen: SocketAddr,
-    /// Where liveness, readiness, metrics and health are served, in plain text. `admin.listen`, default `0.0.0.0:9090`.
+    /// The address of liveness, readiness, metrics and health, without TLS. `admin.listen`, default
+    /// `0.0.0.0:9090`.
     pub admin: SocketAddr,
-    /// Threads that serve connections, each with connections to Bedrock of its own. `workers`, default: the number of CPUs.
+    /// Threads that serve connections, each with its own connections to Bedrock. `workers`,
+    /// default: the number of CPUs.
     pub workers: usize,
-    /// Serve TLS. `tls`, default: none.
+    /// The certificate for TLS. `tls`, default: none, the gateway serves plain text.
     pub tls: Option<Tls>,
-    /// Which web pages may call. `cors`, default: none.
+    /// The web pages that can call the gateway. `cors`, default: none.
     pub cors: Cors,
-    /// Serve a page for people at `/` of `listen`. `playground`, default: false.
+    /// Whether the gateway serves the playground at `/` of `listen`. `playground`, default: false.
     pub playground: bool,
 }
 
@@ -30,10 +32,11 @@ pub struct Tls {
     pub key_file: PathBuf,
 }
 
-/// Which web pages may call (CORS).
+/// The web pages that can call the gateway (CORS).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
-    /// Origins such as `https://chat.example.com`, or `*` for all. `cors.allowed_origins`, default: none.
+    /// Their origins, such as `https://chat.example.com`, or `*` for all. The playground needs no
+    /// entry. `cors.allowed_origins`, default: none.
     pub allowed_origins: Vec<String>,
 }
 
@@ -78,7 +81,7 @@ fn read_tls(mut section: Section<'_>) -> Option<Tls> {
     if certificate_file.is_none() || key_file.is_none() {
         section.report(
             "",
-            "certificate_file and key_file are both needed, as paths of PEM files",
+            "certificate_file and key_file are both required: the paths of two PEM files",
         );
     }
     section.finish();

@@ -1,17 +1,18 @@
-//! `log`: what the gateway says of itself.
+//! `log`: the format and level of the log.
 
 use super::{section::Section, units};
 
-/// What the gateway logs. Prompts and completions never are.
+/// The format and level of the log. Prompts and completions are never logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// One JSON object a line, or text for people. `log.format`, default `json`.
+    /// One JSON object per line, or text for people. `log.format`, default `json`.
     pub format: LogFormat,
-    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,h2=debug`. `log.level`, default `info`.
+    /// The level: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,h2=debug`.
+    /// `log.level`, default `info`.
     pub level: String,
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// A JSON object.

@@ -1,4 +1,5 @@
-//! `traces`: where spans are sent. What the file leaves open, the environment variables say that OpenTelemetry's own SDKs read.
+//! `traces`: which spans are sent, and where to. Settings that are not in the file come from the
+//! environment variables of the OpenTelemetry SDKs.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -7,7 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{section::Section, units};
 
-/// The variables. One for traces alone counts more than the one for everything.
+/// The environment variables. A variable for traces takes precedence over the general one.
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
@@ -22,24 +23,28 @@ const DISABLED: &str = "OTEL_SDK_DISABLED";
 /// The attribute that [`Traces::service_name`] becomes.
 const SERVICE_NAME_KEY: &str = "service.name";
 
-/// Where spans are sent, and which. Trace context is taken over and passed on in any case.
+/// Which spans are sent, and where to. Trace context is always propagated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traces {
-    /// A collector that takes OTLP over gRPC. `traces.otlp_endpoint`, or `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none, no spans are made.
+    /// A collector that accepts OTLP over gRPC. `traces.otlp_endpoint`, or
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none, and no spans.
     pub otlp_endpoint: Option<String>,
-    /// What goes with every request to it. `traces.headers`, and `OTEL_EXPORTER_OTLP_HEADERS`.
+    /// Headers of every request to it. `traces.headers`, and `OTEL_EXPORTER_OTLP_HEADERS`.
     pub headers: Headers,
-    /// A PEM file with certificates to trust beside the machine's own. `traces.extra_ca_file`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`.
+    /// A PEM file with certificates to trust in addition to those of the machine.
+    /// `traces.extra_ca_file`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`.
     pub extra_ca_file: Option<PathBuf>,
-    /// The share of traces that are sent, of those that begin here: for others their caller has decided. `traces.sample_ratio`, default 1.
+    /// The share of traces that are sent, of those that begin at the gateway. For other traces, the
+    /// caller has decided. `traces.sample_ratio`, default 1.
     pub sample_ratio: f64,
-    /// What the gateway is called. `traces.service_name`, or `OTEL_SERVICE_NAME`, default `bedrock-grpc`.
+    /// The service name of the gateway. `traces.service_name`, or `OTEL_SERVICE_NAME`, default
+    /// `bedrock-grpc`.
     pub service_name: String,
-    /// What is known of this deployment. `traces.attributes`, and `OTEL_RESOURCE_ATTRIBUTES`.
+    /// Attributes of this deployment. `traces.attributes`, and `OTEL_RESOURCE_ATTRIBUTES`.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Headers, which hold secrets: only their names are ever shown.
+/// Headers, which can contain secrets: only their names are ever shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub BTreeMap<String, String>);
 
@@ -87,7 +92,7 @@ pub(super) fn read(mut section: Section<'_>) -> Traces {
             either(&section, [TRACES_PROTOCOL, PROTOCOL], protocol);
         }
     }
-    // What is meant for others must not keep a gateway from starting that sends no spans.
+    // A mistake in these variables must not keep a gateway from starting that sends no spans.
     if traces.otlp_endpoint.is_some() {
         traces.fill_up(&section);
     }
@@ -101,7 +106,7 @@ pub(super) fn read(mut section: Section<'_>) -> Traces {
 }
 
 impl Traces {
-    /// Takes from the environment what the file leaves open.
+    /// Adds the settings of the environment that are not in the file.
     fn fill_up(&mut self, section: &Section<'_>) {
         let headers = either(section, [TRACES_HEADERS, HEADERS], headers);
         for (name, value) in headers.unwrap_or_default() {
@@ -187,7 +192,8 @@ fn headers(text: &str) -> Result<BTreeMap<String, String>, String> {
         .collect()
 }
 
-/// `key=value` pairs with commas between them, the values percent-encoded. Values may be secrets, so they are not repeated.
+/// `key=value` pairs with commas between them, the values percent-encoded. Values may be secrets,
+/// so they are not repeated.
 fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
     let wrong = || "write key=value pairs with commas between them, such as a=b,c=d".to_owned();
     text.split(',')

@@ -38,7 +38,8 @@ fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
     Some(Problem::new(key, Place::default(), message))
 }
 
-/// The model that accepts the least, of all that a target may call: the same request is sent to each of them.
+/// The model that accepts the least, of all that a target may call: the same request is sent to
+/// each of them.
 fn strictest<'a>(alias: &'a Alias, targets: &'a Targets) -> Option<(&'a str, Sampling)> {
     let fallbacks = std::iter::successors(Some(alias), |alias| {
         targets.aliases.get(alias.fallback.as_ref()?)

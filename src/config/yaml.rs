@@ -1,4 +1,5 @@
-//! YAML as a tree in which everything knows where it stands, so that all problems of a file can be told at once.
+//! YAML as a tree in which every node has its position, so that all problems of a file can be
+//! reported at once.
 
 use std::fmt;
 
@@ -7,14 +8,14 @@ use serde_saphyr::Spanned;
 
 use super::problem::{Place, Problem};
 
-/// A node and its place.
+/// A node and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) place: Place,
 }
 
-/// What a node holds. Scalars keep the text that a checked type would be read from.
+/// The value of a node. Scalars keep their text, from which checked types are read.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
@@ -23,7 +24,7 @@ pub(super) enum Value {
     Map(Vec<(Key, Node)>),
 }
 
-/// A key of a map and its place.
+/// A key of a map and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
@@ -31,7 +32,7 @@ pub(super) struct Key {
 }
 
 impl Value {
-    /// What this is, for messages.
+    /// Returns the kind of value, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",

@@ -1,7 +1,8 @@
 //! The operator's defaults: what is asked of the model where the caller says nothing.
 //!
-//! Defaults never make a request that the model refuses: what the caller says elsewhere, in raw members or in the
-//! model's own fields, and what the model is known not to accept, leaves them out.
+//! Defaults never make a request that the model refuses: what the caller says elsewhere, in raw
+//! members or in the model's own fields, and what the model is known not to accept, leaves them
+//! out.
 
 use crate::{
     aws::{Kind, Sampling},

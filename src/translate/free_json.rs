@@ -20,8 +20,9 @@ pub(crate) enum Leaf<'v> {
     Nested,
 }
 
-/// Calls `visit` for every value in a JSON text, from the outside in: with the name of the member that holds it, or
-/// for the items of an array with the array's own. `member` is the name for the text as a whole.
+/// Calls `visit` for every value in a JSON text, from the outside in: with the name of the member
+/// that holds it, or for the items of an array with the array's own. `member` is the name for the
+/// text as a whole.
 ///
 /// Stops where the text is not JSON: such a text is refused before it is sent.
 pub(crate) fn visit(json: &str, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>)) {
@@ -37,8 +38,8 @@ pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)
     }
 }
 
-/// Returns a member's name in lower case and without anything but letters and digits, so that `max_tokens`,
-/// `maxTokens` and `MaxTokens` are the same.
+/// Returns a member's name in lower case and without anything but letters and digits, so that
+/// `max_tokens`, `maxTokens` and `MaxTokens` are the same.
 pub(crate) fn plain(name: &str) -> String {
     let plain = name.chars().filter(char::is_ascii_alphanumeric);
     plain.map(|c| c.to_ascii_lowercase()).collect()

@@ -1,4 +1,4 @@
-//! Citations that are given back, and search results to cite from.
+//! Citations in the history, and search results that the model can cite.
 
 use super::path::Violations;
 use super::word::required_text;

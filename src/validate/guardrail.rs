@@ -1,4 +1,4 @@
-//! Guardrails: which one, and what it has to look at.
+//! Guardrails: the configuration, and the content that a guardrail assesses.
 
 use super::media;
 use super::path::{Shown, Violations};
@@ -9,14 +9,14 @@ use crate::pb;
 const MAX_IDENTIFIER_CHARS: usize = 2048;
 
 pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violations) {
-    // Spelled out, so that a new field can't be forgotten here.
+    // All fields are listed, so that the compiler reports a new one.
     let pb::GuardrailStreamConfiguration {
         guardrail_identifier,
         guardrail_version,
         trace,
         stream_processing_mode,
     } = config;
-    // Bedrock takes empty ones for absent ones.
+    // Bedrock treats empty strings like absent ones.
     let identifier = guardrail_identifier.as_deref().unwrap_or_default();
     let version = guardrail_version.as_deref().unwrap_or_default();
 
@@ -27,11 +27,11 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         ("", "") => {}
         ("", _) => out.missing_at(
             "guardrail_identifier",
-            "is required beside `guardrail_version`",
+            "is required if `guardrail_version` is set",
         ),
         (_, "") => out.missing_at(
             "guardrail_version",
-            "is required beside `guardrail_identifier`: `DRAFT` or a number",
+            "is required if `guardrail_identifier` is set: use `DRAFT` or a number",
         ),
         _ => {}
     }
@@ -44,7 +44,7 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         out.add_at(
             "guardrail_identifier",
             format_args!(
-                "{} is no guardrail: use its ID of lower-case letters and digits, or its ARN",
+                "{} is not a guardrail: use its ID of lowercase letters and digits, or its ARN",
                 Shown(identifier)
             ),
         );
@@ -53,7 +53,7 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         out.add_at(
             "guardrail_version",
             format_args!(
-                "{} is no version: use `DRAFT` or a number of 1 to 8 digits",
+                "{} is not a version: use `DRAFT` or a number of 1 to 8 digits",
                 Shown(version)
             ),
         );
@@ -66,7 +66,8 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
     );
 }
 
-/// Source: Bedrock's service model, `[a-z0-9]+` or `arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+`.
+/// Source: Bedrock's service model, `[a-z0-9]+` or
+/// `arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+`.
 fn is_identifier(identifier: &str) -> bool {
     let is_id = |id: &str| {
         !id.is_empty()

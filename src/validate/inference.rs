@@ -1,4 +1,4 @@
-//! How the model is to answer: inference parameters, output form, latency, tier, cache points.
+//! Inference parameters, output format, latency, service tier, cache points.
 
 use super::json;
 use super::path::Violations;
@@ -12,7 +12,7 @@ pub(super) fn inference_config(config: &pb::InferenceConfiguration, out: &mut Vi
     if let Some(max_tokens) = config.max_tokens.filter(|max| *max < 1) {
         out.add_at(
             "max_tokens",
-            format_args!("{max_tokens} is too few: use at least 1"),
+            format_args!("must be at least 1, got {max_tokens}"),
         );
     }
     share("temperature", config.temperature, out);
@@ -21,22 +21,22 @@ pub(super) fn inference_config(config: &pb::InferenceConfiguration, out: &mut Vi
         out.add_at(
             "stop_sequences",
             format_args!(
-                "holds {} texts: at most {MAX_STOP_SEQUENCES} are allowed",
+                "has {} items: at most {MAX_STOP_SEQUENCES} are allowed",
                 config.stop_sequences.len()
             ),
         );
     }
     out.items("stop_sequences", &config.stop_sequences, |text, out| {
         if text.is_empty() {
-            out.add("is empty: a stop sequence has at least one character");
+            out.add("is empty: a stop sequence needs at least one character");
         }
     });
 }
 
-/// NaN is in no range.
+/// Checks that a number is between 0 and 1. NaN is not.
 fn share(field: &'static str, value: Option<f64>, out: &mut Violations) {
     if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
-        out.add_at(field, format_args!("{value} is not between 0 and 1"));
+        out.add_at(field, format_args!("must be between 0 and 1, got {value}"));
     }
 }
 

@@ -7,7 +7,8 @@ use serde::de::IgnoredAny;
 
 use super::path::{Shown, Violations};
 
-/// How deep arrays and objects may be nested, in either form. Deeper ones are attacks on somebody's parser.
+/// How deep arrays and objects may be nested, in either form. Deeper ones are attacks on somebody's
+/// parser.
 const MAX_DEPTH: usize = 64;
 
 /// JSON text: well-formed and not too deep.
@@ -101,7 +102,8 @@ fn check(json: &str) -> Result<(), Problem<'static>> {
         .map_err(Problem::Malformed)
 }
 
-/// How deep arrays and objects are nested. Right for well-formed text, and some number for other text.
+/// How deep arrays and objects are nested. Right for well-formed text, and some number for other
+/// text.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);

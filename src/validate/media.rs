@@ -1,4 +1,4 @@
-//! Images, documents, video and sound, and where their bytes are.
+//! Images, documents, video and audio, and their sources.
 
 use super::path::{Shown, Violations};
 use super::word::{UnknownNumber, Word, longer_than, required_text};
@@ -7,14 +7,15 @@ use crate::pb;
 /// Source: Bedrock's service model.
 const MAX_URI_CHARS: usize = 1024;
 
-/// Bedrock takes `_` as well, though its documentation doesn't say so: real documents have it.
+/// Bedrock also accepts `_`, which its documentation does not list: real documents use it.
 const DOCUMENT_NAME: Word = Word {
     max: 200,
     set: "letters, digits, single spaces and `-_()[]`",
     allowed: |c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')' | '[' | ']'),
 };
 
-/// A format in Bedrock's own word. The set is Bedrock's; the shape keeps out what can't be one.
+/// A format, as Bedrock names it. Bedrock decides which formats exist; only the characters are
+/// checked here.
 const FORMAT_NAME: Word = Word {
     max: 64,
     set: "lower-case letters, digits and `._+-`",
@@ -29,9 +30,9 @@ pub(super) fn image(block: &pb::ImageBlock, out: &mut Violations) {
     source(block.source.as_ref(), out);
 }
 
-/// An image for the guardrail: fewer formats, and bytes only.
+/// Checks an image for a guardrail: fewer formats, and no source but bytes.
 pub(super) fn guard_image(block: &pb::GuardrailConverseImageBlock, out: &mut Violations) {
-    const RIGHT: &str = "a guardrail looks at PNG and JPEG only";
+    const RIGHT: &str = "guardrails support PNG and JPEG only";
     let name = block.format_name.as_str();
     match pb::ImageFormat::try_from(block.format) {
         Ok(pb::ImageFormat::Gif | pb::ImageFormat::Webp) => out.add_at("format", RIGHT),
@@ -45,7 +46,7 @@ pub(super) fn guard_image(block: &pb::GuardrailConverseImageBlock, out: &mut Vio
         out.field("source", |out| {
             out.add_at(
                 "s3_location",
-                "a guardrail takes no file in Amazon S3: give `bytes`",
+                "guardrails do not read from Amazon S3: use `bytes`",
             );
         });
     } else {
@@ -88,7 +89,7 @@ pub(super) fn document(block: &pb::DocumentBlock, out: &mut Violations) {
     if block.name.contains("  ") {
         out.add_at(
             "name",
-            format_args!("{} holds more than one space in a row", Shown(&block.name)),
+            format_args!("{} has more than one space in a row", Shown(&block.name)),
         );
     }
 
@@ -96,7 +97,7 @@ pub(super) fn document(block: &pb::DocumentBlock, out: &mut Violations) {
         None => out.missing("is required: set one of bytes, s3_location, text, content"),
         Some(Source::Bytes(content)) => bytes(content, out),
         Some(Source::S3Location(location)) => s3_location(location, out),
-        // The model says nothing of how long a text has to be.
+        // The service model does not limit the length of the text.
         Some(Source::Text(_)) => {}
         Some(Source::Content(content)) => out.field("content", |out| chunks(content, out)),
     });
@@ -104,7 +105,7 @@ pub(super) fn document(block: &pb::DocumentBlock, out: &mut Violations) {
 
 fn chunks(content: &pb::DocumentContent, out: &mut Violations) {
     if content.blocks.is_empty() {
-        out.no_items_at("blocks", "is required: give at least one chunk");
+        out.no_items_at("blocks", "is required: add at least one chunk");
     }
     out.items("blocks", &content.blocks, |block, out| {
         if block.content.is_none() {
@@ -125,10 +126,11 @@ fn source(source: Option<&pb::MediaSource>, out: &mut Violations) {
     });
 }
 
-/// How many bytes a file may have depends on the model and the format, so Bedrock checks it.
+/// Checks that a file is not empty. Its maximum size depends on the model and the format, so
+/// Bedrock checks it.
 fn bytes(content: &[u8], out: &mut Violations) {
     if content.is_empty() {
-        out.add_at("bytes", "is empty: give the bytes of the file");
+        out.add_at("bytes", "is empty: send the bytes of the file");
     }
 }
 
@@ -146,7 +148,7 @@ fn s3_location(location: &pb::S3Location, out: &mut Violations) {
             out.add_at(
                 "uri",
                 format_args!(
-                    "{} is no file in Amazon S3: use `s3://bucket/key`",
+                    "{} is not a location in Amazon S3: use `s3://bucket/key`",
                     Shown(uri)
                 ),
             );
@@ -156,13 +158,14 @@ fn s3_location(location: &pb::S3Location, out: &mut Violations) {
         {
             out.add_at(
                 "bucket_owner",
-                format_args!("{} is no account: use its 12 digits", Shown(owner)),
+                format_args!("{} is not an AWS account: use its 12 digits", Shown(owner)),
             );
         }
     });
 }
 
-/// Source: Bedrock's service model, `s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, where `.` is no line break.
+/// Source: Bedrock's service model, `s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, where `.` is
+/// no line break.
 fn is_s3_uri(uri: &str) -> bool {
     let Some(rest) = uri.strip_prefix("s3://") else {
         return false;
@@ -178,14 +181,14 @@ fn is_s3_uri(uri: &str) -> bool {
         && !key.contains(char::is_control)
 }
 
-/// A format as a request gives it: a number, Bedrock's own word, or both.
+/// A format as it is in a request: a number, Bedrock's name for it, or both.
 struct Format<'a> {
-    /// The number's name in the proto, or why it has none.
+    /// The name of the number in the proto without its prefix; the number itself if it is unknown.
     number: Result<Option<&'static str>, i32>,
     name: &'a str,
 }
 
-/// Enums of formats, which all name their values `<ENUM>_<WORD>`.
+/// An enum of formats. Its values are named `<PREFIX>_<NAME>`.
 trait FormatEnum: TryFrom<i32> {
     const PREFIX: &'static str;
     fn proto_name(&self) -> &'static str;
@@ -220,27 +223,27 @@ fn format(format: &Format<'_>, out: &mut Violations) {
         Err(number) => out.add_at(
             "format",
             format_args!(
-                "{}: give Bedrock's word for it in `format_name`",
+                "{}: use `format_name` for formats that this gateway does not know",
                 UnknownNumber(number)
             ),
         ),
         Ok(None) if name.is_empty() => out.missing_at(
             "format",
-            "is required: the format of the file, or Bedrock's word for it in `format_name`",
+            "is required: set the format of the file here or, as Bedrock names it, in `format_name`",
         ),
         Ok(Some(suffix)) if !name.is_empty() && !is_word_of(suffix, name) => out.add_at(
             "format_name",
-            format_args!("{} contradicts `format`: give one of them", Shown(name)),
+            format_args!("{} contradicts `format`: set only one of them", Shown(name)),
         ),
         Ok(_) if !FORMAT_NAME.fits(name) => FORMAT_NAME.required("format_name", name, out),
         Ok(_) => {}
     }
 }
 
-/// Whether this is Bedrock's word for the enum value with this suffix.
+/// Returns whether this is Bedrock's name of the enum value with this suffix.
 fn is_word_of(suffix: &str, word: &str) -> bool {
     match suffix {
-        // The only word that has a hyphen where the enum has an underscore.
+        // The only name with a hyphen where the enum has an underscore.
         "X_AAC" => word == "x-aac",
         _ => word.eq_ignore_ascii_case(suffix) && FORMAT_NAME.fits(word),
     }

@@ -1,11 +1,11 @@
-//! The conversation and the system prompt: who may say what.
+//! The conversation and the system prompt: which role can contain which blocks.
 
 use super::path::Violations;
 use super::word::required_enum_item;
 use super::{citation, guardrail, inference, media, tool};
 use crate::pb::{self, Role, content_block::Content};
 
-/// All messages, at the path of the input.
+/// Checks all messages. The current path is that of the input.
 pub(super) fn messages(messages: &[pb::Message], out: &mut Violations) {
     out.items("messages", messages, check);
 }
@@ -18,7 +18,7 @@ fn check(message: &pb::Message, out: &mut Violations) {
     let role = Role::try_from(message.role).unwrap_or_default();
 
     if message.content.is_empty() {
-        out.no_items_at("content", "is required: give at least one block");
+        out.no_items_at("content", "is required: add at least one block");
     }
     out.items("content", &message.content, |block, out| {
         content(block, role, out);
@@ -35,7 +35,7 @@ fn check(message: &pb::Message, out: &mut Violations) {
     {
         out.add_at(
             "content",
-            "holds a document but no text: a document needs a text block beside it",
+            "has a document but no text: add a text block to the message",
         );
     }
 }
@@ -48,11 +48,12 @@ fn content(block: &pb::ContentBlock, role: Role, out: &mut Violations) {
         );
         return;
     };
-    // The kinds that any role may use have `ANY`: Bedrock's rules for them, if any, depend on the model.
+    // `ANY` marks the kinds that each role can contain: Bedrock's rules for them depend on the
+    // model.
     match content {
         Content::Text(text) => {
             if text.is_empty() {
-                out.add_at("text", "is empty: give a text or leave out the block");
+                out.add_at("text", "is empty: set a text or leave out the block");
             }
         }
         Content::Image(block) => in_role(role, USER, "image", out, |out| {
@@ -111,7 +112,7 @@ const ASSISTANT: &[Role] = &[Role::Assistant];
 const USER_OR_ASSISTANT: &[Role] = &[Role::User, Role::Assistant];
 const SYSTEM: &[Role] = &[Role::System];
 
-/// Looks at a block and at whether the role may hold it. An unknown role is a violation already.
+/// Checks a block, and whether the role can contain it. An unknown role has been reported before.
 fn in_role(
     role: Role,
     allowed: &[Role],
@@ -141,7 +142,7 @@ pub(super) fn system(blocks: &[pb::SystemContentBlock], out: &mut Violations) {
         None => out.missing("is empty: set one of text, guard_content, cache_point"),
         Some(Content::Text(text)) => {
             if text.is_empty() {
-                out.add_at("text", "is empty: give a text or leave out the block");
+                out.add_at("text", "is empty: set a text or leave out the block");
             }
         }
         Some(Content::GuardContent(block)) => {

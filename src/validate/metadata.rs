@@ -1,4 +1,5 @@
-//! Pairs and paths that travel beside the conversation: request metadata, prompt variables, response field paths, raw members.
+//! What a request contains in addition to the conversation: request metadata, prompt variables,
+//! response field paths, raw members.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use crate::{
     pb,
 };
 
-/// Source of both: Bedrock's service model.
+/// Source of this and the next one: Bedrock's service model.
 const MAX_PATHS: usize = 10;
 const MAX_PATH_CHARS: usize = 256;
 
@@ -26,17 +27,14 @@ pub(super) fn request_metadata(pairs: &HashMap<String, String>, out: &mut Violat
     if pairs.len() > MAX_PAIRS {
         out.add_at(
             FIELD,
-            format_args!(
-                "holds {} pairs: at most {MAX_PAIRS} are allowed",
-                pairs.len()
-            ),
+            format_args!("has {} pairs: at most {MAX_PAIRS} are allowed", pairs.len()),
         );
     }
     for (key, _) in sorted(pairs, |key, _| key.is_empty() || !METADATA_TEXT.fits(key)) {
         out.add_at_key(
             FIELD,
             key,
-            format_args!("this key does not fit: use 1 to {max} characters of {set}"),
+            format_args!("invalid key: use 1 to {max} characters of {set}"),
         );
     }
     for (key, value) in sorted(pairs, |_, value| !METADATA_TEXT.fits(value)) {
@@ -44,7 +42,7 @@ pub(super) fn request_metadata(pairs: &HashMap<String, String>, out: &mut Violat
             FIELD,
             key,
             format_args!(
-                "value {} does not fit: use 0 to {max} characters of {set}",
+                "invalid value {}: use 0 to {max} characters of {set}",
                 Shown(value)
             ),
         );
@@ -65,15 +63,12 @@ pub(super) fn response_field_paths(paths: &[String], out: &mut Violations) {
     if paths.len() > MAX_PATHS {
         out.add_at(
             FIELD,
-            format_args!(
-                "holds {} paths: at most {MAX_PATHS} are allowed",
-                paths.len()
-            ),
+            format_args!("has {} paths: at most {MAX_PATHS} are allowed", paths.len()),
         );
     }
     out.items(FIELD, paths, |path, out| {
         if path.is_empty() || longer_than(path, MAX_PATH_CHARS) {
-            out.add(format_args!("has to have 1 to {MAX_PATH_CHARS} characters"));
+            out.add(format_args!("must have 1 to {MAX_PATH_CHARS} characters"));
         } else if let Err(problem) = json::pointer(path) {
             out.add(format_args!("{}: {problem}", Shown(path)));
         }
@@ -92,7 +87,8 @@ pub(super) fn raw_members(members: &[pb::RawMember], out: &mut Violations) {
     });
 }
 
-/// The entries that are wrong, in the order of their keys: the same request always gets the same answer.
+/// Returns the invalid entries, sorted by key, so that the same request always gets the same
+/// violations.
 fn sorted<V>(
     map: &HashMap<String, V>,
     wrong: impl Fn(&str, &V) -> bool,

@@ -1,22 +1,24 @@
-//! What can be known of a request without asking Bedrock: every rule, all violations at once. Pure.
+//! Checks a request as far as that is possible without calling Bedrock, and reports all violations
+//! at once. Pure.
 //!
-//! The rules are those of the protos' comments, of Bedrock's service model and of its documentation. What depends on the model is
-//! Bedrock's to judge: a rule stands here only if no call that breaks it can succeed.
+//! The rules are those of the proto comments, of Bedrock's service model and of its documentation.
+//! Rules that depend on the model are left to Bedrock: there is a rule here only if no call that
+//! breaks it can succeed. A field that is required may be empty if a raw member fills it.
 //!
 //! | file | rules for |
 //! |---|---|
-//! | `target` | the target's shape |
-//! | `message` | the conversation, the system prompt, and which role may hold what |
-//! | `media` | images, documents, video, sound |
+//! | `target` | the form of the target |
+//! | `message` | the conversation, the system prompt, and which role can contain which blocks |
+//! | `media` | images, documents, video, audio |
 //! | `tool` | tools, their calls and results |
 //! | `citation` | citations and search results |
-//! | `guardrail` | guardrails and what they look at |
-//! | `inference` | inference parameters, output form, latency, tier, cache points |
+//! | `guardrail` | guardrails and the content that they assess |
+//! | `inference` | inference parameters, output format, latency, service tier, cache points |
 //! | `metadata` | request metadata, prompt variables, response field paths, raw members |
 //! | `json` | JSON text, Structs, JSON Pointers |
 //! | `word` | enums, lengths, character sets |
-//! | `path` | the violations and where they are |
-//! | `raw_pointers` | where raw members stand: what they may hold is not missing |
+//! | `path` | collects violations and their paths |
+//! | `raw_pointers` | finds the raw members that fill an empty field |
 
 mod citation;
 mod guardrail;
@@ -42,12 +44,14 @@ use crate::{error::Violation, pb};
 /// Source: `google/protobuf/duration.proto`, about 10,000 years.
 const MAX_SECONDS: i64 = 315_576_000_000;
 
-/// Checks everything that can be known without asking Bedrock.
+/// Checks a request of `Invoke` as far as that is possible without calling Bedrock.
+///
+/// `model_id` is the model ID or ARN that the target was resolved to, or the target itself if it was
+/// not resolved.
 ///
 /// # Errors
-/// All violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`, `input.messages[0].content[1].image.format`.
-///
-/// `model_id` is what the target was resolved to, or the target itself if it was not.
+/// All violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`,
+/// `input.messages[0].content[1].image.format`.
 pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Violation>> {
     let mut out = Violations::new();
     target(&request.target, &mut out);
@@ -55,7 +59,7 @@ pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Vio
     out.finish()
 }
 
-/// Checks everything that can be known without asking Bedrock.
+/// Checks a request of `StreamInvoke` like [`invoke`].
 ///
 /// # Errors
 /// All violations, as with [`invoke`].
@@ -77,23 +81,24 @@ pub fn target(target: &str, out: &mut Violations) {
     target::check(target, out);
 }
 
-/// Checks the field `input` of any request. What the target was resolved to decides on what prompts of Prompt management may not hold.
+/// Checks the field `input` of any request. If `model_id` is a prompt of Prompt management, fields
+/// that the prompt sets are refused.
 pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violations) {
     let Some(input) = input else {
-        out.add_at("input", "is required: what to ask the model");
+        out.add_at("input", "is required: the request for the model");
         return;
     };
     out.expect_raw(&input.raw_members);
     out.field("input", |out| {
         match target::shape(model_id) {
             Shape::Prompt => prompt(input, out),
-            // Variables are for prompts only, so this alias stands for one.
+            // Only prompts have variables, so this alias is for a prompt.
             Shape::Alias if !input.prompt_variables.is_empty() => {}
             Shape::Alias | Shape::ModelId | Shape::Arn => {
                 if input.messages.is_empty() {
                     out.no_items_at(
                         "messages",
-                        "is required: give at least one message; only prompts of Prompt management need none",
+                        "is required: add at least one message; only prompts of Prompt management need none",
                     );
                 }
             }
@@ -102,7 +107,7 @@ pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violat
     });
 }
 
-/// Prompts of Prompt management bring these themselves.
+/// Refuses the fields that a prompt of Prompt management sets.
 fn prompt(input: &pb::ConverseInput, out: &mut Violations) {
     use pb::converse_input::AdditionalModelRequestFields as Fields;
 
@@ -180,7 +185,7 @@ fn heartbeat_interval(interval: Duration, out: &mut Violations) {
     if !in_range || !signs_agree {
         out.add_at(
             FIELD,
-            "is not a valid google.protobuf.Duration: see its comments on range and signs",
+            "is not a valid google.protobuf.Duration: check its range and the signs of seconds and nanos",
         );
     } else if seconds < 1 && (seconds, nanos) != (0, 0) {
         out.add_at(

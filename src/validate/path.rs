@@ -66,7 +66,8 @@ impl fmt::Display for Step {
     }
 }
 
-/// The violations of one request, and the way from the request to the field that is being looked at.
+/// The violations of one request, and the way from the request to the field that is being looked
+/// at.
 ///
 /// Allocates nothing as long as nothing is wrong.
 pub struct Violations {
@@ -114,7 +115,8 @@ impl Violations {
         }
     }
 
-    /// The field or message at the current path is wrong. The description says what is wrong and what would be right.
+    /// The field or message at the current path is wrong. The description says what is wrong and
+    /// what would be right.
     pub fn add(&mut self, description: impl fmt::Display) {
         self.push(None, &description);
     }
@@ -124,19 +126,22 @@ impl Violations {
         self.raw = RawPointers::of(members);
     }
 
-    /// The field or message at the current path is missing or empty, unless a raw member stands there or below.
+    /// The field or message at the current path is missing or empty, unless a raw member stands
+    /// there or below.
     pub fn missing(&mut self, description: impl fmt::Display) {
         if !self.is_raw_here() {
             self.add(description);
         }
     }
 
-    /// A field of the message at the current path is missing or empty, unless a raw member stands there or below.
+    /// A field of the message at the current path is missing or empty, unless a raw member stands
+    /// there or below.
     pub fn missing_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| out.missing(description));
     }
 
-    /// A list field of the message at the current path has no items, unless a raw member is one or is the list.
+    /// A list field of the message at the current path has no items, unless a raw member is one or
+    /// is the list.
     pub fn no_items_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| {
             if out.raw.is_empty() || !out.raw.has_list_or_item(&out.pointer()) {
@@ -145,7 +150,8 @@ impl Violations {
         });
     }
 
-    /// The entry of a map field of the message at the current path is empty, unless a raw member stands there or below.
+    /// The entry of a map field of the message at the current path is empty, unless a raw member
+    /// stands there or below.
     pub fn missing_at_key(
         &mut self,
         field: &'static str,
@@ -197,7 +203,8 @@ impl Violations {
     /// The verdict.
     ///
     /// # Errors
-    /// All violations in the order in which they were found, at most [`MAX_VIOLATIONS`]; the last one counts those that are left out.
+    /// All violations in the order in which they were found, at most [`MAX_VIOLATIONS`]; the last
+    /// one counts those that are left out.
     pub fn finish(mut self) -> Result<(), Vec<Violation>> {
         if self.found.is_empty() {
             return Ok(());
@@ -246,7 +253,8 @@ impl Violations {
     }
 }
 
-/// A value of the caller's in a description: in quotes, escaped, and shortened, so that no prompt gets into an error.
+/// A value of the caller's in a description: in quotes, escaped, and shortened, so that no prompt
+/// gets into an error.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {

@@ -1,12 +1,12 @@
-//! Where the raw members of a request stand.
+//! Finds the raw members of a request that fill an empty field.
 
 use crate::pb;
 
 /// The JSON Pointers of a request's raw members.
 pub(super) struct RawPointers {
-    /// In order.
+    /// Sorted.
     pointers: Vec<String>,
-    /// The pointers without their last step, in order.
+    /// The pointers without their last step, sorted.
     parents: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl RawPointers {
         self.pointers.is_empty()
     }
 
-    /// Returns whether a raw member stands at a place or below it.
+    /// Returns whether there is a raw member with this pointer, or with one below it.
     pub(super) fn has_at_or_below(&self, place: &str) -> bool {
         let below = format!("{place}/");
         let first_below = self.pointers.partition_point(|pointer| *pointer < below);
@@ -48,7 +48,7 @@ impl RawPointers {
         is_below || has(&self.pointers, place)
     }
 
-    /// Returns whether a raw member is the list at a place, or an item of it.
+    /// Returns whether a raw member is the list with this pointer, or one of its items.
     pub(super) fn has_list_or_item(&self, place: &str) -> bool {
         has(&self.pointers, place) || has(&self.parents, place)
     }

@@ -1,7 +1,8 @@
 //! `target`: an alias, a model or profile ID, or an ARN.
 //!
-//! It becomes part of the URL that is called, so nothing gets through that could lead out of its place.
-//! Source of the shapes: the pattern of `modelId` in Bedrock's service model. Profiles' prefixes and kinds of resources are open-ended.
+//! The target becomes part of a URL, so characters that could change the rest of the URL are
+//! refused. Source of the forms: the pattern of `modelId` in Bedrock's service model. The set of
+//! profile prefixes and of resource types is open-ended.
 
 use super::path::{Shown, Violations};
 use super::word::longer_than;
@@ -10,25 +11,25 @@ use super::word::longer_than;
 const MAX_CHARS: usize = 2048;
 const FIELD: &str = "target";
 
-/// What a target looks like. Only the config and Bedrock know whether it exists.
+/// The form of a target. Only the config and Bedrock know whether it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A name of the gateway's config. It has neither `.` nor `:`.
+    /// An alias of the gateway's config. It has neither `.` nor `:`.
     Alias,
     /// A model ID or inference profile ID.
     ModelId,
     /// The ARN of a prompt of Prompt management, which has its own rules for the input.
     Prompt,
-    /// The ARN of anything else.
+    /// Any other ARN.
     Arn,
 }
 
-/// Checks a target, as the field `target` of the message at the current path.
+/// Checks the field `target` of the message at the current path.
 pub(super) fn check(target: &str, out: &mut Violations) {
     if target.is_empty() {
         out.add_at(
             FIELD,
-            "is required: an alias of the gateway's config, a model ID, an inference profile ID or an ARN",
+            "is required: an alias, a model ID, an inference profile ID or an ARN",
         );
     } else if longer_than(target, MAX_CHARS) {
         out.add_at(
@@ -40,7 +41,7 @@ pub(super) fn check(target: &str, out: &mut Violations) {
     }
 }
 
-/// What a target looks like, whether or not it is right.
+/// Returns the form of a target, whether or not it is valid.
 pub(super) fn shape(target: &str) -> Shape {
     if !is_arn(target) {
         return if target.contains(['.', ':']) {
@@ -68,10 +69,10 @@ fn problem(target: &str) -> Result<(), &'static str> {
         .chars()
         .any(|c| c.is_control() || c.is_whitespace() || !c.is_ascii())
     {
-        return Err("holds white space, control characters or characters beyond ASCII");
+        return Err("contains white space, control characters or non-ASCII characters");
     }
     if target.contains("..") {
-        return Err("holds `..`, which no target does");
+        return Err("contains `..`, which is not allowed in a target");
     }
     match shape(target) {
         Shape::Alias => alias(target),
@@ -86,7 +87,7 @@ fn alias(target: &str) -> Result<(), &'static str> {
     if target.chars().all(allowed) && segments_are_whole {
         Ok(())
     } else {
-        Err("is no alias: use letters, digits and `-_/@+`")
+        Err("is not an alias: use letters, digits and `-_/@+`")
     }
 }
 
@@ -95,7 +96,7 @@ fn model_id(target: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err(
-            "is no model ID or inference profile ID: use letters, digits and `.:-_`, such as `us.amazon.nova-lite-v1:0`",
+            "is not a model ID or inference profile ID: use letters, digits and `.:-_`, as in `us.amazon.nova-lite-v1:0`",
         )
     }
 }
@@ -128,35 +129,39 @@ impl<'a> Arn<'a> {
 
 fn arn(target: &str) -> Result<(), &'static str> {
     let arn = Arn::parse(target)
-        .ok_or("is no ARN: it has the parts `arn:partition:bedrock:region:account:type/id`")?;
+        .ok_or("is not an ARN: its parts must be `arn:partition:bedrock:region:account:type/id`")?;
     let lower = |text: &str| {
         text.chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     if arn.partition != "aws" && !(arn.partition.starts_with("aws-") && lower(arn.partition)) {
-        return Err("is no ARN of AWS: the partition is `aws`, `aws-cn`, `aws-us-gov` or the like");
+        return Err(
+            "is not an ARN of AWS: the partition must be `aws`, `aws-cn`, `aws-us-gov` or another one of AWS",
+        );
     }
     if arn.region.is_empty() || arn.region.len() > 20 || !lower(arn.region) {
-        return Err("is no ARN with a Region: the fourth part is a Region, such as `us-east-1`");
+        return Err(
+            "is an ARN without a Region: the fourth part must be a Region, such as `us-east-1`",
+        );
     }
     let (kind, id) = arn
         .resource
         .split_once('/')
-        .ok_or("is no ARN of something to call: the sixth part is `type/id`")?;
+        .ok_or("is not an ARN that can be called: the sixth part must be `type/id`")?;
     let segments_are_whole = id.split('/').all(|segment| !segment.is_empty());
     if kind.is_empty() || !lower(kind) || !id.chars().all(|c| c == '/' || is_id_char(c)) {
-        return Err("is no ARN of something to call: the sixth part is `type/id`");
+        return Err("is not an ARN that can be called: the sixth part must be `type/id`");
     }
     if !segments_are_whole {
-        return Err("is no ARN of something to call: an ID is missing behind a `/`");
+        return Err("is not an ARN that can be called: an ID is missing after a `/`");
     }
     match arn.service {
         "bedrock" => bedrock_resource(arn.account, kind, id),
         "sagemaker" if kind != "endpoint" => {
-            Err("is not the ARN of a SageMaker endpoint: the sixth part is `endpoint/name`")
+            Err("is not the ARN of a SageMaker endpoint: the sixth part must be `endpoint/name`")
         }
         "sagemaker" => account(arn.account),
-        _ => Err("is the ARN of another service: the third part is `bedrock` or `sagemaker`"),
+        _ => Err("is the ARN of another service: the third part must be `bedrock` or `sagemaker`"),
     }
 }
 
@@ -166,7 +171,7 @@ fn bedrock_resource(owner: &str, kind: &str, id: &str) -> Result<(), &'static st
             Ok(())
         } else {
             Err(
-                "is no ARN of a foundation model: those have no account, `...:region::foundation-model/...`",
+                "is not the ARN of a foundation model: these have no account, `...:region::foundation-model/...`",
             )
         };
     }
@@ -179,7 +184,7 @@ fn bedrock_resource(owner: &str, kind: &str, id: &str) -> Result<(), &'static st
             if !of_length(id, 12) =>
         {
             Err(
-                "is no ARN of a provisioned, imported or deployed model: its ID has 12 letters and digits",
+                "is not the ARN of a provisioned, imported or deployed model: the ID must have 12 letters and digits",
             )
         }
         "prompt" => {
@@ -190,7 +195,7 @@ fn bedrock_resource(owner: &str, kind: &str, id: &str) -> Result<(), &'static st
                 Ok(())
             } else {
                 Err(
-                    "is no ARN of a prompt: `prompt/`, an ID of 10 letters and digits, and if wanted `:` and a version of 1 to 5 digits",
+                    "is not the ARN of a prompt: use `prompt/`, an ID of 10 letters and digits, and optionally `:` and a version of 1 to 5 digits",
                 )
             }
         }
@@ -202,7 +207,7 @@ fn account(account: &str) -> Result<(), &'static str> {
     if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(())
     } else {
-        Err("is no ARN with an account: the fifth part is an account of 12 digits")
+        Err("is an ARN without an account: the fifth part must be an account of 12 digits")
     }
 }
 

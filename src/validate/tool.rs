@@ -1,4 +1,4 @@
-//! Tools: those that the model may call, its calls, and their results.
+//! Tools that the model can call, its calls, and their results.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use super::word::{Word, optional_enum, optional_text};
 use super::{citation, inference, json, media};
 use crate::pb;
 
-/// Source of all figures here: Bedrock's service model.
+/// Source of all limits here: Bedrock's service model.
 const TOOL_NAME: Word = Word {
     max: 64,
     set: "`[a-zA-Z0-9_-]`",
@@ -27,7 +27,7 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
     if config.tools.is_empty() {
         out.no_items_at(
             "tools",
-            "is required: give at least one tool, or leave out `tool_config`",
+            "is required: add at least one tool, or leave out `tool_config`",
         );
     }
     let mut names = HashSet::new();
@@ -48,7 +48,7 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
     let Some(choice) = &config.tool_choice else {
         return;
     };
-    // Raw members may hold tools that have no name here.
+    // Tools in raw members are not in `names`.
     let mut has_others = false;
     out.field("tools", |out| has_others = out.is_raw_here());
     out.field("tool_choice", |out| match &choice.choice {
@@ -58,7 +58,10 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
             if !names.contains(tool.name.as_str()) && !has_others {
                 out.add_at(
                     "name",
-                    format_args!("{} is none of the request's tools", Shown(&tool.name)),
+                    format_args!(
+                        "{} is none of the request's tools: use the name of one of them",
+                        Shown(&tool.name)
+                    ),
                 );
             }
         }),
@@ -71,7 +74,7 @@ fn name<'a>(name: &'a str, names: &mut HashSet<&'a str>, out: &mut Violations) {
         out.add_at(
             "name",
             format_args!(
-                "{} is the name of an earlier tool: names are unique",
+                "{} is the name of an earlier tool: names must be unique",
                 Shown(name)
             ),
         );
@@ -82,7 +85,7 @@ fn specification(spec: &pb::ToolSpecification, out: &mut Violations) {
     use pb::tool_input_schema::Schema;
 
     if spec.description.as_deref() == Some("") {
-        out.add_at("description", "is empty: leave it out or give a text");
+        out.add_at("description", "is empty: set a text or leave it out");
     }
     let Some(schema) = &spec.input_schema else {
         out.missing_at(
@@ -128,7 +131,7 @@ fn result_part(part: &pb::ToolResultContentBlock, out: &mut Violations) {
         ),
         Some(Content::Json(text)) => json::text("json", text, out),
         Some(Content::JsonStruct(value)) => json::structure("json_struct", value, out),
-        // Tools that print nothing are usual.
+        // Many tools return an empty text.
         Some(Content::Text(_)) => {}
         Some(Content::Image(block)) => out.field("image", |out| media::image(block, out)),
         Some(Content::Document(block)) => {
@@ -141,10 +144,10 @@ fn result_part(part: &pb::ToolResultContentBlock, out: &mut Violations) {
     }
 }
 
-/// The tool that a `tool_addition` or `tool_removal` names.
+/// Checks the tool of a `tool_addition` or `tool_removal`.
 pub(super) fn change(tool: Option<&pb::ToolReference>, out: &mut Violations) {
     let Some(tool) = tool else {
-        out.missing_at("tool", "is required: the tool that is meant");
+        out.missing_at("tool", "is required: the tool to add or remove");
         return;
     };
     out.field("tool", |out| {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::path::{Shown, Violations};
 
-/// An enum that may be left out: a known number, or 0.
+/// Checks an optional enum: its number must be known, or 0.
 pub(super) fn optional_enum<E: TryFrom<i32>>(
     field: &'static str,
     value: i32,
@@ -15,7 +15,7 @@ pub(super) fn optional_enum<E: TryFrom<i32>>(
     }
 }
 
-/// An enum that is needed: a known number other than 0. `values` are those to choose from.
+/// Checks a required enum: its number must be known and not 0. `values` lists the choices.
 pub(super) fn required_enum<E: TryFrom<i32>>(
     field: &'static str,
     value: i32,
@@ -25,7 +25,7 @@ pub(super) fn required_enum<E: TryFrom<i32>>(
     out.field(field, |out| required_enum_item::<E>(value, values, out));
 }
 
-/// The same for an enum that stands at the current path itself.
+/// The same as [`required_enum`] for the enum at the current path itself.
 pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out: &mut Violations) {
     if value == 0 {
         out.missing(format_args!("is required: use {values}"));
@@ -34,66 +34,62 @@ pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out:
     }
 }
 
-/// An enum number that this version of the API doesn't know.
+/// An enum number that this version of the API does not know.
 pub(super) struct UnknownNumber(pub(super) i32);
 
 impl fmt::Display for UnknownNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is not a value of this enum that this gateway knows",
-            self.0
-        )
+        write!(f, "{} is not a known value of this enum", self.0)
     }
 }
 
-/// A word of `min` to `max` characters, all of a set.
+/// A rule for texts of 1 to `max` characters, all of a set.
 pub(super) struct Word {
     pub(super) max: usize,
-    /// The set, as the caller is told.
+    /// The set, as errors describe it.
     pub(super) set: &'static str,
     pub(super) allowed: fn(char) -> bool,
 }
 
 impl Word {
-    /// The value is needed and must fit.
+    /// Checks a required value.
     pub(super) fn required(&self, field: &'static str, value: &str, out: &mut Violations) {
         let Self { max, set, .. } = *self;
         if value.is_empty() {
             out.missing_at(
                 field,
-                format_args!("is required: 1 to {max} characters of {set}"),
+                format_args!("is required: use 1 to {max} characters of {set}"),
             );
         } else if !self.fits(value) {
             out.add_at(
                 field,
                 format_args!(
-                    "{} does not fit: use 1 to {max} characters of {set}",
+                    "invalid value {}: use 1 to {max} characters of {set}",
                     Shown(value)
                 ),
             );
         }
     }
 
-    /// Whether the value fits, apart from being there.
+    /// Returns whether a value follows the rule. An empty one does.
     pub(super) fn fits(&self, value: &str) -> bool {
         value.chars().all(self.allowed) && !longer_than(value, self.max)
     }
 }
 
-/// Whether a text has more than `max` characters. Looks at no more of it than needed.
+/// Returns whether a text has more than `max` characters. Reads no more of it than needed.
 pub(super) fn longer_than(value: &str, max: usize) -> bool {
     value.len() > max && value.chars().nth(max).is_some()
 }
 
-/// A text that is needed.
+/// Checks a required text.
 pub(super) fn required_text(field: &'static str, value: &str, out: &mut Violations) {
     if value.is_empty() {
         out.missing_at(field, "is required and must not be empty");
     }
 }
 
-/// A text that may be left out, but has 1 to `max` characters if it is given.
+/// Checks an optional text: if it is set, it must have 1 to `max` characters.
 pub(super) fn optional_text(
     field: &'static str,
     value: Option<&str>,
@@ -101,7 +97,7 @@ pub(super) fn optional_text(
     out: &mut Violations,
 ) {
     match value {
-        Some("") => out.add_at(field, "is empty: leave it out or give a text"),
+        Some("") => out.add_at(field, "is empty: set a text or leave it out"),
         Some(text) if longer_than(text, max) => {
             out.add_at(
                 field,

@@ -1,5 +1,5 @@
-//! What Bedrock may add tomorrow gets through today: a field that is empty because a raw member stands in for it is
-//! not refused.
+//! What Bedrock adds in the future can be sent today: a required field may be empty if a raw member
+//! fills it.
 
 use bedrock_grpc::{
     pb::{ConverseInput, Message, RawMember, Role, StreamInvokeRequest, ToolConfiguration},
@@ -48,12 +48,8 @@ async fn each_body_of_tomorrow_arrives_as_it_was_written() {
     for body in [
         message(json!([{"newBlock": {"a": 1}}])),
         message(json!([{"text": "Hi"}, {"newBlock": 1}, {"text": "you"}])),
-        message(json!({"new": "form"})),
         json!({"messages": [{"role": "narrator", "content": [{"text": "Hi"}]}]}),
-        json!({"messages": {"new": "form"}}),
-        json!({"messages": [7]}),
         message(json!([{"image": {"format": "png", "source": {"newSource": 1}}}])),
-        message(json!([{"image": {"format": {"new": 1}, "source": {"bytes": "aaaa"}}}])),
         message(json!([
             {"text": "Hi"},
             {"document": {"name": "a", "format": "pdf", "source": {"newSource": [1]}}},
@@ -70,7 +66,6 @@ async fn each_body_of_tomorrow_arrives_as_it_was_written() {
         ]}),
         beside("system", json!([{"newBlock": {}}])),
         beside("toolConfig", json!({"tools": [{"newTool": {}}]})),
-        beside("toolConfig", json!({"tools": {"new": "form"}})),
         beside(
             "toolConfig",
             json!({"tools": [tool], "toolChoice": {"newChoice": {}}}),

@@ -35,7 +35,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.messages[0].content[1].image.format_name",
-        &["image/png", "does not fit"],
+        &["image/png", "invalid value"],
         |r| {
             image(input(r)).format = 0;
             image(input(r)).format_name = "image/png".into();

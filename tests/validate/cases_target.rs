@@ -29,10 +29,10 @@ pub(crate) const CASES: &[Case] = &[
         r.target = "amazon.nova?x".into()
     }),
     ("target", &["model ID"], |r| r.target = ".nova".into()),
-    ("target", &["no ARN", "parts"], |r| {
+    ("target", &["not an ARN", "parts"], |r| {
         r.target = "arn:aws:bedrock".into()
     }),
-    ("target", &["no ARN"], |r| arn(r, "arn", "ARN")),
+    ("target", &["not an ARN"], |r| arn(r, "arn", "ARN")),
     ("target", &["partition"], |r| arn(r, "aws", "awsx")),
     ("target", &["partition"], |r| arn(r, "aws", "aws-CN")),
     ("target", &["another service"], |r| arn(r, "bedrock", "s3")),
@@ -53,8 +53,8 @@ pub(crate) const CASES: &[Case] = &[
     ("target", &["type/id"], |r| arn(r, "prompt/", "prompt")),
     ("target", &["type/id"], |r| arn(r, "prompt/", "/")),
     ("target", &["type/id"], |r| arn(r, "ABC", "A?C")),
-    ("target", &["behind a `/`"], |r| arn(r, "ABC", "A//C")),
-    ("target", &["behind a `/`"], |r| arn(r, "ABCDEFGHIJ:2", "")),
+    ("target", &["after a `/`"], |r| arn(r, "ABC", "A//C")),
+    ("target", &["after a `/`"], |r| arn(r, "ABCDEFGHIJ:2", "")),
     ("target", &["no account"], |r| {
         r.target = "arn:aws:bedrock:us-east-1:123456789012:foundation-model/a.b".into();
     }),

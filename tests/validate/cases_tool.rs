@@ -65,7 +65,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.tool_config.tools[1].system_tool.name",
-        &["does not fit"],
+        &["invalid value"],
         |r| system_tool(r, "a.b"),
     ),
     (

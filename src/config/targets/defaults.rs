@@ -1,11 +1,12 @@
-//! `defaults`: what is asked of the model if the caller says nothing.
+//! `defaults`: values for requests that leave them out; and `guardrail`.
 
 use crate::config::{section::Section, units};
 
-/// What is asked of the model if the caller says nothing. Not for prompts of Prompt management, which bring their own.
+/// Values for requests that leave them out. They do not apply to prompts of Prompt management,
+/// which have their own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Defaults {
-    /// `max_tokens`: quotas are reserved by it, and by the model's maximum if it is absent.
+    /// `max_tokens`. Bedrock reserves quota for it, or for the model's maximum if it is absent.
     pub max_tokens: Option<i32>,
     /// `temperature`, from 0 to 1.
     pub temperature: Option<f64>,
@@ -15,7 +16,7 @@ pub struct Defaults {
     pub stop_sequences: Vec<String>,
 }
 
-/// A guardrail that looks at requests and answers.
+/// A guardrail for requests and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrail {
     /// Its ID or ARN. `guardrail.identifier`.
@@ -26,8 +27,8 @@ pub struct Guardrail {
     pub trace: Option<&'static str>,
     /// `guardrail.stream_processing_mode`: `sync` or `async`.
     pub stream_processing_mode: Option<&'static str>,
-    /// Whether every request gets it, whatever the caller says. Otherwise requests get it that name no guardrail
-    /// themselves. `guardrail.enforced`, default: false.
+    /// Whether every request gets it. Otherwise, only requests that name no guardrail get it.
+    /// `guardrail.enforced`, default: false.
     pub enforced: bool,
 }
 
@@ -59,7 +60,10 @@ pub(in crate::config) fn guardrail(mut section: Section<'_>) -> Option<Guardrail
     let enforced = section.value("enforced", units::boolean);
     for key in ["identifier", "version"] {
         if !section.has_had(key) {
-            section.report(key, "required: a guardrail has an identifier and a version");
+            section.report(
+                key,
+                "required: a guardrail needs an identifier and a version",
+            );
         }
     }
     section.finish();
@@ -78,7 +82,7 @@ fn version(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is neither a version, of 1 to 8 digits, nor DRAFT"
+        "`{text}` is neither a version of 1 to 8 digits nor DRAFT"
     ))
 }
 

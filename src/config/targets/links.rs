@@ -1,4 +1,5 @@
-//! What can be wrong with a target beyond its own keys: fallbacks, fences, and kinds that don't mix.
+//! Checks rules that involve more than one key or target: fallbacks, fences, enforced settings, and
+//! kinds that can't be mixed.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading
         } else if mixes_prompts(alias, targets) {
             report(
                 "routes",
-                "a prompt of Prompt management takes other requests than a model; it can't share a target or a fallback with one"
+                "a prompt of Prompt management needs other requests than a model; it can't share a target or a fallback with one"
                     .to_owned(),
             );
         }
@@ -78,7 +79,7 @@ fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String
     None
 }
 
-/// The names of the fallbacks of an alias, one after the other; without end if they go in a circle.
+/// Returns the names of the fallbacks of an alias, in order; endless if they form a cycle.
 fn chain<'a>(alias: &'a Alias, targets: &'a Targets) -> impl Iterator<Item = &'a str> {
     std::iter::successors(alias.fallback.as_deref(), |name| {
         targets.aliases.get(*name)?.fallback.as_deref()
@@ -95,7 +96,8 @@ fn mixes_prompts(alias: &Alias, targets: &Targets) -> bool {
     kinds.any(|is_prompt| Some(is_prompt) != first)
 }
 
-/// Returns what is known to lie outside of the fence, whatever the destinations of the profiles are.
+/// Returns what is known to lie outside of the fence, whatever the destinations of the profiles
+/// are.
 fn outside(alias: &Alias, fence: &Fence) -> Vec<String> {
     let mut messages = Vec::new();
     for route in &alias.routes {

@@ -1,4 +1,4 @@
-//! `targets` and `allowed_model_ids`: what callers may name, and where it leads.
+//! `targets`, `allowed_model_ids` and `only`: the targets that callers can use, and their routes.
 
 mod defaults;
 mod links;
@@ -20,56 +20,63 @@ pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;
 pub(super) use routes::region;
 
-/// What callers may name.
+/// The targets that callers can use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Targets {
     /// Aliases, by name. `targets`.
     pub aliases: BTreeMap<String, Alias>,
     /// Patterns of model IDs and ARNs that callers may name themselves, as
-    /// [`pattern::matches`](crate::aws::pattern::matches) reads them. `allowed_model_ids`, default: none.
+    /// [`pattern::matches`](crate::aws::pattern::matches) reads them. `allowed_model_ids`, default:
+    /// none.
     pub allowed_model_ids: Vec<String>,
-    /// Where requests of all targets may be served. `only`, default: everywhere.
+    /// The fence for the requests of all targets. `only`, default: none.
     pub only: Fence,
     /// What is enforced on the requests of all targets.
     pub policy: RequestPolicy,
 }
 
-/// A name of the operator's, and where it leads.
+/// A name that callers use, and its routes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alias {
-    /// What it is for. `targets.<name>.description`.
+    /// A description for callers. `targets.<name>.description`.
     pub description: String,
-    /// The ways to serve it, at least one. `targets.<name>.routes`, or `model_id` with `region` or `regions` for a single one.
+    /// The routes, at least one. `targets.<name>.routes`, or `model_id` with `region` or `regions`
+    /// for a single one.
     pub routes: Vec<RouteOptions>,
-    /// The alias whose routes are tried when none of these answers. `targets.<name>.fallback`, default: none.
+    /// The alias whose routes are tried if none of these answers. `targets.<name>.fallback`,
+    /// default: none.
     pub fallback: Option<String>,
-    /// Where requests may be served, within the gateway's own `only`. `targets.<name>.only`, default: everywhere.
+    /// The fence for the requests, in addition to the one for all targets. `targets.<name>.only`,
+    /// default: none.
     pub only: Fence,
-    /// What is asked of the model if the caller says nothing. `targets.<name>.defaults`.
+    /// Values for requests that leave them out. `targets.<name>.defaults`.
     pub defaults: Defaults,
-    /// What is enforced on requests, beside what is for all targets. `guardrail` may also be in `defaults`.
+    /// What is enforced on requests, in addition to what is enforced for all targets. The key
+    /// `guardrail` can also be in `defaults`.
     pub policy: RequestPolicy,
-    /// How long things may take here. `targets.<name>.limits`, default: `limits`.
+    /// Limits of this target. `targets.<name>.limits`, default: `limits`.
     pub limits: TargetLimits,
-    /// What every request carries for cost reports, whatever the caller says. `targets.<name>.request_metadata`.
+    /// Pairs that the gateway adds to every request, for cost reports.
+    /// `targets.<name>.request_metadata`.
     pub request_metadata: BTreeMap<String, String>,
 }
 
-/// Limits of one target. What is absent is as in [`Limits`](super::Limits).
+/// Limits of one target. Absent ones are those of [`Limits`](super::Limits).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetLimits {
-    /// The longest deadline that a caller may set. `targets.<name>.limits.max_deadline`.
+    /// The maximum deadline. `targets.<name>.limits.max_deadline`.
     pub max_deadline: Option<Duration>,
-    /// Until Bedrock's first event, for each attempt. `targets.<name>.limits.first_event`.
+    /// Timeout for Bedrock's first event, per attempt. `targets.<name>.limits.first_event`.
     pub first_event: Option<Duration>,
-    /// Between two events of Bedrock's. `targets.<name>.limits.idle`.
+    /// Timeout between two events from Bedrock. `targets.<name>.limits.idle`.
     pub idle: Option<Duration>,
-    /// The most attempts of a call. `targets.<name>.limits.max_attempts`.
+    /// The maximum attempts of a call, raised to the number of its routes.
+    /// `targets.<name>.limits.max_attempts`.
     pub max_attempts: Option<u32>,
 }
 
 impl Alias {
-    /// An alias for one model ID, inference profile or ARN, and nothing else.
+    /// Returns an alias with one route, to a model ID, an inference profile or an ARN.
     pub fn to(model_id: impl Into<String>) -> Self {
         Self {
             routes: vec![RouteOptions::to(model_id)],
@@ -78,7 +85,7 @@ impl Alias {
     }
 }
 
-/// Reads the targets. The ceiling is `limits.max_tokens`, which is in a section of its own.
+/// Reads the targets. `max_tokens` is the ceiling, which is in another section, `limits`.
 pub(super) fn read(
     root: &mut Section<'_>,
     max_tokens: Option<i32>,
@@ -107,7 +114,8 @@ pub(super) fn read(
     targets
 }
 
-/// Aliases hold neither `.` nor `:`, so that no string is both an alias and a model ID.
+/// Checks the name of an alias. It has neither `.` nor `:`, so that no string is both an alias and
+/// a model ID.
 fn check_alias_name(key: &Key, reading: &Reading<'_>) {
     let well_formed = !key.name.is_empty()
         && key.name.len() <= 64
@@ -119,7 +127,7 @@ fn check_alias_name(key: &Key, reading: &Reading<'_>) {
         reading.report(
             format!("targets.{}", key.name),
             key.place,
-            "an alias has 1 to 64 letters, digits, `-` and `_`; with `.` or `:` it could be taken for a model ID",
+            "an alias must have 1 to 64 letters, digits, `-` and `_`; with `.` or `:` it could be a model ID",
         );
     }
 }
@@ -166,13 +174,13 @@ fn read_limits(mut section: Section<'_>) -> TargetLimits {
     limits
 }
 
-/// A pattern of model IDs or of ARNs.
+/// Reads a pattern of model IDs or ARNs.
 pub(in crate::config) fn pattern(text: &str) -> Result<String, String> {
     let text = units::text(text)?;
     pattern::check(&text).map(|()| text)
 }
 
-/// `eu`, `global` and the like, or a Region.
+/// Reads a geography, such as `eu`, or a Region.
 fn place(text: &str) -> Result<Place, String> {
     if let Some(geography) = Geography::named(text) {
         return Ok(Place::Geography(geography));

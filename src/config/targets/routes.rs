@@ -1,26 +1,28 @@
-//! `routes`: the ways to serve a target.
+//! `routes`: the routes of a target.
 
 use crate::{
     aws::model_id,
     config::{section::Section, units},
 };
 
-/// One way to serve a target, in one or more source Regions.
+/// A model ID, and the source Regions in which it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteOptions {
-    /// A model ID, an inference profile's ID, or an ARN. `model_id`. Required.
+    /// A model ID, the ID of an inference profile, or an ARN. `model_id`. Required.
     pub model_id: String,
-    /// The source Regions: the endpoints to call, all as good as each other. `regions`, or `region` for a single one. Default: the ARN's own,
-    /// or else the gateway's.
+    /// The source Regions, which share the calls. `regions`, or `region` for a single one. Default:
+    /// the Region of the ARN, or else that of the gateway.
     pub regions: Vec<String>,
-    /// Lower ones are preferred; equal ones share the calls. `order`, default: the place in the list, from 1.
+    /// Lower ones are tried first; equal ones share the calls. `order`, default: the position in
+    /// the list, from 1.
     pub order: u32,
-    /// Its share of the calls among equals. `weight`, default 1.
+    /// The share of the calls among routes with equal order. `weight`, default 1.
     pub weight: u32,
 }
 
 impl RouteOptions {
-    /// A route to a model ID, an inference profile or an ARN, in the Region that the ARN or the gateway names.
+    /// Returns a route to a model ID, an inference profile or an ARN, in the Region of the ARN or
+    /// of the gateway.
     pub fn to(model_id: impl Into<String>) -> Self {
         Self {
             model_id: model_id.into(),
@@ -31,7 +33,7 @@ impl RouteOptions {
     }
 }
 
-/// The routes of a target: its `routes`, or the single one that `model_id` makes.
+/// Reads the routes of a target: `routes`, or `model_id` for a single one.
 pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
     let sections = target.list_of_sections("routes");
     let short = target.has("model_id") || target.has("region") || target.has("regions");
@@ -43,14 +45,14 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
                     "either `routes`, or `model_id` with `region` or `regions` for a single route, but not both",
                 );
             }
-            // Taken, so that they are not reported as unknown, too.
+            // Read, so that they are not reported as unknown, too.
             if short {
                 let _reported = read_place(target);
             } else {
                 target.know(&["model_id", "region", "regions"]);
             }
             if sections.is_empty() {
-                target.report("routes", "at least one route is needed");
+                target.report("routes", "at least one route is required");
             }
             (1..)
                 .zip(sections)
@@ -80,7 +82,7 @@ fn read_route(mut section: Section<'_>, place: u32) -> Option<RouteOptions> {
     route
 }
 
-/// The model ID and where it is called.
+/// Reads a model ID and its source Regions.
 fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
     let model_id = section.value("model_id", model);
     let has_both = section.has("region") && section.has("regions");
@@ -93,7 +95,7 @@ fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
         if !section.has_had("model_id") && !section.has_had("routes") {
             section.report(
                 "model_id",
-                "required: a model ID, an inference profile's ID such as us.anthropic.claude-sonnet-5, or an ARN",
+                "required: a model ID, the ID of an inference profile such as us.anthropic.claude-sonnet-5, or an ARN",
             );
         }
         return None;
@@ -124,7 +126,7 @@ fn model(text: &str) -> Result<String, String> {
     }
 }
 
-/// `us-east-1` and the like.
+/// Reads a Region, such as `us-east-1`.
 pub(in crate::config) fn region(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let is_region = parts.len() >= 3

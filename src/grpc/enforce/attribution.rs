@@ -1,4 +1,4 @@
-//! The operator's request metadata: a caller must not be able to charge its calls to somebody else.
+//! The operator's request metadata: a caller must not be able to charge its calls to another one.
 
 use std::collections::BTreeMap;
 

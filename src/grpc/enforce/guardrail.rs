@@ -11,7 +11,7 @@ use crate::{
 };
 
 const REPLACED: &str =
-    "this gateway enforces a guardrail of its own on this target; leave out guardrail_config";
+    "this gateway enforces its own guardrail on this target; leave out guardrail_config";
 /// A guardrail assesses marked blocks only, once there is one.
 pub(super) const SELECTIVE: &str = "is not allowed: this gateway enforces a guardrail, which would check the marked blocks only; send the content unmarked";
 

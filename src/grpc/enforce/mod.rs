@@ -1,5 +1,6 @@
-//! What the operator enforces on a request. It is applied last, after everything that the caller says, and no
-//! caller can undo it: neither by a field, nor by a raw member, nor by a field of the model's own.
+//! What the operator enforces on a request. It is applied last, after everything that the caller
+//! says, and no caller can undo it: neither by a field, nor by a raw member, nor by a field of the
+//! model's own.
 //!
 //! | file | job |
 //! |---|---|
@@ -10,8 +11,8 @@
 //! | `s3` | the objects in Amazon S3 that Bedrock reads with the gateway's role |
 //! | `written` | the same rules for what callers write as JSON: raw members and the model's own fields |
 //!
-//! Each rule first checks what the caller said, so that nobody believes in a setting that has no effect; then the
-//! operator's value is written over the field.
+//! Each rule first checks what the caller said, so that nobody believes in a setting that has no
+//! effect; then the operator's value is written over the field.
 
 mod attribution;
 mod guardrail;
@@ -78,7 +79,8 @@ impl Enforced<'_> {
         written::check(self, locations, input, out);
     }
 
-    /// The ceiling of output tokens. Prompts of Prompt management bring their own number, and Bedrock refuses any other.
+    /// The ceiling of output tokens. Prompts of Prompt management bring their own number, and
+    /// Bedrock refuses any other.
     fn ceiling(&self) -> Option<i32> {
         self.policy.max_tokens.filter(|_| self.kind != Kind::Prompt)
     }

@@ -9,7 +9,8 @@ use crate::{
     validate::{Shown, Violations},
 };
 
-/// Returns whether a text names an object in S3, in whatever spelling something behind the gateway might take.
+/// Returns whether a text names an object in S3, in whatever spelling something behind the gateway
+/// might take.
 pub(super) fn is_location(text: &str) -> bool {
     let text = text.trim_start();
     let scheme = text.split("://").next().unwrap_or_default();

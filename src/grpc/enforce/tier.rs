@@ -33,7 +33,8 @@ pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Viol
     }
 }
 
-/// A request that names no tier gets Bedrock's default tier; if that one is not allowed, the preferred one instead.
+/// A request that names no tier gets Bedrock's default tier; if that one is not allowed, the
+/// preferred one instead.
 pub(super) fn write(tiers: &[ServiceTier], input: &mut ConverseInput) {
     if input.service_tier.is_some() || tiers.contains(&ServiceTier::Default) {
         return;

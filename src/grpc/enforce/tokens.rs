@@ -2,8 +2,8 @@
 
 use crate::{pb::ConverseInput, validate::Violations};
 
-/// What models call the number of output tokens in their own fields, in lower case and without separators. The
-/// budget for thinking is a part of it.
+/// What models call the number of output tokens in their own fields, in lower case and without
+/// separators. The budget for thinking is a part of it.
 const NAMES: [&str; 10] = [
     "maxtokens",
     "maxtokenstosample",
@@ -17,7 +17,8 @@ const NAMES: [&str; 10] = [
     "budgettokens",
 ];
 
-/// Returns whether a member is a number of output tokens. `name` is in lower case and without separators.
+/// Returns whether a member is a number of output tokens. `name` is in lower case and without
+/// separators.
 pub(in crate::grpc) fn is_name(name: &str) -> bool {
     NAMES.contains(&name)
 }

@@ -1,9 +1,10 @@
 //! Refuses requests that a web page can make a browser send without being allowed to.
 //!
-//! A browser asks the gateway (CORS) before a page may send a request with gRPC's content types. It does not ask
-//! before it sends a "simple" request, such as a POST of `text/plain`: the page can't read the answer, but the
-//! request has been executed. So requests with any other content type get 415, and requests whose origin is not
-//! in `cors.allowed_origins` get 403, before a service sees them.
+//! A browser asks the gateway (CORS) before a page may send a request with gRPC's content types. It
+//! does not ask before it sends a "simple" request, such as a POST of `text/plain`: the page can't
+//! read the answer, but the request has been executed. So requests with any other content type get
+//! 415, and requests whose origin is not in `cors.allowed_origins` get 403, before a service sees
+//! them.
 
 use std::{
     future::{Ready, ready},
@@ -23,14 +24,15 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// What a page's own server says about a request that it lets through: pages of this origin may call, too.
+/// What a page's own server says about a request that it lets through: pages of this origin may
+/// call, too.
 ///
 /// Put into the extensions of a request by [`allow_own_origin`].
 #[derive(Clone, Copy, Debug)]
 struct OwnOrigin;
 
-/// Lets the pages that the gateway itself serves call it: marks a request whose `Origin` is the address that the
-/// request was sent to.
+/// Lets the pages that the gateway itself serves call it: marks a request whose `Origin` is the
+/// address that the request was sent to.
 pub fn allow_own_origin<B>(mut request: Request<B>) -> Request<B> {
     if is_own_origin(&request) {
         request.extensions_mut().insert(OwnOrigin);
@@ -156,7 +158,8 @@ impl CrossSiteLayer {
     }
 }
 
-/// Whether there is one content type, and it is one of gRPC or gRPC-Web, such as `application/grpc+proto`.
+/// Whether there is one content type, and it is one of gRPC or gRPC-Web, such as
+/// `application/grpc+proto`.
 fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(content_type) = single(headers, header::CONTENT_TYPE) else {
         return false;

@@ -1,4 +1,5 @@
-//! Guardrails: defaults are filled in field by field, enforced ones can be neither replaced nor bypassed.
+//! Guardrails: defaults are filled in field by field, enforced ones can be neither replaced nor
+//! bypassed.
 
 use bedrock_grpc::pb::{
     ContentBlock, GuardrailConverseContentBlock, GuardrailConverseTextBlock,

@@ -1,4 +1,5 @@
-//! What the operator set: defaults, which a caller can replace, and what is enforced, which none can.
+//! What the operator set: defaults, which a caller can replace, and what is enforced, which none
+//! can.
 
 mod attribution;
 mod guardrail;
