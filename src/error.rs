@@ -66,6 +66,9 @@ reasons! {
     UpstreamAccessDenied => "UPSTREAM_ACCESS_DENIED",
     /// The gateway's AWS credentials are missing, wrong or expired.
     UpstreamCredentials => "UPSTREAM_CREDENTIALS",
+    /// The gateway cannot obtain its AWS credentials at the moment: STS, IAM Identity Center, the
+    /// instance metadata service or a credential process does not answer. A retry may succeed.
+    CredentialsUnavailable => "CREDENTIALS_UNAVAILABLE",
     /// Bedrock does not know the model, profile, prompt or guardrail, or it has been retired.
     UpstreamResource => "UPSTREAM_RESOURCE",
     /// Bedrock throttles.
@@ -157,8 +160,11 @@ pub struct Violation {
 pub struct Failure {
     /// Why, in one word.
     pub reason: Reason,
-    /// Why, for people. Public: it goes to the caller.
+    /// Why, for people. Public: it is sent to the caller, so it names no host, account or role.
     pub message: String,
+    /// What only the operator should read, such as hosts, ports, accounts and causes. It is logged
+    /// with the request ID and never sent. Holds no secret and no part of a prompt or an answer.
+    pub detail: String,
     /// How far the call had come.
     pub phase: Phase,
     /// What Bedrock said, if Bedrock or the way to it is the cause. Boxed: failures travel in results of hot functions.
@@ -175,6 +181,7 @@ impl Failure {
         Self {
             reason,
             message: message.into(),
+            detail: String::new(),
             phase: Phase::default(),
             upstream: None,
             retry_after: None,
@@ -193,6 +200,13 @@ impl Failure {
     #[must_use]
     pub fn with_upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = Some(Box::new(upstream));
+        self
+    }
+
+    /// The same failure, with what only the operator should read.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = detail.to_string();
         self
     }
 

@@ -100,7 +100,12 @@ fn places() -> Vec<Place> {
             collect(below("[]"), item, root, places);
         }
         if let Some(named @ Value::Object(_)) = schema.get("additionalProperties") {
-            collect(below("name"), named, root, places);
+            let of_region = json!({"$ref": "#/$defs/region"});
+            let name = match schema.get("propertyNames") {
+                Some(names) if *names == of_region => "eu-west-1",
+                _ => "name",
+            };
+            collect(below(name), named, root, places);
         }
         places.push(Place { path, schema });
     }

@@ -10,6 +10,7 @@
 //! | [`auth`] | SigV4 signatures and bearer tokens |
 //! | `runtime` | Converse and ConverseStream; `fold` and `length` help it |
 //! | `inspect` | the emulator's own HTTP API: what was called, and how things are |
+//! | `hosts` | which names it answers to |
 //! | `state` | what all connections share |
 //! | `count` | CountTokens |
 //! | `target` | what a model ID means to a source Region |
@@ -43,6 +44,7 @@ mod exchange;
 pub mod fault;
 mod fold;
 pub mod frame;
+mod hosts;
 mod inspect;
 mod length;
 pub mod options;

@@ -47,6 +47,8 @@ pub struct Options {
     pub keep_calls: usize,
     /// Threads that serve. One is enough for tests.
     pub threads: NonZeroUsize,
+    /// Answer only requests that name this machine, by `localhost` or a loopback address. Default: off.
+    pub loopback_hosts_only: bool,
     /// How long a stop waits for calls that are still running.
     pub stop_within: Duration,
 }
@@ -67,6 +69,7 @@ impl Default for Options {
             cut: Cut::default(),
             keep_calls: 10_000,
             threads: NonZeroUsize::MIN,
+            loopback_hosts_only: false,
             stop_within: Duration::from_secs(1),
         }
     }

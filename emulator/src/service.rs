@@ -14,7 +14,7 @@ use super::{
     error::WireError,
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::Effect,
-    inspect,
+    hosts, inspect,
     playback::{Broken, ResetSwitch, break_off},
     regions::Condition,
     runtime,
@@ -54,6 +54,9 @@ impl Service {
         reset: ResetSwitch,
     ) -> Result<Answer, Broken> {
         let (parts, body) = request.into_parts();
+        if self.state.options.loopback_hosts_only && !hosts::is_loopback(&parts) {
+            return Ok(hosts::refusal().map(Either::Left));
+        }
         let operation = Operation::of(&parts.method, parts.uri.path());
         let body = Limited::new(body, MAX_BODY).collect().await;
         let (body, unreadable) = match body {

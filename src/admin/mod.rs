@@ -7,13 +7,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use http::header::CONTENT_TYPE;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::header::{CONTENT_TYPE, HOST};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::health::Health;
-use crate::telemetry::Metrics;
+use crate::{config::Hosts, telemetry::Metrics};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const GRPC_HEALTH: &str = "/grpc.health.v1.Health/{method}";
@@ -25,6 +32,7 @@ pub struct Admin {
     health: Health,
     metrics: Arc<Metrics>,
     runtimes: Arc<[Handle]>,
+    hosts: Hosts,
 }
 
 impl Admin {
@@ -36,7 +44,15 @@ impl Admin {
             health: Health::alive().await,
             metrics,
             runtimes,
+            hosts: Hosts::Any,
         }
+    }
+
+    /// The same, answering to these names only.
+    #[must_use]
+    pub fn answering_to(mut self, hosts: Hosts) -> Self {
+        self.hosts = hosts;
+        self
     }
 
     /// Whether `/readyz` and the health of the service `""` say that calls should be sent here.
@@ -59,12 +75,27 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route_service(GRPC_HEALTH, self.health.service())
+            .layer(middleware::from_fn_with_state(self.hosts, check_host))
             .with_state(self);
         tokio::select! {
             served = axum::serve(listener, routes).into_future() => served,
             () = stop.cancelled() => Ok(()),
         }
     }
+}
+
+/// Refuses requests that name another host.
+async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let of_uri = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
+    let of_header = || request.headers().get(HOST)?.to_str().ok();
+    if hosts.allow(of_uri.or_else(of_header)) {
+        return next.run(request).await;
+    }
+    let text = "this port answers requests to localhost only\n";
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {

@@ -3,8 +3,10 @@
 mod geography;
 pub mod model_id;
 pub mod pattern;
+mod redact;
 mod sampling;
 
 pub use geography::{Fence, Geography, Place, Side};
 pub use model_id::Kind;
+pub use redact::without_accounts;
 pub use sampling::Sampling;

@@ -31,6 +31,8 @@ use crate::{
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
+/// What Bedrock calls its streams.
+const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// More source Regions than AWS has: a bound on what callers' ARNs can make us keep.
 const MOST_CLIENTS: usize = 64;
 
@@ -44,7 +46,7 @@ tokio::task_local! {
 #[derive(Default)]
 struct Exchange {
     request: Cell<Option<Bytes>>,
-    response: Cell<Option<SdkBody>>,
+    response: Cell<Option<Response>>,
     trace: Option<TraceContext>,
 }
 
@@ -85,6 +87,27 @@ pub struct Answer {
     pub request_id: String,
     /// The events.
     pub frames: Frames,
+    /// Whether the answer's content type says that it is an event stream.
+    pub is_declared: bool,
+}
+
+/// A good answer, as far as its head says.
+struct Response {
+    body: SdkBody,
+    status: u16,
+    /// Empty if there is none.
+    content_type: String,
+}
+
+impl Response {
+    /// Whether it may be an event stream. Servers that don't say what they send are believed; the
+    /// first frame decides then.
+    fn may_be_a_stream(&self) -> bool {
+        let media_type = self.content_type.split(';').next().unwrap_or_default();
+        let media_type = media_type.trim().to_ascii_lowercase();
+        self.status == 200
+            && ["", EVENT_STREAM, "application/octet-stream"].contains(&media_type.as_str())
+    }
 }
 
 impl Bedrock {
@@ -130,6 +153,17 @@ impl Bedrock {
         model_id: &str,
         body: Bytes,
     ) -> Result<Answer, Failure> {
+        let sdk = &self.shared.sdk;
+        sdk.authenticated(|| self.converse_stream_once(source_region, model_id, body.clone()))
+            .await
+    }
+
+    async fn converse_stream_once(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
         let call = self
             .client(source_region)?
             .converse_stream()
@@ -154,9 +188,23 @@ impl Bedrock {
         match EXCHANGE.scope(exchange, call).await {
             (Ok(output), response) => {
                 let request_id = output.request_id().unwrap_or_default().to_owned();
-                let frames =
-                    Frames::new(response.unwrap_or_else(SdkBody::empty), request_id.clone());
-                Ok(Answer { request_id, frames })
+                match response {
+                    Some(response) if response.may_be_a_stream() => {
+                        let is_declared = response.content_type == EVENT_STREAM;
+                        let frames = Frames::new(response.body, request_id.clone());
+                        Ok(Answer {
+                            request_id,
+                            frames,
+                            is_declared,
+                        })
+                    }
+                    Some(Response {
+                        status,
+                        content_type,
+                        ..
+                    }) => Err(failure::not_a_stream(status, &content_type, &request_id)),
+                    None => Err(failure::not_a_stream(200, "", &request_id)),
+                }
             }
             (Err(error), _) => Err(failure::of_call(error)),
         }
@@ -285,7 +333,13 @@ impl Intercept for Hooks {
         let response = context.response_mut();
         if response.status().is_success() {
             let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            EXCHANGE.try_with(|exchange| exchange.response.set(Some(body)))?;
+            let content_type = response.headers().get("content-type");
+            let response = Response {
+                body,
+                status: response.status().as_u16(),
+                content_type: content_type.unwrap_or_default().to_owned(),
+            };
+            EXCHANGE.try_with(|exchange| exchange.response.set(Some(response)))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `client` | the SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out |
 //! | `open` | a call up to its first event |
+//! | `credentials` | the gateway's AWS identity: aws-config's chain, read again when it changes |
 //! | `control` | what inference profiles lead to |
 //! | `frames` | from a response's body to events |
 //! | `frame` | AWS's event-stream framing |
@@ -16,6 +17,7 @@
 
 mod client;
 mod control;
+mod credentials;
 mod failure;
 mod frame;
 mod frames;

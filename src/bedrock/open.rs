@@ -1,9 +1,14 @@
 //! A call up to its first event: until then nothing of an answer was seen, and another call may be made instead.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use super::{Bedrock, Frame, Frames};
+use super::{Bedrock, Frame, Frames, failure};
 use crate::error::{Failure, Phase, Reason, Upstream};
+
+/// When a call may succeed whose answer ended before it began.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An answer whose first event is there.
 #[derive(Debug)]
@@ -35,13 +40,21 @@ impl Bedrock {
                 first,
                 rest,
             }),
+            // Not a stream that is damaged, but something else.
+            Some(Err(failure))
+                if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared =>
+            {
+                Err(failure::not_a_stream(200, "", &answer.request_id))
+            }
             Some(Err(failure)) => Err(named(failure, &answer.request_id)),
+            None if !answer.is_declared => Err(failure::not_a_stream(200, "", &answer.request_id)),
             None => Err(named(
                 Failure::new(
                     Reason::UpstreamTruncated,
-                    "Bedrock's stream ended before it began",
+                    "Bedrock's stream ended before its first event",
                 )
                 .in_phase(Phase::BeforeFirstEvent)
+                .with_retry_after(RETRY_AFTER)
                 .with_upstream(Upstream::default()),
                 &answer.request_id,
             )),

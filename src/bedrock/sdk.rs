@@ -1,18 +1,27 @@
 //! What aws-config's chain says, read once.
 
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
 use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_bedrockruntime::config::{
-    AppName, Builder, FrameworkMetadata, StalledStreamProtectionConfig, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    AppName, Builder, FrameworkMetadata, SharedIdentityCache, StalledStreamProtectionConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
 };
-
 use aws_types::service_config::ServiceConfigKey;
 
-use super::http::{Tls, TlsError};
-use crate::config::bedrock::Options;
+use super::{
+    credentials::{ChainSource, Identity},
+    http::{Http, Tls, TlsError},
+};
+use crate::{
+    config::bedrock::{Endpoints, Options},
+    error::{Failure, Reason},
+};
 
 const NAME: &str = env!("CARGO_PKG_NAME");
+/// The most bytes of an answer of STS, IAM Identity Center or the instance metadata service.
+const LONGEST_ANSWER: usize = 1 << 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Credentials, Region, endpoint and identity as every AWS SDK finds them, and whom to trust. Cheap to clone; the workers
@@ -22,6 +31,9 @@ pub struct Sdk {
     config: SdkConfig,
     endpoint_url: Option<String>,
     control_endpoint_url: Option<String>,
+    endpoints: Arc<BTreeMap<String, Endpoints>>,
+    /// `None`: credentials that never change.
+    identity: Option<Identity>,
     tls: Tls,
 }
 
@@ -30,23 +42,57 @@ impl Sdk {
     ///
     /// # Errors
     ///
-    /// Fails if the file of extra certificates cannot be read.
+    /// Fails if a file of certificates cannot be read.
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
-        let tls = Tls::load(options)?;
+        // Where certificates are, the profile may say; until then only what needs none is called:
+        // the instance metadata service, for a Region that nothing else names.
+        let http = Http::new(Tls::without_roots(options)?, options);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .identity_cache(IdentityCache::lazy().build());
+            .http_client(http.for_whole_answers(LONGEST_ANSWER))
+            .no_credentials();
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         }
         let config = loader.load().await;
+        let bundle = setting(&config, "AWS_CA_BUNDLE", "ca_bundle", "bedrock_runtime");
+        let tls = Tls::load(options, bundle.as_deref().map(Path::new))?;
+        let http = Http::new(tls.clone(), options).for_whole_answers(LONGEST_ANSWER);
+        let source = ChainSource {
+            http: http.clone(),
+            region: config.region().cloned(),
+            use_fips: config.use_fips(),
+            use_dual_stack: config.use_dual_stack(),
+            retries: config.retry_config().cloned(),
+            time_limits: config.timeout_config().cloned(),
+            files: options.shared_files.clone(),
+        };
+        let identity = Identity::new(source);
+        // The SDK itself looks for `bedrock-runtime` in a services section. AWS documents
+        // `bedrock_runtime`, which is what the other SDKs look for.
+        let endpoint_url = options.endpoint_url.clone().or_else(|| {
+            setting(
+                &config,
+                "AWS_ENDPOINT_URL",
+                "endpoint_url",
+                "bedrock_runtime",
+            )
+        });
         let control_endpoint_url = options
             .control_endpoint_url
             .clone()
             .or_else(|| control_endpoint_url(&config));
+        let config = config
+            .into_builder()
+            .http_client(http)
+            .identity_cache(SharedIdentityCache::new(identity.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(identity.clone()))
+            .build();
         Ok(Self {
             config,
-            endpoint_url: options.endpoint_url.clone(),
+            endpoint_url,
             control_endpoint_url,
+            endpoints: Arc::new(options.endpoints.clone()),
+            identity: Some(identity),
             tls,
         })
     }
@@ -76,7 +122,9 @@ impl Sdk {
                 .control_endpoint_url
                 .clone()
                 .or_else(|| options.endpoint_url.clone()),
-            tls: Tls::load(options)?,
+            endpoints: Arc::new(options.endpoints.clone()),
+            identity: None,
+            tls: Tls::load(options, None)?,
         })
     }
 
@@ -85,9 +133,33 @@ impl Sdk {
         self.config.region().map(AsRef::as_ref)
     }
 
-    /// Where the control plane is, if not at the Region's public endpoint.
-    pub(super) fn control_endpoint_url(&self) -> Option<&str> {
-        self.control_endpoint_url.as_deref()
+    /// Where a Region's control plane is, if not at its public endpoint.
+    pub(super) fn control_endpoint_url(&self, source_region: &str) -> Option<&str> {
+        let of_region = self.endpoints.get(source_region);
+        of_region
+            .and_then(|endpoints| endpoints.control_endpoint_url.as_deref())
+            .or(self.control_endpoint_url.as_deref())
+    }
+
+    /// Makes a call, and once more with newer credentials if AWS rejects those that it was signed
+    /// with and newer ones can be had: AWS has not looked at the request then.
+    pub(super) async fn authenticated<T, F>(
+        &self,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let Some(identity) = &self.identity else {
+            return call().await;
+        };
+        let generation = identity.generation();
+        match call().await {
+            Err(failure) if is_rejection(&failure) && identity.rejected(generation).await => {
+                call().await
+            }
+            outcome => outcome,
+        }
     }
 
     pub(super) fn tls(&self) -> Tls {
@@ -102,7 +174,9 @@ impl Sdk {
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint_url) = &self.endpoint_url {
+        let of_region = self.endpoints.get(source_region);
+        let of_region = of_region.and_then(|endpoints| endpoints.endpoint_url.as_ref());
+        if let Some(endpoint_url) = of_region.or(self.endpoint_url.as_ref()) {
             builder = builder.endpoint_url(endpoint_url);
         }
         // The operator's own name for the app, if there is one, stays.
@@ -116,14 +190,32 @@ impl Sdk {
     }
 }
 
-/// What the variables and files that every AWS SDK reads say of the control plane's endpoint: of the service `bedrock` first.
+/// Whether AWS rejected the credentials of a call.
+fn is_rejection(failure: &Failure) -> bool {
+    let upstream = failure.upstream.as_deref();
+    failure.reason == Reason::UpstreamCredentials
+        && upstream.is_some_and(|upstream| upstream.http_status.is_some())
+}
+
+/// What the variables and files that every AWS SDK reads say of the control plane's endpoint: of the
+/// service `bedrock` first.
 fn control_endpoint_url(config: &SdkConfig) -> Option<String> {
-    let of_service = ServiceConfigKey::builder()
-        .service_id("bedrock")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
+    setting(config, "AWS_ENDPOINT_URL", "endpoint_url", "bedrock")
+        .or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// A setting of the environment or the profile, as the SDK finds it.
+fn setting(
+    config: &SdkConfig,
+    variable: &'static str,
+    key: &'static str,
+    service: &'static str,
+) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env(variable)
+        .profile(key)
         .build()
-        .ok()
-        .and_then(|key| config.service_config()?.load_config(key));
-    of_service.or_else(|| config.endpoint_url().map(str::to_owned))
+        .ok()?;
+    config.service_config()?.load_config(key)
 }

@@ -16,8 +16,8 @@ use super::{exit::Exit, output::Output, rates::Rates, samples::Samples, signals}
 use crate::{
     bedrock::Sdk,
     config::{
-        self, Alias, Config, Cors, Drain, Limits, Log, LogFormat, RequestPolicy, Server, Targets,
-        s3::S3Locations,
+        self, Alias, Config, Cors, Drain, Hosts, Limits, Log, LogFormat, RequestPolicy, Server,
+        Targets, s3::S3Locations,
     },
     server::{self, Listeners},
     telemetry,
@@ -146,6 +146,7 @@ impl Dev {
                 cors: Cors {
                     allowed_origins: vec!["*".to_owned()],
                 },
+                hosts: Hosts::Loopback,
                 playground: true,
                 ..Server::default()
             },
@@ -187,6 +188,7 @@ impl Dev {
             ),
             quotas: self.rates.quotas(),
             threads: NonZeroUsize::MIN,
+            loopback_hosts_only: self.emulator_listen.ip().is_loopback(),
             ..Options::default()
         }
     }

@@ -95,8 +95,16 @@ impl Args {
             max_concurrent_streams: self.max_concurrent_streams,
             cut: self.cut,
             threads: self.threads,
+            loopback_hosts_only: self.answers_loopback_names_only(),
             ..Options::default()
         })
+    }
+
+    /// Whether it listens on this machine's own addresses alone: then only names of this machine lead
+    /// to it, but for those of web pages that want to read what was asked (DNS rebinding).
+    fn answers_loopback_names_only(&self) -> bool {
+        let is_loopback = |address: SocketAddr| address.ip().is_loopback();
+        is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)
     }
 
     /// Starts the emulator, says on `out` how to use it, and serves until Ctrl-C or SIGTERM.

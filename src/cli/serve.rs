@@ -70,7 +70,7 @@ impl Serve {
         let sdk = match Sdk::load(&config.bedrock).await {
             Ok(sdk) => sdk,
             Err(error) => {
-                output.error(&format!("bedrock.extra_ca_file: {error}"));
+                output.error(&error.to_string());
                 return Ok(Exit::BadInput);
             }
         };

@@ -1,4 +1,5 @@
-//! SIGTERM and Ctrl-C, for commands that serve: the first drains, the second ends at once.
+//! Signals, for commands that serve: the first SIGTERM or Ctrl-C drains, the second ends at once, and
+//! SIGHUP does nothing.
 
 use std::io;
 
@@ -6,10 +7,25 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::server::Stop;
 
+/// Keeps SIGHUP from ending the process, which is what it does by default. Errors: signals can't be
+/// listened to.
+pub fn ignore_hangup() -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!(
+                "SIGHUP ignored: the configuration is read at the start only; restart to apply changes"
+            );
+        }
+    });
+    Ok(())
+}
+
 /// What the signals of this process tell from now on. Errors: signals can't be listened to.
 pub fn stop() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    ignore_hangup()?;
     let stop = Stop::default();
     let told = stop.clone();
     tokio::spawn(async move {

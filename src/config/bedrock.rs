@@ -1,8 +1,12 @@
 //! How the gateway reaches Bedrock.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::{section::Section, targets, units};
+use super::{
+    proxy::{self, Proxies},
+    section::Section,
+    targets, units,
+};
 
 /// How the gateway reaches Bedrock: what aws-config's own chain does not say, and the limits on
 /// connections.
@@ -21,6 +25,10 @@ pub struct Options {
     /// Where Bedrock's control plane is, which tells of inference profiles. Default:
     /// `AWS_ENDPOINT_URL_BEDROCK`, then `AWS_ENDPOINT_URL`, then the Region's public endpoint.
     pub control_endpoint_url: Option<String>,
+    /// Endpoints of their own for source Regions, by Region: they count before [`Self::endpoint_url`]
+    /// and [`Self::control_endpoint_url`]. PrivateLink has one interface endpoint per Region.
+    /// Default: none.
+    pub endpoints: BTreeMap<String, Endpoints>,
     /// How long the way to a new connection may take: DNS, TCP and TLS together. Default: 3 s.
     pub connect_timeout: Duration,
     /// Speak HTTP/1.1 only, for networks whose proxies break HTTP/2. Default: off.
@@ -37,9 +45,24 @@ pub struct Options {
     pub tcp_keepalive: Duration,
     /// How long an unused connection stays open. Default: 90 s.
     pub idle_timeout: Duration,
-    /// A PEM file with certificates to trust beside the machine's own, as of a proxy that opens
-    /// TLS. Default: none.
+    /// A PEM file with certificates to trust in addition to the others, such as that of a proxy that
+    /// opens TLS. Default: none.
     pub extra_ca_file: Option<PathBuf>,
+    /// The forward proxies that the environment names. Default: none.
+    pub proxies: Proxies,
+    /// The files in which AWS SDKs look for profiles: `AWS_CONFIG_FILE` and
+    /// `AWS_SHARED_CREDENTIALS_FILE`, or those in `~/.aws`. The SDK reads them; the gateway only
+    /// notices that they have changed.
+    pub shared_files: Vec<PathBuf>,
+}
+
+/// The endpoints of one source Region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Bedrock's runtime. `endpoint_url`; default: what holds for all Regions.
+    pub endpoint_url: Option<String>,
+    /// Bedrock's control plane. `control_endpoint_url`; default: what holds for all Regions.
+    pub control_endpoint_url: Option<String>,
 }
 
 impl Default for Options {
@@ -55,6 +78,9 @@ impl Default for Options {
             tcp_keepalive: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(90),
             extra_ca_file: None,
+            endpoints: BTreeMap::new(),
+            proxies: Proxies::default(),
+            shared_files: Vec::new(),
         }
     }
 }
@@ -88,9 +114,50 @@ pub(super) fn read(mut section: Section<'_>) -> Options {
         extra_ca_file: section
             .value("extra_ca_file", units::text)
             .map(PathBuf::from),
+        endpoints: read_endpoints(&mut section),
+        proxies: proxy::read(&section),
+        shared_files: shared_files(&section),
     };
     section.finish();
     options
+}
+
+fn read_endpoints(section: &mut Section<'_>) -> BTreeMap<String, Endpoints> {
+    let mut all = BTreeMap::new();
+    for (region, mut urls) in section.named_sections("endpoints") {
+        if let Err(message) = targets::region(&region.name) {
+            urls.report("", message);
+        }
+        let endpoints = Endpoints {
+            endpoint_url: urls.value("endpoint_url", url),
+            control_endpoint_url: urls.value("control_endpoint_url", url),
+        };
+        urls.finish();
+        all.insert(region.name, endpoints);
+    }
+    all
+}
+
+/// Where the SDK looks for profiles, as it decides that itself.
+fn shared_files(section: &Section<'_>) -> Vec<PathBuf> {
+    let variable = |name| section.variable(name, |text| Ok(PathBuf::from(text)));
+    let home = variable("HOME");
+    [
+        ("AWS_CONFIG_FILE", ".aws/config"),
+        ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+    ]
+    .into_iter()
+    .filter_map(|(name, default)| {
+        let at_home = |rest: &std::path::Path| home.as_ref().map(|home| home.join(rest));
+        match variable(name) {
+            Some(path) => match path.strip_prefix("~") {
+                Ok(rest) => at_home(rest),
+                Err(_) => Some(path),
+            },
+            None => at_home(default.as_ref()),
+        }
+    })
+    .collect()
 }
 
 fn url(text: &str) -> Result<String, String> {

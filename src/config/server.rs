@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{section::Section, units};
+use super::{hosts::Hosts, section::Section, units};
 
 /// Addresses, TLS and web pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// The web pages that can call the gateway. `cors`, default: none.
     pub cors: Cors,
+    /// The names that ports answer to if they listen on a loopback address. Not a key of the file:
+    /// `dev` answers to loopback names only, `serve` to any.
+    pub hosts: Hosts,
     /// Whether the gateway serves the playground at `/` of `listen`. `playground`, default: false.
     pub playground: bool,
 }
@@ -48,6 +51,7 @@ impl Default for Server {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             tls: None,
             cors: Cors::default(),
+            hosts: Hosts::Any,
             playground: false,
         }
     }
@@ -71,6 +75,7 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
         workers: workers.unwrap_or(default.workers),
         tls,
         cors: Cors { allowed_origins },
+        hosts: default.hosts,
         playground: playground.unwrap_or(default.playground),
     }
 }

@@ -11,6 +11,7 @@ mod access;
 mod connection;
 mod discovery;
 mod drain;
+mod hosts;
 mod lingering;
 mod prefixed;
 mod tls;
@@ -28,11 +29,11 @@ use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
 pub use self::drain::Stop;
-use self::{drain::drain, worker::Worker};
+use self::{drain::drain, hosts::HostCheck, worker::Worker};
 use crate::{
     admin::Admin,
     bedrock::{Bedrock, ControlPlane, Sdk},
-    config::Config,
+    config::{Config, Hosts},
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
     routing::{RouteMetrics, Router, budget::RetryBudget},
@@ -124,6 +125,11 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                 } else {
                     stack
                 };
+                let hosts = config.server.hosts.on(config.server.listen.ip());
+                let stack = match hosts {
+                    Hosts::Any => stack,
+                    hosts => Stack::new(HostCheck::before(stack, hosts)),
+                };
                 Ok(connection::Server::new(
                     stack,
                     tls,
@@ -144,7 +150,9 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
 
     let runtimes = workers.iter().map(Worker::runtime);
-    let admin = Admin::new(metrics, runtimes.chain([Handle::current()])).await;
+    let admin = Admin::new(metrics, runtimes.chain([Handle::current()]))
+        .await
+        .answering_to(config.server.hosts.on(config.server.admin.ip()));
     admin.set_ready(true).await;
     let end = CancellationToken::new();
     let admin_listener = tokio::net::TcpListener::from_std(listeners.admin)?;

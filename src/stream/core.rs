@@ -27,7 +27,7 @@ use super::{
     interrupt::Interrupt,
     leftover::{self, Leftover},
     origin,
-    report::CallReport,
+    report::{self, CallReport},
 };
 use crate::{
     bedrock::{self, Frame},
@@ -123,15 +123,17 @@ impl Core {
         let log = AttemptLog::default();
         report.follow(&bedrock, &log);
         let (trace, made) = (report.trace().clone(), log.clone());
+        let id = Arc::clone(&request_id);
         let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
             let span_id = made.last_span_id();
             let bedrock = bedrock.in_trace(trace.child(span_id));
-            let body = body.clone();
+            let (body, request_id) = (body.clone(), Arc::clone(&id));
             async move {
                 let open = OpenCall::on(Arc::clone(&route));
                 let opened = bedrock
                     .open(&route.source_region, &route.model_id, body)
-                    .await?;
+                    .await
+                    .inspect_err(|failure| report::log_detail(failure, &request_id, &route))?;
                 let bedrock::Opened {
                     request_id,
                     first,
@@ -365,6 +367,10 @@ impl Core {
         }
         if let Some(lease) = self.lease.take() {
             lease.failed(&failure, Instant::now());
+        }
+        // Attempts that did not begin an answer have logged theirs.
+        if let Some(route) = &self.route {
+            report::log_detail(&failure, &self.request_id, route);
         }
         let made = self.log.attempts();
         if failure.reason == Reason::InferenceProfileRequired

@@ -1,10 +1,23 @@
-//! Log lines: one JSON object each, or text for people. They go to standard error; standard output belongs to the commands.
+//! Log lines: one JSON object each, or text for people. They go to standard error; standard output
+//! belongs to the commands.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::config::{Log, LogFormat};
+
+/// The crate whose events are logged as the operator asks.
+const OWN: &str = env!("CARGO_CRATE_NAME");
+/// The most that other crates may log, whatever `log.level` says, by the start of an event's target.
+/// The AWS SDK writes credentials and the output of credential processes into its events, at every
+/// level; other crates write headers at `trace`.
+const OTHERS: &[(&str, LevelFilter)] = &[("aws_", LevelFilter::OFF), ("", LevelFilter::DEBUG)];
 
 /// Starts logging for the whole process.
 ///
@@ -16,7 +29,9 @@ pub fn start(log: &Log) -> Result<(), String> {
         .parse()
         .map_err(|error| format!("log.level: `{}`: {error}", log.level))?;
     let lines = fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(|event| *event.level() <= most(event.target())));
     let started = match log.format {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
         LogFormat::Text => registry
@@ -24,4 +39,34 @@ pub fn start(log: &Log) -> Result<(), String> {
             .try_init(),
     };
     started.map_err(|error| error.to_string())
+}
+
+/// The most verbose level that may be logged of a target.
+fn most(target: &str) -> LevelFilter {
+    if target.split("::").next() == Some(OWN) {
+        return LevelFilter::TRACE;
+    }
+    let of_others = OTHERS.iter().find(|(start, _)| target.starts_with(start));
+    of_others.map_or(LevelFilter::DEBUG, |(_, most)| *most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_crates_never_log_what_holds_secrets() {
+        for (target, level) in [
+            ("bedrock_grpc::bedrock::http", LevelFilter::TRACE),
+            ("bedrock_grpc", LevelFilter::TRACE),
+            ("bedrock_grpc_other", LevelFilter::DEBUG),
+            ("aws_config::credential_process", LevelFilter::OFF),
+            ("aws_smithy_runtime::client", LevelFilter::OFF),
+            ("aws_sdk_sts", LevelFilter::OFF),
+            ("hyper::proto", LevelFilter::DEBUG),
+            ("h2", LevelFilter::DEBUG),
+        ] {
+            assert_eq!(most(target), level, "{target}");
+        }
+    }
 }

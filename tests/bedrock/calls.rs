@@ -409,7 +409,7 @@ async fn dropping_a_call_that_waits_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_a_failure_that_names_it() {
+async fn what_cannot_be_reached_is_a_failure_that_names_it_for_the_operator_alone() {
     let closed = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -457,6 +457,11 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it() {
             (Reason::UpstreamConnect, Phase::Connect),
             "{failure}"
         );
-        assert!(failure.message.contains(says), "{failure}");
+        assert!(failure.detail.contains(says), "{}", failure.detail);
+        let told = failure.to_string();
+        assert!(
+            !told.contains("local") && !told.contains("127.0.0.1"),
+            "{told}"
+        );
     }
 }

@@ -69,15 +69,15 @@ async fn missing_credentials_are_a_failure_of_the_gateway() {
 }
 
 fn chain_in_a_child() -> tokio::process::Command {
+    child_running("chain::one_call_by_the_chain")
+}
+
+/// One ignored test in a process of its own, with no variables.
+pub(super) fn child_running(test: &str) -> tokio::process::Command {
     let mut child =
         tokio::process::Command::new(std::env::current_exe().expect("a test has a file"));
     child
-        .args([
-            "--exact",
-            "bedrock::chain::one_call_by_the_chain",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env_clear();
     child
 }

@@ -8,5 +8,7 @@
 mod calls;
 mod chain;
 mod connections;
+mod environment;
 mod refusals;
 mod server;
+mod upstream;

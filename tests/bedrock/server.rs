@@ -154,6 +154,16 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(setup: Setup) -> Self {
+        let trust = setup.tls.then(Trust::new);
+        Self::with(setup, trust).await
+    }
+
+    /// The same, with another certificate.
+    pub(super) async fn trusted(setup: Setup, trust: Trust) -> Self {
+        Self::with(setup, Some(trust)).await
+    }
+
+    async fn with(setup: Setup, trust: Option<Trust>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener
             .local_addr()
@@ -162,7 +172,6 @@ impl Server {
         let (count, connections) = watch::channel(0);
         let (go_away, shutdown) = watch::channel(0);
         let opened = Arc::new(AtomicUsize::new(0));
-        let trust = setup.tls.then(Trust::new);
         let acceptor = trust.as_ref().map(Trust::acceptor);
         let tls = setup.tls;
         let counter = opened.clone();
@@ -305,8 +314,13 @@ pub(super) struct Trust {
 
 impl Trust {
     pub(super) fn new() -> Self {
-        let certified =
-            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        Self::of(&["localhost"])
+    }
+
+    /// A certificate for these names.
+    pub(super) fn of(names: &[&str]) -> Self {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), certified.cert.pem()).expect("a file can be written");
         Self { certified, file }

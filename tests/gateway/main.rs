@@ -15,6 +15,8 @@ mod invoke;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod raw_members;

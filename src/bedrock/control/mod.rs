@@ -39,6 +39,8 @@ use crate::{
 
 /// The most profiles in an answer. Source: `maxResults` in Bedrock's service model.
 const PAGE: &str = "maxResults=1000";
+/// The most bytes of one answer: a full page has about 1 MiB.
+const LONGEST_PAGE: usize = 16 << 20;
 /// More pages than AWS has profiles for: a server that always names another page must not keep us.
 const MOST_PAGES: usize = 50;
 
@@ -71,7 +73,7 @@ impl ControlPlane {
         Self {
             shared: Arc::new(Shared {
                 sdk: sdk.clone(),
-                http: Http::new(sdk.tls(), options),
+                http: Http::new(sdk.tls(), options).for_whole_answers(LONGEST_PAGE),
                 clients: Mutex::default(),
             }),
         }
@@ -116,6 +118,12 @@ impl ControlPlane {
     }
 
     async fn get(&self, source_region: &str, path: String) -> Result<Vec<u8>, Failure> {
+        let sdk = &self.shared.sdk;
+        sdk.authenticated(|| self.get_once(source_region, path.clone()))
+            .await
+    }
+
+    async fn get_once(&self, source_region: &str, path: String) -> Result<Vec<u8>, Failure> {
         let exchange = Exchange {
             path: RefCell::new(path),
             response: Cell::default(),
@@ -130,10 +138,7 @@ impl ControlPlane {
         outcome.map_err(failure::of_call)?;
         let body = body.unwrap_or_else(SdkBody::empty).collect().await;
         body.map(|body| body.to_bytes().to_vec()).map_err(|error| {
-            Failure::new(
-                Reason::UpstreamConnect,
-                format!("Bedrock's answer was cut off: {error}"),
-            )
+            Failure::new(Reason::UpstreamConnect, "Bedrock's answer was cut off").with_detail(error)
         })
     }
 
@@ -150,7 +155,7 @@ impl ControlPlane {
         // Whatever stands in for the runtime's endpoint is not the control plane's.
         config.set_endpoint_url(None);
         let address = Address {
-            base: sdk.control_endpoint_url().map(str::to_owned),
+            base: sdk.control_endpoint_url(source_region).map(str::to_owned),
         };
         let client = Client::from_conf(config.interceptor(address).build());
         clients.insert(source_region.to_owned(), client.clone());

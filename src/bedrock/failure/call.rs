@@ -1,15 +1,25 @@
 //! Errors before the stream.
 
-use std::{error::Error as StdError, fmt, time::SystemTime};
+use std::{
+    error::Error as StdError,
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::{config::http::HttpResponse, error::SdkError, operation::RequestId};
 
-use super::{Body, hint, of_upstream, reason};
+use super::{ErrorBody, hint, of_upstream, reason};
 use crate::{
-    bedrock::http,
+    bedrock::{
+        credentials::{Cause, NoCredentials},
+        http,
+    },
     error::{Failure, Phase, Reason, Upstream},
 };
+
+/// The least time that callers are asked to wait for credentials.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Why the SDK has no stream for us.
 pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
@@ -24,7 +34,7 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
 /// What Bedrock answered instead of a stream. Read from the bytes: the SDK's types know fewer errors than Bedrock has.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
-    let body = Body::read(response.body().bytes().unwrap_or_default());
+    let body = ErrorBody::read(response.body().bytes().unwrap_or_default());
     let name = headers
         .get("x-amzn-errortype")
         .map(str::to_owned)
@@ -48,12 +58,15 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
     }
-    // The kind of the error alone: what lies below it may quote a provider's output.
-    if let Some(cause) = find::<CredentialsError>(error) {
+    if let Some(cause) = find::<NoCredentials>(error) {
         return no_credentials(cause);
     }
-    if chain(error).any(|cause| cause.to_string().contains("auth scheme")) {
-        return no_credentials(&"no provider has any");
+    // Static credentials, which do not fail; and a service that takes no kind of credentials that
+    // there are.
+    if find::<CredentialsError>(error).is_some()
+        || chain(error).any(|cause| cause.to_string().contains("auth scheme"))
+    {
+        return not_configured("no provider of AWS credentials has any");
     }
     let cause = chain(error)
         .last()
@@ -61,27 +74,64 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
         .unwrap_or_default();
     Failure::new(
         Reason::Internal,
-        format!("cannot send the request to Bedrock: {cause}"),
+        "the gateway cannot send the request to Bedrock",
     )
+    .with_detail(cause)
 }
 
-fn no_credentials(cause: &dyn fmt::Display) -> Failure {
-    let hint = "its operator must set them in one of the ways that every AWS SDK knows";
+fn no_credentials(error: &NoCredentials) -> Failure {
+    match error.cause {
+        Cause::NotConfigured => not_configured(error),
+        Cause::WronglyConfigured => Failure::new(
+            Reason::UpstreamCredentials,
+            "the gateway's AWS credentials are not configured correctly: its operator must correct \
+             the profile or the variables that name them",
+        )
+        .with_detail(error),
+        Cause::Unavailable => Failure::new(
+            Reason::CredentialsUnavailable,
+            "the gateway can't obtain its AWS credentials at the moment; try again",
+        )
+        .with_retry_after(error.retry_after().max(SOON))
+        .with_detail(error),
+    }
+}
+
+fn not_configured(detail: impl fmt::Display) -> Failure {
     Failure::new(
         Reason::UpstreamCredentials,
-        format!("the gateway has no AWS credentials ({cause}): {hint}"),
+        "the gateway has no AWS credentials: its operator must configure them as for any AWS SDK",
     )
+    .with_detail(detail)
 }
 
 fn of_http(error: &http::Error) -> Failure {
-    let (reason, phase) = match error.kind {
-        http::Kind::Request => (Reason::Internal, Phase::Connect),
-        http::Kind::Connect | http::Kind::Unprocessed => (Reason::UpstreamConnect, Phase::Connect),
-        http::Kind::Broken => (Reason::UpstreamConnect, Phase::BeforeFirstEvent),
+    let (reason, phase, message) = match error.kind {
+        http::Kind::Request => (
+            Reason::Internal,
+            Phase::Connect,
+            "the gateway cannot send the request to Bedrock",
+        ),
+        http::Kind::Connect => (
+            Reason::UpstreamConnect,
+            Phase::Connect,
+            "the gateway cannot connect to Bedrock",
+        ),
+        http::Kind::Unprocessed => (
+            Reason::UpstreamConnect,
+            Phase::Connect,
+            "the connection to Bedrock closed before the request was sent",
+        ),
+        http::Kind::Broken => (
+            Reason::UpstreamConnect,
+            Phase::BeforeFirstEvent,
+            "the connection to Bedrock broke before it answered",
+        ),
     };
-    Failure::new(reason, format!("Bedrock: {error}"))
+    Failure::new(reason, message)
         .in_phase(phase)
         .with_upstream(Upstream::default())
+        .with_detail(error)
 }
 
 fn chain<'a>(

@@ -3,53 +3,25 @@
 //! | module | job |
 //! |---|---|
 //! | `reason` | the table from Bedrock's names and words to a [`Reason`] |
+//! | `body` | the JSON of an error |
 //! | `call` | errors before the stream: HTTP, credentials, connections |
 //! | `hint` | when to come back |
 
+mod body;
 mod call;
 mod hint;
 mod reason;
 
 use std::fmt;
 
-use serde_json::{Map, Value};
-
+use body::ErrorBody;
 pub(super) use call::of_call;
 
 use super::frame::{Corrupt, Message};
-use crate::error::{Failure, Phase, Reason, Upstream};
-
-/// The JSON of an error.
-#[derive(Debug, Default)]
-struct Body {
-    message: String,
-    code: Option<String>,
-    original_status: Option<u16>,
-}
-
-impl Body {
-    /// Reads what can be read, in the spellings that AWS's services use. An error page of some proxy is no JSON, and no
-    /// reason to lose the status.
-    fn read(bytes: &[u8]) -> Self {
-        let json: Map<String, Value> = serde_json::from_slice(bytes).unwrap_or_default();
-        let text = |names: &[&str]| names.iter().find_map(|name| json.get(*name)?.as_str());
-        let message = text(&["message", "Message", "errorMessage"]).unwrap_or_default();
-        let message = match text(&["originalMessage"]) {
-            Some(original) if !original.is_empty() && original != message => {
-                format!("{message} ({original})")
-            }
-            _ => message.to_owned(),
-        };
-        Self {
-            message,
-            code: text(&["__type", "code", "Code"]).map(str::to_owned),
-            original_status: json
-                .get("originalStatusCode")
-                .and_then(Value::as_u64)
-                .and_then(|code| code.try_into().ok()),
-        }
-    }
-}
+use crate::{
+    aws::without_accounts,
+    error::{Failure, Phase, Reason, Upstream},
+};
 
 /// A source Region that cannot be one.
 pub(super) fn no_region(name: &str) -> Failure {
@@ -72,7 +44,7 @@ pub(super) fn of_message(message: &Message, request_id: &str) -> Failure {
             request_id,
         );
     }
-    let body = Body::read(&message.payload);
+    let body = ErrorBody::read(&message.payload);
     let text = match message.error_message.as_ref() {
         [] => body.message,
         error_message => String::from_utf8_lossy(error_message).into_owned(),
@@ -104,9 +76,10 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     on_the_way(
         Reason::UpstreamTruncated,
-        format!("Bedrock's stream was cut off: {cause}"),
+        "Bedrock's stream was cut off".to_owned(),
         request_id,
     )
+    .with_detail(cause)
 }
 
 fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
@@ -119,27 +92,69 @@ fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
+/// An answer with a status of success that is not an event stream: something on the way answers in
+/// Bedrock's place, or the endpoint's URL leads elsewhere.
+pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
+    let upstream = Upstream {
+        http_status: Some(http_status),
+        request_id: request_id.to_owned(),
+        ..Upstream::default()
+    };
+    let content_type: String = content_type.chars().take(100).collect();
+    Failure::new(
+        Reason::UpstreamUnavailable,
+        "the answer from Bedrock's endpoint is not an event stream",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(upstream)
+    .with_detail(format_args!(
+        "HTTP {http_status}, content-type {content_type:?}: a proxy, a load balancer or a wrong \
+         endpoint URL answers in Bedrock's place"
+    ))
+}
+
 /// What Bedrock said, as a failure.
 fn of_upstream(mut upstream: Upstream) -> Failure {
-    let reason = reason::of(&upstream.exception, &upstream.message);
-    let message = if reason == Reason::UpstreamCredentials {
-        // Messages about signatures quote the request that was signed, with its security token.
-        upstream.message = String::new();
-        reason::credentials_message(&upstream.exception)
-    } else {
-        match (upstream.exception.as_str(), upstream.message.as_str()) {
-            ("", "") => match upstream.http_status {
-                Some(status) => format!("Bedrock answered HTTP {status} without a reason"),
-                None => "Bedrock reported an error without a reason".to_owned(),
-            },
-            (name, "") => format!("Bedrock: {name}"),
-            ("", text) => format!("Bedrock: {text}"),
-            (name, text) => format!("Bedrock: {name}: {text}"),
+    let (name, text) = (&upstream.exception, &upstream.message);
+    let reason = reason::of(name, text, upstream.http_status);
+    let mut detail = String::new();
+    let message = match reason {
+        Reason::UpstreamCredentials => {
+            // Messages about signatures quote the request that was signed, with its security token.
+            let message = reason::credentials_message(name);
+            upstream.message = String::new();
+            message
+        }
+        Reason::UpstreamAccessDenied if without_accounts(text) != *text => {
+            // The text names the gateway's role, its account and resources of the account.
+            detail = std::mem::take(&mut upstream.message);
+            format!(
+                "Bedrock: {}: the gateway's AWS identity may not make this call; its operator must \
+                 allow it",
+                upstream.exception
+            )
+        }
+        _ => {
+            let text = without_accounts(text);
+            let message = match (name.as_str(), text.as_str()) {
+                ("", "") => match upstream.http_status {
+                    Some(status) => {
+                        format!("Bedrock's endpoint answered HTTP {status} without a reason")
+                    }
+                    None => "Bedrock reported an error without a reason".to_owned(),
+                },
+                (name, "") => format!("Bedrock: {name}"),
+                ("", text) => format!("Bedrock: {text}"),
+                (name, text) => format!("Bedrock: {name}: {text}"),
+            };
+            upstream.message = text;
+            message
         }
     };
     Failure::new(reason, message)
         .in_phase(Phase::BeforeFirstEvent)
         .with_upstream(upstream)
+        .with_detail(detail)
 }
 
 #[cfg(test)]

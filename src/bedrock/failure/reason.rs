@@ -14,18 +14,21 @@ pub(super) fn normal_name(raw: &str) -> String {
     }
 }
 
-/// What an error means, by its [`normal_name`] and, where one name means several things, its message.
-pub(super) fn of(name: &str, message: &str) -> Reason {
+/// Returns what an error means, by its [`normal_name`] and, where one name means several things,
+/// its message. An error without a name has only its HTTP status: it comes from a load balancer, a
+/// proxy or a service mesh on the way, or from a Bedrock endpoint that is down.
+pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason {
     match name.strip_suffix("Exception").unwrap_or(name) {
+        "" => of_status(http_status, message),
         "Validation" => of_validation(message),
         "AccessDenied" if says(message, BAD_KEYS) => Reason::UpstreamCredentials,
         "AccessDenied" => Reason::UpstreamAccessDenied,
         "ResourceNotFound" => Reason::UpstreamResource,
-        "Throttling" | "TooManyRequests" if says(message, DAILY) => Reason::UpstreamQuota,
-        "Throttling" | "TooManyRequests" => Reason::UpstreamThrottled,
+        name if THROTTLING.contains(&name) && says(message, DAILY) => Reason::UpstreamQuota,
+        name if THROTTLING.contains(&name) => Reason::UpstreamThrottled,
         "ServiceQuotaExceeded" => Reason::UpstreamQuota,
         "ModelNotReady" => Reason::ModelNotReady,
-        "ServiceUnavailable" => Reason::UpstreamUnavailable,
+        "ServiceUnavailable" | "RequestTimeout" => Reason::UpstreamUnavailable,
         "InternalServer" | "InternalServerError" | "InternalFailure" | "InternalError" => {
             Reason::UpstreamInternal
         }
@@ -33,13 +36,29 @@ pub(super) fn of(name: &str, message: &str) -> Reason {
         "ModelTimeout" => Reason::ModelTimeout,
         "ModelStreamError" => Reason::ModelStreamError,
         "ExpiredToken"
+        | "ExpiredTokenId"
         | "RequestExpired"
         | "UnrecognizedClient"
         | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "InvalidSecurity"
+        | "NotAuthorized"
         | "InvalidSignature"
         | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken"
         | "IncompleteSignature" => Reason::UpstreamCredentials,
+        _ => Reason::UpstreamUnknown,
+    }
+}
+
+/// Statuses that say that the way to Bedrock does not work: an outage, or something on the way that
+/// answers in Bedrock's place. Bedrock itself never redirects, and never asks for a proxy's password.
+fn of_status(http_status: Option<u16>, message: &str) -> Reason {
+    match http_status {
+        Some(429) if says(message, DAILY) => Reason::UpstreamQuota,
+        Some(429) => Reason::UpstreamThrottled,
+        Some(100..=199 | 300..=399 | 407 | 408 | 421 | 500..=599) => Reason::UpstreamUnavailable,
         _ => Reason::UpstreamUnknown,
     }
 }
@@ -75,6 +94,18 @@ const TOO_LONG: &[&str] = &[
     "longer than the model's context",
 ];
 
+/// AWS's names for throttling, without `Exception`. Source: the list of the AWS SDKs' retry modes.
+const THROTTLING: &[&str] = &[
+    "Throttling",
+    "Throttled",
+    "TooManyRequests",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceeded",
+    "SlowDown",
+];
+
 /// "Too many tokens per day, please wait before trying again."
 const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 
@@ -91,8 +122,12 @@ fn says(message: &str, phrases: &[&str]) -> bool {
 /// What a caller and an operator may know of bad credentials.
 pub(super) fn credentials_message(name: &str) -> String {
     let why = match name.strip_suffix("Exception").unwrap_or(name) {
-        "ExpiredToken" | "RequestExpired" => "have expired, or this machine's clock is wrong",
-        "UnrecognizedClient" | "InvalidClientTokenId" => "are not known to AWS",
+        "ExpiredToken" | "ExpiredTokenId" | "RequestExpired" => {
+            "have expired, or this machine's clock is wrong"
+        }
+        "UnrecognizedClient" | "InvalidClientTokenId" | "InvalidAccessKeyId" => {
+            "are not known to AWS"
+        }
         "InvalidSignature" | "SignatureDoesNotMatch" => {
             "do not fit: the secret key or this machine's clock is wrong"
         }

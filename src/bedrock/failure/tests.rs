@@ -215,10 +215,9 @@ fn every_row_over_http_in_each_spelling() {
                 (name, Some(status))
             );
             assert_eq!(upstream.request_id, "req-1");
-            let told = if reason == Reason::UpstreamCredentials {
-                ""
-            } else {
-                message
+            let told = match reason {
+                Reason::UpstreamCredentials => "",
+                _ => message,
             };
             assert_eq!(upstream.message, told);
         }
@@ -275,10 +274,10 @@ fn odd_json_loses_nothing_else() {
 #[test]
 fn an_answer_without_a_name_or_json_keeps_its_status() {
     let failure = call::of_response(&response(502, None, "<html>bad gateway</html>"));
-    assert_eq!(failure.reason, Reason::UpstreamUnknown);
+    assert_eq!(failure.reason, Reason::UpstreamUnavailable);
     assert_eq!(
         failure.message,
-        "Bedrock answered HTTP 502 without a reason"
+        "Bedrock's endpoint answered HTTP 502 without a reason"
     );
     assert_eq!(failure.upstream.expect("the status").http_status, Some(502));
 }

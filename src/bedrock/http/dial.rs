@@ -1,10 +1,9 @@
-//! From an origin to a socket: DNS, TCP, TLS.
+//! From an origin to a socket: DNS, TCP, a proxy's tunnel, TLS.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use http::Uri;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use http::{HeaderValue, Uri};
+use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -13,19 +12,20 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::error::Error;
+use super::{
+    error::Error,
+    proxy::{Proxy, ProxyRules},
+    tls::{HTTP2, Tls},
+};
 use crate::config::bedrock::Options;
-
-const HTTP2: &[u8] = b"h2";
-const HTTP1: &[u8] = b"http/1.1";
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) tls: bool,
     /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
+    pub(super) host: String,
+    pub(super) port: u16,
 }
 
 impl Origin {
@@ -56,82 +56,12 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
-/// Why the certificates to trust cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// The extra file cannot be read, or holds no certificate.
-    #[error("cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
-    ExtraCa {
-        /// The file, as it was named.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The TLS library refuses its own defaults.
-    #[error("cannot set TLS up: {0}")]
-    Setup(#[from] rustls::Error),
-}
-
-/// Whom to trust and what to offer. Shared by all workers, and with it the sessions that can be resumed.
-#[derive(Clone)]
-pub(in crate::bedrock) struct Tls {
-    config: Arc<ClientConfig>,
-    /// Why a TLS connection will not be trusted, if that is already clear.
-    no_roots: Option<String>,
-}
-
-impl Tls {
-    /// Reads the machine's root certificates and the extra ones. That a machine has none is an error only once TLS is
-    /// needed: an endpoint without TLS needs no certificates.
-    pub(in crate::bedrock) fn load(options: &Options) -> Result<Self, TlsError> {
-        let native = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(native.certs);
-        if let Some(path) = &options.extra_ca_file {
-            add_extra(&mut roots, path).map_err(|why| TlsError::ExtraCa {
-                path: path.clone(),
-                why,
-            })?;
-        }
-        let no_roots = roots.is_empty().then(|| {
-            let causes: Vec<String> = native.errors.iter().map(ToString::to_string).collect();
-            format!(
-                "this machine has no root certificates (install ca-certificates) {}",
-                causes.join("; ")
-            )
-        });
-        let mut config =
-            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-        config.alpn_protocols = if options.http1_only {
-            vec![HTTP1.to_vec()]
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
         } else {
-            vec![HTTP2.to_vec(), HTTP1.to_vec()]
-        };
-        Ok(Self {
-            config: Arc::new(config),
-            no_roots,
-        })
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
-}
-
-fn add_extra(roots: &mut RootCertStore, path: &std::path::Path) -> Result<(), String> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| error.to_string())?;
-    if certificates.is_empty() {
-        return Err("it holds no certificate".to_owned());
-    }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    Ok(())
 }
 
 /// A socket, ready for HTTP.
@@ -139,6 +69,15 @@ pub(super) struct Socket {
     pub(super) io: Box<dyn Io>,
     /// Whether both sides agreed on HTTP/2.
     pub(super) http2: bool,
+    /// Set if a proxy takes the requests themselves, and not a tunnel through it.
+    pub(super) forwarder: Option<Forwarder>,
+}
+
+/// A proxy that takes whole URLs and forwards requests.
+#[derive(Clone)]
+pub(super) struct Forwarder {
+    /// The value of `proxy-authorization`, if the proxy has a password.
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 /// What HTTP needs of a socket. Boxed: with TLS or without, the code above is the same.
@@ -149,6 +88,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 /// Opens sockets.
 pub(super) struct Dialer {
     tls: Tls,
+    proxies: ProxyRules,
     timeout: Duration,
     keepalive: TcpKeepalive,
 }
@@ -157,6 +97,7 @@ impl Dialer {
     pub(super) fn new(tls: Tls, options: &Options) -> Self {
         Self {
             tls,
+            proxies: ProxyRules::new(&options.proxies),
             timeout: options.connect_timeout,
             keepalive: TcpKeepalive::new()
                 .with_time(options.tcp_keepalive)
@@ -164,41 +105,94 @@ impl Dialer {
         }
     }
 
-    /// Opens a socket to the origin, within the time limit for all of DNS, TCP and TLS.
+    /// Opens a socket to the origin, within the time limit for all of DNS, TCP, proxy and TLS.
     pub(super) async fn dial(&self, origin: &Origin) -> Result<Socket, Error> {
-        if let (true, Some(why)) = (origin.tls, &self.tls.no_roots) {
-            return Err(Error::connect(format!("cannot connect to {origin}: {why}")));
-        }
         let deadline = Instant::now() + self.timeout;
-        let tcp = self.tcp(origin, deadline).await?;
+        let Some(proxy) = self.proxies.of(origin) else {
+            let tcp = Box::new(self.tcp(origin, deadline).await?);
+            return self.secured(origin, tcp, deadline).await;
+        };
+        self.through(&proxy, origin, deadline)
+            .await
+            .map_err(|error| error.through(&proxy.origin))
+    }
+
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<Socket, Error> {
+        let mut io: Box<dyn Io> = Box::new(self.tcp(&proxy.origin, deadline).await?);
+        if proxy.origin.tls {
+            io = Box::new(self.tls_over(&proxy.origin, io, deadline, true).await?);
+        }
         if !origin.tls {
             return Ok(Socket {
-                io: Box::new(tcp),
+                io,
                 http2: false,
+                forwarder: Some(Forwarder {
+                    authorization: proxy.authorization.clone(),
+                }),
             });
         }
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| {
-            Error::connect(format!(
-                "cannot connect to {origin}: it is no name that TLS can check"
-            ))
-        })?;
-        let connector = TlsConnector::from(self.tls.config.clone());
-        let tls = self
-            .step(origin, "TLS", deadline, connector.connect(name, tcp))
+        let tunnel = self
+            .step(origin, "proxy", deadline, proxy.tunnel(io, origin))
             .await?;
+        self.secured(origin, tunnel, deadline).await
+    }
+
+    /// The socket with TLS on it, if the origin has TLS.
+    async fn secured(
+        &self,
+        origin: &Origin,
+        io: Box<dyn Io>,
+        deadline: Instant,
+    ) -> Result<Socket, Error> {
+        if !origin.tls {
+            return Ok(Socket {
+                io,
+                http2: false,
+                forwarder: None,
+            });
+        }
+        let tls = self.tls_over(origin, io, deadline, false).await?;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok(Socket {
             io: Box::new(tls),
             http2,
+            forwarder: None,
         })
+    }
+
+    async fn tls_over(
+        &self,
+        origin: &Origin,
+        io: Box<dyn Io>,
+        deadline: Instant,
+        is_proxy: bool,
+    ) -> Result<tokio_rustls::client::TlsStream<Box<dyn Io>>, Error> {
+        let config = self
+            .tls
+            .config(is_proxy)
+            .map_err(|why| Error::connect(format!("cannot connect to {origin}: {why}")))?;
+        let name = ServerName::try_from(origin.host.clone()).map_err(|_| {
+            Error::connect(format!(
+                "cannot connect to {origin}: not a valid TLS server name"
+            ))
+        })?;
+        let connector = TlsConnector::from(config);
+        self.step(origin, "TLS", deadline, connector.connect(name, io))
+            .await
     }
 
     async fn tcp(&self, origin: &Origin, deadline: Instant) -> Result<TcpStream, Error> {
         let lookup = tokio::net::lookup_host((origin.host.as_str(), origin.port));
         let addresses: Vec<SocketAddr> =
             self.step(origin, "DNS", deadline, lookup).await?.collect();
-        let mut failure =
-            Error::connect(format!("cannot connect to {origin}: DNS knows no address"));
+        let mut failure = Error::connect(format!(
+            "cannot connect to {origin}: DNS returned no addresses"
+        ));
         for (tried, address) in addresses.iter().enumerate() {
             // An address that swallows packets must leave time for the ones behind it.
             let left = deadline.saturating_duration_since(Instant::now());
@@ -251,8 +245,6 @@ impl Dialer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use tokio::net::TcpListener;
 
     use super::*;
@@ -265,7 +257,7 @@ mod tests {
             .expect("a connection");
         let options = Options::default();
         let dialer = Dialer::new(
-            Tls::load(&options).expect("no extra certificates"),
+            Tls::load(&options, None).expect("no extra certificates"),
             &options,
         );
         dialer.tune(&tcp).expect("options of TCP");
@@ -278,31 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn extra_certificates_that_cannot_be_read_are_named() {
-        let mut empty = tempfile::NamedTempFile::new().expect("a temporary file");
-        empty
-            .write_all(b"no PEM at all")
-            .expect("a file can be written");
-        for path in [
-            empty.path().to_owned(),
-            PathBuf::from("/nonexistent/ca.pem"),
-        ] {
-            let options = Options {
-                extra_ca_file: Some(path.clone()),
-                ..Options::default()
-            };
-            let error = Tls::load(&options)
-                .err()
-                .expect("no certificates")
-                .to_string();
-            assert!(
-                error.contains(&*path.to_string_lossy()) && error.contains("PEM"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
     fn origins() {
         for (url, tls, text) in [
             (
@@ -311,7 +278,7 @@ mod tests {
                 "bedrock-runtime.us-east-1.amazonaws.com:443",
             ),
             ("http://localhost", false, "localhost:80"),
-            ("http://[::1]:8080/", false, "::1:8080"),
+            ("http://[::1]:8080/", false, "[::1]:8080"),
         ] {
             let origin = Origin::of(&Uri::from_static(url)).expect("an origin");
             assert_eq!((origin.tls, origin.to_string().as_str()), (tls, text));

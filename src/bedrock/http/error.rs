@@ -41,6 +41,14 @@ impl Error {
         }
     }
 
+    /// The same failure, of a connection through a proxy.
+    pub(super) fn through(self, proxy: &impl fmt::Display) -> Self {
+        Self {
+            message: format!("{} (through the proxy {proxy})", self.message),
+            ..self
+        }
+    }
+
     pub(super) fn unprocessed(why: impl fmt::Display) -> Self {
         Self {
             kind: Kind::Unprocessed,

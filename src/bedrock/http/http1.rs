@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header::HOST, uri::PathAndQuery};
+use http::{
+    HeaderValue, Request, Response, Uri,
+    header::{HOST, PROXY_AUTHORIZATION},
+    uri::PathAndQuery,
+};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::{
@@ -18,7 +22,12 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{authority::authority, dial::Io, error::Error, slot::Slot};
+use super::{
+    authority::authority,
+    dial::{Forwarder, Io, Socket},
+    error::Error,
+    slot::Slot,
+};
 
 /// How many bytes hyper reads ahead of us: the bound on what a stream that nobody reads piles up.
 const READ_AHEAD: usize = 32 * 1024;
@@ -30,17 +39,20 @@ pub(super) struct Connection {
     send: SendRequest<Full<Bytes>>,
     /// Boxed: it is large, and moves from the pool to a response and back.
     driver: Box<Driver>,
+    /// Set if a proxy takes the requests.
+    forwarder: Option<Forwarder>,
 }
 
 impl Connection {
-    pub(super) async fn new(io: Box<dyn Io>) -> Result<Self, hyper::Error> {
+    pub(super) async fn new(socket: Socket) -> Result<Self, hyper::Error> {
         let (send, driver) = http1::Builder::new()
             .max_buf_size(READ_AHEAD)
-            .handshake(TokioIo::new(io))
+            .handshake(TokioIo::new(socket.io))
             .await?;
         Ok(Self {
             send,
             driver: Box::new(driver),
+            forwarder: socket.forwarder,
         })
     }
 
@@ -74,13 +86,14 @@ impl Lease {
                 Connection {
                     mut send,
                     mut driver,
+                    forwarder,
                 },
             keeper,
             slot,
         } = self;
         let mut ended = false;
         let outcome = {
-            let mut response = pin!(send.try_send_request(in_origin_form(request)?));
+            let mut response = pin!(send.try_send_request(addressed(request, forwarder.as_ref())?));
             poll_fn(|cx| {
                 if !ended {
                     ended = Pin::new(&mut driver).poll(cx).is_ready();
@@ -91,7 +104,11 @@ impl Lease {
         };
         match outcome {
             Ok(response) => Ok(response.map(|incoming| {
-                let connection = Connection { send, driver };
+                let connection = Connection {
+                    send,
+                    driver,
+                    forwarder,
+                };
                 let lease = Some(Lease {
                     connection,
                     keeper,
@@ -175,11 +192,21 @@ impl Body {
     }
 }
 
-/// What HTTP/1.1 wants: the path alone, and the host as a header.
-fn in_origin_form(request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Error> {
+/// What HTTP/1.1 wants: the host as a header, and the path alone. A proxy gets the whole URL.
+fn addressed(
+    request: Request<Bytes>,
+    forwarder: Option<&Forwarder>,
+) -> Result<Request<Full<Bytes>>, Error> {
     let (mut head, body) = request.into_parts();
     let host = HeaderValue::from_str(&authority(&head.uri)).map_err(Error::request)?;
     head.headers.insert(HOST, host);
+    if let Some(forwarder) = forwarder {
+        if let Some(authorization) = &forwarder.authorization {
+            head.headers
+                .insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        return Ok(Request::from_parts(head, Full::new(body)));
+    }
     let path = head
         .uri
         .path_and_query()

@@ -31,6 +31,8 @@ const STREAM_WINDOW: u32 = 128 * 1024;
 const MAX_WINDOW: u32 = i32::MAX as u32;
 /// How many streams are opened before the peer said how many it allows. RFC 9113 advises peers to allow 100.
 const UNTIL_SETTINGS: usize = 10;
+/// The most bytes of headers that a response may have. AWS's have less than 1 KiB.
+const MAX_HEADERS: u32 = 64 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -64,6 +66,7 @@ impl Connection {
             .initial_connection_window_size(window)
             .initial_max_send_streams(UNTIL_SETTINGS)
             .enable_push(false)
+            .max_header_list_size(MAX_HEADERS)
             // Unread frames are tokens of slow readers, not an attack: bounded by the windows, not by closing.
             .data_frame_budget(2 * window as usize)
             .handshake(io)

@@ -5,29 +5,33 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `dial` | DNS, TCP, TLS: from an origin to a socket |
+//! | `dial` | DNS, TCP, proxy, TLS: from an origin to a socket |
+//! | `proxy` | which proxy an origin is reached through |
+//! | `tls` | whom TLS connections trust |
 //! | `http1` | one HTTP/1.1 connection, driven by whoever waits for its answer |
 //! | `http2` | one HTTP/2 connection, driven by a task of its own |
 //! | `slot` | a place in use on a connection, and what it tells the pool |
 //! | `pool` | which connection a call gets, and when to open another |
+//! | `capped` | how much of a response is read |
 //! | `error` | what can go wrong, and whether Bedrock can have seen the request |
-//!
-//! Proxies (`HTTP_PROXY`, `HTTPS_PROXY`) are not supported: name the proxy's own address as the endpoint, or let the
-//! network route.
 
 mod authority;
 mod body;
+mod capped;
 mod dial;
 mod error;
 mod http1;
 mod http2;
 mod pool;
+mod proxy;
 mod slot;
+mod tls;
 
 use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::{
@@ -43,22 +47,33 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 
-pub(super) use dial::Tls;
-pub use dial::TlsError;
 pub(super) use error::{Error, Kind};
+pub(super) use tls::Tls;
+pub use tls::TlsError;
 
 use crate::config::bedrock::Options;
 use body::Body;
+use capped::Capped;
 use dial::{Dialer, Origin};
 use pool::{Limits, Pool};
+
+/// How long the head of an answer may take if only connecting has a limit of the SDK's.
+const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// The client: cheap to clone, all clones share their connections. One per worker, whose runtime drives them.
 #[derive(Clone)]
 pub(super) struct Http {
     shared: Arc<Shared>,
+    /// The most bytes of a successful answer; a longer one is an error. `None`: it is a stream, whose
+    /// reader bounds it.
+    longest_answer: Option<usize>,
+    /// How long connecting and the head of the answer may take together. `None`: whoever waits for
+    /// the call decides.
+    head_limit: Option<Duration>,
 }
 
 struct Shared {
+    connect_timeout: Duration,
     dialer: Arc<Dialer>,
     limits: Limits,
     pools: Mutex<HashMap<Origin, Arc<Pool>>>,
@@ -68,13 +83,23 @@ impl Http {
     /// A client without connections as yet.
     pub(super) fn new(tls: Tls, options: &Options) -> Self {
         let shared = Shared {
+            connect_timeout: options.connect_timeout,
             dialer: Arc::new(Dialer::new(tls, options)),
             limits: Limits::new(options),
             pools: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
+            longest_answer: None,
+            head_limit: None,
         }
+    }
+
+    /// The same client, for answers that are read whole: one that is longer than this is an error.
+    #[must_use]
+    pub(super) fn for_whole_answers(mut self, most: usize) -> Self {
+        self.longest_answer = Some(most);
+        self
     }
 
     fn pool(&self, origin: Origin) -> Arc<Pool> {
@@ -98,8 +123,15 @@ impl Http {
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
+        let is_error = !response.status().is_success();
         response
-            .map(SdkBody::from_body_1_x)
+            .map(|body| match (is_error, self.longest_answer) {
+                // Whoever answers is not trusted with memory or time: the start of an error says
+                // what it is.
+                (true, _) => SdkBody::from_body_1_x(Capped::error(body)),
+                (false, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
+                (false, None) => SdkBody::from_body_1_x(body),
+            })
             .try_into()
             .map_err(Error::broken)
     }
@@ -125,20 +157,36 @@ async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
 impl HttpConnector for Http {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
-        HttpConnectorFuture::new(
-            async move { this.send(request).await.map_err(ConnectorError::from) },
-        )
+        HttpConnectorFuture::new(async move {
+            let sent = this.send(request);
+            let Some(limit) = this.head_limit else {
+                return sent.await.map_err(ConnectorError::from);
+            };
+            match tokio::time::timeout(limit, sent).await {
+                Ok(outcome) => outcome.map_err(ConnectorError::from),
+                Err(late) => Err(ConnectorError::timeout(late.into())),
+            }
+        })
     }
 }
 
 impl HttpClient for Http {
-    // The SDK's settings hold time limits alone, and those are ours to keep.
+    /// The SDK's settings are the time limits of its own providers: the instance metadata service is
+    /// given up after a second. Calls to Bedrock have none here.
     fn http_connector(
         &self,
-        _: &HttpConnectorSettings,
+        settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        let mut connector = self.clone();
+        connector.head_limit = match (settings.connect_timeout(), settings.read_timeout()) {
+            (None, None) => None,
+            (connect, read) => {
+                let connect = connect.unwrap_or(self.shared.connect_timeout);
+                Some(connect + read.unwrap_or(LONGEST_ANSWER_TIME))
+            }
+        };
+        SharedHttpConnector::new(connector)
     }
 }
 

@@ -80,6 +80,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::InferenceProfileRequired => (Code::FailedPrecondition, Retry::Never),
         R::UpstreamAccessDenied => (Code::PermissionDenied, Retry::Never),
         R::UpstreamCredentials => (Code::Internal, Retry::Never),
+        R::CredentialsUnavailable => (Code::Unavailable, Retry::After),
         R::UpstreamResource => (Code::NotFound, Retry::Never),
         R::UpstreamThrottled => (Code::ResourceExhausted, Retry::After),
         R::UpstreamQuota => (Code::ResourceExhausted, Retry::Never),
@@ -92,6 +93,8 @@ fn row(failure: &Failure) -> (Code, Retry) {
             _ => (Code::Internal, Retry::Never),
         },
         R::ModelTimeout => (Code::DeadlineExceeded, Retry::CallerDecides),
+        // An answer without a single event, which is as good as none.
+        R::UpstreamTruncated if failure.retry_after.is_some() => (Code::Unavailable, Retry::After),
         R::ModelStreamError | R::UpstreamTruncated => (Code::Unavailable, Retry::CallerDecides),
         R::UpstreamIdle => (Code::Unavailable, Retry::After),
         R::UpstreamCorrupt => (Code::DataLoss, Retry::Never),

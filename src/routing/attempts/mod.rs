@@ -223,7 +223,7 @@ impl Course {
 
     /// An attempt failed: whether others can help.
     fn failed(&mut self, index: usize, failure: Failure) -> Result<(), Failure> {
-        match Verdict::of(failure.reason) {
+        match Verdict::of(&failure) {
             Verdict::Final => return Err(failure),
             Verdict::Elsewhere => self.choice.failed(index, true),
             Verdict::AnyRoute => self.choice.failed(index, false),

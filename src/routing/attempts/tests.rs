@@ -85,6 +85,7 @@ async fn a_route_that_fails_gives_way_to_the_next_in_order_without_a_pause() {
         Reason::UpstreamConnect,
         Reason::UpstreamTruncated,
         Reason::UpstreamIdle,
+        Reason::UpstreamCorrupt,
         Reason::ModelNotReady,
     ] {
         let target = target(vec![route("a.x", 1), route("b.x", 2), route("c.x", 3)]);
@@ -108,8 +109,8 @@ async fn what_the_caller_or_the_operator_has_to_mend_is_tried_once() {
         Reason::InferenceProfileRequired,
         Reason::UpstreamAccessDenied,
         Reason::UpstreamCredentials,
+        Reason::CredentialsUnavailable,
         Reason::UpstreamResource,
-        Reason::UpstreamCorrupt,
         Reason::ModelTimeout,
     ] {
         let target = target(vec![route("a.x", 1), route("b.x", 2)]);
@@ -371,7 +372,8 @@ proptest! {
                     assert!(!*answered.lock().unwrap(), "an attempt after an answer");
                     if let Some(last) = *last.lock().unwrap() {
                         assert!(Instant::now() < until, "an attempt behind the deadline");
-                        assert_ne!(Verdict::of(last), Verdict::Final, "an attempt after {last:?}");
+                        let failure = Failure::new(last, "");
+                        assert_ne!(Verdict::of(&failure), Verdict::Final, "an attempt after {last:?}");
                     }
                     assert_eq!(route.side_of(&fence), Side::Inside, "{route:?}");
                     assert!(

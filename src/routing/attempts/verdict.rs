@@ -1,6 +1,6 @@
 //! What a failure means for the call: whether another attempt can help.
 
-use crate::error::Reason;
+use crate::error::{Failure, Reason};
 
 /// Whether another attempt can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,16 +14,33 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(reason: Reason) -> Self {
-        match reason {
+    /// Whatever asks the caller to try again later, the gateway tries elsewhere first.
+    pub(super) fn of(failure: &Failure) -> Self {
+        let upstream = failure.upstream.as_deref();
+        match failure.reason {
+            // An error that this version does not know, by its HTTP status; an error of the model, by
+            // the status that the model gave.
+            Reason::UpstreamUnknown
+                if matches!(upstream.and_then(|up| up.http_status), Some(429 | 500..=599)) =>
+            {
+                Self::AnyRoute
+            }
+            Reason::ModelError
+                if matches!(upstream.and_then(|up| up.original_status), Some(429 | 500..=599)) =>
+            {
+                Self::AnyRoute
+            }
             Reason::UpstreamThrottled
             | Reason::UpstreamUnavailable
             | Reason::UpstreamInternal
             | Reason::UpstreamConnect
             | Reason::UpstreamTruncated
             | Reason::ModelNotReady => Self::AnyRoute,
-            // A daily quota is used up, or a limit of minutes is over.
-            Reason::UpstreamQuota | Reason::UpstreamIdle => Self::Elsewhere,
+            // A daily quota is used up, a limit of minutes is over, or something between here and
+            // Bedrock spoils bytes.
+            Reason::UpstreamQuota | Reason::UpstreamIdle | Reason::UpstreamCorrupt => {
+                Self::Elsewhere
+            }
             Reason::InvalidRequest
             | Reason::TargetUnknown
             | Reason::TargetNotAllowed
@@ -43,11 +60,12 @@ impl Verdict {
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied
             | Reason::UpstreamCredentials
+            // All routes share one identity, so no other route can help.
+            | Reason::CredentialsUnavailable
             | Reason::UpstreamResource
             | Reason::ModelError
             | Reason::ModelTimeout
             | Reason::ModelStreamError
-            | Reason::UpstreamCorrupt
             | Reason::UpstreamUnknown
             | Reason::ReplicaSaturated
             | Reason::Draining

@@ -82,8 +82,14 @@ enum Blame {
 }
 
 impl Blame {
-    fn of(reason: Reason) -> Self {
-        match reason {
+    fn of(failure: &Failure) -> Self {
+        match failure.reason {
+            // An error that this version does not know counts by its HTTP status.
+            Reason::UpstreamUnknown => match failure.upstream.as_deref() {
+                Some(upstream) if upstream.http_status == Some(429) => Self::Throttled,
+                Some(upstream) if matches!(upstream.http_status, Some(500..=599)) => Self::Broken,
+                _ => Self::Nobody,
+            },
             Reason::UpstreamThrottled | Reason::UpstreamQuota => Self::Throttled,
             Reason::UpstreamUnavailable
             | Reason::UpstreamInternal
@@ -114,8 +120,8 @@ impl Blame {
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied
             | Reason::UpstreamCredentials
+            | Reason::CredentialsUnavailable
             | Reason::UpstreamResource
-            | Reason::UpstreamUnknown
             | Reason::ReplicaSaturated
             | Reason::Draining
             | Reason::DeadlineExceeded
@@ -223,7 +229,7 @@ impl Lease {
     /// The call failed.
     pub fn failed(mut self, failure: &Failure, now: Instant) {
         let mut state = self.health.state();
-        match Blame::of(failure.reason) {
+        match Blame::of(failure) {
             Blame::Throttled => {
                 state.tried = true;
                 let used_up = failure.reason == Reason::UpstreamQuota;

@@ -313,3 +313,18 @@ impl Drop for CallReport {
         self.tell_spans();
     }
 }
+
+/// Logs what a failure's caller is not sent: hosts, causes, the gateway's identity. Found by the
+/// request ID, which the caller has.
+pub(crate) fn log_detail(failure: &Failure, request_id: &str, route: &Route) {
+    if failure.detail.is_empty() {
+        return;
+    }
+    tracing::warn!(
+        request_id,
+        source_region = %route.source_region,
+        reason = failure.reason.as_str(),
+        detail = %failure.detail,
+        "call to Bedrock failed"
+    );
+}

@@ -63,7 +63,11 @@ const SPOILED: [Told; 10] = [
     told("cut-in-frame", Code::Unavailable, "UPSTREAM_TRUNCATED", ""),
 ];
 /// Those that can be retried as long as nothing was forwarded.
-const RETRIED_BEFORE: [&str; 2] = ["stream-throttling", "stream-service-unavailable"];
+const RETRIED_BEFORE: [&str; 3] = [
+    "stream-throttling",
+    "stream-service-unavailable",
+    "end-without-message-stop",
+];
 /// Faults that take time or depend on it have separate tests below.
 const TIMED: [&str; 4] = ["reset", "stall", "stall-before-headers", "slow"];
 /// Long enough that a pause of the machine does not count as silence, short enough to wait for.

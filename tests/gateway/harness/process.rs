@@ -59,11 +59,16 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().unwrap();
         // Uses the shell's `kill`, because sending a signal with a system call would need unsafe
         // code.
         let status = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {id}")])
+            .args(["-c", &format!("kill -{name} {id}")])
             .status()
             .await
             .unwrap();

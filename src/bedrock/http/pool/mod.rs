@@ -119,7 +119,7 @@ impl Pool {
                 .map(Opened::Http2)
                 .map_err(|error| refused(&error))
         } else {
-            let connection = http1::Connection::new(socket.io).await;
+            let connection = http1::Connection::new(socket).await;
             connection
                 .map(Opened::Http1)
                 .map_err(|error| refused(&error))

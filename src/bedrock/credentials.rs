@@ -1,0 +1,395 @@
+//! The gateway's AWS credentials: aws-config's chain, built anew when its files change or when AWS
+//! rejects what it gave.
+//!
+//! aws-config reads its files once and keeps them. Mounted secrets are rotated, so the chain is
+//! rebuilt: when the identity cache asks again (before credentials expire; after 15 minutes for keys
+//! without an expiry) and the files have changed, and when AWS says that credentials are expired or
+//! unknown. Failures are remembered for a while: while STS does not answer, calls fail at once
+//! instead of queueing for it.
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use aws_config::{
+    BehaviorVersion, Region, default_provider::credentials::DefaultCredentialsChain,
+    identity::IdentityCache, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{self, ProvideCredentials, error::CredentialsError, future},
+};
+use aws_sdk_bedrockruntime::config::{
+    SharedIdentityCache, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_smithy_runtime_api::client::{
+    identity::{IdentityFuture, ResolveCachedIdentity, SharedIdentityResolver},
+    runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
+};
+use aws_smithy_types::config_bag::ConfigBag;
+use tokio::time::Instant;
+
+use super::http::Http;
+
+/// How long the chain may take: a credential process may ask a server of its own.
+const LONGEST_LOAD: Duration = Duration::from_secs(30);
+/// After a failure the chain is left alone for this long, then for twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The same while nothing is configured, or wrongly: unless a file changes, nothing will.
+const CONFIG_PAUSE: Duration = Duration::from_secs(5);
+/// How often the chain is rebuilt because AWS rejects credentials, although no file has changed.
+const REBUILD_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a chain is built from.
+pub(super) struct ChainSource {
+    /// For STS, IAM Identity Center, the instance metadata service and the like.
+    pub(super) http: Http,
+    pub(super) region: Option<Region>,
+    pub(super) use_fips: Option<bool>,
+    pub(super) use_dual_stack: Option<bool>,
+    pub(super) retries: Option<RetryConfig>,
+    pub(super) time_limits: Option<TimeoutConfig>,
+    /// The shared config and credentials files.
+    pub(super) files: Vec<PathBuf>,
+}
+
+impl ChainSource {
+    /// A configuration that has not read the files yet: it reads them once.
+    fn config(&self) -> ProviderConfig {
+        let mut config = ProviderConfig::without_region()
+            .with_http_client(self.http.clone())
+            .with_region(self.region.clone())
+            .with_use_fips(self.use_fips)
+            .with_use_dual_stack(self.use_dual_stack)
+            .with_behavior_version(Some(BehaviorVersion::latest()));
+        if let Some(retries) = &self.retries {
+            config = config.with_retry_config(retries.clone());
+        }
+        if let Some(limits) = &self.time_limits {
+            config = config.with_timeout_config(limits.clone());
+        }
+        config
+    }
+}
+
+/// Why there are no credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// No provider of the chain is configured.
+    NotConfigured,
+    /// A profile or another setting is wrong.
+    WronglyConfigured,
+    /// A provider is configured and does not answer, or answers with an error.
+    Unavailable,
+}
+
+/// There are no credentials. Its text is for the operator.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct NoCredentials {
+    pub(super) cause: Cause,
+    text: String,
+    /// When the chain is asked again.
+    until: Instant,
+}
+
+impl NoCredentials {
+    /// How long until the chain is asked again.
+    pub(super) fn retry_after(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+}
+
+/// The credentials of one AWS identity. Cheap to clone; all clones are the same identity.
+#[derive(Clone)]
+pub(super) struct Identity(Arc<Inner>);
+
+struct Inner {
+    source: ChainSource,
+    /// Held while the chain is rebuilt or asked.
+    chain: tokio::sync::Mutex<Option<Chain>>,
+    state: Mutex<State>,
+    cache: RwLock<SharedIdentityCache>,
+    /// Counts up with each chain.
+    generation: AtomicU64,
+}
+
+struct Chain {
+    provider: Arc<DefaultCredentialsChain>,
+    /// Of the files that it was built from.
+    fingerprint: u64,
+}
+
+#[derive(Default)]
+struct State {
+    failed: Option<NoCredentials>,
+    failures: u32,
+    last: Option<Credentials>,
+    rebuilt: Option<Instant>,
+}
+
+impl Identity {
+    pub(super) fn new(source: ChainSource) -> Self {
+        Self(Arc::new(Inner {
+            source,
+            chain: tokio::sync::Mutex::default(),
+            state: Mutex::default(),
+            cache: RwLock::new(new_cache()),
+            generation: AtomicU64::new(0),
+        }))
+    }
+
+    /// Which credentials calls are signed with now: they are newer if this is larger.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// AWS has rejected credentials of this generation. Returns whether newer ones can be had, so
+    /// that the call may be made again.
+    pub(super) async fn rejected(&self, generation: u64) -> bool {
+        let mut chain = self.0.chain.lock().await;
+        if self.generation() > generation {
+            return true;
+        }
+        let fingerprint = self.fingerprint().await;
+        let has_changed = chain
+            .as_ref()
+            .is_some_and(|chain| chain.fingerprint != fingerprint);
+        {
+            let mut state = self.state();
+            let now = Instant::now();
+            let is_recent = state
+                .rebuilt
+                .is_some_and(|then| now.saturating_duration_since(then) < REBUILD_PAUSE);
+            if !has_changed && is_recent {
+                return false;
+            }
+            state.rebuilt = Some(now);
+            (state.last, state.failed) = (None, None);
+        }
+        tracing::warn!(
+            has_changed,
+            "AWS rejects the gateway's credentials; they are loaded again"
+        );
+        *chain = None;
+        *self.0.cache.write().unwrap_or_else(PoisonError::into_inner) = new_cache();
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    async fn load(&self) -> provider::Result {
+        let mut chain = self.0.chain.lock().await;
+        let fingerprint = self.fingerprint().await;
+        if chain
+            .as_ref()
+            .is_some_and(|chain| chain.fingerprint != fingerprint)
+        {
+            *chain = None;
+        }
+        let provider = match &*chain {
+            Some(known) => {
+                if let Some(failed) = self.recent_failure() {
+                    return Err(CredentialsError::provider_error(failed));
+                }
+                Arc::clone(&known.provider)
+            }
+            None => {
+                let source = &self.0.source;
+                let mut builder = DefaultCredentialsChain::builder().configure(source.config());
+                builder.set_region(source.region.clone());
+                let provider = Arc::new(builder.build().await);
+                *chain = Some(Chain {
+                    provider: Arc::clone(&provider),
+                    fingerprint,
+                });
+                provider
+            }
+        };
+        match tokio::time::timeout(LONGEST_LOAD, provider.provide_credentials()).await {
+            Ok(Ok(credentials)) => {
+                let mut state = self.state();
+                (state.failed, state.failures) = (None, 0);
+                state.last = Some(credentials.clone());
+                Ok(credentials)
+            }
+            Ok(Err(error)) => self.failed(error).await,
+            Err(_) => {
+                self.failed(CredentialsError::provider_timed_out(LONGEST_LOAD))
+                    .await
+            }
+        }
+    }
+
+    fn recent_failure(&self) -> Option<NoCredentials> {
+        let failed = self.state().failed.clone()?;
+        (failed.until > Instant::now()).then_some(failed)
+    }
+
+    /// Remembers and logs why there are none. While older ones are still valid, they are used.
+    async fn failed(&self, error: CredentialsError) -> provider::Result {
+        let (cause, text) = self.explained(&error).await;
+        let mut state = self.state();
+        let pause = match cause {
+            Cause::Unavailable => FIRST_PAUSE
+                .saturating_mul(1 << state.failures.min(8))
+                .min(LONGEST_PAUSE),
+            Cause::NotConfigured | Cause::WronglyConfigured => CONFIG_PAUSE,
+        };
+        state.failures = state.failures.saturating_add(1);
+        tracing::warn!(detail = %text, "the gateway's AWS credentials can't be loaded");
+        let failed = NoCredentials {
+            cause,
+            text,
+            until: Instant::now() + pause,
+        };
+        state.failed = Some(failed.clone());
+        match &state.last {
+            Some(last)
+                if cause == Cause::Unavailable
+                    && last
+                        .expiry()
+                        .is_some_and(|expiry| expiry > SystemTime::now()) =>
+            {
+                Ok(last.clone())
+            }
+            _ => Err(CredentialsError::provider_error(failed)),
+        }
+    }
+
+    /// What is wrong, in words for the operator that hold no secret.
+    async fn explained(&self, error: &CredentialsError) -> (Cause, String) {
+        match error {
+            CredentialsError::CredentialsNotLoaded(_) => match self.profile_problem().await {
+                Some(problem) => (
+                    Cause::WronglyConfigured,
+                    format!("{problem}; check AWS_PROFILE and the profile"),
+                ),
+                None => (
+                    Cause::NotConfigured,
+                    "no AWS credentials are configured: set AWS_BEARER_TOKEN_BEDROCK or \
+                     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile with AWS_PROFILE, \
+                     or give the pod, task or instance a role"
+                        .to_owned(),
+                ),
+            },
+            CredentialsError::InvalidConfiguration(_) => (
+                Cause::WronglyConfigured,
+                format!(
+                    "the configuration of AWS credentials is wrong: {}",
+                    causes(error)
+                ),
+            ),
+            _ => (
+                Cause::Unavailable,
+                format!(
+                    "AWS credentials can't be obtained for now: {}",
+                    causes(error)
+                ),
+            ),
+        }
+    }
+
+    /// The chain passes over a profile that it can't use. What is wrong with it, if there is one.
+    async fn profile_problem(&self) -> Option<String> {
+        let profile = ProfileFileCredentialsProvider::builder().configure(&self.0.source.config());
+        let profile = profile.build();
+        let error = profile.provide_credentials().await.err()?;
+        let text = causes(&error);
+        // A machine without profiles is no problem.
+        (text.contains("was not defined") || text.contains("sso")).then_some(text)
+    }
+
+    /// Of the content of the files that the chain reads.
+    async fn fingerprint(&self) -> u64 {
+        let files = self.0.source.files.clone();
+        let read = move || {
+            let mut hasher = DefaultHasher::new();
+            for file in files {
+                std::fs::read(file).ok().hash(&mut hasher);
+            }
+            hasher.finish()
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All causes of an error. The output of a credential process may hold anything: it is left out.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    let of_process = ["external process", "credential process", "Stderr"];
+    if of_process.iter().any(|words| text.contains(words)) {
+        return "the profile's credential_process failed; its output is not logged, run it by hand"
+            .to_owned();
+    }
+    text
+}
+
+impl ProvideCredentials for Identity {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.load())
+    }
+}
+
+fn new_cache() -> SharedIdentityCache {
+    // Longer than the chain may take: it decides.
+    IdentityCache::lazy()
+        .load_timeout(LONGEST_LOAD + Duration::from_secs(5))
+        .build()
+}
+
+/// The SDK's own cache, which is replaced when AWS rejects what is in it.
+impl ResolveCachedIdentity for Identity {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        components: &'a RuntimeComponents,
+        config: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        let cache = self.0.cache.read().unwrap_or_else(PoisonError::into_inner);
+        let cache = cache.clone();
+        IdentityFuture::new(async move {
+            cache
+                .resolve_cached_identity(resolver, components, config)
+                .await
+        })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        _: &RuntimeComponentsBuilder,
+        _: &ConfigBag,
+    ) -> Result<(), aws_smithy_runtime_api::box_error::BoxError> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! How much of a response is read.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::time::{Sleep, sleep};
+
+use super::body::Body;
+
+/// The most bytes of an error that are read. AWS's errors have a few hundred.
+pub(super) const LONGEST_ERROR: usize = 64 * 1024;
+/// How long the body of an error may take. Its status is known by then.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
+/// A body of which at most so many bytes are read. When it ends, the connection is closed unless the
+/// response was complete.
+pub(super) struct Capped {
+    /// `None` once nothing more is read.
+    inner: Option<Body>,
+    left: usize,
+    limit: Limit,
+}
+
+enum Limit {
+    /// The body of an error: what is beyond the limits is left out.
+    Cut(Pin<Box<Sleep>>),
+    /// An answer that is read whole: more than that is an error.
+    Fail,
+}
+
+/// A response that is longer than any real one.
+#[derive(Debug, thiserror::Error)]
+#[error("the response is larger than its limit")]
+struct TooLong;
+
+impl Capped {
+    /// The start of an error.
+    pub(super) fn error(body: Body) -> Self {
+        Self {
+            inner: Some(body),
+            left: LONGEST_ERROR,
+            limit: Limit::Cut(Box::pin(sleep(ERROR_TIME))),
+        }
+    }
+
+    /// A whole answer of at most so many bytes.
+    pub(super) fn answer(body: Body, most: usize) -> Self {
+        Self {
+            inner: Some(body),
+            left: most,
+            limit: Limit::Fail,
+        }
+    }
+}
+
+impl http_body::Body for Capped {
+    type Data = Bytes;
+    type Error = aws_smithy_types::body::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        if let Limit::Cut(time) = &mut this.limit
+            && time.as_mut().poll(cx).is_ready()
+        {
+            this.inner = None;
+            return Poll::Ready(None);
+        }
+        let next = ready!(http_body::Body::poll_frame(Pin::new(inner), cx));
+        let mut data = match (next, &this.limit) {
+            (Some(Ok(frame)), _) => frame.into_data().unwrap_or_default(),
+            // A connection that breaks leaves what came before: the status is known.
+            (Some(Err(_)) | None, Limit::Cut(_)) | (None, Limit::Fail) => {
+                this.inner = None;
+                return Poll::Ready(None);
+            }
+            (Some(Err(error)), Limit::Fail) => return Poll::Ready(Some(Err(error))),
+        };
+        if data.len() > this.left {
+            this.inner = None;
+            if matches!(this.limit, Limit::Fail) {
+                return Poll::Ready(Some(Err(TooLong.into())));
+            }
+            data.truncate(this.left);
+        }
+        this.left -= data.len();
+        if this.left == 0 && matches!(this.limit, Limit::Cut(_)) {
+            this.inner = None;
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}

@@ -1,0 +1,172 @@
+//! Whom TLS connections to AWS trust.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+use crate::config::bedrock::Options;
+
+pub(super) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// Why the certificates to trust cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The extra file cannot be read, or holds no certificate.
+    #[error("bedrock.extra_ca_file: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
+    ExtraCa {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file of `AWS_CA_BUNDLE`, or of the profile's `ca_bundle`, cannot be read, or holds no certificate.
+    #[error("AWS_CA_BUNDLE or the profile's ca_bundle: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
+    Bundle {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The TLS library refuses its own defaults.
+    #[error("cannot set TLS up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// Whom to trust and what to offer. Shared by all workers, and with it the sessions that can be resumed.
+#[derive(Clone)]
+pub(in crate::bedrock) struct Tls {
+    config: Arc<ClientConfig>,
+    /// Why a TLS connection will not be trusted, if that is already clear.
+    no_roots: Option<String>,
+    /// For proxies that are reached by TLS: they speak HTTP/1.1 to us.
+    to_proxy: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// Reads the machine's root certificates and the extra ones. That a machine has none is an error only once TLS is
+    /// needed: an endpoint without TLS needs no certificates.
+    /// `bundle` replaces the machine's certificates, as `AWS_CA_BUNDLE` does in other AWS SDKs.
+    pub(in crate::bedrock) fn load(
+        options: &Options,
+        bundle: Option<&Path>,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let mut errors = Vec::new();
+        if let Some(path) = bundle {
+            add_extra(&mut roots, path).map_err(|why| TlsError::Bundle {
+                path: path.to_owned(),
+                why,
+            })?;
+        } else {
+            let native = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(native.certs);
+            errors = native.errors;
+        }
+        Self::trusting(roots, &errors, options)
+    }
+
+    /// Trusts nobody: for requests that need no TLS.
+    pub(in crate::bedrock) fn without_roots(options: &Options) -> Result<Self, TlsError> {
+        let options = Options {
+            extra_ca_file: None,
+            ..options.clone()
+        };
+        Self::trusting(RootCertStore::empty(), &[], &options)
+    }
+
+    fn trusting(
+        mut roots: RootCertStore,
+        errors: &[rustls_native_certs::Error],
+        options: &Options,
+    ) -> Result<Self, TlsError> {
+        if let Some(path) = &options.extra_ca_file {
+            add_extra(&mut roots, path).map_err(|why| TlsError::ExtraCa {
+                path: path.clone(),
+                why,
+            })?;
+        }
+        let no_roots = roots.is_empty().then(|| {
+            let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            format!(
+                "this machine has no root certificates (install ca-certificates) {}",
+                causes.join("; ")
+            )
+        });
+        let mut config =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        let mut to_proxy = config.clone();
+        to_proxy.alpn_protocols = vec![HTTP1.to_vec()];
+        config.alpn_protocols = if options.http1_only {
+            vec![HTTP1.to_vec()]
+        } else {
+            vec![HTTP2.to_vec(), HTTP1.to_vec()]
+        };
+        Ok(Self {
+            config: Arc::new(config),
+            no_roots,
+            to_proxy: Arc::new(to_proxy),
+        })
+    }
+
+    /// What TLS connections are made with. Errors: why none can be trusted.
+    pub(super) fn config(&self, to_proxy: bool) -> Result<Arc<ClientConfig>, &str> {
+        match (&self.no_roots, to_proxy) {
+            (Some(why), _) => Err(why),
+            (None, true) => Ok(Arc::clone(&self.to_proxy)),
+            (None, false) => Ok(Arc::clone(&self.config)),
+        }
+    }
+}
+
+fn add_extra(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| error.to_string())?;
+    if certificates.is_empty() {
+        return Err("it holds no certificate".to_owned());
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn extra_certificates_that_cannot_be_read_are_named() {
+        let mut empty = tempfile::NamedTempFile::new().expect("a temporary file");
+        empty
+            .write_all(b"no PEM at all")
+            .expect("a file can be written");
+        for path in [
+            empty.path().to_owned(),
+            PathBuf::from("/nonexistent/ca.pem"),
+        ] {
+            let options = Options {
+                extra_ca_file: Some(path.clone()),
+                ..Options::default()
+            };
+            let error = Tls::load(&options, None)
+                .err()
+                .expect("no certificates")
+                .to_string();
+            assert!(
+                error.contains(&*path.to_string_lossy()) && error.contains("PEM"),
+                "{error}"
+            );
+        }
+    }
+}

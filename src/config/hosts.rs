@@ -1,0 +1,126 @@
+//! Which names a listener answers to.
+
+use std::net::IpAddr;
+
+/// Which names requests may call a listener by: the `host` header, or `:authority` over HTTP/2.
+///
+/// A web page can point a name of its own at 127.0.0.1 after it has been loaded (DNS rebinding), and
+/// then read what is served there as if it were its own. Its requests still carry its own name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hosts {
+    /// Any: the gateway is called by whatever name leads to it.
+    #[default]
+    Any,
+    /// Names of this machine alone: `localhost` and names below it, and loopback addresses; with any
+    /// port. For `dev`, which serves what needs no password.
+    Loopback,
+}
+
+impl Hosts {
+    /// The same for a listener on this address: one that others reach is called by other names.
+    #[must_use]
+    pub fn on(self, listener: IpAddr) -> Self {
+        if listener.is_loopback() {
+            self
+        } else {
+            Self::Any
+        }
+    }
+
+    /// Whether a request that names this host is answered; `None` if it names none.
+    pub fn allow(self, host: Option<&str>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Loopback => host.is_some_and(is_loopback),
+        }
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        // An IPv6 address.
+        Some(rest) => match rest.split_once(']') {
+            Some((name, port)) if is_port(port) => name,
+            _ => return false,
+        },
+        None => match host.split_once(':') {
+            Some((name, port)) if is_port(&format!(":{port}")) => name,
+            Some(_) => return false,
+            None => host,
+        },
+    };
+    let is_bracketed = host.starts_with('[');
+    let name = name.strip_suffix('.').unwrap_or(name);
+    match name.parse() {
+        Ok(IpAddr::V4(address)) => !is_bracketed && address.is_loopback(),
+        Ok(IpAddr::V6(address)) => {
+            let mapped = address.to_ipv4_mapped();
+            is_bracketed && mapped.map_or(address.is_loopback(), |mapped| mapped.is_loopback())
+        }
+        Err(_) => {
+            let name = name.to_ascii_lowercase();
+            !is_bracketed && (name == "localhost" || name.ends_with(".localhost"))
+        }
+    }
+}
+
+/// Nothing, or a colon and digits.
+fn is_port(text: &str) -> bool {
+    let digits = text.strip_prefix(':').unwrap_or(text);
+    (text.is_empty() || text.starts_with(':')) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for host in [
+            "localhost",
+            "LocalHost:50051",
+            "localhost.",
+            "localhost.:80",
+            "a.localhost",
+            "127.0.0.1",
+            "127.0.0.1:8900",
+            "127.9.9.9:1",
+            "127.0.0.1.",
+            "[::1]",
+            "[::1]:50051",
+            "[0:0:0:0:0:0:0:1]:1",
+            "[::ffff:127.0.0.1]:80",
+            "localhost:",
+        ] {
+            assert!(Hosts::Loopback.allow(Some(host)), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:50051",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1.nip.io:80",
+            "notlocalhost",
+            "0.0.0.0",
+            "10.0.0.1",
+            "[::]",
+            "[::2]:1",
+            "::1",
+            "[::1",
+            "[::1]evil.example",
+            "[::1]:80x",
+            "localhost:80:80",
+            "localhost:evil",
+            "[localhost]",
+            "[127.0.0.1]",
+            "user@localhost",
+            "localhost/evil",
+            ".localhost.evil",
+        ] {
+            assert!(!Hosts::Loopback.allow(Some(host)), "{host}");
+        }
+        assert!(!Hosts::Loopback.allow(None));
+        assert!(Hosts::Any.allow(None) && Hosts::Any.allow(Some("evil.example")));
+    }
+}

@@ -1,0 +1,115 @@
+//! Servers of raw HTTP/1.1 for these tests: one that answers by a function, and a forward proxy.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+
+/// Every head that arrived.
+#[derive(Clone, Default)]
+pub(super) struct Heads(Arc<Mutex<Vec<String>>>);
+
+impl Heads {
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    fn push(&self, head: &str) {
+        self.0.lock().expect("no panic").push(head.to_owned());
+    }
+}
+
+/// Reads one request, whose body counts by `content-length`. Gives its head; `None` at the end.
+async fn request(tcp: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tcp.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let lower = head.to_ascii_lowercase();
+    let length = lower.split("content-length: ").nth(1);
+    let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+    let mut body = vec![0; length.unwrap_or_default()];
+    tcp.read_exact(&mut body).await.ok()?;
+    Some(head)
+}
+
+/// An answer with this body.
+pub(super) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// Answers each request by a function of its head, on connections that stay open.
+pub(super) async fn serve(
+    respond: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+) -> (SocketAddr, Heads) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (heads, respond) = (Heads::default(), Arc::new(respond));
+    let seen = heads.clone();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            let (seen, respond) = (seen.clone(), Arc::clone(&respond));
+            tokio::spawn(async move {
+                while let Some(head) = request(&mut tcp).await {
+                    seen.push(&head);
+                    if tcp.write_all(&respond(&head)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, heads)
+}
+
+/// A forward proxy: whatever host it is asked for, it leads to `to`. Without one it refuses.
+pub(super) async fn proxy(to: Option<SocketAddr>) -> (SocketAddr, Heads) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let heads = Heads::default();
+    let seen = heads.clone();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(forward(tcp, to, seen.clone()));
+        }
+    });
+    (address, heads)
+}
+
+async fn forward(mut client: TcpStream, to: Option<SocketAddr>, seen: Heads) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match client.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let text = String::from_utf8_lossy(&head).into_owned();
+    seen.push(&text);
+    let Some(to) = to else {
+        let refused = answer("403 Forbidden", "connection: close\r\n", "");
+        // A client that has gone needs no answer.
+        drop(client.write_all(&refused).await);
+        return;
+    };
+    let mut server = TcpStream::connect(to).await.expect("the server runs");
+    if text.starts_with("CONNECT ") {
+        let established = b"HTTP/1.1 200 Connection established\r\n\r\n";
+        client.write_all(established).await.expect("an open socket");
+    } else {
+        server.write_all(&head).await.expect("an open socket");
+    }
+    // Either side may close first.
+    drop(copy_bidirectional(&mut client, &mut server).await);
+}
