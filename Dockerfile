@@ -1,14 +1,16 @@
-# The image that clusters run: the binary, four libraries of Debian's, certificates. No shell, no package manager, no emulator.
+# The image for clusters: the binary, four Debian libraries, CA certificates. No shell, no package
+# manager, no emulator.
 #
 #   docker build -t REGISTRY/bedrock-grpc:VERSION .
 #
-# Needs BuildKit or Buildah. `tests/image/run` builds the last stage of a binary that is there already, and runs it.
+# Needs BuildKit or Buildah. `tests/image/run` builds the last stage from an existing binary, and
+# runs it.
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-bookworm AS build
 WORKDIR /src
 COPY . .
-# The folders of the caches are not part of the layer: what is kept is copied out of them.
+# Cache folders do not belong to the layer, so the build output is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --profile image --package bedrock-grpc --no-default-features \
@@ -22,7 +24,7 @@ COPY --from=rootfs / /
 LABEL org.opencontainers.image.title="bedrock-grpc" \
       org.opencontainers.image.description="Amazon Bedrock over gRPC" \
       org.opencontainers.image.licenses="Apache-2.0"
-# A number: Kubernetes must see that it is not root.
+# A number, because Kubernetes must be able to see that it is not root.
 USER 65532:65532
 EXPOSE 50051 9090
 STOPSIGNAL SIGTERM

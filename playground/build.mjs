@@ -1,7 +1,8 @@
 // Builds the page into src/playground/assets, which the binary embeds.
 //
 //   node build.mjs [FOLDER]   build, into another folder if one is named
-//   node build.mjs --serve    build whenever the page is asked for, and pass calls on to a gateway: GATEWAY, default http://127.0.0.1:50051
+//   node build.mjs --serve    build whenever the page is requested, and forward calls to a gateway:
+//                             GATEWAY, default http://127.0.0.1:50051
 
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer, request as call } from "node:http";

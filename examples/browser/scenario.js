@@ -1,4 +1,5 @@
-// Opens the page in a real browser, tries its buttons, and runs the rows of examples/scenarios.json in it: one line of JSON a row.
+// Opens the page in a real browser, tries its buttons, and runs the rows of examples/scenarios.json
+// in it. Prints one line of JSON per row.
 
 import { readFileSync } from "node:fs";
 import { context } from "esbuild";
@@ -12,7 +13,7 @@ const files = await context({ entryPoints: ["src/page.ts", "src/scenario.ts"], b
 const { port } = await files.serve({ host: "127.0.0.1", port: 0, servedir: ".." });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  // As root, which containers are, chromium has no sandbox.
+  // Containers run as root, where Chromium has no sandbox.
   args: process.getuid() === 0 ? ["--no-sandbox"] : [],
 });
 try {
@@ -32,7 +33,7 @@ try {
   await files.dispose();
 }
 
-/** What a visitor does. Each wait fails after 30 s. */
+/** The actions of a visitor. Each wait fails after 30 s. */
 async function tryButtons(page) {
   await page.click("#stream");
   await page.waitForFunction(() => document.getElementById("answer").childNodes.length >= 3);

@@ -12,7 +12,8 @@ import (
 	pb "github.com/bedrock-grpc/bedrock-grpc/examples/go/inferencev1"
 )
 
-// answer is a streamed answer, put together as it arrives. It is complete when usage is set: metadata ends every stream that is OK.
+// answer is a streamed answer, combined as it arrives. It is complete when usage is set: metadata
+// ends every successful stream.
 type answer struct {
 	text       strings.Builder
 	deltas     int
@@ -22,14 +23,15 @@ type answer struct {
 	usage      *pb.TokenUsage
 }
 
-// block is a content block of an answer: text, reasoning, or a call of a tool, which alone has a name.
+// block is a content block of an answer: text, reasoning, or a tool use. Only tool uses have a
+// name.
 type block struct {
 	id, name                          string
 	text, reasoning, signature, input strings.Builder
 	redacted                          []byte
 }
 
-// read takes events until the stream ends. What arrived before an error is kept.
+// read reads events until the stream ends. What arrived before an error is kept.
 func (a *answer) read(stream grpc.ServerStreamingClient[pb.StreamInvokeResponse], onText func(string)) error {
 	for {
 		response, err := stream.Recv()
@@ -55,7 +57,7 @@ func (a *answer) read(stream grpc.ServerStreamingClient[pb.StreamInvokeResponse]
 				a.deltas++
 				onText(delta.Text)
 			case *pb.ContentBlockDeltaEvent_ToolUse:
-				// Fragments of JSON: they can be parsed only together.
+				// Fragments of JSON: parse them only when all have arrived.
 				current.input.WriteString(delta.ToolUse.Input)
 			case *pb.ContentBlockDeltaEvent_ReasoningContent:
 				current.reasoning.WriteString(delta.ReasoningContent.GetText())
@@ -81,7 +83,7 @@ func (a *answer) block(index int32) *block {
 	return a.blocks[index]
 }
 
-// json is the input of a call of a tool. A tool that takes none gets no fragments.
+// json is the input of a tool use. A tool without input gets no fragments.
 func (b *block) json() string {
 	if b.input.Len() == 0 {
 		return "{}"
@@ -89,8 +91,9 @@ func (b *block) json() string {
 	return b.input.String()
 }
 
-// message is the answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in
-// its place: Claude refuses a tool's result without the signed reasoning before the call.
+// message is the answer as a turn of the conversation, to send with the next request. It includes
+// the reasoning, unchanged and in its place: Claude rejects a tool result without the signed
+// reasoning before the tool use.
 func (a *answer) message() *pb.Message {
 	message := &pb.Message{Role: pb.Role_ROLE_ASSISTANT}
 	for _, index := range slices.Sorted(maps.Keys(a.blocks)) {

@@ -11,20 +11,23 @@ import (
 
 const maxAnswerBytes = 32 << 20
 
-// defaultServiceConfig is what docs/clients.md advises: deadline, retries and round_robin.
+// defaultServiceConfig is the service config that docs/clients.md recommends: deadline, retries and
+// round_robin.
 func defaultServiceConfig() (string, error) {
 	config, err := os.ReadFile("../service_config.json")
 	return string(config), err
 }
 
-// dial connects to the gateway. Give dns:///NAME:PORT of a headless Service to spread calls over its pods.
+// dial connects to the gateway. Use dns:///NAME:PORT of a headless Service to spread calls over its
+// pods.
 func dial(address, serviceConfig string, idle time.Duration) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		// One delta of a tool's input or an image can be larger than the default of 4 MB.
+		// One delta of a tool's input, or an image, can be larger than the default of 4 MB.
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),
-		// A connection that died without a word is noticed after both. grpc-go takes no less than 10 s of the first.
+		// A dead connection is detected after both times together. The first must be at least 10 s in
+		// grpc-go.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: idle, Timeout: 10 * time.Second, PermitWithoutStream: true}),
 	)
 }

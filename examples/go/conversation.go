@@ -14,13 +14,14 @@ func text(text string) *pb.ContentBlock {
 	return &pb.ContentBlock{Content: &pb.ContentBlock_Text{Text: text}}
 }
 
-// png takes the bytes of the file as they are: no base64.
+// png uses the raw bytes of the file, not base64.
 func png(data []byte) *pb.ContentBlock {
 	source := &pb.MediaSource{Source: &pb.MediaSource_Bytes{Bytes: data}}
 	return &pb.ContentBlock{Content: &pb.ContentBlock_Image{Image: &pb.ImageBlock{Format: pb.ImageFormat_IMAGE_FORMAT_PNG, Source: source}}}
 }
 
-// tool describes a tool. The schema reaches the model byte for byte, so that prompt caches hit: a map would lose the order of its keys.
+// tool describes a tool. The schema reaches the model byte for byte, so that prompt caches hit; a
+// map would lose the order of its keys.
 func tool(name, description string, inputSchema json.RawMessage) *pb.Tool {
 	return &pb.Tool{Tool: &pb.Tool_ToolSpec{ToolSpec: &pb.ToolSpecification{
 		Name:        name,

@@ -12,7 +12,8 @@ import (
 	pb "github.com/bedrock-grpc/bedrock-grpc/examples/go/inferencev1"
 )
 
-// failure is what a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said.
+// failure is the content of a failed call: a code, a stable reason, when to retry, and Bedrock's
+// own error.
 type failure struct {
 	code       codes.Code
 	message    string
@@ -23,7 +24,7 @@ type failure struct {
 }
 
 func failureOf(err error) failure {
-	// A cancel or deadline of the client's own has no details, as the gateway is not asked.
+	// A cancel or deadline of the client itself has no details, because the gateway is not involved.
 	s := status.Convert(err)
 	f := failure{code: s.Code(), message: s.Message()}
 	for _, detail := range s.Details() {
@@ -55,7 +56,8 @@ func (f failure) String() string {
 	return said
 }
 
-// codeName is the code as every other language writes it: DEADLINE_EXCEEDED, where Go says DeadlineExceeded.
+// codeName is the code as every other language writes it: DEADLINE_EXCEEDED, where Go has
+// DeadlineExceeded.
 func codeName(code codes.Code) string {
 	return rpccode.Code_name[int32(code)]
 }

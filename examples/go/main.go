@@ -12,12 +12,12 @@ import (
 	pb "github.com/bedrock-grpc/bedrock-grpc/examples/go/inferencev1"
 )
 
-// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+// A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 const fault = "us.amazon.nova-lite-v1:0.fault-"
 
 func show(token string) { fmt.Print(token) }
 
-// stream prints tokens as they come.
+// stream prints tokens as they arrive.
 func stream(ctx context.Context, client pb.InferenceServiceClient) error {
 	request := &pb.StreamInvokeRequest{Target: "claude", Input: conversation(user(text("Why is the sky blue?")))}
 	call, err := client.StreamInvoke(ctx, request)
@@ -32,7 +32,8 @@ func stream(ctx context.Context, client pb.InferenceServiceClient) error {
 	return nil
 }
 
-// cancel has enough after three tokens. The gateway closes Bedrock's call, so no more is billed.
+// cancel stops after three tokens. The gateway closes the call to Bedrock, so that the model can
+// stop.
 func cancel(ctx context.Context, client pb.InferenceServiceClient) error {
 	ctx, enough := context.WithCancel(ctx)
 	defer enough()
@@ -52,7 +53,7 @@ func cancel(ctx context.Context, client pb.InferenceServiceClient) error {
 	return nil
 }
 
-// deadline allows one second for the whole call. What came until then is kept.
+// deadline allows one second for the whole call. Output that arrived until then is kept.
 func deadline(ctx context.Context, client pb.InferenceServiceClient) error {
 	ctx, release := context.WithTimeout(ctx, time.Second)
 	defer release()
@@ -67,7 +68,7 @@ func deadline(ctx context.Context, client pb.InferenceServiceClient) error {
 	return nil
 }
 
-// tools lets the model call a tool, runs it, and lets the model go on.
+// tools lets the model use a tool, runs it, and lets the model continue.
 func tools(ctx context.Context, client pb.InferenceServiceClient) error {
 	schema := json.RawMessage(`{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}`)
 	input := conversation(user(text("What is the weather in Paris?")))
@@ -105,7 +106,7 @@ func tools(ctx context.Context, client pb.InferenceServiceClient) error {
 	}
 }
 
-// image sends a picture beside the question.
+// image sends an image with the question.
 func image(ctx context.Context, client pb.InferenceServiceClient) error {
 	picture, err := os.ReadFile("../image.png")
 	if err != nil {
@@ -120,7 +121,7 @@ func image(ctx context.Context, client pb.InferenceServiceClient) error {
 	return new(answer).read(call, show)
 }
 
-// showErrors shows a rate limit, an error in mid-stream, and a request that is wrong.
+// showErrors shows a rate limit, an error in mid-stream, and an invalid request.
 func showErrors(ctx context.Context, client pb.InferenceServiceClient) error {
 	for _, target := range []string{fault + "throttling-x-amz-retry-after", fault + "stream-model-stream-error-after-3", "claud"} {
 		call, err := client.StreamInvoke(ctx, &pb.StreamInvokeRequest{Target: target, Input: conversation(user(text("Count to 10")))})

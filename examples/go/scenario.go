@@ -15,7 +15,8 @@ import (
 	pb "github.com/bedrock-grpc/bedrock-grpc/examples/go/inferencev1"
 )
 
-// row is one of examples/scenarios.json: what to ask. What to expect is for tests/clients/run to compare.
+// row is a row of examples/scenarios.json: what to send. tests/clients/run compares the result with
+// what is expected.
 type row struct {
 	Name              string          `json:"name"`
 	Method            string          `json:"method"`
@@ -43,7 +44,7 @@ type row struct {
 	} `json:"connection"`
 }
 
-// result is what came of a row.
+// result is the result of a row.
 type result struct {
 	Row          string     `json:"row"`
 	Code         string     `json:"code"`
@@ -70,7 +71,8 @@ type upstream struct {
 	Phase     string `json:"phase"`
 }
 
-// scenario runs the rows of a file, or those of the names given, and prints what came of each as a line of JSON.
+// scenario runs the rows of a file, or only those with the given names, and prints each result as a
+// line of JSON.
 func scenario(address string, arguments []string) error {
 	path, names := arguments[0], arguments[1:]
 	data, err := os.ReadFile(path)
@@ -108,7 +110,7 @@ func scenario(address string, arguments []string) error {
 			}
 			connection, err = dial(to, config, idle)
 			if own.Bare {
-				// As it is without what docs/clients.md advises.
+				// The library's default, without what docs/clients.md recommends.
 				connection, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 			}
 			if err != nil {

@@ -4,14 +4,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./client.sh
 
-# A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+# A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 fault=us.amazon.nova-lite-v1:0.fault-
 
 show() { # the tokens of the events on standard input
     jq --unbuffered -j '.contentBlockDelta.text // empty'
 }
 
-stream() { # tokens as they come
+stream() { # streaming
     request claude 'Why is the sky blue?' | call StreamInvoke | show
     echo
 }

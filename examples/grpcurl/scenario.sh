@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the rows of examples/scenarios.json and prints what came of each, one line of JSON a row: ./scenario.sh FILE [ROW]... tests/clients/run
-# compares.
+# Runs the rows of examples/scenarios.json and prints the result of each as one line of JSON:
+# ./scenario.sh FILE [ROW]... tests/clients/run compares the results.
 set -euo pipefail
 file=$(realpath "$1")
 shift
@@ -9,7 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-ask() { # one call of a row: its request from $work/request, its events to $work/events, its failure to $work/failure
+# One call of a row: reads $work/request, writes events to $work/events, a failure to $work/failure.
+ask() {
     local flags=() cancel_after
     if [ "$(get .deadline_ms)" != null ]; then
         flags+=(-max-time "$(get '.deadline_ms / 1000')")
@@ -19,7 +20,7 @@ ask() { # one call of a row: its request from $work/request, its events to $work
         call "$method" "${flags[@]}" <"$work/request" >"$work/events" 2>"$work/failure" || true
         return
     fi
-    # The process ends, and with it the call.
+    # Ending the process ends the call.
     mkfifo "$work/pipe"
     grpcurl -plaintext -d @ "$GATEWAY_GRPC" "$SERVICE/$method" <"$work/request" >"$work/pipe" &
     local pid=$!

@@ -1,4 +1,4 @@
-"""A streamed answer, put together as it arrives."""
+"""A streamed answer, combined as it arrives."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,11 +8,14 @@ from bedrock.inference.v1 import content_pb2, event_pb2, inference_service_pb2, 
 
 @dataclass
 class Answer:
-    """What has arrived so far. It is complete when `usage` is set: `metadata` ends every stream that is OK."""
+    """What has arrived so far.
+
+    It is complete when `usage` is set: `metadata` ends every successful stream.
+    """
 
     text: str = ""
     deltas: int = 0
-    # By their index, which is their order.
+    # By index, which is their order.
     blocks: dict[int, content_pb2.ContentBlock] = field(default_factory=dict)
     stop_reason: str = ""
     usage: metadata_pb2.TokenUsage | None = None
@@ -38,7 +41,7 @@ class Answer:
                             self.deltas += 1
                             on_text(delta.text)
                         case "tool_use":
-                            # Fragments of JSON: they can be parsed only together.
+                            # Fragments of JSON: parse them only when all have arrived.
                             block.tool_use.input_json += delta.tool_use.input
                         case "reasoning_content":
                             self._reason(block.reasoning_content, delta.reasoning_content)
@@ -51,7 +54,7 @@ class Answer:
                     self.stop_reason = event.message_stop.stop_reason_name
                 case "metadata":
                     self.usage = event.metadata.metadata.usage
-                # Heartbeats, and what a later version of the API adds.
+                # Heartbeats, and events that a later version of the API adds.
         return self
 
     @staticmethod
@@ -69,11 +72,12 @@ class Answer:
         return [block.tool_use for _, block in sorted(self.blocks.items()) if block.HasField("tool_use")]
 
     def message(self) -> content_pb2.Message:
-        """The answer as a turn of the conversation, to be sent back with the next one.
+        """The answer as a turn of the conversation, to send with the next request.
 
-        Reasoning goes back, too, unchanged and in its place: Claude refuses a tool's result without the signed reasoning before the call.
+        It includes the reasoning, unchanged and in its place: Claude rejects a tool result
+        without the signed reasoning before the tool use.
         """
         blocks = [block for _, block in sorted(self.blocks.items())]
-        # Bedrock refuses empty texts.
+        # Bedrock rejects empty texts.
         content = [block for block in blocks if block.WhichOneof("content") not in (None, "text") or block.text]
         return content_pb2.Message(role=content_pb2.ROLE_ASSISTANT, content=content)

@@ -1,4 +1,4 @@
-"""A channel to the gateway, set up as docs/clients.md advises."""
+"""A channel to the gateway, configured as docs/clients.md recommends."""
 
 import pathlib
 
@@ -10,18 +10,18 @@ MAX_ANSWER_BYTES = 32 << 20
 
 
 def open_channel(address: str, *, service_config: str | None = None, keepalive_seconds: int = 30) -> grpc.Channel:
-    """Give `dns:///NAME:PORT` of a headless Service to spread calls over its pods."""
+    """Use `dns:///NAME:PORT` of a headless Service to spread calls over its pods."""
     return grpc.insecure_channel(
         address,
         options=[
             # Deadline, retries and round_robin.
             ("grpc.service_config", service_config or SERVICE_CONFIG.read_text()),
-            # One delta of a tool's input or an image can be larger than the default of 4 MB.
+            # One delta of a tool's input, or an image, can be larger than the default of 4 MB.
             ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-            # A connection that died without a word is noticed after both.
+            # A dead connection is detected after both times together.
             ("grpc.keepalive_time_ms", keepalive_seconds * 1000),
             ("grpc.keepalive_timeout_ms", 10_000),
-            # Without it, grpcio waits for a minute whatever the line above says.
+            # Without it, grpcio waits a minute, whatever the line above says.
             ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.http2.max_pings_without_data", 0),
         ],

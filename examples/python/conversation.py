@@ -1,4 +1,4 @@
-"""What is asked: messages, images, tools."""
+"""The input: messages, images, tools."""
 
 import json
 from typing import Any
@@ -15,13 +15,16 @@ def text(text: str) -> content_pb2.ContentBlock:
 
 
 def png(data: bytes) -> content_pb2.ContentBlock:
-    """The bytes of the file as they are: no base64."""
+    """The raw bytes of the file, not base64."""
     source = media_pb2.MediaSource(bytes=data)
     return content_pb2.ContentBlock(image=media_pb2.ImageBlock(format=media_pb2.IMAGE_FORMAT_PNG, source=source))
 
 
 def tool(name: str, description: str, input_schema: dict[str, Any]) -> tool_pb2.Tool:
-    """The schema is a dict, which keeps its order; it reaches the model as this text, so prompt caches hit."""
+    """The schema is a dict, which keeps its key order.
+
+    It reaches the model as this text, so prompt caches hit.
+    """
     schema = tool_pb2.ToolInputSchema(json=json.dumps(input_schema))
     return tool_pb2.Tool(tool_spec=tool_pb2.ToolSpecification(name=name, description=description, input_schema=schema))
 

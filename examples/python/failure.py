@@ -1,4 +1,4 @@
-"""What a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said."""
+"""The content of a failed call: a code, a stable reason, when to retry, and Bedrock's own error."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -21,7 +21,8 @@ class Failure:
     @classmethod
     def of(cls, error: grpc.RpcError) -> Self:
         failure = cls(error.code(), error.details())
-        # A cancel or deadline of the client's own has no details, as the gateway is not asked.
+        # A cancel or deadline of the client itself has no details, because the gateway is not
+        # involved.
         status = rpc_status.from_call(error)
         for detail in status.details if status else []:
             if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):

@@ -14,7 +14,7 @@ from conversation import conversation, png, text, tool, tool_result, user
 from failure import Failure
 
 EXAMPLES = pathlib.Path(__file__).parent.parent
-# A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+# A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 FAULT = "us.amazon.nova-lite-v1:0.fault-"
 
 
@@ -23,14 +23,14 @@ def show(token: str) -> None:
 
 
 def stream(client, question="Why is the sky blue?"):
-    """Tokens as they come."""
+    """Prints tokens as they arrive."""
     request = StreamInvokeRequest(target="claude", input=conversation(user(text(question))))
     answer = Answer().read(client.StreamInvoke(request), show)
     print(f"\n{answer.stop_reason}, {answer.usage.total_tokens} tokens")
 
 
 def cancel(client):
-    """Enough after three tokens. The gateway closes Bedrock's call, so no more is billed."""
+    """Stops after three tokens. The gateway closes the call to Bedrock, so that the model can stop."""
     request = StreamInvokeRequest(target="claude", input=conversation(user(text("Count to 100"))))
     call, answer = client.StreamInvoke(request), Answer()
     try:
@@ -40,7 +40,7 @@ def cancel(client):
 
 
 def deadline(client):
-    """One second for the whole call. What came until then is kept."""
+    """Allows one second for the whole call. Output that arrived until then is kept."""
     request = StreamInvokeRequest(target=FAULT + "stall-after-3", input=conversation(user(text("Count to 100"))))
     answer = Answer()
     try:
@@ -50,7 +50,7 @@ def deadline(client):
 
 
 def tools(client):
-    """The model calls a tool, we run it, the model goes on."""
+    """The model uses a tool, the client runs it, the model continues."""
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     weather = tool("get_weather", "The weather in a city", schema)
     asked = conversation(user(text("What is the weather in Paris?")), tools=[weather])
@@ -67,7 +67,7 @@ def tools(client):
 
 
 def image(client):
-    """A picture beside the question."""
+    """Sends an image with the question."""
     picture = png((EXAMPLES / "image.png").read_bytes())
     request = StreamInvokeRequest(target="claude", input=conversation(user(picture, text("What is this?"))))
     Answer().read(client.StreamInvoke(request), show)
@@ -75,7 +75,7 @@ def image(client):
 
 
 def errors(client):
-    """A rate limit, an error in mid-stream, and a request that is wrong."""
+    """Shows a rate limit, an error in mid-stream, and an invalid request."""
     for target in FAULT + "throttling-x-amz-retry-after", FAULT + "stream-model-stream-error-after-3", "claud":
         request = StreamInvokeRequest(target=target, input=conversation(user(text("Count to 10"))))
         try:

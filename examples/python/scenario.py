@@ -1,4 +1,7 @@
-"""Runs every row of examples/scenarios.json and prints what came of it, one line of JSON a row. tests/clients/run compares."""
+"""Runs every row of examples/scenarios.json and prints each result as a line of JSON.
+
+tests/clients/run compares them.
+"""
 
 import json
 import os
@@ -23,7 +26,7 @@ def run(address: str, file: str, *names: str) -> None:
                 continue
             own = row.get("connection", {})
             if own.get("bare"):
-                # As it is without what docs/clients.md advises.
+                # The library's default, without what docs/clients.md recommends.
                 with grpc.insecure_channel(address) as bare:
                     result = outcome(bare, row, path.parent)
             elif own:

@@ -1,4 +1,4 @@
-// Puts the events of a stream together, and makes of an answer what the next request says of it.
+// Combines the events of a stream, and turns an answer into a part of the next request.
 
 import { create } from "@bufbuild/protobuf";
 import type { Citation } from "../gen/bedrock/inference/v1/citation_pb";
@@ -11,7 +11,7 @@ import type { ToolResultStatus } from "../gen/bedrock/inference/v1/tool_pb";
 import { jsonProblem } from "./json";
 
 interface Common {
-  /** Whether the stream said that nothing more comes. */
+  /** Whether the block is complete. */
   complete: boolean;
 }
 
@@ -53,11 +53,11 @@ export interface ImageBlock extends Common {
 
 export type Block = TextBlock | ReasoningBlock | ToolUseBlock | ToolResultBlock | ImageBlock;
 
-/** An answer as far as it came. */
+/** An answer, as far as it has arrived. */
 export class Answer {
   /** In the order in which they began. */
   readonly blocks: Block[] = [];
-  /** What this version of the page has no place for. */
+  /** What this version of the page cannot display. */
   readonly unknown: (UnknownEvent | RawMember)[] = [];
   start: MessageStartEvent | undefined;
   stop: MessageStopEvent | undefined;
@@ -65,7 +65,7 @@ export class Answer {
 
   private readonly byIndex = new Map<number, Block>();
 
-  /** Takes the next event. Returns the block that it changed, if it is one of content. */
+  /** Processes the next event. Returns the content block that changed, if any. */
   apply(response: StreamInvokeResponse): Block | undefined {
     this.unknown.push(...response.rawMembers);
     const { event } = response;
@@ -98,7 +98,7 @@ export class Answer {
     }
   }
 
-  /** The tools that the caller has to run before the conversation can go on. */
+  /** The tools that the caller must run before the conversation can continue. */
   toolUses(): ToolUseBlock[] {
     return this.blocks.filter((block) => block.kind === "toolUse").filter(isCallers);
   }
@@ -184,8 +184,8 @@ function isCallers(block: ToolUseBlock): boolean {
 }
 
 /**
- * What the next request repeats of an answer. Nothing if there is nothing that may be repeated. Of an answer that broke off, tools that it
- * was about to call are left out: nobody ran them.
+ * Returns what the next request repeats of an answer, or undefined if nothing may be repeated. Tool
+ * uses of an answer that broke off are left out, because their tools were not run.
  */
 export function repeated(answer: Answer, whole: boolean): Message | undefined {
   const content = answer.blocks.map((block) => contentOf(block, whole)).filter((block) => block !== undefined);
@@ -211,7 +211,7 @@ function contentOf(block: Block, whole: boolean): ContentBlock | undefined {
       if (block.redacted.length > 0) {
         return content({ case: "reasoningContent", value: { content: { case: "redactedContent", value: block.redacted } } });
       }
-      // Models that sign their reasoning take none without; the others want none at all.
+      // Models that sign their reasoning require the signature; other models reject reasoning.
       if (block.signature === "") {
         return undefined;
       }
@@ -238,7 +238,7 @@ function contentOf(block: Block, whole: boolean): ContentBlock | undefined {
           })
         : undefined;
     }
-    // Models' own images can't be given back as theirs.
+    // Images from models cannot be sent back.
     case "image":
       return undefined;
   }

@@ -1,4 +1,4 @@
-// Files that go with a message.
+// Files that are attached to a message.
 
 import { create } from "@bufbuild/protobuf";
 import { type ContentBlock, ContentBlockSchema } from "../gen/bedrock/inference/v1/content_pb";
@@ -10,7 +10,7 @@ export interface Attachment {
   type: string;
   bytes: Uint8Array;
   kind: { image: ImageFormat } | { document: DocumentFormat };
-  /** Whether the model is to cite from it. Documents only. */
+  /** Whether the model should cite it. Documents only. */
   cite: boolean;
 }
 
@@ -38,17 +38,21 @@ const DOCUMENTS: Record<string, DocumentFormat> = {
 /** For a file input's `accept`. */
 export const ACCEPTED = [...Object.keys(IMAGES), ...Object.keys(DOCUMENTS)].map((ending) => `.${ending}`).join(",");
 
-/** The names of the files that bytes came from, for code that reads them from there. */
+/** The names of the files that bytes were read from, for code that reads them again. */
 const fileNames = new WeakMap<Uint8Array, string>();
 
 export function fileNameOf(bytes: Uint8Array): string | undefined {
   return fileNames.get(bytes);
 }
 
-/** Reads a file. Throws an `Error` for people if it is of no kind that Bedrock takes. */
+/**
+
+ * Reads a file. Throws an `Error` with a readable message if Bedrock does not accept its format.
+
+ */
 export async function attach(file: File): Promise<Attachment> {
   const ending = /\.([^.]+)$/.exec(file.name)?.[1]?.toLowerCase() ?? "";
-  // What is pasted has a type, and often no name.
+  // Pasted content has a type, and often no name.
   const fromType = /^image\/(\w+)$/.exec(file.type)?.[1] ?? "";
   const image = IMAGES[ending] ?? IMAGES[fromType];
   const document = DOCUMENTS[ending];
@@ -77,7 +81,7 @@ export function blockOf({ name, bytes, kind, cite }: Attachment): ContentBlock {
   });
 }
 
-/** A file's name in the letters that Bedrock allows for documents. */
+/** A file's name in the characters that Bedrock allows for documents. */
 export function documentName(fileName: string): string {
   const name = fileName
     .replace(/\.[^.]*$/, "")

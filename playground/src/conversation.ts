@@ -1,4 +1,4 @@
-// What was said, and which of it the next request repeats.
+// The turns of the conversation, and which of them the next request repeats.
 
 import type { Message } from "../gen/bedrock/inference/v1/content_pb";
 import type { StreamInvokeRequest } from "../gen/bedrock/inference/v1/inference_service_pb";
@@ -15,13 +15,19 @@ export class Exchange {
   outcome: Outcome = "running";
 
   constructor(
-    /** What the caller said. */
+    /** The caller's message. */
     readonly message: Message,
     /** What was sent: the conversation so far, and the message. */
     readonly request: StreamInvokeRequest,
   ) {}
 
-  /** The answer as the next request repeats it. Without one, the question is not repeated either: roles have to take turns. */
+  /**
+
+   * The answer as the next request repeats it. Without an answer, the question is not repeated
+
+   * either, because roles must alternate.
+
+   */
   repeated(): Message | undefined {
     return repeated(this.answer, this.outcome === "done");
   }
@@ -38,7 +44,7 @@ export class Conversation {
     });
   }
 
-  /** The exchange whose tools the next message has to answer, and these. */
+  /** The exchange whose tool results the next message must contain, and these tools. */
   awaiting(): { exchange: Exchange; tools: ToolUseBlock[] } | undefined {
     if (this.exchanges.at(-1)?.outcome === "running") {
       return undefined;
@@ -51,7 +57,7 @@ export class Conversation {
     return exchange && tools.length > 0 ? { exchange, tools } : undefined;
   }
 
-  /** Forgets an exchange and all that came after it. */
+  /** Removes an exchange and all later ones. */
   rewind(exchange: Exchange): void {
     const index = this.exchanges.indexOf(exchange);
     if (index >= 0) {

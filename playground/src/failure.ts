@@ -1,4 +1,4 @@
-// What a failed call says: the status, and the details that the gateway sends with each.
+// The content of a failed call: the status, and the details that the gateway sends with each.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { UpstreamErrorSchema } from "../gen/bedrock/inference/v1/error_pb";
@@ -9,15 +9,15 @@ import { milliseconds } from "./figures";
 export interface Failure {
   /** The gRPC code's name. */
   code: string;
-  /** The gateway's reason, which never changes its meaning. Empty for errors of gRPC or of the way to the gateway. */
+  /** The gateway's stable reason. Empty for errors of gRPC and of the connection to the gateway. */
   reason: string;
   message: string;
-  /** When to try again, in milliseconds. Nothing if a retry is not asked for. */
+  /** When to retry, in milliseconds. Undefined if the gateway does not ask for a retry. */
   retryAfter: number | undefined;
   phase: string;
-  /** What is wrong with the request. */
+  /** The invalid fields of the request. */
   violations: { field: string; description: string }[];
-  /** What ran out. */
+  /** The quota that is used up. */
   quotas: { subject: string; description: string }[];
   links: { description: string; url: string }[];
   upstream: { exception: string; httpStatus: number; message: string; requestId: string } | undefined;
@@ -51,7 +51,7 @@ export function failureOf(thrown: unknown): Failure {
   };
 }
 
-/** `fetch` says no more than that it failed. */
+/** `fetch` reports only that it failed. */
 function unreachable(error: ConnectError): boolean {
   return error.cause instanceof TypeError;
 }

@@ -2,13 +2,13 @@
 
 import type { Duration } from "@bufbuild/protobuf/wkt";
 
-/** Times a call from its start, by a clock that only goes forward. */
+/** Times a call from its start, with a monotonic clock. */
 export class Stopwatch {
   private readonly begun = performance.now();
   private first: number | undefined;
   private ended: number | undefined;
 
-  /** A piece of the answer came. */
+  /** Records that a piece of the answer arrived. */
   token(): void {
     this.first ??= performance.now();
   }
@@ -26,7 +26,7 @@ export class Stopwatch {
     return (this.ended ?? performance.now()) - this.begun;
   }
 
-  /** From the first token to the end. Nothing if all came at once: there is no speed to tell. */
+  /** From the first token to the end. Undefined if all arrived at once: then there is no speed. */
   tokensPerSecond(tokens: number): number | undefined {
     if (this.first === undefined || this.ended === undefined || tokens < 2) {
       return undefined;
@@ -49,7 +49,7 @@ export function timeText(milliseconds: number): string {
   return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)} s`;
 }
 
-/** `39.8`, `1,234`. Not by `Intl`, which takes slow machines a tenth of a second to begin. */
+/** `39.8`, `1,234`. Not with `Intl`, which needs a tenth of a second to start on slow machines. */
 export function numberText(value: number): string {
   const digits = Number.isInteger(value) || value >= 100 ? 0 : 1;
   return value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ",");

@@ -10,10 +10,10 @@ const transport = createGrpcWebTransport({ baseUrl: location.origin });
 const inference = createClient(InferenceService, transport);
 const targetService = createClient(TargetService, transport);
 
-/** What the gateway routes to. */
+/** The targets of the gateway. */
 export interface Routes {
   targets: Target[];
-  /** Patterns of the model IDs that callers may name besides. */
+  /** Patterns of the model IDs that callers may also name. */
   allowedModelIds: string[];
 }
 

@@ -1,6 +1,6 @@
-// JSON that people write.
+// JSON that people type.
 
-/** What is wrong with a text that has to be JSON or empty. Empty if nothing is. */
+/** The error of a text that must be JSON or empty. An empty string if there is none. */
 export function jsonProblem(text: string): string {
   if (text.trim() === "") {
     return "";
@@ -13,7 +13,7 @@ export function jsonProblem(text: string): string {
   }
 }
 
-/** Easier to read, if it is JSON. */
+/** Formats a text if it is JSON. */
 export function pretty(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -22,7 +22,7 @@ export function pretty(text: string): string {
   }
 }
 
-/** Bedrock's JSON results are objects; all else is text. */
+/** Bedrock's JSON results are objects; everything else is text. */
 export function isObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);

@@ -37,7 +37,7 @@ function userMessage(content: ContentBlock[]): Message {
   return create(MessageSchema, { role: Role.USER, content });
 }
 
-/** What would be sent now: results that a model waits for come first. */
+/** The content to send now: results that a model waits for come first. */
 function draft(): ContentBlock[] {
   return [...(results?.content() ?? []), ...composer.content()];
 }
@@ -104,7 +104,7 @@ async function run(exchange: Exchange, view: ExchangeView): Promise<void> {
   }
   exchange.stopwatch.end();
   abort = undefined;
-  // Meanwhile the conversation may have begun anew.
+  // The conversation may have been reset meanwhile.
   if (conversation.exchanges.includes(exchange)) {
     view.end();
     showAwaited();
@@ -128,7 +128,7 @@ function announce({ outcome }: Exchange): void {
   }
 }
 
-/** Asks for the results that the conversation waits for, and for no others. */
+/** Shows the form for the results that the conversation waits for, and for no others. */
 function showAwaited(): void {
   const awaiting = conversation.awaiting();
   results = undefined;
@@ -150,7 +150,7 @@ function rewind(exchange: Exchange): void {
   showAwaited();
 }
 
-/** Keeps the end in view, unless the reader has gone elsewhere. */
+/** Keeps the end of the page in view, unless the reader has scrolled away. */
 let following = true;
 addEventListener("scroll", () => {
   const { scrollHeight } = document.documentElement;

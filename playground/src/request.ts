@@ -1,4 +1,4 @@
-// Makes the request of what the page holds.
+// Builds the request from the state of the page.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Message } from "../gen/bedrock/inference/v1/content_pb";
@@ -7,15 +7,15 @@ import type { GuardrailStreamConfigurationSchema } from "../gen/bedrock/inferenc
 import { type StreamInvokeRequest, StreamInvokeRequestSchema } from "../gen/bedrock/inference/v1/inference_service_pb";
 import type { ToolChoiceSchema, ToolConfigurationSchema } from "../gen/bedrock/inference/v1/tool_pb";
 
-/** A tool as it is being written. */
+/** A tool while the user edits it. */
 export interface ToolDraft {
   name: string;
   description: string;
-  /** JSON text, sent as it is written. */
+  /** JSON text, sent unchanged. */
   schema: string;
 }
 
-/** Everything but the conversation. Absent or empty is the model's default. */
+/** Everything except the conversation. Absent or empty means the model's default. */
 export interface Settings {
   target: string;
   system: string;

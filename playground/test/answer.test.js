@@ -1,4 +1,4 @@
-// Events put together, and what of an answer the next request repeats.
+// Combining events, and what the next request repeats of an answer.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -21,7 +21,7 @@ const stop = (contentBlockIndex) => ["contentBlockStop", { contentBlockIndex }];
 const reasoning = (name, value) => delta(0, "reasoningContent", { delta: { case: name, value } });
 const contents = (message) => message?.content.map(({ content }) => content);
 
-test("blocks that overlap are told apart by their index", () => {
+test("blocks that overlap are distinguished by their index", () => {
   const answer = answerOf(
     start(0, "text"),
     delta(0, "text", "Let me "),
@@ -70,7 +70,7 @@ test("what is repeated: text, signed reasoning, and tools with their input as it
   );
   // A tool without input has an empty object.
   assert.equal(contents(repeated(answer, true))[2].value.input.value, "{}");
-  // Nobody ran the tools of an answer that broke off.
+  // The tools of an answer that broke off were not run.
   assert.deepEqual(
     contents(repeated(answer, false)).map(({ case: name }) => name),
     ["reasoningContent", "text"],

@@ -1,4 +1,4 @@
-// Which of what was said the next request repeats.
+// Which turns the next request repeats.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -21,7 +21,7 @@ test("a stopwatch counts to the first token once, and stops once", (t) => {
   watch.end();
   assert.equal(watch.timeToFirstToken, 250);
   assert.equal(watch.elapsed, 1250);
-  // The first token is the beginning: ten more in a second.
+  // The first token is the start: ten more in a second.
   assert.equal(watch.tokensPerSecond(11), 10);
   assert.equal(watch.tokensPerSecond(1), undefined);
 });

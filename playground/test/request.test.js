@@ -1,4 +1,4 @@
-// What the page holds, as a request.
+// The state of the page, as a request.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** Settings of which none is set. */
+/** Settings with no value set. */
 export const EMPTY = {
   target: "claude",
   system: "",

@@ -1,4 +1,5 @@
-// Code to copy: whatever a request holds, the code makes the same one again. `tests/browser` runs it against the gateway, too.
+// Code to copy: whatever a request contains, the code builds the same request again.
+// `tests/browser` also runs it against the gateway.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -67,7 +68,7 @@ test("a request that no line can hold is a file", () => {
 });
 
 test("Python that has the same texts", () => {
-  // All that is given by the name `text`, as Python itself reads it.
+  // All that is passed as `text`, as Python itself reads it.
   const reader = "import ast, json, sys; print(json.dumps([ast.literal_eval(it.value) for it in ast.walk(ast.parse(sys.stdin.buffer.read())) if isinstance(it, ast.keyword) and it.arg == 'text']))";
   const { stdout } = spawnSync("python3", ["-c", reader], { input: python(asking(...AWKWARD), gateway), encoding: "utf8" });
   assert.deepEqual(JSON.parse(stdout), AWKWARD);

@@ -1,4 +1,4 @@
-// For everyone: with a keyboard alone, with a screen reader, on a phone, in the dark.
+// Accessibility: with a keyboard alone, with a screen reader, on a phone, in dark mode.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -9,9 +9,9 @@ import { browser, choose, ended, lastCallEnded, MODEL, picture, send } from "./s
 const chromium = browser();
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** What axe finds wrong with the page as it is. */
+/** The accessibility violations that axe finds in the current page. */
 async function violations(page) {
-  // By the debugger: the page's own policy lets no other script in.
+  // Through the debugger, because the page's policy allows no other script.
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: axe });
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -57,13 +57,13 @@ test("a keyboard is enough", async () => {
     });
   const press = (key) => page.keyboard.press(key);
 
-  // The page begins where one writes.
+  // The focus starts in the input.
   assert.equal((await focused()).id, "message");
   await page.keyboard.type("Say hello.");
   await press("Enter");
   await ended(page);
 
-  // From the top, in the order in which one reads.
+  // From the top, in reading order.
   await page.locator(".skip").focus();
   assert.ok((await page.locator(".skip").boundingBox()).y >= 0, "the way past the settings is out of sight");
   const seen = [];
@@ -83,7 +83,7 @@ test("a keyboard is enough", async () => {
     order,
   );
 
-  // Escape stops, from wherever one is.
+  // Escape stops the stream, wherever the focus is.
   await page.getByLabel("Message", { exact: true }).focus();
   await page.keyboard.type("Write 2000 words about rivers.");
   await press("Enter");
@@ -94,7 +94,7 @@ test("a keyboard is enough", async () => {
   assert.equal((await focused()).id, "message");
   assert.equal(await page.locator("#status").textContent(), "Stopped");
 
-  // The code, and back to where one came from.
+  // Opens the code, and returns the focus to where it was.
   await page.locator("#show-code").focus();
   await press("Enter");
   assert.equal((await focused()).name, "grpcurl");

@@ -1,4 +1,4 @@
-// The code to copy: it runs as it stands, and asks Bedrock the very same.
+// The code to copy: it runs unchanged, and sends exactly the same request to Bedrock.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -18,7 +18,11 @@ after(() => rmSync(work, { recursive: true, force: true }));
 
 const NOTES = "The aqueduct of Segovia has 167 arches.\n";
 
-/** Asks for all that code has to say, and returns the call that the page made. */
+/**
+
+ * Sends a request that uses every feature of the code, and returns the call that the page made.
+
+ */
 async function askForEverything(page) {
   const image = await page.locator("h1").screenshot();
   writeFileSync(join(work, "picture.png"), image);
@@ -53,7 +57,7 @@ async function code(page, language) {
   return copied;
 }
 
-/** Runs a command, and returns what it prints. */
+/** Runs a command, and returns its output. */
 async function run(command, args, options) {
   const child = spawn(command, args, { cwd: work, stdio: ["ignore", "pipe", "pipe"], ...options });
   let printed = "";
@@ -65,7 +69,7 @@ async function run(command, args, options) {
   return printed;
 }
 
-/** Makes JavaScript of a program that stands beside the playground's packages and types. */
+/** Compiles a program to JavaScript, with the playground's packages and types. */
 async function bundle(program, outfile) {
   const playground = join(root, "playground");
   for (const folder of ["gen", "node_modules"]) {
@@ -75,7 +79,7 @@ async function bundle(program, outfile) {
   await build({ entryPoints: [program], outfile, bundle: true, platform: "node", format: "esm" });
 }
 
-/** Bedrock was asked once more, and the same. */
+/** Bedrock received one more call, with the same request. */
 async function askedTheSame(call) {
   const other = await lastCallEnded();
   assert.notEqual(other.id, call.id, "Bedrock was not asked");

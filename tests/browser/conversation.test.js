@@ -1,4 +1,4 @@
-// What a conversation can hold: several turns, reasoning, tools, images, documents.
+// What a conversation can contain: several turns, reasoning, tools, images, documents.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -28,7 +28,7 @@ test("settings and earlier turns reach the model", async () => {
   );
   assert.deepEqual(body.messages[2].content, [{ text: "And again." }]);
 
-  // A message taken back takes all that came after it.
+  // Removing a message removes all messages after it.
   await page.locator(".exchange").first().getByRole("button", { name: "Edit" }).click();
   assert.equal(await page.locator(".exchange").count(), 0);
   assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "Say hello.");
@@ -53,7 +53,7 @@ test("reasoning stands apart, and goes back with its signature", async () => {
 test("a tool is called, answered, and the answer used", async () => {
   const page = await chromium.open();
   await page.getByRole("button", { name: "Add a tool" }).click();
-  // A whole definition, as documentation shows them, is taken apart.
+  // A complete definition, as documentation shows them, is split into its parts.
   const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
   await page.getByLabel("Input schema").fill(JSON.stringify({ toolSpec: { name: "get_forecast", description: "Tomorrow's weather.", inputSchema: { json: schema } } }));
   assert.equal(await page.getByLabel("Name").inputValue(), "get_forecast");
@@ -62,7 +62,7 @@ test("a tool is called, answered, and the answer used", async () => {
   const first = await ended(page);
   assert.match(await first.locator(".tool-use").innerText(), /Calls get_forecast/);
   const result = page.getByLabel("Result of get_forecast");
-  // Whoever has nothing else to do is taken there.
+  // If nothing else is to be done, the focus moves there.
   await page.waitForFunction(() => document.activeElement?.id.startsWith("result-"));
 
   await page.getByLabel("Tool choice").selectOption("auto");

@@ -1,4 +1,5 @@
-// Which pages may call: those of the origins that the operator allows, and no others. By a real browser, which is who asks.
+// Which pages may call: those of the origins that the operator allows, and no others. Tested with a
+// real browser, because browsers enforce CORS.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -22,7 +23,7 @@ let browser;
 let allowed;
 let other;
 
-/** A page of an origin of its own, which calls by connect-web. */
+/** A page with a separate origin, which calls with connect-web. */
 async function site() {
   const { build } = createRequire(playground)("esbuild");
   const script = `
@@ -57,7 +58,7 @@ async function site() {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-/** `serve`, as an operator runs it, on the emulator that is there. */
+/** `serve`, as an operator runs it, on the running emulator. */
 async function serve(more) {
   const config = join(work, `${ends.length}.yaml`);
   writeFileSync(config, `listen: 127.0.0.1:0\nadmin: { listen: "127.0.0.1:0" }\nallowed_model_ids: ["us.amazon.*"]\nbedrock: { region: us-east-1, endpoint_url: "${emulator}" }\ndiscovery: { enabled: false }\n${more}\n`);
@@ -73,7 +74,7 @@ async function serve(more) {
   throw new Error("the gateway did not come up");
 }
 
-/** What a page of this origin gets of an answer. */
+/** What a page of this origin can read of a response. */
 async function ask(origin, address, target = "us.amazon.nova-lite-v1:0") {
   const page = await browser.newPage();
   page.setDefaultTimeout(TIMEOUT);

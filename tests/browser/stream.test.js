@@ -1,4 +1,4 @@
-// Tokens as they come, the stop button, and what goes wrong.
+// Streaming, the stop button, and errors.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { browser, calls, choose, ended, lastCallEnded, MODEL, picture, send } fr
 
 const chromium = browser();
 
-/** Notes from now on how the answer's text grows. */
+/** Records from now on how the answer's text grows. */
 async function observe(page) {
   await page.evaluate(() => {
     window.growth = [];
@@ -20,7 +20,13 @@ async function observe(page) {
   });
 }
 
-/** How long each task of the page keeps its main thread, in milliseconds of its own: what else the machine does doesn't count. */
+/**
+
+ * How long each task of the page keeps its main thread, in milliseconds of CPU time: other load on
+
+ * the machine does not count.
+
+ */
 async function tasks(page, session, during) {
   const events = [];
   session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
@@ -72,7 +78,7 @@ test("the stop button ends Bedrock's call, and what came stays", async () => {
   assert.equal((await lastCallEnded()).end, "ClientGone");
   await picture(page, "stopped");
 
-  // The conversation goes on from there.
+  // The conversation continues from there.
   await send(page, "Say hello.");
   await ended(page, 2);
   const { messages } = (await lastCallEnded()).body;
@@ -85,7 +91,7 @@ test("the stop button ends Bedrock's call, and what came stays", async () => {
 test("throttling is shown with its reason, and asks for patience before it may be tried again", async () => {
   const page = await chromium.open();
   await choose(page, `${MODEL}.fault-throttling-retry-after`);
-  // As it was at first, however long this test takes to look.
+  // As at the beginning, however long this test takes.
   await page.evaluate(() => {
     new MutationObserver((_, observer) => {
       const retry = document.querySelector(".retry");
@@ -143,7 +149,7 @@ test("a request that breaks a rule is told which field does", async () => {
   await picture(page, "invalid");
 });
 
-test("a gateway that is gone is called gone, and tried again when it is back", async () => {
+test("an unreachable gateway is reported, and retried when it is back", async () => {
   const page = await chromium.open();
   await page.context().setOffline(true);
   await send(page, "Say hello.");
@@ -171,6 +177,6 @@ test("300 tokens on a machine that is four times slower never block the page", a
   assert.ok(took.length > steps, `the trace shows ${took.length} tasks only`);
   const longest = took.toSorted((a, b) => b - a).slice(0, 5);
   t.diagnostic(`the longest tasks: ${longest.join(", ")} ms`);
-  // 200 ms is what people notice; the rest is for slower machines than this is meant for.
+  // People notice 200 ms; the rest is for slow machines.
   assert.ok(longest[0] < 300, `tasks of ${longest} ms`);
 });

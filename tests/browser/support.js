@@ -14,13 +14,19 @@ export const MODEL = "us.anthropic.claude-sonnet-5";
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** Where pictures of the states go, for people. */
+/** The folder for screenshots. */
 const pictures = fileURLToPath(new URL("../../target/browser", import.meta.url));
 
-/** Long enough for a machine that is busy with other things. */
+/** Long enough for a busy machine. */
 export const TIMEOUT = 30_000;
 
-/** A browser for the tests of a file. Each of its pages must be without errors, and call nobody but the gateway. */
+/**
+
+ * A browser for the tests of a file. Its pages must have no errors, and must call only the
+
+ * gateway.
+
+ */
 export function browser() {
   const profile = mkdtempSync(join(tmpdir(), "playground-"));
   const opened = [];
@@ -60,7 +66,7 @@ export function browser() {
   });
 
   return {
-    /** Nothing that the browser complained of so far, and that matches, is a fault. */
+    /** Ignores the browser's errors so far that match. */
     forgive(pattern) {
       faults = faults.filter((fault) => !pattern.test(fault));
     },
@@ -87,7 +93,7 @@ export function browser() {
   };
 }
 
-/** Keeps a picture of the state. */
+/** Saves a screenshot. */
 export async function picture(page, name) {
   await page.screenshot({ path: join(pictures, `${name}.png`) });
 }
@@ -97,7 +103,7 @@ export async function send(page, words) {
   await page.keyboard.press("Enter");
 }
 
-/** Chooses a model ID that no target has. */
+/** Selects a model ID that is not a target. */
 export async function choose(page, modelId) {
   await page.getByLabel("Target").selectOption({ label: "A model ID or ARN …" });
   await page.getByLabel("Model ID or ARN").fill(modelId);
@@ -110,17 +116,17 @@ export async function ended(page, n = 1) {
   return exchange;
 }
 
-/** What Bedrock was asked, the last call last. */
+/** The calls that Bedrock received, the newest last. */
 export async function calls() {
   const response = await fetch(`${emulator}/_emulator/calls`);
   const { calls } = await response.json();
   return calls
-    // The gateway asks for inference profiles besides.
+    // The gateway also looks up inference profiles.
     .filter(({ operation }) => operation === "ConverseStream")
     .map((call) => ({ ...call, body: JSON.parse(Buffer.from(call.body, "base64").toString()) }));
 }
 
-/** Bedrock's last call, once it has ended. */
+/** The last call that Bedrock received, once it has ended. */
 export async function lastCallEnded() {
   const deadline = Date.now() + TIMEOUT;
   for (;;) {

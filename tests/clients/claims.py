@@ -1,12 +1,13 @@
-"""Holds docs/clients.md to claims.json: each of its statements has one claim there, which begins as it does, and what is said to hold it exists.
+"""Checks docs/clients.md against claims.json.
 
-What can hold a claim:
+Each statement of the page needs one claim, which begins as the statement does. The test or source that
+supports the claim must exist. A claim can be supported by:
 
     row NAME            a row of examples/scenarios.json, compared for each language by matrix.py
     test FILE NAME      a test
-    text FILE TEXT      the text is in the file: what the docs advise, the examples do
-    said by WHO         documentation or source of somebody else's
-    measured HOW        seen once, and not by a test that always runs
+    text FILE TEXT      the text is in the file: the examples do what the page recommends
+    said by WHO         documentation or source of another project
+    measured HOW        observed once, and not by a test that always runs
     advice              nothing that could be wrong
 """
 
@@ -28,7 +29,7 @@ def statements(text):
         if not lines:
             continue
         if lines[0].startswith("|"):
-            # Below the heads.
+            # Below the table's head.
             yield from lines[2:]
         elif lines[0].startswith("```"):
             yield " ".join(lines)
@@ -38,7 +39,7 @@ def statements(text):
 
 
 def problem(holder):
-    """What is wrong with what is said to hold a claim."""
+    """The error of a claim's support, or None."""
     kind, _, rest = holder.partition(" ")
     if kind == "row":
         return None if rest in ROWS else f"there is no row {rest}"
@@ -50,7 +51,7 @@ def problem(holder):
         wanted = rf"(def|fn) {re.escape(what)}\b|test\([\"'`]{re.escape(what)}" if kind == "test" else re.escape(what)
         return None if what and re.search(wanted, path.read_text()) else f"{file} has no {kind} {what!r}"
     known = holder == "advice" or holder.startswith(("said by ", "measured "))
-    return None if known else f"what is {holder!r}?"
+    return None if known else f"unknown kind of support {holder!r}"
 
 
 def main():
@@ -61,14 +62,14 @@ def main():
         statement = found[n] if n < len(found) else None
         says = claims[n]["says"] if n < len(claims) else None
         if statement is None or says is None or not statement.startswith(says):
-            problems.append(f"docs/clients.md goes on with\n    {statement}\n  and claims.json with\n    {says}")
+            problems.append(f"docs/clients.md continues with\n    {statement}\n  but claims.json with\n    {says}")
             break
     for it in problems:
         print(f"error: {it}", file=sys.stderr)
     if problems:
         return 1
     tested = sum(any(holder.split(" ")[0] in ("row", "test", "text") for holder in claim["held_by"]) for claim in claims)
-    print(f"docs/clients.md: {len(claims)} statements, {tested} of them held by tests")
+    print(f"docs/clients.md: {len(claims)} statements, {tested} of them covered by tests")
     return 0
 
 

@@ -12,20 +12,21 @@ TARGET = ROOT / "target" / "clients"
 @dataclasses.dataclass(frozen=True)
 class Language:
     name: str
-    # What carries its calls.
+    # What transports its calls.
     library: str
     command: list[str]
-    # What its README says to run, for the tool call.
+    # The command in its README, for the tool use.
     demo: list[str]
-    # Prints the version of what runs it.
+    # Prints the version of its runtime.
     version: list[str]
     # The library's version, from the file that pins it.
     pin: tuple[str, str]
-    # How it is told of more pods than one, see `Ways.both`.
+    # How it gets the addresses of several pods, see `Ways.both`.
     pods: str = ""
-    # Rows that have no meaning here, and why.
+    # Rows that do not apply, and why.
     without: dict[str, str] = dataclasses.field(default_factory=dict)
-    # What differs from the row: its own `bedrock`, single members of `expect`, or members that it `leaves_out`.
+    # What differs from the row: its own `bedrock`, single members of `expect`, or members that it
+    # `leaves_out`.
     differs: dict[str, dict] = dataclasses.field(default_factory=dict)
 
     @property
@@ -33,7 +34,7 @@ class Language:
         return ROOT / "examples" / self.name
 
     def versions(self):
-        """Of what runs it, and of its library."""
+        """The versions of its runtime and of its library."""
         said = subprocess.run(self.version, capture_output=True, text=True, cwd=self.folder, check=True)
         file, pattern = self.pin
         return said.stdout.splitlines()[0], re.search(pattern, (self.folder / file).read_text()).group(1)
@@ -50,7 +51,8 @@ LANGUAGES = [
         version=[PYTHON, "--version"],
         pin=("requirements.txt", r"grpcio==(\S+)"),
         pods="dns",
-        # grpcio's clock for this deadline can be some seconds off, and then nothing reaches Bedrock.
+        # grpcio's timer for this deadline can be some seconds off, and then nothing reaches
+        # Bedrock.
         differs={"config-deadline": {"bedrock": None}},
     ),
     Language(
@@ -96,7 +98,7 @@ LANGUAGES = [
         version=["java", "--version"],
         pin=("pom.xml", r"<grpc.version>([^<]+)"),
         pods="hosts",
-        # A pushback is reason enough for grpc-java to try again, whatever the policy's codes.
+        # grpc-java retries every status with a pushback, whatever the policy's codes are.
         differs={"rate-limit": {"bedrock": ["Faulted", "Faulted", "Faulted"]}},
     ),
     Language(
@@ -108,7 +110,7 @@ LANGUAGES = [
         pin=("Cargo.lock", r'name = "tonic"\nversion = "([^"]+)"'),
         pods="commas",
         differs={
-            # What ends a stream with its connection has no gRPC code of its own in tonic.
+            # If a stream ends with its connection, tonic has no specific gRPC code for it.
             "keepalive": {"expect": {"code": "UNKNOWN"}},
             "large-answer-refused": {"expect": {"code": "OUT_OF_RANGE"}},
         },
@@ -132,7 +134,7 @@ LANGUAGES = [
             "go-away-crossing": "every call is a process",
             "keepalive": "every call is a process; -max-time ends one whose connection died",
         },
-        # It tries once.
+        # grpcurl does not retry.
         differs={"retries": {"bedrock": ["Faulted"], "leaves_out": ["took_ms_at_least"]}},
     ),
 ]

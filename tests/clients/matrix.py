@@ -1,4 +1,6 @@
-"""Runs all rows of examples/scenarios.json in every language given, compares, and prints the matrix. See tests/clients/run."""
+"""Runs all rows of examples/scenarios.json in the given languages, compares the results, and prints
+a matrix. See tests/clients/run.
+"""
 
 import base64
 import json
@@ -19,16 +21,17 @@ from ways import Ways
 SCENARIOS = ROOT / "examples" / "scenarios.json"
 ROWS = json.loads(SCENARIOS.read_text())["rows"]
 CALLS = os.environ["GATEWAY_EMULATOR"] + "/_emulator/calls"
-# Beside the scenario: the command that the language's README gives.
+# In addition to the scenario: the command in the language's README.
 README = {"name": "readme", "expect": {"exit": 0, "answered": True}}
-# Far beyond what anything here takes.
+# Far longer than anything here takes.
 TIMEOUT_S = 300
-# Rows of which each client waits for seconds, doing nothing: in all languages at once. The first of them is the patient one.
+# Rows in which each client is idle for seconds: all languages run them in parallel. The first of
+# them takes the longest.
 IDLE = ["retries", "config-deadline", "config-attempts", "keepalive"]
 
 
 def calls():
-    """What Bedrock saw, by language and row, once all of it has ended."""
+    """The calls that Bedrock received, by language and row, once all have ended."""
     give_up = time.monotonic() + 20
     while True:
         with urllib.request.urlopen(CALLS, timeout=TIMEOUT_S) as answer:
@@ -39,7 +42,7 @@ def calls():
     rows = {}
     for call in seen:
         call["body"] = base64.b64decode(call["body"])
-        # The README's commands say nothing of a row.
+        # The README's commands do not name a row.
         language, _, row = json.loads(call["body"]).get("requestMetadata", {}).get("row", "").partition("/")
         rows.setdefault((language, row), []).append(call)
     return rows
@@ -52,7 +55,7 @@ def forget():
 def run(language, rows, environment):
     """The client's results, by row."""
     with tempfile.TemporaryDirectory() as folder:
-        # By their names the rows' calls are found in the emulator's log.
+        # The row's name identifies its calls in the emulator's log.
         named = [row | {"name": f"{language.name}/{row['name']}"} for row in ROWS if row["name"] in rows]
         scenario = pathlib.Path(folder) / SCENARIOS.name
         scenario.write_text(json.dumps({"rows": named}))
@@ -76,14 +79,14 @@ def run(language, rows, environment):
 
 
 def readme(language):
-    """What comes of the README's command."""
+    """The result of the README's command."""
     environment = os.environ | {"CARGO_TARGET_DIR": str(ROOT / "target" / "clients-rust")}
     said = subprocess.run(language.demo, cwd=language.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
     return {"exit": said.returncode, "answered": "get_weather returned: " in said.stdout, "said": said.stdout + said.stderr}
 
 
 def differences(expected, found, where=""):
-    """What is not as expected. Members that are not expected are not looked at."""
+    """Differences from what is expected. Other members are ignored."""
     for name, value in expected.items():
         path = f"{where}{name}"
         if name.endswith("_at_least"):
@@ -99,7 +102,7 @@ def differences(expected, found, where=""):
 
 
 def not_sent_back(kind, seen):
-    """What is wrong with the reasoning before a call of a tool in the next turn: it has to be what the model wrote, before the call."""
+    """Errors of the reasoning in the next turn: it must be unchanged, and before the tool use."""
     history = [message for call in seen[1:] for message in json.loads(call["body"])["messages"] if message["role"] == "assistant"]
     if not history:
         yield "no answer was sent back"
@@ -116,12 +119,12 @@ def not_sent_back(kind, seen):
 
 
 def ordered(schema):
-    """A JSON value in which the order of members counts."""
+    """A JSON value in which the order of members matters."""
     return json.loads(schema, object_pairs_hook=list)
 
 
 def wrong(language, row, result, seen):
-    """What is wrong with a row."""
+    """Errors of a row."""
     if result is None:
         return ["no result"]
     differs = language.differs.get(row["name"], {})
@@ -151,7 +154,7 @@ def main(names):
 
 
 def run_all(languages, ways, update):
-    """What every client and Bedrock saw, by language and row."""
+    """What every client and Bedrock received, by language and row."""
     results, seen = {}, {}
     for language in languages:
         forget()
@@ -179,7 +182,7 @@ def run_all(languages, ways, update):
 
 
 def report(languages, results, seen):
-    """Prints the matrix. The exit code."""
+    """Prints the matrix. Returns the exit code."""
     cells, notes, failed = {}, [], False
     for language in languages:
         failed = failed or "exit" in results[language.name]
@@ -206,7 +209,7 @@ def report(languages, results, seen):
         print(f"{language.name}: {runtime}, {language.library} {version}")
         row = f"| {language.library} {version} | [examples/{language.name}](examples/{language.name}) |"
         if row not in readme_text:
-            print(f"error: the README does not say: {row}")
+            print(f"error: the README does not contain: {row}")
             failed = True
     return 1 if failed or not languages else 0
 

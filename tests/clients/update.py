@@ -1,4 +1,6 @@
-"""Two pods that are updated while clients call: each is told to go, ends in peace, and comes back. Their connections don't get old, either."""
+"""Two pods that are updated while clients call: each is drained, ends with success, and is started
+again. Their connections also reach their maximum age.
+"""
 
 import contextlib
 import json
@@ -47,7 +49,7 @@ class Pod:
                 break
         else:
             raise RuntimeError("a pod did not come up")
-        # Nobody reads the rest, and it must not fill the pipe.
+        # The rest is not read, but must not fill the pipe.
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def calls(self):
@@ -57,7 +59,7 @@ class Pod:
 
     def update(self):
         self.process.send_signal(signal.SIGTERM)
-        # It has to end by itself, and well.
+        # It must exit by itself, with success.
         assert self.process.wait(TIMEOUT_S) == 0
         self.start()
 
@@ -70,7 +72,7 @@ class Update:
     """Both pods, and how many of them were updated during the last calls."""
 
     HOSTS = ("127.0.0.1", "127.0.0.2")
-    # So many calls a pod answers before it is updated.
+    # A pod answers this many calls before it is updated.
     CALLS = 3
 
     def __enter__(self):
@@ -90,7 +92,10 @@ class Update:
 
     @contextlib.contextmanager
     def during(self):
-        """Updates one pod, and the other one when the first has calls again: as a cluster does, which waits for what is new to be ready."""
+        """Updates one pod, and then the other one, once the first gets calls again.
+
+        A cluster also waits until a new pod is ready.
+        """
         over, self.updated = threading.Event(), 0
         updating = threading.Thread(target=self.update_all, args=(over,))
         updating.start()
@@ -111,7 +116,7 @@ class Update:
 
 
 def answers(pod, calls, over):
-    """Waits until a pod has answered so many calls. Whether it did before all is over."""
+    """Waits until a pod has answered this many calls. Returns whether it did in time."""
     before = pod.calls()
     while pod.calls() < before + calls:
         if over.wait(0.02):

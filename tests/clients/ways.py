@@ -1,4 +1,6 @@
-"""Ways to the gateway on which something happens that no emulator can do: connections that die, that are told to go away, or that spread."""
+"""Proxies that do what no emulator can do: connections that die, that get a GOAWAY, or that are
+spread over pods.
+"""
 
 import asyncio
 import contextlib
@@ -13,7 +15,7 @@ END_STREAM = 1
 
 
 class Way:
-    """Passes connections on, frame by frame of HTTP/2."""
+    """Forwards connections, HTTP/2 frame by frame."""
 
     takes_one_call = False
 
@@ -32,7 +34,7 @@ class Way:
         dead = asyncio.Event()
         answers = asyncio.create_task(self.answers(up_reader, writer, dead))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            # As long as the client keeps the connection, so does the other end.
+            # The other end is kept as long as the client keeps the connection.
             await self.requests(reader, up_writer, writer, dead)
         answers.cancel()
         await asyncio.wait([answers])
@@ -48,7 +50,7 @@ class Way:
                 if last_call and self.takes_one_call:
                     back.write(goaway(last_call))
                     await back.drain()
-                    # Whoever closes with something unread resets the connection, and may take the GOAWAY with it.
+                    # Closing a connection with unread data resets it, and can lose the GOAWAY.
                     await reader.read()
                     return
                 last_call = int.from_bytes(frame[5:FRAME_HEADER], "big")
@@ -66,11 +68,14 @@ class Way:
             await writer.drain()
 
     def answered(self, frame, writer, dead):
-        """A frame of an answer was passed on."""
+        """Called when a frame of an answer was forwarded."""
 
 
 class Frozen(Way):
-    """Dies without a word after the first message of an answer, as when a node is lost: the connection stays open, and nothing passes."""
+    """Dies silently after the first message of an answer, as when a node is lost.
+
+    The connection stays open, but nothing is forwarded.
+    """
 
     def answered(self, frame, writer, dead):
         if frame[3] == DATA:
@@ -78,7 +83,10 @@ class Frozen(Way):
 
 
 class GoAway(Way):
-    """Tells the client after every call to go away, as a gateway does whose connection is old. What is on its way is still answered."""
+    """Sends the client a GOAWAY after every call, as a gateway does for old connections.
+
+    Open calls are still answered.
+    """
 
     def answered(self, frame, writer, dead):
         if frame[3] == HEADERS and frame[4] & END_STREAM:
@@ -86,7 +94,7 @@ class GoAway(Way):
 
 
 class Crossing(Way):
-    """Tells the client to go away when its next call is already on its way: that one is not taken."""
+    """Sends the client a GOAWAY when its next call is already in transit: that call is not accepted."""
 
     takes_one_call = True
 
@@ -101,7 +109,7 @@ async def read_frame(reader):
 
 
 class Ways:
-    """All of them, for as long as the context lasts. `environment` names them to the clients."""
+    """All proxies, while the context lasts. `environment` tells the clients their addresses."""
 
     def __init__(self, gateway):
         self.gateway = gateway
@@ -124,7 +132,7 @@ class Ways:
             runner.run(self.serve())
 
     def both(self, how, port):
-        """Both pods that listen at a port, as a library can be told of them."""
+        """Both pods that listen on a port, in the form that a library accepts."""
         addresses = f"127.0.0.1:{port},127.0.0.2:{port}"
         return {
             "dns": f"dns://127.0.0.1:{self.dns_port}/{Dns.NAME}:{port}",
@@ -159,7 +167,7 @@ class Ways:
 
 
 class Dns(asyncio.DatagramProtocol):
-    """Names both pods, as a headless Service does."""
+    """Resolves a name to both pods, as a headless Service does."""
 
     NAME = "pods.test"
 

@@ -1,4 +1,4 @@
-"""Where the gateway is, and what every test begins with."""
+"""The gateway's address, and fixtures of all tests."""
 
 import os
 import pathlib
@@ -13,14 +13,14 @@ from gateway import Emulator, Gateway  # noqa: E402
 
 @pytest.fixture
 def gateway():
-    """A fresh connection, so that no test inherits another one's state."""
+    """A new connection, so that tests share no state."""
     with Gateway(os.environ["GATEWAY_GRPC"], os.environ["GATEWAY_ADMIN"]) as gateway:
         yield gateway
 
 
 @pytest.fixture
 def emulator():
-    """The Bedrock behind the gateway, with an empty log of calls."""
+    """The emulator behind the gateway, with an empty log of calls."""
     emulator = Emulator(os.environ["GATEWAY_EMULATOR"])
     emulator.forget()
     return emulator

@@ -1,4 +1,4 @@
-"""The gateway as a Python client knows it, and the emulated Bedrock behind it."""
+"""The gateway from the view of a Python client, and the emulator behind it."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 
 SERVICE = "bedrock.inference.v1.InferenceService"
 MODEL = "us.amazon.nova-lite-v1:0"
-# Far beyond what anything here takes: a call that hangs fails its test, and not the whole run.
+# Far longer than anything here takes: a call that hangs fails its test, and not the whole run.
 TIMEOUT_S = 20
 
 # A detail of a status, by the name in its type URL.
@@ -42,7 +42,7 @@ class Gateway:
         self.address, self.admin = address, admin
         self.channel = grpc.insecure_channel(
             address,
-            # Without a subchannel pool of its own, grpcio shares connections between channels.
+            # Without its own subchannel pool, grpcio shares connections between channels.
             options=[("grpc.use_local_subchannel_pool", 1), *((f"grpc.{k}", v) for k, v in options.items())],
         )
         self.inference = inference_service_pb2_grpc.InferenceServiceStub(self.channel)
@@ -59,7 +59,7 @@ class Gateway:
         return Gateway(self.address, self.admin, **options)
 
     def ended(self):
-        """How many calls the gateway has seen the end of, by code."""
+        """The number of ended calls, by code, from the gateway's metrics."""
         with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=TIMEOUT_S) as answer:
             metrics = answer.read().decode()
         counts = {}
@@ -70,21 +70,21 @@ class Gateway:
 
 
 class Emulator:
-    """The log of calls that the emulated Bedrock keeps."""
+    """The emulator's log of calls."""
 
     def __init__(self, url):
         self.url = f"{url}/_emulator/calls"
 
     def calls(self):
         with urllib.request.urlopen(self.url, timeout=TIMEOUT_S) as answer:
-            # The gateway asks for inference profiles besides.
+            # The gateway also looks up inference profiles.
             return [call for call in json.load(answer)["calls"] if call["operation"] == "ConverseStream"]
 
     def forget(self):
         urllib.request.urlopen(urllib.request.Request(self.url, method="DELETE"), timeout=TIMEOUT_S).close()
 
     def until(self, enough):
-        """The calls, once they are enough. What a client does reaches Bedrock over two connections, a moment later."""
+        """Waits for this many calls and returns them: they reach Bedrock with a delay."""
         give_up = time.monotonic() + TIMEOUT_S
         while not enough(calls := self.calls()):
             assert time.monotonic() < give_up, f"this never came to be: {calls}"
@@ -93,12 +93,12 @@ class Emulator:
 
 
 def faulty(fault):
-    """A model whose calls meet this fault of the emulator's."""
+    """A model whose calls get this fault of the emulator."""
     return f"{MODEL}.fault-{fault}"
 
 
 def question(text="Count to 10", **more):
-    """What to ask, as both methods take it."""
+    """The input, for both methods."""
     message = content_pb2.Message(role=content_pb2.ROLE_USER, content=[content_pb2.ContentBlock(text=text)])
     return converse_pb2.ConverseInput(messages=[message], **more)
 
@@ -120,7 +120,7 @@ def text_of(events):
 
 
 def failure(stream):
-    """What came of a stream that has to fail, and the failure."""
+    """The output of a stream that must fail, and its failure."""
     came = []
     try:
         for event in stream:
@@ -131,7 +131,7 @@ def failure(stream):
 
 
 def details(error):
-    """The details of a failed call, decoded, by name. Raises if there is one that should not be there."""
+    """The decoded details of a failed call, by name. Raises for unexpected details."""
     status = rpc_status.from_call(error)
     assert status is not None, f"no details: {error}"
     assert status.code == error.code().value[0]
@@ -145,5 +145,5 @@ def details(error):
 
 
 def pushback(error):
-    """What the gateway says to a client's retry policy, in milliseconds."""
+    """The pushback for a client's retry policy, in milliseconds."""
     return int(dict(error.trailing_metadata())["grpc-retry-pushback-ms"])

@@ -1,4 +1,4 @@
-"""A load balancer that, like AWS's ALB, cuts a connection on which for some time nothing came but pings."""
+"""A load balancer that, like AWS's ALB, closes connections on which only pings are sent for a while."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ DATA, HEADERS = 0, 1
 
 
 class LoadBalancer:
-    """Passes connections on to the gateway. `address` is its own."""
+    """Forwards connections to the gateway. `address` is its own address."""
 
     def __init__(self, gateway, idle_seconds):
         self.gateway, self.idle_seconds = gateway, idle_seconds
@@ -41,9 +41,9 @@ class LoadBalancer:
         gateway.close()
 
     def answers(self, client, gateway):
-        """Frame by frame, until there is an end or too long a silence."""
+        """Forwards frame by frame, until the end or a long silence."""
         read, last = gateway.makefile("rb"), time.monotonic()
-        # Pings come in between: the wait is for each frame, the limit for those that count.
+        # Pings arrive in between: the wait is for each frame, the limit for those that count.
         gateway.settimeout(self.idle_seconds)
         with contextlib.suppress(OSError):
             while header := read.read(FRAME_HEADER):

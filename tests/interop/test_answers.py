@@ -1,4 +1,4 @@
-"""Answers: whole, token by token, empty, large, compressed."""
+"""Answers: unary, token by token, empty, large, compressed."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ TO_TEN = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."
 
 
 def images(count, size):
-    """A question with so many images of so many bytes."""
+    """A question with this many images of this many bytes."""
     ask = question("What is on these?")
     for _ in range(count):
         source = media_pb2.MediaSource(bytes=bytes(size))
@@ -43,7 +43,8 @@ def test_tokens_arrive_apart(gateway):
     for event in gateway.inference.StreamInvoke(stream_request(), timeout=TIMEOUT_S):
         if event.WhichOneof("event") == "content_block_delta":
             arrived.append(time.monotonic())
-    # The model writes 40 tokens in a second. Other work on the machine may hold up some of them, never all.
+    # The model writes 40 tokens a second. Other load on the machine may delay some of them, never
+    # all.
     apart = [later - earlier for earlier, later in itertools.pairwise(arrived)]
     assert len(apart) >= 10
     assert sum(gap > 0.010 for gap in apart) > len(apart) / 2
@@ -99,7 +100,7 @@ def test_twenty_mib(gateway, emulator):
 
 
 def test_an_image_that_the_model_refuses(gateway, emulator):
-    # How large an image may be depends on the model, so the gateway does not check it: Bedrock does.
+    # The maximum size of an image depends on the model, so Bedrock checks it, not the gateway.
     target = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
     with pytest.raises(grpc.RpcError) as failed:
         gateway.inference.Invoke(unary_request(target, images(1, 10 * MIB)), timeout=TIMEOUT_S)
@@ -123,7 +124,7 @@ def test_a_message_beyond_the_limit(gateway, emulator, method):
 
 def test_a_large_message_of_a_stream(gateway):
     target = f"{MODEL}.fault-giant-tool-delta"
-    # grpcio itself takes 4 MiB, unless it is told otherwise.
+    # grpcio itself accepts 4 MiB, unless configured otherwise.
     with gateway.with_options(max_receive_message_length=64 * MIB) as wide:
         events = list(wide.inference.StreamInvoke(stream_request(target), timeout=TIMEOUT_S))
     assert max(len(event.content_block_delta.tool_use.input) for event in events) >= 4 * MIB
@@ -141,6 +142,6 @@ def test_empty_messages(gateway):
             call()
         assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert details(failed.value)["google.rpc.ErrorInfo"].reason == "INVALID_REQUEST"
-    # An empty request that is right.
+    # A valid empty request.
     answer = gateway.targets.ListTargets(target_service_pb2.ListTargetsRequest(), timeout=TIMEOUT_S)
     assert [target.name for target in answer.targets] == ["claude", "nova"]

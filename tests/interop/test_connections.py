@@ -1,4 +1,6 @@
-"""What happens on the way: load balancers that cut what is silent, and messages larger than libraries take by default."""
+"""Connections: load balancers that close silent ones, and messages larger than libraries accept by
+default.
+"""
 
 import socket
 import time
@@ -8,14 +10,14 @@ import pytest
 from gateway import TIMEOUT_S, failure, faulty, kinds, stream_request, text_of
 from load_balancer import LoadBalancer
 
-# Many times what a busy machine delays a heartbeat, of which there is one in a second.
+# Many times what a busy machine delays a heartbeat, which is sent once a second.
 IDLE_S = 5
 LARGE = "giant-tool-delta"
 
 
 @pytest.fixture
 def behind(gateway):
-    """A client behind a load balancer, whose own pings are no use."""
+    """A client behind a load balancer, which ignores the client's pings."""
     with LoadBalancer(gateway.address, IDLE_S) as balancer:
         pings = {"keepalive_time_ms": 1000, "http2.max_pings_without_data": 0, "keepalive_permit_without_calls": 1}
         gateway.address = balancer.address
@@ -34,7 +36,7 @@ def test_a_load_balancer_cuts_what_is_silent(behind):
     came, error = failure(behind.inference.StreamInvoke(silent(0), timeout=3 * TIMEOUT_S))
     assert text_of(came) == "1, 2"
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    # Not by the deadline, and not before its time.
+    # Not because of the deadline, and not before its time.
     assert IDLE_S <= time.monotonic() - begun < 2 * TIMEOUT_S
 
 
@@ -49,7 +51,7 @@ def test_heartbeats_keep_a_silent_stream(behind):
 
 
 def test_a_large_event_needs_a_larger_limit(gateway):
-    # 4 MiB is the most that gRPC's libraries take unless they are told otherwise.
+    # gRPC's libraries accept at most 4 MiB unless configured otherwise.
     _, error = failure(gateway.inference.StreamInvoke(stream_request(faulty(LARGE)), timeout=TIMEOUT_S))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     with gateway.with_options(max_receive_message_length=32 << 20) as allowing:

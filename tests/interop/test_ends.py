@@ -31,7 +31,7 @@ def test_cancel_at_once(gateway, emulator):
     call = gateway.inference.StreamInvoke(stream_request(faulty("stall-before-headers")), timeout=TIMEOUT_S)
     call.cancel()
     assert call.code() is grpc.StatusCode.CANCELLED
-    # It may have got as far as Bedrock or not; this one certainly does, behind it.
+    # It may or may not have reached Bedrock; this one, which follows it, certainly does.
     list(gateway.inference.StreamInvoke(stream_request(), timeout=TIMEOUT_S))
     ends = [seen["end"] for seen in emulator.until(all_ended)]
     assert ends in (["Completed"], ["ClientGone", "Completed"])
@@ -125,7 +125,7 @@ def test_refusals(gateway, fault, code, reason, detail):
     assert found["google.rpc.ErrorInfo"].reason == reason
     assert found["bedrock.inference.v1.UpstreamError"].exception
     assert found["google.rpc.RequestInfo"].request_id == dict(error.trailing_metadata())["x-request-id"]
-    # A hint when to come back, for calls that may; a veto for the others.
+    # A retry hint for calls that may be retried; a veto for the others.
     assert (pushback(error) > 0) == ("google.rpc.RetryInfo" in found)
     assert detail is None or detail in found
 
@@ -144,7 +144,7 @@ def test_refusals(gateway, fault, code, reason, detail):
 )
 def test_failures_in_mid_stream(gateway, fault, code, reason):
     came, error = failure(gateway.inference.StreamInvoke(stream_request(faulty(fault)), timeout=TIMEOUT_S))
-    # What came is kept.
+    # Output that arrived is kept.
     assert kinds(came) == ["message_start", "content_block_start"] + ["content_block_delta"] * 3
     assert error.code() is grpc.StatusCode[code]
     found = details(error)
@@ -165,7 +165,7 @@ def test_unknown_target_names_what_there_is(gateway):
 
 @pytest.mark.parametrize("text", ["☺ beyond ASCII, 😈 beyond the BMP", "percent %41 and % alone", "quotes \" and \\ backslash"])
 def test_special_status_message(gateway, text):
-    # What is refused is quoted in the message, which HTTP carries percent-encoded.
+    # The message quotes the rejected value, which HTTP carries percent-encoded.
     request = stream_request()
     request.input.request_metadata[f"\t{text}\r\n!"] = ""
     _, error = failure(gateway.inference.StreamInvoke(request, timeout=TIMEOUT_S))

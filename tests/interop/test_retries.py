@@ -10,7 +10,7 @@ from gateway import SERVICE, TIMEOUT_S, details, failure, faulty, kinds, pushbac
 
 @pytest.fixture
 def retrying(gateway):
-    """A client that tries three times at most, and would retry nearly anything."""
+    """A client that makes at most three attempts, and retries nearly every code."""
     policy = {
         "maxAttempts": 3,
         "initialBackoff": "0.01s",
@@ -24,7 +24,7 @@ def retrying(gateway):
 
 
 def attempts(gateway, target, method="StreamInvoke"):
-    """What came of a call that fails, how often the client tried, and how long all of it took."""
+    """The failure of a call, the number of attempts, and the total time."""
     before = sum(gateway.ended().values())
     begun = time.monotonic()
     if method == "Invoke":
@@ -44,7 +44,7 @@ def test_before_the_first_event(retrying, emulator, fault, method):
     assert came == []
     assert tried == 3
     assert len(emulator.calls()) >= 3
-    # Two waits of what the gateway asks for, in place of the policy's 10 ms.
+    # Twice the wait that the gateway requests, instead of the policy's 10 ms.
     assert took > 2 * pushback(error) / 1000 > 1
 
 
@@ -65,7 +65,8 @@ def test_never_in_mid_stream(retrying, emulator):
 
 
 def test_a_unary_call_that_had_begun_to_be_answered(retrying, emulator):
-    # The client has seen nothing of the answer, but Bedrock bills for it: whether to ask again is the caller's to decide.
+    # The client has seen nothing of the answer, but Bedrock bills for it: the caller decides
+    # whether to retry.
     _, error, tried, _ = attempts(retrying, faulty("stream-service-unavailable-after-3"), "Invoke")
     assert pushback(error) == -1
     assert tried == 1

@@ -1,4 +1,4 @@
-"""What a gRPC server has besides its own services: health, reflection, and a no to everything else."""
+"""Services that every gRPC server has: health and reflection. Everything else is unimplemented."""
 
 import grpc
 import pytest
@@ -47,7 +47,7 @@ def test_health_of_what_is_not_there(gateway):
 def test_reflection(gateway):
     database = ProtoReflectionDescriptorDatabase(gateway.channel)
     assert set(SERVICES) <= set(database.get_services())
-    # A pool of its own: it knows nothing but what the gateway tells.
+    # A separate pool: it knows only what the gateway returns.
     service = descriptor_pool.DescriptorPool(database).FindServiceByName(SERVICE)
     assert {method.name for method in service.methods} == {"Invoke", "StreamInvoke"}
     request = service.methods_by_name["StreamInvoke"].input_type

@@ -1,4 +1,4 @@
-// What is asked: messages, images, tools.
+// The input: messages, images, tools.
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ContentBlockSchema, type Message, MessageSchema, Role } from "./gen/bedrock/inference/v1/content_pb";
@@ -16,13 +16,19 @@ export function text(value: string): Block {
   return { content: { case: "text", value } };
 }
 
-/** The bytes of the file as they are: no base64. */
+/** The raw bytes of the file, not base64. */
 export function png(bytes: Uint8Array): Block {
   const source = { source: { case: "bytes" as const, value: bytes } };
   return { content: { case: "image", value: { format: ImageFormat.PNG, source } } };
 }
 
-/** The schema is an object, which keeps its order; it reaches the model as this text, so prompt caches hit. */
+/**
+
+ * The schema is an object, which keeps its key order. It reaches the model as this text, so prompt
+
+ * caches hit.
+
+ */
 export function tool(name: string, description: string, inputSchema: object): Tool {
   const schema = { case: "json" as const, value: JSON.stringify(inputSchema) };
   return create(ToolSchema, { tool: { case: "toolSpec", value: { name, description, inputSchema: { schema } } } });

@@ -1,4 +1,4 @@
-// What a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said.
+// The content of a failed call: a code, a stable reason, when to retry, and Bedrock's own error.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { UpstreamErrorSchema, UpstreamPhaseSchema } from "./gen/bedrock/inference/v1/error_pb";
@@ -14,7 +14,8 @@ export interface Failure {
 }
 
 export function failureOf(error: unknown): Failure {
-  // A cancel or deadline of the page's own becomes one, too; it has no details, as the gateway is not asked.
+  // A cancel or deadline of the page itself also becomes a failure. It has no details, because the
+  // gateway is not involved.
   const it = ConnectError.from(error);
   const [info] = it.findDetails(ErrorInfoSchema);
   const [retry] = it.findDetails(RetryInfoSchema);
@@ -35,7 +36,7 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** The code as gRPC writes it: DEADLINE_EXCEEDED, where Connect says DeadlineExceeded. */
+/** The code as gRPC writes it: DEADLINE_EXCEEDED, where Connect has DeadlineExceeded. */
 export function codeName(code: Code): string {
   if (code === Code.Canceled) return "CANCELLED";
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();

@@ -1,11 +1,11 @@
-// The page: a question, its answer token by token, and what can go wrong.
+// The page: a question, its answer token by token, and errors.
 
 import { Answer } from "./answer";
 import { connect } from "./connection";
 import { conversation, png, text, tool, toolResult, user } from "./conversation";
 import { failureOf } from "./failure";
 
-// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+// A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 const FAULT = "us.amazon.nova-lite-v1:0.fault-";
 
 const element = <E extends HTMLElement>(id: string) => document.getElementById(id) as E;
@@ -17,20 +17,23 @@ const show = (token: string) => element("answer").append(token);
 const question = () => conversation([user(text(element<HTMLInputElement>("question").value))]);
 
 const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
-  /** Tokens as they come. Stop aborts: the gateway closes Bedrock's call, so no more is billed. */
+  /**
+   * Streams tokens. Stop aborts: the gateway closes the call to Bedrock, so that the model can
+   * stop.
+   */
   async stream(signal) {
     const answer = await new Answer().read(client.streamInvoke({ target: "claude", input: question() }, { signal }), show);
     return `${answer.stopReason}, ${answer.usage?.totalTokens} tokens`;
   },
 
-  /** One second for the whole call. What came until then is kept. */
+  /** Allows one second for the whole call. Output that arrived until then is kept. */
   async deadline(signal) {
     const call = client.streamInvoke({ target: `${FAULT}stall-after-3`, input: question() }, { signal, timeoutMs: 1000 });
     await new Answer().read(call, show);
     return "";
   },
 
-  /** The model calls a tool, we run it, the model goes on. */
+  /** The model uses a tool, the client runs it, the model continues. */
   async tools(signal) {
     const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
     const input = conversation([user(text("What is the weather in Paris?"))], [tool("get_weather", "The weather in a city", schema)]);
@@ -45,7 +48,7 @@ const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
     }
   },
 
-  /** A picture beside the question. */
+  /** Sends an image with the question. */
   async image(signal) {
     const file = await fetch("../image.png");
     const picture = png(new Uint8Array(await file.arrayBuffer()));
@@ -53,7 +56,7 @@ const demos: Record<string, (signal: AbortSignal) => Promise<string>> = {
     return (await new Answer().read(client.streamInvoke({ target: "claude", input }, { signal }), show)).stopReason;
   },
 
-  /** A rate limit. */
+  /** Shows a rate limit. */
   async errors(signal) {
     await new Answer().read(client.streamInvoke({ target: `${FAULT}throttling-x-amz-retry-after`, input: question() }, { signal }), show);
     return "";

@@ -1,4 +1,5 @@
-// Runs a row of examples/scenarios.json in the page and says what came of it. tests/clients/run compares.
+// Runs a row of examples/scenarios.json in the page and returns the result. tests/clients/run
+// compares it.
 
 import { create } from "@bufbuild/protobuf";
 import { Answer } from "./answer";

@@ -1,4 +1,4 @@
-// A streamed answer, put together as it arrives.
+// A streamed answer, combined as it arrives.
 
 import { type ContentBlock, Message, Role } from "./gen/bedrock/inference/v1/content.js";
 import type { ContentBlockDeltaEvent } from "./gen/bedrock/inference/v1/event.js";
@@ -12,7 +12,7 @@ export interface ToolUse {
   input: string;
 }
 
-/** A content block: text, reasoning, or a call of a tool. */
+/** A content block: text, reasoning, or a tool use. */
 interface AnswerBlock {
   text: string;
   reasoning: string;
@@ -21,13 +21,19 @@ interface AnswerBlock {
   toolUse?: ToolUse;
 }
 
-/** What has arrived so far. It is complete when `usage` is set: `metadata` ends every stream that is OK. */
+/**
+
+ * What has arrived so far. It is complete when `usage` is set: `metadata` ends every successful
+
+ * stream.
+
+ */
 export class Answer {
   text = "";
   deltas = 0;
   stopReason = "";
   usage?: TokenUsage;
-  /** By their index, which is their order. */
+  /** By index, which is their order. */
   private readonly blocks = new Map<number, AnswerBlock>();
 
   async read(events: AsyncIterable<StreamInvokeResponse>, onText: (token: string) => void = () => {}): Promise<this> {
@@ -55,7 +61,7 @@ export class Answer {
         case "metadata":
           this.usage = event.value.metadata?.usage;
           break;
-        // Heartbeats, and what a later version of the API adds.
+        // Heartbeats, and events that a later version of the API adds.
       }
     }
     return this;
@@ -70,7 +76,7 @@ export class Answer {
         onText(delta.value);
         break;
       case "toolUse":
-        // Fragments of JSON: they can be parsed only together.
+        // Fragments of JSON: parse them only when all have arrived.
         if (block.toolUse) block.toolUse.input += delta.value.input;
         break;
       case "reasoningContent": {
@@ -93,8 +99,9 @@ export class Answer {
   }
 
   /**
-   * The answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in its place: Claude
-   * refuses a tool's result without the signed reasoning before the call.
+   * The answer as a turn of the conversation, to send with the next request. It includes the
+   * reasoning, unchanged and in its place: Claude rejects a tool result without the signed
+   * reasoning before the tool use.
    */
   message(): Message {
     const ordered = [...this.blocks.entries()].sort(([a], [b]) => a - b);
@@ -116,6 +123,6 @@ function contentOf({ text: written, reasoning, signature, redacted, toolUse }: A
     const value = { text: reasoning, signature: signature || undefined };
     return { content: { $case: "reasoningContent", value: { content: { $case: "reasoningText", value } } } };
   }
-  // Bedrock refuses empty texts.
+  // Bedrock rejects empty texts.
   return written ? text(written) : undefined;
 }

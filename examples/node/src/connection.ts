@@ -1,4 +1,4 @@
-// A connection to the gateway, set up as docs/clients.md advises.
+// A connection to the gateway, configured as docs/clients.md recommends.
 
 import { readFileSync } from "node:fs";
 import { credentials } from "@grpc/grpc-js";
@@ -7,14 +7,14 @@ import { InferenceServiceClient } from "./gen/bedrock/inference/v1/inference_ser
 const SERVICE_CONFIG = readFileSync(new URL("../../service_config.json", import.meta.url), "utf8");
 const MAX_ANSWER_BYTES = 32 << 20;
 
-/** Give `dns:///NAME:PORT` of a headless Service to spread calls over its pods. */
+/** Use `dns:///NAME:PORT` of a headless Service to spread calls over its pods. */
 export function connect(address: string, { serviceConfig = SERVICE_CONFIG, keepaliveSeconds = 30 } = {}): InferenceServiceClient {
   return new InferenceServiceClient(address, credentials.createInsecure(), {
     // Deadline, retries and round_robin.
     "grpc.service_config": serviceConfig,
-    // One delta of a tool's input or an image can be larger than the default of 4 MB.
+    // One delta of a tool's input, or an image, can be larger than the default of 4 MB.
     "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
-    // A connection that died without a word is noticed after both.
+    // A dead connection is detected after both times together.
     "grpc.keepalive_time_ms": keepaliveSeconds * 1000,
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.keepalive_permit_without_calls": 1,

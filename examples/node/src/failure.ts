@@ -1,4 +1,4 @@
-// What a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said.
+// The content of a failed call: a code, a stable reason, when to retry, and Bedrock's own error.
 
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { UpstreamError, upstreamPhaseToJSON } from "./gen/bedrock/inference/v1/error.js";
@@ -17,7 +17,7 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (!isServiceError(error)) throw error;
   const failure: Failure = { code: status[error.code], message: error.details, reason: "", fields: [] };
-  // A cancel or deadline of the client's own has no details, as the gateway is not asked.
+  // A cancel or deadline of the client itself has no details, because the gateway is not involved.
   const [encoded] = error.metadata.get("grpc-status-details-bin");
   if (!Buffer.isBuffer(encoded)) return failure;
   const { message, details } = Status.decode(encoded);

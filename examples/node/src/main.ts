@@ -8,7 +8,7 @@ import { failureOf } from "./failure.js";
 import { type InferenceServiceClient, StreamInvokeRequest } from "./gen/bedrock/inference/v1/inference_service.js";
 import { scenario } from "./scenario.js";
 
-// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+// A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 const FAULT = "us.amazon.nova-lite-v1:0.fault-";
 
 const show = (token: string) => process.stdout.write(token);
@@ -18,13 +18,17 @@ function ask(target: string, question: string): StreamInvokeRequest {
 }
 
 const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> = {
-  /** Tokens as they come. */
+  /** Prints tokens as they arrive. */
   async stream(client) {
     const answer = await new Answer().read(client.streamInvoke(ask("claude", "Why is the sky blue?")), show);
     console.log(`\n${answer.stopReason}, ${answer.usage?.totalTokens} tokens`);
   },
 
-  /** Enough after three tokens. The gateway closes Bedrock's call, so no more is billed. */
+  /**
+
+   * Stops after three tokens. The gateway closes the call to Bedrock, so that the model can stop.
+
+   */
   async cancel(client) {
     const call = client.streamInvoke(ask("claude", "Count to 100"));
     const answer = new Answer();
@@ -38,7 +42,7 @@ const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> =
     }
   },
 
-  /** One second for the whole call. What came until then is kept. */
+  /** Allows one second for the whole call. Output that arrived until then is kept. */
   async deadline(client) {
     const answer = new Answer();
     try {
@@ -48,7 +52,7 @@ const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> =
     }
   },
 
-  /** The model calls a tool, we run it, the model goes on. */
+  /** The model uses a tool, the client runs it, the model continues. */
   async tools(client) {
     const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
     const weather = tool("get_weather", "The weather in a city", schema);
@@ -65,7 +69,7 @@ const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> =
     }
   },
 
-  /** A picture beside the question. */
+  /** Sends an image with the question. */
   async image(client) {
     const picture = readFileSync(new URL("../../image.png", import.meta.url));
     const input = conversation([user(png(picture), text("What is this?"))]);
@@ -73,7 +77,7 @@ const demos: Record<string, (client: InferenceServiceClient) => Promise<void>> =
     console.log();
   },
 
-  /** A rate limit, an error in mid-stream, and a request that is wrong. */
+  /** Shows a rate limit, an error in mid-stream, and an invalid request. */
   async errors(client) {
     for (const target of [`${FAULT}throttling-x-amz-retry-after`, `${FAULT}stream-model-stream-error-after-3`, "claud"]) {
       try {

@@ -1,4 +1,5 @@
-// Runs every row of examples/scenarios.json and prints what came of it, one line of JSON a row. tests/clients/run compares.
+// Runs every row of examples/scenarios.json and prints each result as a line of JSON.
+// tests/clients/run compares them.
 
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -47,7 +48,7 @@ interface Result {
 }
 
 function connectAs(own: Own, address: string): InferenceServiceClient {
-  // As it is without what docs/clients.md advises.
+  // The library's default, without what docs/clients.md recommends.
   if (own.bare) return new InferenceServiceClient(address, credentials.createInsecure());
   return connect(own.address ? (process.env[own.address] ?? "") : address, {
     serviceConfig: own.service_config && JSON.stringify(own.service_config),

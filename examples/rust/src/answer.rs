@@ -1,4 +1,4 @@
-//! A streamed answer, put together as it arrives.
+//! A streamed answer, combined as it arrives.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +16,19 @@ use crate::{
     },
 };
 
-/// What has arrived so far. It is complete when `usage` is there: `metadata` ends every stream that is OK.
+/// What has arrived so far. It is complete when `usage` is set: `metadata` ends every successful
+/// stream.
 #[derive(Default)]
 pub struct Answer {
     pub text: String,
     pub deltas: usize,
-    /// By their index, which is their order.
+    /// By index, which is their order.
     blocks: BTreeMap<i32, Block>,
     pub stop_reason: String,
     pub usage: Option<TokenUsage>,
 }
 
-/// A content block: text, reasoning, or a call of a tool.
+/// A content block: text, reasoning, or a tool use.
 #[derive(Default)]
 struct Block {
     text: String,
@@ -37,7 +38,7 @@ struct Block {
     tool_use: Option<ToolUse>,
 }
 
-/// A call of a tool. Its input arrives in fragments of JSON, which can be parsed only together.
+/// A tool use. Its input arrives in fragments of JSON; parse them only when all have arrived.
 #[derive(Default)]
 pub struct ToolUse {
     pub id: String,
@@ -46,7 +47,8 @@ pub struct ToolUse {
 }
 
 impl Answer {
-    /// Reads until the stream ends, or `on_text` has enough. What arrived before an error is kept.
+    /// Reads until the stream ends, or until `on_text` returns false. What arrived before an error
+    /// is kept.
     pub async fn read(
         &mut self,
         mut events: Streaming<StreamInvokeResponse>,
@@ -101,7 +103,7 @@ impl Answer {
                 Some(Event::Metadata(event)) => {
                     self.usage = event.metadata.and_then(|metadata| metadata.usage);
                 }
-                // Heartbeats, and what a later version of the API adds.
+                // Heartbeats, and events that a later version of the API adds.
                 _ => {}
             }
         }
@@ -114,8 +116,9 @@ impl Answer {
             .filter_map(|block| block.tool_use.as_ref())
     }
 
-    /// The answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in its
-    /// place: Claude refuses a tool's result without the signed reasoning before the call.
+    /// The answer as a turn of the conversation, to send with the next request. It includes the
+    /// reasoning, unchanged and in its place: Claude rejects a tool result without the signed
+    /// reasoning before the tool use.
     pub fn message(&self) -> Message {
         let blocks = self.blocks.values().filter_map(Block::content);
         conversation::message(Role::Assistant, blocks)
@@ -132,7 +135,7 @@ impl Block {
         }
     }
 
-    /// Nothing for an empty text, which Bedrock refuses.
+    /// `None` for an empty text, which Bedrock rejects.
     fn content(&self) -> Option<Content> {
         use reasoning_content_block::Content as Reasoning;
         let reasoning = |content| {
@@ -161,7 +164,7 @@ impl Block {
     }
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     On,

@@ -1,4 +1,5 @@
-//! A channel that does what a service config says: deadline, retries before an answer begins, and their throttling.
+//! A channel that implements a service config: deadline, retries before the response begins, and
+//! retry throttling.
 
 use std::{
     future::{Future, pending, poll_fn},
@@ -22,15 +23,16 @@ use crate::{
 
 const TIMEOUT: &str = "grpc-timeout";
 const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
-/// How often a call is sent anew that the gateway never took. The first time it may meet the connection that goes, which hyper has not let go of yet.
+/// How often to resend a call that the gateway never accepted. The first retry may use the closing
+/// connection again, which hyper has not dropped yet.
 const MOST_SENT_ANEW: u32 = 3;
 
-/// For calls whose request is one message: it is kept, to be sent again.
+/// For calls with one request message: it is kept, to send it again.
 #[derive(Clone)]
 pub struct ConfiguredChannel {
     pods: Pods,
     config: Arc<ServiceConfig>,
-    /// Of retry throttling.
+    /// State of retry throttling.
     tokens: Arc<Mutex<f64>>,
 }
 
@@ -95,7 +97,7 @@ impl ConfiguredChannel {
         }
     }
 
-    /// An answer that has begun, or the status in its place.
+    /// A response that has begun, or the status in its place.
     async fn attempt(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let no_pod = || Status::unavailable("DNS names no pod");
         let mut channel = self.pods.next().ok_or_else(no_pod)?;
@@ -117,7 +119,7 @@ impl ConfiguredChannel {
         }
     }
 
-    /// Whether there may be retries now.
+    /// Whether retries are allowed now.
     fn failed(&self) -> bool {
         let Some(throttling) = self.config.retry_throttling else {
             return true;
@@ -134,7 +136,7 @@ impl tonic::codegen::Service<Request<Body>> for ConfiguredChannel {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        // Each attempt waits for the channel itself.
+        // Each attempt waits for the channel.
         Poll::Ready(Ok(()))
     }
 
@@ -143,7 +145,8 @@ impl tonic::codegen::Service<Request<Body>> for ConfiguredChannel {
     }
 }
 
-/// The rest of an answer, which ends at the deadline whatever the gateway does: tonic itself leaves that to the gateway.
+/// The rest of a response. It ends at the deadline whatever the gateway does; tonic itself relies
+/// on the gateway.
 pub struct Timed {
     body: Body,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -157,7 +160,7 @@ impl http_body::Body for Timed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        // What has come before goes first.
+        // What has arrived before comes first.
         let frame = Pin::new(&mut self.body).poll_frame(context);
         let deadline = self.deadline.as_mut();
         if frame.is_pending() && deadline.is_some_and(|it| it.as_mut().poll(context).is_ready()) {
@@ -186,10 +189,12 @@ fn out_of_time() -> Status {
     Status::deadline_exceeded("the deadline has passed")
 }
 
-/// What the gateway should know of the attempt: how much time is left, and how many there were before.
+/// What the gateway should know about the attempt: the remaining time, and the number of earlier
+/// attempts.
 fn tell(headers: &mut HeaderMap, attempt: u32, deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
-        // Eight digits are gRPC's limit: as milliseconds, a day. Rounded up, so that nobody's timer is before ours.
+        // gRPC allows eight digits: in milliseconds, a day. Rounded up, so that no other timer
+        // fires before this one.
         let left = deadline.saturating_duration_since(Instant::now());
         let millis = left.as_micros().div_ceil(1000).min(99_999_999);
         if let Ok(value) = HeaderValue::try_from(format!("{millis}m")) {

@@ -1,4 +1,4 @@
-//! A channel to the gateway, set up as docs/clients.md advises.
+//! A channel to the gateway, configured as docs/clients.md recommends.
 
 use std::{error::Error, fs, net::SocketAddr, time::Duration};
 
@@ -11,17 +11,18 @@ use crate::{
 
 const SERVICE_CONFIG: &str = "../service_config.json";
 const MAX_ANSWER_BYTES: usize = 32 << 20;
-/// What DNS says is seldom older than this, anyway.
+/// DNS answers are seldom cached for less than this.
 const DNS_AGAIN: Duration = Duration::from_secs(10);
 
 pub type Client = InferenceServiceClient<ConfiguredChannel>;
 
-/// Deadline, retries and load balancing, from the file that clients in all languages read.
+/// Deadline, retries and load balancing, from the file that clients in all languages load.
 pub fn default_service_config() -> Result<ServiceConfig, Box<dyn Error>> {
     Ok(serde_json::from_slice(&fs::read(SERVICE_CONFIG)?)?)
 }
 
-/// Connects to HOST:PORT, or to several with commas between. Give the name of a headless Service to spread calls over its pods.
+/// Connects to HOST:PORT, or to several addresses separated by commas. Use the name of a headless
+/// Service to spread calls over its pods.
 pub async fn connect(
     address: &str,
     config: ServiceConfig,
@@ -34,17 +35,17 @@ pub async fn connect(
     } else {
         Pods::one(endpoint(address, keepalive)?.connect_lazy())
     };
-    // One delta of a tool's input or an image can be larger than the default of 4 MB.
+    // One delta of a tool's input, or an image, can be larger than the default of 4 MB.
     let client = Client::new(ConfiguredChannel::new(pods, config));
     Ok(client.max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 
 fn endpoint(address: &str, keepalive: Duration) -> Result<Endpoint, transport::Error> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?
-        // h2 counts small frames that nobody has read yet against this window: many streams that are read slowly need a large one.
-        // And never `http2_adaptive_window(true)`, which makes it small.
+        // h2 counts small unread frames against this window, so many slowly read streams need a
+        // large one. Never enable `http2_adaptive_window(true)`, which makes it small.
         .initial_connection_window_size(64 << 20)
-        // A connection that died without a word is noticed after both.
+        // A dead connection is detected after both times together.
         .http2_keep_alive_interval(keepalive)
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true)
@@ -78,7 +79,7 @@ mod tests {
         [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    /// Reads up to a frame of this kind with these flags. Nothing if the connection ends before.
+    /// Reads up to a frame of this kind with these flags. `None` if the connection ends before.
     async fn until(io: &mut TcpStream, kind: u8, flags: u8) -> Option<()> {
         loop {
             let mut header = [0; FRAME_HEADER];
@@ -92,24 +93,25 @@ mod tests {
         }
     }
 
-    /// Answers a call by so many frames, and waits until the client has taken all of them, or closes.
+    /// Answers a call with this many frames, and waits until the client has acknowledged all of
+    /// them, or closes.
     async fn answer(listener: TcpListener, tokens: usize) -> Option<()> {
         let (mut io, _) = listener.accept().await.ok()?;
         io.read_exact(&mut [0; PREFACE]).await.ok()?;
         io.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
         until(&mut io, HEADERS, 0).await?;
         let mut frames = frame(SETTINGS, ACK, 0, &[]);
-        // Of HPACK, 0x88 is `:status: 200`.
+        // In HPACK, 0x88 is `:status: 200`.
         frames.extend(frame(HEADERS, 4, 1, &[0x88]));
         frames.extend(frame(DATA, 0, 1, TOKEN).repeat(tokens));
         frames.extend(frame(DATA, 1, 1, &[]));
         frames.extend(frame(PING, 0, 0, &[0; 8]));
         io.write_all(&frames).await.ok()?;
-        // Not a ping of its own, but its answer.
+        // Not a separate ping, but the answer to one.
         until(&mut io, PING, ACK).await
     }
 
-    /// Whether a stream is whole that nobody reads before all of it has come.
+    /// Whether a stream is complete that is not read before all of it has arrived.
     async fn is_whole(tokens: usize, endpoint: impl FnOnce(String) -> Endpoint) -> bool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -137,7 +139,7 @@ mod tests {
         const MANY: usize = 20_000;
         let ours = |address: String| endpoint(&address, Duration::from_secs(30)).unwrap();
         assert!(is_whole(MANY, ours).await);
-        // If one of these is whole, h2 or tonic has become better, and the settings may go.
+        // If one of these is complete, h2 or tonic has improved, and the settings can be removed.
         assert!(!is_whole(MANY, default).await);
     }
 

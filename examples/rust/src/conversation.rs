@@ -1,4 +1,4 @@
-//! What is asked: messages, images, tools.
+//! The input: messages, images, tools.
 
 use crate::pb::{
     ContentBlock, ConverseInput, ImageBlock, ImageFormat, MediaSource, Message, Role, Tool,
@@ -25,7 +25,7 @@ pub fn text(text: &str) -> Content {
     Content::Text(text.to_owned())
 }
 
-/// The bytes of the file as they are: no base64.
+/// The raw bytes of the file, not base64.
 pub fn png(bytes: Vec<u8>) -> Content {
     Content::Image(ImageBlock {
         format: ImageFormat::Png.into(),
@@ -36,7 +36,8 @@ pub fn png(bytes: Vec<u8>) -> Content {
     })
 }
 
-/// The schema reaches the model as this text, so prompt caches hit: give `json!` with serde_json's `preserve_order`, or a `RawValue`.
+/// The schema reaches the model as this text, so prompt caches hit. Use `json!` with serde_json's
+/// `preserve_order`, or a `RawValue`.
 pub fn tool(name: &str, description: &str, input_schema: impl ToString) -> Tool {
     let spec = ToolSpecification {
         name: name.to_owned(),

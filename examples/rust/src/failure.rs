@@ -1,4 +1,4 @@
-//! What a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said.
+//! The content of a failed call: a code, a stable reason, when to retry, and Bedrock's own error.
 
 use std::{fmt, time::Duration};
 
@@ -23,7 +23,7 @@ impl From<&Status> for Failure {
     fn from(status: &Status) -> Self {
         let details = status.get_error_details();
         let violations = details.bad_request().into_iter();
-        // tonic-types knows Google's details; the gateway's own is found by its name.
+        // tonic-types decodes Google's details; the gateway's own detail is found by its name.
         let own = RichStatus::decode(status.details()).unwrap_or_default();
         let mut own = own.details.iter();
         let upstream = own.find(|detail| detail.type_url == UPSTREAM_ERROR);
@@ -43,7 +43,7 @@ impl From<&Status> for Failure {
     }
 }
 
-/// A code as every other language writes it: DEADLINE_EXCEEDED, where tonic says DeadlineExceeded.
+/// A code as every other language writes it: DEADLINE_EXCEEDED, where tonic has DeadlineExceeded.
 pub fn code_name(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {

@@ -28,7 +28,7 @@ use crate::{
     pb::{ConverseInput, StreamInvokeRequest},
 };
 
-/// A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+/// A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 const FAULT: &str = "us.amazon.nova-lite-v1:0.fault-";
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ fn show(token: &str) -> Reading {
     Reading::On
 }
 
-/// Tokens as they come.
+/// Prints tokens as they arrive.
 async fn stream(client: &Client) -> Outcome {
     let request = ask("claude", question("Why is the sky blue?"));
     let events = client.clone().stream_invoke(request).await?.into_inner();
@@ -64,7 +64,7 @@ async fn stream(client: &Client) -> Outcome {
     Ok(())
 }
 
-/// Enough after three tokens. The gateway closes Bedrock's call, so no more is billed.
+/// Stops after three tokens. The gateway closes the call to Bedrock, so that the model can stop.
 async fn cancel(client: &Client) -> Outcome {
     let request = ask("claude", question("Count to 100"));
     let events = client.clone().stream_invoke(request).await?.into_inner();
@@ -83,7 +83,7 @@ async fn cancel(client: &Client) -> Outcome {
     Ok(())
 }
 
-/// One second for the whole call. What came until then is kept.
+/// Allows one second for the whole call. Output that arrived until then is kept.
 async fn deadline(client: &Client) -> Outcome {
     let target = format!("{FAULT}stall-after-3");
     let mut request = Request::new(ask(&target, question("Count to 100")));
@@ -98,7 +98,7 @@ async fn deadline(client: &Client) -> Outcome {
     Ok(())
 }
 
-/// The model calls a tool, we run it, the model goes on.
+/// The model uses a tool, the client runs it, the model continues.
 async fn tools(client: &Client) -> Outcome {
     let schema =
         json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
@@ -125,7 +125,7 @@ async fn tools(client: &Client) -> Outcome {
     }
 }
 
-/// A picture beside the question.
+/// Sends an image with the question.
 async fn image(client: &Client) -> Outcome {
     let picture = png(fs::read("../image.png")?);
     let asked = user([picture, text("What is this?")]);
@@ -136,7 +136,7 @@ async fn image(client: &Client) -> Outcome {
     Ok(())
 }
 
-/// A rate limit, an error in mid-stream, and a request that is wrong.
+/// Shows a rate limit, an error in mid-stream, and an invalid request.
 async fn errors(client: &Client) -> Outcome {
     let throttled = format!("{FAULT}throttling-x-amz-retry-after");
     let broken_off = format!("{FAULT}stream-model-stream-error-after-3");

@@ -1,4 +1,4 @@
-//! All pods behind a name, as a headless Service has them, one after the other: tonic itself keeps to one address.
+//! All pods behind a name, as of a headless Service, in turn. tonic itself uses only one address.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,13 +25,14 @@ impl Pods {
         Self::of(watch::channel(vec![channel]).1)
     }
 
-    /// The pods behind all these names (HOST:PORT). DNS is asked for more `every` so often, as long as anyone holds this.
+    /// The pods behind all these names (HOST:PORT). The names are resolved again after each
+    /// `every`, until this is dropped.
     pub async fn behind(
         names: Vec<String>,
         every: Duration,
         endpoint: impl Fn(SocketAddr) -> Result<Endpoint, transport::Error> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        // Who gives a name that is none wants to know now.
+        // An invalid name is an error immediately.
         let found = resolve(&names).await?;
         let mut connected = Connected(HashMap::new());
         let (sender, channels) = watch::channel(connected.follow(found, &endpoint).await);
@@ -41,7 +42,7 @@ impl Pods {
                     () = sender.closed() => return,
                     () = sleep(every) => {}
                 }
-                // A name that is not found for a while takes nothing from what works.
+                // A name that cannot be resolved for a while does not affect pods that work.
                 if let Ok(found) = resolve(&names).await {
                     sender.send_replace(connected.follow(found, &endpoint).await);
                 }
@@ -50,7 +51,7 @@ impl Pods {
         Ok(Self::of(channels))
     }
 
-    /// The pod whose turn it is, if there is any.
+    /// The next pod in turn, if there is any.
     pub fn next(&self) -> Option<Channel> {
         let channels = self.channels.borrow();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -71,11 +72,11 @@ async fn resolve(names: &[String]) -> io::Result<HashSet<SocketAddr>> {
     Ok(found)
 }
 
-/// The pods that took a connection. Each keeps its own alive from then on.
+/// The pods that accepted a connection. Each keeps its connection alive from then on.
 struct Connected(HashMap<SocketAddr, Channel>);
 
 impl Connected {
-    /// Connects to the new ones and lets go of those that are gone: their open calls go on.
+    /// Connects to new pods and drops removed ones: their open calls continue.
     async fn follow(
         &mut self,
         found: HashSet<SocketAddr>,
@@ -90,7 +91,7 @@ impl Connected {
         self.0
             .extend(connecting.join_all().await.into_iter().flatten());
         if self.0.is_empty() {
-            // Calls have to fail by someone.
+            // There must be an address, so that calls can fail.
             let endpoints = found.iter().flat_map(|&it| endpoint(it));
             return endpoints.map(|it| it.connect_lazy()).collect();
         }

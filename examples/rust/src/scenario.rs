@@ -1,4 +1,5 @@
-//! Runs the rows of examples/scenarios.json and prints what came of each, one line of JSON a row. tests/clients/run compares.
+//! Runs the rows of examples/scenarios.json and prints each result as a line of JSON.
+//! tests/clients/run compares them.
 
 use std::{
     collections::HashMap,
@@ -83,7 +84,7 @@ pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<
         }
         let client = match &row.connection {
             None => shared.clone(),
-            // As it is without what docs/clients.md advises.
+            // The library's default, without what docs/clients.md recommends.
             Some(own) if own.bare => {
                 let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
                 let none = serde_json::from_value(json!({}))?;
@@ -222,7 +223,7 @@ impl Row {
                 }
             };
             if answer.read(events, until).await? == Reading::Enough {
-                // tonic has no status for it, as there is nobody left to be told.
+                // tonic has no status for it, because the call was dropped.
                 return Err(Status::cancelled("dropped by the client"));
             }
             let mut results = Vec::new();

@@ -1,4 +1,5 @@
-//! A gRPC service config, of which tonic reads nothing: timeout, retry policy and retry throttling, as other libraries have them (gRFC A6).
+//! A gRPC service config, which tonic does not support: timeout, retry policy and retry throttling,
+//! as in other libraries (gRFC A6).
 
 use std::{collections::HashMap, error::Error as StdError, iter::successors, time::Duration};
 
@@ -20,13 +21,14 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    /// Whether calls are to be spread over all addresses of the gateway.
+    /// Whether calls are spread over all addresses of the gateway.
     pub fn spreads_calls(&self) -> bool {
         let mut policies = self.load_balancing_config.iter();
         policies.any(|policy| policy.contains_key("round_robin"))
     }
 
-    /// What holds for a method, given as HTTP/2's path. Its own name goes before its service's, and that before none.
+    /// The configuration of a method, by its HTTP/2 path. An entry for the method takes precedence
+    /// over one for its service, and that over one without a name.
     pub fn method(&self, path: &str) -> Option<&MethodConfig> {
         let (service, method) = path.trim_start_matches('/').split_once('/')?;
         let named = |service: &str, method: &str| {
@@ -72,17 +74,19 @@ pub struct RetryPolicy {
 /// What a failed attempt means for the next one.
 #[derive(Debug, PartialEq)]
 pub enum Next {
-    /// This failure is none of those that are tried again.
+    /// This failure is not one of those that are retried.
     Final,
-    /// It was tried often enough, or the gateway says never.
+    /// There were enough attempts, or the gateway says "never".
     Never,
     After(Duration),
 }
 
 impl RetryPolicy {
-    /// What to do after the attempt of this number, the first being 1, has failed before anything of an answer came.
+    /// What to do after the attempt with this number, counted from 1, has failed before the
+    /// response began.
     pub fn next(&self, attempt: u32, status: &Status) -> Next {
-        // The gateway's word goes before the policy's: a time, or, by what is no time, never.
+        // The gateway's pushback overrides the policy: a time to wait, or an invalid value that
+        // means "never".
         let pushback = status.metadata().get(PUSHBACK).map(|value| {
             let millis = value.to_str().ok().and_then(|it| it.parse().ok());
             millis.map(Duration::from_millis)
@@ -102,7 +106,7 @@ impl RetryPolicy {
         Next::After(pushback.flatten().unwrap_or_else(|| self.backoff(attempt)))
     }
 
-    /// Give or take a fifth, so that those who failed together do not come back together.
+    /// ± 20 %, so that calls that failed together are not retried together.
     fn backoff(&self, attempt: u32) -> Duration {
         let exponent = attempt.saturating_sub(1).min(64) as i32;
         let seconds = self.initial_backoff.as_secs_f64() * self.backoff_multiplier.powi(exponent);
@@ -111,7 +115,7 @@ impl RetryPolicy {
     }
 }
 
-/// Stops retries when most calls fail.
+/// Stops retries if most calls fail.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetryThrottling {
@@ -119,16 +123,17 @@ pub struct RetryThrottling {
     pub token_ratio: f64,
 }
 
-/// Whether the gateway never took the call, whose connection was just told to go away (GOAWAY). Every call of tonic's may meet that.
+/// Whether the gateway never accepted the call, because its connection was just closing (GOAWAY).
+/// This can happen to every call in tonic.
 pub fn was_never_taken(status: &Status) -> bool {
     let cause = StdError::source(status);
     let mut causes = successors(cause, |&it| it.source());
     let refused = causes.any(|it| {
-        // Of calls that the gateway took, h2 says nothing when it says GOAWAY: they go on.
+        // For calls that the gateway accepted, h2 reports nothing after a GOAWAY: they continue.
         let h2 = it.downcast_ref::<h2::Error>();
         h2.is_some_and(|it| it.is_go_away() && it.is_remote())
     });
-    // hyper had not sent it yet. What the gateway itself says has no cause.
+    // hyper had not sent it yet. A status from the gateway has no cause.
     refused || (status.code() == Code::Cancelled && cause.is_some())
 }
 

@@ -72,7 +72,7 @@ function message(node: MessageNode): string {
   return group(`${moduleOf(node.desc)}.${node.desc.name}(`, fields, ")");
 }
 
-/** Texts of several lines stay readable, and what is in them stays as it is. */
+/** Keeps texts of several lines readable, and their content unchanged. */
 function text(value: string): string {
   if (/[\n"]/.test(value) && !/[\\\r\0]|"""|"$/.test(value) && !/[^\n -~\u00a0-\uffff]/.test(value)) {
     return value.includes("\n") ? `"""${value.replaceAll("\n", LITERAL_BREAK)}"""` : value.includes("'") ? JSON.stringify(value) : `'${value}'`;

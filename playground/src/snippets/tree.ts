@@ -61,7 +61,7 @@ function single(desc: DescEnum | undefined, value: unknown): Node {
   }
 }
 
-/** All nodes, each before what is in it. */
+/** All nodes, each before its children. */
 export function* nodes(node: Node): Generator<Node> {
   yield node;
   const inner = node.kind === "message" ? node.fields.map(({ value }) => value) : node.kind === "list" ? node.items : [];
@@ -70,13 +70,13 @@ export function* nodes(node: Node): Generator<Node> {
   }
 }
 
-/** How wide code may be. */
+/** The maximum width of code. */
 export const WIDTH = 100;
 
-/** Stands for line breaks inside of literals, which must not be indented. */
+/** A placeholder for line breaks inside literals, which must not be indented. */
 export const LITERAL_BREAK = "\u0000";
 
-/** Writes `open a, b close` on one line if it fits, else an item on each. */
+/** Writes `open a, b close` on one line if it fits, else one item per line. */
 export function layout(indent: string, space: string) {
   return (open: string, items: string[], close: string): string => {
     if (items.length === 0) {
@@ -86,7 +86,7 @@ export function layout(indent: string, space: string) {
     if (line.length <= WIDTH && !line.includes("\n")) {
       return line;
     }
-    // Not by `^`, which takes U+2028 in a text for the end of a line, too.
+    // Not with `^`, which treats U+2028 in a text as the end of a line, too.
     return `${open}\n${items.map((item) => `${indent}${item.replaceAll("\n", `\n${indent}`)},\n`).join("")}${close}`;
   };
 }

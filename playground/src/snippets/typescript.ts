@@ -66,7 +66,7 @@ function value(node: Node): string {
   }
 }
 
-/** The members of a oneof are one property: its case and its value. */
+/** A oneof is one property: its case and its value. */
 function message(node: MessageNode): string {
   const fields = node.fields.map(({ desc, value: field }) =>
     desc.oneof
@@ -76,7 +76,7 @@ function message(node: MessageNode): string {
   return object("{", fields, "}");
 }
 
-/** Texts of several lines stay readable, and what is in them stays as it is. */
+/** Keeps texts of several lines readable, and their content unchanged. */
 function text(value: string): string {
   if (/[\n"]/.test(value) && !value.includes("\r")) {
     return `\`${value.replace(/[\\`]|\$\{/g, "\\$&").replaceAll("\n", LITERAL_BREAK)}\``;

@@ -15,14 +15,20 @@ export class AnswerView {
   /** `shown` is called whenever something new is on the page. */
   constructor(private readonly shown: () => void) {}
 
-  /** Shows a block's news with the next frame: tokens may come faster than the screen can show. */
+  /**
+
+   * Updates a block with the next animation frame, because tokens can arrive faster than the
+
+   * screen refreshes.
+
+   */
   update(block: Block): void {
     this.changed.add(block);
-    // Pages in the background get no frames, and need none.
+    // Pages in the background get no animation frames, and need none.
     this.frame ||= requestAnimationFrame(() => this.flush());
   }
 
-  /** Shows all that has come. */
+  /** Shows everything that has arrived. */
   flush(): void {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
@@ -43,7 +49,7 @@ export class AnswerView {
     return view;
   }
 
-  /** Text goes on where text ended: models begin a new block for each passage that they cite. */
+  /** Text continues where text ended: models begin a new block for each passage that they cite. */
   private place(block: Block, view: BlockView): void {
     if (block.kind !== "text") {
       this.element.append(view.element);

@@ -1,4 +1,4 @@
-// The blocks of an answer, each as it grows.
+// The blocks of an answer, updated as they grow.
 
 import type { Block, ImageBlock, ReasoningBlock, TextBlock, ToolResultBlock, ToolUseBlock } from "../answer";
 import type { Citation } from "../../gen/bedrock/inference/v1/citation_pb";
@@ -9,14 +9,14 @@ import { h } from "./dom";
 /** A block on the page. */
 export interface BlockView {
   readonly element: HTMLElement;
-  /** Shows what has come since. */
+  /** Shows what has arrived since the last update. */
   update(): void;
 }
 
-/** What of a tool's input is shown: more nobody reads, and browsers lay out slowly. */
+/** How much of a tool's input is shown: more would not be read, and its layout would be slow. */
 const MOST_SHOWN = 20_000;
 
-/** A text that only grows: what is there already is not touched again. */
+/** A text that only grows: existing parts are never changed. */
 class Growing {
   private readonly node = document.createTextNode("");
   constructor(parent: HTMLElement) {
@@ -129,7 +129,7 @@ export function picture(bytes: Uint8Array, type: string, alt: string): HTMLImage
   return h("img", { src: url, alt, onload: () => URL.revokeObjectURL(url) });
 }
 
-/** A source, in words. */
+/** A source, as text. */
 export function sourceText(citation: Citation): { title: string; passage: string; place: string } {
   const passage = citation.sourceContent.map(({ content }) => content.value ?? "").join(" … ");
   return { title: citation.title || citation.source || "Source", passage, place: placeText(citation) };

@@ -66,7 +66,7 @@ export class CodeDialog {
     const gateway = new URL(location.href);
     const line = grpcurl(this.request, gateway);
     text.textContent = language === "grpcurl" ? line.line : language === "python" ? python(this.request, gateway) : typescript(this.request, gateway);
-    // A command is one line; programs have theirs.
+    // A command is one line; programs have several.
     text.parentElement?.classList.toggle("lines", language !== "grpcurl");
     download.hidden = !(language === "grpcurl" && line.isFile);
     if (!download.hidden) {
@@ -80,7 +80,7 @@ export class CodeDialog {
       await navigator.clipboard.writeText(text.textContent ?? "");
       copied.textContent = "Copied";
     } catch {
-      // Browsers give pages without TLS no clipboard, but for those of the same machine.
+      // Browsers offer no clipboard to pages without TLS, except on the same machine.
       getSelection()?.selectAllChildren(text);
       copied.textContent = "Selected: copy it with the keyboard";
     }

@@ -1,4 +1,4 @@
-// Where messages are written.
+// The input for messages.
 
 import { create } from "@bufbuild/protobuf";
 import { type ContentBlock, ContentBlockSchema, type Message } from "../../gen/bedrock/inference/v1/content_pb";
@@ -32,7 +32,7 @@ export class Composer {
       }
     });
     text.addEventListener("keydown", (event) => {
-      // While an input method composes, Enter is its own.
+      // While an input method composes, it uses the Enter key.
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         form.requestSubmit();
@@ -58,7 +58,7 @@ export class Composer {
     });
   }
 
-  /** What is written, as content. Empty if nothing is. */
+  /** The input as content. Empty if there is none. */
   content(): ContentBlock[] {
     const blocks = this.attachments.map(blockOf);
     if (text.value.trim() !== "") {
@@ -78,7 +78,7 @@ export class Composer {
     text.dispatchEvent(new Event("input"));
   }
 
-  /** Takes a message back, to be written anew. */
+  /** Puts a message back into the input, to edit it. */
   restore(message: Message, attachments: Attachment[]): void {
     const words = message.content.flatMap(({ content }) => (content.case === "text" ? [content.value] : []));
     this.write(words.join("\n\n"));
@@ -87,7 +87,7 @@ export class Composer {
     this.focus();
   }
 
-  /** The attachments of the message that is being written. */
+  /** The attachments of the current message. */
   attached(): Attachment[] {
     return [...this.attachments];
   }
@@ -96,7 +96,7 @@ export class Composer {
     text.focus({ preventScroll: true });
   }
 
-  /** Whether the writer is here, with nothing written. */
+  /** Whether the input has the focus and is empty. */
   isIdle(): boolean {
     const at = document.activeElement;
     return text.value === "" && (at === text || at === document.body || at === stop || at === send);

@@ -1,8 +1,8 @@
-// Small helpers over the DOM.
+// Small helpers for the DOM.
 
 type Child = Node | string | undefined | false;
 
-/** Makes an element. Properties are set as properties, but for `aria-*`, `role` and `for`. */
+/** Creates an element. Properties are set as properties, except for `aria-*`, `role` and `for`. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   properties: Partial<Omit<HTMLElementTagNameMap[K], "style">> | Record<string, unknown> = {},
@@ -29,26 +29,26 @@ export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   return element;
 }
 
-/** Lets a text area grow with what is in it. */
+/** Makes a text area grow with its content. */
 export function growing(area: HTMLTextAreaElement): void {
   const grow = () => {
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
   };
   area.addEventListener("input", grow);
-  // Before it is in the page, it has no height.
+  // The element has no height before it is in the page.
   requestAnimationFrame(grow);
 }
 
 const status = byId("status", HTMLElement);
 const alert = byId("alert", HTMLElement);
 
-/** Tells screen readers, when they have finished with what they are at. */
+/** Announces a text to screen readers, after their current announcement. */
 export function say(text: string): void {
   status.textContent = text;
 }
 
-/** Tells screen readers at once. */
+/** Announces a text to screen readers immediately. */
 export function warn(text: string): void {
   alert.textContent = text;
 }

@@ -13,7 +13,7 @@ import { h } from "./dom";
 import { failureCard, figures, particulars } from "./outcome";
 import { ToolResults } from "./tool_results";
 
-/** What can be done with an exchange. */
+/** The actions on an exchange. */
 export interface Actions {
   edit(): void;
   retry(): void;
@@ -47,7 +47,7 @@ export class ExchangeView {
     this.answer.update(block);
   }
 
-  /** Shows how it ended. */
+  /** Shows how the call ended. */
   end(): void {
     const { outcome, answer } = this.exchange;
     this.answer.end();
@@ -60,7 +60,7 @@ export class ExchangeView {
     this.turn.append(h("footer", {}, figures(this.exchange), h("div", { className: "row" }, more, code)));
   }
 
-  /** Asks for the results of tools, or no longer. */
+  /** Shows or hides the form for tool results. */
   await(tools: ToolUseBlock[]): ToolResults | undefined {
     if (tools.length === 0) {
       this.results?.element.remove();
@@ -73,7 +73,7 @@ export class ExchangeView {
   }
 }
 
-/** What the caller said. */
+/** The caller's message. */
 function said(message: Message): HTMLElement[] {
   return message.content.flatMap(({ content }) => {
     switch (content.case) {

@@ -1,4 +1,4 @@
-// How a call ended: its figures, who answered, and what went wrong.
+// How a call ended: its metrics, its route, and its error.
 
 import { type Attempt, TargetKind } from "../../gen/bedrock/inference/v1/target_pb";
 import type { Exchange } from "../conversation";
@@ -9,7 +9,7 @@ import { h } from "./dom";
 
 type Row = [name: string, value: string | HTMLElement];
 
-/** The line below an answer, and all the rest to unfold. */
+/** The line below an answer, and the details to expand. */
 export function figures({ answer, stopwatch, outcome }: Exchange): HTMLElement {
   const usage = answer.metadata?.usage;
   const first = stopwatch.timeToFirstToken;
@@ -68,7 +68,7 @@ function pairs(rows: (Row | undefined)[]): HTMLElement[] {
   return rows.filter((row) => row !== undefined).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
 }
 
-/** What went wrong, and a way to try again as soon as that makes sense. */
+/** The error, and a button to retry as soon as a retry makes sense. */
 export function failureCard(failure: Failure, cut: boolean, retry: () => void): HTMLElement {
   const { code, reason, message, retryAfter, violations, quotas, links, upstream, phase } = failure;
   const origin = [upstream?.exception, upstream?.httpStatus ? `HTTP ${upstream.httpStatus}` : "", upstream && phase && `phase ${phase}`].filter(Boolean);
@@ -78,7 +78,7 @@ export function failureCard(failure: Failure, cut: boolean, retry: () => void): 
     h("p", { className: "title" }, h("strong", {}, reason || code), reason !== "" && h("span", { className: "note" }, ` ${code}`)),
     h("p", {}, ...withCode(message)),
     cut && h("p", { className: "note" }, "The answer broke off: what came is valid, and incomplete."),
-    // One alone is in the message.
+    // A single violation is in the message already.
     violations.length > 1 &&
       h("ul", {}, ...violations.map(({ field, description }) => h("li", {}, h("code", {}, field), " ", ...withCode(description)))),
     quotas.length > 0 &&
@@ -94,7 +94,7 @@ export function failureCard(failure: Failure, cut: boolean, retry: () => void): 
   );
 }
 
-/** What stands in backticks is code. */
+/** Text in backticks is code. */
 function withCode(text: string): (string | HTMLElement)[] {
   return text.split("`").map((part, i) => (i % 2 === 1 ? h("code", {}, part) : part));
 }

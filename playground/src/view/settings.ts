@@ -8,7 +8,7 @@ import type { Settings } from "../request";
 import { byId, growing, h } from "./dom";
 import { Tools } from "./tools";
 
-/** The value of the target's last option. Aliases can't hold a dot. */
+/** The value of the target's last option. Aliases cannot contain a dot. */
 const OTHER = ".";
 
 const form = byId("settings-form", HTMLFormElement);
@@ -51,7 +51,7 @@ export class SettingsView {
     modelId.addEventListener("input", () => this.showRoute());
     additionalFields.addEventListener("input", () => additionalFields.setCustomValidity(jsonProblem(additionalFields.value)));
 
-    // Beside the conversation there is always room for them; above it only if they are wanted.
+    // Next to the conversation there is always room for them; above it, only if they are wanted.
     const wide = matchMedia("(min-width: 60rem)");
     const fit = () => {
       details.open = wide.matches;
@@ -60,7 +60,7 @@ export class SettingsView {
     fit();
   }
 
-  /** Shows what can be called. */
+  /** Shows the targets. */
   show(routes: Routes): void {
     this.routes = routes;
     const options = routes.targets.map(({ name, description }) =>
@@ -74,19 +74,19 @@ export class SettingsView {
     this.showRoute();
   }
 
-  /** Shows why it is not known what can be called. */
+  /** Shows why the targets could not be loaded. */
   showProblem(problem: string): void {
     target.replaceChildren(h("option", { value: OTHER }, "A model ID or ARN …"));
     this.showRoute();
     route.textContent = problem;
   }
 
-  /** Whether all that is set can be sent; if not, says where it can't. */
+  /** Returns whether all settings are valid; if not, marks the invalid ones. */
   check(): boolean {
     if (form.checkValidity()) {
       return true;
     }
-    // What is folded away can't be pointed at.
+    // A collapsed element cannot receive focus.
     for (const invalid of form.querySelectorAll<HTMLElement>(":invalid:not(fieldset)")) {
       for (let folded = invalid.closest("details"); folded; folded = folded.parentElement?.closest("details") ?? null) {
         folded.open = true;
@@ -149,7 +149,7 @@ function routeText({ modelId, sourceRegion, destinationRegions, status, health }
   return `${modelId} in ${regions}${state && ` (${state})`}`;
 }
 
-/** An option for each value of an enum, in Bedrock's words. */
+/** An option for each value of an enum, as Bedrock names it. */
 function choices(select: HTMLSelectElement, values: Record<string, string | number>): void {
   for (const [name, number] of Object.entries(values)) {
     if (typeof number === "number") {
@@ -160,6 +160,6 @@ function choices(select: HTMLSelectElement, values: Record<string, string | numb
 
 function wordOf(name: string, select: HTMLSelectElement): string {
   const word = name.toLowerCase();
-  // A tier is called `default`, too.
+  // A tier is also called `default`.
   return select === serviceTier && word === "default" ? "default (named)" : word;
 }

@@ -1,4 +1,4 @@
-// A form for what the tools gave that the model called.
+// A form for the results of the tools that the model used.
 
 import { create } from "@bufbuild/protobuf";
 import { type ContentBlock, ContentBlockSchema } from "../../gen/bedrock/inference/v1/content_pb";
@@ -61,7 +61,7 @@ export class ToolResults {
     this.answers[0]?.result.focus({ preventScroll: true });
   }
 
-  /** Whether every tool has a result; if not, says which has none. */
+  /** Returns whether every tool has a result; if not, marks those without. */
   check(): boolean {
     return this.element.reportValidity();
   }

@@ -4,7 +4,7 @@ import { jsonProblem } from "../json";
 import type { ToolDraft } from "../request";
 import { byId, growing, h } from "./dom";
 
-/** What a new tool looks like: an example says more than an empty field. */
+/** The initial content of a new tool: an example explains more than an empty field. */
 export const EXAMPLE: ToolDraft = {
   name: "get_weather",
   description: "The weather at a place.",
@@ -142,7 +142,13 @@ class Editor {
     return { name: this.name.value, description: this.description.value.trim(), schema: this.schema.value };
   }
 
-  /** A whole definition in the schema's place is taken apart: Converse's own form, or `name`, `description` and a schema. */
+  /**
+
+   * Splits a complete definition that was pasted into the schema field: Converse's form, or
+
+   * `name`, `description` and a schema.
+
+   */
   private split(): void {
     const whole = definition(this.schema.value);
     if (whole) {

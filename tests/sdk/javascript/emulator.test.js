@@ -1,5 +1,5 @@
-// The emulator as the unmodified AWS SDK for JavaScript sees it. BEDROCK_EMULATOR_URL and BEDROCK_EMULATOR_TLS_URL name its
-// endpoints; NODE_EXTRA_CA_CERTS names the authority to trust.
+// The emulator from the view of the unmodified AWS SDK for JavaScript. BEDROCK_EMULATOR_URL and
+// BEDROCK_EMULATOR_TLS_URL name its endpoints; NODE_EXTRA_CA_CERTS names the CA to trust.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -29,7 +29,8 @@ assert.ok(endpoint, "BEDROCK_EMULATOR_URL is not set");
 const modelId = "us.amazon.nova-lite-v1:0";
 const messages = [{ role: "user", content: [{ text: "Say hi to JavaScript" }] }];
 
-// The runtime client prefers HTTP/2, which the emulator serves with TLS only: plain HTTP takes the HTTP/1.1 handler.
+// The runtime client prefers HTTP/2, which the emulator serves only with TLS; plain HTTP needs the
+// HTTP/1.1 handler.
 const options = (secretAccessKey = "emulator-secret-access-key", region = "us-east-1") => ({
   endpoint,
   region,

@@ -1,4 +1,4 @@
-"""The emulator as an unmodified boto3 sees it.
+"""The emulator from the view of an unmodified boto3.
 
 BEDROCK_EMULATOR_URL and BEDROCK_EMULATOR_TLS_URL name its endpoints, BEDROCK_EMULATOR_CA the authority to trust.
 """
@@ -171,7 +171,7 @@ def test_a_wrong_secret():
 
 
 def test_a_bearer_token(monkeypatch):
-    # boto3 sends bearer tokens over TLS only.
+    # boto3 sends bearer tokens only over TLS.
     def ask(token):
         monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", token)
         runtime = boto3.client("bedrock-runtime", "us-east-1", endpoint_url=TLS_URL, verify=CA)
@@ -184,7 +184,7 @@ def test_a_bearer_token(monkeypatch):
 
 
 def own(method, path, body=None):
-    """Asks the emulator's own API."""
+    """Calls the emulator's control API."""
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(f"{URL}/_emulator/{path}", data, method=method)) as answer:
         return json.load(answer)

@@ -17,16 +17,22 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 
-/** A streamed answer, put together as it arrives. It is complete when usage is set: metadata ends every stream that is OK. */
+/**
+
+ * A streamed answer, combined as it arrives. It is complete when usage is set: metadata ends every
+
+ * successful stream.
+
+ */
 final class Answer {
-  /** A call of a tool; its input comes in fragments of JSON, which can be parsed only together. */
+  /** A tool use. Its input arrives in fragments of JSON; parse them only when all have arrived. */
   record ToolUse(String id, String name, StringBuilder fragments) {
     String input() {
       return fragments.isEmpty() ? "{}" : fragments.toString();
     }
   }
 
-  /** A content block: text, reasoning, or a call of a tool. */
+  /** A content block: text, reasoning, or a tool use. */
   private static final class Block {
     final StringBuilder text = new StringBuilder();
     final StringBuilder reasoning = new StringBuilder();
@@ -40,7 +46,7 @@ final class Answer {
       redacted = redacted.concat(delta.getRedactedContent());
     }
 
-    /** Nothing for an empty text, which Bedrock refuses. */
+    /** Null for an empty text, which Bedrock rejects. */
     ContentBlock content() {
       var content = ContentBlock.newBuilder();
       if (toolUse != null) {
@@ -63,7 +69,7 @@ final class Answer {
 
   private final StringBuilder text = new StringBuilder();
 
-  /** By their index, which is their order. */
+  /** By index, which is their order. */
   private final Map<Integer, Block> blocks = new TreeMap<>();
 
   private int deltas;
@@ -130,8 +136,9 @@ final class Answer {
   }
 
   /**
-   * The answer as a turn of the conversation, to be sent back with the next one. Reasoning goes back, too, unchanged and in its place:
-   * Claude refuses a tool's result without the signed reasoning before the call.
+   * The answer as a turn of the conversation, to send with the next request. It includes the
+   * reasoning, unchanged and in its place: Claude rejects a tool result without the signed
+   * reasoning before the tool use.
    */
   Message message() {
     var content = blocks.values().stream().map(Block::content).filter(Objects::nonNull).toList();

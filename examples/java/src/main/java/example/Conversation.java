@@ -16,7 +16,7 @@ import io.github.bedrockgrpc.inference.v1.ToolResultContentBlock;
 import io.github.bedrockgrpc.inference.v1.ToolSpecification;
 import java.util.List;
 
-/** What is asked: messages, images, tools. */
+/** The input: messages, images, tools. */
 final class Conversation {
   private Conversation() {}
 
@@ -36,13 +36,19 @@ final class Conversation {
     return ContentBlock.newBuilder().setText(text).build();
   }
 
-  /** The bytes of the file as they are: no base64. */
+  /** The raw bytes of the file, not base64. */
   static ContentBlock png(ByteString bytes) {
     var image = ImageBlock.newBuilder().setFormat(ImageFormat.IMAGE_FORMAT_PNG).setSource(MediaSource.newBuilder().setBytes(bytes));
     return ContentBlock.newBuilder().setImage(image).build();
   }
 
-  /** The schema is a JsonObject, which keeps its order; it reaches the model as this text, so prompt caches hit. */
+  /**
+
+   * The schema is a JsonObject, which keeps its key order. It reaches the model as this text, so
+
+   * prompt caches hit.
+
+   */
   static Tool tool(String name, String description, JsonElement inputSchema) {
     var schema = ToolInputSchema.newBuilder().setJson(inputSchema.toString());
     var spec = ToolSpecification.newBuilder().setName(name).setDescription(description).setInputSchema(schema);

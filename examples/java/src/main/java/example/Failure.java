@@ -12,14 +12,21 @@ import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.List;
 
-/** What a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said. The last two may be null. */
+/**
+
+ * The content of a failed call: a code, a stable reason, when to retry, and Bedrock's own error.
+
+ * The last two can be null.
+
+ */
 record Failure(Status.Code code, String message, String reason, List<String> fields, Duration retryDelay, UpstreamError upstream) {
   static Failure of(StatusRuntimeException error) throws InvalidProtocolBufferException {
     String reason = "";
     List<String> fields = List.of();
     Duration retryDelay = null;
     UpstreamError upstream = null;
-    // A cancel or deadline of the client's own has no details, as the gateway is not asked.
+    // A cancel or deadline of the client itself has no details, because the gateway is not
+    // involved.
     for (Any detail : StatusProto.fromThrowable(error).getDetailsList()) {
       if (detail.is(ErrorInfo.class)) {
         reason = detail.unpack(ErrorInfo.class).getReason();

@@ -24,9 +24,15 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/** A client of bedrock-grpc. The first argument chooses: stream, cancel, deadline, tools, image, errors or scenario. */
+/**
+
+ * A client of bedrock-grpc. The first argument chooses the example: stream, cancel, deadline,
+
+ * tools, image, errors or scenario.
+
+ */
 public final class Main {
-  // A model that is slow, or fails: `bedrock-grpc emulate --help` lists what there is.
+  // A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
   private static final String FAULT = "us.amazon.nova-lite-v1:0.fault-";
 
   private final InferenceServiceBlockingStub client;
@@ -44,14 +50,18 @@ public final class Main {
     System.out.flush();
   }
 
-  /** Tokens as they come. */
+  /** Prints tokens as they arrive. */
   void stream() {
     var request = ask("claude", Conversation.of(user(text("Why is the sky blue?"))));
     var answer = new Answer().read(client.streamInvoke(request), Main::show);
     System.out.printf("%n%s, %d tokens%n", answer.stopReason(), answer.usage().getTotalTokens());
   }
 
-  /** Enough after three tokens. The gateway closes Bedrock's call, so no more is billed. */
+  /**
+
+   * Stops after three tokens. The gateway closes the call to Bedrock, so that the model can stop.
+
+   */
   void cancel() {
     var request = ask("claude", Conversation.of(user(text("Count to 100"))));
     var answer = new Answer();
@@ -67,7 +77,13 @@ public final class Main {
     }
   }
 
-  /** Three seconds for the whole call, connecting included. What came until then is kept. */
+  /**
+
+   * Allows three seconds for the whole call, including the connection. Output that arrived until
+
+   * then is kept.
+
+   */
   void deadline() {
     var request = ask(FAULT + "stall-after-3", Conversation.of(user(text("Count to 100"))));
     var answer = new Answer();
@@ -78,7 +94,7 @@ public final class Main {
     }
   }
 
-  /** The model calls a tool, we run it, the model goes on. */
+  /** The model uses a tool, the client runs it, the model continues. */
   void tools() {
     var schema = JsonParser.parseString("""
         {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}""");
@@ -102,14 +118,14 @@ public final class Main {
     }
   }
 
-  /** A picture beside the question. */
+  /** Sends an image with the question. */
   void image() throws IOException {
     var picture = Conversation.png(ByteString.copyFrom(Files.readAllBytes(Path.of("../image.png"))));
     new Answer().read(client.streamInvoke(ask("claude", Conversation.of(user(picture, text("What is this?"))))), Main::show);
     System.out.println();
   }
 
-  /** A rate limit, an error in mid-stream, and a request that is wrong. */
+  /** Shows a rate limit, an error in mid-stream, and an invalid request. */
   void errors() throws IOException {
     for (var target : List.of(FAULT + "throttling-x-amz-retry-after", FAULT + "stream-model-stream-error-after-3", "claud")) {
       try {

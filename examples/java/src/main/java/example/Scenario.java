@@ -26,7 +26,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/** Runs the rows of examples/scenarios.json and prints what came of each, one line of JSON a row. tests/clients/run compares. */
+/**
+
+ * Runs the rows of examples/scenarios.json and prints each result as a line of JSON.
+
+ * tests/clients/run compares them.
+
+ */
 final class Scenario {
   private record File(List<Row> rows) {}
 
@@ -74,7 +80,7 @@ final class Scenario {
 
   private static ManagedChannel open(String address, Own own) throws IOException {
     if (own.bare()) {
-      // As it is without what docs/clients.md advises.
+      // The library's default, without what docs/clients.md recommends.
       return Grpc.newChannelBuilder(address, InsecureChannelCredentials.create()).build();
     }
     return Connection.open(
