@@ -176,6 +176,24 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// All violations of a request as one failure. Its message holds the first, and says how many more there are.
+    pub fn invalid_request(violations: Vec<Violation>) -> Self {
+        let message = match violations.as_slice() {
+            [] => "the request is not valid".to_owned(),
+            [only] => format!("{}: {}", only.field, only.description),
+            [first, rest @ ..] => format!(
+                "{}: {} (and {} more, see the details)",
+                first.field,
+                first.description,
+                rest.len()
+            ),
+        };
+        Self {
+            violations,
+            ..Self::new(Reason::InvalidRequest, message)
+        }
+    }
+
     /// A failure that so far has no more than a reason and a message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {

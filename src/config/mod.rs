@@ -137,13 +137,6 @@ impl Config {
     }
 }
 
-impl Config {
-    /// Returns settings that are valid but have no effect, such as defaults that a model refuses.
-    pub fn warnings(&self) -> Vec<Problem> {
-        warnings::of(self)
-    }
-}
-
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

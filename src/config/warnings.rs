@@ -3,14 +3,16 @@
 use super::{Alias, Config, Problem, Targets, problem::Place};
 use crate::aws::Sampling;
 
-/// Returns the warnings about a config, by target.
-pub(super) fn of(config: &Config) -> Vec<Problem> {
-    let targets = &config.targets;
-    let mut warnings = Vec::new();
-    for (name, alias) in &targets.aliases {
-        warnings.extend(sampling(name, alias, targets));
+impl Config {
+    /// Returns settings that are valid but have no effect, such as defaults that a model refuses.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let targets = &self.targets;
+        let mut warnings = Vec::new();
+        for (name, alias) in &targets.aliases {
+            warnings.extend(sampling(name, alias, targets));
+        }
+        warnings
     }
-    warnings
 }
 
 /// Defaults that the gateway does not send, because a model of the target would refuse them.

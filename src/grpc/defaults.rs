@@ -8,10 +8,7 @@ use crate::{
     aws::{Kind, Sampling},
     config::{Defaults, Guardrail, RequestPolicy},
     grpc::enforce,
-    pb::{
-        ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
-        InferenceConfiguration,
-    },
+    pb::{ConverseInput, InferenceConfiguration},
     translate::free_json::{self, Leaf, plain},
 };
 
@@ -89,7 +86,7 @@ fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseIn
     if written.guardrail {
         return;
     }
-    let default = guardrail(default);
+    let default = enforce::configured_guardrail(default);
     let config = input.guardrail_config.get_or_insert_default();
     let is_named = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     if !is_named(&config.guardrail_identifier) && !is_named(&config.guardrail_version) {
@@ -101,27 +98,6 @@ fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseIn
     }
     if config.stream_processing_mode == 0 && !written.guardrail_mode {
         config.stream_processing_mode = default.stream_processing_mode;
-    }
-}
-
-/// The operator's guardrail as requests carry it.
-pub(super) fn guardrail(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
-    let trace = match guardrail.trace {
-        Some("enabled") => GuardrailTrace::Enabled,
-        Some("disabled") => GuardrailTrace::Disabled,
-        Some("enabled_full") => GuardrailTrace::EnabledFull,
-        _ => GuardrailTrace::Unspecified,
-    };
-    let mode = match guardrail.stream_processing_mode {
-        Some("sync") => GuardrailStreamProcessingMode::Sync,
-        Some("async") => GuardrailStreamProcessingMode::Async,
-        _ => GuardrailStreamProcessingMode::Unspecified,
-    };
-    GuardrailStreamConfiguration {
-        guardrail_identifier: Some(guardrail.identifier.clone()),
-        guardrail_version: Some(guardrail.version.clone()),
-        trace: trace.into(),
-        stream_processing_mode: mode.into(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     aws::{Kind, Sampling},
     bedrock::Bedrock,
     config::{Limits, RequestMetadata},
-    error::{Failure, Reason, Violation},
+    error::{Failure, Violation},
     pb::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
@@ -133,8 +133,10 @@ impl Inference {
             attribution,
             kind,
         };
-        enforced.apply(&mut input).map_err(invalid)?;
-        let body = translate::request::to_converse(&input).map_err(invalid)?;
+        enforced
+            .apply(&mut input)
+            .map_err(Failure::invalid_request)?;
+        let body = translate::request::to_converse(&input).map_err(Failure::invalid_request)?;
         Ok(Ready {
             target,
             candidates,
@@ -256,24 +258,6 @@ fn checked(
     target: Result<Arc<Target>, Failure>,
     valid: Result<(), Vec<Violation>>,
 ) -> Result<Arc<Target>, Failure> {
-    valid.map_err(invalid)?;
+    valid.map_err(Failure::invalid_request)?;
     target
-}
-
-/// All violations as one failure; its message holds the first, and says how many more there are.
-pub(super) fn invalid(violations: Vec<Violation>) -> Failure {
-    let message = match violations.as_slice() {
-        [] => "the request is not valid".to_owned(),
-        [only] => format!("{}: {}", only.field, only.description),
-        [first, rest @ ..] => format!(
-            "{}: {} (and {} more, see the details)",
-            first.field,
-            first.description,
-            rest.len()
-        ),
-    };
-    Failure {
-        violations,
-        ..Failure::new(Reason::InvalidRequest, message)
-    }
 }

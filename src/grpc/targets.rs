@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{context::CallContext, inference::invalid, status};
+use super::{context::CallContext, status};
 use crate::{
     aws::Side,
     error::{Failure, Reason, Violation},
@@ -93,9 +93,9 @@ impl TargetService for Targets {
         let name = request.into_inner().target;
         let mut violations = Violations::new();
         validate::target(&name, &mut violations);
-        violations
-            .finish()
-            .map_err(|violations| status::status(&invalid(violations), &[], &request_id))?;
+        violations.finish().map_err(|violations| {
+            status::status(&Failure::invalid_request(violations), &[], &request_id)
+        })?;
         let target = self.target(&name).map_err(|failure| {
             let named = pb::Attempt {
                 model_id: name.clone(),

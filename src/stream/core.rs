@@ -20,8 +20,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Call, Failed,
     answer::Answer,
+    call::{Call, Failed},
     clocks::{Alarm, Clocks, METADATA_WAIT, Times},
     grammar::{self, Grammar},
     interrupt::Interrupt,

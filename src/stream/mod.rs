@@ -8,6 +8,7 @@
 //! | `core` | the state machine |
 //! | `answer` | Bedrock's answer, which counts as long as it is open |
 //! | `bell` | keeps those who ask in vain from a call that has nothing to send |
+//! | `call` | what a call needs, and how it can fail |
 //! | `clocks` | all of its clocks, on one timer |
 //! | `grammar` | what a stream must look like |
 //! | `interrupt` | the end of a drain |
@@ -18,6 +19,7 @@
 
 mod answer;
 mod bell;
+mod call;
 mod clocks;
 mod core;
 mod grammar;
@@ -35,57 +37,19 @@ use std::{
     time::Duration,
 };
 
+use futures_core::Stream;
+use tokio::time::Instant;
+
 use self::{
     bell::Bell,
     core::{Core, Watch},
 };
-pub(crate) use self::{
-    clocks::Times,
-    report::{Arrival, CallReport},
-    reset::Watchdog,
-};
-use crate::{
-    bedrock::Bedrock,
-    config::OnCancel,
-    error::Failure,
-    pb::{self, StreamInvokeResponse},
-    routing::{Candidate, Target, attempts::Policy},
-};
-use bytes::Bytes;
-use futures_core::Stream;
+use crate::{config::OnCancel, pb::StreamInvokeResponse};
+pub(crate) use call::{Call, Failed};
+pub(crate) use clocks::Times;
+pub(crate) use report::{Arrival, CallReport};
+pub(crate) use reset::Watchdog;
 pub use reset::resettable;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-/// What a call needs.
-pub(crate) struct Call {
-    pub(crate) bedrock: Bedrock,
-    pub(crate) target: Arc<Target>,
-    /// The routes that the call may take.
-    pub(crate) candidates: Vec<Candidate>,
-    /// The Converse request body.
-    pub(crate) body: Bytes,
-    pub(crate) times: Times,
-    /// How often to try until an answer begins.
-    pub(crate) policy: Policy,
-    /// How long the client may leave a message untaken.
-    pub(crate) write_stall: Duration,
-    pub(crate) on_cancel: OnCancel,
-    pub(crate) request_id: Arc<str>,
-    pub(crate) report: CallReport,
-    /// Cancelled when the gateway can't wait for its streams any longer.
-    pub(crate) cut: CancellationToken,
-}
-
-/// How a call failed, and what was tried: all that a status is made of.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) failure: Failure,
-    /// The attempts that were made, the last one with the failure's reason.
-    pub(crate) attempts: Vec<pb::Attempt>,
-    /// The call's ID at this gateway.
-    pub(crate) request_id: Arc<str>,
-}
 
 /// A call in progress, as the stream of its messages.
 pub(crate) struct Pump {

@@ -4,7 +4,7 @@ use std::{io, thread};
 
 use tokio::sync::mpsc;
 
-use super::{Session, summary, turn};
+use super::{session::Session, summary, turn};
 use crate::{
     cli::{exit::Exit, output::Output},
     pb::TokenUsage,

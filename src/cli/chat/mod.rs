@@ -5,12 +5,14 @@
 //! | [`conversation`] | what was said so far, as the next request |
 //! | [`turn`] | one question and its answer |
 //! | [`render`] | an answer's events as text |
+//! | [`session`] | what the turns of a conversation share |
 //! | [`summary`] | what a turn took |
 //! | [`interactive`] | the prompt and its commands |
 
 mod conversation;
 mod interactive;
 mod render;
+mod session;
 mod summary;
 mod turn;
 
@@ -18,10 +20,8 @@ use std::io::{self, IsTerminal, Read};
 
 use clap::Args;
 
-use self::{conversation::Conversation, turn::Outcome};
-use super::{
-    client::Gateway, connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output,
-};
+use self::{conversation::Conversation, session::Session, turn::Outcome};
+use super::{connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output};
 use crate::pb::InferenceConfiguration;
 
 /// Talk to a model through a running gateway: tokens as they come
@@ -173,15 +173,6 @@ impl Chat {
             Outcome::Failed(exit) => exit,
         })
     }
-}
-
-/// What the turns of a conversation share.
-struct Session {
-    gateway: Gateway,
-    conversation: Conversation,
-    interrupts: Interrupts,
-    show_reasoning: bool,
-    show_summary: bool,
 }
 
 fn read_stdin() -> io::Result<String> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Session, conversation::Answer, render::Renderer, summary::Summary};
+use super::{conversation::Answer, render::Renderer, session::Session, summary::Summary};
 use crate::{
     cli::{client::Gateway, exit::Exit, failure::Failure, output::Output},
     pb::StreamInvokeRequest,

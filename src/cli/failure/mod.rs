@@ -3,6 +3,7 @@
 mod detail;
 mod json;
 mod lines;
+mod print;
 
 use std::{error::Error, time::Duration};
 
@@ -10,7 +11,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use self::detail::Detail;
-use super::{exit::Exit, output::Output};
+use super::exit::Exit;
 
 /// Why a call failed.
 #[derive(Clone, Debug)]
@@ -72,20 +73,6 @@ impl Failure {
             _ if self.is_temporary() => Exit::Temporary,
             _ => Exit::Failed,
         }
-    }
-
-    /// Says the failure on standard error, for people.
-    pub fn print(&self, output: &mut Output) {
-        let (headline, rest) = lines::of(self);
-        output.error(&headline);
-        for line in rest {
-            output.note(&format!("  {line}"));
-        }
-    }
-
-    /// The failure as one line of JSON: `{"error":{"code":…,"reason":…,"message":…,"retryDelayMs":…,"details":[…]}}`.
-    pub fn to_json(&self) -> String {
-        json::of(self).to_string()
     }
 
     fn of_gateway(status: &Status) -> Self {

@@ -1,5 +1,6 @@
 //! `targets`: what can be called at a gateway, where it leads, and how it is.
 
+mod facts;
 mod table;
 
 use std::{io, time::Duration};
@@ -7,8 +8,9 @@ use std::{io, time::Duration};
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::facts::{health, kind, unavailable_for};
 use super::{client::Gateway, connect::Connect, exit::Exit, failure::Failure, output::Output};
-use crate::pb::{Route, RouteHealth, Target, TargetKind};
+use crate::pb::{Route, Target};
 
 /// Long enough for any gateway that works.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -110,24 +112,4 @@ fn route_as_json(route: &Route) -> Value {
         "unavailable_for_ms": unavailable_for(route).map(|time| time.as_millis() as u64),
         "outside_fence": route.outside_fence,
     })
-}
-
-fn kind(route: &Route) -> &'static str {
-    let name = TargetKind::try_from(route.kind)
-        .unwrap_or_default()
-        .as_str_name();
-    name.trim_start_matches("TARGET_KIND_")
-}
-
-fn health(route: &Route) -> &'static str {
-    match RouteHealth::try_from(route.health).unwrap_or_default() {
-        RouteHealth::Unspecified => "unknown",
-        RouteHealth::Healthy => "healthy",
-        RouteHealth::Throttled => "throttled",
-        RouteHealth::Unhealthy => "unhealthy",
-    }
-}
-
-fn unavailable_for(route: &Route) -> Option<Duration> {
-    Duration::try_from(route.unavailable_for?).ok()
 }

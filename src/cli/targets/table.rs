@@ -1,6 +1,6 @@
 //! Targets as a table for people.
 
-use super::{health, kind, unavailable_for};
+use super::facts::{health, kind, unavailable_for};
 use crate::pb::{Route, Target};
 
 const HEAD: [&str; 7] = [

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::Path, time::SystemTime};
 
 use time::{Date, OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
-use super::{CallerOptions, NAME_RULE, is_name};
+use super::name::{NAME_RULE, is_name};
 use crate::config::{
     problem::{Place, Problem, Problems},
     section::{Reading, Section},
@@ -149,10 +149,13 @@ fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
 }
 
 /// Reports keys that more than one caller has: it would not be known who calls.
-pub(super) fn check_unique(callers: &BTreeMap<String, CallerOptions>, reading: &Reading<'_>) {
+pub(super) fn check_unique<'a>(
+    callers: impl Iterator<Item = (&'a str, &'a [ApiKey])>,
+    reading: &Reading<'_>,
+) {
     let mut owners = BTreeMap::new();
-    for (name, caller) in callers {
-        for key in &caller.keys {
+    for (name, keys) in callers {
+        for key in keys {
             if let Some(other) = owners.insert(key.sha256, name) {
                 reading.report(
                     format!("callers.{name}.keys"),

@@ -1,6 +1,7 @@
 //! `access`, `callers` and `groups`: who may call, and how callers prove who they are.
 
 mod keys;
+mod name;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -11,9 +12,8 @@ use super::{
 };
 
 pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, load as load_keys};
-
-/// The longest name of a caller or a group, in bytes: names travel in logs, metrics and keys of the limits store.
-const MAX_NAME_BYTES: usize = 128;
+use name::NAME_RULE;
+pub use name::is_name;
 
 /// Who may call, and how callers prove who they are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,7 +93,11 @@ pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Access {
         let caller = read_caller(section, &access.groups);
         access.callers.insert(key.name, caller);
     }
-    keys::check_unique(&access.callers, reading);
+    let keys = access
+        .callers
+        .iter()
+        .map(|(name, caller)| (name.as_str(), caller.keys.as_slice()));
+    keys::check_unique(keys, reading);
     access.required = required.unwrap_or_else(|| access.is_configured());
     access
 }
@@ -135,16 +139,4 @@ fn check_name(section: &str, key: &YamlKey, reading: &Reading<'_>) {
     if !is_name(&key.name) {
         reading.report(format!("{section}.{}", key.name), key.place, NAME_RULE);
     }
-}
-
-/// What names of callers and groups look like.
-const NAME_RULE: &str = "a name has 1 to 128 letters, digits and . _ - / : @";
-
-/// Whether this can be the name of a caller or a group. It takes team names, e-mail addresses, SPIFFE IDs and the names of Kubernetes
-/// service accounts.
-pub fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte))
 }

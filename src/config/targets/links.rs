@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Alias, Targets};
+use super::alias::{Alias, Targets};
 use crate::{
     aws::{Fence, Kind, Side, model_id},
     config::{

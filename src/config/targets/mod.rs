@@ -1,10 +1,11 @@
 //! `targets`, `allowed_model_ids` and `only`: the targets that callers can use, and their routes.
 
+mod alias;
 mod defaults;
 mod links;
 mod routes;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{
     attribution,
@@ -15,75 +16,11 @@ use super::{
 };
 use crate::aws::{Fence, Geography, Place, pattern};
 
+pub use alias::{Alias, TargetLimits, Targets};
 pub(in crate::config) use defaults::guardrail;
 pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;
 pub(super) use routes::region;
-
-/// The targets that callers can use.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Targets {
-    /// Aliases, by name. `targets`.
-    pub aliases: BTreeMap<String, Alias>,
-    /// Patterns of model IDs and ARNs that callers may name themselves, as
-    /// [`pattern::matches`](crate::aws::pattern::matches) reads them. `allowed_model_ids`, default:
-    /// none.
-    pub allowed_model_ids: Vec<String>,
-    /// The fence for the requests of all targets. `only`, default: none.
-    pub only: Fence,
-    /// What is enforced on the requests of all targets.
-    pub policy: RequestPolicy,
-}
-
-/// A name that callers use, and its routes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Alias {
-    /// A description for callers. `targets.<name>.description`.
-    pub description: String,
-    /// The routes, at least one. `targets.<name>.routes`, or `model_id` with `region` or `regions`
-    /// for a single one.
-    pub routes: Vec<RouteOptions>,
-    /// The alias whose routes are tried if none of these answers. `targets.<name>.fallback`,
-    /// default: none.
-    pub fallback: Option<String>,
-    /// The fence for the requests, in addition to the one for all targets. `targets.<name>.only`,
-    /// default: none.
-    pub only: Fence,
-    /// Values for requests that leave them out. `targets.<name>.defaults`.
-    pub defaults: Defaults,
-    /// What is enforced on requests, in addition to what is enforced for all targets. The key
-    /// `guardrail` can also be in `defaults`.
-    pub policy: RequestPolicy,
-    /// Limits of this target. `targets.<name>.limits`, default: `limits`.
-    pub limits: TargetLimits,
-    /// Pairs that the gateway adds to every request, for cost reports.
-    /// `targets.<name>.request_metadata`.
-    pub request_metadata: BTreeMap<String, String>,
-}
-
-/// Limits of one target. Absent ones are those of [`Limits`](super::Limits).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TargetLimits {
-    /// The maximum deadline. `targets.<name>.limits.max_deadline`.
-    pub max_deadline: Option<Duration>,
-    /// Timeout for Bedrock's first event, per attempt. `targets.<name>.limits.first_event`.
-    pub first_event: Option<Duration>,
-    /// Timeout between two events from Bedrock. `targets.<name>.limits.idle`.
-    pub idle: Option<Duration>,
-    /// The maximum attempts of a call, raised to the number of its routes.
-    /// `targets.<name>.limits.max_attempts`.
-    pub max_attempts: Option<u32>,
-}
-
-impl Alias {
-    /// Returns an alias with one route, to a model ID, an inference profile or an ARN.
-    pub fn to(model_id: impl Into<String>) -> Self {
-        Self {
-            routes: vec![RouteOptions::to(model_id)],
-            ..Self::default()
-        }
-    }
-}
 
 /// Reads the targets. `max_tokens` is the ceiling, which is in another section, `limits`.
 pub(super) fn read(

@@ -2,10 +2,9 @@
 
 use crate::{
     config::Guardrail,
-    grpc::defaults,
     pb::{
-        ConverseInput, GuardrailStreamConfiguration, GuardrailTrace, content_block,
-        system_content_block,
+        ConverseInput, GuardrailStreamConfiguration, GuardrailStreamProcessingMode, GuardrailTrace,
+        content_block, system_content_block,
     },
     validate::Violations,
 };
@@ -42,7 +41,7 @@ pub(super) fn write(guardrail: &Guardrail, input: &mut ConverseInput) {
 
 /// The operator's guardrail. Only its trace may be the caller's choice, if the operator made none.
 fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfiguration {
-    let mut ours = defaults::guardrail(guardrail);
+    let mut ours = configured(guardrail);
     if let Some(theirs) = &input.guardrail_config
         && ours.trace == i32::from(GuardrailTrace::Unspecified)
     {
@@ -68,4 +67,25 @@ fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfigura
         && text(guardrail_version, &ours.guardrail_version)
         && number(*trace, ours.trace)
         && number(*stream_processing_mode, ours.stream_processing_mode)
+}
+
+/// The operator's guardrail as requests carry it.
+pub(in crate::grpc) fn configured(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
+    let trace = match guardrail.trace {
+        Some("enabled") => GuardrailTrace::Enabled,
+        Some("disabled") => GuardrailTrace::Disabled,
+        Some("enabled_full") => GuardrailTrace::EnabledFull,
+        _ => GuardrailTrace::Unspecified,
+    };
+    let mode = match guardrail.stream_processing_mode {
+        Some("sync") => GuardrailStreamProcessingMode::Sync,
+        Some("async") => GuardrailStreamProcessingMode::Async,
+        _ => GuardrailStreamProcessingMode::Unspecified,
+    };
+    GuardrailStreamConfiguration {
+        guardrail_identifier: Some(guardrail.identifier.clone()),
+        guardrail_version: Some(guardrail.version.clone()),
+        trace: trace.into(),
+        stream_processing_mode: mode.into(),
+    }
 }

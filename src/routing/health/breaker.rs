@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::jittered;
+use super::jitter::jittered;
 
 /// Failures in a row that open it.
 const IN_A_ROW: u32 = 5;

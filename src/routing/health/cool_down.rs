@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::jittered;
+use super::jitter::jittered;
 
 /// Calls that are answered for one that is refused.
 const ENOUGH: f64 = 12.0;

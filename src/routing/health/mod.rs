@@ -8,12 +8,10 @@
 
 mod breaker;
 mod cool_down;
+mod jitter;
 mod load;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -273,11 +271,6 @@ impl Drop for Lease {
             state.breaker.probe_gone();
         }
     }
-}
-
-/// A duration times a factor from 1/2 to 1, by a random number from 0 to 1: calls that wait must not come back all at once.
-fn jittered(longest: Duration, random: f64) -> Duration {
-    longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The state machines, on a paused clock.
 
+use std::time::Duration;
+
 use super::*;
 use crate::error::Upstream;
 

@@ -6,14 +6,18 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use self::spans::Followed;
+use self::spans::{Ended, Followed};
 use crate::{
+    bedrock::Bedrock,
     error::{Failure, Reason},
-    pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
-    routing::{Route, Target, attempts::Attempt},
+    pb::{self, MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
+    routing::{
+        Route, Target,
+        attempts::{Attempt, AttemptLog},
+    },
     telemetry::{
         metrics::{self, Durations, Metrics},
-        trace::{CallTrace, TraceContext, Traces},
+        trace::{CallTrace, TraceContext, Traces, Usage},
     },
 };
 
@@ -244,6 +248,63 @@ impl CallReport {
     pub(crate) fn failed(&mut self, failure: &Failure) {
         self.end = ((self.code_of)(failure), Some(failure.reason));
     }
+
+    /// Where in which trace the call is.
+    pub(crate) fn trace(&self) -> &TraceContext {
+        self.trace.context()
+    }
+
+    /// What the call asks for, with the operator's defaults.
+    pub(crate) fn asked(
+        &mut self,
+        inference: Option<pb::InferenceConfiguration>,
+        guardrail: Option<pb::GuardrailStreamConfiguration>,
+    ) {
+        if self.trace.recorder().is_some() {
+            let followed = self.followed.get_or_insert_default();
+            followed.asked(inference, guardrail);
+        }
+    }
+
+    /// The attempts that the call makes, and the client that knows their endpoints.
+    pub(crate) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
+        if self.trace.recorder().is_some() {
+            self.followed.get_or_insert_default().follow(bedrock, log);
+        }
+    }
+
+    /// Records the spans of a call that is over, if it has any.
+    fn record_spans(&self) {
+        let Some(recorder) = self.trace.recorder() else {
+            return;
+        };
+        let (code, reason) = self.end;
+        let ended = Ended {
+            trace: self.trace.context(),
+            method: self.method,
+            target: &self.target.target,
+            request_id: &self.request_id,
+            code,
+            reason,
+            stop_reason: &self.stop_reason,
+            usage: self.usage_of_answer(),
+        };
+        match &self.followed {
+            Some(followed) => followed.record(recorder, &ended),
+            None => Followed::default().record(recorder, &ended),
+        }
+    }
+
+    fn usage_of_answer(&self) -> Option<Usage> {
+        let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
+        let is_known = self.tokens.iter().any(|(_, count)| *count > 0);
+        is_known.then_some(Usage {
+            input,
+            output,
+            cache_read,
+            cache_write,
+        })
+    }
 }
 
 impl Drop for CallReport {
@@ -310,7 +371,7 @@ impl Drop for CallReport {
             cache_write_tokens = cache_write,
             "call ended"
         );
-        self.tell_spans();
+        self.record_spans();
     }
 }
 

@@ -2,7 +2,6 @@
 
 use tokio::time::Instant;
 
-use super::CallReport;
 use crate::{
     bedrock::Bedrock,
     error::Reason,
@@ -18,23 +17,30 @@ pub(super) struct Followed {
     made: Option<(Bedrock, AttemptLog)>,
 }
 
-impl CallReport {
-    /// Where in which trace the call is.
-    pub(crate) fn trace(&self) -> &TraceContext {
-        self.trace.context()
-    }
+/// What is known of a call that is over.
+pub(super) struct Ended<'a> {
+    pub(super) trace: &'a TraceContext,
+    pub(super) method: &'static str,
+    /// The label of the target.
+    pub(super) target: &'a str,
+    pub(super) request_id: &'a str,
+    /// The gRPC code, and the reason of a failure.
+    pub(super) code: &'static str,
+    pub(super) reason: Option<Reason>,
+    pub(super) stop_reason: &'a str,
+    /// What the answer used, if Bedrock said it.
+    pub(super) usage: Option<Usage>,
+}
 
+impl Followed {
     /// What the call asks for, with the operator's defaults.
-    pub(crate) fn asked(
+    pub(super) fn asked(
         &mut self,
         inference: Option<pb::InferenceConfiguration>,
         guardrail: Option<pb::GuardrailStreamConfiguration>,
     ) {
-        if self.trace.recorder().is_none() {
-            return;
-        }
         let inference = inference.unwrap_or_default();
-        self.followed.get_or_insert_default().request = Request {
+        self.request = Request {
             max_tokens: inference.max_tokens,
             temperature: inference.temperature,
             top_p: inference.top_p,
@@ -43,46 +49,39 @@ impl CallReport {
         };
     }
 
-    /// The attempts that the call makes, and what knows whom they call.
-    pub(crate) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
-        if self.trace.recorder().is_some() {
-            let made = (bedrock.clone(), log.clone());
-            self.followed.get_or_insert_default().made = Some(made);
-        }
+    /// The attempts that the call makes, and the client that knows their endpoints.
+    pub(super) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
+        self.made = Some((bedrock.clone(), log.clone()));
     }
 
-    /// Tells the spans of a call that is over, if it has any.
-    pub(super) fn tell_spans(&mut self) {
-        let Some(recorder) = self.trace.recorder() else {
-            return;
-        };
-        let followed = self.followed.take().unwrap_or_default();
-        let attempts = match &followed.made {
+    /// Records the spans of a call that is over.
+    pub(super) fn record(&self, recorder: &Recorder, ended: &Ended<'_>) {
+        let attempts = match &self.made {
             Some((_, log)) => log.attempts(),
             None => Vec::new(),
         };
-        if let (Some((bedrock, _)), Some((last, failed))) = (&followed.made, attempts.split_last())
-        {
+        if let (Some((bedrock, _)), Some((last, failed))) = (&self.made, attempts.split_last()) {
             for attempt in failed {
-                self.tell_attempt(recorder, bedrock, &followed.request, attempt, false);
+                ended.record_attempt(recorder, bedrock, &self.request, attempt, false);
             }
-            self.tell_attempt(recorder, bedrock, &followed.request, last, true);
+            ended.record_attempt(recorder, bedrock, &self.request, last, true);
         }
-        let (code, reason) = self.end;
         let call = Call {
-            method: self.method,
-            target: &self.target.target,
-            request_id: &self.request_id,
-            code,
-            reason: reason.map_or("", Reason::as_str),
+            method: ended.method,
+            target: ended.target,
+            request_id: ended.request_id,
+            code: ended.code,
+            reason: ended.reason.map_or("", Reason::as_str),
             attempts: attempts.len(),
             ended: Instant::now(),
         };
-        recorder.call(self.trace.context(), &call);
+        recorder.call(ended.trace, &call);
     }
+}
 
+impl Ended<'_> {
     /// Only the last attempt can have answered, and shares how the call ended.
-    fn tell_attempt(
+    fn record_attempt(
         &self,
         recorder: &Recorder,
         bedrock: &Bedrock,
@@ -100,8 +99,8 @@ impl CallReport {
             Instant::now()
         };
         let told = Attempt {
-            target: &self.target.target,
-            request_id: &self.request_id,
+            target: self.target,
+            request_id: self.request_id,
             model_id: &attempt.route.model_id,
             source_region: &attempt.route.source_region,
             server: endpoint
@@ -112,30 +111,20 @@ impl CallReport {
             began: attempt.began,
             ended,
             first_event: attempt.answered.then_some(attempt.duration),
-            stop_reason: &self.stop_reason,
-            usage: self.usage_of_answer().filter(|_| attempt.answered),
+            stop_reason: self.stop_reason,
+            usage: self.usage.filter(|_| attempt.answered),
             failure: failure.map(Reason::as_str),
         };
-        let context = self.trace.context().child(attempt.span_id);
+        let context = self.trace.child(attempt.span_id);
         recorder.attempt(&context, &told);
     }
 
-    /// Why an answer was broken off, or did not begin in time. A client that goes away or does not read is no failure of Bedrock's.
+    /// Why an answer broke off, or did not begin in time. A client that disconnects or stops reading is no failure
+    /// of Bedrock.
     fn failure_of_answer(&self) -> Option<Reason> {
-        match self.end {
-            (_, Some(Reason::Cancelled | Reason::ClientStalled)) => None,
-            (_, reason) => reason,
+        match self.reason {
+            Some(Reason::Cancelled | Reason::ClientStalled) => None,
+            reason => reason,
         }
-    }
-
-    fn usage_of_answer(&self) -> Option<Usage> {
-        let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
-        let is_known = self.tokens.iter().any(|(_, count)| *count > 0);
-        is_known.then_some(Usage {
-            input,
-            output,
-            cache_read,
-            cache_write,
-        })
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     translate::{
         Error,
         json::{Kind, LoneHalves, Place, Reader, Syntax},
-        table::codec::Presence,
+        table::presence::Presence,
     },
 };
 

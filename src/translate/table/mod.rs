@@ -7,6 +7,7 @@ pub(crate) mod codec;
 mod decoder;
 mod encoder;
 mod object;
+pub(crate) mod presence;
 mod structs;
 mod union;
 mod value;

@@ -2,7 +2,7 @@
 
 use prost_types::{ListValue, Struct, value::Kind};
 
-use super::{Decoder, Encoder, codec::Presence};
+use super::{Decoder, Encoder, presence::Presence};
 use crate::translate::{
     Error,
     json::{MAX_DEPTH, Place, Reader},

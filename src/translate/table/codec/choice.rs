@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{List, Presence, read_value};
+use super::{super::presence::Presence, List, read_value};
 use crate::translate::{
     Error,
     json::{Kind, Place, Reader},

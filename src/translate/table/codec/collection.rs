@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use super::{Presence, read_value};
+use super::{super::presence::Presence, read_value};
 use crate::translate::{
     Error,
     json::{Kind, Place, Reader},

@@ -6,22 +6,11 @@ mod collection;
 pub(crate) use choice::{Choice, Choices, Defaulted, Named};
 pub(crate) use collection::{List, Map, RequiredList, read_list, write_list};
 
-use super::{Decoder, Encoder, Union, Value, read_union};
+use super::{Decoder, Encoder, Union, Value, presence::Presence, read_union};
 use crate::translate::{
     Error,
     json::{Kind, Place, Reader},
 };
-
-/// Whether an object must have a member when it is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// It need not.
-    Optional,
-    /// In requests. Events of Bedrock's may lack it.
-    InRequests,
-    /// In events, too: without it the object has no meaning.
-    Always,
-}
 
 /// The index of a content block. Whatever else Bedrock might send in its place is an error, since
 /// the pieces of two blocks would be taken for one.

@@ -1,0 +1,13 @@
+//! What the turns of a conversation share.
+
+use super::conversation::Conversation;
+use crate::cli::{client::Gateway, interrupt::Interrupts};
+
+/// What the turns of a conversation share.
+pub(super) struct Session {
+    pub(super) gateway: Gateway,
+    pub(super) conversation: Conversation,
+    pub(super) interrupts: Interrupts,
+    pub(super) show_reasoning: bool,
+    pub(super) show_summary: bool,
+}

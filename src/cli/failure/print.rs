@@ -1,0 +1,20 @@
+//! Prints a failure: for people, and as JSON.
+
+use super::{Failure, json, lines};
+use crate::cli::output::Output;
+
+impl Failure {
+    /// Says the failure on standard error, for people.
+    pub fn print(&self, output: &mut Output) {
+        let (headline, rest) = lines::of(self);
+        output.error(&headline);
+        for line in rest {
+            output.note(&format!("  {line}"));
+        }
+    }
+
+    /// The failure as one line of JSON: `{"error":{"code":…,"reason":…,"message":…,"retryDelayMs":…,"details":[…]}}`.
+    pub fn to_json(&self) -> String {
+        json::of(self).to_string()
+    }
+}

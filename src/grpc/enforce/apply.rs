@@ -1,0 +1,42 @@
+//! All rules, in their order.
+
+use super::{Enforced, guardrail, s3, tier, tokens, written};
+use crate::{config::s3::S3Locations, error::Violation, pb::ConverseInput, validate::Violations};
+
+impl Enforced<'_> {
+    /// Applies all of it to a request whose defaults are filled in.
+    ///
+    /// # Errors
+    /// Everything that the caller said and that the operator does not allow.
+    pub(in crate::grpc) fn apply(&self, input: &mut ConverseInput) -> Result<(), Vec<Violation>> {
+        let mut out = Violations::new();
+        out.field("input", |out| self.check(input, out));
+        out.finish()?;
+        if let Some(guardrail) = self.policy.enforced_guardrail() {
+            guardrail::write(guardrail, input);
+        }
+        if let Some(ceiling) = self.ceiling() {
+            tokens::write(ceiling, input);
+        }
+        if let Some(tiers) = &self.policy.service_tiers {
+            tier::write(tiers, input);
+        }
+        self.attribution.write(input)
+    }
+
+    fn check(&self, input: &ConverseInput, out: &mut Violations) {
+        if let Some(guardrail) = self.policy.enforced_guardrail() {
+            guardrail::check(guardrail, input, out);
+        }
+        if let Some(ceiling) = self.ceiling() {
+            tokens::check(ceiling, input, out);
+        }
+        if let Some(tiers) = &self.policy.service_tiers {
+            tier::check(tiers, input, out);
+        }
+        let none = S3Locations::default();
+        let locations = self.policy.s3_locations.as_ref().unwrap_or(&none);
+        s3::check(locations, input, out);
+        written::check(self, locations, input, out);
+    }
+}

@@ -1,0 +1,45 @@
+//! What a call needs to begin, and how it can fail.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::{clocks::Times, report::CallReport};
+use crate::{
+    bedrock::Bedrock,
+    config::OnCancel,
+    error::Failure,
+    pb,
+    routing::{Candidate, Target, attempts::Policy},
+};
+
+/// What a call needs.
+pub(crate) struct Call {
+    pub(crate) bedrock: Bedrock,
+    pub(crate) target: Arc<Target>,
+    /// The routes that the call may take.
+    pub(crate) candidates: Vec<Candidate>,
+    /// The Converse request body.
+    pub(crate) body: Bytes,
+    pub(crate) times: Times,
+    /// How often to try until an answer begins.
+    pub(crate) policy: Policy,
+    /// How long the client may leave a message untaken.
+    pub(crate) write_stall: Duration,
+    pub(crate) on_cancel: OnCancel,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) report: CallReport,
+    /// Cancelled when the gateway can't wait for its streams any longer.
+    pub(crate) cut: CancellationToken,
+}
+
+/// How a call failed, and what was tried: all that a status is made of.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// The attempts that were made, the last one with the failure's reason.
+    pub(crate) attempts: Vec<pb::Attempt>,
+    /// The call's ID at this gateway.
+    pub(crate) request_id: Arc<str>,
+}
