@@ -1,6 +1,9 @@
-//! `check`: everything that is wrong with a config.
+//! `check`: everything that is wrong with configuration files.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -10,50 +13,74 @@ use crate::{
     config::{self, Access, Config, Problem},
 };
 
-/// Say everything that is wrong with a config file, each thing with its line, its key and what would be right
+/// Report everything that is wrong with configuration files: each problem with its line, its key and how to fix it
 #[derive(Debug, Args)]
+#[command(after_help = "\
+A values file of the Helm chart is accepted as well: the configuration is the map under `config`.
+Files that it names are in the pod, so a keys file that is not on this machine is not checked.
+
+Examples:
+  bedrock-grpc check config.yaml
+  bedrock-grpc check values.yaml")]
 pub struct Check {
-    /// The config file, YAML
-    #[arg(env = "BEDROCK_GRPC_CONFIG", value_name = "FILE")]
-    config: PathBuf,
+    /// Configuration files, or values files of the Helm chart, YAML
+    #[arg(
+        env = "BEDROCK_GRPC_CONFIG",
+        value_name = "FILE",
+        required = true,
+        num_args = 1..
+    )]
+    config: Vec<PathBuf>,
 }
 
 impl Check {
-    /// Checks. Errors: those of standard output.
+    /// Checks every file. Errors: those of standard output.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
-        match Config::load(&self.config) {
-            Ok(config) => {
-                if let Err(problems) = callers(&config.access) {
+        let mut exit = Exit::Success;
+        for file in &self.config {
+            match load(file) {
+                Ok(config) => report(file, &config, output)?,
+                Err(problems) => {
                     output.error(&problems);
-                    return Ok(Exit::BadInput);
+                    exit = Exit::BadInput;
                 }
-                for warning in config.warnings() {
-                    let Problem { key, message, .. } = warning;
-                    let file = self.config.display();
-                    output.warning(&format!("{file}: {key}: {message}"));
-                }
-                output.line(&format!(
-                    "{}: ok; {} aliases, {} patterns of model IDs that callers may name, {}",
-                    self.config.display(),
-                    config.targets.aliases.len(),
-                    config.targets.allowed_model_ids.len(),
-                    match config.access.callers.len() {
-                        0 => "no callers: everyone may call".to_owned(),
-                        count => format!("{count} callers"),
-                    }
-                ))?;
-                Ok(Exit::Success)
-            }
-            Err(problems) => {
-                output.error(&problems.to_string());
-                Ok(Exit::BadInput)
             }
         }
+        Ok(exit)
     }
 }
 
-/// What is wrong with the keys file, or with the config and the keys file together.
-fn callers(access: &Access) -> Result<(), String> {
+/// Reads a file and all that belongs to it. Errors: everything that is wrong with it.
+fn load(file: &Path) -> Result<Config, String> {
+    let (config, is_values) =
+        Config::load_file_or_values(file).map_err(|problems| problems.to_string())?;
+    let keys_file = config.access.keys_file.as_ref();
+    if !(is_values && keys_file.is_some_and(|path| !path.exists())) {
+        check_callers(&config.access)?;
+    }
+    Ok(config)
+}
+
+/// Prints what a file allows, and what is allowed but probably not meant.
+fn report(file: &Path, config: &Config, output: &mut Output) -> io::Result<()> {
+    for warning in config.warnings() {
+        let Problem { key, message, .. } = warning;
+        output.warning(&format!("{}: {key}: {message}", file.display()));
+    }
+    output.line(&format!(
+        "{}: ok; {} aliases, {} patterns of model IDs that callers may name, {}",
+        file.display(),
+        config.targets.aliases.len(),
+        config.targets.allowed_model_ids.len(),
+        match config.access.callers.len() {
+            0 => "no callers: everyone may call".to_owned(),
+            count => format!("{count} callers"),
+        }
+    ))
+}
+
+/// Checks the keys file, and the configuration and the keys file together.
+fn check_callers(access: &Access) -> Result<(), String> {
     let keys = match &access.keys_file {
         Some(path) => config::load_keys(path).map_err(|problems| problems.to_string())?,
         None => config::KeysByCaller::new(),

@@ -79,6 +79,22 @@ impl Config {
     /// # Errors
     /// All problems, at once.
     pub fn load(path: &Path) -> Result<Self, Problems> {
+        Self::load_with(path, |tree| (tree, ())).map(|(config, ())| config)
+    }
+
+    /// Reads and checks a configuration file, or the values of the Helm chart, which hold a configuration under `config`. The flag says
+    /// which: the files that the configuration of a chart names are in the pod, not on this machine.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the configuration, at once.
+    pub fn load_file_or_values(path: &Path) -> Result<(Self, bool), Problems> {
+        Self::load_with(path, yaml::config_of_values)
+    }
+
+    fn load_with<T>(
+        path: &Path,
+        part: fn(yaml::Node) -> (yaml::Node, T),
+    ) -> Result<(Self, T), Problems> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| Problems {
             file: file.clone(),
@@ -88,7 +104,13 @@ impl Config {
                 message: format!("can't be read: {error}"),
             }],
         })?;
-        Self::parse(&text, &variable).map_err(|problems| Problems { file, problems })
+        yaml::parse(&text)
+            .map_err(|problem| vec![problem])
+            .and_then(|tree| {
+                let (tree, kind) = part(tree);
+                Ok((Self::read(tree, &variable)?, kind))
+            })
+            .map_err(|problems| Problems { file, problems })
     }
 
     /// Returns the defaults, with the settings of the environment.
@@ -111,6 +133,13 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Vec<Problem>> {
         let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
+        Self::read(tree, environment)
+    }
+
+    fn read(
+        tree: yaml::Node,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<Problem>> {
         let reading = section::Reading::new(environment);
         let mut root = section::Section::of("", tree, &reading);
         let mut limits = root.section("limits");

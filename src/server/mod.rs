@@ -81,6 +81,9 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let router = Router::new(config.targets.clone(), sdk.default_region());
     let mut metrics = Metrics::default();
     metrics.also(RouteMetrics::of(router.clone()));
+    if let Some(tls) = &config.server.tls {
+        metrics.certificate_expiry(tls::expiry(tls)?);
+    }
     let metrics = Arc::new(metrics);
     let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
     let gate = access::gate(&config.access, &metrics)?;

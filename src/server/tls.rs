@@ -25,6 +25,25 @@ pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Returns when the certificate expires, in seconds since the Unix epoch: the earliest expiry of
+/// the chain, because clients reject the whole chain from then on.
+///
+/// # Errors
+/// The file can't be read, or holds something else than certificates.
+pub(super) fn expiry(tls: &Tls) -> io::Result<i64> {
+    let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(&tls.certificate_file, &error))?;
+    let mut expiries = Vec::with_capacity(chain.len());
+    for certificate in &chain {
+        let (_, certificate) = x509_parser::parse_x509_certificate(certificate)
+            .map_err(|error| unreadable(&tls.certificate_file, &error))?;
+        expiries.push(certificate.validity().not_after.timestamp());
+    }
+    let none = || unreadable(&tls.certificate_file, &"holds no certificate");
+    expiries.into_iter().min().ok_or_else(none)
+}
+
 fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,

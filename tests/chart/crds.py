@@ -17,6 +17,9 @@ PUBLISHED = {
     ("external-secrets.io", "ExternalSecret"): ("github.com/external-secrets/external-secrets", "v1.3.2", "config/crds/bases/external-secrets.io_externalsecrets.yaml"),
     ("gateway.envoyproxy.io", "BackendTrafficPolicy"): ("github.com/envoyproxy/gateway", "v1.9.1", "charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_backendtrafficpolicies.yaml"),
     ("gateway.networking.k8s.io", "GRPCRoute"): ("sigs.k8s.io/gateway-api", "v1.5.1", "config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"),
+    ("autoscaling.k8s.io", "VerticalPodAutoscaler"): ("k8s.io/autoscaler/vertical-pod-autoscaler", "v1.5.1", "deploy/vpa-v1-crd-gen.yaml"),
+    ("gateway.networking.k8s.io", "BackendTLSPolicy"): ("sigs.k8s.io/gateway-api", "v1.5.1", "config/crd/standard/gateway.networking.k8s.io_backendtlspolicies.yaml"),
+    ("monitoring.googleapis.com", "PodMonitoring"): ("github.com/GoogleCloudPlatform/prometheus-engine", "v0.17.2", "charts/operator/crds/monitoring.googleapis.com_podmonitorings.yaml"),
     ("keda.sh", "ScaledObject"): ("github.com/kedacore/keda/v2", "v2.21.0", "config/crd/bases/keda.sh_scaledobjects.yaml"),
     ("monitoring.coreos.com", "PodMonitor"): ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"),
     ("monitoring.coreos.com", "PrometheusRule"): ("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
@@ -53,7 +56,35 @@ def _strict(schema):
 def definition(group, kind):
     """The CustomResourceDefinition, as it is published."""
     module, version, path = PUBLISHED[group, kind]
-    return yaml.safe_load((_folder(module, version) / path).read_text(encoding="utf-8"))
+    documents = yaml.safe_load_all((_folder(module, version) / path).read_text(encoding="utf-8"))
+    return next(each for each in documents if each and each["spec"]["names"]["kind"] == kind)
+
+
+def part(kind, path):
+    """The schema of a field of a custom resource's spec, such as `rules.matches`: of its members, if it is a list. None if there is no such kind."""
+    group = next((group for group, known in PUBLISHED if known == kind), None)
+    if group is None:
+        return None
+    served = [each for each in definition(group, kind)["spec"]["versions"] if each["served"]]
+    newest = min(served, key=lambda each: (len(each["name"]), each["name"]))
+    schema = newest["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for key in path.split("."):
+        schema = schema["properties"][key]
+        schema = schema["items"] if schema["type"] == "array" else schema
+    return _without_texts(_strict(copy.deepcopy(schema)))
+
+
+def _without_texts(schema):
+    """The same without descriptions, rules in CEL, and formats that JSON schema does not have."""
+    if isinstance(schema, list):
+        return [_without_texts(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: {name: _without_texts(each) for name, each in value.items()} if key == "properties" else _without_texts(value)
+        for key, value in schema.items()
+        if key not in ("description", "default", "format") and not key.startswith("x-kubernetes-")
+    }
 
 
 @functools.cache

@@ -30,9 +30,9 @@ def values_of(value_set):
     return [] if value_set == "defaults" else ["--values", CHART / "ci" / f"{value_set}-values.yaml"]
 
 
-def template(*arguments, helm="helm-v3", kubernetes="1.34.0"):
+def template(*arguments, helm="helm-v3", kubernetes="1.34.0", release=RELEASE):
     """The chart rendered with these arguments."""
-    return run(TOOLS / helm, "template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", kubernetes, *arguments)
+    return run(TOOLS / helm, "template", release, CHART, "--namespace", NAMESPACE, "--kube-version", kubernetes, *arguments)
 
 
 @functools.cache

@@ -72,7 +72,7 @@ def test_the_package_holds_what_users_need_and_no_tests(tmp_path):
     run(TOOLS / "helm-v3", "package", CHART, "--destination", tmp_path)
     (package,) = tmp_path.glob("*.tgz")
     names = run("tar", "tzf", package).split()
-    assert "bedrock-grpc/values.schema.json" in names
+    assert {"bedrock-grpc/values.schema.json", "bedrock-grpc/files/config-keys.json"} <= set(names)
     assert "bedrock-grpc/README.md" in names
     assert "bedrock-grpc/templates/tests/health.yaml" in names
     assert not [name for name in names if name.startswith(("bedrock-grpc/tests/", "bedrock-grpc/ci/"))]
@@ -87,5 +87,5 @@ def test_readme_and_schema_are_fresh(tmp_path):
     copy = tmp_path / "bedrock-grpc"
     shutil.copytree(CHART, copy)
     run(ROOT / "tests/chart/generate", copy)
-    for name in ("README.md", "values.schema.json"):
+    for name in ("README.md", "values.schema.json", "files/config-keys.json"):
         assert (copy / name).read_text() == (CHART / name).read_text(), f"{name} is stale: run tests/chart/generate"

@@ -1,4 +1,4 @@
-"""A gateway on an emulated Bedrock, some calls of every kind, and a Prometheus that reads its metrics."""
+"""A gateway on an emulated Bedrock, calls of every kind, a second gateway with TLS, and a Prometheus that scrapes both."""
 
 import contextlib
 import json
@@ -18,6 +18,7 @@ LONG = 60
 MODEL = "amazon.nova-lite-v1:0"
 # The labels that Kubernetes's service discovery gives to a pod's metrics.
 POD = {"namespace": NAMESPACE, "pod": f"{RELEASE}-bedrock-grpc-5d8f7c9b4-abcde"}
+POD_WITH_TLS = {"namespace": NAMESPACE, "pod": f"{RELEASE}-bedrock-grpc-5d8f7c9b4-fghij"}
 
 
 def fault(name):
@@ -153,6 +154,17 @@ class Prometheus:
         return labels
 
 
+def start_with_tls(folder, start):
+    """Starts a gateway with TLS that has no calls. Returns its admin address."""
+    names = {"certificate_file": str(folder / "tls.crt"), "key_file": str(folder / "tls.key")}
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=localhost"]
+    run(*made, "-keyout", names["key_file"], "-out", names["certificate_file"])
+    (folder / "tls.yaml").write_text(yaml.safe_dump(CONFIG | {"tls": names}), encoding="utf-8")
+    log = folder / "gateway-with-tls.log"
+    process = start(BINARY, "serve", "--config", folder / "tls.yaml", environment={"AWS_EC2_METADATA_DISABLED": "true"}, log=log)
+    return logged(process, log, r'"address":"[^"]+","admin":"([^"]+)"')[0]
+
+
 @contextlib.contextmanager
 def watched_gateway(folder, rules):
     """A gateway that has had calls of every kind, one of which is still open, and a Prometheus that has read what it says of them."""
@@ -171,7 +183,12 @@ def watched_gateway(folder, rules):
         gateway = Gateway(*logged(serve, log, r'"address":"([^"]+)","admin":"([^"]+)"'))
         prometheus = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "scrape_configs": [{"job_name": "gateway", "static_configs": [{"targets": [gateway.admin], "labels": POD}]}],
+            "scrape_configs": [
+                {
+                    "job_name": "gateway",
+                    "static_configs": [{"targets": [gateway.admin], "labels": POD}, {"targets": [start_with_tls(folder, start)], "labels": POD_WITH_TLS}],
+                }
+            ],
             "rule_files": [str(folder / "rules.yaml")],
         }
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(prometheus), encoding="utf-8")
@@ -180,7 +197,7 @@ def watched_gateway(folder, rules):
         process = start("prometheus", *options, "--log.format=json", log=log)
         prometheus = Prometheus(*logged(process, log, r'"address":"(127\.0\.0\.1:[1-9]\d*)".*"Listening on"'))
         logged(process, log, "(Server is ready to receive web requests)")
-        wait_for(lambda: prometheus.query("up == 1"))
+        wait_for(lambda: len(prometheus.query("up == 1")) == 2)
         processes.enter_context(gateway.chat("stalled"))
         wait_for(lambda: gateway.sample("bedrock_grpc_open_upstream_calls") == 1)
         # Twice, so that counters rise between two readings.

@@ -4,12 +4,20 @@ use std::process::Command;
 
 /// Runs the command on a config of this text: exit code, standard output, standard error.
 fn check(text: &str) -> (Option<i32>, String, String) {
+    check_all(&[("config.yaml", text)])
+}
+
+/// The same of several files, by their names.
+fn check_all(files: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("config.yaml");
-    std::fs::write(&config, text).unwrap();
+    let paths = files.iter().map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    });
     let output = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
         .arg("check")
-        .arg(&config)
+        .args(paths.collect::<Vec<_>>())
         .env_clear()
         .output()
         .unwrap();
@@ -105,4 +113,49 @@ fn what_can_not_be_enforced_is_refused() {
         assert_eq!(code, Some(64), "{text}: {message}");
         assert!(message.contains(words), "{text}: {message}");
     }
+}
+
+#[test]
+fn the_values_of_the_chart_are_checked_as_the_config_that_they_hold() {
+    let good =
+        "image: {repository: x}\nconfig: {targets: {a: {model_id: amazon.nova-lite-v1:0}}}\n";
+    let (code, out, error) = check_all(&[("values.yaml", good)]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("values.yaml: ok; 1 aliases"), "{out}");
+
+    // A problem is reported with its line in the values file.
+    let wrong = "replicaCount: 2\nconfig:\n  limits:\n    idel: 1m\n";
+    let (code, _, error) = check_all(&[("values.yaml", wrong)]);
+    assert_eq!(code, Some(64));
+    assert!(error.contains("values.yaml:4:5: limits.idel: "), "{error}");
+
+    // Values without a configuration use the chart's.
+    assert_eq!(check_all(&[("values.yaml", "config:\n")]).0, Some(0));
+}
+
+#[test]
+fn a_keys_file_of_the_pod_is_not_expected_on_this_machine() {
+    let config = "{callers: {app: {}}, access: {keys_file: /etc/bedrock-grpc/secrets/keys.yaml}}";
+    let (code, out, error) = check_all(&[("values.yaml", &format!("config: {config}\n"))]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(out.contains("1 callers"), "{out}");
+
+    // A configuration file is checked with it.
+    let (code, _, error) = check(config);
+    assert_eq!(code, Some(64));
+    assert!(error.contains("keys.yaml"), "{error}");
+}
+
+#[test]
+fn every_file_is_checked() {
+    let files = [
+        ("wrong.yaml", "workers: 0\n"),
+        ("good.yaml", "workers: 1\n"),
+        ("other.yaml", "wrokers: 1\n"),
+    ];
+    let (code, out, error) = check_all(&files);
+    assert_eq!(code, Some(64));
+    assert!(out.contains("good.yaml: ok"), "{out}");
+    assert!(error.contains("wrong.yaml:1:10: workers"), "{error}");
+    assert!(error.contains("other.yaml:1:1: wrokers"), "{error}");
 }

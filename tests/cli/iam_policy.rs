@@ -44,6 +44,18 @@ fn the_example_s_policy_names_all_that_it_calls() {
 }
 
 #[test]
+fn the_values_of_the_chart_are_read_as_the_config_that_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let values = folder.path().join("values.yaml");
+    let text = "image: {repository: x}\nconfig: {bedrock: {region: eu-west-1}, \
+        targets: {a: {model_id: amazon.nova-lite-v1:0}}}\n";
+    std::fs::write(&values, text).unwrap();
+    let (code, policy, notes) = iam_policy(&values, &[]);
+    assert_eq!(code, Some(0), "{notes}");
+    assert!(policy.contains("arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0"));
+}
+
+#[test]
 fn without_a_region_there_is_no_policy() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yaml");

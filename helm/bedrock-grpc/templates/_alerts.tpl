@@ -1,96 +1,164 @@
 {{/*
-The alerts, as a list under "alerts". Each has an expression, how long it must hold, a severity, a summary and what to do.
-Reasons are those of docs/errors.md.
+How much counters have risen within a window, also those whose first sample is above 0, which `increase` does not see: a new series counts with its
+value. A series is new if it had no sample in the hour before the window, so that missed scrapes don't make it new again.
+Takes a dict of "metric", "selector" and "window".
+*/}}
+{{- define "bedrock-grpc.risen" -}}
+{{- $series := printf "%s{%s}" .metric .selector -}}
+((last_over_time({{ $series }}[{{ .window }}]) unless max_over_time({{ $series }}[1h] offset {{ .window }})) or increase({{ $series }}[{{ .window }}]))
+{{- end -}}
+
+{{/*
+The alerts, as a list under "alerts". Each has an expression, how long it must hold, a severity, a summary and what to do first; docs/runbooks has the
+rest. Reasons are those of docs/errors.md. `bedrock-grpc.alertsOnPods` has those on pods and their scraping.
 */}}
 {{- define "bedrock-grpc.alerts" -}}
 {{- $pods := include "bedrock-grpc.promSelector" . -}}
 {{- $rule := .Values.metrics.prometheusRule -}}
 {{- $streams := include "bedrock-grpc.maxStreams" . -}}
+{{- $calls := "bedrock_grpc_calls_total" -}}
 alerts:
-  - alert: BedrockGrpcAbsent
-    expr: absent(bedrock_grpc_open_calls{ {{- $pods -}} })
-    for: 5m
-    severity: critical
-    summary: No pod of {{ include "bedrock-grpc.fullname" . }} gives metrics
-    description: No pod runs, or Prometheus reads none. Look at the pods' events and logs, then at the ServiceMonitor or PodMonitor.
+  {{- include "bedrock-grpc.alertsOnPods" . | nindent 2 }}
   - alert: BedrockGrpcErrors
-    # What the gateway or Bedrock got wrong. Throttling and full pods have alerts of their own.
+    # What went wrong in the gateway or in Bedrock. Throttling and full pods have their own alerts.
     expr: |-
-      sum(rate(bedrock_grpc_calls_total{ {{- $pods }}, code=~"INTERNAL|UNAVAILABLE|DATA_LOSS|UNKNOWN|DEADLINE_EXCEEDED", reason!~"REPLICA_SATURATED|DRAINING"}[5m]))
-        / sum(rate(bedrock_grpc_calls_total{ {{- $pods -}} }[5m])) > {{ $rule.errorRatio }}
+      sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, code=~"INTERNAL|UNAVAILABLE|DATA_LOSS|UNKNOWN|DEADLINE_EXCEEDED", reason!~"REPLICA_SATURATED|DRAINING"` $pods) "window" "5m") }})
+        / sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" $pods "window" "5m") }}) > {{ $rule.errorRatio }}
     for: 10m
     severity: critical
     summary: {{ printf "{{ $value | humanizePercentage }} of calls fail" | quote }}
-    description: The metric bedrock_grpc_calls_total says by which reason and for which target; docs/errors.md says what each reason means.
+    description: The metric bedrock_grpc_calls_total has the reason and the target of each call; docs/errors.md explains each reason.
   - alert: BedrockGrpcCredentials
-    expr: sum(increase(bedrock_grpc_calls_total{ {{- $pods }}, reason=~"UPSTREAM_CREDENTIALS|UPSTREAM_ACCESS_DENIED"}[5m])) by (reason, target) > 0
+    expr: sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason=~"UPSTREAM_CREDENTIALS|UPSTREAM_ACCESS_DENIED"` $pods) "window" "10m") }}) by (reason, target) > 0
     for: 5m
     severity: critical
     summary: {{ printf "Bedrock refuses the gateway's identity for {{ $labels.target }}: {{ $labels.reason }}" | quote }}
     description: The role needs bedrock:InvokeModelWithResponseStream on the inference profile and on the models behind it, in each of its Regions.
   - alert: BedrockGrpcDailyQuota
-    expr: sum(increase(bedrock_grpc_calls_total{ {{- $pods }}, reason="UPSTREAM_QUOTA"}[10m])) by (target) > 0
+    expr: sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason="UPSTREAM_QUOTA"` $pods) "window" "10m") }}) by (target) > 0
     for: 0m
     severity: warning
     summary: {{ printf "The daily quota of {{ $labels.target }} is used up" | quote }}
-    description: Calls fail until the next day. Use another inference profile, or have the quota raised.
+    description: Calls fail until the next day. Use another inference profile, or request a higher quota.
   - alert: BedrockGrpcThrottled
     expr: |-
-      sum(rate(bedrock_grpc_calls_total{ {{- $pods }}, reason="UPSTREAM_THROTTLED"}[5m])) by (target)
-        / sum(rate(bedrock_grpc_calls_total{ {{- $pods -}} }[5m])) by (target) > {{ $rule.throttledRatio }}
+      sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason="UPSTREAM_THROTTLED"` $pods) "window" "5m") }}) by (target)
+        / sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" $pods "window" "5m") }}) by (target) > {{ $rule.throttledRatio }}
     for: 10m
     severity: warning
     summary: {{ printf "Bedrock throttles {{ $value | humanizePercentage }} of the calls to {{ $labels.target }}" | quote }}
-    description: Quotas are reserved by max_tokens; lower max_tokens, use a cross-Region profile, or have the quota raised. More pods don't help.
+    description: Bedrock reserves quota by max_tokens. Lower max_tokens, use a cross-Region profile, or request a higher quota. More pods do not help.
   - alert: BedrockGrpcBreakerOpen
-    # Open for most of the time: between two looks at a route that stays broken it is half-open for a moment.
+    # Open most of the time: a route that stays broken is half-open for a moment whenever the gateway tries it again.
     expr: max(max_over_time(bedrock_grpc_breaker_state{ {{- $pods }}, state="open"}[2m])) by (model_id, source_region) > 0
     for: 5m
     severity: warning
-    summary: {{ printf "{{ $labels.model_id }} in {{ $labels.source_region }} fails, and is left alone" | quote }}
-    description: Calls go to the other routes of their target, if it has any. The metric bedrock_grpc_attempts_total says why attempts fail; look at the AWS Health of the Region.
+    summary: {{ printf "{{ $labels.model_id }} in {{ $labels.source_region }} fails, and the gateway does not call it" | quote }}
+    description: Calls go to the other routes of their target, if there are any. The metric bedrock_grpc_attempts_total has the reasons; look at AWS Health for the Region.
   - alert: BedrockGrpcTruncated
-    expr: sum(increase(bedrock_grpc_calls_total{ {{- $pods }}, reason=~"UPSTREAM_TRUNCATED|UPSTREAM_CORRUPT|UPSTREAM_IDLE|MODEL_STREAM_ERROR"}[10m])) by (reason, target) > 5
+    expr: sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason=~"UPSTREAM_TRUNCATED|UPSTREAM_CORRUPT|UPSTREAM_IDLE|MODEL_STREAM_ERROR"` $pods) "window" "10m") }}) by (reason, target) > 5
     for: 10m
     severity: warning
     summary: {{ printf "Answers of {{ $labels.target }} are cut: {{ $labels.reason }}" | quote }}
-    description: Bedrock's streams end before their answers do. Callers see an error, never a short answer that looks whole.
+    description: Bedrock's streams end before their answers do. Callers get an error, never a short answer that looks complete.
   - alert: BedrockGrpcSlowFirstEvent
     expr: histogram_quantile(0.95, sum(rate(bedrock_grpc_time_to_first_event_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.firstEventSeconds }}
     for: 15m
     severity: warning
-    summary: {{ printf "One call to {{ $labels.target }} in twenty waits {{ $value | humanizeDuration }} or longer for its first event" | quote }}
-    description: Bedrock is slow to begin, or attempts are repeated. Compare targets; a profile over more Regions may help.
+    summary: {{ printf "One call in twenty to {{ $labels.target }} waits {{ $value | humanizeDuration }} or longer for its first event" | quote }}
+    description: Bedrock is slow to start, or attempts are repeated. Compare targets; a profile over more Regions may help.
   - alert: BedrockGrpcSlowTokens
     expr: histogram_quantile(0.99, sum(rate(bedrock_grpc_inter_token_gap_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.tokenGapSeconds }}
     for: 15m
     severity: warning
-    summary: {{ printf "Answers of {{ $labels.target }} stand still for {{ $value | humanizeDuration }} or longer" | quote }}
-    description: Bedrock writes in fits and starts, or clients read so. Compare targets and routes; limits.idle says when such an answer is given up.
+    summary: {{ printf "Answers of {{ $labels.target }} pause for {{ $value | humanizeDuration }} or longer" | quote }}
+    description: Bedrock pauses between tokens, or clients read slowly. Compare targets and routes; limits.idle ends such answers.
   - alert: BedrockGrpcRefused
-    expr: sum(rate(bedrock_grpc_refused_total{ {{- $pods -}} }[5m])) > 0
+    expr: sum({{ include "bedrock-grpc.risen" (dict "metric" "bedrock_grpc_refused_total" "selector" $pods "window" "5m") }}) > 0
     for: 5m
     severity: warning
     summary: Full pods refuse calls
-    description: Clients with round_robin and retries go to another pod. Scale out, or raise config.limits.max_streams and the memory.
+    description: Clients with round_robin and retries call another pod. Scale out, or raise config.limits.max_streams and the memory limit.
   {{- if ne $streams "unknown" }}
   - alert: BedrockGrpcFull
     expr: max(bedrock_grpc_open_calls{ {{- $pods -}} }) / {{ $streams }} > {{ $rule.fullRatio }}
     for: 10m
     severity: warning
-    summary: {{ printf "A pod serves {{ $value | humanizePercentage }} of the calls that it may" | quote }}
-    description: If other pods are not as full, clients don't balance; use the headless Service with round_robin. Otherwise scale out.
+    summary: {{ printf "A pod serves {{ $value | humanizePercentage }} of the calls that it accepts" | quote }}
+    description: If other pods are less full, clients do not balance; use the headless Service with round_robin. Otherwise scale out.
   {{- end }}
   - alert: BedrockGrpcPanic
-    expr: sum(increase(bedrock_grpc_calls_total{ {{- $pods }}, reason=~"PANIC|INTERNAL"}[10m])) > 0
+    expr: sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason=~"PANIC|INTERNAL"` $pods) "window" "10m") }}) > 0
     for: 0m
     severity: warning
     summary: A bug in the gateway ended a call
-    description: The log has the call's request ID and where it happened. Other calls go on. Please report it.
+    description: The log has the call's request ID and the place in the code. Other calls continue. Please report it.
   - alert: BedrockGrpcUnknownMembers
-    expr: sum(increase(bedrock_grpc_unknown_total{ {{- $pods -}} }[1h])) by (kind) > 0
+    expr: sum({{ include "bedrock-grpc.risen" (dict "metric" "bedrock_grpc_unknown_total" "selector" $pods "window" "1h") }}) by (kind) > 0
     for: 0m
     severity: info
     summary: {{ printf "Bedrock sends an {{ $labels.kind }} that this version has no field for" | quote }}
     description: Nothing is lost; clients get it as raw JSON. A newer version may have a field for it.
+{{- end -}}
+
+{{/* Alerts on pods and their scraping. */}}
+{{- define "bedrock-grpc.alertsOnPods" -}}
+{{- $pods := include "bedrock-grpc.promSelector" . -}}
+{{- $rule := .Values.metrics.prometheusRule -}}
+{{- $name := include "bedrock-grpc.fullname" . -}}
+{{- $namespace := include "bedrock-grpc.namespace" . -}}
+{{- $deployment := printf `namespace="%s", deployment="%s"` $namespace $name -}}
+{{- $least := or .Values.autoscaling.enabled .Values.keda.enabled | ternary .Values.autoscaling.minReplicas .Values.replicaCount | int64 -}}
+{{- $monitor := .Values.metrics.podMonitor.enabled | ternary .Values.metrics.podMonitor (.Values.metrics.podMonitoring.enabled | ternary .Values.metrics.podMonitoring .Values.metrics.serviceMonitor) -}}
+- alert: BedrockGrpcAbsent
+  expr: absent(bedrock_grpc_open_calls{ {{- $pods -}} })
+  for: 5m
+  severity: critical
+  summary: No pod of {{ $name }} has metrics
+  description: No pod runs, or Prometheus scrapes none. Look at the pods' events and logs, then at the ServiceMonitor or PodMonitor.
+- alert: BedrockGrpcPodsMissing
+  # By the pods that Prometheus scrapes, against the number that the chart asks for; and by kube-state-metrics, if it is there.
+  expr: |-
+    {{- if gt $least 1 }}
+    count(bedrock_grpc_open_calls{ {{- $pods -}} }) < {{ $least }}
+      or
+    {{- end }}
+    max(kube_deployment_status_replicas_available{ {{- $deployment -}} }) < max(kube_deployment_spec_replicas{ {{- $deployment -}} })
+  for: 15m
+  severity: warning
+  summary: {{ printf "Only {{ $value }} pods of %s are there" $name | quote }}
+  description: Pods crash, can't be scheduled, or do not become ready. Look at `kubectl get pods` and the pods' events.
+- alert: BedrockGrpcRestarts
+  # The gateway's own start time, and the restarts that kube-state-metrics counts, if it is there.
+  expr: |-
+    max by (pod) (changes(bedrock_grpc_start_time_seconds{ {{- $pods -}} }[30m])
+      or (max_over_time(kube_pod_container_status_restarts_total{ {{- $pods }}, container="gateway"}[30m]) - min_over_time(kube_pod_container_status_restarts_total{ {{- $pods }}, container="gateway"}[30m]))) >= {{ int64 $rule.restarts }}
+  for: 0m
+  severity: warning
+  summary: {{ printf "{{ $labels.pod }} restarted {{ $value }} times in 30 minutes" | quote }}
+  description: Look at the last state of the container and at the log of the one before (kubectl logs --previous). OOMKilled needs a higher memory limit.
+- alert: BedrockGrpcScrapesMissed
+  {{- $seconds := include "bedrock-grpc.promSeconds" $monitor.interval | float64 }}
+  # Scrapes that fail, and, where the chart sets the interval, pods with less than a third of the expected samples.
+  expr: |-
+    avg_over_time(up{ {{- $pods -}} }[15m]) < 0.5
+    {{- if and $monitor.enabled (le $seconds 60.0) }}
+      or
+    (count_over_time(bedrock_grpc_open_calls{ {{- $pods -}} }[15m]) < {{ divf 300.0 $seconds | ceil | int64 }}
+      and last_over_time(bedrock_grpc_open_calls{ {{- $pods -}} }[8m])
+      and max_over_time(bedrock_grpc_open_calls{ {{- $pods -}} }[30m] offset 15m))
+    {{- end }}
+  for: 10m
+  severity: warning
+  summary: {{ printf "Prometheus misses most scrapes of {{ $labels.pod }}" | quote }}
+  description: The pod is overloaded or unreachable, or a network policy blocks Prometheus (networkPolicy.metricsFrom). Other alerts can't be trusted until then.
+{{- if or .Values.tls.enabled (hasKey (.Values.config | default dict) "tls") }}
+- alert: BedrockGrpcCertificateExpires
+  expr: min by (pod) (bedrock_grpc_tls_certificate_expiry_timestamp_seconds{ {{- $pods -}} }) - time() < {{ $rule.certificateDays }} * 86400
+  for: 15m
+  severity: warning
+  summary: {{ printf "The certificate of {{ $labels.pod }} expires in {{ $value | humanizeDuration }}" | quote }}
+  description: Renew the certificate. The service reads it at start, so restart the pods afterwards (kubectl rollout restart).
+{{- end }}
+{{- /* Alerts on the configuration's reload, the store and budgets belong here when the service has them. */ -}}
 {{- end -}}

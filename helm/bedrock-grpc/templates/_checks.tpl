@@ -1,46 +1,101 @@
-{{/* Values that contradict each other. Every message begins with the path of the value to change. */}}
+{{/*
+Values that contradict each other, that Kubernetes would reject, that have no effect, or that open the gateway unasked. Every message begins with
+the path of the value to change and says how. configmap.yaml, which is always rendered, includes it.
+*/}}
 {{- define "bedrock-grpc.checks" -}}
+{{- include "bedrock-grpc.checkNames" . -}}
+{{- include "bedrock-grpc.checkConfig" . -}}
+{{- include "bedrock-grpc.checkTls" . -}}
+{{- include "bedrock-grpc.checkIdentity" . -}}
+{{- include "bedrock-grpc.checkPod" . -}}
+{{- include "bedrock-grpc.checkContainer" . -}}
+{{- include "bedrock-grpc.checkScaling" . -}}
+{{- include "bedrock-grpc.checkServices" . -}}
+{{- include "bedrock-grpc.checkRoutes" . -}}
+{{- include "bedrock-grpc.checkPolicies" . -}}
+{{- include "bedrock-grpc.checkMetrics" . -}}
+{{- end -}}
+
+{{/* Names that Kubernetes accepts, whatever the release and the parent chart are called. */}}
+{{- define "bedrock-grpc.checkNames" -}}
 {{- $v := .Values -}}
-{{- $kube := .Capabilities.KubeVersion.Version -}}
-
-{{- /* Durations are read whether or not anything here needs them. */ -}}
-{{- $_ := list (include "bedrock-grpc.heartbeatSeconds" .) (include "bedrock-grpc.headersAfterSeconds" .) (include "bedrock-grpc.maxDeadlineSeconds" .) -}}
-{{- if eq (include "bedrock-grpc.grpcPort" .) (include "bedrock-grpc.adminPort" .) -}}
-  {{- fail "config.admin.listen: has the same port as config.listen" -}}
+{{- if eq (toString $v.enabled) "false" -}}
+  {{- fail "enabled: false has an effect only as a parent chart's condition; uninstall the release instead" -}}
 {{- end -}}
-{{- if has "IPv6" $v.service.ipFamilies -}}
-  {{- range $path := list (list "listen") (list "admin" "listen") -}}
-    {{- $address := include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" "0.0.0.0") -}}
-    {{- if not (hasPrefix "[" $address) -}}
-      {{- fail (printf "config.%s: %s takes no IPv6, which service.ipFamilies asks for; write [::] and the port" (join "." $path) $address) -}}
-    {{- end -}}
-  {{- end -}}
+{{- $name := include "bedrock-grpc.name" . -}}
+{{- if not (regexMatch "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$" $name) -}}
+  {{- fail (printf "nameOverride: %q is not a label value; use letters, digits and hyphens" $name) -}}
+{{- end -}}
+{{- $full := include "bedrock-grpc.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) -}}
+  {{- $key := and $v.nameOverride (not $v.fullnameOverride) | empty | ternary "fullnameOverride" "nameOverride" -}}
+  {{- fail (printf "%s: objects would be called %q, which Kubernetes rejects as the name of a Service; use lower-case letters, digits and hyphens, with a letter first" $key $full) -}}
+{{- end -}}
+{{- if and $v.namespaceOverride (not (regexMatch "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$" $v.namespaceOverride)) -}}
+  {{- fail (printf "namespaceOverride: %q is not the name of a namespace; use lower-case letters, digits and hyphens" $v.namespaceOverride) -}}
+{{- end -}}
 {{- end -}}
 
+{{- define "bedrock-grpc.checkTls" -}}
+{{- $v := .Values -}}
 {{- if $v.tls.enabled -}}
-  {{- if hasKey $v.config "tls" -}}
-    {{- fail "config.tls: is the chart's to set when tls.enabled is true; leave it out" -}}
+  {{- if hasKey ($v.config | default dict) "tls" -}}
+    {{- fail "config.tls: the chart sets it when tls.enabled is true; remove it" -}}
   {{- end -}}
   {{- if not (or $v.tls.existingSecret $v.tls.certificate.enabled) -}}
-    {{- fail "tls.existingSecret: required with tls.enabled, unless tls.certificate.enabled lets cert-manager make one" -}}
+    {{- fail "tls.existingSecret: required with tls.enabled, unless tls.certificate.enabled lets cert-manager create one" -}}
   {{- end -}}
 {{- else -}}
-  {{- if and (hasKey $v.config "tls") (not $v.extraVolumeMounts) (not $v.existingSecretFiles) -}}
+  {{- if and (hasKey ($v.config | default dict) "tls") (not $v.extraVolumeMounts) (not $v.existingSecretFiles) -}}
     {{- fail "config.tls: names files that nothing mounts; use tls.enabled with tls.existingSecret, or extraVolumes and extraVolumeMounts" -}}
   {{- end -}}
   {{- if $v.tls.certificate.enabled -}}
-    {{- fail "tls.certificate.enabled: makes a certificate that nothing uses; set tls.enabled, too" -}}
+    {{- fail "tls.certificate.enabled: creates a certificate that nothing uses; set tls.enabled as well" -}}
+  {{- end -}}
+  {{- range $key := list "existingSecret" "caKey" -}}
+    {{- if get $v.tls $key -}}
+      {{- fail (printf "tls.%s: has no effect while tls.enabled is false, and calls would travel in plaintext; set tls.enabled to true, or remove it" $key) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- if $v.tls.certificate.enabled -}}
-  {{- if not $v.tls.certificate.issuerRef.name -}}
+{{- $certificate := $v.tls.certificate -}}
+{{- if $certificate.enabled -}}
+  {{- if not $certificate.issuerRef.name -}}
     {{- fail "tls.certificate.issuerRef.name: required with tls.certificate.enabled" -}}
   {{- end -}}
   {{- if $v.tls.existingSecret -}}
     {{- fail "tls.existingSecret: leave it empty with tls.certificate.enabled, which makes its own Secret" -}}
   {{- end -}}
+  {{- $duration := include "bedrock-grpc.goSeconds" $certificate.duration | float64 -}}
+  {{- $renewBefore := include "bedrock-grpc.goSeconds" $certificate.renewBefore | float64 -}}
+  {{- if lt $duration 3600.0 -}}
+    {{- fail (printf "tls.certificate.duration: %s is shorter than 1h, which cert-manager rejects" $certificate.duration) -}}
+  {{- end -}}
+  {{- if or (lt $renewBefore 300.0) (ge $renewBefore $duration) -}}
+    {{- fail (printf "tls.certificate.renewBefore: %s must be at least 5m and less than tls.certificate.duration, %s" $certificate.renewBefore $certificate.duration) -}}
+  {{- end -}}
+{{- else -}}
+  {{- range $key, $value := dict "issuerRef.name" $certificate.issuerRef.name "dnsNames" $certificate.dnsNames -}}
+    {{- if $value -}}
+      {{- fail (printf "tls.certificate.%s: has no effect while tls.certificate.enabled is false; set that to true, or remove it" $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 
+{{/* Seconds of a duration such as 2160h or 1h30m. */}}
+{{- define "bedrock-grpc.goSeconds" -}}
+{{- $sum := dict "seconds" 0.0 -}}
+{{- range $part := regexFindAll "[0-9]+(\\.[0-9]+)?(ms|s|m|h)" (toString .) -1 -}}
+  {{- $unit := regexFind "[a-z]+$" $part -}}
+  {{- $_ := set $sum "seconds" (addf $sum.seconds (mulf (regexFind "^[0-9.]+" $part | float64) (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0) $unit))) -}}
+{{- end -}}
+{{- $sum.seconds -}}
+{{- end -}}
+
+{{/* Who the gateway is at AWS. */}}
+{{- define "bedrock-grpc.checkIdentity" -}}
+{{- $v := .Values -}}
 {{- if $v.aws.roleArn -}}
   {{- if $v.aws.podIdentity.enabled -}}
     {{- fail "aws.roleArn: is for IRSA; with aws.podIdentity.enabled the role belongs to the Pod Identity association. Set one of them" -}}
@@ -49,111 +104,51 @@
     {{- fail "aws.roleArn: annotates the chart's own ServiceAccount; with serviceAccount.create false, annotate yours with eks.amazonaws.com/role-arn instead" -}}
   {{- end -}}
 {{- end -}}
-{{- if $v.externalSecret.enabled -}}
-  {{- if not $v.externalSecret.secretStoreRef.name -}}
+{{- if and $v.serviceAccount.annotations (not $v.serviceAccount.create) -}}
+  {{- fail "serviceAccount.annotations: has no effect while serviceAccount.create is false; annotate your ServiceAccount, or remove it" -}}
+{{- end -}}
+{{- $external := $v.externalSecret -}}
+{{- if $external.enabled -}}
+  {{- if not $external.secretStoreRef.name -}}
     {{- fail "externalSecret.secretStoreRef.name: required with externalSecret.enabled" -}}
   {{- end -}}
-  {{- if not (or $v.externalSecret.data $v.externalSecret.dataFrom) -}}
+  {{- if not (or $external.data $external.dataFrom) -}}
     {{- fail "externalSecret.data: it or externalSecret.dataFrom must say what to fetch" -}}
   {{- end -}}
-{{- end -}}
-
-{{- if and $v.autoscaling.enabled $v.keda.enabled -}}
-  {{- fail "keda.enabled: KEDA makes an autoscaler of its own; set autoscaling.enabled to false" -}}
-{{- end -}}
-{{- if or $v.autoscaling.enabled $v.keda.enabled -}}
-  {{- if gt (int64 $v.autoscaling.minReplicas) (int64 $v.autoscaling.maxReplicas) -}}
-    {{- fail (printf "autoscaling.minReplicas: %d is more than autoscaling.maxReplicas, %d" (int64 $v.autoscaling.minReplicas) (int64 $v.autoscaling.maxReplicas)) -}}
-  {{- end -}}
-  {{- $streams := include "bedrock-grpc.maxStreams" . -}}
-  {{- if and $v.autoscaling.targetOpenCalls (ne $streams "unknown") (ge (int64 $v.autoscaling.targetOpenCalls) (int64 $streams)) -}}
-    {{- fail (printf "autoscaling.targetOpenCalls: %d is not less than config.limits.max_streams, %s: pods would refuse calls before more of them come" (int64 $v.autoscaling.targetOpenCalls) $streams) -}}
-  {{- end -}}
-  {{- if and $v.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $v.resources)) -}}
-    {{- fail "resources.requests.cpu: required with autoscaling.targetCPUUtilizationPercentage, which counts in percent of it" -}}
-  {{- end -}}
-{{- end -}}
-{{- if and $v.autoscaling.enabled (not (or $v.autoscaling.targetOpenCalls $v.autoscaling.targetCPUUtilizationPercentage $v.autoscaling.extraMetrics)) -}}
-  {{- fail "autoscaling.targetOpenCalls: an autoscaler needs a metric; set it, autoscaling.targetCPUUtilizationPercentage or autoscaling.extraMetrics" -}}
-{{- end -}}
-{{- if $v.keda.enabled -}}
-  {{- if and $v.autoscaling.targetOpenCalls (not $v.keda.prometheus.serverAddress) -}}
-    {{- fail "keda.prometheus.serverAddress: required to scale on autoscaling.targetOpenCalls" -}}
-  {{- end -}}
-  {{- if not (or $v.autoscaling.targetOpenCalls $v.autoscaling.targetCPUUtilizationPercentage $v.keda.extraTriggers) -}}
-    {{- fail "autoscaling.targetOpenCalls: KEDA needs a trigger; set it, autoscaling.targetCPUUtilizationPercentage or keda.extraTriggers" -}}
-  {{- end -}}
-{{- end -}}
-
-{{- $pdb := $v.podDisruptionBudget -}}
-{{- if $pdb.enabled -}}
-  {{- if not (or (kindIs "invalid" $pdb.minAvailable) (kindIs "invalid" $pdb.maxUnavailable)) -}}
-    {{- fail "podDisruptionBudget.minAvailable: set it or podDisruptionBudget.maxUnavailable, not both" -}}
-  {{- end -}}
-  {{- $pods := or $v.autoscaling.enabled $v.keda.enabled | ternary $v.autoscaling.minReplicas $v.replicaCount | int64 -}}
-  {{- if and (regexMatch "^[0-9]+$" (toString $pdb.minAvailable)) (ge (int64 $pdb.minAvailable) $pods) (gt $pods 0) -}}
-    {{- fail (printf "podDisruptionBudget.minAvailable: %d of %d pods must stay: no node could ever be drained" (int64 $pdb.minAvailable) $pods) -}}
-  {{- end -}}
-  {{- if or (eq (toString $pdb.maxUnavailable) "0") (eq (toString $pdb.maxUnavailable) "0%") -}}
-    {{- fail "podDisruptionBudget.maxUnavailable: with 0 no node could ever be drained" -}}
-  {{- end -}}
-{{- end -}}
-
-{{- if and $v.service.trafficDistribution (semverCompare "<1.31-0" $kube) -}}
-  {{- fail (printf "service.trafficDistribution: needs Kubernetes 1.31; this is %s" $kube) -}}
-{{- end -}}
-{{- if and (hasPrefix "PreferSame" $v.service.trafficDistribution) (semverCompare "<1.34-0" $kube) -}}
-  {{- fail (printf "service.trafficDistribution: %s needs Kubernetes 1.34; this is %s, which knows PreferClose" $v.service.trafficDistribution $kube) -}}
-{{- end -}}
-{{- if eq $v.service.type "ClusterIP" -}}
-  {{- range $key := list "nodePort" "loadBalancerClass" "loadBalancerSourceRanges" "externalTrafficPolicy" -}}
-    {{- if get $v.service $key -}}
-      {{- fail (printf "service.%s: means nothing to a Service of type ClusterIP" $key) -}}
+{{- else -}}
+  {{- range $key, $value := dict "data" $external.data "dataFrom" $external.dataFrom "secretStoreRef.name" $external.secretStoreRef.name -}}
+    {{- if $value -}}
+      {{- fail (printf "externalSecret.%s: has no effect while externalSecret.enabled is false; set that to true, or remove it" $key) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
-
-{{- if and $v.grpcRoute.enabled (not $v.grpcRoute.parentRefs) -}}
-  {{- fail "grpcRoute.parentRefs: required with grpcRoute.enabled: the Gateways that the route belongs to" -}}
-{{- end -}}
-{{- if $v.backendTrafficPolicy.enabled -}}
-  {{- if not $v.grpcRoute.enabled -}}
-    {{- fail "backendTrafficPolicy.enabled: belongs to the GRPCRoute; set grpcRoute.enabled, too" -}}
-  {{- end -}}
-  {{- $silence := include "bedrock-grpc.seconds" (dict "key" "backendTrafficPolicy.streamIdleTimeout" "text" $v.backendTrafficPolicy.streamIdleTimeout) -}}
-  {{- if ne $silence "0" -}}
-    {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" "backendTrafficPolicy.streamIdleTimeout" "seconds" $silence) -}}
-  {{- end -}}
-{{- end -}}
-{{- if $v.ingress.enabled -}}
-  {{- if not $v.ingress.hosts -}}
-    {{- fail "ingress.hosts: required with ingress.enabled" -}}
-  {{- end -}}
-  {{- if and (eq $v.ingress.controller "nginx") (not $v.ingress.tls) -}}
-    {{- fail "ingress.tls: required with ingress.controller nginx, which speaks HTTP/2, and so gRPC, over TLS only" -}}
-  {{- end -}}
-  {{- if eq $v.ingress.controller "alb" -}}
-    {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" "ingress.alb.idleTimeoutSeconds" "seconds" (toString (int64 $v.ingress.alb.idleTimeoutSeconds))) -}}
-  {{- end -}}
 {{- end -}}
 
-{{- if and $v.networkPolicy.enabled $v.ciliumNetworkPolicy.enabled -}}
-  {{- fail "ciliumNetworkPolicy.enabled: two policies allow what either of them allows; set networkPolicy.enabled to false" -}}
+{{- define "bedrock-grpc.checkMetrics" -}}
+{{- $m := .Values.metrics -}}
+{{- if and $m.serviceMonitor.enabled $m.podMonitor.enabled -}}
+  {{- fail "metrics.podMonitor.enabled: Prometheus would count everything twice; set metrics.serviceMonitor.enabled to false" -}}
 {{- end -}}
-{{- if and $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) -}}
-  {{- range $line := include "bedrock-grpc.endpoints" . | splitList "\n" | compact -}}
-    {{- if not (hasSuffix ":443" $line) -}}
-      {{- $parts := splitList " " $line -}}
-      {{- fail (printf "networkPolicy.extraEgress: must let the pods reach config.bedrock.%s, %s; the policy opens port 443 alone" (first $parts) (last $parts)) -}}
-    {{- end -}}
+{{- range $kind, $timeout := dict "serviceMonitor" "scrapeTimeout" "podMonitor" "scrapeTimeout" "podMonitoring" "timeout" -}}
+  {{- $monitor := get $m $kind -}}
+  {{- $interval := include "bedrock-grpc.promSeconds" $monitor.interval | float64 -}}
+  {{- if le $interval 0.0 -}}
+    {{- fail (printf "metrics.%s.interval: must be longer than 0, such as 30s" $kind) -}}
+  {{- end -}}
+  {{- $given := get $monitor $timeout -}}
+  {{- if and $given (or (gt (include "bedrock-grpc.promSeconds" $given | float64) $interval) (le (include "bedrock-grpc.promSeconds" $given | float64) 0.0)) -}}
+    {{- fail (printf "metrics.%s.%s: %s must be longer than 0 and at most metrics.%s.interval, %s; Prometheus rejects it" $kind $timeout $given $kind $monitor.interval) -}}
   {{- end -}}
 {{- end -}}
-{{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled -}}
-  {{- fail "metrics.podMonitor.enabled: everything would be counted twice; set metrics.serviceMonitor.enabled to false" -}}
 {{- end -}}
-{{- range $mount := $v.extraVolumeMounts -}}
-  {{- if has $mount.name (list "config" "tls" "secrets") -}}
-    {{- fail (printf "extraVolumeMounts: the volume %s is the chart's own; give yours another name" $mount.name) -}}
-  {{- end -}}
+
+{{/* Seconds of a duration of Prometheus, such as 30s or 1d12h. */}}
+{{- define "bedrock-grpc.promSeconds" -}}
+{{- $sum := dict "seconds" 0.0 -}}
+{{- range $part := regexFindAll "[0-9]+(ms|y|w|d|h|m|s)" (toString .) -1 -}}
+  {{- $unit := regexFind "[a-z]+$" $part -}}
+  {{- $factors := dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0 "w" 604800.0 "y" 31536000.0 -}}
+  {{- $_ := set $sum "seconds" (addf $sum.seconds (mulf (regexFind "^[0-9]+" $part | float64) (get $factors $unit))) -}}
 {{- end -}}
+{{- $sum.seconds -}}
 {{- end -}}

@@ -1,24 +1,30 @@
-{{/* What the chart reads of the service's own configuration, with the service's own defaults. */}}
+{{/* What the chart reads from the service's own configuration, with the service's own defaults. */}}
+
+{{/* The configuration as the operator wrote it, as YAML; nothing is an empty map. */}}
+{{- define "bedrock-grpc.writtenConfig" -}}
+{{- toYaml (.Values.config | default dict) -}}
+{{- end -}}
 
 {{/* A value of the configuration as text. Takes a dict of "root", "path" (a list of keys) and "default". */}}
 {{- define "bedrock-grpc.configValue" -}}
-{{- $value := .root.Values.config -}}
+{{- $value := .root.Values.config | default dict -}}
 {{- range .path -}}
   {{- if kindIs "map" $value -}}{{- $value = get $value . -}}{{- else -}}{{- $value = "" -}}{{- end -}}
 {{- end -}}
-{{- /* 0 is a value; nothing is none. */ -}}
-{{- if or (kindIs "invalid" $value) (eq (toString $value) "") -}}{{ .default }}{{- else -}}{{ toString $value }}{{- end -}}
+{{- /* 0 is a value; null is not. */ -}}
+{{- if or (kindIs "invalid" $value) (eq (toString $value) "") -}}{{ .default }}{{- else -}}{{ include "bedrock-grpc.text" $value }}{{- end -}}
 {{- end -}}
 
-{{/* A duration in whole seconds, rounded up. Takes a dict of "text" and "key". "unknown" if only the environment knows it. */}}
+{{/* A duration in whole seconds, rounded up. Takes a dict of "text" and "key". "unknown" if it comes from the environment. */}}
 {{- define "bedrock-grpc.seconds" -}}
 {{- $text := .text -}}
 {{- if contains "${" $text -}}unknown
 {{- else if eq $text "0" -}}0
-{{- else if not (regexMatch "^[0-9]+(ms|s|m|h)$" $text) -}}
+{{- else if not (regexMatch "^[0-9]{1,9}(ms|s|m|h)$" $text) -}}
   {{- fail (printf "%s: %q is not a duration; write a number with a unit, such as 250ms, 30s, 10m or 2h" .key $text) -}}
 {{- else -}}
-  {{- $number := regexFind "^[0-9]+" $text | int64 -}}
+  {{- /* Without leading zeros, which Go reads as octal. */ -}}
+  {{- $number := regexReplaceAll "^0+([0-9])" (regexFind "^[0-9]+" $text) "${1}" | int64 -}}
   {{- $unit := regexFind "[a-z]+$" $text -}}
   {{- if eq $unit "ms" -}}{{ divf $number 1000 | ceil | int64 }}
   {{- else -}}{{ mul $number (get (dict "s" 1 "m" 60 "h" 3600) $unit) }}
@@ -48,18 +54,18 @@
 {{- end -}}
 
 {{/*
-Fails if a load balancer would cut streams that are silent by right: until the headers, then between heartbeats.
-Takes a dict of "root", "key" and "seconds", the silence that the load balancer bears.
+Fails if a load balancer would cut streams that are silent as expected: until the headers, then between heartbeats.
+Takes a dict of "root", "key" and "seconds", the load balancer's limit for silence.
 */}}
 {{- define "bedrock-grpc.checkSilence" -}}
 {{- $silences := dict "heartbeat" (include "bedrock-grpc.heartbeatSeconds" .root) "headers_after" (include "bedrock-grpc.headersAfterSeconds" .root) -}}
 {{- if eq $silences.heartbeat "0" -}}
-  {{- fail (printf "config.limits.heartbeat: 0 leaves silent streams to the load balancer, which cuts them after %s; HTTP/2 pings don't count there" .key) -}}
+  {{- fail (printf "config.limits.heartbeat: with 0, the load balancer cuts silent streams after %s, since it ignores HTTP/2 pings; set a heartbeat" .key) -}}
 {{- end -}}
 {{- range $limit := list "heartbeat" "headers_after" -}}
   {{- $silence := get $silences $limit -}}
   {{- if and (ne $silence "unknown") (ne $.seconds "unknown") (le (int64 $.seconds) (int64 $silence)) -}}
-    {{- fail (printf "%s: %s s is not more than config.limits.%s, %s s: streams would be cut while Bedrock thinks" $.key $.seconds $limit $silence) -}}
+    {{- fail (printf "%s: %s s is not more than config.limits.%s, %s s: the load balancer would cut streams while Bedrock thinks" $.key $.seconds $limit $silence) -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -83,15 +89,15 @@ Takes a dict of "root", "key" and "seconds", the silence that the load balancer 
 {{- $drain := include "bedrock-grpc.wholeDrainSeconds" . -}}
 {{- $set := .Values.terminationGracePeriodSeconds -}}
 {{- if ne $drain "unknown" -}}
-  {{- $least := add .Values.preStop.sleepSeconds (int64 $drain) 10 -}}
+  {{- $least := add (int64 .Values.preStop.sleepSeconds) (int64 $drain) 10 -}}
   {{- if and $set (lt (int64 $set) $least) -}}
-    {{- fail (printf "terminationGracePeriodSeconds: %d is too short: preStop.sleepSeconds + config.drain.lame_duck + config.drain.limit + 10 are %d; streams would be killed while they drain" (int64 $set) $least) -}}
+    {{- fail (printf "terminationGracePeriodSeconds: %d is too short: preStop.sleepSeconds + config.drain.lame_duck + config.drain.limit + 10 are %d; Kubernetes would kill the pod while streams drain" (int64 $set) $least) -}}
   {{- end -}}
   {{- $set | default $least | int64 -}}
 {{- else if $set -}}
   {{- int64 $set -}}
 {{- else -}}
-  {{- fail "terminationGracePeriodSeconds: must be set, since config.drain comes from the environment and the chart can't know it" -}}
+  {{- fail "terminationGracePeriodSeconds: must be set, because config.drain comes from the environment, which the chart can't read" -}}
 {{- end -}}
 {{- end -}}
 
@@ -102,11 +108,11 @@ Takes a dict of "root", "key" and "seconds", the silence that the load balancer 
 {{- if ne $drain "unknown" -}}
   {{- $least := min 3600 (int64 $drain) -}}
   {{- if and (not (kindIs "invalid" $set)) (lt (int64 $set) (int64 $least)) -}}
-    {{- fail (printf "autoscaling.scaleDown.stabilizationWindowSeconds: %d is shorter than config.drain.lame_duck + config.drain.limit, %d: pods that drain would be replaced by new ones that drain" (int64 $set) (int64 $least)) -}}
+    {{- fail (printf "autoscaling.scaleDown.stabilizationWindowSeconds: %d is shorter than config.drain.lame_duck + config.drain.limit, %d: load that comes back would start new pods while the old ones still drain" (int64 $set) (int64 $least)) -}}
   {{- end -}}
   {{- if kindIs "invalid" $set -}}{{ max 300 $least }}{{- else -}}{{ int64 $set }}{{- end -}}
 {{- else if kindIs "invalid" $set -}}
-  {{- fail "autoscaling.scaleDown.stabilizationWindowSeconds: must be set, since config.drain comes from the environment and the chart can't know it" -}}
+  {{- fail "autoscaling.scaleDown.stabilizationWindowSeconds: must be set, because config.drain comes from the environment, which the chart can't read" -}}
 {{- else -}}
   {{- int64 $set -}}
 {{- end -}}
@@ -116,14 +122,17 @@ Takes a dict of "root", "key" and "seconds", the silence that the load balancer 
 {{- define "bedrock-grpc.configPort" -}}
 {{- $address := include "bedrock-grpc.configValue" . -}}
 {{- $key := join "." .path -}}
-{{- $port := regexFind ":[0-9]+$" $address | trimPrefix ":" -}}
-{{- if not $port -}}
-  {{- fail (printf "config.%s: %q does not end in a port that the chart can read, such as 0.0.0.0%s" $key $address (regexFind ":[0-9]+$" .default)) -}}
+{{- $port := regexReplaceAll "^0+([0-9])" (regexFind ":[0-9]+$" $address | trimPrefix ":") "${1}" -}}
+{{- if or (not $port) (gt (int64 $port) 65535) (lt (int64 $port) 1) -}}
+  {{- fail (printf "config.%s: %q does not end in a port from 1 to 65535, such as 0.0.0.0%s; the chart can't read it from the environment" $key $address (regexFind ":[0-9]+$" .default)) -}}
 {{- end -}}
 {{- if regexMatch "^(127\\.|\\[::1\\])" $address -}}
   {{- fail (printf "config.%s: %s can't be reached from outside the pod; write 0.0.0.0:%s or [::]:%s" $key $address $port $port) -}}
 {{- end -}}
-{{- $port -}}
+{{- if not (regexMatch "^(((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])|\\[[0-9A-Fa-f:.]+\\]|\\$\\{.*\\}|):[0-9]+$" $address) -}}
+  {{- fail (printf "config.%s: %q is not an address; write 0.0.0.0:%s or [::]:%s" $key $address $port $port) -}}
+{{- end -}}
+{{- int64 $port -}}
 {{- end -}}
 
 {{- define "bedrock-grpc.grpcPort" -}}
@@ -136,23 +145,33 @@ Takes a dict of "root", "key" and "seconds", the silence that the load balancer 
 
 {{/* The whole configuration, with the certificate's paths if the chart mounts it. */}}
 {{- define "bedrock-grpc.config" -}}
-{{- $config := deepCopy .Values.config -}}
+{{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml -}}
 {{- if .Values.tls.enabled -}}
   {{- $_ := set $config "tls" (dict "certificate_file" "/etc/bedrock-grpc/tls/tls.crt" "key_file" "/etc/bedrock-grpc/tls/tls.key") -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* Where the endpoints of Bedrock's that the configuration names lead: the key and "host:port", one on a line. Not those that only the environment knows. */}}
+{{/*
+Where the endpoints lead that the configuration and `extraEnv` name: "PATH HOST PORT", one on a line. Not those that only a Secret or ConfigMap knows.
+New keys that name an endpoint belong here: network policies open the way to each of them, or are rejected.
+*/}}
 {{- define "bedrock-grpc.endpoints" -}}
-{{- range $key := list "endpoint_url" "control_endpoint_url" -}}
-  {{- $url := include "bedrock-grpc.configValue" (dict "root" $ "path" (list "bedrock" $key) "default" "") -}}
+{{- $urls := list -}}
+{{- range $path := list (list "bedrock" "endpoint_url") (list "bedrock" "control_endpoint_url") (list "traces" "otlp_endpoint") -}}
+  {{- $urls = append $urls (list (printf "config.%s" (join "." $path)) (include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" ""))) -}}
+{{- end -}}
+{{- range $i, $variable := .Values.extraEnv -}}
+  {{- if and (regexMatch "^(AWS_ENDPOINT_URL.*|OTEL_EXPORTER_OTLP(_TRACES)?_ENDPOINT|[Hh][Tt][Tt][Pp][Ss]?_[Pp][Rr][Oo][Xx][Yy])$" $variable.name) $variable.value -}}
+    {{- $urls = append $urls (list (printf "extraEnv[%d]" $i) $variable.value) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $each := $urls -}}
+  {{- $url := last $each -}}
   {{- if and $url (not (contains "${" $url)) -}}
-    {{- $host := (urlParse $url).host -}}
-    {{- if not (regexMatch ":[0-9]+$" $host) -}}
-      {{- $host = printf "%s:%s" $host (hasPrefix "https:" $url | ternary "443" "80") -}}
-    {{- end -}}
-    {{- printf "%s %s\n" $key $host -}}
+    {{- $authority := regexReplaceAll "^[a-zA-Z][a-zA-Z0-9+.-]*://" $url "" | regexFind "^[^/?#]*" | regexFind "[^@]*$" -}}
+    {{- $port := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (hasPrefix "https:" $url | ternary "443" "80") -}}
+    {{- printf "%s %s %s\n" (first $each) (regexReplaceAll ":[0-9]+$" $authority "" | trimPrefix "[" | trimSuffix "]") $port -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

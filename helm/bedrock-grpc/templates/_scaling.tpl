@@ -1,19 +1,14 @@
-{{/* How fast pods come and go, for the autoscaler and for KEDA's. */}}
+{{/* How fast pods are added and removed, for the HorizontalPodAutoscaler and for KEDA. */}}
 {{- define "bedrock-grpc.scalingBehavior" -}}
 scaleDown:
-  # At least as long as a drain: a pod that drains does no harm, a pod that comes back does no good.
+  # At least as long as a drain, so that pods are not replaced while they still drain.
   stabilizationWindowSeconds: {{ include "bedrock-grpc.scaleDownWindowSeconds" . }}
   selectPolicy: Min
   policies:
     {{- toYaml .Values.autoscaling.scaleDown.policies | nindent 4 }}
 scaleUp:
-  stabilizationWindowSeconds: {{ .Values.autoscaling.scaleUp.stabilizationWindowSeconds }}
+  stabilizationWindowSeconds: {{ int64 .Values.autoscaling.scaleUp.stabilizationWindowSeconds }}
   selectPolicy: Max
   policies:
     {{- toYaml .Values.autoscaling.scaleUp.policies | nindent 4 }}
-{{- end -}}
-
-{{/* The release's pods, as a selector of Prometheus's. */}}
-{{- define "bedrock-grpc.promSelector" -}}
-namespace="{{ .Release.Namespace }}", pod=~"{{ include "bedrock-grpc.fullname" . }}-[0-9a-z]+-[0-9a-z]+"
 {{- end -}}

@@ -1,4 +1,4 @@
-//! `iam-policy`: what the gateway's AWS identity must be allowed for a config, and nothing besides.
+//! `iam-policy`: prints the least IAM policy that a configuration needs.
 
 mod policy;
 mod resources;
@@ -11,21 +11,22 @@ use self::{policy::Policy, resources::Names};
 use super::{exit::Exit, output::Output};
 use crate::config::Config;
 
-/// Print the IAM policy that a config needs: profiles, the models behind them, guardrails, discovery
+/// Print the IAM policy that a configuration needs: profiles, the models behind them, guardrails, discovery
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The policy goes to standard output, what it can't know to standard error. Bedrock is not asked: the Regions that an inference profile leads to are
-those of its geography, and models are allowed through their profiles only.
+The policy goes to standard output, notes on what it does not cover to standard error. The command does not call Bedrock: an inference profile is
+assumed to serve from all Regions of its geography. Models are allowed only through their profiles.
 
 Examples:
   bedrock-grpc iam-policy --config config.yaml --account 123456789012 > policy.json
+  bedrock-grpc iam-policy --config values.yaml --account 123456789012 > policy.json    # values of the Helm chart
   aws iam put-role-policy --role-name bedrock-grpc --policy-name bedrock --policy-document file://policy.json")]
 pub struct IamPolicy {
-    /// The config file, YAML
+    /// The configuration file, or the values file of the Helm chart, YAML
     #[arg(long, short, env = "BEDROCK_GRPC_CONFIG", value_name = "FILE")]
     config: PathBuf,
 
-    /// The AWS account of what the config names by ID alone [default: any, which is the role's own all the same]
+    /// The AWS account of resources that the configuration names by ID [default: `*`, any account]
     #[arg(
         long,
         value_name = "ID",
@@ -34,7 +35,7 @@ pub struct IamPolicy {
     )]
     account: String,
 
-    /// The source Region of targets that name none, if `bedrock.region` names none either
+    /// The source Region of targets without one, if `bedrock.region` is not set
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     region: Option<String>,
 }
@@ -42,8 +43,8 @@ pub struct IamPolicy {
 impl IamPolicy {
     /// Prints. Errors: those of standard output.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let config = match Config::load(&self.config) {
-            Ok(config) => config,
+        let config = match Config::load_file_or_values(&self.config) {
+            Ok((config, _)) => config,
             Err(problems) => {
                 output.error(&problems.to_string());
                 return Ok(Exit::BadInput);

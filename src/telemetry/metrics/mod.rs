@@ -3,6 +3,8 @@
 mod durations;
 mod labels;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use prometheus_client::{
     collector::Collector,
     encoding::text,
@@ -72,6 +74,14 @@ impl Default for Metrics {
             version: env!("CARGO_PKG_VERSION"),
         };
         registry.register("build", "What runs", Info::new(build));
+        let started = Gauge::<i64>::default();
+        started.set(seconds_since_epoch(SystemTime::now()));
+        registry.register_with_unit(
+            "start_time",
+            "When this process started, in seconds since the Unix epoch",
+            Unit::Seconds,
+            started,
+        );
         let mut all = New(&mut registry);
         Self {
             open_calls: all.counts("open_calls", "Calls that are open now"),
@@ -129,6 +139,11 @@ impl Default for Metrics {
     }
 }
 
+fn seconds_since_epoch(time: SystemTime) -> i64 {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// Makes and registers.
 struct New<'a>(&'a mut Registry);
 
@@ -156,6 +171,19 @@ impl Metrics {
     /// From now on tells this as well, whenever someone asks.
     pub fn also(&mut self, collector: impl Collector) {
         self.registry.register_collector(Box::new(collector));
+    }
+
+    /// Reports when the certificate of the gRPC port expires, in seconds since the Unix epoch. Returns the gauge, for a renewed certificate.
+    pub fn certificate_expiry(&mut self, expiry: i64) -> Gauge {
+        let gauge = Gauge::default();
+        gauge.set(expiry);
+        self.registry.register_with_unit(
+            "tls_certificate_expiry_timestamp",
+            "When the certificate of the gRPC port expires, in seconds since the Unix epoch",
+            Unit::Seconds,
+            gauge.clone(),
+        );
+        gauge
     }
 
     /// All of it in OpenMetrics' text form.

@@ -1,0 +1,94 @@
+{{/* The service's configuration: what its schema alone can't tell. */}}
+{{- define "bedrock-grpc.checkConfig" -}}
+{{- $v := .Values -}}
+{{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml -}}
+{{- include "bedrock-grpc.checkSecrets" (dict "value" $config "path" "config") -}}
+{{- if $v.checkConfig -}}
+  {{- include "bedrock-grpc.checkKeys" (dict "value" $config "keys" (.Files.Get "files/config-keys.json" | fromJson) "path" "config") -}}
+  {{- include "bedrock-grpc.checkTargets" . -}}
+  {{- include "bedrock-grpc.checkCallers" . -}}
+{{- end -}}
+{{- /* Durations are read whether or not anything here needs them. */ -}}
+{{- $_ := list (include "bedrock-grpc.heartbeatSeconds" .) (include "bedrock-grpc.headersAfterSeconds" .) (include "bedrock-grpc.gracePeriodSeconds" .) -}}
+{{- $longest := include "bedrock-grpc.maxDeadlineSeconds" . -}}
+{{- $deadline := include "bedrock-grpc.configSeconds" (dict "root" . "path" (list "limits" "default_deadline") "default" "10m") -}}
+{{- if and (ne $longest "unknown") (ne $deadline "unknown") (gt (int64 $deadline) (int64 $longest)) -}}
+  {{- fail (printf "config.limits.default_deadline: %s s (default 10m) is longer than config.limits.max_deadline, %s s; lower it, too" $deadline $longest) -}}
+{{- end -}}
+{{- if eq (include "bedrock-grpc.grpcPort" .) (include "bedrock-grpc.adminPort" .) -}}
+  {{- fail "config.admin.listen: has the same port as config.listen" -}}
+{{- end -}}
+{{- if has "IPv6" $v.service.ipFamilies -}}
+  {{- range $path := list (list "listen") (list "admin" "listen") -}}
+    {{- $address := include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" "0.0.0.0") -}}
+    {{- if not (hasPrefix "[" $address) -}}
+      {{- fail (printf "config.%s: %s does not accept IPv6, which service.ipFamilies asks for; write [::] and the port" (join "." $path) $address) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Targets that refer to each other, and keys that exclude each other. */}}
+{{- define "bedrock-grpc.checkTargets" -}}
+{{- $targets := (.Values.config | default dict).targets | default dict -}}
+{{- range $name, $target := $targets -}}
+  {{- if kindIs "map" $target -}}
+    {{- $path := printf "config.targets.%s" $name -}}
+    {{- $fallback := $target.fallback -}}
+    {{- if and $fallback (not (contains "${" (toString $fallback))) -}}
+      {{- if not (hasKey $targets (toString $fallback)) -}}
+        {{- fail (printf "%s.fallback: there is no target %s; %s" $path $fallback (include "bedrock-grpc.nearest" (dict "key" (toString $fallback) "known" (without (keys $targets | sortAlpha) $name)))) -}}
+      {{- end -}}
+      {{- $next := dict "name" (toString $fallback) "seen" (list $name) -}}
+      {{- range $_ := $targets -}}
+        {{- if $next.name -}}
+          {{- if has $next.name $next.seen -}}
+            {{- fail (printf "%s.fallback: the fallbacks lead back to %s: %s; remove one of them" $path $next.name (join " -> " (append $next.seen $next.name))) -}}
+          {{- end -}}
+          {{- $following := get $targets $next.name | default dict -}}
+          {{- $_ := set $next "seen" (append $next.seen $next.name) -}}
+          {{- $_ := set $next "name" (and (kindIs "map" $following) (hasKey $targets (toString $following.fallback)) | ternary (toString $following.fallback) "") -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- range $i, $route := prepend ($target.routes | default list) $target -}}
+      {{- if and (kindIs "map" $route) $route.region $route.regions -}}
+        {{- fail (printf "%s%s.regions: set either region or regions, not both" $path (eq $i 0 | ternary "" (printf ".routes[%d]" (sub $i 1)))) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Callers that belong to groups which do not exist. */}}
+{{- define "bedrock-grpc.checkCallers" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $groups := $config.groups | default dict -}}
+{{- range $name, $caller := $config.callers -}}
+  {{- range $i, $group := ($caller | default dict).groups -}}
+    {{- if not (or (hasKey $groups (toString $group)) (contains "${" (toString $group))) -}}
+      {{- fail (printf "config.callers.%s.groups[%d]: there is no group %v in config.groups; add it" $name $i $group) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the service itself demands that callers prove who they are. What a newer configuration offers for that belongs here. */}}
+{{- define "bedrock-grpc.hasCallers" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $access := kindIs "map" $config.access | ternary $config.access dict -}}
+{{- if and (or $config.callers $access) (ne (toString $access.required) "false") -}}true{{- end -}}
+{{- end -}}
+
+{{/* Variables that `config` reads, has no default for, and that the chart does not see set: one on a line. */}}
+{{- define "bedrock-grpc.unsetVariables" -}}
+{{- $v := .Values -}}
+{{- if not (or $v.existingSecret $v.externalSecret.enabled $v.extraEnvFrom) -}}
+  {{- $set := list "AWS_REGION" "AWS_DEFAULT_REGION" "HOSTNAME" -}}
+  {{- range $v.extraEnv -}}{{- $set = append $set .name -}}{{- end -}}
+  {{- range $variable := regexFindAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}" (include "bedrock-grpc.writtenConfig" .) -1 | uniq -}}
+    {{- $name := $variable | trimPrefix "${" | trimSuffix "}" -}}
+    {{- if not (has $name $set) -}}{{- printf "%s\n" $name -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}

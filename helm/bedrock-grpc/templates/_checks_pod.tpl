@@ -1,0 +1,182 @@
+{{/* The Deployment and its pod, as the API server and the kubelet check them. */}}
+{{- define "bedrock-grpc.checkPod" -}}
+{{- $v := .Values -}}
+{{- if ge (int64 $v.minReadySeconds) (int64 $v.progressDeadlineSeconds) -}}
+  {{- fail (printf "progressDeadlineSeconds: %d is not more than minReadySeconds, %d, which Kubernetes rejects; raise it" (int64 $v.progressDeadlineSeconds) (int64 $v.minReadySeconds)) -}}
+{{- end -}}
+{{- $strategy := $v.updateStrategy | default dict -}}
+{{- $rolling := $strategy.rollingUpdate | default dict -}}
+{{- if and (ne (toString $strategy.type) "Recreate") (hasKey $rolling "maxUnavailable") (hasKey $rolling "maxSurge") (regexMatch "^0+%?$" (include "bedrock-grpc.text" $rolling.maxUnavailable)) (regexMatch "^0+%?$" (include "bedrock-grpc.text" $rolling.maxSurge)) -}}
+  {{- fail "updateStrategy.rollingUpdate.maxSurge: must not be 0 when maxUnavailable is 0, or no pod could ever be replaced" -}}
+{{- end -}}
+{{- $keys := list -}}
+{{- range $i, $key := $v.topologySpread.topologyKeys -}}
+  {{- if has $key $keys -}}{{- fail (printf "topologySpread.topologyKeys[%d]: %s is listed twice; remove one" $i $key) -}}{{- end -}}
+  {{- $keys = append $keys $key -}}
+{{- end -}}
+{{- $pairs := list -}}
+{{- range $i, $each := $v.topologySpreadConstraints -}}
+  {{- $pair := printf "%s %s" $each.topologyKey $each.whenUnsatisfiable -}}
+  {{- if has $pair $pairs -}}{{- fail (printf "topologySpreadConstraints[%d].topologyKey: %s has two constraints with the same whenUnsatisfiable; remove one" $i $each.topologyKey) -}}{{- end -}}
+  {{- $pairs = append $pairs $pair -}}
+{{- end -}}
+{{- if and (eq $v.dnsPolicy "None") (not ($v.dnsConfig | default dict).nameservers) -}}
+  {{- fail "dnsConfig.nameservers: required with dnsPolicy None" -}}
+{{- end -}}
+{{- range $i, $each := $v.tolerations -}}
+  {{- if and (not $each.key) (ne (toString $each.operator) "Exists") -}}
+    {{- fail (printf "tolerations[%d].operator: must be Exists when there is no key" $i) -}}
+  {{- end -}}
+  {{- if and (eq (toString $each.operator) "Exists") $each.value -}}
+    {{- fail (printf "tolerations[%d].value: must be empty with the operator Exists; remove it, or use Equal" $i) -}}
+  {{- end -}}
+  {{- if and (not (kindIs "invalid" $each.tolerationSeconds)) (ne (toString $each.effect) "NoExecute") -}}
+    {{- fail (printf "tolerations[%d].tolerationSeconds: needs the effect NoExecute" $i) -}}
+  {{- end -}}
+{{- end -}}
+{{- $pod := $v.podSecurityContext | default dict -}}
+{{- $container := $v.securityContext | default dict -}}
+{{- $nonRoot := hasKey $container "runAsNonRoot" | ternary $container.runAsNonRoot $pod.runAsNonRoot -}}
+{{- $key := hasKey $container "runAsUser" | ternary "securityContext" "podSecurityContext" -}}
+{{- $user := hasKey $container "runAsUser" | ternary $container.runAsUser $pod.runAsUser -}}
+{{- if and $nonRoot (not (kindIs "invalid" $user)) (eq (int64 $user) 0) -}}
+  {{- fail (printf "%s.runAsUser: 0 is root, which runAsNonRoot forbids: the kubelet would not start the container; use 65532" $key) -}}
+{{- end -}}
+{{- if and $container.privileged (hasKey $container "allowPrivilegeEscalation") (not $container.allowPrivilegeEscalation) -}}
+  {{- fail "securityContext.allowPrivilegeEscalation: can't be false with privileged; remove privileged" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The gateway's container, and what is put beside it. */}}
+{{- define "bedrock-grpc.checkContainer" -}}
+{{- $v := .Values -}}
+{{- if and $v.image.checkVersion $v.image.tag (not $v.image.digest) (regexMatch "^v?[0-9]+\\.[0-9]+\\.[0-9]+([-+].*)?$" $v.image.tag) -}}
+  {{- if not (semverCompare ">=0.1.0-0" $v.image.tag) -}}
+    {{- fail (printf "image.tag: %s is older than 0.1.0, the oldest version that this chart supports; use an older chart, or set image.checkVersion to false" $v.image.tag) -}}
+  {{- end -}}
+{{- end -}}
+{{- include "bedrock-grpc.checkResources" (dict "resources" ($v.resources | default dict) "path" "resources") -}}
+{{- range $name := list "startup" "liveness" "readiness" -}}
+  {{- $probe := get $v.probes $name | default dict -}}
+  {{- if and (ne $name "readiness") (hasKey $probe "successThreshold") (ne (int64 $probe.successThreshold) 1) -}}
+    {{- fail (printf "probes.%s.successThreshold: must be 1, or be left out" $name) -}}
+  {{- end -}}
+  {{- if and (eq $name "readiness") (hasKey $probe "terminationGracePeriodSeconds") -}}
+    {{- fail "probes.readiness.terminationGracePeriodSeconds: is not for readiness probes; remove it" -}}
+  {{- end -}}
+{{- end -}}
+{{- if and $v.preStop.sleepSeconds (hasKey ($v.lifecycle | default dict) "preStop") -}}
+  {{- fail "lifecycle.preStop: a container has one preStop hook; set preStop.sleepSeconds to 0" -}}
+{{- end -}}
+
+{{- /* Arguments and variables. */ -}}
+{{- $previous := "" -}}
+{{- range $i, $argument := $v.extraArgs -}}
+  {{- $flag := regexFind "^[^=]*" $argument -}}
+  {{- if or (has $flag (list "--config" "--help" "--version")) (regexMatch "^-[chV]" $flag) -}}
+    {{- fail (printf "extraArgs[%d]: %s is the chart's to set, or keeps the service from starting; remove it, and write settings to config" $i $argument) -}}
+  {{- end -}}
+  {{- if and $v.checkConfig (not (regexMatch "^--color(=(auto|always|never))?$" $argument)) (not (and (eq $previous "--color") (has $argument (list "auto" "always" "never")))) -}}
+    {{- fail (printf "extraArgs[%d]: `serve` of this version has no argument %s: it has --color=WHEN. If the image is newer than the chart, set checkConfig to false" $i $argument) -}}
+  {{- end -}}
+  {{- $previous = $argument -}}
+{{- end -}}
+{{- if and $v.checkConfig (eq $previous "--color") -}}
+  {{- fail "extraArgs: --color needs a value: auto, always or never" -}}
+{{- end -}}
+{{- $names := empty $v.aws.region | ternary list (list "AWS_REGION") -}}
+{{- range $i, $variable := $v.extraEnv -}}
+  {{- $path := printf "extraEnv[%d]" $i -}}
+  {{- if eq $variable.name "BEDROCK_GRPC_CONFIG" -}}
+    {{- fail (printf "%s.name: the chart sets the path of the configuration; write settings to config" $path) -}}
+  {{- end -}}
+  {{- if has $variable.name $names -}}
+    {{- fail (printf "%s.name: %s is set twice%s; remove one" $path $variable.name (and (eq $variable.name "AWS_REGION") (ne $v.aws.region "") | ternary ", here and by aws.region" "")) -}}
+  {{- end -}}
+  {{- $names = append $names $variable.name -}}
+  {{- if and $variable.value (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|password|token|api_?key|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
+    {{- fail (printf "%s.value: a secret must not be in the Deployment; set %s through existingSecret, externalSecret or valueFrom.secretKeyRef" $path $variable.name) -}}
+  {{- end -}}
+  {{- if and $variable.value $variable.valueFrom -}}
+    {{- fail (printf "%s.valueFrom: set either value or valueFrom, not both" $path) -}}
+  {{- end -}}
+{{- end -}}
+
+{{- /* Containers and volumes. */ -}}
+{{- $containers := list "gateway" -}}
+{{- range $key := list "extraContainers" "initContainers" -}}
+  {{- range $i, $container := get $v $key -}}
+    {{- if has $container.name $containers -}}
+      {{- fail (printf "%s[%d].name: the pod has another container called %s; use another name" $key $i $container.name) -}}
+    {{- end -}}
+    {{- $containers = append $containers $container.name -}}
+    {{- include "bedrock-grpc.checkResources" (dict "resources" ($container.resources | default dict) "path" (printf "%s[%d].resources" $key $i)) -}}
+  {{- end -}}
+{{- end -}}
+{{- $own := list "config" "tls" "secrets" -}}
+{{- $volumes := $own -}}
+{{- range $i, $volume := $v.extraVolumes -}}
+  {{- if has $volume.name $own -}}
+    {{- fail (printf "extraVolumes[%d].name: the volume %s is the chart's own; use another name" $i $volume.name) -}}
+  {{- end -}}
+  {{- if has $volume.name $volumes -}}
+    {{- fail (printf "extraVolumes[%d].name: there are two volumes called %s; use another name" $i $volume.name) -}}
+  {{- end -}}
+  {{- if gt (len (keys (omit $volume "name"))) 1 -}}
+    {{- fail (printf "extraVolumes[%d]: a volume has one source, this one has %s; remove all but one" $i (join ", " (keys (omit $volume "name") | sortAlpha))) -}}
+  {{- end -}}
+  {{- $volumes = append $volumes $volume.name -}}
+{{- end -}}
+{{- $paths := list "/etc/bedrock-grpc/config.yaml" -}}
+{{- if $v.tls.enabled -}}{{- $paths = append $paths "/etc/bedrock-grpc/tls" -}}{{- end -}}
+{{- if $v.existingSecretFiles -}}{{- $paths = append $paths "/etc/bedrock-grpc/secrets" -}}{{- end -}}
+{{- range $i, $mount := $v.extraVolumeMounts -}}
+  {{- if has $mount.name $own -}}
+    {{- fail (printf "extraVolumeMounts[%d].name: the volume %s is the chart's own; use another name" $i $mount.name) -}}
+  {{- end -}}
+  {{- if not (has $mount.name $volumes) -}}
+    {{- fail (printf "extraVolumeMounts[%d].name: there is no volume %s in extraVolumes; add it" $i $mount.name) -}}
+  {{- end -}}
+  {{- if or (has $mount.mountPath $paths) (eq $mount.mountPath "/etc/bedrock-grpc") -}}
+    {{- fail (printf "extraVolumeMounts[%d].mountPath: something else is mounted at %s; use another path" $i $mount.mountPath) -}}
+  {{- end -}}
+  {{- if and $mount.subPath $mount.subPathExpr -}}
+    {{- fail (printf "extraVolumeMounts[%d].subPath: set either subPath or subPathExpr, not both" $i) -}}
+  {{- end -}}
+  {{- $paths = append $paths $mount.mountPath -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Requests that are more than their limits. Takes a dict of "resources" and "path". */}}
+{{- define "bedrock-grpc.checkResources" -}}
+{{- $path := .path -}}
+{{- $limits := .resources.limits | default dict -}}
+{{- $requests := .resources.requests | default dict -}}
+{{- range $name, $amount := merge (dict) $limits $requests -}}
+  {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?([eE][0-9]+|[mkMGTPE]|[KMGTPE]i)?$" (include "bedrock-grpc.text" $amount)) -}}
+    {{- fail (printf "%s.%s.%s: %v is not a quantity; write a number with a unit, such as 500m, 256Mi or 1Gi" $path (hasKey $limits $name | ternary "limits" "requests") $name $amount) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $limit := $limits -}}
+  {{- if hasKey $requests $name -}}
+    {{- $request := get $requests $name -}}
+    {{- if lt (include "bedrock-grpc.quantity" $limit | float64) (include "bedrock-grpc.quantity" $request | float64) -}}
+      {{- fail (printf "%s.limits.%s: %v is less than %s.requests.%s, %v, which Kubernetes rejects; raise the limit or lower the request" $path $name $limit $path $name $request) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A quantity of Kubernetes, such as 256Mi, as a number. */}}
+{{- define "bedrock-grpc.quantity" -}}
+{{- $text := include "bedrock-grpc.text" . -}}
+{{- $number := regexFind "^[0-9.]+" $text | float64 -}}
+{{- $suffix := regexReplaceAll "^[0-9.]+" $text "" -}}
+{{- if regexMatch "^[eE][0-9]+$" $suffix -}}
+  {{- range until (int (substr 1 -1 $suffix)) -}}{{- $number = mulf $number 10.0 -}}{{- end -}}
+{{- else if $suffix -}}
+  {{- $factors := dict "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+  {{- $number = mulf $number (get $factors $suffix) -}}
+{{- end -}}
+{{- printf "%f" $number -}}
+{{- end -}}

@@ -1,0 +1,277 @@
+"""Random values for the chart, drawn from its own schema, and what must hold for each of them.
+
+    tests/chart/generated BINARY [SETS [SEED]]
+"""
+
+import copy
+import functools
+import json
+import re
+import string
+import subprocess
+
+import yaml
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from kubernetes_validate import utils as kubernetes_validate
+
+import crds
+import kubernetes_rules
+from rendering import BINARY, CHART, TOOLS
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+VERSIONS = [version for version in kubernetes_validate.all_versions() if tuple(map(int, version.split(".")[:2])) >= (1, 30)]
+# What operators write by mistake, anywhere.
+ODD = [
+    "", "banana", "a b", "A_B.", "0x10", "1e3", "on", "~", "my.gateway", "-x", "x" * 70, "5m", "${X}", "${X:-1}", "10.0.0.0/8", "0", "\n", "é",
+    -1, 0, 1, 7, 42, 1000000, 3000000000, 10**12, 0.5, 1.5, True, False, None, [], {}, ["a"], {"a": 1}, [None], [{}],
+]  # fmt: skip
+# What the service checks beyond patterns: values of these definitions come from here.
+CONFIG = {
+    "model": ["us.anthropic.claude-sonnet-5", "amazon.nova-lite-v1:0", "eu.amazon.nova-lite-v1:0", "global.anthropic.claude-sonnet-5"],
+    "region": ["us-east-1", "us-west-2", "eu-central-1"],
+    "place": ["us", "eu", "us-east-1"],
+    "address": ["0.0.0.0:50051", ":8443", "[::]:9090", "0.0.0.0:9091", "127.0.0.1:80", "0.0.0.0:0", ":70000", "0.0.0.300:1"],
+    "url": ["https://vpce-1.example.com", "http://emulator:8900", "https://[fd00::1]:8443"],
+    "collector": ["http://otel:4317", "https://otel.example.com", "http://10.0.0.7:4317"],
+    "size": ["1B", "16MiB", "32MiB", "256KiB"],
+    "text": ["abc", "a-b", "x1"],
+    "duration": ["0", "250ms", "5s", "010m", "10m", "2h", 0],
+    "positive_duration": ["250ms", "5s", "010m", "10m", "2h", "45m"],
+    "heartbeat": ["0", "1s", "20s", "2m", 0],
+}  # fmt: skip
+# What refers to other parts of a config, or has a meaning beyond its pattern: by its key.
+MEANT = {"not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"]}
+NAMES = ["a", "config", "tls", "x-1", "claude", "nova"]
+RELEASES = [*["rel"] * 12, "bedrock-grpc", "1rel", "a.b", "r" * 53, "rel-" + "x" * 40, "x" + "-" * 20 + "x", "prod-gateway", "42"]
+
+
+def odd():
+    return st.sampled_from(ODD)
+
+
+def rarely(one_of):
+    """True about once in so many draws: hypothesis prefers small numbers, so it is a remainder in the middle."""
+    return st.integers(0, 100 * one_of - 1).map(lambda number: number % one_of == one_of // 2 + 1)
+
+
+def resolve(schema):
+    while "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    return schema
+
+
+@functools.cache
+def texts(pattern):
+    """Texts that match a pattern of the schema, mostly."""
+    return st.from_regex(re.compile(pattern), fullmatch=True, alphabet=st.sampled_from(string.ascii_letters + string.digits + "-._:/%${}*+=,@ "))
+
+
+STRATEGIES = {}
+
+
+def of(schema, depth):
+    """Values that a schema allows, as far as it says."""
+    key = (id(schema), depth)
+    if key not in STRATEGIES:
+        # The schema is kept, so that its identity stays its own.
+        STRATEGIES[key] = (schema, st.deferred(lambda: made(schema, depth)))
+    return STRATEGIES[key][1]
+
+
+def made(schema, depth):
+    name = schema.get("$ref", "").removeprefix("#/$defs/")
+    if name in CONFIG:
+        return st.sampled_from(CONFIG[name])
+    schema = resolve(schema)
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "const" in schema:
+        return st.just(schema["const"])
+    for key in ("anyOf", "oneOf"):
+        if key in schema and "properties" not in schema:
+            return st.one_of([of(each, depth) for each in schema[key] if each.get("$ref") != "#/$defs/variable"])
+    kinds = schema.get("type", "string")
+    kind = next(each for each in ([kinds] if isinstance(kinds, str) else kinds) if each != "null" or kinds == "null")
+    if kind == "string":
+        return texts(schema["pattern"]) if "pattern" in schema else st.sampled_from(["a", "x-1", "Abc", "10.0.0.1", "a/b"])
+    if kind in ("integer", "number"):
+        least, most = schema.get("minimum", 0), schema.get("maximum", 100000)
+        near = st.integers(int(least), min(int(most), int(least) + 1000))
+        return st.one_of(near, st.sampled_from([least, most])) if kind == "integer" else st.floats(least, most, allow_nan=False)
+    if kind == "boolean":
+        return st.booleans()
+    if kind == "array":
+        return st.lists(of(schema.get("items", {}), depth - 1), max_size=2) if depth > 0 else st.just([])
+    if kind == "object":
+        return maps(schema, depth)
+    return st.none()
+
+
+@st.composite
+def maps(draw, schema, depth):
+    value = {}
+    properties = schema.get("properties", {})
+    required = schema.get("required", [])
+    if depth > 0 and properties:
+        optional = [key for key in properties if key not in required]
+        chosen = draw(st.lists(st.sampled_from(optional), max_size=3, unique=True)) if optional else []
+    else:
+        chosen = []
+    for key in [*required, *chosen]:
+        if key in properties:
+            value[key] = draw(st.sampled_from(MEANT[key]) if key in MEANT else of(properties[key], depth - 1))
+    for pattern, each in schema.get("patternProperties", {}).items():
+        for _ in range(draw(st.integers(0, 2))):
+            value[draw(texts(pattern))] = draw(of(each, depth - 1))
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict) and more and not properties:
+        for key in draw(st.lists(st.sampled_from(NAMES), max_size=2, unique=True)):
+            value[key] = draw(of(more, depth - 1))
+    return value
+
+
+def leaves(schema, path=()):
+    """Every value of the chart, with its schema."""
+    for key, each in schema["properties"].items():
+        if key in ("global", "extraObjects", "config"):
+            continue
+        here = (*path, key)
+        if isinstance(each.get("properties"), dict) and each.get("additionalProperties") is False:
+            yield from leaves(each, here)
+        else:
+            yield here, each
+
+
+LEAVES = dict(leaves(SCHEMA))
+SWITCHES = [path for path in LEAVES if path[-1] == "enabled" and path != ("enabled",)]
+SECTIONS = SCHEMA["then"]["properties"]["config"]["properties"]
+
+
+def put(values, path, value):
+    for key in path[:-1]:
+        if not isinstance(values.get(key), dict):
+            values[key] = {}
+        values = values[key]
+    values[path[-1]] = value
+
+
+@st.composite
+def sets(draw, bases):
+    """A set: one of the example sets or nothing, with some values changed, switched on, or broken."""
+    values = copy.deepcopy(draw(st.sampled_from(bases)))
+    for path in draw(st.lists(st.sampled_from(SWITCHES), max_size=2, unique=True)):
+        put(values, path, draw(st.booleans()))
+    for path in draw(st.lists(st.sampled_from(sorted(LEAVES)), max_size=4, unique=True)):
+        broken = draw(rarely(10))
+        put(values, path, draw(odd() if broken else of(LEAVES[path], 3)))
+    config = values.get("config")
+    for key in draw(st.lists(st.sampled_from(sorted(SECTIONS)), max_size=2, unique=True)):
+        if not isinstance(config, dict):
+            config = {}
+        config[key] = draw(odd() if draw(rarely(20)) else of(SECTIONS[key], 4))
+        values["config"] = config
+    if draw(rarely(40)):
+        put(values, (draw(st.sampled_from(sorted(SCHEMA["properties"]))),), draw(odd()))
+    return {
+        "release": draw(st.sampled_from(RELEASES)),
+        "namespace": draw(st.sampled_from(["ns", "default", "team-a"])),
+        "kubernetes": draw(st.sampled_from(VERSIONS)),
+        "values": values,
+    }
+
+
+def drawn(number, start):
+    """So many sets, the same for the same seed."""
+    bases = [{}, {}, *(yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((CHART / "ci").glob("*.yaml")))]
+    found = []
+
+    @seed(start)
+    @settings(max_examples=number, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(sets(bases))
+    def draw(each):
+        found.append(each)
+
+    draw()
+    return found
+
+
+def rendered(many):
+    """What the chart makes of each set: `manifest`, or `error`."""
+    text = "".join(json.dumps(each) + "\n" for each in many)
+    result = subprocess.run([TOOLS / "render", CHART], input=text, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+# The path of a value: its first part is one of the chart's.
+PATH = re.compile(rf"(?:^|[ :])({'|'.join(SCHEMA['properties'])}|enabled)\b[\w.\[\]-]*: \S", re.M)
+SCHEMA_PATH = re.compile(r"- at '(/[^']*)?': \S", re.M)
+
+
+def refusal_problem(error):
+    """What is missing of a refusal: a path, and what to do."""
+    if "values.schema.json" in error or SCHEMA_PATH.search(error):
+        return None if SCHEMA_PATH.search(error) else f"no path: {error}"
+    if "nil pointer" in error or "reflect" in error or "wrong type" in error or "error calling" in error and "execution error" not in error and ": error calling fail: " not in error:
+        return f"not a refusal of the chart's: {error}"
+    return None if PATH.search(error) else f"no path: {error}"
+
+
+class Verdicts:
+    """What is wrong with rendered sets. Equal objects are looked at once."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def of(self, manifest, version):
+        objects = kubernetes_rules.parse(manifest)
+        names = [(obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in objects]
+        found = [f"two objects: {name}" for name in names if names.count(name) > 1]
+        for obj in objects:
+            key = (version, json.dumps(obj, sort_keys=True, default=str))
+            if key not in self.seen:
+                custom = crds.is_custom(obj)
+                problems = [*crds.problems(obj), *kubernetes_rules.metadata_problems(obj)] if custom else kubernetes_rules.problems(obj, version)
+                self.seen[key] = [f"{obj['kind']}.{problem}" for problem in problems]
+            found += self.seen[key]
+        return found, next((obj["data"]["config.yaml"] for obj in objects if obj["kind"] == "ConfigMap" and "config.yaml" in (obj.get("data") or {})), None)
+
+
+def check(configs, folder):
+    """What the service says against each config, by its index: one process for all."""
+    paths = []
+    for index, text in configs.items():
+        path = folder / f"{index}.yaml"
+        path.write_text(text, encoding="utf-8")
+        paths.append(path)
+    if not paths:
+        return {}
+    result = subprocess.run([BINARY, "check", *paths], capture_output=True, text=True)
+    problems = {}
+    for line in (result.stdout + result.stderr).splitlines():
+        if (match := re.search(rf"{re.escape(str(folder))}/(\d+)\.yaml(.*)", line)) and not match[2].startswith(": ok; ") and "warning" not in line.lower():
+            problems.setdefault(int(match[1]), []).append(match[2])
+    assert result.returncode == (64 if problems else 0), result.stderr[-2000:]
+    return problems
+
+
+def run(number, start, folder):
+    """Draws, renders and looks. Returns the counts, and what fails."""
+    many = drawn(number, start)
+    results = rendered(many)
+    verdicts, failures, configs = Verdicts(), [], {}
+    for index, (each, result) in enumerate(zip(many, results, strict=True)):
+        if "error" in result:
+            problem = refusal_problem(result["error"])
+            failures += [(each, problem)] if problem else []
+            continue
+        problems, config = verdicts.of(result["manifest"], each["kubernetes"])
+        failures += [(each, "; ".join(problems))] if problems else []
+        # What a variable without a default holds is not the chart's to know.
+        if each["values"].get("checkConfig") is not False and not re.search(r"\$\{\w+\}", config):
+            configs[index] = config
+    for index, problems in check(configs, folder).items():
+        failures.append((many[index], f"check: {problems}"))
+    refused = sum("error" in result for result in results)
+    return {"sets": len(many), "refused": refused, "rendered": len(many) - refused, "configs": len(configs), "failures": len(failures)}, failures

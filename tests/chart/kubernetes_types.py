@@ -1,0 +1,118 @@
+"""The types of Kubernetes' own API, as JSON schemas, for values that the chart passes on."""
+
+import functools
+import json
+
+import importlib_resources
+import kubernetes_validate.utils as kubernetes_validate
+
+# The name in values.yaml -> the API group and version that it belongs to.
+KNOWN = {
+    "core.v1": [
+        "Affinity", "Container", "EnvFromSource", "EnvVar", "HostAlias", "Lifecycle", "LocalObjectReference", "PodDNSConfig", "PodSecurityContext", "Probe",
+        "ResourceRequirements", "SecurityContext", "Toleration", "TopologySpreadConstraint", "Volume", "VolumeMount",
+    ],
+    "apps.v1": ["DeploymentStrategy"],
+    "autoscaling.v2": ["HPAScalingPolicy", "MetricSpec"],
+    "networking.v1": ["IngressTLS", "NetworkPolicyEgressRule", "NetworkPolicyIngressRule", "NetworkPolicyPeer"],
+}  # fmt: skip
+GROUP_OF = {name: group for group, names in KNOWN.items() for name in names}
+PREFIX = "io.k8s.api."
+
+DNS_LABEL = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
+OBJECT_NAME = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", "maxLength": 253}
+VARIABLE = {"type": "string", "pattern": "^[^=]+$"}
+WHOLE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+POSITIVE = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
+SHARE = {"anyOf": [WHOLE, {"type": "string", "pattern": "^([0-9]{1,2}|100)%$"}]}
+QUANTITY = {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][0-9]+|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "minimum": 0}]}
+# What the API server checks beyond its published schemas, where mistakes are likely:
+# (definition, field) -> the field's schema. None: the chart sets the field.
+CLOSER = {
+    ("Container", "name"): DNS_LABEL,
+    ("Container", "image"): {"type": "string", "minLength": 1},
+    ("EnvVar", "name"): VARIABLE,
+    ("LocalObjectReference", "name"): OBJECT_NAME,
+    ("Volume", "name"): DNS_LABEL,
+    ("VolumeMount", "name"): DNS_LABEL,
+    ("VolumeMount", "mountPath"): {"type": "string", "pattern": "^[^:]+$"},
+    ("Toleration", "operator"): {"enum": ["", "Exists", "Equal", "Lt", "Gt"]},
+    ("Toleration", "effect"): {"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]},
+    ("TopologySpreadConstraint", "whenUnsatisfiable"): {"enum": ["DoNotSchedule", "ScheduleAnyway"]},
+    ("TopologySpreadConstraint", "maxSkew"): POSITIVE,
+    ("DeploymentStrategy", "type"): {"enum": ["Recreate", "RollingUpdate"]},
+    ("RollingUpdateDeployment", "maxSurge"): SHARE,
+    ("RollingUpdateDeployment", "maxUnavailable"): SHARE,
+    ("HPAScalingPolicy", "type"): {"enum": ["Pods", "Percent"]},
+    ("HPAScalingPolicy", "value"): POSITIVE,
+    ("HPAScalingPolicy", "periodSeconds"): {"type": "integer", "minimum": 1, "maximum": 1800},
+    ("HostAlias", "ip"): {"type": "string", "minLength": 1},
+    ("Probe", "initialDelaySeconds"): WHOLE,
+    ("Probe", "periodSeconds"): POSITIVE,
+    ("Probe", "timeoutSeconds"): POSITIVE,
+    ("Probe", "successThreshold"): POSITIVE,
+    ("Probe", "failureThreshold"): POSITIVE,
+    ("Probe", "terminationGracePeriodSeconds"): POSITIVE,
+    ("Probe", "exec"): None,
+    ("Probe", "grpc"): None,
+    ("Probe", "httpGet"): None,
+    ("Probe", "tcpSocket"): None,
+}
+REQUIRED = {"Container": ["name", "image"], "LocalObjectReference": ["name"]}
+
+
+@functools.cache
+def definitions():
+    """All definitions of the newest version, strict."""
+    folder = f"kubernetes-json-schema/v{kubernetes_validate.latest_version()}-local-strict/_definitions.json"
+    text = importlib_resources.files("kubernetes_validate").joinpath(folder).read_text(encoding="utf-8")
+    return json.loads(text)["$defs"]
+
+
+def is_known(name):
+    return name in GROUP_OF
+
+
+def reference(name, collected):
+    """A reference to a type; the definitions that it needs are added to those collected."""
+    full = f"{PREFIX}{GROUP_OF[name]}.{name}"
+    _collect(full, collected)
+    return {"$ref": f"#/$defs/{full}"}
+
+
+def _collect(full, collected):
+    if full in collected:
+        return
+    collected[full] = {}
+    name = full.rsplit(".", 1)[-1]
+    if name == "Quantity":
+        collected[full] = QUANTITY
+        return
+    schema = _plain(definitions()[full], collected)
+    if full.startswith(PREFIX):
+        for (owner, field), closer in CLOSER.items():
+            if owner == name and closer is None:
+                schema["properties"].pop(field, None)
+            elif owner == name:
+                schema["properties"][field] = closer
+        if name in REQUIRED:
+            schema["required"] = REQUIRED[name]
+    collected[full] = schema
+
+
+def _plain(schema, collected):
+    """The same without descriptions, which would be most of the file."""
+    if isinstance(schema, list):
+        return [_plain(each, collected) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {}
+    for key, value in schema.items():
+        if key == "description" and isinstance(value, str) or key.startswith("x-kubernetes-"):
+            continue
+        if key == "$ref":
+            target = value.rsplit("/", 1)[-1]
+            _collect(target, collected)
+            value = f"#/$defs/{target}"
+        plain[key] = {name: _plain(each, collected) for name, each in value.items()} if key == "properties" else _plain(value, collected)
+    return plain
