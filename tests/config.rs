@@ -114,7 +114,7 @@ drain: soon
             "such as 250ms",
         ),
         ("5:limits.heartbeat: must be at least 1s", "or 0 for none"),
-        ("7:targets.bad.name: an alias has", "taken for a model ID"),
+        ("7:targets.bad.name: an alias must have", "a model ID"),
         (
             "8:targets.bad.name.model_id: `x` is neither a model ID nor an ARN",
             "`fallback`",

@@ -1,10 +1,10 @@
 //! The gateway's AWS credentials: aws-config's chain, built anew when its files change or when AWS
 //! rejects what it gave.
 //!
-//! aws-config reads its files once and keeps them. Mounted secrets are rotated, so the chain is
-//! rebuilt: when the identity cache asks again (before credentials expire; after 15 minutes for keys
-//! without an expiry) and the files have changed, and when AWS says that credentials are expired or
-//! unknown. Failures are remembered for a while: while STS does not answer, calls fail at once
+//! aws-config reads its files once and keeps their content. Mounted secrets are rotated, so the
+//! chain is rebuilt if the files have changed when the identity cache refreshes (before credentials
+//! expire; after 15 minutes for keys without an expiry), and if AWS rejects credentials as expired
+//! or unknown. Failures are remembered for a while: while STS does not answer, calls fail at once
 //! instead of queueing for it.
 
 use std::{
@@ -39,19 +39,19 @@ use tokio::time::Instant;
 
 use super::http::Http;
 
-/// How long the chain may take: a credential process may ask a server of its own.
+/// How long the chain may take. A credential process may call a server, too.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
-/// After a failure the chain is left alone for this long, then for twice as long each time.
+/// Backoff after a failure of the chain. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The same while nothing is configured, or wrongly: unless a file changes, nothing will.
+/// Backoff while nothing or something wrong is configured. A changed file ends it early.
 const CONFIG_PAUSE: Duration = Duration::from_secs(5);
 /// How often the chain is rebuilt because AWS rejects credentials, although no file has changed.
 const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a chain is built from.
 pub(super) struct ChainSource {
-    /// For STS, IAM Identity Center, the instance metadata service and the like.
+    /// For STS, IAM Identity Center and the instance metadata service.
     pub(super) http: Http,
     pub(super) region: Option<Region>,
     pub(super) use_fips: Option<bool>,
@@ -63,7 +63,7 @@ pub(super) struct ChainSource {
 }
 
 impl ChainSource {
-    /// A configuration that has not read the files yet: it reads them once.
+    /// Returns a new configuration, which reads the files once, when they are needed.
     fn config(&self) -> ProviderConfig {
         let mut config = ProviderConfig::without_region()
             .with_http_client(self.http.clone())
@@ -92,18 +92,18 @@ pub(super) enum Cause {
     Unavailable,
 }
 
-/// There are no credentials. Its text is for the operator.
+/// The error of an identity without credentials. Its text is for the operator.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct NoCredentials {
     pub(super) cause: Cause,
     text: String,
-    /// When the chain is asked again.
+    /// When the chain is called next.
     until: Instant,
 }
 
 impl NoCredentials {
-    /// How long until the chain is asked again.
+    /// Returns the time until the chain is called next.
     pub(super) fn retry_after(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
@@ -125,7 +125,7 @@ struct Inner {
 
 struct Chain {
     provider: Arc<DefaultCredentialsChain>,
-    /// Of the files that it was built from.
+    /// The hash of the files that it was built from.
     fingerprint: u64,
 }
 
@@ -148,13 +148,13 @@ impl Identity {
         }))
     }
 
-    /// Which credentials calls are signed with now: they are newer if this is larger.
+    /// Returns the number of the current credentials. Newer credentials have a larger one.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// AWS has rejected credentials of this generation. Returns whether newer ones can be had, so
-    /// that the call may be made again.
+    /// Handles a rejection by AWS of the credentials of this generation. Returns whether newer ones
+    /// are available, so that the call can be retried.
     pub(super) async fn rejected(&self, generation: u64) -> bool {
         let mut chain = self.0.chain.lock().await;
         if self.generation() > generation {
@@ -234,7 +234,7 @@ impl Identity {
         (failed.until > Instant::now()).then_some(failed)
     }
 
-    /// Remembers and logs why there are none. While older ones are still valid, they are used.
+    /// Remembers and logs the cause. Older credentials that are still valid are used meanwhile.
     async fn failed(&self, error: CredentialsError) -> provider::Result {
         let (cause, text) = self.explained(&error).await;
         let mut state = self.state();
@@ -265,7 +265,7 @@ impl Identity {
         }
     }
 
-    /// What is wrong, in words for the operator that hold no secret.
+    /// Describes the cause for the operator, without secrets.
     async fn explained(&self, error: &CredentialsError) -> (Cause, String) {
         match error {
             CredentialsError::CredentialsNotLoaded(_) => match self.profile_problem().await {
@@ -298,7 +298,7 @@ impl Identity {
         }
     }
 
-    /// The chain passes over a profile that it can't use. What is wrong with it, if there is one.
+    /// Returns what is wrong with the profile: the chain skips a profile that it can't use.
     async fn profile_problem(&self) -> Option<String> {
         let profile = ProfileFileCredentialsProvider::builder().configure(&self.0.source.config());
         let profile = profile.build();
@@ -308,7 +308,7 @@ impl Identity {
         (text.contains("was not defined") || text.contains("sso")).then_some(text)
     }
 
-    /// Of the content of the files that the chain reads.
+    /// Returns a hash of the content of the files that the chain reads.
     async fn fingerprint(&self) -> u64 {
         let files = self.0.source.files.clone();
         let read = move || {
@@ -326,7 +326,8 @@ impl Identity {
     }
 }
 
-/// All causes of an error. The output of a credential process may hold anything: it is left out.
+/// Returns all causes of an error, without the output of a credential process, which may contain
+/// secrets.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
@@ -362,7 +363,7 @@ fn new_cache() -> SharedIdentityCache {
         .build()
 }
 
-/// The SDK's own cache, which is replaced when AWS rejects what is in it.
+/// The SDK's identity cache, which is replaced when AWS rejects its content.
 impl ResolveCachedIdentity for Identity {
     fn resolve_cached_identity<'a>(
         &'a self,

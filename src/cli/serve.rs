@@ -50,13 +50,8 @@ impl Serve {
             output.error(&message);
             return Ok(Exit::BadInput);
         }
-        if !config.access.is_configured() {
-            tracing::warn!(
-                "callers are not identified: everyone who can reach {} can spend this AWS account's money;                  add `callers` to the config (docs/callers.md)",
-                config.server.listen
-            );
-        } else if !config.access.required {
-            tracing::warn!("access.required is false: calls without a credential are served, too");
+        for open in config.exposure() {
+            tracing::warn!(key = open.key, "{}", open.message);
         }
         for warning in config.warnings() {
             tracing::warn!(key = warning.key, "{}", warning.message);

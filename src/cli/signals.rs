@@ -1,5 +1,5 @@
-//! Signals, for commands that serve: the first SIGTERM or Ctrl-C drains, the second ends at once, and
-//! SIGHUP does nothing.
+//! Signals of commands that serve: the first SIGTERM or Ctrl-C drains, the second ends the process
+//! at once, and SIGHUP is ignored.
 
 use std::io;
 
@@ -21,7 +21,7 @@ pub fn ignore_hangup() -> io::Result<()> {
     Ok(())
 }
 
-/// What the signals of this process tell from now on. Errors: signals can't be listened to.
+/// Returns what the signals of this process trigger. Errors: signals can't be listened to.
 pub fn stop() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

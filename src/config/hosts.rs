@@ -1,18 +1,18 @@
-//! Which names a listener answers to.
+//! The host names that a listener answers to.
 
 use std::net::IpAddr;
 
-/// Which names requests may call a listener by: the `host` header, or `:authority` over HTTP/2.
+/// The names by which requests can call a listener: the `host` header, or `:authority` of HTTP/2.
 ///
-/// A web page can point a name of its own at 127.0.0.1 after it has been loaded (DNS rebinding), and
-/// then read what is served there as if it were its own. Its requests still carry its own name.
+/// A web page can let its own name resolve to 127.0.0.1 after it has been loaded (DNS rebinding),
+/// and then read what is served there. Its requests still carry its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hosts {
     /// Any: the gateway is called by whatever name leads to it.
     #[default]
     Any,
-    /// Names of this machine alone: `localhost` and names below it, and loopback addresses; with any
-    /// port. For `dev`, which serves what needs no password.
+    /// Only names of this machine: `localhost` and its subdomains, and loopback addresses, with any
+    /// port. For `dev`, which does not authenticate.
     Loopback,
 }
 

@@ -8,6 +8,7 @@ mod access;
 pub mod attribution;
 pub mod bedrock;
 mod discovery;
+mod exposure;
 mod hosts;
 mod limits;
 mod problem;

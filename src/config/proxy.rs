@@ -1,19 +1,19 @@
-//! The forward proxies that the environment names: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+//! The forward proxies of the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
 
 use std::fmt;
 
 use super::section::Section;
 
-/// Which proxy requests to AWS go through. The variables are those that most programs read; the
-/// upper-case spelling counts before the lower-case one.
+/// The proxies for requests to AWS. Upper-case spellings of the variables take precedence over
+/// lower-case ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For `https://` endpoints: `HTTPS_PROXY`, then `ALL_PROXY`. Default: none, connections are direct.
+    /// For `https://` endpoints: `HTTPS_PROXY`, then `ALL_PROXY`. Default: none.
     pub https: Option<ProxyUrl>,
-    /// For `http://` endpoints: `HTTP_PROXY`, then `ALL_PROXY`. Default: none, connections are direct.
+    /// For `http://` endpoints: `HTTP_PROXY`, then `ALL_PROXY`. Default: none.
     pub http: Option<ProxyUrl>,
-    /// Hosts that are reached directly: `NO_PROXY`, names and their subdomains, addresses, networks
-    /// such as `10.0.0.0/8`, or `*`, separated by commas. Loopback and link-local addresses always are.
+    /// Hosts without a proxy: `NO_PROXY`, names and their subdomains, addresses, networks such as
+    /// `10.0.0.0/8`, or `*`, separated by commas. Loopback and link-local addresses never use one.
     pub none_for: String,
 }
 

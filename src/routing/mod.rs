@@ -236,10 +236,7 @@ impl Router {
                 "this gateway has no aliases; name a model ID, an inference profile or an ARN"
                     .to_owned()
             }
-            None => {
-                let some: Vec<_> = self.aliases().take(10).collect();
-                format!("known targets: {}", some.join(", "))
-            }
+            None => "TargetService.ListTargets lists the targets".to_owned(),
         };
         Failure::new(
             Reason::TargetUnknown,

@@ -109,10 +109,16 @@ impl Discovery {
         }
         let hint = match failure.reason {
             Reason::UpstreamAccessDenied | Reason::UpstreamCredentials => {
-                "calls are routed all the same; allow the action to see destination Regions, or set discovery.enabled to false"
+                "allow the action, or set discovery.enabled to false"
             }
-            _ => "calls are routed all the same, and it is tried again",
+            _ => "discovery retries it",
         };
-        tracing::warn!(region, action, %failure, "what inference profiles lead to is not known: {hint}");
+        tracing::warn!(
+            region,
+            action,
+            %failure,
+            detail = %failure.detail,
+            "destination Regions of inference profiles are unknown; calls are routed without them: {hint}"
+        );
     }
 }

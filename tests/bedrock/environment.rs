@@ -1,5 +1,5 @@
-//! The environment of an AWS SDK: proxies, certificates, profiles and sources of credentials. Variables belong to a
-//! process, so each test lets a child process make the calls.
+//! The environment of an AWS SDK: proxies, certificates, profiles and sources of credentials.
+//! Variables belong to a process, so each test lets a child process make the calls.
 
 use std::{
     path::Path,
@@ -78,7 +78,7 @@ fn caller(home: &tempfile::TempDir, variables: &[(&str, &str)]) -> Command {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process with variables of its own"]
+#[ignore = "run by other tests, in a process with its own variables"]
 async fn calls_by_the_environment() {
     use bedrock_grpc::{
         bedrock::{Bedrock, Sdk},
@@ -235,7 +235,7 @@ async fn a_proxy_that_refuses_is_an_outage_of_the_route() {
     );
 }
 
-/// FIPS and dual-stack, by variable and by profile; and the same proxy for STS and IAM Identity Center.
+/// FIPS and dual-stack, by variable and by profile; the same proxy for STS and IAM Identity Center.
 #[tokio::test]
 async fn every_endpoint_is_found_and_reached_as_the_environment_says() {
     let sso = "[default]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = r\n\
@@ -310,7 +310,7 @@ async fn every_endpoint_is_found_and_reached_as_the_environment_says() {
     }
 }
 
-/// A session of `aws login` is built in: what is missing is the session, not a feature of the build.
+/// Sessions of `aws login` are built in: the session is missing here, not a feature of the build.
 #[tokio::test]
 async fn login_sessions_are_supported() {
     let config = "[default]\nlogin_session = arn:aws:iam::123456789012:user/me\n";
@@ -402,7 +402,7 @@ async fn rotated_keys_are_read_again_when_aws_rejects_the_old_ones() {
                 "{name}: {outcome}"
             );
         }
-        // One call is made twice when AWS rejects the keys for the first time, for they may have changed.
+        // The first rejection leads to one more call, because the keys may have changed.
         assert_eq!(heads.all().len(), 5, "{name}");
         write_keys(caller.home.path(), "AKIDNEW");
         assert_eq!(caller.call().await, "answered", "{name}");
@@ -415,9 +415,9 @@ async fn rotated_keys_are_read_again_when_aws_rejects_the_old_ones() {
     }
 }
 
-/// What can't be had now may be had later; while it can't, the source is not asked with each call.
+/// The failure is temporary, and not every call contacts the source meanwhile.
 #[tokio::test]
-async fn credentials_that_can_not_be_had_for_now_are_unavailable() {
+async fn credentials_that_cannot_be_obtained_are_unavailable() {
     let is_down = Arc::new(AtomicBool::new(true));
     let down = Arc::clone(&is_down);
     let (server, heads) = serve(move |head| {
@@ -455,7 +455,7 @@ async fn credentials_that_can_not_be_had_for_now_are_unavailable() {
     assert_eq!(
         heads.all().len(),
         asked,
-        "the source was asked again at once"
+        "the source was contacted again at once"
     );
     is_down.store(false, Ordering::Relaxed);
     // Calls are let through to the source again when the pause is over.
@@ -464,7 +464,7 @@ async fn credentials_that_can_not_be_had_for_now_are_unavailable() {
 }
 
 #[tokio::test]
-async fn what_can_not_get_better_by_itself_says_what_to_do() {
+async fn permanent_problems_of_credentials_say_what_to_do() {
     let process =
         "[default]\ncredential_process = sh -c 'echo CANARY-OUT; echo CANARY-ERR >&2; exit 3'\n";
     let cases: [(&str, Variables<'_>, &str, &str); 4] = [
@@ -504,7 +504,7 @@ async fn what_can_not_get_better_by_itself_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_bundle_that_can_not_be_read_is_an_error_at_the_start() {
+async fn an_unreadable_bundle_is_an_error_at_the_start() {
     let child = caller(&home("", ""), &[("AWS_CA_BUNDLE", "/nonexistent.pem")]);
     let mut child = child;
     let output = timeout(SOON, child.stdin(Stdio::null()).output()).await;

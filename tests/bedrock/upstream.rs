@@ -99,7 +99,7 @@ async fn forward(mut client: TcpStream, to: Option<SocketAddr>, seen: Heads) {
     seen.push(&text);
     let Some(to) = to else {
         let refused = answer("403 Forbidden", "connection: close\r\n", "");
-        // A client that has gone needs no answer.
+        // The client may have disconnected.
         drop(client.write_all(&refused).await);
         return;
     };

@@ -1,4 +1,4 @@
-//! Every way in which a source Region's endpoint can be out of order before the first token, and what becomes of the call.
+//! Every way in which a source Region's endpoint can fail before the first token.
 
 use std::{
     net::SocketAddr,
@@ -20,7 +20,8 @@ use tonic::Code;
 
 use crate::harness::{Answer, Gateway, MODEL, ask, over, route};
 
-/// An endpoint that answers every request with these bytes and closes the connection. Counts the requests.
+/// An endpoint that answers every request with these bytes, closes the connection, and counts the
+/// requests.
 struct Broken {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
@@ -78,7 +79,8 @@ fn http(status: &str, headers: &str, body: &str) -> String {
     )
 }
 
-/// A gateway whose target has these Regions; the emulator is the endpoint of those that are not broken.
+/// A gateway whose target has these Regions. The emulator is the endpoint of those that are not
+/// broken.
 async fn gateway(regions: &[&str], broken: &[(&str, &Broken)]) -> Gateway {
     Gateway::with(|config, _| {
         for (region, endpoint) in broken {
@@ -167,11 +169,12 @@ async fn an_outage_without_a_name_fails_over_and_counts_for_the_route() {
     for (name, answer) in outages() {
         let broken = Broken::answering(answer).await;
         let gateway = gateway(&["us-east-1", "us-west-2"], &[("us-east-1", &broken)]).await;
-        // Six failures open the breaker; then the Region is left alone.
+        // Five failures open the breaker. Then the Region is skipped.
         for _ in 0..6 {
             gateway.stream(ask("t")).await.is_whole();
         }
-        assert_eq!(broken.requests(), 5, "{name}");
+        // The breaker lets a call through again after half a second.
+        assert!((5..=6).contains(&broken.requests()), "{name}");
         assert_eq!(gateway.ended(6).await.len(), 6, "{name}");
         let request = GetTargetRequest {
             target: "t".to_owned(),
@@ -254,7 +257,7 @@ async fn an_error_that_this_version_does_not_know_counts_by_its_status() {
     for _ in 0..6 {
         gateway.stream(ask("t")).await.is_whole();
     }
-    assert_eq!(broken.requests(), 5);
+    assert!((5..=6).contains(&broken.requests()));
 }
 
 /// What another Region would answer in the same way is not sent there.
@@ -289,7 +292,7 @@ async fn a_refusal_does_not_fail_over() {
     }
 }
 
-/// An upstream is not trusted with memory: 64 KiB of an error are read, then the connection is closed.
+/// 64 KiB of an error are read, then the connection is closed.
 #[tokio::test]
 async fn the_body_of_an_error_is_read_up_to_a_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -324,4 +327,56 @@ async fn the_body_of_an_error_is_read_up_to_a_limit() {
     let bytes = crate::harness::soon(total.recv()).await.unwrap();
     // The rest is what sockets hold.
     assert!(bytes < 32 << 20, "{bytes} bytes were taken");
+}
+
+/// Callers are sent what they can act on. The rest is in the log.
+#[tokio::test]
+async fn errors_name_no_host_no_account_and_no_role() {
+    let role = "arn:aws:sts::123456789012:assumed-role/gateway/i-0";
+    let profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc";
+    let denied = format!(
+        r#"{{"message":"User: {role} is not authorized to perform: bedrock:InvokeModelWithResponseStream on resource: {profile}"}}"#
+    );
+    let invalid = format!(r#"{{"message":"The model {profile} of account 123456789012 is odd"}}"#);
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refused = closed.local_addr().unwrap();
+    drop(closed);
+    let typed =
+        |name: &str, body: &str| http("400 x", &format!("x-amzn-errortype: {name}\r\n"), body);
+    let mut endpoints = vec![refused];
+    for answer in [
+        typed("AccessDeniedException", &denied),
+        typed("ValidationException", &invalid),
+        typed("ThrottlingException", &invalid),
+        typed("ResourceNotFoundException", &invalid),
+        http("503 x", HTML, "<html>"),
+        "HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\ncontent-length: 99\r\n\r\nx".to_owned(),
+        "this is not HTTP\r\n\r\n".to_owned(),
+        String::new(),
+    ] {
+        endpoints.push(Broken::answering(answer).await.address);
+    }
+    for endpoint in endpoints {
+        let gateway = Gateway::with(|config, _| {
+            config.bedrock.endpoint_url = Some(format!("http://{endpoint}"));
+            let routes = vec![route(profile, "us-east-1", 1)];
+            config.targets.aliases.insert("t".to_owned(), over(routes));
+        })
+        .await;
+        let answer = gateway.stream(ask("t")).await;
+        let status = answer.end.unwrap_err();
+        let details = String::from_utf8_lossy(status.details()).into_owned();
+        let shown = format!("{} {details}", status.message());
+        for secret in [
+            "123456789012",
+            "assumed-role",
+            "127.0.0.1",
+            &endpoint.port().to_string(),
+            "hyper",
+            "Error(",
+            "os error",
+        ] {
+            assert!(!shown.contains(secret), "{secret}: {shown}");
+        }
+    }
 }

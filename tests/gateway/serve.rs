@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use bedrock_emulator::{DEV_BEARER_TOKEN, Emulator, Options};
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::Command,
+};
 use tonic::Code;
 
 use crate::harness::{MODEL, Process, Serve, ask, file, paced, soon};
@@ -135,7 +139,7 @@ limits:
         for part in [
             "1:9: listen: `nowhere` is not an address",
             "2:1: targts: ",
-            "5:3: targets.bad.name: an alias has",
+            "5:3: targets.bad.name: an alias must have",
             "7:13: targets.bad.name.region: `mars` is not an AWS Region",
             "targets.empty.model_id: required",
             "10:9: limits.idle: `5` is not a duration",
@@ -206,4 +210,107 @@ async fn dev_prints_commands_that_work() {
 
     dev.terminate().await;
     assert_eq!(dev.end().await.code, Some(0));
+}
+
+/// Sends a plain HTTP/1.1 request and returns the status of its response.
+async fn status_of(address: &str, path: &str, host: &str) -> u16 {
+    let mut tcp = soon(TcpStream::connect(address)).await.unwrap();
+    let host = match host {
+        "" => String::new(),
+        host => format!("Host: {host}\r\n"),
+    };
+    let request =
+        format!("GET {path} HTTP/1.1\r\n{host}Accept: text/html\r\nConnection: close\r\n\r\n");
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    soon(tcp.read_to_end(&mut answer)).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// A web page can let its own name resolve to 127.0.0.1, but its requests still carry that name.
+#[tokio::test]
+async fn dev_answers_only_to_names_of_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let announce = folder.path().join("addresses");
+    let mut dev = Process::start(
+        [
+            "dev",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+            "--emulator-listen=127.0.0.1:0",
+            &format!("--announce={}", announce.display()),
+        ],
+        [],
+    );
+    dev.printed("Ctrl-C").await;
+    let announced = || std::fs::read_to_string(&announce).unwrap_or_default();
+    soon(async {
+        while announced().lines().count() < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let announced = announced();
+    for (name, path) in [
+        ("grpc=", "/"),
+        ("admin=", "/metrics"),
+        ("emulator=", "/_emulator/calls"),
+    ] {
+        let address = announced.lines().find_map(|line| line.strip_prefix(name));
+        let address = address.unwrap().trim_start_matches("http://");
+        let port = address.rsplit(':').next().unwrap();
+        for host in [
+            "localhost",
+            "LOCALHOST.",
+            "127.0.0.1",
+            "[::1]",
+            "a.localhost",
+        ] {
+            for host in [
+                host.to_owned(),
+                format!("{host}:{port}"),
+                format!("{host}:1"),
+            ] {
+                assert_eq!(status_of(address, path, &host).await, 200, "{name} {host}");
+            }
+        }
+        for host in [
+            "evil.example",
+            &format!("evil.example:{port}"),
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "[::2]",
+            "10.0.0.1",
+            "0.0.0.0",
+        ] {
+            assert_eq!(status_of(address, path, host).await, 421, "{name} {host}");
+        }
+        let without = status_of(address, path, "").await;
+        assert!([400, 421].contains(&without), "{name}: {without}");
+    }
+}
+
+/// What is open is said at the start, and only that.
+#[tokio::test]
+async fn serve_warns_of_everything_that_is_open() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let open = "playground: true\ncors: {allowed_origins: ['*']}";
+    let serve = Serve::with_keys(&emulator, open, &[]).await;
+    let log = serve.process.log();
+    let warnings: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["level"] == "WARN")
+        .collect();
+    let keys: Vec<_> = warnings
+        .iter()
+        .filter_map(|line| line["key"].as_str())
+        .collect();
+    // The test's gateway listens on this machine only.
+    assert_eq!(
+        keys,
+        ["callers", "cors.allowed_origins", "allowed_model_ids"],
+        "{log}"
+    );
 }

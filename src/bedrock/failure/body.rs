@@ -22,9 +22,9 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads what can be read. An error page of a proxy is not JSON, and the JSON may be cut at the
-    /// limit of what is read of an error; both are no reason to lose the HTTP status, or the fields
-    /// before the cut. Values that are not needed are skipped without building them.
+    /// Reads what can be read. An error page of a proxy is not JSON, and JSON may be cut at the
+    /// limit of what is read of an error: the fields before the cut are kept. Other values are
+    /// skipped.
     pub(super) fn read(bytes: &[u8]) -> Self {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     continue;
                 }
             };
-            // A value of another type is as good as none.
+            // A value of another type is ignored.
             let value: &RawValue = map.next_value()?;
             *text = serde_json::from_str(value.get()).ok();
         }

@@ -2,7 +2,8 @@
 
 use http::Uri;
 
-/// The URL's host, and its port unless that is the scheme's own: just what the SDK has signed as `host`.
+/// The URL's host, and its port unless that is the scheme's own: just what the SDK has signed as
+/// `host`.
 pub(super) fn authority(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();
     match (uri.port_u16(), uri.scheme_str()) {

@@ -17,8 +17,8 @@ pub(super) const LONGEST_ERROR: usize = 64 * 1024;
 /// How long the body of an error may take. Its status is known by then.
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
-/// A body of which at most so many bytes are read. When it ends, the connection is closed unless the
-/// response was complete.
+/// A body of which a limited number of bytes is read. When it ends, the connection is closed unless
+/// the response was complete.
 pub(super) struct Capped {
     /// `None` once nothing more is read.
     inner: Option<Body>,

@@ -1,5 +1,6 @@
-//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: whoever waits for its answer drives it,
-//! so that a token wakes one task, and dropping the body closes the socket there and then.
+//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: whoever waits for
+//! its answer drives it, so that a token wakes one task, and dropping the body closes the socket
+//! there and then.
 
 use std::{
     future::poll_fn,

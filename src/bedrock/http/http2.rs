@@ -1,5 +1,5 @@
-//! One HTTP/2 connection, shared by many streams and driven by a task of its own. h2 is used directly, because only it
-//! says how many streams the peer allows at the moment.
+//! One HTTP/2 connection, shared by many streams and driven by a task of its own. h2 is used
+//! directly, because only it says how many streams the peer allows at the moment.
 
 use std::{
     sync::{
@@ -29,7 +29,8 @@ use super::{
 const STREAM_WINDOW: u32 = 128 * 1024;
 /// The most that a connection's window may be.
 const MAX_WINDOW: u32 = i32::MAX as u32;
-/// How many streams are opened before the peer said how many it allows. RFC 9113 advises peers to allow 100.
+/// How many streams are opened before the peer said how many it allows. RFC 9113 advises peers to
+/// allow 100.
 const UNTIL_SETTINGS: usize = 10;
 /// The most bytes of headers that a response may have. AWS's have less than 1 KiB.
 const MAX_HEADERS: u32 = 64 * 1024;
@@ -49,7 +50,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Shakes hands and starts the connection's task. `most` is how many streams it will carry at most.
+    /// Shakes hands and starts the connection's task. `most` is how many streams it will carry at
+    /// most.
     pub(super) async fn start(
         io: Box<dyn Io>,
         id: u64,
@@ -67,7 +69,8 @@ impl Connection {
             .initial_max_send_streams(UNTIL_SETTINGS)
             .enable_push(false)
             .max_header_list_size(MAX_HEADERS)
-            // Unread frames are tokens of slow readers, not an attack: bounded by the windows, not by closing.
+            // Unread frames are tokens of slow readers, not an attack: bounded by the windows, not
+            // by closing.
             .data_frame_budget(2 * window as usize)
             .handshake(io)
             .await?;
@@ -126,7 +129,8 @@ impl Connection {
     }
 }
 
-/// Pings until an answer stays out. The first answer also tells that the peer's settings, which come first, are here.
+/// Pings until an answer stays out. The first answer also tells that the peer's settings, which
+/// come first, are here.
 async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn Owner>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
@@ -184,8 +188,9 @@ impl Lease {
     }
 }
 
-/// Whether the peer said that it did not look at the request: it refused the stream (RFC 9113, 8.7), or closed the
-/// connection with a GOAWAY that names an earlier stream as the last one (6.8; h2 fails only later streams with it).
+/// Whether the peer said that it did not look at the request: it refused the stream (RFC 9113,
+/// 8.7), or closed the connection with a GOAWAY that names an earlier stream as the last one (6.8;
+/// h2 fails only later streams with it).
 fn is_unseen(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away()

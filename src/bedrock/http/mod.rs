@@ -1,7 +1,8 @@
-//! The HTTP client under the SDK: several connections to one endpoint, the least loaded first, more as load grows.
+//! The HTTP client under the SDK: several connections to one endpoint, the least loaded first, more
+//! as load grows.
 //!
-//! The SDK's own client opens one HTTP/2 connection per host and queues behind its limit of streams. This one never lets
-//! a call wait behind a full connection while another has room.
+//! The SDK's own client opens one HTTP/2 connection per host and queues behind its limit of
+//! streams. This one never lets a call wait behind a full connection while another has room.
 //!
 //! | module | job |
 //! |---|---|
@@ -60,12 +61,13 @@ use pool::{Limits, Pool};
 /// How long the head of an answer may take if only connecting has a limit of the SDK's.
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// The client: cheap to clone, all clones share their connections. One per worker, whose runtime drives them.
+/// The client: cheap to clone, all clones share their connections. One per worker, whose runtime
+/// drives them.
 #[derive(Clone)]
 pub(super) struct Http {
     shared: Arc<Shared>,
-    /// The most bytes of a successful answer; a longer one is an error. `None`: it is a stream, whose
-    /// reader bounds it.
+    /// The most bytes of a successful answer; a longer one is an error. `None`: it is a stream,
+    /// whose reader bounds it.
     longest_answer: Option<usize>,
     /// How long connecting and the head of the answer may take together. `None`: whoever waits for
     /// the call decides.
@@ -119,7 +121,8 @@ impl Http {
         let request = buffered(request).await?;
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
-            // Once more, and safely so: the peer said, or the socket shows, that it never looked at the request.
+            // Once more, and safely so: the peer said, or the socket shows, that it never looked at
+            // the request.
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
@@ -144,7 +147,8 @@ async fn exchange(
     pool.lease().await?.send(request).await
 }
 
-/// The SDK's request in the form of the `http` crate. Its body is in memory, for it was signed: nothing is copied.
+/// The SDK's request in the form of the `http` crate. Its body is in memory, for it was signed:
+/// nothing is copied.
 async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
     let (head, body) = request
         .try_into_http1x()
@@ -171,8 +175,8 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
-    /// The SDK's settings are the time limits of its own providers: the instance metadata service is
-    /// given up after a second. Calls to Bedrock have none here.
+    /// The SDK's settings are the time limits of its own providers: the instance metadata service
+    /// is given up after a second. Calls to Bedrock have none here.
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

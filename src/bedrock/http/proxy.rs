@@ -58,9 +58,9 @@ impl ProxyRules {
     }
 }
 
-/// Whether a host is this machine, or a service that the machine's own network offers to it alone:
-/// the instance metadata service, and the credential endpoints of ECS and of EKS Pod Identity. They
-/// identify whoever asks by the address that asks, so a proxy would get credentials of its own.
+/// Whether a host is this machine, or a service that only this machine can use: the instance
+/// metadata service, and the credential endpoints of ECS and EKS Pod Identity. These identify the
+/// client by its address, so a proxy would receive the proxy's credentials.
 fn is_of_this_machine(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     if name == "localhost" || name.ends_with(".localhost") {

@@ -1,4 +1,4 @@
-//! Whom TLS connections to AWS trust.
+//! The certificates that TLS connections to AWS trust.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,8 @@ pub enum TlsError {
         /// What is wrong with it.
         why: String,
     },
-    /// The file of `AWS_CA_BUNDLE`, or of the profile's `ca_bundle`, cannot be read, or holds no certificate.
+    /// The file of `AWS_CA_BUNDLE` or of the profile's `ca_bundle` cannot be read, or contains no
+    /// certificate.
     #[error("AWS_CA_BUNDLE or the profile's ca_bundle: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
     Bundle {
         /// The file, as it was named.
@@ -37,7 +38,7 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// Whom to trust and what to offer. Shared by all workers, and with it the sessions that can be resumed.
+/// The TLS configuration, shared by all workers together with the sessions that can be resumed.
 #[derive(Clone)]
 pub(in crate::bedrock) struct Tls {
     config: Arc<ClientConfig>,
@@ -48,9 +49,9 @@ pub(in crate::bedrock) struct Tls {
 }
 
 impl Tls {
-    /// Reads the machine's root certificates and the extra ones. That a machine has none is an error only once TLS is
-    /// needed: an endpoint without TLS needs no certificates.
-    /// `bundle` replaces the machine's certificates, as `AWS_CA_BUNDLE` does in other AWS SDKs.
+    /// Reads the machine's root certificates and the extra ones. A machine without root
+    /// certificates is an error only when a TLS connection is opened. `bundle` replaces the
+    /// machine's certificates, as `AWS_CA_BUNDLE` does in other AWS SDKs.
     pub(in crate::bedrock) fn load(
         options: &Options,
         bundle: Option<&Path>,
@@ -70,7 +71,7 @@ impl Tls {
         Self::trusting(roots, &errors, options)
     }
 
-    /// Trusts nobody: for requests that need no TLS.
+    /// A configuration without root certificates, for requests that need no TLS.
     pub(in crate::bedrock) fn without_roots(options: &Options) -> Result<Self, TlsError> {
         let options = Options {
             extra_ca_file: None,

@@ -11,6 +11,7 @@ use tonic_types::pb::{
 };
 
 use crate::{
+    aws::without_accounts,
     error::{Failure, Phase, Reason, Upstream},
     pb,
     stream::Failed,
@@ -175,7 +176,8 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
             &QuotaFailure {
                 violations: vec![quota_failure::Violation {
                     subject: attempts.last().map_or_else(String::new, |attempt| {
-                        let model_id = shortened(&attempt.model_id, MAX_NAME_BYTES);
+                        let model_id = without_accounts(&attempt.model_id);
+                        let model_id = shortened(&model_id, MAX_NAME_BYTES);
                         format!("{model_id} in {}", attempt.source_region)
                     }),
                     description: shortened(&failure.message, MAX_DESCRIPTION_BYTES),
@@ -188,7 +190,7 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
             &ResourceInfo {
                 resource_type: "target".to_owned(),
                 resource_name: attempts.last().map_or_else(String::new, |attempt| {
-                    shortened(&attempt.model_id, MAX_NAME_BYTES)
+                    shortened(&without_accounts(&attempt.model_id), MAX_NAME_BYTES)
                 }),
                 description: shortened(&failure.message, MAX_DESCRIPTION_BYTES),
                 ..ResourceInfo::default()
@@ -256,7 +258,10 @@ fn told_attempts(attempts: &[pb::Attempt]) -> Vec<pb::Attempt> {
     attempts
         .iter()
         .map(|attempt| pb::Attempt {
-            model_id: shortened(&attempt.model_id, MAX_ATTEMPT_MODEL_ID_BYTES),
+            model_id: shortened(
+                &without_accounts(&attempt.model_id),
+                MAX_ATTEMPT_MODEL_ID_BYTES,
+            ),
             bedrock_request_id: shortened(&attempt.bedrock_request_id, 128),
             ..attempt.clone()
         })

@@ -14,6 +14,8 @@ pub(crate) struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
     stderr: BufReader<ChildStderr>,
+    /// Everything that was read of standard error so far.
+    log: String,
 }
 
 /// How a command ended, and what it wrote since the last read.
@@ -43,18 +45,26 @@ impl Process {
         Self {
             stdout: BufReader::new(child.stdout.take().unwrap()),
             stderr: BufReader::new(child.stderr.take().unwrap()),
+            log: String::new(),
             child,
         }
     }
 
     /// Reads standard output up to the first line that contains this text, and returns that line.
     pub(crate) async fn printed(&mut self, part: &str) -> String {
-        line_with(&mut self.stdout, part).await
+        line_with(&mut self.stdout, part).await.0
     }
 
     /// The same for standard error.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
-        line_with(&mut self.stderr, part).await
+        let (line, read) = line_with(&mut self.stderr, part).await;
+        self.log.push_str(&read);
+        line
+    }
+
+    /// Everything that was read of standard error so far.
+    pub(crate) fn log(&self) -> &str {
+        &self.log
     }
 
     /// Sends SIGTERM.
@@ -94,14 +104,15 @@ impl Process {
     }
 }
 
-async fn line_with(lines: &mut BufReader<impl AsyncRead + Unpin>, part: &str) -> String {
+/// The first line that contains this, and everything up to it.
+async fn line_with(lines: &mut BufReader<impl AsyncRead + Unpin>, part: &str) -> (String, String) {
     let mut read = String::new();
     loop {
         let start = read.len();
         let length = soon(lines.read_line(&mut read)).await.unwrap();
         assert!(length > 0, "no {part:?} in:\n{read}");
         if read[start..].contains(part) {
-            return read[start..].trim_end().to_owned();
+            return (read[start..].trim_end().to_owned(), read);
         }
     }
 }

@@ -63,8 +63,8 @@ async fn prompts_and_completions_are_in_no_span_and_no_log_line() {
     assert!(!spans.contains(PIECE), "{spans}");
 }
 
-/// What the gateway authenticates with, to AWS and to proxies, is in no log line at any level; nor is what a credential
-/// process writes.
+/// Credentials for AWS and proxies are in no log line at any level, nor is the output of a
+/// credential process.
 #[tokio::test]
 async fn secrets_are_in_no_log_line_at_the_most_verbose_level() {
     let mut options = Options::default();

@@ -1,0 +1,193 @@
+//! What a configuration leaves open, for the warnings that `serve` logs when it starts.
+
+use std::net::SocketAddr;
+
+use super::{Config, Hosts, Problem, problem::Place};
+
+impl Config {
+    /// Returns what other machines, unknown callers or web pages can use: one entry for each key
+    /// that closes it.
+    pub fn exposure(&self) -> Vec<Problem> {
+        exposure(self)
+    }
+}
+
+fn exposure(config: &Config) -> Vec<Problem> {
+    let server = &config.server;
+    let is_reachable = is_reachable(server.listen);
+    let mut open = Vec::new();
+    let mut warn = |key: &str, message: String| {
+        open.push(Problem::new(key, Place::default(), message));
+    };
+    if is_reachable && server.tls.is_none() {
+        warn(
+            "tls",
+            format!(
+                "{} is reachable from other machines and serves no TLS: prompts, answers and API \
+                 keys are readable on the network; configure `tls`, or terminate TLS in a proxy on \
+                 the same host or pod",
+                server.listen
+            ),
+        );
+    }
+    if !config.access.is_configured() {
+        warn(
+            "callers",
+            format!(
+                "callers are not identified: everyone who can reach {} can spend this AWS account's \
+                 money; add `callers` (docs/callers.md)",
+                server.listen
+            ),
+        );
+    } else if !config.access.required {
+        warn(
+            "access.required",
+            "calls without a credential are served, too; set access.required to true".to_owned(),
+        );
+    }
+    let is_reflection_open = !config.access.is_configured() || config.access.open_reflection;
+    if is_reachable && is_reflection_open {
+        warn(
+            "access.open_reflection",
+            "the reflection service lists the API to everyone who can reach the port".to_owned(),
+        );
+    }
+    if is_reachable && server.playground {
+        warn(
+            "playground",
+            "the playground is served to everyone who can reach the port; set it to false"
+                .to_owned(),
+        );
+    }
+    if server
+        .cors
+        .allowed_origins
+        .iter()
+        .any(|origin| origin == "*")
+    {
+        warn(
+            "cors.allowed_origins",
+            "every web page can call the gateway from its visitors' browsers; list the origins of \
+             your own pages instead of *"
+                .to_owned(),
+        );
+    }
+    if is_reachable_admin(config) {
+        warn(
+            "admin.listen",
+            format!(
+                "{} serves metrics and readiness to other machines, without TLS or credentials; \
+                 restrict it by a network policy, or listen on 127.0.0.1",
+                server.admin
+            ),
+        );
+    }
+    if config
+        .targets
+        .allowed_model_ids
+        .iter()
+        .any(|pattern| pattern == "*")
+    {
+        warn(
+            "allowed_model_ids",
+            "callers can name every model that the gateway's AWS identity may call; list patterns \
+             instead of *"
+                .to_owned(),
+        );
+    }
+    for (key, url) in plain_endpoints(config) {
+        warn(
+            &key,
+            format!("{url} has no TLS: prompts and answers are readable on the way; use https://"),
+        );
+    }
+    open
+}
+
+/// Whether other machines can reach a listener, as far as its address says.
+fn is_reachable(address: SocketAddr) -> bool {
+    !address.ip().is_loopback()
+}
+
+fn is_reachable_admin(config: &Config) -> bool {
+    is_reachable(config.server.admin) && config.server.hosts == Hosts::Any
+}
+
+/// Endpoints without TLS that are not on this machine.
+fn plain_endpoints(config: &Config) -> Vec<(String, &str)> {
+    let bedrock = &config.bedrock;
+    let mut urls = vec![
+        ("bedrock.endpoint_url".to_owned(), &bedrock.endpoint_url),
+        (
+            "bedrock.control_endpoint_url".to_owned(),
+            &bedrock.control_endpoint_url,
+        ),
+    ];
+    for (region, endpoints) in &bedrock.endpoints {
+        let key = |name| format!("bedrock.endpoints.{region}.{name}");
+        urls.push((key("endpoint_url"), &endpoints.endpoint_url));
+        urls.push((key("control_endpoint_url"), &endpoints.control_endpoint_url));
+    }
+    let is_plain = |url: &str| {
+        let authority = url
+            .strip_prefix("http://")
+            .map(|rest| rest.split('/').next());
+        authority.is_some_and(|authority| !Hosts::Loopback.allow(authority))
+    };
+    urls.into_iter()
+        .filter_map(|(key, url)| Some((key, url.as_deref()?)))
+        .filter(|(_, url)| is_plain(url))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> Vec<String> {
+        let config = Config::parse(text, &|_| None).unwrap();
+        config.exposure().into_iter().map(|open| open.key).collect()
+    }
+
+    #[test]
+    fn everything_that_is_open_is_named() {
+        let all = "
+playground: true
+cors: {allowed_origins: ['*']}
+allowed_model_ids: ['*']
+bedrock:
+  endpoint_url: http://proxy.internal
+  endpoints: {us-west-2: {control_endpoint_url: 'http://10.0.0.1:80/x'}}
+";
+        let expected = [
+            "tls",
+            "callers",
+            "access.open_reflection",
+            "playground",
+            "cors.allowed_origins",
+            "admin.listen",
+            "allowed_model_ids",
+            "bedrock.endpoint_url",
+            "bedrock.endpoints.us-west-2.control_endpoint_url",
+        ];
+        assert_eq!(keys(all), expected);
+    }
+
+    #[test]
+    fn what_is_closed_is_not() {
+        let closed = "
+listen: 0.0.0.0:50051
+admin: {listen: 127.0.0.1:9090}
+tls: {certificate_file: a, key_file: b}
+access: {keys_file: keys.yaml}
+bedrock: {endpoint_url: 'http://localhost:8900'}
+allowed_model_ids: ['eu.*']
+";
+        assert_eq!(keys(closed), [""; 0]);
+        let local = "
+listen: 127.0.0.1:1
+admin: {listen: '[::1]:2'}
+";
+        assert_eq!(keys(local), ["callers"]);
+    }
+}
