@@ -115,7 +115,8 @@ fn places() -> Vec<Place> {
     places
 }
 
-/// What values the schema allows and what it doesn't: by its bounds and words, or, for a text of a certain form, by examples.
+/// Returns values that the schema allows, and values that it refuses: from its bounds and words or,
+/// for texts of a certain form, from examples.
 fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     let name = schema
@@ -251,7 +252,7 @@ fn the_readers_take_what_the_schema_allows_and_nothing_else() {
 }
 
 #[test]
-fn values_from_the_environment_are_allowed_where_the_schema_says_so() {
+fn values_from_the_environment_are_allowed_where_the_schema_allows_them() {
     for place in places() {
         if place.schema.get("$name") == Some(&json!("/$defs/text")) {
             let mut problems = place.problems(json!("${SET}"));

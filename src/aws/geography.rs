@@ -188,7 +188,7 @@ impl Fence {
     }
 
     /// Whether there is none.
-    pub fn is_open(&self) -> bool {
+    pub fn is_unrestricted(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -202,7 +202,7 @@ impl Fence {
 
     /// Where a Region lies.
     pub fn side_of_region(&self, region: &str) -> Side {
-        let inside = self.is_open()
+        let inside = self.is_unrestricted()
             || self.0.iter().any(|place| match place {
                 Place::Geography(geography) => geography.has(region),
                 Place::Region(name) => name == region,
@@ -214,7 +214,7 @@ impl Fence {
     pub fn side_of_anywhere(&self) -> Side {
         let everywhere =
             |place: &Place| matches!(place, Place::Geography(geography) if geography.is_global());
-        if self.is_open() || self.0.iter().any(everywhere) {
+        if self.is_unrestricted() || self.0.iter().any(everywhere) {
             Side::Inside
         } else {
             Side::Outside
@@ -226,7 +226,7 @@ impl Fence {
         if geography.is_global() {
             return self.side_of_anywhere();
         }
-        if self.is_open() {
+        if self.is_unrestricted() {
             return Side::Inside;
         }
         let mut side = Side::Outside;

@@ -64,7 +64,7 @@ pub fn geography_of(model_id: &str) -> Option<Geography> {
     }
 }
 
-/// The ID of an inference profile as it stands at the end of its ARN; the ID itself if it is one.
+/// Returns the ID of an inference profile, from its ARN or from the ID itself.
 pub fn profile_id(model_id: &str) -> &str {
     arn_resource(model_id)
         .and_then(|resource| resource.split_once('/'))
@@ -93,7 +93,7 @@ fn arn_resource(model_id: &str) -> Option<&str> {
     arn_parts(model_id)?.nth(5)
 }
 
-/// `arn:partition:service:region:account:resource`; the resource may hold colons of its own.
+/// `arn:partition:service:region:account:resource`; the resource may contain colons, too.
 fn arn_parts(model_id: &str) -> Option<std::str::SplitN<'_, char>> {
     model_id
         .starts_with("arn:")

@@ -1,7 +1,7 @@
 //! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: what the operator enforces
 //! on requests.
 //!
-//! The same keys can be set for all calls, for a target, and for whoever calls.
+//! The same keys can be set for all calls, for a target, and for callers.
 //! [`RequestPolicy::and`] makes one policy of two, in which neither can be undone by the other.
 
 use super::{
@@ -35,7 +35,7 @@ pub enum ServiceTier {
     Default,
     /// `flex`: cheaper and slower.
     Flex,
-    /// `priority`: dearer and faster.
+    /// `priority`: faster and more expensive.
     Priority,
     /// `reserved`: capacity that was reserved.
     Reserved,

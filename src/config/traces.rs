@@ -140,7 +140,7 @@ fn either<T>(
         .find_map(|name| section.variable(name, read))
 }
 
-/// Whoever sends to a port that takes something else would wait for spans for ever.
+/// Refuses other protocols: spans that are sent to a port of another protocol are lost.
 fn protocol(text: &str) -> Result<(), String> {
     if text == "grpc" {
         return Ok(());

@@ -1,7 +1,7 @@
-//! What is allowed in a config and still not what its author can have meant.
+//! Warnings about settings that are valid but have no effect.
 
-use super::{Alias, Config, Problem, Targets, problem::Place};
-use crate::aws::Sampling;
+use super::{Alias, Config, Problem, RouteOptions, Targets, problem::Place};
+use crate::aws::{Sampling, Side, model_id};
 
 impl Config {
     /// Returns settings that are valid but have no effect, such as defaults that a model refuses.
@@ -10,9 +10,27 @@ impl Config {
         let mut warnings = Vec::new();
         for (name, alias) in &targets.aliases {
             warnings.extend(sampling(name, alias, targets));
+            warnings.extend(default_region(name, alias, self));
         }
         warnings
     }
+}
+
+/// A route that takes its source Region from `bedrock.region`, which is outside of a fence.
+fn default_region(name: &str, alias: &Alias, config: &Config) -> Option<Problem> {
+    let region = config.bedrock.region.as_deref()?;
+    let takes_default = |route: &&RouteOptions| {
+        route.regions.is_empty() && model_id::region_of_arn(&route.model_id).is_none()
+    };
+    let route = alias.routes.iter().find(takes_default)?;
+    let mut fences = [&alias.only, &config.targets.only].into_iter();
+    let fence = fences.find(|fence| fence.side_of_region(region) == Side::Outside)?;
+    let message = format!(
+        "{} is called in bedrock.region, {region}, outside of only: [{fence}], so calls never take this route; set its region",
+        route.model_id
+    );
+    let key = format!("targets.{name}.routes");
+    Some(Problem::new(key, Place::default(), message))
 }
 
 /// Defaults that the gateway does not send, because a model of the target would refuse them.

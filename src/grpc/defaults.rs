@@ -12,7 +12,7 @@ use crate::{
     translate::free_json::{self, Leaf, plain},
 };
 
-/// What the caller says in JSON of its own about what there are defaults for.
+/// Settings that the caller has written in raw members or in the model's own fields.
 #[derive(Debug, Default)]
 struct Written {
     max_tokens: bool,

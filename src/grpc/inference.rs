@@ -24,7 +24,7 @@ use crate::{
         self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
         StreamInvokeResponse, inference_service_server::InferenceService,
     },
-    routing::{Candidate, Router, Target, attempts::Policy, budget::RetryBudget},
+    routing::{RouteCandidate, Router, Target, attempts::AttemptPolicy, budget::RetryBudget},
     stream::{Arrival, Call, CallReport, Pump, Times, Watchdog},
     telemetry::{Metrics, Traces},
     translate::{self, fold::Fold},
@@ -96,8 +96,8 @@ impl Inference {
                 idle: limits.idle.unwrap_or(self.limits.idle),
                 heartbeat,
             },
-            policy: Policy {
-                max_attempts: limits.max_attempts.unwrap_or(self.limits.max_attempts),
+            policy: AttemptPolicy {
+                attempt_allowance: limits.max_attempts.unwrap_or(self.limits.max_attempts),
                 first_event: limits.first_event.unwrap_or(self.limits.first_event),
                 deadline,
                 budget: self.budget.clone(),
@@ -163,7 +163,7 @@ struct Asked<'a> {
 /// A call that can begin.
 struct Ready {
     target: Arc<Target>,
-    candidates: Vec<Candidate>,
+    candidates: Vec<RouteCandidate>,
     body: Bytes,
     inference: Option<pb::InferenceConfiguration>,
     guardrail: Option<pb::GuardrailStreamConfiguration>,

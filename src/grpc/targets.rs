@@ -14,8 +14,8 @@ use crate::{
         RouteHealth, Target, target_service_server::TargetService,
     },
     routing::{
-        Candidate, Router,
-        health::{Availability, Snapshot},
+        RouteCandidate, Router,
+        health::{Availability, HealthSnapshot},
     },
     stream::origin,
     validate::{self, Violations},
@@ -136,7 +136,7 @@ fn page_size(asked: i32) -> Result<usize, Failure> {
     }
 }
 
-fn pb_route(candidate: &Candidate, now: Instant) -> pb::Route {
+fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
     let route = &candidate.route;
     let health = route.health.snapshot(now);
     let profile = route.profile();
@@ -163,7 +163,7 @@ fn pb_route(candidate: &Candidate, now: Instant) -> pb::Route {
     }
 }
 
-fn route_health(health: &Snapshot) -> RouteHealth {
+fn route_health(health: &HealthSnapshot) -> RouteHealth {
     match health.availability {
         Availability::ThrottledUntil(_) => RouteHealth::Throttled,
         Availability::OpenUntil(_) => RouteHealth::Unhealthy,

@@ -1,10 +1,11 @@
-//! What all calls together may spend on further attempts, so that retries don't make an outage worse.
+//! The retry budget: further attempts that all calls of the process together can make, so that
+//! retries do not make an outage worse.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What each call adds: with nothing left, there are at most 1.1 attempts for each call.
+/// The attempts that each call adds. With an empty budget, there are at most 1.1 attempts per call.
 const DEPOSIT: f64 = 0.1;
-/// What the budget begins with and can hold: short trouble is ridden out.
+/// The initial and maximum number of attempts, enough for short disturbances.
 const MOST: f64 = 100.0;
 
 /// The budget of a process. Cheap to clone; all clones share it.
@@ -18,13 +19,13 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// A call has begun.
+    /// Notes that a call has begun.
     pub fn deposit(&self) {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *balance = (*balance + DEPOSIT).min(MOST);
     }
 
-    /// Whether one more attempt can be paid for; if so, it is.
+    /// Takes one attempt from the budget. Returns whether there was one.
     pub fn withdraw(&self) -> bool {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if *balance < 1.0 {

@@ -1,42 +1,44 @@
-//! Which of a target's routes a call takes next.
+//! Chooses the route of a call's next attempt.
 //!
-//! The preferred order first; among equals two are drawn by their weights, and the less loaded one is taken ("the power of two choices"): that
-//! spreads calls nearly as well as to know all of them, and nobody runs after the one that looks best.
+//! Routes with a lower order are tried first. Among routes with equal order, two are drawn by
+//! weight, and the less loaded one is taken ("the power of two choices"). That spreads calls almost
+//! as well as comparing all routes, and not all calls go to the route that looks best at the
+//! moment.
 
 use tokio::time::Instant;
 
 use super::{
-    health::{Availability, Lease},
-    target::Candidate,
+    health::{Availability, RoutePermit},
+    target::RouteCandidate,
 };
 
-/// Loads that differ by less than this factor are the same, so that weights decide.
+/// Loads that differ by less than this factor count as equal, so that weights decide.
 const SAME: f64 = 1.25;
 
 /// The routes of a call, and which of them it has tried.
 #[derive(Debug)]
-pub(super) struct Choice {
-    candidates: Vec<Candidate>,
+pub(super) struct RouteChoice {
+    candidates: Vec<RouteCandidate>,
     tried: Vec<bool>,
-    /// Routes that can't help this call any more.
+    /// Routes that this call can't use any more.
     ruled_out: Vec<bool>,
 }
 
-/// What a call should do next.
+/// The next step of a call.
 #[derive(Debug)]
-pub(super) enum Next {
-    /// Take the route of this index.
-    Take(usize, Lease),
-    /// Take this one again, after a pause.
+pub(super) enum NextStep {
+    /// Make an attempt on the route with this index.
+    Take(usize, RoutePermit),
+    /// Make another attempt on this route, after a pause.
     Again(usize),
-    /// No route should be called before then.
+    /// All routes are skipped until this time.
     Wait(Instant, Availability),
     /// No route is left.
     Nothing,
 }
 
-impl Choice {
-    pub(super) fn new(candidates: Vec<Candidate>) -> Self {
+impl RouteChoice {
+    pub(super) fn new(candidates: Vec<RouteCandidate>) -> Self {
         let none = vec![false; candidates.len()];
         Self {
             candidates,
@@ -45,16 +47,16 @@ impl Choice {
         }
     }
 
-    pub(super) fn candidate(&self, index: usize) -> Option<&Candidate> {
+    pub(super) fn candidate(&self, index: usize) -> Option<&RouteCandidate> {
         self.candidates.get(index)
     }
 
-    /// How many routes there are.
+    /// Returns the number of routes.
     pub(super) fn len(&self) -> usize {
         self.candidates.len()
     }
 
-    /// This route has failed.
+    /// Notes that an attempt on this route failed.
     pub(super) fn failed(&mut self, index: usize, for_good: bool) {
         set(&mut self.tried, index);
         if for_good {
@@ -62,39 +64,40 @@ impl Choice {
         }
     }
 
-    /// What to do next. `random` gives numbers from 0 to 1.
-    pub(super) fn next(&self, now: Instant, random: &mut impl FnMut() -> f64) -> Next {
-        // Whoever has no other way goes on asking: what a single route's health says would only make calls fail that Bedrock may answer.
+    /// Returns the next step. `random` returns numbers from 0 to 1.
+    pub(super) fn next(&self, now: Instant, random: &mut impl FnMut() -> f64) -> NextStep {
+        // A single route is called whatever its health: to skip it would fail calls that Bedrock
+        // may answer.
         if let [only] = self.candidates.as_slice() {
             return match (self.is(&self.ruled_out, 0), self.is(&self.tried, 0)) {
-                (true, _) => Next::Nothing,
-                (false, true) => Next::Again(0),
-                (false, false) => match only.route.health.lease(now, true) {
-                    Some(lease) => Next::Take(0, lease),
-                    None => Next::Nothing,
+                (true, _) => NextStep::Nothing,
+                (false, true) => NextStep::Again(0),
+                (false, false) => match only.route.health.permit(now, true) {
+                    Some(permit) => NextStep::Take(0, permit),
+                    None => NextStep::Nothing,
                 },
             };
         }
         let mut untried = self.left(|index| !self.is(&self.tried, index), now);
         while let Some(index) = self.draw(&untried, now, random) {
-            if let Some(lease) = self
+            if let Some(permit) = self
                 .candidates
                 .get(index)
-                .and_then(|candidate| candidate.route.health.lease(now, false))
+                .and_then(|candidate| candidate.route.health.permit(now, false))
             {
-                return Next::Take(index, lease);
+                return NextStep::Take(index, permit);
             }
-            // Somebody else took the place of the probe.
+            // Another call has become the probe.
             untried.retain(|other| *other != index);
         }
         let again = self.left(|_| true, now);
         if let Some(index) = self.draw(&again, now, random) {
-            return Next::Again(index);
+            return NextStep::Again(index);
         }
         self.earliest(now)
     }
 
-    /// The routes that can be called now.
+    /// Returns the routes that are not skipped now.
     fn left(&self, wanted: impl Fn(usize) -> bool, now: Instant) -> Vec<usize> {
         (0..self.candidates.len())
             .filter(|index| wanted(*index) && !self.is(&self.ruled_out, *index))
@@ -106,7 +109,7 @@ impl Choice {
             .collect()
     }
 
-    /// One of these routes: of those that are preferred, the less loaded one of two.
+    /// Draws one of these routes: of those with the lowest order, the less loaded one of two.
     fn draw(
         &self,
         among: &[usize],
@@ -154,15 +157,15 @@ impl Choice {
             .copied()
     }
 
-    fn earliest(&self, now: Instant) -> Next {
+    fn earliest(&self, now: Instant) -> NextStep {
         (0..self.candidates.len())
             .filter(|index| !self.is(&self.ruled_out, *index))
             .filter_map(|index| self.candidates.get(index))
             .map(|candidate| candidate.route.health.availability(now))
             .filter_map(|availability| Some((availability.until()?, availability)))
             .min_by_key(|(until, _)| *until)
-            .map_or(Next::Nothing, |(until, availability)| {
-                Next::Wait(until, availability)
+            .map_or(NextStep::Nothing, |(until, availability)| {
+                NextStep::Wait(until, availability)
             })
     }
 

@@ -1,4 +1,4 @@
-//! How the routes are, as metrics: looked up when someone asks.
+//! The state of the routes as metrics, collected at each scrape.
 
 use std::{fmt, sync::Arc};
 
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use super::{
     Router,
-    health::{BreakerState, Snapshot},
+    health::{BreakerState, HealthSnapshot},
     route::Route,
 };
 use crate::telemetry::metrics as labels;
 
-/// Tells of the routes of aliases one by one, and of those that only callers name all together.
+/// Reports each route of an alias, and the routes that only callers name as one.
 #[derive(Debug)]
 pub struct RouteMetrics(Router);
 
 impl RouteMetrics {
-    /// Of the routes that this router knows whenever it is asked.
+    /// Returns metrics of the routes that this router has at the time of a scrape.
     pub fn of(router: Router) -> Self {
         Self(router)
     }
@@ -56,9 +56,9 @@ impl Collector for RouteMetrics {
 
 fn breakers(
     encoder: &mut DescriptorEncoder<'_>,
-    known: &[(labels::Route, Snapshot)],
+    known: &[(labels::Route, HealthSnapshot)],
 ) -> fmt::Result {
-    let help = "1 for the state that a route's breaker is in, 0 for the others.";
+    let help = "1 for the current state of a route's breaker, 0 for the others.";
     let mut family = encoder.encode_descriptor("breaker_state", help, None, MetricType::Gauge)?;
     for (route, health) in known {
         for (state, name) in [
@@ -80,10 +80,10 @@ fn breakers(
 
 fn cool_downs(
     encoder: &mut DescriptorEncoder<'_>,
-    known: &[(labels::Route, Snapshot)],
+    known: &[(labels::Route, HealthSnapshot)],
     now: Instant,
 ) -> fmt::Result {
-    let help = "How long a route that Bedrock throttles will be left alone from now. 0 if it may be called.";
+    let help = "Remaining cooldown of a route that Bedrock throttles. 0 if it is not skipped.";
     let seconds = Unit::Seconds;
     let mut family =
         encoder.encode_descriptor("cool_down", help, Some(&seconds), MetricType::Gauge)?;

@@ -1,16 +1,16 @@
-//! Target names -> where to call, and how often to try.
+//! Routing: from the name of a target to attempts on its routes.
 //!
 //! | file | job |
 //! |---|---|
-//! | `target` | what a request may name, with everything that the operator decided about it |
+//! | `target` | what a request names, with the operator's settings for it |
 //! | `route` | one model ID in one source Region |
-//! | [`health`] | how a route is, as its calls show it |
-//! | `profiles` | what Bedrock's control plane says of inference profiles |
-//! | `choice` | which of a target's routes a call takes next |
-//! | [`attempts`] | one call, several attempts, until an answer begins |
-//! | [`budget`] | what all calls together may spend on that |
-//! | `open_call` | how many calls are open on a route |
-//! | `metrics` | how the routes are, for whoever watches |
+//! | [`health`] | breaker, cooldown and load of a route |
+//! | `profiles` | the inference profiles that Bedrock's control plane has listed |
+//! | `choice` | chooses the route of a call's next attempt |
+//! | [`attempts`] | makes the attempts of a call, until the first event |
+//! | [`budget`] | the retry budget of all calls |
+//! | `open_call` | counts the open calls on a route |
+//! | `metrics` | the state of the routes as metrics |
 
 pub mod attempts;
 pub mod budget;
@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 pub use metrics::RouteMetrics;
 pub use open_call::OpenCall;
 pub use route::Route;
-pub use target::{Candidate, Target};
+pub use target::{RouteCandidate, Target};
 
 use self::profiles::Profiles;
 use crate::{
@@ -42,16 +42,16 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// Model IDs and ARNs that callers name themselves and that are remembered: a bound on what they can make us keep.
+/// The maximum number of direct targets that are kept: callers choose their names.
 const MOST_RAW: usize = 1_024;
 
-/// Knows every target. Cheap to clone; all clones share what is known of the routes.
+/// Resolves targets. Cheap to clone; all clones share the routes.
 #[derive(Clone, Debug)]
 pub struct Router(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// An alias whose Region is not known can't be called.
+    /// An alias without a known source Region can't be called.
     aliases: BTreeMap<String, Result<Arc<Target>, Failure>>,
     allowed_model_ids: Vec<String>,
     only: Fence,
@@ -59,21 +59,22 @@ struct Inner {
     default_region: Option<String>,
     routes: Mutex<Routes>,
     profiles: Profiles,
-    /// Told when a route is new of which Bedrock might know something.
+    /// Notified when there is a new route whose profile could be looked up.
     unknown: Notify,
 }
 
-/// Everything that leads to Bedrock, each route once.
+/// The routes, each once.
 #[derive(Debug, Default)]
 struct Routes {
     /// By model ID and source Region.
     all: HashMap<(String, String), Arc<Route>>,
-    /// What callers named by model ID or ARN.
+    /// Direct targets, by name.
     raw: HashMap<String, Arc<Target>>,
 }
 
 impl Routes {
-    /// A route is an alias's if one has it. Aliases come first: none is added once callers can name others.
+    /// Returns the route of a pair; a new one belongs to an alias if `of_alias` is set. All aliases
+    /// are added before callers can name other routes.
     fn get(&mut self, model_id: &str, source_region: &str, of_alias: bool) -> Arc<Route> {
         let key = (model_id.to_owned(), source_region.to_owned());
         let new = || Arc::new(Route::new(model_id, source_region, of_alias));
@@ -82,7 +83,7 @@ impl Routes {
 }
 
 impl Router {
-    /// A router over these targets. `default_region` is the one that AWS's own settings name.
+    /// Returns a router for these targets. `default_region` comes from the settings of the AWS SDK.
     pub fn new(targets: Targets, default_region: Option<&str>) -> Self {
         let mut routes = Routes::default();
         let aliases = targets
@@ -105,16 +106,17 @@ impl Router {
         }))
     }
 
-    /// What a request's `target` stands for.
+    /// Resolves the `target` of a request.
     ///
     /// # Errors
-    /// It is unknown, or may not be named by callers, or no Region is known for it.
+    /// The target is unknown or not allowed, or its source Region is not known.
     pub fn resolve(&self, target: &str) -> Result<Arc<Target>, Failure> {
         if let Some(known) = self.0.aliases.get(target) {
             return known.clone();
         }
         let allowed = self.may_be_named(target);
-        // No model ID looks like an alias today, so this is a slip of the pen; but an operator who allows it may know better.
+        // No known model ID has the form of an alias, so the name is probably mistyped, unless the
+        // operator allows it.
         if !model_id::is_raw(target) && (!allowed || self.near(target).is_some()) {
             return Err(self.unknown(target));
         }
@@ -122,21 +124,21 @@ impl Router {
             return Err(Failure::new(
                 Reason::TargetNotAllowed,
                 format!(
-                    "target `{target}`: callers of this gateway may not name this model ID or ARN; use one of its aliases, \
-                     or ask its operator to add the ID to allowed_model_ids"
+                    "target `{target}`: this gateway does not allow this model ID or ARN; use an alias, \
+                     or ask the operator to add it to allowed_model_ids"
                 ),
             ));
         }
         self.raw(target)
     }
 
-    /// The aliases, by name.
+    /// Returns the names of the aliases.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
         self.0.aliases.keys().map(String::as_str)
     }
 
-    /// The inference profiles of the gateway's own Region that callers may name, by the name that a request would use: their ID, or the ARN of those
-    /// whose ID says nothing.
+    /// Returns the inference profiles of the gateway's Region that callers can use: the IDs of
+    /// system profiles, and the ARNs of application profiles.
     pub fn inference_profiles(&self) -> Vec<String> {
         let Some(region) = self.default_region() else {
             return Vec::new();
@@ -152,18 +154,18 @@ impl Router {
         names.filter(|name| self.may_be_named(name)).collect()
     }
 
-    /// Patterns of the model IDs and ARNs that callers may name.
+    /// Returns the patterns of the model IDs and ARNs that callers can use.
     pub fn allowed_model_ids(&self) -> &[String] {
         &self.0.allowed_model_ids
     }
 
-    /// All routes that are known by now, of aliases and of model IDs that callers named.
+    /// Returns all routes, of aliases and of direct targets.
     pub fn routes(&self) -> Vec<Arc<Route>> {
         let routes = self.0.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.all.values().cloned().collect()
     }
 
-    /// Bedrock's control plane says this of inference profiles in a source Region.
+    /// Adds inference profiles of a source Region.
     pub fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
         self.0.profiles.learn(source_region, profiles);
         for route in self.routes() {
@@ -173,12 +175,12 @@ impl Router {
         }
     }
 
-    /// Waits until a route is new of which Bedrock might know something.
+    /// Waits until there is a new route whose profile could be looked up.
     pub async fn has_unknown_route(&self) {
         self.0.unknown.notified().await;
     }
 
-    /// The Region to call when neither a target nor its ARN names one.
+    /// Returns the source Region of targets that name none.
     pub fn default_region(&self) -> Option<&str> {
         self.0.default_region.as_deref()
     }
@@ -194,7 +196,7 @@ impl Router {
         if routes.raw.len() >= MOST_RAW {
             let Routes { all, raw } = &mut *routes;
             raw.clear();
-            // The routes of aliases stay, and those of open calls.
+            // Routes of aliases and of open calls are kept.
             all.retain(|_, route| Arc::strong_count(route) > 1);
         }
         let route = routes.get(name, region, false);
@@ -202,7 +204,7 @@ impl Router {
         if route.profile().is_none() {
             self.0.unknown.notify_one();
         }
-        let candidate = Candidate {
+        let candidate = RouteCandidate {
             route,
             order: 1,
             weight: 1,
@@ -233,7 +235,7 @@ impl Router {
         let hint = match self.near(target) {
             Some(name) => format!("did you mean `{name}`?"),
             None if self.0.aliases.is_empty() => {
-                "this gateway has no aliases; name a model ID, an inference profile or an ARN"
+                "this gateway has no aliases; use a model ID, an inference profile ID or an ARN"
                     .to_owned()
             }
             None => "TargetService.ListTargets lists the targets".to_owned(),
@@ -245,7 +247,7 @@ impl Router {
     }
 }
 
-/// The target that an alias stands for, with the routes of its fallbacks behind its own.
+/// Returns the target of an alias, with the routes of its fallbacks after its own.
 fn of_alias(
     name: &str,
     alias: &Alias,
@@ -258,10 +260,13 @@ fn of_alias(
     let mut next = Some(alias);
     let mut seen = vec![name];
     while let Some(alias) = next {
-        let before = candidates.iter().map(|known: &Candidate| known.order).max();
+        let before = candidates
+            .iter()
+            .map(|known: &RouteCandidate| known.order)
+            .max();
         for options in &alias.routes {
             for region in regions(name, options, default_region)? {
-                candidates.push(Candidate {
+                candidates.push(RouteCandidate {
                     route: routes.get(&options.model_id, region, true),
                     order: before.unwrap_or_default() + options.order,
                     weight: options.weight,
@@ -280,7 +285,7 @@ fn of_alias(
     }
     candidates.sort_by_key(|candidate| candidate.order);
     for candidate in &mut candidates {
-        candidate.fences.retain(|fence| !fence.is_open());
+        candidate.fences.retain(|fence| !fence.is_unrestricted());
     }
     Ok(Target {
         name: name.to_owned(),
@@ -295,7 +300,7 @@ fn of_alias(
     })
 }
 
-/// The source Regions of a route. An ARN can be called in its own Region only.
+/// Returns the source Regions of a route. An ARN can be called in its own Region only.
 fn regions<'a>(
     name: &str,
     options: &'a RouteOptions,

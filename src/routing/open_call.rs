@@ -4,12 +4,12 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::route::Route;
 
-/// A call to Bedrock that is open for as long as this lives, in whatever way it ends.
+/// An open call to Bedrock. It ends when this is dropped.
 #[derive(Debug)]
 pub struct OpenCall(Arc<Route>);
 
 impl OpenCall {
-    /// One more.
+    /// Counts one more open call on a route.
     pub fn on(route: Arc<Route>) -> Self {
         route.open.fetch_add(1, Relaxed);
         Self(route)

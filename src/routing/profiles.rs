@@ -1,4 +1,5 @@
-//! What Bedrock's control plane says of inference profiles, by source Region. What is known stays known when Bedrock can't be asked again.
+//! The inference profiles that Bedrock's control plane has listed, by source Region. They are kept
+//! if a later lookup fails.
 
 use std::{
     collections::HashMap,
@@ -11,14 +12,14 @@ use crate::{
     bedrock::Profile,
 };
 
-/// The profiles that are known. Shared by the routes of a process.
+/// The known profiles. Shared by the routes of a process.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
     by_region: RwLock<HashMap<String, HashMap<String, Arc<Profile>>>>,
 }
 
 impl Profiles {
-    /// Profiles of a source Region, new or known.
+    /// Adds or replaces profiles of a source Region.
     pub(super) fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
         let mut by_region = self
             .by_region
@@ -32,7 +33,7 @@ impl Profiles {
         );
     }
 
-    /// The profiles of a source Region.
+    /// Returns the profiles of a source Region.
     pub(super) fn of(&self, source_region: &str) -> Vec<Arc<Profile>> {
         let by_region = self
             .by_region
@@ -44,7 +45,7 @@ impl Profiles {
             .unwrap_or_default()
     }
 
-    /// Tells a route what is known of it.
+    /// Gives a route its profile, or a profile that serves its model.
     pub(super) fn teach(&self, route: &Route) {
         let by_region = self
             .by_region
@@ -62,7 +63,7 @@ impl Profiles {
                 .values()
                 .filter(|profile| profile.is_system_defined && profile.model == model)
                 .collect();
-            // The nearest first: what stays in a geography before what is served anywhere.
+            // Profiles of a geography come before those that are served in any Region.
             holding.sort_by_key(|profile| (profile.anywhere, profile.id.clone()));
             route.suggest(holding.first().map(|profile| profile.id.clone()));
         }

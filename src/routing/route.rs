@@ -1,40 +1,40 @@
-//! A route: one model ID in one source Region, what is known of it, and how it is.
+//! A route: one model ID in one source Region, with its profile and its health.
 
 use std::sync::{
     Arc, PoisonError, RwLock,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::health::Health;
+use super::health::RouteHealth;
 use crate::{
     aws::{Fence, Geography, Kind, Sampling, Side, model_id},
     bedrock::Profile,
     telemetry::metrics,
 };
 
-/// One way to Bedrock. All targets that lead there share it.
+/// A model ID in a source Region. All targets with this pair share the route.
 #[derive(Debug)]
 pub struct Route {
-    /// What is sent to Bedrock as `modelId`.
+    /// The `modelId` of requests to Bedrock.
     pub model_id: String,
-    /// What that is.
+    /// The kind of model ID.
     pub kind: Kind,
     /// The source Region: the endpoint that is called.
     pub source_region: String,
-    /// Whether an alias leads there. Of others there are as many as callers can think of.
+    /// Whether an alias has this route. The number of other routes is up to the callers.
     pub of_alias: bool,
-    /// How it is, as its calls show it.
-    pub health: Health,
-    /// Calls to Bedrock that are open.
+    /// The health, as the calls of this replica have shown it.
+    pub health: RouteHealth,
+    /// The number of open calls to Bedrock.
     pub(super) open: AtomicUsize,
-    /// What Bedrock's control plane said of it, if it was asked and knew.
+    /// The inference profile, if the model ID is one and it has been looked up.
     profile: RwLock<Option<Arc<Profile>>>,
-    /// The inference profile by which the model can be called here, if one is known.
+    /// An inference profile that serves the model in this Region, if one is known.
     held_by: RwLock<Option<String>>,
 }
 
 impl Route {
-    /// A route of which nothing is known as yet.
+    /// Returns a route without a profile.
     pub fn new(model_id: &str, source_region: &str, of_alias: bool) -> Self {
         Self {
             model_id: model_id.to_owned(),
@@ -42,13 +42,13 @@ impl Route {
             source_region: source_region.to_owned(),
             of_alias,
             open: AtomicUsize::default(),
-            health: Health::default(),
+            health: RouteHealth::default(),
             profile: RwLock::default(),
             held_by: RwLock::default(),
         }
     }
 
-    /// What it is called in metrics: nothing, if only callers name it.
+    /// Returns the labels of the route in metrics. They are empty if only callers name the route.
     pub fn labels(&self) -> metrics::Route {
         if !self.of_alias {
             return metrics::Route::default();
@@ -59,12 +59,12 @@ impl Route {
         }
     }
 
-    /// How many calls to Bedrock are open.
+    /// Returns the number of open calls to Bedrock.
     pub fn open_calls(&self) -> usize {
         self.open.load(Relaxed)
     }
 
-    /// What Bedrock says of the inference profile, if it is one and known.
+    /// Returns the inference profile, if the model ID is one and it has been looked up.
     pub fn profile(&self) -> Option<Arc<Profile>> {
         self.profile
             .read()
@@ -72,17 +72,18 @@ impl Route {
             .clone()
     }
 
-    /// From now on this is known of it.
+    /// Sets the inference profile.
     pub fn learn(&self, profile: Arc<Profile>) {
         *self.profile.write().unwrap_or_else(PoisonError::into_inner) = Some(profile);
     }
 
-    /// The model can be called here by this inference profile.
+    /// Sets the inference profile that serves the model in this Region.
     pub fn suggest(&self, inference_profile: Option<String>) {
         *self.held_by.write().unwrap_or_else(PoisonError::into_inner) = inference_profile;
     }
 
-    /// What to call instead if the model can't be had on demand: what Bedrock lists, or else what such profiles are called.
+    /// Returns what to call if the model is not available on demand: a profile that Bedrock lists,
+    /// or else the usual name of such a profile.
     pub fn inference_profile(&self) -> Option<String> {
         let known = self
             .held_by
@@ -96,7 +97,8 @@ impl Route {
         })
     }
 
-    /// The Regions that a request may be served in, if they are known. Which of them does it, Bedrock does not say.
+    /// Returns the destination Regions, if they are known. Bedrock does not say which of them
+    /// serves a request.
     pub fn destination_regions(&self) -> Vec<String> {
         match self.profile() {
             Some(profile) if profile.anywhere => Vec::new(),
@@ -106,8 +108,8 @@ impl Route {
         }
     }
 
-    /// Returns which sampling parameters the model accepts. What an application profile leads to is known once it
-    /// has been looked up; until then none is known to be accepted.
+    /// Returns which sampling parameters the model accepts. What an application profile leads to is
+    /// known once it has been looked up; until then none is known to be accepted.
     pub fn sampling(&self) -> Sampling {
         match self.profile() {
             Some(profile) if !profile.model.is_empty() => Sampling::of_model(&profile.model),
@@ -116,15 +118,15 @@ impl Route {
         }
     }
 
-    /// Whether requests may be served in any Region.
+    /// Returns whether requests may be served in any Region.
     pub fn is_served_anywhere(&self) -> bool {
         self.profile().is_some_and(|profile| profile.anywhere)
     }
 
-    /// Returns on which side of a fence requests are handled. A request reaches its source Region first, wherever
-    /// it is then served, so the source Region has to be inside, too.
+    /// Returns on which side of a fence requests are handled. A request reaches its source Region
+    /// first, so the source Region has to be inside, too.
     pub fn side_of(&self, fence: &Fence) -> Side {
-        if fence.is_open() {
+        if fence.is_unrestricted() {
             return Side::Inside;
         }
         match fence.side_of_region(&self.source_region) {
@@ -152,7 +154,7 @@ impl Route {
         Side::Unknown
     }
 
-    /// Prompts and prompt routers may lead to inference profiles.
+    /// Prompts and prompt routers can use inference profiles, so their destinations are not known.
     fn is_served_where_it_is_called(&self) -> bool {
         match self.kind {
             Kind::OnDemand

@@ -1,4 +1,4 @@
-//! A target: what a request may name, with everything that the operator decided about it.
+//! A target: what a request names, with the operator's settings for it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,44 +9,44 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// What a request may name.
+/// A target.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
-    /// Its name: an alias, a model ID or an ARN.
+    /// The name: an alias, a model ID or an ARN.
     pub name: String,
-    /// Whether that is an alias.
+    /// Whether the name is an alias.
     pub is_alias: bool,
-    /// What it is for.
+    /// The description for callers.
     pub description: String,
-    /// The ways to serve it, the preferred ones first; at the end those of its fallback.
-    pub candidates: Vec<Candidate>,
+    /// The routes by their order, followed by those of the fallback.
+    pub candidates: Vec<RouteCandidate>,
     /// The alias whose routes come last.
     pub fallback: Option<String>,
-    /// What is asked of the model if the caller says nothing.
+    /// Values for requests that leave them out.
     pub defaults: Defaults,
-    /// What is enforced on requests, with what is for all targets.
+    /// What is enforced on requests, including what is enforced for all targets.
     pub policy: RequestPolicy,
-    /// Limits of its own.
+    /// Limits of this target.
     pub limits: TargetLimits,
-    /// What requests carry for cost reports, whatever the caller says.
+    /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: BTreeMap<String, String>,
 }
 
 /// A route of a target.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct RouteCandidate {
     /// The route.
     pub route: Arc<Route>,
-    /// Lower ones are preferred; equal ones share the calls.
+    /// Lower ones are tried first; equal ones share the calls.
     pub order: u32,
-    /// Its share of the calls among equals.
+    /// The share of the calls among routes with equal order.
     pub weight: u32,
-    /// Where its requests may be served: inside of all of these.
+    /// The fences, all of which apply.
     pub fences: Vec<Fence>,
 }
 
-impl Candidate {
-    /// On which side of its fences it lies.
+impl RouteCandidate {
+    /// Returns on which side of its fences the route is.
     pub fn side(&self) -> Side {
         let sides = self.fences.iter().map(|fence| self.route.side_of(fence));
         sides.fold(Side::Inside, |worst, side| match (worst, side) {
@@ -58,18 +58,18 @@ impl Candidate {
 }
 
 impl Target {
-    /// The model ID that stands for the target: that of its first route.
+    /// Returns the model ID of the first route.
     pub fn model_id(&self) -> &str {
         self.candidates
             .first()
             .map_or(self.name.as_str(), |candidate| &candidate.route.model_id)
     }
 
-    /// The routes that a call may take.
+    /// Returns the routes inside the fences.
     ///
     /// # Errors
-    /// There are none within the operator's fence.
-    pub fn inside(&self) -> Result<Vec<Candidate>, Failure> {
+    /// There is no such route.
+    pub fn inside(&self) -> Result<Vec<RouteCandidate>, Failure> {
         let inside: Vec<_> = self
             .candidates
             .iter()

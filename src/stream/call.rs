@@ -11,7 +11,7 @@ use crate::{
     config::OnCancel,
     error::Failure,
     pb,
-    routing::{Candidate, Target, attempts::Policy},
+    routing::{RouteCandidate, Target, attempts::AttemptPolicy},
 };
 
 /// What a call needs.
@@ -19,12 +19,12 @@ pub(crate) struct Call {
     pub(crate) bedrock: Bedrock,
     pub(crate) target: Arc<Target>,
     /// The routes that the call may take.
-    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) candidates: Vec<RouteCandidate>,
     /// The Converse request body.
     pub(crate) body: Bytes,
     pub(crate) times: Times,
     /// How often to try until an answer begins.
-    pub(crate) policy: Policy,
+    pub(crate) policy: AttemptPolicy,
     /// How long the client may leave a message untaken.
     pub(crate) write_stall: Duration,
     pub(crate) on_cancel: OnCancel,

@@ -36,7 +36,7 @@ use crate::{
     routing::{
         OpenCall, Route, Target,
         attempts::{self, AttemptLog, Opened},
-        health::Lease,
+        health::RoutePermit,
     },
     translate,
 };
@@ -92,7 +92,7 @@ pub(super) struct Core {
     target: Arc<Target>,
     /// Where the answer comes from, and how to tell it what becomes of the call.
     route: Option<Arc<Route>>,
-    lease: Option<Lease>,
+    permit: Option<RoutePermit>,
     request_id: Arc<str>,
     bedrock_request_id: String,
     report: Option<CallReport>,
@@ -160,7 +160,7 @@ impl Core {
             log,
             target,
             route: None,
-            lease: None,
+            permit: None,
             request_id,
             bedrock_request_id: String::new(),
             report: Some(report),
@@ -234,7 +234,7 @@ impl Core {
                 Poll::Ready(Ok(begun)) => {
                     let Begun {
                         route,
-                        lease,
+                        permit,
                         request_id,
                         answer: (first, rest),
                     } = begun;
@@ -243,7 +243,7 @@ impl Core {
                         report.route(&route);
                         report.bedrock_request_id(&self.bedrock_request_id);
                     }
-                    (self.route, self.lease) = (Some(route), Some(lease));
+                    (self.route, self.permit) = (Some(route), Some(permit));
                     self.stage = Stage::Streaming(rest);
                     Poll::Ready(self.take(&first))
                 }
@@ -286,8 +286,8 @@ impl Core {
         if is_stop {
             self.clocks.complete();
             // What follows says nothing about the route.
-            if let Some(lease) = self.lease.take() {
-                lease.succeeded();
+            if let Some(permit) = self.permit.take() {
+                permit.succeeded();
             }
         }
         if self.forwarded {
@@ -365,8 +365,8 @@ impl Core {
                 upstream.request_id.clone_from(&self.bedrock_request_id);
             }
         }
-        if let Some(lease) = self.lease.take() {
-            lease.failed(&failure, Instant::now());
+        if let Some(permit) = self.permit.take() {
+            permit.failed(&failure, Instant::now());
         }
         // Attempts that did not begin an answer have logged theirs.
         if let Some(route) = &self.route {

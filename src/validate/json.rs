@@ -7,18 +7,17 @@ use serde::de::IgnoredAny;
 
 use super::path::{Shown, Violations};
 
-/// How deep arrays and objects may be nested, in either form. Deeper ones are attacks on somebody's
-/// parser.
+/// The maximum depth of arrays and objects, in either form. Deeper ones are attacks on parsers.
 const MAX_DEPTH: usize = 64;
 
-/// JSON text: well-formed and not too deep.
+/// Checks JSON text: it must be valid and not too deep.
 pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
     if let Err(problem) = check(json) {
         out.add_at(field, problem);
     }
 }
 
-/// JSON text that must be an object.
+/// Checks JSON text that must be an object.
 pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
     match check(json) {
         Err(problem) => out.add_at(field, problem),
@@ -29,14 +28,15 @@ pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
     }
 }
 
-/// A Struct that stands for JSON: only what JSON can say, and not too deep.
+/// Checks a Struct: it must have a form in JSON and not be too deep.
 pub(super) fn structure(field: &'static str, value: &Struct, out: &mut Violations) {
     if let Err(problem) = check_struct(value, 1) {
         out.add_at(field, problem);
     }
 }
 
-/// A JSON Pointer (RFC 6901) to a member, so not to the whole document.
+/// Checks a JSON Pointer (RFC 6901) to a member. The empty pointer, to the whole document, is
+/// refused.
 pub(super) fn pointer(pointer: &str) -> Result<(), PointerProblem> {
     if !pointer.starts_with('/') {
         return Err(PointerProblem::Slash);
@@ -74,7 +74,7 @@ enum Problem<'a> {
     Empty,
     Malformed(serde_json::Error),
     TooDeep,
-    /// A Struct's value, by the name of the nearest member.
+    /// A value in a Struct, with the name of the nearest member.
     Value(&'a str, &'static str),
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Problem<'_> {
     }
 }
 
-/// Depth first, in a loop of its own: what comes after may then take any amount of stack per level.
+/// Checks the depth first, in a loop: the next check may then use the stack for each level.
 fn check(json: &str) -> Result<(), Problem<'static>> {
     if json.trim_ascii().is_empty() {
         return Err(Problem::Empty);
@@ -102,8 +102,7 @@ fn check(json: &str) -> Result<(), Problem<'static>> {
         .map_err(Problem::Malformed)
 }
 
-/// How deep arrays and objects are nested. Right for well-formed text, and some number for other
-/// text.
+/// Returns the depth of arrays and objects. For text that is not JSON, the number has no meaning.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -124,7 +123,7 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-/// Recursive, and bounded by the depth that is allowed.
+/// Recursive, at most to the maximum depth.
 fn check_struct(value: &Struct, depth: usize) -> Result<(), Problem<'_>> {
     if depth > MAX_DEPTH {
         return Err(Problem::TooDeep);

@@ -46,8 +46,8 @@ const MAX_SECONDS: i64 = 315_576_000_000;
 
 /// Checks a request of `Invoke` as far as that is possible without calling Bedrock.
 ///
-/// `model_id` is the model ID or ARN that the target was resolved to, or the target itself if it was
-/// not resolved.
+/// `model_id` is the model ID or ARN that the target was resolved to, or the target itself if it
+/// was not resolved.
 ///
 /// # Errors
 /// All violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`,

@@ -1,10 +1,11 @@
 //! `chat`.
 
 use bedrock_grpc::pb::{
-    Citation, CitationLocation, DocumentRange, ReasoningContentBlockDelta, Role, StopReason,
-    StreamInvokeRequest, TextBlockStart, ToolUseBlockDelta, ToolUseBlockStart,
-    citation_location::Location, content_block, content_block_delta_event::Delta,
-    content_block_start_event::Start, reasoning_content_block_delta, system_content_block,
+    Citation, CitationLocation, DocumentRange, ReasoningContentBlock, ReasoningContentBlockDelta,
+    ReasoningTextBlock, Role, StopReason, StreamInvokeRequest, TextBlockStart, ToolUseBlockDelta,
+    ToolUseBlockStart, citation_location::Location, content_block,
+    content_block_delta_event::Delta, content_block_start_event::Start, reasoning_content_block,
+    reasoning_content_block_delta, system_content_block,
 };
 
 use super::{
@@ -397,4 +398,67 @@ async fn wrong_use_is_said_before_any_call() {
         assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(message), "{args:?}: {ended:?}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn reasoning_goes_back_with_its_signature_and_in_its_place() {
+    use reasoning_content_block::Content as Reasoning;
+    use reasoning_content_block_delta::Delta as Piece;
+
+    let mut gateway = Gateway::start().await;
+    let mut chat = Process::start(
+        gateway.address,
+        &["chat", "--target", "a", "--interactive", "one"],
+    );
+    let (_, writer, _) = gateway.stream_call().await.accept();
+    let reasoning =
+        |piece| Delta::ReasoningContent(ReasoningContentBlockDelta { delta: Some(piece) });
+    writer.send([start()]);
+    writer.send(block(
+        0,
+        None,
+        ["Think", "ing"]
+            .map(|text| reasoning(Piece::Text(text.to_owned())))
+            .into_iter()
+            .chain([reasoning(Piece::Signature("proof".to_owned()))]),
+    ));
+    writer.send(block(
+        1,
+        None,
+        [reasoning(Piece::RedactedContent(vec![1, 2].into()))],
+    ));
+    writer.send(block(2, None, [Delta::Text("1".to_owned())]));
+    writer.send(end());
+    drop(writer);
+    chat.wrote("1\n").await;
+
+    chat.write("two\n").await;
+    let (request, writer, _) = gateway.stream_call().await.accept();
+    let kept: Vec<_> = request.input.unwrap().messages[1]
+        .content
+        .iter()
+        .map(|block| block.content.clone().unwrap())
+        .collect();
+    let of = |content| {
+        content_block::Content::ReasoningContent(ReasoningContentBlock {
+            content: Some(content),
+        })
+    };
+    assert_eq!(
+        kept,
+        [
+            of(Reasoning::ReasoningText(ReasoningTextBlock {
+                text: "Thinking".to_owned(),
+                signature: Some("proof".to_owned()),
+            })),
+            of(Reasoning::RedactedContent(vec![1, 2].into())),
+            content_block::Content::Text("1".to_owned()),
+        ]
+    );
+    writer.send([start(), text("2")]);
+    writer.send(end());
+    drop(writer);
+    chat.wrote("2\n").await;
+    assert_eq!(chat.end().await.code, Some(0));
 }

@@ -74,6 +74,16 @@ fn defaults_that_a_model_refuses_are_warned_of() {
 }
 
 #[test]
+fn a_default_region_outside_of_the_fence_is_warned_of() {
+    let text = "{bedrock: {region: us-east-1}, only: [eu], targets: {a: {model_id: eu.x.y}}}";
+    let (code, _, warned) = check(text);
+    assert_eq!(code, Some(0), "{warned}");
+    assert!(warned.contains("targets.a.routes"), "{warned}");
+    let (_, _, warned) = check(&text.replace("us-east-1", "eu-west-1"));
+    assert_eq!(warned, "");
+}
+
+#[test]
 fn what_can_not_be_enforced_is_refused() {
     for (text, words) in [
         (

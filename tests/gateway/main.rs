@@ -13,6 +13,8 @@ mod headers;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod outages;

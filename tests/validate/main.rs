@@ -1,4 +1,5 @@
-//! Requests are checked before Bedrock is called: what is wrong, where, all of it, and nothing that Bedrock would take.
+//! Validation of requests before Bedrock is called: all violations with their paths, and none that
+//! Bedrock would accept.
 
 mod cases_content;
 mod cases_input;

@@ -39,7 +39,7 @@ proptest! {
         }
     }
 
-    /// Any text as a target: what passes can stand in a URL as it is, but for `/` and `:`, which are escaped.
+    /// Any text as a target: if it passes, it needs no escaping in a URL, except for `/` and `:`.
     #[test]
     fn targets_that_pass_lead_nowhere_else(target in "\\PC{0,40}|(arn:)?[a-z0-9.:/?#%\\\\ -]{0,60}|arn:aws:bedrock:[a-z0-9-]{1,21}:[0-9]{12}:[a-z-]{1,9}/[a-z0-9./:]{1,12}") {
         let request = pb::StreamInvokeRequest { target: target.clone(), ..full() };

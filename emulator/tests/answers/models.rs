@@ -19,7 +19,8 @@ fn error(model_id: &str, body: &Value) -> String {
         .map_or_else(String::new, |error| error.message)
 }
 
-/// Asserts that these models take a request, and that those refuse it with an error that has these words.
+/// Asserts that these models take a request, and that those refuse it with an error that has these
+/// words.
 fn only(body: &Value, takers: &[&str], refusers: &[&str], words: &str) {
     for model in takers {
         assert_eq!(error(model, body), "", "{model}");

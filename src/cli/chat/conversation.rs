@@ -6,7 +6,7 @@ use crate::pb::{
     reasoning_content_block, system_content_block,
 };
 
-/// Stands at the end of an answer that Ctrl-C cut, for the model to know.
+/// Ends an answer that Ctrl-C cancelled, so that the model knows.
 const CUT: &str = "\n\n[The user cut this answer off here.]";
 
 /// A conversation: whom it is with, and the questions that were answered.
@@ -32,7 +32,8 @@ impl Conversation {
         }
     }
 
-    /// The request that asks this next. The question is not part of the conversation before it is answered.
+    /// Returns the request for the next question. The question becomes part of the conversation
+    /// when it is answered.
     pub(super) fn request(&self, question: &str) -> StreamInvokeRequest {
         let mut messages = self.messages.clone();
         messages.push(message(Role::User, [Content::Text(question.to_owned())]));
@@ -51,10 +52,11 @@ impl Conversation {
         }
     }
 
-    /// Keeps a question and its answer. Without any text neither is kept, since Bedrock refuses empty messages.
+    /// Keeps a question and its answer. Without any text neither is kept, since Bedrock refuses
+    /// empty messages.
     ///
-    /// Reasoning is kept in its place if the model signed or encrypted it: unsigned reasoning is refused. Calls of tools are left
-    /// out, since `chat` has no results for them.
+    /// Reasoning is kept in its place if the model signed or encrypted it: unsigned reasoning is
+    /// refused. Calls of tools are left out, since `chat` has no results for them.
     pub(super) fn keep(&mut self, question: &str, answer: Answer) {
         let mut blocks: Vec<_> = answer.blocks.into_iter().filter_map(repeated).collect();
         let last_text = blocks.iter_mut().rev().find_map(|content| match content {
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_answer_says_so() {
+    fn a_cancelled_answer_is_marked() {
         let mut conversation = Conversation::new("t".to_owned(), None, None);
         conversation.keep("q", answer(&["a", "", "b"], true));
         let texts: Vec<_> = conversation.messages[1].content.iter().collect();

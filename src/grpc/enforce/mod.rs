@@ -9,11 +9,11 @@
 //! | `guardrail` | the guardrail |
 //! | `tokens` | the ceiling of output tokens |
 //! | `tier` | the service tiers |
-//! | `s3` | the objects in Amazon S3 that Bedrock reads with the gateway's role |
-//! | `written` | the same rules for what callers write as JSON: raw members and the model's own fields |
+//! | `s3` | the locations in Amazon S3, which Bedrock reads with the gateway's role |
+//! | `written` | the same rules for raw members and the model's own fields |
 //!
-//! Each rule first checks what the caller said, so that nobody believes in a setting that has no
-//! effect; then the operator's value is written over the field.
+//! Each rule first checks what the caller sent, so that no setting is ignored silently. Then the
+//! operator's value replaces the field.
 
 mod apply;
 mod attribution;

@@ -1,4 +1,4 @@
-//! The attempts of a call, for whoever wants to know of them while the call goes on.
+//! The attempts of a call, readable while the call is running.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,22 +13,22 @@ use crate::{
     telemetry::trace::{SpanId, new_span_id},
 };
 
-/// What became of one attempt.
+/// An attempt and its outcome.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Where it went.
+    /// The route.
     pub route: Arc<Route>,
-    /// Why it failed. `None` for the one that answers, and for one that is still going on.
+    /// Why the attempt failed. `None` for one that was answered or is still running.
     pub failure: Option<Reason>,
     /// Bedrock's request ID. Empty if Bedrock has not answered.
     pub request_id: String,
-    /// When it began.
+    /// When the attempt began.
     pub began: Instant,
-    /// From its start to its failure or its first event, or until now.
+    /// The time from the start to the failure or the first event, or until now.
     pub duration: Duration,
-    /// Whether its first event came.
+    /// Whether the first event has arrived.
     pub answered: bool,
-    /// Its span, as Bedrock was told.
+    /// The span that was sent to Bedrock.
     pub span_id: SpanId,
 }
 
@@ -43,7 +43,7 @@ struct Entry {
 pub struct AttemptLog(Arc<Mutex<Vec<Entry>>>);
 
 impl AttemptLog {
-    /// What became of the attempts so far.
+    /// Returns the attempts so far.
     pub fn attempts(&self) -> Vec<Attempt> {
         let now = |entry: &Entry| {
             let mut attempt = entry.attempt.clone();
@@ -55,7 +55,7 @@ impl AttemptLog {
         self.entries().iter().map(now).collect()
     }
 
-    /// The span of the attempt that is made now.
+    /// Returns the span of the current attempt.
     pub fn last_span_id(&self) -> SpanId {
         self.entries()
             .last()

@@ -1,10 +1,11 @@
-//! One call may take several attempts, as long as nothing of an answer was seen.
+//! Makes the attempts of a call, until the first event.
 //!
-//! An attempt succeeds with Bedrock's first event: an error that comes as the first frame of a 200 counts like one that comes instead of it. After the
-//! first event nothing is ever tried again.
+//! An attempt succeeds with Bedrock's first event. An error in the first frame of a 200 counts as
+//! an error before the first event. After the first event, there is no other attempt.
 //!
-//! Each route that can be called is tried once, without a pause: another route has its own quota, its own capacity. Only then is one tried again,
-//! after a pause with full jitter. Every attempt after a call's first one is paid for out of the [`RetryBudget`] that all calls share.
+//! Each route is tried once, without a pause: another route has its own quota and capacity. Then
+//! routes are retried, after a backoff with full jitter. Every attempt after the first one of a
+//! call is taken from the [`RetryBudget`] of all calls.
 
 mod log;
 mod verdict;
@@ -14,38 +15,38 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 pub use self::log::{Attempt, AttemptLog};
-use self::verdict::Verdict;
+use self::verdict::RetryVerdict;
 use super::{
     budget::RetryBudget,
-    choice::{Choice, Next},
-    health::{Availability, Lease},
+    choice::{NextStep, RouteChoice},
+    health::{Availability, RoutePermit},
     route::Route,
-    target::Candidate,
+    target::RouteCandidate,
 };
 use crate::error::{Failure, Phase, Reason, Upstream};
 
-/// The first pause is at most this long; each further one may be twice as long.
+/// The maximum of the first backoff. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// No pause is longer. A hint of Bedrock's to wait longer is the caller's to follow.
+/// The maximum of every backoff. If Bedrock asks for more, the caller has to wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// When no route should be called, a call waits for so long at most: whoever is refused at once can go elsewhere, and a queue at a quota that is used up
-/// would only make every answer late.
+/// The maximum wait if all routes are skipped. A caller that is refused at once can use something
+/// else, and a queue at an exhausted quota would delay every answer.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
-/// How a call may be tried.
+/// The rules for the attempts of a call.
 #[derive(Clone, Debug)]
-pub struct Policy {
-    /// The most attempts of the call; as many as it has routes in any case.
-    pub max_attempts: u32,
-    /// How long an attempt may wait for Bedrock's first event.
+pub struct AttemptPolicy {
+    /// The attempts that a call can make. If it has more routes, it can make one attempt per route.
+    pub attempt_allowance: u32,
+    /// Timeout for Bedrock's first event, per attempt.
     pub first_event: Duration,
-    /// No attempt begins after this.
+    /// The deadline of the call. No attempt begins after it.
     pub deadline: Instant,
-    /// What all calls of the process may spend on further attempts.
+    /// The retry budget of all calls of the process.
     pub budget: RetryBudget,
 }
 
-/// What an attempt comes to that succeeds.
+/// A successful attempt.
 #[derive(Debug)]
 pub struct Opened<T> {
     /// Bedrock's request ID.
@@ -54,26 +55,26 @@ pub struct Opened<T> {
     pub answer: T,
 }
 
-/// An answer that has begun.
+/// An answer that has begun, with its route.
 #[derive(Debug)]
 pub struct Begun<T> {
-    /// Where it comes from.
+    /// The route of the answer.
     pub route: Arc<Route>,
-    /// Tells the route what becomes of the call.
-    pub lease: Lease,
+    /// Reports the outcome of the call to the route's health.
+    pub permit: RoutePermit,
     /// Bedrock's request ID.
     pub request_id: String,
     /// The answer.
     pub answer: T,
 }
 
-/// Makes attempts until an answer begins, as the policy allows.
+/// Makes attempts until an answer begins, within the policy.
 ///
 /// # Errors
-/// The last attempt's failure. If there was none, why no route can be called.
+/// The failure of the last attempt. If there was no attempt, why all routes are skipped.
 pub async fn begin<T, F>(
-    candidates: Vec<Candidate>,
-    policy: Policy,
+    candidates: Vec<RouteCandidate>,
+    policy: AttemptPolicy,
     log: AttemptLog,
     mut attempt: impl FnMut(Arc<Route>) -> F,
 ) -> Result<Begun<T>, Failure>
@@ -81,59 +82,59 @@ where
     F: Future<Output = Result<Opened<T>, Failure>>,
 {
     policy.budget.deposit();
-    let mut course = Course::new(candidates, policy);
+    let mut progress = CallProgress::new(candidates, policy);
     loop {
-        let (index, route, lease) = course.next().await?;
+        let (index, route, permit) = progress.next().await?;
         log.begin(&route);
-        let outcome = course.within_limit(attempt(Arc::clone(&route))).await;
+        let outcome = progress.within_limit(attempt(Arc::clone(&route))).await;
         let now = Instant::now();
         match outcome {
             Ok(Opened { request_id, answer }) => {
                 log.answered(&request_id);
-                let mut lease = lease;
-                lease.answers(now);
+                let mut permit = permit;
+                permit.answers(now);
                 return Ok(Begun {
                     route,
-                    lease,
+                    permit,
                     request_id,
                     answer,
                 });
             }
             Err(failure) => {
                 log.failed(&failure);
-                lease.failed(&failure, now);
-                course.failed(index, failure)?;
+                permit.failed(&failure, now);
+                progress.failed(index, failure)?;
             }
         }
     }
 }
 
-/// Where a call stands.
-struct Course {
-    choice: Choice,
-    policy: Policy,
+/// The progress of a call.
+struct CallProgress {
+    choice: RouteChoice,
+    policy: AttemptPolicy,
     made: u32,
-    /// How the last attempt failed.
+    /// The failure of the last attempt.
     last: Option<Failure>,
 }
 
-impl Course {
-    fn new(candidates: Vec<Candidate>, policy: Policy) -> Self {
+impl CallProgress {
+    fn new(candidates: Vec<RouteCandidate>, policy: AttemptPolicy) -> Self {
         Self {
-            choice: Choice::new(candidates),
+            choice: RouteChoice::new(candidates),
             policy,
             made: 0,
             last: None,
         }
     }
 
-    /// The next route, when it is time for it.
-    async fn next(&mut self) -> Result<(usize, Arc<Route>, Lease), Failure> {
+    /// Waits if necessary, and returns the route of the next attempt.
+    async fn next(&mut self) -> Result<(usize, Arc<Route>, RoutePermit), Failure> {
         let most = self
             .policy
-            .max_attempts
+            .attempt_allowance
             .max(u32::try_from(self.choice.len()).unwrap_or(u32::MAX));
-        // A pause was paid for and made, so what comes next is free.
+        // The budget has been charged for the pause, so the next attempt is not charged.
         let mut rested = false;
         loop {
             let now = Instant::now();
@@ -141,33 +142,34 @@ impl Course {
                 return Err(self.give_up());
             }
             match self.choice.next(now, &mut fastrand::f64) {
-                Next::Take(index, lease) => {
+                NextStep::Take(index, permit) => {
                     if self.made > 0 && !rested && !self.policy.budget.withdraw() {
                         return Err(self.give_up());
                     }
-                    return self.take(index, lease);
+                    return self.take(index, permit);
                 }
-                Next::Again(index) => {
+                NextStep::Again(index) => {
                     if !rested {
                         let pause = self.last.as_ref().and_then(|last| pause(last, self.made));
                         self.rest(pause).await?;
                         rested = true;
                     }
                     let alone = self.choice.len() == 1;
-                    let lease = self
+                    let permit = self
                         .choice
                         .candidate(index)
-                        .and_then(|known| known.route.health.lease(Instant::now(), alone));
-                    if let Some(lease) = lease {
-                        return self.take(index, lease);
+                        .and_then(|known| known.route.health.permit(Instant::now(), alone));
+                    if let Some(permit) = permit {
+                        return self.take(index, permit);
                     }
                 }
-                Next::Wait(until, availability) => {
+                NextStep::Wait(until, availability) => {
                     let wait = until.saturating_duration_since(now);
                     let last = self
                         .last
                         .get_or_insert_with(|| unavailable(availability, wait));
-                    // Whoever waited already has lost the race for the one probe, or met another trouble.
+                    // After a wait, another call has become the probe, or the route fails in
+                    // another way.
                     if rested {
                         return Err(last.clone());
                     }
@@ -176,20 +178,24 @@ impl Course {
                         .await?;
                     rested = true;
                 }
-                Next::Nothing => return Err(self.give_up()),
+                NextStep::Nothing => return Err(self.give_up()),
             }
         }
     }
 
-    fn take(&mut self, index: usize, lease: Lease) -> Result<(usize, Arc<Route>, Lease), Failure> {
+    fn take(
+        &mut self,
+        index: usize,
+        permit: RoutePermit,
+    ) -> Result<(usize, Arc<Route>, RoutePermit), Failure> {
         self.made += 1;
         match self.choice.candidate(index) {
-            Some(candidate) => Ok((index, Arc::clone(&candidate.route), lease)),
+            Some(candidate) => Ok((index, Arc::clone(&candidate.route), permit)),
             None => Err(self.give_up()),
         }
     }
 
-    /// Pauses, if a pause is of use, is over in time and can be paid for.
+    /// Pauses, if the pause ends before the deadline and the budget allows it.
     async fn rest(&mut self, pause: Option<Duration>) -> Result<(), Failure> {
         let in_time = pause.filter(|pause| Instant::now() + *pause < self.policy.deadline);
         match in_time {
@@ -201,7 +207,8 @@ impl Course {
         }
     }
 
-    /// An attempt, for as long as one may wait. The call's own deadline is kept by whoever waits for the call.
+    /// Awaits an attempt until its timeout. The deadline of the call is enforced by the caller of
+    /// this module.
     async fn within_limit<T>(
         &self,
         attempt: impl Future<Output = Result<Opened<T>, Failure>>,
@@ -221,12 +228,12 @@ impl Course {
         }
     }
 
-    /// An attempt failed: whether others can help.
+    /// Notes a failed attempt. Returns an error if no other attempt can help.
     fn failed(&mut self, index: usize, failure: Failure) -> Result<(), Failure> {
-        match Verdict::of(&failure) {
-            Verdict::Final => return Err(failure),
-            Verdict::Elsewhere => self.choice.failed(index, true),
-            Verdict::AnyRoute => self.choice.failed(index, false),
+        match RetryVerdict::of(&failure) {
+            RetryVerdict::Final => return Err(failure),
+            RetryVerdict::Elsewhere => self.choice.failed(index, true),
+            RetryVerdict::AnyRoute => self.choice.failed(index, false),
         }
         self.last = Some(failure);
         Ok(())
@@ -242,7 +249,8 @@ impl Course {
     }
 }
 
-/// How long to wait before the same route is tried again: full jitter, and no less than Bedrock asks for. `None` if Bedrock asks for too much.
+/// Returns the backoff before a retry on the same route: full jitter, and at least the time that
+/// Bedrock asks for. `None` if Bedrock asks for too much.
 fn pause(failure: &Failure, made: u32) -> Option<Duration> {
     let at_most = FIRST_PAUSE
         .saturating_mul(1 << made.saturating_sub(1).min(8))
@@ -255,16 +263,16 @@ fn pause(failure: &Failure, made: u32) -> Option<Duration> {
     }
 }
 
-/// Why no route is called for the moment.
+/// Returns why all routes are skipped.
 fn unavailable(availability: Availability, wait: Duration) -> Failure {
     let (reason, message) = match availability {
         Availability::ThrottledUntil(_) => (
             Reason::UpstreamThrottled,
-            "Bedrock throttles every route of this target; none is asked again before its quota has had time to refill",
+            "all routes of this target are cooling down, because Bedrock throttles them; retry after the given delay",
         ),
         Availability::OpenUntil(_) | Availability::Available => (
             Reason::UpstreamUnavailable,
-            "every route of this target fails; none is asked again before it has had time to recover",
+            "all routes of this target are failing and skipped until they have had time to recover; retry after the given delay",
         ),
     };
     Failure::new(reason, message)

@@ -1,4 +1,4 @@
-//! The course of a call, on a paused clock, against routes that do as they are told.
+//! The attempts of a call, on a paused clock, against scripted routes.
 
 use std::{
     collections::HashMap,
@@ -37,9 +37,9 @@ fn target(routes: Vec<RouteOptions>) -> Arc<Target> {
         .unwrap()
 }
 
-fn policy() -> Policy {
-    Policy {
-        max_attempts: 3,
+fn policy() -> AttemptPolicy {
+    AttemptPolicy {
+        attempt_allowance: 3,
         first_event: Duration::from_secs(60),
         deadline: Instant::now() + Duration::from_secs(300),
         budget: RetryBudget::default(),
@@ -57,10 +57,11 @@ fn opened() -> Result<Opened<()>, Failure> {
     })
 }
 
-/// A call whose attempts come to what `outcome` says of each model ID. Gives the model IDs that were called, too.
+/// Makes a call whose attempts have the outcomes of `outcome` for each model ID. Also returns the
+/// model IDs that were called.
 async fn call(
     target: &Target,
-    policy: Policy,
+    policy: AttemptPolicy,
     outcome: impl Fn(&str) -> Result<Opened<()>, Failure>,
 ) -> (Result<Begun<()>, Failure>, Vec<String>) {
     let log = AttemptLog::default();
@@ -76,7 +77,7 @@ async fn call(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_that_fails_gives_way_to_the_next_in_order_without_a_pause() {
+async fn a_failure_fails_over_to_the_next_route_in_order_without_a_pause() {
     for reason in [
         Reason::UpstreamThrottled,
         Reason::UpstreamQuota,
@@ -102,7 +103,7 @@ async fn a_route_that_fails_gives_way_to_the_next_in_order_without_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_caller_or_the_operator_has_to_mend_is_tried_once() {
+async fn what_the_caller_or_the_operator_has_to_fix_is_tried_once() {
     for reason in [
         Reason::UpstreamValidation,
         Reason::ContextTooLong,
@@ -150,7 +151,7 @@ async fn hints_of_bedrocks_are_followed_or_left_to_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_event_that_does_not_come_gives_way_too() {
+async fn a_missing_first_event_fails_over_too() {
     let target = target(vec![route("a.x", 1), route("b.x", 2)]);
     let candidates = target.inside().unwrap();
     let log = AttemptLog::default();
@@ -179,7 +180,7 @@ async fn equals_share_the_calls_by_their_weights_and_the_loaded_one_gets_fewer()
         let (result, _) = call(&target, policy(), |_| opened()).await;
         let begun = result.unwrap();
         *counts.entry(begun.route.model_id.clone()).or_default() += 1;
-        begun.lease.succeeded();
+        begun.permit.succeeded();
     }
     assert!((2_850..=3_150).contains(&counts["heavy.x"]), "{counts:?}");
 
@@ -188,7 +189,7 @@ async fn equals_share_the_calls_by_their_weights_and_the_loaded_one_gets_fewer()
             target.candidates[0]
                 .route
                 .health
-                .lease(Instant::now(), false)
+                .permit(Instant::now(), false)
         })
         .collect();
     for _ in 0..100 {
@@ -199,7 +200,7 @@ async fn equals_share_the_calls_by_their_weights_and_the_loaded_one_gets_fewer()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttled_route_is_left_alone_and_found_again() {
+async fn a_throttled_route_is_skipped_and_called_later() {
     let target = target(vec![route("a.x", 1), route("b.x", 2)]);
     let throttled = Mutex::new(true);
     let outcome = |model_id: &str| match model_id {
@@ -217,7 +218,7 @@ async fn a_throttled_route_is_left_alone_and_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_are_left_alone_the_caller_is_told_when_to_come_back() {
+async fn when_all_routes_are_skipped_the_caller_is_told_when_to_retry() {
     let target = target(vec![route("a.x", 1), route("b.x", 2)]);
     let hint = Duration::from_secs(20);
     let outcome = |_: &str| {
@@ -240,7 +241,7 @@ async fn with_the_budget_spent_there_are_eleven_attempts_for_ten_calls() {
     while budget.withdraw() {}
     let mut attempts = 0;
     for _ in 0..500 {
-        let policy = Policy {
+        let policy = AttemptPolicy {
             budget: budget.clone(),
             ..policy()
         };
@@ -252,10 +253,10 @@ async fn with_the_budget_spent_there_are_eleven_attempts_for_ten_calls() {
     assert!(attempts <= 550, "{attempts}");
 }
 
-/// What a route does in the property below.
+/// The behaviour of a route in the property below.
 #[derive(Clone, Copy, Debug)]
 struct Behaviour {
-    /// One of [`REASONS`]; none: it answers.
+    /// One of [`REASONS`]; none: the route answers.
     reason: Option<usize>,
     takes: Duration,
     retry_after: Option<Duration>,
@@ -311,8 +312,9 @@ fn routes() -> impl Strategy<Value = Vec<RouteOptions>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever the config, the outcomes and their times: no attempt after an answer began, none behind the deadline, none outside the fence,
-    /// none on a route of another target, none after an error that can't be mended by trying, and never more than the policy allows.
+    /// For any config, outcomes and times: no attempt after an answer began, after the deadline,
+    /// outside the fence, on a route of another target, or after an error that a retry can't fix;
+    /// and never more attempts than the policy allows.
     #[test]
     fn no_attempt_breaks_a_rule(
         (own, other) in (routes(), routes()),
@@ -357,8 +359,8 @@ proptest! {
             }
             let script = Mutex::new(behaviours.iter().cycle());
             for _ in 0..calls {
-                let policy = Policy {
-                    max_attempts,
+                let policy = AttemptPolicy {
+                    attempt_allowance: max_attempts,
                     first_event: Duration::from_secs(2),
                     deadline: Instant::now() + MS * u32::try_from(deadline).unwrap(),
                     budget: budget.clone(),
@@ -373,7 +375,7 @@ proptest! {
                     if let Some(last) = *last.lock().unwrap() {
                         assert!(Instant::now() < until, "an attempt behind the deadline");
                         let failure = Failure::new(last, "");
-                        assert_ne!(Verdict::of(&failure), Verdict::Final, "an attempt after {last:?}");
+                        assert_ne!(RetryVerdict::of(&failure), RetryVerdict::Final, "an attempt after {last:?}");
                     }
                     assert_eq!(route.side_of(&fence), Side::Inside, "{route:?}");
                     assert!(

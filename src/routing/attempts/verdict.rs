@@ -1,25 +1,27 @@
-//! What a failure means for the call: whether another attempt can help.
+//! Decides whether another attempt can help after a failure.
 
 use crate::error::{Failure, Reason};
 
 /// Whether another attempt can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// On any route, after a pause on the same one, too.
+pub(super) enum RetryVerdict {
+    /// On any route; on the same one after a pause.
     AnyRoute,
     /// On another route only.
     Elsewhere,
-    /// On none: the caller or the operator has to change something, or Bedrock has worked, and billed, for the call.
+    /// On no route: the caller or the operator has to change something, or Bedrock has worked for
+    /// the call and billed it.
     Final,
 }
 
-impl Verdict {
-    /// Whatever asks the caller to try again later, the gateway tries elsewhere first.
+impl RetryVerdict {
+    /// Returns the verdict. If a status would ask the caller to retry, the gateway fails over
+    /// first.
     pub(super) fn of(failure: &Failure) -> Self {
         let upstream = failure.upstream.as_deref();
         match failure.reason {
-            // An error that this version does not know, by its HTTP status; an error of the model, by
-            // the status that the model gave.
+            // An error that this version does not know, by its HTTP status; an error of the model,
+            // by the status that the model gave.
             Reason::UpstreamUnknown
                 if matches!(upstream.and_then(|up| up.http_status), Some(429 | 500..=599)) =>
             {

@@ -1,16 +1,17 @@
-//! Leaves a route alone that fails.
+//! The circuit breaker of a route.
 //!
 //! ```text
-//!            5 failures in a row, or half of 10 and more within some 10 s
+//!          5 failures in a row, or half of 10 or more calls within about 10 s
 //!   Closed ────────────────────────────────────────────────────────────> Open ──its time is over──> Half-open
 //!     ^                                                                   ^                          │  │
 //!     └───────────────────────────── the probe is answered ───────────────┼──────────────────────────┘  │
 //!                                                                         └──────── the probe fails ────┘
 //! ```
 //!
-//! Half-open lets one call through at a time. Whoever closes it so is on probation: one failure more opens it again, until a whole answer came.
-//! It stays open for a second, and twice as long each time, up to half a minute. If Bedrock itself says how long to stay away, one failure is enough,
-//! and it stays open for so long.
+//! A half-open breaker lets one call through at a time, the probe. After a successful probe, one
+//! more failure opens the breaker again, until a call has been answered completely. The breaker
+//! stays open for a second, then twice as long each time, up to 30 s. If Bedrock says when to
+//! retry, one failure opens it, and it stays open for that time.
 
 use std::time::Duration;
 
@@ -18,47 +19,47 @@ use tokio::time::Instant;
 
 use super::jitter::jittered;
 
-/// Failures in a row that open it.
+/// Consecutive failures that open the breaker.
 const IN_A_ROW: u32 = 5;
-/// Calls that a share is made of, and the share of failures that opens it.
+/// The share of failures that opens the breaker, and the minimum of calls for a share.
 const FEWEST: f64 = 10.0;
 const SHARE: f64 = 0.5;
-/// Calls count less and less: after this time a third.
+/// The weight of a call falls to about a third in this time.
 const MEMORY: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// The longest that Bedrock's word is taken for.
+/// The maximum of the time that Bedrock asks for.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
-/// What a route's failures made of it.
+/// The state of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Calls go there.
+    /// Calls are allowed.
     Closed,
-    /// None does.
+    /// The route is skipped.
     Open,
-    /// One call at a time tries it out.
+    /// One probe at a time is allowed.
     HalfOpen,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    /// Set while it is open or half-open: the end of its time.
+    /// Set while the breaker is open or half-open: when it becomes half-open.
     open_until: Option<Instant>,
-    /// A call that tries the route out is under way.
+    /// Whether a probe is running.
     probing: bool,
-    /// Failures since the last whole answer.
+    /// Failures since the last complete answer.
     in_a_row: u32,
-    /// How often it opened since the last whole answer.
+    /// How often the breaker has opened since the last complete answer.
     times_opened: u32,
-    /// Calls and failures, counting less as they get older.
+    /// The weighted numbers of calls and failures, at the time `weighed`.
     calls: f64,
     failures: f64,
     weighed: Option<Instant>,
 }
 
 impl Breaker {
-    /// Which state it is in.
+    /// Returns the state.
     pub(super) fn state(&self, now: Instant) -> BreakerState {
         match self.open_until {
             None => BreakerState::Closed,
@@ -67,20 +68,20 @@ impl Breaker {
         }
     }
 
-    /// Until when no call should come. `None`: one may come now.
-    pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
+    /// Returns until when calls skip the route. `None`: a call is allowed now.
+    pub(super) fn skipped_until(&self, now: Instant) -> Option<Instant> {
         let until = self.open_until?;
         if now < until {
             Some(until)
         } else if self.probing {
-            // Nobody knows when the probe ends; it is worth another look soon.
+            // When the probe ends is not known.
             Some(now + SHORTEST)
         } else {
             None
         }
     }
 
-    /// A call begins; says whether it is a probe.
+    /// Notes that a call begins. Returns whether it is a probe.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         self.weigh(now);
         self.calls += 1.0;
@@ -89,7 +90,7 @@ impl Breaker {
         probe
     }
 
-    /// The probe is answered.
+    /// Notes that the probe was answered.
     pub(super) fn probe_answered(&mut self) {
         self.probing = false;
         self.open_until = None;
@@ -97,21 +98,21 @@ impl Breaker {
         (self.calls, self.failures) = (0.0, 0.0);
     }
 
-    /// The probe was given up.
+    /// Notes that the probe ended without an outcome.
     pub(super) fn probe_gone(&mut self) {
         self.probing = false;
     }
 
-    /// A whole answer.
+    /// Notes a complete answer.
     pub(super) fn succeeded(&mut self) {
-        // One that began before the trouble says nothing of the route as it is now.
+        // The call began before the breaker opened, so it does not show the present state.
         if self.open_until.is_none() {
             self.in_a_row = 0;
             self.times_opened = 0;
         }
     }
 
-    /// A failure, with which Bedrock asked for so much time if it did ask.
+    /// Notes a failure. `asked` is the time that Bedrock asks for, if any.
     pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, random: f64) {
         self.weigh(now);
         self.failures += 1.0;
@@ -125,7 +126,7 @@ impl Breaker {
             self.probing = false;
             return;
         }
-        // Failures of calls that began before it opened don't make it stay open for longer.
+        // Failures of calls that began before the breaker opened do not prolong its time.
         if half_open || (self.open_until.is_none() && worse) {
             let doubled = SHORTEST.saturating_mul(1 << self.times_opened.min(10));
             self.open_until = Some(now + jittered(doubled.min(LONGEST), random));

@@ -1,8 +1,10 @@
-//! Leaves a route alone that Bedrock throttles.
+//! The cooldown of a route that Bedrock throttles.
 //!
-//! For as long as Bedrock asks for, if it does. Else for as long as the route takes to answer [`ENOUGH`] calls, going by those of the last minute
-//! or so: quotas refill all the time, so a pause that is too short makes calls that are refused again, and one that is too long leaves quota
-//! unused. So about one call in twelve is refused at most, and little is left unused, whatever the quota is.
+//! The route is skipped for the time that Bedrock asks for. If Bedrock asks for none, it is skipped
+//! for the time in which it answers [`ENOUGH`] calls, based on about the last minute. Quotas refill
+//! continuously: after a pause that is too short, calls are refused again; after one that is too
+//! long, quota is left unused. This way, at most about one call in twelve is refused, for any
+//! quota.
 
 use std::time::Duration;
 
@@ -10,30 +12,30 @@ use tokio::time::Instant;
 
 use super::jitter::jittered;
 
-/// Calls that are answered for one that is refused.
+/// The answered calls for each refused one.
 const ENOUGH: f64 = 12.0;
-/// Answers count less and less: after this time a third.
+/// The weight of an answer falls to about a third in this time.
 const MEMORY: Duration = Duration::from_secs(60);
-/// For a route that has not answered lately; twice as long each time.
+/// The first cooldown of a route without recent answers. It doubles each time.
 const FIRST: Duration = Duration::from_millis(250);
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(10);
-/// A daily quota is used up: worth a look now and then.
+/// The cooldown after a daily quota is used up.
 const USED_UP: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
-pub(super) struct CoolDown {
+pub(super) struct Cooldown {
     until: Option<Instant>,
-    /// How long the next one takes if no call is answered before.
+    /// The length of the next cooldown if no call is answered before.
     length: Duration,
-    /// Answers, counting less as they get older, as it was at that moment.
+    /// The weighted number of answers, at the time `weighed`.
     answers: f64,
     weighed: Option<Instant>,
-    /// When the counting began.
+    /// When the first answer was counted.
     since: Option<Instant>,
 }
 
-impl Default for CoolDown {
+impl Default for Cooldown {
     fn default() -> Self {
         Self {
             until: None,
@@ -45,13 +47,13 @@ impl Default for CoolDown {
     }
 }
 
-impl CoolDown {
-    /// Until when no call should come. `None`: one may come now.
+impl Cooldown {
+    /// Returns the end of the cooldown, if there is one now.
     pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| now < *until)
     }
 
-    /// A call was answered.
+    /// Notes that a call was answered.
     pub(super) fn answered(&mut self, now: Instant) {
         self.weigh(now);
         self.since.get_or_insert(now);
@@ -59,7 +61,7 @@ impl CoolDown {
         self.length = FIRST;
     }
 
-    /// Bedrock throttled a call, and asked for so much time if it did ask.
+    /// Notes that Bedrock throttled a call. `asked` is the time that Bedrock asks for, if any.
     pub(super) fn throttled(
         &mut self,
         now: Instant,
@@ -72,7 +74,7 @@ impl CoolDown {
             self.until = Some(self.until.map_or(until, |known| known.max(until)));
             return;
         }
-        // Calls that were under way when it began.
+        // The call began before the cooldown.
         if self.until(now).is_some() {
             return;
         }
@@ -92,11 +94,11 @@ impl CoolDown {
         }
     }
 
-    /// `None`: no answer is recent enough to tell.
+    /// Returns `None` if there is no recent answer.
     fn answers_per_second(&self, now: Instant) -> Option<f64> {
         let memory = MEMORY.as_secs_f64();
         let age = now.saturating_duration_since(self.since?).as_secs_f64();
-        // A count that has just begun has seen little of the time that it stands for.
+        // A count that has just begun covers only a part of that time.
         let seen = memory * (1.0 - (-age / memory).exp());
         (self.answers >= 1.0).then(|| self.answers / seen.max(0.1))
     }

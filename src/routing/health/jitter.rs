@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// A duration times a factor from 1/2 to 1, by a random number from 0 to 1: calls that wait must not come back all at once.
+/// Returns a duration multiplied by a factor from 1/2 to 1, so that waiting calls do not return all
+/// at once. `random` is from 0 to 1.
 pub(super) fn jittered(longest: Duration, random: f64) -> Duration {
     longest.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
 }

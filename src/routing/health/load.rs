@@ -1,24 +1,25 @@
-//! How much a route has to do: open calls, and how long its first events take.
+//! The load of a route: its open calls, and its mean time to the first event.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The share of a new time in the mean.
+/// The weight of a new time in the mean.
 const NEW: f64 = 0.2;
-/// A route that nobody calls is worth another look: what is known of its times fades to a third in so long.
+/// The mean falls to about a third in this time, so that a route which is not called is tried
+/// again.
 const MEMORY: Duration = Duration::from_secs(4);
-/// Times below this are all the same.
+/// Times below this count as equal, in seconds.
 const FLOOR: f64 = 0.010;
 
 #[derive(Debug, Default)]
-pub(super) struct Load {
+pub(super) struct RouteLoad {
     open: u32,
     /// The mean time to the first event, in seconds, as it was at that moment.
     mean: Option<(f64, Instant)>,
 }
 
-impl Load {
+impl RouteLoad {
     pub(super) fn begin(&mut self) {
         self.open = self.open.saturating_add(1);
     }
@@ -31,7 +32,8 @@ impl Load {
         self.open
     }
 
-    /// A first event came after this time. One that is slower than the mean counts at once: trouble should be seen early.
+    /// Adds the time to a first event. Slower ones have twice the weight, so that trouble shows
+    /// early.
     pub(super) fn answers(&mut self, now: Instant, after: Duration) {
         let new = after.as_secs_f64();
         let mean = match self.mean_at(now) {
@@ -42,7 +44,7 @@ impl Load {
         self.mean = Some((mean, now));
     }
 
-    /// The open calls and one more, each as long as the mean: lower is better.
+    /// Returns the open calls plus one, multiplied by the mean time. Lower is better.
     pub(super) fn score(&self, now: Instant) -> f64 {
         f64::from(self.open + 1) * self.mean_at(now).unwrap_or_default().max(FLOOR)
     }

@@ -1,10 +1,10 @@
-//! How a route is, as its calls show it. A route is one model ID in one source Region; all workers share what is known of it.
+//! The health of a route, as the calls of this replica have shown it. All workers share it.
 //!
 //! | file | job |
 //! |---|---|
-//! | `breaker` | leaves a route alone that fails, and probes whether it has recovered |
-//! | `cool_down` | leaves a route alone that Bedrock throttles |
-//! | `load` | open calls and the time to their first event, to find the least loaded of several |
+//! | `breaker` | skips a route that fails, and probes whether it has recovered |
+//! | `cool_down` | skips a route that Bedrock throttles |
+//! | `load` | open calls and the time to the first event, to find the less loaded route |
 
 mod breaker;
 mod cool_down;
@@ -16,35 +16,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 pub use self::breaker::BreakerState;
-use self::{breaker::Breaker, cool_down::CoolDown, load::Load};
+use self::{breaker::Breaker, cool_down::Cooldown, load::RouteLoad};
 use crate::error::{Failure, Reason};
 
-/// How a route is. Cheap to clone; all clones speak of the same route.
+/// The health of a route. Cheap to clone; all clones are of the same route.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<State>>);
+pub struct RouteHealth(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     breaker: Breaker,
-    cool_down: CoolDown,
-    load: Load,
-    /// Whether any call has come to an end here that says something of the route.
+    cool_down: Cooldown,
+    load: RouteLoad,
+    /// Whether any call has shown something about the route.
     tried: bool,
 }
 
-/// Whether a route should be called now.
+/// Whether a route is called or skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
-    /// It should.
+    /// The route is called.
     Available,
-    /// It should not before this moment, because Bedrock throttles.
+    /// The route is skipped until this time, because Bedrock throttles it.
     ThrottledUntil(Instant),
-    /// It should not before this moment, because it fails.
+    /// The route is skipped until this time, because it fails.
     OpenUntil(Instant),
 }
 
 impl Availability {
-    /// When the route should be called again. `None`: now.
+    /// Returns until when the route is skipped. `None`: it is not skipped.
     pub fn until(self) -> Option<Instant> {
         match self {
             Self::Available => None,
@@ -53,30 +53,30 @@ impl Availability {
     }
 }
 
-/// What is known of a route at a moment, for people and metrics.
+/// The health of a route at one time, for people and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Whether it should be called.
+pub struct HealthSnapshot {
+    /// Whether the route is called or skipped.
     pub availability: Availability,
-    /// What its failures made of it.
+    /// The state of the breaker.
     pub breaker: BreakerState,
-    /// Until when it is left alone because Bedrock throttles it.
+    /// The end of the cooldown, if there is one.
     pub cools_until: Option<Instant>,
-    /// Whether anything is known of it.
+    /// Whether any call has shown something about the route.
     pub tried: bool,
-    /// Calls that are open now.
+    /// The number of open calls.
     pub open_calls: u32,
 }
 
-/// What a failure says of the route that it came from.
+/// What a failure shows about its route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blame {
     /// The route is throttled.
     Throttled,
     /// The route is broken.
     Broken,
-    /// Nothing: the request, the caller or the operator has to change.
-    Nobody,
+    /// Nothing: the cause is the request, the caller or the configuration.
+    NotTheRoute,
 }
 
 impl Blame {
@@ -86,7 +86,7 @@ impl Blame {
             Reason::UpstreamUnknown => match failure.upstream.as_deref() {
                 Some(upstream) if upstream.http_status == Some(429) => Self::Throttled,
                 Some(upstream) if matches!(upstream.http_status, Some(500..=599)) => Self::Broken,
-                _ => Self::Nobody,
+                _ => Self::NotTheRoute,
             },
             Reason::UpstreamThrottled | Reason::UpstreamQuota => Self::Throttled,
             Reason::UpstreamUnavailable
@@ -129,30 +129,30 @@ impl Blame {
             | Reason::MessageUnreadable
             | Reason::Unimplemented
             | Reason::Panic
-            | Reason::Internal => Self::Nobody,
+            | Reason::Internal => Self::NotTheRoute,
         }
     }
 }
 
-impl Health {
+impl RouteHealth {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the route should be called now.
+    /// Returns whether the route is called or skipped now.
     pub fn availability(&self, now: Instant) -> Availability {
         self.state().availability(now)
     }
 
-    /// How much there is to do for it now: lower is better. In seconds of waiting, roughly.
+    /// Returns the load: lower is better. Roughly in seconds of waiting.
     pub fn load(&self, now: Instant) -> f64 {
         self.state().load.score(now)
     }
 
-    /// What is known of it.
-    pub fn snapshot(&self, now: Instant) -> Snapshot {
+    /// Returns the health at this time.
+    pub fn snapshot(&self, now: Instant) -> HealthSnapshot {
         let state = self.state();
-        Snapshot {
+        HealthSnapshot {
             availability: state.availability(now),
             breaker: state.breaker.state(now),
             cools_until: state.cool_down.until(now),
@@ -161,8 +161,9 @@ impl Health {
         }
     }
 
-    /// A call begins. While a broken route is being probed, that is one call at a time: `None` for another one, unless it `insists`.
-    pub fn lease(&self, now: Instant, insists: bool) -> Option<Lease> {
+    /// Begins a call. Returns `None` if the route is skipped, or another call probes it, unless the
+    /// call `insists`.
+    pub fn permit(&self, now: Instant, insists: bool) -> Option<RoutePermit> {
         let mut state = self.state();
         if !insists && state.availability(now) != Availability::Available {
             return None;
@@ -170,7 +171,7 @@ impl Health {
         let probe = state.breaker.begin(now);
         state.load.begin();
         drop(state);
-        Some(Lease {
+        Some(RoutePermit {
             health: self.clone(),
             began: now,
             probe,
@@ -184,26 +185,26 @@ impl State {
         if let Some(until) = self.cool_down.until(now) {
             return Availability::ThrottledUntil(until);
         }
-        match self.breaker.closed_until(now) {
+        match self.breaker.skipped_until(now) {
             Some(until) => Availability::OpenUntil(until),
             None => Availability::Available,
         }
     }
 }
 
-/// A call on a route, from its beginning to its end. What becomes of it is told here; dropped without a word, it says nothing of the route:
-/// the caller went away.
+/// The right to make one attempt on a route. It reports the outcome to the route's health. If it is
+/// dropped without an outcome, because the caller cancelled, it changes nothing.
 #[derive(Debug)]
-pub struct Lease {
-    health: Health,
+pub struct RoutePermit {
+    health: RouteHealth,
     began: Instant,
-    /// Whether the call tries out a route that was broken.
+    /// Whether the call is a probe.
     probe: bool,
     answers: bool,
 }
 
-impl Lease {
-    /// Bedrock's first event is there.
+impl RoutePermit {
+    /// Reports Bedrock's first event.
     pub fn answers(&mut self, now: Instant) {
         if std::mem::replace(&mut self.answers, true) {
             return;
@@ -219,12 +220,12 @@ impl Lease {
         }
     }
 
-    /// The answer is whole.
+    /// Reports a complete answer.
     pub fn succeeded(self) {
         self.health.state().breaker.succeeded();
     }
 
-    /// The call failed.
+    /// Reports a failure.
     pub fn failed(mut self, failure: &Failure, now: Instant) {
         let mut state = self.health.state();
         match Blame::of(failure) {
@@ -234,7 +235,7 @@ impl Lease {
                 state
                     .cool_down
                     .throttled(now, failure.retry_after, used_up, fastrand::f64());
-                // It did answer, so it is not broken.
+                // The route answered, so it is not broken.
                 if std::mem::take(&mut self.probe) {
                     state.breaker.probe_answered();
                 }
@@ -246,8 +247,8 @@ impl Lease {
                     .breaker
                     .failed(now, failure.retry_after, fastrand::f64());
             }
-            // Bedrock refused the request itself: whoever can do that works.
-            Blame::Nobody
+            // Bedrock refused the request, so the route works.
+            Blame::NotTheRoute
                 if failure
                     .upstream
                     .as_ref()
@@ -258,12 +259,12 @@ impl Lease {
                     state.breaker.probe_answered();
                 }
             }
-            Blame::Nobody => {}
+            Blame::NotTheRoute => {}
         }
     }
 }
 
-impl Drop for Lease {
+impl Drop for RoutePermit {
     fn drop(&mut self) {
         let mut state = self.health.state();
         state.load.end();

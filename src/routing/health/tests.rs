@@ -15,36 +15,36 @@ fn failure(reason: Reason) -> Failure {
     })
 }
 
-fn fail(health: &Health, reason: Reason) {
+fn fail(health: &RouteHealth, reason: Reason) {
     let now = Instant::now();
     health
-        .lease(now, true)
+        .permit(now, true)
         .unwrap()
         .failed(&failure(reason), now);
 }
 
-fn answer(health: &Health) {
+fn answer(health: &RouteHealth) {
     let now = Instant::now();
-    let mut lease = health.lease(now, false).unwrap();
-    lease.answers(now);
-    lease.succeeded();
+    let mut permit = health.permit(now, false).unwrap();
+    permit.answers(now);
+    permit.succeeded();
 }
 
-fn availability(health: &Health) -> Availability {
+fn availability(health: &RouteHealth) -> Availability {
     health.availability(Instant::now())
 }
 
-fn breaker(health: &Health) -> BreakerState {
+fn breaker(health: &RouteHealth) -> BreakerState {
     health.snapshot(Instant::now()).breaker
 }
 
-fn is_available(health: &Health) -> bool {
+fn is_available(health: &RouteHealth) -> bool {
     availability(health) == Availability::Available
 }
 
 #[tokio::test(start_paused = true)]
 async fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
-    let health = Health::default();
+    let health = RouteHealth::default();
     for _ in 0..4 {
         fail(&health, Reason::UpstreamUnavailable);
         assert!(is_available(&health));
@@ -52,18 +52,18 @@ async fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
     fail(&health, Reason::UpstreamInternal);
     assert!(matches!(availability(&health), Availability::OpenUntil(_)));
     assert_eq!(breaker(&health), BreakerState::Open);
-    assert!(health.lease(Instant::now(), false).is_none());
+    assert!(health.permit(Instant::now(), false).is_none());
 
     tokio::time::advance(S).await;
     assert_eq!(breaker(&health), BreakerState::HalfOpen);
     let now = Instant::now();
-    let mut probe = health.lease(now, false).unwrap();
-    assert!(health.lease(now, false).is_none(), "one probe at a time");
+    let mut probe = health.permit(now, false).unwrap();
+    assert!(health.permit(now, false).is_none(), "one probe at a time");
     assert_eq!(breaker(&health), BreakerState::HalfOpen);
     probe.answers(now);
     assert!(is_available(&health));
     assert_eq!(breaker(&health), BreakerState::Closed);
-    // On probation: the next failure counts as the fifth.
+    // After a probe, the next failure opens the breaker.
     fail(&health, Reason::UpstreamConnect);
     assert!(!is_available(&health));
     drop(probe);
@@ -77,7 +77,7 @@ async fn five_failures_in_a_row_open_it_and_one_answer_closes_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_route_that_stays_broken_is_probed_more_and_more_seldom() {
-    let health = Health::default();
+    let health = RouteHealth::default();
     for _ in 0..5 {
         fail(&health, Reason::UpstreamUnavailable);
     }
@@ -95,7 +95,7 @@ async fn a_route_that_stays_broken_is_probed_more_and_more_seldom() {
 
 #[tokio::test(start_paused = true)]
 async fn half_of_many_calls_open_it_too() {
-    let health = Health::default();
+    let health = RouteHealth::default();
     for _ in 0..20 {
         if !is_available(&health) {
             return;
@@ -108,7 +108,7 @@ async fn half_of_many_calls_open_it_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_now_and_then_opens_nothing() {
-    let health = Health::default();
+    let health = RouteHealth::default();
     for call in 0..1_000 {
         tokio::time::advance(50 * MS).await;
         if call % 5 == 0 {
@@ -121,8 +121,8 @@ async fn a_failure_now_and_then_opens_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_caller_has_to_mend_says_nothing_of_a_route() {
-    let health = Health::default();
+async fn what_the_caller_has_to_fix_shows_nothing_about_a_route() {
+    let health = RouteHealth::default();
     for _ in 0..100 {
         for reason in [
             Reason::UpstreamValidation,
@@ -139,13 +139,13 @@ async fn what_the_caller_has_to_mend_says_nothing_of_a_route() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_given_up_makes_way_for_another() {
-    let health = Health::default();
+async fn after_a_probe_without_outcome_another_one_is_allowed() {
+    let health = RouteHealth::default();
     for _ in 0..5 {
         fail(&health, Reason::UpstreamConnect);
     }
     tokio::time::advance(S).await;
-    let probe = health.lease(Instant::now(), false).unwrap();
+    let probe = health.permit(Instant::now(), false).unwrap();
     assert!(!is_available(&health));
     drop(probe);
     assert!(is_available(&health));
@@ -153,10 +153,10 @@ async fn a_probe_that_is_given_up_makes_way_for_another() {
 
 #[tokio::test(start_paused = true)]
 async fn throttling_waits_for_as_long_as_bedrock_asks() {
-    let health = Health::default();
+    let health = RouteHealth::default();
     let now = Instant::now();
     let asked = failure(Reason::UpstreamThrottled).with_retry_after(7 * S);
-    health.lease(now, false).unwrap().failed(&asked, now);
+    health.permit(now, false).unwrap().failed(&asked, now);
     assert_eq!(
         availability(&health),
         Availability::ThrottledUntil(now + 7 * S)
@@ -166,11 +166,11 @@ async fn throttling_waits_for_as_long_as_bedrock_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_without_capacity_is_left_alone_for_as_long_as_bedrock_asks() {
-    let health = Health::default();
+async fn a_route_without_capacity_is_skipped_for_as_long_as_bedrock_asks() {
+    let health = RouteHealth::default();
     let now = Instant::now();
     let asked = failure(Reason::UpstreamUnavailable).with_retry_after(7 * S);
-    health.lease(now, false).unwrap().failed(&asked, now);
+    health.permit(now, false).unwrap().failed(&asked, now);
     assert_eq!(availability(&health), Availability::OpenUntil(now + 7 * S));
     tokio::time::advance(7 * S).await;
     answer(&health);
@@ -179,7 +179,7 @@ async fn a_route_without_capacity_is_left_alone_for_as_long_as_bedrock_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_under_way_make_no_cool_down_longer() {
-    let health = Health::default();
+    let health = RouteHealth::default();
     fail(&health, Reason::UpstreamThrottled);
     let first = availability(&health);
     for _ in 0..50 {
@@ -188,7 +188,7 @@ async fn calls_under_way_make_no_cool_down_longer() {
     assert_eq!(availability(&health), first);
 }
 
-/// What a quota is like: a bucket that refills all the time, or a minute that slides.
+/// The kind of a quota: a bucket that refills continuously, or a sliding minute.
 enum Quota {
     Bucket { tokens: f64, filled: Instant },
     Window(std::collections::VecDeque<Instant>),
@@ -217,13 +217,13 @@ impl Quota {
     }
 }
 
-/// Quotas of several sizes and kinds, and more calls than they take: the cool-down finds a length at which few calls are refused and next to
-/// nothing of the quota is lost.
+/// Quotas of several sizes and kinds, and more calls than they allow: the cooldown finds a length
+/// at which few calls are refused and almost all of the quota is used.
 #[tokio::test(start_paused = true)]
 async fn cool_downs_find_the_length_that_a_quota_needs() {
     for slides in [false, true] {
         for (per_second, offered_per_second) in [(3.0, 5.0), (10.0, 15.0), (30.0, 90.0)] {
-            let health = Health::default();
+            let health = RouteHealth::default();
             let mut quota = if slides {
                 Quota::Window(std::collections::VecDeque::new())
             } else {
@@ -262,8 +262,8 @@ async fn cool_downs_find_the_length_that_a_quota_needs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_daily_quota_is_left_alone_for_minutes() {
-    let health = Health::default();
+async fn a_route_with_a_used_up_daily_quota_is_skipped_for_minutes() {
+    let health = RouteHealth::default();
     fail(&health, Reason::UpstreamQuota);
     tokio::time::advance(149 * S).await;
     assert!(!is_available(&health));
@@ -273,17 +273,21 @@ async fn a_daily_quota_is_left_alone_for_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn open_calls_and_slow_first_events_make_a_load() {
-    let (idle, busy, slow) = (Health::default(), Health::default(), Health::default());
+    let (idle, busy, slow) = (
+        RouteHealth::default(),
+        RouteHealth::default(),
+        RouteHealth::default(),
+    );
     let now = Instant::now();
-    let _open = busy.lease(now, false).unwrap();
-    let mut lease = slow.lease(now, false).unwrap();
+    let _open = busy.permit(now, false).unwrap();
+    let mut permit = slow.permit(now, false).unwrap();
     tokio::time::advance(S).await;
     let now = Instant::now();
-    lease.answers(now);
-    drop(lease);
+    permit.answers(now);
+    drop(permit);
     assert!(busy.load(now) > idle.load(now));
     assert!(slow.load(now) > busy.load(now));
-    // Forgotten in time, so that a route that has recovered is found again.
+    // The mean fades, so that a route that has recovered is called again.
     let later = now + 60 * S;
     assert!(slow.load(later) < busy.load(later));
 }

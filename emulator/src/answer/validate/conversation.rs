@@ -37,9 +37,10 @@ fn blank(text: Option<&Value>) -> bool {
         .is_some_and(|text| text.trim().is_empty())
 }
 
-/// `system` messages may stand anywhere after the first: they change tools and are nobody's turn.
+/// `system` messages may follow anywhere after the first one: they change tools and are not a turn.
 ///
-/// Amazon's own models take several messages of one role in a row (seen in recorded traffic); for others the service insists.
+/// Amazon's own models take several messages of one role in a row (seen in recorded traffic); for
+/// others the service insists.
 fn order(model_id: &str, messages: &[Value]) -> Result<(), String> {
     let roles = || {
         messages

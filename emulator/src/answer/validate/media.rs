@@ -1,5 +1,5 @@
-//! Rules of images, documents, videos and sounds. Most of them depend on the model. The figures are from Bedrock's
-//! documentation of Converse, of Claude and of Nova.
+//! Rules of images, documents, videos and sounds. Most of them depend on the model. The figures are
+//! from Bedrock's documentation of Converse, of Claude and of Nova.
 
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     }
 }
 
-/// The models that have rules of their own.
+/// The models with special rules.
 #[derive(Clone, Copy)]
 enum Family {
     /// Claude, and whether it is Claude 4 or later.

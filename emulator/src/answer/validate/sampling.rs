@@ -1,7 +1,8 @@
-//! Which inference parameters a model takes beside each other. These rules arrive as errors of the model.
+//! Which inference parameters a model takes beside each other. These rules arrive as errors of the
+//! model.
 //!
-//! Source: Anthropic's migration guides and documentation of extended thinking, Amazon's documentation of Nova 2, and the
-//! errors that users of Bedrock report.
+//! Source: Anthropic's migration guides and documentation of extended thinking, Amazon's
+//! documentation of Nova 2, and the errors that users of Bedrock report.
 
 use serde_json::Value;
 
@@ -95,7 +96,8 @@ fn nova(request: &Value) -> Option<String> {
     ))
 }
 
-/// The version of a Claude by its ID: 4.5 of `claude-sonnet-4-5-20250929-v1:0`, 3.7 of `claude-3-7-sonnet-20250219-v1:0`.
+/// The version of a Claude by its ID: 4.5 of `claude-sonnet-4-5-20250929-v1:0`, 3.7 of
+/// `claude-3-7-sonnet-20250219-v1:0`.
 pub(super) fn claude_version(model_id: &str) -> Option<(u32, u32)> {
     let (_, name) = model_id.split_once("anthropic.claude-")?;
     if name.starts_with("instant") || name.starts_with('v') {

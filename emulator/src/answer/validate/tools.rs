@@ -137,8 +137,8 @@ fn duplicates(ids: &[&str], kind: &str, index: usize) -> Result<(), String> {
     }
 }
 
-/// The message with the calls whose results the request ends with, if it begins with something else than reasoning: where it is, and what
-/// it begins with.
+/// The message with the calls whose results the request ends with, if it begins with something else
+/// than reasoning: where it is, and what it begins with.
 fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
     let messages = list(request, "messages");
     ids(messages.last()?, "toolResult").next()?;
