@@ -2,18 +2,22 @@
 # manager, no emulator.
 #
 #   docker build -t REGISTRY/bedrock-grpc:VERSION .
+#   docker build --build-arg FEATURES=emulator -t bedrock-grpc:try .    # with the emulator
 #
 # Needs BuildKit or Buildah. `tests/image/run` builds the last stage from an existing binary, and
 # runs it.
 ARG RUST_VERSION=1.95
 
 FROM rust:${RUST_VERSION}-bookworm AS build
+# Cargo features: "emulator", or none.
+ARG FEATURES=""
+ENV FEATURES=$FEATURES
 WORKDIR /src
 COPY . .
 # Cache folders do not belong to the layer, so the build output is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --profile image --package bedrock-grpc --no-default-features \
+    cargo build --locked --profile image --package bedrock-grpc --no-default-features ${FEATURES:+--features "$FEATURES"} \
     && image/rootfs target/image/bedrock-grpc /rootfs
 
 FROM scratch AS rootfs

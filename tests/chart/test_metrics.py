@@ -14,7 +14,7 @@ DASHBOARD = ROOT / "helm/bedrock-grpc/dashboards/bedrock-grpc.json"
 RULES = "production-eks"
 # What Grafana puts in their place. A rate needs two readings, which come once a second here.
 VARIABLES = {"$namespace": ".*", "$pod": ".*", "$target": ".*", "$__rate_interval": "1m"}
-# Nothing makes a gateway panic from outside. All others of its kind are there, which is what this one asks about.
+# No input makes a gateway panic. The test for rules with this metric uses other reasons.
 WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent"}
 # These compare, or subtract, in the middle: without its threshold, the rest is not an expression.
 WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMissed", "BedrockGrpcCertificateExpires"}

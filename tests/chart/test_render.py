@@ -12,7 +12,7 @@ import crds
 from rendering import CHART, HELMS, NAMESPACE, ROOT, TOOLS, VALUE_SETS, objects, parse, run, text, values_of
 
 KUBERNETES = [version for version in kubernetes_validate.all_versions() if tuple(map(int, version.split(".")[:2])) >= (1, 30)]
-# These prefer near pods, which needs 1.31; that the chart says so is a unit test.
+# These prefer near pods, which needs 1.31; a unit test covers the message.
 NEWER = {"everything", "production-eks"}
 PAIRS = [(each, version) for each in VALUE_SETS for version in KUBERNETES if not (version.startswith("1.30.") and each in NEWER)]
 # Each call of `validate` would read all definitions again.

@@ -48,7 +48,7 @@ def map_of(keys, values):
     return {"type": "object", "patternProperties": {f"^({keys})$": values}, "additionalProperties": False}
 
 
-# The types that have a name of their own.
+# The types that have a name.
 NAMED = {
     "object name": text_like(rf"({LABEL}(\.{LABEL})*)?", 253),
     "role ARN": text_like("(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+)?"),

@@ -109,7 +109,7 @@ class Gateway:
                 process.wait(LONG)
 
     def calls_of_every_kind(self):
-        """Answered, failed over, throttled, broken until it is left alone, cut, forbidden, refused, cancelled, of an unknown target."""
+        """Answered, failed over, throttled, broken until the breaker opens, cut, forbidden, refused, cancelled, of an unknown target."""
         self.call("claude", "nova", MODEL, "throttled", "used-up", "cut", "forbidden", "newer", "no-such-target", *["broken"] * 5)
         with contextlib.ExitStack() as stalled:
             for _ in range(CONFIG["limits"]["max_streams"] - int(self.sample("bedrock_grpc_open_calls"))):
@@ -137,7 +137,7 @@ class Prometheus:
         """The value of an expression now."""
         return self.ask("query", query=expression)["result"]
 
-    def read_once_more(self):
+    def read_again(self):
         """Waits until it has read the gateway's metrics as they are by now: a reading that is under way may be older, the next one is not."""
 
         def readings():
@@ -203,7 +203,7 @@ def watched_gateway(folder, rules):
         # Twice, so that counters rise between two readings.
         for _ in range(2):
             gateway.calls_of_every_kind()
-            prometheus.read_once_more()
+            prometheus.read_again()
 
         def has_seen_an_open_breaker():
             # Each further failure keeps it open for longer.

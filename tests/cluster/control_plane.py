@@ -5,7 +5,7 @@ import subprocess
 
 from processes import PATIENCE, Failed, free_ports, run, until
 
-# Nobody listens there: what pods would call is not among what is tested.
+# Nothing listens there: the tests do not cover what pods would call.
 ADVERTISED = "192.0.2.1"
 SERVICES = "10.253.0.0/16,fd00:bed0:c::/112"
 
@@ -49,7 +49,7 @@ class ControlPlane:
                         "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={scheduler}")
 
     def kubeconfig_for(self, name, subject):
-        """A file with which somebody of this name is let in."""
+        """A kubeconfig file that authenticates a user of this name."""
         key, certificate = self.authority.sign(name, subject)
         path = self.work / f"{name}.kubeconfig"
         path.write_text(json.dumps({
@@ -93,7 +93,8 @@ class ControlPlane:
             "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}",
             # The autoscaler looks every 15 s by default: a test would wait for nothing.
             "--horizontal-pod-autoscaler-sync-period=3s",
-            # On a loaded machine a node is late to say that it is there, and with a fake one nobody makes its pods ready again.
+            # On a loaded machine, a node reports late that it is ready, and nothing makes the
+            # pods of a fake node ready again.
             "--node-monitor-grace-period=10m")
 
     def command(self, *arguments):

@@ -26,7 +26,7 @@ class Load:
         options = [
             ("grpc.service_config", service_config),
             ("grpc.enable_retries", 1),
-            # Without a pool of its own, all channels would share connections.
+            # Without a separate pool, all channels would share connections.
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
@@ -73,7 +73,7 @@ class Load:
                     self.tally["broken"][f"OK after {deltas} of {tokens} tokens and {end}"] += 1
             except grpc.aio.AioRpcError as error:
                 self.tally["broken" if began else "failed"][f"{error.code().name}: {error.details()}"] += 1
-                # Nobody asks a service that is gone as fast as they can.
+                # Real clients do not call a stopped service in a tight loop.
                 await asyncio.sleep(0.1)
             finally:
                 self.open -= began

@@ -79,7 +79,8 @@ def main():
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    # This is the first process of its namespace: the kernel ends all others with it, and nothing waits for threads that wait.
+    # This is the first process of its namespace: the kernel ends all others with it, so threads
+    # that wait are not joined.
     os._exit(code)
 
 

@@ -31,9 +31,9 @@ class Node:
         self.cgroup = cgroup
         self.settings = {path: path.read_text() for name in SETTINGS if (path := pathlib.Path("/proc/sys") / name).exists()}
         self._make_cgroup()
-        # Nobody's but ours: the run has a network of its own.
+        # The run has a separate network, so no other process uses it.
         run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
-        # Without a way there, nobody would get as far as kube-proxy's rules.
+        # Without a route, packets would not reach kube-proxy's rules.
         run("ip", "route", "add", SERVICES.split(",")[0], "dev", "lo", "src", ADDRESS)
         self._start_containerd()
 
@@ -44,7 +44,7 @@ class Node:
                 continue
             folder = hierarchy / self.cgroup
             folder.mkdir()
-            # Version 1 lets nobody in before these are set.
+            # Version 1 accepts no connection before these are set.
             for name in ("cpuset.cpus", "cpuset.mems"):
                 if (hierarchy / name).exists():
                     (folder / name).write_text((hierarchy / name).read_text())
@@ -105,7 +105,7 @@ runtime_type = "io.containerd.runc.v2"
 SystemdCgroup = false
 Root = "{self.work}/runc"
 ''')
-        # It finds its shim beside itself only if the path says so.
+        # It finds its shim in the same folder only if PATH contains it.
         environment = dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}")
         self.processes.start("containerd", self.bin / "containerd", "--config", config, env=environment)
         until("containerd serves", self._containerd_serves, lambda: self.processes.tail("containerd"))
@@ -142,7 +142,8 @@ Root = "{self.work}/runc"
             "failCgroupV1": False, "failSwapOn": False,
             "clusterDNS": [DNS_SERVICE], "clusterDomain": "cluster.local", "resolvConf": "",
             "podLogsDir": str(self.work / "pod-logs"), "volumePluginDir": str(self.work / "plugins"), "staticPodPath": "",
-            # The images came without a registry and would not come back; how full this machine's disk is says nothing.
+            # The images were loaded without a registry and could not be pulled again, so the disk
+            # usage of this machine must not evict them.
             "imageGCHighThresholdPercent": 100, "imageMinimumGCAge": "24h",
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%",
                              "imagefs.inodesFree": "0%"},

@@ -37,7 +37,7 @@ def run(*command, **options):
 
 
 def until(what, question, details=lambda: "", patience=PATIENCE):
-    """Asks until the answer is true, for what nobody tells by itself; that answer."""
+    """Polls until the answer is true, and returns it. For state that is not announced."""
     end = time.monotonic() + patience
     while not (answer := question()):
         if time.monotonic() > end:
@@ -65,7 +65,7 @@ class Processes:
         self.running = []
 
     def start(self, name, *command, **options):
-        # A session of its own: Ctrl-C is for us.
+        # A separate session, so that Ctrl-C reaches only this program.
         with open(self.logs / f"{name}.log", "ab") as log:
             child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                                      start_new_session=True, **options)

@@ -143,8 +143,8 @@ class Release:
     # Under load
 
     def settle(self):
-        """Waits until pods that go are gone: their streams have ended by themselves by then."""
-        until("pods that go are gone", lambda: len(self.get("pods", "--selector", SELECTOR)) == len(self.pods()), self.explain)
+        """Waits until stopping pods are removed: by then their streams have ended."""
+        until("stopping pods are removed", lambda: len(self.get("pods", "--selector", SELECTOR)) == len(self.pods()), self.explain)
 
     def replaced(self, old):
         self.kubectl("rollout", "status", DEPLOYMENT, f"--timeout={PATIENCE * 2}s")
@@ -158,7 +158,7 @@ class Release:
             report = clients.report()
             check(f"rolling update {number} of {UPDATES}: all pods are new ones; {said(report)}", replaced and unbroken(report), self.explain)
         self.settle()
-        check(f"the pods that went are gone; {said(report := clients.report())}", unbroken(report))
+        check(f"the stopped pods are removed; {said(report := clients.report())}", unbroken(report))
 
     def check_scale_in(self, clients):
         self.kubectl("scale", DEPLOYMENT, "--replicas=2")
@@ -172,7 +172,7 @@ class Release:
         check("a pod is evicted, and the next one at once is not: the budget", "disruption budget" in refusal, lambda: refusal)
         self.replaced({first})
         self.settle()
-        check(f"the evicted pod is gone; {said(report := clients.report())}", unbroken(report))
+        check(f"the evicted pod is removed; {said(report := clients.report())}", unbroken(report))
 
     def evict(self, pod, fails=False):
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
@@ -193,8 +193,8 @@ class Release:
 
     def uninstall(self):
         self.helm("helm-v4", "uninstall", RELEASE, "--wait", f"--timeout={PATIENCE}s")
-        until("all pods are gone", lambda: not self.get("pods", "--selector", SELECTOR), self.explain)
-        check("uninstalled, all pods are gone", True)
+        until("all pods are removed", lambda: not self.get("pods", "--selector", SELECTOR), self.explain)
+        check("uninstalled, all pods are removed", True)
 
 
 def said(report):

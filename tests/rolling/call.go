@@ -24,7 +24,7 @@ type call struct {
 
 type callKey struct{}
 
-// attempts counts those that are made again: their callers don't see it.
+// attempts counts retries, which callers do not see.
 type attempts struct{ *load }
 
 func (attempts) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
@@ -86,7 +86,8 @@ type contract struct{ what string }
 
 func (c contract) Error() string { return "the stream's contract: " + c.what }
 
-// stream asks for so many tokens, and is content with nothing else: message_start, each token, message_stop, metadata with the usage, OK.
+// stream requests a number of tokens and accepts only the complete grammar: message_start, each
+// token, message_stop, metadata with the usage, OK.
 func (c *call) stream(ctx context.Context, client pb.InferenceServiceClient, tokens int32, began func()) error {
 	stream, err := client.StreamInvoke(context.WithValue(ctx, callKey{}, c), &pb.StreamInvokeRequest{Target: "claude", Input: question(tokens)})
 	if err != nil {

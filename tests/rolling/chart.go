@@ -124,7 +124,7 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 			}
 		}
 	}
-	// What the chart adds for the exit itself is no matter of pace: it stays as it is.
+	// What the chart adds for the exit itself does not depend on the pace.
 	margin := grace - life.lameDuck - life.drainLimit - time.Duration(float64(life.preStop)*factor)
 	life.lameDuck, life.drainLimit = scaled(life.lameDuck), scaled(life.drainLimit)
 	life.grace = life.preStop + life.lameDuck + life.drainLimit + margin

@@ -44,7 +44,7 @@ func (c *cluster) add() (*pod, error) {
 	return p, nil
 }
 
-// remove deletes a pod: out of the Service, then the kubelet's part, which nobody waits for.
+// remove deletes a pod: first from the Service; the kubelet's part runs in the background.
 func (c *cluster) remove(p *pod) {
 	c.pods = slices.DeleteFunc(c.pods, func(each *pod) bool { return each == p })
 	c.names.remove(p.address)
@@ -56,7 +56,8 @@ func (c *cluster) remove(p *pod) {
 	})
 }
 
-// update replaces all pods, as a Deployment's rolling update with maxUnavailable 0 does: new pods first, the next ones once those have been
+// update replaces all pods like a Deployment's rolling update with maxUnavailable 0: new pods
+// first, the next ones once those have been
 // ready for minReadySeconds. How long old ones take to end holds nothing up.
 func (c *cluster) update() error {
 	for old := slices.Clone(c.pods); len(old) > 0; {
@@ -82,7 +83,7 @@ func (c *cluster) evict(p *pod) error {
 	return err
 }
 
-// crash kills a pod's process and starts another in its place, as a kubelet does: the pod and its address stay.
+// crash kills a pod's process and starts another one, like a kubelet: the pod keeps its address.
 func (c *cluster) crash(p *pod, seen func()) (*pod, error) {
 	p.kill()
 	c.names.remove(p.address)

@@ -21,7 +21,7 @@ import (
 // channels is how many clients there are: each has its own resolver, balancer and connections.
 const channels = 20
 
-// load keeps streams open, and makes calls besides, over clients that are set up as the documentation says.
+// load keeps streams open and makes other calls, over clients that are set up as documented.
 type load struct {
 	connections []*grpc.ClientConn
 	stop        context.Context
@@ -35,7 +35,8 @@ type load struct {
 	tally   *tally
 }
 
-// dial makes the clients. Every second one checks the health of pods besides, as docs/kubernetes.md advises.
+// dial creates the clients. Every second one also checks the health of pods, as described in
+// docs/kubernetes.md.
 func dial(target, serviceConfig string) (*load, error) {
 	plain, err := os.ReadFile(serviceConfig)
 	if err != nil {
@@ -74,7 +75,8 @@ func dial(target, serviceConfig string) (*load, error) {
 	return l, nil
 }
 
-// begin starts so many callers who always have a stream open, of shortest to longest tokens, and one for each client that makes other calls.
+// begin starts callers that always have a stream open, of shortest to longest tokens, and one
+// caller per client that makes other calls.
 func (l *load) begin(streams int, shortest, longest int32) {
 	for n := range streams {
 		client := pb.NewInferenceServiceClient(l.connections[n%channels])
@@ -103,7 +105,7 @@ func (l *load) forever(client int, ask func(*call) error) {
 			err := ask(c)
 			l.ended(client, c, err)
 			if err != nil {
-				// Nobody asks a service that is gone as fast as they can.
+				// Real clients do not call a stopped service in a tight loop.
 				l.pause(100 * time.Millisecond)
 			}
 		}

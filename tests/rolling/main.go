@@ -1,5 +1,6 @@
-// rolling proves that pods come and go without a client's noticing, and shows what clients see where they must notice: real processes
-// on loopback, in the order and with the times that the chart renders, under load.
+// rolling shows that clients do not notice when pods start and stop, and what they see where that
+// can't be avoided: real processes on loopback, in the order and with the times of the chart, under
+// load.
 package main
 
 import (
@@ -14,13 +15,17 @@ import (
 )
 
 const (
-	// serviceName is the chart's headless Service, as clients of the release `bedrock-grpc` in the namespace `inference` know it.
+	// serviceName is the chart's headless Service, for clients of the release `bedrock-grpc` in
+	// the namespace `inference`.
 	serviceName = "bedrock-grpc-headless.inference.svc.cluster.local"
-	// namesKept is how long caches may answer what was true: the TTL of kubeadm's CoreDNS, and NodeLocal DNSCache's.
+	// namesKept is how old a cached DNS answer may be: the TTL of kubeadm's CoreDNS and of
+	// NodeLocal DNSCache.
 	namesKept = 30 * time.Second
-	// namesAsked is how often clients ask again at most: 30 s in grpc-go, grpc-java, grpc-js and the C core.
+	// namesAsked is the least time between two DNS queries of a client: 30 s in grpc-go, grpc-
+	// java, grpc-js and the C core.
 	namesAsked = 30 * time.Second
-	// connectionAge is far below the default of 15 min, so that clients lose connections, and ask for names, at every point of an update.
+	// connectionAge is far below the default of 15 min, so that clients lose connections, and
+	// resolve names, at every point of an update.
 	connectionAge = 100 * time.Second
 	// shortest is how long streams are at least.
 	shortest = 50 * time.Second
@@ -112,7 +117,8 @@ func (o *options) run() ([]string, error) {
 		return nil, err
 	}
 	tokens := func(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
-	// A fifth more, since a stream that has ended leaves its place empty until the next one has begun: longer on a machine that has other things to do.
+	// A fifth more, because a stream that has ended leaves its slot empty until the next one
+	// begins, which takes longer on a loaded machine.
 	l.begin(o.streams+o.streams/5, tokens(shortest), tokens(o.longest))
 
 	d := &drill{cluster: c, load: l, options: o, render: rendering}
@@ -145,7 +151,7 @@ func (o *options) cluster(life *lifecycle) (*cluster, error) {
 
 func (o *options) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / o.factor) }
 
-// freePorts are ports that nobody has on loopback.
+// freePorts returns unused ports on loopback.
 func freePorts(count int) ([]int, error) {
 	var ports []int
 	for range count {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// headlessService answers for the name of a Service without an address of its own: one A record for each ready pod. It keeps an answer for a
-// while, as the caches between a client and the truth do (CoreDNS, NodeLocal DNSCache).
+// headlessService is the DNS server for a Service without a cluster IP: one A record for each ready
+// pod. It caches an answer like the caches that clients use (CoreDNS, NodeLocal DNSCache).
 type headlessService struct {
 	socket net.PacketConn
 	name   string

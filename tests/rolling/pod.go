@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pod is one replica: an address of its own, and the process behind it.
+// pod is one replica: a process with its own address.
 type pod struct {
 	*process
 	address netip.Addr
@@ -28,7 +28,7 @@ type ending struct {
 	error error         // What should not have been.
 }
 
-// startPod starts a replica and waits until it is ready, by its startup probe. It is in no Service yet.
+// startPod starts a replica and waits until its startup probe succeeds. It is in no Service yet.
 func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	life := c.life
 	p := &pod{address: address, life: life, admin: fmt.Sprintf("%v:%d", address, c.adminPort)}
@@ -53,7 +53,8 @@ func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	return p, nil
 }
 
-// configOf is the chart's config, with what makes it run here: loopback, the emulator, and the life cycle's pace.
+// configOf returns the chart's config, changed so that it runs here: loopback, the emulator, and
+// the pace of the life cycle.
 func (c *cluster) configOf(p *pod) map[string]any {
 	config := maps.Clone(p.life.config)
 	set := func(key string, members map[string]any) {
@@ -86,7 +87,8 @@ func (p *pod) ready() bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// stop is what a kubelet does: the preStop hook, SIGTERM, and SIGKILL when the grace period is over. That it comes to SIGKILL is a failure.
+// stop does what a kubelet does: the preStop hook, SIGTERM, and SIGKILL when the grace period is
+// over. SIGKILL counts as a failure.
 func (p *pod) stop() ending {
 	asked := time.Now()
 	if p.endsWithin(p.life.preStop) {

@@ -37,7 +37,7 @@ func start(name, directory string, environment []string, words ...string) (*proc
 	}
 	p := &process{name: name, command: command, log: log.Name(), ended: make(chan struct{})}
 	go func() {
-		// How it ended is in its state; that it did not end well is no error of waiting.
+		// The process state has the exit code; an exit code other than 0 is not an error of Wait.
 		_ = command.Wait()
 		p.status = command.ProcessState
 		close(p.ended)
@@ -47,7 +47,7 @@ func start(name, directory string, environment []string, words ...string) (*proc
 
 func (p *process) signal(s os.Signal) { _ = p.command.Process.Signal(s) }
 
-// hasEnded tells whether the process is gone.
+// hasEnded returns whether the process has exited.
 func (p *process) hasEnded() bool {
 	select {
 	case <-p.ended:

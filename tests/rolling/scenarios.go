@@ -19,8 +19,8 @@ type drill struct {
 	wrong  []string
 }
 
-// scenario runs one thing that happens, prints what clients saw, and compares it with what they should have seen. It begins at rest: the load is
-// there, and clients know all pods.
+// scenario runs one event, prints what clients saw, and compares it with the expectation. It begins
+// at rest: the load has started, and clients have resolved all pods.
 func (d *drill) scenario(title string, happens func() (string, error), expect func(*tally) []string) error {
 	if err := d.load.awaitRest(d.streams, d.pods); err != nil {
 		return fmt.Errorf("before %q: %w\n%v", title, err, d.load.take())
@@ -62,7 +62,7 @@ func (d *drill) between() {
 	}
 }
 
-// drained waits until the pods that were deleted have ended, and clients have read what those told them last.
+// drained waits until the deleted pods have exited and clients have read their last messages.
 func (d *drill) drained() (string, error) {
 	ends, err := d.gone()
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *drill) drained() (string, error) {
 func nothing(saw *tally) []string {
 	wrong := append(noneBroken(saw), noneFailed(saw)...)
 	if len(saw.retried) > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d attempts failed and were made again by the retryPolicy", len(saw.retried)))
+		wrong = append(wrong, fmt.Sprintf("%d attempts failed and were retried by the retryPolicy", len(saw.retried)))
 	}
 	return wrong
 }
@@ -116,7 +116,8 @@ func (d *drill) all() error {
 	return nil
 }
 
-// rollingUpdates replaces all pods again and again, by the chart's defaults and with a preStop hook in turn.
+// rollingUpdates replaces all pods repeatedly, with the chart's defaults and with a preStop hook
+// in turn.
 func (d *drill) rollingUpdates() error {
 	plain := d.life
 	withHook, err := d.render("preStop.sleepSeconds=60")
@@ -168,8 +169,9 @@ func (d *drill) nodeDrain() error {
 	return d.scenario("node drain, two of 3 pods evicted one after the other", func() (string, error) { return d.evicted(2) }, nothing)
 }
 
-// allNodesWithHook drains all nodes at once: clients need the preStop hook's time to learn of the new pods. Those that check health leave
-// the old ones drain.lame_duck before a GOAWAY makes them ask for new ones: a retry covers that.
+// allNodesWithHook drains all nodes at once: clients need the time of the preStop hook to resolve
+// the new pods. Clients that check health leave the old pods drain.lame_duck before a GOAWAY makes
+// them resolve again: a retry covers that.
 func (d *drill) allNodesWithHook() (err error) {
 	if d.life, err = d.render(); err != nil {
 		return err
@@ -179,12 +181,14 @@ func (d *drill) allNodesWithHook() (err error) {
 	}, func(saw *tally) []string { return append(noneBroken(saw), noneFailed(saw)...) })
 }
 
-// allNodes is the same without the hook. Clients that asked for names just before may know no pod for a while: that is told, and not wrong.
+// allNodes is the same without the hook. Clients that resolved the name just before may have no pod
+// for a while: that is reported, and not an error.
 func (d *drill) allNodes() error {
 	return d.scenario("the same without a preStop", func() (string, error) { return d.evicted(d.life.replicas) }, noneBroken)
 }
 
-// evicted evicts the oldest pods, as the disruption budget lets a drain: each once the replacement of the one before is ready.
+// evicted evicts the oldest pods as the disruption budget allows: each one once the replacement of
+// the one before is ready.
 func (d *drill) evicted(count int) (string, error) {
 	for _, p := range slices.Clone(d.pods[:count]) {
 		if err := d.evict(p); err != nil {
@@ -266,7 +270,8 @@ func (d *drill) secondSIGTERM() error {
 	})
 }
 
-// onlyOn is what is wrong if streams broke elsewhere than on one pod, or with another status than UNAVAILABLE with this reason.
+// onlyOn reports streams that broke elsewhere than on one pod, or with another status than
+// UNAVAILABLE with this reason.
 func onlyOn(replica, reason string, saw *tally) (wrong []string) {
 	if len(saw.broken) == 0 {
 		wrong = append(wrong, "no stream broke: this shows nothing")

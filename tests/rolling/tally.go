@@ -18,7 +18,7 @@ type tally struct {
 	calls       int       // Other calls that did.
 	least       int       // The fewest streams that were open at any moment.
 	transparent int       // Attempts that the library made by itself.
-	retried     []failure // Attempts that failed, and were made again as the service config's retryPolicy says.
+	retried     []failure // Attempts that failed and were retried by the retryPolicy.
 	served      map[string]int
 	broken      []failure // Streams that ended badly after their first event.
 	failed      []failure // Streams without any event, and other calls.
@@ -102,14 +102,14 @@ func (t *tally) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "  %d streams ended well, %d broken; %d other calls ended well; %d calls failed before anything came\n",
 		t.streams, len(t.broken), t.calls, len(t.failed))
-	fmt.Fprintf(&out, "  %d attempts were made again by grpc-go itself, %d by the service config's retryPolicy\n", t.transparent, len(t.retried))
+	fmt.Fprintf(&out, "  %d attempts were retried by grpc-go itself, %d by the service config's retryPolicy\n", t.transparent, len(t.retried))
 	fewest, most := math.MaxInt, 0
 	for _, calls := range t.served {
 		fewest, most = min(fewest, calls), max(most, calls)
 	}
 	fmt.Fprintf(&out, "  calls by replica: %d replicas, %d to %d each\n", len(t.served), fewest, most)
 	for _, line := range alike(t.retried) {
-		fmt.Fprintf(&out, "  made again: %s\n", line)
+		fmt.Fprintf(&out, "  retried: %s\n", line)
 	}
 	for _, line := range alike(t.broken) {
 		fmt.Fprintf(&out, "  broken: %s\n", line)

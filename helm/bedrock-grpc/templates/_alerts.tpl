@@ -49,7 +49,8 @@ alerts:
     summary: {{ printf "Bedrock throttles {{ $value | humanizePercentage }} of the calls to {{ $labels.target }}" | quote }}
     description: Bedrock reserves quota by max_tokens. Lower max_tokens, use a cross-Region profile, or request a higher quota. More pods do not help.
   - alert: BedrockGrpcBreakerOpen
-    # Open most of the time: a route that stays broken is half-open for a moment whenever the gateway tries it again.
+    # Open most of the time: a route that stays broken is half-open for a moment whenever the
+    # gateway tries it again.
     expr: max(max_over_time(bedrock_grpc_breaker_state{ {{- $pods }}, state="open"}[2m])) by (model_id, source_region) > 0
     for: 5m
     severity: warning
@@ -117,7 +118,8 @@ alerts:
   summary: No pod of {{ $name }} has metrics
   description: No pod runs, or Prometheus scrapes none. Look at the pods' events and logs, then at the ServiceMonitor or PodMonitor.
 - alert: BedrockGrpcPodsMissing
-  # By the pods that Prometheus scrapes, against the number that the chart asks for; and by kube-state-metrics, if it is there.
+  # By the pods that Prometheus scrapes, against the number that the chart asks for; and by
+  # kube-state-metrics, if it is there.
   expr: |-
     {{- if gt $least 1 }}
     count(bedrock_grpc_open_calls{ {{- $pods -}} }) < {{ $least }}
@@ -139,7 +141,8 @@ alerts:
   description: Look at the last state of the container and at the log of the one before (kubectl logs --previous). OOMKilled needs a higher memory limit.
 - alert: BedrockGrpcScrapesMissed
   {{- $seconds := include "bedrock-grpc.promSeconds" $monitor.interval | float64 }}
-  # Scrapes that fail, and, where the chart sets the interval, pods with less than a third of the expected samples.
+  # Scrapes that fail, and, where the chart sets the interval, pods with less than a third of
+  # the expected samples.
   expr: |-
     avg_over_time(up{ {{- $pods -}} }[15m]) < 0.5
     {{- if and $monitor.enabled (le $seconds 60.0) }}

@@ -173,7 +173,9 @@
   {{- range $line := include "bedrock-grpc.endpoints" . | splitList "\n" | compact -}}
     {{- $parts := splitList " " $line -}}
     {{- $port := last $parts -}}
-    {{- $open := and (eq $port "443") (not (empty $policy.httpsCIDRs)) -}}
+    {{- /* A pod's own addresses are not behind the policy. */ -}}
+    {{- $loopback := regexMatch "^(127\\.|localhost$|::1$)" (index $parts 1) -}}
+    {{- $open := or $loopback (and (eq $port "443") (not (empty $policy.httpsCIDRs))) -}}
     {{- range $rule := $policy.extraEgress -}}
       {{- if not $rule.ports -}}{{- $open = true -}}{{- end -}}
       {{- range $rule.ports -}}

@@ -84,6 +84,9 @@
 {{- if and $v.checkConfig (eq $previous "--color") -}}
   {{- fail "extraArgs: --color needs a value: auto, always or never" -}}
 {{- end -}}
+{{- /* Keys for an emulator in the same pod are not secrets. */ -}}
+{{- $endpoint := include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" "") -}}
+{{- $emulated := regexMatch "^http://(127\\.|localhost|\\[::1\\])" $endpoint -}}
 {{- $names := empty $v.aws.region | ternary list (list "AWS_REGION") -}}
 {{- range $i, $variable := $v.extraEnv -}}
   {{- $path := printf "extraEnv[%d]" $i -}}
@@ -94,7 +97,7 @@
     {{- fail (printf "%s.name: %s is set twice%s; remove one" $path $variable.name (and (eq $variable.name "AWS_REGION") (ne $v.aws.region "") | ternary ", here and by aws.region" "")) -}}
   {{- end -}}
   {{- $names = append $names $variable.name -}}
-  {{- if and $variable.value (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|password|token|api_?key|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
+  {{- if and $variable.value (not (and $emulated (hasPrefix "AWS_" $variable.name))) (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|password|token|api_?key|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
     {{- fail (printf "%s.value: a secret must not be in the Deployment; set %s through existingSecret, externalSecret or valueFrom.secretKeyRef" $path $variable.name) -}}
   {{- end -}}
   {{- if and $variable.value $variable.valueFrom -}}
