@@ -129,7 +129,7 @@ impl Gateway {
         })
     }
 
-    /// Where it serves gRPC.
+    /// The address of the gRPC port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

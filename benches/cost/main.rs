@@ -32,7 +32,7 @@ use std::{
     process::ExitCode,
 };
 
-/// What stops the bench.
+/// An error that stops the bench.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\

@@ -15,7 +15,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `roles` | what the children do |
+//! | `roles` | what the child processes do |
 //! | `child` | starting child processes, and measuring them |
 //! | `load` | makes calls, a number of them at a time; counts tokens, measures times |
 //! | `question` | the request that all calls send |

@@ -66,7 +66,7 @@ impl Child {
         format!("/proc/{}/{name}", self.process.id()).into()
     }
 
-    /// Its memory (VmRSS), in bytes.
+    /// Returns its memory (VmRSS), in bytes.
     pub(crate) fn resident(&self) -> Result<u64, Error> {
         let status = fs::read_to_string(self.proc("status"))?;
         let rss = status

@@ -1,4 +1,4 @@
-//! What was called, and how each call ended: the [`Call`]s and the log that keeps the last of them.
+//! The received calls, and how each ended: [`Call`] and the log of the last calls.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::quotas::Lease;
 
-/// Bodies that the log keeps, in bytes: older calls are forgotten beyond it.
+/// Maximum size of all bodies in the log, in bytes: the oldest calls are removed beyond it.
 const KEEP_BODY_BYTES: usize = 256 << 20;
 
 /// One call to an operation, from its arrival to its end.
@@ -19,36 +19,39 @@ const KEEP_BODY_BYTES: usize = 256 << 20;
 pub struct Call {
     /// Counts the emulator's calls from 1.
     pub id: u64,
-    /// What the answer's `x-amzn-requestid` says.
+    /// The answer's `x-amzn-requestid`.
     pub request_id: String,
-    /// The operation's name in the API, such as `ConverseStream`; empty for a path that is none.
+    /// The operation's name in the API, such as `ConverseStream`; empty for an unknown path.
     pub operation: &'static str,
-    /// The model ID, or the profile's or model's identifier of a control-plane call, as it was before percent-encoding.
+    /// The model ID, or the profile's or model's identifier of a control-plane call, decoded.
     pub model_id: String,
-    /// When it came.
+    /// When the call arrived.
     pub time: SystemTime,
-    /// The source Region: of the signature's scope, else the emulator's own.
+    /// The source Region: from the signature's scope, else the emulator's own.
     pub region: String,
-    /// The Region that served it: a destination of an inference profile, or else the source. `None` if no model served it.
+    /// The Region that served the call: a destination of an inference profile, or else the source.
+    /// `None` if no model served it.
     pub inference_region: Option<String>,
     /// The HTTP version, such as `HTTP/2.0`.
     pub http_version: String,
-    /// The headers as they came, lower-case names, without `authorization` and `x-amz-security-token`.
+    /// The headers as received, with lower-case names, without `authorization` and
+    /// `x-amz-security-token`.
     pub headers: Vec<(String, String)>,
-    /// The exact bytes of the request's body.
+    /// The exact bytes of the request body.
     pub body: Bytes,
-    /// The answer's HTTP status, once it was decided.
+    /// The answer's HTTP status, once it is decided.
     pub status: Option<u16>,
-    /// The exception's name, such as `ThrottlingException`, if it was refused before anything of an answer was sent.
+    /// The exception's name, such as `ThrottlingException`, if the call was refused before the
+    /// answer began.
     pub error_code: Option<String>,
     /// Frames of the answer that were handed to the connection.
     pub events_sent: u64,
-    /// How it ended. `None` while it runs.
+    /// How the call ended. `None` while it runs.
     pub end: Option<End>,
 }
 
 impl Call {
-    /// The first header of this lower-case name.
+    /// The first header with this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| value.as_str())
@@ -58,16 +61,16 @@ impl Call {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The whole answer was sent; an error that the request deserves is an answer.
+    /// The whole answer was sent. An error that the request deserves is an answer, too.
     Completed,
-    /// The client left before that.
+    /// The client left before the end.
     ClientGone,
-    /// A fault that was asked for ended it.
+    /// A requested fault ended the call.
     Faulted,
 }
 
 impl End {
-    /// Its name in the log that is served over HTTP.
+    /// The name in the log that the control API returns.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "Completed",
@@ -77,7 +80,7 @@ impl End {
     }
 }
 
-/// The last calls, and a way to wait for what they come to.
+/// The last calls, and a way to wait for their outcomes.
 #[derive(Debug)]
 pub(super) struct CallLog {
     kept: Mutex<Kept>,
@@ -106,7 +109,7 @@ impl CallLog {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a call, whose ID is set here.
+    /// Adds a call and sets its ID.
     pub(super) fn begin(self: &Arc<Self>, mut call: Call) -> Record {
         let mut kept = self.kept();
         kept.last_id += 1;
@@ -146,7 +149,7 @@ impl CallLog {
         self.kept().calls.iter().cloned().collect()
     }
 
-    /// Forgets all calls. Those that still run are not entered again.
+    /// Removes all calls. Running calls are not added again.
     pub(super) fn clear(&self) {
         let mut kept = self.kept();
         kept.calls.clear();
@@ -160,7 +163,7 @@ impl CallLog {
         loop {
             changes.mark_unchanged();
             let calls = self.snapshot();
-            // The sender lives as long as `self`: changed() cannot fail.
+            // The sender lives as long as `self`, so changed() cannot fail.
             if enough(&calls) || changes.changed().await.is_err() {
                 return calls;
             }
@@ -168,7 +171,7 @@ impl CallLog {
     }
 }
 
-/// The open entry of a running call. Dropped before an end was set, it says that the client left.
+/// The entry of a running call. If it is dropped before an end is set, the client left.
 #[derive(Debug)]
 pub(super) struct Record {
     log: Arc<CallLog>,
@@ -201,14 +204,14 @@ impl Record {
         self.log.update(self.id, |call| call.events_sent += events);
     }
 
-    /// The call has a place in a Region and a part of a quota, until it is over.
+    /// The call holds capacity in a Region and a part of a quota until it ends.
     pub(super) fn hold(&mut self, lease: Option<Lease>) {
         self.lease = lease;
     }
 
-    /// The call is over. The first end counts.
+    /// The call has ended. The first end counts.
     pub(super) fn end(&mut self, end: End) {
-        // Who sees the end sees the quota settled.
+        // When the end becomes visible, the quota is already corrected.
         drop(self.lease.take());
         if !std::mem::replace(&mut self.ended, true) {
             self.log.update(self.id, |call| call.end = Some(end));

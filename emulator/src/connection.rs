@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{playback::ResetSwitch, service::Service};
 
-/// A client that does not finish its TLS handshake in this time is dropped.
+/// A client that does not finish its TLS handshake in this time is disconnected.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// A TCP socket that closes with a reset if its switch says so.
+/// A TCP socket that closes with a reset if its switch is set.
 struct Socket {
     tcp: TcpStream,
     reset: ResetSwitch,
@@ -35,7 +35,7 @@ struct Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.is_set() {
-            // A socket that cannot be told closes in order: the client still sees a body cut short.
+            // A socket without a switch closes in order: the client still sees a truncated body.
             let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
         }
     }
@@ -84,7 +84,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Serves plain HTTP/1.1 until the client leaves or the stop.
+/// Serves plain HTTP/1.1 until the client disconnects or the emulator stops.
 pub(super) async fn serve_plain(tcp: TcpStream, service: Arc<Service>, stop: CancellationToken) {
     let reset = ResetSwitch::default();
     let Ok(socket) = socket(tcp, &reset) else {
@@ -141,7 +141,7 @@ async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .is_none()
     {
         connection.as_mut().graceful_shutdown();
-        // How it ends is the client's business.
+        // How the connection ends is up to the client.
         let _ = connection.await;
     }
 }
@@ -154,7 +154,7 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let max_concurrent_streams = service.max_concurrent_streams();
     let handle = service_fn(move |request| {
         let service = Arc::clone(&service);
-        // HTTP/2 resets the one stream: the connection stays.
+        // HTTP/2 resets only this stream: the connection stays open.
         async move { service.handle(request, ResetSwitch::default()).await }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -168,7 +168,7 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .is_none()
     {
         connection.as_mut().graceful_shutdown();
-        // How it ends is the client's business.
+        // How the connection ends is up to the client.
         let _ = connection.await;
     }
 }

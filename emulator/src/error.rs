@@ -1,4 +1,4 @@
-//! Errors as Bedrock's endpoints put them on the wire.
+//! Errors in Bedrock's wire format.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
@@ -7,26 +7,27 @@ use serde_json::{Map, Value};
 
 use super::script::ApiError;
 
-/// What follows the code in `x-amzn-errortype` when Bedrock itself refuses (from recorded answers).
+/// The suffix of the code in `x-amzn-errortype` for errors of Bedrock itself (from recorded
+/// answers).
 const BEDROCK: &str = "http://internal.amazon.com/coral/com.amazon.bedrock/";
-/// The same when the front door refuses: signatures, tokens, unknown paths.
+/// The suffix for errors of the front end: signatures, tokens, unknown paths.
 const FRONT_DOOR: &str = "http://internal.amazon.com/coral/com.amazon.coral.service/";
 
-/// An error answer: a status, a code, a message and what else travels with them.
+/// An error answer: a status, a code, a message and additional data.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct WireError {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) message: String,
-    /// Further members of the body, such as `originalStatusCode`.
+    /// Additional members of the body, such as `originalStatusCode`.
     pub(super) members: Map<String, Value>,
-    /// Further headers, such as `retry-after`.
+    /// Additional headers, such as `retry-after`.
     pub(super) header: Option<(&'static str, &'static str)>,
     namespace: &'static str,
 }
 
 impl WireError {
-    /// An error of Bedrock's own.
+    /// An error of Bedrock itself.
     pub(super) fn bedrock(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -38,7 +39,7 @@ impl WireError {
         }
     }
 
-    /// An error of what stands before Bedrock.
+    /// An error of the front end.
     pub(super) fn front_door(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             namespace: FRONT_DOOR,
@@ -46,7 +47,7 @@ impl WireError {
         }
     }
 
-    /// The body is no JSON.
+    /// The body is not JSON.
     pub(super) fn no_json(error: &serde_json::Error) -> Self {
         let message = format!("The request body is no JSON: {error}");
         Self::bedrock(400, "SerializationException", message)
@@ -78,12 +79,12 @@ impl From<ApiError> for WireError {
     }
 }
 
-/// An answer of JSON.
+/// A JSON answer.
 pub(super) fn json(status: u16, body: &Value) -> Response<Full<Bytes>> {
     raw_json(status, Bytes::from(body.to_string()))
 }
 
-/// An answer of JSON that is bytes already.
+/// A JSON answer from existing bytes.
 pub(super) fn raw_json(status: u16, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() =

@@ -1,10 +1,10 @@
-//! Between the two shapes of one answer: a script of stream events, and the JSON that Converse answers.
+//! Conversion between the two forms of an answer: a script of stream events, and Converse's JSON.
 
 use serde_json::{Map, Value, json};
 
 use super::script::{Event, Script};
 
-/// Folds a script into Converse's answer.
+/// Combines a script into Converse's answer.
 pub(super) fn fold(script: Script) -> Value {
     let mut answer = Map::new();
     let mut message = json!({"role": "assistant", "content": []});
@@ -39,7 +39,7 @@ pub(super) fn fold(script: Script) -> Value {
     Value::Object(answer)
 }
 
-/// A content block while its deltas come.
+/// A content block while its deltas arrive.
 #[derive(Default)]
 struct Block {
     start: Map<String, Value>,
@@ -100,7 +100,7 @@ impl Block {
 
     fn finish(mut self) -> Option<Value> {
         if let Some(Value::Object(mut tool)) = self.start.remove("toolUse") {
-            // Input that `maxTokens` cut short is no JSON: it stays a string.
+            // Input that `maxTokens` truncated is not JSON: it stays a string.
             let empty = self.tool_input.is_empty();
             let input = if empty {
                 Ok(json!({}))
@@ -144,17 +144,18 @@ fn append(text: &mut Option<String>, more: &Value) {
         .push_str(more.as_str().unwrap_or_default());
 }
 
-/// Takes a member out of an object, if it is one and has it.
+/// Removes a member from an object, if it is one and has it.
 fn present(value: &mut Value, name: &str) -> Option<Value> {
     value.as_object_mut()?.remove(name)
 }
 
-/// The same with null for what is not there.
+/// The same, with null for absent members.
 fn take(value: &mut Value, name: &str) -> Value {
     present(value, name).unwrap_or_default()
 }
 
-/// Turns Converse's answer into the events that ConverseStream would have sent, each block in one delta.
+/// Splits Converse's answer into the events that ConverseStream would send, each block in one
+/// delta.
 pub(super) fn unfold(mut answer: Value) -> Script {
     let mut message = take(&mut take(&mut answer, "output"), "message");
     let mut events = vec![Event {

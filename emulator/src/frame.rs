@@ -1,22 +1,24 @@
-//! The encoder of `application/vnd.amazon.eventstream`, written from its specification and sharing nothing with any
-//! decoder, so that a mistake made twice cannot pass.
+//! The encoder of `application/vnd.amazon.eventstream`, written from the specification. It shares
+//! no code with a decoder, so that a mistake in both cannot go unnoticed.
 //!
-//! A frame: total length (u32), length of headers (u32), CRC32 of those eight bytes, headers, payload, CRC32 of all
-//! before it. A header: length of name (u8), name, type 7 (string), length of value (u16), value. All big-endian.
+//! A frame: total length (u32), length of headers (u32), CRC32 of these eight bytes, headers,
+//! payload, CRC32 of everything before. A header: length of name (u8), name, type 7 (string),
+//! length of value (u16), value. All big-endian.
 
 use bytes::{BufMut, BytesMut};
 use serde_json::{Map, Value};
 
 /// The type of string values in headers.
 const STRING: u8 = 7;
-/// Lengths and CRC before the headers.
+/// The lengths and the CRC before the headers.
 const PRELUDE: usize = 12;
 /// The CRC at the end.
 const TRAILER: usize = 4;
-/// What Bedrock pads with: a prefix of this.
+/// Bedrock's padding: a prefix of this.
 const PADDING: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
-/// Appends one frame with string headers. Names over 255 bytes and values over 65,535 are cut there.
+/// Appends one frame with string headers. Names over 255 bytes and values over 65,535 bytes are
+/// truncated.
 pub fn encode(out: &mut BytesMut, headers: &[(&str, &str)], payload: &[u8]) {
     let start = out.len();
     let headers_len: usize = headers
@@ -61,7 +63,7 @@ pub fn event(out: &mut BytesMut, event_type: &str, mut payload: Map<String, Valu
     encode(out, &headers, Value::Object(payload).to_string().as_bytes());
 }
 
-/// Appends an exception of the API's model, or of none.
+/// Appends an exception, from the API's model or not.
 pub fn exception(out: &mut BytesMut, exception_type: &str, payload: &Value) {
     let headers = [
         (":exception-type", exception_type),
@@ -71,7 +73,7 @@ pub fn exception(out: &mut BytesMut, exception_type: &str, payload: &Value) {
     encode(out, &headers, payload.to_string().as_bytes());
 }
 
-/// Appends an error that is no part of the API's model.
+/// Appends an error that is not in the API's model.
 pub fn error(out: &mut BytesMut, code: &str, message: &str) {
     let headers = [
         (":error-code", code),

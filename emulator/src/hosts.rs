@@ -1,4 +1,5 @@
-//! Which names the emulator answers to, if not to all: DNS rebinding would let web pages read prompts.
+//! The host names that the emulator accepts, if not all: with DNS rebinding, web pages could read
+//! prompts.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::error;
 
-/// Whether a request names this machine: by `localhost` or a name below it, or a loopback address.
+/// Whether a request names this machine: `localhost` or a name below it, or a loopback address.
 pub(super) fn is_loopback(request: &Parts) -> bool {
     let authority = match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -21,7 +22,7 @@ pub(super) fn is_loopback(request: &Parts) -> bool {
     authority.is_some_and(names_this_machine)
 }
 
-/// A refusal of all other names.
+/// Refuses all other names.
 pub(super) fn refusal() -> Response<Full<Bytes>> {
     let message = "This emulator answers requests to localhost only. Call it as http://localhost or http://127.0.0.1.";
     error::json(421, &json!({"message": message}))

@@ -1,4 +1,4 @@
-//! The length of answers that is set in the options: text is repeated or cut until it has that many tokens.
+//! The length of answers that the options set: text is repeated or cut to this number of tokens.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::script::{Event, Script};
 
 const DELTA: &str = "contentBlockDelta";
 
-/// Gives an answer of text this many deltas, or `maxTokens` of the request if that is lower. Answers with anything beside
-/// text keep their length.
+/// Gives a text answer this many deltas, or `maxTokens` of the request if that is lower. Answers
+/// with other content keep their length.
 pub(super) fn set(script: &mut Script, tokens: usize, request: &Value) {
     let is_text = |event: &Event| event.payload["delta"]["text"].is_string();
     let deltas = |event: &&Event| event.name == DELTA;
@@ -36,7 +36,7 @@ pub(super) fn set(script: &mut Script, tokens: usize, request: &Value) {
     script
         .events
         .splice(first..first, texts.into_iter().cycle().take(length));
-    // Text of several blocks becomes one, as its deltas are one run now.
+    // The text of several blocks becomes one block, because its deltas are now consecutive.
     let mut stops = 0;
     script.events.retain(|event| {
         stops += usize::from(event.name == "contentBlockStop");

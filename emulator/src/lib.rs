@@ -1,35 +1,37 @@
-//! A local Bedrock that speaks the real wire, for tests, for `dev` and for any AWS SDK. It imports nothing from
-//! the gateway: a test of the gateway against it cannot share the gateway's mistakes.
+//! A local Bedrock that speaks the real wire protocol, for tests, for `dev` and for any AWS SDK. It
+//! imports nothing from the gateway, so that tests of the gateway against it cannot share the
+//! gateway's mistakes.
 //!
 //! | module | job |
 //! |---|---|
-//! | [`options`] | what can be set |
+//! | [`options`] | the settings |
 //! | `server`, `connection`, `tls` | listeners, sockets, graceful stop |
-//! | `exchange` | a request that was read, and ways to answer it at once |
+//! | `exchange` | a received request, and ways to answer it immediately |
 //! | `service` | one HTTP request in, one answer out: authentication, then the operation |
 //! | [`auth`] | SigV4 signatures and bearer tokens |
-//! | `runtime` | Converse and ConverseStream; `fold` and `length` help it |
-//! | `inspect` | the emulator's own HTTP API: what was called, and how things are |
-//! | `hosts` | which names it answers to |
+//! | `runtime` | Converse and ConverseStream, with `fold` and `length` |
+//! | `inspect` | the control API: received calls, and conditions |
+//! | `hosts` | which host names it accepts |
 //! | `state` | what all connections share |
 //! | `count` | CountTokens |
-//! | `target` | what a model ID means to a source Region |
-//! | [`quotas`] | how much calls may take, and who took how much |
-//! | `regions` | what source Regions are like at present |
+//! | `target` | what a model ID means in a source Region |
+//! | [`quotas`] | what calls may use, and what they used |
+//! | `regions` | the conditions of source Regions |
 //! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
 //! | `account` | what the account owns: application profiles and tags |
-//! | [`catalogue`] | the models, profiles and Regions that it knows |
-//! | `shape` | what the service model says of parameters, and whether a request keeps it |
-//! | [`answer`] | the brain: a request in, a script of events out |
-//! | `plan` | a script and a fault become steps of bytes |
-//! | [`fault`] | every way in which a call can fail, on demand |
+//! | [`catalogue`] | the models, profiles and Regions |
+//! | `shape` | parameters in the service model, and the check of a request |
+//! | [`answer`] | generates answers: a request in, a script of events out |
+//! | `plan` | turns a script and a fault into steps of bytes |
+//! | [`fault`] | defined ways in which a call can fail |
 //! | [`replay`] | recorded exchanges, served again |
 //! | [`frame`] | the encoder of `application/vnd.amazon.eventstream` |
-//! | [`pace`] | how fast, how long, in which writes |
-//! | `playback` | bytes on their way to the client: pace, cuts, endings |
-//! | [`calls`] | what was called, and how each call ended |
+//! | [`pace`] | speed, length, size of writes |
+//! | `playback` | sends bytes to the client: pace, chunks, endings |
+//! | [`calls`] | the received calls, and how each ended |
 //!
-//! Data flows one way: a request becomes a [`script::Script`], the script becomes steps of bytes, the steps are played.
+//! Data flows in one direction: a request becomes a [`script::Script`], the script becomes steps of
+//! bytes, the steps are played.
 
 mod account;
 pub mod answer;

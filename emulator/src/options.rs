@@ -1,4 +1,4 @@
-//! What can be set on an emulator.
+//! The settings of an emulator.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -15,41 +15,42 @@ use super::{
     replay::Replay,
 };
 
-/// Where the emulator reads the time that signatures are checked against.
+/// The clock against which signatures are checked.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// What an emulator listens on, knows and does.
+/// Addresses, data and behaviour of an emulator.
 #[derive(Clone)]
 pub struct Options {
     /// Where plain HTTP/1.1 is served. Port 0 lets the system choose.
     pub listen: SocketAddr,
-    /// Where TLS is served, with HTTP/2 and HTTP/1.1, if anywhere.
+    /// Where TLS is served, with HTTP/2 and HTTP/1.1. Default: nowhere.
     pub tls_listen: Option<SocketAddr>,
-    /// The source Region of calls that do not name one: those with a bearer token.
+    /// The source Region of calls that name none: those with a bearer token.
     pub region: String,
     /// How fast answers stream.
     pub pace: Pace,
-    /// Who may call.
+    /// The accepted credentials.
     pub credentials: Credentials,
-    /// The time that signatures are checked against.
+    /// The clock against which signatures are checked.
     pub clock: Clock,
-    /// A fault that every call meets, unless the call itself names one.
+    /// A fault for every call that names no fault itself.
     pub fault: Option<Fault>,
-    /// What the account's quotas are at first. Recorded exchanges know none.
+    /// The account's initial quotas. They do not apply to recorded exchanges.
     pub quotas: Quotas,
-    /// Recorded exchanges to serve in place of made-up answers.
+    /// Recorded exchanges to serve in place of generated answers.
     pub replay: Option<Replay>,
-    /// How many streams a client may have open on one HTTP/2 connection.
+    /// Maximum number of open streams of a client on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
-    /// How the bytes of streams are cut into writes.
+    /// How the bytes of streams are split into writes.
     pub cut: Cut,
     /// How many calls the log keeps.
     pub keep_calls: usize,
-    /// Threads that serve. One is enough for tests.
+    /// Number of serving threads. One is enough for tests.
     pub threads: NonZeroUsize,
-    /// Answer only requests that name this machine, by `localhost` or a loopback address. Default: off.
+    /// Answer only requests that name this machine, as `localhost` or a loopback address. Default:
+    /// off.
     pub loopback_hosts_only: bool,
-    /// How long a stop waits for calls that are still running.
+    /// How long a stop waits for running calls.
     pub stop_within: Duration,
 }
 

@@ -1,21 +1,22 @@
-//! How answers come over time: how fast, how long, and in which writes.
+//! The timing of answers: speed, length, and size of writes.
 
 use std::{num::NonZeroUsize, str::FromStr, time::Duration};
 
-/// How fast answers stream. The default does not wait at all.
+/// The speed of streams. The default does not wait at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// From the request to `messageStart`. Headers are sent at once.
+    /// From the request to `messageStart`. Headers are sent immediately.
     pub time_to_first_token: Duration,
     /// Between one content delta and the next.
     pub inter_token_delay: Duration,
-    /// The length of answers in tokens, when the request itself does not say: a lower `maxTokens` wins.
+    /// The length of answers in tokens, if the request does not set it: a lower `maxTokens` takes
+    /// precedence.
     pub tokens: Option<NonZeroUsize>,
 }
 
 impl Pace {
-    /// As fast as a model that takes this long to begin and then gives this many tokens in a second. A rate that is not
-    /// above zero means no delay.
+    /// The speed of a model that needs this long for its first token and then generates this many
+    /// tokens a second. A rate of 0 or less means no delay.
     pub fn tokens_per_second(time_to_first_token: Duration, rate: f64) -> Self {
         let delay = Duration::try_from_secs_f64(rate.recip()).unwrap_or_default();
         Self {
@@ -26,15 +27,15 @@ impl Pace {
     }
 }
 
-/// How the bytes of a stream are cut into writes.
+/// How the bytes of a stream are split into writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cut {
-    /// A frame is a write.
+    /// Each frame is one write.
     #[default]
     Frames,
-    /// So many bytes are a write, wherever frames begin.
+    /// This many bytes are one write, wherever frames begin.
     Every(NonZeroUsize),
-    /// Writes of 1 to 55 bytes, in an order that puts cuts in every part of a frame.
+    /// Writes of 1 to 55 bytes, in an order that splits frames in each of their parts.
     Awkward,
 }
 
@@ -46,7 +47,7 @@ impl FromStr for Cut {
             "frames" => Ok(Self::Frames),
             "awkward" => Ok(Self::Awkward),
             number => number.parse().map(Self::Every).map_err(|_| {
-                format!("{text:?}: give `frames`, `awkward` or a number of bytes from 1")
+                format!("{text:?}: expected `frames`, `awkward` or a number of bytes, at least 1")
             }),
         }
     }

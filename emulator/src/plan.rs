@@ -1,4 +1,4 @@
-//! A script and a fault become a plan of bytes.
+//! Turns a script and a fault into a plan of bytes.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::{
     script::{Event, Script},
 };
 
-/// Content deltas before a fault that does not say how many.
+/// Content deltas before a fault without a number.
 const DELTAS_BEFORE_FAULT: usize = 1;
-/// Between two bytes of a slow stream.
+/// The time between two bytes of a slow stream.
 const SLOW: Duration = Duration::from_secs(1);
 /// The tool input of one giant delta: 4 MiB.
 const GIANT: usize = 4 << 20;
-/// The event whose number faults count.
+/// The event that faults count.
 const DELTA: &str = "contentBlockDelta";
 
-/// The frames of a script at a pace, with a fault in them.
+/// The frames of a script at a pace, with a fault.
 pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
     let mut writer = Writer::new(pace);
     let Some(fault) = fault else {
@@ -60,14 +60,14 @@ pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
         Effect::Slow => writer.slow = true,
         Effect::UnknownMembers => add_unknown_members(&mut rest),
         Effect::Insert(insert) => writer.events(inserted(*insert, &rest)),
-        // These never let a stream begin.
+        // With these faults, the stream never begins.
         Effect::Refuse(_) | Effect::StallBeforeHeaders => {}
     }
     writer.events(rest);
     writer.finish(Finish::Complete)
 }
 
-/// The number of events that come before the fault.
+/// The number of events before the fault.
 fn strike_at(events: &[Event], fault: Fault) -> usize {
     let position = |name: &str| events.iter().position(|event| event.name == name);
     match (fault.after(), fault.effect()) {
@@ -97,7 +97,7 @@ fn add_unknown_members(events: &mut [Event]) {
     }
 }
 
-/// What a fault adds to an answer, given what is still to come of it.
+/// What a fault adds to an answer, depending on what follows.
 fn inserted(insert: Insert, rest: &[Event]) -> Vec<Event> {
     match insert {
         Insert::Event => vec![Event {
@@ -145,7 +145,7 @@ fn giant_tool_use(rest: &[Event]) -> Vec<Event> {
     ]
 }
 
-/// Frames one after the other in one buffer, and the steps that it will be divided into.
+/// Frames in one buffer, and the steps into which it will be split.
 struct Writer {
     pace: Pace,
     slow: bool,
@@ -182,7 +182,7 @@ impl Writer {
         }
     }
 
-    /// One frame that is no event.
+    /// A frame that is not an event.
     fn frame(&mut self, write: impl FnOnce(&mut BytesMut)) {
         let wait = self.wait_before("");
         let start = self.buffer.len();
@@ -190,7 +190,7 @@ impl Writer {
         self.steps.push((wait, self.buffer.len() - start, 1));
     }
 
-    /// The first of these events, spoiled.
+    /// The first of these events, corrupted.
     fn half_event(
         &mut self,
         mut events: impl Iterator<Item = Event>,
@@ -206,7 +206,7 @@ impl Writer {
         self.steps.push((wait, bytes.len(), 0));
     }
 
-    /// The first frame comes with the first token; each later token has its own wait.
+    /// The first frame is sent with the first token; each later token has its own wait.
     fn wait_before(&mut self, name: &str) -> Duration {
         if name == DELTA {
             self.deltas += 1;
@@ -240,7 +240,8 @@ fn encode(out: &mut BytesMut, event: Event) {
     frame::event(out, event.name, payload);
 }
 
-/// One frame-less body that is sent whole after the time to the first token, or is broken as the fault says.
+/// One body without frames. It is sent as a whole after the time to the first token, or breaks as
+/// the fault defines.
 pub(super) fn unary(body: Bytes, pace: Pace, events: usize, fault: Option<Fault>) -> Plan {
     let tokens = u32::try_from(events).unwrap_or(u32::MAX);
     let wait = pace

@@ -1,4 +1,4 @@
-//! Bytes on their way to the client: the body that plays steps at their pace and ends as it was told to.
+//! Sends bytes to the client: a body that plays steps at their pace and ends in a defined way.
 
 use std::{
     fmt,
@@ -29,23 +29,23 @@ const AWKWARD: [usize; 12] = [1, 2, 3, 5, 8, 13, 1, 21, 4, 34, 12, 55];
 /// Some bytes, and how long to wait before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Counted from the time when the step before was due.
+    /// Counted from the time at which the previous step was due.
     pub(super) wait: Duration,
     pub(super) bytes: Bytes,
     /// Frames that these bytes complete.
     pub(super) events: u64,
 }
 
-/// How a playback ends once its steps are played.
+/// How a playback ends after its last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finish {
     /// The body ends, and the call with it.
     Complete,
-    /// The body ends as if it were whole, but a fault ended it.
+    /// The body ends as if it were complete, but a fault ended it.
     Cut,
     /// The connection breaks in the middle of the body.
     Break,
-    /// Nothing more comes until the client leaves.
+    /// Nothing is sent until the client leaves.
     Stall,
 }
 
@@ -68,7 +68,7 @@ impl Plan {
         let mut missing = 0;
         for mut step in self.steps {
             if !step.wait.is_zero() {
-                // What was sent before a wait is a write of its own, however short.
+                // Bytes before a wait are a separate write, however short.
                 missing = 0;
             }
             let events = std::mem::take(&mut step.events);
@@ -96,7 +96,7 @@ impl Plan {
     }
 }
 
-/// Set, it makes a connection end with a TCP reset in place of an orderly close.
+/// If set, a connection closes with a TCP reset in place of an orderly close.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResetSwitch(Arc<AtomicBool>);
 
@@ -110,7 +110,8 @@ impl ResetSwitch {
     }
 }
 
-/// The error that makes the HTTP layer break off a body: a reset of the stream in HTTP/2, of the connection in HTTP/1.1.
+/// The error that makes the HTTP layer break off a body: it resets the stream in HTTP/2, the
+/// connection in HTTP/1.1.
 #[derive(Debug)]
 pub(super) struct Broken;
 
@@ -122,21 +123,21 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// No answer at all: the connection, or with HTTP/2 the stream, is reset.
+/// No answer at all: resets the connection or, with HTTP/2, the stream.
 pub(super) fn break_off(reset: &ResetSwitch, record: &mut Record) -> Broken {
     record.end(End::Faulted);
     reset.set();
     Broken
 }
 
-/// A body that plays a [`Plan`] and keeps the call's record.
+/// A body that plays a [`Plan`] and updates the call's record.
 pub(super) struct Playback {
     steps: vec::IntoIter<Step>,
     next: Option<Step>,
     finish: Finish,
-    /// Every step is a write of its own, even if the next one is due.
+    /// Every step is a separate write, even if the next one is due.
     separate: bool,
-    /// When the last step was due: waits add up from there, so that lateness does not.
+    /// When the last step was due. Waits are counted from there, so that delays do not add up.
     due: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     yielded: bool,
@@ -167,7 +168,7 @@ impl Playback {
         }
     }
 
-    /// Ready once the next step is due.
+    /// Ready when the next step is due.
     fn poll_due(&mut self, step: &Step, cx: &mut Context<'_>) -> Poll<()> {
         if step.wait.is_zero() {
             return Poll::Ready(());
@@ -180,13 +181,13 @@ impl Playback {
             sleep.as_mut().reset(due);
         }
         std::task::ready!(sleep.as_mut().poll(cx));
-        // A client that read late is not served a burst.
+        // A client that read late does not get a burst.
         let late_by_a_step = Instant::now().checked_sub(step.wait);
         self.due = late_by_a_step.map_or(due, |earliest| due.max(earliest));
         Poll::Ready(())
     }
 
-    /// Breaks off if the call's Region has gone down. Asked for whenever there is nothing to send.
+    /// Breaks off if the call's Region has failed. Polled whenever there is nothing to send.
     fn poll_outage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         std::task::ready!(Pin::new(&mut self.outage).poll(cx));
         self.next = None;
@@ -195,7 +196,7 @@ impl Playback {
         Poll::Ready(Some(Err(break_off(&self.reset, &mut self.record))))
     }
 
-    /// Pending once, so that what was handed over before is written before more comes.
+    /// Pending once, so that earlier bytes are written before more are sent.
     fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.yielded, true) {
             return Poll::Ready(());

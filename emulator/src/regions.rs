@@ -1,4 +1,4 @@
-//! What source Regions are like at present: a [`Condition`] for each that is not well.
+//! The conditions of source Regions: a [`Condition`] for each unhealthy one.
 
 use std::{
     collections::BTreeMap,
@@ -14,21 +14,23 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault::Fault;
 
-/// What calls with a source Region meet. A call that names a fault itself meets that one in its place.
+/// What happens to calls with a source Region. A fault that the call names takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Every call meets this fault. The control plane knows those that are an HTTP error, and `stall-before-headers`.
+    /// Every call gets this fault. The control plane supports `stall-before-headers` and faults
+    /// that are HTTP errors.
     Fault(Fault),
-    /// Answers begin this much later: the first event of a stream, all of any other answer.
+    /// Answers begin this much later: the first event of a stream, the whole of any other answer.
     Latency(Duration),
-    /// Connections are reset without an answer (with HTTP/2, streams are: a connection may carry calls of other Regions).
+    /// Connections are reset without an answer. With HTTP/2, streams are reset, because a
+    /// connection can carry calls of other Regions.
     Down {
-        /// Calls that were running already are broken off, too.
+        /// Running calls are broken off, too.
         cut: bool,
     },
 }
 
-/// The conditions of all Regions. One without is well.
+/// The conditions of all Regions. A Region without one is healthy.
 #[derive(Debug, Default)]
 pub(super) struct Regions(Mutex<BTreeMap<String, Region>>);
 
@@ -43,25 +45,25 @@ impl Regions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on a Region is like this.
+    /// Sets the condition of a Region.
     pub(super) fn set(&self, name: &str, condition: Option<Condition>) {
         let mut regions = self.lock();
         let region = regions.entry(name.to_owned()).or_default();
         region.condition = condition;
         if condition == Some(Condition::Down { cut: true }) {
-            // Calls that come later, by naming a fault of their own, have an outage of their own to wait for.
+            // Later calls, which may name a fault themselves, wait for a new outage.
             std::mem::take(&mut region.outage).cancel();
         }
     }
 
-    /// All Regions are well again.
+    /// Makes all Regions healthy.
     pub(super) fn clear(&self) {
         for region in self.lock().values_mut() {
             region.condition = None;
         }
     }
 
-    /// The Regions that are not well.
+    /// The unhealthy Regions.
     pub(super) fn list(&self) -> Vec<(String, Condition)> {
         let regions = self.lock();
         let ill = regions
@@ -70,16 +72,16 @@ impl Regions {
         ill.collect()
     }
 
-    /// What a call meets that comes to this Region now, and what would break it off later.
+    /// What a call to this Region gets now, and what would break it off later.
     pub(super) fn enter(&self, name: &str) -> (Option<Condition>, Outage) {
         let mut regions = self.lock();
-        // Also a Region that is well has an outage to come.
+        // A healthy Region can have an outage later, too.
         let region = regions.entry(name.to_owned()).or_default();
         (region.condition, Outage::new(region.outage.clone()))
     }
 }
 
-/// Comes true when the Region of a running call goes down and takes its calls with it.
+/// Completes when the Region of a running call goes down and its calls are broken off.
 pub(super) struct Outage(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl Outage {

@@ -1,4 +1,4 @@
-//! Converse and ConverseStream: what a call asks for, who answers it, how the answer goes out.
+//! Converse and ConverseStream: which fault applies, what answers the call, how the answer is sent.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
@@ -25,12 +25,12 @@ use super::{
     uri::Operation,
 };
 
-/// The header that asks for a fault.
+/// The header that requests a fault.
 const FAULT_HEADER: &str = "x-emulator-fault";
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Answers a call of Converse or ConverseStream that may be made.
+/// Answers an authenticated call of Converse or ConverseStream.
 pub(super) async fn answer(
     state: &State,
     condition: Option<Condition>,
@@ -114,7 +114,7 @@ pub(super) async fn answer(
     })
 }
 
-/// Whether a call names a fault itself, known or not, and so wants nothing of its Region's condition.
+/// Whether a call names a fault itself, known or not: then the Region's condition does not apply.
 pub(super) fn names_a_fault(asked: &Asked) -> bool {
     let runs = matches!(
         asked.operation,
@@ -136,7 +136,7 @@ fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<
     Ok((model_id, in_id.or(in_header)))
 }
 
-/// The answer, and the place that the call takes while it runs, if its model has quotas.
+/// The answer, and the capacity that the call holds while it runs, if its model has quotas.
 fn recorded_or_made(
     state: &State,
     model_id: &str,
@@ -151,7 +151,7 @@ fn recorded_or_made(
     }
     let target = target::resolve(model_id, &asked.region, &state.account)?;
     let request = read()?;
-    // An ARN of the account's own says nothing of the model, whose rules hold all the same.
+    // An ARN of the account does not reveal the model, but its rules still apply.
     let brain = target.opaque_model(model_id).unwrap_or(model_id);
     let mut script: Script = think(brain, &request)?;
     if let Some(tokens) = state.options.pace.tokens {
@@ -161,7 +161,7 @@ fn recorded_or_made(
     Ok((Recorded::Script(script), lease))
 }
 
-/// Reserves what the call may take of its quota, and a place in a Region.
+/// Reserves quota and capacity for a call.
 fn take_place(
     state: &State,
     target: &Target,
@@ -212,7 +212,7 @@ fn throttled(what: &str) -> WireError {
     WireError::bedrock(429, "ThrottlingException", message)
 }
 
-/// The error that a fault asks for.
+/// The error of a fault.
 fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
     let Some(fault) = fault else {
         return complete(raw_json(500, Bytes::new()), record);
@@ -222,7 +222,7 @@ fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
     refuse(&error, record)
 }
 
-/// What a playback needs beside its plan.
+/// What a playback needs in addition to its plan.
 struct Player {
     cut: Cut,
     record: Record,

@@ -1,4 +1,4 @@
-//! What passes between the emulator's brain and its wire: a [`Script`] of stream events, or an [`ApiError`].
+//! The interface between generating and sending: a [`Script`] of stream events, or an [`ApiError`].
 
 use serde_json::Value;
 
@@ -7,18 +7,18 @@ use serde_json::Value;
 pub struct Event {
     /// `:event-type`, such as `contentBlockDelta`.
     pub name: &'static str,
-    /// The payload without its padding.
+    /// The payload without padding.
     pub payload: Value,
 }
 
-/// A whole answer, in order.
+/// A complete answer, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
     /// The events, from `messageStart` to `metadata`.
     pub events: Vec<Event>,
 }
 
-/// An error as Bedrock's API answers it before a stream begins.
+/// An error that Bedrock's API returns before a stream begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// The HTTP status.

@@ -1,4 +1,4 @@
-//! A running emulator: its listeners, its thread, its stop.
+//! A running emulator: its listeners, its thread, its shutdown.
 
 use std::{
     fmt, io,
@@ -24,11 +24,11 @@ use super::{
     tls,
 };
 
-/// The pause after a failed accept, such as one for want of file descriptors.
+/// The pause after a failed accept, for example if no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A running emulator. It lives on threads of its own, so it can share a process with what it serves, whatever runtime
-/// and clock that has. Dropped, it stops without waiting for its calls.
+/// A running emulator. It runs on its own threads, so it can share a process with its clients,
+/// whatever runtime and clock they use. Dropping it stops it without waiting for its calls.
 pub struct Emulator {
     addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
@@ -48,7 +48,7 @@ impl Emulator {
     /// Binds the listeners and serves.
     ///
     /// # Errors
-    /// If an address cannot be bound, or TLS or the threads cannot be set up.
+    /// Fails if an address cannot be bound, or if TLS or the threads cannot be set up.
     pub fn start(options: Options) -> io::Result<Self> {
         let plain = bind(options.listen)?;
         let addr = plain.local_addr()?;
@@ -83,9 +83,9 @@ impl Emulator {
             .name("bedrock-emulator".to_owned())
             .spawn(move || {
                 runtime.block_on(serving);
-                // Calls that are still running end with the runtime.
+                // Running calls end with the runtime.
                 runtime.shutdown_timeout(Duration::ZERO);
-                // The emulator may have been dropped: then nobody waits.
+                // The emulator may have been dropped: then the result is not used.
                 let _ = on_stopped.send(());
             })?;
         Ok(Self {
@@ -98,12 +98,12 @@ impl Emulator {
         })
     }
 
-    /// Where plain HTTP is served.
+    /// The address for plain HTTP.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where TLS is served, if it is.
+    /// The address for TLS, if it is served.
     pub const fn tls_addr(&self) -> Option<SocketAddr> {
         self.tls_addr
     }
@@ -113,56 +113,56 @@ impl Emulator {
         format!("http://{}", self.addr)
     }
 
-    /// The endpoint URL with TLS, if that is served. Clients must trust [`Self::ca_pem`].
+    /// The endpoint URL with TLS, if it is served. Clients must trust [`Self::ca_pem`].
     pub fn tls_endpoint_url(&self) -> Option<String> {
         self.tls_addr.map(|addr| format!("https://{addr}"))
     }
 
-    /// The certificate authority that TLS clients must trust, PEM.
+    /// The CA certificate that TLS clients must trust, PEM.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// The last calls, in the order of their arrival.
+    /// The last calls, in order of arrival.
     pub fn calls(&self) -> Vec<Call> {
         self.log().snapshot()
     }
 
-    /// Forgets the calls so far.
+    /// Clears the log of calls.
     pub fn clear_calls(&self) {
         self.log().clear();
     }
 
-    /// Waits until the log is as wanted, and gives it. Sets no time limit.
+    /// Waits until the log satisfies a condition, and returns it. There is no time limit.
     pub async fn wait_for(&self, enough: impl FnMut(&[Call]) -> bool) -> Vec<Call> {
         self.log().wait_for(enough).await
     }
 
-    /// From now on every call that names no fault meets this one, unless its source Region has a condition.
+    /// Applies this fault to every call that names none, unless its source Region has a condition.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state.set_fault(fault);
     }
 
-    /// From now on calls with this source Region meet this, unless they name a fault themselves.
+    /// Sets the condition of a source Region. Calls that name a fault get that fault instead.
     pub fn set_region(&self, region: &str, condition: Condition) {
         self.state.regions.set(region, Some(condition));
     }
 
-    /// The Region is well again.
+    /// Makes the Region healthy.
     pub fn clear_region(&self, region: &str) {
         self.state.regions.set(region, None);
     }
 
-    /// Sets other quotas, of which nothing is used yet.
+    /// Sets other quotas and resets their usage.
     pub fn set_quotas(&self, quotas: Quotas) {
         self.state.ledger.set(quotas);
     }
 
-    /// Accepts no more connections, waits for running calls as long as the options say, and ends.
+    /// Stops accepting connections, waits for running calls as long as the options allow, and ends.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(stopped) = self.stopped.take() {
-            // An error means that the thread is gone already.
+            // An error means that the thread has ended already.
             let _ = stopped.await;
         }
     }
@@ -222,7 +222,7 @@ async fn serve(
     }
     connections.close();
     stop.cancelled().await;
-    // What is not over by then ends with the runtime.
+    // What has not ended by then ends with the runtime.
     let _ = tokio::time::timeout(stop_within, connections.wait()).await;
 }
 

@@ -22,12 +22,12 @@ use super::{
     uri::Operation,
 };
 
-/// The largest body that is read. Converse takes 20 images of 3.75 MB, a third more in base64.
+/// Maximum size of a body. Converse accepts 20 images of 3.75 MB, a third more in base64.
 const MAX_BODY: usize = 128 << 20;
-/// Headers that the log leaves out: they hold what may be a secret.
+/// Headers that the log omits, because they may contain secrets.
 const NEVER_LOGGED: [&str; 2] = ["authorization", "x-amz-security-token"];
 
-/// What answers the requests of all connections.
+/// Answers the requests of all connections.
 pub(super) struct Service {
     state: Arc<State>,
 }
@@ -73,7 +73,7 @@ impl Service {
         let mut answer = match unreadable {
             Some(error) if error.is::<LengthLimitError>() => refuse(&too_large(), record),
             Some(_) => {
-                // The client left while it sent: nobody reads this answer.
+                // The client left while it sent the request, so this answer is not read.
                 record.end(End::ClientGone);
                 refuse(&too_large(), record)
             }
@@ -139,7 +139,7 @@ impl Service {
         }
     }
 
-    /// An answer that is no stream: of the control plane, or of CountTokens.
+    /// An answer that is not a stream: of the control plane, or of CountTokens.
     async fn answer_at_once(
         &self,
         condition: Option<Condition>,
@@ -173,7 +173,7 @@ impl Service {
     }
 }
 
-/// Whether the call's Region goes down within this time, which passes otherwise.
+/// Waits for this time, or until the call's Region goes down. Returns whether it went down.
 async fn goes_down(asked: &mut Asked, within: Duration) -> bool {
     tokio::time::timeout(within, &mut asked.outage)
         .await

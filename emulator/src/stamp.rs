@@ -1,4 +1,4 @@
-//! Times as the API writes them.
+//! Times in the API's format.
 
 use std::time::SystemTime;
 
@@ -8,6 +8,6 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub(super) fn iso8601(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);
     let at = at.replace_nanosecond(0).unwrap_or(at);
-    // Fails in years of more than four digits only.
+    // Fails only for years of more than four digits.
     at.format(&Rfc3339).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What all connections of an emulator share: what was set, what can change while it runs, and the log.
+//! What all connections of an emulator share: settings, what can change while it runs, and the log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ impl State {
         }
     }
 
-    /// The fault that every call meets that names none, in a Region that has none.
+    /// The fault for every call that names none, in a Region without a condition.
     pub(super) fn fault(&self) -> Option<Fault> {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What a `modelId` means to a call from a source Region: which model, by which way.
+//! What a `modelId` means in a source Region: which model, and how it is invoked.
 
 use super::{
     account::Account,
@@ -11,22 +11,24 @@ use super::{
 /// What a `modelId` means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The foundation model behind it. `None` for what only its owner could know: a prompt, an imported model and the like.
+    /// The foundation model behind it. `None` if only its owner could know it, as for prompts or
+    /// imported models.
     pub(super) model: Option<&'static Model>,
     pub(super) way: Way,
 }
 
-/// The way to a model.
+/// How a model is invoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// In the source Region, on demand.
+    /// On demand, in the source Region.
     OnDemand,
-    /// By an inference profile, in one of these Regions.
+    /// Through an inference profile, in one of these Regions.
     Profile {
         geography: Geography,
         destinations: Vec<String>,
     },
-    /// On what the account has for itself, without a quota: model units, imported models and the like.
+    /// Through what belongs to the account, without a quota: model units, imported models and so
+    /// on.
     Unmetered,
 }
 
@@ -38,7 +40,8 @@ impl Target {
         }
     }
 
-    /// The ID of the model behind an ARN that does not name it: of an application profile or of model units.
+    /// The ID of the model behind an ARN that does not name it: of an application profile or of
+    /// model units.
     pub(super) fn opaque_model(&self, model_id: &str) -> Option<&'static str> {
         let opaque = Arn::parse(model_id).is_some_and(|arn| {
             matches!(
@@ -64,10 +67,11 @@ impl Target {
     }
 }
 
-/// What `model_id` means to this Region.
+/// Resolves `model_id` in this Region.
 ///
 /// # Errors
-/// Bedrock's validation errors: an identifier that is unknown there, or a model that needs an inference profile.
+/// Bedrock's validation errors: an identifier that is unknown in the Region, or a model that
+/// requires an inference profile.
 pub(super) fn resolve(
     model_id: &str,
     region: &str,
@@ -88,7 +92,8 @@ pub(super) fn resolve(
             let profile = profile.ok_or_else(invalid)?;
             Ok(Target::profile(&profile, region))
         }
-        // Of an ID that is not the catalogue's only the owner knows the model: its form must do.
+        // Only the owner knows the model of an ID outside the catalogue, so only its form is
+        // checked.
         "provisioned-model" if arn.is_owned() && !arn.id.is_empty() => Ok(Target {
             model: Provisioned::find(arn.id, region).and_then(Provisioned::model),
             way: Way::Unmetered,
@@ -118,7 +123,7 @@ fn by_id(id: &str, region: &str, account: &Account) -> Result<Target, WireError>
         Some(profile) if profile.kind == ProfileType::SystemDefined => {
             Ok(Target::profile(&profile, region))
         }
-        // Application profiles can be called by their ARN only.
+        // Application profiles can be called only by their ARN.
         _ => on_demand(id, region),
     }
 }

@@ -1,4 +1,4 @@
-//! A certificate of the emulator's own making, for this run only.
+//! A certificate that the emulator creates for this run only.
 
 use std::{io, net::IpAddr, sync::Arc};
 
@@ -7,17 +7,17 @@ use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// What serves TLS, and what clients must trust for it.
+/// What TLS serves, and what clients must trust.
 pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
-    /// The certificate authority's certificate, PEM.
+    /// The CA certificate, PEM.
     pub(super) ca_pem: String,
 }
 
-/// Makes an authority and a certificate for `localhost` and this address.
+/// Creates a CA and a certificate for `localhost` and this address.
 ///
 /// # Errors
-/// If keys cannot be made.
+/// Fails if keys cannot be created.
 pub(super) fn self_signed(address: IpAddr) -> io::Result<Tls> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

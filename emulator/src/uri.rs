@@ -19,7 +19,7 @@ pub(super) enum Operation {
     GetFoundationModel(String),
     ListProvisionedModelThroughputs,
     GetProvisionedModelThroughput(String),
-    /// The emulator's own, with what is behind `/_emulator/` in its path.
+    /// The control API, with what follows `/_emulator/` in its path.
     Own(String),
     Unknown,
 }
@@ -40,7 +40,8 @@ impl Operation {
     }
 
     fn post(path: &str) -> Option<Self> {
-        // An ARN holds a slash that some clients do not encode, so the identifier is all between the known ends.
+        // An ARN contains a slash that some clients do not encode, so the identifier is everything
+        // between the known ends.
         let model = |end: &str| named(path.strip_suffix(end)?, "/model/");
         match path {
             "/inference-profiles" => Some(Self::CreateInferenceProfile),
@@ -69,7 +70,7 @@ impl Operation {
         }
     }
 
-    /// The API's name for it; empty for what is no operation of the API's.
+    /// The API's name of the operation; empty if there is no such operation.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Converse(_) => "Converse",
@@ -105,13 +106,13 @@ impl Operation {
     }
 }
 
-/// The identifier behind the start of a path.
+/// The identifier after a prefix of the path.
 fn named(path: &str, start: &str) -> Option<String> {
     let id = percent_decode(path.strip_prefix(start)?);
     Some(id).filter(|id| !id.is_empty())
 }
 
-/// The text behind percent-encoding. What is not valid encoding stays as it is.
+/// Percent-decodes a text. Invalid encoding stays unchanged.
 pub(super) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

@@ -13,7 +13,8 @@ const BEARER: &str = "bearer ";
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// The name that its client certificate proves, if the connection has one. It was checked in the handshake.
+    /// The name that its client certificate proves, if the connection has one. It was checked in
+    /// the handshake.
     pub certificate: Option<Arc<str>>,
 }
 
@@ -36,8 +37,8 @@ impl fmt::Debug for Credential<'_> {
 }
 
 impl<'a> Credential<'a> {
-    /// The credential that counts: `x-api-key`, then `authorization: Bearer`, then the client certificate. A call that holds a better one
-    /// is judged by that alone.
+    /// The credential that counts: `x-api-key`, then `authorization: Bearer`, then the client
+    /// certificate. A call that holds a better one is judged by that alone.
     pub fn of(headers: &'a HeaderMap, peer: Option<&'a Peer>) -> Option<Self> {
         let bearer = headers.get(API_KEY).map_or_else(
             || {

@@ -1,7 +1,8 @@
 //! How many failed attempts each peer address has made lately. Bounded, whatever is sent.
 //!
-//! Failed attempts of an address beyond its share are not logged one by one, and their clients are told to slow down. A valid
-//! credential is never refused for that: behind a proxy, all callers share one address.
+//! Failed attempts of an address beyond its share are not logged one by one, and their clients are
+//! told to slow down. A valid credential is never refused for that: behind a proxy, all callers
+//! share one address.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,8 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The addresses that are remembered. Beyond that, those that have been quiet are forgotten first, then all.
+/// The addresses that are remembered. Beyond that, those that have been quiet are forgotten first,
+/// then all.
 const MOST_ADDRESSES: usize = 4_096;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -80,7 +82,8 @@ impl Failures {
     }
 }
 
-/// What counts as one address: of IPv6, the network of 64 bits that one machine can have for itself.
+/// What counts as one address: of IPv6, the network of 64 bits that one machine can have for
+/// itself.
 fn block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -30,7 +30,8 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Reflection is served to everyone if the operator wants it.
 const REFLECTION: &str = "/grpc.reflection.";
 
-/// Decides which calls may go on, and whose they are. Cheap to clone; all clones share what is configured.
+/// Decides which calls may go on, and whose they are. Cheap to clone; all clones share what is
+/// configured.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
@@ -56,7 +57,8 @@ pub enum Answer {
     Later(Pin<Box<dyn Future<Output = Result<Arc<Claimed>, Rejection>> + Send>>),
 }
 
-/// A call that was refused: why, and when to try again, if its address has used up its share of failed attempts.
+/// A call that was refused: why, and when to try again, if its address has used up its share of
+/// failed attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// What is wrong with the credential.
@@ -109,7 +111,8 @@ impl Gate {
         self.0.is_open
     }
 
-    /// From now on calls are judged by this snapshot. Those that have begun keep the one that they began with.
+    /// From now on calls are judged by this snapshot. Those that have begun keep the one that they
+    /// began with.
     pub fn swap(&self, snapshot: Snapshot) {
         self.0.snapshot.store(Arc::new(snapshot));
     }
@@ -145,7 +148,8 @@ impl Gate {
                 Verdict::Later(verdict) => return Answer::Later(verdict),
             }
         }
-        // A credential for somebody else, such as a proxy, is no reason to refuse a call that needs none.
+        // A credential for somebody else, such as a proxy, is no reason to refuse a call that needs
+        // none.
         if open {
             Answer::Pass(None)
         } else {

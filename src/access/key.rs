@@ -1,7 +1,8 @@
 //! The form of API keys: `bgrpc_`, 32 random characters, 6 characters of checksum.
 //!
-//! The prefix lets secret scanners find keys that leaked. The checksum tells a key that was cut or mistyped from one that is not
-//! known, without a lookup. The random part has 190 bits. A key fits into one block of SHA-256, which is all that is stored of it.
+//! The prefix lets secret scanners find keys that leaked. The checksum tells a key that was cut or
+//! mistyped from one that is not known, without a lookup. The random part has 190 bits. A key fits
+//! into one block of SHA-256, which is all that is stored of it.
 
 use std::fmt;
 

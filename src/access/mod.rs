@@ -1,8 +1,9 @@
 //! Who calls: identities, and what proves them.
 //!
-//! A call's credential is looked up before anything of its message is read. The result is an [`Identity`], which is a part of the
-//! call's context from then on. What the operator configured is an immutable snapshot, which is swapped as a whole while calls run:
-//! a call keeps the snapshot that it began with.
+//! A call's credential is looked up before anything of its message is read. The result is an
+//! [`Identity`], which is a part of the call's context from then on. What the operator configured
+//! is an immutable snapshot, which is swapped as a whole while calls run: a call keeps the snapshot
+//! that it began with.
 //!
 //! | file | job |
 //! |---|---|

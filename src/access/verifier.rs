@@ -1,4 +1,5 @@
-//! The trait of what checks credentials that carry the caller's name themselves: tokens, certificates.
+//! The trait of what checks credentials that carry the caller's name themselves: tokens,
+//! certificates.
 
 use std::{fmt, pin::Pin, sync::Arc, time::SystemTime};
 
@@ -21,12 +22,13 @@ pub enum Verdict {
     Valid(Arc<Claimed>),
     /// It is refused.
     Refused(Rejection),
-    /// It depends on something that has to be fetched first, such as the keys of its issuer. Bounded in time by the verifier.
+    /// It depends on something that has to be fetched first, such as the keys of its issuer.
+    /// Bounded in time by the verifier.
     Later(Pin<Box<dyn Future<Output = Result<Arc<Claimed>, Rejection>> + Send>>),
 }
 
-/// Checks credentials of one kind. It is called for each call, on the threads that serve connections: what takes long belongs into
-/// [`Verdict::Later`] or into a cache.
+/// Checks credentials of one kind. It is called for each call, on the threads that serve
+/// connections: what takes long belongs into [`Verdict::Later`] or into a cache.
 pub trait Verifier: Send + Sync + fmt::Debug {
     /// What is to be said of a credential at this time.
     fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verdict;

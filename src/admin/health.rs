@@ -1,4 +1,4 @@
-//! grpc.health.v1 for Kubernetes' probes, which speak gRPC in plain text only.
+//! grpc.health.v1 for Kubernetes' probes, which speak gRPC without TLS only.
 
 use tonic_health::{
     ServingStatus,
@@ -6,17 +6,17 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-/// The service that readiness probes ask about: the gateway as a whole.
+/// The service of readiness probes: the gateway as a whole.
 const READINESS: &str = "";
-/// The service that liveness probes ask about. A gateway that drains is alive.
+/// The service of liveness probes. A draining gateway is alive.
 const LIVENESS: &str = "liveness";
 
-/// What probes are told. Cheap to clone; all clones speak of the same gateway.
+/// The health that probes see. Cheap to clone; all clones share the same gateway.
 #[derive(Clone, Debug)]
 pub(super) struct Health(HealthReporter);
 
 impl Health {
-    /// Alive, and not ready yet.
+    /// Creates the health of a gateway that is alive, and not ready yet.
     pub(super) async fn alive() -> Self {
         let health = Self(HealthReporter::new());
         health.set_ready(false).await;
@@ -27,7 +27,7 @@ impl Health {
         health
     }
 
-    /// Whether calls should be sent here.
+    /// Sets whether calls should be sent here.
     pub(super) async fn set_ready(&self, ready: bool) {
         let status = if ready {
             ServingStatus::Serving
@@ -37,7 +37,7 @@ impl Health {
         self.0.set_service_status(READINESS, status).await;
     }
 
-    /// What answers the probes.
+    /// The service that answers probes.
     pub(super) fn service(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.0.clone()))
     }

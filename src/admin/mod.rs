@@ -1,4 +1,5 @@
-//! Liveness, readiness and metrics on a port of its own, in plain text: for probes by HTTP and by gRPC, and for Prometheus.
+//! Liveness, readiness and metrics on a separate port without TLS: for probes over HTTP and gRPC,
+//! and for Prometheus.
 
 mod health;
 
@@ -25,7 +26,7 @@ use crate::{config::Hosts, telemetry::Metrics};
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const GRPC_HEALTH: &str = "/grpc.health.v1.Health/{method}";
 
-/// What the admin port tells. Cheap to clone.
+/// The state of the admin port. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Admin {
     ready: Arc<AtomicBool>,
@@ -36,7 +37,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Not ready yet. Tells of the tasks of these runtimes.
+    /// Creates the state of a gateway that is not ready yet. Counts the tasks of these runtimes.
     pub async fn new(metrics: Arc<Metrics>, runtimes: impl IntoIterator<Item = Handle>) -> Self {
         let runtimes = runtimes.into_iter().collect();
         Self {
@@ -48,23 +49,24 @@ impl Admin {
         }
     }
 
-    /// The same, answering to these names only.
+    /// The same, for requests to these host names only.
     #[must_use]
     pub fn answering_to(mut self, hosts: Hosts) -> Self {
         self.hosts = hosts;
         self
     }
 
-    /// Whether `/readyz` and the health of the service `""` say that calls should be sent here.
+    /// Sets whether `/readyz` and the health of the service `""` report that calls should be sent
+    /// here.
     pub async fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
         self.health.set_ready(ready).await;
     }
 
-    /// Serves until it is stopped: HTTP/1.1, and HTTP/2 without TLS.
+    /// Serves HTTP/1.1, and HTTP/2 without TLS, until it is stopped.
     ///
     /// # Errors
-    /// The listener is broken.
+    /// Fails if the listener fails.
     pub async fn serve(
         self,
         listener: tokio::net::TcpListener,
@@ -84,7 +86,7 @@ impl Admin {
     }
 }
 
-/// Refuses requests that name another host.
+/// Rejects requests that name another host.
 async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let of_uri = request
         .uri()

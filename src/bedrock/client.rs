@@ -1,4 +1,4 @@
-//! The SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out.
+//! The SDK's clients, and the hooks that replace the request body and take the raw response body.
 
 use std::{
     cell::Cell,
@@ -31,18 +31,18 @@ use crate::{
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
 
-/// What Bedrock calls its streams.
+/// The content type of Bedrock's streams.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
-/// More source Regions than AWS has: a bound on what callers' ARNs can make us keep.
+/// More source Regions than AWS has: limits the clients that callers' ARNs can create.
 const MOST_CLIENTS: usize = 64;
 
 tokio::task_local! {
-    /// The call that this task is in. The hooks belong to the client and not to a call, because hooks of a call make the
-    /// SDK build a configuration for each one.
+    /// The call of the current task. The hooks belong to the client and not to a call, because
+    /// per-call hooks make the SDK build a configuration for each call.
     static EXCHANGE: Exchange;
 }
 
-/// The bytes of one call, on their way past the SDK.
+/// The bytes of one call, which bypass the SDK.
 #[derive(Default)]
 struct Exchange {
     request: Cell<Option<Bytes>>,
@@ -50,8 +50,8 @@ struct Exchange {
     trace: Option<TraceContext>,
 }
 
-/// Bedrock, as one worker reaches it. Cheap to clone; all clones share their connections, which live on the runtime of
-/// the worker that calls.
+/// Bedrock, as one worker uses it. Cheap to clone; all clones share their connections, which live
+/// on the worker's runtime.
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
@@ -64,14 +64,14 @@ struct Shared {
     clients: Mutex<HashMap<String, Regional>>,
 }
 
-/// The way to one Region.
+/// The client of one Region.
 #[derive(Clone)]
 struct Regional {
     client: Client,
     endpoint: Arc<OnceLock<Endpoint>>,
 }
 
-/// Who is called.
+/// The endpoint of a Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host's name or address.
@@ -80,18 +80,18 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The head of Bedrock's answer, and what follows.
+/// The head of Bedrock's response, and its events.
 #[derive(Debug)]
 pub struct Answer {
-    /// `x-amzn-requestid`, by which AWS's logs know the call. Empty if Bedrock gave none.
+    /// `x-amzn-requestid`, the request ID in AWS's logs. Empty if Bedrock sent none.
     pub request_id: String,
     /// The events.
     pub frames: Frames,
-    /// Whether the answer's content type says that it is an event stream.
+    /// Whether the content type of the response is that of an event stream.
     pub is_declared: bool,
 }
 
-/// A good answer, as far as its head says.
+/// A successful response, as far as its head shows.
 struct Response {
     body: SdkBody,
     status: u16,
@@ -100,8 +100,8 @@ struct Response {
 }
 
 impl Response {
-    /// Whether it may be an event stream. Servers that don't say what they send are believed; the
-    /// first frame decides then.
+    /// Whether this can be an event stream. Responses without a content type are accepted; then the
+    /// first frame decides.
     fn may_be_a_stream(&self) -> bool {
         let media_type = self.content_type.split(';').next().unwrap_or_default();
         let media_type = media_type.trim().to_ascii_lowercase();
@@ -111,7 +111,8 @@ impl Response {
 }
 
 impl Bedrock {
-    /// A worker's own way to Bedrock, without connections as yet. What `sdk` holds is shared with the other workers.
+    /// Creates a worker's client, without connections. What `sdk` contains is shared with the other
+    /// workers.
     pub fn new(sdk: &Sdk, options: &Options) -> Self {
         let shared = Shared {
             sdk: sdk.clone(),
@@ -124,7 +125,7 @@ impl Bedrock {
         }
     }
 
-    /// The same way to Bedrock, for calls that are this span: Bedrock is told of it.
+    /// The same client for calls in this span: Bedrock gets its trace context.
     #[must_use]
     pub fn in_trace(&self, span: TraceContext) -> Self {
         Self {
@@ -133,20 +134,21 @@ impl Bedrock {
         }
     }
 
-    /// Who is called in a Region, once somebody was.
+    /// The endpoint of a Region, if it has been called.
     pub fn endpoint(&self, source_region: &str) -> Option<Endpoint> {
         let clients = self.clients();
         clients.get(source_region)?.endpoint.get().cloned()
     }
 
-    /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON as it shall arrive.
+    /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON to send
+    /// unchanged.
     ///
-    /// Resolves when the head of the answer is there. There is no time limit but the one on opening a connection; dropping
-    /// the future gives the call up.
+    /// Resolves when the head of the response has arrived. Only opening a connection has a timeout;
+    /// dropping the future cancels the call.
     ///
     /// # Errors
     ///
-    /// Whatever Bedrock answers instead of a stream, and whatever keeps the request from it.
+    /// Fails with Bedrock's error, or with the error that kept the request from reaching Bedrock.
     pub async fn converse_stream(
         &self,
         source_region: &str,
@@ -173,7 +175,7 @@ impl Bedrock {
             trace: self.trace.clone(),
             ..Exchange::default()
         };
-        // The SDK's future is several kilobytes large, and everything around it would be moved together with it.
+        // The SDK's future has several kilobytes, and everything around it would be moved with it.
         let sent = Box::pin(call.send());
         let call = async {
             let outcome = sent.await;
@@ -255,7 +257,7 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
     })
 }
 
-/// Whether a Region's name can be a part of a host's name, as all of AWS's can.
+/// Whether a Region's name can be part of a host name, as all of AWS's can.
 pub(super) fn is_region(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())
@@ -264,7 +266,8 @@ pub(super) fn is_region(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// Puts the body of the [`Exchange`] in before it is signed, the trace behind that, and takes the body of a good answer out before it is read.
+/// Inserts the body of the [`Exchange`] before signing, adds the trace context after signing, and
+/// takes the body of a successful response before the SDK reads it.
 #[derive(Debug)]
 struct Hooks {
     endpoint: Arc<OnceLock<Endpoint>>,
@@ -296,8 +299,8 @@ impl Intercept for Hooks {
         Ok(())
     }
 
-    /// Not before the signature, which would hold these headers: proxies and service meshes on the way put spans of their own into them, and Bedrock
-    /// would refuse what they pass on.
+    /// Not before signing, because the signature would cover these headers. Proxies and service
+    /// meshes on the way replace them with their own spans, and Bedrock would reject such requests.
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -308,7 +311,7 @@ impl Intercept for Hooks {
         if self.endpoint.get().is_none()
             && let Some(endpoint) = request.uri().parse().ok().as_ref().and_then(endpoint)
         {
-            // Somebody else may have been quicker, with the same.
+            // Another task may have been faster, with the same result.
             let _known = self.endpoint.set(endpoint);
         }
         EXCHANGE.try_with(|exchange| {

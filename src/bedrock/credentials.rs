@@ -1,5 +1,5 @@
-//! The gateway's AWS credentials: aws-config's chain, built anew when its files change or when AWS
-//! rejects what it gave.
+//! The gateway's AWS credentials: aws-config's chain, rebuilt when its files change or when AWS
+//! rejects its credentials.
 //!
 //! aws-config reads its files once and keeps their content. Mounted secrets are rotated, so the
 //! chain is rebuilt if the files have changed when the identity cache refreshes (before credentials
@@ -46,7 +46,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Backoff while nothing or something wrong is configured. A changed file ends it early.
 const CONFIG_PAUSE: Duration = Duration::from_secs(5);
-/// How often the chain is rebuilt because AWS rejects credentials, although no file has changed.
+/// Minimum time between two rebuilds because AWS rejects credentials, if no file has changed.
 const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a chain is built from.
@@ -88,7 +88,7 @@ pub(super) enum Cause {
     NotConfigured,
     /// A profile or another setting is wrong.
     WronglyConfigured,
-    /// A provider is configured and does not answer, or answers with an error.
+    /// A provider is configured but does not respond, or returns an error.
     Unavailable,
 }
 
@@ -109,17 +109,17 @@ impl NoCredentials {
     }
 }
 
-/// The credentials of one AWS identity. Cheap to clone; all clones are the same identity.
+/// The credentials of one AWS identity. Cheap to clone; all clones share the identity.
 #[derive(Clone)]
 pub(super) struct Identity(Arc<Inner>);
 
 struct Inner {
     source: ChainSource,
-    /// Held while the chain is rebuilt or asked.
+    /// Held while the chain is rebuilt or used.
     chain: tokio::sync::Mutex<Option<Chain>>,
     state: Mutex<State>,
     cache: RwLock<SharedIdentityCache>,
-    /// Counts up with each chain.
+    /// Incremented for each chain.
     generation: AtomicU64,
 }
 
@@ -304,7 +304,7 @@ impl Identity {
         let profile = profile.build();
         let error = profile.provide_credentials().await.err()?;
         let text = causes(&error);
-        // A machine without profiles is no problem.
+        // A machine without profiles is fine.
         (text.contains("was not defined") || text.contains("sso")).then_some(text)
     }
 
@@ -357,7 +357,7 @@ impl ProvideCredentials for Identity {
 }
 
 fn new_cache() -> SharedIdentityCache {
-    // Longer than the chain may take: it decides.
+    // Longer than the chain's own timeout, which decides.
     IdentityCache::lazy()
         .load_timeout(LONGEST_LOAD + Duration::from_secs(5))
         .build()

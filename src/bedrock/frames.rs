@@ -1,4 +1,4 @@
-//! From a response's body to events.
+//! Turns a response body into events.
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::error::Failure;
 
-/// One event of Bedrock's.
+/// One event from Bedrock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// `:event-type`, such as `contentBlockDelta`. Borrowed if this version knows it.
@@ -28,8 +28,8 @@ pub struct Frame {
     pub payload: Bytes,
 }
 
-/// The events of an answer. Dropping them closes Bedrock's stream at once; reading them to `None` leaves the connection to
-/// the next call.
+/// The events of a response. Dropping them closes Bedrock's stream immediately; reading them to
+/// `None` leaves the connection for the next call.
 pub struct Frames {
     body: SdkBody,
     decoder: Decoder,
@@ -47,28 +47,29 @@ impl Frames {
         }
     }
 
-    /// The next event. `None` when the stream ended on a frame's end: whether the answer was whole then, its events say.
-    /// Nothing comes after a failure.
+    /// Returns the next event. `None` when the stream ended on a frame boundary; the events show
+    /// whether the answer was complete. Nothing follows a failure.
     ///
-    /// A failure is what Bedrock says in the stream, bytes that cannot be right, or an end inside a frame. Its phase is for
-    /// the caller to set, who knows what was forwarded.
+    /// A failure is an error from Bedrock in the stream, malformed bytes, or an end inside a frame.
+    /// The caller sets its phase, because it knows what was forwarded.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Failure>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        // Frames that are there already must not keep the worker's other streams, and this one's own client, waiting.
+        // Frames that have already arrived must not delay the worker's other streams, or this
+        // stream's client.
         let turn = ready!(poll_proceed(cx));
         let next = ready!(self.poll_open(cx)).transpose();
         turn.made_progress();
         if !matches!(next, Some(Ok(_))) {
             self.ended = true;
-            // What may still come is of no use: the connection need not wait for it.
+            // The remaining bytes are of no use: the connection need not wait for them.
             self.body = SdkBody::empty();
         }
         Poll::Ready(next)
     }
 
-    /// The next event: [`Self::poll_next`] for those who await.
+    /// Returns the next event: an async version of [`Self::poll_next`].
     pub async fn next(&mut self) -> Option<Result<Frame, Failure>> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -113,7 +114,7 @@ impl Frames {
     }
 }
 
-/// Known names need no memory of their own.
+/// Known names need no allocation.
 fn event_type(name: &[u8]) -> Cow<'static, str> {
     const KNOWN: [&str; 6] = [
         "contentBlockDelta",

@@ -1,18 +1,19 @@
-//! The only place that talks to AWS.
+//! The only module that talks to AWS.
 //!
-//! [`Sdk`] is what aws-config's chain says, read once and shared. A [`Bedrock`] is a worker's own: a client per source
-//! Region over connections that nobody else uses. [`Bedrock::converse_stream`] sends a body as it is, byte for byte, and
-//! answers with [`Frames`], which are decoded by whoever polls them: no task and no channel is in the path of a token.
+//! [`Sdk`] is the result of aws-config's chain, read once and shared. A [`Bedrock`] belongs to one
+//! worker: a client per source Region, over connections that no other worker uses.
+//! [`Bedrock::converse_stream`] sends a body unchanged and returns [`Frames`], which are decoded
+//! when they are polled: no task and no channel is in the path of a token.
 //!
 //! | module | job |
 //! |---|---|
-//! | `client` | the SDK's clients, and the hooks that put our bytes in and take Bedrock's bytes out |
+//! | `client` | the SDK's clients, and the hooks for raw bodies |
 //! | `open` | a call up to its first event |
-//! | `credentials` | the gateway's AWS identity: aws-config's chain, read again when it changes |
-//! | `control` | what inference profiles lead to |
-//! | `frames` | from a response's body to events |
+//! | `credentials` | the gateway's AWS identity: aws-config's chain, read again after changes |
+//! | `control` | destinations of inference profiles |
+//! | `frames` | turns a response body into events |
 //! | `frame` | AWS's event-stream framing |
-//! | `failure` | what Bedrock's errors, and errors on the way to it, mean |
+//! | `failure` | what Bedrock's errors and connection errors mean |
 //! | `http` | the HTTP client under the SDK |
 
 mod client;

@@ -1,4 +1,4 @@
-//! A call up to its first event: until then nothing of an answer was seen, and another call may be made instead.
+//! A call up to its first event: until then, no output was seen, and another attempt may be made.
 
 use std::time::Duration;
 
@@ -7,25 +7,26 @@ use bytes::Bytes;
 use super::{Bedrock, Frame, Frames, failure};
 use crate::error::{Failure, Phase, Reason, Upstream};
 
-/// When a call may succeed whose answer ended before it began.
+/// When to retry a call whose answer ended before it began.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// An answer whose first event is there.
+/// An answer whose first event has arrived.
 #[derive(Debug)]
 pub struct Opened {
-    /// `x-amzn-requestid`, by which AWS's logs know the call.
+    /// `x-amzn-requestid`, the request ID in AWS's logs.
     pub request_id: String,
     /// The first event.
     pub first: Frame,
-    /// What follows.
+    /// The following events.
     pub rest: Frames,
 }
 
 impl Bedrock {
-    /// Calls ConverseStream, and waits for the first event. Takes as long as it takes; dropping the future gives the call up.
+    /// Calls ConverseStream and waits for the first event. There is no timeout; dropping the future
+    /// cancels the call.
     ///
     /// # Errors
-    /// As [`Self::converse_stream`]; and what comes in the stream instead of an event.
+    /// As [`Self::converse_stream`], and errors in the stream before the first event.
     pub async fn open(
         &self,
         source_region: &str,
@@ -40,7 +41,7 @@ impl Bedrock {
                 first,
                 rest,
             }),
-            // Not a stream that is damaged, but something else.
+            // Not a damaged stream, but another kind of response.
             Some(Err(failure))
                 if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared =>
             {
@@ -62,7 +63,7 @@ impl Bedrock {
     }
 }
 
-/// In-stream errors carry no request ID: the response's head did.
+/// In-stream errors carry no request ID, so the one of the response's head is used.
 fn named(mut failure: Failure, request_id: &str) -> Failure {
     if let Some(upstream) = &mut failure.upstream
         && upstream.request_id.is_empty()

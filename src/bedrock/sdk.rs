@@ -1,4 +1,4 @@
-//! What aws-config's chain says, read once.
+//! The result of aws-config's chain, read once.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -24,8 +24,9 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 const LONGEST_ANSWER: usize = 1 << 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Credentials, Region, endpoint and identity as every AWS SDK finds them, and whom to trust. Cheap to clone; the workers
-/// share its credentials, which are fetched once and refreshed before they expire.
+/// Credentials, Region, endpoint and identity, as every AWS SDK finds them, and trusted
+/// certificates. Cheap to clone; the workers share its credentials, which are fetched once and
+/// refreshed before they expire.
 #[derive(Clone)]
 pub struct Sdk {
     config: SdkConfig,
@@ -44,8 +45,8 @@ impl Sdk {
     ///
     /// Fails if a file of certificates cannot be read.
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
-        // Where certificates are, the profile may say; until then only what needs none is called:
-        // the instance metadata service, for a Region that nothing else names.
+        // The profile may name the certificates. Until then, only what needs none is called: the
+        // instance metadata service, for a Region that nothing else names.
         let http = Http::new(Tls::without_roots(options)?, options);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))
@@ -68,7 +69,7 @@ impl Sdk {
         };
         let identity = Identity::new(source);
         // The SDK itself looks for `bedrock-runtime` in a services section. AWS documents
-        // `bedrock_runtime`, which is what the other SDKs look for.
+        // `bedrock_runtime`, which the other SDKs look for.
         let endpoint_url = options.endpoint_url.clone().or_else(|| {
             setting(
                 &config,
@@ -97,7 +98,7 @@ impl Sdk {
         })
     }
 
-    /// These credentials and nothing of the environment: for the emulator, which knows them.
+    /// Uses these credentials and nothing from the environment: for the emulator, which knows them.
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Sdk {
         Ok(Self {
             config,
             endpoint_url: options.endpoint_url.clone(),
-            // The emulator is both planes.
+            // The emulator serves both APIs.
             control_endpoint_url: options
                 .control_endpoint_url
                 .clone()
@@ -128,12 +129,12 @@ impl Sdk {
         })
     }
 
-    /// The Region to call when nothing else names one.
+    /// The Region to call if nothing else names one.
     pub fn default_region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
     }
 
-    /// Where a Region's control plane is, if not at its public endpoint.
+    /// The address of a Region's control plane, if it is not the public endpoint.
     pub(super) fn control_endpoint_url(&self, source_region: &str) -> Option<&str> {
         let of_region = self.endpoints.get(source_region);
         of_region
@@ -141,8 +142,8 @@ impl Sdk {
             .or(self.control_endpoint_url.as_deref())
     }
 
-    /// Makes a call, and once more with newer credentials if AWS rejects those that it was signed
-    /// with and newer ones can be had: AWS has not looked at the request then.
+    /// Makes a call, and repeats it with newer credentials if AWS rejects the old ones and newer
+    /// ones are available: AWS has not processed the request then.
     pub(super) async fn authenticated<T, F>(
         &self,
         mut call: impl FnMut() -> F,
@@ -170,7 +171,7 @@ impl Sdk {
     pub(super) fn client_config(&self, source_region: &str) -> Builder {
         let mut builder = Builder::from(&self.config)
             .region(Region::new(source_region.to_owned()))
-            // Retries and time limits are decided in one place, and not here: the stream outlives this call.
+            // Routing decides on retries and timeouts, because the stream outlives this call.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -179,7 +180,7 @@ impl Sdk {
         if let Some(endpoint_url) = of_region.or(self.endpoint_url.as_ref()) {
             builder = builder.endpoint_url(endpoint_url);
         }
-        // The operator's own name for the app, if there is one, stays.
+        // The operator's own app name is kept, if there is one.
         if self.config.app_name().is_none() {
             builder.set_app_name(AppName::new(NAME).ok());
         }
@@ -197,14 +198,14 @@ fn is_rejection(failure: &Failure) -> bool {
         && upstream.is_some_and(|upstream| upstream.http_status.is_some())
 }
 
-/// What the variables and files that every AWS SDK reads say of the control plane's endpoint: of the
+/// The control plane's endpoint in the variables and files that every AWS SDK reads: that of the
 /// service `bedrock` first.
 fn control_endpoint_url(config: &SdkConfig) -> Option<String> {
     setting(config, "AWS_ENDPOINT_URL", "endpoint_url", "bedrock")
         .or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// A setting of the environment or the profile, as the SDK finds it.
+/// A setting from the environment or the profile, as the SDK reads it.
 fn setting(
     config: &SdkConfig,
     variable: &'static str,

@@ -13,7 +13,8 @@ use crate::{
     config::{self, Access, Config, Problem},
 };
 
-/// Report everything that is wrong with configuration files: each problem with its line, its key and how to fix it
+/// Report everything that is wrong with configuration files: each problem with its line, its key
+/// and how to fix it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A values file of the Helm chart is accepted as well: the configuration is the map under `config`.

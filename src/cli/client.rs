@@ -32,7 +32,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The gateway behind the channel. The address is for messages only; metadata and deadline go with every call.
+    /// The gateway behind the channel. The address is for messages only; metadata and deadline go
+    /// with every call.
     pub fn new(
         channel: Channel,
         address: String,
@@ -74,8 +75,8 @@ impl Gateway {
         })
     }
 
-    /// All aliases of the gateway, with the inference profiles that may be named if they are wanted, and the patterns of model IDs that may be named
-    /// besides. Errors: the call's.
+    /// All aliases of the gateway, with the inference profiles that may be named if they are
+    /// wanted, and the patterns of model IDs that may be named besides. Errors: the call's.
     pub async fn list_targets(
         &self,
         include_inference_profiles: bool,
@@ -179,8 +180,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event, or `None` at the end of a whole answer. Errors: the call's; and the end of the stream without its last event.
-    /// Dropping the future loses no event.
+    /// The next event, or `None` at the end of a whole answer. Errors: the call's; and the end of
+    /// the stream without its last event. Dropping the future loses no event.
     pub async fn next(&mut self) -> Result<Option<StreamInvokeResponse>, Failure> {
         let message = within(self.deadline, self.stream.message())
             .await?
@@ -205,8 +206,9 @@ async fn within<T>(deadline: Option<Instant>, call: impl Future<Output = T>) -> 
     }
 }
 
-/// Whether the call failed only because the connection was closing under it, so that the gateway never took it up. The first call after a
-/// GOAWAY fails in this way, and the next one goes over a new connection.
+/// Whether the call failed only because the connection was closing under it, so that the gateway
+/// never took it up. The first call after a GOAWAY fails in this way, and the next one goes over a
+/// new connection.
 fn never_sent(status: &Status) -> bool {
     let Some(source) = status.source() else {
         return false;

@@ -12,12 +12,14 @@ use super::{client::Gateway, credential::Credential};
 
 /// Time to a TCP and TLS connection, beyond which the gateway counts as out of reach.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a silent connection is probed, so that a dead one is noticed in the middle of an answer.
+/// How often a silent connection is probed, so that a dead one is noticed in the middle of an
+/// answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long such a probe may go unanswered.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Tokens are small frames, and h2 closes connections on which too many of them wait unread: its budget grows with the connection's window.
-/// For the same reason windows must not be adaptive, since those start small.
+/// Tokens are small frames, and h2 closes connections on which too many of them wait unread: its
+/// budget grows with the connection's window. For the same reason windows must not be adaptive,
+/// since those start small.
 const CONNECTION_WINDOW: u32 = 64 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
 /// Metadata that gRPC itself sets.
@@ -41,11 +43,13 @@ pub struct Connect {
     #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 
-    /// How long the whole call may take: a number with ms, s, m or h, such as 90s [default: the gateway's own limit; for health 1s]
+    /// How long the whole call may take: a number with ms, s, m or h, such as 90s [default: the
+    /// gateway's own limit; for health 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     deadline: Option<Duration>,
 
-    /// Metadata to send, as NAME:VALUE, such as `authorization:Bearer …`; may be repeated. In the variable, one on each line
+    /// Metadata to send, as NAME:VALUE, such as `authorization:Bearer …`; may be repeated. In the
+    /// variable, one on each line
     #[arg(
         long = "header",
         env = "BEDROCK_GRPC_HEADERS",
@@ -55,7 +59,8 @@ pub struct Connect {
     )]
     headers: Vec<Headers>,
 
-    /// A file that holds the API key to send. The key itself can be in the variable BEDROCK_GRPC_KEY
+    /// A file that holds the API key to send. The key itself can be in the variable
+    /// BEDROCK_GRPC_KEY
     #[arg(
         long,
         env = "BEDROCK_GRPC_KEY_FILE",
@@ -64,13 +69,15 @@ pub struct Connect {
     )]
     key_file: Option<PathBuf>,
 
-    /// A file that holds the token to send, such as a projected service account token. It is read again for each call
+    /// A file that holds the token to send, such as a projected service account token. It is read
+    /// again for each call
     #[arg(long, env = "BEDROCK_GRPC_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl Connect {
-    /// The gateway, for calls of at most the given deadline, or this one if none was given. Connects when the first call is made.
+    /// The gateway, for calls of at most the given deadline, or this one if none was given.
+    /// Connects when the first call is made.
     ///
     /// Errors, for people: the file of certificate authorities cannot be used.
     pub fn gateway(&self, default_deadline: Option<Duration>) -> Result<Gateway, String> {

@@ -20,7 +20,8 @@ pub struct Credential(Option<Source>);
 #[derive(Clone)]
 enum Source {
     Key(MetadataValue<Ascii>),
-    /// Tokens are short-lived: the file is read for each call. The last one that could be read counts if it can't be read for a moment.
+    /// Tokens are short-lived: the file is read for each call. The last one that could be read
+    /// counts if it can't be read for a moment.
     TokenFile {
         path: PathBuf,
         last: Arc<Mutex<MetadataValue<Ascii>>>,

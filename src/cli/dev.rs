@@ -57,7 +57,8 @@ pub struct Dev {
     #[arg(long, default_value = "warn", value_name = "LEVEL")]
     log: String,
 
-    /// Once ready, write the addresses to this file or named pipe, one on a line: grpc=, admin=, emulator=
+    /// Once ready, write the addresses to this file or named pipe, one on a line: grpc=, admin=,
+    /// emulator=
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
 

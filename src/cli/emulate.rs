@@ -57,7 +57,8 @@ pub struct Args {
     /// Threads that serve
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub threads: NonZeroUsize,
-    /// Once ready, write the endpoint URLs to this file or named pipe, one on a line: HTTP, then TLS
+    /// Once ready, write the endpoint URLs to this file or named pipe, one on a line: HTTP, then
+    /// TLS
     #[arg(long, value_name = "FILE")]
     pub announce: Option<PathBuf>,
     /// The emulated account's quotas
@@ -100,8 +101,8 @@ impl Args {
         })
     }
 
-    /// Whether it listens on this machine's own addresses alone: then only names of this machine lead
-    /// to it, but for those of web pages that want to read what was asked (DNS rebinding).
+    /// Whether it listens on this machine's own addresses alone: then only names of this machine
+    /// lead to it, but for those of web pages that want to read what was asked (DNS rebinding).
     fn answers_loopback_names_only(&self) -> bool {
         let is_loopback = |address: SocketAddr| address.ip().is_loopback();
         is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)
@@ -110,7 +111,8 @@ impl Args {
     /// Starts the emulator, says on `out` how to use it, and serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
-    /// If an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot be written.
+    /// If an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot be
+    /// written.
     pub async fn run(self, mut out: impl io::Write) -> io::Result<()> {
         let emulator = Emulator::start(self.options()?)?;
         if let (Some(path), Some(pem)) = (&self.ca_out, emulator.ca_pem()) {

@@ -7,7 +7,8 @@ use crate::{pb::StreamInvokeRequest, translate};
 
 /// Makes the call and prints its events as they arrive.
 ///
-/// Errors: those of standard output. A failed call is none: it is printed, and decides the exit code.
+/// Errors: those of standard output. A failed call is none: it is printed, and decides the exit
+/// code.
 pub async fn print(
     gateway: &Gateway,
     request: &StreamInvokeRequest,

@@ -1,5 +1,6 @@
-//! What the exit codes mean. Those from 64 on are what `sysexits.h` calls a wrong use, an unavailable service, a temporary failure and a lack
-//! of permission; 130 is what shells say of a command that Ctrl-C ended.
+//! What the exit codes mean. Those from 64 on are what `sysexits.h` calls a wrong use, an
+//! unavailable service, a temporary failure and a lack of permission; 130 is what shells say of a
+//! command that Ctrl-C ended.
 
 use std::process::ExitCode;
 

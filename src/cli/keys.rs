@@ -37,7 +37,8 @@ struct New {
     #[arg(long, value_name = "NAME", value_parser = name)]
     caller: String,
 
-    /// When the key stops being valid: a day, which begins at midnight UTC, or a time such as 2027-01-31T12:00:00Z [default: never]
+    /// When the key stops being valid: a day, which begins at midnight UTC, or a time such as
+    /// 2027-01-31T12:00:00Z [default: never]
     #[arg(long, value_name = "TIME", value_parser = not_after)]
     not_after: Option<String>,
 }

@@ -106,7 +106,8 @@ enum Color {
     Never,
 }
 
-/// Parses the process's arguments, runs the command and says how it went. Ends the process by itself for `--help` and wrong usage.
+/// Parses the process's arguments, runs the command and says how it went. Ends the process by
+/// itself for `--help` and wrong usage.
 pub fn main() -> Exit {
     let cli = Cli::parse();
     match cli.color {

@@ -1,9 +1,10 @@
 //! The only writer to standard output and standard error.
 //!
-//! Standard output carries the answer and nothing else. Everything beside it goes to standard error, whose own failures are ignored: there is
-//! nobody left to tell.
+//! Standard output carries the answer and nothing else. Everything beside it goes to standard
+//! error, whose own failures are ignored: there is nobody left to tell.
 //!
-//! What a terminal shows is escaped, since a model's text can hold sequences that command the terminal. Pipes and files get the bytes as they are.
+//! What a terminal shows is escaped, since a model's text can hold sequences that command the
+//! terminal. Pipes and files get the bytes as they are.
 
 use std::{
     borrow::Cow,

@@ -25,9 +25,9 @@ pub struct Options {
     /// Where Bedrock's control plane is, which tells of inference profiles. Default:
     /// `AWS_ENDPOINT_URL_BEDROCK`, then `AWS_ENDPOINT_URL`, then the Region's public endpoint.
     pub control_endpoint_url: Option<String>,
-    /// Endpoints of their own for source Regions, by Region: they count before [`Self::endpoint_url`]
-    /// and [`Self::control_endpoint_url`]. PrivateLink has one interface endpoint per Region.
-    /// Default: none.
+    /// Endpoints of their own for source Regions, by Region: they count before
+    /// [`Self::endpoint_url`] and [`Self::control_endpoint_url`]. PrivateLink has one interface
+    /// endpoint per Region. Default: none.
     pub endpoints: BTreeMap<String, Endpoints>,
     /// How long the way to a new connection may take: DNS, TCP and TLS together. Default: 3 s.
     pub connect_timeout: Duration,
@@ -45,8 +45,8 @@ pub struct Options {
     pub tcp_keepalive: Duration,
     /// How long an unused connection stays open. Default: 90 s.
     pub idle_timeout: Duration,
-    /// A PEM file with certificates to trust in addition to the others, such as that of a proxy that
-    /// opens TLS. Default: none.
+    /// A PEM file with certificates to trust in addition to the others, such as that of a proxy
+    /// that opens TLS. Default: none.
     pub extra_ca_file: Option<PathBuf>,
     /// The forward proxies that the environment names. Default: none.
     pub proxies: Proxies,

@@ -37,8 +37,8 @@ pub struct Limits {
     pub max_streams: usize,
     /// Open calls on one connection. `limits.max_streams_per_connection`, default 1024.
     pub max_streams_per_connection: u32,
-    /// The age, ± 10 %, at which the gateway closes a connection gracefully, so that calls spread to
-    /// new replicas. Open calls continue. 0: no limit. `limits.connection_age`, default 15m.
+    /// The age, ± 10 %, at which the gateway closes a connection gracefully, so that calls spread
+    /// to new replicas. Open calls continue. 0: no limit. `limits.connection_age`, default 15m.
     pub connection_age: Duration,
     /// How long a connection may be silent before its client is asked whether it is there.
     /// `limits.keepalive_interval`, default 30s.

@@ -57,7 +57,7 @@ pub struct Config {
     pub targets: Targets,
     /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
-    /// Who may call.
+    /// Who may call the gateway.
     pub access: Access,
     /// How the gateway looks up the destination Regions of inference profiles.
     pub discovery: Discovery,
@@ -83,7 +83,8 @@ impl Config {
         Self::load_with(path, |tree| (tree, ())).map(|(config, ())| config)
     }
 
-    /// Reads and checks a configuration file, or the values of the Helm chart, which hold a configuration under `config`. The flag says
+    /// Reads and checks a configuration file, or the values of the Helm chart, which hold a
+    /// configuration under `config`. The flag says
     /// which: the files that the configuration of a chart names are in the pod, not on this machine.
     ///
     /// # Errors

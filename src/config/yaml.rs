@@ -68,8 +68,8 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     Ok(node(spanned))
 }
 
-/// The configuration within the values of a Helm chart, which is the map under `config`, and whether these are such values. A
-/// configuration has no such key and is returned as it is.
+/// The configuration within the values of a Helm chart, which is the map under `config`, and
+/// whether these are such values. A configuration has no such key and is returned as it is.
 pub(super) fn config_of_values(tree: Node) -> (Node, bool) {
     if let Value::Map(entries) = &tree.value
         && let Some((_, config)) = entries.iter().find(|(key, _)| key.name == "config")

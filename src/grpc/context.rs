@@ -1,4 +1,5 @@
-//! What is known of a call before its message is read: when it arrived, its ID, and how long it may take.
+//! What is known of a call before its message is read: when it arrived, its ID, and how long it may
+//! take.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,8 @@ const TIMEOUT: &str = "grpc-timeout";
 /// Longer IDs of callers are replaced.
 const MAX_REQUEST_ID_CHARS: usize = 128;
 
-/// What is known of a call before its message is read. A layer puts it into the request's extensions.
+/// What is known of a call before its message is read. A layer puts it into the request's
+/// extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct CallContext {
     /// The caller's `x-request-id`, or one of our own.
@@ -27,7 +29,7 @@ pub(crate) struct CallContext {
     pub(crate) arrived: Instant,
     /// The caller's `grpc-timeout`, or why it can't be read.
     pub(crate) timeout: Result<Option<Duration>, Failure>,
-    /// Where in which trace the call is.
+    /// The trace context of the call.
     pub(crate) trace: TraceContext,
     /// Who makes the call. `None` until it is known, and for calls that need no identity.
     pub(crate) caller: Option<Identity>,
@@ -47,8 +49,8 @@ impl CallContext {
 }
 
 impl CallContext {
-    /// When the call has to be over. A timeout that can't be read is refused later; until then the gateway's own applies.
-    /// `cap` is the target's own longest deadline, if it has one.
+    /// When the call has to be over. A timeout that can't be read is refused later; until then the
+    /// gateway's own applies. `cap` is the target's own longest deadline, if it has one.
     pub(crate) fn deadline(&self, limits: &Limits, cap: Option<Duration>) -> Instant {
         let timeout = match self.timeout {
             Ok(Some(timeout)) => timeout,

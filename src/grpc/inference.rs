@@ -239,7 +239,8 @@ impl InferenceService for Inference {
     }
 }
 
-/// What the layer found out of the call; calls that did not pass it (as in tests of the service alone) have nothing but their arrival.
+/// What the layer found out of the call; calls that did not pass it (as in tests of the service
+/// alone) have nothing but their arrival.
 fn context<T>(request: &Request<T>) -> CallContext {
     request
         .extensions()
@@ -248,12 +249,14 @@ fn context<T>(request: &Request<T>) -> CallContext {
         .unwrap_or_else(|| CallContext::read(&http::HeaderMap::new()))
 }
 
-/// What a target stands for: an alias can stand for a prompt, which has rules of its own. The target itself, if it is not known.
+/// What a target stands for: an alias can stand for a prompt, which has rules of its own. The
+/// target itself, if it is not known.
 fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
     target.as_ref().map_or(name, |target| target.model_id())
 }
 
-/// The target of a valid request. What is wrong with the request is told first: the target may be a part of it.
+/// The target of a valid request. What is wrong with the request is told first: the target may be a
+/// part of it.
 fn checked(
     target: Result<Arc<Target>, Failure>,
     valid: Result<(), Vec<Violation>>,

@@ -1,4 +1,4 @@
-//! How messages become bytes: prost's way, in small buffers.
+//! The codec of messages: prost's, with small buffers.
 
 use std::marker::PhantomData;
 
@@ -6,9 +6,10 @@ use prost::Message;
 use tonic::codec::{self, BufferSettings};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-/// What an open stream holds for the next token's message. tonic's own 8 KiB would be half of what a stream needs in all.
+/// What an open stream reserves for its next message. tonic's own 8 KiB would be half of a stream's
+/// memory.
 const BUFFER: usize = 512;
-/// Messages that are ready at once share a write up to this size: tonic's own figure.
+/// Messages that are ready at the same time share a write up to this size, which is tonic's own.
 const SHARED_WRITE: usize = 32 * 1024;
 
 /// The codec of all methods.

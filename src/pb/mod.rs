@@ -1,4 +1,4 @@
-//! The types of `bedrock.inference.v1`, as `build.rs` made them from `proto/`.
+//! The types of `bedrock.inference.v1`, which `build.rs` generates from `proto/`.
 
 #![expect(
     clippy::allow_attributes,
@@ -12,6 +12,7 @@ pub use codec::Codec;
 
 tonic::include_proto!("bedrock.inference.v1");
 
-/// The descriptors of all protos with their comments, as an encoded `google.protobuf.FileDescriptorSet`.
+/// The descriptors of all protos with their comments, as an encoded
+/// `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/bedrock.inference.v1.bin"));

@@ -1,6 +1,7 @@
-//! The playground: a page for people, on the port of gRPC-Web.
+//! The playground: a web page on the port of gRPC-Web.
 //!
-//! Its sources are in `playground/`; what they are built into is in `assets/`, so that building the gateway needs no Node.
+//! Its sources are in `playground/`; their build output is in `assets/`, so that building the
+//! gateway needs no Node.
 
 mod page;
 
@@ -14,7 +15,7 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tower_service::Service;
 
-/// Answers browsers that ask for the page. All else goes on to the services.
+/// Serves the page to browsers. All other requests are forwarded to the services.
 #[derive(Clone, Debug)]
 pub struct Playground<S> {
     services: S,

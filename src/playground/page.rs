@@ -11,10 +11,11 @@ use http::{
 use http_body_util::Full;
 use tonic::body::Body;
 
-/// What the page may do: run its own script, call the gateway that serves it, show images that it was given. Nothing else, from nowhere else.
+/// What the page may do: run its own script, call the gateway that serves it, show images that the
+/// user added. Nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// Pages of another version of the gateway must not be mixed with this one's.
+/// Files of different versions of the gateway must not be mixed.
 const CACHE: &str = "no-cache";
 
 struct File {
@@ -46,7 +47,7 @@ static FILES: [File; 4] = [
     },
 ];
 
-/// The answer to a request for one of the files; nothing if it is for something else.
+/// The response to a request for one of the files; `None` for other requests.
 pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     if method != Method::GET && method != Method::HEAD {
         return None;
@@ -55,7 +56,7 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Option
     let etag = format!("\"{:08x}\"", crc32fast::hash(file.content));
     let known = headers.get_all(IF_NONE_MATCH).iter().any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',');
-        // The weak comparison, as RFC 9110 has it for this header.
+        // The weak comparison, as RFC 9110 defines it for this header.
         tags.map(|tag| tag.trim().trim_start_matches("W/"))
             .any(|tag| tag == etag || tag == "*")
     });

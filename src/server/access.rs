@@ -1,4 +1,5 @@
-//! Sets up the gate from the config and the keys file, and follows changes of that file.
+//! Creates the access gate from the configuration and the keys file, and reloads that file after
+//! changes.
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
@@ -8,13 +9,13 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How often the keys file is looked at: a key that is revoked there works for this long at most.
+/// How often the keys file is checked: a revoked key works for at most this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// The gate for what a config says.
+/// Creates the gate for a configuration.
 ///
 /// # Errors
-/// The keys file can't be used, or contradicts the config.
+/// Fails if the keys file cannot be used, or contradicts the configuration.
 pub(super) fn gate(access: &Access, metrics: &Arc<Metrics>) -> io::Result<Gate> {
     let snapshot = read(access)?;
     Ok(Gate::new(access, snapshot, Vec::new(), Arc::clone(metrics)))
@@ -32,7 +33,7 @@ fn load(path: &Path) -> io::Result<KeysByCaller> {
     config::load_keys(path).map_err(io::Error::other)
 }
 
-/// Takes over what changes in the keys file, as long as it is valid. `None` if there is no such file.
+/// Applies changes of the keys file, as long as they are valid. `None` if there is no such file.
 pub(super) fn follow_keys(
     access: &Access,
     gate: &Gate,
@@ -41,7 +42,7 @@ pub(super) fn follow_keys(
     let (access, gate) = (access.clone(), gate.clone());
     Some(async move {
         let mut known = load(&path).ok();
-        // An unchanged mistake is told once.
+        // An unchanged error is logged once.
         let mut told = None;
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;

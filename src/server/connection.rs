@@ -19,24 +19,25 @@ use tower::ServiceExt;
 use super::{lingering::Lingering, prefixed::Prefixed};
 use crate::{access::Peer, config::Limits, grpc::Stack, stream::resettable};
 
-/// How an HTTP/2 client begins (RFC 9113, section 3.4).
+/// The preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-// What one connection may hold of requests that are not read yet. Source: docs/limits.md.
+// Maximum unread request bytes of one connection. Source: docs/limits.md.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
-/// Reset streams that a client may leave us with before its connection is closed (rapid reset, CVE-2023-44487).
+/// Maximum reset streams that wait to be handled, before the connection is closed (rapid reset,
+/// CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 256;
 const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
 const MAX_HEADER_LIST: u32 = 64 << 10;
-/// What HTTP/2 keeps of a stream that its client is not reading, beyond the one message that is on its way.
+/// Maximum output of a stream that its client does not read, in addition to the message in transit.
 const SEND_BUFFER: usize = 64 << 10;
-/// Notices peers that are gone below HTTP.
+/// TCP keepalive, which detects dead peers below HTTP.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs each stream of an HTTP/2 connection as a task of its own, which the call in it can end.
+/// Runs each stream of an HTTP/2 connection as a separate task, which the call in it can abort.
 #[derive(Clone, Copy, Debug)]
 struct Streams;
 
@@ -58,7 +59,7 @@ pub(super) struct Server {
     age: Duration,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
-    /// Whether calls need to know who is at the other end of their connection.
+    /// Whether calls need the identity of their peer.
     knows_callers: bool,
 }
 
@@ -83,7 +84,7 @@ impl Server {
             .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS)
             .max_header_list_size(MAX_HEADER_LIST)
             .max_send_buf_size(SEND_BUFFER)
-            // A client that has gone without a word is noticed after interval + timeout.
+            // A client that vanished is detected after interval + timeout.
             .keep_alive_interval(limits.keepalive_interval)
             .keep_alive_timeout(limits.keepalive_timeout);
         Self {
@@ -97,7 +98,7 @@ impl Server {
         }
     }
 
-    /// Serves a connection until it ends, or, once it is told to go away, until its open calls have ended.
+    /// Serves a connection until it ends or, after a GOAWAY, until its open calls have ended.
     pub(super) async fn serve(
         &self,
         stream: std::net::TcpStream,
@@ -128,7 +129,7 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        // A peer that says nothing holds a descriptor, and could hold up the exit.
+        // A silent peer occupies a file descriptor, and could delay the exit.
         let begun = tokio::select! {
             begun = tokio::time::timeout(self.handshake, beginning) => begun,
             () = go_away.cancelled() => return Ok(()),
@@ -196,7 +197,8 @@ impl Server {
     }
 }
 
-/// Waits for a connection's age, give or take a tenth: connections that began together should not end together.
+/// Waits for the maximum age of a connection, ± 10 %: connections that began together should not
+/// end together.
 async fn of_age(age: Duration) {
     if age.is_zero() {
         return std::future::pending().await;
@@ -204,7 +206,7 @@ async fn of_age(age: Duration) {
     tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
 }
 
-/// Reads as much as it takes to tell HTTP/2 from HTTP/1.1, and gives it back.
+/// Reads as many bytes as are needed to distinguish HTTP/2 from HTTP/1.1, and puts them back.
 async fn protocol<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Prefixed<I>, bool)> {
     let mut begin = [0; PREFACE.len()];
     let mut read = 0;

@@ -1,4 +1,4 @@
-//! Learns what inference profiles lead to, now and then. Calls don't wait for it.
+//! Looks up inference profiles in intervals. Calls do not wait for it.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -14,10 +14,11 @@ use crate::{
     routing::Router,
 };
 
-/// A route that is new is looked up at once, but never more often than this: callers can name many.
+/// A new route is looked up immediately, but never more often than this, because callers can name
+/// many.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Asks Bedrock for what the router should know, for ever.
+/// Looks up what the router should know, forever.
 pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration) {
     let mut discovery = Discovery {
         control,
@@ -26,7 +27,7 @@ pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration
         told: HashSet::new(),
     };
     loop {
-        // What could not be learned the last time may be known by now.
+        // What failed in the last round may succeed now.
         discovery.asked.clear();
         discovery.all().await;
         let until = Instant::now() + refresh;
@@ -46,12 +47,12 @@ struct Discovery {
     router: Router,
     /// Regions that were listed, and profiles that were looked up, in this round.
     asked: HashSet<(String, String)>,
-    /// What was complained about: once is enough.
+    /// Failures that were logged: once is enough.
     told: HashSet<(String, Reason)>,
 }
 
 impl Discovery {
-    /// Every Region that is called, and every profile that no list holds.
+    /// Every Region that is called, and every profile that is in no list.
     async fn all(&mut self) {
         let mut regions: BTreeSet<String> = self
             .router

@@ -1,6 +1,8 @@
-//! The end of a gateway: open streams may end within `drain.limit`; then the rest is cut with a status, then connections are closed.
+//! The drain: open streams may end within `drain.limit`; then the rest ends with a status, then
+//! connections are closed.
 //!
-//! What comes before that is in [`super::run`]: readiness turns, and new connections are accepted for `drain.lame_duck`.
+//! [`super::run`] does what precedes it: it reports NOT_SERVING, and still accepts connections for
+//! `drain.lame_duck`.
 
 use std::time::Duration;
 
@@ -8,21 +10,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::Worker;
 
-/// How long connections have to tell their clients after a second request to stop. Only clients that read nothing use it up.
+/// How long connections have to notify their clients after a second stop signal. Only clients that
+/// read nothing use it up.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// What streams that are cut may take to tell their clients: on a busy machine, and many of them. Only clients that take nothing use it up.
+/// How long streams may take to notify their clients when the drain expires: on a busy machine, and
+/// many streams. Only clients that read nothing use it up.
 const CUT_GRACE: Duration = Duration::from_secs(4);
 
-/// How a gateway is told to stop.
+/// The stop signals of a gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    /// Stop taking calls, let the open ones end.
+    /// Accept no more calls, let the open ones end.
     pub drain: CancellationToken,
-    /// Don't wait for them.
+    /// Do not wait for open calls.
     pub now: CancellationToken,
 }
 
-/// Lets open streams end, then cuts the rest with a status, then stops waiting.
+/// Lets open streams end, then ends the rest with a status, then stops waiting.
 pub(super) async fn drain(
     workers: &[Worker],
     cut: &CancellationToken,

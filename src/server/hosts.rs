@@ -1,4 +1,4 @@
-//! Refuses requests that name another host than the listener answers to.
+//! Rejects requests that name a host other than the listener's names.
 
 use std::{
     future::{Ready, ready},

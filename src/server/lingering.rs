@@ -1,8 +1,9 @@
-//! A connection that is not closed under its peer's last words.
+//! A connection that is not closed while its peer is still sending.
 //!
-//! A socket that is closed answers what still comes with a reset, and a client that is just about to write (a window update, the answer
-//! to a ping) then fails before it has read the statuses that were sent to it. So the end of writing is told first, and what comes is
-//! thrown away until the peer has closed its side as well, or a while has passed.
+//! A closed socket answers later bytes with a reset. A client that is about to write (a window
+//! update, a ping answer) then fails before it has read the statuses that were sent to it. So the
+//! gateway first ends its own side, and discards what arrives until the peer has closed its side,
+//! too, or a time limit has passed.
 
 use std::{
     io,
@@ -16,15 +17,15 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// What a peer may take to read to the end, on a busy machine. Those that never do so are closed.
+/// How long a peer may take to read to the end, on a busy machine. Then the connection is closed.
 const LINGER: Duration = Duration::from_secs(1);
-/// What is thrown away at a time.
+/// How many bytes are discarded at a time.
 const PIECE: usize = 4 << 10;
 
-/// Closes a connection once its peer has, or after [`LINGER`].
+/// Closes a connection when its peer has closed it, or after [`LINGER`].
 pub(super) struct Lingering<I> {
     io: I,
-    /// Set when the end of writing was told.
+    /// Set when the gateway's side has ended.
     until: Option<Pin<Box<Sleep>>>,
 }
 
@@ -74,7 +75,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
             let mut piece = ReadBuf::new(&mut piece);
             match ready!(Pin::new(&mut *io).poll_read(cx, &mut piece)) {
                 Ok(()) if !piece.filled().is_empty() => {}
-                // A peer that is gone needs no more time.
+                // A peer that has disconnected needs no more time.
                 Ok(()) | Err(_) => return Poll::Ready(Ok(())),
             }
         }
@@ -110,7 +111,7 @@ mod tests {
         let peer = async {
             let mut said = String::new();
             theirs.read_to_string(&mut said).await.unwrap();
-            // Written after our end was told: not lost on a closed socket.
+            // Written after the gateway's side ended: not lost on a closed socket.
             theirs.write_all(&[0; 1_000]).await.unwrap();
             drop(theirs);
             said

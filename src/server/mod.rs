@@ -1,11 +1,12 @@
-//! Assembly: config + listeners + stop signal -> running gateway.
+//! Runs a gateway: configuration + listeners + stop signals.
 //!
 //! ```text
 //! accept loop ──connection──> the worker with the fewest ──> its own runtime, its own connections to Bedrock
 //! ```
 //!
-//! A worker is a thread with a single-threaded runtime. A token never changes threads on its way: at the pace of tokens, waking
-//! another thread costs more than everything else (docs/adr/0003-one-runtime-per-worker.md).
+//! A worker is a thread with a single-threaded runtime. A token never changes threads: at the pace
+//! of tokens, waking another thread costs more than everything else
+//! (docs/adr/0003-one-runtime-per-worker.md).
 
 mod access;
 mod connection;
@@ -40,24 +41,25 @@ use crate::{
     telemetry::{Metrics, Traces},
 };
 
-/// How long the accept loop pauses when the process has run out of descriptors: long enough for streams to end, short enough
-/// for clients not to give up.
+/// The pause of the accept loop when the process has no file descriptors left: long enough for
+/// streams to end, short enough for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the gateway listens. Bound before anything else starts, so that a port in use is told at once.
+/// The listening sockets. Bound before anything else starts, so that a used port is reported
+/// immediately.
 #[derive(Debug)]
 pub struct Listeners {
     /// gRPC and gRPC-Web.
     pub grpc: TcpListener,
-    /// Liveness, readiness and metrics, by HTTP and gRPC.
+    /// Liveness, readiness and metrics, over HTTP and gRPC.
     pub admin: TcpListener,
 }
 
 impl Listeners {
-    /// Binds the addresses of a config.
+    /// Binds the addresses of a configuration.
     ///
     /// # Errors
-    /// An address can't be bound; the error names it.
+    /// Fails if an address cannot be bound; the error names it.
     pub fn bind(config: &Config) -> io::Result<Self> {
         let bind = |address: SocketAddr| {
             let listener = TcpListener::bind(address)
@@ -72,10 +74,10 @@ impl Listeners {
     }
 }
 
-/// Serves until it is told to stop, then drains.
+/// Serves until a stop signal, then drains.
 ///
 /// # Errors
-/// A listener, the TLS files or a worker's runtime can't be used.
+/// Fails if a listener, the TLS files or a worker's runtime cannot be used.
 pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> io::Result<()> {
     let mut health = Health::serving().await;
     let router = Router::new(config.targets.clone(), sdk.default_region());
@@ -169,7 +171,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         "serving"
     );
 
-    // Until the lame-duck time is over, connections are accepted: load balancers still send some.
+    // During the lame-duck phase, connections are still accepted, because load balancers still open
+    // some.
     tokio::select! {
         () = accept(&grpc_listener, &workers) => {}
         () = async {
@@ -192,7 +195,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     Ok(())
 }
 
-/// A task that ends with its handle.
+/// A task that is aborted when its handle is dropped.
 struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {
@@ -201,7 +204,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Hands new connections to the workers, for ever.
+/// Gives new connections to the workers, forever.
 async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker]) {
     loop {
         match listener.accept().await {
@@ -220,7 +223,7 @@ async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker]) {
     }
 }
 
-/// Whether an error of `accept` is that connection's own, and the next one may be fine.
+/// Whether an error of `accept` concerns only one connection, so that the next one may succeed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! A connection of which the first bytes have been read already.
+//! A connection whose first bytes have already been read.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Gives back what was read of a connection, then goes on with the connection itself.
+/// Returns the bytes that were already read, then continues with the connection.
 pub(super) struct Prefixed<I> {
     prefix: Bytes,
     io: I,

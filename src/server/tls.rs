@@ -1,4 +1,4 @@
-//! The gateway's own certificate.
+//! The gateway's certificate.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -7,7 +7,7 @@ use tokio_rustls::{TlsAcceptor, rustls};
 
 use crate::config::Tls;
 
-/// Reads certificate and key.
+/// Reads the certificate and its key.
 pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
     let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -29,7 +29,7 @@ pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
 /// the chain, because clients reject the whole chain from then on.
 ///
 /// # Errors
-/// The file can't be read, or holds something else than certificates.
+/// Fails if the file cannot be read, or contains anything other than certificates.
 pub(super) fn expiry(tls: &Tls) -> io::Result<i64> {
     let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

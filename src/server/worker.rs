@@ -1,4 +1,4 @@
-//! A thread that serves connections on a runtime of its own.
+//! A thread that serves connections on its own runtime.
 
 use std::{
     io,
@@ -15,17 +15,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Server;
 
-/// A connection, who made it, and that it is open.
+/// An accepted connection, its peer, and its guard.
 type Connection = (std::net::TcpStream, SocketAddr, OpenConnection);
 
-/// Counts connections: a worker's own, and all together.
+/// Counts connections: those of a worker, and all together.
 #[derive(Clone)]
 struct Open {
     of_worker: Arc<AtomicUsize>,
     all: Gauge,
 }
 
-/// A connection that is open as long as this lives, in whatever way it ends.
+/// A connection counts as open while this exists, however it ends.
 struct OpenConnection(Open);
 
 impl Open {
@@ -43,7 +43,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A running worker. Dropped, it stops at once.
+/// A running worker. Dropping it stops it immediately.
 pub(super) struct Worker {
     connections: mpsc::UnboundedSender<Connection>,
     open: Open,
@@ -54,10 +54,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker, which counts its connections here. `make` runs in its runtime and makes what it serves.
+    /// Starts a worker, which counts its connections here. `make` runs in its runtime and creates
+    /// what it serves.
     ///
     /// # Errors
-    /// The thread can't be started, or `make` failed.
+    /// Fails if the thread cannot be started, or if `make` fails.
     pub(super) fn start(
         index: usize,
         open_connections: Gauge,
@@ -103,17 +104,17 @@ impl Worker {
         Ok(worker)
     }
 
-    /// How many connections it serves.
+    /// The number of its open connections.
     pub(super) fn connections(&self) -> usize {
         self.open.of_worker.load(Ordering::Relaxed)
     }
 
-    /// The runtime that it serves them on.
+    /// The runtime of its connections.
     pub(super) fn runtime(&self) -> Handle {
         self.runtime.clone()
     }
 
-    /// Gives it one more.
+    /// Gives it a connection.
     pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         match stream.into_std() {
             Ok(stream) => {
@@ -126,7 +127,7 @@ impl Worker {
         }
     }
 
-    /// Tells all of its connections that no new calls are taken.
+    /// Sends GOAWAY on all of its connections.
     pub(super) fn go_away(&self) {
         self.ended.close();
         self.go_away.cancel();

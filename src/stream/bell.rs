@@ -1,7 +1,8 @@
 //! Keeps those who ask a stream in vain from a call that has nothing to send.
 //!
-//! After each token, tonic and hyper ask for another one up to three times: tonic until there is none, hyper once more, and, since reserving room in an
-//! HTTP/2 stream wakes its own task, the whole task again. Each time all of a call would be looked through, down to Bedrock's socket.
+//! After each token, tonic and hyper ask for another one up to three times: tonic until there is
+//! none, hyper once more, and, since reserving room in an HTTP/2 stream wakes its own task, the
+//! whole task again. Each time all of a call would be looked through, down to Bedrock's socket.
 
 use std::{
     sync::{
@@ -55,8 +56,8 @@ impl Line {
 }
 
 impl Bell {
-    /// Polls, unless there was nothing the last time and nobody has rung since. What is polled must call for more by the waker that it is given, and by that
-    /// alone.
+    /// Polls, unless there was nothing the last time and nobody has rung since. What is polled must
+    /// call for more by the waker that it is given, and by that alone.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -40,6 +40,6 @@ pub(crate) struct Failed {
     pub(crate) failure: Failure,
     /// The attempts that were made, the last one with the failure's reason.
     pub(crate) attempts: Vec<pb::Attempt>,
-    /// The call's ID at this gateway.
+    /// The gateway's ID of the call.
     pub(crate) request_id: Arc<str>,
 }

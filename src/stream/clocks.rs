@@ -127,7 +127,8 @@ impl Clocks {
         }
     }
 
-    /// Whether the timer has gone off; else it will wake this task. What it knows it is not told with every token.
+    /// Whether the timer has gone off; else it will wake this task. What it knows it is not told
+    /// with every token.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let known = self
             .waker
@@ -147,7 +148,8 @@ impl Clocks {
         self.waker = None;
     }
 
-    /// The longest silence. Before the first event it is the attempts' own to keep, since each has a limit of its own.
+    /// The longest silence. Before the first event it is the attempts' own to keep, since each has
+    /// a limit of its own.
     fn silence_at(&self) -> Option<Instant> {
         self.any_event.then(|| self.heard + self.times.idle)
     }

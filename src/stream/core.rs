@@ -58,14 +58,16 @@ enum Stage {
     Ended,
 }
 
-/// How long the client's end of a call may take to ask for a message after it was woken: it runs on the same thread.
+/// How long the client's end of a call may take to ask for a message after it was woken: it runs on
+/// the same thread.
 const ANSWER: Duration = Duration::from_millis(100);
 
 /// What is known of the client's end.
 enum Client {
     /// It asked for a message, and there was none.
     Waits,
-    /// That was a while ago, so it was woken. It asks again, unless it is busy with what it was given before.
+    /// That was a while ago, so it was woken. It asks again, unless it is busy with what it was
+    /// given before.
     Woken,
     /// It was given a message at about this time, and has not asked for another since.
     Takes(Instant),
@@ -382,7 +384,8 @@ impl Core {
             );
         }
         let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
-        // Stages after the first event, and calls that ended while they waited, have not written down how they failed.
+        // Stages after the first event, and calls that ended while they waited, have not written
+        // down how they failed.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
         {
@@ -410,7 +413,8 @@ impl Core {
         self.route.is_none().then_some(reason)
     }
 
-    /// Looks after a client that takes no messages, which makes nobody poll the call and its clocks.
+    /// Looks after a client that takes no messages, which makes nobody poll the call and its
+    /// clocks.
     pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
@@ -419,8 +423,8 @@ impl Core {
         let since = match self.client {
             Client::Takes(since) => since,
             Client::Woken => told,
-            // Not to be taken at its word: gRPC's encoder asks for one message more before it gives away what it has, and whoever
-            // can't get rid of that does not ask again.
+            // Not to be taken at its word: gRPC's encoder asks for one message more before it gives
+            // away what it has, and whoever can't get rid of that does not ask again.
             Client::Waits => {
                 let known = self.woken.map_or(told, |woken| woken.max(told));
                 let due = self.times.deadline.min(known + write_stall);
@@ -457,7 +461,8 @@ impl Core {
         Watch::Over
     }
 
-    /// Whether the client's end has asked for a message since this was asked last. Of calls that are over.
+    /// Whether the client's end has asked for a message since this was asked last. Of calls that
+    /// are over.
     pub(super) fn asked(&mut self) -> bool {
         !matches!(
             std::mem::replace(&mut self.client, Client::Woken),
@@ -467,7 +472,8 @@ impl Core {
 
     /// The client has gone: what is left of the call, if it is still going on.
     ///
-    /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can count on it.
+    /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can
+    /// count on it.
     pub(super) fn abandon(&mut self) -> Option<Leftover> {
         let mut report = self.report.take();
         if let Some(report) = &mut report {

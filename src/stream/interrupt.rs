@@ -1,4 +1,5 @@
-//! A cancellation that is looked at with every poll, and costs next to nothing while it does not come.
+//! A cancellation that is looked at with every poll, and costs next to nothing while it does not
+//! come.
 
 use std::{
     pin::Pin,
@@ -7,7 +8,8 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Waits for a [`CancellationToken`]. Polls it only for a waker that it does not know yet: the token takes a lock.
+/// Waits for a [`CancellationToken`]. Polls it only for a waker that it does not know yet: the
+/// token takes a lock.
 pub(super) struct Interrupt {
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,

@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 use super::{answer::Answer, clocks::METADATA_WAIT, report::CallReport};
 use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
 
-/// How long Bedrock may take over the end of a response that is complete, so that the connection can
-/// be reused.
+/// How long Bedrock may take over the end of a response that is complete, so that the connection
+/// can be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has gone.

@@ -1,7 +1,8 @@
 //! The engine of a call: Bedrock's frames in, messages of the stream out.
 //!
-//! The gRPC body polls the pump, the pump polls Bedrock's body: no task and no channel lies between a token and its client, and
-//! who does not read makes nobody read. Dropping the pump closes the call to Bedrock.
+//! The gRPC body polls the pump, the pump polls Bedrock's body: no task and no channel lies between
+//! a token and its client, and who does not read makes nobody read. Dropping the pump closes the
+//! call to Bedrock.
 //!
 //! | file | job |
 //! |---|---|
@@ -78,19 +79,22 @@ impl Pump {
         }
     }
 
-    /// What looks after the call, and then after its answer as long as that is not taken: for the response.
+    /// What looks after the call, and then after its answer as long as that is not taken: for the
+    /// response.
     pub(crate) fn watchdog(&self) -> Watchdog {
         self.watchdog.clone()
     }
 
-    /// The next message, for those who wait for it before there is a response. Each poll looks at all of the call: the deadline's layer counts on it that a
-    /// call which could tell its end has done so.
+    /// The next message, for those who wait for it before there is a response. Each poll looks at
+    /// all of the call: the deadline's layer counts on it that a call which could tell its end has
+    /// done so.
     pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Box<Failed>>> {
         poll_fn(|cx| lock(&self.core).poll(cx)).await
     }
 
-    /// Waits until there is something to send, which is then the stream's first item: so an error before Bedrock's first event can go out
-    /// as the whole response, which clients' retry policies need.
+    /// Waits until there is something to send, which is then the stream's first item: so an error
+    /// before Bedrock's first event can go out as the whole response, which clients' retry policies
+    /// need.
     ///
     /// # Errors
     /// The call failed before anything was sent.
@@ -128,11 +132,12 @@ fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the call of a client that takes nothing: HTTP/2 does not poll a body for which the client leaves no room, so the call's own
-/// clocks stand still.
+/// Ends the call of a client that takes nothing: HTTP/2 does not poll a body for which the client
+/// leaves no room, so the call's own clocks stand still.
 ///
-/// Then the client may still take what was ready, and the status. One that does not take that either loses its stream, and with it the
-/// call's place. The pump may be gone by then; whoever takes all of its answer ends this.
+/// Then the client may still take what was ready, and the status. One that does not take that
+/// either loses its stream, and with it the call's place. The pump may be gone by then; whoever
+/// takes all of its answer ends this.
 async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration, stream: Option<reset::Stream>) {
     while let Some(core) = core.upgrade() {
         let next = match lock(&core).watch(Instant::now(), write_stall) {

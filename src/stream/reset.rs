@@ -1,8 +1,9 @@
 //! How a call is taken away from a client that does not take it.
 //!
-//! While a client leaves no room, HTTP/2 does not ask a response's body for more, so that nothing in a body can end it. The task in which
-//! a stream runs can be ended: it drops its end of the stream, which HTTP/2 tells the client by RST_STREAM (CANCEL), and with it all
-//! that the call holds. Other streams of the connection do not notice.
+//! While a client leaves no room, HTTP/2 does not ask a response's body for more, so that nothing
+//! in a body can end it. The task in which a stream runs can be ended: it drops its end of the
+//! stream, which HTTP/2 tells the client by RST_STREAM (CANCEL), and with it all that the call
+//! holds. Other streams of the connection do not notice.
 
 use std::sync::Arc;
 
@@ -39,8 +40,8 @@ impl Stream {
     }
 }
 
-/// A task that looks after an answer until it is taken. It travels in the response's extensions to the body that holds the call's
-/// place; when the last clone is gone, so is the task.
+/// A task that looks after an answer until it is taken. It travels in the response's extensions to
+/// the body that holds the call's place; when the last clone is gone, so is the task.
 #[derive(Clone, Debug)]
 pub(crate) struct Watchdog(#[expect(dead_code, reason = "dropped")] Arc<Task>);
 

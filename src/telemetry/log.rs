@@ -1,5 +1,5 @@
-//! Log lines: one JSON object each, or text for people. They go to standard error; standard output
-//! belongs to the commands.
+//! Log lines: one JSON object each, or readable text. They are written to standard error; standard
+//! output belongs to the commands.
 
 use std::io::IsTerminal;
 
@@ -12,17 +12,17 @@ use tracing_subscriber::{
 
 use crate::config::{Log, LogFormat};
 
-/// The crate whose events are logged as the operator asks.
+/// The crate whose events are logged as the operator configures.
 const OWN: &str = env!("CARGO_CRATE_NAME");
-/// The most that other crates may log, whatever `log.level` says, by the start of an event's target.
-/// The AWS SDK writes credentials and the output of credential processes into its events, at every
-/// level; other crates write headers at `trace`.
+/// The most verbose level of other crates, whatever `log.level` is, by the prefix of an event's
+/// target. The AWS SDK writes credentials and the output of credential processes into its events,
+/// at every level; other crates write headers at `trace`.
 const OTHERS: &[(&str, LevelFilter)] = &[("aws_", LevelFilter::OFF), ("", LevelFilter::DEBUG)];
 
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// The level can't be read, or logging has been started before.
+/// Fails if the level cannot be parsed, or if logging was started before.
 pub fn start(log: &Log) -> Result<(), String> {
     let filter: Targets = log
         .level
@@ -41,7 +41,7 @@ pub fn start(log: &Log) -> Result<(), String> {
     started.map_err(|error| error.to_string())
 }
 
-/// The most verbose level that may be logged of a target.
+/// The most verbose level that is logged for a target.
 fn most(target: &str) -> LevelFilter {
     if target.split("::").next() == Some(OWN) {
         return LevelFilter::TRACE;

@@ -1,4 +1,4 @@
-//! Logs, metrics and traces. Prompts and completions are in none of them.
+//! Logs, metrics and traces. None of them contains prompts or completions.
 
 pub mod log;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! Why JSON is not what a table says.
+//! Why JSON does not match a table.
 
 use std::fmt;
 
@@ -7,9 +7,10 @@ use super::json::{Place, Syntax};
 /// Why JSON could not be translated to the proto.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Where, in JSON's names, such as `messages[0].content[0].image.source.bytes`. Empty for the whole document.
+    /// The place, in JSON's names, such as `messages[0].content[0].image.source.bytes`. Empty for
+    /// the whole document.
     pub path: String,
-    /// What was found there and what would be right.
+    /// What was found there, and what is expected.
     pub problem: String,
 }
 

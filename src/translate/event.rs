@@ -1,4 +1,5 @@
-//! Events of streams: [`StreamInvokeResponse`](pb::StreamInvokeResponse) and the frames of Bedrock's ConverseStream.
+//! Events of streams: [`StreamInvokeResponse`](pb::StreamInvokeResponse) and the frames of
+//! Bedrock's ConverseStream.
 
 use pb::stream_invoke_response::Event;
 
@@ -12,34 +13,33 @@ use crate::pb;
 
 /// Translates one event frame, given its `:event-type` and payload.
 ///
-/// Nothing is added: the gateway's own fields of `message_start`, and starts of blocks that Bedrock
-/// does not announce, are for the caller to add. Nothing is lost either: members that the proto has
-/// no field for, that are of another type than expected, or that are empty lists or maps, become raw
-/// members. An event that the proto does not know becomes an [`UnknownEvent`](pb::UnknownEvent).
-/// Whole numbers may be written as floats (`7.0`). Nulls and the padding `p` mean nothing and are
-/// dropped.
+/// Nothing is added: the caller adds the gateway's own fields of `message_start`, and starts of
+/// blocks that Bedrock does not announce. Nothing is lost: members for which the proto has no
+/// field, of an unexpected type, or that are empty lists or maps, become raw members. An event that
+/// the proto does not know becomes an [`UnknownEvent`](pb::UnknownEvent). Integers may be written
+/// as floats (`7.0`). Nulls and the padding `p` have no meaning and are dropped.
 ///
-/// Surrogates without their other half, which no text can hold, become U+FFFD. In a stream, a piece
-/// of text may end with the first half of a pair: read streams with a [`Reader`].
+/// Surrogates without their other half, which text cannot contain, become U+FFFD. In a stream, a
+/// piece of text may end with the first half of a pair: read streams with a [`Reader`].
 ///
 /// # Errors
 ///
 /// Returns an error if the payload of a known event is not a JSON object, or if the index of a
-/// content block is not a whole number from 0 to 2,147,483,647.
+/// content block is not an integer from 0 to 2,147,483,647.
 pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvokeResponse, Error> {
     from_frame(event_type, payload).map(|(response, _)| response)
 }
 
 /// Translates the events of one stream, in order, as [`from_bedrock`] does.
 ///
-/// Characters that Bedrock cut in half, between two deltas of a block, are put together: the first
-/// half is held back until the other one arrives or the block ends.
+/// Characters that Bedrock split between two deltas of a block are joined: the first half is held
+/// back until the other one arrives or the block ends.
 #[derive(Debug, Default)]
 pub struct Reader {
     held: halves::Held,
 }
 
-/// What a [`Reader`] makes of one event frame.
+/// What a [`Reader`] returns for one event frame.
 #[derive(Debug)]
 pub struct Translated {
     /// Deltas that come first: a U+FFFD for each half of a character whose block ends here.
@@ -124,9 +124,9 @@ fn unknown_payload(payload: &[u8]) -> String {
 /// Returns the event as one line of JSON in the form of Bedrock's own streams, such as
 /// `{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}`.
 ///
-/// Raw members are back in their places. What the gateway adds to `messageStart` is in a member
-/// `gateway` beside it, so that readers of Bedrock's streams skip it. An event that is not set, or
-/// newer than this version, is `{}`.
+/// Raw members are back in their places. The gateway's additions to `messageStart` are in a
+/// separate member `gateway`, which readers of Bedrock's streams ignore. An event that is not set,
+/// or newer than this version, is `{}`.
 pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
     let raw = &event.raw_members;
     let mut line = Writer::default();

@@ -1,11 +1,12 @@
-//! Visits the values in JSON that callers write themselves: raw members and the model's own fields.
+//! Visits the values in JSON that callers write themselves: raw members and the model's native
+//! fields.
 
 use prost_types::{Struct, Value, value::Kind as StructKind};
 
 use super::json::{Kind, MAX_DEPTH, Reader, Syntax};
 use crate::pb::converse_input::AdditionalModelRequestFields as Fields;
 
-/// A value, as far as a visitor needs to know it.
+/// A value, as far as a visitor needs it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Leaf<'v> {
     /// A string.
@@ -16,21 +17,21 @@ pub(crate) enum Leaf<'v> {
     Boolean,
     /// Null, which is the same as absence.
     Null,
-    /// An object or an array. What is in it is visited next.
+    /// An object or an array. Its content is visited next.
     Nested,
 }
 
-/// Calls `visit` for every value in a JSON text, from the outside in: with the name of the member
-/// that holds it, or for the items of an array with the array's own. `member` is the name for the
-/// text as a whole.
+/// Calls `visit` for every value in a JSON text, from the outside in: with the name of its member,
+/// or for the items of an array with the array's name. `member` is the name for the text as a
+/// whole.
 ///
-/// Stops where the text is not JSON: such a text is refused before it is sent.
+/// Stops where the text is not JSON: such a text is rejected before it is sent.
 pub(crate) fn visit(json: &str, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>)) {
     let mut reader = Reader::with_limit(json, MAX_DEPTH);
     let _syntax = value(&mut reader, member, visit);
 }
 
-/// The same for the model's own fields, as text or as a Struct.
+/// The same for the model's native fields, as text or as a Struct.
 pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)) {
     match fields {
         Fields::AdditionalModelRequestFieldsJson(json) => visit(json, "", see),
@@ -38,8 +39,8 @@ pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)
     }
 }
 
-/// Returns a member's name in lower case and without anything but letters and digits, so that
-/// `max_tokens`, `maxTokens` and `MaxTokens` are the same.
+/// Returns a member's name in lower case, with letters and digits only, so that `max_tokens`,
+/// `maxTokens` and `MaxTokens` are equal.
 pub(crate) fn plain(name: &str) -> String {
     let plain = name.chars().filter(char::is_ascii_alphanumeric);
     plain.map(|c| c.to_ascii_lowercase()).collect()
@@ -105,7 +106,7 @@ fn struct_value(value: &Value, member: &str, visit: &mut impl FnMut(&str, Leaf<'
         Some(StructKind::BoolValue(_)) => visit(member, Leaf::Boolean),
         Some(StructKind::NumberValue(number)) => visit(member, Leaf::Number(*number)),
         Some(StructKind::StringValue(text)) => visit(member, Leaf::Text(text)),
-        // Deeper ones are refused by the validation.
+        // Validation rejects deeper ones.
         Some(_) if depth >= MAX_DEPTH => {}
         Some(StructKind::StructValue(fields)) => {
             visit(member, Leaf::Nested);

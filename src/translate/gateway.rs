@@ -1,11 +1,12 @@
-//! What only the gateway says, in JSON: names as in Bedrock's JSON, values as in protobuf's.
+//! The JSON of what only the gateway adds: names as in Bedrock's JSON, values as in protobuf's.
 
 use prost_types::Duration;
 
 use super::json::Writer;
 use crate::pb;
 
-/// The member `gateway`: the fields of `message_start` that are not Bedrock's. Nothing if there are none.
+/// The member `gateway`: the fields of `message_start` that Bedrock does not have. Nothing if there
+/// are none.
 pub(crate) fn write(out: &mut Writer, start: &pb::MessageStartEvent) {
     let nothing = pb::MessageStartEvent {
         role: start.role,

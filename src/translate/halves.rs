@@ -1,7 +1,7 @@
-//! Characters that Bedrock cut in half between two deltas of a content block.
+//! Characters that Bedrock split between two deltas of a content block.
 //!
 //! A character beyond U+FFFF is two `\\u` escapes in JSON, and a model may emit them in two deltas.
-//! No text can hold one of them alone.
+//! Text cannot contain one of them alone.
 
 use pb::{
     content_block_delta_event::Delta, reasoning_content_block_delta::Delta as ReasoningDelta,
@@ -11,7 +11,7 @@ use pb::{
 use super::json::LoneHalves;
 use crate::pb;
 
-/// Which text of a content block a delta appends to. A block of reasoning has two.
+/// The text of a content block to which a delta appends. A reasoning block has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextField {
     Text,
@@ -33,8 +33,8 @@ struct HeldHalf {
 pub(super) struct Held(Vec<HeldHalf>);
 
 impl Held {
-    /// Completes the delta's text with the half that is held for it, and holds back the half with
-    /// which it ends.
+    /// Completes the delta's text with the half that is held for it, and holds back the half at its
+    /// end.
     pub(super) fn join(&mut self, event: &mut pb::ContentBlockDeltaEvent, lone: LoneHalves) {
         if self.0.is_empty() && lone.is_empty() {
             return;
@@ -73,13 +73,13 @@ impl Held {
         }
     }
 
-    /// Gives up the halves of a block that ends: each becomes a delta of U+FFFD.
+    /// Releases the halves of a block that ends: each becomes a delta of U+FFFD.
     pub(super) fn end(&mut self, content_block_index: i32) -> Vec<pb::StreamInvokeResponse> {
         let of_block = |half: &mut HeldHalf| half.content_block_index == content_block_index;
         self.0.extract_if(.., of_block).map(unpaired).collect()
     }
 
-    /// Gives up all halves, since the message ends.
+    /// Releases all halves, because the message ends.
     pub(super) fn end_all(&mut self) -> Vec<pb::StreamInvokeResponse> {
         self.0.drain(..).map(unpaired).collect()
     }
@@ -94,12 +94,13 @@ fn text_of(event: &mut pb::ContentBlockDeltaEvent) -> Option<(TextField, &mut St
             ReasoningDelta::Signature(text) => Some((TextField::Signature, text)),
             ReasoningDelta::RedactedContent(_) => None,
         },
-        // The parts of these are whole texts.
+        // The parts of these are complete texts.
         Delta::ToolResult(_) | Delta::Citation(_) | Delta::Image(_) => None,
     }
 }
 
-/// Returns where in the event's JSON the text that the delta appends is. Empty if there is none.
+/// Returns where in the event's JSON the text is to which the delta appends. Empty if there is
+/// none.
 pub(super) fn pointer(event: &pb::ContentBlockDeltaEvent) -> &'static str {
     match &event.delta {
         Some(Delta::Text(_)) => "/delta/text",

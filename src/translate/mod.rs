@@ -1,20 +1,21 @@
-//! Pure translation between the proto and the JSON of Bedrock, both ways.
+//! Pure translation between the proto and Bedrock's JSON, in both directions.
 //!
 //! | module | job |
 //! |---|---|
 //! | [`request`] | the body of a call |
 //! | [`event`] | one event of a stream |
-//! | [`fold`] | the events of a stream -> the whole answer |
-//! | [`response`] | the whole answer as Converse would have given it |
-//! | `family` | a table for each message: which member is which field. What Bedrock adds is added there |
-//! | `table` | what makes readers and writers of tables |
+//! | [`fold`] | combines the events of a stream into one answer |
+//! | [`response`] | the complete answer in Converse's form |
+//! | `family` | a table for each message: the mapping of fields to members. Additions of Bedrock go here |
+//! | `table` | turns tables into readers and writers |
 //! | `free_json` | visits JSON that callers write themselves |
-//! | `halves` | characters that Bedrock cut in half between two deltas |
-//! | `raw` | puts members that no field holds into JSON |
-//! | `gateway` | what only the gateway says, in JSON |
+//! | `halves` | characters that Bedrock split between two deltas |
+//! | `raw` | inserts raw members into JSON |
+//! | `gateway` | the JSON of what only the gateway adds |
 //! | [`json`] | JSON without a tree |
 //!
-//! They depend on each other from top to bottom. Trees of JSON are never built: a token's event costs no allocation but its text.
+//! They depend on each other from top to bottom. No JSON tree is built: a token's event allocates
+//! only its text.
 
 mod error;
 pub mod event;

@@ -1,24 +1,26 @@
-//! Puts raw members into JSON text: in one pass over it, without a tree, and with every other byte kept.
+//! Inserts raw members into JSON text: in one pass, without a tree, and with every other byte
+//! unchanged.
 
 use std::{borrow::Cow, collections::HashMap};
 
 use super::json::{Kind, Reader, Syntax, Writer};
 use crate::pb;
 
-/// How many steps a pointer may have, so that none can nest JSON deeper than its readers go.
+/// Maximum steps of a pointer, so that none can nest JSON deeper than its readers go.
 const MAX_STEPS: usize = 64;
 
-/// A raw member that could not be put in.
+/// A raw member that could not be inserted.
 pub(crate) struct Problem {
-    /// Which of the raw members.
+    /// The index of the raw member.
     pub(crate) index: usize,
-    /// The field of the raw member that is at fault.
+    /// The invalid field of the raw member.
     pub(crate) field: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what to do.
     pub(crate) description: String,
 }
 
-/// `body` with the raw members, put in as if one after the other. Values may nest `depth` levels deep.
+/// Returns `body` with the raw members, inserted as if one after the other. Values may nest `depth`
+/// levels deep.
 pub(crate) fn merge(body: String, raw: &[pb::RawMember], depth: u32) -> (String, Vec<Problem>) {
     if raw.is_empty() {
         return (body, Vec::new());
@@ -36,12 +38,12 @@ pub(crate) fn merge(body: String, raw: &[pb::RawMember], depth: u32) -> (String,
     (body, problems)
 }
 
-/// A value on its way to its place.
+/// A value to insert.
 #[derive(Clone, Copy)]
 struct Insertion<'m> {
     index: usize,
     json: &'m str,
-    /// What is left of the pointer: empty, or a slash and more.
+    /// The rest of the pointer: empty, or a slash and more.
     way: &'m str,
 }
 
@@ -77,7 +79,7 @@ impl<'m> Insertion<'m> {
         self.way.is_empty()
     }
 
-    /// The next step, as a member's name or an index, and the insertion behind it.
+    /// Returns the next step, as a member's name or an index, and the insertion after it.
     fn step(self) -> (Cow<'m, str>, Self) {
         let way = self.way.strip_prefix('/').unwrap_or_default();
         let end = way.find('/').unwrap_or(way.len());
@@ -107,7 +109,7 @@ impl<'m> Insertion<'m> {
     }
 }
 
-/// Text to put in at a byte of the old text.
+/// Text to insert at a byte of the old text.
 type Splice = (usize, String);
 
 fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Vec<Problem>) -> String {
@@ -119,7 +121,8 @@ fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Vec<Problem
         splices: Vec::new(),
         problems,
     };
-    // The text was written by us or checked before: the walk cannot stumble, and if it did, what it has found still holds.
+    // The gateway wrote the text or checked it before, so the walk cannot fail; if it did, what it
+    // has found is still valid.
     let _ = walk.value(insertions);
     let mut result = String::with_capacity(text.len() + 256);
     let mut done = 0;
@@ -140,7 +143,7 @@ struct Walk<'t, 'p> {
 }
 
 impl Walk<'_, '_> {
-    /// Past a value that is there, with the insertions that go to it or into it.
+    /// Skips an existing value, with the insertions that go to it or into it.
     fn value(&mut self, mut insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
         insertions.retain(|insertion| {
             if insertion.has_arrived() {
@@ -219,7 +222,7 @@ impl Walk<'_, '_> {
             count += 1;
         }
 
-        // What is not in the elements that were there goes behind them, in the order given.
+        // What is not in existing elements is appended, in the order given.
         let mut new: Vec<Vec<Insertion<'_>>> = Vec::new();
         for (append, index, insertion) in steps {
             let end = count + new.len();
@@ -250,7 +253,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// A value that is not there yet: the first insertion makes it, the others go into it.
+    /// A new value: the first insertion creates it, the others go into it.
     fn new_value(&mut self, insertions: Vec<Insertion<'_>>) -> Option<String> {
         let mut made: Option<Insertion<'_>> = None;
         let mut into = Vec::new();
@@ -265,7 +268,7 @@ impl Walk<'_, '_> {
         made.map(|made| merged(made.json, into, self.problems))
     }
 
-    /// Puts this in before the bracket that has just been read.
+    /// Inserts this before the bracket that was just read.
     fn splice_before_end(&mut self, added: String) {
         if !added.is_empty() {
             self.splices.push((self.reader.offset() - 1, added));
@@ -273,14 +276,14 @@ impl Walk<'_, '_> {
     }
 }
 
-/// A comma, unless nothing stands before.
+/// A comma, unless nothing precedes.
 fn separate(added: &mut String, was_empty: bool) {
     if !(added.is_empty() && was_empty) {
         added.push(',');
     }
 }
 
-/// An index as JSON Pointers write it: no sign, no leading zero.
+/// An index in the form of JSON Pointers: no sign, no leading zero.
 fn index(token: &str) -> Option<usize> {
     let digits = token.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = token.len() > 1 && token.starts_with('0');

@@ -1,4 +1,5 @@
-//! Requests: [`ConverseInput`](pb::ConverseInput) and the body of Bedrock's Converse and ConverseStream.
+//! Requests: [`ConverseInput`](pb::ConverseInput) and the body of Bedrock's Converse and
+//! ConverseStream.
 
 use std::collections::HashSet;
 
@@ -15,17 +16,19 @@ use crate::{error::Violation, pb};
 
 /// The exact body that is sent to Bedrock.
 ///
-/// The same input gives the same bytes: members stand in a fixed order (`toolConfig`, `system`, `messages`, as prompt caches match them, then
-/// the others), maps are sorted by key, JSON text is kept byte for byte, numbers are the shortest that mean the same. Raw members are
-/// put in last, in order.
+/// The same input gives the same bytes: members have a fixed order (`toolConfig`, `system`,
+/// `messages`, as prompt caches match them, then the others), maps are sorted by key, JSON text is
+/// kept byte for byte, numbers are the shortest that denote the same value. Raw members are
+/// inserted last, in order.
 ///
 /// # Errors
 ///
-/// All fields that have no form in JSON: text that is not JSON, numbers that are not finite, enum values that have no word, raw members
-/// without a place. What Bedrock would not take, but JSON can say, is no error here.
+/// Returns all fields that have no form in JSON: text that is not JSON, numbers that are not
+/// finite, unknown enum values, raw members without a place. What JSON can express but Bedrock
+/// would reject is not an error here.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
-    // Base64 makes four bytes of three.
+    // Base64 turns three bytes into four.
     let mut out = Encoder::new(size + size / 2 + 64, &input.raw_members, BadJson::Refuse);
     input.write(&mut out, &Place::ROOT);
     let (json, mut violations) = out.finish();
@@ -46,15 +49,17 @@ pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     }
 }
 
-/// The input that a request body in Bedrock's JSON says.
+/// Returns the input that a request body in Bedrock's JSON contains.
 ///
-/// Nothing is lost: what the proto has no field for, or cannot tell from absence (empty lists and maps), becomes a raw member, and
-/// [`to_converse`] gives the same JSON value back. Null is the same as absence, and halves of surrogate pairs without their
-/// other half, which no text can hold, are replaced by U+FFFD.
+/// Nothing is lost: what the proto has no field for, or cannot distinguish from absence (empty
+/// lists and maps), becomes a raw member, and [`to_converse`] returns the same JSON value. Null is
+/// the same as absence, and halves of surrogate pairs without their other half, which text cannot
+/// contain, are replaced by U+FFFD.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong: a value of the wrong type, a required member that is missing, text that is not JSON.
+/// Returns the first error: a value of the wrong type, a missing required member, or text that is
+/// not JSON.
 pub fn from_converse(body: &[u8]) -> Result<pb::ConverseInput, Error> {
     let mut from = Decoder::new(body, Mode::Request)?;
     let mut input = pb::ConverseInput::read(&mut from, &Place::ROOT)?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whole answers: [`InvokeResponse`](pb::InvokeResponse) in the form of Bedrock's Converse.
+//! Complete answers: [`InvokeResponse`](pb::InvokeResponse) in the form of Bedrock's Converse.
 
 use super::{
     json::{BEDROCK_DEPTH, Place},
@@ -10,10 +10,11 @@ use super::{
 };
 use crate::pb;
 
-/// The answer as the JSON that Bedrock's Converse would have given.
+/// Returns the answer as the JSON that Bedrock's Converse would have returned.
 ///
-/// Tool input that the model broke off, and that is therefore no JSON, stands as a string. Raw members are back in their places; of those
-/// with the same pointer the first. What the gateway adds, and events that it does not know, have no place there.
+/// Tool input that the model broke off, and that is therefore not JSON, is a string. Raw members
+/// are back in their places; of those with the same pointer, the first one. The gateway's
+/// additions, and unknown events, are left out.
 pub fn to_converse(response: &pb::InvokeResponse) -> String {
     let at = &Place::ROOT;
     let mut out = Encoder::new(1024, &response.raw_members, BadJson::Quote);

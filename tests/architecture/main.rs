@@ -1,4 +1,5 @@
-//! Holds the rules that `src/lib.rs` states: which way dependencies run, what stays where, and how long a file may be.
+//! Enforces the rules that `src/lib.rs` states: the direction of dependencies, what stays in which
+//! module, and how long a file may be.
 
 mod source;
 
@@ -10,10 +11,11 @@ use std::{
 
 use source::Source;
 
-/// Lines of a file, its tests not counted.
+/// Maximum number of lines of a file, without its tests.
 const MAX_LINES: usize = 500;
 
-/// What each top-level module may use of the crate. Each may use all that the modules below it may, as `server` assembles them.
+/// What each top-level module may use of the crate. Each may use all that the modules below it may,
+/// as `server` assembles them.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
@@ -101,7 +103,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pb", &[]),
 ];
 
-/// Paths that stay in some modules, and why.
+/// Paths that are allowed only in some modules, with the reason.
 const STAYS_IN: &[(&str, &[&str], &str)] = &[
     (
         "tonic::Status",
@@ -142,7 +144,7 @@ const STAYS_IN: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Every rule that the sources break, one line for each.
+/// Returns all violations, one line for each.
 fn faults(sources: &[Source]) -> Vec<String> {
     let mut faults: Vec<_> = sources.iter().flat_map(faults_of_file).collect();
     faults.extend(cycles(sources));
@@ -160,7 +162,7 @@ fn faults_of_file(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// The rules that hold in every crate of the workspace.
+/// Rules for every crate of the workspace.
 fn faults_of_text(source: &Source) -> BTreeSet<String> {
     let mut faults = BTreeSet::new();
     if !source.text.starts_with("//!") {
@@ -222,7 +224,7 @@ fn used_module(path: &str) -> Option<&str> {
     name.split("::").next()
 }
 
-/// A module that leads back to itself, over the modules between.
+/// A module that depends on itself through other modules.
 fn cycles(sources: &[Source]) -> Option<String> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for source in sources.iter().filter(|source| source.module() != "lib") {
@@ -233,7 +235,7 @@ fn cycles(sources: &[Source]) -> Option<String> {
             }
         }
     }
-    // What uses nothing that is left can be in no cycle.
+    // A module that uses no remaining module cannot be in a cycle.
     loop {
         let before = uses.len();
         let left: BTreeSet<_> = uses.keys().cloned().collect();
@@ -276,7 +278,7 @@ fn the_crate_keeps_its_rules() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-/// Which crates the emulator may use is up to its manifest: it does not name the gateway.
+/// The emulator's manifest decides which crates it may use: it does not name the gateway.
 #[test]
 fn the_emulator_keeps_its_rules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulator/src");
@@ -297,7 +299,7 @@ fn the_emulator_keeps_its_rules() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-/// Each rule can fail: a file that breaks it, and words of what is said then.
+/// Each rule can fail: a file that breaks it, and words of the message.
 #[test]
 fn each_rule_can_fail() {
     let long = format!("//! x\n{}", "fn f() {}\n".repeat(500));
@@ -432,7 +434,7 @@ fn file_of(module: &str, used: &str) -> Source {
     Source::new(&format!("{module}.rs"), &format!("use crate::{used};"))
 }
 
-/// What is right is not taken for wrong.
+/// Correct code is not reported.
 #[test]
 fn no_rule_fails_for_nothing() {
     let tests = "#[cfg(test)]\nmod tests {\n use crate::pb; fn f() { std::env::temp_dir() }\n}\n";

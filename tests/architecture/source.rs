@@ -1,12 +1,13 @@
-//! Reads Rust source as far as the rules need it: code without comments, literals and tests, and the paths that it names.
+//! Reads Rust source as far as the rules need it: code without comments, literals and tests, and
+//! the paths that it names.
 
 /// A source file.
 pub(crate) struct Source {
     /// Its path below `src`, such as `grpc/layers/mod.rs`.
     pub(crate) path: String,
-    /// As it is written.
+    /// The text of the file.
     pub(crate) text: String,
-    /// Without comments, literals and test code; lines stay where they are.
+    /// The text without comments, literals and test code; lines keep their numbers.
     pub(crate) code: String,
 }
 
@@ -20,19 +21,19 @@ impl Source {
         }
     }
 
-    /// Its place in the tree of modules: `grpc`, `validate`, `json`.
+    /// The position in the module tree: `grpc`, `validate`, `json`.
     fn module_path(&self) -> Vec<&str> {
         let mut path: Vec<_> = self.path.trim_end_matches(".rs").split('/').collect();
         path.pop_if(|last| *last == "mod");
         path
     }
 
-    /// The top-level module that it belongs to, such as `grpc`; `lib` and `main` for the two roots.
+    /// The top-level module of the file, such as `grpc`; `lib` and `main` for the two roots.
     pub(crate) fn module(&self) -> &str {
         self.module_path()[0]
     }
 
-    /// All paths that the code names, spelled out: `use a::{b, c::d}` names `a::b` and `a::c::d`.
+    /// All paths that the code names, expanded: `use a::{b, c::d}` names `a::b` and `a::c::d`.
     /// Paths into this crate begin with `crate`, however they are written.
     pub(crate) fn paths(&self) -> Vec<String> {
         let depth = self.module_path().len();
@@ -52,7 +53,7 @@ impl Source {
             .collect()
     }
 
-    /// How many lines it has, tests not counted.
+    /// The number of lines, without tests.
     pub(crate) fn length(&self) -> usize {
         let tests = self
             .code
@@ -63,7 +64,7 @@ impl Source {
     }
 }
 
-/// Stands in `code` for a line of test code.
+/// Replaces a line of test code in `code`.
 const TEST_LINE: char = '\u{1}';
 
 fn without_comments_and_literals(text: &str) -> String {
@@ -84,7 +85,7 @@ fn without_comments_and_literals(text: &str) -> String {
     out
 }
 
-/// Where the comment or literal that begins here ends; here if none begins.
+/// Returns the end of the comment or literal that begins here; this position if none begins.
 fn skipped(chars: &[char], at: usize) -> usize {
     let starts = |text: &str| {
         chars[at..]
@@ -117,7 +118,7 @@ fn skipped(chars: &[char], at: usize) -> usize {
                 at
             }
         }
-        // Not a lifetime: those have no second quote.
+        // This is not a lifetime, because lifetimes have no second quote.
         '\'' if chars.get(at + 1) == Some(&'\\') || chars.get(at + 2) == Some(&'\'') => {
             quoted(chars, at, '\'')
         }
@@ -170,7 +171,7 @@ fn without_tests(code: &str) -> String {
     out + rest
 }
 
-/// Where an item ends: behind its block or its semicolon.
+/// Returns the end of an item: after its block or its semicolon.
 fn item_end(item: &str) -> usize {
     let mut depth = 0;
     for (at, c) in item.char_indices() {
@@ -221,7 +222,7 @@ fn paths<'a>(tokens: &[&'a str]) -> Vec<Vec<&'a str>> {
     found
 }
 
-/// Reads one path, or a tree of them behind a prefix. Returns where it ends.
+/// Reads one path, or a tree of paths with a common prefix. Returns the end.
 fn path<'a>(
     tokens: &[&'a str],
     mut at: usize,

@@ -1,4 +1,4 @@
-//! What Bedrock gets, and what comes of its answers.
+//! What Bedrock receives, and what its responses become.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::server::{self, Reply, SOON, Server, Setup, event, frame};
 
-/// Far below every limit that would close a call by itself; far above what a loaded machine takes.
+/// Far below every limit that would close a call, far above what a busy machine needs.
 const AT_ONCE: Duration = Duration::from_secs(10);
 const MODEL: &str = "us.anthropic.claude-sonnet-4-20250514-v1:0";
 const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"temperature":0.7},"z":1,"a":2}"#;
@@ -30,7 +30,7 @@ fn answer() -> Vec<u8> {
     .concat()
 }
 
-/// Whoever passes the request on may put a span of its own into these headers, and Bedrock must still accept it.
+/// A proxy may replace these headers with its own span, and Bedrock must still accept the request.
 #[tokio::test]
 async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
     let mut headers = http::HeaderMap::new();
@@ -57,7 +57,7 @@ async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
     let authorization = call.header("authorization");
     assert!(authorization.contains("SignedHeaders="), "{authorization}");
     assert!(!authorization.contains("trace"), "{authorization}");
-    // The clones share what is known of the way.
+    // The clones share what is known of the endpoint.
     let called = bedrock.endpoint("us-east-1").expect("who was called");
     let host = format!("{}:{}", called.address, called.port);
     assert_eq!(call.header("host"), host);
@@ -148,7 +148,7 @@ async fn a_large_body_arrives_whole() {
     }
 }
 
-/// More than any window or buffer on the way holds.
+/// More than any window or buffer on the way can hold.
 #[tokio::test]
 async fn a_long_answer_comes_whole() {
     let text = "a".repeat(999);
@@ -416,7 +416,7 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it_for_the_operator_alon
             .expect("a free port");
         listener.local_addr().expect("an address").port()
     };
-    // Accepts by the kernel's backlog, and never says a word.
+    // The kernel accepts the connection, but nothing is ever sent.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a free port");
@@ -440,7 +440,7 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it_for_the_operator_alon
     ] {
         let options = Options {
             endpoint_url: Some(url),
-            // Time to fail in, but for what is silent on purpose.
+            // A time limit for failing, except for what is silent on purpose.
             connect_timeout: if says.contains("no answer") {
                 Duration::from_secs(1)
             } else {

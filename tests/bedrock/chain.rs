@@ -10,7 +10,7 @@ use super::server::{Reply, Server, Setup, event};
 
 const MODEL: &str = "us.amazon.nova-lite-v1:0";
 
-/// aws-config's variables: they belong to a process, so a process of its own reads them.
+/// aws-config reads variables of the process, so a separate process reads them.
 #[tokio::test]
 async fn the_variables_of_every_aws_sdk_count() {
     for variable in ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"] {
@@ -72,7 +72,7 @@ fn chain_in_a_child() -> tokio::process::Command {
     child_running("chain::one_call_by_the_chain")
 }
 
-/// One ignored test in a process of its own, with no variables.
+/// One ignored test in a separate process, without variables.
 pub(super) fn child_running(test: &str) -> tokio::process::Command {
     let mut child =
         tokio::process::Command::new(std::env::current_exe().expect("a test has a file"));

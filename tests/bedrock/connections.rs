@@ -80,7 +80,7 @@ async fn five_hundred_calls_at_once_do_not_wait_for_each_other() {
     drop(streams);
 }
 
-/// Over HTTP/1.1 each stream has a connection, and none waits for another to end.
+/// Over HTTP/1.1 each stream has a connection, and none waits for another one to end.
 #[tokio::test]
 async fn a_hundred_calls_at_once_have_a_http1_connection_each() {
     let mut server = Server::start(Setup::default()).await;
@@ -101,7 +101,7 @@ async fn a_hundred_calls_at_once_have_a_http1_connection_each() {
     assert_eq!(server.opened.load(Ordering::Relaxed), 100);
 }
 
-/// The next connection is there before it is needed: once all carry half of what the peer allows.
+/// The next connection is opened before it is needed: when all carry half of what the peer allows.
 #[tokio::test]
 async fn a_loaded_connection_gets_company_before_it_is_full() {
     let mut server = Server::start(Setup {
@@ -124,7 +124,8 @@ async fn a_loaded_connection_gets_company_before_it_is_full() {
         .expect("the server runs");
     loop {
         held.push(open(&mut server, &bedrock).await);
-        // The socket is open before its TLS is: until then the first one takes what comes.
+        // The socket is open before its TLS handshake ends: until then, the first one gets the
+        // calls.
         if held
             .last()
             .is_some_and(|(_, _, connection)| *connection == 1)
@@ -177,7 +178,7 @@ async fn a_connection_that_goes_away_is_replaced_and_its_streams_end_well() {
     let bedrock = server.bedrock();
     let (mut before, old, first) = open(&mut server, &bedrock).await;
     server.go_away();
-    // The old stream's next event comes after the GOAWAY on the same connection.
+    // The old stream's next event arrives after the GOAWAY on the same connection.
     loop {
         old.send(event("contentBlockDelta", "{}"));
         before
@@ -254,7 +255,7 @@ async fn http1_only_gives_each_stream_a_connection() {
     }
 }
 
-/// A server may close a kept connection at any time; the next call must not suffer.
+/// A server may close an idle connection at any time; the next call must not fail.
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_costs_no_call() {
     let mut server = Server::start(Setup {
@@ -278,7 +279,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_no_call() {
     }
 }
 
-/// What a client that does not read leaves unread at Bedrock is bounded, and others go on meanwhile.
+/// What a client leaves unread at Bedrock is bounded, and other calls continue meanwhile.
 #[tokio::test]
 async fn an_unread_stream_piles_up_a_bounded_number_of_bytes() {
     let mut server = Server::start(Setup {

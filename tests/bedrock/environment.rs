@@ -52,7 +52,7 @@ impl Caller {
         }
     }
 
-    /// What becomes of one more call.
+    /// The result of one more call.
     async fn call(&mut self) -> String {
         self.stdin.write_all(b"\n").await.expect("the child runs");
         loop {

@@ -1,4 +1,4 @@
-//! The Bedrock side against a small Bedrock of its own, over real sockets.
+//! The Bedrock client against a small Bedrock for tests, over real sockets.
 
 #![expect(
     clippy::expect_used,

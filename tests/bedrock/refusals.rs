@@ -1,4 +1,4 @@
-//! Peers that refuse or break: what is tried again, and what is not.
+//! Peers that refuse or break: what is retried, and what is not.
 
 use std::{
     net::SocketAddr,
@@ -20,7 +20,7 @@ use tokio::{
 
 use super::server::{Trust, bedrock};
 
-/// Serves each connection by a function of its number.
+/// Serves each connection with a function of its number.
 async fn listen<F>(
     serve: impl Fn(usize, TcpStream) -> F + Send + 'static,
 ) -> (SocketAddr, Arc<AtomicUsize>)
@@ -41,7 +41,7 @@ where
     (address, opened)
 }
 
-/// Reads the whole of an HTTP/1.1 request whose body is `{}`.
+/// Reads a complete HTTP/1.1 request whose body is `{}`.
 async fn read_request(tcp: &mut TcpStream) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n{}") {
@@ -57,7 +57,8 @@ fn at(url: String) -> Options {
     }
 }
 
-/// An HTTP/2 peer that refuses streams on the connections for which `refuses` says so, and answers on others.
+/// An HTTP/2 peer that refuses streams on the connections for which `refuses` returns true, and
+/// answers on others.
 async fn http2(refuses: fn(usize) -> bool) -> (Options, Arc<AtomicUsize>, Trust) {
     let trust = Trust::new();
     let acceptor = trust.acceptor();

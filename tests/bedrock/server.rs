@@ -1,4 +1,5 @@
-//! A small Bedrock for these tests: real sockets, real event-stream bytes, and it tells what it saw.
+//! A small Bedrock for these tests: real sockets, real event-stream bytes, and a record of what it
+//! received.
 
 use std::{
     convert::Infallible,
@@ -31,15 +32,16 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-/// Long enough for a slow machine, short enough to tell that something hangs.
+/// Long enough for a slow machine, short enough to detect a hang.
 pub(super) const SOON: Duration = Duration::from_secs(30);
 
-/// How the server is set up.
+/// The settings of the server.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) tls: bool,
     pub(super) max_streams: u32,
-    /// Answer as soon as the request is there, with these; otherwise the test answers by [`Call::open`].
+    /// Answer when the request has arrived, with these; otherwise the test answers with
+    /// [`Call::open`].
     pub(super) reply: Option<Reply>,
 }
 
@@ -53,7 +55,7 @@ impl Default for Setup {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -83,7 +85,7 @@ pub(super) struct Call {
 type Chunks =
     futures_util::stream::BoxStream<'static, Result<hyper::body::Frame<Bytes>, Infallible>>;
 
-/// The server's end of a stream that is under way.
+/// The server's end of a running stream.
 pub(super) struct Open {
     chunks: mpsc::UnboundedSender<Bytes>,
     unsent: Arc<AtomicUsize>,
@@ -97,19 +99,19 @@ impl Open {
             .expect("the client still reads");
     }
 
-    /// How many chunks are still here.
+    /// How many chunks have not been sent yet.
     pub(super) fn unsent(&self) -> usize {
         self.unsent.load(Ordering::Relaxed)
     }
 
-    /// Waits until the client has given the stream up.
+    /// Waits until the client has cancelled the stream.
     pub(super) async fn closed(&self) {
         self.chunks.closed().await;
     }
 }
 
 impl Call {
-    /// Waits until the client has given the call up.
+    /// Waits until the client has cancelled the call.
     pub(super) async fn abandoned(mut self) {
         self.reply.closed().await;
     }
@@ -126,7 +128,7 @@ impl Call {
         let response = Response::builder()
             .header("x-amzn-requestid", "req-1")
             .body(StreamBody::new(stream.boxed()));
-        // A client that is gone already gets no answer.
+        // A client that has disconnected gets no answer.
         drop(self.reply.send(response.expect("a plain response")));
         Open { chunks, unsent }
     }
@@ -139,7 +141,7 @@ impl Call {
     }
 }
 
-/// A running server. Stops with its value.
+/// A running server. It stops when it is dropped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
@@ -206,7 +208,7 @@ impl Server {
         }
     }
 
-    /// What a gateway is configured with to reach this server.
+    /// The gateway's configuration for this server.
     pub(super) fn options(&self) -> Options {
         let scheme = if self.tls { "https" } else { "http" };
         Options {
@@ -228,7 +230,7 @@ impl Server {
             .expect("the server runs")
     }
 
-    /// Tells every HTTP/2 connection of now that it takes no more streams.
+    /// Sends GOAWAY on every HTTP/2 connection.
     pub(super) fn go_away(&self) {
         self.go_away.send_modify(|times| *times += 1);
     }
@@ -306,7 +308,7 @@ async fn answer(
         .expect("a plain response"))
 }
 
-/// A certificate for localhost, and the file that makes others trust it.
+/// A certificate for localhost, and the file that makes clients trust it.
 pub(super) struct Trust {
     certified: rcgen::CertifiedKey<rcgen::KeyPair>,
     file: tempfile::NamedTempFile,
@@ -345,14 +347,14 @@ impl Trust {
     }
 }
 
-/// The gateway's Bedrock with credentials that mean nothing.
+/// The gateway's Bedrock client, with meaningless credentials.
 pub(super) fn bedrock(options: &Options) -> Bedrock {
     let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
         .expect("readable certificates");
     Bedrock::new(&sdk, options)
 }
 
-/// A frame as AWS's own encoder writes it.
+/// A frame as AWS's encoder writes it.
 pub(super) fn frame(message_type: &str, name: &str, payload: &str) -> Vec<u8> {
     let kind = format!(":{message_type}-type");
     let message = Message::new(Bytes::copy_from_slice(payload.as_bytes()))

@@ -7,7 +7,7 @@ use bedrock_grpc::pb::{
     stream_invoke_response::Event,
 };
 
-/// The beginning, at a fixed target.
+/// The start, at a fixed target.
 pub(crate) fn start() -> Event {
     Event::MessageStart(MessageStartEvent {
         role: Role::Assistant.into(),
@@ -21,7 +21,7 @@ pub(crate) fn start() -> Event {
     })
 }
 
-/// A block of these deltas.
+/// A block with these deltas.
 pub(crate) fn block(
     index: i32,
     start: Option<Start>,
@@ -80,7 +80,7 @@ pub(crate) fn usage() -> ConverseStreamMetadata {
     }
 }
 
-/// What ends a whole answer.
+/// The end of a complete answer.
 pub(crate) fn end() -> [Event; 2] {
     [stop(StopReason::EndTurn, "end_turn"), metadata()]
 }

@@ -14,7 +14,7 @@ use super::{
     process::Process,
 };
 
-/// The texts of a request's messages, with who says them.
+/// The texts of a request's messages, with their roles.
 fn said(request: &StreamInvokeRequest) -> Vec<(Role, String)> {
     let messages = &request.input.as_ref().unwrap().messages;
     messages
@@ -83,7 +83,7 @@ async fn tokens_are_shown_as_they_come_and_the_summary_at_the_end() {
     drop(writer);
     let ended = chat.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // A pipe gets the text as it is.
+    // A pipe gets the text unchanged.
     assert_eq!(ended.stdout, "Rayleigh\u{1b}[1m\n");
     assert!(
         ended
@@ -214,7 +214,7 @@ async fn json_prints_events() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let names = ended.stdout.lines().map(|line| {
         let event: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
-        // What the gateway adds stands beside Bedrock's event.
+        // The gateway's additions are next to Bedrock's event.
         event
             .keys()
             .find(|name| *name != "gateway")
@@ -278,14 +278,14 @@ async fn a_conversation_keeps_what_was_answered() {
     drop(writer);
     chat.wrote("1\n").await;
 
-    // A failed turn is forgotten.
+    // A failed turn is not kept.
     chat.write("/target b\n/system Be kind.\nfails\n").await;
     let call = gateway.stream_call().await;
     assert_eq!(call.request.target, "b");
     assert_eq!(call.request.input.as_ref().unwrap().system.len(), 1);
     call.refuse(tonic::Status::unavailable("not now"));
 
-    // A turn that Ctrl-C cut is kept as cut, and the conversation goes on.
+    // A turn that Ctrl-C interrupted is kept as interrupted, and the conversation continues.
     chat.write("two\n").await;
     let (request, writer, gone) = gateway.stream_call().await.accept();
     assert_eq!(said(&request), [user("one"), assistant("1"), user("two")]);

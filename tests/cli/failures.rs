@@ -1,4 +1,4 @@
-//! Calls that fail: what is said, and the exit code.
+//! Failed calls: the message, and the exit code.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{
 
 const CHAT: [&str; 4] = ["chat", "--target", "t", "q"];
 
-/// A status with every detail that the gateway gives.
+/// A status with every detail that the gateway sends.
 fn detailed() -> Status {
     let mut details = ErrorDetails::new();
     details

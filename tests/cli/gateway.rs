@@ -1,4 +1,4 @@
-//! A gateway whose answers a test writes as the call goes on.
+//! A gateway whose answers a test writes during the call.
 
 use std::{
     io,
@@ -62,7 +62,7 @@ impl Gateway {
         Self::launch(0, Server::builder().tls_config(tls).unwrap()).await
     }
 
-    /// Starts on a free port. The first connections, so many, are closed under the first call that comes over them.
+    /// Starts on a free port. This many connections are closed with the first call on them.
     pub(crate) async fn start_closing(closing_connections: usize) -> Self {
         Self::launch(closing_connections, Server::builder()).await
     }
@@ -109,13 +109,13 @@ impl Gateway {
     }
 }
 
-/// What must come, so that a test whose command makes no call fails instead of waiting for ever.
+/// A call must arrive, so that a test whose command makes no call fails instead of waiting forever.
 async fn soon<T>(event: impl Future<Output = T>) -> T {
     const LIMIT: Duration = Duration::from_secs(30);
     timeout(LIMIT, event).await.unwrap()
 }
 
-/// Waits for a call, and answers with a GOAWAY that says that it was not taken up.
+/// Waits for a call, and answers with a GOAWAY that marks it as not processed.
 async fn close_under_call(mut socket: TcpStream) -> io::Result<()> {
     const HEADERS: u8 = 1;
     const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -151,7 +151,7 @@ impl StreamCall {
         (self.request, Writer { items }, gone)
     }
 
-    /// Answers with a status and nothing else.
+    /// Answers with only a status.
     pub(crate) fn refuse(self, status: Status) {
         assert!(self.answer.send(Err(status)).is_ok(), "the caller has gone");
     }
@@ -215,7 +215,7 @@ impl InferenceService for Scripted {
     }
 }
 
-/// The stream's other end. Says when it is dropped before its end.
+/// The other end of the stream. Reports when it is dropped before its end.
 pub(crate) struct Answer {
     items: mpsc::UnboundedReceiver<Result<StreamInvokeResponse, Status>>,
     gone: Option<oneshot::Sender<()>>,

@@ -92,7 +92,7 @@ async fn events_are_lines() {
         [text_block("Hello")]
     );
     writer.send([start(), text("a")]);
-    // Each event is shown when it comes.
+    // Each event is printed when it arrives.
     invoke.wrote("contentBlockDelta").await;
     writer.send(end());
     drop(writer);

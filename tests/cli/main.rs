@@ -18,6 +18,6 @@ mod iam_policy;
 mod invoke;
 #[cfg(test)]
 mod process;
-// The crate that makes the certificate comes with the emulator.
+// The crate that creates the certificate comes with the emulator.
 #[cfg(all(test, feature = "emulator"))]
 mod tls;

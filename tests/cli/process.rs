@@ -80,7 +80,8 @@ impl Process {
     #[cfg(unix)]
     pub(crate) async fn interrupt(&self) {
         let id = self.child.id().unwrap();
-        // The shell's own `kill`: sending a signal by a call would need unsafe code.
+        // Uses the shell's `kill`, because sending a signal with a system call would need unsafe
+        // code.
         let status = Command::new("sh")
             .args(["-c", &format!("kill -INT {id}")])
             .status()
@@ -94,7 +95,8 @@ impl Process {
         self.stdout = None;
     }
 
-    /// Waits until the command ends by itself, with standard input still open, and gives the exit code.
+    /// Waits until the command ends by itself, with standard input still open, and gives the exit
+    /// code.
     pub(crate) async fn code(&mut self) -> Option<i32> {
         self.child.wait().await.unwrap().code()
     }

@@ -1,4 +1,5 @@
-//! A full gateway says so fast and before it reads anything; a place is free again whatever way its call ended.
+//! A full gateway says so fast and before it reads anything; a place is free again whatever way its
+//! call ended.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,8 @@ async fn refused(client: &mut Client) -> Duration {
 #[tokio::test]
 async fn a_full_gateway_refuses_before_it_reads_and_nobody_inside_notices() {
     const PLACES: usize = 100;
-    /// The goal is one millisecond; the fastest of many is that of a machine that is free for a moment, of a build that is not optimised.
+    /// The goal is one millisecond; the fastest of many is that of a machine that is free for a
+    /// moment, of a build that is not optimised.
     const FAST: Duration = Duration::from_millis(20);
     let mut upstream = Upstream::start().await;
     let endpoint_url = upstream.endpoint_url();
@@ -147,10 +149,10 @@ async fn a_place_is_free_when_its_call_is_over() {
         };
         soon(free).await;
     }
-    // A client that goes away without having sent its message.
+    // A client that disconnects without having sent its message.
     let mut leaving = Client::connect(gateway.address).await;
     let _silent = leaving.headers(STREAM_INVOKE, &[]).await;
-    // Answered behind it: the place is taken.
+    // Answered after it: the slot is taken.
     let known = leaving.call("/grpc.health.v1.Health/Check", &[], &()).await;
     assert_eq!(known.code().await, Code::Ok);
     refused(&mut client).await;
@@ -162,7 +164,7 @@ async fn a_place_is_free_when_its_call_is_over() {
 async fn more_streams_on_a_connection_than_it_may_have_are_refused_by_http2() {
     let gateway = Gateway::with(|config, _| config.limits.max_streams_per_connection = 2).await;
     let mut wire = Wire::connect(gateway.address).await;
-    // The client knows of the limit when it has acknowledged the settings.
+    // The client knows the limit when it has acknowledged the settings.
     let settings = wire.next_of(SETTINGS).await.unwrap();
     const MAX_CONCURRENT_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 2];
     assert!(
@@ -203,7 +205,7 @@ async fn a_thousand_claims_of_the_largest_message_take_no_memory() {
             call.send(Bytes::from_static(&CLAIM), false);
             calls.push(call);
         }
-        // Answered behind all of the connection's claims.
+        // Answered after all of the connection's requests.
         let known = client.call("/grpc.health.v1.Health/Check", &[], &()).await;
         assert_eq!(known.code().await, Code::Ok);
         clients.push(client);
@@ -213,7 +215,7 @@ async fn a_thousand_claims_of_the_largest_message_take_no_memory() {
     assert!(grown < 64 * MIB, "{grown} bytes");
 }
 
-/// A request of this size that is next to nothing when compressed.
+/// A request of this size that is tiny when compressed.
 fn bomb(size: usize) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: MODEL.to_owned(),
@@ -243,6 +245,6 @@ async fn bombs_are_refused_and_take_no_more_than_the_limit() {
     }
     let grown = gateway.peak_memory().saturating_sub(before);
     println!("{} MiB at its peak", grown / MIB);
-    // The limit is 32 MiB; a buffer that grows may take twice as much.
+    // The limit is 32 MiB; a growing buffer may take twice as much.
     assert!(grown < 96 * MIB, "{grown} bytes");
 }

@@ -1,4 +1,5 @@
-//! A client that does not read makes the gateway stop reading from Bedrock, holds little memory, and not for ever.
+//! A client that does not read makes the gateway stop reading from Bedrock, uses little memory, and
+//! is ended after a time limit.
 
 use std::{
     net::SocketAddr,
@@ -24,12 +25,12 @@ use crate::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What HTTP/2 gives a client that says nothing about windows.
+/// The windows that HTTP/2 gives a client by default.
 const WINDOW: u32 = (64 << 10) - 1;
-/// What the gateway may hold of a stream that nobody reads.
+/// What the gateway may hold of an unread stream.
 const BOUND: usize = 256 << 10;
 
-/// A gateway in front of a Bedrock by hand.
+/// A gateway in front of a Bedrock that the test controls.
 async fn gateway(change: impl FnOnce(&mut Config)) -> (Gateway, Upstream) {
     let upstream = Upstream::start().await;
     let endpoint_url = upstream.endpoint_url();
@@ -41,7 +42,7 @@ async fn gateway(change: impl FnOnce(&mut Config)) -> (Gateway, Upstream) {
     (gateway, upstream)
 }
 
-/// A client with such windows, with a call that was begun and that it does not read.
+/// A client with these windows, with a call that was begun and that it does not read.
 async fn unread(gateway: &Gateway, window: u32, headers: &[(&str, &str)]) -> (Client, Open) {
     let mut client = Client::with(gateway.address, |builder| {
         builder
@@ -53,8 +54,8 @@ async fn unread(gateway: &Gateway, window: u32, headers: &[(&str, &str)]) -> (Cl
     (client, call)
 }
 
-/// Floods the gateway until it closes Bedrock's call. The bytes that the gateway itself held when it stopped reading, and how long
-/// that lasted.
+/// Floods the gateway until it closes the call to Bedrock. Returns the bytes that the gateway
+/// itself held when it stopped reading, and how long that lasted.
 async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
     let written = Arc::new(AtomicUsize::new(0));
     let (bedrock, gateway) = (
@@ -74,7 +75,7 @@ async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
             return (held, begun.elapsed());
         }
         assert!(begun.elapsed() < 50 * SECOND, "the call stays open");
-        // What the kernel still has was not read by the gateway.
+        // What is still in the kernel was not read by the gateway.
         let sent = queues(bedrock, gateway);
         if let (Some((on_the_way, _)), Some((_, unread))) = (sent, queues(gateway, bedrock)) {
             held = written
@@ -84,7 +85,8 @@ async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
     }
 }
 
-/// A gateway's client with such windows, which reads nothing, loses Bedrock's call; what the gateway held of it is bounded.
+/// A gateway's client with these windows, which reads nothing, loses its call to Bedrock; what the
+/// gateway held of it is bounded.
 async fn stalls(window: u32) -> (Gateway, Client, Open) {
     let (gateway, mut upstream) = gateway(|config| config.limits.write_stall = SECOND).await;
     let (client, call) = unread(&gateway, window, &[]).await;
@@ -97,7 +99,7 @@ async fn stalls(window: u32) -> (Gateway, Client, Open) {
         "{held} bytes were read"
     );
     println!("{held} bytes were read");
-    // Although the client has not read yet, and may never.
+    // Although the client has not read yet, and may never do so.
     assert!(lasted >= SECOND, "{lasted:?}");
     (gateway, client, call)
 }
@@ -117,14 +119,15 @@ async fn a_window_of_one_byte() {
     stalls(1).await;
 }
 
-/// Sends tokens one at a time until the gateway takes no more of them, and waits until it closes the call.
+/// Sends tokens one at a time until the gateway accepts no more of them, and waits until it closes
+/// the call.
 async fn trickle(exchange: &mut Exchange) {
     let text = "x".repeat(1 << 10);
     exchange
         .send("messageStart", json!({"role": "assistant"}))
         .await;
-    // More than the window and all buffers, in pieces that come one by one: between them the gateway waits for Bedrock. On a slow
-    // machine it may have closed the call before the last of them.
+    // More than the window and all buffers, in separate pieces: between them the gateway waits for
+    // Bedrock. On a slow machine it may close the call before the last of them.
     for _ in 0..(WINDOW >> 10) * 3 {
         if exchange.try_token(&text).await.is_err() {
             break;
@@ -163,13 +166,13 @@ async fn the_deadline_of_a_client_that_reads_nothing() {
     }
 }
 
-/// Waits until a full gateway takes a call again.
+/// Waits until a full gateway accepts a call again.
 async fn has_a_place_again(gateway: &Gateway, upstream: &mut Upstream) {
     let mut client = Client::connect(gateway.address).await;
     let taken = async {
         loop {
             let mut call = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
-            // A call that is refused ends; one that is taken gets to Bedrock.
+            // A refused call ends; an accepted one reaches Bedrock.
             tokio::select! {
                 mut exchange = upstream.exchange() => {
                     call.cancel();
@@ -189,7 +192,7 @@ async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
         config.limits.max_streams = 2;
     })
     .await;
-    // Its connection has room, and answers pings: only one stream is stuck.
+    // Its connection has room and answers pings: only one stream is stuck.
     let mut client = Client::with(gateway.address, |builder| {
         builder.initial_connection_window_size(64 << 20);
     })
@@ -203,7 +206,7 @@ async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
     let mut stuck = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
     let mut exchange = upstream.exchange().await;
     flooded(&mut exchange).await;
-    // The call is over, and nobody takes its end.
+    // The call has ended, and its end is not read.
     has_a_place_again(&gateway, &mut upstream).await;
     let error = soon(stuck.end()).await.unwrap_err();
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
@@ -241,7 +244,7 @@ async fn an_answer_of_which_nobody_takes_a_byte() {
     }
 }
 
-/// HTTP/1.1 has no streams to reset: the connection is closed, and there is no other call on it.
+/// HTTP/1.1 has no streams to reset: the connection is closed, and it has no other call.
 #[tokio::test]
 async fn a_browser_that_stays_stuck_loses_its_connection() {
     let (gateway, mut upstream) = gateway(|config| {
@@ -261,7 +264,7 @@ async fn a_browser_that_stays_stuck_loses_its_connection() {
     let mut exchange = upstream.exchange().await;
     exchange.flood(|_| ()).await;
     has_a_place_again(&gateway, &mut upstream).await;
-    // What was on its way still comes, and then the end.
+    // What was in transit still arrives, and then the end.
     let mut said = Vec::new();
     let _end = soon(stuck.read_to_end(&mut said)).await;
     assert!(said.starts_with(b"HTTP/1.1 200"));
@@ -278,7 +281,7 @@ async fn a_client_that_waits_for_bedrock_has_not_stalled() {
         .await;
     for _ in 0..3 {
         exchange.token("word").await;
-        // Bedrock thinks for several times the limit.
+        // Bedrock is silent for several times the limit.
         tokio::time::sleep(4 * stall).await;
     }
     exchange.finish().await;
@@ -312,7 +315,7 @@ async fn a_thousand_clients_that_read_nothing() {
         let progress = Arc::clone(&progress);
         floods.spawn(async move { exchange.flood(|_| progress.notify_one()).await });
     }
-    // Until Bedrock could write nothing for a while: all of them are full.
+    // Until Bedrock could write nothing for a while: all buffers are full.
     while tokio::time::timeout(SECOND / 2, progress.notified())
         .await
         .is_ok()

@@ -1,4 +1,5 @@
-//! A client that goes away takes Bedrock's call with it at once, or, if the operator wants that, within bounds.
+//! When a client leaves, the gateway closes the call to Bedrock immediately or, if configured,
+//! within limits.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::{
     support::{Client, INVOKE, STREAM_INVOKE, Upstream, begun, left, metric_becomes, within},
 };
 
-/// What the contract allows between the client's end and that of Bedrock's call.
+/// The time that the contract allows between the client's end and that of the call to Bedrock.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The ways in which clients leave.
@@ -22,7 +23,7 @@ enum Leave {
     Disconnect,
 }
 
-/// How long Bedrock's call outlives its client.
+/// How long the call to Bedrock outlives its client.
 async fn outlives(gateway: &Gateway, fault: &str, path: &str, leave: Leave) -> Duration {
     gateway.emulator.clear_calls();
     let mut client = Client::connect(gateway.address).await;
@@ -86,7 +87,7 @@ async fn other_calls_of_the_connection_go_on() {
         ends == [None, Some(End::ClientGone)]
     };
     soon(gateway.emulator.wait_for(|calls| ends(calls))).await;
-    // The connection still takes calls.
+    // The connection still accepts calls.
     let status = client
         .call(STREAM_INVOKE, &[], &ask("nova"))
         .await
@@ -99,13 +100,13 @@ fn drains(time: Duration, tokens: u32) -> impl FnOnce(&mut Config) {
     move |config| config.limits.on_cancel = OnCancel::DrainForUsage { time, tokens }
 }
 
-/// Cancels a stream of this model in its middle.
+/// Cancels a stream of this model in the middle.
 async fn cancel_in_mid_stream(gateway: &Gateway, target: &str) {
     let mut client = Client::connect(gateway.address).await;
     let mut call = client.call(STREAM_INVOKE, &[], &ask(target)).await;
     call.read_messages(3).await;
     call.cancel();
-    // Held until the reset is out: the gateway says when it has seen it.
+    // Held until the reset is sent: the gateway reports when it has seen it.
     metric_becomes(gateway, "bedrock_grpc_open_calls", 0.0).await;
 }
 
@@ -126,7 +127,8 @@ async fn draining_for_usage_reads_to_metadata() {
         .await;
     call.read_messages(1).await;
     call.cancel();
-    // Answered behind the reset: the gateway knows of it. The rest of the answer comes when the client has gone.
+    // Answered after the reset, so the gateway knows of it. The rest of the answer arrives after
+    // the client has left.
     let known = client.call("/grpc.health.v1.Health/Check", &[], &()).await;
     assert_eq!(known.code().await, Code::Ok);
     let open = "bedrock_grpc_open_upstream_calls";
@@ -192,7 +194,7 @@ async fn a_client_that_is_gone_without_a_word_is_noticed() {
 #[tokio::test]
 async fn a_client_that_answers_pings_may_be_silent() {
     let short = Duration::from_millis(200);
-    // Time to answer in, on a busy machine.
+    // A time limit for answering, on a busy machine.
     let timeout = Duration::from_secs(2);
     let gateway = Gateway::with(|config, _| {
         config.limits.keepalive_interval = short;
@@ -204,7 +206,7 @@ async fn a_client_that_answers_pings_may_be_silent() {
     let mut call = client
         .call(STREAM_INVOKE, &[], &faulty("stall-after-3"))
         .await;
-    // The stream ends by Bedrock's silence, not by the client's.
+    // The stream ends because Bedrock is silent, not because of the client.
     let status = call.status().await;
     status.is(Code::Unavailable, "UPSTREAM_IDLE");
 }

@@ -1,4 +1,4 @@
-//! What is no gRPC, or never begins to be, holds nothing up; connections end in peace when they are old.
+//! What is not gRPC, or never becomes it, blocks nothing; old connections end gracefully.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// A limit for those who say nothing; those who speak keep it on a busy machine as well.
+/// A limit for silent clients; other clients stay within it on a busy machine as well.
 const SHORT: Duration = Duration::from_secs(2);
 
 async fn impatient(config: impl FnOnce(&mut Config)) -> Gateway {
@@ -36,7 +36,7 @@ async fn impatient(config: impl FnOnce(&mut Config)) -> Gateway {
     .await
 }
 
-/// Reads until the gateway closes, and gives what it said.
+/// Reads until the gateway closes, and returns what it sent.
 async fn closed(mut io: impl AsyncRead + Unpin) -> Vec<u8> {
     let mut said = Vec::new();
     // A reset is an end as well.
@@ -51,7 +51,7 @@ async fn still_serves(gateway: &Gateway) {
 #[tokio::test]
 async fn what_is_no_http2_is_closed() {
     let gateway = impatient(|_| {}).await;
-    // The beginning of a TLS handshake: record, version, length, and ClientHello.
+    // The start of a TLS handshake: record, version, length, and ClientHello.
     let tls = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 500]].concat();
     let settings_are_missing = [PREFACE, &[0xff; 64]].concat();
     for garbage in [
@@ -116,7 +116,7 @@ async fn a_tls_handshake_that_stalls_is_closed_in_time() {
         });
     })
     .await;
-    // Silence, the beginning of a record, and no TLS at all.
+    // Silence, the start of a record, and something other than TLS.
     let mut beginnings = Vec::new();
     for beginning in [&b""[..], &[0x16, 3, 1, 2, 0, 1], PREFACE] {
         let mut tcp = gateway.connect().await;
@@ -161,7 +161,7 @@ async fn an_old_connection_goes_away_and_its_stream_does_not_notice() {
         .send("messageStart", json!({"role": "assistant"}))
         .await;
     call.read_messages(1).await;
-    // New calls are refused while the stream goes on.
+    // New calls are refused while the stream continues.
     let refused = soon(async {
         let mut tokens = 0;
         loop {
@@ -171,7 +171,7 @@ async fn an_old_connection_goes_away_and_its_stream_does_not_notice() {
             }
             exchange.token("word").await;
             tokens += 1;
-            // The start of the block comes with its first token.
+            // The start of the block arrives with its first token.
             call.read_messages(tokens + 2).await;
         }
     })
@@ -205,7 +205,8 @@ async fn connections_that_began_together_do_not_end_together() {
     let gateway = Gateway::with(|config, _| config.limits.connection_age = age).await;
     let mut connections = JoinSet::new();
     for _ in 0..20 {
-        // Before the gateway's own clock starts: measured late, it would seem to have been too fast.
+        // Before the gateway's own timer starts: measured late, it would seem to have been too
+        // fast.
         let born = Instant::now();
         let mut wire = Wire::connect(gateway.address).await;
         connections.spawn(async move {
@@ -218,7 +219,8 @@ async fn connections_that_began_together_do_not_end_together() {
     let lived = connections.join_all().await;
     let (least, most) = (*lived.iter().min().unwrap(), *lived.iter().max().unwrap());
     assert!(least >= age.mul_f64(0.85), "{least:?}");
-    // A fifth of the age is what they may differ by; 20 of them hardly ever fall into a tenth of that.
+    // A fifth of the age is what they may differ by; 20 of them hardly ever fall into a tenth of
+    // that.
     assert!(most - least >= age / 50, "{least:?} to {most:?}");
 }
 
@@ -239,7 +241,7 @@ async fn rapid_resets_close_their_connection_and_no_other() {
     let wire = Wire::connect(gateway.address).await;
     let flooded = wire.flood(&flood, 1).await;
     assert!(flooded.closed, "{flooded:?}");
-    // The reset of the socket may overtake the word.
+    // The reset of the socket may overtake the message.
     if let Some(last) = flooded.errors.last() {
         assert_eq!(*last, ENHANCE_YOUR_CALM);
     }

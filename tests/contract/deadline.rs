@@ -1,4 +1,4 @@
-//! A call ends at its deadline, whatever it is waiting for, and takes Bedrock's call with it.
+//! A call ends at its deadline, whatever it waits for, and the call to Bedrock with it.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::{
     support::{Client, INVOKE, STREAM_INVOKE, left, message, metric_becomes},
 };
 
-/// Time enough for a call to reach Bedrock and for a few events to come back, on a machine that is busy with other things.
+/// Enough time for a call to reach Bedrock and for a few events to return, on a busy machine.
 const SHORT: Duration = Duration::from_secs(2);
 /// As `grpc-timeout` says it.
 const SHORT_TIMEOUT: (&str, &str) = ("grpc-timeout", "2S");

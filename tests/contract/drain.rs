@@ -1,4 +1,4 @@
-//! SIGTERM: streams that can end do, all others hear why they don't, and nothing keeps the process from its exit.
+//! SIGTERM: streams that can end do, all others get a status, and nothing blocks the exit.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ fn emulator() -> Emulator {
     .unwrap()
 }
 
-/// Opens streams, all of which have begun.
+/// Opens streams and waits until all have begun.
 async fn open(gateway: &Child, target: &str, count: usize) -> (Vec<Client>, Vec<Open>) {
     let (mut clients, mut streams) = (Vec::new(), Vec::new());
     while streams.len() < count {
@@ -72,7 +72,7 @@ async fn streams_that_do_not_end_get_one_status_each() {
     let mut gateway = Child::serve(&emulator.endpoint_url(), more).await;
     let endless = format!("{MODEL}.fault-stall-after-3");
     let (_clients, mut streams) = open(&gateway, &endless, STREAMS).await;
-    // Some have not heard of Bedrock yet, and one has not sent its message.
+    // Some have not had an event from Bedrock yet, and one has not sent its message.
     let mut waiting = Client::connect(gateway.address).await;
     for fault in ["stall-before-headers", "stall-after-0"] {
         streams.push(waiting.call(STREAM_INVOKE, &[], &faulty(fault)).await);
@@ -88,7 +88,8 @@ async fn streams_that_do_not_end_get_one_status_each() {
     for status in reading.join_all().await {
         status.is(Code::Unavailable, "DRAINING");
         let pushback = status.details().pushback_ms.unwrap();
-        // What was begun can't be tried again behind the caller's back; the rest can, elsewhere.
+        // Streams that have begun cannot be retried transparently; the others can, on another
+        // replica.
         assert_eq!(pushback > 0, status.trailers_only, "{status:?}");
     }
     assert_eq!(gateway.code().await, Some(0));
@@ -144,7 +145,7 @@ async fn a_thousand_streams() {
     }
     assert_eq!(whole.join_all().await.len(), EACH);
     println!("whole after {:?}", begun.elapsed());
-    // Whoever could not end is still there.
+    // The streams that could not end are still open.
     assert!(cut.try_join_next().is_none());
     assert!(gateway.runs());
     let cut = cut.join_all().await;
@@ -172,7 +173,8 @@ async fn a_second_signal_ends_at_once() {
     gateway.logged("draining").await;
     assert!(gateway.runs());
     gateway.terminate().await;
-    // The same as for a drain that came to its end: all streams were told, and the operator got what was asked for.
+    // The same as for an expired drain: all streams got a status, and the operator got what was
+    // requested.
     assert_eq!(gateway.code().await, Some(0));
     for stream in &mut streams {
         stream.status().await.is(Code::Unavailable, "DRAINING");
@@ -180,12 +182,12 @@ async fn a_second_signal_ends_at_once() {
     drop(held);
 }
 
-/// Clients that would keep a connection open for ever.
+/// Clients that would keep a connection open forever.
 struct Held {
     _silent: TcpStream,
     _idle: Client,
     _watch: tonic::Streaming<tonic_health::pb::HealthCheckResponse>,
-    /// Two that read nothing: one answers pings, the other is gone without a word.
+    /// Two that read nothing: one answers pings, the other has vanished.
     _stuck: [(Client, Open); 2],
 }
 
@@ -210,7 +212,7 @@ impl Held {
     }
 }
 
-/// A client whose stream has begun, and has no room for more than the beginning.
+/// A client whose stream has begun, and has no room for more than the start.
 async fn stuck(gateway: &Child) -> (Client, Open) {
     let mut client = Client::with(gateway.address, |builder| {
         builder.initial_window_size(1);
@@ -230,7 +232,7 @@ async fn silent_watching_and_stuck_clients_do_not_keep_it_from_its_exit() {
     gateway.terminate().await;
     let terminated = Instant::now();
     assert_eq!(gateway.code().await, Some(0));
-    // The limit, and what streams may take to tell their clients, come to 4.5 s.
+    // The limit, and the time for streams to notify their clients, add up to 4.5 s.
     let took = terminated.elapsed();
     assert!(took < Duration::from_secs(30), "{took:?}");
     drop(held);
@@ -277,7 +279,7 @@ async fn lame_ducks_say_so_and_still_serve() {
         let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
         assert_eq!(call.status().await.status.code(), Code::Ok);
     }
-    // Then GOAWAY: whoever has a stream keeps it, new calls are told to go elsewhere.
+    // Then GOAWAY: open streams continue, new calls go to other replicas.
     let mut last = before.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
     let refused = soon(async {
         loop {

@@ -1,4 +1,4 @@
-//! Floods of HTTP/2 frames end their own connection or come to nothing, and take no memory.
+//! Floods of HTTP/2 frames end their own connection or have no effect, and use no memory.
 
 use bytes::BytesMut;
 use tonic::Code;
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// What the process may grow by, whatever is sent.
+/// How much the process may grow, whatever is sent.
 const BOUND: usize = 32 << 20;
 
-/// Floods a gateway, which has to serve others all the while, and not to grow.
+/// Floods a gateway, which must serve other clients meanwhile, and must not grow.
 async fn survives(first: &[u8], flood: &[u8], times: usize) -> Flooded {
     let mut upstream = Upstream::start().await;
     let gateway = Child::serve(&upstream.endpoint_url(), "").await;
@@ -36,7 +36,7 @@ async fn survives(first: &[u8], flood: &[u8], times: usize) -> Flooded {
 
     let grown = gateway.peak_memory().saturating_sub(before);
     assert!(grown < BOUND, "{grown} bytes");
-    // The other client's stream goes on.
+    // The other client's stream continues.
     exchange.token("word").await;
     exchange.finish().await;
     assert_eq!(open.status().await.status.code(), Code::Ok);
@@ -48,14 +48,15 @@ async fn survives(first: &[u8], flood: &[u8], times: usize) -> Flooded {
 async fn is_closed(first: &[u8], flood: &[u8], times: usize, with: u32) {
     let flooded = survives(first, flood, times).await;
     assert!(flooded.closed, "{flooded:?}");
-    // The reset of the socket may overtake the word.
+    // The reset of the socket may overtake the message.
     if let Some(last) = flooded.errors.last() {
         assert_eq!(*last, with, "{flooded:?}");
     }
 }
 
-/// Floods a gateway, which has no limit for this: HTTP/2 answers each such frame, one at a time, and reads no more while the answer can't
-/// be written. So a flood costs its sender as much as the gateway, and nothing piles up: that is all that h2 does, and what is checked.
+/// Floods a gateway, which has no limit for this: HTTP/2 answers each such frame, one at a time,
+/// and reads no more while the answer cannot be written. So a flood costs its sender as much as the
+/// gateway, and nothing accumulates: this is what h2 guarantees, and what is checked.
 async fn comes_to_nothing(flood: &[u8], times: usize) {
     let flooded = survives(&[], flood, times).await;
     assert!(!flooded.closed && flooded.taken == times, "{flooded:?}");
@@ -64,7 +65,7 @@ async fn comes_to_nothing(flood: &[u8], times: usize) {
 #[tokio::test]
 async fn continuations_without_end() {
     let mut block = BytesMut::new();
-    // As many as a frame holds, none of them cut.
+    // As many as fit in a frame, without truncation.
     for _ in 0..(16 << 10) / 129 {
         put_header(&mut block, "x-more", &"y".repeat(120));
     }
@@ -102,7 +103,8 @@ async fn headers_that_are_too_large() {
             calls.extend_from_slice(&frame(CONTINUATION, flags, stream, piece));
         }
     }
-    // Each of them alone is refused with 431, as HTTP has it: the connection can go on, and nobody is called.
+    // Each of them alone is refused with 431, as HTTP defines it: the connection can continue, and
+    // no service is called.
     let mut upstream = Upstream::start().await;
     let gateway = Child::serve(&upstream.endpoint_url(), "").await;
     let mut wire = Wire::connect(gateway.address).await;
@@ -139,7 +141,7 @@ async fn settings() {
 async fn empty_data() {
     let mut call = BytesMut::new();
     call.extend_from_slice(&frame(HEADERS, END_HEADERS, 1, &call_headers()));
-    // Not whole: the service waits for the rest.
+    // Incomplete: the service waits for the rest.
     call.extend_from_slice(&frame(DATA, 0, 1, &message(&ask(MODEL))[..10]));
     let nothing = frame(DATA, 0, 1, &[]).repeat(1_000);
     is_closed(&call, &nothing, 300, ENHANCE_YOUR_CALM).await;

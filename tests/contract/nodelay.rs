@@ -1,4 +1,4 @@
-//! A token is at the client before Bedrock sends the next one: nothing on the way waits for more.
+//! The client has a token before Bedrock sends the next one: nothing on the way waits for more.
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ async fn step_by_step(streams: usize) {
             call.read_messages(1).await;
             for token in 0..TOKENS {
                 exchange.token("word").await;
-                // The start of the block comes with its first token.
+                // The start of the block arrives with its first token.
                 call.read_messages(token + 3).await;
                 assert_eq!(call.messages.len(), token + 3);
             }

@@ -1,4 +1,5 @@
-//! A panic ends its own call, with INTERNAL, and nothing else. The gateway's own layers, around a service that panics when it is asked to.
+//! A panic ends its own call, with INTERNAL, and nothing else. Uses the gateway's own layers around
+//! a service that panics on request.
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -28,7 +29,7 @@ use crate::{
     support::{Client, INVOKE, STREAM_INVOKE},
 };
 
-/// Panics where its target says, or sends a message whenever the test counts one further.
+/// Panics where its target says, or sends a message for each step of the test.
 struct Panics {
     steps: watch::Receiver<usize>,
 }
@@ -68,7 +69,7 @@ impl InferenceService for Panics {
     }
 }
 
-/// Serves for ever, with a place for so many calls.
+/// Serves forever, with slots for this many calls.
 async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
     let routes = Routes::new(InferenceServiceServer::new(Panics { steps }));
     let stack: Stack = grpc::stack(
@@ -103,7 +104,7 @@ async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
 #[tokio::test]
 async fn a_panic_ends_its_own_call_and_no_other_of_the_connection() {
     let (step, steps) = watch::channel(1);
-    // One for the stream that goes on, one for those that panic: they give theirs back.
+    // One for the stream that continues, one for those that panic: they release their slots.
     let address = serve(2, steps).await;
     let mut client = Client::connect(address).await;
     let mut other = client.call(STREAM_INVOKE, &[], &ask("nowhere")).await;
@@ -119,7 +120,7 @@ async fn a_panic_ends_its_own_call_and_no_other_of_the_connection() {
         let status = stream.status().await;
         status.is(Code::Internal, "PANIC");
         assert_eq!(status.details().phase(), "mid-stream");
-        // What came before it is kept.
+        // Output before it is kept.
         assert_eq!(stream.messages.len(), 3);
 
         let mut unary = client.call(INVOKE, &[], &invoke(ask(""))).await;

@@ -46,6 +46,10 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         all.cancelled
             .get_or_create(&metrics::Cancelled { usage: "known" }),
     );
+    drop(all.usage_missing.get_or_create(&metrics::UsageMissing {
+        target: target.clone(),
+        reason: "",
+    }));
     drop(
         all.unknown
             .get_or_create(&metrics::Unknown { kind: "event" }),
@@ -93,6 +97,24 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         );
     }
     found
+}
+
+/// A metric with labels is not exported before it has a series.
+#[test]
+fn every_metric_with_labels_has_a_series_in_this_test() {
+    let registry = include_str!("../../src/telemetry/metrics/mod.rs");
+    let this_test = include_str!("metrics.rs");
+    for line in registry.lines().filter(|line| line.contains(": Family<")) {
+        let (name, _) = line
+            .trim()
+            .trim_start_matches("pub ")
+            .split_once(':')
+            .unwrap();
+        assert!(
+            this_test.contains(&format!("all.{name}")),
+            "make a series of {name} in `exported`"
+        );
+    }
 }
 
 #[test]

@@ -87,7 +87,8 @@ async fn sigterm_lets_open_streams_end_and_exits_with_0() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
-/// By default the signal ends a process, and some init systems send it to have a configuration read again.
+/// By default the signal ends a process, and some init systems send it to have a configuration read
+/// again.
 #[tokio::test]
 async fn sighup_is_ignored_and_logged() {
     let emulator = Emulator::start(Options::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Events of streams, one by one and put together.
+//! Events of streams, one by one and combined.
 
 use bedrock_grpc::{
     pb::{self, stream_invoke_response::Event},
@@ -223,7 +223,7 @@ fn nulls_of_bedrock_mean_nothing_and_empty_lists_and_maps_survive() {
     }
 }
 
-/// Everything that is not a whole number from 0 to 2,147,483,647.
+/// Everything that is not an integer from 0 to 2,147,483,647.
 const INVALID_INDICES: [&str; 17] = [
     "1099511627776",
     "2147483648",
@@ -300,7 +300,7 @@ fn whole_numbers_may_be_written_as_floats() {
     assert_eq!(metadata.metrics.unwrap().latency_ms, Some(3_000_000_000));
 }
 
-/// A count that is wrong would be worse than one that is absent.
+/// A wrong count would be worse than an absent one.
 #[test]
 fn a_count_that_is_not_a_whole_number_is_absent_and_kept_raw() {
     for count in [

@@ -1,4 +1,4 @@
-//! The events of a stream, put together.
+//! The events of a stream, combined.
 
 use bedrock_grpc::{
     pb,
@@ -11,7 +11,7 @@ fn pointers(members: &[pb::RawMember]) -> Vec<&str> {
     members.iter().map(|member| &*member.pointer).collect()
 }
 
-/// The Converse response that these events make.
+/// The Converse response that these events form.
 fn folded(events: &[(&str, &str)]) -> (pb::InvokeResponse, serde_json::Value) {
     let mut fold = Fold::default();
     for (kind, payload) in events {
@@ -275,7 +275,8 @@ fn an_answer_without_blocks_has_an_empty_content() {
     );
 }
 
-/// Every kind of delta, for a block that has begun as every other kind: nothing is lost, and nothing loops.
+/// Every kind of delta, for a block that has begun as every other kind: nothing is lost, and
+/// nothing loops.
 #[test]
 fn a_delta_of_another_kind_begins_another_block() {
     let deltas = [

@@ -1,4 +1,4 @@
-//! A reader of event-stream frames for tests: strict about lengths, and nothing more.
+//! A reader of event-stream frames for tests: strict about lengths only.
 
 /// The `:event-type` and payload of each frame.
 pub(crate) fn frames(mut stream: &[u8]) -> Vec<(String, Vec<u8>)> {

@@ -1,4 +1,5 @@
-//! Arbitrary requests for property tests, in the normal form that reading gives: known formats also by name, no default unsaid, JSON as text.
+//! Arbitrary requests for property tests, in the normal form that reading returns: known formats
+//! also by name, defaults explicit, JSON as text.
 
 use bedrock_grpc::pb;
 use proptest::{
@@ -36,7 +37,7 @@ fn json_text() -> impl Strategy<Value = String> {
             }),
         ]
     });
-    // Null as a whole would be absence.
+    // Null as a whole would mean absence.
     tree.prop_filter("null is absence", |text| text != "null")
 }
 
@@ -212,7 +213,7 @@ fn inference_config() -> impl Strategy<Value = pb::InferenceConfiguration> {
     )
 }
 
-/// Members that no field holds.
+/// Members without a field.
 fn raw_members() -> impl Strategy<Value = Vec<pb::RawMember>> {
     hash_map("/new[a-z]{1,3}(~0|~1)?", json_text(), 0..3).prop_map(|members| {
         let members = members.into_iter();

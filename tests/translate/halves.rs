@@ -1,4 +1,4 @@
-//! Characters that Bedrock cuts in half between two deltas.
+//! Characters that Bedrock splits between two deltas.
 
 use bedrock_grpc::{
     pb::{
@@ -85,7 +85,7 @@ fn halves_of_a_character_in_two_deltas_are_one_character() {
             (vec![high], vec!["", "\u{fffd}", "|stop"]),
             (vec![r"\ud83dx\ude00"], vec!["\u{fffd}x\u{fffd}", "|stop"]),
             (vec![r"\ud83d\ude00", r"\u0041"], vec!["😀", "A", "|stop"]),
-            // The backslash is a character of the text here, and no escape.
+            // The backslash is a character of the text here, not an escape.
             (
                 vec![r"\\ud83d", r"\\ude00"],
                 vec![r"\ud83d", r"\ude00", "|stop"],
@@ -140,15 +140,15 @@ fn the_end_of_the_block_or_message_or_a_new_start_gives_a_half_up() {
     );
     let messages = read(&[half.clone(), start, delta(0, text, r"\ude00")]);
     assert_eq!(pieces(&messages, 0), ["a", "\u{fffd}", "\u{fffd}"]);
-    // The end of another block is none of its own.
+    // The end of another block does not affect it.
     let messages = read(&[half.clone(), stop(1), delta(0, text, r"\ude00")]);
     assert_eq!(pieces(&messages, 0), ["a", "😀"]);
-    // A stream that breaks off: what was sent is a part of the text, unaltered.
+    // A stream that breaks off: what was sent is a part of the text, unchanged.
     assert_eq!(pieces(&read(&[half]), 0), ["a"]);
 }
 
 proptest! {
-    /// Any text, escaped as UTF-16 and cut anywhere between two escapes, arrives as it is.
+    /// Any text, escaped as UTF-16 and split anywhere between two escapes, arrives unchanged.
     #[test]
     fn text_that_is_cut_between_any_two_escapes_is_not_altered(
         text in "(?s)[a\u{e9}\u{1f600}\u{10ffff}\\\\\"]{1,12}", cuts in prop::collection::vec(any::<bool>(), 24)

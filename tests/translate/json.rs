@@ -1,4 +1,4 @@
-//! The JSON reader and writer, seen through the public functions.
+//! The JSON reader and writer, tested through the public functions.
 
 use bedrock_grpc::{
     pb::{self, content_block_delta_event::Delta, stream_invoke_response::Event},

@@ -1,4 +1,4 @@
-//! Translation between the proto and Bedrock's JSON, both ways.
+//! Translation between the proto and Bedrock's JSON, in both directions.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What holds for every request and every payload.
+//! Properties of every request and every payload.
 
 use bedrock_grpc::{
     pb,
@@ -40,7 +40,7 @@ proptest! {
         let body = request::to_converse(&input).unwrap();
         let mut back = request::from_converse(&body).unwrap();
         prop_assert_eq!(&request::to_converse(&back).unwrap(), &body);
-        // The order of members of their own names has no meaning.
+        // The order of members with caller-defined names has no meaning.
         input.raw_members.sort_by(|a, b| a.pointer.cmp(&b.pointer));
         back.raw_members.sort_by(|a, b| a.pointer.cmp(&b.pointer));
         prop_assert_eq!(back, input);

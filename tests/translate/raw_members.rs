@@ -1,4 +1,4 @@
-//! Raw members in requests: where they may stand and where not.
+//! Raw members in requests: where they may be and where not.
 
 use bedrock_grpc::{pb, translate::request};
 
@@ -20,7 +20,7 @@ fn sent(raw: &[(&str, &str)]) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// The one violation: its field and what it says.
+/// The only violation: its field and its description.
 fn refused(raw: &[(&str, &str)]) -> (String, String) {
     let violations = request::to_converse(&input(raw)).unwrap_err();
     assert_eq!(violations.len(), 1, "{violations:?}");

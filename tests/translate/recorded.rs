@@ -1,4 +1,4 @@
-//! Recorded traffic of Bedrock, from the folder that `BEDROCK_GRPC_RECORDED` names.
+//! Recorded traffic with Bedrock, from the folder that `BEDROCK_GRPC_RECORDED` names.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -24,7 +24,7 @@ fn cases(kind: &str) -> Vec<PathBuf> {
     cases.map(|case| case.unwrap().path()).collect()
 }
 
-/// The texts of all members that hold JSON of the caller's.
+/// The texts of all members that contain the caller's JSON.
 fn passed_through(text: &str, found: &mut Vec<String>) {
     if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
         for (name, value) in members {

@@ -1,4 +1,5 @@
-//! What the account owns, and what becomes of it while the emulator runs: application profiles and tags.
+//! What the account owns, and how it changes while the emulator runs: application profiles and
+//! tags.
 
 mod tags;
 
@@ -12,21 +13,21 @@ use serde_json::Value;
 pub(super) use self::tags::{NotTagged, Tags};
 use super::catalogue::{self, Profile};
 
-/// The account's things in all Regions.
+/// The account's resources in all Regions.
 #[derive(Debug, Default)]
 pub(super) struct Account(Mutex<BTreeMap<String, Owned>>);
 
-/// The account's things in one Region.
+/// The account's resources in one Region.
 #[derive(Debug)]
 struct Owned {
     profiles: Vec<Profile>,
     /// Tags by ARN.
     tags: BTreeMap<String, Tags>,
-    /// By `clientRequestToken`: the rest of the request, and the profile that it made.
+    /// By `clientRequestToken`: the rest of the request, and the profile that it created.
     made: BTreeMap<String, (Value, Profile)>,
 }
 
-/// A token was used before, for something else.
+/// A token was used before, for another request.
 #[derive(Debug)]
 pub(super) struct TokenUsed;
 
@@ -45,7 +46,7 @@ impl Account {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with what is in a Region.
+    /// Runs a function on the resources of a Region.
     fn within<T>(&self, region: &str, work: impl FnOnce(&mut Owned) -> T) -> T {
         let mut regions = self.lock();
         let owned = regions
@@ -54,20 +55,21 @@ impl Account {
         work(owned)
     }
 
-    /// All profiles of a source Region, AWS's first.
+    /// Returns all profiles of a source Region, AWS's first.
     pub(super) fn list(&self, region: &str) -> Vec<Profile> {
         let mut all = catalogue::system_profiles(region);
         self.within(region, |owned| all.extend_from_slice(&owned.profiles));
         all
     }
 
-    /// The profile of this ID that a source Region has.
+    /// Returns the profile with this ID in a source Region.
     pub(super) fn find(&self, id: &str, region: &str) -> Option<Profile> {
         let all = self.list(region);
         all.into_iter().find(|profile| profile.id == id)
     }
 
-    /// Adds an application profile with its tags, and gives it: the one that this token made, if the request is the same.
+    /// Adds an application profile with its tags and returns it. Returns the existing one if this
+    /// token created it with the same request.
     pub(super) fn create(
         &self,
         region: &str,
@@ -93,7 +95,7 @@ impl Account {
         })
     }
 
-    /// Removes an application profile. Whether there was one.
+    /// Removes an application profile. Returns whether it existed.
     pub(super) fn delete(&self, id: &str, region: &str) -> bool {
         self.within(region, |owned| {
             let found = owned.profiles.iter().position(|profile| profile.id == id);
@@ -107,7 +109,7 @@ impl Account {
     }
 }
 
-/// Twelve letters and digits that no profile has.
+/// Twelve letters and digits that are not yet the ID of a profile.
 fn new_id(profiles: &[Profile]) -> String {
     loop {
         let id: String = std::iter::repeat_with(|| fastrand::digit(36))

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use super::{Account, Owned};
 use crate::catalogue::{Arn, Provisioned};
 
-/// Tags of one resource, by their keys.
+/// Tags of one resource, by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// The most tags of a resource.
+/// Maximum number of tags of a resource.
 const MOST: usize = 50;
 
 /// Why a resource's tags cannot be read or changed.
 #[derive(Debug)]
 pub(crate) enum NotTagged {
-    /// There is no such resource in the Region, or none that takes tags.
+    /// The Region has no such resource, or it cannot have tags.
     NoResource,
-    /// It would have more than so many.
+    /// It would have more than this many tags.
     TooMany(usize),
 }
 

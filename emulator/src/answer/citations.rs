@@ -1,4 +1,4 @@
-//! Answers with their sources, when documents or search results are to be cited.
+//! Answers with their sources, if documents or search results should be cited.
 
 use std::collections::HashSet;
 
@@ -12,16 +12,17 @@ use super::{
     text::{excerpt, sentences, words},
 };
 
-/// How many passages an answer cites at most, from each source.
+/// Maximum number of passages that an answer cites from each source.
 const PASSAGES: usize = 2;
 
-/// A passage of a source and where it stands there.
+/// A passage of a source and its place there.
 struct Passage {
     text: String,
     citation: Value,
 }
 
-/// The answer in pieces of text, with a citation for each that rests on a source. `None` if nothing is to be cited.
+/// Returns the answer in pieces of text, with a citation for each piece that a source supports.
+/// `None` if nothing should be cited.
 pub(super) fn blocks(request: &Request<'_>) -> Option<Vec<Content>> {
     let passages = passages(request);
     if passages.is_empty() {
@@ -47,7 +48,8 @@ pub(super) fn blocks(request: &Request<'_>) -> Option<Vec<Content>> {
     Some(blocks)
 }
 
-/// The passages that fit the prompt best, in the order of the request. Indices count the sources of the whole conversation.
+/// The passages that match the prompt best, in the order of the request. Indices count the sources
+/// of the whole conversation.
 fn passages(request: &Request<'_>) -> Vec<Passage> {
     let mut found = Vec::new();
     let (mut documents, mut results) = (0, 0);
@@ -139,7 +141,7 @@ fn document_passages(document: &Value, index: usize) -> Vec<Passage> {
                 )
             })
             .collect(),
-        // The emulator reads no PDF and nothing in S3: all that it knows is the name.
+        // The emulator does not read PDF files or S3 objects: it knows only their names.
         None => vec![passage(
             &format!("The first page of {title}."),
             json!({"documentPage": {"documentIndex": index, "start": 1, "end": 2}}),
@@ -147,7 +149,7 @@ fn document_passages(document: &Value, index: usize) -> Vec<Passage> {
     }
 }
 
-/// Sentences with their places, in characters from 0, the end not included.
+/// Sentences with their positions, in characters from 0, without the end.
 fn in_text(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     let mut start = 0;
     sentences(text).map(move |sentence| {

@@ -1,4 +1,4 @@
-//! Decides what an answer consists of.
+//! Decides what an answer contains.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ const PIXEL: [u8; 67] = [
     0x42, 0x60, 0x82,
 ];
 
-/// The answer, cut to its limits, and what the guardrail said of it.
+/// The answer, cut to its limits, and the guardrail's result.
 pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Verdict>) {
     let mut seed = Seed::of([
         request.model_id,
@@ -65,7 +65,7 @@ pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Ver
     (draft, verdict)
 }
 
-/// The text blocks of an answer that calls no tool.
+/// The text blocks of an answer without tool uses.
 fn said(request: &Request<'_>, style: &Style, seed: &mut Seed) -> Vec<Content> {
     if let Some(schema) = text_format(request.body) {
         return vec![Content::text(
@@ -81,7 +81,7 @@ fn said(request: &Request<'_>, style: &Style, seed: &mut Seed) -> Vec<Content> {
     vec![Content::text(text)]
 }
 
-/// The schema that the text has to fit.
+/// The schema that the text must match.
 fn text_format(body: &Value) -> Option<Value> {
     let schema = text_at(
         body,
@@ -96,7 +96,7 @@ fn text_format(body: &Value) -> Option<Value> {
     serde_json::from_str(schema).ok()
 }
 
-/// Ends an answer in its middle.
+/// Ends an answer in the middle.
 fn break_off(draft: &mut Draft, reason: &'static str) {
     limits::stop_at_tokens(draft, (draft.tokens() / 2).max(1));
     draft.stop_reason = reason;

@@ -1,13 +1,13 @@
-//! An answer while it is made: first whole [`Content`], then [`Piece`]s of about a token each.
+//! An answer while it is built: first complete [`Content`], then [`Piece`]s of about a token each.
 
 use serde_json::{Value, json};
 
 use super::text::tokens::tokens;
 
-/// A content block before it is cut into tokens.
+/// A content block before it is split into tokens.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// Text, with the citations that it rests on.
+    /// Text, with the citations that support it.
     Text { text: String, citations: Vec<Value> },
     /// Readable reasoning and the signature that proves its origin.
     Reasoning { text: String, signature: String },
@@ -24,7 +24,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// Text that cites nothing.
+    /// Text without citations.
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text {
             text: text.into(),
@@ -33,7 +33,7 @@ impl Content {
     }
 }
 
-/// What one `contentBlockDelta` carries.
+/// The content of one `contentBlockDelta`.
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
     Text(String),
@@ -46,7 +46,8 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    /// How many output tokens the piece is: the emulator bills one for each delta that holds generated text.
+    /// How many output tokens the piece counts as: the emulator bills one for each delta with
+    /// generated text.
     pub(super) const fn tokens(&self) -> u64 {
         match self {
             Self::Text(text) | Self::Reasoning(text) | Self::ToolInput(text) => {
@@ -73,7 +74,7 @@ impl Piece {
 /// A content block in pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    /// `start` of the `contentBlockStart` event, for the kinds that have one.
+    /// `start` of the `contentBlockStart` event, for the kinds of blocks that have one.
     pub(super) start: Option<Value>,
     pub(super) pieces: Vec<Piece>,
 }
@@ -135,7 +136,7 @@ impl Draft {
     }
 }
 
-/// The text in tokens, each as this kind of piece.
+/// Splits the text into tokens, each as this kind of piece.
 fn in_tokens(text: &str, piece: fn(String) -> Piece) -> impl Iterator<Item = Piece> {
     tokens(text).map(move |token| piece(token.to_owned()))
 }

@@ -11,27 +11,27 @@ use super::{
 };
 
 const BLOCKED: &str = "Sorry, the model cannot answer this question.";
-/// Characters that one unit of a policy covers.
+/// Characters per unit of a policy.
 const UNIT: usize = 1000;
-/// The most entities that are found in one text.
+/// Maximum number of entities that are found in one text.
 const MOST: usize = 200;
 
-/// What a guardrail made of a call.
+/// The result of a guardrail for a call.
 pub(super) struct Verdict {
-    /// Whether the answer is other than the model's.
+    /// Whether the answer differs from the model's.
     pub(super) intervened: bool,
-    /// `metadata.trace.guardrail`, if the request wants it.
+    /// `metadata.trace.guardrail`, if the request asks for it.
     pub(super) trace: Option<Value>,
 }
 
-/// Something personal in a text.
+/// Personal data in a text.
 #[derive(Clone, Debug, PartialEq)]
 struct Entity {
     text: String,
     kind: &'static str,
 }
 
-/// Lets the request's guardrail look at the answer, and change it. `None` if there is no guardrail.
+/// Applies the request's guardrail to the answer. `None` if there is no guardrail.
 pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<Verdict> {
     let config = at(request.body, &["guardrailConfig"])?;
     let identifier = text_at(config, &["guardrailIdentifier"]).filter(|id| !id.is_empty())?;
@@ -47,7 +47,7 @@ pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<
     } else {
         entities(&output)
     };
-    // `async` lets tokens through before they are checked: masking is not possible.
+    // `async` forwards tokens before they are checked, so masking is not possible.
     let masks = !found.is_empty() && text_at(config, &["streamProcessingMode"]) != Some("async");
     if blocked {
         *answer = vec![Content::text(BLOCKED)];
@@ -67,7 +67,7 @@ pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<
     })
 }
 
-/// A sentence that says the personal data of the prompt again, so that there is something to mask.
+/// A sentence that repeats the personal data of the prompt, so that there is something to mask.
 pub(super) fn mention(request: &Request<'_>) -> Option<String> {
     member(request.body, "guardrailConfig")?;
     let found: Vec<String> = entities(&request.prompt)
@@ -181,7 +181,7 @@ fn add(assessment: &mut Value, policy: &str, found: Value) {
     }
 }
 
-/// What the guardrail had to do. Units are of 1,000 characters; the latency grows with the text.
+/// The guardrail's metrics. Units are 1,000 characters; the latency grows with the text.
 fn metrics(text: &str, output: bool) -> Value {
     let characters = text.chars().count();
     let units = characters.div_ceil(UNIT).max(1);

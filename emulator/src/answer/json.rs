@@ -1,4 +1,4 @@
-//! Reading JSON the way the service does: `null` is as good as absent.
+//! Reads JSON as the service does: `null` means absent.
 
 use serde_json::Value;
 
@@ -18,14 +18,14 @@ pub(super) fn text_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
     at(value, path)?.as_str()
 }
 
-/// The list under a name; empty if there is none.
+/// The list under a name; empty if it is absent.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     member(value, name)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
-/// A union's only member: its name and its value.
+/// The only member of a union: its name and its value.
 pub(super) fn only(union: &Value) -> Option<(&str, &Value)> {
     union
         .as_object()?

@@ -1,8 +1,8 @@
-//! Where an answer ends before its end: stop sequences and `maxTokens`.
+//! What ends an answer early: stop sequences and `maxTokens`.
 
 use super::draft::{Block, Draft, Piece};
 
-/// Cuts the text before the first stop sequence in it. Reasoning and tool input are not looked at.
+/// Cuts the text before its first stop sequence. Reasoning and tool input are not searched.
 pub(super) fn stop_at_sequences<'a>(
     draft: &mut Draft,
     sequences: impl IntoIterator<Item = &'a str>,
@@ -57,7 +57,7 @@ fn cut_text(blocks: &mut Vec<Block>, mut left: usize) {
     blocks.truncate(kept);
 }
 
-/// Ends the answer after `limit` output tokens, in the middle of a tool's input if need be.
+/// Ends the answer after `limit` output tokens, even in the middle of a tool's input.
 pub(super) fn stop_at_tokens(draft: &mut Draft, limit: u64) {
     if draft.tokens() <= limit {
         return;
@@ -79,7 +79,7 @@ pub(super) fn stop_at_tokens(draft: &mut Draft, limit: u64) {
             pieces += 1;
         }
         block.pieces.truncate(pieces);
-        // A block of which no token fits was never begun.
+        // If no token of a block fits, the block never begins.
         kept += usize::from(block.tokens() > 0);
         break;
     }

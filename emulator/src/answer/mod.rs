@@ -1,15 +1,16 @@
-//! The emulator's brain: a Converse request in, a script of events out. Pure: the same request gets the same answer.
+//! Generates answers: a Converse request in, a script of events out. Pure: the same request gets
+//! the same answer.
 //!
 //! | module | job |
 //! |---|---|
-//! | `validate` | what Bedrock refuses |
-//! | `request` | what answers want to know of a request |
-//! | `triggers` | words by which a prompt asks for rare things |
+//! | `validate` | what Bedrock rejects |
+//! | `request` | the parts of a request that answers need |
+//! | `triggers` | words in a prompt that request rare behaviour |
 //! | `text` | prose, dictation, tokens |
-//! | `tools`, `schema` | which tool is called, with an input that fits its schema |
-//! | `reasoning`, `citations`, `guardrail` | what stands around the text |
-//! | `draft`, `limits` | the answer in blocks and pieces; where it ends early |
-//! | `usage`, `fields` | what is said about the answer |
+//! | `tools`, `schema` | which tool is called, with an input that matches its schema |
+//! | `reasoning`, `citations`, `guardrail` | what surrounds the text |
+//! | `draft`, `limits` | the answer in blocks and pieces; what ends it early |
+//! | `usage`, `fields` | metadata of the answer |
 //! | `script` | the events |
 
 mod citations;
@@ -39,15 +40,16 @@ use super::script::{ApiError, Script};
 /// Answers a Converse request body for a model, in the default style.
 ///
 /// # Errors
-/// What Bedrock answers to bad input.
+/// What Bedrock returns for invalid input.
 pub fn answer(model_id: &str, request: &Value) -> Result<Script, ApiError> {
     answer_with(model_id, request, &Style::default())
 }
 
-/// Answers a Converse request body for a model: a model or profile ID or an ARN, as it stands in the path.
+/// Answers a Converse request body for a model: a model ID, a profile ID or an ARN, as in the path.
 ///
 /// # Errors
-/// What Bedrock answers to bad input: `ValidationException` or `SerializationException`, HTTP 400.
+/// What Bedrock returns for invalid input: `ValidationException` or `SerializationException`, HTTP
+/// 400.
 pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Script, ApiError> {
     validate::check(model_id, request)?;
     let request = request::Request::new(model_id, request);
@@ -58,10 +60,10 @@ pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Scr
     ))
 }
 
-/// The input tokens of a request body, by the same estimate as in `metadata.usage`.
+/// The input tokens of a request body, estimated as in `metadata.usage`.
 ///
 /// # Errors
-/// What Bedrock answers to bad input.
+/// What Bedrock returns for invalid input.
 pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
     validate::check(model_id, request)?;
     Ok(usage::input_tokens(request))

@@ -1,4 +1,4 @@
-//! Reasoning before the answer, when the request switches it on.
+//! Reasoning before the answer, if the request enables it.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Vec<Content> {
     if triggers::redacted_reasoning(&request.prompt) {
         return vec![Content::Redacted(seed.base64(240))];
     }
-    // With `display: omitted` only the signature comes.
+    // With `display: omitted`, only the signature is sent.
     let omitted = text_at(
         request.body,
         &["additionalModelRequestFields", "thinking", "display"],
@@ -28,7 +28,8 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Vec<Content> {
     }]
 }
 
-/// Claude calls it `thinking`, Claude on Converse `reasoning_config`, Nova `reasoningConfig`; `effort` is Bedrock's own.
+/// Claude names it `thinking`, Claude on Converse `reasoning_config`, Nova `reasoningConfig`;
+/// `effort` is Bedrock's.
 fn enabled(body: &Value) -> bool {
     let switch = |name| text_at(body, &["additionalModelRequestFields", name, "type"]);
     let on = |name| matches!(switch(name), Some("enabled" | "adaptive"));

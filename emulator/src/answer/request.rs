@@ -1,23 +1,23 @@
-//! What the answer needs to know of a request that has passed validation.
+//! The parts of a valid request that the answer needs.
 
 use serde_json::Value;
 
 use super::json::{at, list, member, only, text_at};
 
-/// A request, with the things that several answers ask for.
+/// A request, with what several parts of the answer need.
 pub(super) struct Request<'a> {
     pub(super) model_id: &'a str,
     pub(super) body: &'a Value,
-    /// The text of the last user message, blocks joined by newlines.
+    /// The text of the last user message; blocks are joined by newlines.
     pub(super) prompt: String,
 }
 
-/// Something other than text in the last user message.
+/// A block other than text in the last user message.
 pub(super) struct Attachment<'a> {
     /// `image`, `document`, `video` or `audio`.
     pub(super) kind: &'a str,
     pub(super) format: &'a str,
-    /// Documents have one.
+    /// Only documents have one.
     pub(super) name: Option<&'a str>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
         list(self.body, "messages")
     }
 
-    /// The content of the message to be answered, `system` messages aside.
+    /// The content of the message to answer, ignoring `system` messages.
     pub(super) fn last_content(&self) -> &'a [Value] {
         let mut spoken = self
             .messages()
@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    /// The tool results that the last message brings.
+    /// The tool results in the last message.
     pub(super) fn tool_results(&self) -> Vec<&'a Value> {
         self.last_content()
             .iter()
@@ -78,7 +78,7 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    /// The name of the tool that was called under an ID.
+    /// The name of the tool that was called with an ID.
     pub(super) fn tool_called(&self, id: &str) -> Option<&'a str> {
         self.messages()
             .iter()

@@ -13,7 +13,7 @@ use super::{
     usage::usage,
 };
 
-/// Milliseconds that a call takes at least, for each output token, and for each thousand input tokens.
+/// Minimum milliseconds of a call, per output token, and per thousand input tokens.
 const LATENCY_FLOOR: u64 = 180;
 const LATENCY_PER_TOKEN: u64 = 14;
 const LATENCY_PER_INPUT: u64 = 25;
@@ -99,7 +99,8 @@ fn latency(request: &Request<'_>, draft: &Draft, usage: &Value) -> u64 {
     }
 }
 
-/// The model that a prompt router chose: the emulator's routers always choose the same one of a family.
+/// The model that a prompt router chose: the emulator's routers always choose the same one of a
+/// family.
 pub(super) fn routed(model_id: &str) -> Option<String> {
     let (arn, router) = model_id.split_once("prompt-router/")?;
     let region = arn.split(':').nth(3).unwrap_or_default();

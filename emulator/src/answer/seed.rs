@@ -1,4 +1,4 @@
-//! Variety without chance: numbers that follow from the request.
+//! Variety without randomness: numbers derived from the request.
 
 /// A stream of numbers that is the same for the same text.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Seed {
         )
     }
 
-    /// What base64 looks like; `length` is rounded up to whole groups, so that it decodes.
+    /// Text that looks like base64; `length` is rounded up to whole groups, so that it decodes.
     pub(super) fn base64(&mut self, length: usize) -> String {
         self.letters(
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",

@@ -1,12 +1,14 @@
-//! How the emulator answers when the request leaves it open.
+//! How the emulator answers what the request leaves open.
 
 use std::{fmt, sync::Arc};
 
-/// Says whether a prompt prefix is in the cache. The brain is pure, so the server keeps the memory.
+/// Decides whether a prompt prefix is in the cache. Answers are pure functions, so the server keeps
+/// the state.
 pub trait CacheSeen: Send + Sync {
-    /// Whether the prefix with this key was written before; from now on it is.
+    /// Returns whether the prefix with this key was written before, and records it.
     ///
-    /// Called once for each cache point of a request that is large enough, the shortest prefix first.
+    /// Called once for each cache point of a request that is large enough, the shortest prefix
+    /// first.
     fn seen(&self, prefix: u64) -> bool;
 }
 
@@ -16,12 +18,12 @@ impl<F: Fn(u64) -> bool + Send + Sync> CacheSeen for F {
     }
 }
 
-/// What the emulator does where a request says nothing.
+/// What the emulator does where a request leaves it open.
 #[derive(Clone)]
 pub struct Style {
-    /// About how many tokens a text has when the prompt asks for no length.
+    /// Approximate number of tokens of a text if the prompt asks for no length.
     pub default_length: u32,
-    /// The fewest input tokens that a cache point caches. 1,024 is what most Claude models need.
+    /// Minimum input tokens for a cache point: 1,024, as for most Claude models.
     pub cache_minimum: u64,
     /// Which prefixes are cached. `None`: none, so cache points always write.
     pub cache: Option<Arc<dyn CacheSeen>>,

@@ -1,12 +1,13 @@
-//! Words in the last user message by which a caller asks for what real models do seldom.
+//! Words in the last user message that request rare behaviour of real models.
 //!
-//! | write in the prompt | and the answer |
-//! |---|---|
-//! | `emulate:redacted_reasoning` (or Anthropic's own test string for it) | has encrypted reasoning, if reasoning is on |
-//! | `emulate:guardrail_block` | is blocked by the guardrail, if there is one |
-//! | an e-mail address, phone number or US social security number | is masked by the guardrail, if there is one |
-//! | `emulate:image` | has an image |
-//! | `emulate:content_filtered`, `emulate:malformed_model_output`, `emulate:malformed_tool_use`, `emulate:model_context_window_exceeded` | breaks off for that stop reason |
+//! - `emulate:redacted_reasoning` (or Anthropic's own test string for it): the answer has encrypted
+//!   reasoning, if reasoning is on.
+//! - `emulate:guardrail_block`: the guardrail, if there is one, blocks the answer.
+//! - An e-mail address, phone number or US social security number: the guardrail, if there is one,
+//!   masks it.
+//! - `emulate:image`: the answer has an image.
+//! - `emulate:content_filtered`, `emulate:malformed_model_output`, `emulate:malformed_tool_use`,
+//!   `emulate:model_context_window_exceeded`: the answer breaks off with that stop reason.
 
 const PREFIX: &str = "emulate:";
 const ANTHROPIC_REDACTED: &str = "ANTHROPIC_MAGIC_STRING_TRIGGER_REDACTED_THINKING";
@@ -17,7 +18,7 @@ const STOP_REASONS: [&str; 4] = [
     "model_context_window_exceeded",
 ];
 
-/// Whether a prompt asks for something by its word.
+/// Whether a prompt contains a trigger.
 pub(super) fn asks(prompt: &str, word: &str) -> bool {
     prompt
         .match_indices(PREFIX)
@@ -36,7 +37,7 @@ pub(super) fn redacted_reasoning(prompt: &str) -> bool {
 /// The trigger of a guardrail block, as the trace shows it.
 pub(super) const GUARDRAIL_BLOCK: &str = "guardrail_block";
 
-/// The stop reason that a prompt asks for.
+/// The stop reason that a prompt requests.
 pub(super) fn stop_reason(prompt: &str) -> Option<&'static str> {
     STOP_REASONS.into_iter().find(|reason| asks(prompt, reason))
 }

@@ -1,6 +1,7 @@
-//! What a call costs: an estimate of the input, and what of it the cache holds.
+//! The token usage of a call: an estimate of the input, and how much of it is cached.
 //!
-//! The emulator has no tokenizer. It takes four characters for one token, as is usual for English, and round figures for media.
+//! The emulator has no tokenizer. It counts four characters as one token, as is usual for English,
+//! and uses round figures for media.
 
 use serde_json::{Map, Value, json};
 
@@ -14,11 +15,11 @@ use super::{
 const CHARACTERS_PER_TOKEN: usize = 4;
 /// An image of about a megapixel.
 const IMAGE_TOKENS: u64 = 1600;
-/// Media of which the emulator sees no bytes.
+/// Media whose bytes the emulator does not see.
 const REMOTE_TOKENS: u64 = 1000;
-/// Compressed documents, videos and sounds: base64 characters for one token.
+/// Compressed documents, videos and audio: base64 characters per token.
 const MEDIA_CHARACTERS_PER_TOKEN: usize = 100;
-/// What a message costs beside its content: its role.
+/// Tokens of a message in addition to its content, for its role.
 const MESSAGE_TOKENS: u64 = 3;
 
 /// `metadata.usage`.
@@ -41,12 +42,12 @@ pub(super) fn usage(request: &Request<'_>, output: u64, style: &Style) -> Value 
     Value::Object(usage)
 }
 
-/// The input tokens of a request, as `CountTokens` would say.
+/// The input tokens of a request, as `CountTokens` would return.
 pub(super) fn input_tokens(body: &Value) -> u64 {
     parts(body).iter().map(Part::tokens).sum()
 }
 
-/// A piece of the input in the order in which models see it: tools, system prompt, messages.
+/// A piece of the input, in the order in which models see it: tools, system prompt, messages.
 enum Part {
     Content {
         tokens: u64,
@@ -141,7 +142,7 @@ fn text_tokens(value: &Value) -> u64 {
             Value::String(text) => text.chars().count(),
             Value::Array(items) => items.iter().map(characters).sum(),
             Value::Object(members) => match members.iter().next() {
-                // The name of a union's member is not part of what the model reads.
+                // The model does not read the name of a union's member.
                 Some((_, only)) if members.len() == 1 => characters(only),
                 _ => members
                     .iter()
@@ -165,7 +166,7 @@ struct Cached {
     details: Vec<Value>,
 }
 
-/// Reads the longest prefix that the cache holds, and writes from there to the last cache point.
+/// Reads the longest cached prefix, and writes from there to the last cache point.
 fn cached(model_id: &str, parts: &[Part], style: &Style) -> Cached {
     let mut cached = Cached::default();
     let mut prefix = String::new();

@@ -1,6 +1,8 @@
-//! The canonical form of a request that SigV4 signs, made from what arrived and from nothing that a client computed.
+//! The canonical form of a request that SigV4 signs, computed only from what arrived, never from
+//! what a client computed.
 //!
-//! Not the SDK's own: that one knows no `:authority`, which the AWS SDK for JavaScript signs with HTTP/2 in place of `host`.
+//! Not the SDK's own implementation: that does not support `:authority`, which the AWS SDK for
+//! JavaScript signs with HTTP/2 in place of `host`.
 
 use std::fmt::Write;
 
@@ -20,7 +22,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
         })
 }
 
-/// The canonical request of these signed headers. `None` if one of them did not arrive.
+/// The canonical request with these signed headers. `None` if one of them is missing.
 pub(super) fn request(
     parts: &Parts,
     signed_headers: &[&str],
@@ -41,7 +43,7 @@ pub(super) fn request(
     Some(text)
 }
 
-/// A header's values as they are signed: trimmed, runs of spaces made one, joined by commas.
+/// A header's values as they are signed: trimmed, with runs of spaces collapsed, joined by commas.
 fn header(parts: &Parts, name: &str) -> Option<String> {
     let values = parts.headers.get_all(name);
     let values = values.iter().filter_map(|value| value.to_str().ok());
@@ -64,7 +66,7 @@ fn header(parts: &Parts, name: &str) -> Option<String> {
     authority.map(ToString::to_string)
 }
 
-/// The parameters, decoded and encoded again in the one form that is signed, and sorted.
+/// The parameters, decoded and encoded again in the form that is signed, and sorted.
 fn query(parts: &Parts) -> String {
     let pairs = parts
         .uri
@@ -82,7 +84,8 @@ fn query(parts: &Parts) -> String {
     encoded.join("&")
 }
 
-/// Percent-encodes all but what is never encoded, and `also_kept`. A path arrives encoded once and is signed encoded twice.
+/// Percent-encodes everything except what is never encoded, and `also_kept`. A path arrives encoded
+/// once and is signed encoded twice.
 fn encode(text: &str, also_kept: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         let c = char::from(byte);

@@ -1,4 +1,4 @@
-//! Who calls: [`Credentials`] that are accepted, and the check of what a request brings.
+//! Authentication: the accepted [`Credentials`], and the check of a request.
 
 mod canonical;
 mod sigv4;
@@ -8,21 +8,22 @@ use std::{fmt, time::SystemTime};
 
 use super::error::WireError;
 
-/// The access key ID that the emulator accepts by default. Known to all, and so no secret.
+/// The access key ID that the emulator accepts by default. It is public, so it is not a secret.
 pub const DEV_ACCESS_KEY_ID: &str = "EMULATOR";
 /// The secret access key that belongs to it.
 pub const DEV_SECRET_ACCESS_KEY: &str = "emulator-secret-access-key";
-/// The bearer token (a Bedrock API key in the place of signatures) that the emulator accepts by default.
+/// The bearer token (a Bedrock API key in place of signatures) that the emulator accepts by
+/// default.
 pub const DEV_BEARER_TOKEN: &str = "emulator-bearer-token";
 
-/// An access key that may call.
+/// An access key that is accepted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {
     /// `aws_access_key_id`.
     pub id: String,
     /// `aws_secret_access_key`.
     pub secret: String,
-    /// `aws_session_token`, if the key is a temporary one.
+    /// `aws_session_token`, for temporary keys.
     pub session_token: Option<String>,
 }
 
@@ -34,14 +35,15 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// Who may call.
+/// The accepted credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Keys whose signatures are accepted.
     pub access_keys: Vec<AccessKey>,
     /// Bedrock API keys that are accepted.
     pub bearer_tokens: Vec<String>,
-    /// Whether requests are checked at all. If not, anybody may call; the Region is still taken from a signature's scope.
+    /// Whether requests are checked. If not, everyone may call; the Region is still read from the
+    /// signature's scope.
     pub checked: bool,
 }
 
@@ -68,7 +70,7 @@ pub(super) fn region(headers: &HeaderMap) -> Option<String> {
 
 /// Checks a request's signature or token.
 ///
-/// # Errors
+/// What the real endpoint returns: HTTP 403 and one of its codes.
 /// What the real endpoint answers: HTTP 403 and one of its codes.
 pub(super) fn check(
     credentials: &Credentials,

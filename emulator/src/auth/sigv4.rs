@@ -1,4 +1,5 @@
-//! Signature Version 4: what a request claims, and the same signature made again with the key's secret.
+//! Signature Version 4: parses what a request claims, and computes the signature again with the
+//! key's secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,11 +14,11 @@ use super::{AccessKey, canonical, denied};
 use crate::error::WireError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The signing name of both of Bedrock's endpoints.
+/// The signing name of both Bedrock endpoints.
 const SERVICE: &str = "bedrock";
-/// In the place of a payload's hash, if the payload is not signed.
+/// In place of a payload's hash, for unsigned payloads.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
-/// How far a signature's date may be from now.
+/// How far a signature's date may differ from the current time.
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 const DATE: &[BorrowedFormatItem<'static>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
@@ -133,7 +134,7 @@ fn check_date(signed_at: OffsetDateTime, now: OffsetDateTime) -> Result<(), Wire
     Err(denied("InvalidSignatureException", message))
 }
 
-/// The signature that this key gives to exactly the headers that the request says were signed.
+/// The signature of this key for exactly the headers that the request lists as signed.
 fn signature(
     key: &AccessKey,
     claim: &Authorization<'_>,

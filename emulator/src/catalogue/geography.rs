@@ -1,4 +1,4 @@
-//! Geographies: which Regions may use a system-defined profile, and which may serve it.
+//! Geographies: which Regions may use a system-defined profile, and which may serve its calls.
 
 /// The prefix of a system-defined profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Geography {
 }
 
 impl Geography {
-    /// What profile IDs begin with.
+    /// The prefix of profile IDs.
     pub(super) const fn prefix(self) -> &'static str {
         match self {
             Self::Us => "us",
@@ -24,7 +24,7 @@ impl Geography {
         }
     }
 
-    /// What profile names begin with.
+    /// The prefix of profile names.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Us => "US",
@@ -34,7 +34,8 @@ impl Geography {
         }
     }
 
-    /// The Regions that may serve calls from any source in it. At most four, as the API's model allows five with the source.
+    /// The Regions that may serve calls from any source. At most four, because the API's model
+    /// allows five with the source.
     const fn core(self) -> &'static [&'static str] {
         match self {
             Self::Us => &["us-east-1", "us-east-2", "us-west-2"],
@@ -49,7 +50,7 @@ impl Geography {
         }
     }
 
-    /// Source Regions beside the core: their calls may be served at home, too.
+    /// Additional source Regions: their calls may also be served there.
     const fn fringe(self) -> &'static [&'static str] {
         match self {
             Self::Us => &["us-west-1"],
@@ -83,7 +84,8 @@ impl Geography {
         }
     }
 
-    /// Where calls from this source Region may be served, in order: of `global.` all Regions that the emulator knows.
+    /// Where calls from this source Region may be served, in order. For `global.`, all Regions of
+    /// the emulator.
     pub(super) fn destinations(self, source: &str) -> Vec<String> {
         let regions = match self {
             Self::Global => [Self::Us, Self::Eu, Self::Apac, Self::Global]

@@ -1,4 +1,4 @@
-//! The models, inference profiles and Regions that the emulator knows, and what is provisioned.
+//! The models, inference profiles and Regions of the emulator, and Provisioned Throughput.
 
 mod geography;
 mod models;
@@ -13,11 +13,11 @@ pub use self::{
     provisioned::{PROVISIONED, Provisioned},
 };
 
-/// The parts of an ARN that Bedrock may own.
+/// The parts of an ARN that can belong to Bedrock.
 pub(super) struct Arn<'a> {
     pub(super) region: &'a str,
     pub(super) account: &'a str,
-    /// What is before the first slash, such as `inference-profile`.
+    /// The part before the first slash, such as `inference-profile`.
     pub(super) kind: &'a str,
     pub(super) id: &'a str,
 }
@@ -40,7 +40,7 @@ impl<'a> Arn<'a> {
         })
     }
 
-    /// Whether an account is named, whichever.
+    /// Whether an account is present, whichever.
     pub(super) fn is_owned(&self) -> bool {
         self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())
     }

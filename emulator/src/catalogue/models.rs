@@ -7,25 +7,26 @@ use super::geography::Geography::{self, Apac, Eu, Global, Us};
 pub struct Model {
     /// `modelId`.
     pub id: &'static str,
-    /// `modelName`, at most 20 characters as the API's model says.
+    /// `modelName`, at most 20 characters, as in the API's model.
     pub name: &'static str,
     /// `providerName`.
     pub provider: &'static str,
     /// `inputModalities`.
     pub input: &'static [&'static str],
-    /// Whether its own ID can be called, and not only a profile.
+    /// Whether the model's own ID can be called, and not only a profile.
     pub on_demand: bool,
     /// Whether `modelLifecycle.status` is `LEGACY`.
     pub legacy: bool,
     /// The geographies that have a profile for it.
     pub profiles: &'static [Geography],
-    /// The most output tokens of an answer: what a call without `maxTokens` reserves of the quota. Round figures.
+    /// Maximum output tokens of an answer: what a call without `maxTokens` reserves of the quota.
+    /// Round figures.
     pub max_output: u64,
-    /// Tokens of the quota that an output token takes: 5 for Claude 3.7 and later.
+    /// Quota tokens per output token: 5 for Claude 3.7 and later.
     pub burn_down: u64,
-    /// Whether CountTokens knows it.
+    /// Whether CountTokens supports it.
     pub counts_tokens: bool,
-    /// When it came, ISO 8601.
+    /// The release date, ISO 8601.
     pub since: &'static str,
 }
 
@@ -35,8 +36,8 @@ impl Model {
         MODELS.iter().find(|model| model.id == id)
     }
 
-    /// Whether the model can be reached from a Region, by a profile or else on demand. Models without any profile are
-    /// everywhere.
+    /// Whether the model is available in a Region, through a profile or else on demand. Models
+    /// without a profile are available everywhere.
     pub fn is_in(&self, region: &str) -> bool {
         self.profiles.is_empty()
             || self
@@ -77,7 +78,7 @@ const fn model(
     }
 }
 
-/// A model of Anthropic's, not older than Claude 3.7, that only profiles serve.
+/// An Anthropic model, Claude 3.7 or later, that is available only through profiles.
 const fn claude(
     id: &'static str,
     name: &'static str,
@@ -94,7 +95,7 @@ const fn claude(
     }
 }
 
-/// A model of Amazon's that is served on demand and by profiles.
+/// An Amazon model that is available on demand and through profiles.
 const fn nova(id: &'static str, name: &'static str, input: &'static [&'static str]) -> Model {
     Model {
         input,

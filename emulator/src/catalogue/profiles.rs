@@ -1,19 +1,20 @@
-//! Inference profiles, made from the models: what a source Region sees, and where its calls may be served.
+//! Inference profiles, derived from the models: what a source Region lists, and where its calls may
+//! be served.
 
 use super::{
     geography::Geography,
     models::{MODELS, Model},
 };
 
-/// The account that owns what the emulator lists. Documentation's own example number.
+/// The account that owns what the emulator lists. The example number of AWS's documentation.
 pub const ACCOUNT: &str = "123456789012";
 
-/// Who made a profile.
+/// Who created a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileType {
     /// AWS.
     SystemDefined,
-    /// The account, as a copy with a name and tags of its own.
+    /// The account: a copy with its own name and tags.
     Application,
 }
 
@@ -35,7 +36,7 @@ impl ProfileType {
     }
 }
 
-/// An inference profile, as one source Region sees it.
+/// An inference profile, as one source Region lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// `inferenceProfileId`.
@@ -54,7 +55,7 @@ pub struct Profile {
     pub created: String,
     /// The model that it calls.
     pub model: &'static Model,
-    /// Its geography. `None` for a copy of a foundation model, which stays in one Region.
+    /// The geography. `None` for a copy of a foundation model, which stays in one Region.
     pub geography: Option<Geography>,
 }
 
@@ -68,7 +69,7 @@ impl Profile {
     }
 }
 
-/// The profiles that a source Region has from AWS, in the order in which they are listed.
+/// The profiles that a source Region has from AWS, in the order of the list.
 pub fn system_profiles(region: &str) -> Vec<Profile> {
     let all = MODELS.iter().flat_map(|model| {
         let there = model
@@ -80,7 +81,7 @@ pub fn system_profiles(region: &str) -> Vec<Profile> {
     all.collect()
 }
 
-/// The application profiles that the account has in a source Region from the start: ID, name, model.
+/// The application profiles that the account initially has in a source Region: ID, name, model.
 const APPLICATIONS: [(&str, &str, &str); 2] = [
     (
         "emulator0001",
@@ -94,7 +95,7 @@ const APPLICATIONS: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// The application profiles that the account has in a source Region from the start.
+/// The application profiles that the account initially has in a source Region.
 pub(crate) fn first_applications(region: &str) -> Vec<Profile> {
     let all = APPLICATIONS.iter().filter_map(|(id, name, model)| {
         let model = Model::find(model)?;
@@ -116,7 +117,7 @@ pub(crate) fn first_applications(region: &str) -> Vec<Profile> {
     all.collect()
 }
 
-/// An application profile: a copy of another one with an ID and a name of its own.
+/// Creates an application profile: a copy of another profile with its own ID and name.
 pub(crate) fn application(
     id: &str,
     name: &str,
@@ -136,7 +137,8 @@ pub(crate) fn application(
     }
 }
 
-/// What an application profile copies that is made of a foundation model: calls stay in the Region.
+/// What an application profile copies that is created from a foundation model: calls stay in the
+/// Region.
 pub(crate) fn of_model(model: &'static Model, region: &str) -> Profile {
     Profile {
         id: model.id.to_owned(),

@@ -1,11 +1,12 @@
-//! Provisioned Throughput: model units that the account has bought, in every Region that has the model.
+//! Provisioned Throughput: model units that the account has bought, in every Region that has the
+//! model.
 
 use super::{models::Model, profiles::ACCOUNT};
 
-/// Model units under an ARN of their own, which calls name in place of the model. They know no quota.
+/// Model units with their own ARN, which calls name in place of the model. They have no quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Provisioned {
-    /// The end of its ARN.
+    /// The last part of its ARN.
     pub id: &'static str,
     /// `provisionedModelName`.
     pub name: &'static str,
@@ -16,7 +17,7 @@ pub struct Provisioned {
     model: &'static str,
 }
 
-/// All of the account's.
+/// All model units of the account.
 pub static PROVISIONED: &[Provisioned] = &[
     Provisioned {
         id: "emulatorpt01",
@@ -35,12 +36,12 @@ pub static PROVISIONED: &[Provisioned] = &[
 ];
 
 impl Provisioned {
-    /// What a Region has of this ID.
+    /// Returns the Region's model units with this ID.
     pub fn find(id: &str, region: &str) -> Option<&'static Self> {
         Self::list(region).find(|provisioned| provisioned.id == id)
     }
 
-    /// What a Region has.
+    /// Returns the Region's model units.
     pub fn list(region: &str) -> impl Iterator<Item = &'static Self> {
         PROVISIONED
             .iter()

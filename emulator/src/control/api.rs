@@ -1,4 +1,4 @@
-//! The inputs of the control plane's calls that have a body, from the service model (botocore 1.44.5).
+//! The inputs of control-plane calls with a body, from the service model (botocore 1.44.5).
 
 use super::super::{
     catalogue::Arn,
@@ -59,7 +59,7 @@ static TAGS: Shape = List(
 static TAG_KEY: Shape = Shape::String(Text::length(1, 128).matching(TAG_TEXT, tag_text));
 static TAG_VALUE: Shape = Shape::String(Text::length(0, 256).matching(TAG_TEXT, tag_text));
 
-/// Characters that may stand alone, each followed by at most one that may not.
+/// Characters that may appear alone, each followed by at most one that may not.
 fn words(text: &str, alone: impl Fn(char) -> bool) -> bool {
     let mut after_one = false;
     for c in text.chars() {

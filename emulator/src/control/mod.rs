@@ -1,4 +1,5 @@
-//! The control plane: inference profiles, tags, foundation models and Provisioned Throughput, in the shapes of the API's model.
+//! The control plane: inference profiles, tags, foundation models and Provisioned Throughput, in
+//! the shapes of the API's model.
 
 mod api;
 mod models;
@@ -22,7 +23,7 @@ use super::{
 
 /// Answers a control-plane call.
 ///
-/// # Errors
+/// Bedrock's errors: invalid parameters, unknown identifiers, an operation that does not exist.
 /// Bedrock's own: bad parameters, unknown identifiers, an operation that does not exist.
 pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes>>, WireError> {
     let query = asked.parts.uri.query().unwrap_or_default();
@@ -71,7 +72,7 @@ fn constraint(value: &str, name: &str, rule: &str) -> WireError {
     ApiError::validation(message).into()
 }
 
-/// The value of a parameter, which has to be one of these.
+/// The value of a parameter, which must be one of these.
 fn one_of(value: Option<String>, name: &str, known: &[&str]) -> Result<Option<String>, WireError> {
     match value {
         Some(value) if !known.contains(&value.as_str()) => {

@@ -1,4 +1,4 @@
-//! Lists by pages: `maxResults` and `nextToken`.
+//! Pagination: `maxResults` and `nextToken`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -7,12 +7,13 @@ use super::{
     constraint,
 };
 
-/// Items on a page when the call does not say.
+/// Items per page by default.
 const PAGE: usize = 100;
-/// The most that a call can ask for.
+/// Maximum items per page.
 const MOST: usize = 1000;
 
-/// One page, and the token for the next one if there is one. A token names the last item of the page before.
+/// Returns one page, and the token of the next one, if any. A token names the last item of the
+/// previous page.
 pub(super) fn page<T>(
     query: &str,
     items: impl IntoIterator<Item = T>,

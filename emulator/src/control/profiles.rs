@@ -1,4 +1,4 @@
-//! Inference profiles: listed, read, made, deleted.
+//! Inference profiles: listing, reading, creating, deleting.
 
 use std::time::SystemTime;
 
@@ -37,7 +37,8 @@ pub(super) fn get(identifier: &str, region: &str, account: &Account) -> Result<V
     find(identifier, region, account).map(|profile| shown(&profile))
 }
 
-/// Makes an application profile: a copy of a system-defined one, or of a foundation model in this Region alone.
+/// Creates an application profile: a copy of a system-defined one, or of a foundation model in this
+/// Region only.
 pub(super) fn create(
     request: &Value,
     region: &str,
@@ -90,13 +91,13 @@ pub(super) fn delete(
     }
 }
 
-/// What an application profile is to be a copy of.
+/// What an application profile should copy.
 fn source(arn: &str, region: &str, account: &Account) -> Result<Profile, WireError> {
     let invalid = |why: &str| {
         let message = format!("The model source {arn} can't be copied: {why}");
         WireError::from(ApiError::validation(message))
     };
-    let parsed = Arn::parse(arn).ok_or_else(|| invalid("it is no ARN of Bedrock's."))?;
+    let parsed = Arn::parse(arn).ok_or_else(|| invalid("it is not an ARN of Bedrock."))?;
     if parsed.region != region {
         return Err(invalid("it is of another Region."));
     }

@@ -1,4 +1,4 @@
-//! Provisioned Throughput: listed and read.
+//! Provisioned Throughput: listing and reading.
 
 use serde_json::{Value, json};
 
@@ -29,13 +29,13 @@ pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {
         status.as_deref().is_none_or(|status| status == STATUS)
             && name.as_ref().is_none_or(|part| one.name.contains(part))
             && model.as_ref().is_none_or(|arn| of_model(one, arn, region))
-            // Times of ISO 8601 in UTC stand in the order of their text.
+            // ISO 8601 times in UTC sort by their text.
             && after.as_deref().is_none_or(|time| one.since > time)
             && before.as_deref().is_none_or(|time| one.since < time)
     });
     let mut wanted: Vec<_> = wanted.collect();
     wanted.sort_by_key(|one| one.since);
-    // The newest come first, unless the call wants it otherwise.
+    // The newest first, unless the call asks for another order.
     if order.as_deref() != Some("Ascending") {
         wanted.reverse();
     }

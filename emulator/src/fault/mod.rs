@@ -1,8 +1,9 @@
-//! Every way in which a call can fail, on demand: a [`Fault`] and its name.
+//! All faults: defined ways in which a call can fail. A [`Fault`] has a name.
 //!
-//! A fault is asked for in the model ID (`us.amazon.nova-lite-v1:0.fault-throttling`), in the header `x-emulator-fault`, or
-//! in the options, in this order of precedence. Faults of the stream can say how many content deltas come before:
-//! `.fault-reset-after-3`. `-after-0` strikes before `messageStart`; without it one delta comes before.
+//! A fault is requested in the model ID (`us.amazon.nova-lite-v1:0.fault-throttling`), in the
+//! header `x-emulator-fault`, or in the options, in this order of precedence. Faults of the stream
+//! can have a number of content deltas that come first: `.fault-reset-after-3`. `-after-0` fails
+//! before `messageStart`; without a number, one delta comes first.
 
 mod table;
 
@@ -14,12 +15,12 @@ pub(super) use self::table::{Effect, Insert};
 use self::table::{KINDS, Kind};
 use super::error::WireError;
 
-/// What joins a fault to a model ID.
+/// Separates a fault from a model ID.
 const MARK: &str = ".fault-";
-/// What joins a number of deltas to a fault.
+/// Separates a number of deltas from a fault.
 const AFTER: &str = "-after-";
 
-/// A fault, and how many content deltas come before it.
+/// A fault, and the number of content deltas before it.
 #[derive(Clone, Copy)]
 pub struct Fault {
     kind: &'static Kind,
@@ -27,17 +28,17 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The names of all faults, each with what it does.
+    /// The names of all faults, each with its effect.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         KINDS.iter().map(|kind| (kind.name, kind.about))
     }
 
-    /// Its name without the number of deltas.
+    /// The name without the number of deltas.
     pub const fn name(self) -> &'static str {
         self.kind.name
     }
 
-    /// The content deltas that come before it, if it says so.
+    /// The number of content deltas before it, if specified.
     pub const fn after(self) -> Option<usize> {
         self.after
     }
@@ -53,7 +54,7 @@ impl Fault {
         &self.kind.effect
     }
 
-    /// Divides a model ID from the fault that it names.
+    /// Splits a model ID from the fault that it names.
     pub(super) fn split(model_id: &str) -> Result<(&str, Option<Self>), String> {
         match model_id.rsplit_once(MARK) {
             None => Ok((model_id, None)),
@@ -100,7 +101,10 @@ impl FromStr for Fault {
         };
         let kind = KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-            format!("unknown fault {name:?}: give one of {}", names.join(", "))
+            format!(
+                "unknown fault {name:?}: expected one of {}",
+                names.join(", ")
+            )
         })?;
         Ok(Self { kind, after })
     }

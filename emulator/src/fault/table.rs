@@ -1,43 +1,43 @@
-//! The one table of faults: name, meaning, effect.
+//! The table of faults: name, description, effect.
 
-/// A fault's name, what it does for people, and what it does for the wire.
+/// A fault's name, its description, and its effect on the wire.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) effect: Effect,
 }
 
-/// What a fault does to an answer.
+/// The effect of a fault on an answer.
 pub(crate) enum Effect {
     /// An HTTP error in place of the answer.
     Refuse(Refusal),
-    /// An exception frame, then the stream's end. Converse answers it as an HTTP error.
+    /// An exception frame, then the end of the stream. Converse returns it as an HTTP error.
     Exception {
         exception_type: &'static str,
         refusal: Refusal,
     },
-    /// A frame of `:message-type` `error`, then the stream's end.
+    /// A frame of `:message-type` `error`, then the end of the stream.
     StreamError {
         code: &'static str,
         message: &'static str,
     },
-    /// An orderly end on a frame's boundary before this event.
+    /// A regular end on a frame boundary before this event.
     EndBefore(&'static str),
-    /// A frame whose CRC is wrong.
+    /// A frame with a wrong CRC.
     BadCrc,
-    /// An orderly end in the middle of a frame.
+    /// A regular end in the middle of a frame.
     CutInFrame,
     /// A TCP reset, or RST_STREAM, in the middle of a frame.
     Reset,
     /// Silence until the client leaves.
     Stall,
-    /// Silence from the start: not even headers.
+    /// Silence from the start, without headers.
     StallBeforeHeaders,
-    /// One byte in a second.
+    /// One byte per second.
     Slow,
     /// Unknown members in all events.
     UnknownMembers,
-    /// More events than the answer has by itself.
+    /// Additional events.
     Insert(Insert),
 }
 
@@ -48,23 +48,23 @@ pub(crate) enum Insert {
     Event,
     /// A content delta of an unknown kind.
     Delta,
-    /// A whole tool use block whose input is one delta of 4 MiB.
+    /// A complete tool use block whose input is one delta of 4 MiB.
     GiantToolDelta,
 }
 
-/// An error that is answered on demand.
+/// An error that is returned on request.
 pub(crate) struct Refusal {
     pub(super) status: u16,
     pub(super) code: &'static str,
-    /// `{model}` stands for the model ID.
+    /// `{model}` is replaced by the model ID.
     pub(super) message: &'static str,
-    /// What stands before Bedrock refuses, not Bedrock.
+    /// The front end refuses, not Bedrock.
     pub(super) front_door: bool,
     /// `originalStatusCode`.
     pub(super) original_status: Option<u16>,
-    /// One more member of the body.
+    /// One additional member of the body.
     pub(super) text_member: Option<(&'static str, &'static str)>,
-    /// One more header.
+    /// One additional header.
     pub(super) header: Option<(&'static str, &'static str)>,
 }
 
@@ -90,7 +90,8 @@ const fn refuse(name: &'static str, about: &'static str, refusal: Refusal) -> Ki
 }
 
 const fn exception(name: &'static str, exception_type: &'static str, refusal: Refusal) -> Kind {
-    let about = "the exception in the stream, then its end; from Converse as an HTTP error";
+    let about =
+        "the exception inside the stream, which then ends; Converse returns it as an HTTP error";
     let effect = Effect::Exception {
         exception_type,
         refusal,
@@ -121,7 +122,7 @@ const fn throttling() -> Refusal {
 const UNEXPECTED: &str =
     "The system encountered an unexpected error during processing. Try your request again.";
 
-/// What Converse answers where a stream would be cut by an error that has no HTTP form.
+/// What Converse returns where an error without HTTP form would break off a stream.
 pub(super) const INTERNAL: Refusal = refusal(500, "InternalServerException", UNEXPECTED);
 const UNAVAILABLE: Refusal = refusal(
     503,
@@ -234,7 +235,7 @@ pub(super) static KINDS: &[Kind] = &[
     ),
     refuse(
         "quota",
-        "HTTP 429 ThrottlingException of a daily quota",
+        "HTTP 429 ThrottlingException for a daily quota",
         refusal(
             429,
             "ThrottlingException",
@@ -309,22 +310,22 @@ pub(super) static KINDS: &[Kind] = &[
     ),
     other(
         "end-without-message-stop",
-        "an orderly end before `messageStop`",
+        "a regular end before `messageStop`",
         Effect::EndBefore("messageStop"),
     ),
     other(
         "end-without-metadata",
-        "an orderly end before `metadata`",
+        "a regular end before `metadata`",
         Effect::EndBefore("metadata"),
     ),
     other(
         "bad-crc",
-        "a frame whose CRC is wrong, then the end",
+        "a frame with a wrong CRC, then the end",
         Effect::BadCrc,
     ),
     other(
         "cut-in-frame",
-        "an orderly end in the middle of a frame",
+        "a regular end in the middle of a frame",
         Effect::CutInFrame,
     ),
     other(
@@ -335,18 +336,18 @@ pub(super) static KINDS: &[Kind] = &[
     other("stall", "silence until the client leaves", Effect::Stall),
     other(
         "stall-before-headers",
-        "silence from the start, not even headers",
+        "silence from the start, without headers",
         Effect::StallBeforeHeaders,
     ),
-    other("slow", "one byte in a second", Effect::Slow),
+    other("slow", "one byte per second", Effect::Slow),
     other(
         "unknown-event",
-        "an event of an unknown type; the answer goes on",
+        "an event of an unknown type; the answer continues",
         Effect::Insert(Insert::Event),
     ),
     other(
         "unknown-delta",
-        "a content delta of an unknown kind; the answer goes on",
+        "a content delta of an unknown kind; the answer continues",
         Effect::Insert(Insert::Delta),
     ),
     other(
@@ -356,7 +357,7 @@ pub(super) static KINDS: &[Kind] = &[
     ),
     other(
         "giant-tool-delta",
-        "a tool use whose input is one delta of 4 MiB; the answer goes on",
+        "a tool use whose input is one delta of 4 MiB; the answer continues",
         Effect::Insert(Insert::GiantToolDelta),
     ),
 ];

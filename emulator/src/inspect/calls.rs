@@ -1,4 +1,4 @@
-//! The log of calls over HTTP: GET shows it, DELETE clears it.
+//! The log of calls: GET returns it, DELETE clears it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;

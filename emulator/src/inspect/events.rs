@@ -1,4 +1,5 @@
-//! The log of calls in the form of CloudTrail's records: GET shows it, newest last. Only it says which Region served a call.
+//! The log of calls as CloudTrail records: GET returns it, newest last. Only these records say
+//! which Region served a call.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
         ));
     }
     let calls = log.snapshot();
-    // Of what got no answer, CloudTrail would know nothing.
+    // CloudTrail would not record a call without an answer.
     let answered = calls
         .iter()
         .filter(|call| call.status.is_some() && !call.operation.is_empty());

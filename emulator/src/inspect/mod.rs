@@ -1,4 +1,5 @@
-//! The emulator's own HTTP API, for testers in other languages: what was called, and how things are. Below `/_emulator/`.
+//! The emulator's control API, for testers in other languages: received calls, and conditions.
+//! Paths begin with `/_emulator/`.
 
 mod calls;
 mod events;
@@ -12,20 +13,20 @@ use serde_json::{Value, json};
 
 use super::{error, state::State, uri};
 
-/// An answer of this API: JSON, or what is wrong with the request.
+/// An answer of this API: JSON, or the error of the request.
 type Reply = Result<Value, Problem>;
 
 /// Why a request cannot be answered.
 enum Problem {
-    /// What is in the path does not exist.
+    /// The path does not exist.
     NoSuchPath,
-    /// What can be done with it.
+    /// The methods that the path supports.
     Method(&'static str),
-    /// What is wrong with the body or the path.
+    /// What is invalid in the body or the path.
     Invalid(String),
 }
 
-/// Answers a request for what is behind `/_emulator/`.
+/// Answers a request for a path after `/_emulator/`.
 pub(super) fn answer(
     method: &Method,
     path: &str,
@@ -57,7 +58,7 @@ pub(super) fn answer(
     }
 }
 
-/// Reads a body of JSON.
+/// Parses a JSON body.
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| Problem::Invalid(format!("The body: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Quotas over HTTP: GET shows them and what is used, PUT sets them, DELETE lifts them.
+//! Quotas: GET returns them and their usage, PUT sets them, DELETE removes them.
 
 use http::Method;
 use serde_json::json;

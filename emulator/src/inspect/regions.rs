@@ -1,4 +1,4 @@
-//! Conditions of Regions over HTTP: GET lists them, PUT sets that of one, DELETE clears that of one, or all.
+//! Conditions of Regions: GET lists them, PUT sets one, DELETE clears one or all.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ struct Json {
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<bool>,
-    /// With `down` alone.
+    /// Only with `down`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<bool>,
 }
@@ -88,7 +88,7 @@ pub(super) fn answer(method: &Method, name: &str, body: &[u8], regions: &Regions
         }
         (&Method::PUT, name) => {
             return Err(Problem::Invalid(format!(
-                "{name:?} is no Region: give one such as us-east-1."
+                "{name:?} is not a Region: use one such as us-east-1."
             )));
         }
         (&Method::DELETE, name) => regions.set(name, None),

@@ -1,4 +1,5 @@
-//! Who took how much, who runs where: admits calls, places them in a destination Region, settles them at their end.
+//! Usage and placement: admits calls, places them in a destination Region, corrects their
+//! reservations when they end.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Quotas, Rate, window::Window};
 
-/// What is counted apart.
+/// The separate counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Scope {
@@ -20,7 +21,7 @@ pub(crate) enum Scope {
     Global,
 }
 
-/// A call that asks to be let in.
+/// A call that asks for admission.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admission<'a> {
     /// The foundation model's ID.
@@ -30,31 +31,32 @@ pub(crate) struct Admission<'a> {
     pub(crate) scope: Scope,
     /// Where it may be served.
     pub(crate) destinations: &'a [String],
-    /// The tokens that it may take at most.
+    /// The maximum tokens that it may use: its reservation.
     pub(crate) reserve: u64,
-    /// The tokens that it will have taken in the end.
+    /// The tokens that it will have used at the end.
     pub(crate) charge: u64,
 }
 
-/// Why a call is not let in.
+/// Why a call is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Too many requests within a minute.
     Requests,
     /// Too many tokens within a minute.
     Tokens,
-    /// No destination Region has room.
+    /// No destination Region has capacity.
     Capacity,
 }
 
-/// All counts of an emulator.
+/// All counters of an emulator.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger(Arc<Mutex<Books>>);
 
 #[derive(Debug, Default)]
 struct Books {
     quotas: Quotas,
-    /// Told apart from those of quotas before, whose running calls have nothing to settle here.
+    /// Distinguishes counters from those of earlier quotas, whose running calls have nothing to
+    /// correct here.
     edition: u64,
     windows: BTreeMap<Key, Window>,
     /// Calls of a model that run in a Region.
@@ -64,7 +66,7 @@ struct Books {
 /// Model, source Region, scope.
 type Key = (&'static str, String, Scope);
 
-/// What is taken at present.
+/// The current usage.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Used {
@@ -72,7 +74,7 @@ pub(crate) struct Used {
     pub(crate) running: Vec<Running>,
 }
 
-/// What was taken within the last minute. Counted only where a rate is limited.
+/// The usage within the last minute. Counted only where a rate is limited.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Minute {
     pub(crate) model: &'static str,
@@ -102,7 +104,7 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets other quotas, of which nothing is taken yet. Calls that run stay where they are.
+    /// Sets other quotas and resets their usage. Running calls stay where they are.
     pub(crate) fn set(&self, quotas: Quotas) {
         let mut books = self.books();
         books.quotas = quotas;
@@ -144,7 +146,8 @@ impl Ledger {
         Used { minutes, running }
     }
 
-    /// Lets a call in, if the quota and a destination Region have room for it. A call that is refused takes nothing.
+    /// Admits a call if the quota and a destination Region have room for it. A refused call uses
+    /// nothing.
     pub(crate) fn admit(&self, call: Admission<'_>) -> Result<Lease, Refused> {
         let now = Instant::now();
         let mut books = self.books();
@@ -192,9 +195,10 @@ impl Books {
         }
     }
 
-    /// The Region that serves a call: its source, if that is a destination with room; else the one with the least used share.
+    /// The Region that serves a call: its source, if that is a destination with capacity; else the
+    /// one with the lowest relative load.
     fn place(&self, call: &Admission<'_>) -> Option<String> {
-        // Calls that run, and how many may.
+        // Running calls, and how many may run.
         let used = |region: &String| {
             let running = self.running.get(&(call.model, region.clone()));
             let running = u64::from(running.copied().unwrap_or(0));
@@ -217,7 +221,7 @@ impl Books {
     }
 }
 
-/// A call that was let in. Dropped, it is settled and gives its place back.
+/// An admitted call. Dropping it corrects its reservation and frees its capacity.
 pub(crate) struct Lease {
     ledger: Ledger,
     model: &'static str,

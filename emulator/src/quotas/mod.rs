@@ -1,9 +1,11 @@
-//! Quotas: how much of a model calls may take, and the [`ledger::Ledger`] that keeps count.
+//! Quotas: how much of a model calls may use, and the [`ledger::Ledger`] that counts it.
 //!
-//! As at AWS: requests and tokens of a minute are counted for each model and source Region, apart for calls on demand, by geographic
-//! and by global inference profiles. When a call begins, it reserves its input (cache reads and writes included) and `maxTokens`, or the
-//! model's maximum if the request sets none; when it ends, that becomes input + cache writes + output x burn-down. Beside
-//! the quotas, a destination Region has room for so many calls of a model at once.
+//! As in AWS, requests and tokens per minute are counted for each model and source Region, with
+//! separate counters for calls on demand, through geographic and through global inference profiles.
+//! When a call begins, it reserves its input (including cache reads and writes) and `maxTokens`, or
+//! the model's maximum if the request sets none. When it ends, that becomes input + cache writes +
+//! output x burn-down. In addition to quotas, a destination Region has capacity for a number of
+//! calls of a model at once.
 
 mod ledger;
 mod window;
@@ -17,16 +19,16 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope};
 
-/// Quotas of an account. By default there is none.
+/// Quotas of an account. By default, there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quotas {
-    /// What holds where no override does.
+    /// The quota without an override.
     pub default: Quota,
-    /// Each replaces the default as a whole. One for a model and a Region wins over one for a model, and that over one for a
-    /// Region; of two alike the last wins.
+    /// Each replaces the whole default. The most specific one applies: model and Region, then
+    /// model, then Region; of two equal ones, the last.
     pub overrides: Vec<QuotaOverride>,
-    /// How long a minute takes, in milliseconds. `None`: a minute. A shorter one makes trials quick.
+    /// The length of a minute, in milliseconds. `None`: a minute. A shorter one makes tests quick.
     pub minute_ms: Option<u64>,
 }
 
@@ -40,7 +42,7 @@ impl Quotas {
         }
     }
 
-    /// Sets the quota of a model, or of all, in a Region, or in all.
+    /// Sets the quota of one model or all, in one Region or all.
     #[must_use]
     pub fn with(mut self, model: Option<&str>, region: Option<&str>, quota: Quota) -> Self {
         self.overrides.push(QuotaOverride {
@@ -56,7 +58,7 @@ impl Quotas {
             .map_or(Duration::from_secs(60), Duration::from_millis)
     }
 
-    /// What holds for a model in a Region.
+    /// The quota of a model in a Region.
     pub fn of(&self, model: &str, region: &str) -> &Quota {
         let fits =
             |own: &Option<String>, asked: &str| own.as_deref().is_none_or(|own| own == asked);
@@ -73,30 +75,31 @@ impl Quotas {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct QuotaOverride {
-    /// The foundation model's ID, also for calls by profiles. `None`: all models.
+    /// The foundation model's ID, also for calls through profiles. `None`: all models.
     pub model: Option<String>,
-    /// The source Region of rates, the destination Region of capacity. `None`: all Regions.
+    /// For rates, the source Region; for capacity, the destination Region. `None`: all Regions.
     pub region: Option<String>,
-    /// What holds there.
+    /// The quota.
     pub quota: Quota,
 }
 
-/// What calls of a model in a Region may take.
+/// What calls of a model in a Region may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quota {
-    /// Calls on demand: by the model's ID or ARN, or an application profile that copies a model.
+    /// Calls on demand: with the model's ID or ARN, or an application profile that copies a model.
     pub on_demand: Rate,
-    /// Calls by profiles of a geography, and by their copies.
+    /// Calls through profiles of a geography, and through their copies.
     pub cross_region: Rate,
-    /// Calls by `global.` profiles, and by their copies.
+    /// Calls through `global.` profiles, and through their copies.
     pub global: Rate,
-    /// How many calls of the model this Region serves at once, as a destination. `None`: any number.
+    /// How many calls of the model this Region serves at once, as a destination. `None`: any
+    /// number.
     pub capacity: Option<u32>,
 }
 
 impl Quota {
-    /// This rate for each kind of call.
+    /// The same rate for each kind of call.
     pub const fn rate(rate: Rate) -> Self {
         Self {
             on_demand: rate,
@@ -106,7 +109,7 @@ impl Quota {
         }
     }
 
-    /// So many calls at once in each destination Region, at any rate.
+    /// This many calls at once in each destination Region, at any rate.
     pub const fn capacity(calls: u32) -> Self {
         Self {
             capacity: Some(calls),
@@ -115,7 +118,7 @@ impl Quota {
     }
 }
 
-/// How much may be taken within any minute. `None`: as much as you like.
+/// Maximum usage within any minute. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rate {

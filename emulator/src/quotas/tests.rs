@@ -1,4 +1,4 @@
-//! Quotas and places as a state machine, on a paused clock.
+//! Tests quotas and capacity as a state machine, on a paused clock.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn rate(requests: Option<u64>, tokens: Option<u64>) -> Rate {
     }
 }
 
-/// What a call from us-east-1 comes to.
+/// The result of a call from us-east-1.
 struct Caller {
     ledger: Ledger,
     destinations: Vec<String>,
@@ -64,7 +64,7 @@ async fn so_many_requests_within_any_minute() {
     advance(Duration::from_secs(40)).await;
     assert_eq!(caller.refused(Scope::OnDemand, 1), None);
     for _ in 0..3 {
-        // What is refused takes nothing.
+        // A refused call uses nothing.
         assert_eq!(caller.refused(Scope::OnDemand, 1), Some(Refused::Requests));
     }
     advance(Duration::from_millis(19_999)).await;
@@ -82,14 +82,14 @@ async fn tokens_are_reserved_and_then_settled() {
     assert_eq!(caller.refused(Scope::OnDemand, 101), Some(Refused::Tokens));
     drop(first);
     assert_eq!(caller.minute(), (1, 150));
-    // Burn-down can make a call dearer than what it reserved.
+    // With burn-down, a call can use more than it reserved.
     let second = caller.ask(Scope::OnDemand, 850, 1200).unwrap();
     drop(second);
     assert_eq!(caller.minute(), (2, 1350));
     assert_eq!(caller.refused(Scope::OnDemand, 0), Some(Refused::Tokens));
     advance(Duration::from_secs(60)).await;
     assert_eq!(caller.minute(), (0, 0));
-    // More than a whole minute's quota is never let in.
+    // A call that needs more than a whole minute's quota is never admitted.
     assert_eq!(caller.refused(Scope::OnDemand, 1001), Some(Refused::Tokens));
 }
 
@@ -134,7 +134,7 @@ async fn on_demand_geographic_and_global_calls_are_counted_apart() {
         requests,
         tokens: 0,
     };
-    // Where nothing is limited nothing is counted.
+    // Without limits, nothing is counted.
     assert_eq!(
         minutes,
         [minute(Scope::OnDemand, 1), minute(Scope::CrossRegion, 2)]
@@ -154,7 +154,8 @@ async fn the_source_serves_while_it_has_room_and_then_the_least_used() {
         order.push(lease.region().to_owned());
         running.push(lease);
     }
-    // Of 4 places in us-east-2 and 2 in us-west-2, each takes a third of what is left over, and us-east-2 is named first.
+    // Of 4 slots in us-east-2 and 2 in us-west-2, each is relatively equally loaded, and us-east-2
+    // is named first.
     let (home, other, last) = ("us-east-1", "us-east-2", "us-west-2");
     assert_eq!(order, [home, home, other, last, other, other, last, other]);
     assert_eq!(

@@ -1,14 +1,15 @@
-//! A sliding minute: what was taken within the last sixty seconds.
+//! A sliding minute: the usage within the last sixty seconds.
 //!
-//! A token bucket would be shorter, but lets a burst and the refill behind it take nearly twice the quota within a minute, and a correction
-//! of an old reservation can no more be told from new use. Here each call is an entry: it is corrected where it stands and
-//! leaves sixty seconds after its call began, so that no minute ever holds more than the quota.
+//! A token bucket would be shorter. But it allows nearly twice the quota within a minute, a burst
+//! and its refill, and it cannot distinguish the correction of an old reservation from new usage.
+//! Here each call is an entry. It is corrected in place and removed sixty seconds after its call
+//! began, so that no minute exceeds the quota.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// The calls that began within the last minute, and what they took.
+/// The calls that began within the last minute, and their usage.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     /// In the order of their times and numbers.
@@ -25,7 +26,7 @@ struct Entry {
 }
 
 impl Window {
-    /// Forgets what is older than a minute, which takes so long.
+    /// Removes what is older than a minute of this length.
     pub(super) fn slide(&mut self, now: Instant, minute: Duration) {
         while let Some(first) = self.entries.front() {
             if now.saturating_duration_since(first.at) < minute {
@@ -36,17 +37,17 @@ impl Window {
         }
     }
 
-    /// Calls since the last slide's minute began.
+    /// Calls that began since the last minute began.
     pub(super) fn requests(&self) -> u64 {
         self.entries.len() as u64
     }
 
-    /// Tokens that they took.
+    /// Tokens that they used.
     pub(super) const fn tokens(&self) -> u64 {
         self.tokens
     }
 
-    /// Enters a call, and gives its number.
+    /// Adds a call, and returns its number.
     pub(super) fn enter(&mut self, now: Instant, tokens: u64) -> u64 {
         self.last += 1;
         self.tokens += tokens;
@@ -58,7 +59,7 @@ impl Window {
         self.last
     }
 
-    /// Corrects what a call took, unless its minute has passed.
+    /// Corrects the usage of a call, unless its minute has passed.
     pub(super) fn settle(&mut self, number: u64, tokens: u64) {
         if let Ok(index) = self
             .entries

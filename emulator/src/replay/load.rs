@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Case;
 
-/// The operation that answers with an event stream.
+/// The operation that returns an event stream.
 const STREAM: &str = "converse-stream";
 
 #[derive(Deserialize)]
@@ -24,13 +24,13 @@ struct MetaFile {
     error_type: Option<String>,
 }
 
-/// All recordings in a tree, in the order of their paths.
+/// All recordings in a folder tree, in the order of their paths.
 pub(super) fn tree(folder: &Path) -> io::Result<Vec<Case>> {
     let mut cases = Vec::new();
     walk(folder, &mut cases)?;
     if cases.is_empty() {
         let text = format!(
-            "{}: no recording (a folder with request.json, meta.json and response.body) is in it",
+            "{}: contains no recording (a folder with request.json, meta.json and response.body)",
             folder.display()
         );
         return Err(io::Error::new(io::ErrorKind::NotFound, text));

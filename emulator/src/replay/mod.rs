@@ -1,4 +1,4 @@
-//! Recorded exchanges, served again: a [`Replay`] is a folder of them.
+//! Replays recorded exchanges: a [`Replay`] is a folder of them.
 
 mod load;
 mod unframe;
@@ -23,10 +23,10 @@ use super::{
     script::{ApiError, Script},
 };
 
-/// Places that a refusal names when nothing matches.
+/// Maximum number of differences in the error message if nothing matches.
 const SHOWN_DIFFERENCES: usize = 3;
 
-/// Recorded exchanges. Clones share whose turn it is.
+/// Recorded exchanges. Clones share the position of each rotation.
 #[derive(Clone, Debug)]
 pub struct Replay(Arc<Vec<Case>>);
 
@@ -47,11 +47,11 @@ struct Case {
     turns: AtomicUsize,
 }
 
-/// What a recording gives as the answer to a call.
+/// What a recording contains as the answer to a call.
 pub(super) enum Recorded {
-    /// Recorded bytes of a stream.
+    /// The recorded bytes of a stream.
     Stream(Bytes),
-    /// A stream made of a recorded Converse answer.
+    /// A stream built from a recorded Converse answer.
     Script(Script),
     /// A Converse answer.
     Json(Bytes),
@@ -64,10 +64,12 @@ pub(super) enum Recorded {
 }
 
 impl Replay {
-    /// Loads a folder with `request.json`, `meta.json` and `response.body`, or a tree of such folders.
+    /// Loads a folder with `request.json`, `meta.json` and `response.body`, or a tree of such
+    /// folders.
     ///
     /// # Errors
-    /// If a file cannot be read or is not what it should be, or there is no recording; the error names the file.
+    /// Fails if a file cannot be read or is invalid, or if there is no recording; the error names
+    /// the file.
     pub fn load(folder: impl AsRef<Path>) -> io::Result<Self> {
         Ok(Self(Arc::new(load::tree(folder.as_ref())?)))
     }
@@ -77,12 +79,13 @@ impl Replay {
         self.0.len()
     }
 
-    /// Whether there is none. Never so for one that was loaded.
+    /// Whether there are none. Never true after loading.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The answer recorded for this request. Several recordings of one request take turns.
+    /// Returns the answer recorded for this request. Several recordings of one request are used in
+    /// turn.
     pub(super) fn find(
         &self,
         model_id: &str,
@@ -101,7 +104,7 @@ impl Replay {
         candidates[turn].answer(stream)
     }
 
-    /// Why nothing matches: what the nearest recording has that the request has not.
+    /// Why nothing matches: how the closest recording differs from the request.
     fn nothing_for(&self, model_id: &str, request: &Value) -> ApiError {
         let distance = |case: &&Case| {
             let mut places = Vec::new();
@@ -128,7 +131,7 @@ impl Replay {
             ),
         };
         ApiError::validation(format!(
-            "No recording matches this request. The nearest, {}, {model} and {body}.",
+            "No recording matches this request. The closest one, {}, {model} and {body}.",
             nearest.name
         ))
     }
@@ -151,7 +154,7 @@ impl Case {
             (false, true) => {
                 let answer = serde_json::from_slice(&body).map_err(|error| {
                     ApiError::validation(format!(
-                        "{}: response.body is no JSON: {error}",
+                        "{}: response.body is not JSON: {error}",
                         self.name
                     ))
                 })?;
@@ -160,7 +163,7 @@ impl Case {
             (true, false) => {
                 let script = unframe::script(&body).ok_or_else(|| {
                     ApiError::validation(format!(
-                        "{}: its stream is no whole answer, so Converse cannot give it",
+                        "{}: its stream is not a complete answer, so Converse cannot return it",
                         self.name
                     ))
                 })?;
@@ -189,7 +192,7 @@ pub(super) fn plan(bytes: Bytes, pace: Pace) -> Plan {
     }
 }
 
-/// Whether two values mean the same: `0` and `0.0` are one number, written by different SDKs.
+/// Whether two values are equal: `0` and `0.0` are one number, written by different SDKs.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => {

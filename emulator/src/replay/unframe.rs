@@ -1,4 +1,5 @@
-//! The frames in recorded bytes. No general decoder: it trusts what was recorded and checks no CRC.
+//! Reads the frames in recorded bytes. Not a general decoder: it trusts recordings and checks no
+//! CRC.
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ const PRELUDE: usize = 12;
 /// The CRC at the end.
 const TRAILER: usize = 4;
 
-/// The events that make an answer.
+/// The events that belong to an answer.
 const NAMES: [&str; 6] = [
     "messageStart",
     "contentBlockStart",
@@ -19,7 +20,8 @@ const NAMES: [&str; 6] = [
     "metadata",
 ];
 
-/// The bytes frame by frame, each with whether it is a whole one. What is left at the end comes as it is.
+/// The bytes frame by frame, each with whether it is complete. Remaining bytes are returned
+/// unchanged.
 pub(super) fn frames(mut bytes: Bytes) -> impl Iterator<Item = (Bytes, bool)> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -39,7 +41,7 @@ pub(super) fn is_delta(frame: &[u8]) -> bool {
     event_type(frame) == Some("contentBlockDelta")
 }
 
-/// The answer in recorded bytes. `None` if they hold anything but whole events.
+/// The answer in recorded bytes. `None` if they contain anything other than complete events.
 pub(super) fn script(bytes: &Bytes) -> Option<Script> {
     let events = frames(bytes.clone()).map(|(frame, _)| {
         let name = event_type(&frame)?;
@@ -56,12 +58,12 @@ pub(super) fn script(bytes: &Bytes) -> Option<Script> {
     Some(Script { events })
 }
 
-/// The type of a frame that is an event.
+/// The type of a frame, if it is an event.
 fn event_type(frame: &[u8]) -> Option<&'static str> {
     let mut headers = frame.get(PRELUDE..PRELUDE + number(frame, 4)?)?;
     while !headers.is_empty() {
         let (name, rest) = headers.split_at_checked(1 + usize::from(headers[0]))?;
-        // After the name: a byte for the type, two for the length of a string.
+        // After the name: one byte for the type, two for the length of a string.
         let length = usize::from(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?]));
         let (value, rest) = rest.get(3..)?.split_at_checked(length)?;
         if &name[1..] == b":event-type" {

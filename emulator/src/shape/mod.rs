@@ -1,4 +1,4 @@
-//! What the service model says of a parameter: its type and its constraints; and whether a request keeps them.
+//! The service model of parameters: types and constraints, and the check of a request.
 
 mod walk;
 
@@ -9,7 +9,8 @@ use super::script::ApiError;
 /// Checks a parameter of the path, with its name, and a body.
 ///
 /// # Errors
-/// JSON of the wrong type is a `SerializationException`; all broken constraints at once are one `ValidationException`.
+/// JSON of the wrong type is a `SerializationException`; all violated constraints together are one
+/// `ValidationException`.
 pub(super) fn check(
     path: &[(&str, &str, &Text)],
     body: &Value,
@@ -33,9 +34,9 @@ pub(super) fn check(
 /// The type of a value.
 pub(crate) enum Shape {
     Boolean,
-    /// A 32-bit integer with its smallest value.
+    /// A 32-bit integer with its minimum.
     Integer(i64),
-    /// A number with its smallest and its largest value.
+    /// A number with its minimum and maximum.
     Float(f64, f64),
     String(Text),
     /// Base64; not empty.
@@ -43,13 +44,13 @@ pub(crate) enum Shape {
     /// Any JSON.
     Document,
     Structure(&'static [Member]),
-    /// Exactly one member; with the name that errors call it by.
+    /// Exactly one member; with the name that errors use for it.
     Union(&'static str, &'static [Member]),
     List(&'static Shape, Size),
     Map(&'static Text, &'static Shape, Size),
 }
 
-/// How many items a list or map has: at least, at most.
+/// Minimum and maximum number of items of a list or map.
 pub(crate) struct Size(pub(crate) usize, pub(crate) usize);
 
 /// Any number of items.
@@ -62,7 +63,7 @@ pub(crate) struct Member {
     pub(crate) required: bool,
 }
 
-/// A member that may be absent.
+/// An optional member.
 pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
     Member {
         name,
@@ -71,7 +72,7 @@ pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
     }
 }
 
-/// A member that has to be there.
+/// A required member.
 pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
     Member {
         name,
@@ -82,14 +83,14 @@ pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
 
 /// The constraints of a string.
 pub(crate) struct Text {
-    /// Fewest and most characters.
+    /// Minimum and maximum number of characters.
     pub(crate) length: Size,
     pub(crate) pattern: Option<Pattern>,
-    /// The only values; empty if all are good.
+    /// The allowed values; empty if all are allowed.
     pub(crate) values: &'static [&'static str],
 }
 
-/// A regular expression as the service model writes it, and what it means.
+/// A regular expression as the service model has it, and the function that implements it.
 pub(crate) struct Pattern {
     pub(crate) regex: &'static str,
     pub(crate) matches: fn(&str) -> bool,

@@ -1,11 +1,11 @@
-//! Holds a request against its [`Shape`].
+//! Checks a request against its [`Shape`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::{Member, Shape, Size, Text};
 
-/// What is wrong with a request whose JSON has the right types.
+/// The errors of a request whose JSON has the right types.
 #[derive(Default)]
 pub(super) struct Findings {
     constraints: Vec<String>,
@@ -13,7 +13,8 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// The error message: all broken constraints together, or else the first union without exactly one member.
+    /// The error message: all violated constraints together, or else the first union without
+    /// exactly one member.
     pub(super) fn into_message(self) -> Option<String> {
         match self.constraints.len() {
             0 => self.unions.into_iter().next(),
@@ -32,7 +33,8 @@ impl Findings {
     }
 }
 
-/// Where a value stands, in the two ways that the service says it: `messages.1.member.content` and `messages.0.content`.
+/// The place of a value, in the two notations of the service: `messages.1.member.content` and
+/// `messages.0.content`.
 #[derive(Clone, Default)]
 struct Place {
     member: String,
@@ -59,10 +61,11 @@ impl Place {
     }
 }
 
-/// Collects what is wrong with a body.
+/// Collects the errors of a body.
 ///
 /// # Errors
-/// The message of a `SerializationException`: a value of the wrong type. The service names no field; the emulator adds it.
+/// The message of a `SerializationException` for a value of the wrong type. The service names no
+/// field; the emulator adds it.
 pub(super) fn walk(request: &Value, shape: &Shape, findings: &mut Findings) -> Result<(), String> {
     value(request, shape, &Place::default(), findings)
 }
@@ -216,14 +219,14 @@ fn count(length: usize, Size(min, max): &Size, place: &Place, findings: &mut Fin
     }
 }
 
-/// Collects what is wrong with a string.
+/// Collects the errors of a string.
 pub(super) fn string(path: &str, content: &str, text: &Text, findings: &mut Findings) {
     for rule in broken(content, text) {
         findings.breaks(&format!(" '{}'", shown(content)), path, &rule);
     }
 }
 
-/// The constraints that a string breaks, in the service's order: enum, pattern, length.
+/// The constraints that a string violates, in the service's order: enum, pattern, length.
 fn broken(content: &str, text: &Text) -> Vec<String> {
     let mut rules = Vec::new();
     if !text.values.is_empty() && !text.values.contains(&content) {
@@ -259,7 +262,7 @@ fn at_most(max: usize) -> String {
     format!("Member must have length less than or equal to {max}")
 }
 
-/// The value as an error shows it: not longer than a log line should be.
+/// The value as an error shows it: no longer than a log line should be.
 fn shown(content: &str) -> String {
     const LONGEST: usize = 256;
     match content.char_indices().nth(LONGEST) {
@@ -268,7 +271,7 @@ fn shown(content: &str) -> String {
     }
 }
 
-/// A 32-bit integer, also when it is written as `10.0`.
+/// A 32-bit integer, even if it is written as `10.0`.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the guard lets only whole numbers of 32 bits through"
@@ -278,7 +281,7 @@ fn integer(value: &Value) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)).then_some(number as i64)
 }
 
-/// A number, or one of the words that JSON has no number for.
+/// A number, or one of the words for what JSON has no number for.
 fn float(value: &Value) -> Option<f64> {
     match value.as_str() {
         Some("NaN") => Some(f64::NAN),

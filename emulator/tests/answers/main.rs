@@ -1,4 +1,4 @@
-//! The emulator's answers, through its public API alone.
+//! The emulator's answers, tested only through its public API.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -154,7 +154,7 @@ fn calls_a_related_tool_with_values_of_the_prompt() {
 }
 
 #[test]
-fn unrelated_tools_are_left_alone() {
+fn unrelated_tools_are_not_called() {
     let answer = ask(&with(
         user("Tell me a story about a fox"),
         json!({"toolConfig": weather_tools()}),

@@ -1,4 +1,4 @@
-//! What an answer says about itself.
+//! An answer's metadata.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! What some models refuse and others take.
+//! What some models reject and others accept.
 
 use bedrock_emulator::answer::answer;
 use serde_json::{Value, json};
@@ -12,15 +12,15 @@ const CLAUDE_4_5: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const CLAUDE_5: &str = "us.anthropic.claude-sonnet-5";
 const LLAMA: &str = "meta.llama3-8b-instruct-v1:0";
 
-/// What is wrong, or nothing.
+/// The error message, or nothing.
 fn error(model_id: &str, body: &Value) -> String {
     answer(model_id, body)
         .err()
         .map_or_else(String::new, |error| error.message)
 }
 
-/// Asserts that these models take a request, and that those refuse it with an error that has these
-/// words.
+/// Asserts that these models accept a request, and that those reject it with an error that contains
+/// these words.
 fn only(body: &Value, takers: &[&str], refusers: &[&str], words: &str) {
     for model in takers {
         assert_eq!(error(model, body), "", "{model}");

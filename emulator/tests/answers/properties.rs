@@ -1,4 +1,4 @@
-//! What holds for every request.
+//! Properties that hold for every request.
 
 use bedrock_emulator::answer::{Style, answer, answer_with};
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use super::{
     user, with,
 };
 
-/// Prompts: anything readable, and what the emulator takes as orders.
+/// Prompts: any readable text, and what the emulator treats as commands.
 fn prompts() -> impl Strategy<Value = String> {
     let orders = prop::sample::select(vec![
         "count to 30",
@@ -73,7 +73,8 @@ fn objects(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> 
     })
 }
 
-/// Holds a value against the keywords that the schemas above use: written apart from the emulator's own check.
+/// Checks a value against the keywords that the schemas above use: written independently of the
+/// emulator's own check.
 fn fits(value: &Value, schema: &Value) -> Result<(), String> {
     let fail = |keyword: &str| Err(format!("{keyword}: {value} does not fit {schema}"));
     let Some(schema_members) = schema.as_object() else {
@@ -170,7 +171,7 @@ fn fits(value: &Value, schema: &Value) -> Result<(), String> {
                     .try_for_each(|schema| fits(value, schema))?;
                 true
             }
-            other => return Err(format!("the test knows no {other}")),
+            other => return Err(format!("the test does not support {other}")),
         };
         if !good {
             return fail(keyword);
@@ -222,7 +223,7 @@ proptest! {
         let calls = Answer::of(&script).tool_calls();
         prop_assume!(!calls.is_empty());
         for call in calls {
-            // The triggers among the prompts break calls off.
+            // The triggers among the prompts break off calls.
             if !prompt.contains("emulate:") {
                 fits(&call.input(), &schema).map_err(TestCaseError::fail)?;
             }
@@ -247,7 +248,7 @@ proptest! {
     }
 }
 
-/// Bodies with the right names in wrong places.
+/// Bodies with valid names in the wrong places.
 fn bodies() -> impl Strategy<Value = Value> {
     let names = prop::sample::select(vec![
         "messages",

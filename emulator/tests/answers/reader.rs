@@ -1,4 +1,4 @@
-//! Reads a script of events back, and holds it against the grammar of streams.
+//! Reads a script of events, and checks it against the grammar of streams.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(crate) struct Block {
 pub(crate) struct ToolCall {
     pub(crate) id: String,
     pub(crate) name: String,
-    /// The input as it came.
+    /// The input as it arrived.
     pub(crate) fragments: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl ToolCall {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) blocks: Vec<Block>,
@@ -99,7 +99,7 @@ fn block(blocks: &mut BTreeMap<u64, Block>, index: Option<u64>) -> &mut Block {
     blocks.entry(index.expect("an index")).or_default()
 }
 
-/// Whether a delta holds generated text: the emulator's token.
+/// Whether a delta contains generated text: the emulator's token.
 fn is_token(delta: &Value) -> bool {
     [
         &delta["text"],

@@ -1,4 +1,4 @@
-//! What Bedrock refuses, and in which words.
+//! What Bedrock rejects, and with which messages.
 
 use bedrock_emulator::{answer::answer, script::ApiError};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn question() -> Value {
     json!({"role": "user", "content": [{"text": "x"}]})
 }
 
-/// Bodies that are refused with a `ValidationException`, and what its message holds.
+/// Bodies that are rejected with a `ValidationException`, and what its message contains.
 fn validation_table() -> Vec<(Value, &'static str)> {
     let with_tools = |body| with(body, tools(&[tool("t")]));
     vec![
@@ -380,7 +380,7 @@ fn wrong_types_cannot_be_read() {
 }
 
 #[test]
-fn model_ids_have_rules_of_their_own() {
+fn model_ids_have_their_own_rules() {
     let long = refused(&"m".repeat(2049), &user("x"));
     assert!(long.message.contains("at 'modelId' failed to satisfy constraint: Member must have length less than or equal to 2048"));
     let prompt = "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ";

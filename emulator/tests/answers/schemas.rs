@@ -1,10 +1,10 @@
-//! Tool input for schemas as real tools have them.
+//! Tool input for schemas like those of real tools.
 
 use serde_json::{Value, json};
 
 use super::{ask, user, with};
 
-/// The input that the emulator gives a tool with this schema.
+/// The input that the emulator generates for a tool with this schema.
 fn input(prompt: &str, schema: Value) -> Value {
     let tool = json!({"toolSpec": {"name": "t", "inputSchema": {"json": schema}}});
     let answer = ask(&with(

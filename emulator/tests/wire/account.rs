@@ -1,4 +1,4 @@
-//! What the account can make, tag and delete; what it owns; and calls of that.
+//! What the account can create, tag and delete; what it owns; and calls of these resources.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
-//! Every fault, as the SDK sees it.
+//! Every fault, from the view of the SDK.
 
 use aws_sdk_bedrockruntime::{error::SdkError, operation::converse::ConverseError};
 use bedrock_emulator::{End, Fault, Options};
 
 use crate::support::{MODEL, bearer_request, client, http1, json, start, stream, user};
 
-/// Fault, how the SDK tells it, how the log tells it. Faults that never end are not in it.
+/// Fault, how the SDK reports it, how the log reports it. Faults that never end are not included.
 const SEEN: &[(&str, &str, End)] = &[
     ("validation", "400 ValidationException", End::Faulted),
     ("input-too-long", "400 ValidationException", End::Faulted),
@@ -82,7 +82,7 @@ const SEEN: &[(&str, &str, End)] = &[
     ("giant-tool-delta", "end", End::Completed),
 ];
 
-/// Faults that the client has to end.
+/// Faults that the client must end.
 const ENDLESS: [&str; 3] = ["stall", "stall-before-headers", "slow"];
 
 #[tokio::test]

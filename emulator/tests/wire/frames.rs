@@ -1,4 +1,4 @@
-//! The emulator's encoder against the SDK's decoder.
+//! The emulator's encoder, tested with the SDK's decoder.
 
 use aws_smithy_eventstream::frame::read_message_from;
 use bedrock_emulator::frame;
@@ -28,7 +28,7 @@ proptest! {
     fn one_changed_bit_is_seen(payload in proptest::collection::vec(any::<u8>(), 0..256), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
         let mut out = BytesMut::new();
         frame::encode(&mut out, &[(":message-type", "event")], &payload);
-        // The first lengths would make the decoder read past the end: its error is then another one.
+        // Wrong lengths make the decoder read past the end, so its error is a different one.
         let at = at.index(out.len());
         out[at] ^= 1 << bit;
         prop_assert!(read_message_from(&out[..]).is_err());

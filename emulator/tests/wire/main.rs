@@ -1,4 +1,5 @@
-//! The emulator as AWS's own SDK for Rust, a plain HTTP client and the SDK's frame decoder see it, over real sockets.
+//! The emulator over real sockets, from the view of AWS's SDK for Rust, a plain HTTP client and the
+//! SDK's frame decoder.
 #![expect(
     clippy::expect_used,
     reason = "a test's helpers fail the test by panicking"

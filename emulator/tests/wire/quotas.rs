@@ -1,4 +1,4 @@
-//! Quotas, capacity, and which Region served, as callers see them.
+//! Quotas, capacity, and the serving Region, from the view of callers.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ fn tokens(per_minute: u64) -> Quota {
     })
 }
 
-/// Converse with so many `maxTokens`: the tokens of output and input, or the error's code and message.
+/// Calls Converse with this `maxTokens`: returns the tokens of output and input, or the error's
+/// code and message.
 async fn ask(
     emulator: &Emulator,
     region: &'static str,
@@ -80,7 +81,7 @@ async fn requests_are_counted_for_each_model_source_and_way() {
             throttled("requests")
         );
     }
-    // A copy is counted as what it copies, and a provisioned model has no quota.
+    // A copy counts toward what it copies, and a provisioned model has no quota.
     let arn = |end: &str| format!("arn:aws:bedrock:us-east-1:123456789012:{end}");
     let copy = arn("application-inference-profile/emulator0001");
     assert_eq!(
@@ -105,7 +106,7 @@ async fn what_is_reserved_counts_while_a_call_runs_and_what_it_took_afterwards()
             let minute = quotas["used"]["minutes"][0].clone();
             (minute["requests"].as_u64(), minute["tokens"].as_u64())
         };
-        // Without maxTokens the model's maximum is reserved, however short the answer.
+        // Without maxTokens, the model's maximum is reserved, however short the answer is.
         emulator.set_quotas(Quotas::everywhere(tokens(most)));
         let refused = ask(&emulator, "us-east-1", model, None).await;
         assert_eq!(refused, throttled("tokens"), "{model}");
@@ -138,7 +139,7 @@ async fn what_is_reserved_counts_while_a_call_runs_and_what_it_took_afterwards()
     let running = open.send().await.expect("headers");
     let refused = stream(&client, PROFILE, "Say hi").await;
     assert_eq!(refused.end, "429 ThrottlingException");
-    // Who leaves pays for the whole answer, and gets the rest of the reservation back.
+    // A client that leaves pays for the whole answer, and gets the rest of the reservation back.
     drop(running);
     emulator
         .wait_for(|calls| calls.iter().all(|call| call.end.is_some()))

@@ -1,4 +1,4 @@
-//! Conditions of source Regions: what calls from there meet, what others do not.
+//! Conditions of source Regions: their effect on calls from there, and on no others.
 
 use std::{
     net::Ipv4Addr,
@@ -177,7 +177,7 @@ async fn a_connection_of_http2_stays_when_a_region_is_down() {
     let base = emulator.tls_endpoint_url().expect("TLS is on");
     let mut sender = http2(&emulator).await;
     let request = || bearer_request(&base, MODEL, "converse-stream");
-    // Bearer tokens name no Region: these calls come from the emulator's own.
+    // Bearer tokens name no Region: these calls use the emulator's own.
     emulator.set_region("us-east-1", Condition::Down { cut: false });
     assert!(sender.send_request(request()).await.is_err());
     emulator.clear_region("us-east-1");

@@ -1,4 +1,4 @@
-//! Recorded exchanges: what the recording says is what comes.
+//! Recorded exchanges: the answer is the recorded one.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{http1, start};
 
-/// Names a folder of recorded exchanges to replay as well.
+/// The variable that names a folder of recorded exchanges to replay as well.
 const RECORDED: &str = "BEDROCK_GRPC_RECORDED";
 
 fn write_case(folder: &Path, name: &str, request: &Value, meta: &Value, response: &[u8]) {
@@ -183,7 +183,8 @@ async fn all_recorded_exchanges_come_back_as_they_were() {
         let emulator = replaying(&folder, cut);
         let total = left.len();
         assert!(total > 0);
-        // Recordings of one request take turns: each request is sent as often as it was recorded.
+        // Recordings of one request are used in turn: each request is sent as often as it was
+        // recorded.
         for (model_id, operation, request, ..) in left.clone() {
             let answer = post(&emulator, &model_id, &operation, &request).await;
             let same = left.iter().position(|case| {

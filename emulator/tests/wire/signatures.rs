@@ -1,4 +1,4 @@
-//! Who may call: SigV4 and bearer tokens, with the errors that the real endpoint gives.
+//! Authentication: SigV4 and bearer tokens, with the errors of the real endpoint.
 
 use std::{
     sync::Arc,
@@ -16,7 +16,7 @@ use bedrock_emulator::{
 
 use crate::support::{MODEL, bearer_request, config, control, http1, json, start, user};
 
-/// Code and message of the refusal, or nothing if the call went through.
+/// Code and message of the refusal, or nothing if the call succeeded.
 async fn refusal(config: Builder) -> Option<(String, String)> {
     let client = Client::from_conf(config.build());
     let sent = client
@@ -79,7 +79,7 @@ async fn good_and_bad_keys() {
         .expect("a refusal");
     assert_eq!(wrong, "InvalidSignatureException");
     assert!(text.starts_with("The request signature we calculated does not match"));
-    let (unknown, text) = refusal(with(&emulator, "NOBODY", DEV_SECRET_ACCESS_KEY, None))
+    let (unknown, text) = refusal(with(&emulator, "UNKNOWN", DEV_SECRET_ACCESS_KEY, None))
         .await
         .expect("a refusal");
     assert_eq!(
@@ -112,7 +112,7 @@ async fn dates_within_five_minutes() {
                 SystemTime::now() + shift
             }
         };
-        // A second more or less passes between signing and checking, so 299 must have room.
+        // About a second passes between signing and checking, so 299 must be within the limit.
         let room = Duration::from_secs(if skew.abs() == 299 { 30 } else { 0 });
         let clock = Arc::new(move || if skew < 0 { now() + room } else { now() - room });
         let emulator = start(Options {
@@ -223,7 +223,7 @@ async fn unchecked_credentials_let_anybody_in() {
     options.credentials.checked = false;
     let emulator = start(options);
     assert_eq!(
-        refusal(with(&emulator, "NOBODY", "nothing", None)).await,
+        refusal(with(&emulator, "UNKNOWN", "nothing", None)).await,
         None
     );
     assert_eq!(emulator.calls()[0].region, "us-west-2");

@@ -1,4 +1,4 @@
-//! Clients of the emulator, and the words in which they tell how a stream went.
+//! Clients of the emulator, and their descriptions of how a stream ended.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub(crate) fn user(text: &str) -> Message {
         .expect("role and content are set")
 }
 
-/// What came of a stream: the names of its events, its text, and its end in a few words.
+/// The outcome of a stream: the names of its events, its text, and its end in a few words.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) events: Vec<&'static str>,
@@ -133,7 +133,7 @@ where
     }
 }
 
-/// The status of a raw answer.
+/// The status of a raw response.
 pub(crate) trait HttpStatus {
     fn status_code(&self) -> u16;
 }
@@ -167,7 +167,7 @@ fn describe_stream_error<R: std::fmt::Debug>(
     }
 }
 
-/// The cause inside a response error that is of interest.
+/// The relevant cause inside a response error.
 fn cause(debug: &str) -> &'static str {
     let causes = [
         "MessageChecksumMismatch",
@@ -191,7 +191,7 @@ fn kind<E, R>(error: &SdkError<E, R>) -> &'static str {
     }
 }
 
-/// Sends one request over a plain connection of its own.
+/// Sends one request over a separate plain connection.
 pub(crate) async fn http1(
     emulator: &Emulator,
     request: Request<Full<Bytes>>,
@@ -262,7 +262,7 @@ pub(crate) async fn json(response: Response<Incoming>) -> serde_json::Value {
     serde_json::from_slice(&body).expect("JSON")
 }
 
-/// Asks the emulator's own API for what is behind `/_emulator/`.
+/// Calls the emulator's control API.
 pub(crate) async fn own(
     emulator: &Emulator,
     method: &str,

@@ -1,4 +1,4 @@
-//! HTTP itself: TLS with HTTP/2, limits of streams, resets, the log over HTTP, paths that do not exist.
+//! HTTP itself: TLS with HTTP/2, limits of streams, resets, the log over HTTP, unknown paths.
 
 use std::{
     net::Ipv4Addr,
@@ -65,7 +65,7 @@ async fn streams_on_a_connection_are_limited() {
     });
     let base = emulator.tls_endpoint_url().expect("TLS is on");
     let mut sender = http2(&emulator).await;
-    // The limit is known once the first answer is here.
+    // The limit is known after the first answer.
     let first = sender
         .send_request(bearer_request(&base, MODEL, "converse-stream"))
         .await
@@ -124,7 +124,10 @@ async fn one_stuck_client_does_not_keep_a_stop_waiting() {
     assert_eq!(answer.status(), 200);
     let addr = emulator.addr();
     emulator.stop().await;
-    assert!(TcpStream::connect(addr).await.is_err(), "nobody listens");
+    assert!(
+        TcpStream::connect(addr).await.is_err(),
+        "the listener is closed"
+    );
     assert!(
         answer.into_body().collect().await.is_err(),
         "the call was cut"
@@ -232,7 +235,7 @@ async fn a_slow_stream_is_one_byte_in_a_second() {
         lengths.iter().sum::<usize>() > 200,
         "whole frames come before: {lengths:?}"
     );
-    // Counted from before all of it: what comes late here was not sent early.
+    // Measured from before the calls: what arrives late here was not sent early.
     for seconds in 1..=3 {
         assert_eq!(next().await, 1);
         let took = begun.elapsed();

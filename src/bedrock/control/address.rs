@@ -1,9 +1,9 @@
-//! Where the control plane is.
+//! The address of the control plane.
 
 use std::fmt::Write as _;
 
-/// A path at the control plane: at `base`, or else beside the runtime's public endpoint, whose name is the same with `bedrock-runtime` for
-/// `bedrock` in every partition, with FIPS and dual-stack.
+/// A path of the control plane: at `base`, or else at the runtime's public endpoint with `bedrock`
+/// in place of `bedrock-runtime`. This holds in every partition, with FIPS and dual-stack.
 pub(super) fn of(base: Option<&str>, runtime: &str, path: &str) -> String {
     match base {
         Some(base) => format!("{}{path}", base.trim_end_matches('/')),
@@ -18,14 +18,14 @@ pub(super) fn of(base: Option<&str>, runtime: &str, path: &str) -> String {
     }
 }
 
-/// A part of a path or query, percent-encoded.
+/// A percent-encoded part of a path or query.
 pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            // Writing to a String can't fail.
+            // Writing to a String cannot fail.
             let _infallible = write!(out, "%{byte:02X}");
         }
     }

@@ -1,7 +1,8 @@
-//! Bedrock's control plane: what inference profiles lead to.
+//! Bedrock's control plane: the destinations of inference profiles.
 //!
-//! Two GETs are all that is needed of it. They travel as requests of the runtime's client, which finds credentials, signs (both planes sign as
-//! `bedrock`) and resolves endpoints; a hook puts our address in before they are signed (docs/adr/0007-two-requests-without-a-second-sdk.md).
+//! The gateway needs only two GET requests. They are sent with the runtime's client, which finds
+//! credentials, signs (both APIs sign as `bedrock`) and resolves endpoints. A hook replaces the
+//! address before signing (docs/adr/0007-two-requests-without-a-second-sdk.md).
 
 mod address;
 mod profile;
@@ -37,19 +38,20 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// The most profiles in an answer. Source: `maxResults` in Bedrock's service model.
+/// Maximum number of profiles in a response. Source: `maxResults` in Bedrock's service model.
 const PAGE: &str = "maxResults=1000";
-/// The most bytes of one answer: a full page has about 1 MiB.
+/// Maximum size of a response in bytes: a full page has about 1 MiB.
 const LONGEST_PAGE: usize = 16 << 20;
-/// More pages than AWS has profiles for: a server that always names another page must not keep us.
+/// More pages than AWS has profiles for: a server that always names another page must not cause an
+/// endless loop.
 const MOST_PAGES: usize = 50;
 
 tokio::task_local! {
-    /// The request that this task makes.
+    /// The request of the current task.
     static EXCHANGE: Exchange;
 }
 
-/// One request, on its way past the SDK.
+/// One request, which bypasses the SDK.
 struct Exchange {
     path: RefCell<String>,
     response: Cell<Option<SdkBody>>,
@@ -68,7 +70,7 @@ struct Shared {
 }
 
 impl ControlPlane {
-    /// The control plane that these settings lead to, without connections as yet.
+    /// Creates a client of the control plane with these settings, without connections.
     pub fn new(sdk: &Sdk, options: &Options) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -79,10 +81,10 @@ impl ControlPlane {
         }
     }
 
-    /// All inference profiles that can be called in a source Region.
+    /// Lists all inference profiles that can be called in a source Region.
     ///
     /// # Errors
-    /// Whatever Bedrock answers instead, and whatever keeps the request from it.
+    /// Fails with Bedrock's error, or with the error that kept the request from reaching Bedrock.
     pub async fn list_inference_profiles(
         &self,
         source_region: &str,
@@ -103,7 +105,7 @@ impl ControlPlane {
         Ok(profiles)
     }
 
-    /// One inference profile, by ID or ARN.
+    /// Returns one inference profile, by ID or ARN.
     ///
     /// # Errors
     /// As [`Self::list_inference_profiles`].
@@ -152,7 +154,7 @@ impl ControlPlane {
             return Err(failure::no_region(source_region));
         }
         let mut config = sdk.client_config(source_region).http_client(http.clone());
-        // Whatever stands in for the runtime's endpoint is not the control plane's.
+        // An endpoint that replaces the runtime's does not replace the control plane's.
         config.set_endpoint_url(None);
         let address = Address {
             base: sdk.control_endpoint_url(source_region).map(str::to_owned),
@@ -172,10 +174,11 @@ fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     })
 }
 
-/// Puts the address of the [`Exchange`] in before it is signed, and takes the body of a good answer out before it is read.
+/// Inserts the address of the [`Exchange`] before signing, and takes the body of a successful
+/// response before the SDK reads it.
 #[derive(Debug)]
 struct Address {
-    /// Where the control plane is, if not at the Region's public endpoint.
+    /// The address of the control plane, if it is not the Region's public endpoint.
     base: Option<String>,
 }
 

@@ -6,24 +6,24 @@ use serde::Deserialize;
 
 use crate::aws::model_id;
 
-/// An inference profile, as a source Region sees it.
+/// An inference profile, as one source Region lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// Its ID: `us.anthropic.claude-sonnet-5`, or something opaque.
+    /// Its ID: `us.anthropic.claude-sonnet-5`, or an opaque one.
     pub id: String,
     /// Its ARN.
     pub arn: String,
-    /// Its name, for people.
+    /// Its display name.
     pub name: String,
-    /// Bedrock's own word, such as `ACTIVE`.
+    /// Its status as Bedrock names it, such as `ACTIVE`.
     pub status: String,
     /// Whether AWS defined it, and not the account.
     pub is_system_defined: bool,
     /// The foundation model behind it, such as `anthropic.claude-sonnet-5`.
     pub model: String,
-    /// The Regions that may serve a request, in the order of their names.
+    /// The Regions that may serve a request, sorted by name.
     pub destination_regions: Vec<String>,
-    /// Whether Regions that are not named may serve one, too: a global profile.
+    /// Whether any Region may serve a request: a global profile.
     pub anywhere: bool,
 }
 

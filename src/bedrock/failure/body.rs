@@ -1,4 +1,4 @@
-//! The JSON of an error, in all the spellings that AWS's services use.
+//! The JSON of an error, in all the variants that AWS's services use.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Characters of a message that was cut. Statuses hold fewer.
+/// Maximum characters of a truncated message. Statuses contain fewer.
 const CUT_MESSAGE: usize = 4_096;
 /// Characters of `\ud83d\ude00`.
 const LONGEST_ESCAPE: usize = 12;
 
-/// What an error's JSON says. A field is empty if the JSON does not have it.
+/// The content of an error's JSON. A field is empty if the JSON does not have it.
 #[derive(Debug, Default)]
 pub(super) struct ErrorBody {
     pub(super) message: String,
@@ -28,7 +28,7 @@ impl ErrorBody {
     pub(super) fn read(bytes: &[u8]) -> Self {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        // A syntax error ends the reading; the fields so far stay.
+        // A syntax error ends the parsing; the fields so far are kept.
         let is_whole = json.deserialize_map(Seed(&mut fields)).is_ok();
         if !is_whole && fields.message.is_none() {
             fields.message = cut_message(bytes);
@@ -51,7 +51,7 @@ impl ErrorBody {
     }
 }
 
-/// The start of a message that the limit has cut.
+/// The start of a message that the limit truncated.
 fn cut_message(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let (_, rest) = ["\"message\"", "\"Message\""]
@@ -59,7 +59,7 @@ fn cut_message(bytes: &[u8]) -> Option<String> {
         .find_map(|name| text.split_once(name))?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
     let start: String = rest.strip_prefix('"')?.chars().take(CUT_MESSAGE).collect();
-    // The cut may lie inside an escape, whose longest form is that of a pair of surrogates.
+    // The cut may be inside an escape; the longest one is a surrogate pair.
     (0..=LONGEST_ESCAPE).find_map(|left_out| {
         let kept = start.char_indices().nth_back(left_out)?.0;
         serde_json::from_str(&format!("\"{}\"", &start[..kept])).ok()

@@ -18,10 +18,10 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
 };
 
-/// The least time that callers are asked to wait for credentials.
+/// The minimum retry delay for callers if there are no credentials.
 const SOON: Duration = Duration::from_millis(500);
 
-/// Why the SDK has no stream for us.
+/// Why the SDK returned no stream.
 pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
     error: SdkError<E, HttpResponse>,
 ) -> Failure {
@@ -31,7 +31,8 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
     }
 }
 
-/// What Bedrock answered instead of a stream. Read from the bytes: the SDK's types know fewer errors than Bedrock has.
+/// Bedrock's error response. Parsed from the bytes, because the SDK's types know fewer errors than
+/// Bedrock has.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
     let body = ErrorBody::read(response.body().bytes().unwrap_or_default());
@@ -53,7 +54,7 @@ pub(super) fn of_response(response: &HttpResponse) -> Failure {
     }
 }
 
-/// Why there is no answer: ours to say where the way ended.
+/// Why there is no response: how far the request got.
 fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
@@ -61,8 +62,8 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(cause) = find::<NoCredentials>(error) {
         return no_credentials(cause);
     }
-    // Static credentials, which do not fail; and a service that takes no kind of credentials that
-    // there are.
+    // Static credentials, which cannot fail; and a service that accepts no kind of credentials that
+    // exists.
     if find::<CredentialsError>(error).is_some()
         || chain(error).any(|cause| cause.to_string().contains("auth scheme"))
     {

@@ -1,11 +1,11 @@
-//! When to come back, if Bedrock or something before it says so.
+//! When to retry, if Bedrock or a proxy in front of it sends a hint.
 
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::{DateTime, date_time::Format};
 
-/// Longer waits are not believed.
+/// Longer delays are ignored.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `x-amz-retry-after` in milliseconds, or else `retry-after` in seconds or as a date.

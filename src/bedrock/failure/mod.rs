@@ -1,11 +1,11 @@
-//! What Bedrock's errors mean, and errors on the way to it: one [`Failure`] for each.
+//! What Bedrock's errors mean, and errors of the connection to it: one [`Failure`] for each.
 //!
 //! | module | job |
 //! |---|---|
-//! | `reason` | the table from Bedrock's names and words to a [`Reason`] |
+//! | `reason` | the table from Bedrock's names and messages to a [`Reason`] |
 //! | `body` | the JSON of an error |
 //! | `call` | errors before the stream: HTTP, credentials, connections |
-//! | `hint` | when to come back |
+//! | `hint` | when to retry |
 
 mod body;
 mod call;
@@ -23,7 +23,7 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
 };
 
-/// A source Region that cannot be one.
+/// An invalid source Region.
 pub(super) fn no_region(name: &str) -> Failure {
     let name: String = name.chars().take(64).collect();
     let hint =
@@ -59,7 +59,7 @@ pub(super) fn of_message(message: &Message, request_id: &str) -> Failure {
     of_upstream(upstream)
 }
 
-/// Bytes that cannot be right.
+/// Malformed bytes.
 pub(super) fn of_corruption(cause: &Corrupt, request_id: &str) -> Failure {
     corrupt(cause, request_id)
 }
@@ -72,7 +72,7 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     )
 }
 
-/// An end where the stream cannot end: inside a frame, or with a broken connection.
+/// A premature end of the stream: inside a frame, or with a broken connection.
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     on_the_way(
         Reason::UpstreamTruncated,
@@ -92,8 +92,8 @@ fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
-/// An answer with a status of success that is not an event stream: something on the way answers in
-/// Bedrock's place, or the endpoint's URL leads elsewhere.
+/// A successful response that is not an event stream: a proxy answers in Bedrock's place, or the
+/// endpoint's URL is wrong.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
     let upstream = Upstream {
         http_status: Some(http_status),
@@ -113,20 +113,20 @@ pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &st
     ))
 }
 
-/// What Bedrock said, as a failure.
+/// Bedrock's error, as a failure.
 fn of_upstream(mut upstream: Upstream) -> Failure {
     let (name, text) = (&upstream.exception, &upstream.message);
     let reason = reason::of(name, text, upstream.http_status);
     let mut detail = String::new();
     let message = match reason {
         Reason::UpstreamCredentials => {
-            // Messages about signatures quote the request that was signed, with its security token.
+            // Messages about signatures quote the signed request, with its security token.
             let message = reason::credentials_message(name);
             upstream.message = String::new();
             message
         }
         Reason::UpstreamAccessDenied if without_accounts(text) != *text => {
-            // The text names the gateway's role, its account and resources of the account.
+            // The text names the gateway's role, its account and the account's resources.
             detail = std::mem::take(&mut upstream.message);
             format!(
                 "Bedrock: {}: the gateway's AWS identity may not make this call; its operator must \

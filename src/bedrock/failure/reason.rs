@@ -1,9 +1,9 @@
-//! The table from Bedrock's names and words to a [`Reason`].
+//! The table from Bedrock's names and messages to a [`Reason`].
 
 use crate::error::Reason;
 
-/// Bedrock's name for an error in one spelling: `throttlingException` in a stream, `ThrottlingException` with a namespace
-/// before or a `:suffix` behind it over HTTP.
+/// Normalises Bedrock's name for an error: `throttlingException` in a stream; over HTTP,
+/// `ThrottlingException` with a namespace before it or a `:suffix` after it.
 pub(super) fn normal_name(raw: &str) -> String {
     let name = raw.split(':').next().unwrap_or_default().trim();
     let name = name.rsplit('#').next().unwrap_or_default();
@@ -14,9 +14,9 @@ pub(super) fn normal_name(raw: &str) -> String {
     }
 }
 
-/// Returns what an error means, by its [`normal_name`] and, where one name means several things,
-/// its message. An error without a name has only its HTTP status: it comes from a load balancer, a
-/// proxy or a service mesh on the way, or from a Bedrock endpoint that is down.
+/// Returns what an error means, by its [`normal_name`] and, where one name has several meanings, by
+/// its message. An error without a name has only its HTTP status: it was sent by a load balancer, a
+/// proxy or a service mesh, or by a Bedrock endpoint that is down.
 pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason {
     match name.strip_suffix("Exception").unwrap_or(name) {
         "" => of_status(http_status, message),
@@ -52,8 +52,8 @@ pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason 
     }
 }
 
-/// Statuses that say that the way to Bedrock does not work: an outage, or something on the way that
-/// answers in Bedrock's place. Bedrock itself never redirects, and never asks for a proxy's password.
+/// Statuses of a broken connection to Bedrock: an outage, or a proxy that answers in Bedrock's
+/// place. Bedrock itself never redirects, and never asks for a proxy's password.
 fn of_status(http_status: Option<u16>, message: &str) -> Reason {
     match http_status {
         Some(429) if says(message, DAILY) => Reason::UpstreamQuota,
@@ -73,13 +73,14 @@ fn of_validation(message: &str) -> Reason {
     }
 }
 
-/// "Invocation of model ID … with on-demand throughput isn’t supported": the apostrophe comes straight and curly.
+/// "Invocation of model ID … with on-demand throughput isn’t supported": the apostrophe can be
+/// straight or curly.
 const PROFILE_ONLY: &[&str] = &[
     "on-demand throughput isn't supported",
     "on-demand throughput is not supported",
 ];
 
-/// The models' own words for a conversation beyond their context window.
+/// The models' messages for a conversation that exceeds their context window.
 const TOO_LONG: &[&str] = &[
     "input is too long",
     "prompt is too long",
@@ -109,7 +110,7 @@ const THROTTLING: &[&str] = &[
 /// "Too many tokens per day, please wait before trying again."
 const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 
-/// Bedrock says AccessDeniedException of a bad API key too.
+/// Bedrock also returns AccessDeniedException for an invalid API key.
 const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
 
 fn says(message: &str, phrases: &[&str]) -> bool {
@@ -119,7 +120,7 @@ fn says(message: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| message.contains(phrase))
 }
 
-/// What a caller and an operator may know of bad credentials.
+/// What callers and operators may read about invalid credentials.
 pub(super) fn credentials_message(name: &str) -> String {
     let why = match name.strip_suffix("Exception").unwrap_or(name) {
         "ExpiredToken" | "ExpiredTokenId" | "RequestExpired" => {

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-/// A header. Bedrock's own are all strings; other types are checked for their length and read as no text.
+/// A header. Bedrock's own are all strings; values of other types are skipped.
 pub(super) struct Header {
     pub(super) name: Bytes,
     pub(super) text: Bytes,
@@ -19,7 +19,7 @@ const STRING: u8 = 7;
 const TIMESTAMP: u8 = 8;
 const UUID: u8 = 9;
 
-/// Cuts the first header off. `None` if the bytes cannot be a header.
+/// Splits off the first header. `None` if the bytes are not a header.
 pub(super) fn read(bytes: &mut Bytes) -> Option<Header> {
     let name_length = usize::from(bytes.try_get_u8().ok()?);
     if name_length == 0 {

@@ -1,7 +1,8 @@
-//! The event-stream framing of AWS, decoded bit by bit as bytes come in. Pure: no I/O, no Bedrock.
+//! AWS's event-stream framing, decoded incrementally as bytes arrive. Pure: no I/O, nothing
+//! specific to Bedrock.
 //!
-//! A frame is: total length (u32), length of the headers (u32), CRC-32 of these eight bytes, headers, payload, CRC-32 of
-//! everything before. All numbers are big-endian.
+//! A frame is: total length (u32), length of the headers (u32), CRC-32 of these eight bytes,
+//! headers, payload, CRC-32 of everything before. All numbers are big-endian.
 
 mod header;
 
@@ -11,19 +12,19 @@ use bytes::{Buf, Bytes, BytesMut};
 const PRELUDE: usize = 12;
 /// The prelude and the checksum at the end: the smallest frame.
 const OVERHEAD: usize = PRELUDE + 4;
-/// AWS allows 16 MiB of payload and 128 KiB of headers; beyond this the length itself must be corrupt.
+/// AWS allows 16 MiB of payload and 128 KiB of headers; a larger length is corrupt.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
-/// AWS's own limit.
+/// AWS's limit.
 const MAX_HEADERS: usize = 128 * 1024;
-/// How much is reserved on the word of a prelude. More follows as bytes really come.
+/// How much is reserved because of a prelude. More is added when bytes arrive.
 const RESERVE: usize = 64 * 1024;
 
-/// What a whole frame holds.
+/// The content of a complete frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Message {
     /// `:message-type`: event, exception or error.
     pub(crate) message_type: Bytes,
-    /// `:event-type`, `:exception-type` or `:error-code`, whichever the message type calls for.
+    /// `:event-type`, `:exception-type` or `:error-code`, depending on the message type.
     pub(crate) name: Bytes,
     /// `:error-message`, empty unless the message is an error.
     pub(crate) error_message: Bytes,
@@ -31,7 +32,7 @@ pub(crate) struct Message {
     pub(crate) payload: Bytes,
 }
 
-/// Why bytes cannot be a frame. The stream is of no use from there on.
+/// Why bytes are not a frame. The rest of the stream cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Corrupt {
     #[error("a frame's lengths do not match their checksum")]
@@ -48,14 +49,14 @@ pub(crate) enum Corrupt {
     MessageType,
 }
 
-/// Turns chunks of bytes, however they are cut, into [`Message`]s.
+/// Turns chunks of bytes, wherever they are split, into [`Message`]s.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// The start of a frame that did not end with its chunk.
+    /// The start of a frame that continues in the next chunk.
     partial: BytesMut,
-    /// What is left of the newest chunk.
+    /// The rest of the newest chunk.
     chunk: Bytes,
-    /// The length of the frame at the front, once its prelude was checked.
+    /// The lengths of the first frame, once its prelude was checked.
     frame: Option<Prelude>,
 }
 
@@ -66,12 +67,12 @@ struct Prelude {
 }
 
 impl Decoder {
-    /// Takes the next bytes. To be called only after [`Self::decode`] said that there is no more.
+    /// Adds the next bytes. Call it only after [`Self::decode`] has returned `None`.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
-            // Not the way it is used, but nothing may get lost.
+            // Not the usual case, but no bytes may be lost.
             let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
             joined.extend_from_slice(&self.chunk);
             joined.extend_from_slice(&chunk);
@@ -79,12 +80,12 @@ impl Decoder {
         }
     }
 
-    /// Whether the bytes so far end with a frame's end.
+    /// Whether the bytes so far end on a frame boundary.
     pub(crate) fn is_at_boundary(&self) -> bool {
         self.partial.is_empty() && self.chunk.is_empty()
     }
 
-    /// The next message, or `None` if more bytes are needed.
+    /// Returns the next message, or `None` if more bytes are needed.
     pub(crate) fn decode(&mut self) -> Result<Option<Message>, Corrupt> {
         let prelude = match self.frame {
             Some(prelude) => prelude,
@@ -132,7 +133,7 @@ impl Decoder {
         Ok(Some(prelude))
     }
 
-    /// Cuts off the frame at the front if all of it is there: without a copy if it lies in one chunk.
+    /// Splits off the first frame if it is complete: without a copy if it is in one chunk.
     fn take(&mut self, total: usize) -> Option<Bytes> {
         if self.partial.is_empty() && self.chunk.len() >= total {
             return Some(self.chunk.split_to(total));
@@ -141,7 +142,8 @@ impl Decoder {
         (self.partial.len() == total).then(|| self.partial.split().freeze())
     }
 
-    /// Moves bytes from the chunk to the partial frame, until that has `length` bytes or the chunk is used up.
+    /// Moves bytes from the chunk to the partial frame, until that has `length` bytes or the chunk
+    /// is used up.
     fn gather(&mut self, length: usize) {
         let missing = length
             .saturating_sub(self.partial.len())

@@ -28,7 +28,7 @@ fn event(event_type: &str, payload: impl Into<Bytes>) -> AwsMessage {
         ))
 }
 
-/// Decodes chunks; the last item says how it ended.
+/// Decodes chunks; the last item is the end.
 fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Message>, Result<bool, Corrupt>) {
     let mut decoder = Decoder::default();
     let mut messages = Vec::new();
@@ -45,7 +45,7 @@ fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Message>, Result<bool
     (messages, Ok(decoder.is_at_boundary()))
 }
 
-/// A prelude with a right checksum, whatever it claims.
+/// A prelude with a correct checksum, whatever its lengths are.
 fn prelude(total: u32, headers: u32) -> Bytes {
     let mut bytes = [total.to_be_bytes(), headers.to_be_bytes()].concat();
     let checksum = crc32fast::hash(&bytes);
@@ -132,7 +132,8 @@ fn a_frame_without_message_type_is_corrupt() {
     assert_eq!(decode([Bytes::from(bytes)]).1, Err(Corrupt::MessageType));
 }
 
-/// Every recorded stream decodes, byte by byte as well as at once. `BEDROCK_GRPC_RECORDED` names the folder.
+/// Every recorded stream decodes, byte by byte and at once. `BEDROCK_GRPC_RECORDED` names the
+/// folder.
 #[test]
 fn recorded_streams_decode() {
     let Some(folder) = std::env::var_os("BEDROCK_GRPC_RECORDED").map(PathBuf::from) else {
@@ -206,7 +207,7 @@ proptest! {
         let _ = decode(chunks.into_iter().map(Bytes::from));
     }
 
-    /// Garbage behind right checksums reaches the reader of headers.
+    /// Invalid headers with correct checksums reach the header parser.
     #[test]
     fn garbage_headers_never_panic(headers in prop::collection::vec(any::<u8>(), 0..64)) {
         let mut bytes = prelude(OVERHEAD as u32 + headers.len() as u32, headers.len() as u32).to_vec();

@@ -1,8 +1,8 @@
-//! The host as it was signed.
+//! The host, as it was signed.
 
 use http::Uri;
 
-/// The URL's host, and its port unless that is the scheme's own: just what the SDK has signed as
+/// The URL's host, and its port unless that is the scheme's default: exactly what the SDK signed as
 /// `host`.
 pub(super) fn authority(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();

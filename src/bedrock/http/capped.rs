@@ -1,4 +1,4 @@
-//! How much of a response is read.
+//! Limits for reading a response.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::body::Body;
 
-/// The most bytes of an error that are read. AWS's errors have a few hundred.
+/// Maximum bytes that are read of an error. AWS's errors have a few hundred.
 pub(super) const LONGEST_ERROR: usize = 64 * 1024;
 /// How long the body of an error may take. Its status is known by then.
 const ERROR_TIME: Duration = Duration::from_secs(5);
@@ -20,16 +20,16 @@ const ERROR_TIME: Duration = Duration::from_secs(5);
 /// A body of which a limited number of bytes is read. When it ends, the connection is closed unless
 /// the response was complete.
 pub(super) struct Capped {
-    /// `None` once nothing more is read.
+    /// `None` when nothing more is read.
     inner: Option<Body>,
     left: usize,
     limit: Limit,
 }
 
 enum Limit {
-    /// The body of an error: what is beyond the limits is left out.
+    /// The body of an error: what exceeds the limits is omitted.
     Cut(Pin<Box<Sleep>>),
-    /// An answer that is read whole: more than that is an error.
+    /// A response that is read completely: a longer one is an error.
     Fail,
 }
 
@@ -48,7 +48,7 @@ impl Capped {
         }
     }
 
-    /// A whole answer of at most so many bytes.
+    /// A complete response of at most this many bytes.
     pub(super) fn answer(body: Body, most: usize) -> Self {
         Self {
             inner: Some(body),
@@ -79,7 +79,7 @@ impl http_body::Body for Capped {
         let next = ready!(http_body::Body::poll_frame(Pin::new(inner), cx));
         let mut data = match (next, &this.limit) {
             (Some(Ok(frame)), _) => frame.into_data().unwrap_or_default(),
-            // A connection that breaks leaves what came before: the status is known.
+            // If the connection breaks, the bytes before that are used: the status is known.
             (Some(Err(_)) | None, Limit::Cut(_)) | (None, Limit::Fail) => {
                 this.inner = None;
                 return Poll::Ready(None);

@@ -1,4 +1,4 @@
-//! From an origin to a socket: DNS, TCP, a proxy's tunnel, TLS.
+//! Opens sockets: DNS, TCP, a proxy's tunnel, TLS.
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::config::bedrock::Options;
 
-/// Where to connect to.
+/// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) tls: bool,
@@ -67,20 +67,20 @@ impl fmt::Display for Origin {
 /// A socket, ready for HTTP.
 pub(super) struct Socket {
     pub(super) io: Box<dyn Io>,
-    /// Whether both sides agreed on HTTP/2.
+    /// Whether both sides negotiated HTTP/2.
     pub(super) http2: bool,
-    /// Set if a proxy takes the requests themselves, and not a tunnel through it.
+    /// Set if a proxy forwards requests, without a tunnel.
     pub(super) forwarder: Option<Forwarder>,
 }
 
-/// A proxy that takes whole URLs and forwards requests.
+/// A proxy that accepts whole URLs and forwards requests.
 #[derive(Clone)]
 pub(super) struct Forwarder {
     /// The value of `proxy-authorization`, if the proxy has a password.
     pub(super) authorization: Option<HeaderValue>,
 }
 
-/// What HTTP needs of a socket. Boxed: with TLS or without, the code above is the same.
+/// What HTTP needs of a socket. Boxed, so that the code above is the same with and without TLS.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
@@ -105,7 +105,7 @@ impl Dialer {
         }
     }
 
-    /// Opens a socket to the origin, within the time limit for all of DNS, TCP, proxy and TLS.
+    /// Opens a socket to the origin, within one timeout for DNS, TCP, proxy and TLS together.
     pub(super) async fn dial(&self, origin: &Origin) -> Result<Socket, Error> {
         let deadline = Instant::now() + self.timeout;
         let Some(proxy) = self.proxies.of(origin) else {
@@ -142,7 +142,7 @@ impl Dialer {
         self.secured(origin, tunnel, deadline).await
     }
 
-    /// The socket with TLS on it, if the origin has TLS.
+    /// The socket with TLS, if the origin uses TLS.
     async fn secured(
         &self,
         origin: &Origin,
@@ -194,7 +194,7 @@ impl Dialer {
             "cannot connect to {origin}: DNS returned no addresses"
         ));
         for (tried, address) in addresses.iter().enumerate() {
-            // An address that swallows packets must leave time for the ones behind it.
+            // An address that drops packets must leave time for the next ones.
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
             match self

@@ -1,28 +1,29 @@
-//! What can go wrong between a request and the head of its response.
+//! Errors between a request and the head of its response.
 
 use std::fmt;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-/// A failed request. Its text names hosts and causes, never headers: those hold credentials.
+/// A failed request. Its text names hosts and causes, but no headers, because those contain
+/// credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub(in crate::bedrock) struct Error {
-    /// How far the request had come.
+    /// How far the request got.
     pub(in crate::bedrock) kind: Kind,
     message: String,
 }
 
-/// How far a failed request had come.
+/// How far a failed request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bedrock) enum Kind {
-    /// It cannot be sent at all.
+    /// The request is invalid.
     Request,
-    /// There was no connection to send it on.
+    /// There was no connection for it.
     Connect,
-    /// The connection ended, and the peer provably did not look at it.
+    /// The connection ended, and the peer provably did not process the request.
     Unprocessed,
-    /// The connection broke after the peer may have seen it.
+    /// The connection broke after the peer may have received the request.
     Broken,
 }
 
@@ -41,7 +42,7 @@ impl Error {
         }
     }
 
-    /// The same failure, of a connection through a proxy.
+    /// The same error, for a connection through a proxy.
     pub(super) fn through(self, proxy: &impl fmt::Display) -> Self {
         Self {
             message: format!("{} (through the proxy {proxy})", self.message),

@@ -1,6 +1,6 @@
-//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: whoever waits for
-//! its answer drives it, so that a token wakes one task, and dropping the body closes the socket
-//! there and then.
+//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: the reader of the
+//! response drives it. So a token wakes one task, and dropping the body closes the socket
+//! immediately.
 
 use std::{
     future::poll_fn,
@@ -30,7 +30,7 @@ use super::{
     slot::Slot,
 };
 
-/// How many bytes hyper reads ahead of us: the bound on what a stream that nobody reads piles up.
+/// How many bytes hyper reads ahead: the limit for unread bytes of a stream.
 const READ_AHEAD: usize = 32 * 1024;
 
 type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
@@ -38,9 +38,9 @@ type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 /// A connection without an exchange.
 pub(super) struct Connection {
     send: SendRequest<Full<Bytes>>,
-    /// Boxed: it is large, and moves from the pool to a response and back.
+    /// Boxed: it is large, and is moved between the pool and responses.
     driver: Box<Driver>,
-    /// Set if a proxy takes the requests.
+    /// Set if a proxy forwards the requests.
     forwarder: Option<Forwarder>,
 }
 
@@ -57,24 +57,24 @@ impl Connection {
         })
     }
 
-    /// Lets the connection notice what has happened meanwhile; `true` if it can take a request.
+    /// Lets the connection process what happened meanwhile; `true` if it can accept a request.
     pub(super) fn is_ready(&mut self) -> bool {
-        // Nobody waits: the next exchange registers its own waker.
+        // No task waits: the next exchange registers its own waker.
         let driven = Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop()));
         driven.is_pending() && self.send.is_ready()
     }
 }
 
-/// Whoever keeps connections for the next request.
+/// Keeps connections for the next request.
 pub(super) trait Keeper: Send + Sync {
-    /// Takes a connection that is ready for one.
+    /// Stores a connection that is ready for a request.
     fn keep(&self, connection: Connection);
 }
 
 /// A connection and the right to use it.
 pub(super) struct Lease {
     pub(super) connection: Connection,
-    /// Who gets the connection when the response was read.
+    /// Gets the connection when the response was read.
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) slot: Slot,
 }
@@ -121,7 +121,7 @@ impl Lease {
                     ended,
                 }
             })),
-            // hyper hands the request back only if not a byte of it was written.
+            // hyper returns the request only if it wrote no byte of it.
             Err(mut error) => match error.take_message() {
                 Some(_) => Err(Error::unprocessed(error.error())),
                 None => Err(Error::broken(error.error())),
@@ -130,11 +130,11 @@ impl Lease {
     }
 }
 
-/// The rest of a response, with the connection that brings it.
+/// The rest of a response, with its connection.
 pub(super) struct Body {
     incoming: Incoming,
     lease: Option<Lease>,
-    /// The connection is over; what it had read may still be there.
+    /// The connection has ended; bytes that it had read may remain.
     ended: bool,
 }
 
@@ -176,7 +176,7 @@ impl Body {
         }
     }
 
-    /// A body that was read to its end leaves a connection for the next request.
+    /// When a body was read to its end, its connection can be reused.
     fn give_back(&mut self) {
         if let Some(Lease {
             mut connection,
@@ -187,13 +187,13 @@ impl Body {
             && connection.is_ready()
         {
             keeper.keep(connection);
-            // Only now is there room: whoever waits finds the connection.
+            // Only now is there capacity: a waiting call finds the connection.
             drop(slot);
         }
     }
 }
 
-/// What HTTP/1.1 wants: the host as a header, and the path alone. A proxy gets the whole URL.
+/// The form of HTTP/1.1: the host as a header, and only the path. A proxy gets the whole URL.
 fn addressed(
     request: Request<Bytes>,
     forwarder: Option<&Forwarder>,

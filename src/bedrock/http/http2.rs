@@ -1,5 +1,5 @@
-//! One HTTP/2 connection, shared by many streams and driven by a task of its own. h2 is used
-//! directly, because only it says how many streams the peer allows at the moment.
+//! One HTTP/2 connection, shared by many streams and driven by its own task. h2 is used directly,
+//! because only h2 tells how many streams the peer currently allows.
 
 use std::{
     sync::{
@@ -25,40 +25,41 @@ use super::{
     slot::{Owner, Slot},
 };
 
-/// How many bytes a stream may pile up that nobody reads.
+/// How many unread bytes a stream may buffer.
 const STREAM_WINDOW: u32 = 128 * 1024;
-/// The most that a connection's window may be.
+/// Maximum window of a connection.
 const MAX_WINDOW: u32 = i32::MAX as u32;
-/// How many streams are opened before the peer said how many it allows. RFC 9113 advises peers to
-/// allow 100.
+/// How many streams are opened before the peer's settings arrive. RFC 9113 recommends that peers
+/// allow at least 100.
 const UNTIL_SETTINGS: usize = 10;
-/// The most bytes of headers that a response may have. AWS's have less than 1 KiB.
+/// Maximum bytes of a response's headers. AWS's have less than 1 KiB.
 const MAX_HEADERS: u32 = 64 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection, as the pool sees it.
+/// A connection, from the view of the pool.
 pub(super) struct Connection {
     pub(super) id: u64,
     send: SendRequest<Bytes>,
-    /// The streams that are open now.
+    /// The number of open streams.
     pub(super) load: Arc<AtomicUsize>,
-    /// The peer's settings have come.
+    /// Whether the peer's settings have arrived.
     settled: Arc<AtomicBool>,
     /// How often in a row the pool's sweep found no stream.
     pub(super) unused: u8,
 }
 
 impl Connection {
-    /// Shakes hands and starts the connection's task. `most` is how many streams it will carry at
-    /// most.
+    /// Performs the handshake and starts the connection's task. `most` is the maximum number of
+    /// streams that it will carry.
     pub(super) async fn start(
         io: Box<dyn Io>,
         id: u64,
         most: usize,
         owner: Weak<dyn Owner>,
     ) -> Result<Self, h2::Error> {
-        // With room for all streams' windows, streams that nobody reads cannot starve the others.
+        // The connection's window has room for all streams' windows, so unread streams cannot block
+        // the others.
         let window = u32::try_from(most)
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
@@ -69,8 +70,8 @@ impl Connection {
             .initial_max_send_streams(UNTIL_SETTINGS)
             .enable_push(false)
             .max_header_list_size(MAX_HEADERS)
-            // Unread frames are tokens of slow readers, not an attack: bounded by the windows, not
-            // by closing.
+            // Unread frames are tokens of slow readers, not an attack: the windows limit them, so
+            // the connection must not be closed.
             .data_frame_budget(2 * window as usize)
             .handshake(io)
             .await?;
@@ -99,7 +100,7 @@ impl Connection {
         })
     }
 
-    /// How many streams the peer allows, as far as is known.
+    /// How many streams the peer allows, as far as it is known.
     pub(super) fn allowed(&self) -> usize {
         let allowed = self.send.current_max_send_streams();
         if self.settled.load(Ordering::Relaxed) {
@@ -109,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// Whether it takes new streams: false after GOAWAY or an error.
+    /// Whether it accepts new streams: false after GOAWAY or an error.
     pub(super) fn is_open(&mut self) -> bool {
         match self
             .send
@@ -129,8 +130,8 @@ impl Connection {
     }
 }
 
-/// Pings until an answer stays out. The first answer also tells that the peer's settings, which
-/// come first, are here.
+/// Sends pings until one is not answered. The first answer also shows that the peer's settings,
+/// which precede it, have arrived.
 async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn Owner>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
@@ -177,7 +178,7 @@ impl Lease {
             .send_request(Request::from_parts(head, ()), body.is_empty())
             .map_err(unsent)?;
         if !body.is_empty() {
-            // h2 keeps what the windows do not let out yet; the bytes are shared, not copied.
+            // h2 keeps what the windows do not allow yet; the bytes are shared, not copied.
             stream.send_data(body, true).map_err(failed)?;
         }
         let response = response.await.map_err(failed)?;
@@ -188,9 +189,9 @@ impl Lease {
     }
 }
 
-/// Whether the peer said that it did not look at the request: it refused the stream (RFC 9113,
+/// Whether the peer stated that it did not process the request. It refused the stream (RFC 9113,
 /// 8.7), or closed the connection with a GOAWAY that names an earlier stream as the last one (6.8;
-/// h2 fails only later streams with it).
+/// then h2 fails only later streams).
 fn is_unseen(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away()
@@ -203,7 +204,7 @@ fn with_authority(uri: Uri) -> Result<Uri, Error> {
     Uri::from_parts(parts).map_err(Error::request)
 }
 
-/// Headers that belong to HTTP/1.1's connections and are forbidden in HTTP/2 (RFC 9113, 8.2.2).
+/// Headers of HTTP/1.1 connections, which HTTP/2 forbids (RFC 9113, 8.2.2).
 fn drop_connection_headers(headers: &mut HeaderMap) {
     for name in [
         header::HOST,
@@ -230,7 +231,7 @@ impl Body {
             return Poll::Ready(None);
         };
         let data = data.and_then(|data| {
-            // Read is read: the peer may send as much again.
+            // These bytes were read: the peer may send as many again.
             self.receive.flow_control().release_capacity(data.len())?;
             Ok(data)
         });
@@ -255,7 +256,8 @@ mod tests {
         Weak::<Nobody>::new()
     }
 
-    /// A peer that took everything and says nothing: the network is gone, and TCP does not know.
+    /// A peer that accepts everything and sends nothing: the network is down, and TCP has not
+    /// noticed.
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_given_up() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);

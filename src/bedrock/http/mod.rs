@@ -1,20 +1,20 @@
 //! The HTTP client under the SDK: several connections to one endpoint, the least loaded first, more
-//! as load grows.
+//! as the load grows.
 //!
-//! The SDK's own client opens one HTTP/2 connection per host and queues behind its limit of
-//! streams. This one never lets a call wait behind a full connection while another has room.
+//! The SDK's own client opens one HTTP/2 connection per host and queues calls at its stream limit.
+//! In this client, a call never waits for a full connection while another one has capacity.
 //!
 //! | module | job |
 //! |---|---|
 //! | `dial` | DNS, TCP, proxy, TLS: from an origin to a socket |
-//! | `proxy` | which proxy an origin is reached through |
-//! | `tls` | whom TLS connections trust |
-//! | `http1` | one HTTP/1.1 connection, driven by whoever waits for its answer |
-//! | `http2` | one HTTP/2 connection, driven by a task of its own |
-//! | `slot` | a place in use on a connection, and what it tells the pool |
+//! | `proxy` | which proxy leads to an origin |
+//! | `tls` | which certificates TLS connections trust |
+//! | `http1` | one HTTP/1.1 connection, driven by the reader of the response |
+//! | `http2` | one HTTP/2 connection, driven by its own task |
+//! | `slot` | a used stream slot on a connection, and its signals to the pool |
 //! | `pool` | which connection a call gets, and when to open another |
-//! | `capped` | how much of a response is read |
-//! | `error` | what can go wrong, and whether Bedrock can have seen the request |
+//! | `capped` | limits for reading a response |
+//! | `error` | errors, and whether Bedrock can have received the request |
 
 mod authority;
 mod body;
@@ -58,7 +58,7 @@ use capped::Capped;
 use dial::{Dialer, Origin};
 use pool::{Limits, Pool};
 
-/// How long the head of an answer may take if only connecting has a limit of the SDK's.
+/// Timeout for the head of a response if the SDK sets a timeout only for connecting.
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// The client: cheap to clone, all clones share their connections. One per worker, whose runtime
@@ -66,11 +66,11 @@ const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Http {
     shared: Arc<Shared>,
-    /// The most bytes of a successful answer; a longer one is an error. `None`: it is a stream,
-    /// whose reader bounds it.
+    /// Maximum bytes of a successful response; a longer one is an error. `None`: it is a stream,
+    /// whose reader limits it.
     longest_answer: Option<usize>,
-    /// How long connecting and the head of the answer may take together. `None`: whoever waits for
-    /// the call decides.
+    /// Timeout for connecting and the head of the response together. `None`: the caller's own
+    /// timeout applies.
     head_limit: Option<Duration>,
 }
 
@@ -82,7 +82,7 @@ struct Shared {
 }
 
 impl Http {
-    /// A client without connections as yet.
+    /// Creates a client without connections.
     pub(super) fn new(tls: Tls, options: &Options) -> Self {
         let shared = Shared {
             connect_timeout: options.connect_timeout,
@@ -97,7 +97,8 @@ impl Http {
         }
     }
 
-    /// The same client, for answers that are read whole: one that is longer than this is an error.
+    /// The same client, for responses that are read completely: one that is longer than this is an
+    /// error.
     #[must_use]
     pub(super) fn for_whole_answers(mut self, most: usize) -> Self {
         self.longest_answer = Some(most);
@@ -121,16 +122,15 @@ impl Http {
         let request = buffered(request).await?;
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
-            // Once more, and safely so: the peer said, or the socket shows, that it never looked at
-            // the request.
+            // A safe retry: the peer stated, or the socket shows, that it never processed the
+            // request.
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
         let is_error = !response.status().is_success();
         response
             .map(|body| match (is_error, self.longest_answer) {
-                // Whoever answers is not trusted with memory or time: the start of an error says
-                // what it is.
+                // The peer is not trusted with memory or time: the start of an error is enough.
                 (true, _) => SdkBody::from_body_1_x(Capped::error(body)),
                 (false, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
                 (false, None) => SdkBody::from_body_1_x(body),
@@ -147,8 +147,8 @@ async fn exchange(
     pool.lease().await?.send(request).await
 }
 
-/// The SDK's request in the form of the `http` crate. Its body is in memory, for it was signed:
-/// nothing is copied.
+/// The SDK's request in the form of the `http` crate. Its body is in memory, because it was signed,
+/// so nothing is copied.
 async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
     let (head, body) = request
         .try_into_http1x()
@@ -175,8 +175,8 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
-    /// The SDK's settings are the time limits of its own providers: the instance metadata service
-    /// is given up after a second. Calls to Bedrock have none here.
+    /// The SDK's settings are the timeouts of its own providers: the instance metadata service gets
+    /// one second. Calls to Bedrock have none here.
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

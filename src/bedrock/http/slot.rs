@@ -1,20 +1,20 @@
-//! A place in use on a connection, and what it tells the pool.
+//! A used stream slot on a connection, and its signals to the pool.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Whoever shares connections out, as connections see it.
+/// The owner of connections, from the view of a connection.
 pub(super) trait Owner: Send + Sync {
-    /// There is room somewhere, or there may be.
+    /// There is capacity somewhere, or there may be.
     fn settle(self: Arc<Self>);
 
-    /// The HTTP/2 connection with this number takes no more streams. Those that it carries go on.
+    /// The HTTP/2 connection with this number accepts no more streams. Its open streams continue.
     fn retire(self: Arc<Self>, id: u64);
 }
 
-/// Counts as load as long as it lives. Whoever waits for room gets it at its end.
+/// Counts as load while it lives. When it is dropped, a waiting call gets its capacity.
 pub(super) struct Slot {
     owner: Arc<dyn Owner>,
     load: Arc<AtomicUsize>,
@@ -29,7 +29,7 @@ impl Slot {
         }
     }
 
-    /// No new streams on this connection: it said or showed that it takes no more.
+    /// Allows no new streams on this connection: it reported or showed that it accepts no more.
     pub(super) fn retire(&self, id: u64) {
         self.owner.clone().retire(id);
     }

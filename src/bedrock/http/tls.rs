@@ -13,13 +13,13 @@ use crate::config::bedrock::Options;
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// Why the certificates to trust cannot be read.
+/// Why the trusted certificates cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The extra file cannot be read, or holds no certificate.
+    /// The extra file cannot be read, or contains no certificate.
     #[error("bedrock.extra_ca_file: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
     ExtraCa {
-        /// The file, as it was named.
+        /// The file, as the setting names it.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
@@ -28,12 +28,12 @@ pub enum TlsError {
     /// certificate.
     #[error("AWS_CA_BUNDLE or the profile's ca_bundle: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
     Bundle {
-        /// The file, as it was named.
+        /// The file, as the setting names it.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// The TLS library refuses its own defaults.
+    /// The TLS library rejects its own defaults.
     #[error("cannot set TLS up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -42,9 +42,9 @@ pub enum TlsError {
 #[derive(Clone)]
 pub(in crate::bedrock) struct Tls {
     config: Arc<ClientConfig>,
-    /// Why a TLS connection will not be trusted, if that is already clear.
+    /// Why no TLS connection can be trusted, if that is already clear.
     no_roots: Option<String>,
-    /// For proxies that are reached by TLS: they speak HTTP/1.1 to us.
+    /// For proxies that are reached over TLS: they use HTTP/1.1.
     to_proxy: Arc<ClientConfig>,
 }
 
@@ -117,7 +117,7 @@ impl Tls {
         })
     }
 
-    /// What TLS connections are made with. Errors: why none can be trusted.
+    /// The TLS configuration. Errors: why no certificate can be trusted.
     pub(super) fn config(&self, to_proxy: bool) -> Result<Arc<ClientConfig>, &str> {
         match (&self.no_roots, to_proxy) {
             (Some(why), _) => Err(why),

@@ -1,4 +1,4 @@
-//! What was said so far, as the next request.
+//! The conversation so far, as the next request.
 
 use crate::pb::{
     ContentBlock, ConverseInput, InferenceConfiguration, Message, Role, StreamInvokeRequest,
@@ -9,7 +9,7 @@ use crate::pb::{
 /// Ends an answer that Ctrl-C cancelled, so that the model knows.
 const CUT: &str = "\n\n[The user cut this answer off here.]";
 
-/// A conversation: whom it is with, and the questions that were answered.
+/// A conversation: its target, and the answered questions.
 #[derive(Clone, Debug)]
 pub(super) struct Conversation {
     target: String,
@@ -52,11 +52,11 @@ impl Conversation {
         }
     }
 
-    /// Keeps a question and its answer. Without any text neither is kept, since Bedrock refuses
+    /// Keeps a question and its answer. Without any text, neither is kept, because Bedrock rejects
     /// empty messages.
     ///
-    /// Reasoning is kept in its place if the model signed or encrypted it: unsigned reasoning is
-    /// refused. Calls of tools are left out, since `chat` has no results for them.
+    /// Reasoning is kept in its place if the model signed or encrypted it, because unsigned
+    /// reasoning is rejected. Tool uses are left out, because `chat` has no results for them.
     pub(super) fn keep(&mut self, question: &str, answer: Answer) {
         let mut blocks: Vec<_> = answer.blocks.into_iter().filter_map(repeated).collect();
         let last_text = blocks.iter_mut().rev().find_map(|content| match content {
@@ -74,7 +74,7 @@ impl Conversation {
         self.messages.push(message(Role::Assistant, blocks));
     }
 
-    /// Forgets what was said.
+    /// Clears the conversation.
     pub(super) fn reset(&mut self) {
         self.messages.clear();
     }
@@ -83,7 +83,7 @@ impl Conversation {
         target.clone_into(&mut self.target);
     }
 
-    /// Sets the instructions; an empty text stands for none.
+    /// Sets the system prompt; an empty text removes it.
     pub(super) fn set_system(&mut self, system: &str) {
         self.system = Some(system.to_owned()).filter(|text| !text.is_empty());
     }
@@ -103,7 +103,7 @@ fn repeated(block: ContentBlock) -> Option<Content> {
     use reasoning_content_block::Content as Reasoning;
     match block.content? {
         Content::Text(text) => is_visible(&text).then_some(Content::Text(text)),
-        // What it cites is not repeated, so only its text is.
+        // Its sources are not repeated, so only its text is kept.
         Content::CitationsContent(block) => {
             let texts = block.content.into_iter().filter_map(|part| part.content);
             let text: String = texts

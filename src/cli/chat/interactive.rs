@@ -19,7 +19,8 @@ const HELP: &str = "\
 /quit            leave; so do Ctrl-D and Ctrl-C at the prompt
 A backslash at the end of a line goes on with the next. A space before a slash sends it. Ctrl-C ends an answer.";
 
-/// Asks for lines and answers them until the user leaves. A first prompt that is not empty is answered at once.
+/// Reads lines and answers them until the user leaves. A first prompt that is not empty is answered
+/// immediately.
 ///
 /// Errors: those of standard output.
 pub(super) async fn run(
@@ -84,7 +85,7 @@ async fn answer(
     Ok(())
 }
 
-/// What a line at the prompt asks for.
+/// What a line at the prompt means.
 #[derive(Debug, PartialEq, Eq)]
 enum Entry<'a> {
     Nothing,
@@ -121,7 +122,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Tokens that a session used, as far as Bedrock said.
+/// Tokens that a session used, as far as Bedrock reported them.
 #[derive(Debug, Default)]
 struct Used {
     turns: usize,
@@ -172,7 +173,8 @@ impl std::fmt::Display for Used {
     }
 }
 
-/// The next entry: a line, with those that it goes on with. `None` at the end of standard input.
+/// Returns the next entry: a line, with its continuation lines. `None` at the end of standard
+/// input.
 async fn next_entry(lines: &mut mpsc::UnboundedReceiver<String>) -> Option<String> {
     let mut entry = lines.recv().await?;
     while entry.ends_with('\\') {
@@ -186,14 +188,15 @@ async fn next_entry(lines: &mut mpsc::UnboundedReceiver<String>) -> Option<Strin
     Some(entry)
 }
 
-/// The lines of standard input. A thread of its own reads them, since a read cannot be cancelled and must not delay the end of the process.
+/// The lines of standard input. A separate thread reads them, because a read cannot be cancelled
+/// and must not delay the end of the process.
 fn stdin_lines() -> io::Result<mpsc::UnboundedReceiver<String>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
             let lines = io::stdin().lines();
-            // What is not UTF-8 ends the conversation like the end of the input.
+            // Invalid UTF-8 ends the conversation like the end of the input.
             for line in lines.map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     break;

@@ -2,11 +2,11 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`conversation`] | what was said so far, as the next request |
+//! | [`conversation`] | the conversation so far, as the next request |
 //! | [`turn`] | one question and its answer |
-//! | [`render`] | an answer's events as text |
+//! | [`render`] | prints an answer's events as text |
 //! | [`session`] | what the turns of a conversation share |
-//! | [`summary`] | what a turn took |
+//! | [`summary`] | route, speed and tokens of a turn |
 //! | [`interactive`] | the prompt and its commands |
 
 mod conversation;
@@ -24,7 +24,7 @@ use self::{conversation::Conversation, session::Session, turn::Outcome};
 use super::{connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output};
 use crate::pb::InferenceConfiguration;
 
-/// Talk to a model through a running gateway: tokens as they come
+/// Chat with a model through a running gateway, with streaming
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With a PROMPT, or with something piped in, chat asks once: the answer goes to standard output, all \
@@ -38,15 +38,16 @@ Examples:
   git diff | bedrock-grpc chat --target claude 'Review this:'
   bedrock-grpc chat --target us.amazon.nova-pro-v1:0 --json Hello | jq -c .")]
 pub struct Chat {
-    /// What to say; several words are joined by spaces
+    /// The prompt; several words are joined by spaces
     #[arg(value_name = "PROMPT")]
     prompt: Vec<String>,
 
-    /// Whom to ask: an alias of the gateway's config, a model ID, an inference profile ID or an ARN
+    /// The target to call: an alias from the gateway's configuration, a model ID, an inference
+    /// profile ID or an ARN
     #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
     target: String,
 
-    /// Instructions for the model [default: none]
+    /// System prompt for the model [default: none]
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
 
@@ -54,15 +55,17 @@ pub struct Chat {
     #[arg(long)]
     show_reasoning: bool,
 
-    /// Have a conversation even if standard input is no terminal: each line of it is a question
+    /// Start a conversation even if standard input is not a terminal; each input line is one
+    /// question
     #[arg(long)]
     interactive: bool,
 
-    /// Print the answer's events as lines of JSON; if the call fails, the last line is an object with the member `error`
+    /// Print the answer's events as JSON, one per line; if the call fails, the last line is an
+    /// object with the member `error`
     #[arg(long, conflicts_with_all = ["interactive", "show_reasoning"])]
     json: bool,
 
-    /// Leave out the summary at the end
+    /// Do not print the summary after the answer
     #[arg(short, long)]
     quiet: bool,
 
@@ -73,11 +76,11 @@ pub struct Chat {
     connect: Connect,
 }
 
-/// Parameters that all models share. The gateway checks them.
+/// Parameters that all models share. The gateway validates them.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Inference")]
 struct Inference {
-    /// The most tokens to write, at least 1 [default: the model's maximum]
+    /// Maximum tokens to generate, at least 1 [default: the model's maximum]
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(i32).range(1..))]
     max_tokens: Option<i32>,
 
@@ -95,7 +98,7 @@ struct Inference {
 }
 
 impl Inference {
-    /// As Bedrock has it: absent if nothing was said.
+    /// As Bedrock expects it: absent if no parameter is set.
     fn into_config(self) -> Option<InferenceConfiguration> {
         let config = InferenceConfiguration {
             max_tokens: self.max_tokens,
@@ -113,7 +116,8 @@ impl Chat {
         let stdin_is_terminal = io::stdin().is_terminal();
         let mut prompt = self.prompt.join(" ");
         let interactive = self.interactive || (prompt.is_empty() && stdin_is_terminal);
-        // Read before Ctrl-C is taken over, so that it still ends a wait for the pipe.
+        // Read before the Ctrl-C handler is installed, so that Ctrl-C still ends a wait for the
+        // pipe.
         if !interactive && !stdin_is_terminal {
             match read_stdin() {
                 Ok(piped) => append(&mut prompt, &piped),
@@ -181,7 +185,7 @@ fn read_stdin() -> io::Result<String> {
     Ok(text)
 }
 
-/// Puts what was piped in after the prompt, with a blank line between.
+/// Appends piped input to the prompt, after a blank line.
 fn append(prompt: &mut String, piped: &str) {
     let piped = piped.trim_end();
     if !prompt.is_empty() && !piped.is_empty() {

@@ -1,4 +1,4 @@
-//! An answer's events as text: what the model says on standard output, all else on standard error.
+//! Prints an answer's events: text on standard output, everything else on standard error.
 
 use std::{collections::BTreeMap, io};
 
@@ -12,23 +12,24 @@ use crate::{
     },
 };
 
-/// Shows one answer.
+/// Prints one answer.
 #[derive(Debug)]
 pub(super) struct Renderer {
     show_reasoning: bool,
     blocks: BTreeMap<i32, Block>,
-    /// The sources that were cited, in the order of their first mention. Their places, counted from 1, are the footnotes' numbers.
+    /// The cited sources, in the order of their first mention. Their positions, counted from 1, are
+    /// the footnote numbers.
     footnotes: Vec<String>,
-    /// Where the line that is being written goes on.
+    /// The state of the current line.
     open_line: OpenLine,
 }
 
 /// A content block that has begun.
 #[derive(Debug, Default)]
 struct Block {
-    /// A call of a tool: its name, and what has come of its input.
+    /// A tool use: its name, and the input so far.
     tool_use: Option<(String, String)>,
-    /// Numbers of footnotes.
+    /// The numbers of footnotes.
     cited: Vec<usize>,
 }
 
@@ -49,7 +50,7 @@ impl Renderer {
         }
     }
 
-    /// Shows an event, at once. Errors: those of standard output.
+    /// Prints an event immediately. Errors: those of standard output.
     pub(super) fn show(&mut self, event: &Event, output: &mut Output) -> io::Result<()> {
         match event {
             Event::ContentBlockStart(start) => self.start(start, output),
@@ -64,7 +65,7 @@ impl Renderer {
         }
     }
 
-    /// Ends the line and shows the footnotes. Errors: those of standard output.
+    /// Ends the line and prints the footnotes. Errors: those of standard output.
     pub(super) fn finish(&mut self, output: &mut Output) -> io::Result<()> {
         self.end_line(output)?;
         for (at, source) in self.footnotes.drain(..).enumerate() {
@@ -143,7 +144,7 @@ impl Renderer {
         };
         let marks: String = block.cited.drain(..).map(|n| format!("[{n}]")).collect();
         if let Some((name, input)) = block.tool_use.take() {
-            // No fragment at all stands for a tool that takes no input.
+            // No fragments at all mean a tool without input.
             let input = if input.is_empty() { "{}" } else { &input };
             let call = format!("[call of the tool {name}] {input}");
             self.end_line(output)?;
@@ -199,7 +200,7 @@ impl Renderer {
     }
 }
 
-/// A source in one line: its title, its address, its place.
+/// A source as one line: its title, address and place.
 fn describe(citation: &Citation) -> String {
     let place = citation
         .location

@@ -1,4 +1,4 @@
-//! What a turn took: who answered, how fast, how many tokens.
+//! The summary of a turn: route, speed, tokens.
 
 use std::{fmt, time::Duration};
 
@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::pb::{ResolvedTarget, StopReason, TokenUsage, stream_invoke_response::Event};
 
-/// A rate over less time than this says nothing.
+/// A rate over less time than this is meaningless.
 const SHORTEST_RATED: Duration = Duration::from_millis(10);
 
-/// What is known of a turn. Shown as one line.
+/// What is known of a turn. Printed as one line.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
     started: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Summary {
     last_delta: Option<Instant>,
     target: Option<ResolvedTarget>,
     attempts: usize,
-    /// Why the model stopped, in Bedrock's word, if that is worth a mention.
+    /// Why the model stopped, as Bedrock names it, unless that is the usual reason.
     stopped: Option<String>,
     invoked_model: Option<String>,
     usage: Option<TokenUsage>,
@@ -38,7 +38,7 @@ impl Summary {
         }
     }
 
-    /// Takes what the event says.
+    /// Adds the data of an event.
     pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::MessageStart(start) => {
@@ -64,14 +64,14 @@ impl Summary {
         }
     }
 
-    /// The tokens used, if Bedrock said.
+    /// The token usage, if Bedrock reported it.
     pub(super) fn usage(&self) -> Option<&TokenUsage> {
         self.usage.as_ref()
     }
 
     fn tokens_per_second(&self) -> Option<f64> {
         let took = self.last_delta?.duration_since(self.first_delta?);
-        // The first token's time is the latency's, not the rate's.
+        // The time of the first token counts as latency, not for the rate.
         let tokens = self.usage.as_ref()?.output_tokens? - 1;
         (took >= SHORTEST_RATED && tokens > 0).then(|| f64::from(tokens) / took.as_secs_f64())
     }
@@ -110,7 +110,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Tokens for people, such as `12 in, 87 out, 1000 from the cache`.
+/// Formats tokens, such as `12 in, 87 out, 1000 from the cache`.
 pub(super) fn tokens(usage: &TokenUsage) -> String {
     let counts = [
         (usage.input_tokens, "in"),

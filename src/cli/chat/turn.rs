@@ -12,17 +12,18 @@ use crate::{
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// With the whole answer.
+    /// With the complete answer.
     Whole,
     /// Ctrl-C ended the answer.
     Cut,
-    /// The call failed. It has been said why.
+    /// The call failed. The error has been printed.
     Failed(Exit),
 }
 
-/// Asks, shows the answer as it comes, and keeps both in the conversation unless the call fails. Ctrl-C cancels the call.
+/// Sends the question, prints the answer as it arrives, and keeps both in the conversation unless
+/// the call fails. Ctrl-C cancels the call.
 ///
-/// Errors: those of standard output, which cancel the call too.
+/// Errors: those of standard output, which also cancel the call.
 pub(super) async fn take(
     session: &mut Session,
     question: &str,

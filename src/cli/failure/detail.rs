@@ -19,7 +19,7 @@ pub(super) enum Detail {
     Help(rpc::Help),
     LocalizedMessage(rpc::LocalizedMessage),
     Upstream(UpstreamError),
-    /// A kind that this client doesn't know, or bytes that are not what they claim to be.
+    /// A kind that this client does not know, or malformed bytes.
     Unknown(Any),
 }
 

@@ -1,4 +1,4 @@
-//! A failure as JSON, its details as protobuf's JSON mapping writes an `Any`.
+//! A failure as JSON, with its details as protobuf's JSON mapping writes an `Any`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -108,7 +108,7 @@ fn of_attempt(attempt: &Attempt) -> Value {
     })
 }
 
-/// The members of a google.rpc message, with its type in front.
+/// The members of a google.rpc message, after its type.
 fn rpc(name: &str, mut members: Value) -> Value {
     members["@type"] = format!("type.googleapis.com/google.rpc.{name}").into();
     members
@@ -118,7 +118,8 @@ fn list(values: impl Iterator<Item = Value>) -> Value {
     values.collect()
 }
 
-/// A duration as protobuf's JSON mapping writes it, such as `1.500000000s`. `Display` of the message does just that.
+/// A duration as protobuf's JSON mapping writes it, such as `1.500000000s`. `Display` of the
+/// message does the same.
 fn duration(duration: &prost_types::Duration) -> String {
     duration.to_string()
 }

@@ -1,11 +1,11 @@
-//! A failure in lines for people.
+//! A failure as readable lines.
 
 use std::time::Duration;
 
 use super::{Failure, detail::Detail};
 use crate::pb::{Attempt, UpstreamError, UpstreamPhase};
 
-/// The headline, and one line for each thing more that is known.
+/// The headline, and one line for each further detail.
 pub(super) fn of(failure: &Failure) -> (String, Vec<String>) {
     let code = failure.code_name();
     let headline = match failure.reason() {

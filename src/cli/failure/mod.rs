@@ -1,4 +1,4 @@
-//! A failed call, with all that the gateway said of it.
+//! A failed call, with everything that the gateway reported about it.
 
 mod detail;
 mod json;
@@ -20,11 +20,11 @@ pub struct Failure {
     message: String,
     details: Vec<Detail>,
     origin: Origin,
-    /// The gateway said that a repetition is useless.
+    /// The gateway reported that a retry does not help.
     retry_vetoed: bool,
 }
 
-/// Who says that the call failed.
+/// The source of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// The gateway, in a status.
@@ -36,7 +36,7 @@ enum Origin {
 }
 
 impl Failure {
-    /// The failure that a call to the gateway at this address ended with.
+    /// Creates the failure of a call to the gateway at this address.
     pub fn of_call(status: &Status, address: &str) -> Self {
         let Some(source) = status.source() else {
             return Self::of_gateway(status);
@@ -59,13 +59,13 @@ impl Failure {
         Self::own(Code::DeadlineExceeded, message.to_owned(), Origin::Client)
     }
 
-    /// The stream ended as if all were well, but without its last event.
+    /// The stream ended as if it were successful, but without its last event.
     pub fn truncated() -> Self {
         let message = "the stream ended without `metadata`: the answer is truncated";
         Self::own(Code::DataLoss, message.to_owned(), Origin::Client)
     }
 
-    /// The exit code that fits.
+    /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         match self.code {
             _ if self.origin == Origin::Connection => Exit::Unavailable,
@@ -99,7 +99,7 @@ impl Failure {
         }
     }
 
-    /// What Bedrock's error says counts most, then a time to wait for, then the code.
+    /// Bedrock's error takes precedence, then a retry delay, then the code.
     fn is_temporary(&self) -> bool {
         let upstream = self.details.iter().find_map(|detail| match detail {
             Detail::Upstream(upstream) => Some(upstream.retryable),
@@ -148,7 +148,7 @@ impl Failure {
     }
 }
 
-/// The innermost cause of an error, which is the one that says what happened.
+/// The innermost cause of an error, which tells what happened.
 pub fn cause(error: &(dyn Error + 'static)) -> String {
     let innermost = chain(error).last().unwrap_or(error);
     innermost.to_string()

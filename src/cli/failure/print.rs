@@ -1,10 +1,10 @@
-//! Prints a failure: for people, and as JSON.
+//! Prints a failure: as text, and as JSON.
 
 use super::{Failure, json, lines};
 use crate::cli::output::Output;
 
 impl Failure {
-    /// Says the failure on standard error, for people.
+    /// Prints the failure as text on standard error.
     pub fn print(&self, output: &mut Output) {
         let (headline, rest) = lines::of(self);
         output.error(&headline);
@@ -13,7 +13,8 @@ impl Failure {
         }
     }
 
-    /// The failure as one line of JSON: `{"error":{"code":…,"reason":…,"message":…,"retryDelayMs":…,"details":[…]}}`.
+    /// The failure as one line of JSON:
+    /// `{"error":{"code":…,"reason":…,"message":…,"retryDelayMs":…,"details":[…]}}`.
     pub fn to_json(&self) -> String {
         json::of(self).to_string()
     }

@@ -11,7 +11,8 @@ use self::{policy::Policy, resources::Names};
 use super::{exit::Exit, output::Output};
 use crate::config::Config;
 
-/// Print the IAM policy that a configuration needs: profiles, the models behind them, guardrails, discovery
+/// Print the IAM policy that a configuration needs: profiles, the models behind them, guardrails,
+/// discovery
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The policy goes to standard output, notes on what it does not cover to standard error. The command does not call Bedrock: an inference profile is

@@ -127,7 +127,8 @@ fn any_model_behind(called: Vec<String>, partition: &str) -> Needs {
     }
 }
 
-/// The models behind a system inference profile: in its source Region, and wherever its geography reaches.
+/// The models behind a system inference profile: in its source Region, and wherever its geography
+/// reaches.
 fn behind(partition: &str, source_region: &str, geography: Geography, id: &str) -> Needs {
     let mut models = vec![model(partition, source_region, id)];
     let mut anywhere = Vec::new();

@@ -8,7 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A request: the body, byte for byte but for the members that are not the body's own, and the model ID if it is there.
+/// A request: the body, byte for byte but for the members that are not the body's own, and the
+/// model ID if it is there.
 #[derive(Debug)]
 pub(super) struct RequestFile {
     pub(super) model_id: Option<String>,
@@ -16,8 +17,8 @@ pub(super) struct RequestFile {
 }
 
 impl RequestFile {
-    /// Reads a bare body, one with `modelId` among its members, or an object of `modelId` and `body`. Errors: not JSON; not an object;
-    /// `modelId` is not a string.
+    /// Reads a bare body, one with `modelId` among its members, or an object of `modelId` and
+    /// `body`. Errors: not JSON; not an object; `modelId` is not a string.
     pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let mut members = serde_json::from_slice::<Members<'_>>(text)?.0;
         let model_id = members

@@ -1,4 +1,5 @@
-//! `invoke`: a Converse request in Bedrock's own JSON, sent over gRPC; the answer in Converse's JSON.
+//! `invoke`: a Converse request in Bedrock's own JSON, sent over gRPC; the answer in Converse's
+//! JSON.
 
 use std::{
     fs,
@@ -35,11 +36,13 @@ pub struct Invoke {
     #[arg(long, value_name = "FILE")]
     converse: String,
 
-    /// What to ask: an alias of the gateway's config, a model ID, an inference profile ID or an ARN [default: the file's `modelId`]
+    /// What to ask: an alias of the gateway's config, a model ID, an inference profile ID or an ARN
+    /// [default: the file's `modelId`]
     #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
     target: Option<String>,
 
-    /// Stream, and print each event as a line of JSON; if the call fails, the last line is an object with the member `error`
+    /// Stream, and print each event as a line of JSON; if the call fails, the last line is an
+    /// object with the member `error`
     #[arg(long)]
     events: bool,
 

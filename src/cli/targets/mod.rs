@@ -15,7 +15,8 @@ use crate::pb::{Route, Target};
 /// Long enough for any gateway that works.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Show what can be called at a gateway: targets, their routes, source and destination Regions, and how they are
+/// Show what can be called at a gateway: targets, their routes, source and destination Regions, and
+/// how they are
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -11,7 +11,8 @@ use crate::config::{
     yaml::{self, Node, Value},
 };
 
-/// How many keys a caller can have in one place: the current one, and the next one while clients change over.
+/// How many keys a caller can have in one place: the current one, and the next one while clients
+/// change over.
 pub const KEYS_PER_CALLER: usize = 2;
 
 /// One API key. What is stored identifies the key and can't be used as one.
@@ -33,7 +34,8 @@ impl ApiKey {
             .collect()
     }
 
-    /// Reads a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight UTC.
+    /// Reads a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight
+    /// UTC.
     ///
     /// # Errors
     /// It is neither; the message says what would be right.
@@ -111,7 +113,8 @@ pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
 
 fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
     let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
-    // The file holds hashes, and is often made by machines: variables would be a way to get it wrong.
+    // The file holds hashes, and is often made by machines: variables would be a way to get it
+    // wrong.
     let reading = Reading::new(&|_| None);
     let mut keys = KeysByCaller::new();
     let entries = match tree.value {

@@ -18,15 +18,18 @@ pub use name::is_name;
 /// Who may call, and how callers prove who they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Access {
-    /// Whether calls without an identity are refused. `access.required`, default: true if there is any way to have one.
+    /// Whether calls without an identity are refused. `access.required`, default: true if there is
+    /// any way to have one.
     pub required: bool,
-    /// Whether reflection is served to everyone. `access.open_reflection`, default false: like all other services, to callers only.
+    /// Whether reflection is served to everyone. `access.open_reflection`, default false: like all
+    /// other services, to callers only.
     pub open_reflection: bool,
-    /// A YAML file that maps callers to lists of keys, such as a mounted Secret. It is read again when it changes.
-    /// `access.keys_file`, default: none.
+    /// A YAML file that maps callers to lists of keys, such as a mounted Secret. It is read again
+    /// when it changes. `access.keys_file`, default: none.
     pub keys_file: Option<PathBuf>,
-    /// How many failed attempts of one peer address are answered and logged one by one in a minute. A valid credential is never
-    /// refused for the failures of others. `access.failures_per_minute`, default 60.
+    /// How many failed attempts of one peer address are answered and logged one by one in a minute.
+    /// A valid credential is never refused for the failures of others.
+    /// `access.failures_per_minute`, default 60.
     pub failures_per_minute: FailuresPerMinute,
     /// The callers, by name. `callers`.
     pub callers: BTreeMap<String, CallerOptions>,
@@ -47,7 +50,8 @@ impl Default for FailuresPerMinute {
 /// What the operator decided about one caller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallerOptions {
-    /// The API keys that are valid for the caller, at most two, besides those in the keys file. `callers.<name>.keys`.
+    /// The API keys that are valid for the caller, at most two, besides those in the keys file.
+    /// `callers.<name>.keys`.
     pub keys: Vec<ApiKey>,
     /// The groups that the caller belongs to. `callers.<name>.groups`.
     pub groups: Vec<String>,

@@ -1,7 +1,8 @@
 //! How many calls of models may be open at once in this process.
 //!
-//! A place is taken before anything of the request's message is read, and held until the response's body has ended. tonic's and tower's limits
-//! give theirs back with the response's head, which bounds nothing that streams.
+//! A place is taken before anything of the request's message is read, and held until the response's
+//! body has ended. tonic's and tower's limits give theirs back with the response's head, which
+//! bounds nothing that streams.
 
 use std::{
     pin::Pin,
@@ -156,7 +157,8 @@ where
     }
 }
 
-/// A response body that holds its call's place, and what sees to it that it does not do so for ever.
+/// A response body that holds its call's place, and what sees to it that it does not do so for
+/// ever.
 struct AdmittedBody {
     inner: Body,
     _place: Option<OwnedSemaphorePermit>,

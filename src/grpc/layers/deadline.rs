@@ -1,7 +1,8 @@
-//! A call that never gets as far as its service: its client sends the request's message too slowly, or not at all.
+//! A call that never gets as far as its service: its client sends the request's message too slowly,
+//! or not at all.
 //!
-//! The service itself keeps the deadline and sees the end of a drain, and knows more about the call; this layer only comes in when
-//! there is no service yet.
+//! The service itself keeps the deadline and sees the end of a drain, and knows more about the
+//! call; this layer only comes in when there is no service yet.
 
 use std::{
     pin::Pin,

@@ -1,4 +1,5 @@
-//! Finds out who makes a call, before anything of its message is read, and refuses calls that need an identity and have none.
+//! Finds out who makes a call, before anything of its message is read, and refuses calls that need
+//! an identity and have none.
 
 use std::{
     pin::Pin,

@@ -1,7 +1,9 @@
-//! What gRPC itself refuses: an unknown method, an encoding that is not known, bytes that are no message, a message that is too large.
+//! What gRPC itself refuses: an unknown method, an encoding that is not known, bytes that are no
+//! message, a message that is too large.
 //!
-//! tonic answers these without details, and a message that is too large with OUT_OF_RANGE, or, when it grew by decompression, with
-//! RESOURCE_EXHAUSTED, which is gRPC's convention. Clients get them in the same form as all other errors.
+//! tonic answers these without details, and a message that is too large with OUT_OF_RANGE, or, when
+//! it grew by decompression, with RESOURCE_EXHAUSTED, which is gRPC's convention. Clients get them
+//! in the same form as all other errors.
 
 use std::{
     pin::Pin,
@@ -95,7 +97,8 @@ where
     }
 }
 
-/// What tonic refused, if it did. The gateway itself never answers OUT_OF_RANGE, and all else with details.
+/// What tonic refused, if it did. The gateway itself never answers OUT_OF_RANGE, and all else with
+/// details.
 fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
     let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
     if code != Code::OutOfRange && headers.contains_key("grpc-status-details-bin") {

@@ -19,14 +19,15 @@ use crate::{
 
 /// The domain of ErrorInfo.
 const DOMAIN: &str = "bedrock-grpc";
-/// The most that details may take, encoded: clients and proxies limit headers to 8 KiB, in which details stand as base64
-/// (grpcio replaces the whole status beyond that).
+/// The most that details may take, encoded: clients and proxies limit headers to 8 KiB, in which
+/// details stand as base64 (grpcio replaces the whole status beyond that).
 const MAX_DETAILS_BYTES: usize = 4 << 10;
 /// The longest message of a status, in bytes: it stands percent-encoded in the same headers.
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
 /// The longest message of Bedrock's in the details, in bytes.
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
-/// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all (gRFC A6).
+/// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all
+/// (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// What details may take up to Bedrock's own part: others shall find room behind it.
 const MAX_BEFORE_OTHERS: usize = 2 << 10;
@@ -48,7 +49,8 @@ const PROFILES_HELP: &str =
 pub(crate) enum Retry {
     /// A retry ends the same way: not retryable, pushback -1.
     Never,
-    /// The caller decides, since a retry costs again or may end the same way: retryable, pushback -1.
+    /// The caller decides, since a retry costs again or may end the same way: retryable, pushback
+    /// -1.
     CallerDecides,
     /// After a while: retryable, RetryInfo and a pushback.
     After,
@@ -66,7 +68,8 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::CallerUnauthenticated => (Code::Unauthenticated, Retry::Never),
         R::CallerUnverifiable => (Code::Unavailable, Retry::After),
         R::TooManyFailedAttempts => (Code::ResourceExhausted, Retry::After),
-        // Without a time after which the call may succeed, it never will, or not before the window ends.
+        // Without a time after which the call may succeed, it never will, or not before the window
+        // ends.
         R::CallerStreamLimit | R::CallerRateLimit | R::CallerBudgetExhausted => {
             let retry = match failure.retry_after {
                 Some(_) => Retry::After,

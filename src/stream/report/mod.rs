@@ -1,4 +1,5 @@
-//! What is told of a call when it is over: one log line, its counters and its spans, whatever way it ended.
+//! What is told of a call when it is over: one log line, its counters and its spans, whatever way
+//! it ended.
 
 mod spans;
 
@@ -35,7 +36,8 @@ pub(crate) struct Arrival {
     pub(crate) trace: TraceContext,
 }
 
-/// Collects what is told of a call. Dropped before an end was reported, it tells that the caller went away.
+/// Collects what is told of a call. Dropped before an end was reported, it tells that the caller
+/// went away.
 pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
     trace: CallTrace,
@@ -122,7 +124,8 @@ impl CallReport {
         self.route = route.labels();
     }
 
-    /// All attempts of the call. If none was answered, the last one of them may have come to nothing for the same reason as the call.
+    /// All attempts of the call. If none was answered, the last one of them may have come to
+    /// nothing for the same reason as the call.
     pub(crate) fn attempts(&mut self, attempts: &[Attempt], unanswered: Option<Reason>) {
         self.attempts = attempts.len();
         for (index, attempt) in attempts.iter().enumerate() {
@@ -186,7 +189,8 @@ impl CallReport {
             _ => {}
         }
         if !response.raw_members.is_empty() {
-            // The API has fields for empty lists and maps, but these can't show that they are there.
+            // The API has fields for empty lists and maps, but these can't show that they are
+            // there.
             let pointers: Vec<_> = response
                 .raw_members
                 .iter()
@@ -220,7 +224,7 @@ impl CallReport {
             .inc_by(by);
     }
 
-    /// The call ended well.
+    /// Records that the call ended successfully.
     pub(crate) fn ok(&mut self) {
         self.end = (OK, None);
     }
@@ -249,7 +253,7 @@ impl CallReport {
         self.end = ((self.code_of)(failure), Some(failure.reason));
     }
 
-    /// Where in which trace the call is.
+    /// The trace context of the call.
     pub(crate) fn trace(&self) -> &TraceContext {
         self.trace.context()
     }

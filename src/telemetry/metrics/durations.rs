@@ -1,6 +1,7 @@
-//! A histogram of durations that a token can pay for.
+//! A histogram of durations that is cheap enough to use for each token.
 //!
-//! Counting takes two additions to atomic numbers: no lock, which the library's own histogram takes, and no memory. All workers share it.
+//! Counting takes two atomic additions. It takes no lock, unlike the library's own histogram, and
+//! allocates nothing. All workers share it.
 
 use std::{
     collections::HashMap,
@@ -25,14 +26,16 @@ pub struct Durations(Arc<Inner>);
 struct Inner {
     /// The upper bounds of the buckets, in order, in seconds.
     bounds: &'static [f64],
-    /// One for each bound, and one for what is longer.
+    /// One for each bound, and one for longer durations.
     counts: Box<[AtomicU64]>,
-    /// All durations together. In nanoseconds, ten thousand streams would fill it in three weeks.
+    /// The sum of all durations. In nanoseconds, ten thousand streams would overflow it in three
+    /// weeks.
     microseconds: AtomicU64,
 }
 
 impl Durations {
-    /// None yet. These are the upper bounds of the buckets, in seconds and in order.
+    /// Creates an empty histogram. These are the upper bounds of the buckets, in seconds and in
+    /// order.
     pub fn new(bounds: &'static [f64]) -> Self {
         Self(Arc::new(Inner {
             bounds,
@@ -41,7 +44,7 @@ impl Durations {
         }))
     }
 
-    /// Counts one.
+    /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         let bucket = self.0.bounds.partition_point(|bound| *bound < seconds);
@@ -62,7 +65,7 @@ impl EncodeMetric for Durations {
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // Not a number of its own: it has to be what the buckets add up to, whatever is counted meanwhile.
+        // Not a separate counter: it must be the sum of the buckets, whatever is counted meanwhile.
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_micros(self.0.microseconds.load(Relaxed)).as_secs_f64();
         let exemplars: Option<&HashMap<usize, Exemplar<NoLabelSet, f64>>> = None;

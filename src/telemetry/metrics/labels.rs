@@ -1,18 +1,20 @@
-//! What metrics are counted by. Callers must not make up labels: what they name themselves, and nobody else, is told apart by none of them.
+//! The labels of metrics. Callers cannot create label values: names that only callers choose never
+//! become labels.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// What a caller asked for.
+/// What a caller called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Target {
-    /// The alias, or `raw` for a model ID or ARN that the caller named. Empty if it named nothing that can be called.
+    /// The alias, or `raw` for a model ID or ARN that the caller named. Empty if it named nothing
+    /// that can be called.
     pub target: String,
 }
 
-/// Where a call goes. Empty for routes of no alias, all of them together, and for calls that were not tried anywhere.
+/// The route of a call. Empty for all routes without an alias, and for calls without an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Route {
-    /// What is sent to Bedrock as `modelId`.
+    /// The `modelId` that is sent to Bedrock.
     pub model_id: String,
     /// The Region that is called.
     pub source_region: String,
@@ -23,10 +25,10 @@ pub struct Route {
 pub struct Call {
     /// `Invoke` or `StreamInvoke`.
     pub method: &'static str,
-    /// What it asked for.
+    /// The target that was called.
     #[prometheus(flatten)]
     pub target: Target,
-    /// Where it was tried last.
+    /// The route of the last attempt.
     #[prometheus(flatten)]
     pub route: Route,
     /// The gRPC code, such as `OK` or `UNAVAILABLE`.
@@ -38,51 +40,52 @@ pub struct Call {
 /// A call without a valid credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AuthenticationFailure {
-    /// What is wrong: `missing`, `unknown`, `expired` and the like.
+    /// What is wrong, such as `missing`, `unknown` or `expired`.
     pub reason: &'static str,
 }
 
-/// An attempt at Bedrock.
+/// An attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Attempt {
-    /// What its call asked for.
+    /// The target of its call.
     #[prometheus(flatten)]
     pub target: Target,
-    /// Where it went.
+    /// The route.
     #[prometheus(flatten)]
     pub route: Route,
-    /// Why it came to nothing, as the reason in ErrorInfo. Empty for one whose answer began.
+    /// Why it failed, as the reason in ErrorInfo. Empty if the first event arrived.
     pub reason: &'static str,
 }
 
 /// A kind of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Tokens {
-    /// What their call asked for.
+    /// The target of their call.
     #[prometheus(flatten)]
     pub target: Target,
     /// `input`, `output`, `cache_read` or `cache_write`.
     pub kind: &'static str,
 }
 
-/// A complete answer of which Bedrock sent no usage.
+/// A complete answer for which Bedrock sent no usage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UsageMissing {
-    /// What its call asked for.
+    /// The target of its call.
     #[prometheus(flatten)]
     pub target: Target,
-    /// What came instead of `metadata`, as a reason of ErrorInfo. Empty if Bedrock's stream ended.
+    /// What arrived in place of `metadata`, as a reason of ErrorInfo. Empty if Bedrock's stream
+    /// ended.
     pub reason: &'static str,
 }
 
-/// A call whose client went away.
+/// A call whose client cancelled or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Cancelled {
     /// `known` if Bedrock's `metadata` was read, else `unknown`.
     pub usage: &'static str,
 }
 
-/// A kind of thing that the API has no field for.
+/// Something for which the API has no field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {
     /// `event` or `member`.
@@ -92,16 +95,16 @@ pub struct Unknown {
 /// The state of a route's breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Breaker {
-    /// Whose it is.
+    /// The route of the breaker.
     #[prometheus(flatten)]
     pub route: Route,
     /// `closed`, `open` or `half_open`.
     pub state: &'static str,
 }
 
-/// What runs.
+/// The running version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Build {
-    /// As `--version` says it.
+    /// As `--version` prints it.
     pub version: &'static str,
 }

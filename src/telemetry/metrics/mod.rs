@@ -1,4 +1,4 @@
-//! What the gateway counts, in Prometheus's form. docs/observability.md lists it.
+//! The gateway's metrics, in Prometheus' format. docs/observability.md lists them.
 
 mod durations;
 mod labels;
@@ -18,20 +18,21 @@ pub use labels::{
     Unknown, UsageMissing,
 };
 
-/// Upper bounds in seconds. Pieces of text come every 5 to 50 ms, as a rule; several at once if Bedrock sends them so.
+/// Upper bounds in seconds. Deltas usually arrive every 5 to 50 ms; several at once if Bedrock
+/// sends them together.
 const GAPS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// From a small model that is near to a large one that thinks first.
+/// From a small, near model to a large one that reasons first.
 const BEGINNINGS: &[f64] = &[
     0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
 ];
-/// Up to the longest answers that Bedrock gives.
+/// Up to the longest answers of Bedrock.
 const CALLS: &[f64] = &[
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0,
 ];
 
-/// Everything that is counted. One for the process; cheap to update from any thread.
+/// All metrics. One for the process; cheap to update from any thread.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -39,31 +40,31 @@ pub struct Metrics {
     pub open_calls: Gauge,
     /// Connections of clients that are open now.
     pub open_connections: Gauge,
-    /// Tasks of all runtimes that have not ended. Set when someone asks.
+    /// Tasks of all runtimes that have not ended. Set for each scrape.
     pub runtime_tasks: Gauge,
     /// Calls that were refused because the gateway was full.
     pub refused: Counter,
-    /// Calls that were refused because their credential was missing or not valid.
+    /// Calls that were refused because their credential was missing or invalid.
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// How long calls took, from their arrival to their end.
     pub call_duration: Family<Target, Durations>,
-    /// Attempts at Bedrock of calls that have ended.
+    /// Attempts of calls that have ended.
     pub attempts: Family<Attempt, Counter>,
-    /// From a call's arrival to the first event that was sent.
+    /// From a call's arrival to the first event that the gateway sent.
     pub time_to_first_event: Family<Target, Durations>,
-    /// From a call's arrival to the first piece of content that Bedrock sent.
+    /// From a call's arrival to the first delta from Bedrock.
     pub time_to_first_token: Family<Target, Durations>,
-    /// Between two pieces of content.
+    /// Between two deltas.
     pub inter_token_gap: Family<Target, Durations>,
     /// Tokens by kind, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
-    /// Calls with a complete answer of which Bedrock sent no usage.
+    /// Calls with a complete answer for which Bedrock sent no usage.
     pub usage_missing: Family<UsageMissing, Counter>,
-    /// Calls whose client went away, by whether their usage is known.
+    /// Calls whose client cancelled or disconnected, by whether their usage is known.
     pub cancelled: Family<Cancelled, Counter>,
-    /// What Bedrock sent that the API has no field for: events, and members of events.
+    /// What Bedrock sent for which the API has no field: events, and members of events.
     pub unknown: Family<Unknown, Counter>,
 }
 
@@ -144,7 +145,7 @@ fn seconds_since_epoch(time: SystemTime) -> i64 {
     i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Makes and registers.
+/// Creates and registers metrics.
 struct New<'a>(&'a mut Registry);
 
 impl New<'_> {
@@ -168,12 +169,13 @@ impl New<'_> {
 }
 
 impl Metrics {
-    /// From now on tells this as well, whenever someone asks.
+    /// Registers a collector, which is called for each scrape.
     pub fn also(&mut self, collector: impl Collector) {
         self.registry.register_collector(Box::new(collector));
     }
 
-    /// Reports when the certificate of the gRPC port expires, in seconds since the Unix epoch. Returns the gauge, for a renewed certificate.
+    /// Reports when the certificate of the gRPC port expires, in seconds since the Unix epoch.
+    /// Returns the gauge, for a renewed certificate.
     pub fn certificate_expiry(&mut self, expiry: i64) -> Gauge {
         let gauge = Gauge::default();
         gauge.set(expiry);
@@ -186,10 +188,10 @@ impl Metrics {
         gauge
     }
 
-    /// All of it in OpenMetrics' text form.
+    /// Returns all metrics in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut out = String::new();
-        // Writing to a String can't fail.
+        // Writing to a String cannot fail.
         let _infallible = text::encode(&mut out, &self.registry);
         out
     }

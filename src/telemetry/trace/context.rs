@@ -1,4 +1,4 @@
-//! W3C Trace Context: where in which trace a span is, taken over from whoever calls and passed on to whoever is called.
+//! W3C Trace Context: the trace and span of a call, read from the caller and propagated to Bedrock.
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>.
 
@@ -7,30 +7,32 @@ use std::sync::Arc;
 use http::HeaderMap;
 pub use opentelemetry::trace::{SpanId, TraceId};
 
-/// The header that names the trace and the caller's span.
+/// The header with the trace and the caller's span.
 pub const TRACEPARENT: &str = "traceparent";
-/// The header with what tracing systems add to it.
+/// The header with additions of tracing systems.
 pub const TRACESTATE: &str = "tracestate";
 
-/// Longer states are not taken over. The specification asks for 512 bytes at least.
+/// Longer states are ignored. The specification requires at least 512 bytes.
 const MAX_STATE_BYTES: usize = 4 << 10;
 
-/// Where in which trace a span is. Cheap to clone.
+/// The trace and span of a call or attempt. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace.
     pub trace_id: TraceId,
     /// The span.
     pub span_id: SpanId,
-    /// The span that it is a part of, if it does not begin the trace.
+    /// The parent span, if the span does not begin the trace.
     pub parent: Option<SpanId>,
-    /// Whether the span is sent to a collector, as far as is known: what the caller said, until somebody decides.
+    /// Whether the span is sent to a collector: at first the caller's decision, later the
+    /// gateway's.
     pub sampled: bool,
     state: Option<Arc<str>>,
 }
 
 impl TraceContext {
-    /// The span of a call with these headers: a part of the caller's span, or the beginning of a trace. What can't be read counts as absent.
+    /// The span of a call with these headers: a child of the caller's span, or the start of a
+    /// trace. Malformed headers count as absent.
     pub fn of_call(headers: &HeaderMap) -> Self {
         let caller = sole(headers, TRACEPARENT).and_then(read);
         let (trace_id, parent, sampled) = match caller {
@@ -46,7 +48,7 @@ impl TraceContext {
         }
     }
 
-    /// A part of this span.
+    /// Returns a child of this span.
     #[must_use]
     pub fn child(&self, span_id: SpanId) -> Self {
         Self {
@@ -56,31 +58,31 @@ impl TraceContext {
         }
     }
 
-    /// The value of `traceparent` for whoever is called from this span.
+    /// Returns the value of `traceparent` for requests from this span.
     pub fn traceparent(&self) -> String {
         let flags = u8::from(self.sampled);
         format!("00-{}-{}-{flags:02x}", self.trace_id, self.span_id)
     }
 
-    /// The value of `tracestate`, if there is one.
+    /// Returns the value of `tracestate`, if there is one.
     pub fn tracestate(&self) -> Option<&str> {
         self.state.as_deref()
     }
 }
 
-/// The ID of a new span.
+/// Creates the ID of a span.
 pub fn new_span_id() -> SpanId {
     SpanId::from(fastrand::u64(1..))
 }
 
-/// A header's value, unless there are several of it.
+/// Returns a header's value, unless the header occurs several times.
 fn sole<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let only = values.next()?;
     values.next().is_none().then_some(only)?.to_str().ok()
 }
 
-/// Trace, span, and whether it is sampled. Versions to come may have more behind that, after another dash.
+/// Trace, span, and whether it is sampled. Later versions may have more fields after another dash.
 fn read(text: &str) -> Option<(TraceId, SpanId, bool)> {
     let mut parts = text.splitn(5, '-');
     let version = hexadecimal(parts.next()?, 2)?;
@@ -96,7 +98,7 @@ fn read(text: &str) -> Option<(TraceId, SpanId, bool)> {
     is_valid.then(|| (trace_id.into(), span_id.into(), flags & 1 == 1))
 }
 
-/// So many digits of lower case.
+/// This many lower-case hexadecimal digits.
 fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if text.len() != digits || !text.bytes().all(is_digit) {
@@ -105,7 +107,7 @@ fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
 }
 
-/// The states of all headers, which together are one list.
+/// The states of all headers, which form one list.
 fn state(headers: &HeaderMap) -> Option<Arc<str>> {
     let lists = headers.get_all(TRACESTATE).iter();
     let lists: Option<Vec<_>> = lists.map(|list| list.to_str().ok()).collect();
@@ -151,7 +153,7 @@ mod tests {
         }
     }
 
-    /// Versions to come are read as far as they are known.
+    /// Later versions are read as far as they are known.
     #[test]
     fn a_later_version_is_read_as_this_one() {
         for more in ["", "-", "-what-is-more"] {
@@ -224,7 +226,7 @@ mod tests {
             let _ = TraceContext::of_call(&headers(&[(TRACEPARENT, &text), (TRACESTATE, &state)]));
         }
 
-        /// Almost right: one character of a good header is another one.
+        /// Almost correct: one character of a valid header is replaced.
         #[test]
         fn what_is_read_was_all_hexadecimal(at in 0_usize..55, other in proptest::char::range(' ', '~')) {
             let mut text: Vec<char> = format!("00-{TRACE}-{SPAN}-01").chars().collect();

@@ -1,5 +1,6 @@
-//! The way to the collector. Whatever becomes of it, no call waits for it: spans stand in a queue of bounded length, a thread of its own sends them in
-//! batches, and what can't be sent is lost, and said so in the log once in a while.
+//! The connection to the collector. No call ever waits for it. Spans wait in a queue of limited
+//! length, a separate thread sends them in batches, and spans that cannot be sent are dropped,
+//! which the log reports from time to time.
 
 use std::{
     fmt,
@@ -23,21 +24,22 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::config;
 
-/// The most spans that wait, or are on their way: some 10 MB.
+/// Maximum number of spans that wait or are being sent: about 10 MB.
 const QUEUE: usize = 4_096;
-/// How many go in one request.
+/// Maximum number of spans in one request.
 const BATCH: usize = 512;
-/// How long a span waits for others to go with it.
+/// How long a span waits for others to be sent with it.
 const DELAY: Duration = Duration::from_secs(1);
-/// How long the collector may take for a batch.
+/// Timeout of the collector for a batch.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the way to a new connection may take.
+/// Timeout for a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the connection is silent before TCP asks whether the collector is alive, how often it asks then, and how many times.
+/// How long the connection is silent before TCP keepalive probes the collector, the interval of the
+/// probes, and their number.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const TCP_KEEPALIVE_RETRIES: u32 = 3;
-/// Between two log lines that say that spans are lost.
+/// Between two log lines that report lost spans.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Sends spans.
@@ -54,7 +56,8 @@ impl Exporter {
             .with_tonic()
             .with_channel(channel(endpoint, config)?)
             .with_timeout(TIMEOUT)
-            // Behind the library's own, which come from the environment: what the config says counts more.
+            // After the library's own headers, which come from the environment: the configuration
+            // takes precedence.
             .with_interceptor(move |mut request: tonic::Request<()>| {
                 let all: &mut HeaderMap = request.metadata_mut().as_mut();
                 all.extend(headers.clone());
@@ -90,7 +93,7 @@ impl Exporter {
         }
     }
 
-    /// Sends what is left, within a limit. Blocks.
+    /// Sends the remaining spans, within a time limit. Blocks.
     pub(super) fn end(&self, limit: Duration) {
         if self.processor.shutdown_with_timeout(limit).is_err() {
             let left = self.tally.queued.load(Ordering::Relaxed);
@@ -124,7 +127,7 @@ fn channel(endpoint: &str, config: &config::Traces) -> Result<Channel, String> {
     Ok(address.connect_lazy())
 }
 
-/// The config has checked them.
+/// The configuration has been checked already.
 fn headers(config: &config::Traces) -> HeaderMap {
     let pairs = config.headers.0.iter().filter_map(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
@@ -148,7 +151,7 @@ fn resource(config: &config::Traces) -> Resource {
         .build()
 }
 
-/// An exporter that says what becomes of its batches.
+/// An exporter that counts what happened to its batches.
 #[derive(Debug)]
 struct Counted<E> {
     inner: E,
@@ -180,16 +183,16 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-/// Which spans are where.
+/// The number of spans in each state.
 #[derive(Debug, Default)]
 struct Tally {
-    /// In the queue, or on their way.
+    /// In the queue, or being sent.
     queued: AtomicUsize,
-    /// Lost, and not told of yet.
+    /// Lost, and not yet reported.
     lost: AtomicU64,
-    /// Whether some were lost since others arrived.
+    /// Whether some were lost since others were sent.
     failing: AtomicBool,
-    /// When it was told last.
+    /// The time of the last report.
     told: Mutex<Option<Instant>>,
 }
 
@@ -226,7 +229,7 @@ impl Tally {
         tracing::warn!(lost, %why, "spans are lost; calls are not affected");
     }
 
-    /// Nobody will ask again.
+    /// There will be no later report.
     fn tell_the_rest(&self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -266,15 +269,15 @@ mod tests {
         call.span(&context, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
     }
 
-    /// Neither who sends waits, nor who ends it; what is beyond the queue is lost.
+    /// Neither sending nor ending waits; spans beyond the queue are dropped.
     #[test]
-    fn nobody_waits_for_a_collector_that_is_stuck() {
+    fn a_stuck_collector_delays_nothing() {
         let exporter = Exporter::over(Stuck, &Resource::builder_empty().build());
         for _ in 0..QUEUE + 7 {
             exporter.send(span());
         }
         assert_eq!(exporter.tally.queued.load(Ordering::Relaxed), QUEUE);
-        // The first loss is told at once.
+        // The first loss is reported immediately.
         assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 6);
         exporter.end(Duration::from_millis(50));
         assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 0, "told");

@@ -1,14 +1,15 @@
-//! Spans of calls and of their attempts at Bedrock, by OTLP to a collector.
+//! Spans of calls and of their attempts, sent over OTLP to a collector.
 //!
-//! A call carries no more than a [`TraceContext`] while it goes on. Its spans are made when it is over, of what is known of it by then, with times
-//! that were noted on the way: nothing is done for a token, and next to nothing for a call whose trace is not sampled.
+//! A running call has only a [`TraceContext`]. Its spans are created when it has ended, from
+//! recorded times. So a token costs nothing, and a call whose trace is not sampled costs very
+//! little.
 //!
 //! | file | job |
 //! |---|---|
 //! | `context` | W3C Trace Context, in and out |
-//! | `span` | what is told of a call and of an attempt |
-//! | `attribute` | OpenTelemetry's names for that |
-//! | `export` | the way to the collector |
+//! | `span` | the content of the spans of calls and attempts |
+//! | `attribute` | OpenTelemetry's attribute names |
+//! | `export` | the connection to the collector |
 
 mod attribute;
 mod context;
@@ -29,10 +30,11 @@ pub use span::{Attempt, Call, Request, Usage};
 use self::export::Exporter;
 use crate::config;
 
-/// How long the end of the process waits for the last spans to arrive.
+/// How long the process waits for the last spans at shutdown.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Decides which calls have spans, and sends them. Cheap to clone; all clones share the way to the collector. The default has none.
+/// Decides which calls have spans, and sends them. Cheap to clone; all clones share the connection
+/// to the collector. The default sends nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Arc<Sending>>);
 
@@ -43,10 +45,12 @@ struct Sending {
 }
 
 impl Traces {
-    /// Begins to send spans where the config says, if it says so. Within a Tokio runtime, on which the connection to the collector lives.
+    /// Starts to send spans to the configured collector, if any. Must run in a Tokio runtime, which
+    /// drives the connection to the collector.
     ///
     /// # Errors
-    /// The collector's address or certificates can't be used. That there is no collector is no error.
+    /// Fails if the collector's address or certificates cannot be used. Having no collector is not
+    /// an error.
     pub fn start(config: &config::Traces) -> Result<Self, String> {
         let Some(endpoint) = &config.otlp_endpoint else {
             return Ok(Self::default());
@@ -58,7 +62,8 @@ impl Traces {
         Ok(Self(Some(Arc::new(sending))))
     }
 
-    /// A call that arrived then, decided whether it has spans: its caller's word counts, and the ratio if the trace begins here.
+    /// Starts the trace of a call that arrived at this time, and decides whether it is sampled: by
+    /// the caller's flag, or by the ratio if the trace begins here.
     pub fn call(&self, mut context: TraceContext, arrived: Instant) -> CallTrace {
         if let (Some(sending), None) = (&self.0, context.parent) {
             context.sampled = is_within(sending.sample_ratio, context.trace_id);
@@ -72,7 +77,7 @@ impl Traces {
         CallTrace { context, recorder }
     }
 
-    /// Sends what is left, for a while.
+    /// Sends the remaining spans, within a time limit.
     pub async fn flush(&self) {
         let Some(sending) = self.0.clone() else {
             return;
@@ -90,18 +95,18 @@ pub struct CallTrace {
 }
 
 impl CallTrace {
-    /// Where in which trace the call is.
+    /// The trace context of the call.
     pub fn context(&self) -> &TraceContext {
         &self.context
     }
 
-    /// What makes spans of the call, if it has any.
+    /// Creates spans of the call, if it is sampled.
     pub fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 }
 
-/// Makes spans of a call that is over.
+/// Creates spans of a call that has ended.
 #[derive(Debug)]
 pub struct Recorder {
     sending: Arc<Sending>,
@@ -129,7 +134,8 @@ impl Recorder {
     }
 }
 
-/// The same decision in every service that asks for the same share, as OpenTelemetry's `TraceIdRatioBased` makes it: by the lower 63 bits.
+/// The same decision in every service with the same ratio, as OpenTelemetry's `TraceIdRatioBased`
+/// makes it: by the lower 63 bits.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -149,7 +155,7 @@ mod tests {
     #[test]
     fn a_ratio_is_a_share_of_all_traces() {
         for (ratio, expected) in [(0.0, 0), (0.25, 250), (1.0, 1_000)] {
-            // Evenly over all IDs, so that there is no chance in it.
+            // Evenly distributed over all IDs, so the test does not depend on chance.
             let ids = (0..1_000_u64).map(|n| TraceId::from(u128::from(n * (u64::MAX / 1_000))));
             let sampled = ids.filter(|id| is_within(ratio, *id)).count();
             assert!(sampled.abs_diff(expected) <= 1, "{ratio}: {sampled}");

@@ -1,4 +1,5 @@
-//! What is told of a call and of an attempt. Never what was asked or answered: Bedrock's messages may quote that, so they are not here either.
+//! The content of the spans of calls and attempts. They never contain prompts or answers, and so no
+//! messages from Bedrock, which may quote these.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,43 +13,43 @@ use tokio::time::Instant;
 use super::{TraceContext, attribute};
 
 const SERVICE: &str = "bedrock.inference.v1.InferenceService";
-/// What of a request's stop sequences is told at most: spans wait in memory.
+/// Limits for stop sequences in spans, because spans wait in memory.
 const MOST_STOP_SEQUENCES: usize = 8;
 const MOST_STOP_CHARS: usize = 64;
 
-/// A call that is over: the span of an RPC server.
+/// A call that has ended: the span of an RPC server.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// `Invoke` or `StreamInvoke`.
     pub method: &'static str,
     /// The alias, or `raw`.
     pub target: &'a str,
-    /// The call's ID at this gateway.
+    /// The gateway's ID of the call.
     pub request_id: &'a str,
     /// The gRPC code, such as `OK` or `UNAVAILABLE`.
     pub code: &'static str,
     /// The reason in ErrorInfo. Empty for OK.
     pub reason: &'static str,
-    /// How many attempts it took.
+    /// The number of attempts.
     pub attempts: usize,
     /// When it ended.
     pub ended: Instant,
 }
 
-/// An attempt at Bedrock that is over: the span of a client of generative AI.
+/// An attempt that has ended: the span of a generative AI client.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     /// The alias, or `raw`.
     pub target: &'a str,
-    /// The call's ID at this gateway.
+    /// The gateway's ID of the call.
     pub request_id: &'a str,
-    /// What was sent to Bedrock as `modelId`.
+    /// The `modelId` that was sent to Bedrock.
     pub model_id: &'a str,
     /// The source Region that was called.
     pub source_region: &'a str,
-    /// Host and port that were called, if it came to that.
+    /// The host and port that were called, if any.
     pub server: Option<(&'a str, u16)>,
-    /// What the call asked for.
+    /// The parameters of the call.
     pub request: &'a Request,
     /// Bedrock's request ID. Empty if Bedrock did not answer.
     pub bedrock_request_id: &'a str,
@@ -56,24 +57,24 @@ pub struct Attempt<'a> {
     pub began: Instant,
     /// When it ended.
     pub ended: Instant,
-    /// Until the first event, if one came.
+    /// The time to the first event, if it arrived.
     pub first_event: Option<Duration>,
-    /// Bedrock's stop reason. Empty if none came.
+    /// Bedrock's stop reason. Empty if it did not arrive.
     pub stop_reason: &'a str,
-    /// What was used, if it is known.
+    /// The token usage, if it is known.
     pub usage: Option<Usage>,
     /// Why it failed, as the reason in ErrorInfo.
     pub failure: Option<&'static str>,
 }
 
-/// What a call asks for besides its messages.
+/// The parameters of a call in addition to its messages.
 #[derive(Debug, Default)]
 pub struct Request {
-    /// The most tokens to write.
+    /// The maximum tokens to generate.
     pub max_tokens: Option<i32>,
     /// Randomness.
     pub temperature: Option<f64>,
-    /// The share of likely candidates.
+    /// The share of likely candidates (top-p).
     pub top_p: Option<f64>,
     /// Texts that end the answer.
     pub stop_sequences: Vec<String>,
@@ -81,12 +82,12 @@ pub struct Request {
     pub guardrail: Option<String>,
 }
 
-/// Tokens as Bedrock counts them: those of the input do not include those of the cache.
+/// Tokens as Bedrock counts them: input tokens do not include those of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// Read, and not from the cache.
+    /// Input tokens, without those of the cache.
     pub input: i32,
-    /// Written.
+    /// Output tokens.
     pub output: i32,
     /// Read from the cache.
     pub cache_read: i32,
@@ -142,7 +143,7 @@ impl Attempt<'_> {
             KeyValue::new(attribute::GEN_AI_OPERATION_NAME, attribute::CHAT),
             KeyValue::new(attribute::GEN_AI_PROVIDER_NAME, attribute::AWS_BEDROCK),
             text(attribute::GEN_AI_REQUEST_MODEL, self.model_id),
-            // Both calls of the gateway run ConverseStream.
+            // Both methods of the gateway use ConverseStream.
             KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true),
             text(attribute::CLOUD_REGION, self.source_region),
             text(attribute::TARGET, self.target),
@@ -162,7 +163,7 @@ impl Attempt<'_> {
                 attribute::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
                 seconds,
             ));
-            // An answer that began and gave no reason for its end was broken off, by whomever.
+            // An answer that began and has no stop reason broke off, for whatever reason.
             let finish_reason = match self.stop_reason {
                 "" => attribute::FINISH_ERROR,
                 reason => reason,
@@ -221,7 +222,7 @@ impl Request {
 
 impl Usage {
     fn add_to(self, attributes: &mut Vec<KeyValue>) {
-        // The convention's input holds what came from the cache and went there.
+        // The convention's input includes tokens read from and written to the cache.
         let input = [self.input, self.cache_read, self.cache_write].map(i64::from);
         for (name, tokens) in [
             (attribute::GEN_AI_USAGE_INPUT_TOKENS, input.iter().sum()),
@@ -249,7 +250,8 @@ impl Usage {
     }
 }
 
-/// Which codes the conventions for gRPC count as errors of a server. The others are the caller's: a cancel is none of anybody's.
+/// The codes that the conventions for gRPC count as server errors. The others are the caller's
+/// fault; a cancel is no one's.
 fn is_servers_fault(code: &str) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! Cache points and how long they live.
+//! Cache points and their time to live.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! The request as a whole, and its parameters.
+//! The request, and its parameters.
 
 use crate::{
     pb,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-// What prompt caches match by comes first, in the order in which they match it.
+// The parts by which prompt caches match come first, in the order of the match.
 object!(ConverseInput {
     "toolConfig" => tool_config: Optional,
     "system" => system: List,

@@ -1,4 +1,4 @@
-//! What only streams have: events and their pieces.
+//! What only streams have: events and deltas.
 
 use crate::{
     pb,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-// The other fields are the gateway's own.
+// The other fields are the gateway's additions.
 object!(MessageStartEvent {
     "role" => role: Choice<pb::Role>,
 });

@@ -1,4 +1,4 @@
-//! Guardrails: their configuration, what they look at, what they found.
+//! Guardrails: configuration, content to check, findings.
 
 use crate::{
     pb,

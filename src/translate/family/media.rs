@@ -1,4 +1,4 @@
-//! Images, documents, video and sound.
+//! Images, documents, video and audio.
 
 use crate::{
     pb,

@@ -1,4 +1,5 @@
-//! The messages of the API, a file for each family of them: which member of Bedrock's JSON each field is.
+//! The messages of the API, one file per family: the mapping from fields to members of Bedrock's
+//! JSON.
 
 mod cache;
 mod citation;

@@ -1,4 +1,4 @@
-//! Tools, their calls and their results.
+//! Tools, tool uses and tool results.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! One content block of an answer, while its pieces come in.
+//! One content block of an answer, while its deltas arrive.
 
 use pb::{
     content_block::Content, content_block_delta_event::Delta, content_block_start_event::Start,
@@ -7,18 +7,18 @@ use pb::{
 
 use crate::pb;
 
-/// A content block, as far as its pieces have come.
+/// A content block, as far as its deltas have arrived.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) index: i32,
-    /// Whether raw members stand in it.
+    /// Whether it contains raw members.
     pub(super) has_raw: bool,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// Nothing that is known has come.
+    /// No known content has arrived.
     Nothing,
     Text(pb::CitationsContentBlock, String),
     ToolUse(pb::ToolUseBlockStart, String),
@@ -112,10 +112,10 @@ impl Block {
         Ok(0)
     }
 
-    /// Returns the block as messages have it: none if it is empty, two if it holds both readable and
-    /// redacted reasoning. An empty block that raw members belong to is kept for their sake.
+    /// Returns the block as messages have it: none if it is empty, two if it has both readable and
+    /// redacted reasoning. An empty block with raw members is kept.
     ///
-    /// Bedrock refuses empty texts in a conversation, and answers may hold them.
+    /// Bedrock rejects empty texts in a conversation, but answers can contain them.
     pub(super) fn finish(self) -> Vec<pb::ContentBlock> {
         let contents = match self.kind {
             Kind::Nothing => return self.empty(),
@@ -131,7 +131,7 @@ impl Block {
                 vec![Content::CitationsContent(cited)]
             }
             Kind::ToolUse(start, input) => {
-                // A tool that takes no input gets an empty text, which is no JSON.
+                // A tool without input gets an empty text, which is not JSON.
                 let json = if input.is_empty() {
                     "{}".to_owned()
                 } else {
@@ -161,8 +161,8 @@ impl Block {
 }
 
 impl Kind {
-    /// Returns the kind of block that begins with this delta, and holds it. A kind that is missing
-    /// here does not compile.
+    /// Returns the kind of block that begins with this delta, and contains it. A kind that is
+    /// missing here does not compile.
     fn of(delta: Delta) -> Self {
         match delta {
             Delta::Text(text) => Self::Text(pb::CitationsContentBlock::default(), text),
@@ -247,7 +247,7 @@ fn tool_result(piece: pb::ToolResultBlockDeltaContent) -> pb::ToolResultContentB
     }
 }
 
-/// Appends; the first piece is taken over as it is.
+/// Appends; the first piece is moved without a copy.
 fn append(text: &mut String, piece: String) {
     if text.is_empty() {
         *text = piece;
@@ -256,7 +256,8 @@ fn append(text: &mut String, piece: String) {
     }
 }
 
-/// A pointer into a delta event, as a pointer into the content block. `piece` is what [`Block::push`] gave for the delta.
+/// A pointer into a delta event, as a pointer into the content block. `piece` is the result of
+/// [`Block::push`] for the delta.
 pub(super) fn reroot(pointer: &str, piece: usize) -> String {
     let Some(pointer) = pointer.strip_prefix("/delta") else {
         return pointer.to_owned();

@@ -1,4 +1,4 @@
-//! Puts the events of a stream together to the whole answer.
+//! Combines the events of a stream into one answer.
 
 mod block;
 
@@ -12,29 +12,29 @@ use block::Block;
 pub struct Fold {
     answer: pb::InvokeResponse,
     role: i32,
-    /// In the order of their beginning.
+    /// In the order in which they began.
     blocks: Vec<Block>,
     raw: Vec<Raw>,
 }
 
-/// A raw member of an event on its way to the whole answer.
+/// A raw member of an event, to be placed in the answer.
 #[derive(Debug)]
 struct Raw {
     root: Root,
     member: pb::RawMember,
 }
 
-/// What the pointer of a [`Raw`] starts from.
+/// The base of the pointer of a [`Raw`].
 #[derive(Clone, Copy, Debug)]
 enum Root {
     Answer,
     Message,
-    /// The block of this position in [`Fold::blocks`].
+    /// The block at this position in [`Fold::blocks`].
     Block(usize),
 }
 
 impl Fold {
-    /// Takes the next event. Heartbeats change nothing.
+    /// Adds the next event. Heartbeats change nothing.
     pub fn push(&mut self, event: pb::StreamInvokeResponse) {
         let raw = event.raw_members;
         match event.event {
@@ -79,7 +79,8 @@ impl Fold {
         if let (Some(delta), Some(block)) = (event.delta, self.blocks.get_mut(position)) {
             match block.push(delta) {
                 Ok(at) => piece = at,
-                // A delta that does not belong in the block begins another one rather than being lost.
+                // A delta that does not belong in the block begins another one, so that it is not
+                // lost.
                 Err(delta) => {
                     position = self.blocks.len();
                     self.blocks.push(Block::of(index, delta));
@@ -89,7 +90,7 @@ impl Fold {
         self.keep_of_block(position, raw, |pointer| block::reroot(pointer, piece));
     }
 
-    /// The position of the block of this index, begun now if need be.
+    /// The position of the block with this index, which is added if necessary.
     fn block(&mut self, index: i32) -> usize {
         let open = self.blocks.iter().rposition(|block| block.index == index);
         open.unwrap_or_else(|| {
@@ -121,7 +122,8 @@ impl Fold {
         }));
     }
 
-    /// The whole answer: blocks in the order of their index, raw members rooted in the Converse response.
+    /// Returns the complete answer: blocks in the order of their index, raw members relative to the
+    /// Converse response.
     pub fn finish(self) -> pb::InvokeResponse {
         let mut order: Vec<(usize, Block)> = self.blocks.into_iter().enumerate().collect();
         order.sort_by_key(|(_, block)| block.index);
@@ -157,7 +159,7 @@ impl Fold {
     }
 }
 
-/// The pointer without this beginning.
+/// The pointer without this prefix.
 fn cut(pointer: &str, parent: &str) -> String {
     pointer.strip_prefix(parent).unwrap_or(pointer).to_owned()
 }

@@ -1,4 +1,4 @@
-//! JSON without a tree: a pull reader, a writer, and the places that both speak of.
+//! JSON without a tree: a pull reader, a writer, and paths for both.
 
 mod place;
 mod reader;
@@ -10,14 +10,15 @@ pub(crate) use reader::{BEDROCK_DEPTH, Kind, Reader, Syntax};
 pub(crate) use unescape::LoneHalves;
 pub(crate) use writer::Writer;
 
-/// How deep JSON text of callers may nest.
+/// How deep JSON text from callers may nest.
 pub const MAX_DEPTH: u32 = 64;
 
-/// Whether `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with nothing behind it.
+/// Checks that `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with
+/// nothing after it.
 ///
 /// # Errors
 ///
-/// What is wrong and at which byte, for people.
+/// Returns what is wrong, and at which byte, as text.
 pub fn check(text: &str) -> Result<(), String> {
     let mut reader = Reader::with_limit(text, MAX_DEPTH);
     reader

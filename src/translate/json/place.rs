@@ -1,8 +1,9 @@
-//! Where a reader is in a document, as path and as JSON Pointer.
+//! The reader's position in a document, as path and as JSON Pointer.
 
 use std::fmt::Write;
 
-/// Where a value stands in a document: a chain of steps that lives on the stack, so that walking costs no allocation.
+/// The place of a value in a document: a chain of steps on the stack, so that walking allocates
+/// nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'p> {
     parent: Option<&'p Place<'p>>,
@@ -36,7 +37,7 @@ impl<'p> Place<'p> {
         }
     }
 
-    /// The member of this name beside this one.
+    /// The sibling member with this name.
     pub(crate) const fn beside(&self, name: &'p str) -> Self {
         Self {
             parent: self.parent,
@@ -92,7 +93,8 @@ impl<'p> Place<'p> {
         path
     }
 
-    /// In the proto's names, such as `input.messages[0].tool_use`: Bedrock's member names in snake case, below `input`.
+    /// In the proto's names, such as `input.messages[0].tool_use`: Bedrock's member names in snake
+    /// case, below `input`.
     pub(crate) fn field(&self) -> String {
         let mut field = String::from("input");
         self.write(&mut field, &mut |out, step| match step {

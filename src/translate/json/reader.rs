@@ -1,13 +1,13 @@
-//! A pull reader of JSON: no tree, no copy but the strings that are asked for.
+//! A pull reader of JSON: no tree, and no copies except requested strings.
 
 use std::{borrow::Cow, fmt};
 
 use super::unescape::{LoneHalves, unescape};
 
-/// How deep what Bedrock sends may nest.
+/// How deep JSON from Bedrock may nest.
 pub(crate) const BEDROCK_DEPTH: u32 = 128;
 
-/// Reads JSON text from front to end, value by value. Nothing is copied but strings with escapes.
+/// Reads JSON text from start to end, value by value. Only strings with escapes are copied.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     text: &'a str,
@@ -16,7 +16,7 @@ pub(crate) struct Reader<'a> {
     limit: u32,
 }
 
-/// What kind of value comes next.
+/// The kind of the next value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Object,
@@ -56,7 +56,7 @@ impl fmt::Display for Syntax {
     }
 }
 
-/// How many bytes stand for themselves before the first quote, backslash or control character, or the end.
+/// The number of plain bytes before the first quote, backslash or control character, or the end.
 fn plain(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
@@ -69,9 +69,9 @@ fn plain(text: &[u8]) -> usize {
     8 * words.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
-/// The special ones of eight bytes, in little-endian order: the lowest bit that is set is the highest one of the first of them. Bits above it may
-/// be wrong.
-/// Source: Bit Twiddling Hacks, "Determine if a word has a byte less than n".
+/// The special bytes among eight, in little-endian order: the lowest bit that is set is the highest
+/// bit of the first special byte. Higher bits may be wrong. Source: Bit Twiddling Hacks, "Determine
+/// if a word has a byte less than n".
 const fn special_bytes(word: u64) -> u64 {
     const EACH: u64 = u64::MAX / 0xFF;
     const HIGHEST: u64 = EACH * 0x80;
@@ -84,7 +84,7 @@ const fn special_bytes(word: u64) -> u64 {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads what Bedrock, or a file, gave.
+    /// Reads JSON from Bedrock or a file.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Syntax> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::with_limit(text, BEDROCK_DEPTH)),
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// The kind of the next value, judged by its first byte.
+    /// The kind of the next value, from its first byte.
     pub(crate) fn peek(&mut self) -> Result<Kind, Syntax> {
         self.white_space();
         match self.byte() {
@@ -144,12 +144,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Into an object; then [`Self::member`] until it gives `None`.
+    /// Enters an object; then call [`Self::member`] until it returns `None`.
     pub(crate) fn enter_object(&mut self) -> Result<(), Syntax> {
         self.enter(b'{', "an object must stand here")
     }
 
-    /// Into an array; then [`Self::element`] until it gives false.
+    /// Enters an array; then call [`Self::element`] until it returns false.
     pub(crate) fn enter_array(&mut self) -> Result<(), Syntax> {
         self.enter(b'[', "an array must stand here")
     }
@@ -170,8 +170,9 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The name of the object's next member; its value must be read next. `None`: the object has ended.
-    /// `first` is true at the first call for an object, and the reader's own from then on.
+    /// Returns the name of the object's next member; its value must be read next. `None`: the
+    /// object has ended. `first` must be true for the first call of an object, and is then updated
+    /// by the reader.
     pub(crate) fn member(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, Syntax> {
         self.white_space();
         if self.eat(b'}') {
@@ -195,7 +196,8 @@ impl<'a> Reader<'a> {
         Ok(Some(name))
     }
 
-    /// Whether the array has one more element; it must be read next. `first` as in [`Self::member`].
+    /// Returns whether the array has another element, which must be read next. `first` as in
+    /// [`Self::member`].
     pub(crate) fn element(&mut self, first: &mut bool) -> Result<bool, Syntax> {
         self.white_space();
         if self.eat(b']') {
@@ -214,7 +216,8 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Reads a string. Surrogates without their other half, which no text can hold, become U+FFFD.
+    /// Reads a string. Surrogates without their other half, which text cannot contain, become
+    /// U+FFFD.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
         self.string_and_halves().map(|(text, _)| text)
     }
@@ -234,7 +237,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Past a string; whether it has escapes.
+    /// Skips a string; returns whether it has escapes.
     fn skip_string(&mut self) -> Result<bool, Syntax> {
         self.white_space();
         if !self.eat(b'"') {
@@ -277,7 +280,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A number, as it is written.
+    /// Reads a number as it is written.
     pub(crate) fn number(&mut self) -> Result<&'a str, Syntax> {
         self.white_space();
         let start = self.at;
@@ -337,12 +340,12 @@ impl<'a> Reader<'a> {
         here
     }
 
-    /// Past a value of any kind; its text as it is written. Does not recurse.
+    /// Skips a value of any kind; returns its text. Does not recurse.
     pub(crate) fn skip(&mut self) -> Result<&'a str, Syntax> {
         self.white_space();
         let start = self.at;
         let outside = self.depth;
-        // One bit for each level that is open, the innermost lowest: 1 for objects. 128 levels fit.
+        // One bit for each open level, the innermost lowest: 1 for objects. 128 levels fit.
         let mut objects: u128 = 0;
         let mut first = true;
         loop {
@@ -384,7 +387,7 @@ impl<'a> Reader<'a> {
         self.member(first).map(|name| name.is_some())
     }
 
-    /// That nothing but white space follows.
+    /// Checks that only white space follows.
     pub(crate) fn end(&mut self) -> Result<(), Syntax> {
         self.white_space();
         match self.byte() {

@@ -1,7 +1,7 @@
-//! The text that a JSON string stands for.
+//! Decodes a JSON string.
 
-/// Halves of surrogate pairs at the ends of a string, whose other halves may be in the strings
-/// before and after it. In the string's text, U+FFFD stands in the place of each.
+/// Halves of surrogate pairs at the ends of a string, whose other halves may be in the previous and
+/// the next string. In the string's text, U+FFFD replaces each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LoneHalves {
     /// The low surrogate with which the string begins.
@@ -45,8 +45,8 @@ pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
     (text, halves)
 }
 
-/// Appends the character that the digits after `\u` stand for, together with the second half of a
-/// pair. Returns what follows.
+/// Appends the character that the digits after `\u` denote, together with the second half of a
+/// pair. Returns the rest.
 fn unescape_unicode<'a>(digits: &'a str, text: &mut String, halves: &mut LoneHalves) -> &'a str {
     let (first, after) = hexadecimal(digits);
     let (code, rest) = match (first, after.strip_prefix("\\u").map(hexadecimal)) {

@@ -6,7 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::reader::{BEDROCK_DEPTH, Reader};
 
-/// Writes JSON, without white space, to a buffer. Commas are its business; that keys and values alternate is the caller's.
+/// Writes JSON, without white space, to a buffer. It adds commas; the caller alternates keys and
+/// values.
 #[derive(Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
@@ -32,7 +33,7 @@ impl Writer {
         self.out.len()
     }
 
-    /// Takes back what was written after it was this long.
+    /// Removes what was written after this length.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);
     }
@@ -53,16 +54,16 @@ impl Writer {
         self.out.push(b']');
     }
 
-    /// The name of the next member.
+    /// Writes the name of the next member.
     pub(crate) fn key(&mut self, name: &str) {
         self.element();
         self.string(name);
         self.out.push(b':');
     }
 
-    /// Before each element of an array.
+    /// Call before each element of an array.
     pub(crate) fn element(&mut self) {
-        // No value ends in an opening bracket, so the last byte tells whether something stands before.
+        // No value ends in an opening bracket, so the last byte shows whether a value precedes.
         if !matches!(self.out.last(), Some(b'{' | b'[') | None) {
             self.out.push(b',');
         }
@@ -112,7 +113,8 @@ impl Writer {
         let _ = write!(self.out, "{value}");
     }
 
-    /// The shortest decimal that means the same number: 0.7 is `0.7`, 1.0 is `1`. JSON has no word for what is not finite: `null`.
+    /// Writes the shortest decimal that denotes the same number: 0.7 is `0.7`, 1.0 is `1`. JSON
+    /// cannot express numbers that are not finite: `null`.
     pub(crate) fn number(&mut self, value: f64) {
         let size = value.abs();
         let _ = if !value.is_finite() {
@@ -124,11 +126,11 @@ impl Writer {
         };
     }
 
-    /// A string that holds these bytes in base64.
+    /// Writes a string with these bytes in base64.
     pub(crate) fn base64(&mut self, bytes: &[u8]) {
         self.out.push(b'"');
         let start = self.out.len();
-        // 4 characters for each 3 bytes begun.
+        // 4 characters for every 3 bytes, rounded up.
         self.out.resize(start + bytes.len().div_ceil(3) * 4, 0);
         let written = self
             .out
@@ -139,7 +141,7 @@ impl Writer {
         self.out.push(b'"');
     }
 
-    /// A value that should be JSON text; if it is not, a string that holds it.
+    /// Writes a value that should be JSON text; if it is not, a string that contains it.
     pub(crate) fn raw_or_string(&mut self, json: &str) {
         let mut reader = Reader::with_limit(json, BEDROCK_DEPTH);
         if reader.skip().and_then(|_| reader.end()).is_ok() {
@@ -149,7 +151,7 @@ impl Writer {
         }
     }
 
-    /// A value that is JSON text already.
+    /// Writes a value that is already JSON text.
     pub(crate) fn raw(&mut self, json: &str) {
         self.out.extend_from_slice(json.as_bytes());
     }

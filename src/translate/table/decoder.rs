@@ -1,4 +1,4 @@
-//! Reading by a table: what it does not know becomes raw members.
+//! Reads JSON by a table: what the table does not have becomes raw members.
 
 use std::borrow::Cow;
 
@@ -13,12 +13,13 @@ use crate::{
 
 const MISSING: &str = "is missing; it is required";
 
-/// Whose JSON is read, which decides what happens to values of the wrong type.
+/// The origin of the JSON, which decides what happens to values of the wrong type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// A person's: an error that says what is right. What the proto cannot tell from absence is kept as a raw member.
+    /// A person wrote it: an error that says what is right. What the proto cannot distinguish from
+    /// absence is kept as a raw member.
     Request,
-    /// Bedrock's: kept as a raw member, since nobody who reads the stream could mend it.
+    /// Bedrock wrote it: kept as a raw member, because no reader of the stream could fix it.
     Event,
 }
 
@@ -31,7 +32,7 @@ pub(crate) struct Decoder<'a> {
     halves: Vec<(String, LoneHalves)>,
 }
 
-/// A state of the decoder to come back to.
+/// A state of the decoder to return to.
 pub(crate) struct Mark<'a> {
     json: Reader<'a>,
     raw: usize,
@@ -48,14 +49,14 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// What no field could hold.
+    /// What has no field.
     pub(crate) fn finish(mut self) -> Result<Vec<pb::RawMember>, Error> {
         let end = self.json.end();
         end.map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
         Ok(self.raw)
     }
 
-    /// Reads a string, and remembers where it begins or ends with half of a surrogate pair.
+    /// Reads a string, and records where it begins or ends with half of a surrogate pair.
     pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<String, Error> {
         let (text, halves) = self.read(at, Reader::string_and_halves)?;
         if !halves.is_empty() {
@@ -133,7 +134,7 @@ impl<'a> Decoder<'a> {
         self.raw.truncate(mark.raw);
     }
 
-    /// Past a null, if one stands here: it means the same as absence.
+    /// Skips a null, if one is here: it means absence.
     pub(crate) fn null(&mut self, at: &Place<'_>) -> Result<bool, Error> {
         let null = self.peek(at)? == Kind::Null;
         if null {
@@ -142,13 +143,13 @@ impl<'a> Decoder<'a> {
         Ok(null)
     }
 
-    /// Keeps the value that stands here, for which there is no field.
+    /// Keeps the value here, for which there is no field.
     pub(crate) fn keep(&mut self, at: &Place<'_>) -> Result<(), Error> {
         if self.null(at)? {
             return Ok(());
         }
         let json = self.read(at, Reader::skip)?;
-        // Bedrock pads each event with a member `p` of random length, which means nothing.
+        // Bedrock pads each event with a member `p` of random length, which has no meaning.
         if !(self.mode == Mode::Event && at.is_root_member("p")) {
             self.keep_text(at, json);
         }
@@ -162,8 +163,8 @@ impl<'a> Decoder<'a> {
         });
     }
 
-    /// Handles a member that the object has had before: an error for requests, and for members
-    /// that nothing can replace.
+    /// Handles a repeated member of an object: an error for requests, and for members that nothing
+    /// can replace.
     pub(crate) fn repeated(&mut self, presence: Presence, at: &Place<'_>) -> Result<(), Error> {
         const PROBLEM: &str = "is given twice; give it once";
         if presence == Presence::Always {
@@ -173,7 +174,7 @@ impl<'a> Decoder<'a> {
         self.keep(at)
     }
 
-    /// Checks for a member that an object may have to have.
+    /// Checks for a required member.
     pub(crate) fn required(
         &self,
         given: bool,

@@ -1,4 +1,4 @@
-//! Writing by a table: what can't be written becomes violations.
+//! Writes JSON by a table: what cannot be written becomes violations.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ use crate::{
 /// What to do with JSON text of the message that is not JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadJson {
-    /// A violation: requests must say what they mean.
+    /// A violation: requests must be unambiguous.
     Refuse,
-    /// Written as a JSON string: a model may break off in mid-input.
+    /// Written as a JSON string, because a model may break off in the middle of its input.
     Quote,
 }
 
@@ -36,24 +36,24 @@ impl<'m> Encoder<'m> {
         }
     }
 
-    /// The JSON, and what was wrong with the message.
+    /// The JSON, and the violations.
     pub(crate) fn finish(self) -> (Writer, Vec<Violation>) {
         (self.json, self.violations)
     }
 
-    /// Whether a raw member will stand here, so that no default must be written.
+    /// Whether a raw member will be here, so that no default may be written.
     pub(crate) fn is_raw(&self, at: &Place<'_>) -> bool {
         !self.raw.is_empty() && self.raw.contains(at.pointer().as_str())
     }
 
-    /// Whether raw members will stand below a field that is not set, so that an object or a list has to be there for
-    /// them.
+    /// Whether raw members will be below a field that is not set, so that an object or a list is
+    /// needed for them.
     pub(crate) fn is_raw_below(&self, at: &Place<'_>) -> bool {
         if self.raw.is_empty() {
             return false;
         }
         let mut below = at.pointer();
-        // What will stand here by itself brings its own.
+        // A raw member at this place brings its own parent.
         if self.raw.contains(below.as_str()) {
             return false;
         }
@@ -87,7 +87,7 @@ impl<'m> Encoder<'m> {
         });
     }
 
-    /// JSON text, as it stands. `field` is the proto's name of the field that holds it.
+    /// Writes JSON text unchanged. `field` is the proto's name of its field.
     pub(crate) fn json_text(&mut self, text: &str, field: &str, at: &Place<'_>) {
         if self.bad_json == BadJson::Quote {
             return self.json.raw_or_string(text);
@@ -95,7 +95,7 @@ impl<'m> Encoder<'m> {
         match json::check(text) {
             Ok(()) => self.json.raw(text),
             Err(problem) => {
-                // Nothing is sent; null keeps what is written well-formed.
+                // Nothing is sent; null keeps the JSON well-formed.
                 self.json.null();
                 self.violation(at.beside(field).field(), problem);
             }

@@ -1,7 +1,9 @@
-//! One table for each message, from which both directions follow: [`object!`], [`union!`], [`plain_list!`] and [`words!`].
+//! One table for each message, from which both directions follow: [`object!`], [`union!`],
+//! [`plain_list!`] and [`words!`].
 //!
-//! A row of an [`object!`] is `"member" => field: Codec`, where the codec is one of [`codec`]: how the field's value and its absence
-//! show in JSON. Values themselves are [`Value`]s by their type. What a table has no row for, or no word for, is kept as a raw member.
+//! A row of an [`object!`] is `"member" => field: Codec`, where the codec is one of [`codec`]: how
+//! the field's value and its absence appear in JSON. Values are [`Value`]s by their type. What has
+//! no row in a table, or no name, is kept as a raw member.
 
 pub(crate) mod codec;
 mod decoder;

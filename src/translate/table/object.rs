@@ -5,15 +5,15 @@ use crate::translate::{Error, json::Place};
 
 /// A message that is an object in JSON.
 pub(crate) trait Object: Default {
-    /// The members alone, for messages that share an object with others.
+    /// Only the members, for messages that share an object with others.
     fn write_members(&self, out: &mut Encoder<'_>, at: &Place<'_>);
 
     /// The members of an object that has been entered, to its end.
     fn read_members(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Self, Error>;
 }
 
-/// `object!(Message { "member" => field: Codec, … })`: a message that is an object in JSON, its members in the order of writing.
-/// Codecs of two fields are given them as `field + other`.
+/// `object!(Message { "member" => field: Codec, … })`: a message that is an object in JSON, with
+/// its members in the order of writing. Codecs of two fields get them as `field + other`.
 macro_rules! object {
     ($message:ident { $($name:literal => $field:ident $(+ $other:ident)? : $codec:ty),* $(,)? }) => {
         impl $crate::translate::table::Object for $crate::pb::$message {
@@ -75,7 +75,7 @@ macro_rules! object {
 }
 pub(crate) use object;
 
-/// `plain_list!(Message.field)`: a message around one list, which in JSON is the list alone.
+/// `plain_list!(Message.field)`: a message around one list, which in JSON is only the list.
 macro_rules! plain_list {
     ($message:ident . $field:ident) => {
         impl $crate::translate::table::Value for $crate::pb::$message {

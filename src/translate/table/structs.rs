@@ -1,4 +1,5 @@
-//! Values of any shape: JSON text, which passes through as it is, and `google.protobuf.Struct`, which is taken for convenience.
+//! Values of any shape: JSON text, which passes through unchanged, and `google.protobuf.Struct`,
+//! which is accepted for convenience.
 
 use prost_types::{ListValue, Struct, value::Kind};
 
@@ -8,7 +9,7 @@ use crate::translate::{
     json::{MAX_DEPTH, Place, Reader},
 };
 
-/// A field of JSON text. The field's own name in the proto ends in `_json`.
+/// A field of JSON text. The field's name in the proto ends in `_json`.
 pub(crate) struct Json;
 
 impl Json {
@@ -74,7 +75,8 @@ impl JsonOrStruct {
     }
 }
 
-/// `json_oneof!(module::Oneof { Text: "field", Struct: "field" })`: the fields' names in the proto are for messages.
+/// `json_oneof!(module::Oneof { Text: "field", Struct: "field" })`: the proto's field names are for
+/// messages.
 macro_rules! json_oneof {
     ($module:ident :: $oneof:ident { $text:ident : $text_field:literal, $struct:ident : $struct_field:literal }) => {
         impl $crate::translate::table::JsonOneof for $crate::pb::$module::$oneof {
@@ -106,7 +108,7 @@ fn read_text(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<String>, E
 }
 
 impl Encoder<'_> {
-    /// A Struct as JSON: keys sorted, whole numbers without a point.
+    /// A Struct as JSON: keys sorted, integers without a decimal point.
     pub(crate) fn json_struct(&mut self, value: &Struct, field: &str, at: &Place<'_>) {
         let start = self.json.len();
         if let Err(problem) = self.object(value, MAX_DEPTH) {

@@ -8,14 +8,15 @@ use crate::translate::{
 
 /// A oneof that in JSON is an object with one member, named after the kind.
 pub(crate) trait Union: Sized {
-    /// The one member, into an object that has been begun.
+    /// Writes the one member into an object that was begun.
     fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
 
     /// The value of the member `name`. `None`: no such kind, or not a value of it.
     fn read(name: &str, from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
 }
 
-/// A whole object of this union. The outer `None`: no object. What is no kind, and a second kind, is kept raw.
+/// A complete object of this union. The outer `None`: not an object. An unknown kind, and a second
+/// kind, are kept raw.
 pub(crate) fn read_union<U: Union>(
     from: &mut Decoder<'_>,
     at: &Place<'_>,
@@ -44,10 +45,13 @@ pub(crate) fn read_union<U: Union>(
     Ok(Some(union))
 }
 
-/// `union!(module::Oneof { "member" => Kind, … })`: a oneof that is a union in Bedrock's JSON. Further parts, each optional:
-/// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text and (optional) as a Struct;
-/// - `nothing { Kind, … }`: kinds that Bedrock has no member for, which leave the object empty;
-/// - `in Message.field` before the table: the message around the oneof, which in JSON is nothing but the union.
+/// `union!(module::Oneof { "member" => Kind, … })`: a oneof that is a union in Bedrock's JSON.
+/// Further parts, each optional:
+/// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text and
+///   (optional) as a Struct;
+/// - `nothing { Kind, … }`: kinds for which Bedrock has no member, which leave the object empty;
+/// - `in Message.field` before the table: the message around the oneof, which in JSON is only the
+///   union.
 macro_rules! union {
     (
         $module:ident :: $oneof:ident $(in $message:ident . $field:ident)?

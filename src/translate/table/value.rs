@@ -1,4 +1,4 @@
-//! What a member's value can be, and how each kind is read and written.
+//! The possible values of a member, and how each is read and written.
 
 use std::str::FromStr;
 
@@ -11,11 +11,11 @@ use crate::translate::{
     json::{Kind, Place, Reader},
 };
 
-/// Something that has one form in JSON.
+/// A type that has one form in JSON.
 pub(crate) trait Value: Sized {
     fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
 
-    /// `None`: the value that stands here cannot be held; the caller goes back and keeps it raw.
+    /// `None`: the value here cannot be held; the caller goes back and keeps it raw.
     fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
 }
 
@@ -108,8 +108,8 @@ fn number<T: FromStr>(
     Ok(value)
 }
 
-/// Returns the digits of a whole number that is written as a float, such as `7.0` or `7e1`. `None`
-/// for all other floats, and for those that a double cannot hold exactly.
+/// Returns the digits of an integer that is written as a float, such as `7.0` or `7e1`. `None` for
+/// all other floats, and for those that a double cannot represent exactly.
 fn whole(text: &str) -> Option<String> {
     const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
     let value: f64 = text.parse().ok()?;

@@ -1,6 +1,7 @@
-//! `words!`: an enum as Bedrock's words.
+//! `words!`: an enum with Bedrock's names.
 
-/// An enum of the proto and Bedrock's words for its values. The zero value, unspecified, has no word.
+/// An enum of the proto and Bedrock's names for its values. The zero value, unspecified, has no
+/// name.
 pub(crate) trait Words:
     Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static
 {
@@ -20,7 +21,7 @@ pub(crate) trait Words:
     }
 }
 
-/// `words!(pb::Enum { "word" => Value, … })`: Bedrock's words for an enum's values.
+/// `words!(pb::Enum { "name" => Value, … })`: Bedrock's names for an enum's values.
 macro_rules! words {
     ($enum:ident { $($word:literal => $value:ident),+ $(,)? }) => {
         impl $crate::translate::table::Words for $crate::pb::$enum {

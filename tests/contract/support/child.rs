@@ -1,4 +1,4 @@
-//! `serve` as a process of its own, whose memory and signals are its own.
+//! `serve` as a separate process, with its own memory and signals.
 
 use std::{fs, net::SocketAddr, process::Stdio};
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::harness::soon;
 
-/// A running gateway. Dropped, it is killed.
+/// A running gateway. Dropping it kills it.
 pub(crate) struct Child {
     process: Process,
     log: mpsc::UnboundedReceiver<String>,
@@ -21,7 +21,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Serves with this Bedrock, with more lines of config, as YAML.
+    /// Serves with this Bedrock, and with additional configuration as YAML.
     pub(crate) async fn serve(endpoint_url: &str, more: &str) -> Self {
         Self::start(
             Command::new(env!("CARGO_BIN_EXE_bedrock-grpc")),
@@ -31,7 +31,7 @@ impl Child {
         .await
     }
 
-    /// The same with so many descriptors.
+    /// The same with this many file descriptors.
     pub(crate) async fn with_descriptors(count: usize, endpoint_url: &str) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {count}; exec \"$0\" \"$@\"")]);
@@ -80,7 +80,7 @@ impl Child {
         }
     }
 
-    /// Waits for a line of the log that holds this.
+    /// Waits for a log line that contains this.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
         line_with(&mut self.log, part).await
     }
@@ -88,7 +88,8 @@ impl Child {
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
         let id = self.process.id().unwrap();
-        // The shell's own `kill`: sending a signal by a call would need unsafe code.
+        // Uses the shell's `kill`, because sending a signal with a system call would need unsafe
+        // code.
         let status = Command::new("sh")
             .args(["-c", &format!("kill -TERM {id}")])
             .status()
@@ -97,7 +98,7 @@ impl Child {
         assert!(status.success());
     }
 
-    /// Waits for the end, and gives the exit code.
+    /// Waits for the end, and returns the exit code.
     pub(crate) async fn code(&mut self) -> Option<i32> {
         soon(self.process.wait()).await.unwrap().code()
     }
@@ -112,7 +113,7 @@ impl Child {
         self.status("VmRSS:")
     }
 
-    /// The most that it ever was, in bytes.
+    /// Its maximum resident memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> usize {
         self.status("VmHWM:")
     }

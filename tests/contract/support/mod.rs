@@ -1,4 +1,5 @@
-//! What these tests need beyond the gateway's harness: peers that do what client libraries and emulators do not.
+//! What these tests need in addition to the gateway's harness: peers that behave unlike client
+//! libraries and emulators.
 
 mod child;
 mod queues;
@@ -17,7 +18,7 @@ pub(crate) use queues::queues;
 pub(crate) use raw::{Client, INVOKE, Open, STREAM_INVOKE, message};
 pub(crate) use upstream::{Exchange, Upstream};
 
-/// Waits until the emulator has sent this many events in its latest call, which goes on.
+/// Waits until the emulator has sent this many events in its latest call, which continues.
 pub(crate) async fn begun(emulator: &Emulator, events: u64) {
     soon(emulator.wait_for(|calls| {
         calls
@@ -27,7 +28,7 @@ pub(crate) async fn begun(emulator: &Emulator, events: u64) {
     .await;
 }
 
-/// Waits until all of this many calls have ended because the gateway left, and says when that was.
+/// Waits until all of this many calls have ended because the gateway closed them, and returns when.
 pub(crate) async fn left(emulator: &Emulator, count: usize) -> (Instant, Vec<Call>) {
     let calls = soon(emulator.wait_for(|calls| {
         calls.len() >= count && calls.iter().all(|call| call.end == Some(End::ClientGone))
@@ -36,7 +37,7 @@ pub(crate) async fn left(emulator: &Emulator, count: usize) -> (Instant, Vec<Cal
     (Instant::now(), calls)
 }
 
-/// Asks for a sample on the admin port until it has this value.
+/// Reads a sample of the admin port until it has this value.
 pub(crate) async fn metric_becomes(gateway: &Gateway, sample: &str, value: f64) {
     soon(async {
         while (gateway.metric(sample).await - value).abs() > 0.5 {
@@ -46,8 +47,8 @@ pub(crate) async fn metric_becomes(gateway: &Gateway, sample: &str, value: f64) 
     .await;
 }
 
-/// Repeats a measurement, and holds the middle one against the limit. On a machine that may be busy with other things, up to three times:
-/// what is slow by its nature is slow each time.
+/// Repeats a measurement, and compares the median with the limit. Up to three times, because the
+/// machine may be busy: what is slow by its nature is slow each time.
 pub(crate) async fn within<F: Future<Output = Duration>>(limit: Duration, measure: impl Fn() -> F) {
     const TRIES: usize = 3;
     const REPEATS: usize = 7;

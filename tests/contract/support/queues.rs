@@ -2,8 +2,8 @@
 
 use std::{fs, net::SocketAddr};
 
-/// The bytes that were written and not received, and those that were received and not read, of the end at `local`. `None`: it is
-/// closed.
+/// The bytes that were written and not received, and those that were received and not read, of the
+/// end at `local`. `None`: it is closed.
 pub(crate) fn queues(local: SocketAddr, peer: SocketAddr) -> Option<(usize, usize)> {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let (local, peer) = (as_in_table(local), as_in_table(peer));
@@ -16,7 +16,7 @@ pub(crate) fn queues(local: SocketAddr, peer: SocketAddr) -> Option<(usize, usiz
     })
 }
 
-/// The table writes an IPv4 address as the number that it is in the machine's memory.
+/// The table writes an IPv4 address as a number in the machine's byte order.
 fn as_in_table(address: SocketAddr) -> String {
     let SocketAddr::V4(address) = address else {
         panic!("the table holds IPv4 only");

@@ -1,4 +1,4 @@
-//! A gRPC client that is as slow, as silent or as rude as a test wants.
+//! A gRPC client that is as slow, silent or misbehaving as a test needs.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -80,7 +80,7 @@ impl Client {
         let connection = tokio::spawn(async move {
             tokio::select! {
                 ended = &mut connection => ended,
-                // The socket stays open, and nobody looks at it.
+                // The socket stays open, but is not read.
                 () = frozen.notified() => std::future::pending().await,
             }
         });
@@ -96,7 +96,7 @@ impl Client {
         self.freeze.notify_one();
     }
 
-    /// Closes the socket without a word.
+    /// Closes the socket abruptly.
     pub(crate) async fn disconnect(self) {
         self.connection.abort();
         let _aborted = self.connection.await;
@@ -113,7 +113,7 @@ impl Client {
         self.try_headers(path, more).await.unwrap()
     }
 
-    /// The same, if the connection takes another call.
+    /// The same, if the connection accepts another call.
     pub(crate) async fn try_headers(
         &mut self,
         path: &str,
@@ -171,7 +171,7 @@ impl Open {
         Ok(())
     }
 
-    /// Waits for the next bytes, and makes room for as many. `false`: there are no more.
+    /// Waits for the next bytes, and opens the window for as many. `false`: there are no more.
     pub(crate) async fn read(&mut self) -> Result<bool, h2::Error> {
         self.begun().await?;
         let Some(body) = &mut self.body else {
@@ -189,7 +189,7 @@ impl Open {
         Ok(true)
     }
 
-    /// Reads until so many messages have come.
+    /// Reads until this many messages have arrived.
     pub(crate) async fn read_messages(&mut self, count: usize) {
         while self.messages.len() < count {
             assert!(self.read().await.unwrap(), "it ended");
@@ -210,14 +210,14 @@ impl Open {
         })
     }
 
-    /// The end of a call that is answered with a status, whatever it is.
+    /// The end of a call that ends with a status, whatever it is.
     pub(crate) async fn status(&mut self) -> Status {
         let status = self.end().await.unwrap();
         assert!(self.read.is_empty(), "a message was cut");
         status
     }
 
-    /// The code of a call whose messages are not of StreamInvoke.
+    /// The code of a call whose messages are not those of StreamInvoke.
     pub(crate) async fn code(mut self) -> Code {
         self.begun().await.unwrap();
         let mut body = self.body.take().unwrap();

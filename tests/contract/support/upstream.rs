@@ -1,4 +1,4 @@
-//! A Bedrock that does one step when its test says so, and notices what the gateway takes of it.
+//! A Bedrock that takes each step when the test says so, and observes what the gateway reads.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::harness::soon;
 
-/// Small, so that little is on the way between Bedrock and the gateway.
+/// Small, so that little is in transit between Bedrock and the gateway.
 const SOCKET_BUFFER: usize = 32 << 10;
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
     content-type: application/vnd.amazon.eventstream\r\n\
@@ -22,14 +22,14 @@ const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
     connection: close\r\n\
     transfer-encoding: chunked\r\n\r\n";
 
-/// A listening Bedrock. Dropped, it stops.
+/// A listening Bedrock. Dropping it stops it.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     exchanges: mpsc::UnboundedReceiver<Exchange>,
     accepting: JoinHandle<()>,
 }
 
-/// A call that has arrived. Nothing of the answer was sent yet, but for its head.
+/// A call that has arrived. Only the head of the response was sent.
 pub(crate) struct Exchange {
     pub(crate) tcp: TcpStream,
 }
@@ -75,7 +75,7 @@ impl Drop for Upstream {
 }
 
 impl Exchange {
-    /// Reads the request, answers with headers. `None`: the gateway left.
+    /// Reads the request, answers with headers. `None`: the gateway closed the call.
     async fn begin(mut tcp: TcpStream) -> Option<Self> {
         tcp.set_nodelay(true).ok()?;
         socket2::SockRef::from(&tcp)
@@ -143,7 +143,7 @@ impl Exchange {
         assert!(matches!(read, Ok(0) | Err(_)), "the gateway spoke");
     }
 
-    /// Sends tokens of a KiB as fast as the gateway takes them, until it closes the call.
+    /// Sends tokens of a KiB as fast as the gateway reads them, until it closes the call.
     pub(crate) async fn flood(&mut self, progress: impl Fn(usize)) {
         let (mut reader, mut writer) = self.tcp.split();
         let start = event("messageStart", json!({"role": "assistant"}));
@@ -167,7 +167,7 @@ fn token(text: &str) -> Value {
     json!({"contentBlockIndex": 0, "delta": {"text": text}})
 }
 
-/// A frame in a chunk of its own.
+/// A frame in a separate chunk.
 fn event(event_type: &str, payload: Value) -> Bytes {
     let Value::Object(members) = payload else {
         return chunk(event_type, Map::new());

@@ -41,14 +41,14 @@ pub(crate) struct Wire {
     read: BytesMut,
 }
 
-/// What became of a flood.
+/// The outcome of a flood.
 #[derive(Debug)]
 pub(crate) struct Flooded {
-    /// How often it was taken.
+    /// How often it was accepted.
     pub(crate) taken: usize,
-    /// Whether the gateway closed the connection before the flood was over.
+    /// Whether the gateway closed the connection before the flood ended.
     pub(crate) closed: bool,
-    /// What it said of it, by RST_STREAM and GOAWAY.
+    /// The error codes that it sent, by RST_STREAM and GOAWAY.
     pub(crate) errors: Vec<u32>,
 }
 
@@ -89,12 +89,13 @@ impl Wire {
         wire
     }
 
-    /// Writes bytes, which the gateway has to take.
+    /// Writes bytes, which the gateway must accept.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         soon(self.writer.write_all(bytes)).await.unwrap();
     }
 
-    /// Writes the same again and again until the gateway closes the connection or has taken it this often.
+    /// Writes the same repeatedly until the gateway closes the connection or has accepted it this
+    /// often.
     pub(crate) async fn flood(self, bytes: &[u8], times: usize) -> Flooded {
         let Self {
             mut reader,
@@ -106,7 +107,7 @@ impl Wire {
             while taken < times && writer.write_all(bytes).await.is_ok() {
                 taken += 1;
             }
-            // Orderly: what was written is still to be read.
+            // Orderly: what was written can still be read.
             let _closed = writer.shutdown().await;
             taken
         };
@@ -131,13 +132,15 @@ impl Wire {
         let told = frames.iter().any(|frame| frame.kind == GOAWAY);
         Flooded {
             taken,
-            // A connection that is closed before all was read is reset, which may overtake the word.
+            // A connection that is closed with unread data is reset, which may overtake the
+            // message.
             closed: told || broken || taken < times,
             errors,
         }
     }
 
-    /// The next frame. `None`: the connection is closed. Settings and pings are answered on the way.
+    /// The next frame. `None`: the connection is closed. Settings and pings are answered
+    /// automatically.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let frame = loop {
             if let Some(frame) = split(&mut self.read) {
@@ -154,13 +157,14 @@ impl Wire {
                 _ => &[],
             };
             let answer = self::frame(frame.kind, ACK, 0, payload);
-            // The gateway may be gone; the next read says so.
+            // The gateway may have disconnected; the next read reports it.
             let _sent = self.writer.write_all(&answer).await;
         }
         Some(frame)
     }
 
-    /// The next frame of this kind; others are skipped. `None`: the connection was closed before one came.
+    /// The next frame of this kind; others are skipped. `None`: the connection was closed before
+    /// one arrived.
     pub(crate) async fn next_of(&mut self, kind: u8) -> Option<Frame> {
         loop {
             let frame = self.next().await?;

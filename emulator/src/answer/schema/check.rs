@@ -1,13 +1,15 @@
-//! Whether a value fits a schema: to choose between values found in the prompt and between alternatives.
+//! Whether a value matches a schema: to choose between values found in the prompt and between
+//! alternatives.
 
 use serde_json::{Map, Value};
 
 use super::{Work, pattern::Pattern, resolve, text::fits_format};
 
-/// How deep references and nesting may go before a value is taken as fitting.
+/// How deep references and nesting may go; deeper values count as matching.
 const DEEPEST: usize = 32;
 
-/// Whether the value fits. Keywords that are not known don't count, nor what is too much work to see.
+/// Whether the value matches. Unknown keywords are ignored, and so is what would take too long to
+/// check.
 pub(super) fn fits(value: &Value, schema: &Value, root: &Value, work: &Work) -> bool {
     fits_within(value, schema, (root, work), DEEPEST)
 }
@@ -50,7 +52,7 @@ fn fits_within(value: &Value, schema: &Value, (root, work): (&Value, &Work), dep
         }
 }
 
-/// JSON Schema knows one number where JSON has two spellings.
+/// JSON Schema has one number where JSON has two spellings.
 fn same(a: &Value, b: &Value) -> bool {
     a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
 }
@@ -86,7 +88,7 @@ fn number(value: f64, schema: &Map<String, Value>) -> bool {
         && limit("multipleOf").is_none_or(|step| step <= 0.0 || multiple(step))
 }
 
-/// A count under a keyword.
+/// A count for a keyword.
 pub(super) fn count(schema: &Map<String, Value>, name: &str) -> Option<usize> {
     schema
         .get(name)?

@@ -1,14 +1,15 @@
-//! Flattens a schema: references, `allOf`, and each alternative of `anyOf` and `oneOf` become one plain schema.
+//! Flattens a schema: references, `allOf`, and each alternative of `anyOf` and `oneOf` become one
+//! plain schema.
 
 use serde_json::{Map, Value, map::Entry};
 
 use super::{Work, resolve};
 
-/// How many references and compositions in each other are followed, and how many alternatives are tried.
+/// How many nested references and compositions are followed, and how many alternatives are tried.
 const DEEPEST: usize = 16;
 const MOST: usize = 32;
 
-/// The plain schemas that a schema allows, in its order. Empty if it allows nothing.
+/// Returns the plain schemas that a schema allows, in its order. Empty if it allows nothing.
 pub(super) fn merged(schema: &Value, root: &Value, work: &Work) -> Vec<Map<String, Value>> {
     flatten(schema, (root, work), DEEPEST)
 }
@@ -57,7 +58,7 @@ fn flatten(schema: &Value, (root, work): (&Value, &Work), depth: usize) -> Vec<M
     options
 }
 
-/// Both schemas in one.
+/// Merges both schemas into one.
 fn join(a: &Map<String, Value>, b: &Map<String, Value>) -> Map<String, Value> {
     let mut joined = a.clone();
     for (name, value) in b {
@@ -74,7 +75,7 @@ fn join(a: &Map<String, Value>, b: &Map<String, Value>) -> Map<String, Value> {
     joined
 }
 
-/// What a keyword says when two schemas say it.
+/// The value of a keyword that both schemas have.
 fn both(name: &str, a: &Value, b: &Value) -> Value {
     let larger = |keep_larger: bool| match (a.as_f64(), b.as_f64()) {
         (Some(x), Some(y)) if (x < y) == keep_larger => b.clone(),

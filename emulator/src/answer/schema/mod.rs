@@ -1,4 +1,4 @@
-//! Values that fit a JSON Schema, with what the prompt says where it fits.
+//! Values that match a JSON Schema, taken from the prompt where possible.
 
 mod check;
 mod merge;
@@ -17,18 +17,19 @@ pub(super) trait Hints {
     /// Values of the prompt for a property, the best first.
     fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
 
-    /// What the prompt is about, for a string that has to be there and of which nothing else is known.
+    /// The subject of the prompt, for a required string of which nothing else is known.
     fn topic(&self) -> Option<Value>;
 
-    /// Takes note that a candidate was used, so that the next property gets another one.
+    /// Records that a candidate was used, so that the next property gets another one.
     fn used(&mut self, value: &Value);
 }
 
-/// How deep objects and arrays go before everything optional is left out, and before nothing more is made.
+/// How deep objects and arrays go before optional members are left out, and before nothing more is
+/// generated.
 const DEEP: usize = 4;
 const DEEPEST: usize = 24;
 
-/// A value that fits the schema; for contradictory schemas the nearest that could be made.
+/// Generates a value that matches the schema; for contradictory schemas, the closest one possible.
 pub(super) fn generate(schema: &Value, hints: &mut dyn Hints) -> Value {
     let mut generator = Generator {
         root: schema,
@@ -43,7 +44,7 @@ fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(&reference.strip_prefix('#')?.replace("%20", " "))
 }
 
-/// The steps that one value may still take: schemas can be written so that they never end.
+/// How many more steps one value may take: some schemas would never end.
 struct Work(Cell<usize>);
 
 impl Default for Work {
@@ -53,7 +54,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Takes a step; false if there is none left.
+    /// Takes a step; false if none is left.
     fn step(&self) -> bool {
         let left = self.0.get();
         self.0.set(left.saturating_sub(1));
@@ -170,7 +171,7 @@ impl Generator<'_> {
             .and_then(Value::as_bool)
             .unwrap_or(false);
         let mut items: Vec<Value> = Vec::new();
-        // An item that is there already is tried again under the next number.
+        // A duplicate item is tried again with the next number.
         for index in 0..length.saturating_mul(4).max(length) {
             if items.len() == length || self.work.0.get() == 0 {
                 break;
@@ -250,7 +251,7 @@ impl Generator<'_> {
     }
 }
 
-/// The type that a schema asks for, or that its keywords suggest.
+/// The type that a schema requires, or that its keywords suggest.
 pub(super) fn kind(schema: &Map<String, Value>) -> &str {
     let has = |names: &[&str]| names.iter().any(|name| schema.contains_key(*name));
     match schema.get("type") {

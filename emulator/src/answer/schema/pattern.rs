@@ -1,9 +1,11 @@
-//! Regular expressions, as far as JSON Schemas of tools use them: enough to write a text that matches and to see whether one does.
+//! Regular expressions, as far as the JSON Schemas of tools use them: enough to generate a matching
+//! text and to test a text.
 //!
-//! Literals, `.`, classes, `\d \w \s` and their opposites, groups, alternatives, quantifiers and anchors. Look-around,
-//! back-references and Unicode classes are not understood: then nothing is claimed of the pattern.
+//! Literals, `.`, classes, `\d \w \s` and their opposites, groups, alternatives, quantifiers and
+//! anchors. Look-around, back-references and Unicode classes are not supported: then nothing is
+//! claimed about the pattern.
 
-/// A pattern that was understood.
+/// A supported pattern.
 #[derive(Debug)]
 pub(super) struct Pattern(Vec<Vec<Node>>);
 
@@ -51,11 +53,12 @@ impl Class {
 const DEEPEST: usize = 20;
 const MOST: usize = 1000;
 const STEPS: usize = 20_000;
-/// The longest text in characters that is written or looked at: a match takes stack for each of them.
+/// The longest text in characters that is generated or tested: a match needs stack space for each
+/// of them.
 const LONGEST: usize = 256;
 
 impl Pattern {
-    /// Reads a pattern; `None` if it uses what is not understood.
+    /// Parses a pattern; `None` if it uses unsupported syntax.
     pub(super) fn parse(regex: &str) -> Option<Self> {
         let characters: Vec<char> = regex.chars().collect();
         let mut parser = Parser {
@@ -66,7 +69,7 @@ impl Pattern {
         parser.rest.is_empty().then_some(Self(alternatives))
     }
 
-    /// A short text that matches, with at least `length` characters if a repetition allows that.
+    /// A short matching text, with at least `length` characters if a repetition allows that.
     pub(super) fn sample(&self, length: usize) -> Option<String> {
         (0..=length.min(MOST)).find_map(|extra| {
             let mut text = String::new();
@@ -75,8 +78,8 @@ impl Pattern {
         })
     }
 
-    /// Whether the pattern is found in the text, as JSON Schema means it. A match that takes too many steps counts as found;
-    /// in a text that is too long nothing is found.
+    /// Whether the pattern is found in the text, as JSON Schema defines it. A match that takes too
+    /// many steps counts as found; in a text that is too long, nothing is found.
     pub(super) fn matches(&self, text: &str) -> bool {
         let characters: Vec<char> = text.chars().take(LONGEST + 1).collect();
         if characters.len() > LONGEST {
@@ -109,7 +112,7 @@ fn write(alternatives: &[Vec<Node>], extra: usize, text: &mut String) -> Option<
     Some(())
 }
 
-/// Goes on with the match at a position.
+/// Continues the match at a position.
 type Then<'a> = &'a mut dyn FnMut(usize, &mut usize) -> bool;
 
 fn any(
@@ -148,7 +151,7 @@ fn sequence(
                     && sequence(nodes, done + 1, text, at + 1, steps, then)
             }
             Item::Group(inner) => any(inner, text, at, steps, &mut |after, steps| {
-                // A repetition of nothing would never end.
+                // A repetition of the empty text would never end.
                 (after > at || done < node.min)
                     && sequence(nodes, done + 1, text, after, steps, then)
             }),

@@ -1,13 +1,14 @@
-//! Strings that fit their schema.
+//! Strings that match their schema.
 
 use serde_json::{Map, Value};
 
 use super::{check::count, pattern::Pattern};
 
-/// The longest text that is written, in characters, whatever the schema wants.
+/// The longest text that is generated, in characters, whatever the schema requires.
 const LONGEST: usize = 10_000;
 
-/// A string for a property that the prompt says nothing about. `index` makes several of them different.
+/// A string for a property of which the prompt says nothing. `index` makes several of them
+/// different.
 pub(super) fn generate(schema: &Map<String, Value>, name: &str, index: usize) -> String {
     let keyword = |name: &str| schema.get(name).and_then(Value::as_str);
     let min = count(schema, "minLength").unwrap_or(0).min(LONGEST);
@@ -34,7 +35,7 @@ pub(super) fn generate(schema: &Map<String, Value>, name: &str, index: usize) ->
     fill(&text, min, max)
 }
 
-/// The text, longer or shorter until it has a length within the limits.
+/// The text, lengthened or shortened to the limits.
 fn fill(text: &str, min: usize, max: usize) -> String {
     text.chars()
         .chain(" and more".chars().cycle())
@@ -68,7 +69,7 @@ fn of_format(format: &str, index: usize) -> Option<String> {
     })
 }
 
-/// Whether the text looks like the format. Formats that are not known fit.
+/// Whether the text looks like the format. Unknown formats match.
 pub(super) fn fits_format(text: &str, format: &str) -> bool {
     let digits = |template: &str| {
         text.len() == template.len()

@@ -1,21 +1,21 @@
-//! Prompts that say exactly what to write: counts, lists, echoes, sums.
+//! Prompts that state exactly what to write: counts, lists, echoes, sums.
 
 use std::cmp::Reverse;
 
 use super::{excerpt, words};
 
-/// The largest figures that are obeyed; more is cut to these.
+/// The largest numbers that are obeyed; larger ones are reduced to these.
 const MOST_WORDS: usize = 20_000;
 const MOST_ITEMS: usize = 200;
 const MOST_COUNT: i64 = 5_000;
 
-/// How long the answer is to be.
+/// How long the answer should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Length {
     Words(usize),
     Sentences(usize),
     Paragraphs(usize),
-    /// Nothing is said.
+    /// The prompt does not say.
     Open,
 }
 
@@ -29,7 +29,7 @@ pub(in super::super) fn dictated(prompt: &str) -> Option<String> {
         .or_else(|| greeting(&lower))
 }
 
-/// What the prompt says of the answer's length.
+/// The length that the prompt asks for.
 pub(in super::super) fn length(prompt: &str) -> Length {
     let lower = prompt.to_ascii_lowercase();
     let tokens: Vec<&str> = lower.split_whitespace().collect();
@@ -86,7 +86,7 @@ fn cardinal(word: &str) -> Option<i64> {
     })
 }
 
-/// What follows the first of these phrases; of several at one place, the longest.
+/// What follows the first of these phrases; at equal positions, the longest phrase.
 fn after<'a>(text: &'a str, phrases: &[&str]) -> Option<&'a str> {
     let (start, phrase) = phrases
         .iter()
@@ -143,7 +143,7 @@ fn echo(prompt: &str, lower: &str) -> Option<String> {
             "echo ",
         ],
     )?;
-    // Lower case of ASCII keeps every byte in its place.
+    // ASCII lower case keeps every byte in its place.
     let start = lower.len() - rest.len();
     let head = prompt.get(..start)?;
     if head.split_whitespace().count() > 6 {
@@ -163,7 +163,7 @@ fn echo(prompt: &str, lower: &str) -> Option<String> {
                 .map(|(quoted, _)| quoted)
         });
     let text = quoted.unwrap_or(text);
-    // "Reply with exactly two lines" says how much, not what.
+    // "Reply with exactly two lines" specifies a length, not a text.
     let counts = text
         .split_whitespace()
         .next()
@@ -252,7 +252,7 @@ fn greeting(lower: &str) -> Option<String> {
         .next()
         .is_some_and(|first| matches!(first, "hello" | "hi" | "hey" | "good"));
     (short && greets && whole_word).then(|| {
-        "Hello! I am the Bedrock emulator: I answer at once and know nothing, but I speak the real wire. What would you like to try?"
+        "Hello! I am the Bedrock emulator: I answer immediately, without any knowledge, but over the real wire protocol. What would you like to try?"
             .to_owned()
     })
 }

@@ -1,10 +1,10 @@
-//! The emulator's own words.
+//! The emulator's generated text.
 
 pub(super) mod ask;
 pub(super) mod prose;
 pub(super) mod tokens;
 
-/// The words that say what a text is about, in lower case and without common endings.
+/// The words that tell what a text is about, in lower case and without common endings.
 pub(super) fn words(text: &str) -> Vec<String> {
     const COMMON: [&str; 44] = [
         "the", "and", "for", "are", "was", "you", "your", "with", "that", "this", "what", "which",
@@ -19,7 +19,8 @@ pub(super) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a text is about, as it is written there: runs of up to three telling words, the first of them first.
+/// What a text is about, in its own wording: runs of up to three significant words, the first
+/// first.
 pub(super) fn topics(text: &str) -> Vec<String> {
     const ORDERS: [&str; 40] = [
         "explain",
@@ -95,11 +96,11 @@ fn stem(word: &str) -> &str {
         .unwrap_or(word)
 }
 
-/// The first words of a text on one line, without the mark at its end.
+/// The first words of a text on one line, without the final punctuation.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
     let all: Vec<&str> = text.split_whitespace().collect();
     let kept = all.get(..most.min(all.len())).unwrap_or_default().join(" ");
-    // Texts without spaces are cut by characters.
+    // Texts without spaces are split by characters.
     let short: String = kept.chars().take(most * 10).collect();
     if all.len() > most || short.len() < kept.len() {
         return format!("{short}…");
@@ -109,7 +110,7 @@ pub(super) fn excerpt(text: &str, most: usize) -> String {
         .to_owned()
 }
 
-/// The sentences of a text, each with the white space after it. Together they are the text.
+/// The sentences of a text, each with the white space after it. Joined, they are the text.
 pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

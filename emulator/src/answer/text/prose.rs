@@ -1,4 +1,4 @@
-//! Prose about the prompt: true of the request, and otherwise harmless.
+//! Prose about the prompt: true for the request, and otherwise harmless.
 
 use super::{
     super::{request::Request, seed::Seed},
@@ -8,7 +8,7 @@ use super::{
     topics,
 };
 
-/// Answers the prompt in text. `open_length`: tokens when the prompt asks for no length.
+/// Answers the prompt with text. `open_length`: number of tokens if the prompt asks for no length.
 pub(in super::super) fn answer(request: &Request<'_>, open_length: u32, seed: &mut Seed) -> String {
     if let Some(text) = dictated(&request.prompt) {
         return text;
@@ -29,7 +29,7 @@ pub(in super::super) fn answer(request: &Request<'_>, open_length: u32, seed: &m
     }
 }
 
-/// Whole sentences until there are as many tokens; what is known of the request is always said.
+/// Whole sentences until there are enough tokens; facts about the request are always included.
 fn about(count: usize, sentences: &mut Sentences) -> String {
     let mut text = String::new();
     loop {
@@ -77,7 +77,7 @@ fn exactly(count: usize, sentences: &mut Sentences) -> String {
     format!("{}.", text.trim_end_matches(['.', ',', ';', ':', '!', '?']))
 }
 
-/// What can be said of anything, in the singular and in the plural.
+/// Statements that are true of anything, in the singular and in the plural.
 const SHAPES: [&str; 12] = [
     "A good way into {} is to start from an example and work back to the rule.",
     "Most people meet {} first in practice, and only later ask for the reasons.",
@@ -93,13 +93,13 @@ const SHAPES: [&str; 12] = [
     "If there is one thing to remember about {}, it is to measure before judging.",
 ];
 
-/// Sentences without end: first what is known of the request, then what can be said of anything.
+/// Endless sentences: first about the request, then general ones.
 struct Sentences {
     facts: std::vec::IntoIter<String>,
     topics: Vec<String>,
-    /// One word for an answer that is to have no more.
+    /// One word for an answer that may have only one token.
     word: String,
-    /// The first shape, and how many came since.
+    /// The first template, and how many were used since.
     first: usize,
     said: usize,
 }
@@ -130,7 +130,7 @@ impl Iterator for Sentences {
     fn next(&mut self) -> Option<String> {
         self.facts.next().or_else(|| {
             let topic = self.topics.get(self.said % self.topics.len().max(1));
-            // Seven steps through twelve shapes meet each of them before any comes again.
+            // Seven steps through twelve templates use each of them before any repeats.
             let shape = SHAPES.get((self.first + 7 * self.said) % SHAPES.len());
             self.said += 1;
             Some(shape?.replace("{}", topic?))
@@ -138,7 +138,7 @@ impl Iterator for Sentences {
     }
 }
 
-/// What can truly be said of the request.
+/// True statements about the request.
 fn facts(request: &Request<'_>, seed: &mut Seed) -> Vec<String> {
     let mut facts = Vec::new();
     let topic = excerpt(&request.prompt, 14);
@@ -166,7 +166,7 @@ fn facts(request: &Request<'_>, seed: &mut Seed) -> Vec<String> {
     facts
 }
 
-/// What was said through a prompt of Prompt management.
+/// What was sent through a prompt of Prompt management.
 fn prompt_resource(request: &Request<'_>) -> Option<String> {
     let name = super::super::prompt_name(request.model_id)?;
     let variables = request
@@ -214,7 +214,7 @@ fn attachments(request: &Request<'_>) -> Option<String> {
     (!each.is_empty()).then(|| format!("You attached {}.", each.join(", ")))
 }
 
-/// A name from the question itself, or its last word.
+/// A name from the question, or its last word.
 fn one_word(prompt: &str) -> String {
     let question = super::sentences(prompt).next().unwrap_or_default();
     let words: Vec<&str> = question

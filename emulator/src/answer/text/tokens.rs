@@ -1,6 +1,6 @@
-//! Cuts text into pieces of about the size of a model's tokens.
+//! Splits text into pieces of about the size of a model's tokens.
 
-/// The pieces; together they are the text. None is empty.
+/// The pieces; joined, they are the text. None is empty.
 pub(in super::super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -10,7 +10,7 @@ pub(in super::super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Longest piece of a Latin word, and of a number, in characters.
+/// Maximum length of a piece of a Latin word, and of a number, in characters.
 const WORD: usize = 7;
 const NUMBER: usize = 3;
 
@@ -35,7 +35,7 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Marks that belong to the character before them: accents, joiners, variation selectors, skin tones.
+/// Marks that belong to the previous character: accents, joiners, variation selectors, skin tones.
 fn joins(c: char) -> bool {
     matches!(u32::from(c), 0x0300..=0x036f | 0x200d | 0xfe00..=0xfe0f | 0x1f3fb..=0x1f3ff)
 }
@@ -43,7 +43,7 @@ fn joins(c: char) -> bool {
 /// The length in bytes of the text's first token.
 fn first_length(text: &str) -> usize {
     let mut characters = text.char_indices().peekable();
-    // One space belongs to the word after it; other white space stands alone.
+    // One space belongs to the word after it; other white space is separate.
     if text.starts_with(' ') && !text.starts_with("  ") {
         characters.next();
     }
@@ -75,7 +75,7 @@ fn first_length(text: &str) -> usize {
     text.len()
 }
 
-/// Short words stay whole; long ones lose their first half.
+/// Short words stay whole; long ones are split after their first half.
 fn word_limit(text: &str) -> usize {
     let letters = text
         .trim_start()

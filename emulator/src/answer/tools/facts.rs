@@ -1,4 +1,4 @@
-//! Values in a prompt that a tool's input may want: places, numbers, dates, quotations.
+//! Values in a prompt that a tool's input can use: places, numbers, dates, quotations.
 
 use serde_json::{Map, Number, Value};
 
@@ -7,7 +7,7 @@ use super::super::{
     text::topics,
 };
 
-/// What a prompt says, by kind.
+/// The values in a prompt, by kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     prompt: String,
@@ -15,15 +15,15 @@ pub(super) struct Facts {
     pub(super) places: Vec<String>,
     numbers: Vec<Value>,
     quoted: Vec<String>,
-    /// Addresses of mail and of pages, dates: words with a form of their own.
+    /// E-mail and web addresses, dates: words with a recognisable form.
     formed: Vec<String>,
     /// What the prompt is about.
     topic: Option<String>,
-    /// Values that were used already.
+    /// Values that were already used.
     used: Vec<Value>,
 }
 
-/// The characters of a prompt in which values are looked for.
+/// The characters of a prompt that are searched for values.
 const LONGEST: usize = 20_000;
 
 impl Facts {
@@ -187,7 +187,8 @@ impl Hints for Facts {
     }
 }
 
-/// Names after words like `in` and `for`: `San Francisco, CA` in `the weather in San Francisco, CA and Paris?`.
+/// Names after words like `in` and `for`: `San Francisco, CA` in `the weather in San Francisco, CA
+/// and Paris?`.
 fn places(prompt: &str) -> Vec<String> {
     const BEFORE: [&str; 14] = [
         "in", "for", "at", "of", "near", "to", "from", "and", "on", "or", "visit", "about",
@@ -210,7 +211,8 @@ fn places(prompt: &str) -> Vec<String> {
         while let Some(next) = words.get(index).filter(|next| is_name(next)) {
             let before = name.last().copied().unwrap_or_default();
             let bare = next.trim_end_matches(|c: char| !c.is_alphanumeric());
-            // After a comma only an abbreviation of a state goes on: `Austin, TX`, but not `Austin, Dallas`.
+            // After a comma, only an abbreviation of a state continues the name: `Austin, TX`, but
+            // not `Austin, Dallas`.
             let state = bare.len() == 2 && bare.chars().all(|c| c.is_ascii_uppercase());
             if before.ends_with(['.', '?', '!', ';', ':']) || (before.ends_with(',') && !state) {
                 break;

@@ -1,4 +1,4 @@
-//! Rules of the conversation: who speaks when, and what each role may say.
+//! Rules of the conversation: the order of roles, and what each role may contain.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text is there and has nothing in it to read.
+/// Whether a text is present but has no readable characters.
 fn blank(text: Option<&Value>) -> bool {
     text.and_then(Value::as_str)
         .is_some_and(|text| text.trim().is_empty())
@@ -39,8 +39,8 @@ fn blank(text: Option<&Value>) -> bool {
 
 /// `system` messages may follow anywhere after the first one: they change tools and are not a turn.
 ///
-/// Amazon's own models take several messages of one role in a row (seen in recorded traffic); for
-/// others the service insists.
+/// Amazon's own models accept several consecutive messages of one role (seen in recorded traffic);
+/// for other models the service rejects them.
 fn order(model_id: &str, messages: &[Value]) -> Result<(), String> {
     let roles = || {
         messages

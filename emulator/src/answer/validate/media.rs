@@ -1,5 +1,5 @@
-//! Rules of images, documents, videos and sounds. Most of them depend on the model. The figures are
-//! from Bedrock's documentation of Converse, of Claude and of Nova.
+//! Rules of images, documents, videos and audio. Most of them depend on the model. The figures are
+//! from the documentation of Converse, Claude and Nova.
 
 use serde_json::Value;
 
@@ -9,19 +9,19 @@ use super::{
     text::document_name,
 };
 
-/// Claude's. Bedrock itself does not limit images.
+/// Claude's limit. Bedrock itself does not limit images.
 const MAX_CLAUDE_IMAGES: usize = 20;
-/// 3.75 MB: Claude's, too.
+/// 3.75 MB: also Claude's limit.
 const MAX_CLAUDE_IMAGE_BYTES: usize = 3_932_160;
 const MAX_DOCUMENTS: usize = 5;
-/// Nova's, of documents in Amazon S3.
+/// Nova's limit, for documents in Amazon S3.
 const MAX_NOVA_S3_DOCUMENTS: usize = 1_000;
 /// 4.5 MB.
 const MAX_DOCUMENT_BYTES: usize = 4_718_592;
-/// 25 MB, for videos and sounds that are sent in the body.
+/// 25 MB, for videos and audio in the body.
 const LARGEST_MEDIA: usize = 25_000_000;
 
-/// A block of media and where it stands.
+/// A media block and its place.
 struct Item<'a> {
     kind: &'static str,
     content: &'a Value,

@@ -1,8 +1,8 @@
-//! What Bedrock refuses, in Bedrock's order: JSON of the wrong type, then all broken parameter
-//! constraints at once, then the first broken rule between parameters.
+//! What Bedrock rejects, in Bedrock's order: JSON of the wrong type, then all violated parameter
+//! constraints together, then the first violated rule between parameters.
 //!
-//! Wordings are the service's where they are publicly known (issue trackers of SDKs and gateways
-//! quote them); a wording that is not known says what is wrong in the same manner.
+//! The messages are the service's where they are publicly known (issue trackers of SDKs and
+//! gateways quote them). Where they are not, the message explains the error in the same style.
 
 mod api;
 mod conversation;

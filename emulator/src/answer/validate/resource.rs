@@ -1,4 +1,4 @@
-//! Rules between the model ID, the guardrail and the rest.
+//! Rules between the model ID, the guardrail and the other parameters.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(in super::super) fn is_prompt(model_id: &str) -> bool {
     resource(model_id).is_some_and(|resource| resource.starts_with("prompt/"))
 }
 
-/// What comes after the account in an ARN.
+/// What follows the account in an ARN.
 pub(in super::super) fn resource(model_id: &str) -> Option<&str> {
     model_id
         .starts_with("arn:")

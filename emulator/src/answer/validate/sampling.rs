@@ -1,5 +1,4 @@
-//! Which inference parameters a model takes beside each other. These rules arrive as errors of the
-//! model.
+//! Which inference parameters a model accepts together. These rules appear as errors of the model.
 //!
 //! Source: Anthropic's migration guides and documentation of extended thinking, Amazon's
 //! documentation of Nova 2, and the errors that users of Bedrock report.
@@ -8,9 +7,9 @@ use serde_json::Value;
 
 use super::super::json::{at, member, text_at};
 
-/// Since which Claude `temperature` and `top_p` exclude each other.
+/// The Claude version since which `temperature` and `top_p` exclude each other.
 const ONE_OF_BOTH: (u32, u32) = (4, 1);
-/// Since which Claude neither is taken.
+/// The Claude version since which neither is accepted.
 const NEITHER: (u32, u32) = (4, 7);
 
 pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
@@ -27,7 +26,7 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     }
 }
 
-/// A parameter, from Converse's own field or from the model's.
+/// A parameter, from Converse's field or from the model's.
 fn parameter(request: &Value, converse: &str, own: &str) -> Option<f64> {
     let number = |path: &[&str]| at(request, path).and_then(Value::as_f64);
     number(&["inferenceConfig", converse])
@@ -38,7 +37,7 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
     let temperature = parameter(request, "temperature", "temperature");
     let top_p = parameter(request, "topP", "top_p");
     let top_k = parameter(request, "topK", "top_k");
-    // A Claude that is not known is a new one.
+    // An unknown Claude counts as a new one.
     let version = claude_version(model_id).unwrap_or((u32::MAX, 0));
     if version >= NEITHER {
         let given = [
@@ -46,7 +45,7 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
             ("top_p", top_p),
             ("top_k", top_k),
         ];
-        // The model's own default may be said.
+        // The model's own default is accepted.
         let refused = given
             .into_iter()
             .find(|(name, value)| value.is_some_and(|value| *name == "top_k" || value != 1.0));
@@ -76,7 +75,7 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
     }
 }
 
-/// Nova's highest effort takes no parameters of sampling and no number of tokens.
+/// Nova's highest effort accepts no sampling parameters and no number of tokens.
 fn nova(request: &Value) -> Option<String> {
     let reasoning = at(
         request,

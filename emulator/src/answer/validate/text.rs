@@ -1,4 +1,4 @@
-//! The patterns of the service model, without a regular-expression engine.
+//! The patterns of the service model, implemented without a regular-expression engine.
 
 pub(super) const S3_URI: &str = "s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?";
 pub(super) const GUARDRAIL: &str =
@@ -11,7 +11,7 @@ fn lower_or_digit(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// Empty strings fail at their length.
+/// Empty strings violate the length.
 pub(super) fn tool_name(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -69,7 +69,8 @@ pub(super) fn metadata(text: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || c.is_whitespace() || ":_@$#=/+,-.".contains(c))
 }
 
-/// What a document may be called. Underscores pass, though the error message does not say so.
+/// Names that a document may have. Underscores are accepted, although the error message does not
+/// list them.
 pub(super) fn document_name(text: &str) -> bool {
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "-()[]_".contains(c);

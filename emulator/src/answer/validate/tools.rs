@@ -1,4 +1,4 @@
-//! Rules of tools: their names, the choice between them, and that every call has its result.
+//! Rules of tools: their names, the choice between them, and that every tool use has a result.
 
 use std::collections::HashSet;
 
@@ -59,12 +59,12 @@ fn choice(request: &Value, tools: &[Value]) -> Result<(), String> {
     }
 }
 
-/// The IDs of a message's calls or results.
+/// The IDs of a message's tool uses or results.
 fn ids<'a>(message: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a str> {
     list(message, "content")
         .iter()
         .filter_map(move |block| member(block, kind))
-        // What Bedrock's own tools do stays in the assistant's message.
+        // Tools that Bedrock runs stay in the assistant's message.
         .filter(|block| text_at(block, &["type"]) != Some("server_tool_use"))
         .filter_map(|block| text_at(block, &["toolUseId"]))
 }
@@ -137,8 +137,8 @@ fn duplicates(ids: &[&str], kind: &str, index: usize) -> Result<(), String> {
     }
 }
 
-/// The message with the calls whose results the request ends with, if it begins with something else
-/// than reasoning: where it is, and what it begins with.
+/// The message with the tool uses whose results end the request, if it begins with anything other
+/// than reasoning: its index, and what it begins with.
 fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
     let messages = list(request, "messages");
     ids(messages.last()?, "toolResult").next()?;
@@ -159,7 +159,7 @@ fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
     Some((index, kind.to_owned()))
 }
 
-/// Claude's own rules of extended thinking, which arrive as errors of the model.
+/// Claude's rules of extended thinking, which appear as errors of the model.
 fn thinking(model_id: &str, request: &Value) -> Result<(), String> {
     let thinking =
         at(request, &["additionalModelRequestFields", "thinking"]).unwrap_or(&Value::Null);

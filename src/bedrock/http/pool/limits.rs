@@ -1,17 +1,17 @@
-//! How much of everything a pool may have.
+//! The limits of a pool.
 
 use std::time::Duration;
 
 use crate::config::bedrock::Options;
 
-/// How much of everything a pool may have.
+/// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::bedrock::http) struct Limits {
-    /// Beyond this load of a HTTP/2 connection another one is opened.
+    /// Beyond this load of an HTTP/2 connection, another one is opened.
     pub(super) target: usize,
-    /// The most HTTP/2 connections.
+    /// Maximum number of HTTP/2 connections.
     pub(super) connections: usize,
-    /// How long a connection stays unused.
+    /// How long a connection may stay unused.
     pub(super) idle: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Limits {
         }
     }
 
-    /// The most streams of a HTTP/2 connection.
+    /// Maximum number of streams of an HTTP/2 connection.
     pub(super) const fn most(&self) -> usize {
         self.target.saturating_mul(2)
     }

@@ -1,8 +1,9 @@
 //! Which connection a call gets, and when another one is opened. One pool per origin.
 //!
-//! A call takes the least-loaded connection with room. Once all carry their target, another is dialled while calls go on
-//! using what there is. Only when nothing has room does a call wait, in order, for whatever has room first: a new
-//! connection, an old one, or a peer's word that it allows more.
+//! A call gets the least loaded connection with capacity. When all connections carry their target
+//! load, another one is opened, while calls continue on the existing ones. A call waits only if
+//! nothing has capacity: for a new connection, an old one, or a peer that allows more streams.
+//! Waiting calls are served in order.
 
 mod lease;
 mod limits;
@@ -30,7 +31,7 @@ use lease::Lease;
 pub(super) use limits::Limits;
 use state::{Opened, State};
 
-/// However soon an unused connection is to be closed, sweeping for it is not busy work.
+/// Sweeping is never more frequent than this, however short the idle timeout is.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
 /// The connections to one origin.
@@ -51,7 +52,8 @@ impl Pool {
         })
     }
 
-    /// Waits for the right to send one request. Fails if a connection was dialled for it in vain.
+    /// Waits for the right to send one request. Fails if the connection that was opened for it
+    /// failed.
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
         let (sender, receiver) = oneshot::channel();
         self.lock().waiting.push_back(sender);
@@ -88,7 +90,7 @@ impl Pool {
             }
         };
         for (sender, error) in failed {
-            // Whoever stopped waiting needs no error.
+            // A call that stopped waiting needs no error.
             drop(sender.send(Err(error)));
         }
         if sweep {
@@ -132,7 +134,7 @@ impl Pool {
 }
 
 impl Owner for Pool {
-    /// Gives what has room to those who wait, in order, and opens connections for the rest.
+    /// Assigns capacity to waiting calls, in order, and opens connections for the rest.
     fn settle(self: Arc<Self>) {
         let mut unwanted = Vec::new();
         let mut state = self.lock();
@@ -141,10 +143,11 @@ impl Owner for Pool {
                 state.waiting.push_front(sender);
                 break;
             };
-            // A lease that nobody waits for any more locks the pool when it drops: later.
+            // A lease for a call that stopped waiting locks the pool when it drops, so that happens
+            // later.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
-        // A stream may outlive its runtime; then there is nobody to dial for.
+        // A stream may outlive its runtime; then no connection can be opened.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -168,7 +171,8 @@ impl Keeper for Pool {
     }
 }
 
-/// Closes connections that were unused at four sweeps in a row. Ends with the pool, or when nothing is left to close.
+/// Closes connections that were unused at four sweeps in a row. Ends with the pool, or when nothing
+/// is left to close.
 async fn sweep_unused(pool: Weak<Pool>, interval: Duration) {
     loop {
         sleep(interval).await;

@@ -1,4 +1,4 @@
-//! What a pool has and who waits for it. No I/O: every decision of the pool is here.
+//! The connections of a pool, and the waiting calls. No I/O: every decision of the pool is here.
 
 use std::{
     collections::VecDeque,
@@ -19,16 +19,16 @@ use crate::bedrock::http::{
     slot::{Owner, Slot},
 };
 
-/// How many HTTP/2 connections are dialled at once: each brings room for many.
+/// How many HTTP/2 connections are opened at once: each has capacity for many streams.
 const HTTP2_DIALS: usize = 4;
-/// How many HTTP/1.1 connections are dialled at once: each brings room for one.
+/// How many HTTP/1.1 connections are opened at once: each has capacity for one call.
 const HTTP1_DIALS: usize = 64;
-/// How long after a failed dial the next one waits, while other connections live.
+/// The delay after a failed connection attempt, while other connections exist.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
-/// How many sweeps in a row must find a connection unused to close it.
+/// How many sweeps in a row must find a connection unused before it is closed.
 const SWEEPS: u8 = 4;
 
-/// A connection that has just been opened.
+/// A connection that was just opened.
 pub(super) enum Opened {
     Http1(http1::Connection),
     Http2(http2::Connection),
@@ -36,19 +36,19 @@ pub(super) enum Opened {
 
 type Waiting = oneshot::Sender<Result<Lease, Error>>;
 
-/// What a pool has and who waits for it.
+/// The connections of a pool, and the waiting calls.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) http2: Vec<http2::Connection>,
     /// HTTP/1.1 connections without an exchange, the most recently used one last.
     idle: Vec<Idle>,
-    /// HTTP/1.1 connections with one.
+    /// HTTP/1.1 connections with an exchange.
     busy: Arc<AtomicUsize>,
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) dialing: usize,
-    /// What the last connection spoke. Before the first one, nobody knows.
+    /// The protocol of the last connection. Unknown before the first one.
     speaks: Option<Protocol>,
-    /// When to dial again after a failure, while other connections live.
+    /// When to connect again after a failure, while other connections exist.
     pub(super) redial_at: Option<Instant>,
     sweeping: bool,
     last_id: u64,
@@ -65,7 +65,7 @@ struct Idle {
     unused: u8,
 }
 
-/// Connections to close, outside of the lock.
+/// Connections to close, outside the lock.
 pub(super) struct Closed {
     _http1: Vec<Idle>,
     _http2: Vec<http2::Connection>,
@@ -77,7 +77,7 @@ impl State {
         self.last_id
     }
 
-    /// The first one in the queue that still waits.
+    /// The first call in the queue that still waits.
     pub(super) fn next_waiting(&mut self) -> Option<Waiting> {
         while let Some(sender) = self.waiting.pop_front() {
             if !sender.is_closed() {
@@ -87,7 +87,7 @@ impl State {
         None
     }
 
-    /// A place on the connection that has most room.
+    /// A slot on the connection with the most capacity.
     pub(super) fn take<P: Owner + Keeper + 'static>(
         &mut self,
         pool: &Arc<P>,
@@ -110,7 +110,8 @@ impl State {
                 .iter()
                 .enumerate()
                 .map(|(at, connection)| (load(&connection.load), at));
-            // Of equals the oldest, so that those that a peak has brought fall idle after it.
+            // Among equals the oldest one, so that connections opened for a peak become idle after
+            // it.
             let (_, at) = with_load
                 .filter(|&(load, at)| load < self.http2[at].allowed().min(most))
                 .min()?;
@@ -136,7 +137,7 @@ impl State {
         None
     }
 
-    /// How many connections to dial now.
+    /// How many connections to open now.
     pub(super) fn dials_wanted(&self, limits: &Limits, tls: bool) -> usize {
         let (wanted, at_once, most, open) = if self.speaks == Some(Protocol::Http1) || !tls {
             let open = load(&self.busy) + self.idle.len();
@@ -162,7 +163,7 @@ impl State {
     }
 
     fn http2_wanted(&self, limits: &Limits) -> usize {
-        // One more as soon as all carry their target, and enough for those who wait.
+        // One more when all carry their target load, and enough for the waiting calls.
         let all_at_target = self
             .http2
             .iter()
@@ -171,7 +172,7 @@ impl State {
         self.waiting.len().div_ceil(limits.target).max(ahead)
     }
 
-    /// Takes a new connection in; `true` if the pool is to be swept from now on.
+    /// Adds a new connection; `true` if the pool must be swept from now on.
     pub(super) fn add(&mut self, opened: Opened) -> bool {
         self.redial_at = None;
         match opened {
@@ -194,7 +195,8 @@ impl State {
         });
     }
 
-    /// Those who waited for a dial that failed: its share of the queue, or none while another connection may serve them.
+    /// The waiting calls of a failed connection attempt: its share of the queue, or none while
+    /// another connection may serve them.
     pub(super) fn dial_failed(&mut self, now: Instant) -> Vec<Waiting> {
         if !self.http2.is_empty() {
             self.redial_at = Some(now + REDIAL_AFTER);
@@ -204,7 +206,7 @@ impl State {
         self.waiting.drain(..share).collect()
     }
 
-    /// Takes out what was unused for long.
+    /// Removes what was unused for long.
     pub(super) fn sweep(&mut self) -> Closed {
         for idle in &mut self.idle {
             idle.unused += 1;
@@ -241,7 +243,8 @@ fn load(counter: &AtomicUsize) -> usize {
     counter.load(Ordering::Relaxed)
 }
 
-/// The load that a connection should have: half of what the peer allows, at most what the operator wants.
+/// The target load of a connection: half of what the peer allows, at most what the operator
+/// configured.
 fn target(connection: &http2::Connection, limits: &Limits) -> usize {
     (connection.allowed() / 2).clamp(1, limits.target)
 }

@@ -61,7 +61,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Adds what a call needs besides the model: its guardrail, and the objects in Amazon S3 that it may name.
+    /// Adds what a call needs besides the model: its guardrail, and the objects in Amazon S3 that
+    /// it may name.
     fn add_enforced(&mut self, enforced: &RequestPolicy, names: &Names, region: &str) {
         if let Some(guardrail) = &enforced.guardrail {
             let guardrail = names.guardrail(&guardrail.identifier, region);
@@ -145,7 +146,8 @@ impl Policy {
     }
 }
 
-/// The source Regions in which something is called: its own, those that are written, or the gateway's.
+/// The source Regions in which something is called: its own, those that are written, or the
+/// gateway's.
 fn regions(
     model_id: &str,
     written: &[String],

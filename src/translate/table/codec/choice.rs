@@ -1,4 +1,4 @@
-//! Enums, in Bedrock's words.
+//! Enums, with Bedrock's names.
 
 use std::marker::PhantomData;
 
@@ -34,7 +34,7 @@ impl<E: Words> Choice<E> {
     }
 }
 
-/// An enum that is always written; unspecified means the only value that there is.
+/// An enum that is always written; unspecified means its only value.
 pub(crate) struct Defaulted<E>(PhantomData<E>);
 
 impl<E: Words> Defaulted<E> {
@@ -98,7 +98,8 @@ impl<E: Words> Choices<E> {
     }
 }
 
-/// An enum with Bedrock's word beside it, which also holds words that the enum does not know.
+/// An enum with Bedrock's name in a second field, which also holds names that the enum does not
+/// know.
 pub(crate) struct Named<E>(PhantomData<E>);
 
 impl<E: Words> Named<E> {
@@ -133,7 +134,7 @@ impl<E: Words> Named<E> {
     ) -> Result<(), Error> {
         let mark = from.mark();
         match read_value::<String>(from, at)? {
-            // The proto cannot tell an empty word from none.
+            // The proto cannot distinguish an empty name from an absent one.
             Some(word) if word.is_empty() => {
                 from.back_to(mark);
                 from.keep(at)?;
@@ -148,7 +149,7 @@ impl<E: Words> Named<E> {
     }
 }
 
-/// A known word of an enum, by its number.
+/// A known value of an enum, by its number.
 struct Known<E>(i32, PhantomData<E>);
 
 impl<E: Words> Value for Known<E> {

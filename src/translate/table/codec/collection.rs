@@ -9,7 +9,7 @@ use crate::translate::{
     table::{Decoder, Encoder, Value},
 };
 
-/// A list that is written if it holds something.
+/// A list that is written if it is not empty.
 pub(crate) struct List;
 
 impl List {
@@ -75,7 +75,8 @@ impl RequiredList {
     }
 }
 
-/// A map that is written if it holds something, in the order of its keys: a hash map's own order changes from run to run.
+/// A map that is written if it is not empty, sorted by key: a hash map's own order changes from run
+/// to run.
 pub(crate) struct Map;
 
 impl Map {
@@ -120,7 +121,8 @@ pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Place
     out.json.end_array();
 }
 
-/// A list. From the first element on that cannot be held, the elements are kept raw, so that their order is kept too.
+/// A list. From the first element without a field on, the elements are kept raw, so that their
+/// order is kept, too.
 pub(crate) fn read_list<T: Value>(
     from: &mut Decoder<'_>,
     at: &Place<'_>,
@@ -175,7 +177,7 @@ fn read_map<T: Value>(
     Ok(Some(map))
 }
 
-/// A list or map whose emptiness the proto cannot tell from its absence.
+/// A list or map whose emptiness the proto cannot distinguish from absence.
 fn read_collection<C>(
     field: &mut C,
     from: &mut Decoder<'_>,
@@ -189,7 +191,8 @@ fn read_collection<C>(
     let mark = from.mark();
     match read(from, at)? {
         Some(collection) if !is_empty(&collection) => *field = collection,
-        // Empty, or of raw elements alone, which need a list as their parent: the whole is kept.
+        // Empty, or with raw elements only, which need a list as their parent: the whole list is
+        // kept.
         _ => {
             from.back_to(mark);
             from.keep(at)?;

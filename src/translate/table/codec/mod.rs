@@ -1,4 +1,4 @@
-//! How a field's value, and its absence, show in JSON: the codecs that the rows of tables name.
+//! How a field's value, and its absence, appear in JSON: the codecs that the rows of tables name.
 
 mod choice;
 mod collection;
@@ -12,8 +12,8 @@ use crate::translate::{
     json::{Kind, Place, Reader},
 };
 
-/// The index of a content block. Whatever else Bedrock might send in its place is an error, since
-/// the pieces of two blocks would be taken for one.
+/// The index of a content block. Anything else is an error, because the pieces of two blocks would
+/// be mixed up.
 pub(crate) struct BlockIndex;
 
 impl BlockIndex {
@@ -112,7 +112,8 @@ impl Optional {
     }
 }
 
-/// One of several kinds, as an object with one member. Always written, so that what the proto does not know has a place to stand.
+/// One of several kinds, as an object with one member. Always written, so that unknown kinds have a
+/// place.
 pub(crate) struct OneOf;
 
 impl OneOf {
@@ -153,7 +154,7 @@ impl OneOf {
     }
 }
 
-/// The value that stands here; null and what the field cannot hold, which is kept raw, are `None`.
+/// The value here; `None` for null and for what the field cannot hold, which is kept raw.
 fn read_value<T: Value>(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<T>, Error> {
     if from.null(at)? {
         return Ok(None);
