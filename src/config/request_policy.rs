@@ -102,8 +102,8 @@ fn merge<T: Clone>(
     }
 }
 
-/// Reads the keys of a policy in this section. `limits.max_tokens` is in a section of its own,
-/// which has other keys, too: [`max_tokens`] reads it.
+/// Reads the keys of a policy in this section. `limits.max_tokens` is in another
+/// section, with other keys: [`max_tokens`] reads it.
 pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
     let service_tiers = section.list("service_tiers", |text| {
         units::one_of(text, &ServiceTier::ALL)

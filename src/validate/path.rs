@@ -151,7 +151,7 @@ impl Violations {
     }
 
     /// The entry of a map field of the message at the current path is empty, unless a raw member
-    /// stands there or below.
+    /// is in or below it.
     pub fn missing_at_key(
         &mut self,
         field: &'static str,
@@ -170,7 +170,7 @@ impl Violations {
         });
     }
 
-    /// Returns whether a raw member stands at the current path or below.
+    /// Returns whether a raw member is at the current path or below.
     pub fn is_raw_here(&self) -> bool {
         !self.raw.is_empty() && self.raw.has_at_or_below(&self.pointer())
     }

@@ -287,7 +287,7 @@ async fn open_calls_and_slow_first_events_make_a_load() {
     drop(permit);
     assert!(busy.load(now) > idle.load(now));
     assert!(slow.load(now) > busy.load(now));
-    // The mean fades, so that a route that has recovered is called again.
+    // The mean fades, so that a recovered route gets calls.
     let later = now + 60 * S;
     assert!(slow.load(later) < busy.load(later));
 }
