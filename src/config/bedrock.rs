@@ -25,7 +25,7 @@ pub struct Options {
     /// Where Bedrock's control plane is, which tells of inference profiles. Default:
     /// `AWS_ENDPOINT_URL_BEDROCK`, then `AWS_ENDPOINT_URL`, then the Region's public endpoint.
     pub control_endpoint_url: Option<String>,
-    /// Endpoints of their own for source Regions, by Region: they count before
+    /// The endpoints of single source Regions, by Region. They take precedence over
     /// [`Self::endpoint_url`] and [`Self::control_endpoint_url`]. PrivateLink has one interface
     /// endpoint per Region. Default: none.
     pub endpoints: BTreeMap<String, Endpoints>,
@@ -33,12 +33,12 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Speak HTTP/1.1 only, for networks whose proxies break HTTP/2. Default: off.
     pub http1_only: bool,
-    /// The most HTTP/2 connections of a worker to one endpoint. Over HTTP/1.1, where a stream has a
-    /// connection of its own, this many times [`Self::streams_per_connection`]. Default: 128.
+    /// The most HTTP/2 connections of a worker to one endpoint. Over HTTP/1.1, where streams do not
+    /// share connections, this many times [`Self::streams_per_connection`]. Default: 128.
     pub max_connections: usize,
-    /// How many streams a HTTP/2 connection should carry: beyond that another one is opened. Never
-    /// more than half of what the peer allows; up to twice as many while no other connection has
-    /// room. Default: 64.
+    /// How many streams an HTTP/2 connection should carry; for more, another connection is opened.
+    /// Never more than half of what the peer allows, and up to twice as many while no other
+    /// connection has room. Default: 64.
     pub streams_per_connection: usize,
     /// How long a connection is silent before TCP asks whether the peer is alive. NAT gateways
     /// forget connections after 350 s. Default: 60 s.

@@ -84,8 +84,8 @@ impl Config {
     }
 
     /// Reads and checks a configuration file, or the values of the Helm chart, which hold a
-    /// configuration under `config`. The flag says
-    /// which: the files that the configuration of a chart names are in the pod, not on this machine.
+    /// configuration under `config`. The flag says whether they were values: the files that such a
+    /// configuration names are in the pod, not on this machine.
     ///
     /// # Errors
     /// Everything that is wrong with the configuration, at once.

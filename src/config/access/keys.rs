@@ -1,4 +1,4 @@
-//! API keys as they are configured: by their SHA-256, in the config or in a file of their own.
+//! API keys as they are configured: by their SHA-256, in the configuration or in a separate file.
 
 use std::{collections::BTreeMap, fmt, path::Path, time::SystemTime};
 

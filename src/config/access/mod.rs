@@ -50,8 +50,8 @@ impl Default for FailuresPerMinute {
 /// What the operator decided about one caller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallerOptions {
-    /// The API keys that are valid for the caller, at most two, besides those in the keys file.
-    /// `callers.<name>.keys`.
+    /// The API keys that are valid for the caller, at most two, in addition to those in the keys
+    /// file. `callers.<name>.keys`.
     pub keys: Vec<ApiKey>,
     /// The groups that the caller belongs to. `callers.<name>.groups`.
     pub groups: Vec<String>,
