@@ -12,8 +12,17 @@ const SERVICES: [&str; 2] = [
 /// No service imports it, because it is sent in status details.
 const DETAILS: [&str; 1] = ["bedrock/inference/v1/error.proto"];
 
+/// Names the folder of recorded traffic.
+const RECORDED: &str = "BEDROCK_GRPC_RECORDED";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
+    // Tests that need recorded traffic are shown as ignored without it.
+    println!("cargo:rerun-if-env-changed={RECORDED}");
+    println!("cargo:rustc-check-cfg=cfg(recorded)");
+    if env::var_os(RECORDED).is_some() {
+        println!("cargo:rustc-cfg=recorded");
+    }
     let files = SERVICES.iter().chain(&DETAILS);
     let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
     compiler

@@ -70,7 +70,7 @@ mod uri;
 pub use self::{
     auth::{AccessKey, Credentials, DEV_ACCESS_KEY_ID, DEV_BEARER_TOKEN, DEV_SECRET_ACCESS_KEY},
     calls::{Call, End},
-    fault::Fault,
+    fault::{Fault, Position},
     options::{Clock, Options},
     pace::{Cut, Pace},
     quotas::{Quota, QuotaOverride, Quotas, Rate},

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use super::{
-    fault::{Effect, Fault, Insert},
+    fault::{Effect, Fault, Insert, Position, Rewrite},
     frame,
     pace::Pace,
     playback::{Finish, Plan, Step},
@@ -30,6 +30,10 @@ pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
         return writer.finish(Finish::Complete);
     };
     let mut events = script.events;
+    if let Effect::Rewrite(rewrite) = fault.effect() {
+        writer.events(rewritten(*rewrite, events));
+        return writer.finish(Finish::Complete);
+    }
     let mut rest = events.split_off(strike_at(&events, fault));
     writer.events(events);
     match fault.effect() {
@@ -60,8 +64,8 @@ pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
         Effect::Slow => writer.slow = true,
         Effect::UnknownMembers => add_unknown_members(&mut rest),
         Effect::Insert(insert) => writer.events(inserted(*insert, &rest)),
-        // With these faults, the stream never begins.
-        Effect::Refuse(_) | Effect::StallBeforeHeaders => {}
+        // With these faults, the stream never begins, or has been rewritten above.
+        Effect::Refuse(_) | Effect::StallBeforeHeaders | Effect::Rewrite(_) => {}
     }
     writer.events(rest);
     writer.finish(Finish::Complete)
@@ -71,10 +75,17 @@ pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
 fn strike_at(events: &[Event], fault: Fault) -> usize {
     let position = |name: &str| events.iter().position(|event| event.name == name);
     match (fault.after(), fault.effect()) {
-        (Some(0), _) => 0,
+        (Some(Position::Deltas(0)), _) => 0,
+        (Some(Position::Event(name)), _) => {
+            let last = events.iter().rposition(|event| event.name == name);
+            last.map_or(events.len(), |index| index + 1)
+        }
         (None, Effect::EndBefore(name)) => position(name).unwrap_or(events.len()),
         (after, _) => {
-            let wanted = after.unwrap_or(DELTAS_BEFORE_FAULT);
+            let wanted = match after {
+                Some(Position::Deltas(deltas)) => deltas,
+                Some(Position::Event(_)) | None => DELTAS_BEFORE_FAULT,
+            };
             let deltas = events
                 .iter()
                 .enumerate()
@@ -116,7 +127,41 @@ fn inserted(insert: Insert, rest: &[Event]) -> Vec<Event> {
             }]
         }
         Insert::GiantToolDelta => giant_tool_use(rest),
+        Insert::InvalidIndex => vec![Event {
+            name: DELTA,
+            payload: json!({"contentBlockIndex": 1_u64 << 40, "delta": {"text": "of no block"}}),
+        }],
     }
+}
+
+fn rewritten(rewrite: Rewrite, mut events: Vec<Event>) -> Vec<Event> {
+    match rewrite {
+        Rewrite::EarlyMetadata => {
+            let position = |name: &str| events.iter().position(|event| event.name == name);
+            if let (Some(stop), Some(metadata)) = (position("messageStop"), position("metadata")) {
+                let metadata = events.remove(metadata);
+                events.insert(stop, metadata);
+            }
+        }
+        Rewrite::NoContent => events.retain(|event| !event.name.starts_with("contentBlock")),
+        Rewrite::EmptyText => {
+            for event in &mut events {
+                if let Some(index) = event.payload.get_mut("contentBlockIndex") {
+                    *index = json!(index.as_u64().unwrap_or_default() + 1);
+                }
+            }
+            let delta = Event {
+                name: DELTA,
+                payload: json!({"contentBlockIndex": 0, "delta": {"text": ""}}),
+            };
+            let stop = Event {
+                name: "contentBlockStop",
+                payload: json!({"contentBlockIndex": 0}),
+            };
+            events.splice(1..1, [delta, stop]);
+        }
+    }
+    events
 }
 
 fn giant_tool_use(rest: &[Event]) -> Vec<Event> {
@@ -196,7 +241,11 @@ impl Writer {
         mut events: impl Iterator<Item = Event>,
         spoil: impl FnOnce(&mut Vec<u8>),
     ) {
-        let Some(event) = events.next() else { return };
+        // Behind the last event, there is one more, which the answer does not have by itself.
+        let event = events.next().unwrap_or_else(|| Event {
+            name: "metadata",
+            payload: json!({}),
+        });
         let wait = self.wait_before(event.name);
         let mut frame = BytesMut::new();
         encode(&mut frame, event);

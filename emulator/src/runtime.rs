@@ -81,7 +81,7 @@ pub(super) async fn answer(
         reset: asked.reset,
     };
     Ok(match recorded {
-        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, pace)),
+        Recorded::Stream(bytes) => player.play(EVENT_STREAM, replay::plan(bytes, pace, fault)),
         Recorded::Script(script) if streams => {
             player.play(EVENT_STREAM, plan::stream(script, pace, fault))
         }

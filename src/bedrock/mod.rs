@@ -30,5 +30,7 @@ pub use client::{Answer, Bedrock, Endpoint};
 pub use control::{ControlPlane, Profile};
 pub use frames::{Frame, Frames};
 pub use http::TlsError;
+#[cfg(test)]
+pub(crate) use http::memory;
 pub use open::Opened;
 pub use sdk::Sdk;

@@ -184,7 +184,7 @@ async fn asked_to_stop() -> io::Result<()> {
 
 fn faults() -> String {
     let mut text = "Faults, for --fault, the header x-emulator-fault or a model ID's end (.fault-NAME).\n\
-                    Those of a stream take -after-N: so many content deltas come before; 0 strikes first.\n\n"
+                    Those of a stream take -after-N (N content deltas come first; 0: none) or -after-EVENT, such as -after-messageStop.\n\n"
         .to_owned();
     for (name, about) in Fault::all() {
         let _ = writeln!(text, "  {name:<30}{about}");

@@ -117,6 +117,7 @@ impl Inference {
         asked.context.timeout.clone()?;
         let candidates = target.inside()?;
         let mut input = asked.input.unwrap_or_default();
+        translate::history::leave_out_empty_answers(&mut input);
         let kind = Kind::of(target.model_id());
         // The same body is sent to whichever route answers.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();

@@ -2,6 +2,8 @@
 
 mod context;
 mod defaults;
+#[cfg(test)]
+mod endings;
 mod enforce;
 mod inference;
 mod layers;

@@ -10,6 +10,7 @@
 //! | `table` | turns tables into readers and writers |
 //! | `free_json` | visits JSON that callers write themselves |
 //! | `halves` | characters that Bedrock split between two deltas |
+//! | `history` | answers that callers send back as part of the conversation |
 //! | `raw` | inserts raw members into JSON |
 //! | `gateway` | the JSON of what only the gateway adds |
 //! | [`json`] | JSON without a tree |
@@ -24,6 +25,7 @@ pub mod fold;
 pub(crate) mod free_json;
 mod gateway;
 mod halves;
+pub(crate) mod history;
 pub mod json;
 mod raw;
 pub mod request;

@@ -17,6 +17,20 @@ pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
     }
 }
 
+/// Checks JSON text of a tool use, which the model may have left incomplete.
+pub(super) fn tool_input(field: &'static str, json: &str, out: &mut Violations) {
+    match check(json) {
+        Ok(()) => {}
+        Err(problem @ Problem::Malformed(_)) => out.add_at(
+            field,
+            format_args!(
+                "{problem}. If the model's answer ended at `max_tokens`, its last tool use is incomplete: leave out the block, or repeat the call with a larger `max_tokens`"
+            ),
+        ),
+        Err(problem) => out.add_at(field, problem),
+    }
+}
+
 /// Checks JSON text that must be an object.
 pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
     match check(json) {

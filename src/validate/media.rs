@@ -27,7 +27,10 @@ pub(super) fn image(block: &pb::ImageBlock, out: &mut Violations) {
         &Format::of::<pb::ImageFormat>(block.format, &block.format_name),
         out,
     );
-    source(block.source.as_ref(), out);
+    // In an answer that is sent back, `error` may say why there is no image.
+    if block.source.is_some() || block.error.is_none() {
+        source(block.source.as_ref(), out);
+    }
 }
 
 /// Checks an image for a guardrail: fewer formats, and no source but bytes.

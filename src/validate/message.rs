@@ -17,7 +17,8 @@ fn check(message: &pb::Message, out: &mut Violations) {
     });
     let role = Role::try_from(message.role).unwrap_or_default();
 
-    if message.content.is_empty() {
+    // The model may answer without any block, and such an answer can be sent back.
+    if message.content.is_empty() && role != Role::Assistant {
         out.no_items_at("content", "is required: add at least one block");
     }
     out.items("content", &message.content, |block, out| {
@@ -56,7 +57,7 @@ fn content(block: &pb::ContentBlock, role: Role, out: &mut Violations) {
                 out.add_at("text", "is empty: set a text or leave out the block");
             }
         }
-        Content::Image(block) => in_role(role, USER, "image", out, |out| {
+        Content::Image(block) => in_role(role, USER_OR_ASSISTANT, "image", out, |out| {
             media::image(block, out);
         }),
         Content::Document(block) => in_role(role, USER, "document", out, |out| {

@@ -111,7 +111,7 @@ pub(super) fn tool_use(block: &pb::ToolUseBlock, out: &mut Violations) {
             "input",
             "is required: set one of input_json, input_struct, such as `{}`",
         ),
-        Some(Input::InputJson(text)) => json::text("input_json", text, out),
+        Some(Input::InputJson(text)) => json::tool_input("input_json", text, out),
         Some(Input::InputStruct(value)) => json::structure("input_struct", value, out),
     }
 }

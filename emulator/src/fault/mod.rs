@@ -2,8 +2,9 @@
 //!
 //! A fault is requested in the model ID (`us.amazon.nova-lite-v1:0.fault-throttling`), in the
 //! header `x-emulator-fault`, or in the options, in this order of precedence. Faults of the stream
-//! can have a number of content deltas that come first: `.fault-reset-after-3`. `-after-0` fails
-//! before `messageStart`; without a number, one delta comes first.
+//! can have a number of content deltas that come first (`.fault-reset-after-3`; `-after-0` fails
+//! before `messageStart`), or an event up to which everything comes first
+//! (`.fault-reset-after-messageStop`). Without either, one delta comes first.
 
 mod table;
 
@@ -11,7 +12,7 @@ use std::{fmt, str::FromStr};
 
 use serde_json::{Map, Value};
 
-pub(super) use self::table::{Effect, Insert};
+pub(super) use self::table::{Effect, Insert, Rewrite};
 use self::table::{KINDS, Kind};
 use super::error::WireError;
 
@@ -24,7 +25,34 @@ const AFTER: &str = "-after-";
 #[derive(Clone, Copy)]
 pub struct Fault {
     kind: &'static Kind,
-    after: Option<usize>,
+    after: Option<Position>,
+}
+
+/// How much of an answer comes before a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// This many content deltas. 0: nothing at all.
+    Deltas(usize),
+    /// Everything up to the last event of this type, such as `messageStop`.
+    Event(&'static str),
+}
+
+impl Position {
+    /// The events that a position can name.
+    const EVENTS: [&str; 6] = [
+        "messageStart",
+        "contentBlockStart",
+        "contentBlockDelta",
+        "contentBlockStop",
+        "messageStop",
+        "metadata",
+    ];
+
+    fn parse(text: &str) -> Option<Self> {
+        let event = Self::EVENTS.into_iter().find(|event| *event == text);
+        let deltas = || text.parse().ok().map(Self::Deltas);
+        event.map(Self::Event).or_else(deltas)
+    }
 }
 
 impl Fault {
@@ -38,15 +66,15 @@ impl Fault {
         self.kind.name
     }
 
-    /// The number of content deltas before it, if specified.
-    pub const fn after(self) -> Option<usize> {
+    /// What comes before it, if specified.
+    pub const fn after(self) -> Option<Position> {
         self.after
     }
 
     /// The same fault after this many content deltas.
     #[must_use]
     pub const fn with_after(self, deltas: usize) -> Self {
-        let after = Some(deltas);
+        let after = Some(Position::Deltas(deltas));
         Self { after, ..self }
     }
 
@@ -94,10 +122,11 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse::<usize>().ok();
-        let (name, after) = match text.rsplit_once(AFTER) {
-            Some((name, deltas)) if number(deltas).is_some() => (name, number(deltas)),
-            _ => (text, None),
+        let split = text.rsplit_once(AFTER);
+        let named = split.and_then(|(name, after)| Some((name, Position::parse(after)?)));
+        let (name, after) = match named {
+            Some((name, after)) => (name, Some(after)),
+            None => (text, None),
         };
         let kind = KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
             let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
@@ -114,7 +143,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.name)?;
         match self.after {
-            Some(deltas) => write!(f, "{AFTER}{deltas}"),
+            Some(Position::Deltas(deltas)) => write!(f, "{AFTER}{deltas}"),
+            Some(Position::Event(event)) => write!(f, "{AFTER}{event}"),
             None => Ok(()),
         }
     }

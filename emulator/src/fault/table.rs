@@ -39,6 +39,19 @@ pub(crate) enum Effect {
     UnknownMembers,
     /// Additional events.
     Insert(Insert),
+    /// The answer in another form.
+    Rewrite(Rewrite),
+}
+
+/// What a fault makes of an answer as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rewrite {
+    /// `metadata` before `messageStop`.
+    EarlyMetadata,
+    /// No content block.
+    NoContent,
+    /// An empty text block before all others.
+    EmptyText,
 }
 
 /// What a fault adds to an answer without ending it.
@@ -50,6 +63,8 @@ pub(crate) enum Insert {
     Delta,
     /// A complete tool use block whose input is one delta of 4 MiB.
     GiantToolDelta,
+    /// A content delta of a block whose index no block can have.
+    InvalidIndex,
 }
 
 /// An error that is returned on request.
@@ -354,6 +369,26 @@ pub(super) static KINDS: &[Kind] = &[
         "unknown-member",
         "an unknown member in every event",
         Effect::UnknownMembers,
+    ),
+    other(
+        "invalid-index",
+        "a content delta whose `contentBlockIndex` is 2^40; the answer continues",
+        Effect::Insert(Insert::InvalidIndex),
+    ),
+    other(
+        "early-metadata",
+        "`metadata` before `messageStop`",
+        Effect::Rewrite(Rewrite::EarlyMetadata),
+    ),
+    other(
+        "no-content",
+        "an answer without content blocks",
+        Effect::Rewrite(Rewrite::NoContent),
+    ),
+    other(
+        "empty-text",
+        "an empty text block before all others",
+        Effect::Rewrite(Rewrite::EmptyText),
     ),
     other(
         "giant-tool-delta",

@@ -17,6 +17,7 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::{
+    fault::{Effect, Fault},
     fold,
     pace::Pace,
     playback::{Finish, Plan, Step},
@@ -173,8 +174,8 @@ impl Case {
     }
 }
 
-/// The recorded frames at a pace.
-pub(super) fn plan(bytes: Bytes, pace: Pace) -> Plan {
+/// The recorded frames at a pace. A fault that ends a stream comes after all of them.
+pub(super) fn plan(bytes: Bytes, pace: Pace, fault: Option<Fault>) -> Plan {
     let frames = unframe::frames(bytes).enumerate();
     let steps = frames.map(|(index, (bytes, whole))| Step {
         wait: match index {
@@ -186,10 +187,12 @@ pub(super) fn plan(bytes: Bytes, pace: Pace) -> Plan {
         events: u64::from(whole),
     });
     let steps = steps.collect();
-    Plan {
-        steps,
-        finish: Finish::Complete,
-    }
+    let finish = match fault.map(Fault::effect) {
+        Some(Effect::Reset) => Finish::Break,
+        Some(Effect::Stall) => Finish::Stall,
+        _ => Finish::Complete,
+    };
+    Plan { steps, finish }
 }
 
 /// Whether two values are equal: `0` and `0.0` are one number, written by different SDKs.

@@ -107,6 +107,14 @@ impl Dialer {
 
     /// Opens a socket to the origin, within one timeout for DNS, TCP, proxy and TLS together.
     pub(super) async fn dial(&self, origin: &Origin) -> Result<Socket, Error> {
+        #[cfg(test)]
+        if let Some((connection, http2)) = super::memory::dial() {
+            return Ok(Socket {
+                io: Box::new(connection),
+                http2,
+                forwarder: None,
+            });
+        }
         let deadline = Instant::now() + self.timeout;
         let Some(proxy) = self.proxies.of(origin) else {
             let tcp = Box::new(self.tcp(origin, deadline).await?);

@@ -23,6 +23,8 @@ mod dial;
 mod error;
 mod http1;
 mod http2;
+#[cfg(test)]
+pub(crate) mod memory;
 mod pool;
 mod proxy;
 mod slot;

@@ -1,5 +1,8 @@
 //! Every way in which a call can end, and what the caller receives.
 
+mod complete;
+mod exact;
+mod recording;
 mod refused;
 mod size;
 mod spoiled;

@@ -9,7 +9,7 @@ use super::{Told, told};
 use crate::harness::{Gateway, MODEL, ask, faulty};
 
 /// What ends a stream immediately, as reported in mid-stream.
-const SPOILED: [Told; 10] = [
+const SPOILED: [Told; 11] = [
     told(
         "stream-throttling",
         Code::ResourceExhausted,
@@ -59,6 +59,7 @@ const SPOILED: [Told; 10] = [
         "UPSTREAM_TRUNCATED",
         "",
     ),
+    told("invalid-index", Code::DataLoss, "UPSTREAM_CORRUPT", ""),
     told("bad-crc", Code::DataLoss, "UPSTREAM_CORRUPT", ""),
     told("cut-in-frame", Code::Unavailable, "UPSTREAM_TRUNCATED", ""),
 ];

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Gateway, MODEL, ask, faulty, invoke};
 
-pub(super) const FAULTS: [&str; 5] = [
+pub(super) const FAULTS: [&str; 8] = [
+    "early-metadata",
+    "no-content",
+    "empty-text",
     "end-without-metadata",
     "unknown-event",
     "unknown-delta",

@@ -1,0 +1,197 @@
+//! How a stream ends is a function of the bytes that Bedrock sends, not of how they are grouped.
+//!
+//! A stream is cut before one of its frames, a fault follows, and the bytes arrive in different
+//! groups: every message and the status must be the same for all of them. In memory and with a
+//! paused clock; `tests/gateway/endings` has samples over real sockets.
+//!
+//! | file | job |
+//! |---|---|
+//! | `streams` | streams, as frames |
+//! | `fault` | what Bedrock does after the last frame |
+//! | `peer` | a Bedrock in memory that writes groups of bytes |
+//! | `outcome` | the service under test, and what its caller gets |
+
+mod fault;
+mod outcome;
+mod peer;
+mod streams;
+
+use std::time::Duration;
+
+use self::{
+    fault::Fault,
+    outcome::{Outcome, service},
+    peer::{Http, Script, Spacing},
+    streams::Stream,
+};
+
+/// Streams of at most this many pieces arrive in all groupings; others in [`SEEDED`] of them.
+const ALL_GROUPINGS: usize = 8;
+const SEEDED: usize = 64;
+
+/// The groupings of this many pieces: a bit for each gap between two pieces, set if they arrive in
+/// separate reads.
+fn groupings(pieces: usize, random: &mut fastrand::Rng) -> Vec<u64> {
+    let gaps = pieces.saturating_sub(1);
+    if pieces <= ALL_GROUPINGS {
+        return (0..1 << gaps).collect();
+    }
+    let mut chosen = vec![0, u64::MAX];
+    chosen.extend((2..SEEDED).map(|_| random.u64(..)));
+    chosen
+}
+
+/// Checks one stream that is cut before a frame and ends with a fault: all groupings have the same
+/// outcome. `limit` bounds the groupings.
+fn same_in_all_groupings(
+    http: Http,
+    stream: &Stream,
+    frames: usize,
+    fault: &Fault,
+    limit: usize,
+    random: &mut fastrand::Rng,
+) {
+    let script = Script::new(http, stream.frames(frames), fault);
+    let mut masks = groupings(script.pieces(), random);
+    if masks.len() > limit {
+        random.shuffle(&mut masks);
+        masks.truncate(limit);
+    }
+    let mut expected: Option<(Outcome, Outcome)> = None;
+    for (number, mask) in masks.into_iter().enumerate() {
+        let without_a_pause = [Spacing::None, Spacing::Yield][number % 2];
+        let spacings = match script.pieces() {
+            ..=ALL_GROUPINGS => vec![without_a_pause, Spacing::Pause],
+            _ => vec![[without_a_pause, Spacing::Pause][number / 2 % 2]],
+        };
+        for spacing in spacings {
+            let played = script.grouped(mask, spacing);
+            let streamed = outcome::stream_invoke(&played);
+            let name = format!(
+                "{http:?}, {} cut after {frames}, {fault:?}, {mask:b}, {spacing:?}",
+                stream.name
+            );
+            assert_eq!(
+                streamed.is_ok(),
+                stream.is_complete(frames),
+                "{name}: {streamed:#?}"
+            );
+            match &expected {
+                None => expected = Some((streamed, outcome::invoke(&played))),
+                Some((first, folded)) => {
+                    assert_eq!(&streamed, first, "{name}");
+                    // Both methods run the same stream: every eighth grouping shows it.
+                    if number % 8 == 1 {
+                        assert_eq!(&outcome::invoke(&played), folded, "{name}");
+                    }
+                }
+            }
+        }
+    }
+    if let Some((streamed, folded)) = expected {
+        assert_eq!(streamed.status, folded.status, "{fault:?}");
+        if let Some(code) = fault.code().filter(|_| !stream.is_complete(frames)) {
+            assert_eq!(streamed.status.0, code, "{fault:?}: {streamed:#?}");
+        }
+    }
+}
+
+/// Every fault before every frame of the shortest stream, in all groupings.
+fn all_of_a_short_stream(http: Http) {
+    let mut random = fastrand::Rng::with_seed(1);
+    let stream = Stream::short();
+    for frames in 0..=stream.len() {
+        for fault in Fault::all(http) {
+            let limit = if fault.is_one_of_many() {
+                8
+            } else {
+                usize::MAX
+            };
+            same_in_all_groupings(http, &stream, frames, &fault, limit, &mut random);
+        }
+    }
+}
+
+#[test]
+fn a_short_stream_ends_the_same_in_all_groupings_over_http1() {
+    all_of_a_short_stream(Http::One);
+}
+
+#[test]
+fn a_short_stream_ends_the_same_in_all_groupings_over_http2() {
+    all_of_a_short_stream(Http::Two);
+}
+
+/// A seeded choice of cuts and faults for each stream, in up to 64 groupings.
+fn sample(streams: &[Stream], cuts: usize) {
+    let mut random = fastrand::Rng::with_seed(2);
+    for stream in streams {
+        // The end is where groupings mattered: before, at and after `messageStop`.
+        let near_the_end = stream.len().saturating_sub(random.usize(0..3));
+        let anywhere = random.usize(0..=stream.len());
+        for frames in [near_the_end, anywhere].into_iter().take(cuts) {
+            let http = random.choice([Http::One, Http::Two]).unwrap_or(Http::One);
+            let faults = Fault::all(http);
+            if let Some(fault) = random.choice(&faults) {
+                same_in_all_groupings(http, stream, frames, fault, SEEDED, &mut random);
+            }
+        }
+    }
+}
+
+#[test]
+fn generated_streams_end_the_same_in_all_groupings() {
+    sample(&Stream::generated(), 2);
+}
+
+#[test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
+fn recorded_streams_end_the_same_in_all_groupings() {
+    sample(&Stream::recorded(), 1);
+}
+
+/// A model may write the input of a tool for minutes before it sends any of it.
+#[test]
+fn long_silence_in_mid_stream_ends_no_call() {
+    for silence in [150, 3_000] {
+        let script = Script::new(Http::One, Stream::short().frames(5), &Fault::End);
+        let long = Spacing::Long(Duration::from_secs(silence));
+        // The head and the first event arrive together: before it, there is another limit.
+        let together = script.grouped(0b100, long);
+        let outcome = outcome::stream_invoke(&together);
+        assert!(outcome.is_ok(), "{silence} s: {outcome:#?}");
+        assert!(
+            outcome.heartbeats > 5,
+            "{silence} s: {}",
+            outcome.heartbeats
+        );
+    }
+}
+
+/// `metadata` is awaited for 10 s after `messageStop`, and no longer.
+#[test]
+fn metadata_has_ten_seconds() {
+    for (seconds, has_usage) in [(9, true), (11, false)] {
+        let script = Script::new(Http::Two, Stream::short().frames(5), &Fault::End);
+        let played = script.grouped(u64::MAX, Spacing::Long(Duration::from_secs(seconds)));
+        let outcome = outcome::stream_invoke(&played);
+        assert!(outcome.is_ok(), "{outcome:#?}");
+        assert_eq!(outcome.has_usage(), has_usage, "{seconds} s");
+    }
+    let script = Script::new(Http::One, Stream::short().frames(4), &Fault::Silence);
+    let begun = std::time::Instant::now();
+    let outcome = outcome::invoke(&script.grouped(0, Spacing::None));
+    assert!(outcome.is_ok() && !outcome.has_usage(), "{outcome:#?}");
+    assert_eq!(outcome.took.as_secs(), 10);
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "the clock is paused"
+    );
+}
+
+/// The outcome of a service that is asked for the first time is that of any other.
+#[test]
+fn the_service_under_test_answers() {
+    let service = service();
+    assert!(service.limits.idle >= service.limits.max_deadline);
+}

@@ -1,0 +1,221 @@
+//! The service under test, and what its caller gets.
+
+use std::{cell::OnceCell, sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+use prost::Message as _;
+use tonic::{Code, Request, Status};
+
+use super::peer::{Http, Played};
+use crate::{
+    bedrock::{Bedrock, Sdk, memory},
+    config::Config,
+    grpc::inference::Inference,
+    pb::{
+        self, StreamInvokeResponse, inference_service_server::InferenceService as _,
+        stream_invoke_response::Event,
+    },
+    routing::Router,
+    telemetry::{Metrics, Traces},
+};
+
+const TARGET: &str = "a.model";
+
+/// What the caller of a call gets.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The messages without heartbeats, and without what differs from call to call.
+    pub(super) messages: Vec<StreamInvokeResponse>,
+    /// The whole answer of `Invoke`, likewise.
+    pub(super) answer: Option<pb::InvokeResponse>,
+    /// Code, message and reason.
+    pub(super) status: (Code, String, String),
+    pub(super) heartbeats: usize,
+    /// On the paused clock.
+    pub(super) took: Duration,
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.messages, &self.answer, &self.status)
+            == (&other.messages, &other.answer, &other.status)
+    }
+}
+
+impl Outcome {
+    pub(super) fn is_ok(&self) -> bool {
+        self.status.0 == Code::Ok
+    }
+
+    /// Whether Bedrock's usage arrived.
+    pub(super) fn has_usage(&self) -> bool {
+        let of_stream = self.messages.last().and_then(|last| match &last.event {
+            Some(Event::Metadata(event)) => event.metadata.as_ref(),
+            _ => None,
+        });
+        let metadata = self
+            .answer
+            .as_ref()
+            .and_then(|answer| answer.metadata.as_ref());
+        metadata
+            .or(of_stream)
+            .is_some_and(|metadata| metadata.usage.is_some())
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.bedrock.region = Some("us-east-1".to_owned());
+    config.bedrock.endpoint_url = Some("http://memory.invalid".to_owned());
+    config.targets.allowed_model_ids = vec!["*".to_owned()];
+    config.limits.default_deadline = config.limits.max_deadline;
+    config.limits.max_attempts = 1;
+    config
+}
+
+thread_local! {
+    static SDK: OnceCell<Sdk> = const { OnceCell::new() };
+}
+
+/// A service with no connections as yet.
+pub(super) fn service() -> Inference {
+    let config = config();
+    let sdk = SDK.with(|sdk| {
+        let sdk = sdk.get_or_init(|| {
+            Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", &config.bedrock).unwrap()
+        });
+        sdk.clone()
+    });
+    Inference {
+        bedrock: Bedrock::new(&sdk, &config.bedrock),
+        router: Router::new(config.targets.clone(), Some("us-east-1")),
+        limits: Arc::new(config.limits.clone()),
+        budget: Default::default(),
+        request_metadata: Arc::default(),
+        metrics: Arc::new(Metrics::default()),
+        traces: Traces::start(&config.traces).unwrap(),
+        cut: Default::default(),
+    }
+}
+
+fn input() -> Option<pb::ConverseInput> {
+    let content = pb::content_block::Content::Text("Hello".to_owned());
+    Some(pb::ConverseInput {
+        messages: vec![pb::Message {
+            role: pb::Role::User.into(),
+            content: vec![pb::ContentBlock {
+                content: Some(content),
+            }],
+        }],
+        ..pb::ConverseInput::default()
+    })
+}
+
+/// Runs a call against a Bedrock that plays this.
+fn run<T>(played: &Played, call: impl AsyncFnOnce(Inference) -> T) -> (T, Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let played = played.clone();
+    runtime.block_on(async {
+        memory::listen(move |peer| {
+            let http2 = played.http == Http::Two;
+            tokio::spawn(played.clone().serve(peer));
+            http2
+        });
+        let begun = tokio::time::Instant::now();
+        let result = call(service()).await;
+        (result, begun.elapsed())
+    })
+}
+
+/// Calls `StreamInvoke`, and reads to the end.
+pub(super) fn stream_invoke(played: &Played) -> Outcome {
+    let (mut outcome, took) = run(played, async |service| {
+        let mut outcome = Outcome {
+            messages: Vec::new(),
+            answer: None,
+            status: (Code::Ok, String::new(), String::new()),
+            heartbeats: 0,
+            took: Duration::ZERO,
+        };
+        let request = pb::StreamInvokeRequest {
+            target: TARGET.to_owned(),
+            input: input(),
+            heartbeat_interval: None,
+        };
+        let mut messages = match service.stream_invoke(Request::new(request)).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => {
+                outcome.status = told(&status);
+                return outcome;
+            }
+        };
+        while let Some(message) = messages.next().await {
+            match message {
+                Ok(message) if matches!(message.event, Some(Event::Heartbeat(_))) => {
+                    outcome.heartbeats += 1;
+                }
+                Ok(message) => outcome.messages.push(comparable(message)),
+                Err(status) => outcome.status = told(&status),
+            }
+        }
+        outcome
+    });
+    outcome.took = took;
+    outcome
+}
+
+/// Calls `Invoke`.
+pub(super) fn invoke(played: &Played) -> Outcome {
+    let (result, took) = run(played, async |service| {
+        let request = pb::InvokeRequest {
+            target: TARGET.to_owned(),
+            input: input(),
+        };
+        service.invoke(Request::new(request)).await
+    });
+    let (answer, status) = match result {
+        Ok(response) => {
+            let mut answer = response.into_inner();
+            answer.request_id.clear();
+            answer.attempts.clear();
+            (Some(answer), (Code::Ok, String::new(), String::new()))
+        }
+        Err(status) => (None, told(&status)),
+    };
+    Outcome {
+        messages: Vec::new(),
+        answer,
+        status,
+        heartbeats: 0,
+        took,
+    }
+}
+
+fn comparable(mut message: StreamInvokeResponse) -> StreamInvokeResponse {
+    if let Some(Event::MessageStart(start)) = &mut message.event {
+        start.request_id.clear();
+        start.attempts.clear();
+    }
+    message
+}
+
+/// Code, message and reason of a status.
+fn told(status: &Status) -> (Code, String, String) {
+    let details = tonic_types::Status::decode(status.details())
+        .unwrap()
+        .details;
+    let info = details
+        .iter()
+        .find(|any| any.type_url.ends_with("google.rpc.ErrorInfo"));
+    let info = tonic_types::pb::ErrorInfo::decode(&*info.unwrap().value).unwrap();
+    let phase = info.metadata.get("phase").cloned().unwrap_or_default();
+    (
+        status.code(),
+        status.message().to_owned(),
+        format!("{} {phase}", info.reason),
+    )
+}
