@@ -47,6 +47,11 @@ impl WireError {
         }
     }
 
+    /// The signature or the token is refused.
+    pub(super) fn denied(code: &'static str, message: impl Into<String>) -> Self {
+        Self::front_door(403, code, message)
+    }
+
     /// The body is not JSON.
     pub(super) fn no_json(error: &serde_json::Error) -> Self {
         let message = format!("The request body is no JSON: {error}");

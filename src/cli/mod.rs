@@ -40,6 +40,7 @@ pub mod keys;
 pub mod output;
 #[cfg(feature = "emulator")]
 pub mod rates;
+mod runtime;
 #[cfg(feature = "emulator")]
 mod samples;
 pub mod schema;
@@ -47,12 +48,13 @@ pub mod serve;
 pub mod signals;
 pub mod targets;
 
-use std::{future::Future, io};
+use std::io;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use exit::Exit;
 use output::Output;
+use runtime::block_on;
 
 /// gRPC in, Amazon Bedrock ConverseStream out.
 #[derive(Debug, Parser)]
@@ -152,12 +154,4 @@ fn emulator(args: emulate::Args, output: &mut Output) -> io::Result<Exit> {
             Exit::Failed
         }
     })
-}
-
-/// Runs a client's command on this thread: one connection needs no more.
-fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(command)
 }

@@ -23,6 +23,7 @@ use super::{
     answer::Answer,
     call::{Call, Failed},
     clocks::{Alarm, Clocks, METADATA_WAIT, Times},
+    failure::{client_stalled, deadline_exceeded, draining, silent_for, truncated, unreadable},
     grammar::{self, Grammar},
     interrupt::Interrupt,
     leftover::{self, Leftover},
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     bedrock::{self, Frame},
-    error::{Failure, Phase, Reason, Upstream},
+    error::{Failure, Phase, Reason},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{
         OpenCall, Route, Target,
@@ -192,11 +193,7 @@ impl Core {
             let failure = match self.step(cx) {
                 Poll::Ready(Ok(())) => continue,
                 Poll::Ready(Err(failure)) => failure,
-                Poll::Pending if self.cut.poll(cx).is_ready() => Failure::new(
-                    Reason::Draining,
-                    "this replica stops and can't wait any longer; try again",
-                )
-                .in_phase(Phase::BeforeFirstEvent),
+                Poll::Pending if self.cut.poll(cx).is_ready() => draining(),
                 Poll::Pending => match self.clocks.poll(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
@@ -314,12 +311,7 @@ impl Core {
     /// Bedrock's stream has ended on the boundary of a frame, which by itself says nothing.
     fn end(&mut self) -> Result<(), Failure> {
         if !self.grammar.is_complete() {
-            return Err(Failure::new(
-                Reason::UpstreamTruncated,
-                "Bedrock's stream ended before the answer did (no messageStop)",
-            )
-            .in_phase(Phase::BeforeFirstEvent)
-            .with_upstream(Upstream::default()));
+            return Err(truncated());
         }
         self.finish_without_usage(None);
         Ok(())
@@ -440,13 +432,7 @@ impl Core {
         let failure = if now >= self.times.deadline {
             deadline_exceeded()
         } else if now >= since + write_stall {
-            Failure::new(
-                Reason::ClientStalled,
-                format!(
-                    "the client took no message for {} s; the call to Bedrock was closed",
-                    write_stall.as_secs_f32()
-                ),
-            )
+            client_stalled(write_stall)
         } else {
             return Watch::At(self.times.deadline.min(since + write_stall));
         };
@@ -497,37 +483,8 @@ impl Core {
     }
 }
 
-fn unreadable(frame: &Frame, error: &translate::Error) -> Failure {
-    Failure::new(
-        Reason::UpstreamCorrupt,
-        format!(
-            "Bedrock's {} event can't be read: {error}",
-            &*frame.event_type
-        ),
-    )
-    .in_phase(Phase::BeforeFirstEvent)
-    .with_upstream(Upstream::default())
-}
-
 fn heartbeat(silent: Duration) -> StreamInvokeResponse {
     grammar::message(Event::Heartbeat(pb::HeartbeatEvent {
         silent: prost_types::Duration::try_from(silent).ok(),
     }))
-}
-
-fn silent_for(limit: Duration) -> Failure {
-    Failure::new(
-        Reason::UpstreamIdle,
-        format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
-    )
-    .in_phase(Phase::BeforeFirstEvent)
-    .with_upstream(Upstream::default())
-}
-
-fn deadline_exceeded() -> Failure {
-    Failure::new(
-        Reason::DeadlineExceeded,
-        "the call's deadline is over; the call to Bedrock was closed",
-    )
-    .in_phase(Phase::BeforeFirstEvent)
 }

@@ -11,6 +11,7 @@
 //! | `bell` | keeps those who ask in vain from a call that has nothing to send |
 //! | `call` | what a call needs, and how it can fail |
 //! | `clocks` | all of its clocks, on one timer |
+//! | `failure` | how a call can fail while it is in progress |
 //! | `grammar` | what a stream must look like |
 //! | `interrupt` | the end of a drain |
 //! | `leftover` | what is read when no client is there for it |
@@ -23,6 +24,7 @@ mod bell;
 mod call;
 mod clocks;
 mod core;
+mod failure;
 mod grammar;
 mod interrupt;
 mod leftover;

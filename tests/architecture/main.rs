@@ -1,6 +1,7 @@
 //! Enforces the rules that `src/lib.rs` states: the direction of dependencies, what stays in which
 //! module, and how long a file may be.
 
+mod circles;
 mod source;
 
 use std::{
@@ -274,7 +275,8 @@ fn the_crate_keeps_its_rules() {
         sources.iter().any(|source| source.path == "lib.rs"),
         "no sources found"
     );
-    let faults = faults(&sources);
+    let mut faults = faults(&sources);
+    faults.extend(circles::circles(&sources));
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
@@ -288,7 +290,7 @@ fn the_emulator_keeps_its_rules() {
         sources.iter().any(|source| source.path == "lib.rs"),
         "no sources found"
     );
-    let faults: Vec<_> = sources
+    let mut faults: Vec<_> = sources
         .iter()
         .flat_map(|source| {
             faults_of_text(source)
@@ -296,6 +298,7 @@ fn the_emulator_keeps_its_rules() {
                 .map(|fault| format!("emulator/src/{}: {fault}", source.path))
         })
         .collect();
+    faults.extend(circles::circles(&sources));
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
@@ -489,4 +492,71 @@ fn no_rule_fails_for_nothing() {
     }
     let after = Source::new("routing/mod.rs", &format!("//! x\n{tests}use crate::pb;"));
     assert_eq!(faults(&[after]).len(), 1, "code behind tests counts");
+}
+
+/// Circles between files are found through re-exports and relative paths; a folder that shows what
+/// its files define is none.
+#[test]
+fn a_circle_of_files_is_found() {
+    let found = |files: &[(&str, &str)]| {
+        let sources: Vec<_> = files
+            .iter()
+            .map(|(path, code)| Source::new(path, &format!("//! x\n{code}")))
+            .collect();
+        circles::circles(&sources)
+    };
+    // A child uses its parent, which uses the child.
+    let circle = found(&[
+        ("a/mod.rs", "mod b; pub struct A; fn f() { b::f() }"),
+        ("a/b.rs", "use super::A; pub fn f(_: A) {}"),
+    ]);
+    assert_eq!(
+        circle,
+        [
+            "a/b.rs: is in a circle with a/mod.rs",
+            "a/mod.rs: is in a circle with a/b.rs"
+        ]
+    );
+    // Through a re-export under another name, and a third file.
+    let circle = found(&[
+        (
+            "a/mod.rs",
+            "mod b; mod c; pub(crate) use self::b::{B as Bee};",
+        ),
+        ("a/b.rs", "use super::c::C; pub struct B(C);"),
+        ("a/c.rs", "use crate::d::D; pub struct C(D);"),
+        ("d.rs", "use crate::a::{self, Bee}; pub struct D(Bee);"),
+    ]);
+    assert_eq!(circle.len(), 3, "{circle:?}");
+    assert!(circle[0].starts_with("a/b.rs"), "{circle:?}");
+
+    let none: [&[(&str, &str)]; 3] = [
+        &[
+            (
+                "a/mod.rs",
+                "mod b; mod c; pub use b::B; pub(in crate::a) use c::C;",
+            ),
+            ("a/b.rs", "use super::C; pub struct B(C);"),
+            ("a/c.rs", "pub struct C;"),
+        ],
+        // Tests may use what they test from anywhere.
+        &[
+            ("a/mod.rs", "mod b; pub struct A; fn f() { b::f() }"),
+            (
+                "a/b.rs",
+                "pub fn f() {} #[cfg(test)] mod tests { use super::super::A; }",
+            ),
+        ],
+        // A variable that is called as a module is.
+        &[
+            (
+                "a/mod.rs",
+                "mod b; pub struct A; fn f() { let b = 1; b + 1 }",
+            ),
+            ("a/b.rs", "use super::A; pub fn f(_: A) {}"),
+        ],
+    ];
+    for files in none {
+        assert_eq!(found(files), [""; 0]);
+    }
 }

@@ -1,6 +1,21 @@
 //! Reads Rust source as far as the rules need it: code without comments, literals and tests, and
 //! the paths that it names.
 
+/// A path that code names, and the name that the code gives it.
+pub(crate) struct Use {
+    /// The path as written. It may begin with `crate`, `self`, `super`, a module or a crate.
+    pub(crate) path: Vec<String>,
+    /// The name after `as`.
+    alias: Option<String>,
+}
+
+impl Use {
+    /// The name under which the code can use it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.alias.as_ref().or(self.path.last()).map(String::as_str)
+    }
+}
+
 /// A source file.
 pub(crate) struct Source {
     /// Its path below `src`, such as `grpc/layers/mod.rs`.
@@ -22,7 +37,7 @@ impl Source {
     }
 
     /// The position in the module tree: `grpc`, `validate`, `json`.
-    fn module_path(&self) -> Vec<&str> {
+    pub(crate) fn module_path(&self) -> Vec<&str> {
         let mut path: Vec<_> = self.path.trim_end_matches(".rs").split('/').collect();
         path.pop_if(|last| *last == "mod");
         path
@@ -39,7 +54,7 @@ impl Source {
         let depth = self.module_path().len();
         paths(&tokens(&self.code))
             .into_iter()
-            .map(|path| {
+            .map(|(path, _)| {
                 let supers = path.iter().take_while(|name| **name == "super").count();
                 match path[0] {
                     "bedrock_grpc" => ["crate"].iter().chain(&path[1..]).copied().collect(),
@@ -51,6 +66,16 @@ impl Source {
             })
             .map(|path: Vec<&str>| path.join("::"))
             .collect()
+    }
+
+    /// What the code uses, without re-exports and the paths of visibilities.
+    pub(crate) fn uses(&self) -> Vec<Use> {
+        uses(&split_public(&tokens(&self.code)).0)
+    }
+
+    /// What the code re-exports.
+    pub(crate) fn reexports(&self) -> Vec<Use> {
+        uses(&split_public(&tokens(&self.code)).1)
     }
 
     /// The number of lines, without tests.
@@ -209,7 +234,52 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-fn paths<'a>(tokens: &[&'a str]) -> Vec<Vec<&'a str>> {
+fn uses(tokens: &[&str]) -> Vec<Use> {
+    let owned = |path: Vec<&str>| path.into_iter().map(str::to_owned).collect();
+    paths(tokens)
+        .into_iter()
+        .map(|(path, alias)| Use {
+            path: owned(path),
+            alias: alias.map(str::to_owned),
+        })
+        .collect()
+}
+
+/// The tokens without re-exports, and those of re-exports alone. Visibilities are in neither.
+fn split_public<'a>(tokens: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (mut others, mut reexports) = (Vec::new(), Vec::new());
+    let mut rest = tokens;
+    while let Some((first, after)) = rest.split_first() {
+        if *first != "pub" {
+            others.push(*first);
+            rest = after;
+            continue;
+        }
+        let visibility = match after.first() {
+            Some(&"(") => after
+                .iter()
+                .position(|token| *token == ")")
+                .map_or(0, |at| at + 1),
+            _ => 0,
+        };
+        rest = &after[visibility..];
+        if let Some((&"use", tree)) = rest.split_first() {
+            let end = tree
+                .iter()
+                .position(|token| *token == ";")
+                .unwrap_or(tree.len());
+            reexports.extend(&tree[..end]);
+            reexports.push(";");
+            rest = &tree[end..];
+        }
+    }
+    (others, reexports)
+}
+
+/// A path, and the name behind `as`.
+type Named<'a> = (Vec<&'a str>, Option<&'a str>);
+
+fn paths<'a>(tokens: &[&'a str]) -> Vec<Named<'a>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -227,7 +297,7 @@ fn path<'a>(
     tokens: &[&'a str],
     mut at: usize,
     prefix: &[&'a str],
-    found: &mut Vec<Vec<&'a str>>,
+    found: &mut Vec<Named<'a>>,
 ) -> usize {
     let mut path = prefix.to_vec();
     loop {
@@ -253,6 +323,11 @@ fn path<'a>(
         }
         at += 1;
     }
-    found.push(path);
+    let alias = match tokens.get(at) {
+        Some(&"as") => tokens.get(at + 1).copied(),
+        _ => None,
+    };
+    at += if alias.is_some() { 2 } else { 0 };
+    found.push((path, alias));
     at
 }

@@ -73,9 +73,3 @@ pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
 pub(super) fn routed(model_id: &str) -> Option<String> {
     script::routed(model_id)
 }
-
-/// The ID of the prompt that a model ID names, if it is a prompt's ARN.
-fn prompt_name(model_id: &str) -> Option<&str> {
-    let name = validate::resource_of(model_id)?.strip_prefix("prompt/")?;
-    name.split(':').next()
-}

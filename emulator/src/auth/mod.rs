@@ -1,10 +1,13 @@
 //! Authentication: the accepted [`Credentials`], and the check of a request.
 
+mod access_key;
 mod canonical;
 mod sigv4;
 
 use http::{HeaderMap, request::Parts};
-use std::{fmt, time::SystemTime};
+use std::time::SystemTime;
+
+pub use access_key::AccessKey;
 
 use super::error::WireError;
 
@@ -15,25 +18,6 @@ pub const DEV_SECRET_ACCESS_KEY: &str = "emulator-secret-access-key";
 /// The bearer token (a Bedrock API key in place of signatures) that the emulator accepts by
 /// default.
 pub const DEV_BEARER_TOKEN: &str = "emulator-bearer-token";
-
-/// An access key that is accepted.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccessKey {
-    /// `aws_access_key_id`.
-    pub id: String,
-    /// `aws_secret_access_key`.
-    pub secret: String,
-    /// `aws_session_token`, for temporary keys.
-    pub session_token: Option<String>,
-}
-
-impl fmt::Debug for AccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The accepted credentials.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,21 +67,17 @@ pub(super) fn check(
     }
     let authorization = parts.headers.get(http::header::AUTHORIZATION);
     let Some(authorization) = authorization.and_then(|value| value.to_str().ok()) else {
-        return Err(denied(
+        return Err(WireError::denied(
             "MissingAuthenticationTokenException",
             "Missing Authentication Token",
         ));
     };
     match authorization.strip_prefix("Bearer ") {
         Some(token) if credentials.bearer_tokens.iter().any(|known| known == token) => Ok(()),
-        Some(_) => Err(denied(
+        Some(_) => Err(WireError::denied(
             "AccessDeniedException",
             "Authentication failed: Please make sure your API Key is valid.",
         )),
         None => sigv4::check(&credentials.access_keys, authorization, parts, body, now),
     }
-}
-
-fn denied(code: &'static str, message: impl Into<String>) -> WireError {
-    WireError::front_door(403, code, message)
 }

@@ -10,7 +10,7 @@ use time::{
     macros::format_description,
 };
 
-use super::{AccessKey, canonical, denied};
+use super::{access_key::AccessKey, canonical};
 use crate::error::WireError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -38,7 +38,7 @@ pub(super) struct Authorization<'a> {
 
 impl<'a> Authorization<'a> {
     pub(super) fn parse(header: &'a str) -> Result<Self, WireError> {
-        let incomplete = |what: String| denied("IncompleteSignatureException", what);
+        let incomplete = |what: String| WireError::denied("IncompleteSignatureException", what);
         let parameters = header.strip_prefix(ALGORITHM).ok_or_else(|| {
             incomplete(format!(
                 "Unsupported AWS 'algorithm': give {ALGORITHM} or a bearer token."
@@ -89,10 +89,10 @@ pub(super) fn check(
         key.id == claim.access_key_id
             && key.session_token.as_deref() == text(&parts.headers, "x-amz-security-token")
     });
-    let key = key.ok_or_else(|| denied("UnrecognizedClientException", UNKNOWN_KEY))?;
+    let key = key.ok_or_else(|| WireError::denied("UnrecognizedClientException", UNKNOWN_KEY))?;
     let date = text(&parts.headers, "x-amz-date").unwrap_or_default();
     let signed_at = PrimitiveDateTime::parse(date, DATE).map_err(|_| {
-        denied(
+        WireError::denied(
             "IncompleteSignatureException",
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
         )
@@ -100,7 +100,7 @@ pub(super) fn check(
     check_date(signed_at.assume_utc(), now.into())?;
     if claim.service != SERVICE {
         let message = format!("Credential should be scoped to correct service: '{SERVICE}'.");
-        return Err(denied("InvalidSignatureException", message));
+        return Err(WireError::denied("InvalidSignatureException", message));
     }
     let expected = date
         .starts_with(claim.date)
@@ -109,7 +109,10 @@ pub(super) fn check(
     if expected.is_some_and(|expected| expected == claim.signature) {
         Ok(())
     } else {
-        Err(denied("InvalidSignatureException", WRONG_SIGNATURE))
+        Err(WireError::denied(
+            "InvalidSignatureException",
+            WRONG_SIGNATURE,
+        ))
     }
 }
 
@@ -131,7 +134,7 @@ fn check_date(signed_at: OffsetDateTime, now: OffsetDateTime) -> Result<(), Wire
     } else {
         return Ok(());
     };
-    Err(denied("InvalidSignatureException", message))
+    Err(WireError::denied("InvalidSignatureException", message))
 }
 
 /// The signature of this key for exactly the headers that the request lists as signed.

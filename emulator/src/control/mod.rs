@@ -6,6 +6,7 @@ mod models;
 mod page;
 mod profiles;
 mod provisioned;
+mod refusal;
 mod tags;
 
 use bytes::Bytes;
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 use super::{
     error::{WireError, json},
     exchange::Asked,
-    script::ApiError,
     state::State,
     uri::Operation,
 };
@@ -63,26 +63,4 @@ fn read(asked: &Asked) -> Result<Value, WireError> {
         return Ok(json!({}));
     }
     serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))
-}
-
-fn constraint(value: &str, name: &str, rule: &str) -> WireError {
-    let message = format!(
-        "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: {rule}"
-    );
-    ApiError::validation(message).into()
-}
-
-/// The value of a parameter, which must be one of these.
-fn one_of(value: Option<String>, name: &str, known: &[&str]) -> Result<Option<String>, WireError> {
-    match value {
-        Some(value) if !known.contains(&value.as_str()) => {
-            let rule = format!("Member must satisfy enum value set: [{}]", known.join(", "));
-            Err(constraint(&value, name, &rule))
-        }
-        value => Ok(value),
-    }
-}
-
-fn not_found(message: &str) -> WireError {
-    WireError::bedrock(404, "ResourceNotFoundException", message)
 }

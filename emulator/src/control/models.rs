@@ -8,7 +8,7 @@ use super::{
         error::WireError,
         uri,
     },
-    not_found, one_of,
+    refusal::{not_found, one_of},
 };
 
 pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {

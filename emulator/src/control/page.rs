@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{
     super::{error::WireError, script::ApiError, uri},
-    constraint,
+    refusal::constraint,
 };
 
 /// Items per page by default.

@@ -12,8 +12,9 @@ use super::{
         script::ApiError,
         shape, stamp, uri,
     },
-    api, not_found, one_of,
+    api,
     page::page,
+    refusal::{not_found, one_of},
     tags,
 };
 

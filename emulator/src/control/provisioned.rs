@@ -8,8 +8,8 @@ use super::{
         error::WireError,
         uri,
     },
-    not_found, one_of,
     page::page,
+    refusal::{not_found, one_of},
 };
 
 const STATUS: &str = "InService";

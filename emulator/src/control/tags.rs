@@ -9,7 +9,8 @@ use super::{
         script::ApiError,
         shape,
     },
-    api, not_found,
+    api,
+    refusal::not_found,
 };
 
 pub(super) fn list(request: &Value, region: &str, account: &Account) -> Result<Value, WireError> {

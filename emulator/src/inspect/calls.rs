@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::calls::{Call, CallLog, End},
-    Problem, Reply,
+    reply::{Problem, Reply},
 };
 
 pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {

@@ -9,7 +9,7 @@ use super::{
         calls::{Call, CallLog},
         stamp,
     },
-    Problem, Reply,
+    reply::{Problem, Reply},
 };
 
 pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {

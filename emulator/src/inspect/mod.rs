@@ -5,26 +5,15 @@ mod calls;
 mod events;
 mod quotas;
 mod regions;
+mod reply;
 
 use bytes::Bytes;
 use http::{Method, Response};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::reply::Problem;
 use super::{error, state::State, uri};
-
-/// An answer of this API: JSON, or the error of the request.
-type Reply = Result<Value, Problem>;
-
-/// Why a request cannot be answered.
-enum Problem {
-    /// The path does not exist.
-    NoSuchPath,
-    /// The methods that the path supports.
-    Method(&'static str),
-    /// What is invalid in the body or the path.
-    Invalid(String),
-}
 
 /// Answers a request for a path after `/_emulator/`.
 pub(super) fn answer(
@@ -56,9 +45,4 @@ pub(super) fn answer(
             error::json(status, &json!({"message": message}))
         }
     }
-}
-
-/// Parses a JSON body.
-fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::Invalid(format!("The body: {error}")))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     super::quotas::{Ledger, Quotas},
-    Problem, Reply, read,
+    reply::{Problem, Reply, read},
 };
 
 pub(super) fn answer(method: &Method, body: &[u8], ledger: &Ledger) -> Reply {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::regions::{Condition, Regions},
-    Problem, Reply, read,
+    reply::{Problem, Reply, read},
 };
 
 /// A condition as JSON: exactly one of `fault`, `latencyMs` and `down`.

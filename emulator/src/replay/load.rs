@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::Case;
+use super::case::Case;
 
 /// The operation that returns an event stream.
 const STREAM: &str = "converse-stream";

@@ -1,27 +1,25 @@
 //! Replays recorded exchanges: a [`Replay`] is a folder of them.
 
+mod case;
 mod load;
 mod unframe;
 
 use std::{
     io,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::Bytes;
-use http::HeaderValue;
 use serde_json::Value;
 
+use self::case::Case;
+pub(super) use self::case::Recorded;
 use super::{
     fault::{Effect, Fault},
-    fold,
     pace::Pace,
     playback::{Finish, Plan, Step},
-    script::{ApiError, Script},
+    script::ApiError,
 };
 
 /// Maximum number of differences in the error message if nothing matches.
@@ -30,39 +28,6 @@ const SHOWN_DIFFERENCES: usize = 3;
 /// Recorded exchanges. Clones share the position of each rotation.
 #[derive(Clone, Debug)]
 pub struct Replay(Arc<Vec<Case>>);
-
-/// One recorded exchange.
-#[derive(Debug)]
-struct Case {
-    /// Its folder's name.
-    name: String,
-    model_id: String,
-    request: Value,
-    /// Whether the answer is an event stream.
-    streamed: bool,
-    status: u16,
-    /// The whole `x-amzn-errortype`, if the answer had one.
-    error_type: Option<String>,
-    response: Bytes,
-    /// How often the requests whose first recording this is were served.
-    turns: AtomicUsize,
-}
-
-/// What a recording contains as the answer to a call.
-pub(super) enum Recorded {
-    /// The recorded bytes of a stream.
-    Stream(Bytes),
-    /// A stream built from a recorded Converse answer.
-    Script(Script),
-    /// A Converse answer.
-    Json(Bytes),
-    /// An error.
-    Error {
-        status: u16,
-        error_type: Option<HeaderValue>,
-        body: Bytes,
-    },
-}
 
 impl Replay {
     /// Loads a folder with `request.json`, `meta.json` and `response.body`, or a tree of such
@@ -135,42 +100,6 @@ impl Replay {
             "No recording matches this request. The closest one, {}, {model} and {body}.",
             nearest.name
         ))
-    }
-}
-
-impl Case {
-    fn answer(&self, stream: bool) -> Result<Recorded, ApiError> {
-        let body = self.response.clone();
-        if self.status != 200 {
-            let error_type = self.error_type.as_deref();
-            return Ok(Recorded::Error {
-                status: self.status,
-                error_type: error_type.and_then(|value| HeaderValue::from_str(value).ok()),
-                body,
-            });
-        }
-        match (self.streamed, stream) {
-            (true, true) => Ok(Recorded::Stream(body)),
-            (false, false) => Ok(Recorded::Json(body)),
-            (false, true) => {
-                let answer = serde_json::from_slice(&body).map_err(|error| {
-                    ApiError::validation(format!(
-                        "{}: response.body is not JSON: {error}",
-                        self.name
-                    ))
-                })?;
-                Ok(Recorded::Script(fold::unfold(answer)))
-            }
-            (true, false) => {
-                let script = unframe::script(&body).ok_or_else(|| {
-                    ApiError::validation(format!(
-                        "{}: its stream is not a complete answer, so Converse cannot return it",
-                        self.name
-                    ))
-                })?;
-                Ok(Recorded::Json(fold::fold(script).to_string().into()))
-            }
-        }
     }
 }
 

@@ -1,35 +1,9 @@
 //! The service model of parameters: types and constraints, and the check of a request.
 
+mod check;
 mod walk;
 
-use serde_json::Value;
-
-use super::script::ApiError;
-
-/// Checks a parameter of the path, with its name, and a body.
-///
-/// # Errors
-/// JSON of the wrong type is a `SerializationException`; all violated constraints together are one
-/// `ValidationException`.
-pub(super) fn check(
-    path: &[(&str, &str, &Text)],
-    body: &Value,
-    shape: &Shape,
-) -> Result<(), ApiError> {
-    let mut findings = walk::Findings::default();
-    for (name, content, text) in path {
-        walk::string(name, content, text, &mut findings);
-    }
-    walk::walk(body, shape, &mut findings).map_err(|message| ApiError {
-        status: 400,
-        code: "SerializationException",
-        message,
-    })?;
-    match findings.into_message() {
-        Some(message) => Err(ApiError::validation(message)),
-        None => Ok(()),
-    }
-}
+pub(super) use check::check;
 
 /// The type of a value.
 pub(crate) enum Shape {

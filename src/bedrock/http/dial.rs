@@ -1,12 +1,11 @@
 //! Opens sockets: DNS, TCP, a proxy's tunnel, TLS.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, timeout_at},
 };
@@ -14,55 +13,11 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     error::Error,
+    origin::{Io, Origin},
     proxy::{Proxy, ProxyRules},
     tls::{HTTP2, Tls},
 };
 use crate::config::bedrock::Options;
-
-/// Where to connect.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) tls: bool,
-    /// Without the brackets of an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-impl Origin {
-    pub(super) fn of(uri: &Uri) -> Result<Self, Error> {
-        let tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => {
-                return Err(Error::request(
-                    "the endpoint's URL must start with https:// or http://",
-                ));
-            }
-        };
-        let host = uri
-            .host()
-            .ok_or_else(|| Error::request("the endpoint's URL names no host"))?;
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        Ok(Self {
-            tls,
-            host,
-            port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-        })
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// A socket, ready for HTTP.
 pub(super) struct Socket {
@@ -79,11 +34,6 @@ pub(super) struct Forwarder {
     /// The value of `proxy-authorization`, if the proxy has a password.
     pub(super) authorization: Option<HeaderValue>,
 }
-
-/// What HTTP needs of a socket. Boxed, so that the code above is the same with and without TLS.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}
 
 /// Opens sockets.
 pub(super) struct Dialer {
@@ -254,6 +204,8 @@ impl Dialer {
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
+
+    use http::Uri;
 
     use super::*;
 

@@ -25,8 +25,9 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     authority::authority,
-    dial::{Forwarder, Io, Socket},
+    dial::{Forwarder, Socket},
     error::Error,
+    origin::Io,
     slot::Slot,
 };
 

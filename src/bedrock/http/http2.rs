@@ -20,8 +20,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     authority::authority,
-    dial::Io,
     error::Error,
+    origin::Io,
     slot::{Owner, Slot},
 };
 

@@ -25,6 +25,7 @@ mod http1;
 mod http2;
 #[cfg(test)]
 pub(crate) mod memory;
+mod origin;
 mod pool;
 mod proxy;
 mod slot;
@@ -57,7 +58,8 @@ pub use tls::TlsError;
 use crate::config::bedrock::Options;
 use body::Body;
 use capped::Capped;
-use dial::{Dialer, Origin};
+use dial::Dialer;
+use origin::Origin;
 use pool::{Limits, Pool};
 
 /// Timeout for the head of a response if the SDK sets a timeout only for connecting.

@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use tower_service::Service;
 
-use super::dial::{Io, Origin};
+use super::origin::{Io, Origin};
 use crate::config::Proxies;
 
 /// The rules of the environment.

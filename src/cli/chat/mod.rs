@@ -21,7 +21,9 @@ use std::io::{self, IsTerminal, Read};
 use clap::Args;
 
 use self::{conversation::Conversation, session::Session, turn::Outcome};
-use super::{connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output};
+use super::{
+    connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output, runtime::block_on,
+};
 use crate::pb::InferenceConfiguration;
 
 /// Chat with a model through a running gateway, with streaming
@@ -135,7 +137,7 @@ impl Chat {
             output.error("--json asks once: give a prompt, or pipe one in");
             return Ok(Exit::Usage);
         }
-        super::block_on(self.talk(prompt, interactive, output))
+        block_on(self.talk(prompt, interactive, output))
     }
 
     async fn talk(

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tonic::Code;
 
 use super::{
-    peer::Http,
+    http::Http,
     streams::{event, frame},
 };
 

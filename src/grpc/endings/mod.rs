@@ -12,6 +12,7 @@
 //! | `outcome` | the service under test, and what its caller gets |
 
 mod fault;
+mod http;
 mod outcome;
 mod peer;
 mod streams;
@@ -20,8 +21,9 @@ use std::time::Duration;
 
 use self::{
     fault::Fault,
+    http::Http,
     outcome::{Outcome, service},
-    peer::{Http, Script, Spacing},
+    peer::{Script, Spacing},
     streams::Stream,
 };
 

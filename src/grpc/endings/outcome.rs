@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 use tonic::{Code, Request, Status};
 
-use super::peer::{Http, Played};
+use super::{http::Http, peer::Played};
 use crate::{
     bedrock::{Bedrock, Sdk, memory},
     config::Config,

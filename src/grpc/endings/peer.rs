@@ -8,7 +8,7 @@ use tokio::sync::{
     oneshot,
 };
 
-use super::fault::Fault;
+use super::{fault::Fault, http::Http};
 use crate::bedrock::memory::PeerEnd;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n\
@@ -27,13 +27,6 @@ const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
-
-/// The protocol between the gateway and Bedrock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Http {
-    One,
-    Two,
-}
 
 /// What is between two groups of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{Work, pattern::Pattern, resolve, text::fits_format};
+use super::{
+    format::fits_format,
+    keyword::{count, resolve},
+    pattern::Pattern,
+    work::Work,
+};
 
 /// How deep references and nesting may go; deeper values count as matching.
 const DEEPEST: usize = 32;
@@ -86,14 +91,6 @@ fn number(value: f64, schema: &Map<String, Value>) -> bool {
         && limit("exclusiveMinimum").is_none_or(|min| value > min)
         && limit("exclusiveMaximum").is_none_or(|max| value < max)
         && limit("multipleOf").is_none_or(|step| step <= 0.0 || multiple(step))
-}
-
-/// A count for a keyword.
-pub(super) fn count(schema: &Map<String, Value>, name: &str) -> Option<usize> {
-    schema
-        .get(name)?
-        .as_u64()
-        .and_then(|count| usize::try_from(count).ok())
 }
 
 fn within(length: usize, schema: &Map<String, Value>, min: &str, max: &str) -> bool {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, map::Entry};
 
-use super::{Work, resolve};
+use super::{keyword::resolve, work::Work};
 
 /// How many nested references and compositions are followed, and how many alternatives are tried.
 const DEEPEST: usize = 16;

@@ -1,16 +1,17 @@
 //! Values that match a JSON Schema, taken from the prompt where possible.
 
 mod check;
+mod format;
+mod keyword;
 mod merge;
 mod number;
 mod pattern;
 mod text;
-
-use std::cell::Cell;
+mod work;
 
 use serde_json::{Map, Value};
 
-use self::{check::fits, merge::merged};
+use self::{check::fits, keyword::count, merge::merged, work::Work};
 
 /// Where values come from before they are invented.
 pub(super) trait Hints {
@@ -37,29 +38,6 @@ pub(super) fn generate(schema: &Value, hints: &mut dyn Hints) -> Value {
         work: Work::default(),
     };
     generator.value(schema, "", 0, 0)
-}
-
-/// The schema that a local reference names.
-fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
-    root.pointer(&reference.strip_prefix('#')?.replace("%20", " "))
-}
-
-/// How many more steps one value may take: some schemas would never end.
-struct Work(Cell<usize>);
-
-impl Default for Work {
-    fn default() -> Self {
-        Self(Cell::new(10_000))
-    }
-}
-
-impl Work {
-    /// Takes a step; false if none is left.
-    fn step(&self) -> bool {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
-        left > 0
-    }
 }
 
 struct Generator<'a> {
@@ -153,8 +131,8 @@ impl Generator<'_> {
     }
 
     fn array(&mut self, schema: &Map<String, Value>, name: &str, depth: usize) -> Value {
-        let min = check::count(schema, "minItems").unwrap_or(0);
-        let max = check::count(schema, "maxItems").unwrap_or(usize::MAX);
+        let min = count(schema, "minItems").unwrap_or(0);
+        let max = count(schema, "maxItems").unwrap_or(usize::MAX);
         let prefix = schema
             .get("prefixItems")
             .and_then(Value::as_array)
@@ -173,7 +151,7 @@ impl Generator<'_> {
         let mut items: Vec<Value> = Vec::new();
         // A duplicate item is tried again with the next number.
         for index in 0..length.saturating_mul(4).max(length) {
-            if items.len() == length || self.work.0.get() == 0 {
+            if items.len() == length || self.work.is_used_up() {
                 break;
             }
             let item = prefix.get(items.len()).unwrap_or(rest);
@@ -201,7 +179,7 @@ impl Generator<'_> {
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        let least = check::count(schema, "minProperties").unwrap_or(0);
+        let least = count(schema, "minProperties").unwrap_or(0);
         let anything = Value::Bool(true);
         let additional = schema.get("additionalProperties").unwrap_or(&anything);
         let mut members = Map::new();

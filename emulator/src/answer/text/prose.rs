@@ -168,7 +168,7 @@ fn facts(request: &Request<'_>, seed: &mut Seed) -> Vec<String> {
 
 /// What was sent through a prompt of Prompt management.
 fn prompt_resource(request: &Request<'_>) -> Option<String> {
-    let name = super::super::prompt_name(request.model_id)?;
+    let name = prompt_name(request.model_id)?;
     let variables = request
         .body
         .get("promptVariables")
@@ -229,4 +229,10 @@ fn one_word(prompt: &str) -> String {
         .next_back()
         .or(words.last())
         .map_or_else(|| "Yes".to_owned(), |word| (*word).to_owned())
+}
+
+/// The ID of the prompt that a model ID names, if it is a prompt's ARN.
+fn prompt_name(model_id: &str) -> Option<&str> {
+    let name = super::super::validate::resource_of(model_id)?.strip_prefix("prompt/")?;
+    name.split(':').next()
 }

@@ -21,10 +21,11 @@ use tokio::{
 };
 
 use super::{
-    dial::{Dialer, Origin},
+    dial::Dialer,
     error::Error,
     http1::{self, Keeper},
     http2,
+    origin::Origin,
     slot::Owner,
 };
 use lease::Lease;

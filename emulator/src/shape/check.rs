@@ -1,0 +1,31 @@
+//! Checks a request against its [`Shape`], and makes the service's error of what is wrong.
+
+use serde_json::Value;
+
+use super::{Shape, Text, walk};
+use crate::script::ApiError;
+
+/// Checks a parameter of the path, with its name, and a body.
+///
+/// # Errors
+/// JSON of the wrong type is a `SerializationException`; all violated constraints together are one
+/// `ValidationException`.
+pub(crate) fn check(
+    path: &[(&str, &str, &Text)],
+    body: &Value,
+    shape: &Shape,
+) -> Result<(), ApiError> {
+    let mut findings = walk::Findings::default();
+    for (name, content, text) in path {
+        walk::string(name, content, text, &mut findings);
+    }
+    walk::walk(body, shape, &mut findings).map_err(|message| ApiError {
+        status: 400,
+        code: "SerializationException",
+        message,
+    })?;
+    match findings.into_message() {
+        Some(message) => Err(ApiError::validation(message)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,11 @@
+//! The runtime of commands.
+
+use std::io;
+
+/// Runs a client's command on this thread: one connection needs no more.
+pub(super) fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}

@@ -1,0 +1,8 @@
+//! The HTTP version of a connection to Bedrock.
+
+/// The protocol between the gateway and Bedrock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Http {
+    One,
+    Two,
+}

@@ -1,0 +1,71 @@
+//! How a call can fail while it is in progress.
+
+use std::time::Duration;
+
+use crate::{
+    bedrock::Frame,
+    error::{Failure, Phase, Reason, Upstream},
+    translate,
+};
+
+/// An event from Bedrock cannot be translated.
+pub(super) fn unreadable(frame: &Frame, error: &translate::Error) -> Failure {
+    Failure::new(
+        Reason::UpstreamCorrupt,
+        format!(
+            "Bedrock's {} event can't be read: {error}",
+            &*frame.event_type
+        ),
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream::default())
+}
+
+/// Bedrock sent nothing for this time.
+pub(super) fn silent_for(limit: Duration) -> Failure {
+    Failure::new(
+        Reason::UpstreamIdle,
+        format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream::default())
+}
+
+/// The deadline of the call has passed.
+pub(super) fn deadline_exceeded() -> Failure {
+    Failure::new(
+        Reason::DeadlineExceeded,
+        "the call's deadline is over; the call to Bedrock was closed",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+}
+
+/// Bedrock ended its stream before the answer was complete.
+pub(super) fn truncated() -> Failure {
+    Failure::new(
+        Reason::UpstreamTruncated,
+        "Bedrock's stream ended before the answer did (no messageStop)",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream::default())
+}
+
+/// The client read nothing for this time.
+pub(super) fn client_stalled(limit: Duration) -> Failure {
+    Failure::new(
+        Reason::ClientStalled,
+        format!(
+            "the client took no message for {} s; the call to Bedrock was closed",
+            limit.as_secs_f32()
+        ),
+    )
+}
+
+/// The drain has expired.
+pub(super) fn draining() -> Failure {
+    Failure::new(
+        Reason::Draining,
+        "this replica stops and can't wait any longer; try again",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+}
