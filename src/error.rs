@@ -159,7 +159,61 @@ pub struct Violation {
     pub description: String,
 }
 
-/// Why a call failed, with everything that the caller should know about it.
+/// The most violations that are kept of one request: more don't fit into the details of a status.
+pub const MAX_VIOLATIONS: usize = 50;
+
+/// The violations of one request. Those beyond [`MAX_VIOLATIONS`] are counted and not kept.
+#[derive(Debug, Default)]
+pub struct ViolationList {
+    kept: Vec<Violation>,
+    left_out: usize,
+}
+
+impl ViolationList {
+    /// Returns an empty list. It allocates nothing until there is a violation.
+    pub const fn new() -> Self {
+        Self {
+            kept: Vec::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Returns whether no violation was found.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.left_out == 0
+    }
+
+    /// Adds a violation. `make` is called only if it is kept: a message may break a rule a million times.
+    pub fn add(&mut self, make: impl FnOnce() -> Violation) {
+        if self.kept.len() == MAX_VIOLATIONS {
+            self.left_out += 1;
+        } else {
+            self.kept.push(make());
+        }
+    }
+
+    /// Counts violations that were found and not kept.
+    pub const fn leave_out(&mut self, count: usize) {
+        self.left_out += count;
+    }
+
+    /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`]. If some were left out, the last
+    /// one says how many; `rest` is its field.
+    pub fn finish(mut self, rest: &str) -> Vec<Violation> {
+        if self.left_out > 0 {
+            let listed = self.kept.len().min(MAX_VIOLATIONS - 1);
+            let left_out = self.kept.len() - listed + self.left_out;
+            self.kept.truncate(listed);
+            self.kept.push(Violation {
+                field: rest.to_owned(),
+                description: format!("breaks {left_out} more rules that are not listed here"),
+            });
+        }
+        self.kept
+    }
+}
+
+/// Why a call failed, with everything that the caller should know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The reason, as a stable name.

@@ -14,6 +14,7 @@
 //! | [`routing`] | targets and routes; health, retries and failover before the first event |
 //! | [`aws`] | what a model ID or ARN means: kind, Region, geography; the fence |
 //! | [`bedrock`] | the only module that calls AWS: credentials, connections, frames |
+//! | [`bounds`] | what all clients share (calls, memory, threads), divided fairly |
 //! | [`config`] | the only reader of files and the environment: as written, then checked |
 //! | [`telemetry`] | logs, metrics and traces |
 //! | [`admin`] | liveness, readiness and metrics, on their own port |
@@ -36,6 +37,7 @@ pub mod access;
 pub mod admin;
 pub mod aws;
 pub mod bedrock;
+pub mod bounds;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -2,6 +2,7 @@
 //! and for Prometheus.
 
 mod health;
+mod listen;
 
 use std::sync::{
     Arc,
@@ -80,9 +81,10 @@ impl Admin {
             .layer(middleware::from_fn_with_state(self.hosts, check_host))
             .with_state(self);
         tokio::select! {
-            served = axum::serve(listener, routes).into_future() => served,
-            () = stop.cancelled() => Ok(()),
+            () = listen::serve(listener, routes) => {}
+            () = stop.cancelled() => {}
         }
+        Ok(())
     }
 }
 

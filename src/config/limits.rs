@@ -33,10 +33,25 @@ pub struct Limits {
     pub max_attempts: u32,
     /// The maximum size of a request message, in bytes. `limits.max_request_size`, default 32MiB.
     pub max_request_size: usize,
+    /// How far a compressed request may expand, as a multiple of its size on the wire. 0: compressed requests are refused.
+    /// `limits.max_compression_ratio`, default 0.
+    pub max_compression_ratio: u32,
+    /// How long a client may send nothing while the gateway waits for its message. `limits.receive_idle`, default 10s.
+    pub receive_idle: Duration,
+    /// How fast a client has to send its message at least, in bytes a second, once it has taken longer than `receive_idle`.
+    /// `limits.receive_rate`, default 1KiB.
+    pub receive_rate: usize,
+    /// What all requests that are being received, decoded and held may take together, in bytes. `limits.memory`, default: half of
+    /// the container's memory limit, or of the machine's memory.
+    pub memory: Option<usize>,
     /// Open calls in this process. `limits.max_streams`, default 1024.
     pub max_streams: usize,
-    /// Open calls on one connection. `limits.max_streams_per_connection`, default 1024.
+    /// Open calls on one connection. `limits.max_streams_per_connection`, default 256.
     pub max_streams_per_connection: u32,
+    /// Open connections in this process. `limits.max_connections`, default 2048.
+    pub max_connections: usize,
+    /// Open health watches and reflection calls in this process. `limits.max_watches`, default 256.
+    pub max_watches: usize,
     /// The age, ± 10 %, at which the gateway closes a connection gracefully, so that calls spread
     /// to new replicas. Open calls continue. 0: no limit. `limits.connection_age`, default 15m.
     pub connection_age: Duration,
@@ -89,8 +104,14 @@ impl Default for Limits {
             on_cancel: OnCancel::Abort,
             max_attempts: 3,
             max_request_size: 32 << 20,
+            max_compression_ratio: 0,
+            receive_idle: Duration::from_secs(10),
+            receive_rate: 1 << 10,
+            memory: None,
             max_streams: 1_024,
-            max_streams_per_connection: 1_024,
+            max_streams_per_connection: 256,
+            max_connections: 2_048,
+            max_watches: 256,
             connection_age: Duration::from_secs(900),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
@@ -122,6 +143,7 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
         handshake: time("handshake", default.handshake),
         keepalive_interval: time("keepalive_interval", default.keepalive_interval),
         keepalive_timeout: time("keepalive_timeout", default.keepalive_timeout),
+        receive_idle: time("receive_idle", default.receive_idle),
         on_cancel,
         connection_age: section
             .value("connection_age", units::duration)
@@ -135,9 +157,24 @@ pub(super) fn read(mut section: Section<'_>) -> Limits {
         max_request_size: section
             .value("max_request_size", units::size)
             .unwrap_or(default.max_request_size),
+        max_compression_ratio: section
+            .value("max_compression_ratio", |text| {
+                units::number(text, 0, 1_000)
+            })
+            .unwrap_or(default.max_compression_ratio),
+        receive_rate: section
+            .value("receive_rate", units::size)
+            .unwrap_or(default.receive_rate),
+        memory: section.value("memory", units::size),
         max_streams: section
             .value("max_streams", |text| units::number(text, 1, 1_000_000))
             .unwrap_or(default.max_streams),
+        max_connections: section
+            .value("max_connections", |text| units::number(text, 1, 1_000_000))
+            .unwrap_or(default.max_connections),
+        max_watches: section
+            .value("max_watches", |text| units::number(text, 1, 1_000_000))
+            .unwrap_or(default.max_watches),
         max_streams_per_connection: section
             .value("max_streams_per_connection", |text| {
                 units::number(text, 1, 1_000_000)

@@ -11,6 +11,7 @@ mod discovery;
 mod exposure;
 mod hosts;
 mod limits;
+mod memory;
 mod problem;
 mod proxy;
 pub mod request_policy;
@@ -20,6 +21,7 @@ mod server;
 mod targets;
 mod telemetry;
 mod traces;
+mod trusted_proxies;
 mod units;
 mod warnings;
 mod yaml;
@@ -34,6 +36,7 @@ pub use attribution::RequestMetadata;
 pub use discovery::Discovery;
 pub use hosts::Hosts;
 pub use limits::{Drain, Limits, OnCancel};
+pub use memory::default_budget;
 pub use problem::{Place, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
 pub use request_policy::{RequestPolicy, ServiceTier};
@@ -42,6 +45,7 @@ pub use server::{Cors, Server, Tls};
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
+pub use trusted_proxies::{Network, TrustedProxies};
 
 /// The JSON schema of a config (draft 2020-12). A test holds the schema and the readers of the
 /// sections to the same keys, bounds and defaults. Only [`Config::parse`] checks rules that involve

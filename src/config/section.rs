@@ -322,33 +322,42 @@ fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
     Ok(out)
 }
 
-/// The candidate that is most like a name, if one is alike at all: at most a third of the letters
-/// differ.
+/// Returns the candidate that is most like a name, if one is alike at all: at most a third of its letters differ.
+///
+/// The work is bounded by the lengths of the candidates: a name that is too long for a candidate is not compared with it.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = name.chars().count();
     candidates
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count().max(3))
+        .filter_map(|candidate| {
+            let its_length = candidate.chars().count();
+            let most = its_length.max(3) / 3;
+            // Each letter more or less is a difference.
+            let comparable = length.abs_diff(its_length) <= most;
+            let distance = comparable.then(|| distance(name, candidate))?;
+            (distance <= most).then_some((distance, candidate))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters have to be put in, left out, changed or swapped with their neighbour to make
-/// one word of the other (the optimal string alignment distance).
+/// Returns how many letters have to be inserted, removed, replaced or swapped with their neighbour to turn one word into the
+/// other (the optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // Row i holds the distances of a's first i letters to each beginning of b.
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    // A row holds the distances of the beginning of `a` that has been read to each beginning of `b`.
+    let mut two_before = Vec::new();
+    let mut before: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
         let mut row = vec![i];
         for j in 1..=b.len() {
-            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            let changed = before[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = changed.min(before[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
+                least = least.min(two_before[j - 2] + 1);
             }
             row.push(least);
         }
-        rows.push(row);
+        two_before = std::mem::replace(&mut before, row);
     }
-    rows[a.len()][b.len()]
+    before[b.len()]
 }

@@ -1,8 +1,13 @@
-//! `listen`, `admin`, `workers`, `tls`, `cors` and `playground`: addresses, TLS and web pages.
+//! `listen`, `admin`, `workers`, `tls`, `cors`, `playground` and `trusted_proxies`: addresses, TLS, web pages.
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{hosts::Hosts, section::Section, units};
+use super::{
+    hosts::Hosts,
+    section::Section,
+    trusted_proxies::{self, TrustedProxies},
+    units,
+};
 
 /// Addresses, TLS and web pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct Server {
     pub hosts: Hosts,
     /// Whether the gateway serves the playground at `/` of `listen`. `playground`, default: false.
     pub playground: bool,
+    /// Which proxies are believed when they say whom they forward. `trusted_proxies`, default: none.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// A certificate and its key.
@@ -53,6 +60,7 @@ impl Default for Server {
             cors: Cors::default(),
             hosts: Hosts::Any,
             playground: false,
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }
@@ -69,6 +77,7 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
     let allowed_origins = cors.list("allowed_origins", origin).unwrap_or_default();
     cors.finish();
     let playground = root.value("playground", units::boolean);
+    let trusted_proxies = trusted_proxies::read(root.section("trusted_proxies"));
     Server {
         listen: listen.unwrap_or(default.listen),
         admin: admin_listen.unwrap_or(default.admin),
@@ -77,6 +86,7 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
         cors: Cors { allowed_origins },
         hosts: default.hosts,
         playground: playground.unwrap_or(default.playground),
+        trusted_proxies,
     }
 }
 

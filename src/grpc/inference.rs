@@ -1,35 +1,37 @@
 //! `InferenceService`: both calls run the same pump; `Invoke` puts its messages together.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
+use http::Request;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{
+    Status,
+    body::Body,
+    metadata::{MetadataMap, MetadataValue},
+};
 
 use super::{
     context::CallContext,
-    defaults,
-    enforce::{Attribution, Enforced},
+    prepare::{Method, Preparation, Prepared},
+    receive::{Received, Receiver},
     status,
 };
 use crate::{
-    aws::{Kind, Sampling},
     bedrock::Bedrock,
+    bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     config::{Limits, RequestMetadata},
-    error::{Failure, Violation},
-    pb::{
-        self, ConverseInput, InvokeRequest, InvokeResponse, StreamInvokeRequest,
-        StreamInvokeResponse, inference_service_server::InferenceService,
-    },
-    routing::{RouteCandidate, Router, Target, attempts::AttemptPolicy, budget::RetryBudget},
+    error::{Failure, Reason},
+    pb::{self, InvokeResponse, StreamInvokeResponse},
+    routing::{Router, attempts::AttemptPolicy, budget::RetryBudget},
     stream::{Arrival, Call, CallReport, Pump, Times, Watchdog},
     telemetry::{Metrics, Traces},
-    translate::{self, fold::Fold},
-    validate,
+    translate::fold::Fold,
 };
+
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
 /// What the service needs. One for each worker; cheap to clone.
 #[derive(Clone)]
@@ -48,19 +50,78 @@ pub struct Inference {
     pub metrics: Arc<Metrics>,
     /// Decides which calls have spans.
     pub traces: Traces,
+    /// The budget of all requests that are being received, decoded and held.
+    pub memory: Shares,
+    /// Threads for large messages.
+    pub work: WorkQueue,
     /// Cancelled when the gateway can't wait for its streams any longer.
     pub cut: CancellationToken,
 }
 
 impl Inference {
-    /// Begins a call, if all that is known of it by now allows that.
-    fn begin(&self, asked: Asked<'_>) -> Result<Pump, Status> {
-        let context = asked.context;
+    /// Asks for a whole answer.
+    pub(super) async fn invoke(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(InvokeResponse, Watchdog), Status> {
+        let context = context(&request);
+        // A unary response has no place for signs of life.
+        let mut pump = self.begin(Method::Invoke, &context, request).await?;
+        let mut fold = Fold::default();
+        while let Some(message) = pump.next().await {
+            fold.push(message.map_err(|failed| status::of_failed(&failed))?);
+        }
+        let limits = &self.limits;
+        let limit = context
+            .deadline(limits, None)
+            .max(Instant::now() + limits.write_stall);
+        Ok((fold.finish(), Watchdog::until(limit)))
+    }
+
+    /// Asks for an answer as a stream.
+    pub(super) async fn stream_invoke(
+        &self,
+        request: Request<Body>,
+    ) -> Result<
+        (
+            impl Stream<Item = Result<StreamInvokeResponse, Status>> + use<>,
+            Watchdog,
+        ),
+        Status,
+    > {
+        let context = context(&request);
+        let pump = self.begin(Method::StreamInvoke, &context, request).await?;
+        let watchdog = pump.watchdog();
+        let pump = pump
+            .commit(self.limits.headers_after)
+            .await
+            .map_err(|failed| status::of_failed(&failed))?;
+        let messages = pump.map(|message| message.map_err(|failed| status::of_failed(&failed)));
+        Ok((messages, watchdog))
+    }
+
+    /// Receives a call's message and begins the call, if all that is known of it by now allows that.
+    async fn begin(
+        &self,
+        method: Method,
+        context: &CallContext,
+        request: Request<Body>,
+    ) -> Result<Pump, Status> {
+        let (parts, body) = request.into_parts();
+        let peer = ShareOwner::of(&parts.extensions);
+        let place = parts.extensions.get::<Arc<Share>>();
+        let receiver = Receiver {
+            limits: &self.limits,
+            memory: &self.memory,
+            place: place.map(AsRef::as_ref),
+            peer,
+        };
+        let received = receiver.receive(&parts.headers, body).await;
         let metrics = Arc::clone(&self.metrics);
         let mut report = CallReport::start(
             metrics,
             &self.traces,
-            asked.method,
+            method.name(),
             Arrival {
                 request_id: Arc::clone(&context.request_id),
                 arrived: context.arrived,
@@ -68,20 +129,49 @@ impl Inference {
             },
             status::code_name,
         );
-        let name = asked.name;
-        let heartbeat = asked.heartbeat;
-        if let Ok(target) = &asked.target {
+        let preparation = Preparation {
+            method,
+            router: self.router.clone(),
+            limits: Arc::clone(&self.limits),
+            request_metadata: Arc::clone(&self.request_metadata),
+            metadata: MetadataMap::from_headers(parts.headers),
+            timeout: context.timeout.clone(),
+        };
+        let prepared = match received {
+            Ok(received) => self.prepare(peer, preparation, received).await,
+            Err(failure) => Err(failure),
+        };
+        let Prepared {
+            name,
+            target,
+            ready,
+        } = prepared.unwrap_or_else(|failure| Prepared {
+            name: String::new(),
+            target: None,
+            ready: Err(failure),
+        });
+        if let Some(target) = &target {
             report.target(target);
         }
-        let ready = match self.prepare(asked) {
+        let ready = match ready {
             Ok(ready) => ready,
             Err(failure) => {
                 report.failed(&failure);
                 let named = pb::Attempt {
-                    model_id: name.to_owned(),
+                    model_id: name,
                     ..pb::Attempt::default()
                 };
-                return Err(status::status(&failure, &[named], &context.request_id));
+                let mut status = status::status(&failure, &[named], &context.request_id);
+                if failure.reason == Reason::Unimplemented {
+                    let accepted = if self.limits.max_compression_ratio > 0 {
+                        "identity,gzip,zstd"
+                    } else {
+                        "identity"
+                    };
+                    let accepted = MetadataValue::from_static(accepted);
+                    status.metadata_mut().insert(ACCEPT_ENCODING, accepted);
+                }
+                return Err(status);
             }
         };
         report.asked(ready.inference, ready.guardrail);
@@ -94,7 +184,10 @@ impl Inference {
             times: Times {
                 deadline,
                 idle: limits.idle.unwrap_or(self.limits.idle),
-                heartbeat,
+                heartbeat: match method {
+                    Method::Invoke => Duration::ZERO,
+                    Method::StreamInvoke => ready.heartbeat.unwrap_or(self.limits.heartbeat),
+                },
             },
             policy: AttemptPolicy {
                 attempt_allowance: limits.max_attempts.unwrap_or(self.limits.max_attempts),
@@ -111,132 +204,25 @@ impl Inference {
         }))
     }
 
-    fn prepare(&self, asked: Asked<'_>) -> Result<Ready, Failure> {
-        let target = asked.target?;
-        // Not to be read: a caller that asks for one second must not get ten minutes.
-        asked.context.timeout.clone()?;
-        let candidates = target.inside()?;
-        let mut input = asked.input.unwrap_or_default();
-        translate::history::leave_out_empty_answers(&mut input);
-        let kind = Kind::of(target.model_id());
-        // The same body is sent to whichever route answers.
-        let sampling = candidates.iter().map(|known| known.route.sampling()).max();
-        let sampling = sampling.unwrap_or(Sampling::Neither);
-        let policy = &target.policy;
-        defaults::apply(&target.defaults, policy, kind, sampling, &mut input);
-        let attribution = Attribution::of(
-            &target.request_metadata,
-            &self.request_metadata,
-            asked.metadata,
-        );
-        let enforced = Enforced {
-            policy,
-            attribution,
-            kind,
-        };
-        enforced
-            .apply(&mut input)
-            .map_err(Failure::invalid_request)?;
-        let body = translate::request::to_converse(&input).map_err(Failure::invalid_request)?;
-        Ok(Ready {
-            target,
-            candidates,
-            body,
-            inference: input.inference_config,
-            guardrail: input.guardrail_config,
-        })
-    }
-}
-
-/// What a call asks for.
-struct Asked<'a> {
-    context: &'a CallContext,
-    metadata: &'a MetadataMap,
-    method: &'static str,
-    /// The target as the caller named it.
-    name: &'a str,
-    /// What it stands for, if the request is valid.
-    target: Result<Arc<Target>, Failure>,
-    input: Option<ConverseInput>,
-    heartbeat: Duration,
-}
-
-/// A call that can begin.
-struct Ready {
-    target: Arc<Target>,
-    candidates: Vec<RouteCandidate>,
-    body: Bytes,
-    inference: Option<pb::InferenceConfiguration>,
-    guardrail: Option<pb::GuardrailStreamConfiguration>,
-}
-
-#[tonic::async_trait]
-impl InferenceService for Inference {
-    type StreamInvokeStream =
-        Pin<Box<dyn Stream<Item = Result<StreamInvokeResponse, Status>> + Send>>;
-
-    async fn invoke(
+    /// Decodes, validates and translates: here if the message is small, otherwise on a thread that forwards no tokens.
+    async fn prepare(
         &self,
-        request: Request<InvokeRequest>,
-    ) -> Result<Response<InvokeResponse>, Status> {
-        let context = context(&request);
-        let (metadata, _, request) = request.into_parts();
-        let target = self.router.resolve(&request.target);
-        let valid = validate::invoke(&request, model_id(&target, &request.target));
-        let mut pump = self.begin(Asked {
-            context: &context,
-            metadata: &metadata,
-            method: "Invoke",
-            name: &request.target,
-            target: checked(target, valid),
-            input: request.input,
-            // A unary response has no place for signs of life.
-            heartbeat: Duration::ZERO,
-        })?;
-        let mut fold = Fold::default();
-        while let Some(message) = pump.next().await {
-            fold.push(message.map_err(|failed| status::of_failed(&failed))?);
+        peer: ShareOwner,
+        preparation: Preparation,
+        received: Received,
+    ) -> Result<Prepared, Failure> {
+        if !received.is_large() {
+            return Ok(preparation.run(received, &Stop::never()));
         }
-        let mut response = Response::new(fold.finish());
-        let limits = &self.limits;
-        let limit = context
-            .deadline(limits, None)
-            .max(Instant::now() + limits.write_stall);
-        response.extensions_mut().insert(Watchdog::until(limit));
-        Ok(response)
-    }
-
-    async fn stream_invoke(
-        &self,
-        request: Request<StreamInvokeRequest>,
-    ) -> Result<Response<Self::StreamInvokeStream>, Status> {
-        let context = context(&request);
-        let (metadata, _, request) = request.into_parts();
-        let target = self.router.resolve(&request.target);
-        let valid = validate::stream_invoke(&request, model_id(&target, &request.target));
-        let heartbeat = request
-            .heartbeat_interval
-            .and_then(|interval| Duration::try_from(interval).ok())
-            .unwrap_or(self.limits.heartbeat);
-        let pump = self.begin(Asked {
-            context: &context,
-            metadata: &metadata,
-            method: "StreamInvoke",
-            name: &request.target,
-            target: checked(target, valid),
-            input: request.input,
-            heartbeat,
-        })?;
-        let watchdog = pump.watchdog();
-        let pump = pump
-            .commit(self.limits.headers_after)
-            .await
-            .map_err(|failed| status::of_failed(&failed))?;
-        let stream: Self::StreamInvokeStream =
-            Box::pin(pump.map(|message| message.map_err(|failed| status::of_failed(&failed))));
-        let mut response = Response::new(stream);
-        response.extensions_mut().insert(watchdog);
-        Ok(response)
+        let work = self
+            .work
+            .run(peer, move |stop| preparation.run(received, stop));
+        work.await.map_err(|_| {
+            Failure::new(
+                Reason::ReplicaSaturated,
+                "this replica has as many large requests to read as it may; try another one",
+            )
+        })
     }
 }
 
@@ -248,20 +234,4 @@ fn context<T>(request: &Request<T>) -> CallContext {
         .get::<CallContext>()
         .cloned()
         .unwrap_or_else(|| CallContext::read(&http::HeaderMap::new()))
-}
-
-/// What a target stands for: an alias can stand for a prompt, which has rules of its own. The
-/// target itself, if it is not known.
-fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
-    target.as_ref().map_or(name, |target| target.model_id())
-}
-
-/// The target of a valid request. What is wrong with the request is told first: the target may be a
-/// part of it.
-fn checked(
-    target: Result<Arc<Target>, Failure>,
-    valid: Result<(), Vec<Violation>>,
-) -> Result<Arc<Target>, Failure> {
-    valid.map_err(Failure::invalid_request)?;
-    target
 }

@@ -7,21 +7,21 @@ mod endings;
 mod enforce;
 mod inference;
 mod layers;
+mod prepare;
+mod receive;
+mod service;
 mod status;
 mod targets;
 
 use std::sync::Arc;
 
-use tonic::{codec::CompressionEncoding, service::Routes};
+use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::{
     access::Gate,
     config::Cors,
-    pb::{
-        FILE_DESCRIPTOR_SET, inference_service_server::InferenceServiceServer,
-        target_service_server::TargetServiceServer,
-    },
+    pb::{FILE_DESCRIPTOR_SET, target_service_server::TargetServiceServer},
 };
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
@@ -80,6 +80,9 @@ impl Health {
     }
 }
 
+/// The largest request of services other than inference, in bytes. tonic reserves what the head of a message claims.
+const MAX_SMALL_MESSAGE: usize = 16 << 10;
+
 /// A whole gRPC server, but for its connections.
 ///
 /// # Errors
@@ -94,14 +97,12 @@ pub fn server(
 ) -> Result<Stack, tonic_reflection::server::Error> {
     let limits = Arc::clone(&inference.limits);
     let cut = inference.cut.clone();
-    // Streams are never compressed: a compressor would hold tokens back.
-    let inference = InferenceServiceServer::from_arc(Arc::new(inference))
-        .max_decoding_message_size(limits.max_request_size)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
-    let targets = TargetServiceServer::new(targets)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
+    let inference = service::InferenceServer::new(inference);
+    let targets = TargetServiceServer::new(targets).max_decoding_message_size(MAX_SMALL_MESSAGE);
+    let health = health
+        .service
+        .clone()
+        .max_decoding_message_size(MAX_SMALL_MESSAGE);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -111,9 +112,17 @@ pub fn server(
     };
     let routes = Routes::new(inference)
         .add_service(targets)
-        .add_service(health.service.clone())
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_service(health)
+        .add_service(
+            reflection()
+                .build_v1()?
+                .max_decoding_message_size(MAX_SMALL_MESSAGE),
+        )
+        .add_service(
+            reflection()
+                .build_v1alpha()?
+                .max_decoding_message_size(MAX_SMALL_MESSAGE),
+        )
         .prepare();
     Ok(layers::stack(routes, gate, admission, &limits, cut, cors))
 }

@@ -7,8 +7,10 @@
 )]
 
 mod codec;
+mod measure;
 
 pub use codec::Codec;
+pub use measure::{Measure, Unmeasured, measure};
 
 tonic::include_proto!("bedrock.inference.v1");
 

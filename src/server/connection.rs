@@ -1,6 +1,6 @@
 //! One client connection, from its first byte to its last.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::{
@@ -16,17 +16,22 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt;
 
-use super::{lingering::Lingering, prefixed::Prefixed};
-use crate::{access::Peer, config::Limits, grpc::Stack, stream::resettable};
+use super::{lingering::Lingering, prefixed::Prefixed, proxied};
+use crate::{
+    access::Peer,
+    bounds::{Leaving, Share, ShareOwner},
+    config::{Limits, Network, TrustedProxies},
+    grpc::Stack,
+    stream::resettable,
+};
 
 /// The preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-// Maximum unread request bytes of one connection. Source: docs/limits.md.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
-/// Maximum reset streams that wait to be handled, before the connection is closed (rapid reset,
-/// CVE-2023-44487).
+// What one connection may hold of requests that are not read yet. Source: docs/limits.md.
+const STREAM_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = 2 << 20;
+/// Reset streams that a client may leave us with before its connection is closed (rapid reset, CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 256;
 const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
 const MAX_HEADER_LIST: u32 = 64 << 10;
@@ -57,6 +62,7 @@ pub(super) struct Server {
     tls: Option<TlsAcceptor>,
     handshake: Duration,
     age: Duration,
+    proxies: TrustedProxies,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
     /// Whether calls need the identity of their peer.
@@ -68,6 +74,7 @@ impl Server {
         stack: Stack,
         tls: Option<TlsAcceptor>,
         limits: &Limits,
+        proxies: TrustedProxies,
         knows_callers: bool,
     ) -> Self {
         let mut http1 = http1::Builder::new();
@@ -92,86 +99,129 @@ impl Server {
             tls,
             handshake: limits.handshake,
             age: limits.connection_age,
+            proxies,
             http1,
             http2,
             knows_callers,
         }
     }
 
-    /// Serves a connection until it ends or, after a GOAWAY, until its open calls have ended.
+    /// Serves a connection until it ends, or, once it is told to go away or its place is taken back, until its open calls have
+    /// ended.
     pub(super) async fn serve(
         &self,
         stream: std::net::TcpStream,
-        address: SocketAddr,
+        peer: SocketAddr,
+        place: &Share,
         go_away: CancellationToken,
     ) -> Result<(), BoxError> {
-        let stream = TcpStream::from_std(stream)?;
+        let mut stream = TcpStream::from_std(stream)?;
         // Tokens are small and must not wait for each other.
         stream.set_nodelay(true)?;
         let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE);
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
 
-        match &self.tls {
-            None => self.begin(protocol(stream), address, go_away).await,
-            Some(tls) => {
-                let beginning = async { protocol(tls.accept(stream).await?).await };
-                self.begin(beginning, address, go_away).await
+        let mut client = peer;
+        let is_from = |networks: &[Network]| networks.iter().any(|one| one.contains(peer.ip()));
+        if is_from(&self.proxies.proxy_protocol_from) {
+            let header = proxied::header(&mut stream);
+            if let Some(address) = self.in_time(header, &go_away).await? {
+                client.set_ip(address);
             }
         }
+        let connection = Connection {
+            client,
+            place,
+            go_away,
+        };
+        match &self.tls {
+            None => self.begin(protocol(stream), connection).await,
+            Some(tls) => {
+                let beginning = async { protocol(tls.accept(stream).await?).await };
+                self.begin(beginning, connection).await
+            }
+        }
+    }
+
+    /// Waits for a part of a connection's beginning. A peer that says nothing holds a descriptor, and could hold up the exit.
+    async fn in_time<T>(
+        &self,
+        beginning: impl Future<Output = io::Result<T>>,
+        go_away: &CancellationToken,
+    ) -> io::Result<T> {
+        let begun = tokio::select! {
+            begun = tokio::time::timeout(self.handshake, beginning) => begun,
+            () = go_away.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        begun.map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no request within limits.handshake",
+            )
+        })?
     }
 
     async fn begin<I>(
         &self,
         beginning: impl Future<Output = io::Result<(I, bool)>>,
-        address: SocketAddr,
-        go_away: CancellationToken,
+        connection: Connection<'_>,
     ) -> Result<(), BoxError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        // A silent peer occupies a file descriptor, and could delay the exit.
-        let begun = tokio::select! {
-            begun = tokio::time::timeout(self.handshake, beginning) => begun,
-            () = go_away.cancelled() => return Ok(()),
-        };
-        let (io, is_http2) = begun.map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                "no request within limits.handshake",
-            )
-        })??;
-        let peer = self.knows_callers.then_some(Peer {
-            address,
-            certificate: None,
-        });
-        self.run(io, is_http2, peer, go_away).await
+        let (io, is_http2) = self.in_time(beginning, &connection.go_away).await?;
+        self.run(io, is_http2, connection).await
     }
 
     async fn run<I>(
         &self,
         io: I,
         is_http2: bool,
-        peer: Option<Peer>,
-        go_away: CancellationToken,
+        connection: Connection<'_>,
     ) -> Result<(), BoxError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let Connection {
+            client,
+            place,
+            go_away,
+        } = connection;
         let io = TokioIo::new(Lingering::new(io));
-        let service = self.stack.clone().map_request(
-            move |mut request: http::Request<hyper::body::Incoming>| {
-                if let Some(peer) = &peer {
-                    request.extensions_mut().insert(peer.clone());
-                }
-                request.map(Body::new)
-            },
-        );
+        let leaving = Leaving::default();
+        let noted = leaving.clone();
+        let trusted: Arc<[Network]> = self.proxies.forwarded_for_from.as_slice().into();
+        let knows_callers = self.knows_callers;
+        let service =
+            self.stack
+                .clone()
+                .map_request(move |request: http::Request<hyper::body::Incoming>| {
+                    let mut request = request.map(Body::new);
+                    let mut address = client;
+                    if !trusted.is_empty() {
+                        let client =
+                            proxied::forwarded_for(request.headers(), client.ip(), &trusted);
+                        address.set_ip(client);
+                    }
+                    let extensions = request.extensions_mut();
+                    extensions.insert(ShareOwner::from(address));
+                    extensions.insert(noted.clone());
+                    if knows_callers {
+                        extensions.insert(Peer {
+                            address,
+                            certificate: None,
+                        });
+                    }
+                    request
+                });
         let service = TowerToHyperService::new(service);
         let gone = async {
             tokio::select! {
                 () = go_away.cancelled() => {}
+                () = place.taken_back() => {}
                 () = of_age(self.age) => {}
             }
+            leaving.token().cancel();
         };
         if is_http2 {
             let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
@@ -197,8 +247,16 @@ impl Server {
     }
 }
 
-/// Waits for the maximum age of a connection, ± 10 %: connections that began together should not
-/// end together.
+/// What is known of a connection besides its bytes.
+struct Connection<'a> {
+    /// The client's address; behind a trusted proxy, what the proxy says about it.
+    client: SocketAddr,
+    /// The connection's place among those that may be open.
+    place: &'a Share,
+    go_away: CancellationToken,
+}
+
+/// Waits for a connection's age, give or take a tenth: connections that began together should not end together.
 async fn of_age(age: Duration) {
     if age.is_zero() {
         return std::future::pending().await;

@@ -15,6 +15,7 @@ mod drain;
 mod hosts;
 mod lingering;
 mod prefixed;
+mod proxied;
 mod tls;
 mod worker;
 
@@ -34,16 +35,22 @@ use self::{drain::drain, hosts::HostCheck, worker::Worker};
 use crate::{
     admin::Admin,
     bedrock::{Bedrock, ControlPlane, Sdk},
-    config::{Config, Hosts},
+    bounds::{Shares, WorkQueue},
+    config::{self, Config, Hosts},
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
     routing::{RouteMetrics, Router, budget::RetryBudget},
-    telemetry::{Metrics, Traces},
+    telemetry::{Metrics, Traces, metrics::Limited},
 };
 
 /// The pause of the accept loop when the process has no file descriptors left: long enough for
 /// streams to end, short enough for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Threads that read large messages: they should leave most of the machine to those that forward tokens.
+const MAX_MESSAGE_THREADS: usize = 4;
+/// Large messages that wait for such a thread.
+const MAX_WAITING_MESSAGES: usize = 64;
 
 /// The listening sockets. Bound before anything else starts, so that a used port is reported
 /// immediately.
@@ -87,8 +94,22 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         metrics.certificate_expiry(tls::expiry(tls)?);
     }
     let metrics = Arc::new(metrics);
-    let admission = Admission::new(config.limits.max_streams, Arc::clone(&metrics));
+    let admission = Admission::new(
+        config.limits.max_streams,
+        config.limits.max_watches,
+        &metrics,
+    );
     let gate = access::gate(&config.access, &metrics)?;
+    let limited = |what| metrics.limited.get_or_create_owned(&Limited { what });
+    let budget_bytes = config.limits.memory.unwrap_or_else(config::default_budget);
+    let memory = Shares::new("request memory", budget_bytes, limited("memory"));
+    let connections = Shares::new(
+        "connections",
+        config.limits.max_connections,
+        limited("connections"),
+    );
+    let threads = (config.server.workers / 2).clamp(1, MAX_MESSAGE_THREADS);
+    let work = WorkQueue::start(threads, MAX_WAITING_MESSAGES)?;
     let budget = RetryBudget::default();
     let request_metadata = Arc::new(config.request_metadata.clone());
     let cut = CancellationToken::new();
@@ -103,6 +124,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             let gate = gate.clone();
             let request_metadata = Arc::clone(&request_metadata);
             let traces = traces.clone();
+            let (memory, work) = (memory.clone(), work.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
@@ -112,6 +134,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     request_metadata,
                     metrics,
                     traces,
+                    memory,
+                    work,
                     cut,
                 };
                 let knows_callers = !gate.is_open();
@@ -139,6 +163,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     stack,
                     tls,
                     &config.limits,
+                    config.server.trusted_proxies.clone(),
                     knows_callers,
                 ))
             })
@@ -174,7 +199,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     // During the lame-duck phase, connections are still accepted, because load balancers still open
     // some.
     tokio::select! {
-        () = accept(&grpc_listener, &workers) => {}
+        () = accept(&grpc_listener, &workers, &connections) => {}
         () = async {
             stop.drain.cancelled().await;
             tracing::info!("draining");
@@ -205,13 +230,17 @@ impl Drop for AbortOnDrop {
 }
 
 /// Gives new connections to the workers, forever.
-async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker]) {
+async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker], connections: &Shares) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // Without a place, the connection is closed.
+                let Ok(place) = connections.take(peer.into(), 1) else {
+                    continue;
+                };
                 let least = workers.iter().min_by_key(|worker| worker.connections());
                 if let Some(worker) = least {
-                    worker.serve(stream, peer);
+                    worker.serve(stream, peer, place);
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}

@@ -14,9 +14,10 @@ use tokio::{net::TcpStream, runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Server;
+use crate::bounds::Share;
 
-/// An accepted connection, its peer, and its guard.
-type Connection = (std::net::TcpStream, SocketAddr, OpenConnection);
+/// An accepted connection, its peer, its place, and its guard.
+type Connection = (std::net::TcpStream, SocketAddr, Share, OpenConnection);
 
 /// Counts connections: those of a worker, and all together.
 #[derive(Clone)]
@@ -115,11 +116,11 @@ impl Worker {
     }
 
     /// Gives it a connection.
-    pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Share) {
         match stream.into_std() {
             Ok(stream) => {
                 let open = self.open.connection();
-                if self.connections.send((stream, peer, open)).is_err() {
+                if self.connections.send((stream, peer, place, open)).is_err() {
                     tracing::error!("a worker is gone; a connection was closed");
                 }
             }
@@ -151,11 +152,11 @@ async fn serve(
     go_away: CancellationToken,
     ended: TaskTracker,
 ) {
-    while let Some((stream, peer, open)) = queue.recv().await {
+    while let Some((stream, peer, place, open)) = queue.recv().await {
         let (server, go_away) = (Arc::clone(&server), go_away.clone());
         ended.spawn(async move {
             let _open = open;
-            if let Err(error) = server.serve(stream, peer, go_away).await {
+            if let Err(error) = server.serve(stream, peer, &place, go_away).await {
                 tracing::debug!(%error, %peer, "a connection ended");
             }
         });

@@ -165,7 +165,12 @@ fn member(line: &mut Writer, name: &str, value: &impl Object, raw: &[pb::RawMemb
     out.json.begin_object();
     value.write_members(&mut out, &Place::ROOT);
     out.json.end_object();
-    let (json, _) = raw::merge(out.finish().0.into_string(), raw, BEDROCK_DEPTH);
+    let (json, _) = raw::merge(
+        out.finish().0.into_string(),
+        raw,
+        BEDROCK_DEPTH,
+        raw::Json::Unknown,
+    );
     line.key(name);
     line.raw(&json);
 }

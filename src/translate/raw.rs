@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::json::{Kind, Reader, Syntax, Writer};
-use crate::pb;
+use crate::{error::MAX_VIOLATIONS, pb};
 
 /// Maximum steps of a pointer, so that none can nest JSON deeper than its readers go.
 const MAX_STEPS: usize = 64;
@@ -19,22 +19,54 @@ pub(crate) struct Problem {
     pub(crate) description: String,
 }
 
-/// Returns `body` with the raw members, inserted as if one after the other. Values may nest `depth`
-/// levels deep.
-pub(crate) fn merge(body: String, raw: &[pb::RawMember], depth: u32) -> (String, Vec<Problem>) {
-    if raw.is_empty() {
-        return (body, Vec::new());
+/// The raw members that could not be put in. Those beyond [`MAX_VIOLATIONS`] are counted and not kept.
+#[derive(Default)]
+pub(crate) struct Problems {
+    /// In the order of the raw members.
+    pub(crate) kept: Vec<Problem>,
+    pub(crate) left_out: usize,
+}
+
+impl Problems {
+    /// Adds a problem, which is made only if it is kept.
+    fn add(&mut self, make: impl FnOnce() -> Problem) {
+        if self.kept.len() == MAX_VIOLATIONS {
+            self.left_out += 1;
+        } else {
+            self.kept.push(make());
+        }
     }
-    let mut problems = Vec::new();
+}
+
+/// What is known of the JSON text of raw members.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Json {
+    /// It may be no JSON.
+    Unknown,
+    /// It was validated.
+    Checked,
+}
+
+/// Returns `body` with the raw members, put in as if one after the other. Values may nest `depth` levels deep.
+pub(crate) fn merge(
+    body: String,
+    raw: &[pb::RawMember],
+    depth: u32,
+    json: Json,
+) -> (String, Problems) {
+    if raw.is_empty() {
+        return (body, Problems::default());
+    }
+    let mut problems = Problems::default();
     let mut insertions = Vec::with_capacity(raw.len());
     for (index, member) in raw.iter().enumerate() {
-        match Insertion::new(index, member, depth) {
+        match Insertion::new(index, member, depth, json) {
             Ok(insertion) => insertions.push(insertion),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.add(|| problem),
         }
     }
     let body = merged(&body, insertions, &mut problems);
-    problems.sort_by_key(|problem| problem.index);
+    problems.kept.sort_by_key(|problem| problem.index);
     (body, problems)
 }
 
@@ -48,14 +80,21 @@ struct Insertion<'m> {
 }
 
 impl<'m> Insertion<'m> {
-    fn new(index: usize, member: &'m pb::RawMember, depth: u32) -> Result<Self, Problem> {
+    fn new(
+        index: usize,
+        member: &'m pb::RawMember,
+        depth: u32,
+        known: Json,
+    ) -> Result<Self, Problem> {
         let insertion = Self {
             index,
             json: &member.json,
             way: &member.pointer,
         };
         let mut json = Reader::with_limit(&member.json, depth);
-        if let Err(syntax) = json.skip().and_then(|_| json.end()) {
+        if known == Json::Unknown
+            && let Err(syntax) = json.skip().and_then(|_| json.end())
+        {
             return Err(Problem {
                 index,
                 field: "json",
@@ -112,7 +151,7 @@ impl<'m> Insertion<'m> {
 /// Text to insert at a byte of the old text.
 type Splice = (usize, String);
 
-fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Vec<Problem>) -> String {
+fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Problems) -> String {
     if insertions.is_empty() {
         return text.to_owned();
     }
@@ -139,7 +178,7 @@ struct Walk<'t, 'p> {
     reader: Reader<'t>,
     /// In the order of the text.
     splices: Vec<Splice>,
-    problems: &'p mut Vec<Problem>,
+    problems: &'p mut Problems,
 }
 
 impl Walk<'_, '_> {
@@ -147,7 +186,7 @@ impl Walk<'_, '_> {
     fn value(&mut self, mut insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
         insertions.retain(|insertion| {
             if insertion.has_arrived() {
-                self.problems.push(insertion.exists());
+                self.problems.add(|| insertion.exists());
             }
             !insertion.has_arrived()
         });
@@ -157,8 +196,9 @@ impl Walk<'_, '_> {
             Kind::Object => self.object(insertions),
             Kind::Array => self.array(insertions),
             _ => {
-                let orphans = insertions.iter().map(Insertion::no_parent);
-                self.problems.extend(orphans);
+                for orphan in &insertions {
+                    self.problems.add(|| orphan.no_parent());
+                }
                 self.reader.skip().map(drop)
             }
         }
@@ -236,9 +276,11 @@ impl Walk<'_, '_> {
                     }
                 }
                 _ => {
-                    let problem =
-                        format!("is no place in an array of {end}: give `-` or {end} to append");
-                    self.problems.push(insertion.problem(&problem));
+                    self.problems.add(|| {
+                        insertion.problem(&format!(
+                            "is no place in an array of {end}: give `-` or {end} to append"
+                        ))
+                    });
                 }
             }
         }
@@ -260,9 +302,9 @@ impl Walk<'_, '_> {
         for insertion in insertions {
             match (insertion.has_arrived(), made) {
                 (true, None) => made = Some(insertion),
-                (true, Some(_)) => self.problems.push(insertion.exists()),
+                (true, Some(_)) => self.problems.add(|| insertion.exists()),
                 (false, Some(_)) => into.push(insertion),
-                (false, None) => self.problems.push(insertion.no_parent()),
+                (false, None) => self.problems.add(|| insertion.no_parent()),
             }
         }
         made.map(|made| merged(made.json, into, self.problems))

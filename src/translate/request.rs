@@ -9,10 +9,10 @@ use prost::Message as _;
 use super::{
     Error,
     json::{MAX_DEPTH, Place},
-    raw,
+    raw::{self, Json},
     table::{BadJson, Decoder, Encoder, Mode, Value},
 };
-use crate::{error::Violation, pb};
+use crate::{bounds::Stop, error::Violation, pb};
 
 /// The exact body that is sent to Bedrock.
 ///
@@ -23,29 +23,59 @@ use crate::{error::Violation, pb};
 ///
 /// # Errors
 ///
-/// Returns all fields that have no form in JSON: text that is not JSON, numbers that are not
-/// finite, unknown enum values, raw members without a place. What JSON can express but Bedrock
-/// would reject is not an error here.
+/// The fields that have no form in JSON, at most [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS): text that is not JSON, numbers that are not finite, enum values that have no word, raw members
+/// without a place. What Bedrock would not take, but JSON can say, is no error here.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
-    // Base64 turns three bytes into four.
-    let mut out = Encoder::new(size + size / 2 + 64, &input.raw_members, BadJson::Refuse);
+    // Base64 makes four bytes of three.
+    let out = Encoder::new(size + size / 2 + 64, &input.raw_members, BadJson::Refuse);
+    body(input, out, Json::Unknown).map(Bytes::from)
+}
+
+/// Returns the same for input that was validated: its JSON text is not read again. `capacity` is about how long the body will be.
+///
+/// When `stop` is set, the result is meaningless.
+///
+/// # Errors
+///
+/// As with [`to_converse`], but for JSON text.
+pub fn to_converse_of_valid(
+    input: &pb::ConverseInput,
+    capacity: usize,
+    stop: &Stop,
+) -> Result<Vec<u8>, Vec<Violation>> {
+    let raw = &input.raw_members;
+    let out = Encoder::until(stop.clone(), capacity, raw, BadJson::Excluded);
+    body(input, out, Json::Checked)
+}
+
+fn body<'i>(
+    input: &'i pb::ConverseInput,
+    mut out: Encoder<'i>,
+    json: Json,
+) -> Result<Vec<u8>, Vec<Violation>> {
     input.write(&mut out, &Place::ROOT);
-    let (json, mut violations) = out.finish();
-    let mut body = json.into_bytes();
+    if out.json.is_stopped() {
+        return Ok(Vec::new());
+    }
+    let (written, mut violations) = out.finish();
+    let mut body = written.into_bytes();
     if !input.raw_members.is_empty() {
         let text = String::from_utf8(body).unwrap_or_default();
-        let (text, problems) = raw::merge(text, &input.raw_members, MAX_DEPTH);
+        let (text, problems) = raw::merge(text, &input.raw_members, MAX_DEPTH, json);
         body = text.into_bytes();
-        violations.extend(problems.into_iter().map(|problem| Violation {
-            field: format!("input.raw_members[{}].{}", problem.index, problem.field),
-            description: problem.description,
-        }));
+        violations.leave_out(problems.left_out);
+        for problem in problems.kept {
+            violations.add(|| Violation {
+                field: format!("input.raw_members[{}].{}", problem.index, problem.field),
+                description: problem.description,
+            });
+        }
     }
     if violations.is_empty() {
-        Ok(body.into())
+        Ok(body)
     } else {
-        Err(violations)
+        Err(violations.finish("input"))
     }
 }
 

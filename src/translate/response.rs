@@ -44,6 +44,7 @@ pub fn to_converse(response: &pb::InvokeResponse) -> String {
         out.finish().0.into_string(),
         &response.raw_members,
         BEDROCK_DEPTH,
+        raw::Json::Unknown,
     );
     json
 }

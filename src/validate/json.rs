@@ -3,16 +3,19 @@
 use std::fmt;
 
 use prost_types::{Struct, Value, value::Kind};
-use serde::de::IgnoredAny;
 
 use super::path::{Shown, Violations};
+use crate::{
+    bounds::Stop,
+    translate::json::{self, NotJson},
+};
 
 /// The maximum depth of arrays and objects, in either form. Deeper ones are attacks on parsers.
 const MAX_DEPTH: usize = 64;
 
-/// Checks JSON text: it must be valid and not too deep.
+/// JSON text: well-formed and not too deep. This is the only time that it is read: the translation copies it as it is.
 pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
-    if let Err(problem) = check(json) {
+    if let Err(problem) = check(json, out.stop()) {
         out.add_at(field, problem);
     }
 }
@@ -33,7 +36,7 @@ pub(super) fn tool_input(field: &'static str, json: &str, out: &mut Violations) 
 
 /// Checks JSON text that must be an object.
 pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
-    match check(json) {
+    match check(json, out.stop()) {
         Err(problem) => out.add_at(field, problem),
         Ok(()) if !json.trim_ascii_start().starts_with('{') => {
             out.add_at(field, "is JSON but not an object: give an object `{...}`");
@@ -86,7 +89,7 @@ impl fmt::Display for PointerProblem {
 #[derive(Debug)]
 enum Problem<'a> {
     Empty,
-    Malformed(serde_json::Error),
+    Malformed(NotJson),
     TooDeep,
     /// A value in a Struct, with the name of the nearest member.
     Value(&'a str, &'static str),
@@ -96,45 +99,22 @@ impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("is empty: give JSON text, such as `{}`"),
-            Self::Malformed(error) => write!(f, "is not JSON: {error}"),
+            Self::Malformed(problem) => write!(f, "is {problem}"),
             Self::TooDeep => write!(f, "is nested more than {MAX_DEPTH} levels deep"),
             Self::Value(name, what) => write!(f, "in member {}: {what}", Shown(name)),
         }
     }
 }
 
-/// Checks the depth first, in a loop: the next check may then use the stack for each level.
-fn check(json: &str) -> Result<(), Problem<'static>> {
-    if json.trim_ascii().is_empty() {
+fn check(json: &str, stop: &Stop) -> Result<(), Problem<'static>> {
+    if json.trim_ascii_start().is_empty() {
         return Err(Problem::Empty);
     }
-    if depth(json) > MAX_DEPTH {
-        return Err(Problem::TooDeep);
+    match json::check_until(json, stop) {
+        Ok(()) => Ok(()),
+        Err(NotJson::TooDeep) => Err(Problem::TooDeep),
+        Err(problem) => Err(Problem::Malformed(problem)),
     }
-    serde_json::from_str::<IgnoredAny>(json)
-        .map(|_| ())
-        .map_err(Problem::Malformed)
-}
-
-/// Returns the depth of arrays and objects. For text that is not JSON, the number has no meaning.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// Recursive, at most to the maximum depth.
@@ -187,7 +167,7 @@ mod tests {
             "\"\"",
             &nested(64),
         ] {
-            check(json).unwrap_or_else(|problem| panic!("{json}: {problem}"));
+            check(json, &Stop::never()).unwrap_or_else(|problem| panic!("{json}: {problem}"));
         }
     }
 
@@ -207,7 +187,7 @@ mod tests {
             "01",
             "\"\n\"",
         ] {
-            assert!(check(json).is_err(), "{json}");
+            assert!(check(json, &Stop::never()).is_err(), "{json}");
         }
     }
 
@@ -219,7 +199,10 @@ mod tests {
             "[".repeat(1_000_000),
             "{\"a\":".repeat(10_000),
         ] {
-            assert!(matches!(check(&json), Err(Problem::TooDeep)));
+            assert!(matches!(
+                check(&json, &Stop::never()),
+                Err(Problem::TooDeep)
+            ));
         }
     }
 

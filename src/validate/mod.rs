@@ -39,7 +39,7 @@ pub(crate) use path::Shown;
 pub use path::{MAX_VIOLATIONS, Violations};
 use target::Shape;
 
-use crate::{error::Violation, pb};
+use crate::{bounds::Stop, error::Violation, pb};
 
 /// Source: `google/protobuf/duration.proto`, about 10,000 years.
 const MAX_SECONDS: i64 = 315_576_000_000;
@@ -53,7 +53,19 @@ const MAX_SECONDS: i64 = 315_576_000_000;
 /// All violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`,
 /// `input.messages[0].content[1].image.format`.
 pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Violation>> {
-    let mut out = Violations::new();
+    invoke_until(&Stop::never(), request, model_id)
+}
+
+/// Checks the same. When `stop` is set, the rest is not checked, and the result is meaningless.
+///
+/// # Errors
+/// All violations, as with [`invoke`].
+pub fn invoke_until(
+    stop: &Stop,
+    request: &pb::InvokeRequest,
+    model_id: &str,
+) -> Result<(), Vec<Violation>> {
+    let mut out = Violations::until(stop.clone());
     target(&request.target, &mut out);
     input(model_id, request.input.as_ref(), &mut out);
     out.finish()
@@ -67,7 +79,19 @@ pub fn stream_invoke(
     request: &pb::StreamInvokeRequest,
     model_id: &str,
 ) -> Result<(), Vec<Violation>> {
-    let mut out = Violations::new();
+    stream_invoke_until(&Stop::never(), request, model_id)
+}
+
+/// Checks the same. When `stop` is set, the rest is not checked, and the result is meaningless.
+///
+/// # Errors
+/// All violations, as with [`invoke`].
+pub fn stream_invoke_until(
+    stop: &Stop,
+    request: &pb::StreamInvokeRequest,
+    model_id: &str,
+) -> Result<(), Vec<Violation>> {
+    let mut out = Violations::until(stop.clone());
     target(&request.target, &mut out);
     input(model_id, request.input.as_ref(), &mut out);
     if let Some(interval) = &request.heartbeat_interval {

@@ -3,10 +3,15 @@
 use std::fmt;
 
 use super::raw_pointers::RawPointers;
-use crate::{error::Violation, pb};
+pub use crate::error::MAX_VIOLATIONS;
+use crate::{
+    bounds::Stop,
+    error::{Violation, ViolationList},
+    pb,
+};
 
-/// More violations than this help nobody, and details have to fit into a status.
-pub const MAX_VIOLATIONS: usize = 50;
+/// How many items are checked between two looks at whether somebody waits for the verdict.
+const ITEMS_BETWEEN_LOOKS: usize = 256;
 /// How much of a found value a description repeats, in characters.
 const SHOWN_CHARS: usize = 64;
 /// The deepest path of the protos has 9 steps: a chunk of a document in a tool's result.
@@ -75,9 +80,8 @@ pub struct Violations {
     depth: usize,
     /// Where raw members stand, which may hold what a field lacks.
     raw: RawPointers,
-    found: Vec<Violation>,
-    /// How many were found but not kept.
-    more: usize,
+    found: ViolationList,
+    stop: Stop,
 }
 
 impl Default for Violations {
@@ -93,9 +97,22 @@ impl Violations {
             steps: [Step::Field(""); MAX_DEPTH],
             depth: 0,
             raw: RawPointers::new(),
-            found: Vec::new(),
-            more: 0,
+            found: ViolationList::new(),
+            stop: Stop::never(),
         }
+    }
+
+    /// None so far, at the root of a request. No more is looked for once `stop` is set.
+    pub(super) fn until(stop: Stop) -> Self {
+        Self {
+            stop,
+            ..Self::new()
+        }
+    }
+
+    /// What says that nobody waits for the verdict any more.
+    pub(super) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Looks at a field of the message at the current path.
@@ -111,6 +128,9 @@ impl Violations {
         mut check: impl FnMut(&'a T, &mut Self),
     ) {
         for (index, item) in items.iter().enumerate() {
+            if index % ITEMS_BETWEEN_LOOKS == ITEMS_BETWEEN_LOOKS - 1 && self.stop.is_set() {
+                return;
+            }
             self.step(Step::Item(name, index), |out| check(item, out));
         }
     }
@@ -205,20 +225,12 @@ impl Violations {
     /// # Errors
     /// All violations in the order in which they were found, at most [`MAX_VIOLATIONS`]; the last
     /// one counts those that are left out.
-    pub fn finish(mut self) -> Result<(), Vec<Violation>> {
+    pub fn finish(self) -> Result<(), Vec<Violation>> {
         if self.found.is_empty() {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(self.found.finish(REST))
         }
-        if self.more > 0 {
-            let kept = MAX_VIOLATIONS - 1;
-            let left_out = self.found.len() - kept + self.more;
-            self.found.truncate(kept);
-            self.found.push(Violation {
-                field: REST.to_owned(),
-                description: format!("breaks {left_out} more rules that are not listed here"),
-            });
-        }
-        Err(self.found)
     }
 
     fn step(&mut self, step: Step, check: impl FnOnce(&mut Self)) {
@@ -230,25 +242,28 @@ impl Violations {
         self.depth -= 1;
     }
 
-    /// Formats only what is kept: a message may break a rule a million times.
     fn push(&mut self, key: Option<&str>, description: &dyn fmt::Display) {
-        if self.found.len() == MAX_VIOLATIONS {
-            self.more += 1;
-            return;
-        }
-        let mut field = String::new();
-        for step in self.steps.iter().take(self.depth) {
-            if !field.is_empty() {
-                field.push('.');
+        let Self {
+            steps,
+            depth,
+            found,
+            ..
+        } = self;
+        found.add(|| {
+            let mut field = String::new();
+            for step in steps.iter().take(*depth) {
+                if !field.is_empty() {
+                    field.push('.');
+                }
+                field.push_str(&step.to_string());
             }
-            field.push_str(&step.to_string());
-        }
-        if let Some(key) = key {
-            field.push_str(&format!("[{}]", Shown(key)));
-        }
-        self.found.push(Violation {
-            field,
-            description: description.to_string(),
+            if let Some(key) = key {
+                field.push_str(&format!("[{}]", Shown(key)));
+            }
+            Violation {
+                field,
+                description: description.to_string(),
+            }
         });
     }
 }

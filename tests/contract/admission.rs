@@ -227,7 +227,11 @@ fn bomb(size: usize) -> StreamInvokeRequest {
 #[tokio::test]
 async fn bombs_are_refused_and_take_no_more_than_the_limit() {
     let upstream = Upstream::start().await;
-    let gateway = Child::serve(&upstream.endpoint_url(), "").await;
+    let gateway = Child::serve(
+        &upstream.endpoint_url(),
+        "limits:\n  max_compression_ratio: 1000",
+    )
+    .await;
     let channel = Endpoint::from_shared(format!("http://{}", gateway.address))
         .unwrap()
         .connect_lazy();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod amplification;
+#[cfg(test)]
 mod backpressure;
 #[cfg(test)]
 mod cancel;
@@ -12,6 +14,8 @@ mod connections;
 mod deadline;
 #[cfg(test)]
 mod drain;
+#[cfg(test)]
+mod fairness;
 #[cfg(test)]
 mod h2floods;
 #[cfg(test)]

@@ -80,7 +80,7 @@ async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
             Vec::new(),
             Arc::new(Metrics::default()),
         ),
-        Admission::new(places, Arc::new(Metrics::default())),
+        Admission::new(places, 1, &Metrics::default()),
         &Arc::new(Limits::default()),
         CancellationToken::new(),
         &Cors::default(),

@@ -14,16 +14,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    bounds::{self, Share, ShareOwner, Shares},
     error::{Failure, Reason},
     grpc::{context::CallContext, status},
     stream::Watchdog,
-    telemetry::Metrics,
+    telemetry::{Metrics, metrics::Limited},
 };
 
 /// Everything else is small, and has to work when the gateway is full: health, reflection, targets.
@@ -32,43 +32,57 @@ const LIMITED: &str = "/bedrock.inference.v1.InferenceService/";
 /// The places of a process. Cheap to clone; all clones share them.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    places: Arc<Semaphore>,
-    total: usize,
-    metrics: Arc<Metrics>,
+    places: Shares,
+    watches: Shares,
 }
 
 impl Admission {
-    /// So many places.
-    pub fn new(places: usize, metrics: Arc<Metrics>) -> Self {
+    /// Returns places for so many calls of models, and for so many calls beside them that stay open.
+    pub fn new(places: usize, watches: usize, metrics: &Metrics) -> Self {
+        let what = Limited { what: "watches" };
+        let refused_watches = metrics.limited.get_or_create_owned(&what);
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            total: places,
-            metrics,
+            places: Shares::new("open calls", places, metrics.refused.clone()),
+            watches: Shares::new("watches", watches, refused_watches),
         }
     }
 
-    fn enter<B>(&self, request: &Request<B>) -> Result<Option<OwnedSemaphorePermit>, Status> {
+    /// Returns the places of calls beside inference that stay open.
+    pub(super) fn watches(&self) -> Shares {
+        self.watches.clone()
+    }
+
+    /// Takes a place and notes it in the request. Until its message is complete, the place can go to a client with fewer.
+    fn enter<B>(&self, request: &mut Request<B>) -> Result<Option<Arc<Share>>, Status> {
         if !request.uri().path().starts_with(LIMITED) {
             return Ok(None);
         }
-        Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map(Some)
-            .map_err(|_| {
-                self.metrics.refused.inc();
-                let failure = Failure::new(
-                    Reason::ReplicaSaturated,
-                    format!(
+        let peer = ShareOwner::of(request.extensions());
+        match self.places.take(peer, 1) {
+            Ok(place) => {
+                let place = Arc::new(place);
+                request.extensions_mut().insert(Arc::clone(&place));
+                Ok(Some(place))
+            }
+            Err(limited) => {
+                let message = match limited {
+                    bounds::Limited::Full => format!(
                         "this replica serves {} calls already, as many as it may; try another one",
-                        self.total
+                        self.places.total()
                     ),
-                );
+                    bounds::Limited::Share => {
+                        "this client has its share of this replica's calls, and others are waiting; try another replica"
+                            .to_owned()
+                    }
+                };
+                let failure = Failure::new(Reason::ReplicaSaturated, message);
                 let request_id = request
                     .extensions()
                     .get::<CallContext>()
                     .map_or("", |context| context.request_id.as_ref());
-                status::status(&failure, &[], request_id)
-            })
+                Err(status::status(&failure, &[], request_id))
+            }
+        }
     }
 }
 
@@ -101,8 +115,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.admission.enter(&request) {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.admission.enter(&mut request) {
             Ok(place) => AdmissionFuture::Admitted {
                 inner: self.inner.call(request),
                 place,
@@ -120,7 +134,7 @@ pin_project! {
         Admitted {
             #[pin]
             inner: F,
-            place: Option<OwnedSemaphorePermit>,
+            place: Option<Arc<Share>>,
         },
         Refused {
             response: Option<Response<Body>>,
@@ -161,7 +175,7 @@ where
 /// ever.
 struct AdmittedBody {
     inner: Body,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Arc<Share>>,
     _watchdog: Option<Watchdog>,
 }
 

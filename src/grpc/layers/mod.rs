@@ -1,6 +1,7 @@
 //! What every call passes, from the outside in. One list, a reason for each.
 
 mod admission;
+mod aside;
 mod contain;
 mod context;
 mod cors;
@@ -49,6 +50,11 @@ pub fn stack(
         .layer(contain::ContainLayer)
         // Before any of the message is read, and before admission, which is fair between callers.
         .layer(identity::IdentityLayer { gate })
+        // Those calls that admission does not limit.
+        .layer(aside::AsideLayer {
+            watches: admission.watches(),
+            limits: Arc::clone(limits),
+        })
         // Before any of the message is read, so that overload costs nothing.
         .layer(admission)
         // Clients may take for ever over their message.

@@ -321,24 +321,26 @@ impl Details {
         self.add(UPSTREAM_ERROR, &error);
     }
 
-    /// As many violations as fit; the message says how many there are in all.
+    /// Adds as many violations as fit; the message says how many there are in all.
     fn push_violations(&mut self, failure: &Failure) {
-        let mut field_violations: Vec<_> = failure
-            .violations
-            .iter()
-            .map(|violation| bad_request::FieldViolation {
+        let room = (MAX_DETAILS_BYTES - MAX_MESSAGE_BYTES).saturating_sub(self.bytes);
+        let mut detail = BadRequest::default();
+        let mut bytes = 0;
+        for violation in &failure.violations {
+            let violation = bad_request::FieldViolation {
                 field: shortened(&violation.field, 256),
                 description: shortened(&violation.description, 256),
                 ..bad_request::FieldViolation::default()
-            })
-            .collect();
-        while !self.push(
-            "google.rpc.BadRequest",
-            &BadRequest {
-                field_violations: field_violations.clone(),
-            },
-        ) {
-            field_violations.pop();
+            };
+            bytes += violation.encoded_len();
+            if bytes > room {
+                break;
+            }
+            detail.field_violations.push(violation);
+        }
+        // Each violation also has a tag and a length.
+        while !self.push("google.rpc.BadRequest", &detail) && !detail.field_violations.is_empty() {
+            detail.field_violations.pop();
         }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Arrival {
     pub(crate) arrived: Instant,
     pub(crate) trace: TraceContext,
 }
+/// How many types of unknown events are logged per call. Real answers hold one or two.
+const MAX_UNKNOWN_EVENTS: usize = 8;
+/// How much of a type's name is logged, in characters.
+const MAX_EVENT_NAME_CHARS: usize = 64;
 
 /// Collects what is told of a call. Dropped before an end was reported, it tells that the caller
 /// went away.
@@ -59,6 +63,8 @@ pub(crate) struct CallReport {
     tokens: [(&'static str, i32); 4],
     /// Whether Bedrock's `metadata` has been read.
     usage_known: bool,
+    /// The types of unknown events that were logged.
+    unknown_events: Vec<String>,
     end: (&'static str, Option<Reason>),
     /// The gRPC code of a failure, in the spelling of gRPC's documentation.
     code_of: fn(&Failure) -> &'static str,
@@ -102,6 +108,7 @@ impl CallReport {
                 ("cache_write", 0),
             ],
             usage_known: false,
+            unknown_events: Vec::new(),
             end: (CANCELLED, Some(Reason::Cancelled)),
             code_of,
         }
@@ -183,22 +190,25 @@ impl CallReport {
                 self.usage(metadata);
             }
             Some(Event::Unknown(event)) => {
-                tracing::warn!(event = %event.r#type, request_id = %self.request_id, trace_id = %self.trace.context().trace_id, "unknown event of Bedrock's passed on");
+                self.warn_of_unknown(&event.r#type);
                 self.count_unknown("event", 1);
             }
             _ => {}
         }
         if !response.raw_members.is_empty() {
-            // The API has fields for empty lists and maps, but these can't show that they are
-            // there.
-            let pointers: Vec<_> = response
+            // The API has fields for empty lists and maps, but these can't show that they are there.
+            let unknown = response
                 .raw_members
                 .iter()
-                .filter(|member| !matches!(&*member.json, "[]" | "{}"))
-                .map(|member| member.pointer.as_str())
-                .collect();
-            tracing::debug!(?pointers, "unknown members of Bedrock's passed on");
-            self.count_unknown("member", pointers.len() as u64);
+                .filter(|member| !matches!(&*member.json, "[]" | "{}"));
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let pointers: Vec<_> = unknown
+                    .clone()
+                    .map(|member| member.pointer.as_str())
+                    .collect();
+                tracing::debug!(?pointers, "forwarded unknown members of an event");
+            }
+            self.count_unknown("member", unknown.count() as u64);
         }
     }
 
@@ -215,6 +225,21 @@ impl CallReport {
         for ((_, total), count) in self.tokens.iter_mut().zip(counts) {
             *total = count.unwrap_or_default().max(0);
         }
+    }
+
+    /// Logs an unknown event once per call and type: an answer may hold any number of them.
+    fn warn_of_unknown(&mut self, event: &str) {
+        let event: String = event.chars().take(MAX_EVENT_NAME_CHARS).collect();
+        if self.unknown_events.len() == MAX_UNKNOWN_EVENTS || self.unknown_events.contains(&event) {
+            return;
+        }
+        tracing::warn!(
+            event,
+            request_id = %self.request_id,
+            trace_id = %self.trace.context().trace_id,
+            "forwarded an unknown event of Bedrock; further ones of this type in this call are only counted"
+        );
+        self.unknown_events.push(event);
     }
 
     fn count_unknown(&self, kind: &'static str, by: u64) {

@@ -85,7 +85,14 @@ pub struct Cancelled {
     pub usage: &'static str,
 }
 
-/// Something for which the API has no field.
+/// A resource that clients share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Limited {
+    /// `memory`, `connections` or `watches`.
+    pub what: &'static str,
+}
+
+/// A kind of thing that the API has no field for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {
     /// `event` or `member`.

@@ -14,8 +14,8 @@ use prometheus_client::{
 
 pub use durations::Durations;
 pub use labels::{
-    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Route, Target, Tokens,
-    Unknown, UsageMissing,
+    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Limited, Route, Target,
+    Tokens, Unknown, UsageMissing,
 };
 
 /// Upper bounds in seconds. Deltas usually arrive every 5 to 50 ms; several at once if Bedrock
@@ -46,6 +46,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Calls that were refused because their credential was missing or invalid.
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
+    /// What was refused because a resource that clients share was in use, by resource.
+    pub limited: Family<Limited, Counter>,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// How long calls took, from their arrival to their end.
@@ -97,6 +99,10 @@ impl Default for Metrics {
             refused: all.counts(
                 "refused",
                 "Calls that were refused because the gateway was full",
+            ),
+            limited: all.counts(
+                "limited",
+                "Calls and connections that were refused because what clients share was in use, by resource",
             ),
             authentication_failures: all.counts(
                 "authentication_failures",

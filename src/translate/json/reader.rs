@@ -7,7 +7,12 @@ use super::unescape::{LoneHalves, unescape};
 /// How deep JSON from Bedrock may nest.
 pub(crate) const BEDROCK_DEPTH: u32 = 128;
 
-/// Reads JSON text from start to end, value by value. Only strings with escapes are copied.
+/// What [`Syntax::what`] says of text that nests deeper than the reader's limit.
+pub(super) const TOO_DEEP: &str = "nested too deep";
+/// What it says if the reading was stopped.
+pub(super) const STOPPED: &str = "reading was stopped";
+
+/// Reads JSON text from front to end, value by value. Nothing is copied but strings with escapes.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     text: &'a str,
@@ -157,7 +162,7 @@ impl<'a> Reader<'a> {
     fn enter(&mut self, open: u8, what: &'static str) -> Result<(), Syntax> {
         self.white_space();
         if self.depth >= self.limit {
-            return self.wrong("nested too deep");
+            return self.wrong(TOO_DEEP);
         }
         if !self.eat(open) {
             return self.wrong(what);
@@ -342,6 +347,14 @@ impl<'a> Reader<'a> {
 
     /// Skips a value of any kind; returns its text. Does not recurse.
     pub(crate) fn skip(&mut self) -> Result<&'a str, Syntax> {
+        self.skip_while(|_| true)
+    }
+
+    /// The same, as long as `goes_on`, which is asked before each value and told where that begins.
+    pub(crate) fn skip_while(
+        &mut self,
+        mut goes_on: impl FnMut(usize) -> bool,
+    ) -> Result<&'a str, Syntax> {
         self.white_space();
         let start = self.at;
         let outside = self.depth;
@@ -357,6 +370,9 @@ impl<'a> Reader<'a> {
                 self.element(&mut first)?
             };
             if value_follows {
+                if !goes_on(self.at) {
+                    return self.wrong(STOPPED);
+                }
                 match self.peek()? {
                     Kind::Object => {
                         self.enter_object()?;

@@ -5,19 +5,32 @@ use std::io::Write as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::reader::{BEDROCK_DEPTH, Reader};
+use crate::bounds::Stop;
 
 /// Writes JSON, without white space, to a buffer. It adds commas; the caller alternates keys and
 /// values.
 #[derive(Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
+    stop: Stop,
 }
 
 impl Writer {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self {
             out: Vec::with_capacity(bytes),
+            stop: Stop::never(),
         }
+    }
+
+    /// The same writer, which leaves out what is long once `stop` is set: nobody reads what it writes then.
+    pub(crate) fn until(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Returns whether nobody reads what is written.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_set()
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -71,7 +84,17 @@ impl Writer {
 
     pub(crate) fn string(&mut self, text: &str) {
         self.out.push(b'"');
-        let mut rest = text.as_bytes();
+        for piece in text.as_bytes().chunks(Stop::INTERVAL) {
+            if text.len() > Stop::INTERVAL && self.stop.is_set() {
+                break;
+            }
+            self.escaped(piece);
+        }
+        self.out.push(b'"');
+    }
+
+    fn escaped(&mut self, text: &[u8]) {
+        let mut rest = text;
         while let Some(special) = rest.iter().position(|&byte| must_be_escaped(byte)) {
             let (plain, from_special) = rest.split_at(special);
             self.out.extend_from_slice(plain);
@@ -81,7 +104,6 @@ impl Writer {
             }
         }
         self.out.extend_from_slice(rest);
-        self.out.push(b'"');
     }
 
     fn escape(&mut self, byte: u8) {
@@ -128,16 +150,23 @@ impl Writer {
 
     /// Writes a string with these bytes in base64.
     pub(crate) fn base64(&mut self, bytes: &[u8]) {
+        // Whole groups of three bytes, so that only the last piece is padded.
+        const PIECE: usize = Stop::INTERVAL / 3 * 3;
         self.out.push(b'"');
-        let start = self.out.len();
-        // 4 characters for every 3 bytes, rounded up.
-        self.out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-        let written = self
-            .out
-            .get_mut(start..)
-            .and_then(|room| STANDARD.encode_slice(bytes, room).ok())
-            .unwrap_or_default();
-        self.out.truncate(start + written);
+        for piece in bytes.chunks(PIECE) {
+            if bytes.len() > PIECE && self.stop.is_set() {
+                break;
+            }
+            let start = self.out.len();
+            // 4 characters for each 3 bytes begun.
+            self.out.resize(start + piece.len().div_ceil(3) * 4, 0);
+            let written = self
+                .out
+                .get_mut(start..)
+                .and_then(|room| STANDARD.encode_slice(piece, room).ok())
+                .unwrap_or_default();
+            self.out.truncate(start + written);
+        }
         self.out.push(b'"');
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    error::Violation,
+    bounds::Stop,
+    error::{Violation, ViolationList},
     pb,
     translate::json::{self, Place, Writer},
 };
@@ -13,7 +14,9 @@ use crate::{
 pub(crate) enum BadJson {
     /// A violation: requests must be unambiguous.
     Refuse,
-    /// Written as a JSON string, because a model may break off in the middle of its input.
+    /// There is none: the message was validated, and its JSON text is not read again.
+    Excluded,
+    /// Written as a JSON string: a model may break off in mid-input.
     Quote,
 }
 
@@ -23,21 +26,31 @@ pub(crate) struct Encoder<'m> {
     bad_json: BadJson,
     /// What raw members will add, as pointers.
     raw: BTreeSet<&'m str>,
-    violations: Vec<Violation>,
+    violations: ViolationList,
 }
 
 impl<'m> Encoder<'m> {
     pub(crate) fn new(capacity: usize, raw: &'m [pb::RawMember], bad_json: BadJson) -> Self {
+        Self::until(Stop::never(), capacity, raw, bad_json)
+    }
+
+    /// The same, whose work may be stopped; what it writes is worth nothing then.
+    pub(crate) fn until(
+        stop: Stop,
+        capacity: usize,
+        raw: &'m [pb::RawMember],
+        bad_json: BadJson,
+    ) -> Self {
         Self {
-            json: Writer::with_capacity(capacity),
+            json: Writer::with_capacity(capacity).until(stop),
             bad_json,
             raw: raw.iter().map(|member| member.pointer.as_str()).collect(),
-            violations: Vec::new(),
+            violations: ViolationList::new(),
         }
     }
 
-    /// The JSON, and the violations.
-    pub(crate) fn finish(self) -> (Writer, Vec<Violation>) {
+    /// The JSON, and what was wrong with the message.
+    pub(crate) fn finish(self) -> (Writer, ViolationList) {
         (self.json, self.violations)
     }
 
@@ -81,7 +94,7 @@ impl<'m> Encoder<'m> {
     }
 
     pub(crate) fn violation(&mut self, field: String, description: impl Into<String>) {
-        self.violations.push(Violation {
+        self.violations.add(|| Violation {
             field,
             description: description.into(),
         });
@@ -89,8 +102,10 @@ impl<'m> Encoder<'m> {
 
     /// Writes JSON text unchanged. `field` is the proto's name of its field.
     pub(crate) fn json_text(&mut self, text: &str, field: &str, at: &Place<'_>) {
-        if self.bad_json == BadJson::Quote {
-            return self.json.raw_or_string(text);
+        match self.bad_json {
+            BadJson::Quote => return self.json.raw_or_string(text),
+            BadJson::Excluded => return self.json.raw(text),
+            BadJson::Refuse => {}
         }
         match json::check(text) {
             Ok(()) => self.json.raw(text),

@@ -72,7 +72,15 @@ impl Client {
     pub(crate) async fn with(address: SocketAddr, change: impl FnOnce(&mut Builder)) -> Self {
         let mut builder = Builder::new();
         change(&mut builder);
-        let tcp = soon(TcpStream::connect(address)).await.unwrap();
+        Self::begin(soon(TcpStream::connect(address)).await.unwrap(), builder).await
+    }
+
+    /// Over a TCP connection that is open already.
+    pub(crate) async fn over(tcp: TcpStream) -> Self {
+        Self::begin(tcp, Builder::new()).await
+    }
+
+    async fn begin(tcp: TcpStream, builder: Builder) -> Self {
         tcp.set_nodelay(true).unwrap();
         let (send, mut connection) = soon(builder.handshake(tcp)).await.unwrap();
         let freeze = Arc::new(Notify::new());

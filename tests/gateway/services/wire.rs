@@ -59,8 +59,8 @@ async fn a_request_id_that_is_none_is_replaced() {
 }
 
 #[tokio::test]
-async fn compressed_requests_are_read_and_streams_are_not_compressed() {
-    let gateway = Gateway::start().await;
+async fn compressed_requests_are_read_if_allowed_and_streams_are_not_compressed() {
+    let gateway = Gateway::with(|config, _| config.limits.max_compression_ratio = 100).await;
     for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
         let mut client = gateway
             .inference()
@@ -80,8 +80,47 @@ async fn compressed_requests_are_read_and_streams_are_not_compressed() {
 }
 
 #[tokio::test]
-async fn an_encoding_that_is_not_known_is_unimplemented() {
+async fn compressed_requests_are_refused_unless_the_operator_allows_them() {
     let gateway = Gateway::start().await;
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
+        let mut client = gateway.inference().send_compressed(encoding);
+        let answer = Stream::open(&mut client, ask(MODEL)).await.end().await;
+        assert_eq!(answer.code(), Code::Unimplemented);
+        assert_eq!(answer.details().reason(), "UNIMPLEMENTED");
+        let status = answer.end.unwrap_err();
+        assert!(
+            status.message().contains("limits.max_compression_ratio"),
+            "{status:?}"
+        );
+        assert_eq!(
+            status.metadata().get("grpc-accept-encoding").unwrap(),
+            "identity"
+        );
+    }
+    assert_eq!(gateway.emulator.calls(), []);
+}
+
+#[tokio::test]
+async fn a_message_that_expands_beyond_the_ratio_is_refused() {
+    let gateway = Gateway::with(|config, _| config.limits.max_compression_ratio = 20).await;
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
+        let mut client = gateway.inference().send_compressed(encoding);
+        let mut request = ask(MODEL);
+        request.target = "x".repeat(1 << 20);
+        let answer = Stream::open(&mut client, request).await.end().await;
+        assert_eq!(answer.code(), Code::ResourceExhausted, "{:?}", answer.end);
+        assert_eq!(answer.details().reason(), "MESSAGE_TOO_LARGE");
+        let message = answer.end.unwrap_err().message().to_owned();
+        assert!(
+            message.contains("limits.max_compression_ratio"),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_encoding_that_is_not_known_is_unimplemented() {
+    let gateway = Gateway::with(|config, _| config.limits.max_compression_ratio = 20).await;
     let call = post(&gateway, STREAM_INVOKE).header("grpc-encoding", "br");
     let body = message(1, &ask(MODEL).encode_to_vec());
     let frames = RawCall::send(&gateway, call, &body).await.frames().await;
@@ -163,7 +202,11 @@ async fn a_message_that_is_too_large_is_refused_by_its_own_name() {
 
 #[tokio::test]
 async fn a_message_that_grows_too_large_by_decompression_is_refused() {
-    let gateway = Gateway::with(|config, _| config.limits.max_request_size = 10_000).await;
+    let gateway = Gateway::with(|config, _| {
+        config.limits.max_request_size = 10_000;
+        config.limits.max_compression_ratio = 1_000;
+    })
+    .await;
     for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
         let mut client = gateway.inference().send_compressed(encoding);
         let mut request = ask(MODEL);

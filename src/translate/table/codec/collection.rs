@@ -9,7 +9,10 @@ use crate::translate::{
     table::{Decoder, Encoder, Value},
 };
 
-/// A list that is written if it is not empty.
+/// How many elements are written between two looks at whether somebody reads them.
+const ELEMENTS_BETWEEN_LOOKS: usize = 256;
+
+/// A list that is written if it holds something.
 pub(crate) struct List;
 
 impl List {
@@ -115,6 +118,9 @@ impl Map {
 pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Place<'_>) {
     out.json.begin_array();
     for (index, value) in list.iter().enumerate() {
+        if index % ELEMENTS_BETWEEN_LOOKS == ELEMENTS_BETWEEN_LOOKS - 1 && out.json.is_stopped() {
+            break;
+        }
         out.json.element();
         value.write(out, &at.index(index));
     }

@@ -1,0 +1,151 @@
+//! What the children do. A child is this program again, with the role as its first argument. It says one line when it is ready,
+//! and lives until its standard input ends.
+
+use std::{
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use bedrock_emulator::{
+    DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options as EmulatorOptions, Pace,
+};
+use bedrock_grpc::{
+    bedrock::Sdk,
+    config::{self, Config, Limits, Server, Targets},
+    server::{self, Listeners, Stop},
+    telemetry,
+};
+
+use crate::{Error, attacks, streams::TOKENS_PER_SECOND};
+
+/// What the gateway may use for requests, in bytes: half of a container of 512 MiB.
+pub(crate) const MEMORY: usize = 256 << 20;
+/// Answers that last longer than the benchmark.
+const TOKENS: usize = 100_000;
+
+/// What a child is, and all that it has to know.
+pub(crate) enum Role {
+    /// The emulator.
+    Emulator,
+    /// The gateway in front of this endpoint.
+    Gateway { endpoint: String },
+    /// Somebody who means harm.
+    Attacker {
+        name: String,
+        grpc: SocketAddr,
+        admin: SocketAddr,
+    },
+}
+
+impl Role {
+    /// The arguments that make a child of this role.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Emulator => vec!["role-emulator".to_owned()],
+            Self::Gateway { endpoint } => vec!["role-gateway".to_owned(), endpoint.clone()],
+            Self::Attacker { name, grpc, admin } => vec![
+                "role-attacker".to_owned(),
+                name.clone(),
+                grpc.to_string(),
+                admin.to_string(),
+            ],
+        }
+    }
+
+    /// The role that arguments say, if they say any.
+    pub(crate) fn of(arguments: &[String]) -> Option<Self> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments[..] {
+            ["role-emulator"] => Some(Self::Emulator),
+            ["role-gateway", endpoint] => Some(Self::Gateway {
+                endpoint: endpoint.to_owned(),
+            }),
+            ["role-attacker", name, grpc, admin] => Some(Self::Attacker {
+                name: name.to_owned(),
+                grpc: grpc.parse().ok()?,
+                admin: admin.parse().ok()?,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Plays the role until standard input ends.
+    pub(crate) fn run(self) -> Result<(), Error> {
+        match self {
+            Self::Emulator => emulate(),
+            Self::Gateway { endpoint } => serve(endpoint),
+            Self::Attacker { name, grpc, admin } => {
+                say(&[("attacker", name.clone())])?;
+                std::thread::spawn(until_the_parent_goes);
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?
+                    .block_on(attacks::run(&name, grpc, admin))
+            }
+        }
+    }
+}
+
+fn emulate() -> Result<(), Error> {
+    let mut pace = Pace::tokens_per_second(Duration::from_millis(100), TOKENS_PER_SECOND);
+    pace.tokens = TOKENS.try_into().ok();
+    let emulator = Emulator::start(EmulatorOptions {
+        pace,
+        ..EmulatorOptions::default()
+    })?;
+    say(&[("http", emulator.addr().to_string())])?;
+    until_the_parent_goes();
+    Ok(())
+}
+
+fn serve(endpoint: String) -> Result<(), Error> {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = Config {
+        server: Server {
+            listen: local,
+            admin: local,
+            ..Server::default()
+        },
+        targets: Targets {
+            allowed_model_ids: vec!["*".to_owned()],
+            ..Targets::default()
+        },
+        bedrock: config::bedrock::Options {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint),
+            ..config::bedrock::Options::default()
+        },
+        limits: Limits {
+            memory: Some(MEMORY),
+            default_deadline: Duration::from_secs(3_600),
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    telemetry::log::start(&config.log)?;
+    let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
+    let listeners = Listeners::bind(&config)?;
+    say(&[
+        ("grpc", listeners.grpc.local_addr()?.to_string()),
+        ("admin", listeners.admin.local_addr()?.to_string()),
+    ])?;
+    std::thread::spawn(until_the_parent_goes);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(server::run(config, sdk, listeners, Stop::default()))?)
+}
+
+/// Tells the parent something.
+fn say(pairs: &[(&str, String)]) -> io::Result<()> {
+    let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", pairs.join(" "))?;
+    out.flush()
+}
+
+fn until_the_parent_goes() {
+    let _end = io::copy(&mut io::stdin().lock(), &mut io::sink());
+    std::process::exit(0);
+}

@@ -1,0 +1,64 @@
+//! Who takes a share of what all callers need.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
+
+/// The party that shares are counted for: a client, known by its address. All clients behind one load balancer are one owner,
+/// unless the operator trusts what the load balancer says about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ShareOwner {
+    /// The call did not come through a connection of the gateway, as in tests of the service alone.
+    #[default]
+    Unknown,
+    /// An IPv4 address, or the first 64 bits of an IPv6 address: one host can use all addresses of its /64 network.
+    Address(IpAddr),
+}
+
+impl ShareOwner {
+    /// Returns the owner at this address.
+    pub fn at(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            address => address,
+        })
+    }
+
+    /// Returns the owner of what a request takes, as its connection or a layer noted it.
+    pub fn of(extensions: &http::Extensions) -> Self {
+        extensions.get().copied().unwrap_or_default()
+    }
+}
+
+impl From<SocketAddr> for ShareOwner {
+    fn from(address: SocketAddr) -> Self {
+        Self::at(address.ip())
+    }
+}
+
+impl fmt::Display for ShareOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_is_one_peer() {
+        let at = |address: &str| ShareOwner::at(address.parse().unwrap());
+        assert_eq!(at("::ffff:10.0.0.1"), at("10.0.0.1"));
+        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:2"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_ne!(at("10.0.0.1"), at("10.0.0.2"));
+    }
+}

@@ -1,0 +1,39 @@
+//! Tells work on another thread that nobody waits for its result.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// A flag that work looks at from time to time. Cheap to clone; all clones are the same flag.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Option<Arc<AtomicBool>>);
+
+impl Stop {
+    /// How much work may lie between two looks at the flag, in bytes of input.
+    pub const INTERVAL: usize = 64 << 10;
+
+    /// Returns a flag that is never set, for work that is short.
+    pub const fn never() -> Self {
+        Self(None)
+    }
+
+    /// Returns a flag that can be set.
+    pub fn new() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Sets the flag.
+    pub fn set(&self) {
+        if let Some(flag) = &self.0 {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether the work should end.
+    pub fn is_set(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+}

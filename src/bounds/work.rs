@@ -1,0 +1,311 @@
+//! Long work on threads that forward no tokens.
+//!
+//! Peers take turns, so that one with many large requests does not hold up another with one. When the queue is full, the newest
+//! entry of the peer with most entries makes room for a peer with fewer.
+
+use std::{
+    any::Any,
+    collections::{HashMap, VecDeque},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+use super::{owner::ShareOwner, stop::Stop};
+
+/// Threads that work through a queue. Cheap to clone; they end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct WorkQueue(Arc<Handle>);
+
+/// The queue had no room for the work, or gave its place to another peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueFull;
+
+#[derive(Debug)]
+struct Handle(Arc<Queue>);
+
+#[derive(Debug)]
+struct Queue {
+    capacity: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: HashMap<ShareOwner, VecDeque<Job>>,
+    /// Whose turn it is next. Holds each peer of `jobs` once.
+    turns: VecDeque<ShareOwner>,
+    len: usize,
+    closed: bool,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("len", &self.len)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WorkQueue {
+    /// Starts threads for at most `capacity` waiting jobs.
+    ///
+    /// # Errors
+    /// A thread can't be started.
+    pub fn start(threads: usize, capacity: usize) -> io::Result<Self> {
+        let queue = Arc::new(Queue {
+            capacity,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let handle = Self(Arc::new(Handle(Arc::clone(&queue))));
+        for index in 0..threads {
+            let queue = Arc::clone(&queue);
+            std::thread::Builder::new()
+                .name(format!("messages-{index}"))
+                .spawn(move || {
+                    yield_to_workers();
+                    queue.work();
+                })?;
+        }
+        Ok(handle)
+    }
+
+    /// Runs `work` on one of the threads. If the returned future is dropped, work that has not begun is skipped, and work that has
+    /// begun sees its [`Stop`] set.
+    ///
+    /// # Errors
+    /// The queue is full.
+    ///
+    /// # Panics
+    /// If `work` does.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        peer: ShareOwner,
+        work: impl FnOnce(&Stop) -> T + Send + 'static,
+    ) -> Result<T, QueueFull> {
+        let stop = Stop::new();
+        let (done, result) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
+        let stopped = stop.clone();
+        let job = Box::new(move || {
+            if !stopped.is_set() {
+                let worked = catch_unwind(AssertUnwindSafe(|| work(&stopped)));
+                // The caller may have gone.
+                let _received = done.send(worked);
+            }
+        });
+        self.0.0.push(peer, job)?;
+        let _stop = StopOnDrop(stop);
+        match result.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(QueueFull),
+        }
+    }
+}
+
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.closed = true;
+        state.jobs.clear();
+        drop(state);
+        self.0.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, peer: ShareOwner, job: Job) -> Result<(), QueueFull> {
+        let mut state = self.state();
+        let dropped = if state.len < self.capacity {
+            None
+        } else {
+            Some(state.make_room(peer).ok_or(QueueFull)?)
+        };
+        state.push(peer, job);
+        drop(state);
+        // Not under the lock: a job may hold much that is freed with it.
+        drop(dropped);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn work(&self) {
+        loop {
+            let mut state = self.state();
+            let job = loop {
+                if state.closed {
+                    return;
+                }
+                match state.pop() {
+                    Some(job) => break job,
+                    None => {
+                        state = self
+                            .changed
+                            .wait(state)
+                            .unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            };
+            drop(state);
+            job();
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, peer: ShareOwner, job: Job) {
+        let jobs = self.jobs.entry(peer).or_default();
+        if jobs.is_empty() {
+            self.turns.push_back(peer);
+        }
+        jobs.push_back(job);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let peer = self.turns.pop_front()?;
+        let jobs = self.jobs.get_mut(&peer)?;
+        let job = jobs.pop_front()?;
+        self.len -= 1;
+        if jobs.is_empty() {
+            self.jobs.remove(&peer);
+        } else {
+            self.turns.push_back(peer);
+        }
+        Some(job)
+    }
+
+    /// Removes the newest job of the peer that has most, if it has at least two more than `peer`.
+    fn make_room(&mut self, peer: ShareOwner) -> Option<Job> {
+        let mine = self.jobs.get(&peer).map_or(0, VecDeque::len);
+        let (_, jobs) = self
+            .jobs
+            .iter_mut()
+            .filter(|(_, jobs)| jobs.len() > mine + 1)
+            .max_by_key(|(_, jobs)| jobs.len())?;
+        self.len -= 1;
+        jobs.pop_back()
+    }
+}
+
+/// Gives the threads that forward tokens precedence: these here can wait.
+fn yield_to_workers() {
+    #[cfg(target_os = "linux")]
+    {
+        const NICE: i32 = 10;
+        // On Linux, a thread has a priority of its own. Without it, the work is done all the same.
+        let _set = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn peer(n: u8) -> ShareOwner {
+        ShareOwner::at([10, 0, 0, n].into())
+    }
+
+    /// A queue whose one thread is busy until the sender is used or dropped.
+    async fn busy(capacity: usize) -> (WorkQueue, mpsc::Sender<()>) {
+        let queue = WorkQueue::start(1, capacity).unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let blocker = queue.clone();
+        tokio::spawn(async move {
+            let job = move |_: &Stop| {
+                let _told = begun.send(());
+                let _released = released.recv();
+            };
+            blocker.run(peer(0), job).await
+        });
+        has_begun.await.unwrap();
+        (queue, release)
+    }
+
+    #[tokio::test]
+    async fn peers_take_turns_and_the_one_with_most_makes_room() {
+        let (queue, release) = busy(4).await;
+        let (order, done) = mpsc::channel();
+        let mut running = Vec::new();
+        for (who, name) in [(1, "a1"), (1, "a2"), (1, "a3"), (1, "a4"), (2, "b1")] {
+            let order = order.clone();
+            let mut job = Box::pin({
+                let queue = queue.clone();
+                async move {
+                    queue
+                        .run(peer(who), move |_| order.send(name).unwrap())
+                        .await
+                }
+            });
+            // Polled once, so that it is queued now.
+            assert!(futures_util::poll!(&mut job).is_pending());
+            running.push(job);
+        }
+        release.send(()).unwrap();
+        let mut results = Vec::new();
+        for job in running {
+            results.push(job.await);
+        }
+        drop(order);
+        assert_eq!(done.iter().collect::<Vec<_>>(), ["a1", "b1", "a2", "a3"]);
+        let full = Err(QueueFull);
+        assert_eq!(results, [Ok(()), Ok(()), Ok(()), full, Ok(())]);
+    }
+
+    #[tokio::test]
+    async fn work_of_a_caller_that_has_gone_is_skipped_or_told() {
+        let (queue, release) = busy(4).await;
+        let (ran, has_run) = mpsc::channel();
+        {
+            let skipped = queue.run(peer(1), move |_| ran.send(()).unwrap());
+            futures_util::pin_mut!(skipped);
+            assert!(futures_util::poll!(&mut skipped).is_pending());
+        }
+        release.send(()).unwrap();
+        let (begun, has_begun) = oneshot::channel();
+        let (told, was_told) = oneshot::channel();
+        let mut endless = Box::pin(queue.run(peer(1), move |stop: &Stop| {
+            begun.send(()).unwrap();
+            while !stop.is_set() {
+                std::thread::yield_now();
+            }
+            told.send(()).unwrap();
+        }));
+        tokio::select! {
+            _ = &mut endless => panic!("it ended"),
+            begun = has_begun => begun.unwrap(),
+        }
+        drop(endless);
+        was_told.await.unwrap();
+        assert!(has_run.recv().is_err());
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "on purpose")]
+    async fn a_panic_reaches_the_caller() {
+        let queue = WorkQueue::start(1, 1).unwrap();
+        let _panics = queue.run(peer(1), |_| panic!("on purpose")).await;
+    }
+}

@@ -1,0 +1,271 @@
+//! Calls beside inference: health, reflection, targets. They are small and have to work when the gateway is full, so that they need
+//! limits of their own.
+//!
+//! Calls that stay open (health watches, reflection) have places that clients share, and end when their connection should: an open
+//! one would keep it alive for ever. All others have to send their whole request within the idle limit.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::{Status, body::Body};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    bounds::{Leaving, Share, ShareOwner, Shares},
+    config::Limits,
+    error::{Failure, Phase, Reason},
+    grpc::{context::CallContext, status},
+};
+
+/// What the layer around inference bounds.
+const INFERENCE: &str = "/bedrock.inference.v1.InferenceService/";
+/// Methods that answer for as long as the client likes.
+const STAYS_OPEN: [&str; 2] = ["/Watch", "/ServerReflectionInfo"];
+
+#[derive(Clone, Debug)]
+pub(super) struct AsideLayer {
+    /// The places of calls that stay open.
+    pub(super) watches: Shares,
+    pub(super) limits: Arc<Limits>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct AsideService<S> {
+    inner: S,
+    layer: AsideLayer,
+}
+
+impl<S> Layer<S> for AsideLayer {
+    type Service = AsideService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AsideService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// What a call that stays open holds.
+struct Watching {
+    place: Share,
+    request_id: Arc<str>,
+    leaving: Option<Leaving>,
+}
+
+impl AsideLayer {
+    fn watch<B>(&self, request: &Request<B>) -> Result<Watching, Box<Status>> {
+        let extensions = request.extensions();
+        let request_id = extensions
+            .get::<CallContext>()
+            .map_or_else(|| Arc::from(""), |context| Arc::clone(&context.request_id));
+        let place = self.watches.take(ShareOwner::of(extensions), 1).map_err(|_| {
+            let failure = Failure::new(
+                Reason::ReplicaSaturated,
+                "this replica has as many open watches as it may (limits.max_watches); try another one",
+            );
+            Box::new(status::status(&failure, &[], &request_id))
+        })?;
+        Ok(Watching {
+            place,
+            request_id,
+            leaving: extensions.get::<Leaving>().cloned(),
+        })
+    }
+}
+
+impl<S> Service<Request<Body>> for AsideService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = AsideFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if path.starts_with(INFERENCE) {
+            return AsideFuture::Runs {
+                inner: self.inner.call(request),
+                watching: None,
+            };
+        }
+        if STAYS_OPEN.iter().any(|method| path.ends_with(method)) {
+            return match self.layer.watch(&request) {
+                Ok(watching) => AsideFuture::Runs {
+                    inner: self.inner.call(request),
+                    watching: Some(watching),
+                },
+                Err(status) => AsideFuture::Refused {
+                    response: Some(status.into_http()),
+                },
+            };
+        }
+        let limit = sleep(self.layer.limits.receive_idle);
+        let request = request.map(|inner| {
+            Body::new(QuickBody {
+                inner,
+                limit: Box::pin(limit),
+            })
+        });
+        AsideFuture::Runs {
+            inner: self.inner.call(request),
+            watching: None,
+        }
+    }
+}
+
+pin_project! {
+    #[project = AsideFutureProjection]
+    pub(super) enum AsideFuture<F> {
+        Runs {
+            #[pin]
+            inner: F,
+            watching: Option<Watching>,
+        },
+        Refused {
+            response: Option<Response<Body>>,
+        },
+    }
+}
+
+impl<F, E> Future for AsideFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AsideFutureProjection::Runs { inner, watching } => {
+                inner.poll(cx).map_ok(|response| match watching.take() {
+                    None => response,
+                    Some(watching) => {
+                        response.map(|inner| Body::new(WatchBody::new(inner, watching)))
+                    }
+                })
+            }
+            AsideFutureProjection::Refused { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                // Only a future that is polled after its end gets here.
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+/// A request's body that has to end within a time.
+struct QuickBody {
+    inner: Body,
+    limit: Pin<Box<Sleep>>,
+}
+
+impl HttpBody for QuickBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        this.limit.as_mut().poll(cx).map(|()| {
+            Some(Err(Status::aborted(
+                "the request's message was not complete within limits.receive_idle",
+            )))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response's body that holds a place, and ends when its connection should or its place is taken back.
+struct WatchBody {
+    inner: Body,
+    _place: Share,
+    request_id: Arc<str>,
+    leaving: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    taken_back: Pin<Box<WaitForCancellationFutureOwned>>,
+    over: bool,
+}
+
+impl WatchBody {
+    fn new(inner: Body, watching: Watching) -> Self {
+        Self {
+            inner,
+            taken_back: Box::pin(watching.place.token().cancelled_owned()),
+            _place: watching.place,
+            request_id: watching.request_id,
+            leaving: watching
+                .leaving
+                .map(|leaving| Box::pin(leaving.token().clone().cancelled_owned())),
+            over: false,
+        }
+    }
+}
+
+impl HttpBody for WatchBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = self.get_mut();
+        if this.over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let leaving = this
+            .leaving
+            .as_mut()
+            .is_some_and(|leaving| leaving.as_mut().poll(cx).is_ready());
+        if !leaving && this.taken_back.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.over = true;
+        let failure = Failure::new(
+            Reason::Draining,
+            "the watch ends with its connection; open it again on another one",
+        )
+        .in_phase(Phase::MidStream);
+        let mut trailers = HeaderMap::new();
+        // Can only fail for metadata that is no header, and the table's is.
+        let _written = status::status(&failure, &[], &this.request_id).add_header(&mut trailers);
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,241 @@
+//! From a message that has arrived to a request that can be sent to Bedrock: decoding, validation, translation.
+//!
+//! All of a call's work that grows with its message is done here, in one go and without waiting, so that it can run on another
+//! thread when the message is large.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use prost::Message;
+use tonic::metadata::MetadataMap;
+
+use super::{
+    defaults,
+    enforce::{Attribution, Enforced},
+    receive::{Decoded, Received, decode, saturated},
+};
+use crate::{
+    aws::{Kind, Sampling},
+    bounds::{Share, Stop},
+    config::{Limits, RequestMetadata},
+    error::{Failure, Reason, Violation},
+    pb::{
+        ConverseInput, GuardrailStreamConfiguration, InferenceConfiguration, InvokeRequest,
+        StreamInvokeRequest,
+    },
+    routing::{RouteCandidate, Router, Target},
+    translate,
+    validate::{self, Violations},
+};
+
+/// Which of the two calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Invoke,
+    StreamInvoke,
+}
+
+impl Method {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Invoke => "Invoke",
+            Self::StreamInvoke => "StreamInvoke",
+        }
+    }
+}
+
+/// What preparing a call needs besides its message.
+pub(super) struct Preparation {
+    pub(super) method: Method,
+    pub(super) router: Router,
+    pub(super) limits: Arc<Limits>,
+    pub(super) request_metadata: Arc<RequestMetadata>,
+    pub(super) metadata: MetadataMap,
+    /// The caller's timeout, or why it can't be read.
+    pub(super) timeout: Result<Option<Duration>, Failure>,
+}
+
+/// What became of a call's message.
+pub(super) struct Prepared {
+    /// The target as the caller named it.
+    pub(super) name: String,
+    /// What it stands for, if that is known.
+    pub(super) target: Option<Arc<Target>>,
+    pub(super) ready: Result<Ready, Failure>,
+}
+
+/// A call that can begin.
+pub(super) struct Ready {
+    pub(super) target: Arc<Target>,
+    pub(super) candidates: Vec<RouteCandidate>,
+    /// The Converse request body. Its memory is counted until its last clone is dropped.
+    pub(super) body: Bytes,
+    /// Between two heartbeats, if the caller asked for it.
+    pub(super) heartbeat: Option<Duration>,
+    pub(super) inference: Option<InferenceConfiguration>,
+    pub(super) guardrail: Option<GuardrailStreamConfiguration>,
+}
+
+/// A decoded request of either method.
+struct Question {
+    target: String,
+    input: Option<ConverseInput>,
+    heartbeat: Option<Duration>,
+    resolved: Result<Arc<Target>, Failure>,
+    valid: Result<(), Vec<Violation>>,
+    json_bytes: usize,
+    memory: Arc<Share>,
+}
+
+impl Preparation {
+    /// Prepares a call. When `stop` is set the result is meaningless, as nobody waits for it.
+    pub(super) fn run(self, received: Received, stop: &Stop) -> Prepared {
+        match self.read(received, stop) {
+            Ok(question) => Prepared {
+                name: question.target.clone(),
+                target: question.resolved.as_ref().ok().cloned(),
+                ready: self.ready(question, stop),
+            },
+            Err(failure) => Prepared {
+                name: String::new(),
+                target: None,
+                ready: Err(failure),
+            },
+        }
+    }
+
+    fn read(&self, received: Received, stop: &Stop) -> Result<Question, Failure> {
+        match self.method {
+            Method::Invoke => {
+                let request: Decoded<InvokeRequest> =
+                    self.decode("bedrock.inference.v1.InvokeRequest", received, stop)?;
+                let Decoded {
+                    message,
+                    json_bytes,
+                    memory,
+                } = request;
+                let resolved = self.resolve(&message.target);
+                let model_id = model_id(&resolved, &message.target);
+                Ok(Question {
+                    valid: validate::invoke_until(stop, &message, model_id),
+                    target: message.target,
+                    input: message.input,
+                    heartbeat: None,
+                    resolved,
+                    json_bytes,
+                    memory,
+                })
+            }
+            Method::StreamInvoke => {
+                let request: Decoded<StreamInvokeRequest> =
+                    self.decode("bedrock.inference.v1.StreamInvokeRequest", received, stop)?;
+                let Decoded {
+                    message,
+                    json_bytes,
+                    memory,
+                } = request;
+                let resolved = self.resolve(&message.target);
+                let model_id = model_id(&resolved, &message.target);
+                let heartbeat = message.heartbeat_interval;
+                Ok(Question {
+                    valid: validate::stream_invoke_until(stop, &message, model_id),
+                    target: message.target,
+                    input: message.input,
+                    heartbeat: heartbeat.and_then(|interval| Duration::try_from(interval).ok()),
+                    resolved,
+                    json_bytes,
+                    memory,
+                })
+            }
+        }
+    }
+
+    fn decode<T: Message + Default>(
+        &self,
+        type_name: &str,
+        received: Received,
+        stop: &Stop,
+    ) -> Result<Decoded<T>, Failure> {
+        decode(type_name, received, &self.limits, stop)
+    }
+
+    /// Looks a target up, unless no target can look like this: names that are too long are not searched for.
+    fn resolve(&self, name: &str) -> Result<Arc<Target>, Failure> {
+        let mut violations = Violations::new();
+        validate::target(name, &mut violations);
+        violations.finish().map_err(Failure::invalid_request)?;
+        self.router.resolve(name)
+    }
+
+    fn ready(self, question: Question, stop: &Stop) -> Result<Ready, Failure> {
+        // What is wrong with the request is said first: the target may be a part of it.
+        question.valid.map_err(Failure::invalid_request)?;
+        let target = question.resolved?;
+        // Not to be read: a caller that asks for one second must not get ten minutes.
+        self.timeout?;
+        let candidates = target.inside()?;
+        let mut input = question.input.unwrap_or_default();
+        translate::history::leave_out_empty_answers(&mut input);
+        let kind = Kind::of(target.model_id());
+        // The same body is sent to whichever route answers.
+        let sampling = candidates.iter().map(|known| known.route.sampling()).max();
+        let sampling = sampling.unwrap_or(Sampling::Neither);
+        let policy = &target.policy;
+        defaults::apply(&target.defaults, policy, kind, sampling, &mut input);
+        let attribution = Attribution::of(
+            &target.request_metadata,
+            &self.request_metadata,
+            &self.metadata,
+        );
+        let enforced = Enforced {
+            policy,
+            attribution,
+            kind,
+        };
+        enforced
+            .apply(&mut input)
+            .map_err(Failure::invalid_request)?;
+        let body = translate::request::to_converse_of_valid(&input, question.json_bytes, stop)
+            .map_err(Failure::invalid_request)?;
+        if stop.is_set() {
+            return Err(Failure::new(
+                Reason::Cancelled,
+                "the client cancelled the call",
+            ));
+        }
+        Ok(Ready {
+            target,
+            candidates,
+            body: held(body, question.memory)?,
+            heartbeat: question.heartbeat,
+            inference: input.inference_config,
+            guardrail: input.guardrail_config,
+        })
+    }
+}
+
+/// Returns a body that holds its part of the budget as long as it lives, and no more.
+fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
+    struct Held {
+        body: Vec<u8>,
+        _memory: Arc<Share>,
+    }
+
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            &self.body
+        }
+    }
+
+    memory.resize(body.capacity()).map_err(saturated)?;
+    Ok(Bytes::from_owner(Held {
+        body,
+        _memory: memory,
+    }))
+}
+
+/// Returns what a target stands for: an alias can stand for a prompt, which has rules of its own. The target itself, if it is not
+/// known.
+fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
+    target.as_ref().map_or(name, |target| target.model_id())
+}

@@ -1,0 +1,154 @@
+//! Reads a message as it arrives.
+
+use std::{future::poll_fn, sync::Arc};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::Body as _;
+use tonic::body::Body;
+
+use super::{
+    failures::{gave_way, saturated, too_large, unreadable},
+    pace::Pace,
+    pieces::Pieces,
+    received::Received,
+    unpack::Encoding,
+};
+use crate::{
+    bounds::{Share, ShareOwner, Shares},
+    config::Limits,
+    error::{Failure, Reason},
+};
+
+/// A flag and a length stand before each message.
+const HEAD: usize = 5;
+
+/// What receiving needs to know.
+pub(crate) struct Receiver<'a> {
+    pub(crate) limits: &'a Limits,
+    /// The budget of everything that is received and decoded.
+    pub(crate) memory: &'a Shares,
+    /// The call's place, which can be taken back until the message is complete.
+    pub(crate) place: Option<&'a Share>,
+    pub(crate) peer: ShareOwner,
+}
+
+impl Receiver<'_> {
+    /// Waits for the message and the end of the request.
+    ///
+    /// # Errors
+    /// The client is too slow or sends something else, the message is too large, or there is no memory or place for it.
+    pub(crate) async fn receive(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+    ) -> Result<Received, Failure> {
+        let accepts = self.limits.max_compression_ratio > 0;
+        let encoding = Encoding::of(headers, accepts)?;
+        // Headers are held until the message is there, and can be large as well.
+        let memory = self
+            .memory
+            .take(self.peer, size(headers))
+            .map_err(saturated)?;
+        let mut pace = Pace::new(self.limits);
+        let mut message = Incoming::default();
+        while !body.is_end_stream() {
+            let frame = tokio::select! {
+                biased;
+                frame = pace.next(poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx))) => frame?,
+                () = taken_back(self.place) => return Err(gave_way()),
+                () = memory.taken_back() => return Err(gave_way()),
+            };
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|status| {
+                Failure::new(Reason::MessageUnreadable, status.message().to_owned())
+            })?;
+            // The trailers of a request say nothing.
+            if let Ok(data) = frame.into_data() {
+                pace.received(data.len());
+                message.push(data, self.limits.max_request_size, &memory)?;
+            }
+        }
+        let (pieces, compressed) = message.finish()?;
+        if let Some(place) = self.place {
+            place.keep().map_err(|_| gave_way())?;
+        }
+        memory.keep().map_err(|_| gave_way())?;
+        let encoding = match (compressed, encoding) {
+            (false, _) => None,
+            (true, Some(encoding)) => Some(encoding),
+            (true, None) => {
+                return Err(unreadable(
+                    "it is flagged as compressed, but the request has no grpc-encoding",
+                ));
+            }
+        };
+        Ok(Received {
+            pieces,
+            encoding,
+            memory: Arc::new(memory),
+        })
+    }
+}
+
+/// The message as far as it has arrived.
+#[derive(Default)]
+struct Incoming {
+    head: [u8; HEAD],
+    head_len: usize,
+    pieces: Option<Pieces>,
+}
+
+impl Incoming {
+    fn push(&mut self, mut data: Bytes, max: usize, memory: &Share) -> Result<(), Failure> {
+        while self.head_len < HEAD && data.has_remaining() {
+            self.head[self.head_len] = data.get_u8();
+            self.head_len += 1;
+            if self.head_len == HEAD {
+                let [flag, length @ ..] = self.head;
+                let length = u32::from_be_bytes(length) as usize;
+                if flag > 1 {
+                    return Err(unreadable("its first byte is no flag of gRPC"));
+                }
+                if length > max {
+                    return Err(too_large(format_args!(
+                        "found {length} bytes, the limit is {max} bytes"
+                    )));
+                }
+                self.pieces = Some(Pieces::of(length));
+            }
+        }
+        match &mut self.pieces {
+            _ if data.is_empty() => Ok(()),
+            Some(pieces) if pieces.missing() >= data.len() => {
+                pieces.push(&data, memory).map_err(saturated)
+            }
+            _ => Err(unreadable("more follows behind the message: send one")),
+        }
+    }
+
+    /// Returns the message, and whether it is compressed.
+    fn finish(self) -> Result<(Pieces, bool), Failure> {
+        match self.pieces {
+            Some(pieces) if pieces.missing() == 0 => Ok((pieces, self.head[0] == 1)),
+            None if self.head_len == 0 => Err(unreadable("the request has none")),
+            _ => Err(unreadable("the request ended before the message did")),
+        }
+    }
+}
+
+/// Returns how much memory headers take, about.
+fn size(headers: &HeaderMap) -> usize {
+    const EACH: usize = 64;
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + EACH)
+        .sum()
+}
+
+async fn taken_back(place: Option<&Share>) {
+    match place {
+        Some(place) => place.taken_back().await,
+        None => std::future::pending().await,
+    }
+}

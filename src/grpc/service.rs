@@ -1,0 +1,94 @@
+//! `InferenceService` as a service of HTTP: which method is called, and how its answer is written.
+//!
+//! tonic generates such a service, too. Its own reads the message with tonic's decoder, which this gateway can't bound; see
+//! `receive`.
+
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
+use prost::Message;
+use tonic::{
+    Status,
+    body::Body,
+    codec::{Codec, EncodeBody, SingleMessageCompressionOverride},
+    server::NamedService,
+};
+use tower_service::Service;
+
+use super::{inference::Inference, prepare::Method};
+use crate::{pb, stream::Watchdog};
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// `InferenceService`. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct InferenceServer(Arc<Inference>);
+
+impl InferenceServer {
+    pub(super) fn new(inference: Inference) -> Self {
+        Self(Arc::new(inference))
+    }
+}
+
+impl NamedService for InferenceServer {
+    const NAME: &'static str = "bedrock.inference.v1.InferenceService";
+}
+
+impl Service<Request<Body>> for InferenceServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let method = match request.uri().path().rsplit('/').next() {
+            Some("Invoke") => Method::Invoke,
+            Some("StreamInvoke") => Method::StreamInvoke,
+            // The layer outside says which method there is not.
+            _ => return Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
+        };
+        let inference = Arc::clone(&self.0);
+        Box::pin(async move {
+            let response = match method {
+                Method::Invoke => inference.invoke(request).await.map(|(message, watchdog)| {
+                    let only = futures_util::stream::once(ready(Ok(message)));
+                    response(only, watchdog)
+                }),
+                Method::StreamInvoke => inference
+                    .stream_invoke(request)
+                    .await
+                    .map(|(messages, watchdog)| response(messages, watchdog)),
+            };
+            Ok(response.unwrap_or_else(Status::into_http))
+        })
+    }
+}
+
+/// Writes messages as the body of a response. They are never compressed: a compressor would hold tokens back.
+fn response<T: Message + 'static>(
+    messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    watchdog: Watchdog,
+) -> Response<Body> {
+    let encoder = pb::Codec::<T, ()>::default().encoder();
+    let body = EncodeBody::new_server(
+        encoder,
+        messages,
+        None,
+        SingleMessageCompressionOverride::default(),
+        None,
+    );
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response.extensions_mut().insert(watchdog);
+    response
+}

@@ -1,0 +1,149 @@
+//! A small request can't cause work, memory or log lines that grow faster than it does.
+
+use std::time::{Duration, Instant};
+
+use bedrock_grpc::pb::{GetTargetRequest, RawMember, StreamInvokeRequest};
+use prost::Message;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::Code;
+
+use crate::{
+    harness::{Gateway, MODEL, alias, ask, question, soon},
+    support::{Child, Client, STREAM_INVOKE, Upstream},
+};
+
+/// Far above what linear work takes in a build that is not optimised, far below what quadratic work takes.
+const LINEAR: Duration = Duration::from_secs(3);
+
+/// A gateway with several aliases, among which names are searched.
+async fn gateway() -> Gateway {
+    Gateway::with(|config, _| {
+        for name in ["claude", "claude-haiku", "team/chat"] {
+            config.targets.aliases.insert(name.to_owned(), alias(MODEL));
+        }
+    })
+    .await
+}
+
+async fn refused(gateway: &Gateway, path: &str, request: &impl Message) -> Duration {
+    let mut client = Client::connect(gateway.address).await;
+    let begun = Instant::now();
+    let mut call = client.call(path, &[], request).await;
+    let status = call.status().await;
+    let took = begun.elapsed();
+    status.is(Code::InvalidArgument, "INVALID_REQUEST");
+    took
+}
+
+#[tokio::test]
+async fn the_length_of_a_target_is_checked_before_it_is_searched_for() {
+    let gateway = gateway().await;
+    for name in ["x", "us.", "arn:aws:bedrock:", "é"] {
+        let request = StreamInvokeRequest {
+            target: name.repeat((4 << 20) / name.len()),
+            input: Some(question("Hello")),
+            heartbeat_interval: None,
+        };
+        let took = refused(&gateway, STREAM_INVOKE, &request).await;
+        assert!(took < LINEAR, "{name}: {took:?}");
+    }
+    // TargetService takes small messages only.
+    let request = GetTargetRequest {
+        target: "x".repeat(10 << 10),
+    };
+    let took = refused(
+        &gateway,
+        "/bedrock.inference.v1.TargetService/GetTarget",
+        &request,
+    )
+    .await;
+    assert!(took < LINEAR, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_near_name_is_still_proposed() {
+    let gateway = gateway().await;
+    let request = StreamInvokeRequest {
+        target: "cluade".to_owned(),
+        ..ask(MODEL)
+    };
+    let mut client = Client::connect(gateway.address).await;
+    let status = client
+        .call(STREAM_INVOKE, &[], &request)
+        .await
+        .status()
+        .await;
+    status.is(Code::NotFound, "TARGET_UNKNOWN");
+    assert!(status.status.message().contains("`claude`"), "{status:?}");
+}
+
+#[tokio::test]
+async fn thousands_of_wrong_raw_members_are_refused_as_fast_as_they_are_read() {
+    let gateway = gateway().await;
+    for (pointer, json) in [
+        ("/n", "1"),
+        ("/messages/0/role", "1"),
+        ("/a/b", "1"),
+        ("/n", ""),
+    ] {
+        let mut request = ask(MODEL);
+        request.input.get_or_insert_default().raw_members = vec![
+            RawMember {
+                pointer: pointer.to_owned(),
+                json: json.to_owned(),
+            };
+            16_000
+        ];
+        let took = refused(&gateway, STREAM_INVOKE, &request).await;
+        assert!(took < LINEAR, "{pointer}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_event_is_logged_once_per_call_and_type() {
+    let mut upstream = Upstream::start().await;
+    let mut gateway = Child::serve(&upstream.endpoint_url(), "").await;
+    let mut client = Client::connect(gateway.address).await;
+    for _ in 0..2 {
+        let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;
+        let mut exchange = upstream.exchange().await;
+        exchange
+            .send("messageStart", json!({"role": "assistant"}))
+            .await;
+        for n in 0..200 {
+            let kind = if n % 2 == 0 { "newEvent" } else { "otherEvent" };
+            exchange.send(kind, json!({"n": n})).await;
+        }
+        exchange.token("word").await;
+        exchange.finish().await;
+        assert_eq!(call.status().await.status.code(), Code::Ok);
+    }
+    gateway.terminate().await;
+    let lines = gateway.rest_of_log().await;
+    for kind in ["newEvent", "otherEvent"] {
+        let count = lines.iter().filter(|line| line.contains(kind)).count();
+        assert_eq!(count, 2, "{kind} in {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn half_requests_to_the_admin_port_are_closed() {
+    let gateway = Gateway::start().await;
+    let mut halves = Vec::new();
+    for begin in [
+        &b""[..],
+        b"GET /livez HTTP/1.1\r\nhost: x\r\n",
+        b"PRI * HTTP",
+    ] {
+        let mut tcp = tokio::net::TcpStream::connect(gateway.admin).await.unwrap();
+        tcp.write_all(begin).await.unwrap();
+        halves.push(tcp);
+    }
+    for mut tcp in halves {
+        let mut rest = Vec::new();
+        // HTTP/1.1 may say 408 before it closes.
+        let _end = soon(tcp.read_to_end(&mut rest)).await;
+    }
+    assert_eq!(crate::harness::get(gateway.admin, "/livez").await.1, "ok");
+}
