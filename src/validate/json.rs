@@ -22,7 +22,7 @@ pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
 
 /// Checks JSON text of a tool use, which the model may have left incomplete.
 pub(super) fn tool_input(field: &'static str, json: &str, out: &mut Violations) {
-    match check(json) {
+    match check(json, out.stop()) {
         Ok(()) => {}
         Err(problem @ Problem::Malformed(_)) => out.add_at(
             field,

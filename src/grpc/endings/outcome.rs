@@ -2,19 +2,18 @@
 
 use std::{cell::OnceCell, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use prost::Message as _;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status, body::Body};
 
 use super::{http::Http, peer::Played};
 use crate::{
     bedrock::{Bedrock, Sdk, memory},
+    bounds::{Shares, WorkQueue},
     config::Config,
     grpc::inference::Inference,
-    pb::{
-        self, StreamInvokeResponse, inference_service_server::InferenceService as _,
-        stream_invoke_response::Event,
-    },
+    pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::Router,
     telemetry::{Metrics, Traces},
 };
@@ -94,8 +93,19 @@ pub(super) fn service() -> Inference {
         request_metadata: Arc::default(),
         metrics: Arc::new(Metrics::default()),
         traces: Traces::start(&config.traces).unwrap(),
+        memory: Shares::new("memory", 1 << 20, Default::default()),
+        // All requests here are small: no thread is needed.
+        work: WorkQueue::start(0, 1).unwrap(),
         cut: Default::default(),
     }
+}
+
+/// A request with this message, as it arrives from a client.
+fn request(message: &impl prost::Message) -> http::Request<Body> {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap();
+    let framed = [&[0][..], &length.to_be_bytes(), &message].concat();
+    http::Request::new(Body::new(http_body_util::Full::new(Bytes::from(framed))))
 }
 
 fn input() -> Option<pb::ConverseInput> {
@@ -141,18 +151,19 @@ pub(super) fn stream_invoke(played: &Played) -> Outcome {
             heartbeats: 0,
             took: Duration::ZERO,
         };
-        let request = pb::StreamInvokeRequest {
+        let request = request(&pb::StreamInvokeRequest {
             target: TARGET.to_owned(),
             input: input(),
             heartbeat_interval: None,
-        };
-        let mut messages = match service.stream_invoke(Request::new(request)).await {
-            Ok(response) => response.into_inner(),
+        });
+        let (messages, _watchdog) = match service.stream_invoke(request).await {
+            Ok(answer) => answer,
             Err(status) => {
                 outcome.status = told(&status);
                 return outcome;
             }
         };
+        let mut messages = std::pin::pin!(messages);
         while let Some(message) = messages.next().await {
             match message {
                 Ok(message) if matches!(message.event, Some(Event::Heartbeat(_))) => {
@@ -171,15 +182,14 @@ pub(super) fn stream_invoke(played: &Played) -> Outcome {
 /// Calls `Invoke`.
 pub(super) fn invoke(played: &Played) -> Outcome {
     let (result, took) = run(played, async |service| {
-        let request = pb::InvokeRequest {
+        let request = request(&pb::InvokeRequest {
             target: TARGET.to_owned(),
             input: input(),
-        };
-        service.invoke(Request::new(request)).await
+        });
+        service.invoke(request).await
     });
     let (answer, status) = match result {
-        Ok(response) => {
-            let mut answer = response.into_inner();
+        Ok((mut answer, _watchdog)) => {
             answer.request_id.clear();
             answer.attempts.clear();
             (Some(answer), (Code::Ok, String::new(), String::new()))
