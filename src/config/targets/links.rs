@@ -23,7 +23,7 @@ pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading
         } else if mixes_prompts(alias, targets) {
             report(
                 "routes",
-                "a prompt of Prompt management needs other requests than a model; it can't share a target or a fallback with one"
+                "a prompt of Prompt management takes other requests than a model: it can't share a target or a fallback with a model"
                     .to_owned(),
             );
         }
