@@ -1,7 +1,6 @@
-//! Why calls fail, without gRPC: [`Failure`] and its [`Reason`].
+//! Why a call failed, without gRPC: [`Failure`] and its [`Reason`].
 //!
-//! The modules below `grpc` return failures; `grpc::status` is the only table that turns them into
-//! statuses.
+//! The layers below `grpc` return failures. `grpc::status` converts them into gRPC statuses.
 
 use std::{fmt, time::Duration};
 
@@ -30,32 +29,31 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The request breaks a rule that does not need Bedrock.
+    /// The request breaks a rule that the gateway can check without Bedrock.
     InvalidRequest => "INVALID_REQUEST",
     /// No such alias, and not a model ID or ARN that callers may use.
     TargetUnknown => "TARGET_UNKNOWN",
     /// A model ID or ARN that the operator does not allow.
     TargetNotAllowed => "TARGET_NOT_ALLOWED",
-    /// The target's requests may be served outside the operator's fence.
+    /// The target's requests may be served outside of the operator's fence.
     TargetOutsideFence => "TARGET_OUTSIDE_FENCE",
     /// The call has no credential, or an invalid one.
     CallerUnauthenticated => "CALLER_UNAUTHENTICATED",
     /// The call's credential cannot be checked at the moment.
     CallerUnverifiable => "CALLER_UNVERIFIABLE",
-    /// The call has no valid credential, like too many others from the same address.
+    /// The call has no valid credential, after too many other such calls from the same address.
     TooManyFailedAttempts => "TOO_MANY_FAILED_ATTEMPTS",
-    /// The caller may not do this.
+    /// The caller does not have the permission.
     CallerNotAllowed => "CALLER_NOT_ALLOWED",
-    /// A caller, a group or a target has its maximum number of open calls.
+    /// A caller, a group or a target has reached its limit of open calls.
     CallerStreamLimit => "CALLER_STREAM_LIMIT",
-    /// A caller, a group or a target has used up its requests or tokens for now.
+    /// A caller, a group or a target has reached its rate limit of requests or tokens.
     CallerRateLimit => "CALLER_RATE_LIMIT",
-    /// A caller, a group or a target has used up its tokens or its money for the day or the month.
+    /// A caller, a group or a target has used up its daily or monthly budget of tokens or money.
     CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
     /// A limit on money applies, and no price is configured for the model.
     PriceUnknown => "PRICE_UNKNOWN",
-    /// The store with the counters of limits is unavailable, and the operator allows no calls
-    /// without it.
+    /// The store of the limits' counts is unreachable, and the operator wants no calls without it.
     LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
     /// A web page from an origin that the operator does not allow.
     OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
@@ -67,7 +65,7 @@ reasons! {
     InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",
     /// The gateway's AWS identity may not call this model.
     UpstreamAccessDenied => "UPSTREAM_ACCESS_DENIED",
-    /// The gateway's AWS credentials are missing, wrong or expired.
+    /// The gateway's AWS credentials are missing, wrong or expired. The operator must act.
     UpstreamCredentials => "UPSTREAM_CREDENTIALS",
     /// The gateway cannot obtain its AWS credentials at the moment: STS, IAM Identity Center, the
     /// instance metadata service or a credential process does not respond. A retry may succeed.
@@ -80,7 +78,7 @@ reasons! {
     UpstreamQuota => "UPSTREAM_QUOTA",
     /// The model is still loading.
     ModelNotReady => "MODEL_NOT_READY",
-    /// Bedrock has no capacity at the moment.
+    /// Bedrock has no capacity at the moment, or its endpoint is out of order.
     UpstreamUnavailable => "UPSTREAM_UNAVAILABLE",
     /// Bedrock failed.
     UpstreamInternal => "UPSTREAM_INTERNAL",
@@ -96,49 +94,49 @@ reasons! {
     UpstreamTruncated => "UPSTREAM_TRUNCATED",
     /// Bedrock was silent for too long.
     UpstreamIdle => "UPSTREAM_IDLE",
-    /// Bedrock sent a malformed stream.
+    /// Bedrock's stream is malformed.
     UpstreamCorrupt => "UPSTREAM_CORRUPT",
     /// An error from Bedrock that this version does not know.
     UpstreamUnknown => "UPSTREAM_UNKNOWN",
-    /// This replica is at its limit of open calls.
+    /// This replica has reached its limit of open streams.
     ReplicaSaturated => "REPLICA_SATURATED",
     /// This replica is shutting down.
     Draining => "DRAINING",
-    /// The caller's deadline, or the gateway's maximum, has passed.
+    /// The call's deadline has passed: the caller's, or the gateway's limit.
     DeadlineExceeded => "DEADLINE_EXCEEDED",
-    /// The client cancelled or disconnected.
+    /// The client cancelled the call or disconnected.
     Cancelled => "CANCELLED",
     /// The client stopped reading.
     ClientStalled => "CLIENT_STALLED",
     /// A message is larger than the limit.
     MessageTooLarge => "MESSAGE_TOO_LARGE",
-    /// The message cannot be decoded, or its compression does not match `grpc-encoding`.
+    /// The bytes are not a message, or are compressed in an undeclared way.
     MessageUnreadable => "MESSAGE_UNREADABLE",
-    /// No such method, or an unknown encoding.
+    /// Unknown method or encoding.
     Unimplemented => "UNIMPLEMENTED",
     /// A bug in the gateway: a panic.
     Panic => "PANIC",
-    /// A bug in the gateway that it detected itself.
+    /// A bug in the gateway that the gateway has detected.
     Internal => "INTERNAL",
 }
 
-/// How far a call had come when it failed.
+/// How far a call had progressed when it failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Before the gateway could send a request: validation, routing, credentials, DNS, TCP, TLS.
+    /// Before the request was sent: validation, routing, credentials, DNS, TCP, TLS.
     #[default]
     Connect,
-    /// Before the gateway forwarded the first event: no output is lost.
+    /// After the request was sent, and before the first event was forwarded.
     BeforeFirstEvent,
-    /// After the first event: the output so far is valid but incomplete.
+    /// After the first event was forwarded. The forwarded part is valid and incomplete.
     MidStream,
 }
 
-/// Bedrock's own error.
+/// Bedrock's part of a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
-    /// Bedrock's name for the error, such as `ThrottlingException`. Empty if Bedrock returned no
-    /// error.
+    /// Bedrock's name of the error, such as `ThrottlingException`. Empty if Bedrock did not report
+    /// it.
     pub exception: String,
     /// Bedrock's message.
     pub message: String,
@@ -146,7 +144,7 @@ pub struct Upstream {
     pub http_status: Option<u16>,
     /// `x-amzn-requestid`. Empty if Bedrock did not answer.
     pub request_id: String,
-    /// For errors of the model: the status that the model itself returned.
+    /// For errors of the model: the model's own status.
     pub original_status: Option<u16>,
 }
 
@@ -155,7 +153,7 @@ pub struct Upstream {
 pub struct Violation {
     /// The path of the field in the proto, such as `input.messages[0].content[1].image.format`.
     pub field: String,
-    /// What is wrong, and what to do.
+    /// What is wrong, and what would be valid.
     pub description: String,
 }
 
@@ -216,27 +214,27 @@ impl ViolationList {
 /// Why a call failed, with everything that the caller should know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The reason, as a stable name.
+    /// The stable name of the cause.
     pub reason: Reason,
-    /// The reason as text. Public: it is sent to the caller, so it names no host, account or role.
+    /// The cause in words. It is sent to the caller, so it contains no host, account or role.
     pub message: String,
-    /// What only the operator should read, such as hosts, ports, accounts and causes. It is logged
-    /// with the request ID and never sent. Holds no secret and no part of a prompt or an answer.
+    /// Details for the operator, such as hosts, ports, accounts and causes. They are logged with
+    /// the request ID and never sent. They contain no secret and no part of a prompt or an answer.
     pub detail: String,
-    /// How far the call had come.
+    /// How far the call had progressed.
     pub phase: Phase,
-    /// Bedrock's own error, if Bedrock or the connection to it is the cause. Boxed, because
-    /// failures are returned by hot functions.
+    /// Bedrock's part, if Bedrock or the connection to it is the cause. Boxed, because results of
+    /// hot functions contain failures.
     pub upstream: Option<Box<Upstream>>,
-    /// When the same call may succeed, if that is known.
+    /// The time after which a retry may succeed, if it is known.
     pub retry_after: Option<Duration>,
     /// Every rule that the request breaks.
     pub violations: Vec<Violation>,
 }
 
 impl Failure {
-    /// All violations of a request as one failure. Its message holds the first, and says how many
-    /// more there are.
+    /// Creates a failure from all violations of a request. Its message contains the first one and
+    /// the number of others.
     pub fn invalid_request(violations: Vec<Violation>) -> Self {
         let message = match violations.as_slice() {
             [] => "the request is not valid".to_owned(),
@@ -254,7 +252,7 @@ impl Failure {
         }
     }
 
-    /// Creates a failure with only a reason and a message.
+    /// Creates a failure from a reason and a message.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -274,21 +272,21 @@ impl Failure {
         self
     }
 
-    /// Adds Bedrock's own error.
+    /// Sets Bedrock's part.
     #[must_use]
     pub fn with_upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = Some(Box::new(upstream));
         self
     }
 
-    /// Adds what only the operator should read.
+    /// Sets the details for the operator.
     #[must_use]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         self.detail = detail.to_string();
         self
     }
 
-    /// Adds the time after which the call may succeed.
+    /// Sets the time after which a retry may succeed.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);

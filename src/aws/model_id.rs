@@ -1,4 +1,4 @@
-//! What a model ID says of itself. Bedrock takes one string for all ways of consuming a model.
+//! What a model ID or ARN says about itself. Bedrock accepts one string for all types of models.
 
 use super::Geography;
 
@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a model ID or ARN, by its form.
+    /// Returns the kind of a model ID or ARN, by its form.
     pub fn of(model_id: &str) -> Self {
         let Some(resource) = arn_resource(model_id) else {
             return match geography_of(model_id) {
@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// The geography that a system inference profile's ID or ARN names: `eu` of
+/// Returns the geography of a system inference profile's ID or ARN: `eu` of
 /// `eu.amazon.nova-lite-v1:0`.
 pub fn geography_of(model_id: &str) -> Option<Geography> {
     let id = match arn_resource(model_id) {
@@ -64,36 +64,36 @@ pub fn geography_of(model_id: &str) -> Option<Geography> {
     }
 }
 
-/// Returns the ID of an inference profile, from its ARN or from the ID itself.
+/// Returns the ID of an inference profile, given its ARN or ID.
 pub fn profile_id(model_id: &str) -> &str {
     arn_resource(model_id)
         .and_then(|resource| resource.split_once('/'))
         .map_or(model_id, |(_, id)| id)
 }
 
-/// The Region that a foundation model's ARN names: one of a profile's destinations. Empty for
-/// models that may run anywhere.
+/// Returns the Region of a foundation model's ARN, which is a destination Region of a profile.
+/// Empty for global profiles.
 pub fn region_of_model(arn: &str) -> &str {
     region_of_arn(arn).unwrap_or_default()
 }
 
-/// Whether a target is a model ID or ARN: aliases hold neither `.` nor `:`.
+/// Returns whether a target is a model ID or ARN: aliases contain neither `.` nor `:`.
 pub fn is_raw(target: &str) -> bool {
     target.contains(['.', ':'])
 }
 
-/// The Region that an ARN names, if it is one and names one.
+/// Returns the Region of an ARN, if it contains one.
 pub fn region_of_arn(model_id: &str) -> Option<&str> {
     let region = arn_parts(model_id)?.nth(3)?;
     (!region.is_empty()).then_some(region)
 }
 
-/// What follows the account in an ARN: `inference-profile/us.anthropic…`.
+/// Returns the resource of an ARN, after the account: `inference-profile/us.anthropic…`.
 fn arn_resource(model_id: &str) -> Option<&str> {
     arn_parts(model_id)?.nth(5)
 }
 
-/// `arn:partition:service:region:account:resource`; the resource may contain colons, too.
+/// Splits `arn:partition:service:region:account:resource`. The resource may contain colons.
 fn arn_parts(model_id: &str) -> Option<std::str::SplitN<'_, char>> {
     model_id
         .starts_with("arn:")

@@ -1,6 +1,6 @@
 //! Hides AWS accounts and identities in texts that callers read.
 
-/// Digits of an AWS account's ID.
+/// The length of an AWS account's ID.
 const ACCOUNT_DIGITS: usize = 12;
 
 /// Returns the text without the accounts and IAM identities in it: an ARN of IAM or STS becomes
@@ -32,7 +32,7 @@ pub fn without_accounts(text: &str) -> String {
     out
 }
 
-/// Where the ARN at the start of a text ends, if it is of IAM or STS.
+/// Returns the length of the ARN at the start of a text, if it is of IAM or STS.
 fn identity(text: &str) -> Option<usize> {
     let end = text
         .find(|c: char| c.is_whitespace() || "\"'`,;()<>[]{}".contains(c))

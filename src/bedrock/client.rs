@@ -1,4 +1,4 @@
-//! The SDK's clients, and the hooks that replace the request body and take the raw response body.
+//! The SDK's clients, and the hooks that insert request bodies and extract responses.
 
 use std::{
     cell::Cell,
@@ -24,7 +24,7 @@ use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
 use http::Uri;
 
-use super::{Frames, Sdk, failure, http::Http};
+use super::{BedrockEvents, Sdk, failure, http::Http};
 use crate::{
     config::bedrock::Options,
     error::Failure,
@@ -33,16 +33,17 @@ use crate::{
 
 /// The content type of Bedrock's streams.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
-/// More source Regions than AWS has: limits the clients that callers' ARNs can create.
+/// The most source Regions with a client: more than AWS has. Bounds the memory that callers' ARNs
+/// can use.
 const MOST_CLIENTS: usize = 64;
 
 tokio::task_local! {
-    /// The call of the current task. The hooks belong to the client and not to a call, because
-    /// per-call hooks make the SDK build a configuration for each call.
+    /// The exchange of the current task. Hooks belong to the client: hooks of a call would make the
+    /// SDK build a configuration for each call.
     static EXCHANGE: Exchange;
 }
 
-/// The bytes of one call, which bypass the SDK.
+/// The bytes of one call, which bypass the SDK's serialization.
 #[derive(Default)]
 struct Exchange {
     request: Cell<Option<Bytes>>,
@@ -50,8 +51,8 @@ struct Exchange {
     trace: Option<TraceContext>,
 }
 
-/// Bedrock, as one worker uses it. Cheap to clone; all clones share their connections, which live
-/// on the worker's runtime.
+/// A worker's client of Bedrock. Cheap to clone. All clones share their connections, which live on
+/// the worker's runtime.
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
@@ -64,14 +65,14 @@ struct Shared {
     clients: Mutex<HashMap<String, Regional>>,
 }
 
-/// The client of one Region.
+/// The client of one source Region.
 #[derive(Clone)]
 struct Regional {
     client: Client,
     endpoint: Arc<OnceLock<Endpoint>>,
 }
 
-/// The endpoint of a Region.
+/// The host and port that a client calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host's name or address.
@@ -80,18 +81,18 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The head of Bedrock's response, and its events.
+/// The head of Bedrock's answer, and its events.
 #[derive(Debug)]
 pub struct Answer {
-    /// `x-amzn-requestid`, the request ID in AWS's logs. Empty if Bedrock sent none.
+    /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
     pub request_id: String,
     /// The events.
-    pub frames: Frames,
-    /// Whether the content type of the response is that of an event stream.
+    pub frames: BedrockEvents,
+    /// Whether the answer's content type says that it is an event stream.
     pub is_declared: bool,
 }
 
-/// A successful response, as far as its head shows.
+/// The response to a call if its status is 2xx.
 struct Response {
     body: SdkBody,
     status: u16,
@@ -100,8 +101,8 @@ struct Response {
 }
 
 impl Response {
-    /// Whether this can be an event stream. Responses without a content type are accepted; then the
-    /// first frame decides.
+    /// Returns whether the response may be an event stream. Without a content type, the first frame
+    /// decides.
     fn may_be_a_stream(&self) -> bool {
         let media_type = self.content_type.split(';').next().unwrap_or_default();
         let media_type = media_type.trim().to_ascii_lowercase();
@@ -111,8 +112,7 @@ impl Response {
 }
 
 impl Bedrock {
-    /// Creates a worker's client, without connections. What `sdk` contains is shared with the other
-    /// workers.
+    /// Creates a worker's client, without connections. All workers share `sdk`.
     pub fn new(sdk: &Sdk, options: &Options) -> Self {
         let shared = Shared {
             sdk: sdk.clone(),
@@ -125,7 +125,7 @@ impl Bedrock {
         }
     }
 
-    /// The same client for calls in this span: Bedrock gets its trace context.
+    /// Returns the same client for calls within this span, whose context is sent to Bedrock.
     #[must_use]
     pub fn in_trace(&self, span: TraceContext) -> Self {
         Self {
@@ -134,21 +134,21 @@ impl Bedrock {
         }
     }
 
-    /// The endpoint of a Region, if it has been called.
+    /// Returns the endpoint of a source Region after the first call.
     pub fn endpoint(&self, source_region: &str) -> Option<Endpoint> {
         let clients = self.clients();
         clients.get(source_region)?.endpoint.get().cloned()
     }
 
-    /// Calls ConverseStream in a Region. `model_id` is Bedrock's `modelId`, `body` the JSON to send
-    /// unchanged.
+    /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`, `body` the JSON,
+    /// sent verbatim.
     ///
-    /// Resolves when the head of the response has arrived. Only opening a connection has a timeout;
-    /// dropping the future cancels the call.
+    /// Returns when the head of the answer has arrived. Only opening a connection has a timeout.
+    /// Dropping the future cancels the call.
     ///
     /// # Errors
     ///
-    /// Fails with Bedrock's error, or with the error that kept the request from reaching Bedrock.
+    /// Bedrock returned an error, or the request failed.
     pub async fn converse_stream(
         &self,
         source_region: &str,
@@ -175,7 +175,8 @@ impl Bedrock {
             trace: self.trace.clone(),
             ..Exchange::default()
         };
-        // The SDK's future has several kilobytes, and everything around it would be moved with it.
+        // Boxed, because the SDK's future has several kilobytes and would be moved with every
+        // future around it.
         let sent = Box::pin(call.send());
         let call = async {
             let outcome = sent.await;
@@ -193,7 +194,7 @@ impl Bedrock {
                 match response {
                     Some(response) if response.may_be_a_stream() => {
                         let is_declared = response.content_type == EVENT_STREAM;
-                        let frames = Frames::new(response.body, request_id.clone());
+                        let frames = BedrockEvents::new(response.body, request_id.clone());
                         Ok(Answer {
                             request_id,
                             frames,
@@ -257,7 +258,7 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
     })
 }
 
-/// Whether a Region's name can be part of a host name, as all of AWS's can.
+/// Returns whether a name can be part of a host name, as all Regions can.
 pub(super) fn is_region(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())
@@ -266,8 +267,8 @@ pub(super) fn is_region(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// Inserts the body of the [`Exchange`] before signing, adds the trace context after signing, and
-/// takes the body of a successful response before the SDK reads it.
+/// Inserts the [`Exchange`]'s body before signing and the trace context after it, and extracts the
+/// body of a successful response.
 #[derive(Debug)]
 struct Hooks {
     endpoint: Arc<OnceLock<Endpoint>>,
@@ -299,8 +300,8 @@ impl Intercept for Hooks {
         Ok(())
     }
 
-    /// Not before signing, because the signature would cover these headers. Proxies and service
-    /// meshes on the way replace them with their own spans, and Bedrock would reject such requests.
+    /// Runs after signing: proxies and service meshes change these headers, and Bedrock would
+    /// reject a signature that covers them.
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -311,7 +312,7 @@ impl Intercept for Hooks {
         if self.endpoint.get().is_none()
             && let Some(endpoint) = request.uri().parse().ok().as_ref().and_then(endpoint)
         {
-            // Another task may have been faster, with the same result.
+            // A concurrent call may have set the same value.
             let _known = self.endpoint.set(endpoint);
         }
         EXCHANGE.try_with(|exchange| {

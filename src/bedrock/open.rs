@@ -1,32 +1,27 @@
-//! A call up to its first event: until then, no output was seen, and another attempt may be made.
-
-use std::time::Duration;
+//! An upstream call up to its first event. Until then, another attempt can replace it.
 
 use bytes::Bytes;
 
-use super::{Bedrock, Frame, Frames, failure};
+use super::{Bedrock, BedrockEvent, BedrockEvents, failure};
 use crate::error::{Failure, Phase, Reason, Upstream};
-
-/// When to retry a call whose answer ended before it began.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An answer whose first event has arrived.
 #[derive(Debug)]
 pub struct Opened {
-    /// `x-amzn-requestid`, the request ID in AWS's logs.
+    /// `x-amzn-requestid`, which identifies the call in AWS's logs.
     pub request_id: String,
     /// The first event.
-    pub first: Frame,
-    /// The following events.
-    pub rest: Frames,
+    pub first: BedrockEvent,
+    /// The other events.
+    pub rest: BedrockEvents,
 }
 
 impl Bedrock {
-    /// Calls ConverseStream and waits for the first event. There is no timeout; dropping the future
+    /// Calls ConverseStream and waits for the first event, without a timeout. Dropping the future
     /// cancels the call.
     ///
     /// # Errors
-    /// As [`Self::converse_stream`], and errors in the stream before the first event.
+    /// As [`Self::converse_stream`]; also if the stream begins with an error instead of an event.
     pub async fn open(
         &self,
         source_region: &str,
@@ -41,7 +36,7 @@ impl Bedrock {
                 first,
                 rest,
             }),
-            // Not a damaged stream, but another kind of response.
+            // Something other than an event stream.
             Some(Err(failure))
                 if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared =>
             {
@@ -55,7 +50,6 @@ impl Bedrock {
                     "Bedrock's stream ended before its first event",
                 )
                 .in_phase(Phase::BeforeFirstEvent)
-                .with_retry_after(RETRY_AFTER)
                 .with_upstream(Upstream::default()),
                 &answer.request_id,
             )),
@@ -63,7 +57,7 @@ impl Bedrock {
     }
 }
 
-/// In-stream errors carry no request ID, so the one of the response's head is used.
+/// Sets the request ID of the response's head: errors in the stream have none.
 fn named(mut failure: Failure, request_id: &str) -> Failure {
     if let Some(upstream) = &mut failure.upstream
         && upstream.request_id.is_empty()

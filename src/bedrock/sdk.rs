@@ -1,4 +1,4 @@
-//! The result of aws-config's chain, read once.
+//! The configuration from aws-config's chain, loaded once.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -24,29 +24,28 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 const LONGEST_ANSWER: usize = 1 << 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Credentials, Region, endpoint and identity, as every AWS SDK finds them, and trusted
-/// certificates. Cheap to clone; the workers share its credentials, which are fetched once and
-/// refreshed before they expire.
+/// Credentials, Region and endpoints as every AWS SDK finds them, and the trusted certificates.
+/// Cheap to clone. All workers share the credentials.
 #[derive(Clone)]
 pub struct Sdk {
     config: SdkConfig,
     endpoint_url: Option<String>,
     control_endpoint_url: Option<String>,
     endpoints: Arc<BTreeMap<String, Endpoints>>,
-    /// `None`: credentials that never change.
+    /// `None`: the credentials never change.
     identity: Option<Identity>,
     tls: Tls,
 }
 
 impl Sdk {
-    /// Reads aws-config's chain. Credentials are fetched with the first call, not here.
+    /// Loads the configuration. Credentials are loaded with the first call.
     ///
     /// # Errors
     ///
     /// Fails if a file of certificates cannot be read.
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
-        // The profile may name the certificates. Until then, only what needs none is called: the
-        // instance metadata service, for a Region that nothing else names.
+        // The profile may name certificates, so the first client has none. It calls only the
+        // instance metadata service, for the Region.
         let http = Http::new(Tls::without_roots(options)?, options);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))
@@ -98,7 +97,7 @@ impl Sdk {
         })
     }
 
-    /// Uses these credentials and nothing from the environment: for the emulator, which knows them.
+    /// Creates a configuration with these credentials, without the environment: for the emulator.
     ///
     /// # Errors
     ///
@@ -118,7 +117,7 @@ impl Sdk {
         Ok(Self {
             config,
             endpoint_url: options.endpoint_url.clone(),
-            // The emulator serves both APIs.
+            // The emulator serves runtime and control plane.
             control_endpoint_url: options
                 .control_endpoint_url
                 .clone()
@@ -129,12 +128,12 @@ impl Sdk {
         })
     }
 
-    /// The Region to call if nothing else names one.
+    /// Returns the Region of the AWS environment.
     pub fn default_region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
     }
 
-    /// The address of a Region's control plane, if it is not the public endpoint.
+    /// Returns the URL of a Region's control plane. `None`: its public endpoint.
     pub(super) fn control_endpoint_url(&self, source_region: &str) -> Option<&str> {
         let of_region = self.endpoints.get(source_region);
         of_region
@@ -142,8 +141,8 @@ impl Sdk {
             .or(self.control_endpoint_url.as_deref())
     }
 
-    /// Makes a call, and repeats it with newer credentials if AWS rejects the old ones and newer
-    /// ones are available: AWS has not processed the request then.
+    /// Makes a call. If AWS rejects its credentials and newer ones are available, retries it once:
+    /// AWS has not processed the request.
     pub(super) async fn authenticated<T, F>(
         &self,
         mut call: impl FnMut() -> F,
@@ -167,11 +166,11 @@ impl Sdk {
         self.tls.clone()
     }
 
-    /// A client's configuration for one source Region, without an HTTP client.
+    /// Returns a client's configuration for one source Region, without an HTTP client.
     pub(super) fn client_config(&self, source_region: &str) -> Builder {
         let mut builder = Builder::from(&self.config)
             .region(Region::new(source_region.to_owned()))
-            // Routing decides on retries and timeouts, because the stream outlives this call.
+            // Routing decides on retries and timeouts. The stream outlives the SDK's call.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -180,7 +179,7 @@ impl Sdk {
         if let Some(endpoint_url) = of_region.or(self.endpoint_url.as_ref()) {
             builder = builder.endpoint_url(endpoint_url);
         }
-        // The operator's own app name is kept, if there is one.
+        // An application name of the operator takes precedence.
         if self.config.app_name().is_none() {
             builder.set_app_name(AppName::new(NAME).ok());
         }
@@ -191,21 +190,21 @@ impl Sdk {
     }
 }
 
-/// Whether AWS rejected the credentials of a call.
+/// Returns whether AWS rejected the credentials of a call.
 fn is_rejection(failure: &Failure) -> bool {
     let upstream = failure.upstream.as_deref();
     failure.reason == Reason::UpstreamCredentials
         && upstream.is_some_and(|upstream| upstream.http_status.is_some())
 }
 
-/// The control plane's endpoint in the variables and files that every AWS SDK reads: that of the
-/// service `bedrock` first.
+/// Returns the control plane's endpoint of the AWS environment. The service `bedrock` takes
+/// precedence.
 fn control_endpoint_url(config: &SdkConfig) -> Option<String> {
     setting(config, "AWS_ENDPOINT_URL", "endpoint_url", "bedrock")
         .or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// A setting from the environment or the profile, as the SDK reads it.
+/// Returns a setting of the environment or the profile, as the SDK finds it.
 fn setting(
     config: &SdkConfig,
     variable: &'static str,

@@ -18,10 +18,10 @@ use crate::pb::{
     stream_invoke_response::Event, target_service_client::TargetServiceClient,
 };
 
-/// An answer can hold images; the default of 4 MiB is too little for them.
+/// An answer can contain images, for which the default of 4 MiB is too small.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
-/// A gateway, and how it is to be called.
+/// A client of a gateway.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     channel: Channel,
@@ -32,8 +32,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The gateway behind the channel. The address is for messages only; metadata and deadline go
-    /// with every call.
+    /// Creates a client. The address is used only in messages. Metadata and deadline apply to every
+    /// call.
     pub fn new(
         channel: Channel,
         address: String,
@@ -50,7 +50,7 @@ impl Gateway {
         }
     }
 
-    /// Asks and waits for the whole answer. Errors: the call's.
+    /// Calls Invoke. Errors: the call's.
     pub async fn invoke(&self, request: &InvokeRequest) -> Result<InvokeResponse, Failure> {
         let (response, _) = self
             .call(|| async { self.inference().invoke(self.request(request.clone())).await })
@@ -58,7 +58,8 @@ impl Gateway {
         Ok(response)
     }
 
-    /// Asks and waits for the beginning of the answer. Errors: the call's, up to there.
+    /// Calls StreamInvoke, and returns when the response has started. Errors: the call's, up to
+    /// then.
     pub async fn stream_invoke(&self, request: &StreamInvokeRequest) -> Result<Events, Failure> {
         let (stream, deadline) = self
             .call(|| async {
@@ -75,8 +76,8 @@ impl Gateway {
         })
     }
 
-    /// All aliases of the gateway, with the inference profiles that may be named if they are
-    /// wanted, and the patterns of model IDs that may be named besides. Errors: the call's.
+    /// Lists all aliases, optionally the allowed inference profiles, and the patterns of allowed
+    /// model IDs. Errors: the call's.
     pub async fn list_targets(
         &self,
         include_inference_profiles: bool,
@@ -102,7 +103,7 @@ impl Gateway {
         }
     }
 
-    /// One target, by any name that a request may use. Errors: the call's.
+    /// Returns one target, by any name that requests can use. Errors: the call's.
     pub async fn get_target(&self, name: &str) -> Result<Target, Failure> {
         let request = GetTargetRequest {
             target: name.to_owned(),
@@ -117,7 +118,7 @@ impl Gateway {
         Ok(response.target.unwrap_or_default())
     }
 
-    /// How a service of the gateway is; the empty name stands for the whole. Errors: the call's.
+    /// Returns the health of a service. The empty name means the whole gateway. Errors: the call's.
     pub async fn health(&self, service: &str) -> Result<ServingStatus, Failure> {
         let request = HealthCheckRequest {
             service: service.to_owned(),
@@ -132,7 +133,7 @@ impl Gateway {
         Ok(response.status())
     }
 
-    /// Makes a call within the deadline, which is given back for what is left of the call.
+    /// Makes a call within the deadline, and returns the deadline for the rest of the call.
     async fn call<T, F>(&self, attempt: impl Fn() -> F) -> Result<(T, Option<Instant>), Failure>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -180,8 +181,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event, or `None` at the end of a whole answer. Errors: the call's; and the end of
-    /// the stream without its last event. Dropping the future loses no event.
+    /// Returns the next event, or `None` after a complete answer. Errors: the call's, and the end
+    /// of the stream without its last event. Dropping the future loses no event.
     pub async fn next(&mut self) -> Result<Option<StreamInvokeResponse>, Failure> {
         let message = within(self.deadline, self.stream.message())
             .await?
@@ -206,9 +207,9 @@ async fn within<T>(deadline: Option<Instant>, call: impl Future<Output = T>) -> 
     }
 }
 
-/// Whether the call failed only because the connection was closing under it, so that the gateway
-/// never took it up. The first call after a GOAWAY fails in this way, and the next one goes over a
-/// new connection.
+/// Returns whether the call failed only because its connection was closing, so that the gateway has
+/// not processed it. The first call after a GOAWAY fails in this way. The next one uses a new
+/// connection.
 fn never_sent(status: &Status) -> bool {
     let Some(source) = status.source() else {
         return false;

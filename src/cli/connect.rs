@@ -1,4 +1,4 @@
-//! Where the gateway is and how to call it: the options that the client commands share.
+//! The options of the connection to a gateway, shared by the client commands.
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -10,19 +10,17 @@ use tonic::{
 
 use super::{client::Gateway, credential::Credential};
 
-/// Time to a TCP and TLS connection, beyond which the gateway counts as out of reach.
+/// The timeout for TCP and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a silent connection is probed, so that a dead one is noticed in the middle of an
-/// answer.
+/// The interval of keepalive probes, which detect a dead connection during an answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long such a probe may go unanswered.
+/// The timeout of a keepalive probe.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Tokens are small frames, and h2 closes connections on which too many of them wait unread: its
-/// budget grows with the connection's window. For the same reason windows must not be adaptive,
-/// since those start small.
+/// The window of the connection. h2 closes connections with too many small unread frames, such as
+/// tokens, and allows more of them for larger windows. Adaptive windows start too small.
 const CONNECTION_WINDOW: u32 = 64 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
-/// Metadata that gRPC itself sets.
+/// Metadata that gRPC sets.
 const RESERVED: [&str; 4] = ["content-type", "host", "te", "user-agent"];
 
 /// Options of a client's connection.
@@ -43,13 +41,13 @@ pub struct Connect {
     #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 
-    /// How long the whole call may take: a number with ms, s, m or h, such as 90s [default: the
-    /// gateway's own limit; for health 1s]
+    /// Timeout of the whole call: a number with ms, s, m or h, such as 90s [default: the gateway's
+    /// limit; for health 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     deadline: Option<Duration>,
 
     /// Metadata to send, as NAME:VALUE, such as `authorization:Bearer …`; may be repeated. In the
-    /// variable, one on each line
+    /// variable, one entry per line
     #[arg(
         long = "header",
         env = "BEDROCK_GRPC_HEADERS",
@@ -59,7 +57,7 @@ pub struct Connect {
     )]
     headers: Vec<Headers>,
 
-    /// A file that holds the API key to send. The key itself can be in the variable
+    /// File that contains the API key to send. The key itself can be in the variable
     /// BEDROCK_GRPC_KEY
     #[arg(
         long,
@@ -69,17 +67,17 @@ pub struct Connect {
     )]
     key_file: Option<PathBuf>,
 
-    /// A file that holds the token to send, such as a projected service account token. It is read
-    /// again for each call
+    /// File that contains the token to send, such as a projected service account token. It is read
+    /// for each call
     #[arg(long, env = "BEDROCK_GRPC_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl Connect {
-    /// The gateway, for calls of at most the given deadline, or this one if none was given.
-    /// Connects when the first call is made.
+    /// Returns the client, with the given deadline or this default. It connects with the first
+    /// call.
     ///
-    /// Errors, for people: the file of certificate authorities cannot be used.
+    /// Errors, as text: the file of certificate authorities cannot be used.
     pub fn gateway(&self, default_deadline: Option<Duration>) -> Result<Gateway, String> {
         let mut metadata = MetadataMap::new();
         for Header { name, value } in self.headers.iter().flat_map(|headers| &headers.0) {
@@ -127,12 +125,14 @@ fn parse_address(text: &str) -> Result<Uri, String> {
     let uri = Uri::from_str(text).map_err(|error| format!("{error}; {expected}"))?;
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) if uri.path() == "/" && uri.query().is_none() => Ok(uri),
-        (Some("http" | "https"), Some(_)) => Err(format!("gRPC knows no paths; {expected}")),
+        (Some("http" | "https"), Some(_)) => {
+            Err(format!("the address must not contain a path; {expected}"))
+        }
         _ => Err(expected.to_owned()),
     }
 }
 
-/// A time such as `1500ms`, `30s`, `2m` or `1h`.
+/// Parses a duration such as `1500ms`, `30s`, `2m` or `1h`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -152,7 +152,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a time above 0, such as 30s".to_owned())
 }
 
-/// Entries of metadata, one on each line.
+/// Parses entries of metadata, one per line.
 #[derive(Clone, Debug)]
 struct Headers(Vec<Header>);
 
@@ -168,7 +168,7 @@ impl FromStr for Headers {
     }
 }
 
-/// One entry of metadata.
+/// Parses one entry of metadata.
 #[derive(Clone, Debug)]
 struct Header {
     name: MetadataKey<Ascii>,
@@ -191,7 +191,7 @@ impl FromStr for Header {
         }
         let name = MetadataKey::from_str(&name)
             .map_err(|_| format!("`{name}` cannot be the name of text metadata"))?;
-        // The value may be a secret: it is never repeated in a message.
+        // The value may be a secret, so messages never contain it.
         let mut value = MetadataValue::from_str(value.trim())
             .map_err(|_| format!("the value of `{name}` must be visible ASCII"))?;
         value.set_sensitive(true);

@@ -10,18 +10,18 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::config;
 
-/// Where it is sent.
+/// The metadata key of the credential.
 pub(super) const AUTHORIZATION: &str = "authorization";
 
-/// The key or token that goes with every call. Its `Debug` form hides it.
+/// The key or token for every call. `Debug` does not show it.
 #[derive(Clone, Default)]
 pub struct Credential(Option<Source>);
 
 #[derive(Clone)]
 enum Source {
     Key(MetadataValue<Ascii>),
-    /// Tokens are short-lived: the file is read for each call. The last one that could be read
-    /// counts if it can't be read for a moment.
+    /// Tokens are short-lived, so the file is read for each call. If it can't be read, the last
+    /// token is used.
     TokenFile {
         path: PathBuf,
         last: Arc<Mutex<MetadataValue<Ascii>>>,
@@ -39,9 +39,9 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// The first of: the token's file, the key's file, the key in the environment.
+    /// Returns the first of: the token file, the key file, the key in the environment.
     ///
-    /// Errors, for people: a file can't be used.
+    /// Errors, as text: a file can't be used.
     pub fn find(key_file: Option<&Path>, token_file: Option<&Path>) -> Result<Self, String> {
         let source = if let Some(path) = token_file {
             let last = read("--token-file", path)?;
@@ -59,7 +59,7 @@ impl Credential {
         Ok(Self(source))
     }
 
-    /// The value of `authorization`, if there is a credential.
+    /// Returns the value of `authorization`, if there is a credential.
     pub(super) fn authorization(&self) -> Option<MetadataValue<Ascii>> {
         match self.0.as_ref()? {
             Source::Key(value) => Some(value.clone()),
@@ -76,7 +76,7 @@ impl Credential {
 
 const BAD_VARIABLE: &str = "BEDROCK_GRPC_KEY does not hold a key: visible ASCII is expected";
 
-/// Reads a file that holds a credential. The messages don't repeat what it holds.
+/// Reads a file that contains a credential. Messages do not contain its content.
 fn read(option: &str, path: &Path) -> Result<MetadataValue<Ascii>, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("{option} {}: {error}", path.display()))?;

@@ -1,4 +1,4 @@
-//! `dev`: the gateway on an emulated Bedrock, all on this machine.
+//! `dev`: the gateway with the emulator, on this machine.
 
 use std::{
     collections::BTreeMap,
@@ -23,25 +23,25 @@ use crate::{
     telemetry,
 };
 
-/// The Region that the emulator is called in when no ARN names another one.
+/// The source Region of targets without one.
 const REGION: &str = "us-east-1";
 
 /// Run the gateway on an emulated Bedrock: no AWS account, nothing leaves this machine
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Callers may name every model ID, inference profile and ARN that the emulator knows, besides the aliases `claude` and `nova`.
-Every way in which a call can fail is there to be tried: append `.fault-throttling`, `.fault-end-without-message-stop-after-5` and the like to
-a model ID; `bedrock-grpc emulate --help` lists them.")]
+Targets: the aliases `claude` and `nova`, and every model ID, inference profile and ARN that the emulator has.
+To try failures, append a fault such as `.fault-throttling` or `.fault-end-without-message-stop-after-5` to a model ID;
+`bedrock-grpc emulate --help` lists all faults.")]
 pub struct Dev {
-    /// Where gRPC, gRPC-Web and the playground are served
+    /// Address of gRPC, gRPC-Web and the playground
     #[arg(long, default_value = "127.0.0.1:50051", value_name = "IP:PORT")]
     listen: SocketAddr,
 
-    /// Where metrics and readiness are served
+    /// Address of metrics and readiness
     #[arg(long, default_value = "127.0.0.1:9090", value_name = "IP:PORT")]
     admin_listen: SocketAddr,
 
-    /// Where the emulator is served, for the gateway and for any AWS SDK
+    /// Address of the emulator, for the gateway and any AWS SDK
     #[arg(long, default_value = "127.0.0.1:8900", value_name = "IP:PORT")]
     emulator_listen: SocketAddr,
 
@@ -49,15 +49,15 @@ pub struct Dev {
     #[arg(long, default_value_t = 250, value_name = "MS")]
     time_to_first_token: u64,
 
-    /// How fast the model writes
+    /// Speed of the model
     #[arg(long, default_value_t = 40.0, value_name = "N")]
     tokens_per_second: f64,
 
-    /// What is logged: error, warn, info, debug, trace, or directives such as info,h2=debug
+    /// Log level: error, warn, info, debug, trace, or directives such as info,h2=debug
     #[arg(long, default_value = "warn", value_name = "LEVEL")]
     log: String,
 
-    /// Once ready, write the addresses to this file or named pipe, one on a line: grpc=, admin=,
+    /// Write the addresses to this file or named pipe when ready, one per line: grpc=, admin=,
     /// emulator=
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
@@ -120,7 +120,7 @@ impl Dev {
         let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
         let emulator_url = emulator.endpoint_url();
         output.text(&greeting(grpc, admin, &emulator_url, samples.as_ref()))?;
-        // Everything listens by now: whoever reads this can call at once.
+        // All listeners are bound by now, so clients can call at once.
         if let Some(path) = &self.announce {
             let addresses = format!("grpc={grpc}\nadmin={admin}\nemulator={emulator_url}\n");
             if let Err(error) = announce(path, addresses).await {
@@ -161,13 +161,13 @@ impl Dev {
                 },
                 ..Targets::default()
             },
-            // Nobody waits for a load balancer here.
+            // There is no load balancer to wait for.
             drain: Drain {
                 lame_duck: Duration::ZERO,
                 limit: Duration::from_secs(1),
             },
             limits: Limits {
-                // Faults on demand are to be seen as they are, and at once.
+                // Requested faults must be visible at once.
                 max_attempts: 1,
                 ..Limits::default()
             },
@@ -197,7 +197,7 @@ impl Dev {
 
 async fn announce(path: &Path, addresses: String) -> io::Result<()> {
     let path = path.to_owned();
-    // A named pipe blocks until somebody reads it.
+    // Opening a named pipe blocks until a reader opens it.
     tokio::task::spawn_blocking(move || fs::write(path, addresses)).await?
 }
 
@@ -220,7 +220,7 @@ fn aliases() -> BTreeMap<String, Alias> {
     .into()
 }
 
-/// What a newcomer reads first.
+/// Returns the text that `dev` prints when it is ready.
 fn greeting(
     grpc: SocketAddr,
     admin: SocketAddr,

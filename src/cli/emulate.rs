@@ -30,19 +30,19 @@ pub struct Args {
     /// Speed of the stream after that; 0 means as fast as possible
     #[arg(long, value_name = "RATE", default_value_t = 40.0, value_parser = rate)]
     pub tokens_per_second: f64,
-    /// Length of answers of text, unless the request's maxTokens is lower
+    /// Length of text answers, unless the request's maxTokens is lower
     #[arg(long, value_name = "NUMBER")]
     pub tokens: Option<NonZeroUsize>,
-    /// Serve recorded exchanges from this folder in place of made-up answers
+    /// Serve recorded exchanges from this folder instead of generated answers
     #[arg(long, value_name = "FOLDER")]
     pub replay: Option<PathBuf>,
-    /// Let every call meet this fault, such as throttling or reset-after-3; --help lists them
+    /// Fault for every call, such as throttling or reset-after-3; --help lists all
     #[arg(long, value_name = "NAME")]
     pub fault: Option<Fault>,
     /// Cut streams into writes: `frames`, `awkward`, or a number of bytes
     #[arg(long, default_value = "frames")]
     pub cut: Cut,
-    /// Streams that a client may have open on one HTTP/2 connection
+    /// Most concurrent streams of an HTTP/2 connection
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub max_concurrent_streams: u32,
     /// Accept this access key, too: ID:SECRET or ID:SECRET:SESSION_TOKEN
@@ -51,14 +51,13 @@ pub struct Args {
     /// Accept this bearer token (a Bedrock API key), too
     #[arg(long, value_name = "TOKEN")]
     pub bearer_token: Vec<String>,
-    /// Let anybody in: check neither signatures nor tokens
+    /// Accept all calls: check neither signatures nor tokens
     #[arg(long)]
     pub unchecked: bool,
-    /// Threads that serve
+    /// Number of threads
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub threads: NonZeroUsize,
-    /// Once ready, write the endpoint URLs to this file or named pipe, one on a line: HTTP, then
-    /// TLS
+    /// Write the endpoint URLs to this file or named pipe when ready, one per line: HTTP, then TLS
     #[arg(long, value_name = "FILE")]
     pub announce: Option<PathBuf>,
     /// The emulated account's quotas
@@ -67,7 +66,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// What these arguments mean to the emulator.
+    /// Converts the arguments into options of the emulator.
     ///
     /// # Errors
     /// If the recordings cannot be loaded.
@@ -101,14 +100,14 @@ impl Args {
         })
     }
 
-    /// Whether it listens on this machine's own addresses alone: then only names of this machine
-    /// lead to it, but for those of web pages that want to read what was asked (DNS rebinding).
+    /// Returns whether all listeners are on loopback. Then requests with other host names come from
+    /// web pages that use DNS rebinding, and are refused.
     fn answers_loopback_names_only(&self) -> bool {
         let is_loopback = |address: SocketAddr| address.ip().is_loopback();
         is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)
     }
 
-    /// Starts the emulator, says on `out` how to use it, and serves until Ctrl-C or SIGTERM.
+    /// Starts the emulator, prints to `out` how to use it, and serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
     /// If an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot be
@@ -129,7 +128,7 @@ impl Args {
             let mut urls = format!("{}\n", emulator.endpoint_url());
             urls.extend(emulator.tls_endpoint_url().map(|url| format!("{url}\n")));
             let told = path.display().to_string();
-            // A named pipe blocks until somebody reads it.
+            // Opening a named pipe blocks until a reader opens it.
             tokio::task::spawn_blocking(move || fs::write(path, urls))
                 .await?
                 .map_err(|error| {
@@ -141,7 +140,7 @@ impl Args {
         Ok(())
     }
 
-    /// Where it listens, and what to export so that an SDK calls it.
+    /// Returns the addresses, and the variables with which an SDK calls the emulator.
     fn welcome(&self, emulator: &Emulator) -> String {
         let url = emulator.endpoint_url();
         let mut text = format!("Bedrock emulator at {url}\n");

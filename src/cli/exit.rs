@@ -1,6 +1,5 @@
-//! What the exit codes mean. Those from 64 on are what `sysexits.h` calls a wrong use, an
-//! unavailable service, a temporary failure and a lack of permission; 130 is what shells say of a
-//! command that Ctrl-C ended.
+//! The exit codes. Codes from 64 on have the meaning of `sysexits.h`: usage, data, unavailable
+//! service, temporary failure and missing permission. 130 is the code of shells for Ctrl-C.
 
 use std::process::ExitCode;
 
@@ -19,11 +18,11 @@ Exit codes:
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It worked.
+    /// Success.
     Success = 0,
-    /// The call failed, or its answer was cut.
+    /// The call failed, or its answer is incomplete.
     Failed = 1,
-    /// The command line is wrong, in a way that only the command itself can see.
+    /// The command line is wrong in a way that clap cannot check.
     Usage = 2,
     /// An input file or the configuration is wrong.
     BadInput = 64,
@@ -31,7 +30,7 @@ pub enum Exit {
     Unavailable = 69,
     /// The same call may succeed later.
     Temporary = 75,
-    /// The caller's credentials, or the gateway's, do not suffice.
+    /// The credentials of the caller or the gateway are not sufficient.
     NotAllowed = 77,
     /// Ctrl-C.
     Cancelled = 130,

@@ -7,10 +7,10 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::{connect::Connect, exit::Exit, output::Output};
 
-/// As long as Kubernetes lets a probe run by default.
+/// The default timeout of a Kubernetes probe.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// Ask a gateway whether it serves: the probe for containers
+/// Check whether a gateway serves: a probe for containers
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Prints the status that the gateway gives (grpc.health.v1).
@@ -26,7 +26,7 @@ Exit codes of this command:
     1  anything else, also when the gateway cannot be reached
     2  the command line is wrong")]
 pub struct Health {
-    /// The service to ask about, by its full name [default: the gateway as a whole]
+    /// Full name of the service to check [default: the whole gateway]
     #[arg(
         long,
         value_name = "NAME",
@@ -40,7 +40,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Asks and prints. Errors: those of standard output.
+    /// Checks and prints the result. Errors: those of standard output.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let gateway = match self.connect.gateway(Some(DEADLINE)) {
             Ok(gateway) => gateway,

@@ -1,4 +1,4 @@
-//! Ctrl-C, as something that a command can wait for.
+//! Waits for Ctrl-C.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlC, ctrl_c};
 
-/// Presses of Ctrl-C from here on. They no longer end the process.
+/// A receiver of Ctrl-C, which then no longer ends the process.
 #[derive(Debug)]
 pub struct Interrupts {
     #[cfg(unix)]
@@ -17,7 +17,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Takes Ctrl-C over. Errors: the operating system's.
+    /// Starts to receive Ctrl-C. Errors: those of the operating system.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
@@ -27,7 +27,7 @@ impl Interrupts {
         })
     }
 
-    /// The next press. Dropping the future loses none.
+    /// Waits for the next Ctrl-C. Dropping the future loses none.
     pub async fn pressed(&mut self) {
         self.signal.recv().await;
     }

@@ -10,7 +10,7 @@ use crate::{
     config::{ApiKey, is_caller_name},
 };
 
-/// Make API keys for callers
+/// Create API keys for callers
 #[derive(Debug, Args)]
 pub struct Keys {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ enum Command {
     New(New),
 }
 
-/// Make an API key, and print it once, with the entry for the config or the keys file
+/// Create an API key, and print it once, with the entry for the configuration or the keys file
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The key is printed on the first line. Only its SHA-256 is stored, so it cannot be shown again.
@@ -33,18 +33,18 @@ Examples:
 
 Rotation: add the new entry beside the old one, give the new key to the caller, remove the old entry.")]
 struct New {
-    /// The caller's name, as in `callers` of the config
+    /// Name of the caller, as in `callers` of the configuration
     #[arg(long, value_name = "NAME", value_parser = name)]
     caller: String,
 
-    /// When the key stops being valid: a day, which begins at midnight UTC, or a time such as
-    /// 2027-01-31T12:00:00Z [default: never]
+    /// Expiry of the key: a date, which means midnight UTC, or a time such as 2027-01-31T12:00:00Z
+    /// [default: never]
     #[arg(long, value_name = "TIME", value_parser = not_after)]
     not_after: Option<String>,
 }
 
 impl Keys {
-    /// Makes a key. Errors: those of standard output.
+    /// Creates a key. Errors: those of standard output.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let Command::New(New { caller, not_after }) = self.command;
         let Ok(key) = Secret::generate() else {
@@ -61,7 +61,7 @@ impl Keys {
     }
 }
 
-/// The entry of a key in the keys file.
+/// Returns the entry of a key in the keys file.
 fn entry(caller: &str, key: &Secret, not_after: Option<&str>) -> String {
     let hash: String = key
         .sha256()

@@ -1,10 +1,10 @@
 //! The only writer to standard output and standard error.
 //!
-//! Standard output carries the answer and nothing else. Everything beside it goes to standard
-//! error, whose own failures are ignored: there is nobody left to tell.
+//! Standard output contains only the answer. Everything else is written to standard error, whose
+//! failures are ignored.
 //!
-//! What a terminal shows is escaped, since a model's text can hold sequences that command the
-//! terminal. Pipes and files get the bytes as they are.
+//! Output to a terminal is escaped, because a model's text can contain control sequences. Pipes and
+//! files receive the bytes verbatim.
 
 use std::{
     borrow::Cow,
@@ -28,7 +28,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// The process's own streams. Set the global colour choice before.
+    /// Returns the process's streams. Set the global colour choice before.
     pub fn of_process() -> Self {
         Self {
             out_is_terminal: io::stdout().is_terminal(),
@@ -50,27 +50,27 @@ impl Output {
         self.text(&format!("{line}\n"))
     }
 
-    /// Says why the command failed.
+    /// Prints why the command failed.
     pub fn error(&mut self, message: &str) {
         self.labelled(ERROR, "error:", message);
     }
 
-    /// Says what to be aware of.
+    /// Prints a warning.
     pub fn warning(&mut self, message: &str) {
         self.labelled(WARNING, "warning:", message);
     }
 
-    /// Says something beside the answer, on a line of its own.
+    /// Prints a line to standard error.
     pub fn note(&mut self, note: &str) {
         self.aside(&format!("{note}\n"));
     }
 
-    /// Writes a piece of what is beside the answer, such as the model's reasoning, at once.
+    /// Writes text to standard error at once, such as the model's reasoning.
     pub fn aside(&mut self, text: &str) {
         self.styled(DIM, text);
     }
 
-    /// Asks for the next line of a conversation.
+    /// Prints the prompt for the next line of a conversation.
     pub fn prompt(&mut self) {
         self.styled(PROMPT, "> ");
     }
@@ -92,7 +92,7 @@ impl Output {
     }
 }
 
-/// The text with its control characters made visible, if it goes to a terminal.
+/// Escapes control characters, if the text is written to a terminal.
 fn printable(text: &str, to_terminal: bool) -> Cow<'_, str> {
     let commands_terminal = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !to_terminal || !text.contains(commands_terminal) {

@@ -6,18 +6,18 @@ use bedrock_emulator::{Quota, Quotas, Rate};
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Quotas of the emulated account")]
 pub struct Rates {
-    /// Calls that each model takes within a minute from each source Region, on demand and by
-    /// profiles apart; without it, any number
+    /// Requests per minute for each model and source Region, counted separately for on-demand and
+    /// profile calls; unlimited if omitted
     #[arg(long, value_name = "NUMBER")]
     pub requests_per_minute: Option<u64>,
-    /// Tokens that each model takes in the same way; a call reserves its input and maxTokens while
-    /// it runs
+    /// Tokens per minute, counted in the same way; a call reserves its input and maxTokens while it
+    /// runs; unlimited if omitted
     #[arg(long, value_name = "NUMBER")]
     pub tokens_per_minute: Option<u64>,
 }
 
 impl Rates {
-    /// What they mean to the emulator.
+    /// Converts the options into the emulator's quotas.
     pub fn quotas(self) -> Quotas {
         Quotas::everywhere(Quota::rate(Rate {
             requests_per_minute: self.requests_per_minute,

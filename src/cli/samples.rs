@@ -1,4 +1,4 @@
-//! The sample callers of `dev --callers`, with keys that are made anew at each start.
+//! The sample callers of `dev --callers`, with new keys at each start.
 
 use crate::{
     access::key::Secret,
@@ -13,7 +13,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Draws their keys. Errors, for people: there are no random bytes.
+    /// Generates their keys. Errors, as text: there are no random bytes.
     pub(super) fn generate() -> Result<Self, String> {
         let draw = || {
             Secret::generate()
@@ -25,7 +25,7 @@ impl Samples {
         })
     }
 
-    /// What the config would say of them.
+    /// Returns their configuration.
     pub(super) fn access(&self) -> Access {
         let caller = |key: &Secret| CallerOptions {
             keys: vec![ApiKey {
@@ -53,12 +53,12 @@ impl Samples {
         }
     }
 
-    /// The key that examples use.
+    /// Returns the key that examples use.
     pub(super) fn first(&self) -> &str {
         self.team_a.reveal()
     }
 
-    /// What a newcomer reads of them.
+    /// Returns the text that `dev` prints about them.
     pub(super) fn greeting(&self) -> String {
         format!(
             "

@@ -1,4 +1,4 @@
-//! `schema`: what a config can hold, for editors and for other programs.
+//! `schema`: prints the JSON schema of the configuration, for editors and other programs.
 
 use std::io;
 
@@ -7,12 +7,12 @@ use clap::Args;
 use super::{exit::Exit, output::Output};
 use crate::config;
 
-/// Print the JSON schema of the config: editors complete and check by it
+/// Print the JSON schema of the configuration, with which editors complete and check it
 #[derive(Debug, Args)]
 pub struct Schema {}
 
 impl Schema {
-    /// Prints. Errors: those of standard output.
+    /// Prints the schema. Errors: those of standard output.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         output.line(config::SCHEMA.trim_end())?;
         Ok(Exit::Success)

@@ -1,4 +1,4 @@
-//! `serve`: the gateway, against Amazon Bedrock.
+//! `serve`: the gateway with Amazon Bedrock.
 
 use std::{io, path::PathBuf};
 
@@ -12,7 +12,7 @@ use crate::{
     telemetry,
 };
 
-/// Run the gateway against Amazon Bedrock
+/// Run the gateway with Amazon Bedrock
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Credentials, Region and profile come from where every AWS SDK finds them: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
@@ -27,7 +27,7 @@ A config to begin with:
     claude:
       model_id: us.anthropic.claude-sonnet-5")]
 pub struct Serve {
-    /// The config file, YAML. Without one, callers can name no target
+    /// Configuration file, YAML. Without one, there are no targets
     #[arg(long, short, env = "BEDROCK_GRPC_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -37,7 +37,7 @@ pub use target::{RouteCandidate, Target};
 use self::profiles::Profiles;
 use crate::{
     aws::{Fence, model_id, pattern},
-    bedrock::Profile,
+    bedrock::InferenceProfile,
     config::{Alias, RequestPolicy, RouteOptions, Targets, nearest},
     error::{Failure, Reason},
 };
@@ -165,8 +165,8 @@ impl Router {
         routes.all.values().cloned().collect()
     }
 
-    /// Adds inference profiles of a source Region.
-    pub fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
+    /// Bedrock's control plane says this of inference profiles in a source Region.
+    pub fn learn(&self, source_region: &str, profiles: Vec<InferenceProfile>) {
         self.0.profiles.learn(source_region, profiles);
         for route in self.routes() {
             if route.source_region == source_region {

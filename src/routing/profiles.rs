@@ -9,18 +9,18 @@ use std::{
 use super::route::Route;
 use crate::{
     aws::{Kind, model_id},
-    bedrock::Profile,
+    bedrock::InferenceProfile,
 };
 
 /// The known profiles. Shared by the routes of a process.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
-    by_region: RwLock<HashMap<String, HashMap<String, Arc<Profile>>>>,
+    by_region: RwLock<HashMap<String, HashMap<String, Arc<InferenceProfile>>>>,
 }
 
 impl Profiles {
-    /// Adds or replaces profiles of a source Region.
-    pub(super) fn learn(&self, source_region: &str, profiles: Vec<Profile>) {
+    /// Profiles of a source Region, new or known.
+    pub(super) fn learn(&self, source_region: &str, profiles: Vec<InferenceProfile>) {
         let mut by_region = self
             .by_region
             .write()
@@ -33,8 +33,8 @@ impl Profiles {
         );
     }
 
-    /// Returns the profiles of a source Region.
-    pub(super) fn of(&self, source_region: &str) -> Vec<Arc<Profile>> {
+    /// The profiles of a source Region.
+    pub(super) fn of(&self, source_region: &str) -> Vec<Arc<InferenceProfile>> {
         let by_region = self
             .by_region
             .read()

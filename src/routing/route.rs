@@ -8,7 +8,7 @@ use std::sync::{
 use super::health::RouteHealth;
 use crate::{
     aws::{Fence, Geography, Kind, Sampling, Side, model_id},
-    bedrock::Profile,
+    bedrock::InferenceProfile,
     telemetry::metrics,
 };
 
@@ -27,9 +27,9 @@ pub struct Route {
     pub health: RouteHealth,
     /// The number of open calls to Bedrock.
     pub(super) open: AtomicUsize,
-    /// The inference profile, if the model ID is one and it has been looked up.
-    profile: RwLock<Option<Arc<Profile>>>,
-    /// An inference profile that serves the model in this Region, if one is known.
+    /// What Bedrock's control plane said of it, if it was asked and knew.
+    profile: RwLock<Option<Arc<InferenceProfile>>>,
+    /// The inference profile by which the model can be called here, if one is known.
     held_by: RwLock<Option<String>>,
 }
 
@@ -64,16 +64,16 @@ impl Route {
         self.open.load(Relaxed)
     }
 
-    /// Returns the inference profile, if the model ID is one and it has been looked up.
-    pub fn profile(&self) -> Option<Arc<Profile>> {
+    /// What Bedrock says of the inference profile, if it is one and known.
+    pub fn profile(&self) -> Option<Arc<InferenceProfile>> {
         self.profile
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Sets the inference profile.
-    pub fn learn(&self, profile: Arc<Profile>) {
+    /// From now on this is known of it.
+    pub fn learn(&self, profile: Arc<InferenceProfile>) {
         *self.profile.write().unwrap_or_else(PoisonError::into_inner) = Some(profile);
     }
 

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::{
-    bedrock::{Frame, Frames},
+    bedrock::{BedrockEvent, BedrockEvents},
     error::Failure,
     routing::OpenCall,
 };
@@ -12,11 +12,11 @@ use crate::{
 pub(super) struct Answer {
     // Dropped in this order: whoever sees the end of the call can count on the number.
     _open: OpenCall,
-    frames: Frames,
+    frames: BedrockEvents,
 }
 
 impl Answer {
-    pub(super) fn new(frames: Frames, open: OpenCall) -> Self {
+    pub(super) fn new(frames: BedrockEvents, open: OpenCall) -> Self {
         Self {
             _open: open,
             frames,
@@ -26,11 +26,11 @@ impl Answer {
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame, Failure>>> {
+    ) -> Poll<Option<Result<BedrockEvent, Failure>>> {
         self.frames.poll_next(cx)
     }
 
-    pub(super) async fn next(&mut self) -> Option<Result<Frame, Failure>> {
+    pub(super) async fn next(&mut self) -> Option<Result<BedrockEvent, Failure>> {
         self.frames.next().await
     }
 }

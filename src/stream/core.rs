@@ -31,7 +31,7 @@ use super::{
     report::{self, CallReport},
 };
 use crate::{
-    bedrock::{self, Frame},
+    bedrock::{self, BedrockEvent},
     error::{Failure, Phase, Reason},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::{
@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// An answer that has begun.
-type Begun = attempts::Begun<(Frame, Answer)>;
+type Begun = attempts::Begun<(BedrockEvent, Answer)>;
 type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 
 #[expect(
@@ -260,7 +260,7 @@ impl Core {
     }
 
     /// Takes an event of Bedrock's. What can't become a message any more is not even decoded.
-    fn take(&mut self, frame: &Frame) -> Result<(), Failure> {
+    fn take(&mut self, frame: &BedrockEvent) -> Result<(), Failure> {
         self.clocks.heard();
         if self.grammar.expects(&frame.event_type) {
             let translated = self.events.read(&frame.event_type, &frame.payload);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    bedrock::Frame,
+    bedrock::BedrockEvent,
     error::{Failure, Phase, Reason, Upstream},
     translate,
 };
 
 /// An event from Bedrock cannot be translated.
-pub(super) fn unreadable(frame: &Frame, error: &translate::Error) -> Failure {
+pub(super) fn unreadable(frame: &BedrockEvent, error: &translate::Error) -> Failure {
     Failure::new(
         Reason::UpstreamCorrupt,
         format!(

@@ -12,11 +12,11 @@ use tracing_subscriber::{
 
 use crate::config::{Log, LogFormat};
 
-/// The crate whose events are logged as the operator configures.
+/// The crate whose events are logged at the operator's level.
 const OWN: &str = env!("CARGO_CRATE_NAME");
-/// The most verbose level of other crates, whatever `log.level` is, by the prefix of an event's
-/// target. The AWS SDK writes credentials and the output of credential processes into its events,
-/// at every level; other crates write headers at `trace`.
+/// The maximum level of other crates, by a prefix of an event's target, regardless of `log.level`.
+/// Events of the AWS SDK contain credentials and the output of credential processes at every level.
+/// Events of other crates contain headers at `trace`.
 const OTHERS: &[(&str, LevelFilter)] = &[("aws_", LevelFilter::OFF), ("", LevelFilter::DEBUG)];
 
 /// Starts logging for the whole process.
@@ -41,7 +41,7 @@ pub fn start(log: &Log) -> Result<(), String> {
     started.map_err(|error| error.to_string())
 }
 
-/// The most verbose level that is logged for a target.
+/// Returns the maximum level of a target.
 fn most(target: &str) -> LevelFilter {
     if target.split("::").next() == Some(OWN) {
         return LevelFilter::TRACE;

@@ -30,7 +30,8 @@ fn answer() -> Vec<u8> {
     .concat()
 }
 
-/// A proxy may replace these headers with its own span, and Bedrock must still accept the request.
+/// Intermediaries may put their spans into these headers, and Bedrock must still accept the
+/// request.
 #[tokio::test]
 async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
     let mut headers = http::HeaderMap::new();
@@ -254,7 +255,7 @@ async fn errors_over_http_are_failures() {
     assert_eq!(failure.reason, Reason::UpstreamThrottled);
     assert_eq!(failure.phase, Phase::BeforeFirstEvent);
     assert_eq!(failure.retry_after, Some(Duration::from_millis(1500)));
-    let upstream = failure.upstream.expect("Bedrock's own words");
+    let upstream = failure.upstream.expect("Bedrock's part");
     assert_eq!(upstream.exception, "ThrottlingException");
     assert_eq!(
         upstream.message,
@@ -307,7 +308,7 @@ async fn an_exception_in_the_stream_ends_it() {
         .expect("an end")
         .expect_err("an exception");
     assert_eq!(failure.reason, Reason::UpstreamThrottled);
-    let upstream = failure.upstream.expect("Bedrock's own words");
+    let upstream = failure.upstream.expect("Bedrock's part");
     assert_eq!(
         (&*upstream.exception, &*upstream.message),
         ("ThrottlingException", "slow down")

@@ -1,4 +1,4 @@
-//! What aws-config's chain finds: variables of the process.
+//! What aws-config's chain finds in the variables of a process.
 
 use bedrock_grpc::{
     bedrock::{Bedrock, Sdk},
@@ -10,7 +10,7 @@ use super::server::{Reply, Server, Setup, event};
 
 const MODEL: &str = "us.amazon.nova-lite-v1:0";
 
-/// aws-config reads variables of the process, so a separate process reads them.
+/// Variables belong to a process, so a child process reads them.
 #[tokio::test]
 async fn the_variables_of_every_aws_sdk_count() {
     for variable in ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"] {
@@ -72,7 +72,7 @@ fn chain_in_a_child() -> tokio::process::Command {
     child_running("chain::one_call_by_the_chain")
 }
 
-/// One ignored test in a separate process, without variables.
+/// Returns the command that runs an ignored test in a new process, without variables.
 pub(super) fn child_running(test: &str) -> tokio::process::Command {
     let mut child =
         tokio::process::Command::new(std::env::current_exe().expect("a test has a file"));
@@ -83,7 +83,7 @@ pub(super) fn child_running(test: &str) -> tokio::process::Command {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, in a process with variables of its own"]
+#[ignore = "run by other tests, in a process with its own variables"]
 async fn one_call_by_the_chain() {
     let options = Options::default();
     let sdk = Sdk::load(&options).await.expect("no extra certificates");

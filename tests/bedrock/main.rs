@@ -1,4 +1,4 @@
-//! The Bedrock client against a small Bedrock for tests, over real sockets.
+//! Tests of the module `bedrock` with a small server in Bedrock's place, over real sockets.
 
 #![expect(
     clippy::expect_used,

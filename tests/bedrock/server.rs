@@ -1,5 +1,5 @@
-//! A small Bedrock for these tests: real sockets, real event-stream bytes, and a record of what it
-//! received.
+//! A small Bedrock for these tests: real sockets, real event-stream bytes, and it tells what it
+//! saw.
 
 use std::{
     convert::Infallible,
@@ -40,7 +40,7 @@ pub(super) const SOON: Duration = Duration::from_secs(30);
 pub(super) struct Setup {
     pub(super) tls: bool,
     pub(super) max_streams: u32,
-    /// Answer when the request has arrived, with these; otherwise the test answers with
+    /// Answer as soon as the request is there, with these; otherwise the test answers by
     /// [`Call::open`].
     pub(super) reply: Option<Reply>,
 }
@@ -128,7 +128,7 @@ impl Call {
         let response = Response::builder()
             .header("x-amzn-requestid", "req-1")
             .body(StreamBody::new(stream.boxed()));
-        // A client that has disconnected gets no answer.
+        // The client may have disconnected.
         drop(self.reply.send(response.expect("a plain response")));
         Open { chunks, unsent }
     }

@@ -38,7 +38,7 @@ fn assistant(text: &str) -> (Role, String) {
 }
 
 #[tokio::test]
-async fn tokens_are_shown_as_they_come_and_the_summary_at_the_end() {
+async fn tokens_are_printed_as_they_arrive_and_the_summary_at_the_end() {
     let mut gateway = Gateway::start().await;
     let mut chat = Process::start(
         gateway.address,
@@ -214,7 +214,7 @@ async fn json_prints_events() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let names = ended.stdout.lines().map(|line| {
         let event: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
-        // The gateway's additions are next to Bedrock's event.
+        // Members that the gateway adds to Bedrock's event.
         event
             .keys()
             .find(|name| *name != "gateway")
@@ -350,7 +350,7 @@ async fn ctrl_c_at_the_prompt_leaves() {
 }
 
 #[tokio::test]
-async fn a_call_that_a_closing_connection_did_not_take_is_made_once_more() {
+async fn a_call_on_a_closing_connection_is_retried() {
     let mut gateway = Gateway::start_closing(1).await;
     let chat = Process::with_input(gateway.address, &["chat", "--target", "t"], "q").await;
     let (_, writer, _) = gateway.stream_call().await.accept();

@@ -232,7 +232,7 @@ async fn the_deadline_covers_the_whole_answer_and_is_sent() {
 }
 
 #[tokio::test]
-async fn a_gateway_out_of_reach_is_unavailable() {
+async fn an_unreachable_gateway_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

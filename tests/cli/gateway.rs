@@ -62,7 +62,8 @@ impl Gateway {
         Self::launch(0, Server::builder().tls_config(tls).unwrap()).await
     }
 
-    /// Starts on a free port. This many connections are closed with the first call on them.
+    /// Starts on a free port. The first connections, so many, are closed under the first call that
+    /// comes over them.
     pub(crate) async fn start_closing(closing_connections: usize) -> Self {
         Self::launch(closing_connections, Server::builder()).await
     }
@@ -109,7 +110,7 @@ impl Gateway {
     }
 }
 
-/// A call must arrive, so that a test whose command makes no call fails instead of waiting forever.
+/// Waits with a timeout, so that a test whose command makes no call fails instead of hanging.
 async fn soon<T>(event: impl Future<Output = T>) -> T {
     const LIMIT: Duration = Duration::from_secs(30);
     timeout(LIMIT, event).await.unwrap()
@@ -147,13 +148,19 @@ impl StreamCall {
             items: receiver,
             gone: Some(gone_in),
         };
-        assert!(self.answer.send(Ok(answer)).is_ok(), "the caller has gone");
+        assert!(
+            self.answer.send(Ok(answer)).is_ok(),
+            "the client has disconnected"
+        );
         (self.request, Writer { items }, gone)
     }
 
     /// Answers with only a status.
     pub(crate) fn refuse(self, status: Status) {
-        assert!(self.answer.send(Err(status)).is_ok(), "the caller has gone");
+        assert!(
+            self.answer.send(Err(status)).is_ok(),
+            "the client has disconnected"
+        );
     }
 }
 

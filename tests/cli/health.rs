@@ -45,7 +45,7 @@ async fn the_exit_code_is_the_health() {
 }
 
 #[tokio::test]
-async fn a_gateway_out_of_reach_is_not_healthy() {
+async fn an_unreachable_gateway_is_not_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

@@ -44,7 +44,7 @@ impl Process {
         }
     }
 
-    /// Starts a command with this standard input, at its end.
+    /// Starts a command with this standard input, which then ends.
     pub(crate) async fn with_input(gateway: SocketAddr, args: &[&str], input: &str) -> Self {
         let mut process = Self::start(gateway, args);
         process.write(input).await;

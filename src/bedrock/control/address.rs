@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// A path of the control plane: at `base`, or else at the runtime's public endpoint with `bedrock`
-/// in place of `bedrock-runtime`. This holds in every partition, with FIPS and dual-stack.
+/// Returns the URL of a path at the control plane: at `base`, or at the runtime's public endpoint
+/// with `bedrock` for `bedrock-runtime`. This holds in every partition, with FIPS and dual-stack.
 pub(super) fn of(base: Option<&str>, runtime: &str, path: &str) -> String {
     match base {
         Some(base) => format!("{}{path}", base.trim_end_matches('/')),
@@ -18,7 +18,7 @@ pub(super) fn of(base: Option<&str>, runtime: &str, path: &str) -> String {
     }
 }
 
-/// A percent-encoded part of a path or query.
+/// Percent-encodes a part of a path or query.
 pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

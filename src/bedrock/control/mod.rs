@@ -1,7 +1,7 @@
-//! Bedrock's control plane: the destinations of inference profiles.
+//! The client of Bedrock's control plane: reads inference profiles.
 //!
-//! The gateway needs only two GET requests. They are sent with the runtime's client, which finds
-//! credentials, signs (both APIs sign as `bedrock`) and resolves endpoints. A hook replaces the
+//! Only two GET requests are needed. They are sent by the runtime's SDK client, which loads
+//! credentials, signs (both planes sign as `bedrock`) and resolves endpoints. A hook replaces the
 //! address before signing (docs/adr/0007-two-requests-without-a-second-sdk.md).
 
 mod address;
@@ -30,7 +30,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use http_body_util::BodyExt as _;
 
-pub use profile::Profile;
+pub use profile::InferenceProfile;
 
 use super::{Sdk, client::is_region, failure, http::Http};
 use crate::{
@@ -38,26 +38,26 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// Maximum number of profiles in a response. Source: `maxResults` in Bedrock's service model.
+/// The most profiles on a page. Source: `maxResults` in Bedrock's service model.
 const PAGE: &str = "maxResults=1000";
 /// Maximum size of a response in bytes: a full page has about 1 MiB.
 const LONGEST_PAGE: usize = 16 << 20;
-/// More pages than AWS has profiles for: a server that always names another page must not cause an
-/// endless loop.
+/// The most pages that are read: more than AWS has. Ends the loop if a server always names another
+/// page.
 const MOST_PAGES: usize = 50;
 
 tokio::task_local! {
-    /// The request of the current task.
+    /// The exchange of the current task.
     static EXCHANGE: Exchange;
 }
 
-/// One request, which bypasses the SDK.
+/// One request and its response, which bypass the SDK's serialization.
 struct Exchange {
     path: RefCell<String>,
     response: Cell<Option<SdkBody>>,
 }
 
-/// Bedrock's control plane. Cheap to clone; all clones share their connections.
+/// A client of Bedrock's control plane. Cheap to clone. All clones share their connections.
 #[derive(Clone)]
 pub struct ControlPlane {
     shared: Arc<Shared>,
@@ -70,7 +70,7 @@ struct Shared {
 }
 
 impl ControlPlane {
-    /// Creates a client of the control plane with these settings, without connections.
+    /// Creates a client, without connections.
     pub fn new(sdk: &Sdk, options: &Options) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -81,19 +81,19 @@ impl ControlPlane {
         }
     }
 
-    /// Lists all inference profiles that can be called in a source Region.
+    /// Returns all inference profiles of a source Region.
     ///
     /// # Errors
-    /// Fails with Bedrock's error, or with the error that kept the request from reaching Bedrock.
+    /// Bedrock returned an error, or the request failed.
     pub async fn list_inference_profiles(
         &self,
         source_region: &str,
-    ) -> Result<Vec<Profile>, Failure> {
+    ) -> Result<Vec<InferenceProfile>, Failure> {
         let mut profiles = Vec::new();
         let mut path = format!("/inference-profiles?{PAGE}");
         for _ in 0..MOST_PAGES {
             let page: profile::Page = parsed(&self.get(source_region, path).await?)?;
-            profiles.extend(page.profiles.into_iter().map(Profile::from));
+            profiles.extend(page.profiles.into_iter().map(InferenceProfile::from));
             match page.next_token {
                 Some(token) if !token.is_empty() => {
                     let token = address::encoded(&token);
@@ -113,7 +113,7 @@ impl ControlPlane {
         &self,
         source_region: &str,
         id: &str,
-    ) -> Result<Profile, Failure> {
+    ) -> Result<InferenceProfile, Failure> {
         let path = format!("/inference-profiles/{}", address::encoded(id));
         let profile: profile::Description = parsed(&self.get(source_region, path).await?)?;
         Ok(profile.into())
@@ -154,7 +154,7 @@ impl ControlPlane {
             return Err(failure::no_region(source_region));
         }
         let mut config = sdk.client_config(source_region).http_client(http.clone());
-        // An endpoint that replaces the runtime's does not replace the control plane's.
+        // The runtime's endpoint is not the control plane's.
         config.set_endpoint_url(None);
         let address = Address {
             base: sdk.control_endpoint_url(source_region).map(str::to_owned),
@@ -174,11 +174,11 @@ fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     })
 }
 
-/// Inserts the address of the [`Exchange`] before signing, and takes the body of a successful
-/// response before the SDK reads it.
+/// Inserts the [`Exchange`]'s address before signing, and extracts the body of a successful
+/// response.
 #[derive(Debug)]
 struct Address {
-    /// The address of the control plane, if it is not the Region's public endpoint.
+    /// The URL of the control plane. `None`: the Region's public endpoint.
     base: Option<String>,
 }
 

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::aws::model_id;
 
-/// An inference profile, as one source Region lists it.
+/// An inference profile in one source Region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// Its ID: `us.anthropic.claude-sonnet-5`, or an opaque one.
+pub struct InferenceProfile {
+    /// Its ID: `us.anthropic.claude-sonnet-5`, or something opaque.
     pub id: String,
     /// Its ARN.
     pub arn: String,
@@ -17,13 +17,13 @@ pub struct Profile {
     pub name: String,
     /// Its status as Bedrock names it, such as `ACTIVE`.
     pub status: String,
-    /// Whether AWS defined it, and not the account.
+    /// Whether AWS defined it. Otherwise the account did.
     pub is_system_defined: bool,
     /// The foundation model behind it, such as `anthropic.claude-sonnet-5`.
     pub model: String,
     /// The Regions that may serve a request, sorted by name.
     pub destination_regions: Vec<String>,
-    /// Whether any Region may serve a request: a global profile.
+    /// Whether other Regions may serve a request, too: a global profile.
     pub anywhere: bool,
 }
 
@@ -52,7 +52,7 @@ struct Model {
     model_arn: String,
 }
 
-impl From<Description> for Profile {
+impl From<Description> for InferenceProfile {
     fn from(description: Description) -> Self {
         let arns = description.models.iter().map(|model| &model.model_arn);
         let regions: Vec<_> = arns

@@ -1,4 +1,4 @@
-//! The JSON of an error, in all the variants that AWS's services use.
+//! The JSON of an error, in the spellings of AWS's services.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Maximum characters of a truncated message. Statuses contain fewer.
+/// The most characters of a message that was cut. A status contains fewer.
 const CUT_MESSAGE: usize = 4_096;
 /// Characters of `\ud83d\ude00`.
 const LONGEST_ESCAPE: usize = 12;
@@ -51,7 +51,7 @@ impl ErrorBody {
     }
 }
 
-/// The start of a message that the limit truncated.
+/// Returns the start of a message that was cut by the limit.
 fn cut_message(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let (_, rest) = ["\"message\"", "\"Message\""]
@@ -59,7 +59,7 @@ fn cut_message(bytes: &[u8]) -> Option<String> {
         .find_map(|name| text.split_once(name))?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
     let start: String = rest.strip_prefix('"')?.chars().take(CUT_MESSAGE).collect();
-    // The cut may be inside an escape; the longest one is a surrogate pair.
+    // The cut may lie inside an escape. The longest escape is a pair of surrogates.
     (0..=LONGEST_ESCAPE).find_map(|left_out| {
         let kept = start.char_indices().nth_back(left_out)?.0;
         serde_json::from_str(&format!("\"{}\"", &start[..kept])).ok()

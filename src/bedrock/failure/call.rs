@@ -1,4 +1,4 @@
-//! Errors before the stream.
+//! Converts errors before the stream into failures.
 
 use std::{
     error::Error as StdError,
@@ -18,10 +18,10 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
 };
 
-/// The minimum retry delay for callers if there are no credentials.
+/// The shortest `RetryInfo` for missing credentials.
 const SOON: Duration = Duration::from_millis(500);
 
-/// Why the SDK returned no stream.
+/// Converts an error of the SDK.
 pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
     error: SdkError<E, HttpResponse>,
 ) -> Failure {
@@ -31,8 +31,8 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
     }
 }
 
-/// Bedrock's error response. Parsed from the bytes, because the SDK's types know fewer errors than
-/// Bedrock has.
+/// Converts a response that is an error. Reads its bytes, because the SDK's types do not cover all
+/// errors of Bedrock.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
     let body = ErrorBody::read(response.body().bytes().unwrap_or_default());
@@ -54,7 +54,7 @@ pub(super) fn of_response(response: &HttpResponse) -> Failure {
     }
 }
 
-/// Why there is no response: how far the request got.
+/// Converts an error without a response.
 fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
@@ -62,8 +62,7 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(cause) = find::<NoCredentials>(error) {
         return no_credentials(cause);
     }
-    // Static credentials, which cannot fail; and a service that accepts no kind of credentials that
-    // exists.
+    // Reached only if the SDK finds no usable identity at all.
     if find::<CredentialsError>(error).is_some()
         || chain(error).any(|cause| cause.to_string().contains("auth scheme"))
     {

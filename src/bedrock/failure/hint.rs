@@ -1,4 +1,4 @@
-//! When to retry, if Bedrock or a proxy in front of it sends a hint.
+//! The retry delay that a response asks for.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use aws_smithy_types::{DateTime, date_time::Format};
 /// Longer delays are ignored.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `x-amz-retry-after` in milliseconds, or else `retry-after` in seconds or as a date.
+/// Returns `x-amz-retry-after` in milliseconds, or `retry-after` in seconds or as a date.
 pub(super) fn retry_after(headers: &Headers, now: SystemTime) -> Option<Duration> {
     let milliseconds = headers
         .get("x-amz-retry-after")

@@ -1,11 +1,11 @@
-//! What Bedrock's errors mean, and errors of the connection to it: one [`Failure`] for each.
+//! Converts Bedrock's errors, and errors on the connection to it, into [`Failure`]s.
 //!
 //! | module | job |
 //! |---|---|
-//! | `reason` | the table from Bedrock's names and messages to a [`Reason`] |
+//! | `reason` | the table from Bedrock's error names and messages to a [`Reason`] |
 //! | `body` | the JSON of an error |
 //! | `call` | errors before the stream: HTTP, credentials, connections |
-//! | `hint` | when to retry |
+//! | `hint` | the retry delay that a response asks for |
 
 mod body;
 mod call;
@@ -17,13 +17,13 @@ use std::fmt;
 use body::ErrorBody;
 pub(super) use call::of_call;
 
-use super::frame::{Corrupt, Message};
+use super::frame::{CorruptFrame, Frame};
 use crate::{
     aws::without_accounts,
     error::{Failure, Phase, Reason, Upstream},
 };
 
-/// An invalid source Region.
+/// Returns the failure for an invalid source Region.
 pub(super) fn no_region(name: &str) -> Failure {
     let name: String = name.chars().take(64).collect();
     let hint =
@@ -34,8 +34,8 @@ pub(super) fn no_region(name: &str) -> Failure {
     )
 }
 
-/// An exception or error in the stream.
-pub(super) fn of_message(message: &Message, request_id: &str) -> Failure {
+/// Converts an exception or error in the stream.
+pub(super) fn of_message(message: &Frame, request_id: &str) -> Failure {
     let name = reason::normal_name(&String::from_utf8_lossy(&message.name));
     if *message.message_type != *b"exception" && *message.message_type != *b"error" {
         let kind = String::from_utf8_lossy(&message.message_type);
@@ -59,8 +59,8 @@ pub(super) fn of_message(message: &Message, request_id: &str) -> Failure {
     of_upstream(upstream)
 }
 
-/// Malformed bytes.
-pub(super) fn of_corruption(cause: &Corrupt, request_id: &str) -> Failure {
+/// Converts a malformed frame.
+pub(super) fn of_corruption(cause: &CorruptFrame, request_id: &str) -> Failure {
     corrupt(cause, request_id)
 }
 
@@ -72,7 +72,7 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     )
 }
 
-/// A premature end of the stream: inside a frame, or with a broken connection.
+/// Converts an end inside a frame, or a broken connection.
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     on_the_way(
         Reason::UpstreamTruncated,
@@ -92,8 +92,8 @@ fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
-/// A successful response that is not an event stream: a proxy answers in Bedrock's place, or the
-/// endpoint's URL is wrong.
+/// Converts a successful response that is not an event stream: a proxy or load balancer answers in
+/// Bedrock's place, or the endpoint's URL is wrong.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
     let upstream = Upstream {
         http_status: Some(http_status),
@@ -113,7 +113,7 @@ pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &st
     ))
 }
 
-/// Bedrock's error, as a failure.
+/// Converts an error that Bedrock reported.
 fn of_upstream(mut upstream: Upstream) -> Failure {
     let (name, text) = (&upstream.exception, &upstream.message);
     let reason = reason::of(name, text, upstream.http_status);

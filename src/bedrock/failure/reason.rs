@@ -1,9 +1,9 @@
-//! The table from Bedrock's names and messages to a [`Reason`].
+//! The table from Bedrock's error names and messages to a [`Reason`].
 
 use crate::error::Reason;
 
-/// Normalises Bedrock's name for an error: `throttlingException` in a stream; over HTTP,
-/// `ThrottlingException` with a namespace before it or a `:suffix` after it.
+/// Normalizes the name of an error: `throttlingException` in a stream; over HTTP
+/// `ThrottlingException`, maybe with a namespace or a `:suffix`.
 pub(super) fn normal_name(raw: &str) -> String {
     let name = raw.split(':').next().unwrap_or_default().trim();
     let name = name.rsplit('#').next().unwrap_or_default();
@@ -52,8 +52,8 @@ pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason 
     }
 }
 
-/// Statuses of a broken connection to Bedrock: an outage, or a proxy that answers in Bedrock's
-/// place. Bedrock itself never redirects, and never asks for a proxy's password.
+/// Returns what a status without an error name means. Redirects and 407 come from an intermediary:
+/// Bedrock sends neither.
 fn of_status(http_status: Option<u16>, message: &str) -> Reason {
     match http_status {
         Some(429) if says(message, DAILY) => Reason::UpstreamQuota,
@@ -73,14 +73,14 @@ fn of_validation(message: &str) -> Reason {
     }
 }
 
-/// "Invocation of model ID … with on-demand throughput isn’t supported": the apostrophe can be
-/// straight or curly.
+/// "Invocation of model ID … with on-demand throughput isn’t supported", with a straight or a curly
+/// apostrophe.
 const PROFILE_ONLY: &[&str] = &[
     "on-demand throughput isn't supported",
     "on-demand throughput is not supported",
 ];
 
-/// The models' messages for a conversation that exceeds their context window.
+/// Phrases of models for a conversation that exceeds their context window.
 const TOO_LONG: &[&str] = &[
     "input is too long",
     "prompt is too long",
@@ -110,7 +110,7 @@ const THROTTLING: &[&str] = &[
 /// "Too many tokens per day, please wait before trying again."
 const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 
-/// Bedrock also returns AccessDeniedException for an invalid API key.
+/// Bedrock also reports an invalid API key as AccessDeniedException.
 const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
 
 fn says(message: &str, phrases: &[&str]) -> bool {
@@ -120,7 +120,7 @@ fn says(message: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| message.contains(phrase))
 }
 
-/// What callers and operators may read about invalid credentials.
+/// Returns the message for rejected credentials.
 pub(super) fn credentials_message(name: &str) -> String {
     let why = match name.strip_suffix("Exception").unwrap_or(name) {
         "ExpiredToken" | "ExpiredTokenId" | "RequestExpired" => {

@@ -209,7 +209,7 @@ fn every_row_over_http_in_each_spelling() {
             let failure = call::of_response(&response(status, header, &body.to_string()));
             assert_eq!(failure.reason, reason, "{name}: {message}");
             assert_eq!(failure.phase, Phase::BeforeFirstEvent);
-            let upstream = failure.upstream.expect("Bedrock's own error");
+            let upstream = failure.upstream.expect("Bedrock's part");
             assert_eq!(
                 (&*upstream.exception, upstream.http_status),
                 (name, Some(status))
@@ -229,13 +229,13 @@ fn every_row_in_a_stream() {
     for &(name, _, message, reason) in TABLE {
         let mut camel = name.to_owned();
         camel[..1].make_ascii_lowercase();
-        let exception = Message {
+        let exception = Frame {
             message_type: Bytes::from_static(b"exception"),
             name: camel.into(),
             payload: serde_json::json!({ "message": message }).to_string().into(),
-            ..Message::default()
+            ..Frame::default()
         };
-        let error = Message {
+        let error = Frame {
             message_type: Bytes::from_static(b"error"),
             name: name.into(),
             error_message: message.into(),
@@ -244,7 +244,7 @@ fn every_row_in_a_stream() {
         for frame in [exception, error] {
             let failure = of_message(&frame, "req-2");
             assert_eq!(failure.reason, reason, "{name}: {message}");
-            let upstream = failure.upstream.expect("Bedrock's own error");
+            let upstream = failure.upstream.expect("Bedrock's part");
             assert_eq!((&*upstream.exception, upstream.http_status), (name, None));
             assert_eq!(upstream.request_id, "req-2");
         }
@@ -255,7 +255,7 @@ fn every_row_in_a_stream() {
 fn the_models_own_status_and_message_are_kept() {
     let json = r#"{"message":"failed","originalStatusCode":429,"originalMessage":"busy","resourceName":"x"}"#;
     let failure = call::of_response(&response(424, Some("ModelErrorException"), json));
-    let upstream = failure.upstream.expect("Bedrock's own error");
+    let upstream = failure.upstream.expect("Bedrock's part");
     assert_eq!(upstream.original_status, Some(429));
     assert_eq!(upstream.message, "failed (busy)");
 }
@@ -264,7 +264,7 @@ fn the_models_own_status_and_message_are_kept() {
 fn odd_json_loses_nothing_else() {
     let json = r#"{"Message":"upper","message":"lower","code":7,"originalStatusCode":99999999}"#;
     let upstream = call::of_response(&response(400, Some("ValidationException"), json)).upstream;
-    let upstream = upstream.expect("Bedrock's own error");
+    let upstream = upstream.expect("Bedrock's part");
     assert_eq!(
         (&*upstream.message, upstream.original_status),
         ("lower", None)
@@ -298,9 +298,9 @@ fn what_was_signed_is_never_repeated() {
 
 #[test]
 fn a_frame_of_an_unknown_type_is_corrupt() {
-    let frame = Message {
+    let frame = Frame {
         message_type: Bytes::from_static(b"riddle"),
-        ..Message::default()
+        ..Frame::default()
     };
     assert_eq!(of_message(&frame, "").reason, Reason::UpstreamCorrupt);
 }
@@ -338,7 +338,7 @@ fn hints_of_when_to_come_back() {
     );
 }
 
-/// Errors from the real Bedrock. `BEDROCK_GRPC_RECORDED` names the folder.
+/// Recorded errors of Bedrock. `BEDROCK_GRPC_RECORDED` names their folder.
 #[test]
 fn recorded_errors_have_a_reason() {
     let Some(folder) = std::env::var_os("BEDROCK_GRPC_RECORDED").map(PathBuf::from) else {

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-/// A header. Bedrock's own are all strings; values of other types are skipped.
+/// A header. Bedrock's headers are strings. Headers of other types are skipped by their length.
 pub(super) struct Header {
     pub(super) name: Bytes,
     pub(super) text: Bytes,
@@ -19,7 +19,7 @@ const STRING: u8 = 7;
 const TIMESTAMP: u8 = 8;
 const UUID: u8 = 9;
 
-/// Splits off the first header. `None` if the bytes are not a header.
+/// Takes the first header. Returns `None` if the bytes are not a header.
 pub(super) fn read(bytes: &mut Bytes) -> Option<Header> {
     let name_length = usize::from(bytes.try_get_u8().ok()?);
     if name_length == 0 {

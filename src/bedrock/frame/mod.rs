@@ -1,5 +1,4 @@
-//! AWS's event-stream framing, decoded incrementally as bytes arrive. Pure: no I/O, nothing
-//! specific to Bedrock.
+//! An incremental decoder of the AWS event-stream encoding. Pure: no I/O, no Bedrock.
 //!
 //! A frame is: total length (u32), length of the headers (u32), CRC-32 of these eight bytes,
 //! headers, payload, CRC-32 of everything before. All numbers are big-endian.
@@ -10,18 +9,18 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// The lengths and their checksum.
 const PRELUDE: usize = 12;
-/// The prelude and the checksum at the end: the smallest frame.
+/// The size of the smallest frame: the prelude and the final checksum.
 const OVERHEAD: usize = PRELUDE + 4;
-/// AWS allows 16 MiB of payload and 128 KiB of headers; a larger length is corrupt.
+/// The largest frame. AWS allows 16 MiB of payload and 128 KiB of headers.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
 /// AWS's limit.
 const MAX_HEADERS: usize = 128 * 1024;
-/// How much is reserved because of a prelude. More is added when bytes arrive.
+/// The most memory that is reserved because of a prelude. More is reserved as bytes arrive.
 const RESERVE: usize = 64 * 1024;
 
-/// The content of a complete frame.
+/// A decoded frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Message {
+pub(crate) struct Frame {
     /// `:message-type`: event, exception or error.
     pub(crate) message_type: Bytes,
     /// `:event-type`, `:exception-type` or `:error-code`, depending on the message type.
@@ -32,9 +31,9 @@ pub(crate) struct Message {
     pub(crate) payload: Bytes,
 }
 
-/// Why bytes are not a frame. The rest of the stream cannot be used.
+/// Why bytes are not a frame. The rest of the stream can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Corrupt {
+pub(crate) enum CorruptFrame {
     #[error("a frame's lengths do not match their checksum")]
     PreludeChecksum,
     #[error("a frame does not match its checksum")]
@@ -49,14 +48,14 @@ pub(crate) enum Corrupt {
     MessageType,
 }
 
-/// Turns chunks of bytes, wherever they are split, into [`Message`]s.
+/// Decodes chunks of bytes, of any size, into [`Frame`]s.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
-    /// The start of a frame that continues in the next chunk.
+pub(crate) struct FrameDecoder {
+    /// The start of a frame whose end is in a later chunk.
     partial: BytesMut,
-    /// The rest of the newest chunk.
+    /// The rest of the last chunk.
     chunk: Bytes,
-    /// The lengths of the first frame, once its prelude was checked.
+    /// The lengths of the current frame, after its prelude was verified.
     frame: Option<Prelude>,
 }
 
@@ -66,13 +65,13 @@ struct Prelude {
     headers: usize,
 }
 
-impl Decoder {
-    /// Adds the next bytes. Call it only after [`Self::decode`] has returned `None`.
+impl FrameDecoder {
+    /// Adds the next bytes. Call this only after [`Self::decode`] has returned `None`.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
-            // Not the usual case, but no bytes may be lost.
+            // Not used this way, but no bytes may be lost.
             let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
             joined.extend_from_slice(&self.chunk);
             joined.extend_from_slice(&chunk);
@@ -80,13 +79,13 @@ impl Decoder {
         }
     }
 
-    /// Whether the bytes so far end on a frame boundary.
+    /// Returns whether the bytes so far end with a complete frame.
     pub(crate) fn is_at_boundary(&self) -> bool {
         self.partial.is_empty() && self.chunk.is_empty()
     }
 
-    /// Returns the next message, or `None` if more bytes are needed.
-    pub(crate) fn decode(&mut self) -> Result<Option<Message>, Corrupt> {
+    /// Returns the next frame, or `None` if more bytes are needed.
+    pub(crate) fn decode(&mut self) -> Result<Option<Frame>, CorruptFrame> {
         let prelude = match self.frame {
             Some(prelude) => prelude,
             None => match self.prelude()? {
@@ -102,7 +101,7 @@ impl Decoder {
         whole(&frame, prelude).map(Some)
     }
 
-    fn prelude(&mut self) -> Result<Option<Prelude>, Corrupt> {
+    fn prelude(&mut self) -> Result<Option<Prelude>, CorruptFrame> {
         if !self.partial.is_empty() {
             self.gather(PRELUDE);
         }
@@ -118,22 +117,22 @@ impl Decoder {
         let checksum = crc32fast::hash(&bytes[..8]);
         let (total, headers) = (bytes.get_u32(), bytes.get_u32());
         if bytes.get_u32() != checksum {
-            return Err(Corrupt::PreludeChecksum);
+            return Err(CorruptFrame::PreludeChecksum);
         }
         let prelude = Prelude {
             total: total as usize,
             headers: headers as usize,
         };
         if !(OVERHEAD..=MAX_FRAME).contains(&prelude.total) {
-            return Err(Corrupt::Length(total));
+            return Err(CorruptFrame::Length(total));
         }
         if prelude.headers > MAX_HEADERS || prelude.headers > prelude.total - OVERHEAD {
-            return Err(Corrupt::HeadersLength(headers));
+            return Err(CorruptFrame::HeadersLength(headers));
         }
         Ok(Some(prelude))
     }
 
-    /// Splits off the first frame if it is complete: without a copy if it is in one chunk.
+    /// Takes the first frame if it is complete, without a copy if it lies in one chunk.
     fn take(&mut self, total: usize) -> Option<Bytes> {
         if self.partial.is_empty() && self.chunk.len() >= total {
             return Some(self.chunk.split_to(total));
@@ -142,8 +141,7 @@ impl Decoder {
         (self.partial.len() == total).then(|| self.partial.split().freeze())
     }
 
-    /// Moves bytes from the chunk to the partial frame, until that has `length` bytes or the chunk
-    /// is used up.
+    /// Moves bytes from the chunk to the partial frame, up to `length` bytes.
     fn gather(&mut self, length: usize) {
         let missing = length
             .saturating_sub(self.partial.len())
@@ -156,20 +154,20 @@ impl Decoder {
     }
 }
 
-fn whole(frame: &Bytes, prelude: Prelude) -> Result<Message, Corrupt> {
+fn whole(frame: &Bytes, prelude: Prelude) -> Result<Frame, CorruptFrame> {
     let end = prelude.total - 4;
     let mut checksum = frame.slice(end..);
     if crc32fast::hash(&frame[..end]) != checksum.get_u32() {
-        return Err(Corrupt::MessageChecksum);
+        return Err(CorruptFrame::MessageChecksum);
     }
     let payload = PRELUDE + prelude.headers;
-    let mut message = Message {
+    let mut message = Frame {
         payload: frame.slice(payload..end),
-        ..Message::default()
+        ..Frame::default()
     };
     let mut headers = frame.slice(PRELUDE..payload);
     while !headers.is_empty() {
-        let header = header::read(&mut headers).ok_or(Corrupt::Header)?;
+        let header = header::read(&mut headers).ok_or(CorruptFrame::Header)?;
         match &*header.name {
             b":message-type" => message.message_type = header.text,
             b":event-type" | b":exception-type" | b":error-code" => message.name = header.text,
@@ -178,7 +176,7 @@ fn whole(frame: &Bytes, prelude: Prelude) -> Result<Message, Corrupt> {
         }
     }
     if message.message_type.is_empty() {
-        return Err(Corrupt::MessageType);
+        return Err(CorruptFrame::MessageType);
     }
     Ok(message)
 }

@@ -28,9 +28,9 @@ fn event(event_type: &str, payload: impl Into<Bytes>) -> AwsMessage {
         ))
 }
 
-/// Decodes chunks; the last item is the end.
-fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Message>, Result<bool, Corrupt>) {
-    let mut decoder = Decoder::default();
+/// Decodes chunks; the last item says how it ended.
+fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Frame>, Result<bool, CorruptFrame>) {
+    let mut decoder = FrameDecoder::default();
     let mut messages = Vec::new();
     for chunk in chunks {
         decoder.push(chunk);
@@ -99,18 +99,18 @@ fn every_type_of_header_is_read_over() {
 #[test]
 fn lengths_that_cannot_be_are_refused_before_their_bytes_come() {
     for (total, headers, corrupt) in [
-        (15, 0, Corrupt::Length(15)),
+        (15, 0, CorruptFrame::Length(15)),
         (
             MAX_FRAME as u32 + 1,
             0,
-            Corrupt::Length(MAX_FRAME as u32 + 1),
+            CorruptFrame::Length(MAX_FRAME as u32 + 1),
         ),
-        (u32::MAX, 0, Corrupt::Length(u32::MAX)),
-        (100, 85, Corrupt::HeadersLength(85)),
+        (u32::MAX, 0, CorruptFrame::Length(u32::MAX)),
+        (100, 85, CorruptFrame::HeadersLength(85)),
         (
             1 << 20,
             MAX_HEADERS as u32 + 1,
-            Corrupt::HeadersLength(MAX_HEADERS as u32 + 1),
+            CorruptFrame::HeadersLength(MAX_HEADERS as u32 + 1),
         ),
     ] {
         assert_eq!(decode([prelude(total, headers)]).1, Err(corrupt));
@@ -119,7 +119,7 @@ fn lengths_that_cannot_be_are_refused_before_their_bytes_come() {
 
 #[test]
 fn a_claim_of_many_bytes_reserves_few() {
-    let mut decoder = Decoder::default();
+    let mut decoder = FrameDecoder::default();
     decoder.push(prelude(MAX_FRAME as u32, 0));
     assert_eq!(decoder.decode(), Ok(None));
     assert!(decoder.partial.capacity() <= 2 * RESERVE);
@@ -129,11 +129,14 @@ fn a_claim_of_many_bytes_reserves_few() {
 #[test]
 fn a_frame_without_message_type_is_corrupt() {
     let bytes = encode(&AwsMessage::new(Bytes::from_static(b"{}")));
-    assert_eq!(decode([Bytes::from(bytes)]).1, Err(Corrupt::MessageType));
+    assert_eq!(
+        decode([Bytes::from(bytes)]).1,
+        Err(CorruptFrame::MessageType)
+    );
 }
 
-/// Every recorded stream decodes, byte by byte and at once. `BEDROCK_GRPC_RECORDED` names the
-/// folder.
+/// Every recorded stream decodes, byte by byte as well as at once. `BEDROCK_GRPC_RECORDED` names
+/// the folder.
 #[test]
 fn recorded_streams_decode() {
     let Some(folder) = std::env::var_os("BEDROCK_GRPC_RECORDED").map(PathBuf::from) else {

@@ -1,9 +1,9 @@
-//! The host, as it was signed.
+//! The host that is signed and sent.
 
 use http::Uri;
 
-/// The URL's host, and its port unless that is the scheme's default: exactly what the SDK signed as
-/// `host`.
+/// Returns the URL's host, and its port unless it is the scheme's default: exactly what the SDK
+/// signs as `host`.
 pub(super) fn authority(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();
     match (uri.port_u16(), uri.scheme_str()) {

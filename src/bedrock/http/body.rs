@@ -10,14 +10,14 @@ use http_body::Frame;
 
 use super::{http1, http2};
 
-/// A response body, over either protocol. Dropping it before its end closes the HTTP/1.1 socket or
-/// resets the HTTP/2 stream immediately.
-pub(super) enum Body {
-    Http1(http1::Body),
-    Http2(http2::Body),
+/// A response's body, over either protocol. Dropping it before its end closes the HTTP/1.1 socket
+/// or resets the HTTP/2 stream, at once.
+pub(super) enum ResponseBody {
+    Http1(http1::Http1Body),
+    Http2(http2::Http2Body),
 }
 
-impl http_body::Body for Body {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = aws_smithy_types::body::Error;
 

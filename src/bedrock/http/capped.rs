@@ -1,4 +1,4 @@
-//! Limits for reading a response.
+//! Limits how much of a response is read.
 
 use std::{
     pin::Pin,
@@ -10,37 +10,37 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::time::{Sleep, sleep};
 
-use super::body::Body;
+use super::body::ResponseBody;
 
 /// Maximum bytes that are read of an error. AWS's errors have a few hundred.
 pub(super) const LONGEST_ERROR: usize = 64 * 1024;
-/// How long the body of an error may take. Its status is known by then.
+/// The timeout of an error's body.
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
 /// A body of which a limited number of bytes is read. When it ends, the connection is closed unless
 /// the response was complete.
 pub(super) struct Capped {
-    /// `None` when nothing more is read.
-    inner: Option<Body>,
+    /// `None` after the last byte that is read.
+    inner: Option<ResponseBody>,
     left: usize,
     limit: Limit,
 }
 
 enum Limit {
-    /// The body of an error: what exceeds the limits is omitted.
+    /// The body of an error: bytes beyond the limit are dropped.
     Cut(Pin<Box<Sleep>>),
-    /// A response that is read completely: a longer one is an error.
+    /// A complete answer: bytes beyond the limit are an error.
     Fail,
 }
 
-/// A response that is longer than any real one.
+/// The error for a response beyond its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("the response is larger than its limit")]
 struct TooLong;
 
 impl Capped {
-    /// The start of an error.
-    pub(super) fn error(body: Body) -> Self {
+    /// Limits the body of an error.
+    pub(super) fn error(body: ResponseBody) -> Self {
         Self {
             inner: Some(body),
             left: LONGEST_ERROR,
@@ -48,8 +48,8 @@ impl Capped {
         }
     }
 
-    /// A complete response of at most this many bytes.
-    pub(super) fn answer(body: Body, most: usize) -> Self {
+    /// Limits a complete answer to this number of bytes.
+    pub(super) fn answer(body: ResponseBody, most: usize) -> Self {
         Self {
             inner: Some(body),
             left: most,
@@ -79,7 +79,7 @@ impl http_body::Body for Capped {
         let next = ready!(http_body::Body::poll_frame(Pin::new(inner), cx));
         let mut data = match (next, &this.limit) {
             (Some(Ok(frame)), _) => frame.into_data().unwrap_or_default(),
-            // If the connection breaks, the bytes before that are used: the status is known.
+            // If the connection breaks, the bytes before that are used.
             (Some(Err(_)) | None, Limit::Cut(_)) | (None, Limit::Fail) => {
                 this.inner = None;
                 return Poll::Ready(None);

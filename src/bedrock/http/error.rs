@@ -4,26 +4,25 @@ use std::fmt;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-/// A failed request. Its text names hosts and causes, but no headers, because those contain
-/// credentials.
+/// A failed request. Its text contains hosts and causes, but no headers: they contain credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub(in crate::bedrock) struct Error {
-    /// How far the request got.
+    /// How far the request had progressed.
     pub(in crate::bedrock) kind: Kind,
     message: String,
 }
 
-/// How far a failed request got.
+/// How far a failed request had progressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bedrock) enum Kind {
     /// The request is invalid.
     Request,
-    /// There was no connection for it.
+    /// No connection could be opened.
     Connect,
-    /// The connection ended, and the peer provably did not process the request.
+    /// The connection ended, and the peer has certainly not processed the request.
     Unprocessed,
-    /// The connection broke after the peer may have received the request.
+    /// The connection broke, and the peer may have processed the request.
     Broken,
 }
 
@@ -42,7 +41,7 @@ impl Error {
         }
     }
 
-    /// The same error, for a connection through a proxy.
+    /// Adds the proxy to the text.
     pub(super) fn through(self, proxy: &impl fmt::Display) -> Self {
         Self {
             message: format!("{} (through the proxy {proxy})", self.message),

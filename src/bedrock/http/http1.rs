@@ -1,6 +1,6 @@
-//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: the reader of the
-//! response drives it. So a token wakes one task, and dropping the body closes the socket
-//! immediately.
+//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: the future that
+//! waits for the answer drives it. So a token wakes one task, and dropping the body closes the
+//! socket at once.
 
 use std::{
     future::poll_fn,
@@ -31,21 +31,21 @@ use super::{
     slot::Slot,
 };
 
-/// How many bytes hyper reads ahead: the limit for unread bytes of a stream.
+/// The most bytes that hyper reads ahead: bounds the memory of a stream that is not read.
 const READ_AHEAD: usize = 32 * 1024;
 
 type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 
 /// A connection without an exchange.
-pub(super) struct Connection {
+pub(super) struct Http1Connection {
     send: SendRequest<Full<Bytes>>,
-    /// Boxed: it is large, and is moved between the pool and responses.
+    /// Boxed, because it is large and moves from the pool to a response and back.
     driver: Box<Driver>,
-    /// Set if a proxy forwards the requests.
+    /// Set if a proxy receives the requests.
     forwarder: Option<Forwarder>,
 }
 
-impl Connection {
+impl Http1Connection {
     pub(super) async fn new(socket: Socket) -> Result<Self, hyper::Error> {
         let (send, driver) = http1::Builder::new()
             .max_buf_size(READ_AHEAD)
@@ -58,34 +58,34 @@ impl Connection {
         })
     }
 
-    /// Lets the connection process what happened meanwhile; `true` if it can accept a request.
+    /// Drives the connection. Returns whether it can send a request.
     pub(super) fn is_ready(&mut self) -> bool {
-        // No task waits: the next exchange registers its own waker.
+        // No waker is needed: the next exchange registers one.
         let driven = Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop()));
         driven.is_pending() && self.send.is_ready()
     }
 }
 
-/// Keeps connections for the next request.
+/// The owner of idle connections.
 pub(super) trait Keeper: Send + Sync {
-    /// Stores a connection that is ready for a request.
-    fn keep(&self, connection: Connection);
+    /// Takes an idle connection.
+    fn keep(&self, connection: Http1Connection);
 }
 
-/// A connection and the right to use it.
-pub(super) struct Lease {
-    pub(super) connection: Connection,
-    /// Gets the connection when the response was read.
+/// A connection that is reserved for one request.
+pub(super) struct Http1Lease {
+    pub(super) connection: Http1Connection,
+    /// The owner that takes the connection back after the response.
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) slot: Slot,
 }
 
-impl Lease {
+impl Http1Lease {
     /// Sends the request and waits for the head of its response.
-    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
+    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Http1Body>, Error> {
         let Self {
             connection:
-                Connection {
+                Http1Connection {
                     mut send,
                     mut driver,
                     forwarder,
@@ -106,23 +106,23 @@ impl Lease {
         };
         match outcome {
             Ok(response) => Ok(response.map(|incoming| {
-                let connection = Connection {
+                let connection = Http1Connection {
                     send,
                     driver,
                     forwarder,
                 };
-                let lease = Some(Lease {
+                let lease = Some(Http1Lease {
                     connection,
                     keeper,
                     slot,
                 });
-                Body {
+                Http1Body {
                     incoming,
                     lease,
                     ended,
                 }
             })),
-            // hyper returns the request only if it wrote no byte of it.
+            // hyper returns the request only if it has not written any byte of it.
             Err(mut error) => match error.take_message() {
                 Some(_) => Err(Error::unprocessed(error.error())),
                 None => Err(Error::broken(error.error())),
@@ -131,15 +131,15 @@ impl Lease {
     }
 }
 
-/// The rest of a response, with its connection.
-pub(super) struct Body {
+/// The body of a response, with its connection.
+pub(super) struct Http1Body {
     incoming: Incoming,
-    lease: Option<Lease>,
-    /// The connection has ended; bytes that it had read may remain.
+    lease: Option<Http1Lease>,
+    /// The connection has ended. Bytes that it has read may still be available.
     ended: bool,
 }
 
-impl Body {
+impl Http1Body {
     pub(super) fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
@@ -170,16 +170,16 @@ impl Body {
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(Lease { connection, .. }) = &mut self.lease
+        if let Some(Http1Lease { connection, .. }) = &mut self.lease
             && !self.ended
         {
             self.ended = Pin::new(&mut connection.driver).poll(cx).is_ready();
         }
     }
 
-    /// When a body was read to its end, its connection can be reused.
+    /// Returns the connection to its owner after a complete response.
     fn give_back(&mut self) {
-        if let Some(Lease {
+        if let Some(Http1Lease {
             mut connection,
             keeper,
             slot,
@@ -188,13 +188,13 @@ impl Body {
             && connection.is_ready()
         {
             keeper.keep(connection);
-            // Only now is there capacity: a waiting call finds the connection.
+            // Released last, so that a waiting call finds the connection.
             drop(slot);
         }
     }
 }
 
-/// The form of HTTP/1.1: the host as a header, and only the path. A proxy gets the whole URL.
+/// Sets the `host` header, and reduces the URL to its path. A proxy needs the absolute URL.
 fn addressed(
     request: Request<Bytes>,
     forwarder: Option<&Forwarder>,

@@ -1,5 +1,5 @@
-//! One HTTP/2 connection, shared by many streams and driven by its own task. h2 is used directly,
-//! because only h2 tells how many streams the peer currently allows.
+//! One HTTP/2 connection, shared by many streams and driven by its own task. Uses h2 directly,
+//! because only h2 reports how many streams the peer allows.
 
 use std::{
     sync::{
@@ -25,41 +25,39 @@ use super::{
     slot::{Owner, Slot},
 };
 
-/// How many unread bytes a stream may buffer.
+/// The most bytes that a stream buffers if they are not read.
 const STREAM_WINDOW: u32 = 128 * 1024;
-/// Maximum window of a connection.
+/// The largest window of a connection.
 const MAX_WINDOW: u32 = i32::MAX as u32;
-/// How many streams are opened before the peer's settings arrive. RFC 9113 recommends that peers
-/// allow at least 100.
+/// The most streams until the peer's settings arrive. RFC 9113 advises peers to allow 100.
 const UNTIL_SETTINGS: usize = 10;
 /// Maximum bytes of a response's headers. AWS's have less than 1 KiB.
 const MAX_HEADERS: u32 = 64 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection, from the view of the pool.
-pub(super) struct Connection {
+/// A connection, as the pool sees it.
+pub(super) struct Http2Connection {
     pub(super) id: u64,
     send: SendRequest<Bytes>,
     /// The number of open streams.
     pub(super) load: Arc<AtomicUsize>,
     /// Whether the peer's settings have arrived.
     settled: Arc<AtomicBool>,
-    /// How often in a row the pool's sweep found no stream.
+    /// The number of consecutive sweeps of the pool that found no stream.
     pub(super) unused: u8,
 }
 
-impl Connection {
-    /// Performs the handshake and starts the connection's task. `most` is the maximum number of
-    /// streams that it will carry.
+impl Http2Connection {
+    /// Performs the handshake and starts the connection's task. `most` is the most streams that it
+    /// carries.
     pub(super) async fn start(
         io: Box<dyn Io>,
         id: u64,
         most: usize,
         owner: Weak<dyn Owner>,
     ) -> Result<Self, h2::Error> {
-        // The connection's window has room for all streams' windows, so unread streams cannot block
-        // the others.
+        // With room for all streams' windows, streams that are not read cannot starve the others.
         let window = u32::try_from(most)
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
@@ -70,8 +68,7 @@ impl Connection {
             .initial_max_send_streams(UNTIL_SETTINGS)
             .enable_push(false)
             .max_header_list_size(MAX_HEADERS)
-            // Unread frames are tokens of slow readers, not an attack: the windows limit them, so
-            // the connection must not be closed.
+            // Unread frames are tokens for slow readers, not an attack. The windows bound them.
             .data_frame_budget(2 * window as usize)
             .handshake(io)
             .await?;
@@ -100,7 +97,7 @@ impl Connection {
         })
     }
 
-    /// How many streams the peer allows, as far as it is known.
+    /// Returns how many streams the peer allows, as far as is known.
     pub(super) fn allowed(&self) -> usize {
         let allowed = self.send.current_max_send_streams();
         if self.settled.load(Ordering::Relaxed) {
@@ -110,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// Whether it accepts new streams: false after GOAWAY or an error.
+    /// Returns whether it accepts new streams: false after GOAWAY or an error.
     pub(super) fn is_open(&mut self) -> bool {
         match self
             .send
@@ -121,8 +118,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn lease(&self, slot: Slot) -> Lease {
-        Lease {
+    pub(super) fn lease(&self, slot: Slot) -> Http2Lease {
+        Http2Lease {
             id: self.id,
             send: self.send.clone(),
             slot,
@@ -130,8 +127,7 @@ impl Connection {
     }
 }
 
-/// Sends pings until one is not answered. The first answer also shows that the peer's settings,
-/// which precede it, have arrived.
+/// Pings until a response is missing. The peer's settings have arrived with the first response.
 async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn Owner>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
@@ -144,16 +140,16 @@ async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<d
     }
 }
 
-/// The right to open a stream.
-pub(super) struct Lease {
+/// The reservation of one stream.
+pub(super) struct Http2Lease {
     id: u64,
     send: SendRequest<Bytes>,
     slot: Slot,
 }
 
-impl Lease {
+impl Http2Lease {
     /// Sends the request and waits for the head of its response.
-    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Body>, Error> {
+    pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Http2Body>, Error> {
         let Self { id, mut send, slot } = self;
         let (mut head, body) = request.into_parts();
         head.uri = with_authority(head.uri)?;
@@ -178,20 +174,20 @@ impl Lease {
             .send_request(Request::from_parts(head, ()), body.is_empty())
             .map_err(unsent)?;
         if !body.is_empty() {
-            // h2 keeps what the windows do not allow yet; the bytes are shared, not copied.
+            // h2 keeps what the windows do not allow yet. The bytes are shared, not copied.
             stream.send_data(body, true).map_err(failed)?;
         }
         let response = response.await.map_err(failed)?;
-        Ok(response.map(|receive| Body {
+        Ok(response.map(|receive| Http2Body {
             receive,
             _slot: slot,
         }))
     }
 }
 
-/// Whether the peer stated that it did not process the request. It refused the stream (RFC 9113,
-/// 8.7), or closed the connection with a GOAWAY that names an earlier stream as the last one (6.8;
-/// then h2 fails only later streams).
+/// Returns whether the peer has declared that it did not process the request: it refused the stream
+/// (RFC 9113, 8.7), or its GOAWAY names an earlier stream as the last one (6.8; h2 fails only later
+/// streams with it).
 fn is_unseen(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away()
@@ -204,7 +200,7 @@ fn with_authority(uri: Uri) -> Result<Uri, Error> {
     Uri::from_parts(parts).map_err(Error::request)
 }
 
-/// Headers of HTTP/1.1 connections, which HTTP/2 forbids (RFC 9113, 8.2.2).
+/// Removes the connection headers of HTTP/1.1, which HTTP/2 forbids (RFC 9113, 8.2.2).
 fn drop_connection_headers(headers: &mut HeaderMap) {
     for name in [
         header::HOST,
@@ -216,13 +212,13 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// The rest of a response.
-pub(super) struct Body {
+/// The body of a response.
+pub(super) struct Http2Body {
     receive: RecvStream,
     _slot: Slot,
 }
 
-impl Body {
+impl Http2Body {
     pub(super) fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
@@ -231,7 +227,7 @@ impl Body {
             return Poll::Ready(None);
         };
         let data = data.and_then(|data| {
-            // These bytes were read: the peer may send as many again.
+            // Opens the window again for the bytes that were read.
             self.receive.flow_control().release_capacity(data.len())?;
             Ok(data)
         });
@@ -245,23 +241,22 @@ mod tests {
 
     use super::*;
 
-    struct Nobody;
+    struct NoOwner;
 
-    impl Owner for Nobody {
+    impl Owner for NoOwner {
         fn settle(self: Arc<Self>) {}
         fn retire(self: Arc<Self>, _: u64) {}
     }
 
-    fn nobody() -> Weak<dyn Owner> {
-        Weak::<Nobody>::new()
+    fn no_owner() -> Weak<dyn Owner> {
+        Weak::<NoOwner>::new()
     }
 
-    /// A peer that accepts everything and sends nothing: the network is down, and TCP has not
-    /// noticed.
+    /// A silent peer: the network is down, and TCP has not noticed.
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_given_up() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-        let mut connection = Connection::start(Box::new(ours), 1, 128, nobody())
+        let mut connection = Http2Connection::start(Box::new(ours), 1, 128, no_owner())
             .await
             .expect("the preface needs no answer");
         assert!(connection.is_open());
@@ -278,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn few_streams_until_the_peer_said_how_many() {
         let (ours, _theirs) = tokio::io::duplex(1 << 16);
-        let connection = Connection::start(Box::new(ours), 1, 128, nobody())
+        let connection = Http2Connection::start(Box::new(ours), 1, 128, no_owner())
             .await
             .expect("the preface needs no answer");
         assert_eq!(connection.allowed(), UNTIL_SETTINGS);

@@ -1,20 +1,20 @@
-//! The HTTP client under the SDK: several connections to one endpoint, the least loaded first, more
-//! as the load grows.
+//! The HTTP client under the SDK. It opens several connections to an endpoint as load grows, and
+//! uses the least loaded one.
 //!
-//! The SDK's own client opens one HTTP/2 connection per host and queues calls at its stream limit.
-//! In this client, a call never waits for a full connection while another one has capacity.
+//! The SDK's client opens one HTTP/2 connection per host and queues calls at its limit of streams.
+//! Here, a call never waits for a full connection while another has room.
 //!
 //! | module | job |
 //! |---|---|
-//! | `dial` | DNS, TCP, proxy, TLS: from an origin to a socket |
-//! | `proxy` | which proxy leads to an origin |
-//! | `tls` | which certificates TLS connections trust |
-//! | `http1` | one HTTP/1.1 connection, driven by the reader of the response |
+//! | `dial` | opens sockets: DNS, TCP, proxy, TLS |
+//! | `proxy` | selects the proxy of an origin |
+//! | `tls` | the certificates that TLS connections trust |
+//! | `http1` | one HTTP/1.1 connection, driven by the future that waits for its answer |
 //! | `http2` | one HTTP/2 connection, driven by its own task |
-//! | `slot` | a used stream slot on a connection, and its signals to the pool |
-//! | `pool` | which connection a call gets, and when to open another |
-//! | `capped` | limits for reading a response |
-//! | `error` | errors, and whether Bedrock can have received the request |
+//! | `slot` | counts the use of a connection, and notifies the pool |
+//! | `pool` | selects the connection for a call, and opens others |
+//! | `capped` | limits how much of a response is read |
+//! | `error` | errors, and whether Bedrock can have processed the request |
 
 mod authority;
 mod body;
@@ -56,25 +56,24 @@ pub(super) use tls::Tls;
 pub use tls::TlsError;
 
 use crate::config::bedrock::Options;
-use body::Body;
+use body::ResponseBody;
 use capped::Capped;
 use dial::Dialer;
 use origin::Origin;
 use pool::{Limits, Pool};
 
-/// Timeout for the head of a response if the SDK sets a timeout only for connecting.
+/// The timeout for the head of an answer if the SDK sets only a connect timeout.
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// The client: cheap to clone, all clones share their connections. One per worker, whose runtime
-/// drives them.
+/// The client. Cheap to clone. All clones share their connections, which the worker's runtime
+/// drives.
 #[derive(Clone)]
 pub(super) struct Http {
     shared: Arc<Shared>,
-    /// Maximum bytes of a successful response; a longer one is an error. `None`: it is a stream,
-    /// whose reader limits it.
+    /// The most bytes of a successful answer. A longer one is an error. `None`: a stream, which its
+    /// reader bounds.
     longest_answer: Option<usize>,
-    /// Timeout for connecting and the head of the response together. `None`: the caller's own
-    /// timeout applies.
+    /// The timeout for connecting and the head of the answer together. `None`: the caller sets one.
     head_limit: Option<Duration>,
 }
 
@@ -86,7 +85,7 @@ struct Shared {
 }
 
 impl Http {
-    /// Creates a client without connections.
+    /// Creates a client, without connections.
     pub(super) fn new(tls: Tls, options: &Options) -> Self {
         let shared = Shared {
             connect_timeout: options.connect_timeout,
@@ -101,8 +100,7 @@ impl Http {
         }
     }
 
-    /// The same client, for responses that are read completely: one that is longer than this is an
-    /// error.
+    /// Limits successful answers to this number of bytes: for answers that are not streams.
     #[must_use]
     pub(super) fn for_whole_answers(mut self, most: usize) -> Self {
         self.longest_answer = Some(most);
@@ -126,15 +124,14 @@ impl Http {
         let request = buffered(request).await?;
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
-            // A safe retry: the peer stated, or the socket shows, that it never processed the
-            // request.
+            // Retried once, which is safe: the peer has not processed the request.
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
         let is_error = !response.status().is_success();
         response
             .map(|body| match (is_error, self.longest_answer) {
-                // The peer is not trusted with memory or time: the start of an error is enough.
+                // Only the start of an error is read, for a limited time.
                 (true, _) => SdkBody::from_body_1_x(Capped::error(body)),
                 (false, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
                 (false, None) => SdkBody::from_body_1_x(body),
@@ -147,12 +144,11 @@ impl Http {
 async fn exchange(
     pool: &Arc<Pool>,
     request: Request<Bytes>,
-) -> Result<http::Response<Body>, Error> {
+) -> Result<http::Response<ResponseBody>, Error> {
     pool.lease().await?.send(request).await
 }
 
-/// The SDK's request in the form of the `http` crate. Its body is in memory, because it was signed,
-/// so nothing is copied.
+/// Converts the SDK's request. Its body is in memory, because it was signed, and is not copied.
 async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
     let (head, body) = request
         .try_into_http1x()
@@ -179,8 +175,8 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
-    /// The SDK's settings are the timeouts of its own providers: the instance metadata service gets
-    /// one second. Calls to Bedrock have none here.
+    /// The settings contain the timeouts of the SDK's credential providers: for instance 1 s for
+    /// the instance metadata service. Calls to Bedrock have none.
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

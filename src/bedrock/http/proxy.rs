@@ -1,4 +1,4 @@
-//! Which proxy leads to an origin, and the tunnel through it.
+//! Selects the proxy of an origin, and opens tunnels through it.
 
 use std::{
     future::{Ready, ready},
@@ -17,10 +17,10 @@ use tower_service::Service;
 use super::origin::{Io, Origin};
 use crate::config::Proxies;
 
-/// The rules of the environment.
+/// The proxy rules of the environment.
 pub(super) struct ProxyRules(Option<Matcher>);
 
-/// A proxy to go through.
+/// A proxy.
 pub(super) struct Proxy {
     pub(super) origin: Origin,
     /// The value of `proxy-authorization`, if the proxy has a password.
@@ -42,7 +42,7 @@ impl ProxyRules {
         Self(Some(rules.build()))
     }
 
-    /// The proxy for an origin. `None`: the connection is direct.
+    /// Returns the proxy for an origin. `None`: the connection is direct.
     pub(super) fn of(&self, origin: &Origin) -> Option<Proxy> {
         let rules = self.0.as_ref()?;
         if is_of_this_machine(&origin.host) {
@@ -70,7 +70,7 @@ fn is_of_this_machine(host: &str) -> bool {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
         Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
             Some(address) => address.is_loopback() || address.is_link_local(),
-            // In fd00:ec2::/32, AWS has the same services over IPv6.
+            // fd00:ec2::/32 contains the same services over IPv6.
             None => {
                 address.is_loopback()
                     || address.is_unicast_link_local()
@@ -82,7 +82,7 @@ fn is_of_this_machine(host: &str) -> bool {
 }
 
 impl Proxy {
-    /// Opens a tunnel through the proxy to the origin.
+    /// Opens a tunnel to the origin.
     pub(super) async fn tunnel(&self, io: Box<dyn Io>, origin: &Origin) -> io::Result<Box<dyn Io>> {
         let uri: Uri = format!("https://{origin}")
             .parse()
@@ -96,7 +96,7 @@ impl Proxy {
     }
 }
 
-/// The connection to the proxy, which is already open.
+/// A connector that returns the connection to the proxy, which is already open.
 struct Opened(Option<Box<dyn Io>>);
 
 impl Service<Uri> for Opened {

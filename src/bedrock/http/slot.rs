@@ -1,20 +1,20 @@
-//! A used stream slot on a connection, and its signals to the pool.
+//! Counts the use of a connection, and notifies the pool.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The owner of connections, from the view of a connection.
+/// The pool, as seen by its connections.
 pub(super) trait Owner: Send + Sync {
-    /// There is capacity somewhere, or there may be.
+    /// Assigns room on connections to waiting calls.
     fn settle(self: Arc<Self>);
 
-    /// The HTTP/2 connection with this number accepts no more streams. Its open streams continue.
+    /// Stops new streams on the HTTP/2 connection with this ID. Its open streams continue.
     fn retire(self: Arc<Self>, id: u64);
 }
 
-/// Counts as load while it lives. When it is dropped, a waiting call gets its capacity.
+/// Counts as load while it exists. Dropping it gives its room to a waiting call.
 pub(super) struct Slot {
     owner: Arc<dyn Owner>,
     load: Arc<AtomicUsize>,
@@ -29,7 +29,7 @@ impl Slot {
         }
     }
 
-    /// Allows no new streams on this connection: it reported or showed that it accepts no more.
+    /// Stops new streams on this connection.
     pub(super) fn retire(&self, id: u64) {
         self.owner.clone().retire(id);
     }

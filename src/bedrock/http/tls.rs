@@ -13,13 +13,13 @@ use crate::config::bedrock::Options;
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
-/// Why the trusted certificates cannot be read.
+/// Why TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The extra file cannot be read, or contains no certificate.
     #[error("bedrock.extra_ca_file: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
     ExtraCa {
-        /// The file, as the setting names it.
+        /// The path as configured.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
@@ -28,12 +28,12 @@ pub enum TlsError {
     /// certificate.
     #[error("AWS_CA_BUNDLE or the profile's ca_bundle: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
     Bundle {
-        /// The file, as the setting names it.
+        /// The path as configured.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// The TLS library rejects its own defaults.
+    /// The TLS library rejects its defaults.
     #[error("cannot set TLS up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -42,9 +42,9 @@ pub enum TlsError {
 #[derive(Clone)]
 pub(in crate::bedrock) struct Tls {
     config: Arc<ClientConfig>,
-    /// Why no TLS connection can be trusted, if that is already clear.
+    /// Why no TLS connection can be trusted, if there are no root certificates.
     no_roots: Option<String>,
-    /// For proxies that are reached over TLS: they use HTTP/1.1.
+    /// For TLS connections to proxies, which use HTTP/1.1.
     to_proxy: Arc<ClientConfig>,
 }
 
@@ -117,7 +117,7 @@ impl Tls {
         })
     }
 
-    /// The TLS configuration. Errors: why no certificate can be trusted.
+    /// Returns the configuration of TLS connections. Errors: why none can be trusted.
     pub(super) fn config(&self, to_proxy: bool) -> Result<Arc<ClientConfig>, &str> {
         match (&self.no_roots, to_proxy) {
             (Some(why), _) => Err(why),

@@ -1,4 +1,4 @@
-//! The conversation so far, as the next request.
+//! The conversation so far, as part of the next request.
 
 use crate::pb::{
     ContentBlock, ConverseInput, InferenceConfiguration, Message, Role, StreamInvokeRequest,
@@ -6,10 +6,10 @@ use crate::pb::{
     reasoning_content_block, system_content_block,
 };
 
-/// Ends an answer that Ctrl-C cancelled, so that the model knows.
+/// Tells the model that Ctrl-C ended its answer.
 const CUT: &str = "\n\n[The user cut this answer off here.]";
 
-/// A conversation: its target, and the answered questions.
+/// A conversation: its target, and the questions with their answers.
 #[derive(Clone, Debug)]
 pub(super) struct Conversation {
     target: String,
@@ -32,8 +32,8 @@ impl Conversation {
         }
     }
 
-    /// Returns the request for the next question. The question becomes part of the conversation
-    /// when it is answered.
+    /// Returns the request for the next question, which becomes part of the conversation when it is
+    /// answered.
     pub(super) fn request(&self, question: &str) -> StreamInvokeRequest {
         let mut messages = self.messages.clone();
         messages.push(message(Role::User, [Content::Text(question.to_owned())]));
@@ -52,11 +52,11 @@ impl Conversation {
         }
     }
 
-    /// Keeps a question and its answer. Without any text, neither is kept, because Bedrock rejects
+    /// Adds a question and its answer. An answer without text is not added, because Bedrock rejects
     /// empty messages.
     ///
-    /// Reasoning is kept in its place if the model signed or encrypted it, because unsigned
-    /// reasoning is rejected. Tool uses are left out, because `chat` has no results for them.
+    /// Reasoning is kept if the model signed or encrypted it: Bedrock rejects unsigned reasoning.
+    /// Tool calls are left out, because `chat` has no results for them.
     pub(super) fn keep(&mut self, question: &str, answer: Answer) {
         let mut blocks: Vec<_> = answer.blocks.into_iter().filter_map(repeated).collect();
         let last_text = blocks.iter_mut().rev().find_map(|content| match content {
@@ -83,7 +83,7 @@ impl Conversation {
         target.clone_into(&mut self.target);
     }
 
-    /// Sets the system prompt; an empty text removes it.
+    /// Sets the instructions. An empty text removes them.
     pub(super) fn set_system(&mut self, system: &str) {
         self.system = Some(system.to_owned()).filter(|text| !text.is_empty());
     }
@@ -103,7 +103,7 @@ fn repeated(block: ContentBlock) -> Option<Content> {
     use reasoning_content_block::Content as Reasoning;
     match block.content? {
         Content::Text(text) => is_visible(&text).then_some(Content::Text(text)),
-        // Its sources are not repeated, so only its text is kept.
+        // Only the text: what it cites is not part of the next request.
         Content::CitationsContent(block) => {
             let texts = block.content.into_iter().filter_map(|part| part.content);
             let text: String = texts
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_answer_is_marked() {
+    fn a_cut_answer_is_marked() {
         let mut conversation = Conversation::new("t".to_owned(), None, None);
         conversation.keep("q", answer(&["a", "", "b"], true));
         let texts: Vec<_> = conversation.messages[1].content.iter().collect();

@@ -19,8 +19,8 @@ const HELP: &str = "\
 /quit            leave; so do Ctrl-D and Ctrl-C at the prompt
 A backslash at the end of a line goes on with the next. A space before a slash sends it. Ctrl-C ends an answer.";
 
-/// Reads lines and answers them until the user leaves. A first prompt that is not empty is answered
-/// immediately.
+/// Reads and answers lines until the user leaves. A first prompt that is not empty is
+/// answered at once.
 ///
 /// Errors: those of standard output.
 pub(super) async fn run(
@@ -85,7 +85,7 @@ async fn answer(
     Ok(())
 }
 
-/// What a line at the prompt means.
+/// The meaning of a line at the prompt.
 #[derive(Debug, PartialEq, Eq)]
 enum Entry<'a> {
     Nothing,
@@ -122,7 +122,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Tokens that a session used, as far as Bedrock reported them.
+/// The tokens of a session, as far as Bedrock reported them.
 #[derive(Debug, Default)]
 struct Used {
     turns: usize,
@@ -173,8 +173,7 @@ impl std::fmt::Display for Used {
     }
 }
 
-/// Returns the next entry: a line, with its continuation lines. `None` at the end of standard
-/// input.
+/// Returns the next entry: a line with its continuation lines. `None` at the end of standard input.
 async fn next_entry(lines: &mut mpsc::UnboundedReceiver<String>) -> Option<String> {
     let mut entry = lines.recv().await?;
     while entry.ends_with('\\') {

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::pb::InferenceConfiguration;
 
-/// Chat with a model through a running gateway, with streaming
+/// Chat with a model through a running gateway, with streaming answers
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With a PROMPT, or with something piped in, chat asks once: the answer goes to standard output, all \
@@ -40,12 +40,12 @@ Examples:
   git diff | bedrock-grpc chat --target claude 'Review this:'
   bedrock-grpc chat --target us.amazon.nova-pro-v1:0 --json Hello | jq -c .")]
 pub struct Chat {
-    /// The prompt; several words are joined by spaces
+    /// The prompt; several arguments are joined by spaces
     #[arg(value_name = "PROMPT")]
     prompt: Vec<String>,
 
-    /// The target to call: an alias from the gateway's configuration, a model ID, an inference
-    /// profile ID or an ARN
+    /// The target: an alias of the gateway's configuration, a model ID, an inference profile ID or
+    /// an ARN
     #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
     target: String,
 
@@ -57,17 +57,16 @@ pub struct Chat {
     #[arg(long)]
     show_reasoning: bool,
 
-    /// Start a conversation even if standard input is not a terminal; each input line is one
-    /// question
+    /// Start a conversation even if standard input is not a terminal: each line is a question
     #[arg(long)]
     interactive: bool,
 
-    /// Print the answer's events as JSON, one per line; if the call fails, the last line is an
-    /// object with the member `error`
+    /// Print the answer's events as JSON lines; if the call fails, the last line is an object with
+    /// the member `error`
     #[arg(long, conflicts_with_all = ["interactive", "show_reasoning"])]
     json: bool,
 
-    /// Do not print the summary after the answer
+    /// Do not print the summary
     #[arg(short, long)]
     quiet: bool,
 
@@ -82,25 +81,25 @@ pub struct Chat {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Inference")]
 struct Inference {
-    /// Maximum tokens to generate, at least 1 [default: the model's maximum]
+    /// Maximum number of output tokens, at least 1 [default: the model's maximum]
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(i32).range(1..))]
     max_tokens: Option<i32>,
 
-    /// Randomness, 0 to 1 [default: the model's]
+    /// Temperature, 0 to 1 [default: the model's]
     #[arg(long, value_name = "NUMBER")]
     temperature: Option<f64>,
 
-    /// The share of most likely candidates to draw from, 0 to 1 [default: the model's]
+    /// Top-p: the share of most likely tokens to choose from, 0 to 1 [default: the model's]
     #[arg(long, value_name = "NUMBER")]
     top_p: Option<f64>,
 
-    /// A text that ends the answer; may be repeated [default: none]
+    /// Stop sequence; may be repeated [default: none]
     #[arg(long = "stop", value_name = "TEXT")]
     stop_sequences: Vec<String>,
 }
 
 impl Inference {
-    /// As Bedrock expects it: absent if no parameter is set.
+    /// Returns Bedrock's form: absent without parameters.
     fn into_config(self) -> Option<InferenceConfiguration> {
         let config = InferenceConfiguration {
             max_tokens: self.max_tokens,
@@ -118,8 +117,7 @@ impl Chat {
         let stdin_is_terminal = io::stdin().is_terminal();
         let mut prompt = self.prompt.join(" ");
         let interactive = self.interactive || (prompt.is_empty() && stdin_is_terminal);
-        // Read before the Ctrl-C handler is installed, so that Ctrl-C still ends a wait for the
-        // pipe.
+        // Read before the handler for Ctrl-C is installed, so that Ctrl-C ends a wait for the pipe.
         if !interactive && !stdin_is_terminal {
             match read_stdin() {
                 Ok(piped) => append(&mut prompt, &piped),
@@ -187,7 +185,7 @@ fn read_stdin() -> io::Result<String> {
     Ok(text)
 }
 
-/// Appends piped input to the prompt, after a blank line.
+/// Appends the piped input to the prompt, after a blank line.
 fn append(prompt: &mut String, piped: &str) {
     let piped = piped.trim_end();
     if !prompt.is_empty() && !piped.is_empty() {

@@ -1,4 +1,5 @@
-//! Prints an answer's events: text on standard output, everything else on standard error.
+//! Prints an answer's events: the model's text to standard output, everything else to standard
+//! error.
 
 use std::{collections::BTreeMap, io};
 
@@ -17,17 +18,17 @@ use crate::{
 pub(super) struct Renderer {
     show_reasoning: bool,
     blocks: BTreeMap<i32, Block>,
-    /// The cited sources, in the order of their first mention. Their positions, counted from 1, are
-    /// the footnote numbers.
+    /// The cited sources, in the order of their first citation. Footnotes are numbered from 1 in
+    /// this order.
     footnotes: Vec<String>,
-    /// The state of the current line.
+    /// The stream of the current line.
     open_line: OpenLine,
 }
 
 /// A content block that has begun.
 #[derive(Debug, Default)]
 struct Block {
-    /// A tool use: its name, and the input so far.
+    /// A tool call: its name, and the input so far.
     tool_use: Option<(String, String)>,
     /// The numbers of footnotes.
     cited: Vec<usize>,
@@ -50,7 +51,7 @@ impl Renderer {
         }
     }
 
-    /// Prints an event immediately. Errors: those of standard output.
+    /// Prints an event at once. Errors: those of standard output.
     pub(super) fn show(&mut self, event: &Event, output: &mut Output) -> io::Result<()> {
         match event {
             Event::ContentBlockStart(start) => self.start(start, output),
@@ -144,7 +145,7 @@ impl Renderer {
         };
         let marks: String = block.cited.drain(..).map(|n| format!("[{n}]")).collect();
         if let Some((name, input)) = block.tool_use.take() {
-            // No fragments at all mean a tool without input.
+            // Without a fragment, the tool has no input.
             let input = if input.is_empty() { "{}" } else { &input };
             let call = format!("[call of the tool {name}] {input}");
             self.end_line(output)?;
@@ -200,7 +201,7 @@ impl Renderer {
     }
 }
 
-/// A source as one line: its title, address and place.
+/// Formats a source in one line: its title, its address, its position.
 fn describe(citation: &Citation) -> String {
     let place = citation
         .location

@@ -12,18 +12,18 @@ use crate::{
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// With the complete answer.
+    /// With a complete answer.
     Whole,
     /// Ctrl-C ended the answer.
     Cut,
-    /// The call failed. The error has been printed.
+    /// The call failed. The failure has been printed.
     Failed(Exit),
 }
 
-/// Sends the question, prints the answer as it arrives, and keeps both in the conversation unless
+/// Sends a question, prints the answer while it arrives, and adds both to the conversation unless
 /// the call fails. Ctrl-C cancels the call.
 ///
-/// Errors: those of standard output, which also cancel the call.
+/// Errors: those of standard output, which cancel the call, too.
 pub(super) async fn take(
     session: &mut Session,
     question: &str,

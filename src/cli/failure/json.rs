@@ -1,4 +1,4 @@
-//! A failure as JSON, with its details as protobuf's JSON mapping writes an `Any`.
+//! A failure as JSON, with its details in protobuf's JSON mapping of `Any`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -118,8 +118,8 @@ fn list(values: impl Iterator<Item = Value>) -> Value {
     values.collect()
 }
 
-/// A duration as protobuf's JSON mapping writes it, such as `1.500000000s`. `Display` of the
-/// message does the same.
+/// Formats a duration in protobuf's JSON mapping, such as `1.500000000s`, as the message's
+/// `Display` does.
 fn duration(duration: &prost_types::Duration) -> String {
     duration.to_string()
 }

@@ -1,13 +1,13 @@
-//! What a model ID, an ARN or a pattern of them is to IAM.
+//! Converts model IDs, ARNs and patterns into resources of IAM.
 
 use crate::aws::{Geography, Kind, model_id};
 
-/// What names alone don't tell.
+/// What the names do not contain.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// The account of what is named by its ID, or `*`.
+    /// The account of resources that are named by ID, or `*`.
     pub(super) account: String,
-    /// The source Region of what names none.
+    /// The source Region of targets without one.
     pub(super) region: Option<String>,
 }
 
@@ -18,14 +18,14 @@ pub(super) struct Needs {
     pub(super) called: Vec<String>,
     /// The models behind an inference profile.
     pub(super) behind: Vec<String>,
-    /// The same for profiles that AWS serves anywhere: their models without a Region.
+    /// The same for global profiles: their models without a Region.
     pub(super) anywhere: Vec<String>,
-    /// What can't be known from the name.
+    /// What the name does not tell.
     pub(super) unknown: Option<&'static str>,
 }
 
 impl Names {
-    /// What a model ID, an ARN or a pattern of them needs when it is called in a source Region.
+    /// Returns the resources that a model ID, an ARN or a pattern needs in a source Region.
     pub(super) fn needs(&self, model_id: &str, source_region: &str) -> Needs {
         if model_id.starts_with("arn:") {
             return of_arn(model_id);
@@ -127,8 +127,7 @@ fn any_model_behind(called: Vec<String>, partition: &str) -> Needs {
     }
 }
 
-/// The models behind a system inference profile: in its source Region, and wherever its geography
-/// reaches.
+/// Returns the models behind a system inference profile: in its source Region and its geography.
 fn behind(partition: &str, source_region: &str, geography: Geography, id: &str) -> Needs {
     let mut models = vec![model(partition, source_region, id)];
     let mut anywhere = Vec::new();

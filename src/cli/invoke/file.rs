@@ -1,4 +1,4 @@
-//! The forms in which people have their Converse requests.
+//! The accepted forms of Converse requests.
 
 use std::fmt;
 
@@ -8,8 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A request: the body, byte for byte but for the members that are not the body's own, and the
-/// model ID if it is there.
+/// A request: the body, byte for byte without foreign members, and the model ID if there is one.
 #[derive(Debug)]
 pub(super) struct RequestFile {
     pub(super) model_id: Option<String>,
@@ -49,7 +48,7 @@ fn write(members: &[(String, &RawValue)]) -> Result<String, serde_json::Error> {
     Ok(body)
 }
 
-/// An object's members in the order in which they were written.
+/// An object's members in their original order.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_id_may_stand_in_the_body() {
+    fn a_model_id_may_be_in_the_body() {
         let (model_id, body) = parse(r#"{"messages":[], "modelId":"us.m", "system":[ ]}"#);
         assert_eq!(model_id.as_deref(), Some("us.m"));
         assert_eq!(body, r#"{"messages":[],"system":[ ]}"#);

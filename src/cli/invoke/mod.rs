@@ -1,5 +1,5 @@
-//! `invoke`: a Converse request in Bedrock's own JSON, sent over gRPC; the answer in Converse's
-//! JSON.
+//! `invoke`: sends a Converse request in Bedrock's JSON over gRPC, and prints the answer in
+//! Converse's JSON.
 
 use std::{
     fs,
@@ -22,8 +22,8 @@ mod file;
 /// Send a request in the JSON of Bedrock's Converse and print the answer in the same JSON
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE holds the body of a Converse request, with or without a member `modelId` beside the others, \
-as SDKs take it; or an object of `modelId` and `body`. What Converse can say is sent as it stands. \
+FILE contains the body of a Converse request, with or without a member `modelId`, as SDKs take it; \
+or an object of `modelId` and `body`. The body is sent verbatim. \
 Exit codes: see `bedrock-grpc --help`.
 
 Examples:
@@ -36,13 +36,13 @@ pub struct Invoke {
     #[arg(long, value_name = "FILE")]
     converse: String,
 
-    /// What to ask: an alias of the gateway's config, a model ID, an inference profile ID or an ARN
-    /// [default: the file's `modelId`]
+    /// The target: an alias of the gateway's configuration, a model ID, an inference profile ID or
+    /// an ARN [default: the file's `modelId`]
     #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
     target: Option<String>,
 
-    /// Stream, and print each event as a line of JSON; if the call fails, the last line is an
-    /// object with the member `error`
+    /// Stream, and print each event as a JSON line; if the call fails, the last line is an object
+    /// with the member `error`
     #[arg(long)]
     events: bool,
 
@@ -98,7 +98,7 @@ impl Invoke {
         }
     }
 
-    /// All that can be wrong before the call.
+    /// Returns the request, or what is wrong with it.
     fn prepare(&self) -> Result<(Gateway, RequestFile, ConverseInput), String> {
         let gateway = self.connect.gateway(None)?;
         let name = match self.converse.as_str() {

@@ -1,4 +1,4 @@
-//! `targets`: what can be called at a gateway, where it leads, and how it is.
+//! `targets`: lists the targets of a gateway, their routes and their health.
 
 mod facts;
 mod table;
@@ -12,11 +12,10 @@ use self::facts::{health, kind, unavailable_for};
 use super::{client::Gateway, connect::Connect, exit::Exit, failure::Failure, output::Output};
 use crate::pb::{Route, Target};
 
-/// Long enough for any gateway that works.
+/// The default timeout.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Show what can be called at a gateway: targets, their routes, source and destination Regions, and
-/// how they are
+/// List the targets of a gateway: their routes, source and destination Regions, and health
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,17 +24,17 @@ Examples:
   bedrock-grpc targets claude
   bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
 
-A route is `throttled` or `unhealthy` for as long as other routes are preferred to it; the time that is left stands behind it. How routes are
-is what this replica has seen of them.")]
+A route is `throttled` or `unhealthy` while other routes are preferred; the remaining time follows.
+Health is as seen by this replica.")]
 pub struct Targets {
     /// One target: an alias, a model ID or an ARN [default: all aliases]
     target: Option<String>,
 
-    /// Show the inference profiles, too, that may be named by their IDs or ARNs
+    /// Also list the inference profiles that callers can use by ID or ARN
     #[arg(long, conflicts_with = "target")]
     all: bool,
 
-    /// Print JSON, one target on a line
+    /// Print JSON, one target per line
     #[arg(long)]
     json: bool,
 
@@ -44,7 +43,7 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Asks and prints. Errors: those of standard output.
+    /// Lists the targets. Errors: those of standard output.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let gateway = match self.connect.gateway(Some(DEADLINE)) {
             Ok(gateway) => gateway,
@@ -71,7 +70,7 @@ impl Targets {
             [] if targets.is_empty() => output.line("This gateway has no targets.")?,
             [] => {}
             patterns => output.line(&format!(
-                "Model IDs and ARNs that may be named besides: {}",
+                "Allowed model IDs and ARNs: {}",
                 patterns.join(", ")
             ))?,
         }
@@ -86,7 +85,7 @@ impl Targets {
     }
 }
 
-/// A target as JSON, with the API's own names.
+/// Formats a target as JSON, with the API's names.
 fn as_json(target: &Target) -> Value {
     let routes: Vec<_> = target.routes.iter().map(route_as_json).collect();
     json!({

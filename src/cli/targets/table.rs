@@ -13,7 +13,7 @@ const HEAD: [&str; 7] = [
     "HEALTH",
 ];
 
-/// One line for each route; a target's name stands at its first one.
+/// Formats one line per route. The first line of a target contains its name.
 pub(super) fn of(targets: &[Target]) -> String {
     let rows: Vec<_> = targets.iter().flat_map(rows).collect();
     if rows.is_empty() {

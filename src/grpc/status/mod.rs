@@ -97,7 +97,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
             _ => (Code::Internal, Retry::Never),
         },
         R::ModelTimeout => (Code::DeadlineExceeded, Retry::CallerDecides),
-        // An answer without a single event, which is as good as none.
+        // The answer ended before its first event: see `routing::attempts`.
         R::UpstreamTruncated if failure.retry_after.is_some() => (Code::Unavailable, Retry::After),
         R::ModelStreamError | R::UpstreamTruncated => (Code::Unavailable, Retry::CallerDecides),
         R::UpstreamIdle => (Code::Unavailable, Retry::After),

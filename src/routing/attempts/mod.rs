@@ -29,6 +29,8 @@ use crate::error::{Failure, Phase, Reason, Upstream};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The maximum of every backoff. If Bedrock asks for more, the caller has to wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The retry delay of a call whose answers ended before their first event.
+const RETRY_TRUNCATED_AFTER: Duration = Duration::from_secs(1);
 /// The maximum wait if all routes are skipped. A caller that is refused at once can use something
 /// else, and a queue at an exhausted quota would delay every answer.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
@@ -240,12 +242,17 @@ impl CallProgress {
     }
 
     fn give_up(&mut self) -> Failure {
-        self.last.take().unwrap_or_else(|| {
-            Failure::new(
+        let Some(mut last) = self.last.take() else {
+            return Failure::new(
                 Reason::Internal,
                 "the target has no route that can be called",
-            )
-        })
+            );
+        };
+        // Nothing of an answer was received, so the caller can retry.
+        if last.reason == Reason::UpstreamTruncated {
+            last.retry_after.get_or_insert(RETRY_TRUNCATED_AFTER);
+        }
+        last
     }
 }
 

@@ -1,7 +1,7 @@
-//! A histogram of durations that is cheap enough to use for each token.
+//! A histogram of durations that is cheap enough for every token.
 //!
-//! Counting takes two atomic additions. It takes no lock, unlike the library's own histogram, and
-//! allocates nothing. All workers share it.
+//! An observation costs two atomic additions, without the lock of the library's histogram and
+//! without an allocation. All workers share it.
 
 use std::{
     collections::HashMap,
@@ -18,24 +18,23 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric, exemplar::Exemplar},
 };
 
-/// Counts durations by size. Cheap to clone; all clones count together.
+/// A histogram of durations. Cheap to clone. All clones share the counters.
 #[derive(Clone, Debug)]
 pub struct Durations(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The upper bounds of the buckets, in order, in seconds.
+    /// The upper bounds of the buckets in seconds, ascending.
     bounds: &'static [f64],
-    /// One for each bound, and one for longer durations.
+    /// One count for each bound, and one for longer durations.
     counts: Box<[AtomicU64]>,
-    /// The sum of all durations. In nanoseconds, ten thousand streams would overflow it in three
-    /// weeks.
+    /// The sum of all durations. In nanoseconds, it would overflow after three weeks of ten
+    /// thousand streams.
     microseconds: AtomicU64,
 }
 
 impl Durations {
-    /// Creates an empty histogram. These are the upper bounds of the buckets, in seconds and in
-    /// order.
+    /// Creates an empty histogram with these upper bounds of the buckets, in seconds, ascending.
     pub fn new(bounds: &'static [f64]) -> Self {
         Self(Arc::new(Inner {
             bounds,
@@ -65,7 +64,7 @@ impl EncodeMetric for Durations {
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // Not a separate counter: it must be the sum of the buckets, whatever is counted meanwhile.
+        // The sum of the buckets, so that both agree even during concurrent observations.
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_micros(self.0.microseconds.load(Relaxed)).as_secs_f64();
         let exemplars: Option<&HashMap<usize, Exemplar<NoLabelSet, f64>>> = None;

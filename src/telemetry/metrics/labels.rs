@@ -1,22 +1,20 @@
-//! The labels of metrics. Callers cannot create label values: names that only callers choose never
-//! become labels.
+//! The labels of metrics. Names that only a caller has chosen never become label values.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// What a caller called.
+/// The target of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Target {
-    /// The alias, or `raw` for a model ID or ARN that the caller named. Empty if it named nothing
-    /// that can be called.
+    /// The alias, or `raw` for a model ID or ARN. Empty for an unknown target.
     pub target: String,
 }
 
-/// The route of a call. Empty for all routes without an alias, and for calls without an attempt.
+/// The route of a call. Empty for routes without an alias, and for calls without an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Route {
-    /// The `modelId` that is sent to Bedrock.
+    /// The model ID.
     pub model_id: String,
-    /// The Region that is called.
+    /// The source Region.
     pub source_region: String,
 }
 
@@ -25,7 +23,7 @@ pub struct Route {
 pub struct Call {
     /// `Invoke` or `StreamInvoke`.
     pub method: &'static str,
-    /// The target that was called.
+    /// The target.
     #[prometheus(flatten)]
     pub target: Target,
     /// The route of the last attempt.
@@ -47,34 +45,33 @@ pub struct AuthenticationFailure {
 /// An attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Attempt {
-    /// The target of its call.
+    /// The target of the call.
     #[prometheus(flatten)]
     pub target: Target,
     /// The route.
     #[prometheus(flatten)]
     pub route: Route,
-    /// Why it failed, as the reason in ErrorInfo. Empty if the first event arrived.
+    /// The reason of its failure. Empty if the answer began.
     pub reason: &'static str,
 }
 
-/// A kind of tokens.
+/// A type of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Tokens {
-    /// The target of their call.
+    /// The target of the call.
     #[prometheus(flatten)]
     pub target: Target,
     /// `input`, `output`, `cache_read` or `cache_write`.
     pub kind: &'static str,
 }
 
-/// A complete answer for which Bedrock sent no usage.
+/// A complete answer without usage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UsageMissing {
-    /// The target of its call.
+    /// The target of the call.
     #[prometheus(flatten)]
     pub target: Target,
-    /// What arrived in place of `metadata`, as a reason of ErrorInfo. Empty if Bedrock's stream
-    /// ended.
+    /// The failure that replaced `metadata`, as a reason. Empty if Bedrock's stream ended.
     pub reason: &'static str,
 }
 
@@ -102,7 +99,7 @@ pub struct Unknown {
 /// The state of a route's breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Breaker {
-    /// The route of the breaker.
+    /// The route.
     #[prometheus(flatten)]
     pub route: Route,
     /// `closed`, `open` or `half_open`.
@@ -112,6 +109,6 @@ pub struct Breaker {
 /// The running version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Build {
-    /// As `--version` prints it.
+    /// The version, as `--version` prints it.
     pub version: &'static str,
 }

@@ -1,4 +1,4 @@
-//! The gateway's metrics, in Prometheus' format. docs/observability.md lists them.
+//! The metrics of the gateway, for Prometheus. docs/observability.md lists them.
 
 mod durations;
 mod labels;
@@ -18,55 +18,54 @@ pub use labels::{
     Tokens, Unknown, UsageMissing,
 };
 
-/// Upper bounds in seconds. Deltas usually arrive every 5 to 50 ms; several at once if Bedrock
-/// sends them together.
+/// Upper bounds in seconds. Tokens usually arrive every 5 to 50 ms, sometimes several together.
 const GAPS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// From a small, near model to a large one that reasons first.
+/// From a small model in the same Region to a large model that reasons first.
 const BEGINNINGS: &[f64] = &[
     0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
 ];
-/// Up to the longest answers of Bedrock.
+/// Up to Bedrock's longest answers.
 const CALLS: &[f64] = &[
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0,
 ];
 
-/// All metrics. One for the process; cheap to update from any thread.
+/// All metrics of the process. Cheap to update from any thread.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Calls that are open now.
+    /// Open calls.
     pub open_calls: Gauge,
-    /// Connections of clients that are open now.
+    /// Open connections of clients.
     pub open_connections: Gauge,
-    /// Tasks of all runtimes that have not ended. Set for each scrape.
+    /// Running tasks of all runtimes. Updated when the metrics are read.
     pub runtime_tasks: Gauge,
-    /// Calls that were refused because the gateway was full.
+    /// Calls that were rejected because the replica was saturated.
     pub refused: Counter,
-    /// Calls that were refused because their credential was missing or invalid.
+    /// Calls that were rejected because their credential was missing or invalid.
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
     /// What was refused because a resource that clients share was in use, by resource.
     pub limited: Family<Limited, Counter>,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
-    /// How long calls took, from their arrival to their end.
+    /// The duration of calls, from arrival to end.
     pub call_duration: Family<Target, Durations>,
-    /// Attempts of calls that have ended.
+    /// Attempts of completed calls.
     pub attempts: Family<Attempt, Counter>,
-    /// From a call's arrival to the first event that the gateway sent.
+    /// The time from a call's arrival to the first event that was sent.
     pub time_to_first_event: Family<Target, Durations>,
-    /// From a call's arrival to the first delta from Bedrock.
+    /// The time from a call's arrival to Bedrock's first delta.
     pub time_to_first_token: Family<Target, Durations>,
-    /// Between two deltas.
+    /// The time between two deltas.
     pub inter_token_gap: Family<Target, Durations>,
-    /// Tokens by kind, as Bedrock counted them.
+    /// Tokens by type, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
-    /// Calls with a complete answer for which Bedrock sent no usage.
+    /// Calls with a complete answer without usage.
     pub usage_missing: Family<UsageMissing, Counter>,
     /// Calls whose client cancelled or disconnected, by whether their usage is known.
     pub cancelled: Family<Cancelled, Counter>,
-    /// What Bedrock sent for which the API has no field: events, and members of events.
+    /// Events and members of events that the API has no field for.
     pub unknown: Family<Unknown, Counter>,
 }
 
@@ -151,7 +150,7 @@ fn seconds_since_epoch(time: SystemTime) -> i64 {
     i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Creates and registers metrics.
+/// Creates and registers a metric.
 struct New<'a>(&'a mut Registry);
 
 impl New<'_> {
@@ -175,7 +174,7 @@ impl New<'_> {
 }
 
 impl Metrics {
-    /// Registers a collector, which is called for each scrape.
+    /// Adds a collector.
     pub fn also(&mut self, collector: impl Collector) {
         self.registry.register_collector(Box::new(collector));
     }
@@ -194,7 +193,7 @@ impl Metrics {
         gauge
     }
 
-    /// Returns all metrics in the OpenMetrics text format.
+    /// Returns all metrics in the text format of OpenMetrics.
     pub fn encode(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.

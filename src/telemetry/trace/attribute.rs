@@ -1,16 +1,16 @@
-//! OpenTelemetry's attribute names for calls and attempts.
+//! The names of span attributes.
 //!
 //! Sources: the semantic conventions 1.44 (`rpc`, `error`, `server`, `cloud`, `aws`), and those for
-//! generative AI, which have a separate repository (open-telemetry/semantic-conventions-genai:
+//! generative AI in a separate repository (open-telemetry/semantic-conventions-genai:
 //! `gen_ai.client.inference` and AWS Bedrock, status Development, as of November 2026). The
-//! constants of the crate `opentelemetry-semantic-conventions` are deprecated for these.
+//! constants of the crate `opentelemetry-semantic-conventions` are deprecated for the latter.
 
-// Attributes of a call: the span of an RPC server.
+// Attributes of a call, the span of an RPC server.
 pub(super) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub(super) const RPC_METHOD: &str = "rpc.method";
 pub(super) const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
 
-// Attributes of an attempt: the span of a generative AI client.
+// Attributes of an attempt, the span of a generative AI client.
 pub(super) const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
 pub(super) const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
 pub(super) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
@@ -36,7 +36,7 @@ pub(super) const SERVER_PORT: &str = "server.port";
 // Attributes of both.
 pub(super) const ERROR_TYPE: &str = "error.type";
 
-// The gateway's own attributes.
+// Attributes of the gateway, outside of the conventions.
 pub(super) const TARGET: &str = "bedrock_grpc.target";
 pub(super) const REQUEST_ID: &str = "bedrock_grpc.request_id";
 pub(super) const REASON: &str = "bedrock_grpc.reason";
@@ -46,5 +46,5 @@ pub(super) const ATTEMPTS: &str = "bedrock_grpc.attempts";
 pub(super) const CHAT: &str = "chat";
 /// The value of [`GEN_AI_PROVIDER_NAME`].
 pub(super) const AWS_BEDROCK: &str = "aws.bedrock";
-/// The finish reason of an answer that broke off.
+/// The finish reason of an incomplete answer.
 pub(super) const FINISH_ERROR: &str = "error";

@@ -1,4 +1,5 @@
-//! W3C Trace Context: the trace and span of a call, read from the caller and propagated to Bedrock.
+//! W3C Trace Context: the position of a span in a trace, received from the client and sent to
+//! Bedrock.
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>.
 
@@ -7,32 +8,31 @@ use std::sync::Arc;
 use http::HeaderMap;
 pub use opentelemetry::trace::{SpanId, TraceId};
 
-/// The header with the trace and the caller's span.
+/// The header with the trace ID and the parent's span ID.
 pub const TRACEPARENT: &str = "traceparent";
-/// The header with additions of tracing systems.
+/// The header with data of tracing systems.
 pub const TRACESTATE: &str = "tracestate";
 
-/// Longer states are ignored. The specification requires at least 512 bytes.
+/// Longer states are dropped. The specification requires at least 512 bytes.
 const MAX_STATE_BYTES: usize = 4 << 10;
 
-/// The trace and span of a call or attempt. Cheap to clone.
+/// The position of a span in a trace. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
-    /// The trace.
+    /// The ID of the trace.
     pub trace_id: TraceId,
-    /// The span.
+    /// The ID of the span.
     pub span_id: SpanId,
-    /// The parent span, if the span does not begin the trace.
+    /// The ID of the parent span. `None` for a root span.
     pub parent: Option<SpanId>,
-    /// Whether the span is sent to a collector: at first the caller's decision, later the
-    /// gateway's.
+    /// Whether the span is sampled: as the client requested, until the sampler has decided.
     pub sampled: bool,
     state: Option<Arc<str>>,
 }
 
 impl TraceContext {
-    /// The span of a call with these headers: a child of the caller's span, or the start of a
-    /// trace. Malformed headers count as absent.
+    /// Returns the context of a call with these headers: a child of the client's span, or a new
+    /// trace. Invalid headers are ignored.
     pub fn of_call(headers: &HeaderMap) -> Self {
         let caller = sole(headers, TRACEPARENT).and_then(read);
         let (trace_id, parent, sampled) = match caller {
@@ -48,7 +48,7 @@ impl TraceContext {
         }
     }
 
-    /// Returns a child of this span.
+    /// Returns the context of a child span.
     #[must_use]
     pub fn child(&self, span_id: SpanId) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl TraceContext {
         }
     }
 
-    /// Returns the value of `traceparent` for requests from this span.
+    /// Returns the value of `traceparent` for calls within this span.
     pub fn traceparent(&self) -> String {
         let flags = u8::from(self.sampled);
         format!("00-{}-{}-{flags:02x}", self.trace_id, self.span_id)
@@ -70,19 +70,19 @@ impl TraceContext {
     }
 }
 
-/// Creates the ID of a span.
+/// Returns a new span ID.
 pub fn new_span_id() -> SpanId {
     SpanId::from(fastrand::u64(1..))
 }
 
-/// Returns a header's value, unless the header occurs several times.
+/// Returns a header's value if the header occurs once.
 fn sole<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let only = values.next()?;
     values.next().is_none().then_some(only)?.to_str().ok()
 }
 
-/// Trace, span, and whether it is sampled. Later versions may have more fields after another dash.
+/// Parses `traceparent`. Later versions may have more fields, after another dash.
 fn read(text: &str) -> Option<(TraceId, SpanId, bool)> {
     let mut parts = text.splitn(5, '-');
     let version = hexadecimal(parts.next()?, 2)?;
@@ -98,7 +98,7 @@ fn read(text: &str) -> Option<(TraceId, SpanId, bool)> {
     is_valid.then(|| (trace_id.into(), span_id.into(), flags & 1 == 1))
 }
 
-/// This many lower-case hexadecimal digits.
+/// Parses a number of lower-case hexadecimal digits.
 fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if text.len() != digits || !text.bytes().all(is_digit) {
@@ -107,7 +107,7 @@ fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
 }
 
-/// The states of all headers, which form one list.
+/// Joins the states of all headers into one list.
 fn state(headers: &HeaderMap) -> Option<Arc<str>> {
     let lists = headers.get_all(TRACESTATE).iter();
     let lists: Option<Vec<_>> = lists.map(|list| list.to_str().ok()).collect();
@@ -226,7 +226,7 @@ mod tests {
             let _ = TraceContext::of_call(&headers(&[(TRACEPARENT, &text), (TRACESTATE, &state)]));
         }
 
-        /// Almost correct: one character of a valid header is replaced.
+        /// Almost valid: one character of a valid header is replaced.
         #[test]
         fn what_is_read_was_all_hexadecimal(at in 0_usize..55, other in proptest::char::range(' ', '~')) {
             let mut text: Vec<char> = format!("00-{TRACE}-{SPAN}-01").chars().collect();

@@ -1,6 +1,6 @@
-//! The connection to the collector. No call ever waits for it. Spans wait in a queue of limited
-//! length, a separate thread sends them in batches, and spans that cannot be sent are dropped,
-//! which the log reports from time to time.
+//! Sends spans to the collector. Calls never wait for it: spans are put into a bounded queue, and a
+//! separate thread sends them in batches. Spans that can't be sent are dropped, which is logged
+//! from time to time.
 
 use std::{
     fmt,
@@ -24,22 +24,21 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::config;
 
-/// Maximum number of spans that wait or are being sent: about 10 MB.
+/// The most spans in the queue or in flight: about 10 MB.
 const QUEUE: usize = 4_096;
-/// Maximum number of spans in one request.
+/// The most spans in one request.
 const BATCH: usize = 512;
-/// How long a span waits for others to be sent with it.
+/// How long a span waits for a batch.
 const DELAY: Duration = Duration::from_secs(1);
-/// Timeout of the collector for a batch.
+/// The timeout of a batch.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout for a new connection.
+/// The timeout of a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the connection is silent before TCP keepalive probes the collector, the interval of the
-/// probes, and their number.
+/// TCP keepalive: idle time, interval and number of probes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const TCP_KEEPALIVE_RETRIES: u32 = 3;
-/// Between two log lines that report lost spans.
+/// The interval of log lines about dropped spans.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Sends spans.
@@ -56,8 +55,7 @@ impl Exporter {
             .with_tonic()
             .with_channel(channel(endpoint, config)?)
             .with_timeout(TIMEOUT)
-            // After the library's own headers, which come from the environment: the configuration
-            // takes precedence.
+            // Added last: the configuration takes precedence over the environment.
             .with_interceptor(move |mut request: tonic::Request<()>| {
                 let all: &mut HeaderMap = request.metadata_mut().as_mut();
                 all.extend(headers.clone());
@@ -84,7 +82,7 @@ impl Exporter {
         Self { processor, tally }
     }
 
-    /// Puts a span into the queue, if there is room.
+    /// Adds a span to the queue, if there is room.
     pub(super) fn send(&self, span: SpanData) {
         if self.tally.enter() {
             self.processor.on_end(span);
@@ -93,7 +91,7 @@ impl Exporter {
         }
     }
 
-    /// Sends the remaining spans, within a time limit. Blocks.
+    /// Sends the remaining spans, within a timeout. Blocks.
     pub(super) fn end(&self, limit: Duration) {
         if self.processor.shutdown_with_timeout(limit).is_err() {
             let left = self.tally.queued.load(Ordering::Relaxed);
@@ -127,7 +125,7 @@ fn channel(endpoint: &str, config: &config::Traces) -> Result<Channel, String> {
     Ok(address.connect_lazy())
 }
 
-/// The configuration has been checked already.
+/// The configuration has validated them.
 fn headers(config: &config::Traces) -> HeaderMap {
     let pairs = config.headers.0.iter().filter_map(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
@@ -151,7 +149,7 @@ fn resource(config: &config::Traces) -> Resource {
         .build()
 }
 
-/// An exporter that counts what happened to its batches.
+/// An exporter that records the result of its batches.
 #[derive(Debug)]
 struct Counted<E> {
     inner: E,
@@ -183,21 +181,21 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-/// The number of spans in each state.
+/// The numbers of spans in the queue and of dropped spans.
 #[derive(Debug, Default)]
 struct Tally {
-    /// In the queue, or being sent.
+    /// In the queue or in flight.
     queued: AtomicUsize,
-    /// Lost, and not yet reported.
+    /// Dropped, and not logged yet.
     lost: AtomicU64,
-    /// Whether some were lost since others were sent.
+    /// Whether spans were dropped since the last success.
     failing: AtomicBool,
-    /// The time of the last report.
+    /// The time of the last log line.
     told: Mutex<Option<Instant>>,
 }
 
 impl Tally {
-    /// Takes a place in the queue, if there is one.
+    /// Reserves a place in the queue, if there is room.
     fn enter(&self) -> bool {
         let free = self.queued.fetch_add(1, Ordering::Relaxed) < QUEUE;
         if !free {
@@ -229,7 +227,7 @@ impl Tally {
         tracing::warn!(lost, %why, "spans are lost; calls are not affected");
     }
 
-    /// There will be no later report.
+    /// Logs the rest when the process ends.
     fn tell_the_rest(&self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -269,7 +267,7 @@ mod tests {
         call.span(&context, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
     }
 
-    /// Neither sending nor ending waits; spans beyond the queue are dropped.
+    /// Neither sending nor shutdown waits. Spans beyond the queue are dropped.
     #[test]
     fn a_stuck_collector_delays_nothing() {
         let exporter = Exporter::over(Stuck, &Resource::builder_empty().build());
@@ -277,7 +275,7 @@ mod tests {
             exporter.send(span());
         }
         assert_eq!(exporter.tally.queued.load(Ordering::Relaxed), QUEUE);
-        // The first loss is reported immediately.
+        // The first drop is logged at once.
         assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 6);
         exporter.end(Duration::from_millis(50));
         assert_eq!(exporter.tally.lost.load(Ordering::Relaxed), 0, "told");

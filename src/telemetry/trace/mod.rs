@@ -1,15 +1,14 @@
-//! Spans of calls and of their attempts, sent over OTLP to a collector.
+//! Spans of calls and their attempts, sent by OTLP to a collector.
 //!
-//! A running call has only a [`TraceContext`]. Its spans are created when it has ended, from
-//! recorded times. So a token costs nothing, and a call whose trace is not sampled costs very
-//! little.
+//! An open call has only a [`TraceContext`]. Its spans are created when it ends, with recorded
+//! times. So tokens cost nothing, and calls that are not sampled cost only the context.
 //!
 //! | file | job |
 //! |---|---|
-//! | `context` | W3C Trace Context, in and out |
-//! | `span` | the content of the spans of calls and attempts |
-//! | `attribute` | OpenTelemetry's attribute names |
-//! | `export` | the connection to the collector |
+//! | `context` | W3C Trace Context: parses and formats headers |
+//! | `span` | the attributes of a call's and an attempt's span |
+//! | `attribute` | the names of attributes |
+//! | `export` | sends spans to the collector |
 
 mod attribute;
 mod context;
@@ -30,11 +29,11 @@ pub use span::{Attempt, Call, Request, Usage};
 use self::export::Exporter;
 use crate::config;
 
-/// How long the process waits for the last spans at shutdown.
+/// How long shutdown waits until the last spans have arrived.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Decides which calls have spans, and sends them. Cheap to clone; all clones share the connection
-/// to the collector. The default sends nothing.
+/// Samples calls and sends their spans. Cheap to clone. All clones share the exporter. The default
+/// has no exporter.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Arc<Sending>>);
 
@@ -45,12 +44,11 @@ struct Sending {
 }
 
 impl Traces {
-    /// Starts to send spans to the configured collector, if any. Must run in a Tokio runtime, which
-    /// drives the connection to the collector.
+    /// Starts the exporter, if the configuration has a collector. Call this within a Tokio runtime,
+    /// which drives the connection to the collector.
     ///
     /// # Errors
-    /// Fails if the collector's address or certificates cannot be used. Having no collector is not
-    /// an error.
+    /// The collector's address or certificates are invalid. A missing collector is not an error.
     pub fn start(config: &config::Traces) -> Result<Self, String> {
         let Some(endpoint) = &config.otlp_endpoint else {
             return Ok(Self::default());
@@ -62,8 +60,8 @@ impl Traces {
         Ok(Self(Some(Arc::new(sending))))
     }
 
-    /// Starts the trace of a call that arrived at this time, and decides whether it is sampled: by
-    /// the caller's flag, or by the ratio if the trace begins here.
+    /// Returns the trace of a call that arrived at this time. The client's sampling decision
+    /// applies, or the ratio if the trace begins here.
     pub fn call(&self, mut context: TraceContext, arrived: Instant) -> CallTrace {
         if let (Some(sending), None) = (&self.0, context.parent) {
             context.sampled = is_within(sending.sample_ratio, context.trace_id);
@@ -77,7 +75,7 @@ impl Traces {
         CallTrace { context, recorder }
     }
 
-    /// Sends the remaining spans, within a time limit.
+    /// Sends the remaining spans, within a timeout.
     pub async fn flush(&self) {
         let Some(sending) = self.0.clone() else {
             return;
@@ -95,18 +93,18 @@ pub struct CallTrace {
 }
 
 impl CallTrace {
-    /// The trace context of the call.
+    /// The context of the call's span.
     pub fn context(&self) -> &TraceContext {
         &self.context
     }
 
-    /// Creates spans of the call, if it is sampled.
+    /// Creates the call's spans. `None` if it is not sampled.
     pub fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 }
 
-/// Creates spans of a call that has ended.
+/// Creates the spans of a completed call.
 #[derive(Debug)]
 pub struct Recorder {
     sending: Arc<Sending>,
@@ -115,12 +113,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// The call's own span.
+    /// Creates the span of the call.
     pub fn call(&self, context: &TraceContext, call: &Call<'_>) {
         self.send(call.span(context, self.arrived_at, self.at(call.ended)));
     }
 
-    /// The span of one of its attempts, whose context is a child of the call's.
+    /// Creates the span of an attempt, whose context is a child of the call's.
     pub fn attempt(&self, context: &TraceContext, attempt: &Attempt<'_>) {
         self.send(attempt.span(context, self.at(attempt.began), self.at(attempt.ended)));
     }
@@ -134,8 +132,8 @@ impl Recorder {
     }
 }
 
-/// The same decision in every service with the same ratio, as OpenTelemetry's `TraceIdRatioBased`
-/// makes it: by the lower 63 bits.
+/// Samples by the lower 63 bits of the trace ID, as OpenTelemetry's `TraceIdRatioBased` does, so
+/// that services with the same ratio decide alike.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -155,7 +153,7 @@ mod tests {
     #[test]
     fn a_ratio_is_a_share_of_all_traces() {
         for (ratio, expected) in [(0.0, 0), (0.25, 250), (1.0, 1_000)] {
-            // Evenly distributed over all IDs, so the test does not depend on chance.
+            // Evenly distributed IDs make the test deterministic.
             let ids = (0..1_000_u64).map(|n| TraceId::from(u128::from(n * (u64::MAX / 1_000))));
             let sampled = ids.filter(|id| is_within(ratio, *id)).count();
             assert!(sampled.abs_diff(expected) <= 1, "{ratio}: {sampled}");

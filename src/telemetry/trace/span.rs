@@ -1,5 +1,5 @@
-//! The content of the spans of calls and attempts. They never contain prompts or answers, and so no
-//! messages from Bedrock, which may quote these.
+//! The content of spans. Prompts and answers are never part of it, nor are Bedrock's messages,
+//! which may quote them.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::{TraceContext, attribute};
 
 const SERVICE: &str = "bedrock.inference.v1.InferenceService";
-/// Limits for stop sequences in spans, because spans wait in memory.
+/// The most bytes of stop sequences in a span: spans are kept in memory.
 const MOST_STOP_SEQUENCES: usize = 8;
 const MOST_STOP_CHARS: usize = 64;
 
-/// A call that has ended: the span of an RPC server.
+/// A completed call: the span of an RPC server.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// `Invoke` or `StreamInvoke`.
@@ -32,51 +32,51 @@ pub struct Call<'a> {
     pub reason: &'static str,
     /// The number of attempts.
     pub attempts: usize,
-    /// When it ended.
+    /// The end of the span.
     pub ended: Instant,
 }
 
-/// An attempt that has ended: the span of a generative AI client.
+/// A completed attempt: the span of a generative AI client.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     /// The alias, or `raw`.
     pub target: &'a str,
     /// The gateway's ID of the call.
     pub request_id: &'a str,
-    /// The `modelId` that was sent to Bedrock.
+    /// The model ID.
     pub model_id: &'a str,
-    /// The source Region that was called.
+    /// The source Region.
     pub source_region: &'a str,
-    /// The host and port that were called, if any.
+    /// The host and port, if a request was sent.
     pub server: Option<(&'a str, u16)>,
-    /// The parameters of the call.
+    /// The parameters of the request.
     pub request: &'a Request,
     /// Bedrock's request ID. Empty if Bedrock did not answer.
     pub bedrock_request_id: &'a str,
-    /// When it began.
+    /// The start of the span.
     pub began: Instant,
-    /// When it ended.
+    /// The end of the span.
     pub ended: Instant,
-    /// The time to the first event, if it arrived.
+    /// The time to the first event, if one arrived.
     pub first_event: Option<Duration>,
-    /// Bedrock's stop reason. Empty if it did not arrive.
+    /// Bedrock's stop reason. Empty if none arrived.
     pub stop_reason: &'a str,
     /// The token usage, if it is known.
     pub usage: Option<Usage>,
-    /// Why it failed, as the reason in ErrorInfo.
+    /// The reason of its failure.
     pub failure: Option<&'static str>,
 }
 
-/// The parameters of a call in addition to its messages.
+/// The parameters of a request, without its messages.
 #[derive(Debug, Default)]
 pub struct Request {
-    /// The maximum tokens to generate.
+    /// The maximum number of output tokens.
     pub max_tokens: Option<i32>,
-    /// Randomness.
+    /// The temperature.
     pub temperature: Option<f64>,
-    /// The share of likely candidates (top-p).
+    /// Top-p.
     pub top_p: Option<f64>,
-    /// Texts that end the answer.
+    /// The stop sequences.
     pub stop_sequences: Vec<String>,
     /// The guardrail's ID or ARN.
     pub guardrail: Option<String>,
@@ -85,13 +85,13 @@ pub struct Request {
 /// Tokens as Bedrock counts them: input tokens do not include those of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// Input tokens, without those of the cache.
+    /// Input tokens.
     pub input: i32,
     /// Output tokens.
     pub output: i32,
-    /// Read from the cache.
+    /// Tokens that were read from the cache.
     pub cache_read: i32,
-    /// Written to the cache.
+    /// Tokens that were written to the cache.
     pub cache_write: i32,
 }
 
@@ -143,7 +143,7 @@ impl Attempt<'_> {
             KeyValue::new(attribute::GEN_AI_OPERATION_NAME, attribute::CHAT),
             KeyValue::new(attribute::GEN_AI_PROVIDER_NAME, attribute::AWS_BEDROCK),
             text(attribute::GEN_AI_REQUEST_MODEL, self.model_id),
-            // Both methods of the gateway use ConverseStream.
+            // Both methods call ConverseStream.
             KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true),
             text(attribute::CLOUD_REGION, self.source_region),
             text(attribute::TARGET, self.target),
@@ -163,7 +163,7 @@ impl Attempt<'_> {
                 attribute::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
                 seconds,
             ));
-            // An answer that began and has no stop reason broke off, for whatever reason.
+            // An answer without a stop reason is incomplete.
             let finish_reason = match self.stop_reason {
                 "" => attribute::FINISH_ERROR,
                 reason => reason,
@@ -222,7 +222,7 @@ impl Request {
 
 impl Usage {
     fn add_to(self, attributes: &mut Vec<KeyValue>) {
-        // The convention's input includes tokens read from and written to the cache.
+        // In the conventions, input tokens include those of the cache.
         let input = [self.input, self.cache_read, self.cache_write].map(i64::from);
         for (name, tokens) in [
             (attribute::GEN_AI_USAGE_INPUT_TOKENS, input.iter().sum()),
@@ -250,8 +250,8 @@ impl Usage {
     }
 }
 
-/// The codes that the conventions for gRPC count as server errors. The others are the caller's
-/// fault; a cancel is no one's.
+/// Returns whether the conventions for gRPC count a code as a server error. Other codes are the
+/// client's errors, and a cancellation is not an error.
 fn is_servers_fault(code: &str) -> bool {
     matches!(
         code,

@@ -64,10 +64,11 @@ const SPOILED: [Told; 11] = [
     told("cut-in-frame", Code::Unavailable, "UPSTREAM_TRUNCATED", ""),
 ];
 /// Those that can be retried as long as nothing was forwarded.
-const RETRIED_BEFORE: [&str; 3] = [
+const RETRIED_BEFORE: [&str; 4] = [
     "stream-throttling",
     "stream-service-unavailable",
     "end-without-message-stop",
+    "cut-in-frame",
 ];
 /// Faults that take time or depend on it have separate tests below.
 const TIMED: [&str; 4] = ["reset", "stall", "stall-before-headers", "slow"];

@@ -1,9 +1,8 @@
-//! Which connection a call gets, and when another one is opened. One pool per origin.
+//! Selects the connection for a call, and opens others. There is one pool per origin.
 //!
-//! A call gets the least loaded connection with capacity. When all connections carry their target
-//! load, another one is opened, while calls continue on the existing ones. A call waits only if
-//! nothing has capacity: for a new connection, an old one, or a peer that allows more streams.
-//! Waiting calls are served in order.
+//! A call uses the least loaded connection. When all have reached their target load, another one is
+//! opened, while calls continue on the existing ones. A call waits, in order, only if no connection
+//! has room.
 
 mod lease;
 mod limits;
@@ -28,11 +27,11 @@ use super::{
     origin::Origin,
     slot::Owner,
 };
-use lease::Lease;
+use lease::ConnectionLease;
 pub(super) use limits::Limits;
 use state::{Opened, State};
 
-/// Sweeping is never more frequent than this, however short the idle timeout is.
+/// The shortest interval between sweeps for unused connections.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
 /// The connections to one origin.
@@ -53,9 +52,8 @@ impl Pool {
         })
     }
 
-    /// Waits for the right to send one request. Fails if the connection that was opened for it
-    /// failed.
-    pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
+    /// Reserves a connection for one request. Fails if opening a connection fails.
+    pub(super) async fn lease(self: &Arc<Self>) -> Result<ConnectionLease, Error> {
         let (sender, receiver) = oneshot::channel();
         self.lock().waiting.push_back(sender);
         self.clone().settle();
@@ -91,7 +89,7 @@ impl Pool {
             }
         };
         for (sender, error) in failed {
-            // A call that stopped waiting needs no error.
+            // The receiver may have stopped waiting.
             drop(sender.send(Err(error)));
         }
         if sweep {
@@ -117,12 +115,12 @@ impl Pool {
             let id = self.lock().next_id();
             let owner: Weak<dyn Owner> = Arc::<Self>::downgrade(self);
             let connection =
-                http2::Connection::start(socket.io, id, self.limits.most(), owner).await;
+                http2::Http2Connection::start(socket.io, id, self.limits.most(), owner).await;
             connection
                 .map(Opened::Http2)
                 .map_err(|error| refused(&error))
         } else {
-            let connection = http1::Connection::new(socket).await;
+            let connection = http1::Http1Connection::new(socket).await;
             connection
                 .map(Opened::Http1)
                 .map_err(|error| refused(&error))
@@ -135,7 +133,7 @@ impl Pool {
 }
 
 impl Owner for Pool {
-    /// Assigns capacity to waiting calls, in order, and opens connections for the rest.
+    /// Assigns room to waiting calls, in order, and opens connections for the others.
     fn settle(self: Arc<Self>) {
         let mut unwanted = Vec::new();
         let mut state = self.lock();
@@ -144,11 +142,10 @@ impl Owner for Pool {
                 state.waiting.push_front(sender);
                 break;
             };
-            // A lease for a call that stopped waiting locks the pool when it drops, so that happens
-            // later.
+            // Dropped later: dropping a lease locks the pool.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
-        // A stream may outlive its runtime; then no connection can be opened.
+        // A stream may outlive its runtime. Then no call is waiting.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -167,13 +164,13 @@ impl Owner for Pool {
 }
 
 impl Keeper for Pool {
-    fn keep(&self, connection: http1::Connection) {
+    fn keep(&self, connection: http1::Http1Connection) {
         self.lock().keep(connection);
     }
 }
 
-/// Closes connections that were unused at four sweeps in a row. Ends with the pool, or when nothing
-/// is left to close.
+/// Closes connections that were unused at four consecutive sweeps. Ends with the pool, or when no
+/// connection is left.
 async fn sweep_unused(pool: Weak<Pool>, interval: Duration) {
     loop {
         sleep(interval).await;

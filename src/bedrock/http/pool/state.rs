@@ -1,4 +1,4 @@
-//! The connections of a pool, and the waiting calls. No I/O: every decision of the pool is here.
+//! The state of a pool: its connections and the waiting calls. Decides without I/O.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{lease::Lease, limits::Limits};
+use super::{lease::ConnectionLease, limits::Limits};
 use crate::bedrock::http::{
     error::Error,
     http1::{self, Keeper},
@@ -19,36 +19,36 @@ use crate::bedrock::http::{
     slot::{Owner, Slot},
 };
 
-/// How many HTTP/2 connections are opened at once: each has capacity for many streams.
+/// The most HTTP/2 connections that are opened concurrently. Each has room for many streams.
 const HTTP2_DIALS: usize = 4;
-/// How many HTTP/1.1 connections are opened at once: each has capacity for one call.
+/// The most HTTP/1.1 connections that are opened concurrently. Each has room for one request.
 const HTTP1_DIALS: usize = 64;
-/// The delay after a failed connection attempt, while other connections exist.
+/// The pause after a failed dial while other connections are open.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
-/// How many sweeps in a row must find a connection unused before it is closed.
+/// The number of consecutive sweeps after which an unused connection is closed.
 const SWEEPS: u8 = 4;
 
 /// A connection that was just opened.
 pub(super) enum Opened {
-    Http1(http1::Connection),
-    Http2(http2::Connection),
+    Http1(http1::Http1Connection),
+    Http2(http2::Http2Connection),
 }
 
-type Waiting = oneshot::Sender<Result<Lease, Error>>;
+type Waiting = oneshot::Sender<Result<ConnectionLease, Error>>;
 
-/// The connections of a pool, and the waiting calls.
+/// The connections of a pool and the calls that wait for one.
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) http2: Vec<http2::Connection>,
-    /// HTTP/1.1 connections without an exchange, the most recently used one last.
+    pub(super) http2: Vec<http2::Http2Connection>,
+    /// Idle HTTP/1.1 connections, the most recently used one last.
     idle: Vec<Idle>,
-    /// HTTP/1.1 connections with an exchange.
+    /// The number of HTTP/1.1 connections in use.
     busy: Arc<AtomicUsize>,
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) dialing: usize,
-    /// The protocol of the last connection. Unknown before the first one.
+    /// The protocol of the last connection. `None` before the first one.
     speaks: Option<Protocol>,
-    /// When to connect again after a failure, while other connections exist.
+    /// When to dial again after a failure while other connections are open.
     pub(super) redial_at: Option<Instant>,
     sweeping: bool,
     last_id: u64,
@@ -61,14 +61,14 @@ enum Protocol {
 }
 
 struct Idle {
-    connection: http1::Connection,
+    connection: http1::Http1Connection,
     unused: u8,
 }
 
-/// Connections to close, outside the lock.
+/// Connections that are closed when this is dropped, outside of the lock.
 pub(super) struct Closed {
     _http1: Vec<Idle>,
-    _http2: Vec<http2::Connection>,
+    _http2: Vec<http2::Http2Connection>,
 }
 
 impl State {
@@ -77,7 +77,7 @@ impl State {
         self.last_id
     }
 
-    /// The first call in the queue that still waits.
+    /// Returns the first call in the queue that still waits.
     pub(super) fn next_waiting(&mut self) -> Option<Waiting> {
         while let Some(sender) = self.waiting.pop_front() {
             if !sender.is_closed() {
@@ -87,22 +87,22 @@ impl State {
         None
     }
 
-    /// A slot on the connection with the most capacity.
+    /// Reserves room on the least loaded connection.
     pub(super) fn take<P: Owner + Keeper + 'static>(
         &mut self,
         pool: &Arc<P>,
         limits: &Limits,
-    ) -> Option<Lease> {
+    ) -> Option<ConnectionLease> {
         self.take_http2(pool, limits)
-            .map(Lease::Http2)
-            .or_else(|| self.take_http1(pool).map(Lease::Http1))
+            .map(ConnectionLease::Http2)
+            .or_else(|| self.take_http1(pool).map(ConnectionLease::Http1))
     }
 
     fn take_http2<P: Owner + 'static>(
         &mut self,
         pool: &Arc<P>,
         limits: &Limits,
-    ) -> Option<http2::Lease> {
+    ) -> Option<http2::Http2Lease> {
         loop {
             let most = limits.most();
             let with_load = self
@@ -110,8 +110,7 @@ impl State {
                 .iter()
                 .enumerate()
                 .map(|(at, connection)| (load(&connection.load), at));
-            // Among equals the oldest one, so that connections opened for a peak become idle after
-            // it.
+            // The oldest of equals, so that connections of a peak become unused after it.
             let (_, at) = with_load
                 .filter(|&(load, at)| load < self.http2[at].allowed().min(most))
                 .min()?;
@@ -124,10 +123,13 @@ impl State {
         }
     }
 
-    fn take_http1<P: Owner + Keeper + 'static>(&mut self, pool: &Arc<P>) -> Option<http1::Lease> {
+    fn take_http1<P: Owner + Keeper + 'static>(
+        &mut self,
+        pool: &Arc<P>,
+    ) -> Option<http1::Http1Lease> {
         while let Some(Idle { mut connection, .. }) = self.idle.pop() {
             if connection.is_ready() {
-                return Some(http1::Lease {
+                return Some(http1::Http1Lease {
                     connection,
                     keeper: pool.clone(),
                     slot: Slot::new(pool.clone(), &self.busy),
@@ -137,7 +139,7 @@ impl State {
         None
     }
 
-    /// How many connections to open now.
+    /// Returns how many connections to open now.
     pub(super) fn dials_wanted(&self, limits: &Limits, tls: bool) -> usize {
         let (wanted, at_once, most, open) = if self.speaks == Some(Protocol::Http1) || !tls {
             let open = load(&self.busy) + self.idle.len();
@@ -163,7 +165,7 @@ impl State {
     }
 
     fn http2_wanted(&self, limits: &Limits) -> usize {
-        // One more when all carry their target load, and enough for the waiting calls.
+        // One more when all have reached their target load, and enough for the waiting calls.
         let all_at_target = self
             .http2
             .iter()
@@ -172,7 +174,7 @@ impl State {
         self.waiting.len().div_ceil(limits.target).max(ahead)
     }
 
-    /// Adds a new connection; `true` if the pool must be swept from now on.
+    /// Adds a new connection. Returns whether sweeping must start.
     pub(super) fn add(&mut self, opened: Opened) -> bool {
         self.redial_at = None;
         match opened {
@@ -188,15 +190,15 @@ impl State {
         !std::mem::replace(&mut self.sweeping, true)
     }
 
-    pub(super) fn keep(&mut self, connection: http1::Connection) {
+    pub(super) fn keep(&mut self, connection: http1::Http1Connection) {
         self.idle.push(Idle {
             connection,
             unused: 0,
         });
     }
 
-    /// The waiting calls of a failed connection attempt: its share of the queue, or none while
-    /// another connection may serve them.
+    /// Returns the calls that fail with a failed dial: its share of the queue, or none while other
+    /// connections are open.
     pub(super) fn dial_failed(&mut self, now: Instant) -> Vec<Waiting> {
         if !self.http2.is_empty() {
             self.redial_at = Some(now + REDIAL_AFTER);
@@ -206,7 +208,7 @@ impl State {
         self.waiting.drain(..share).collect()
     }
 
-    /// Removes what was unused for long.
+    /// Removes unused connections.
     pub(super) fn sweep(&mut self) -> Closed {
         for idle in &mut self.idle {
             idle.unused += 1;
@@ -243,8 +245,8 @@ fn load(counter: &AtomicUsize) -> usize {
     counter.load(Ordering::Relaxed)
 }
 
-/// The target load of a connection: half of what the peer allows, at most what the operator
-/// configured.
-fn target(connection: &http2::Connection, limits: &Limits) -> usize {
+/// Returns the target load of a connection: half of what the peer allows, at most the operator's
+/// setting.
+fn target(connection: &http2::Http2Connection, limits: &Limits) -> usize {
     (connection.allowed() / 2).clamp(1, limits.target)
 }

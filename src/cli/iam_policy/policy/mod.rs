@@ -10,10 +10,10 @@ use crate::{
     config::{Config, RequestPolicy},
 };
 
-/// ConverseStream is authorised as this.
+/// The IAM action of ConverseStream.
 const STREAM: &str = "bedrock:InvokeModelWithResponseStream";
 
-/// What must be allowed.
+/// The resources and actions that a configuration needs.
 #[derive(Debug, Default)]
 pub(super) struct Policy {
     called: BTreeSet<String>,
@@ -28,7 +28,7 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// What a config needs.
+    /// Collects what a configuration needs.
     ///
     /// # Errors
     /// A target's source Region is not known.
@@ -61,8 +61,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Adds what a call needs besides the model: its guardrail, and the objects in Amazon S3 that
-    /// it may name.
+    /// Adds what a call needs in addition to the model: its guardrail, and objects in Amazon S3.
     fn add_enforced(&mut self, enforced: &RequestPolicy, names: &Names, region: &str) {
         if let Some(guardrail) = &enforced.guardrail {
             let guardrail = names.guardrail(&guardrail.identifier, region);
@@ -93,12 +92,12 @@ impl Policy {
         }
     }
 
-    /// What the policy can't know.
+    /// Returns notes on what the policy can't contain.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The policy document.
+    /// Returns the policy document.
     pub(super) fn document(&self) -> Value {
         let mut statements = Vec::new();
         let mut allow = |sid: &str, actions: &[&str], resources: &BTreeSet<String>, condition| {
@@ -113,7 +112,7 @@ impl Policy {
             statements.push(statement);
         };
         allow("Targets", &[STREAM], &self.called, None);
-        // Nobody can call these but through the profiles.
+        // These can be called only through the profiles.
         let through = json!({"ArnLike": {"bedrock:InferenceProfileArn": self.profiles}});
         allow(
             "ModelsBehindProfiles",
@@ -121,7 +120,7 @@ impl Policy {
             &self.behind,
             Some(through),
         );
-        // A request that AWS serves anywhere is authorised there without a Region.
+        // Requests of global profiles are authorized without a Region.
         let anywhere = json!({
             "StringEquals": {"aws:RequestedRegion": "unspecified"},
             "ArnLike": {"bedrock:InferenceProfileArn": self.global_profiles},
@@ -146,8 +145,7 @@ impl Policy {
     }
 }
 
-/// The source Regions in which something is called: its own, those that are written, or the
-/// gateway's.
+/// Returns the source Regions of a route: the ARN's, the configured ones, or the gateway's.
 fn regions(
     model_id: &str,
     written: &[String],

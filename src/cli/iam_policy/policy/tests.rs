@@ -217,7 +217,7 @@ fn other_partitions_have_their_own_names() {
 }
 
 #[test]
-fn a_region_that_nobody_names_is_asked_for() {
+fn a_missing_region_is_an_error() {
     let config =
         Config::parse("targets: {a: {model_id: amazon.nova-lite-v1:0}}", &|_| None).unwrap();
     let names = Names {

@@ -1,4 +1,4 @@
-//! Turns a response body into events.
+//! Decodes a response body into events.
 
 use std::{
     borrow::Cow,
@@ -15,66 +15,69 @@ use tokio::task::coop::poll_proceed;
 
 use super::{
     failure,
-    frame::{Decoder, Message},
+    frame::{Frame, FrameDecoder},
 };
 use crate::error::Failure;
 
-/// One event from Bedrock.
+/// One event of Bedrock's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// `:event-type`, such as `contentBlockDelta`. Borrowed if this version knows it.
+pub struct BedrockEvent {
+    /// `:event-type`, such as `contentBlockDelta`. Borrowed if it is known.
     pub event_type: Cow<'static, str>,
     /// The event's JSON.
     pub payload: Bytes,
 }
 
-/// The events of a response. Dropping them closes Bedrock's stream immediately; reading them to
-/// `None` leaves the connection for the next call.
-pub struct Frames {
+/// The events of an answer. Dropping them closes Bedrock's stream at once. Reading them to `None`
+/// makes the connection available to the next call.
+pub struct BedrockEvents {
     body: SdkBody,
-    decoder: Decoder,
+    decoder: FrameDecoder,
     request_id: String,
     ended: bool,
 }
 
-impl Frames {
+impl BedrockEvents {
     pub(super) fn new(body: SdkBody, request_id: String) -> Self {
         Self {
             body,
-            decoder: Decoder::default(),
+            decoder: FrameDecoder::default(),
             request_id,
             ended: false,
         }
     }
 
-    /// Returns the next event. `None` when the stream ended on a frame boundary; the events show
-    /// whether the answer was complete. Nothing follows a failure.
+    /// Polls for the next event. `None`: the stream ended after a complete frame. Only the events
+    /// tell whether the answer is complete. A failure is the last item.
     ///
-    /// A failure is an error from Bedrock in the stream, malformed bytes, or an end inside a frame.
-    /// The caller sets its phase, because it knows what was forwarded.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Failure>>> {
+    /// Fails if Bedrock reports an error in the stream, if the stream is malformed, or if it ends
+    /// inside a frame. The caller sets the failure's phase.
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BedrockEvent, Failure>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        // Frames that have already arrived must not delay the worker's other streams, or this
-        // stream's client.
+        // Uses tokio's budget, so that events that have already arrived do not delay the worker's
+        // other streams.
         let turn = ready!(poll_proceed(cx));
         let next = ready!(self.poll_open(cx)).transpose();
         turn.made_progress();
         if !matches!(next, Some(Ok(_))) {
             self.ended = true;
-            // The remaining bytes are of no use: the connection need not wait for them.
+            // Releases the connection: nothing more is read.
             self.body = SdkBody::empty();
         }
         Poll::Ready(next)
     }
 
-    /// Returns the next event: an async version of [`Self::poll_next`].
-    pub async fn next(&mut self) -> Option<Result<Frame, Failure>> {
+    /// Returns the next event. See [`Self::poll_next`].
+    pub async fn next(&mut self) -> Option<Result<BedrockEvent, Failure>> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame>, Failure>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<BedrockEvent>, Failure>> {
         loop {
             match self.decoder.decode() {
                 Ok(Some(message)) => return Poll::Ready(self.event(message).map(Some)),
@@ -103,9 +106,9 @@ impl Frames {
         }
     }
 
-    fn event(&self, message: Message) -> Result<Frame, Failure> {
+    fn event(&self, message: Frame) -> Result<BedrockEvent, Failure> {
         if *message.message_type == *b"event" {
-            return Ok(Frame {
+            return Ok(BedrockEvent {
                 event_type: event_type(&message.name),
                 payload: message.payload,
             });
@@ -114,7 +117,7 @@ impl Frames {
     }
 }
 
-/// Known names need no allocation.
+/// Returns known names without an allocation.
 fn event_type(name: &[u8]) -> Cow<'static, str> {
     const KNOWN: [&str; 6] = [
         "contentBlockDelta",
@@ -130,9 +133,9 @@ fn event_type(name: &[u8]) -> Cow<'static, str> {
     }
 }
 
-impl fmt::Debug for Frames {
+impl fmt::Debug for BedrockEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frames")
+        f.debug_struct("BedrockEvents")
             .field("request_id", &self.request_id)
             .finish_non_exhaustive()
     }
