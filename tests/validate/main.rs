@@ -6,6 +6,9 @@ mod cases_input;
 mod cases_media;
 mod cases_target;
 mod cases_tool;
+#[path = "../translate/frames.rs"]
+mod frames;
+mod history;
 mod properties;
 mod request;
 

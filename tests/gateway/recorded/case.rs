@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -38,16 +37,10 @@ struct RequestFile {
     body: Box<RawValue>,
 }
 
-/// The exchanges of a kind: `stream`, `json` or `error`. `None`, with a message, if there is no
-/// folder of recordings.
-pub(super) fn load(kind: &str) -> Option<Cases> {
-    let Some(root) = env::var_os(VARIABLE) else {
-        // Written past the test harness's capture, so that this is not mistaken for a test that
-        // passed.
-        let text = format!("not run: recorded {kind} cases, for {VARIABLE} is not set\n");
-        let _ = io::stderr().write_all(text.as_bytes());
-        return None;
-    };
+/// Loads the exchanges of a kind: `stream`, `json` or `error`. Tests that need them are ignored if
+/// the variable was not set when they were built.
+pub(super) fn load(kind: &str) -> Cases {
+    let root = env::var_os(VARIABLE).unwrap();
     let folder = Path::new(&root).join(kind);
     let mut folders: Vec<_> = fs::read_dir(&folder)
         .unwrap()
@@ -57,7 +50,7 @@ pub(super) fn load(kind: &str) -> Option<Cases> {
     folders.sort();
     assert!(!folders.is_empty(), "{} holds no case", folder.display());
     let cases = folders.iter().map(|folder| case(folder)).collect();
-    Some(Cases { folder, cases })
+    Cases { folder, cases }
 }
 
 fn case(folder: &Path) -> Case {

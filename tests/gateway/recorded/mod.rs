@@ -59,9 +59,7 @@ impl Case {
 
 /// All streams as messages, with their bytes split in this way.
 async fn streams_are_translated_as_expected(cut: Cut) {
-    let Some(recorded) = case::load("stream") else {
-        return;
-    };
+    let recorded = case::load("stream");
     let gateway = recorded.replayed(cut).await;
     for case in &recorded.cases {
         let answer = gateway.stream(case.stream_request()).await;
@@ -80,25 +78,27 @@ async fn streams_are_translated_as_expected(cut: Cut) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn streams_are_translated_as_expected_in_whole_frames() {
     streams_are_translated_as_expected(cuts()[0]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn streams_are_translated_as_expected_in_awkward_chunks() {
     streams_are_translated_as_expected(cuts()[1]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn streams_are_translated_as_expected_byte_by_byte() {
     streams_are_translated_as_expected(cuts()[2]).await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn streams_are_printed_by_invoke_as_expected() {
-    let Some(recorded) = case::load("stream") else {
-        return;
-    };
+    let recorded = case::load("stream");
     let gateway = recorded.replayed(Cut::Frames).await;
     let mut client = gateway.inference();
     for case in &recorded.cases {
@@ -172,10 +172,9 @@ fn is_refused(case: &Case, answer: &Answer) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn errors_have_their_status_and_reason() {
-    let Some(recorded) = case::load("error") else {
-        return;
-    };
+    let recorded = case::load("error");
     let gateway = recorded.replayed(Cut::Frames).await;
     for case in &recorded.cases {
         let answer = gateway.stream(case.stream_request()).await;
@@ -249,9 +248,7 @@ fn expected(case: &Case, kind: &str) -> Value {
 /// All requests of a kind arrive as recorded, identical both times, and the command prints the
 /// expected answers.
 async fn requests_arrive_as_recorded(kind: &str) {
-    let Some(recorded) = case::load(kind) else {
-        return;
-    };
+    let recorded = case::load(kind);
     let gateway = recorded.replayed(Cut::Frames).await;
     let once = sent(&gateway, &recorded, &[]).await;
     let twice = sent(&gateway, &recorded, &[]).await;
@@ -288,6 +285,7 @@ async fn requests_arrive_as_recorded(kind: &str) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn requests_of_streams_arrive_as_recorded() {
     requests_arrive_as_recorded("stream").await;
 }
@@ -295,11 +293,13 @@ async fn requests_of_streams_arrive_as_recorded() {
 /// Converse's answers arrive as streams here. A stream cannot express where one citation's text
 /// ends and the next begins.
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn unary_requests_arrive_as_recorded() {
     requests_arrive_as_recorded("json").await;
 }
 
 #[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 async fn requests_that_were_refused_arrive_as_recorded() {
     requests_arrive_as_recorded("error").await;
 }
