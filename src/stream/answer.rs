@@ -1,4 +1,4 @@
-//! Bedrock's answer as it comes.
+//! Bedrock's answer while it arrives.
 
 use std::task::{Context, Poll};
 
@@ -8,9 +8,9 @@ use crate::{
     routing::OpenCall,
 };
 
-/// An answer that counts as an open call to Bedrock until it is dropped.
+/// An answer that counts as an open upstream call until it is dropped.
 pub(super) struct Answer {
-    // Dropped in this order: whoever sees the end of the call can count on the number.
+    // Dropped in this order, so that the count is right when Bedrock sees the end of the call.
     _open: OpenCall,
     frames: BedrockEvents,
 }

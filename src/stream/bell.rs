@@ -1,8 +1,8 @@
-//! Keeps those who ask a stream in vain from a call that has nothing to send.
+//! Skips polls of a call when no source has woken it.
 //!
-//! After each token, tonic and hyper ask for another one up to three times: tonic until there is
-//! none, hyper once more, and, since reserving room in an HTTP/2 stream wakes its own task, the
-//! whole task again. Each time all of a call would be looked through, down to Bedrock's socket.
+//! After each token, tonic and hyper poll up to three times more: tonic until the stream is
+//! pending, hyper once again, and the whole task again because reserving capacity in an HTTP/2
+//! stream wakes its task. Each of these polls would go down to Bedrock's socket.
 
 use std::{
     sync::{
@@ -12,22 +12,22 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// Lets a poll through when something has called for it.
+/// Forwards a poll only if a source has woken the call.
 #[derive(Default)]
 pub(super) struct Bell {
-    /// What the sources of the call were told to ring.
+    /// The waker that the sources of the call have.
     line: Option<Line>,
-    /// There was nothing, the last time.
+    /// Whether the last poll was pending.
     idle: bool,
 }
 
 struct Line {
     rung: Arc<Rung>,
-    /// The same, as sources know it.
+    /// The same, as the waker that sources use.
     waker: Waker,
 }
 
-/// Whether somebody rang, and whom to wake then.
+/// Whether a source has woken the call, and the task to wake then.
 struct Rung {
     yes: AtomicBool,
     task: Waker,
@@ -56,8 +56,8 @@ impl Line {
 }
 
 impl Bell {
-    /// Polls, unless there was nothing the last time and nobody has rung since. What is polled must
-    /// call for more by the waker that it is given, and by that alone.
+    /// Polls, unless the last poll was pending and no source has woken the call since. The polled
+    /// object must use only the waker that it is given.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -65,7 +65,7 @@ impl Bell {
     ) -> Poll<T> {
         let is_old = |line: &mut Line| !line.rung.task.will_wake(cx.waker());
         if self.line.take_if(is_old).is_some() {
-            // What the sources would wake is no longer the task that asks.
+            // Another task polls now: the sources need its waker.
             self.idle = false;
         }
         let line = self.line.get_or_insert_with(|| Line::to(cx.waker()));
@@ -128,7 +128,7 @@ mod tests {
         source.waker.as_ref().unwrap().wake_by_ref();
         assert!(task.0.load(Ordering::Relaxed));
         assert!(bell.poll(&mut cx, |cx| source.poll(cx)).is_ready());
-        // Who had something may have more.
+        // A source that was ready may have more.
         assert!(bell.poll(&mut cx, |cx| source.poll(cx)).is_ready());
         assert_eq!(source.asked, 3);
     }

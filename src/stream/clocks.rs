@@ -1,6 +1,6 @@
-//! All the clocks of a call, in one place and on one timer.
+//! All time limits of a call, on one timer.
 //!
-//! A token only notes the time: the timer is set again when it goes off, not with every token.
+//! A token only records the time. The timer is reset when it fires, not for every token.
 
 use std::{
     pin::Pin,
@@ -14,21 +14,21 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// milliseconds of `messageStop`; the client has the whole answer meanwhile.
 pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
 
-/// How long things may take in this call.
+/// The time limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// When the call has to be over.
+    /// When the call must have ended.
     pub(crate) deadline: Instant,
-    /// Between two of Bedrock's events.
+    /// The longest time between two events from Bedrock.
     pub(crate) idle: Duration,
-    /// Between two signs of life to the client. Zero: none.
+    /// The interval of heartbeats to the client. Zero: no heartbeats.
     pub(crate) heartbeat: Duration,
 }
 
-/// Which clock went off.
+/// The time limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alarm {
-    /// The call has to be over.
+    /// The deadline passed.
     Deadline,
     /// Bedrock has been silent for too long.
     Silence {
@@ -37,31 +37,31 @@ pub(super) enum Alarm {
     },
     /// The answer is complete, and `metadata` has not arrived in time.
     NoMetadata,
-    /// The client should hear something.
+    /// A heartbeat is due.
     Heartbeat {
         /// For how long Bedrock has been silent.
         silent: Duration,
     },
 }
 
-/// The clocks of a call.
+/// The timer of a call and what it depends on.
 #[derive(Debug)]
 pub(super) struct Clocks {
     times: Times,
-    /// The last time that Bedrock said something, or when we began to wait for it.
+    /// When the last event arrived, or when the call began.
     heard: Instant,
-    /// The last time that the client heard something of us.
+    /// When the client last received a message.
     told: Instant,
     any_event: bool,
     /// Until when a complete answer waits for its `metadata`.
     metadata_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    /// Whom the timer will wake. `None`: it has to be asked once more.
+    /// The task that the timer will wake. `None`: the timer must be polled again.
     waker: Option<Waker>,
 }
 
 impl Clocks {
-    /// Clocks that start now.
+    /// Starts the clocks now.
     pub(super) fn start(times: Times) -> Self {
         let now = Instant::now();
         let mut clocks = Self {
@@ -77,13 +77,13 @@ impl Clocks {
         clocks
     }
 
-    /// Bedrock said something, and the client hears of it.
+    /// Records that an event arrived and is forwarded.
     pub(super) fn heard(&mut self) {
         self.heard = Instant::now();
         self.told = self.heard;
         if !self.any_event {
             self.any_event = true;
-            // The limit begins here, and may be shorter than what the timer was set for.
+            // The idle limit begins here. It may be shorter than what the timer is set to.
             self.set();
         }
     }
@@ -99,17 +99,18 @@ impl Clocks {
         self.metadata_by
     }
 
-    /// The last time that Bedrock said something: now, for whoever just told so.
+    /// Returns when the last event arrived.
     pub(super) fn last_heard(&self) -> Instant {
         self.heard
     }
 
-    /// The last time that the client was told something: as good as now for whoever was just told.
+    /// Returns when the client last received a message. For a message that is sent now, this is
+    /// close enough.
     pub(super) fn last_told(&self) -> Instant {
         self.told
     }
 
-    /// The clock that goes off, once it does.
+    /// Waits for the next time limit.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
         loop {
             if !self.is_over(cx) {
@@ -127,8 +128,8 @@ impl Clocks {
         }
     }
 
-    /// Whether the timer has gone off; else it will wake this task. What it knows it is not told
-    /// with every token.
+    /// Returns whether the timer has fired. If not, it will wake this task. A known waker is not
+    /// registered again.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let known = self
             .waker
@@ -148,8 +149,8 @@ impl Clocks {
         self.waker = None;
     }
 
-    /// The longest silence. Before the first event it is the attempts' own to keep, since each has
-    /// a limit of its own.
+    /// Returns when the idle limit is reached. Before the first event, each attempt has its own
+    /// limit.
     fn silence_at(&self) -> Option<Instant> {
         self.any_event.then(|| self.heard + self.times.idle)
     }

@@ -51,26 +51,26 @@ type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
     reason = "a call spends its life in the large one"
 )]
 enum Stage {
-    /// For Bedrock's first event.
+    /// Waits for the first event.
     Waiting(Waiting),
-    /// Events come.
+    /// Events arrive.
     Streaming(Answer),
-    /// Everything is known; what is not said yet is in the queue or the verdict.
+    /// The outcome is known. What was not sent yet is in the queue or the verdict.
     Ended,
 }
 
-/// How long the client's end of a call may take to ask for a message after it was woken: it runs on
-/// the same thread.
+/// How long the gRPC body may take to poll for a message after it was woken. It runs on the same
+/// thread.
 const ANSWER: Duration = Duration::from_millis(100);
 
-/// What is known of the client's end.
+/// What is known about the client's end.
 enum Client {
-    /// It asked for a message, and there was none.
+    /// It polled for a message, and there was none.
     Waits,
-    /// That was a while ago, so it was woken. It asks again, unless it is busy with what it was
-    /// given before.
+    /// That was a while ago, so it was woken. It polls again, unless it cannot send the messages
+    /// before.
     Woken,
-    /// It was given a message at about this time, and has not asked for another since.
+    /// It received a message at about this time, and has not polled since.
     Takes(Instant),
 }
 
@@ -83,17 +83,17 @@ pub(super) struct Core {
     grammar: Grammar,
     /// Messages that are ready, in order.
     queue: VecDeque<StreamInvokeResponse>,
-    /// How the call ended, if nobody was there to hear it.
+    /// How the call ended, if the client was not polling.
     verdict: Option<Box<Failed>>,
     client: Client,
-    /// When the client's end was last woken to see whether it waits.
+    /// When the client's end was last woken to check whether it waits.
     woken: Option<Instant>,
-    /// Whether the client was given an event of Bedrock's.
+    /// Whether an event was forwarded to the client.
     forwarded: bool,
     times: Times,
     log: AttemptLog,
     target: Arc<Target>,
-    /// Where the answer comes from, and how to tell it what becomes of the call.
+    /// The route of the answer, and the permit that reports the outcome to its health.
     route: Option<Arc<Route>>,
     permit: Option<RoutePermit>,
     request_id: Arc<str>,
@@ -105,7 +105,7 @@ pub(super) struct Core {
 pub(super) enum Watch {
     /// Look again then.
     At(Instant),
-    /// Nothing is left to watch.
+    /// There is nothing left to watch.
     Over,
 }
 
@@ -170,7 +170,7 @@ impl Core {
         }
     }
 
-    /// The next message of the stream.
+    /// Returns the next message of the stream.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -226,7 +226,7 @@ impl Core {
         Poll::Ready(Some(Ok(message)))
     }
 
-    /// Moves on by one step: to messages in the queue, to another stage, or to a failure.
+    /// Makes one step: to messages in the queue, to another stage, or to a failure.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match &mut self.stage {
             Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
@@ -259,7 +259,7 @@ impl Core {
         }
     }
 
-    /// Takes an event of Bedrock's. What can't become a message any more is not even decoded.
+    /// Accepts an event. An event that cannot become a message any more is not decoded.
     fn take(&mut self, frame: &BedrockEvent) -> Result<(), Failure> {
         self.clocks.heard();
         if self.grammar.expects(&frame.event_type) {
@@ -284,7 +284,7 @@ impl Core {
         self.grammar.accept(response, &mut self.queue);
         if is_stop {
             self.clocks.complete();
-            // What follows says nothing about the route.
+            // What follows does not affect the health of the route.
             if let Some(permit) = self.permit.take() {
                 permit.succeeded();
             }
@@ -308,7 +308,7 @@ impl Core {
         }
     }
 
-    /// Bedrock's stream has ended on the boundary of a frame, which by itself says nothing.
+    /// Handles the end of Bedrock's stream between two frames, which may or may not be complete.
     fn end(&mut self) -> Result<(), Failure> {
         if !self.grammar.is_complete() {
             return Err(truncated());
@@ -400,13 +400,13 @@ impl Core {
         })
     }
 
-    /// Why the last attempt came to nothing, if no answer began and the call ends for this reason.
+    /// Returns why the last attempt failed, if no answer began and the call ends for this reason.
     fn unanswered(&self, reason: Reason) -> Option<Reason> {
         self.route.is_none().then_some(reason)
     }
 
-    /// Looks after a client that takes no messages, which makes nobody poll the call and its
-    /// clocks.
+    /// Watches a client that does not read messages: then neither the call nor its clocks are
+    /// polled.
     pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
@@ -415,8 +415,8 @@ impl Core {
         let since = match self.client {
             Client::Takes(since) => since,
             Client::Woken => told,
-            // Not to be taken at its word: gRPC's encoder asks for one message more before it gives
-            // away what it has, and whoever can't get rid of that does not ask again.
+            // This is not reliable: gRPC's encoder polls for one more message before it sends what
+            // it has. If it cannot send, it does not poll again.
             Client::Waits => {
                 let known = self.woken.map_or(told, |woken| woken.max(told));
                 let due = self.times.deadline.min(known + write_stall);
@@ -443,12 +443,11 @@ impl Core {
         } else {
             self.verdict = Some(self.fail(failure));
         }
-        // What is in the queue goes out before the status, if the client ever takes it.
+        // The client may still read what is in the queue, and then the status.
         Watch::Over
     }
 
-    /// Whether the client's end has asked for a message since this was asked last. Of calls that
-    /// are over.
+    /// Returns whether the client's end has polled since the last check, for a call that is over.
     pub(super) fn asked(&mut self) -> bool {
         !matches!(
             std::mem::replace(&mut self.client, Client::Woken),
@@ -456,10 +455,10 @@ impl Core {
         )
     }
 
-    /// The client has gone: what is left of the call, if it is still going on.
+    /// Handles a client that has gone. Returns what is left of the call if it is still open.
     ///
-    /// What is told of it is told before Bedrock's call is closed, so that whoever sees that can
-    /// count on it.
+    /// The report is complete before Bedrock's call is closed, so that tests and operators can rely
+    /// on it.
     pub(super) fn abandon(&mut self) -> Option<Leftover> {
         let mut report = self.report.take();
         if let Some(report) = &mut report {

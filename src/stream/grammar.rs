@@ -134,7 +134,7 @@ impl Grammar {
         }
     }
 
-    /// Ends a complete answer of which Bedrock sent no usage.
+    /// Ends a complete answer for which Bedrock sent no usage.
     pub(super) fn finish(&mut self, queue: &mut VecDeque<StreamInvokeResponse>) {
         let metadata = pb::MetadataEvent {
             metadata: Some(pb::ConverseStreamMetadata::default()),

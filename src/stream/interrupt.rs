@@ -1,5 +1,4 @@
-//! A cancellation that is looked at with every poll, and costs next to nothing while it does not
-//! come.
+//! A cancellation token that is checked on every poll at almost no cost.
 
 use std::{
     pin::Pin,
@@ -8,8 +7,8 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Waits for a [`CancellationToken`]. Polls it only for a waker that it does not know yet: the
-/// token takes a lock.
+/// Waits for a [`CancellationToken`]. Registers each waker only once, because the token takes a
+/// lock.
 pub(super) struct Interrupt {
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,
@@ -25,7 +24,7 @@ impl Interrupt {
         }
     }
 
-    /// Wakes whoever polled last, for another reason.
+    /// Wakes the task that polled last, for a reason other than the cancellation.
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();

@@ -1,23 +1,23 @@
-//! The engine of a call: Bedrock's frames in, messages of the stream out.
+//! Runs a call: Bedrock's events in, messages of the gRPC stream out.
 //!
-//! The gRPC body polls the pump, the pump polls Bedrock's body: no task and no channel lies between
-//! a token and its client, and who does not read makes nobody read. Dropping the pump closes the
-//! call to Bedrock.
+//! The gRPC body polls the pump, and the pump polls Bedrock's body. No task and no channel is
+//! between them: if the client stops reading, the gateway stops reading from Bedrock
+//! (back-pressure). Dropping the pump closes the call to Bedrock.
 //!
 //! | file | job |
 //! |---|---|
 //! | `core` | the state machine |
-//! | `answer` | Bedrock's answer, which counts as long as it is open |
-//! | `bell` | keeps those who ask in vain from a call that has nothing to send |
+//! | `answer` | Bedrock's answer, which counts as open until it is dropped |
+//! | `bell` | skips polls when no source has woken the call |
 //! | `call` | what a call needs, and how it can fail |
-//! | `clocks` | all of its clocks, on one timer |
+//! | `clocks` | all time limits of a call, on one timer |
 //! | `failure` | how a call can fail while it is in progress |
-//! | `grammar` | what a stream must look like |
-//! | `interrupt` | the end of a drain |
-//! | `leftover` | what is read when no client is there for it |
-//! | `origin` | where an answer comes from, for clients |
-//! | `report` | what is told of a call when it is over: one log line, its counters, its spans |
-//! | `reset` | how a call is taken away from a client that does not take it |
+//! | `grammar` | the order of events; adds missing ones |
+//! | `interrupt` | the expiry of a drain |
+//! | `leftover` | reads the rest of a stream when no client needs it |
+//! | `origin` | the origin of an answer, for clients |
+//! | `report` | log line, counters and spans of a call that is over |
+//! | `reset` | resets a stream whose client has stopped reading |
 
 mod answer;
 mod bell;
@@ -54,19 +54,19 @@ pub(crate) use report::{Arrival, CallReport};
 pub(crate) use reset::Watchdog;
 pub use reset::resettable;
 
-/// A call in progress, as the stream of its messages.
+/// A call in progress: the stream of its messages.
 pub(crate) struct Pump {
-    /// Shared with the watchdog alone, which looks at it once in a while.
+    /// Shared only with the watchdog, which checks it rarely.
     core: Arc<Mutex<Core>>,
     watchdog: Watchdog,
     on_cancel: OnCancel,
-    /// The first message, if it was waited for.
+    /// The first message, if [`Pump::commit`] has waited for it.
     first: Option<StreamInvokeResponse>,
     bell: Bell,
 }
 
 impl Pump {
-    /// Begins a call.
+    /// Starts a call.
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
         let core = Arc::new(Mutex::new(Core::start(call)));
@@ -81,25 +81,23 @@ impl Pump {
         }
     }
 
-    /// What looks after the call, and then after its answer as long as that is not taken: for the
-    /// response.
+    /// Returns the watchdog for the response. It watches the call, and then its answer until the
+    /// client has read it.
     pub(crate) fn watchdog(&self) -> Watchdog {
         self.watchdog.clone()
     }
 
-    /// The next message, for those who wait for it before there is a response. Each poll looks at
-    /// all of the call: the deadline's layer counts on it that a call which could tell its end has
-    /// done so.
+    /// Returns the next message, before there is a response. Each poll checks the whole call: the
+    /// deadline layer relies on it.
     pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Box<Failed>>> {
         poll_fn(|cx| lock(&self.core).poll(cx)).await
     }
 
-    /// Waits until there is something to send, which is then the stream's first item: so an error
-    /// before Bedrock's first event can go out as the whole response, which clients' retry policies
-    /// need.
+    /// Waits until there is a message to send, which is then the stream's first item. So an error
+    /// before the first event can be the whole response, which clients' retry policies need.
     ///
     /// # Errors
-    /// The call failed before anything was sent.
+    /// Returns the failure if the call fails before anything is sent.
     pub(crate) async fn commit(mut self, headers_after: Duration) -> Result<Self, Box<Failed>> {
         let first = tokio::time::timeout(headers_after, self.next());
         if let Ok(Some(first)) = first.await {
@@ -129,17 +127,17 @@ impl Drop for Pump {
     }
 }
 
-/// A call whose poll panicked is over: nobody polls it again, and its drop only closes things.
+/// A call whose poll panicked is over: it is not polled again, and dropping it only closes
+/// resources.
 fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the call of a client that takes nothing: HTTP/2 does not poll a body for which the client
-/// leaves no room, so the call's own clocks stand still.
+/// Ends the call of a client that has stopped reading. HTTP/2 does not poll a body while the client
+/// leaves no window, so the call's own clocks do not run.
 ///
-/// Then the client may still take what was ready, and the status. One that does not take that
-/// either loses its stream, and with it the call's place. The pump may be gone by then; whoever
-/// takes all of its answer ends this.
+/// The client may still read what was ready, and the status. If it does not read that either, its
+/// stream is reset and the call's slot is released. Dropping the body ends this task.
 async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration, stream: Option<reset::Stream>) {
     while let Some(core) = core.upgrade() {
         let next = match lock(&core).watch(Instant::now(), write_stall) {

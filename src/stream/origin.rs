@@ -1,4 +1,4 @@
-//! Where an answer comes from, for clients.
+//! The origin of an answer, in the form that clients receive.
 
 use crate::{
     aws::Kind,
@@ -6,7 +6,7 @@ use crate::{
     routing::{Route, Target, attempts::Attempt},
 };
 
-/// An attempt.
+/// Returns an attempt as a message.
 pub(super) fn attempt(attempt: &Attempt) -> pb::Attempt {
     pb::Attempt {
         model_id: attempt.route.model_id.clone(),
@@ -19,7 +19,7 @@ pub(super) fn attempt(attempt: &Attempt) -> pb::Attempt {
     }
 }
 
-/// What a target was resolved to.
+/// Returns what a target was resolved to.
 pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
     pb::ResolvedTarget {
         name: target.name.clone(),
@@ -30,7 +30,7 @@ pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
     }
 }
 
-/// The API's word for a kind of model ID.
+/// Returns the API's value for a kind of model ID.
 pub(crate) const fn kind(kind: Kind) -> TargetKind {
     match kind {
         Kind::OnDemand => TargetKind::OnDemand,

@@ -1,9 +1,9 @@
-//! How a call is taken away from a client that does not take it.
+//! Resets a stream whose client has stopped reading.
 //!
-//! While a client leaves no room, HTTP/2 does not ask a response's body for more, so that nothing
-//! in a body can end it. The task in which a stream runs can be ended: it drops its end of the
-//! stream, which HTTP/2 tells the client by RST_STREAM (CANCEL), and with it all that the call
-//! holds. Other streams of the connection do not notice.
+//! While a client leaves no flow-control window, HTTP/2 does not poll the response's body, so the
+//! body cannot end the call. The task that runs the stream can be aborted: it drops its end of the
+//! stream, and with it everything that the call holds. The client receives RST_STREAM (CANCEL).
+//! Other streams of the connection are not affected.
 
 use std::sync::Arc;
 
@@ -14,34 +14,34 @@ tokio::task_local! {
     static THIS: AbortHandle;
 }
 
-/// Runs a stream such that a call in it can end it. `None`: it did.
+/// Runs a stream so that its call can abort it. Returns `None` if it was aborted.
 ///
-/// For HTTP/1.1, which has one call at a time, it is the connection that is run like this.
+/// Over HTTP/1.1, which has one call at a time, this runs the whole connection.
 pub async fn resettable<F: Future>(stream: F) -> Option<F::Output> {
     let (handle, registration) = AbortHandle::new_pair();
     let stream = Abortable::new(THIS.scope(handle, stream), registration);
     stream.await.ok()
 }
 
-/// The stream that a call runs in.
+/// The stream in which a call runs.
 #[derive(Clone, Debug)]
 pub(super) struct Stream(AbortHandle);
 
 impl Stream {
-    /// The one in which this is asked. `None` if it is not run by [`resettable`].
+    /// Returns the stream of the current task. `None` if it is not run by [`resettable`].
     pub(super) fn this() -> Option<Self> {
         THIS.try_with(|handle| Self(handle.clone())).ok()
     }
 
-    /// Ends it. The client hears of it if it listens at all.
+    /// Aborts the stream. The client receives a reset.
     pub(super) fn reset(&self) {
         tracing::debug!("a stream is reset: its client does not take the end of its call");
         self.0.abort();
     }
 }
 
-/// A task that looks after an answer until it is taken. It travels in the response's extensions to
-/// the body that holds the call's place; when the last clone is gone, so is the task.
+/// A task that watches an answer until the client has read it. It is passed in the response's
+/// extensions to the body that holds the call's slot. Dropping the last clone ends the task.
 #[derive(Clone, Debug)]
 pub(crate) struct Watchdog(#[expect(dead_code, reason = "dropped")] Arc<Task>);
 
@@ -59,7 +59,7 @@ impl Watchdog {
         Self(Arc::new(Task(tokio::spawn(task).abort_handle())))
     }
 
-    /// Resets this stream if its answer is not taken by then.
+    /// Resets this stream if the client has not read its answer by then.
     pub(crate) fn until(limit: Instant) -> Self {
         let stream = Stream::this();
         Self::start(async move {

@@ -1,6 +1,12 @@
 //! Validation of requests before Bedrock is called: all violations with their paths, and none that
 //! Bedrock would accept.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod cases_content;
 mod cases_input;
 mod cases_media;

@@ -1,5 +1,4 @@
-//! What is told of a call when it is over: one log line, its counters and its spans, whatever way
-//! it ended.
+//! Reports a call when it is over, however it ended: one log line, its counters and its spans.
 
 mod spans;
 
@@ -22,14 +21,14 @@ use crate::{
     },
 };
 
-/// The label of targets that callers name by model ID or ARN: callers must not make up labels.
+/// The label of direct targets: callers must not create label values.
 const RAW_TARGET: &str = "raw";
 
 /// The codes of calls that ended without a failure of ours.
 const OK: &str = "OK";
 const CANCELLED: &str = "CANCELLED";
 
-/// What is known of a call when it arrives.
+/// What is known about a call when it arrives.
 pub(crate) struct Arrival {
     pub(crate) request_id: Arc<str>,
     pub(crate) arrived: Instant,
@@ -40,12 +39,12 @@ const MAX_UNKNOWN_EVENTS: usize = 8;
 /// How much of a type's name is logged, in characters.
 const MAX_EVENT_NAME_CHARS: usize = 64;
 
-/// Collects what is told of a call. Dropped before an end was reported, it tells that the caller
-/// went away.
+/// Collects the report of a call. If it is dropped before an end was recorded, it reports that the
+/// client cancelled.
 pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
     trace: CallTrace,
-    /// What only spans tell.
+    /// What only spans report.
     followed: Option<Box<Followed>>,
     method: &'static str,
     target: metrics::Target,
@@ -58,7 +57,7 @@ pub(crate) struct CallReport {
     stop_reason: String,
     arrived: Instant,
     first_event: Option<Instant>,
-    /// When the last piece of content came, and what counts the time between two.
+    /// When the last delta arrived, and the histogram of gaps.
     last_token: Option<(Instant, Durations)>,
     tokens: [(&'static str, i32); 4],
     /// Whether Bedrock's `metadata` has been read.
@@ -71,7 +70,7 @@ pub(crate) struct CallReport {
 }
 
 impl CallReport {
-    /// A call that has arrived.
+    /// Starts the report of a call that has arrived.
     pub(crate) fn start(
         metrics: Arc<Metrics>,
         traces: &Traces,
@@ -114,7 +113,7 @@ impl CallReport {
         }
     }
 
-    /// What the call names.
+    /// Records the target of the call.
     pub(crate) fn target(&mut self, target: &Target) {
         let name = if target.is_alias {
             &target.name
@@ -124,15 +123,15 @@ impl CallReport {
         self.target.target = name.to_owned();
     }
 
-    /// Where the call went last.
+    /// Records the route of the last attempt.
     pub(crate) fn route(&mut self, route: &Route) {
         self.model_id.clone_from(&route.model_id);
         self.source_region.clone_from(&route.source_region);
         self.route = route.labels();
     }
 
-    /// All attempts of the call. If none was answered, the last one of them may have come to
-    /// nothing for the same reason as the call.
+    /// Records all attempts of the call. If none was answered, the last one may have failed for the
+    /// same reason as the call.
     pub(crate) fn attempts(&mut self, attempts: &[Attempt], unanswered: Option<Reason>) {
         self.attempts = attempts.len();
         for (index, attempt) in attempts.iter().enumerate() {
@@ -149,12 +148,12 @@ impl CallReport {
         }
     }
 
-    /// Bedrock's ID of the call.
+    /// Records Bedrock's request ID.
     pub(crate) fn bedrock_request_id(&mut self, id: &str) {
         id.clone_into(&mut self.bedrock_request_id);
     }
 
-    /// The first event goes to the client.
+    /// Records that the first event is sent to the client.
     pub(crate) fn first_event(&mut self) {
         let now = Instant::now();
         self.first_event = Some(now);
@@ -164,7 +163,7 @@ impl CallReport {
             .observe(now - self.arrived);
     }
 
-    /// Bedrock sent a piece of content at this moment.
+    /// Records that a delta arrived at this time.
     pub(crate) fn token(&mut self, at: Instant) {
         match &mut self.last_token {
             Some((last, gaps)) => gaps.observe(at - std::mem::replace(last, at)),
@@ -179,7 +178,7 @@ impl CallReport {
         }
     }
 
-    /// Bedrock sent an event.
+    /// Records an event from Bedrock.
     pub(crate) fn event(&mut self, response: &StreamInvokeResponse) {
         match &response.event {
             Some(Event::MessageStop(stop)) => {
@@ -273,7 +272,7 @@ impl CallReport {
             .inc();
     }
 
-    /// The call failed.
+    /// Records that the call failed.
     pub(crate) fn failed(&mut self, failure: &Failure) {
         self.end = ((self.code_of)(failure), Some(failure.reason));
     }
@@ -404,8 +403,8 @@ impl Drop for CallReport {
     }
 }
 
-/// Logs what a failure's caller is not sent: hosts, causes, the gateway's identity. Found by the
-/// request ID, which the caller has.
+/// Logs what the caller of a failed call does not receive: hosts, causes, the gateway's identity.
+/// The request ID, which the caller has, identifies the log line.
 pub(crate) fn log_detail(failure: &Failure, request_id: &str, route: &Route) {
     if failure.detail.is_empty() {
         return;

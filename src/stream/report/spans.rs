@@ -10,14 +10,14 @@ use crate::{
     telemetry::trace::{Attempt, Call, Recorder, Request, TraceContext, Usage},
 };
 
-/// What only spans tell of a call. Of most calls nobody asks for it.
+/// What only spans report about a call. Most calls are not sampled.
 #[derive(Default)]
 pub(super) struct Followed {
     request: Request,
     made: Option<(Bedrock, AttemptLog)>,
 }
 
-/// What is known of a call that is over.
+/// What is known about a call that is over.
 pub(super) struct Ended<'a> {
     pub(super) trace: &'a TraceContext,
     pub(super) method: &'static str,
@@ -28,7 +28,7 @@ pub(super) struct Ended<'a> {
     pub(super) code: &'static str,
     pub(super) reason: Option<Reason>,
     pub(super) stop_reason: &'a str,
-    /// What the answer used, if Bedrock said it.
+    /// The token usage of the answer, if Bedrock reported it.
     pub(super) usage: Option<Usage>,
 }
 
