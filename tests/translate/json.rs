@@ -96,6 +96,6 @@ fn check_takes_json_and_nothing_else() {
     }
     assert_eq!(
         json::check("[1,]").unwrap_err(),
-        "not valid JSON at byte 3: a value must stand here"
+        "not valid JSON at byte 3: expected a value"
     );
 }

@@ -274,7 +274,7 @@ fn errors_name_the_place_what_was_found_and_what_is_right() {
         ("[]".into(), "expected an object, found an array"),
         (
             "{} x".into(),
-            "not valid JSON at byte 3: something stands behind the end",
+            "not valid JSON at byte 3: unexpected trailing characters",
         ),
         (
             r#"{"system":[1,]}"#.into(),

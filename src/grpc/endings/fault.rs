@@ -17,7 +17,7 @@ pub(super) enum Fault {
     Close,
     /// The connection is reset.
     Reset,
-    /// Nothing more comes.
+    /// Nothing more arrives.
     Silence,
     /// More bytes of the body, by their name; then the response ends.
     Body(&'static str),

@@ -35,7 +35,7 @@ pub(super) enum Spacing {
     None,
     /// Turns of other tasks.
     Yield,
-    /// A time in which everything else comes to rest.
+    /// A time in which all other tasks become idle.
     Pause,
     /// This time.
     Long(Duration),
@@ -171,7 +171,7 @@ impl Played {
     }
 }
 
-/// Reads a request to its end, and then whatever comes.
+/// Reads a request to its end, and then everything that follows.
 async fn read_http1(mut received: UnboundedReceiver<Bytes>, asked: oneshot::Sender<()>) {
     let mut read = BytesMut::new();
     let mut asked = Some(asked);
@@ -193,7 +193,8 @@ async fn read_http1(mut received: UnboundedReceiver<Bytes>, asked: oneshot::Send
     }
 }
 
-/// Acknowledges settings and pings, which does not keep the connection open, and reports the end of the request.
+/// Acknowledges settings and pings, and reports the end of the request. Does not keep the connection
+/// open.
 async fn read_http2(
     mut received: UnboundedReceiver<Bytes>,
     acks: WeakUnboundedSender<io::Result<Bytes>>,

@@ -144,19 +144,19 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
             Some(b't' | b'f') => Ok(Kind::Boolean),
             Some(b'n') => Ok(Kind::Null),
-            Some(_) => self.wrong("a value must stand here"),
-            None => self.wrong("the text ends where a value must stand"),
+            Some(_) => self.wrong("expected a value"),
+            None => self.wrong("expected a value, found the end"),
         }
     }
 
     /// Enters an object; then call [`Self::member`] until it returns `None`.
     pub(crate) fn enter_object(&mut self) -> Result<(), Syntax> {
-        self.enter(b'{', "an object must stand here")
+        self.enter(b'{', "expected an object")
     }
 
     /// Enters an array; then call [`Self::element`] until it returns false.
     pub(crate) fn enter_array(&mut self) -> Result<(), Syntax> {
-        self.enter(b'[', "an array must stand here")
+        self.enter(b'[', "expected an array")
     }
 
     fn enter(&mut self, open: u8, what: &'static str) -> Result<(), Syntax> {
@@ -186,17 +186,17 @@ impl<'a> Reader<'a> {
         }
         if !std::mem::take(first) {
             if !self.eat(b',') {
-                return self.wrong("`,` or `}` must stand here");
+                return self.wrong("expected `,` or `}`");
             }
             self.white_space();
         }
         if self.byte() != Some(b'"') {
-            return self.wrong("a member's name must stand here");
+            return self.wrong("expected a member's name");
         }
         let name = self.string()?;
         self.white_space();
         if !self.eat(b':') {
-            return self.wrong("`:` must stand here");
+            return self.wrong("expected `:`");
         }
         Ok(Some(name))
     }
@@ -211,11 +211,11 @@ impl<'a> Reader<'a> {
         }
         if !std::mem::take(first) {
             if !self.eat(b',') {
-                return self.wrong("`,` or `]` must stand here");
+                return self.wrong("expected `,` or `]`");
             }
             self.white_space();
             if self.byte() == Some(b']') {
-                return self.wrong("a value must stand here");
+                return self.wrong("expected a value");
             }
         }
         Ok(true)
@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
     fn skip_string(&mut self) -> Result<bool, Syntax> {
         self.white_space();
         if !self.eat(b'"') {
-            return self.wrong("a string must stand here");
+            return self.wrong("expected a string");
         }
         let mut escaped = false;
         loop {
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
                     self.skip_escape()?;
                 }
                 Some(_) => return self.wrong("a control character in a string must be escaped"),
-                None => return self.wrong("the string does not end"),
+                None => return self.wrong("the string is not terminated"),
             }
         }
     }
@@ -275,12 +275,12 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 for _ in 0..4 {
                     if !self.byte().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return self.wrong("four hexadecimal digits must follow `\\u`");
+                        return self.wrong("expected four hexadecimal digits after `\\u`");
                     }
                     self.at += 1;
                 }
             }
-            _ => return self.wrong("no such escape"),
+            _ => return self.wrong("unknown escape"),
         }
         Ok(())
     }
@@ -311,7 +311,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         if self.at == start {
-            return self.wrong("a digit must stand here");
+            return self.wrong("expected a digit");
         }
         Ok(())
     }
@@ -323,7 +323,7 @@ impl<'a> Reader<'a> {
         } else if self.word("false") {
             Ok(false)
         } else {
-            self.wrong("`true` or `false` must stand here")
+            self.wrong("expected `true` or `false`")
         }
     }
 
@@ -332,7 +332,7 @@ impl<'a> Reader<'a> {
         if self.word("null") {
             Ok(())
         } else {
-            self.wrong("`null` must stand here")
+            self.wrong("expected `null`")
         }
     }
 
@@ -408,7 +408,7 @@ impl<'a> Reader<'a> {
         self.white_space();
         match self.byte() {
             None => Ok(()),
-            Some(_) => self.wrong("something stands behind the end"),
+            Some(_) => self.wrong("unexpected trailing characters"),
         }
     }
 
