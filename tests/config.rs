@@ -449,7 +449,7 @@ fn wrong_targets_are_told_with_what_would_be_right() {
         ),
         (
             "request_metadata: {from_headers: {team: X-Team}}",
-            &["request_metadata.from_headers.team: `X-Team` is not the name"],
+            &["request_metadata.from_headers.team: `X-Team` is not a valid name of gRPC metadata"],
         ),
     ] {
         let found = problems(text);
