@@ -181,7 +181,8 @@ impl ViolationList {
         self.kept.is_empty() && self.left_out == 0
     }
 
-    /// Adds a violation. `make` is called only if it is kept: a message may break a rule a million times.
+    /// Adds a violation. `make` is called only if it is kept: a message may break a rule a million
+    /// times.
     pub fn add(&mut self, make: impl FnOnce() -> Violation) {
         if self.kept.len() == MAX_VIOLATIONS {
             self.left_out += 1;
@@ -195,8 +196,8 @@ impl ViolationList {
         self.left_out += count;
     }
 
-    /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`]. If some were left out, the last
-    /// one says how many; `rest` is its field.
+    /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`]. If
+    /// some were left out, the last one says how many; `rest` is its field.
     pub fn finish(mut self, rest: &str) -> Vec<Violation> {
         if self.left_out > 0 {
             let listed = self.kept.len().min(MAX_VIOLATIONS - 1);

@@ -126,7 +126,8 @@ fn request(name: &str) -> StreamInvokeRequest {
     request
 }
 
-/// Sends the same request over and over, on a few connections at once, and goes on when it is refused.
+/// Sends the same request over and over, on a few connections at once, and goes on when it is
+/// refused.
 async fn calls(to: SocketAddr, message: Bytes) -> Result<(), Error> {
     let mut senders = JoinSet::new();
     for _ in 0..AT_ONCE {

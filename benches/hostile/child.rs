@@ -36,7 +36,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(match role {
-                // Its log: written as in production, and read by nobody.
+                // Its log: written as in production, and not read.
                 Role::Gateway { .. } => Stdio::null(),
                 _ => Stdio::inherit(),
             })

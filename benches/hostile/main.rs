@@ -1,12 +1,13 @@
-//! What well-behaved streams notice of a client that attacks the gateway. `cargo bench --bench hostile -- --help`.
+//! What well-behaved streams notice of a client that attacks the gateway. `cargo bench --bench
+//! hostile -- --help`.
 //!
 //! ```text
 //! streams (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
 //! attacker (child, low priority, another address) ──┘
 //! ```
 //!
-//! Each attack is paired with a calm time of the same length just before it. A token is late by the time from when the emulator
-//! was due to send it to its arrival.
+//! Each attack is paired with a calm time of the same length just before it. A token is late by the
+//! time from when the emulator was due to send it to its arrival.
 //!
 //! | module | job |
 //! |---|---|

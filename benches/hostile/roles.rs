@@ -1,5 +1,5 @@
-//! What the children do. A child is this program again, with the role as its first argument. It says one line when it is ready,
-//! and lives until its standard input ends.
+//! What the children do. A child is this program again, with the role as its first argument. It
+//! says one line when it is ready, and lives until its standard input ends.
 
 use std::{
     io::{self, Write as _},
@@ -30,7 +30,7 @@ pub(crate) enum Role {
     Emulator,
     /// The gateway in front of this endpoint.
     Gateway { endpoint: String },
-    /// Somebody who means harm.
+    /// A client that attacks the gateway.
     Attacker {
         name: String,
         grpc: SocketAddr,

@@ -32,7 +32,8 @@ impl Pair {
     ) -> Self {
         let calm = streams.tokens(from, attacked_from);
         let attacked = streams.tokens(attacked_from, to);
-        // Each stream's schedule: token N was due at its beginning plus N times the gap, and none arrives before it is due.
+        // Each stream's schedule: token N was due at its beginning plus N times the gap, and none
+        // arrives before it is due.
         let mut begins: HashMap<usize, Duration> = HashMap::new();
         for token in calm.iter().chain(&attacked) {
             let begin = token.at.saturating_sub(due(token));

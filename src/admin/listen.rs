@@ -21,7 +21,8 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-/// How long a client may take to send the head of a request. A connection that is idle for as long is closed, too.
+/// How long a client may take to send the head of a request. A connection that is idle for as long
+/// is closed, too.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection may live: probes and scrapes are short, and watches can be opened again.
 const MAX_AGE: Duration = Duration::from_secs(300);
@@ -62,7 +63,8 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
             }
         };
         while connections.try_join_next().is_some() {}
-        // Those that wait are in the kernel's queue; a place is free after MAX_AGE at the latest, mostly after HEAD_LIMIT.
+        // Those that wait are in the kernel's queue; a place is free after MAX_AGE at the latest,
+        // mostly after HEAD_LIMIT.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
@@ -83,7 +85,8 @@ async fn connection(
     routes: Router,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
-    // HTTP's own limits run from a request's first byte, and only once the client has shown which version it speaks.
+    // HTTP's own limits run from a request's first byte, and only once the client has shown which
+    // version it speaks.
     let asked = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&asked);
     let service = routes.map_request(move |request: http::Request<hyper::body::Incoming>| {

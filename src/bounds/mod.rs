@@ -6,7 +6,7 @@
 //! | [`Shares`] | places, connections or bytes, divided fairly when peers compete for them |
 //! | [`WorkQueue`] | long work on threads that forward no tokens |
 //! | [`Leaving`] | tells the calls of a connection that it should end |
-//! | [`Stop`] | tells work that its caller has gone |
+//! | [`Stop`] | tells work that its caller has disconnected |
 
 mod leaving;
 mod owner;

@@ -1,18 +1,19 @@
-//! Who takes a share of what all callers need.
+//! The owners of shares.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
-/// The party that shares are counted for: a client, known by its address. All clients behind one load balancer are one owner,
-/// unless the operator trusts what the load balancer says about them.
+/// The party that shares are counted for: a client, known by its address. All clients behind one
+/// load balancer are one owner, unless the operator trusts what the load balancer says about them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ShareOwner {
     /// The call did not come through a connection of the gateway, as in tests of the service alone.
     #[default]
     Unknown,
-    /// An IPv4 address, or the first 64 bits of an IPv6 address: one host can use all addresses of its /64 network.
+    /// An IPv4 address, or the first 64 bits of an IPv6 address: one host can use all addresses of
+    /// its /64 network.
     Address(IpAddr),
 }
 

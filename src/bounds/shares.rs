@@ -1,8 +1,9 @@
 //! Divides a fixed amount of something among peers.
 //!
-//! A peer that is alone may take everything. As soon as another peer asks in vain, each one's share is the total divided by the
-//! number of peers: what is given back goes to those below their share, and what can be taken back without breaking a call in
-//! progress is taken from the peer that holds most.
+//! A peer that is alone may take everything. As soon as another peer is refused, each one's share
+//! is the total divided by the number of peers: what is given back goes to those below their share,
+//! and what can be taken back without breaking a call in progress is taken from the peer that holds
+//! most.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::owner::ShareOwner;
 
-/// How long a peer that was refused counts as waiting. Clients are told to try again after a second.
+/// How long a peer that was refused counts as waiting. Clients are told to try again after a
+/// second.
 const WAITS_FOR: Duration = Duration::from_secs(5);
 /// How many waiting peers are remembered.
 const MAX_WAITING: usize = 64;
@@ -42,7 +44,8 @@ struct State {
     held: HashMap<ShareOwner, usize>,
     holds: HashMap<u64, Hold>,
     next: u64,
-    /// Peers that were refused although they held less than their share, and until when they count as waiting.
+    /// Peers that were refused although they held less than their share, and until when they count
+    /// as waiting.
     waiting: VecDeque<(ShareOwner, Instant)>,
     /// Refusals since the last log line, and when that was.
     unlogged: u64,
@@ -76,7 +79,8 @@ pub struct Share {
 }
 
 impl Shares {
-    /// Returns an amount of `total` units. `what` names it in the log, and `refused` counts refusals.
+    /// Returns an amount of `total` units. `what` names it in the log, and `refused` counts
+    /// refusals.
     pub fn new(what: &'static str, total: usize, refused: Counter) -> Self {
         Self(Arc::new(Inner {
             what,
@@ -96,7 +100,8 @@ impl Shares {
         self.state().used
     }
 
-    /// Takes units for a peer. Until [`Share::keep`], they can be taken back for a peer that holds less.
+    /// Takes units for a peer. Until [`Share::keep`], they can be taken back for a peer that holds
+    /// less.
     ///
     /// # Errors
     /// The peer can have no more for now.
@@ -202,7 +207,8 @@ impl State {
         total / (1 + others + waiting)
     }
 
-    /// Takes the largest hold that yields back from the peer that holds most, if that is more than `wanted`.
+    /// Takes the largest hold that yields back from the peer that holds most, if that is more than
+    /// `wanted`.
     fn take_back(&mut self, peer: ShareOwner, wanted: usize) -> bool {
         let heavy = self
             .held
@@ -271,7 +277,7 @@ impl Share {
                 hold.units += units;
                 Ok(())
             }
-            // It was the largest of its own peer, which `claim` does not take back; be exact nevertheless.
+            // `claim` takes nothing back from the peer that claims, so this does not happen.
             None => {
                 state.subtract(self.peer, units);
                 Err(Limited::Share)
@@ -372,7 +378,7 @@ mod tests {
         // The place is the second peer's.
         assert_eq!(kept(&shares, 1, 1).unwrap_err(), Limited::Share);
         let _second = kept(&shares, 2, 1).unwrap();
-        // Nobody waits any more, so that the first may have what is left.
+        // No peer waits any more, so that the first may have what is left.
         all.pop();
         all.push(kept(&shares, 1, 1).unwrap());
         // A peer that does not come back is forgotten.

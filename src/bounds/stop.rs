@@ -1,4 +1,4 @@
-//! Tells work on another thread that nobody waits for its result.
+//! Tells work on another thread that its result is not needed any more.
 
 use std::sync::{
     Arc,

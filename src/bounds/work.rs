@@ -1,7 +1,8 @@
 //! Long work on threads that forward no tokens.
 //!
-//! Peers take turns, so that one with many large requests does not hold up another with one. When the queue is full, the newest
-//! entry of the peer with most entries makes room for a peer with fewer.
+//! Peers take turns, so that one with many large requests does not hold up another with one. When
+//! the queue is full, the newest entry of the peer with most entries makes room for a peer with
+//! fewer.
 
 use std::{
     any::Any,
@@ -77,8 +78,8 @@ impl WorkQueue {
         Ok(handle)
     }
 
-    /// Runs `work` on one of the threads. If the returned future is dropped, work that has not begun is skipped, and work that has
-    /// begun sees its [`Stop`] set.
+    /// Runs `work` on one of the threads. If the returned future is dropped, work that has not
+    /// begun is skipped, and work that has begun sees its [`Stop`] set.
     ///
     /// # Errors
     /// The queue is full.
@@ -96,7 +97,7 @@ impl WorkQueue {
         let job = Box::new(move || {
             if !stopped.is_set() {
                 let worked = catch_unwind(AssertUnwindSafe(|| work(&stopped)));
-                // The caller may have gone.
+                // The caller may have cancelled.
                 let _received = done.send(worked);
             }
         });
@@ -212,7 +213,7 @@ fn yield_to_workers() {
     #[cfg(target_os = "linux")]
     {
         const NICE: i32 = 10;
-        // On Linux, a thread has a priority of its own. Without it, the work is done all the same.
+        // On Linux, each thread has its own priority. Without it, the work is still done.
         let _set = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     }
 }
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_of_a_caller_that_has_gone_is_skipped_or_told() {
+    async fn work_of_a_caller_that_left_is_skipped_or_stopped() {
         let (queue, release) = busy(4).await;
         let (ran, has_run) = mpsc::channel();
         {

@@ -33,16 +33,19 @@ pub struct Limits {
     pub max_attempts: u32,
     /// The maximum size of a request message, in bytes. `limits.max_request_size`, default 32MiB.
     pub max_request_size: usize,
-    /// How far a compressed request may expand, as a multiple of its size on the wire. 0: compressed requests are refused.
+    /// How far a compressed request may expand, as a multiple of its size on the wire. 0:
+    /// compressed requests are refused.
     /// `limits.max_compression_ratio`, default 0.
     pub max_compression_ratio: u32,
-    /// How long a client may send nothing while the gateway waits for its message. `limits.receive_idle`, default 10s.
+    /// How long a client may send nothing while the gateway waits for its message.
+    /// `limits.receive_idle`, default 10s.
     pub receive_idle: Duration,
-    /// How fast a client has to send its message at least, in bytes a second, once it has taken longer than `receive_idle`.
+    /// How fast a client has to send its message at least, in bytes a second, once it has taken
+    /// longer than `receive_idle`.
     /// `limits.receive_rate`, default 1KiB.
     pub receive_rate: usize,
-    /// What all requests that are being received, decoded and held may take together, in bytes. `limits.memory`, default: half of
-    /// the container's memory limit, or of the machine's memory.
+    /// What all requests that are being received, decoded and held may take together, in bytes.
+    /// `limits.memory`, default: half of the container's memory limit, or of the machine's memory.
     pub memory: Option<usize>,
     /// Open calls in this process. `limits.max_streams`, default 1024.
     pub max_streams: usize,

@@ -1,4 +1,5 @@
-//! How much memory this process may use: what its control group allows (versions 1 and 2), or what the machine has.
+//! How much memory this process may use: what its control group allows (versions 1 and 2), or what
+//! the machine has.
 
 use std::{fs, path::Path};
 
@@ -12,7 +13,8 @@ pub fn default_budget() -> usize {
     available(Path::new("/")).unwrap_or(UNKNOWN) / SHARE
 }
 
-/// Returns the least of the limits of this process' control group and those above it, and of the machine's memory.
+/// Returns the least of the limits of this process' control group and those above it, and of the
+/// machine's memory.
 fn available(root: &Path) -> Option<usize> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(|line| {
@@ -34,8 +36,8 @@ fn available(root: &Path) -> Option<usize> {
     limits.chain(machine(root)).min()
 }
 
-/// Returns the least limit of a group and those above it. In a container the group's path may be one of the host, whose root is
-/// mounted here.
+/// Returns the least limit of a group and those above it. In a container the group's path may be
+/// one of the host, whose root is mounted here.
 fn limit(mount: &Path, group: &str, file: &str) -> Option<usize> {
     let mut least = None;
     let mut group = group.trim_matches('/');
@@ -88,7 +90,7 @@ mod tests {
             machine_with(&files)
         };
         let own = ("sys/fs/cgroup/memory.max", "536870912\n");
-        // In a container with a namespace of its own.
+        // In a container with its own namespace.
         assert_eq!(limit("0::/\n", &[own]), Some(512 << 20));
         // The host's path, of which only the container's part is mounted.
         let host = "0::/kubepods.slice/pod1.slice/cri-1.scope\n";

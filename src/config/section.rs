@@ -322,9 +322,11 @@ fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
     Ok(out)
 }
 
-/// Returns the candidate that is most like a name, if one is alike at all: at most a third of its letters differ.
+/// Returns the candidate that is most like a name, if one is alike at all: at most a third of its
+/// letters differ.
 ///
-/// The work is bounded by the lengths of the candidates: a name that is too long for a candidate is not compared with it.
+/// The work is bounded by the lengths of the candidates: a name that is too long for a candidate is
+/// not compared with it.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     candidates
@@ -340,11 +342,12 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns how many letters have to be inserted, removed, replaced or swapped with their neighbour to turn one word into the
-/// other (the optimal string alignment distance).
+/// Returns how many letters have to be inserted, removed, replaced or swapped with their neighbour
+/// to turn one word into the other (the optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // A row holds the distances of the beginning of `a` that has been read to each beginning of `b`.
+    // A row holds the distances of the beginning of `a` that has been read to each beginning of
+    // `b`.
     let mut two_before = Vec::new();
     let mut before: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

@@ -1,4 +1,5 @@
-//! `listen`, `admin`, `workers`, `tls`, `cors`, `playground` and `trusted_proxies`: addresses, TLS, web pages.
+//! `listen`, `admin`, `workers`, `tls`, `cors`, `playground`, `trusted_proxies`: addresses, TLS,
+//! web pages, proxies.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -29,7 +30,8 @@ pub struct Server {
     pub hosts: Hosts,
     /// Whether the gateway serves the playground at `/` of `listen`. `playground`, default: false.
     pub playground: bool,
-    /// Which proxies are believed when they say whom they forward. `trusted_proxies`, default: none.
+    /// Which proxies are believed when they say whom they forward. `trusted_proxies`, default:
+    /// none.
     pub trusted_proxies: TrustedProxies,
 }
 

@@ -1,16 +1,19 @@
-//! `trusted_proxies`: what stands between clients and the gateway, and whose word on the clients' addresses is taken.
+//! `trusted_proxies`: the proxies in front of the gateway whose statements about clients are
+//! believed.
 
 use std::net::IpAddr;
 
 use super::section::Section;
 
-/// Which proxies say whom they forward. Without them, all clients behind a load balancer count as one.
+/// Which proxies say whom they forward. Without them, all clients behind a load balancer count as
+/// one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Connections from here begin with a header of the PROXY protocol, version 1 or 2. `trusted_proxies.proxy_protocol_from`,
-    /// default: none.
+    /// Connections from here begin with a header of the PROXY protocol, version 1 or 2.
+    /// `trusted_proxies.proxy_protocol_from`, default: none.
     pub proxy_protocol_from: Vec<Network>,
-    /// The header `x-forwarded-for` of connections from here is believed. `trusted_proxies.forwarded_for_from`, default: none.
+    /// The header `x-forwarded-for` of connections from here is believed.
+    /// `trusted_proxies.forwarded_for_from`, default: none.
     pub forwarded_for_from: Vec<Network>,
 }
 
@@ -51,7 +54,8 @@ impl Network {
         Ok(Self { address, prefix })
     }
 
-    /// Returns whether an address is in the network. An IPv4 address that is written as IPv6 is in networks of IPv4.
+    /// Returns whether an address is in the network. An IPv4 address that is written as IPv6 is in
+    /// networks of IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {

@@ -100,7 +100,8 @@ impl Inference {
         Ok((messages, watchdog))
     }
 
-    /// Receives a call's message and begins the call, if all that is known of it by now allows that.
+    /// Receives a call's message and begins the call, if all that is known of it by now allows
+    /// that.
     async fn begin(
         &self,
         method: Method,
@@ -204,7 +205,8 @@ impl Inference {
         }))
     }
 
-    /// Decodes, validates and translates: here if the message is small, otherwise on a thread that forwards no tokens.
+    /// Decodes, validates and translates: here if the message is small, otherwise on a thread that
+    /// forwards no tokens.
     async fn prepare(
         &self,
         peer: ShareOwner,

@@ -80,7 +80,8 @@ impl Health {
     }
 }
 
-/// The largest request of services other than inference, in bytes. tonic reserves what the head of a message claims.
+/// The largest request of services other than inference, in bytes. tonic reserves what the head of
+/// a message claims.
 const MAX_SMALL_MESSAGE: usize = 16 << 10;
 
 /// A whole gRPC server, but for its connections.

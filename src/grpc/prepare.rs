@@ -1,7 +1,8 @@
-//! From a message that has arrived to a request that can be sent to Bedrock: decoding, validation, translation.
+//! From a message that has arrived to a request that can be sent to Bedrock: decoding, validation,
+//! translation.
 //!
-//! All of a call's work that grows with its message is done here, in one go and without waiting, so that it can run on another
-//! thread when the message is large.
+//! All of a call's work that grows with its message is done here, in one go and without waiting, so
+//! that it can run on another thread when the message is large.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,7 +45,7 @@ impl Method {
     }
 }
 
-/// What preparing a call needs besides its message.
+/// What preparing a call needs in addition to its message.
 pub(super) struct Preparation {
     pub(super) method: Method,
     pub(super) router: Router,
@@ -88,7 +89,7 @@ struct Question {
 }
 
 impl Preparation {
-    /// Prepares a call. When `stop` is set the result is meaningless, as nobody waits for it.
+    /// Prepares a call. When `stop` is set, the result is meaningless, and it is not used.
     pub(super) fn run(self, received: Received, stop: &Stop) -> Prepared {
         match self.read(received, stop) {
             Ok(question) => Prepared {
@@ -159,7 +160,8 @@ impl Preparation {
         decode(type_name, received, &self.limits, stop)
     }
 
-    /// Looks a target up, unless no target can look like this: names that are too long are not searched for.
+    /// Looks a target up, unless no target can look like this: names that are too long are not
+    /// searched for.
     fn resolve(&self, name: &str) -> Result<Arc<Target>, Failure> {
         let mut violations = Violations::new();
         validate::target(name, &mut violations);
@@ -234,8 +236,8 @@ fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
     }))
 }
 
-/// Returns what a target stands for: an alias can stand for a prompt, which has rules of its own. The target itself, if it is not
-/// known.
+/// Returns what a target stands for: an alias can stand for a prompt, which has other rules. The
+/// target itself, if it is not known.
 fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
     target.as_ref().map_or(name, |target| target.model_id())
 }

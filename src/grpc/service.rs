@@ -1,6 +1,7 @@
 //! `InferenceService` as a service of HTTP: which method is called, and how its answer is written.
 //!
-//! tonic generates such a service, too. Its own reads the message with tonic's decoder, which this gateway can't bound; see
+//! tonic generates such a service, too. Its own reads the message with tonic's decoder, which this
+//! gateway can't bound; see
 //! `receive`.
 
 use std::{
@@ -74,7 +75,8 @@ impl Service<Request<Body>> for InferenceServer {
     }
 }
 
-/// Writes messages as the body of a response. They are never compressed: a compressor would hold tokens back.
+/// Writes messages as the body of a response. They are never compressed: a compressor would hold
+/// tokens back.
 fn response<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     watchdog: Watchdog,

@@ -1,7 +1,8 @@
 //! What an encoded message will take when it is decoded, found without decoding it.
 //!
-//! Two bytes can become an empty message of some hundred bytes, so that the size of the encoded message bounds nothing. One pass
-//! over the tags, with the fields' types from the descriptor set, counts what decoding would allocate. It allocates nothing itself.
+//! Two bytes can become an empty message of some hundred bytes, so that the size of the encoded
+//! message bounds nothing. One pass over the tags, with the fields' types from the descriptor set,
+//! counts what decoding would allocate. It allocates nothing itself.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -10,9 +11,11 @@ use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Ty
 
 use super::FILE_DESCRIPTOR_SET;
 
-/// What a message takes besides the bytes in it, at most: its struct, in a list that grows by doubling.
+/// What a message takes in addition to the bytes in it, at most: its struct, in a list that grows
+/// by doubling.
 const MESSAGE_BYTES: usize = 512;
-/// What a text takes besides its characters, at most: its struct, in a list that grows by doubling, and the allocator's rounding.
+/// What a text takes in addition to its characters, at most: its struct, in a list that grows by
+/// doubling, and the allocator's rounding.
 const TEXT_BYTES: usize = 96;
 /// How deep messages may nest: prost's own limit.
 const MAX_DEPTH: usize = 100;
@@ -22,7 +25,7 @@ const INTERVAL: usize = 64 << 10;
 /// What decoding will take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
-    /// Bytes of structs and allocations, besides the contents of texts.
+    /// Bytes of structs and allocations, without the contents of texts.
     pub overhead: usize,
     /// Bytes of texts, which are copied. Fields of type `bytes` are not.
     pub text: usize,
@@ -60,7 +63,8 @@ struct Table {
     by_name: HashMap<String, usize>,
 }
 
-/// The fields of every message in the protos. Empty if the descriptor set is broken, which a test excludes.
+/// The fields of every message in the protos. Empty if the descriptor set is broken, which a test
+/// excludes.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let mut found = Vec::new();
@@ -118,7 +122,8 @@ fn fields(message: &DescriptorProto, by_name: &HashMap<String, usize>) -> Fields
 /// `stopped` is asked at least every 64 KiB.
 ///
 /// # Errors
-/// The bytes are no message, or decoding them would take more than `most` bytes of [`Measure::overhead`].
+/// The bytes are no message, or decoding them would take more than `most` bytes of
+/// [`Measure::overhead`].
 pub fn measure(
     type_name: &str,
     bytes: &[u8],
@@ -198,7 +203,7 @@ pub fn measure(
                     return Err(Unmeasured::TooMuch);
                 }
             }
-            // Groups are as old as proto2, and no field of ours is one.
+            // The protos have no groups, which are obsolete since proto2.
             _ => return Err(Unmeasured::Malformed),
         }
         if reader.at > end {
@@ -272,7 +277,8 @@ mod tests {
 
     #[test]
     fn no_message_is_larger_than_what_is_counted() {
-        // A list that grows holds its old and its new buffer for a moment, of which the new one is up to twice as large as needed.
+        // A list that grows holds its old and its new buffer for a moment, of which the new one is
+        // up to twice as large as needed.
         for size in [
             size_of::<ContentBlock>(),
             size_of::<Turn>(),
@@ -314,7 +320,8 @@ mod tests {
             heartbeat_interval: None,
         };
         let measured = of(&request.encode_to_vec()).unwrap();
-        // The request, the input, a message, two blocks, the image, its source; two texts and one of bytes.
+        // The request, the input, a message, two blocks, the image, its source; two texts and one
+        // of bytes.
         assert_eq!(measured.overhead, 7 * MESSAGE_BYTES + 3 * TEXT_BYTES);
         assert_eq!(measured.text, 1 + text.len());
         assert_eq!(measured.json, 1 + (text.len() + 1 + 5 + 1) + 136);

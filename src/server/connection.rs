@@ -31,7 +31,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // What one connection may hold of requests that are not read yet. Source: docs/limits.md.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 2 << 20;
-/// Reset streams that a client may leave us with before its connection is closed (rapid reset, CVE-2023-44487).
+/// Reset streams that a client may leave us with before its connection is closed (rapid reset,
+/// CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 256;
 const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
 const MAX_HEADER_LIST: u32 = 64 << 10;
@@ -106,8 +107,8 @@ impl Server {
         }
     }
 
-    /// Serves a connection until it ends, or, once it is told to go away or its place is taken back, until its open calls have
-    /// ended.
+    /// Serves a connection until it ends, or, once it is told to go away or its place is taken
+    /// back, until its open calls have ended.
     pub(super) async fn serve(
         &self,
         stream: std::net::TcpStream,
@@ -143,7 +144,8 @@ impl Server {
         }
     }
 
-    /// Waits for a part of a connection's beginning. A peer that says nothing holds a descriptor, and could hold up the exit.
+    /// Waits for a part of a connection's beginning. A peer that says nothing holds a descriptor,
+    /// and could hold up the exit.
     async fn in_time<T>(
         &self,
         beginning: impl Future<Output = io::Result<T>>,
@@ -247,7 +249,7 @@ impl Server {
     }
 }
 
-/// What is known of a connection besides its bytes.
+/// A connection, apart from its bytes.
 struct Connection<'a> {
     /// The client's address; behind a trusted proxy, what the proxy says about it.
     client: SocketAddr,
@@ -256,7 +258,8 @@ struct Connection<'a> {
     go_away: CancellationToken,
 }
 
-/// Waits for a connection's age, give or take a tenth: connections that began together should not end together.
+/// Waits for the maximum age of a connection, ± 10 %: connections that began together should not
+/// end together.
 async fn of_age(age: Duration) {
     if age.is_zero() {
         return std::future::pending().await;

@@ -1,7 +1,8 @@
 //! Runs a gateway: configuration + listeners + stop signals.
 //!
 //! ```text
-//! accept loop ──connection──> the worker with the fewest ──> its own runtime, its own connections to Bedrock
+//! accept loop ──connection──> the worker with the fewest ──> its own runtime, its own connections
+//! to Bedrock
 //! ```
 //!
 //! A worker is a thread with a single-threaded runtime. A token never changes threads: at the pace
@@ -47,7 +48,8 @@ use crate::{
 /// streams to end, short enough for clients not to give up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Threads that read large messages: they should leave most of the machine to those that forward tokens.
+/// Threads that read large messages: they should leave most of the machine to those that forward
+/// tokens.
 const MAX_MESSAGE_THREADS: usize = 4;
 /// Large messages that wait for such a thread.
 const MAX_WAITING_MESSAGES: usize = 64;

@@ -1,6 +1,8 @@
-//! The addresses of clients behind proxies: the PROXY protocol at the beginning of a connection, and `x-forwarded-for`.
+//! The addresses of clients behind proxies: the PROXY protocol at the beginning of a connection,
+//! and `x-forwarded-for`.
 //!
-//! Source of the protocol: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, versions 1 and 2.
+//! Source of the protocol: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, versions
+//! 1 and 2.
 
 use std::{
     io,
@@ -90,8 +92,8 @@ fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Returns the client of a request that came through trusted proxies: the last address that is none of theirs. Addresses before
-/// it are the client's own claims.
+/// Returns the client of a request that came through trusted proxies: the last address that is none
+/// of theirs. Addresses before it are the client's own claims.
 pub(super) fn forwarded_for(
     headers: &HeaderMap,
     connection: IpAddr,

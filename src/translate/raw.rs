@@ -19,7 +19,8 @@ pub(crate) struct Problem {
     pub(crate) description: String,
 }
 
-/// The raw members that could not be put in. Those beyond [`MAX_VIOLATIONS`] are counted and not kept.
+/// The raw members that could not be put in. Those beyond [`MAX_VIOLATIONS`] are counted and not
+/// kept.
 #[derive(Default)]
 pub(crate) struct Problems {
     /// In the order of the raw members.
@@ -47,7 +48,8 @@ pub(crate) enum Json {
     Checked,
 }
 
-/// Returns `body` with the raw members, put in as if one after the other. Values may nest `depth` levels deep.
+/// Returns `body` with the raw members, put in as if one after the other. Values may nest `depth`
+/// levels deep.
 pub(crate) fn merge(
     body: String,
     raw: &[pb::RawMember],

@@ -23,7 +23,8 @@ use crate::{bounds::Stop, error::Violation, pb};
 ///
 /// # Errors
 ///
-/// The fields that have no form in JSON, at most [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS): text that is not JSON, numbers that are not finite, enum values that have no word, raw members
+/// The fields that have no form in JSON, at most [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS):
+/// text that is not JSON, numbers that are not finite, enum values that have no word, raw members
 /// without a place. What Bedrock would not take, but JSON can say, is no error here.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
@@ -32,7 +33,8 @@ pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     body(input, out, Json::Unknown).map(Bytes::from)
 }
 
-/// Returns the same for input that was validated: its JSON text is not read again. `capacity` is about how long the body will be.
+/// Returns the same for input that was validated: its JSON text is not read again. `capacity` is
+/// about how long the body will be.
 ///
 /// When `stop` is set, the result is meaningless.
 ///

@@ -13,7 +13,8 @@ use crate::{
 /// The maximum depth of arrays and objects, in either form. Deeper ones are attacks on parsers.
 const MAX_DEPTH: usize = 64;
 
-/// JSON text: well-formed and not too deep. This is the only time that it is read: the translation copies it as it is.
+/// JSON text: well-formed and not too deep. This is the only time that it is read: the translation
+/// copies it as it is.
 pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
     if let Err(problem) = check(json, out.stop()) {
         out.add_at(field, problem);

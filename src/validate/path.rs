@@ -10,7 +10,7 @@ use crate::{
     pb,
 };
 
-/// How many items are checked between two looks at whether somebody waits for the verdict.
+/// How many items are checked between two checks of whether the result is still needed.
 const ITEMS_BETWEEN_LOOKS: usize = 256;
 /// How much of a found value a description repeats, in characters.
 const SHOWN_CHARS: usize = 64;

@@ -13,7 +13,8 @@ use crate::{
     support::{Child, Client, STREAM_INVOKE, Upstream},
 };
 
-/// Far above what linear work takes in a build that is not optimised, far below what quadratic work takes.
+/// Far above what linear work takes in a build that is not optimised, far below what quadratic work
+/// takes.
 const LINEAR: Duration = Duration::from_secs(3);
 
 /// A gateway with several aliases, among which names are searched.

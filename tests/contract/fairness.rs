@@ -99,7 +99,8 @@ async fn memory_is_shared_and_given_back() {
     let call = client.call(STREAM_INVOKE, TWO, &ask(MODEL)).await;
     assert_eq!(call.code().await, Code::Ok);
     drop(claims);
-    // Four requests that never end hold nearly everything. Each on a connection of its own, for their windows' sake.
+    // Four requests that never end hold nearly everything. Each has a separate connection, because
+    // of HTTP/2's windows.
     let mut clients = Vec::new();
     let mut parts = Vec::new();
     for _ in 0..4 {

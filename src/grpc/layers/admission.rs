@@ -37,7 +37,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Returns places for so many calls of models, and for so many calls beside them that stay open.
+    /// Returns places for so many calls of models, and for so many calls beside them that stay
+    /// open.
     pub fn new(places: usize, watches: usize, metrics: &Metrics) -> Self {
         let what = Limited { what: "watches" };
         let refused_watches = metrics.limited.get_or_create_owned(&what);
@@ -52,7 +53,8 @@ impl Admission {
         self.watches.clone()
     }
 
-    /// Takes a place and notes it in the request. Until its message is complete, the place can go to a client with fewer.
+    /// Takes a place and notes it in the request. Until its message is complete, the place can go
+    /// to a client with fewer.
     fn enter<B>(&self, request: &mut Request<B>) -> Result<Option<Arc<Share>>, Status> {
         if !request.uri().path().starts_with(LIMITED) {
             return Ok(None);

@@ -1,8 +1,9 @@
-//! Calls beside inference: health, reflection, targets. They are small and have to work when the gateway is full, so that they need
-//! limits of their own.
+//! Calls beside inference: health, reflection, targets. They are small and have to work when the
+//! gateway is full, so that they have separate limits.
 //!
-//! Calls that stay open (health watches, reflection) have places that clients share, and end when their connection should: an open
-//! one would keep it alive for ever. All others have to send their whole request within the idle limit.
+//! Calls that stay open (health watches, reflection) have places that clients share, and end when
+//! their connection should: an open one would keep it alive without limit. All others have to send
+//! their whole request within the idle limit.
 
 use std::{
     pin::Pin,
@@ -202,7 +203,8 @@ impl HttpBody for QuickBody {
     }
 }
 
-/// A response's body that holds a place, and ends when its connection should or its place is taken back.
+/// A response's body that holds a place, and ends when its connection should or its place is taken
+/// back.
 struct WatchBody {
     inner: Body,
     _place: Share,

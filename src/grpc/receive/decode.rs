@@ -15,7 +15,8 @@ use crate::{
     pb::{self, Unmeasured},
 };
 
-/// What decoding may take besides the bytes of a message: more than a hundred thousand parts.
+/// What decoding may take in addition to the bytes of a message: more than a hundred thousand
+/// parts.
 const MAX_OVERHEAD: usize = 64 << 20;
 
 /// A decoded message.
@@ -27,10 +28,11 @@ pub(crate) struct Decoded<T> {
     pub(crate) memory: Arc<Share>,
 }
 
-/// Decodes a message of the type of this name. It is measured first: two bytes can become some hundred.
+/// Decodes a message of the type of this name. It is measured first: two bytes can become some
+/// hundred.
 ///
 /// # Errors
-/// It is no message of this type, has too many parts, or there is no memory for it.
+/// It is not a message of this type, has too many parts, or there is no memory for it.
 pub(crate) fn decode<T: Message + Default>(
     type_name: &str,
     received: Received,
@@ -42,7 +44,7 @@ pub(crate) fn decode<T: Message + Default>(
         pb::measure(type_name, &bytes, MAX_OVERHEAD, || stop.is_set()).map_err(|why| match why {
             Unmeasured::Malformed => unreadable(&format!("it is no {type_name}")),
             Unmeasured::TooMuch => too_large(format_args!(
-                "it has too many parts: decoded they take more than {MAX_OVERHEAD} bytes besides its {}",
+                "it has too many parts: decoded they take more than {MAX_OVERHEAD} bytes in addition to its {}",
                 bytes.len()
             )),
             Unmeasured::Stopped => {

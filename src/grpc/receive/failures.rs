@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Returns why a call ends whose place went to another client.
-pub(super) fn gave_way() -> Failure {
+pub(super) fn slot_taken() -> Failure {
     Failure::new(
         Reason::ReplicaSaturated,
         "this replica is full, and the call gave its place to another client before its message was complete; try again",

@@ -1,8 +1,9 @@
 //! Reads the one message of a call from its connection.
 //!
-//! tonic's own decoder reserves what a message's head claims, and waits for the rest without a limit. Here, buffers grow as bytes
-//! arrive, all that is being received shares one budget, and a client that sends nothing or next to nothing loses its place. The
-//! message is decoded later, on another thread if it is large.
+//! tonic's own decoder reserves what a message's head claims, and waits for the rest without a
+//! limit. Here, buffers grow as bytes arrive, all that is being received shares one budget, and a
+//! client that sends nothing, or less than the minimum rate, loses its place. The message is
+//! decoded later, on another thread if it is large.
 //!
 //! | file | job |
 //! |---|---|

@@ -9,7 +9,8 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// Measures the time in which the gateway waits for a client. While the gateway itself does not read, no time passes here.
+/// Measures the time in which the gateway waits for a client. While the gateway itself does not
+/// read, no time passes here.
 pub(super) struct Pace {
     idle: Duration,
     /// Bytes a second.
@@ -31,7 +32,8 @@ impl Pace {
     /// Waits for the client's next bytes.
     ///
     /// # Errors
-    /// None arrived within the idle limit, or all of them so far arrived too slowly. The time of one idle limit is free.
+    /// None arrived within the idle limit, or all of them so far arrived too slowly. The time of
+    /// one idle limit is free.
     pub(super) async fn next<F: Future>(&mut self, bytes: F) -> Result<F::Output, Failure> {
         let begun = Instant::now();
         let next = timeout(self.idle, bytes).await.map_err(|_| {

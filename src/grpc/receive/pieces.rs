@@ -65,7 +65,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Returns all bytes in one buffer. If the caller has gone, only a part of them.
+    /// Returns all bytes in one buffer. If `stop` is set, only a part of them.
     pub(super) fn join(self, stop: &Stop) -> Bytes {
         if self.full.is_empty() {
             return self.last.into();

@@ -14,7 +14,8 @@ use crate::{
     error::Failure,
 };
 
-/// Smaller messages are decoded where they arrived. Measured: 256 KiB take at most a few milliseconds.
+/// Smaller messages are decoded where they arrived. Measured: 256 KiB take at most a few
+/// milliseconds.
 const SMALL: usize = 256 << 10;
 
 /// A message that has arrived.

@@ -8,7 +8,7 @@ use http_body::Body as _;
 use tonic::body::Body;
 
 use super::{
-    failures::{gave_way, saturated, too_large, unreadable},
+    failures::{saturated, slot_taken, too_large, unreadable},
     pace::Pace,
     pieces::Pieces,
     received::Received,
@@ -20,7 +20,7 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// A flag and a length stand before each message.
+/// The length of the head of a message: a flag and the message's length.
 const HEAD: usize = 5;
 
 /// What receiving needs to know.
@@ -37,7 +37,8 @@ impl Receiver<'_> {
     /// Waits for the message and the end of the request.
     ///
     /// # Errors
-    /// The client is too slow or sends something else, the message is too large, or there is no memory or place for it.
+    /// The client is too slow or sends something else, the message is too large, or there is no
+    /// memory or place for it.
     pub(crate) async fn receive(
         &self,
         headers: &HeaderMap,
@@ -56,8 +57,8 @@ impl Receiver<'_> {
             let frame = tokio::select! {
                 biased;
                 frame = pace.next(poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx))) => frame?,
-                () = taken_back(self.place) => return Err(gave_way()),
-                () = memory.taken_back() => return Err(gave_way()),
+                () = taken_back(self.place) => return Err(slot_taken()),
+                () = memory.taken_back() => return Err(slot_taken()),
             };
             let Some(frame) = frame else { break };
             let frame = frame.map_err(|status| {
@@ -71,9 +72,9 @@ impl Receiver<'_> {
         }
         let (pieces, compressed) = message.finish()?;
         if let Some(place) = self.place {
-            place.keep().map_err(|_| gave_way())?;
+            place.keep().map_err(|_| slot_taken())?;
         }
-        memory.keep().map_err(|_| gave_way())?;
+        memory.keep().map_err(|_| slot_taken())?;
         let encoding = match (compressed, encoding) {
             (false, _) => None,
             (true, Some(encoding)) => Some(encoding),
@@ -108,7 +109,7 @@ impl Incoming {
                 let [flag, length @ ..] = self.head;
                 let length = u32::from_be_bytes(length) as usize;
                 if flag > 1 {
-                    return Err(unreadable("its first byte is no flag of gRPC"));
+                    return Err(unreadable("its first byte is not a flag of gRPC"));
                 }
                 if length > max {
                     return Err(too_large(format_args!(

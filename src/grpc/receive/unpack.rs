@@ -69,7 +69,8 @@ impl Encoding {
 /// Decompresses a message.
 ///
 /// # Errors
-/// It expands further than the ratio or the size limit allows, there is no memory for it, or it is not compressed like this.
+/// It expands further than the ratio or the size limit allows, there is no memory for it, or it is
+/// not compressed like this.
 pub(super) fn decompress(
     encoding: Encoding,
     pieces: Pieces,

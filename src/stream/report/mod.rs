@@ -195,7 +195,8 @@ impl CallReport {
             _ => {}
         }
         if !response.raw_members.is_empty() {
-            // The API has fields for empty lists and maps, but these can't show that they are there.
+            // The API has fields for empty lists and maps, but these can't show that they are
+            // there.
             let unknown = response
                 .raw_members
                 .iter()

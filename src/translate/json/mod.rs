@@ -26,7 +26,7 @@ pub enum NotJson {
         /// What is wrong there.
         what: &'static str,
     },
-    /// It was not read to its end: nobody waits for the answer.
+    /// It was not read to its end, because the result is not needed any more.
     Stopped,
 }
 
@@ -40,7 +40,8 @@ impl std::fmt::Display for NotJson {
     }
 }
 
-/// Checks that `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with nothing after it.
+/// Checks that `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with
+/// nothing after it.
 ///
 /// # Errors
 ///

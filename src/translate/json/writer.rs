@@ -23,12 +23,13 @@ impl Writer {
         }
     }
 
-    /// The same writer, which leaves out what is long once `stop` is set: nobody reads what it writes then.
+    /// Returns the same writer, which leaves out what is long once `stop` is set: its output is not
+    /// used then.
     pub(crate) fn until(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
 
-    /// Returns whether nobody reads what is written.
+    /// Returns whether the output is not used any more.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_set()
     }

@@ -85,7 +85,8 @@ impl Child {
         line_with(&mut self.log, part).await
     }
 
-    /// Waits for the end of a process that was told to stop, and returns the lines of the log that were not read yet.
+    /// Waits for the end of a process that was told to stop, and returns the lines of the log that
+    /// were not read yet.
     pub(crate) async fn rest_of_log(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(line) = soon(self.log.recv()).await {

@@ -1,4 +1,5 @@
-//! What Bedrock sends arrives unaltered, and an answer can be sent back as part of the conversation.
+//! What Bedrock sends arrives unaltered, and an answer can be sent back as part of the
+//! conversation.
 
 use bedrock_grpc::pb::{
     ConverseInput, InvokeRequest, InvokeResponse, Message, content_block::Content,

@@ -9,7 +9,7 @@ use crate::translate::{
     table::{Decoder, Encoder, Value},
 };
 
-/// How many elements are written between two looks at whether somebody reads them.
+/// How many elements are written between two checks of whether the output is still used.
 const ELEMENTS_BETWEEN_LOOKS: usize = 256;
 
 /// A list that is written if it holds something.
