@@ -23,7 +23,7 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 /// extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct CallContext {
-    /// The caller's `x-request-id`, or one of our own.
+    /// The caller's `x-request-id`, or one that the gateway generated.
     pub(crate) request_id: Arc<str>,
     /// When the call's headers arrived: all of its clocks start here.
     pub(crate) arrived: Instant,

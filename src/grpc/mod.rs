@@ -42,7 +42,7 @@ impl std::fmt::Debug for Health {
     }
 }
 
-/// The services whose health is told, besides `""`, the server as a whole.
+/// The services whose health is reported, in addition to `""`, the server as a whole.
 const SERVICES: [&str; 2] = [
     "bedrock.inference.v1.InferenceService",
     "bedrock.inference.v1.TargetService",

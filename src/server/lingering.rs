@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_does_not_wait_for_ever() {
+    async fn it_does_not_wait_without_limit() {
         let (ours, _theirs) = duplex(64);
         let begun = Instant::now();
         Lingering::new(ours).shutdown().await.unwrap();

@@ -121,7 +121,7 @@ impl Worker {
             Ok(stream) => {
                 let open = self.open.connection();
                 if self.connections.send((stream, peer, place, open)).is_err() {
-                    tracing::error!("a worker is gone; a connection was closed");
+                    tracing::error!("a worker has ended; a connection was closed");
                 }
             }
             Err(error) => tracing::warn!(%error, %peer, "a connection was closed"),

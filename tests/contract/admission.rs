@@ -1,5 +1,5 @@
-//! A full gateway says so fast and before it reads anything; a place is free again whatever way its
-//! call ended.
+//! A full gateway refuses calls fast and before it reads anything; a place is free again in whichever
+//! way its call ended.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ async fn refused(client: &mut Client) -> Duration {
 }
 
 #[tokio::test]
-async fn a_full_gateway_refuses_before_it_reads_and_nobody_inside_notices() {
+async fn a_full_gateway_refuses_before_it_reads_and_open_calls_go_on() {
     const PLACES: usize = 100;
     /// The goal is one millisecond; the fastest of many is that of a machine that is free for a
     /// moment, of a build that is not optimised.
@@ -82,7 +82,7 @@ async fn a_full_gateway_refuses_before_it_reads_and_nobody_inside_notices() {
     refused(&mut Client::connect(gateway.address).await).await;
     let refusals = gateway.metric("bedrock_grpc_refused_total").await;
     assert!((refusals - 101.0).abs() < 0.5, "{refusals}");
-    // What tells of the gateway itself works all the same.
+    // The services that describe the gateway still work.
     soon(
         gateway
             .targets()

@@ -216,7 +216,7 @@ async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_of_which_nobody_takes_a_byte() {
+async fn an_answer_whose_client_reads_no_byte() {
     for path in [STREAM_INVOKE, INVOKE] {
         let (gateway, mut upstream) = gateway(|config| {
             config.limits.write_stall = SECOND;

@@ -170,7 +170,7 @@ async fn draining_for_usage_ends_after_its_tokens() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_gone_without_a_word_is_noticed() {
+async fn a_client_that_vanished_is_noticed() {
     let second = Duration::from_secs(1);
     let gateway = Gateway::with(|config, _| {
         config.limits.keepalive_interval = second;

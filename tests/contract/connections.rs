@@ -305,7 +305,7 @@ async fn the_gateway_recovers_when_it_ran_out_of_descriptors() {
 }
 
 #[tokio::test]
-async fn a_reset_before_the_message_is_whole_calls_nobody() {
+async fn a_reset_before_the_message_is_complete_calls_no_model() {
     let gateway = Gateway::start().await;
     let mut client = Client::connect(gateway.address).await;
     let mut call = client.headers(STREAM_INVOKE, &[]).await;

@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_secs(2);
 const SHORT_TIMEOUT: (&str, &str) = ("grpc-timeout", "2S");
 
 #[tokio::test]
-async fn a_client_that_never_sends_its_message_does_not_wait_for_ever() {
+async fn a_client_that_never_sends_its_message_is_ended() {
     let gateway = Gateway::start().await;
     let mut client = Client::connect(gateway.address).await;
     let begun = Instant::now();

@@ -166,7 +166,7 @@ where
             }
             AdmissionFutureProjection::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response)),
-                // Only whoever polls a future again that is ready comes here.
+                // Only a future that is polled after its end gets here.
                 None => Poll::Pending,
             },
         }

@@ -57,7 +57,7 @@ pub fn stack(
         })
         // Before any of the message is read, so that overload costs nothing.
         .layer(admission)
-        // Clients may take for ever over their message.
+        // Clients may never finish their message.
         .layer(deadline::DeadlineLayer {
             limits: Arc::clone(limits),
             cut,
