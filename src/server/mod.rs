@@ -41,7 +41,7 @@ use crate::{
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
     routing::{RouteMetrics, Router, budget::RetryBudget},
-    telemetry::{Metrics, Traces, metrics::Limited},
+    telemetry::{Metrics, Traces, metrics::LimitedResource},
 };
 
 /// The pause of the accept loop when the process has no file descriptors left: long enough for
@@ -102,7 +102,11 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         &metrics,
     );
     let gate = access::gate(&config.access, &metrics)?;
-    let limited = |what| metrics.limited.get_or_create_owned(&Limited { what });
+    let limited = |what| {
+        metrics
+            .limited
+            .get_or_create_owned(&LimitedResource { what })
+    };
     let budget_bytes = config.limits.memory.unwrap_or_else(config::default_budget);
     let memory = Shares::new("request memory", budget_bytes, limited("memory"));
     let connections = Shares::new(

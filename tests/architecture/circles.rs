@@ -37,8 +37,8 @@ impl Modules {
         modules
     }
 
-    /// A path from the root of the crate. `None` if it leads out of the crate, or is no path of
-    /// modules.
+    /// A path from the root of the crate. `None` if it leads out of the crate, or is not a path
+    /// of modules.
     fn absolute(&self, from: &Module, path: &[String]) -> Option<Module> {
         let first = path.first()?.as_str();
         let supers = path.iter().take_while(|name| *name == "super").count();

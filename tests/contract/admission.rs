@@ -1,5 +1,5 @@
-//! A full gateway refuses calls fast and before it reads anything; a place is free again in whichever
-//! way its call ended.
+//! A full gateway refuses calls fast and before it reads anything; a place is free again however
+//! its call ended.
 
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@ use crate::bedrock::memory::PeerEnd;
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n\
     x-amzn-requestid: request-1\r\ntransfer-encoding: chunked\r\n\r\n";
 const PREFACE: usize = 24;
-/// HTTP/2 allows no more in one frame unless the peer says so.
+/// HTTP/2 allows no more in one frame unless the peer raises SETTINGS_MAX_FRAME_SIZE.
 const MAX_DATA: usize = 16_384;
 const STREAM: u32 = 1;
 

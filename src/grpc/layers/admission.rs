@@ -23,7 +23,7 @@ use crate::{
     error::{Failure, Reason},
     grpc::{context::CallContext, status},
     stream::Watchdog,
-    telemetry::{Metrics, metrics::Limited},
+    telemetry::{Metrics, metrics::LimitedResource},
 };
 
 /// Everything else is small, and has to work when the gateway is full: health, reflection, targets.
@@ -40,7 +40,7 @@ impl Admission {
     /// Returns places for so many calls of models, and for so many calls beside them that stay
     /// open.
     pub fn new(places: usize, watches: usize, metrics: &Metrics) -> Self {
-        let what = Limited { what: "watches" };
+        let what = LimitedResource { what: "watches" };
         let refused_watches = metrics.limited.get_or_create_owned(&what);
         Self {
             places: Shares::new("open calls", places, metrics.refused.clone()),

@@ -84,7 +84,7 @@ pub struct Cancelled {
 
 /// A resource that clients share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Limited {
+pub struct LimitedResource {
     /// `memory`, `connections` or `watches`.
     pub what: &'static str,
 }

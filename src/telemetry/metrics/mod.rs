@@ -14,8 +14,8 @@ use prometheus_client::{
 
 pub use durations::Durations;
 pub use labels::{
-    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Limited, Route, Target,
-    Tokens, Unknown, UsageMissing,
+    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, LimitedResource, Route,
+    Target, Tokens, Unknown, UsageMissing,
 };
 
 /// Upper bounds in seconds. Tokens usually arrive every 5 to 50 ms, sometimes several together.
@@ -46,7 +46,7 @@ pub struct Metrics {
     /// Calls that were rejected because their credential was missing or invalid.
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
     /// What was refused because a resource that clients share was in use, by resource.
-    pub limited: Family<Limited, Counter>,
+    pub limited: Family<LimitedResource, Counter>,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// The duration of calls, from arrival to end.
