@@ -25,7 +25,7 @@ VARIABLE = {"type": "string", "pattern": "^[^=]+$"}
 WHOLE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 POSITIVE = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 SHARE = {"anyOf": [WHOLE, {"type": "string", "pattern": "^([0-9]{1,2}|100)%$"}]}
-QUANTITY = {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][0-9]+|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "minimum": 0}]}
+QUANTITY = {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "minimum": 0}]}
 # What the API server checks beyond its published schemas, where mistakes are likely:
 # (definition, field) -> the field's schema. None: the chart sets the field.
 CLOSER = {

@@ -35,7 +35,7 @@ NAME = "[a-zA-Z_][a-zA-Z0-9_]*"
 SCALARS = {"type": ["string", "number", "boolean"]}
 LABEL_KEY = rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
-QUANTITY = r"[0-9]+(\.[0-9]+)?([eE][0-9]+|[mkMGTPE]|[KMGTPE]i)?"
+QUANTITY = r"[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?"
 
 
 def text_like(pattern, most=None):
@@ -65,7 +65,7 @@ NAMED = {
     "percentage": text_like(r"[0-9]{1,2}%|100%"),
     "Go duration": text_like(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+"),
     "Prometheus duration": text_like(r"0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?") | {"minLength": 1},
-    "Gateway duration": text_like(r"0|([0-9]{1,5}(h|m|s|ms)){1,4}"),
+    "Gateway duration": text_like(r"([0-9]{1,5}(h|m|s|ms)){1,4}"),
     # Numbers and booleans are quoted by the templates.
     "map of labels": map_of(LABEL_KEY, {"anyOf": [text_like(LABEL_VALUE), {"type": ["number", "boolean"]}]}),
     "map of annotations": map_of(LABEL_KEY, SCALARS),
@@ -230,6 +230,9 @@ def schema_of(text):
     services.update(dict.fromkeys(services, service))
     config = open_to_more(json.loads(CONFIG.read_text(encoding="utf-8")))
     definitions = config["$defs"]
+    # A number as a text has no bounds here: only the environment needs one.
+    for name in ("digits", "decimal"):
+        definitions[name] = {"description": "A number from the environment", "type": "string", "pattern": r"\$\{"}
     properties["config"]["type"] = ["object", "null"]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

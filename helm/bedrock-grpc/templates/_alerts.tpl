@@ -145,7 +145,7 @@ alerts:
   # the expected samples.
   expr: |-
     avg_over_time(up{ {{- $pods -}} }[15m]) < 0.5
-    {{- if and $monitor.enabled (le $seconds 60.0) }}
+    {{- if and $monitor.enabled (gt $seconds 0.0) (le $seconds 60.0) }}
       or
     (count_over_time(bedrock_grpc_open_calls{ {{- $pods -}} }[15m]) < {{ divf 300.0 $seconds | ceil | int64 }}
       and last_over_time(bedrock_grpc_open_calls{ {{- $pods -}} }[8m])

@@ -108,7 +108,7 @@
 {{- /* Containers and volumes. */ -}}
 {{- $containers := list "gateway" -}}
 {{- range $key := list "extraContainers" "initContainers" -}}
-  {{- range $i, $container := get $v $key -}}
+  {{- range $i, $container := get $v $key | default list -}}
     {{- if has $container.name $containers -}}
       {{- fail (printf "%s[%d].name: the pod has another container called %s; use another name" $key $i $container.name) -}}
     {{- end -}}
@@ -156,7 +156,7 @@
 {{- $limits := .resources.limits | default dict -}}
 {{- $requests := .resources.requests | default dict -}}
 {{- range $name, $amount := merge (dict) $limits $requests -}}
-  {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?([eE][0-9]+|[mkMGTPE]|[KMGTPE]i)?$" (include "bedrock-grpc.text" $amount)) -}}
+  {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$" (include "bedrock-grpc.text" $amount)) -}}
     {{- fail (printf "%s.%s.%s: %v is not a quantity; write a number with a unit, such as 500m, 256Mi or 1Gi" $path (hasKey $limits $name | ternary "limits" "requests") $name $amount) -}}
   {{- end -}}
 {{- end -}}

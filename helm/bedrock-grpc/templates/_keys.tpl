@@ -47,19 +47,24 @@
 {{- end -}}
 
 {{/*
-Fails at the first text that looks like a secret: the ConfigMap can be read by more people than a Secret. Takes a dict of "value" and "path".
+Fails at the first text with a broken variable, or that looks like a secret: more people can read a ConfigMap than a Secret. Takes a dict of "value" and
+"path".
 */}}
-{{- define "bedrock-grpc.checkSecrets" -}}
+{{- define "bedrock-grpc.checkTexts" -}}
 {{- $path := .path -}}
 {{- if kindIs "map" .value -}}
   {{- range $key, $value := .value -}}
-    {{- include "bedrock-grpc.checkSecrets" (dict "value" $value "path" (printf "%s.%s" $path $key)) -}}
+    {{- include "bedrock-grpc.checkTexts" (dict "value" $value "path" (printf "%s.%s" $path $key)) -}}
   {{- end -}}
 {{- else if kindIs "slice" .value -}}
   {{- range $i, $value := .value -}}
-    {{- include "bedrock-grpc.checkSecrets" (dict "value" $value "path" (printf "%s[%d]" $path $i)) -}}
+    {{- include "bedrock-grpc.checkTexts" (dict "value" $value "path" (printf "%s[%d]" $path $i)) -}}
   {{- end -}}
 {{- else if kindIs "string" .value -}}
+  {{- $variables := regexReplaceAll "\\$\\$\\{" .value "" -}}
+  {{- if or (contains "${" (regexReplaceAll "\\$\\{[^}]*\\}" $variables "")) (regexMatch "\\$\\{(:-[^}]*)?\\}" $variables) -}}
+    {{- fail (printf "%s: %q is not a variable; write ${NAME} or ${NAME:-default}, and $${ for a literal ${" $path .value) -}}
+  {{- end -}}
   {{- /* What is left when variables are taken away; a default in a variable is a literal, too. */ -}}
   {{- $literal := regexReplaceAll "\\$\\{[A-Za-z0-9_]+(:-)?\\}" .value "" -}}
   {{- $looks := regexMatch "(?i)\\b(bearer|basic)\\s+[^\\s$]|\\b(AKIA|ASIA)[0-9A-Z]{16}\\b|\\bABSK[A-Za-z0-9+/=]{16,}|://[^/@$]*:[^/@$]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\\bxox[abp]-|\\bgh[pousr]_[A-Za-z0-9]{20,}|\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ" $literal -}}
