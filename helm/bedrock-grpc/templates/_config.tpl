@@ -161,6 +161,13 @@ New keys that name an endpoint belong here: network policies open the way to eac
 {{- range $path := list (list "bedrock" "endpoint_url") (list "bedrock" "control_endpoint_url") (list "traces" "otlp_endpoint") -}}
   {{- $urls = append $urls (list (printf "config.%s" (join "." $path)) (include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" ""))) -}}
 {{- end -}}
+{{- $bedrock := get (include "bedrock-grpc.writtenConfig" . | fromYaml) "bedrock" | default dict -}}
+{{- range $region := keys (get $bedrock "endpoints" | default dict) | sortAlpha -}}
+  {{- range $key := list "endpoint_url" "control_endpoint_url" -}}
+    {{- $path := list "bedrock" "endpoints" $region $key -}}
+    {{- $urls = append $urls (list (printf "config.%s" (join "." $path)) (include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" ""))) -}}
+  {{- end -}}
+{{- end -}}
 {{- range $i, $variable := .Values.extraEnv -}}
   {{- if and (regexMatch "^(AWS_ENDPOINT_URL.*|OTEL_EXPORTER_OTLP(_TRACES)?_ENDPOINT|[Hh][Tt][Tt][Pp][Ss]?_[Pp][Rr][Oo][Xx][Yy])$" $variable.name) $variable.value -}}
     {{- $urls = append $urls (list (printf "extraEnv[%d]" $i) $variable.value) -}}
