@@ -3,21 +3,21 @@
 //! | module | job |
 //! |---|---|
 //! | [`chat`], [`invoke`], [`targets`], [`health`] | the commands that call a running gateway |
-//! | [`serve`], `dev`, `emulate` | the commands that serve: the gateway, the gateway on an emulated Bedrock, the emulated Bedrock |
+//! | [`serve`], `dev`, `emulate` | the commands that serve |
 //! | `samples` | the sample callers of `dev --callers` |
-//! | `rates` | options that the two of them share |
-//! | [`signals`] | SIGTERM and Ctrl-C for them |
-//! | [`check`] | says what is wrong with a config |
-//! | [`schema`] | says what a config can hold |
-//! | [`iam_policy`] | says what a config needs of AWS |
-//! | [`keys`] | makes API keys for callers |
+//! | `rates` | the options for quotas, shared by `dev` and `emulate` |
+//! | [`signals`] | the signals of the commands that serve |
+//! | [`check`] | validates configuration files |
+//! | [`schema`] | prints the JSON schema of the configuration |
+//! | [`iam_policy`] | prints the IAM policy that a configuration needs |
+//! | [`keys`] | creates API keys for callers |
 //! | [`credential`] | the key or token that the client commands send |
-//! | [`connect`] | their shared options: where the gateway is and how to call it |
-//! | [`client`] | their calls: one retry after GOAWAY, the deadline, what a whole stream is |
+//! | [`connect`] | the connection options of the client commands |
+//! | [`client`] | the calls of the client commands, with deadline and retry |
 //! | [`events`] | an answer as JSON lines |
-//! | [`failure`] | a failed call, for people and as JSON |
+//! | [`failure`] | a failed call, as text and as JSON |
 //! | [`interrupt`] | Ctrl-C |
-//! | [`exit`] | what the exit codes mean |
+//! | [`exit`] | the exit codes |
 //! | [`output`] | the only writer to standard output and standard error |
 
 pub mod chat;
@@ -56,7 +56,7 @@ use exit::Exit;
 use output::Output;
 use runtime::block_on;
 
-/// gRPC in, Amazon Bedrock ConverseStream out.
+/// gRPC gateway for Amazon Bedrock
 #[derive(Debug, Parser)]
 #[command(
     name = "bedrock-grpc",
@@ -108,8 +108,8 @@ enum Color {
     Never,
 }
 
-/// Parses the process's arguments, runs the command and says how it went. Ends the process by
-/// itself for `--help` and wrong usage.
+/// Parses the process's arguments, runs the command and returns the exit code. Ends the process for
+/// `--help` and wrong usage.
 pub fn main() -> Exit {
     let cli = Cli::parse();
     match cli.color {
@@ -135,7 +135,7 @@ pub fn main() -> Exit {
     };
     match result {
         Ok(exit) => exit,
-        // Whoever read the answer has seen enough of it, as `head` does.
+        // The reader of the output has closed it, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => {
             output.error(&format!("cannot write the answer: {error}"));
