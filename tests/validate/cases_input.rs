@@ -139,7 +139,7 @@ pub(crate) const CASES: &[Case] = &[
     // Additional fields
     (
         "input.additional_model_request_fields_json",
-        &["not JSON", "column"],
+        &["not valid JSON", "byte"],
         |r| {
             fields(
                 r,
@@ -235,7 +235,7 @@ pub(crate) const CASES: &[Case] = &[
     ("input.raw_members[0].json", &["empty"], |r| {
         raw(r).json.clear()
     }),
-    ("input.raw_members[0].json", &["not JSON"], |r| {
+    ("input.raw_members[0].json", &["not valid JSON"], |r| {
         raw(r).json = "{} x".into()
     }),
     // Latency, tier, output
@@ -277,7 +277,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.output_config.text_format.structure.json_schema.schema",
-        &["not JSON"],
+        &["not valid JSON"],
         |r| {
             json_schema(input(r)).schema = "{'a'}".into();
         },

@@ -115,7 +115,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.tool_config.tools[0].tool_spec.input_schema.json",
-        &["not JSON", "line 1"],
+        &["not valid JSON", "byte"],
         |r| schema(r, Schema::Json("{\"a\"".into())),
     ),
     (
@@ -188,7 +188,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.messages[1].content[3].tool_use.input_json",
-        &["not JSON"],
+        &["not valid JSON"],
         |r| {
             tool_use(input(r)).input = Some(Input::InputJson("{\"cut of".into()));
         },
@@ -233,7 +233,7 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.messages[2].content[0].tool_result.content[0].json",
-        &["not JSON"],
+        &["not valid JSON"],
         |r| part(r, Some(Part::Json("hello".into()))),
     ),
     (
