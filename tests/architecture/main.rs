@@ -261,6 +261,24 @@ fn cycles(sources: &[Source]) -> Option<String> {
     (!uses.is_empty()).then(|| format!("modules use each other in a circle: {uses:?}"))
 }
 
+/// Reads the sources of a crate, without the files that are compiled for tests only.
+fn sources(src: &Path) -> Vec<Source> {
+    let mut sources = Vec::new();
+    read(src, src, &mut sources);
+    without_test_modules(sources)
+}
+
+fn without_test_modules(mut sources: Vec<Source>) -> Vec<Source> {
+    let tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
+    sources.retain(|source| {
+        let module = source.module_path().join("/");
+        !tests
+            .iter()
+            .any(|test| module == *test || module.starts_with(&format!("{test}/")))
+    });
+    sources
+}
+
 fn read(folder: &Path, below: &Path, into: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -279,8 +297,7 @@ fn read(folder: &Path, below: &Path, into: &mut Vec<Source>) {
 #[test]
 fn the_crate_keeps_its_rules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut sources = Vec::new();
-    read(&src, &src, &mut sources);
+    let sources = sources(&src);
     assert!(
         sources.iter().any(|source| source.path == "lib.rs"),
         "no sources found"
@@ -294,8 +311,7 @@ fn the_crate_keeps_its_rules() {
 #[test]
 fn the_emulator_keeps_its_rules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulator/src");
-    let mut sources = Vec::new();
-    read(&src, &src, &mut sources);
+    let sources = sources(&src);
     assert!(
         sources.iter().any(|source| source.path == "lib.rs"),
         "no sources found"
@@ -569,4 +585,20 @@ fn a_circle_of_files_is_found() {
     for files in none {
         assert_eq!(found(files), [""; 0]);
     }
+}
+
+/// A module that is compiled for tests only does not belong to the product: the rules do not apply.
+#[test]
+fn test_modules_are_left_out() {
+    let file = |path, code: &str| Source::new(path, &format!("//! x\n{code}"));
+    let left = without_test_modules(vec![
+        file("grpc/mod.rs", "#[cfg(test)]\nmod endings;\nmod status;"),
+        file("grpc/endings/mod.rs", "mod peer;"),
+        file("grpc/endings/peer.rs", "use std::env;"),
+        file("grpc/status.rs", "#[cfg(test)]\nmod tests { fn f() {} }"),
+        file("bedrock/mod.rs", "#[cfg(test)]\npub(crate) mod memory;"),
+        file("bedrock/memory.rs", "use std::env;"),
+    ]);
+    let left: Vec<_> = left.iter().map(|source| source.path.as_str()).collect();
+    assert_eq!(left, ["grpc/mod.rs", "grpc/status.rs", "bedrock/mod.rs"]);
 }

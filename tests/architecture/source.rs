@@ -68,6 +68,27 @@ impl Source {
             .collect()
     }
 
+    /// The modules below this one that are compiled for tests only, as `grpc/endings`.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let code = without_comments_and_literals(&self.text);
+        let items = code.split("#[cfg(test)]").skip(1);
+        let names = items.filter_map(|item| {
+            let tokens = split_public(&tokens(item)).0;
+            match tokens.as_slice() {
+                ["mod", name, ";", ..] => Some((*name).to_owned()),
+                _ => None,
+            }
+        });
+        names
+            .map(|name| {
+                let mut path = self.module_path();
+                path.pop_if(|last| *last == "lib");
+                path.push(&name);
+                path.join("/")
+            })
+            .collect()
+    }
+
     /// What the code uses, without re-exports and the paths of visibilities.
     pub(crate) fn uses(&self) -> Vec<Use> {
         uses(&split_public(&tokens(&self.code)).0)
