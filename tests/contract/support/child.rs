@@ -1,6 +1,6 @@
 //! `serve` as a separate process, with its own memory and signals.
 
-use std::{fs, net::SocketAddr, process::Stdio};
+use std::{fs, net::SocketAddr, process::Stdio, time::Duration};
 
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY};
 use tokio::{
@@ -126,6 +126,19 @@ impl Child {
     /// Its maximum resident memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> usize {
         self.status("VmHWM:")
+    }
+
+    /// Returns the CPU time that it has used so far, in all of its threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        /// The kernel counts in hundredths of a second on every common platform.
+        const TICK: Duration = Duration::from_millis(10);
+        let id = self.process.id().unwrap();
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        // The name, in parentheses, may hold spaces. `utime` and `stime` are fields 14 and 15.
+        let (_, rest) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<_> = rest.split_whitespace().collect();
+        let ticks = [11, 12].map(|index: usize| fields[index].parse::<u32>().unwrap());
+        TICK * (ticks[0] + ticks[1])
     }
 
     fn status(&self, key: &str) -> usize {
