@@ -67,10 +67,10 @@ fn the_playground_is_served_if_it_is_asked_for() {
 fn the_example_holds_every_key() {
     let example = std::fs::read_to_string("examples/config.yaml").unwrap();
     let known = problems(
-        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\ntraces: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\naccess: {nonsense_of_no_likeness: 1}\ngroups: {g: {nonsense_of_no_likeness: 1}}\ncallers: {c: {nonsense_of_no_likeness: 1, keys: [{nonsense_of_no_likeness: 1}]}}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
+        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\ntraces: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\naccess: {nonsense_of_no_likeness: 1}\nestimates: {nonsense_of_no_likeness: 1}\nprices: [{models: [m], input: 1, output: 1, nonsense_of_no_likeness: 1, service_tiers: {nonsense_of_no_likeness: 1}}]\ngroups: {g: {nonsense_of_no_likeness: 1, limits: {nonsense_of_no_likeness: 1}}}\ncallers: {c: {nonsense_of_no_likeness: 1, limits: {nonsense_of_no_likeness: 1}, keys: [{nonsense_of_no_likeness: 1}]}}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
     );
     // The key without a hash has another problem beside.
-    assert_eq!(known.len(), 18);
+    assert_eq!(known.len(), 23);
     for problem in known {
         let Some((_, keys)) = problem.split_once("known keys: ") else {
             assert!(problem.contains("sha256: required"), "{problem}");

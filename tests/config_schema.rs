@@ -55,10 +55,20 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
             "sha256",
             "0000000000000000000000000000000000000000000000000000000000000000",
         )],
+        ["prices", "[]"] => &[("models", "[m]"), ("input", "1"), ("output", "1")],
+        ["prices", "[]", "service_tiers", _] | ["prices", "[]", "optimized_latency"] => {
+            &[("input", "1"), ("output", "1")]
+        }
         ["tls"] => &[("certificate_file", "a"), ("key_file", "b")],
         _ => &[],
     };
-    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), json!(value));
+    let pair = |(key, value): &(&str, &str)| {
+        let value = match *value {
+            "[m]" => json!(["m"]),
+            value => json!(value),
+        };
+        ((*key).to_owned(), value)
+    };
     pairs.iter().map(pair).collect()
 }
 
@@ -165,6 +175,10 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
                 "0000000000000000000000000000000000000000000000000000000000000g00",
             ],
         ),
+        "/$defs/usd" => (
+            &["0.000000001", "12.50", "1000000"],
+            &["0", "-1", "1,5", "1000000.01", "1.0000000001", "$5"],
+        ),
         "/$defs/time" => (
             &[
                 "2027-01-31",
@@ -225,9 +239,15 @@ fn the_schema_has_the_keys_that_the_readers_know() {
 
 /// Whether a value is wrong only beside what others are, or are not.
 fn is_of_several_keys(problem: &Problem) -> bool {
-    ["max_deadline", "there is no target", "there is no group"]
-        .iter()
-        .any(|words| problem.message.contains(words))
+    [
+        "max_deadline",
+        "there is no target",
+        "there is no group",
+        "needs limits.store",
+        "needs `prices`",
+    ]
+    .iter()
+    .any(|words| problem.message.contains(words))
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use super::limits::Scope;
+
 /// What the operator decided about one caller, with its groups merged in.
 #[derive(Debug)]
 pub struct Caller {
@@ -9,6 +11,8 @@ pub struct Caller {
     pub name: Arc<str>,
     /// The configured groups that the caller belongs to.
     pub groups: Vec<Arc<str>>,
+    /// What is limited of the caller and its groups. `None`: nothing.
+    pub scopes: Option<Arc<[Arc<Scope>]>>,
 }
 
 /// Who makes a call. Cheap to clone. It keeps what the operator decided when the call began.

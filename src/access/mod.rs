@@ -11,6 +11,7 @@
 //! | `credential` | what a call's headers and connection hold as proof |
 //! | `verifier` | the trait of what checks credentials that carry the caller's name themselves, such as tokens |
 //! | [`key`] | the form of API keys: prefix, random part, checksum |
+//! | [`limits`] | how much callers, groups and targets may use |
 //! | `snapshot` | the configured callers and their keys |
 //! | `caller` | one caller, as calls see it |
 //! | `rejection` | why a credential was refused |
@@ -21,6 +22,7 @@ mod credential;
 mod failures;
 mod gate;
 pub mod key;
+pub mod limits;
 mod rejection;
 mod snapshot;
 mod verifier;

@@ -9,6 +9,7 @@ use std::{
 use super::{
     caller::{Caller, Identity},
     key,
+    limits::{Names, ScopeKind},
     rejection::Rejection,
     verifier::Claimed,
 };
@@ -23,13 +24,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What a config and its keys file say together.
+    /// What a config and its keys file say together. `names` are those of the process, by which
+    /// counts are kept.
     ///
     /// # Errors
     /// A key that two callers have, or keys of a caller that is not configured.
-    pub fn new(access: &Access, file: &KeysByCaller) -> Result<Self, String> {
+    pub fn new(access: &Access, file: &KeysByCaller, names: &Names) -> Result<Self, String> {
         let mut snapshot = Self::default();
         for (name, options) in &access.callers {
+            let own = names.scope(ScopeKind::Caller, name, &options.quota);
+            let groups = options.groups.iter().filter_map(|group| {
+                names.scope(ScopeKind::Group, group, &access.groups.get(group)?.quota)
+            });
+            let scopes: Vec<_> = own.into_iter().chain(groups).collect();
             let name: Arc<str> = name.as_str().into();
             let identity = Identity::new(Arc::new(Caller {
                 name: Arc::clone(&name),
@@ -38,6 +45,7 @@ impl Snapshot {
                     .iter()
                     .map(|group| group.as_str().into())
                     .collect(),
+                scopes: (!scopes.is_empty()).then(|| scopes.into()),
             }));
             snapshot.add_keys(&identity, &options.keys)?;
             snapshot.callers.insert(name, identity);

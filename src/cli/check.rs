@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{exit::Exit, output::Output};
 use crate::{
-    access::Snapshot,
+    access::{Snapshot, limits::Names},
     config::{self, Access, Config, Problem},
 };
 
@@ -86,5 +86,5 @@ fn check_callers(access: &Access) -> Result<(), String> {
         Some(path) => config::load_keys(path).map_err(|problems| problems.to_string())?,
         None => config::KeysByCaller::new(),
     };
-    Snapshot::new(access, &keys).map(|_| ())
+    Snapshot::new(access, &keys, &Names::default()).map(|_| ())
 }

@@ -33,6 +33,7 @@ impl Samples {
                 not_after: None,
             }],
             groups: vec!["samples".to_owned()],
+            ..CallerOptions::default()
         };
         Access {
             required: true,
@@ -46,6 +47,7 @@ impl Samples {
                 "samples".to_owned(),
                 GroupOptions {
                     description: "The sample callers".to_owned(),
+                    ..GroupOptions::default()
                 },
             )]
             .into(),

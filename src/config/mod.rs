@@ -29,8 +29,9 @@ mod yaml;
 use std::path::Path;
 
 pub use access::{
-    Access, ApiKey, CallerOptions, FailuresPerMinute, GroupOptions, KEYS_PER_CALLER, KeysByCaller,
-    is_name as is_caller_name, load_keys,
+    Access, ApiKey, CallerOptions, Estimates, FailuresPerMinute, GroupOptions, KEYS_PER_CALLER,
+    KeysByCaller, LimitsStore, NANO_PER_USD, Price, Quota, Rates, is_name as is_caller_name,
+    load_keys,
 };
 pub use attribution::RequestMetadata;
 pub use discovery::Discovery;
@@ -150,11 +151,13 @@ impl Config {
         let mut root = section::Section::of("", tree, &reading);
         let mut limits = root.section("limits");
         let max_tokens = request_policy::max_tokens(&mut limits);
+        let store = access::read_store(&mut limits);
+        let access = access::read(&mut root, store, &reading);
         let config = Self {
             server: server::read(&mut root),
-            targets: targets::read(&mut root, max_tokens, &reading),
+            targets: targets::read(&mut root, max_tokens, access.rules(), &reading),
             request_metadata: attribution::read(root.section("request_metadata")),
-            access: access::read(&mut root, &reading),
+            access,
             discovery: discovery::read(root.section("discovery")),
             bedrock: bedrock::read(root.section("bedrock")),
             limits: limits::read(limits),

@@ -15,18 +15,19 @@ use tonic::{
 
 use super::{
     context::CallContext,
-    prepare::{Method, Preparation, Prepared},
+    prepare::{Method, Preparation, Prepared, Ready},
     receive::{Received, Receiver},
     status,
 };
 use crate::{
+    access::limits::Accounts,
     bedrock::Bedrock,
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     config::{Limits, RequestMetadata},
     error::{Failure, Reason},
     pb::{self, InvokeResponse, StreamInvokeResponse},
     routing::{Router, attempts::AttemptPolicy, budget::RetryBudget},
-    stream::{Arrival, Call, CallReport, Pump, Times, Watchdog},
+    stream::{Arrival, Bill, Call, CallReport, Pump, RateLimits, Times, Watchdog},
     telemetry::{Metrics, Traces},
     translate::fold::Fold,
 };
@@ -46,6 +47,8 @@ pub struct Inference {
     pub budget: RetryBudget,
     /// What requests carry for cost reports.
     pub request_metadata: Arc<RequestMetadata>,
+    /// What calls are counted by.
+    pub accounts: Accounts,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Decides which calls have spans.
@@ -63,10 +66,10 @@ impl Inference {
     pub(super) async fn invoke(
         &self,
         request: Request<Body>,
-    ) -> Result<(InvokeResponse, Watchdog), Status> {
+    ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>), Status> {
         let context = context(&request);
         // A unary response has no place for signs of life.
-        let mut pump = self.begin(Method::Invoke, &context, request).await?;
+        let (mut pump, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
         let mut fold = Fold::default();
         while let Some(message) = pump.next().await {
             fold.push(message.map_err(|failed| status::of_failed(&failed))?);
@@ -75,7 +78,7 @@ impl Inference {
         let limit = context
             .deadline(limits, None)
             .max(Instant::now() + limits.write_stall);
-        Ok((fold.finish(), Watchdog::until(limit)))
+        Ok((fold.finish(), Watchdog::until(limit), rate_limits))
     }
 
     /// Asks for an answer as a stream.
@@ -86,18 +89,19 @@ impl Inference {
         (
             impl Stream<Item = Result<StreamInvokeResponse, Status>> + use<>,
             Watchdog,
+            Option<RateLimits>,
         ),
         Status,
     > {
         let context = context(&request);
-        let pump = self.begin(Method::StreamInvoke, &context, request).await?;
+        let (pump, rate_limits) = self.begin(Method::StreamInvoke, &context, request).await?;
         let watchdog = pump.watchdog();
         let pump = pump
             .commit(self.limits.headers_after)
             .await
             .map_err(|failed| status::of_failed(&failed))?;
         let messages = pump.map(|message| message.map_err(|failed| status::of_failed(&failed)));
-        Ok((messages, watchdog))
+        Ok((messages, watchdog, rate_limits))
     }
 
     /// Receives a call's message and begins the call, if all that is known of it by now allows
@@ -107,7 +111,7 @@ impl Inference {
         method: Method,
         context: &CallContext,
         request: Request<Body>,
-    ) -> Result<Pump, Status> {
+    ) -> Result<(Pump, Option<RateLimits>), Status> {
         let (parts, body) = request.into_parts();
         let peer = ShareOwner::of(&parts.extensions);
         let place = parts.extensions.get::<Arc<Share>>();
@@ -137,6 +141,8 @@ impl Inference {
             request_metadata: Arc::clone(&self.request_metadata),
             metadata: MetadataMap::from_headers(parts.headers),
             timeout: context.timeout.clone(),
+            accounts: self.accounts.clone(),
+            caller: context.caller.clone(),
         };
         let prepared = match received {
             Ok(received) => self.prepare(peer, preparation, received).await,
@@ -154,6 +160,10 @@ impl Inference {
         if let Some(target) = &target {
             report.target(target);
         }
+        let ready = match ready {
+            Ok(ready) => self.reserve(&mut report, &ready).await.map(|()| ready),
+            Err(failure) => Err(failure),
+        };
         let ready = match ready {
             Ok(ready) => ready,
             Err(failure) => {
@@ -178,7 +188,8 @@ impl Inference {
         report.asked(ready.inference, ready.guardrail);
         let limits = &ready.target.limits;
         let deadline = context.deadline(&self.limits, limits.max_deadline);
-        Ok(Pump::start(Call {
+        let rate_limits = report.rate_limits();
+        let pump = Pump::start(Call {
             bedrock: self.bedrock.clone(),
             candidates: ready.candidates,
             body: ready.body,
@@ -202,7 +213,22 @@ impl Inference {
             request_id: Arc::clone(&context.request_id),
             report,
             cut: self.cut.clone(),
-        }))
+        });
+        Ok((pump, rate_limits))
+    }
+
+    /// Reserves what the call can use at most.
+    async fn reserve(&self, report: &mut CallReport, ready: &Ready) -> Result<(), Failure> {
+        let accounts = &self.accounts;
+        if ready.scopes.is_empty() && accounts.prices().is_empty() {
+            return Ok(());
+        }
+        let charge = accounts
+            .reserve(ready.scopes.clone(), ready.amounts)
+            .await
+            .map_err(|refusal| refusal.failure())?;
+        report.bill(Bill::new(accounts.clone(), charge, ready.billing));
+        Ok(())
     }
 
     /// Decodes, validates and translates: here if the message is small, otherwise on a thread that

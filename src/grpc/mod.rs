@@ -5,6 +5,7 @@ mod defaults;
 #[cfg(test)]
 mod endings;
 mod enforce;
+mod estimate;
 mod inference;
 mod layers;
 mod prepare;

@@ -13,9 +13,14 @@ use tonic::metadata::MetadataMap;
 use super::{
     defaults,
     enforce::{Attribution, Enforced},
+    estimate,
     receive::{Decoded, Received, decode, saturated},
 };
 use crate::{
+    access::{
+        Identity,
+        limits::{Accounts, Amounts, Billing, Scopes},
+    },
     aws::{Kind, Sampling},
     bounds::{Share, Stop},
     config::{Limits, RequestMetadata},
@@ -54,6 +59,9 @@ pub(super) struct Preparation {
     pub(super) metadata: MetadataMap,
     /// The caller's timeout, or why it can't be read.
     pub(super) timeout: Result<Option<Duration>, Failure>,
+    /// What calls are counted by.
+    pub(super) accounts: Accounts,
+    pub(super) caller: Option<Identity>,
 }
 
 /// What became of a call's message.
@@ -73,6 +81,11 @@ pub(super) struct Ready {
     pub(super) body: Bytes,
     /// Between two heartbeats, if the caller asked for it.
     pub(super) heartbeat: Option<Duration>,
+    /// Whose limits it has to keep.
+    pub(super) scopes: Scopes,
+    /// What it can use at most.
+    pub(super) amounts: Amounts,
+    pub(super) billing: Billing,
     pub(super) inference: Option<InferenceConfiguration>,
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
 }
@@ -182,7 +195,10 @@ impl Preparation {
         // The same body is sent to whichever route answers.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();
         let sampling = sampling.unwrap_or(Sampling::Neither);
-        let policy = &target.policy;
+        let accounts = &self.accounts;
+        let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
+        let policy = estimate::policy(accounts, &scopes, &target.policy);
+        let policy = policy.as_ref();
         defaults::apply(&target.defaults, policy, kind, sampling, &mut input);
         let attribution = Attribution::of(
             &target.request_metadata,
@@ -205,13 +221,17 @@ impl Preparation {
                 "the client cancelled the call",
             ));
         }
+        let amounts = estimate::amounts(accounts, &scopes, kind, &candidates, &input, body.len())?;
         Ok(Ready {
-            target,
             candidates,
+            scopes,
+            amounts,
+            billing: estimate::billing(&input),
             body: held(body, question.memory)?,
             heartbeat: question.heartbeat,
             inference: input.inference_config,
             guardrail: input.guardrail_config,
+            target,
         })
     }
 }

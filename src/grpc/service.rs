@@ -24,7 +24,10 @@ use tonic::{
 use tower_service::Service;
 
 use super::{inference::Inference, prepare::Method};
-use crate::{pb, stream::Watchdog};
+use crate::{
+    pb,
+    stream::{RateLimits, Watchdog},
+};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
@@ -61,14 +64,19 @@ impl Service<Request<Body>> for InferenceServer {
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
             let response = match method {
-                Method::Invoke => inference.invoke(request).await.map(|(message, watchdog)| {
-                    let only = futures_util::stream::once(ready(Ok(message)));
-                    response(only, watchdog)
-                }),
+                Method::Invoke => {
+                    inference
+                        .invoke(request)
+                        .await
+                        .map(|(message, watchdog, limits)| {
+                            let only = futures_util::stream::once(ready(Ok(message)));
+                            response(only, watchdog, limits)
+                        })
+                }
                 Method::StreamInvoke => inference
                     .stream_invoke(request)
                     .await
-                    .map(|(messages, watchdog)| response(messages, watchdog)),
+                    .map(|(messages, watchdog, limits)| response(messages, watchdog, limits)),
             };
             Ok(response.unwrap_or_else(Status::into_http))
         })
@@ -80,6 +88,7 @@ impl Service<Request<Body>> for InferenceServer {
 fn response<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     watchdog: Watchdog,
+    limits: Option<RateLimits>,
 ) -> Response<Body> {
     let encoder = pb::Codec::<T, ()>::default().encoder();
     let body = EncodeBody::new_server(
@@ -92,5 +101,8 @@ fn response<T: Message + 'static>(
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response.extensions_mut().insert(watchdog);
+    if let Some(limits) = limits {
+        response.extensions_mut().insert(limits);
+    }
     response
 }

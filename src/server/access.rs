@@ -4,8 +4,11 @@
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use crate::{
-    access::{Gate, Snapshot},
-    config::{self, Access, KeysByCaller},
+    access::{
+        Gate, Snapshot,
+        limits::{Accounts, InProcess, Names},
+    },
+    config::{self, Access, Config, KeysByCaller},
     telemetry::Metrics,
 };
 
@@ -16,17 +19,29 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Fails if the keys file cannot be used, or contradicts the configuration.
-pub(super) fn gate(access: &Access, metrics: &Arc<Metrics>) -> io::Result<Gate> {
-    let snapshot = read(access)?;
+pub(super) fn gate(access: &Access, names: &Names, metrics: &Arc<Metrics>) -> io::Result<Gate> {
+    let snapshot = read(access, names)?;
     Ok(Gate::new(access, snapshot, Vec::new(), Arc::clone(metrics)))
 }
 
-fn read(access: &Access) -> io::Result<Snapshot> {
+/// What calls are counted by.
+pub(super) fn accounts(config: &Config, names: &Names, metrics: &Arc<Metrics>) -> Accounts {
+    let aliases = config.targets.aliases.iter();
+    Accounts::new(
+        &config.access,
+        aliases.map(|(name, alias)| (name.as_str(), &alias.limits.quota)),
+        names,
+        Arc::new(InProcess::default()),
+        Arc::clone(metrics),
+    )
+}
+
+fn read(access: &Access, names: &Names) -> io::Result<Snapshot> {
     let keys = match &access.keys_file {
         Some(path) => load(path)?,
         None => KeysByCaller::new(),
     };
-    Snapshot::new(access, &keys).map_err(io::Error::other)
+    Snapshot::new(access, &keys, names).map_err(io::Error::other)
 }
 
 fn load(path: &Path) -> io::Result<KeysByCaller> {
@@ -36,6 +51,7 @@ fn load(path: &Path) -> io::Result<KeysByCaller> {
 /// Applies changes of the keys file, as long as they are valid. `None` if there is no such file.
 pub(super) fn follow_keys(
     access: &Access,
+    names: Arc<Names>,
     gate: &Gate,
 ) -> Option<impl Future<Output = ()> + Send + use<>> {
     let path = access.keys_file.clone()?;
@@ -51,7 +67,7 @@ pub(super) fn follow_keys(
                 continue;
             }
             let swapped = read.and_then(|keys| {
-                let snapshot = Snapshot::new(&access, &keys).map_err(io::Error::other)?;
+                let snapshot = Snapshot::new(&access, &keys, &names).map_err(io::Error::other)?;
                 Ok((keys, snapshot))
             });
             match swapped {

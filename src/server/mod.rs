@@ -34,6 +34,7 @@ use tower::util::MapRequest;
 pub use self::drain::Stop;
 use self::{drain::drain, hosts::HostCheck, worker::Worker};
 use crate::{
+    access::limits::Names,
     admin::Admin,
     bedrock::{Bedrock, ControlPlane, Sdk},
     bounds::{Shares, WorkQueue},
@@ -101,7 +102,9 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         config.limits.max_watches,
         &metrics,
     );
-    let gate = access::gate(&config.access, &metrics)?;
+    let names = Arc::new(Names::default());
+    let gate = access::gate(&config.access, &names, &metrics)?;
+    let accounts = access::accounts(&config, &names, &metrics);
     let limited = |what| {
         metrics
             .limited
@@ -127,7 +130,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
-            let gate = gate.clone();
+            let (gate, accounts) = (gate.clone(), accounts.clone());
             let request_metadata = Arc::clone(&request_metadata);
             let traces = traces.clone();
             let (memory, work) = (memory.clone(), work.clone());
@@ -138,6 +141,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     limits: Arc::new(config.limits.clone()),
                     budget,
                     request_metadata,
+                    accounts,
                     metrics,
                     traces,
                     memory,
@@ -182,7 +186,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         AbortOnDrop(tokio::spawn(learning).abort_handle())
     });
 
-    let _keys = access::follow_keys(&config.access, &gate)
+    let _keys = access::follow_keys(&config.access, names, &gate)
         .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
 
     let runtimes = workers.iter().map(Worker::runtime);

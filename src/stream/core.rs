@@ -273,10 +273,10 @@ impl Core {
         Ok(())
     }
 
-    fn accept(&mut self, response: StreamInvokeResponse) {
+    fn accept(&mut self, mut response: StreamInvokeResponse) {
         let is_stop = matches!(response.event, Some(Event::MessageStop(_)));
         if let Some(report) = &mut self.report {
-            report.event(&response);
+            report.event(&mut response);
             if matches!(response.event, Some(Event::ContentBlockDelta(_))) {
                 report.token(self.clocks.last_heard());
             }

@@ -138,6 +138,7 @@ impl Grammar {
     pub(super) fn finish(&mut self, queue: &mut VecDeque<StreamInvokeResponse>) {
         let metadata = pb::MetadataEvent {
             metadata: Some(pb::ConverseStreamMetadata::default()),
+            ..pb::MetadataEvent::default()
         };
         self.accept(message(Event::Metadata(metadata)), queue);
     }

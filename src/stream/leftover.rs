@@ -48,9 +48,9 @@ impl Leftover {
         while left > 0
             && !self.report.is_usage_known()
             && let Ok(Some(Ok(frame))) = timeout_at(until, self.answer.next()).await
-            && let Ok(event) = event::from_bedrock(&frame.event_type, &frame.payload)
+            && let Ok(mut event) = event::from_bedrock(&frame.event_type, &frame.payload)
         {
-            self.report.event(&event);
+            self.report.event(&mut event);
             match event.event {
                 // A delta is a token, or a few.
                 Some(Event::ContentBlockDelta(_)) => left -= 1,

@@ -83,6 +83,7 @@ fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
         "metadata" => read(payload, |metadata| {
             Event::Metadata(pb::MetadataEvent {
                 metadata: Some(metadata),
+                ..pb::MetadataEvent::default()
             })
         }),
         unknown => {

@@ -64,6 +64,7 @@ pub(crate) fn stop(reason: StopReason, name: &str) -> Event {
 pub(crate) fn metadata() -> Event {
     Event::Metadata(MetadataEvent {
         metadata: Some(usage()),
+        ..MetadataEvent::default()
     })
 }
 

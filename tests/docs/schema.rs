@@ -194,6 +194,7 @@ fn value(schema: &Node, root: &Node) -> String {
         "duration" | "positive_duration" | "heartbeat" => return "duration".to_owned(),
         "size" => return "size".to_owned(),
         "text" => return "text".to_owned(),
+        "usd" => return "US dollars".to_owned(),
         "sha256" => return "64 hexadecimal digits".to_owned(),
         "time" => return "day or point in time".to_owned(),
         "region" => return "Region".to_owned(),

@@ -167,6 +167,7 @@ mod tests {
                 }),
                 ..ConverseStreamMetadata::default()
             }),
+            ..MetadataEvent::default()
         }));
         assert_eq!(
             summary.to_string(),

@@ -2,6 +2,9 @@
 
 mod keys;
 mod name;
+mod prices;
+pub(super) mod quota;
+mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -14,6 +17,10 @@ use super::{
 pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, load as load_keys};
 use name::NAME_RULE;
 pub use name::is_name;
+pub use prices::{Estimates, Price, Rates};
+pub use quota::{NANO_PER_USD, Quota};
+pub use store::LimitsStore;
+pub(super) use store::read as read_store;
 
 /// Who may call, and how callers prove who they are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +42,12 @@ pub struct Access {
     pub callers: BTreeMap<String, CallerOptions>,
     /// Groups of callers, by name. `groups`.
     pub groups: BTreeMap<String, GroupOptions>,
+    /// Where the counts of limits are. `limits.store`.
+    pub store: LimitsStore,
+    /// What tokens cost. `prices`, default: not known.
+    pub prices: Vec<Price>,
+    /// How many tokens a call reserves where that is not known. `estimates`.
+    pub estimates: Estimates,
 }
 
 /// How many failed attempts of one peer address are answered and logged one by one in a minute.
@@ -55,6 +68,8 @@ pub struct CallerOptions {
     pub keys: Vec<ApiKey>,
     /// The groups that the caller belongs to. `callers.<name>.groups`.
     pub groups: Vec<String>,
+    /// How much the caller may use. `callers.<name>.limits`, default: as much as it can.
+    pub quota: Quota,
 }
 
 /// What the operator decided about a group of callers.
@@ -62,16 +77,28 @@ pub struct CallerOptions {
 pub struct GroupOptions {
     /// What the group is for. `groups.<name>.description`.
     pub description: String,
+    /// How much all callers of the group may use together. `groups.<name>.limits`, default: as much
+    /// as they can.
+    pub quota: Quota,
 }
 
 impl Access {
+    /// What quotas need to be configured elsewhere.
+    pub(super) fn rules(&self) -> quota::Rules {
+        quota::Rules {
+            store: self.store.clone(),
+            has_prices: !self.prices.is_empty(),
+        }
+    }
+
     /// Whether there is any way for a caller to have an identity.
     pub fn is_configured(&self) -> bool {
         self.keys_file.is_some() || !self.callers.is_empty()
     }
 }
 
-pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Access {
+/// Reads the sections. The store is `limits.store`, which is in a section of its own.
+pub(super) fn read(root: &mut Section<'_>, store: LimitsStore, reading: &Reading<'_>) -> Access {
     let mut section = root.section("access");
     let required = section.value("required", units::boolean);
     let mut access = Access {
@@ -85,16 +112,20 @@ pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Access {
             })
             .map(FailuresPerMinute)
             .unwrap_or_default(),
+        prices: prices::read(root),
+        estimates: prices::read_estimates(root.section("estimates")),
+        store,
         ..Access::default()
     };
     section.finish();
+    let rules = access.rules();
     for (key, section) in root.named_sections("groups") {
         check_name("groups", &key, reading);
-        access.groups.insert(key.name, read_group(section));
+        access.groups.insert(key.name, read_group(section, &rules));
     }
     for (key, section) in root.named_sections("callers") {
         check_name("callers", &key, reading);
-        let caller = read_caller(section, &access.groups);
+        let caller = read_caller(section, &access.groups, &rules);
         access.callers.insert(key.name, caller);
     }
     let keys = access
@@ -106,22 +137,34 @@ pub(super) fn read(root: &mut Section<'_>, reading: &Reading<'_>) -> Access {
     access
 }
 
-fn read_group(mut section: Section<'_>) -> GroupOptions {
+fn read_group(mut section: Section<'_>, rules: &quota::Rules) -> GroupOptions {
     let group = GroupOptions {
         description: section
             .value("description", units::text)
             .unwrap_or_default(),
+        quota: read_limits(section.section("limits"), rules),
     };
     section.finish();
     group
 }
 
-fn read_caller(mut section: Section<'_>, known: &BTreeMap<String, GroupOptions>) -> CallerOptions {
+fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> Quota {
+    let quota = quota::read(&mut section, rules);
+    section.finish();
+    quota
+}
+
+fn read_caller(
+    mut section: Section<'_>,
+    known: &BTreeMap<String, GroupOptions>,
+    rules: &quota::Rules,
+) -> CallerOptions {
     let caller = CallerOptions {
         keys: keys::read(&mut section, "keys"),
         groups: section
             .list("groups", |name| group(name, known))
             .unwrap_or_default(),
+        quota: read_limits(section.section("limits"), rules),
     };
     section.finish();
     caller

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Defaults, RouteOptions};
-use crate::{aws::Fence, config::RequestPolicy};
+use crate::{
+    aws::Fence,
+    config::{Quota, RequestPolicy},
+};
 
 /// The targets that callers can use.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +61,8 @@ pub struct TargetLimits {
     /// The maximum attempts of a call, raised to the number of its routes.
     /// `targets.<name>.limits.max_attempts`.
     pub max_attempts: Option<u32>,
+    /// How much all callers together may use of the target. Default: as much as they can.
+    pub quota: Quota,
 }
 
 impl Alias {

@@ -8,6 +8,7 @@ mod routes;
 use std::collections::BTreeMap;
 
 use super::{
+    access::quota,
     attribution,
     request_policy::{self, RequestPolicy},
     section::{Reading, Section},
@@ -26,6 +27,7 @@ pub(super) use routes::region;
 pub(super) fn read(
     root: &mut Section<'_>,
     max_tokens: Option<i32>,
+    rules: quota::Rules,
     reading: &Reading<'_>,
 ) -> Targets {
     let policy = RequestPolicy {
@@ -38,7 +40,7 @@ pub(super) fn read(
     for (key, section) in root.named_sections("targets") {
         check_alias_name(&key, reading);
         places.insert(key.name.clone(), key.place);
-        aliases.insert(key.name, read_alias(section));
+        aliases.insert(key.name, read_alias(section, &rules));
     }
     let allowed_model_ids = root.list("allowed_model_ids", pattern).unwrap_or_default();
     let targets = Targets {
@@ -69,7 +71,7 @@ fn check_alias_name(key: &Key, reading: &Reading<'_>) {
     }
 }
 
-fn read_alias(mut section: Section<'_>) -> Alias {
+fn read_alias(mut section: Section<'_>, rules: &quota::Rules) -> Alias {
     let (defaults, default_guardrail) = defaults::read(section.section("defaults"));
     let mut policy = request_policy::read(&mut section);
     if policy.guardrail.is_some() && default_guardrail.is_some() {
@@ -93,19 +95,20 @@ fn read_alias(mut section: Section<'_>) -> Alias {
             .unwrap_or_default(),
         defaults,
         policy,
-        limits: read_limits(limits),
+        limits: read_limits(limits, rules),
         request_metadata: attribution::read_metadata(&mut section, "request_metadata"),
     };
     section.finish();
     alias
 }
 
-fn read_limits(mut section: Section<'_>) -> TargetLimits {
+fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> TargetLimits {
     let limits = TargetLimits {
         max_deadline: section.value("max_deadline", units::positive_duration),
         first_event: section.value("first_event", units::positive_duration),
         idle: section.value("idle", units::positive_duration),
         max_attempts: section.value("max_attempts", |text| units::number(text, 1, 10)),
+        quota: quota::read(&mut section, rules),
     };
     section.finish();
     limits

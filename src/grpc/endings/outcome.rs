@@ -9,6 +9,7 @@ use tonic::{Code, Status, body::Body};
 
 use super::{http::Http, peer::Played};
 use crate::{
+    access::limits::{Accounts, InProcess, Names},
     bedrock::{Bedrock, Sdk, memory},
     bounds::{Shares, WorkQueue},
     config::Config,
@@ -91,6 +92,13 @@ pub(super) fn service() -> Inference {
         limits: Arc::new(config.limits.clone()),
         budget: Default::default(),
         request_metadata: Arc::default(),
+        accounts: Accounts::new(
+            &config.access,
+            std::iter::empty(),
+            &Names::default(),
+            Arc::new(InProcess::default()),
+            Arc::default(),
+        ),
         metrics: Arc::new(Metrics::default()),
         traces: Traces::start(&config.traces).unwrap(),
         memory: Shares::new("memory", 1 << 20, Default::default()),
@@ -156,7 +164,7 @@ pub(super) fn stream_invoke(played: &Played) -> Outcome {
             input: input(),
             heartbeat_interval: None,
         });
-        let (messages, _watchdog) = match service.stream_invoke(request).await {
+        let (messages, _watchdog, _limits) = match service.stream_invoke(request).await {
             Ok(answer) => answer,
             Err(status) => {
                 outcome.status = told(&status);
@@ -189,7 +197,7 @@ pub(super) fn invoke(played: &Played) -> Outcome {
         service.invoke(request).await
     });
     let (answer, status) = match result {
-        Ok((mut answer, _watchdog)) => {
+        Ok((mut answer, _watchdog, _limits)) => {
             answer.request_id.clear();
             answer.attempts.clear();
             (Some(answer), (Code::Ok, String::new(), String::new()))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use super::rate_limits;
 use crate::{config::Cors, grpc::context::REQUEST_ID};
 
 /// How long a browser may remember the answer to its question.
@@ -27,12 +28,26 @@ pub(super) fn layer(cors: &Cors) -> CorsLayer {
         .allow_methods([Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
         // What a client needs of an error or a trailers-only response.
-        .expose_headers([
-            HeaderName::from_static("grpc-status"),
-            HeaderName::from_static("grpc-message"),
-            HeaderName::from_static("grpc-status-details-bin"),
-            HeaderName::from_static("grpc-retry-pushback-ms"),
-            HeaderName::from_static(REQUEST_ID),
-        ])
+        .expose_headers(exposed())
         .max_age(MAX_AGE)
+}
+
+/// What pages need of an error or a trailers-only response, and of their limits.
+fn exposed() -> Vec<HeaderName> {
+    let of_grpc = [
+        HeaderName::from_static("grpc-status"),
+        HeaderName::from_static("grpc-message"),
+        HeaderName::from_static("grpc-status-details-bin"),
+        HeaderName::from_static("grpc-retry-pushback-ms"),
+        HeaderName::from_static(REQUEST_ID),
+    ];
+    let of_limits = [
+        rate_limits::REQUESTS,
+        rate_limits::TOKENS,
+        rate_limits::MONEY,
+    ];
+    of_grpc
+        .into_iter()
+        .chain(of_limits.into_iter().flatten())
+        .collect()
 }

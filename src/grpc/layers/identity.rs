@@ -12,6 +12,7 @@ use tonic::body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::rate_limits;
 use crate::{
     access::{Answer, Claimed, Gate, Identity, Peer, Refused, Rejection},
     grpc::{context::CallContext, status},
@@ -135,7 +136,9 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let next = match self.as_mut().project() {
-                IdentityFutureProjection::Passed { inner } => return inner.poll(cx),
+                IdentityFutureProjection::Passed { inner } => {
+                    return inner.poll(cx).map_ok(rate_limits::told);
+                }
                 IdentityFutureProjection::Refused { response } => {
                     return match response.take() {
                         Some(response) => Poll::Ready(Ok(response)),

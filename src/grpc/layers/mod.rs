@@ -9,6 +9,7 @@ mod cross_site;
 mod deadline;
 mod identity;
 mod protocol;
+mod rate_limits;
 
 use std::{convert::Infallible, sync::Arc};
 

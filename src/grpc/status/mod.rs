@@ -174,6 +174,20 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
     }
     match failure.reason {
         Reason::InvalidRequest => details.push_violations(failure),
+        Reason::CallerStreamLimit | Reason::CallerRateLimit | Reason::CallerBudgetExhausted => {
+            let violations = failure.violations.iter();
+            let violations = violations.map(|violation| quota_failure::Violation {
+                subject: shortened(&violation.field, MAX_NAME_BYTES),
+                description: shortened(&violation.description, MAX_DESCRIPTION_BYTES),
+                ..quota_failure::Violation::default()
+            });
+            details.add(
+                "google.rpc.QuotaFailure",
+                &QuotaFailure {
+                    violations: violations.collect(),
+                },
+            );
+        }
         Reason::UpstreamThrottled | Reason::UpstreamQuota => details.add(
             "google.rpc.QuotaFailure",
             &QuotaFailure {

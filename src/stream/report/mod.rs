@@ -1,11 +1,13 @@
 //! Reports a call when it is over, however it ended: one log line, its counters and its spans.
 
+mod bill;
 mod spans;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+pub(crate) use self::bill::{Bill, RateLimits, price_of, tier_word};
 use self::spans::{Ended, Followed};
 use crate::{
     bedrock::Bedrock,
@@ -64,6 +66,8 @@ pub(crate) struct CallReport {
     usage_known: bool,
     /// The types of unknown events that were logged.
     unknown_events: Vec<String>,
+    /// What it has used and reserved, if that is counted.
+    bill: Option<Box<Bill>>,
     end: (&'static str, Option<Reason>),
     /// The gRPC code of a failure, in the spelling of gRPC's documentation.
     code_of: fn(&Failure) -> &'static str,
@@ -108,6 +112,7 @@ impl CallReport {
             ],
             usage_known: false,
             unknown_events: Vec::new(),
+            bill: None,
             end: (CANCELLED, Some(Reason::Cancelled)),
             code_of,
         }
@@ -125,9 +130,22 @@ impl CallReport {
 
     /// Records the route of the last attempt.
     pub(crate) fn route(&mut self, route: &Route) {
+        if let Some(bill) = &mut self.bill {
+            bill.route(route);
+        }
         self.model_id.clone_from(&route.model_id);
         self.source_region.clone_from(&route.source_region);
         self.route = route.labels();
+    }
+
+    /// What the call has reserved, and how it is counted.
+    pub(crate) fn bill(&mut self, bill: Bill) {
+        self.bill = Some(Box::new(bill));
+    }
+
+    /// How the call's limits stand, if it has any.
+    pub(crate) fn rate_limits(&self) -> Option<RateLimits> {
+        self.bill.as_ref()?.rate_limits()
     }
 
     /// Records all attempts of the call. If none was answered, the last one may have failed for the
@@ -179,7 +197,10 @@ impl CallReport {
     }
 
     /// Records an event from Bedrock.
-    pub(crate) fn event(&mut self, response: &StreamInvokeResponse) {
+    pub(crate) fn event(&mut self, response: &mut StreamInvokeResponse) {
+        if let Some(bill) = &mut self.bill {
+            bill.event(response);
+        }
         match &response.event {
             Some(Event::MessageStop(stop)) => {
                 self.stop_reason.clone_from(&stop.stop_reason_name);
@@ -339,6 +360,11 @@ impl CallReport {
 impl Drop for CallReport {
     fn drop(&mut self) {
         let (code, reason) = self.end;
+        // First, so that whoever hears of the end finds the limits settled.
+        let _cost = self
+            .bill
+            .take()
+            .map(|bill| bill.settle(reason, self.attempts));
         let reason = reason.map_or("", Reason::as_str);
         self.metrics.open_calls.dec();
         self.metrics

@@ -47,6 +47,10 @@ pub struct Metrics {
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
     /// What was refused because a resource that clients share was in use, by resource.
     pub limited: Family<LimitedResource, Counter>,
+    /// Tokens that calls used beyond what they had reserved from a limit.
+    pub tokens_beyond_reservation: Counter,
+    /// Money that calls used beyond what they had reserved from a limit, in 1e-9 US dollars.
+    pub nano_usd_beyond_reservation: Counter,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// The duration of calls, from arrival to end.
@@ -106,6 +110,14 @@ impl Default for Metrics {
             authentication_failures: all.counts(
                 "authentication_failures",
                 "Calls that were refused because their credential was missing or not valid",
+            ),
+            tokens_beyond_reservation: all.counts(
+                "tokens_beyond_reservation",
+                "Tokens that calls used beyond what they had reserved from a limit",
+            ),
+            nano_usd_beyond_reservation: all.counts(
+                "nano_usd_beyond_reservation",
+                "Money that calls used beyond what they had reserved from a limit, in 1e-9 US dollars",
             ),
             calls: all.counts("calls", "Calls that have ended"),
             call_duration: all.times("call_duration", "From a call's arrival to its end", || {

@@ -65,6 +65,7 @@ impl Fold {
             }
             Some(Event::Metadata(event)) => {
                 self.answer.metadata = event.metadata;
+                self.answer.estimated_cost = event.estimated_cost;
                 self.keep(Root::Answer, raw);
             }
             Some(Event::Unknown(unknown)) => self.answer.unknown_events.push(unknown),

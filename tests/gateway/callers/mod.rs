@@ -1,4 +1,5 @@
 //! Who may call the gateway.
 
 mod keys;
+mod limits;
 mod process;

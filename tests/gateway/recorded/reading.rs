@@ -101,6 +101,7 @@ pub(super) fn of_invoke(response: &InvokeResponse) -> Value {
     let metadata = StreamInvokeResponse {
         event: Some(Event::Metadata(pb::MetadataEvent {
             metadata: response.metadata.clone(),
+            ..pb::MetadataEvent::default()
         })),
         raw_members: response
             .raw_members

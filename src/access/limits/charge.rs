@@ -1,0 +1,97 @@
+//! The reservation of one call, settled exactly once.
+
+use std::sync::Arc;
+
+use super::{
+    kind::Amounts,
+    refusal::Refusal,
+    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store},
+};
+use crate::telemetry::Metrics;
+
+/// Reserves and settles. Cheap to clone; all clones share the counts.
+#[derive(Clone, Debug)]
+pub struct Limiter {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+}
+
+/// What a call has reserved. Dropped without being settled, it counts as used as a whole.
+#[derive(Debug)]
+pub struct Charge {
+    limiter: Limiter,
+    reservation: Option<Reservation>,
+    /// How the limits stood when it was made.
+    pub standings: Standings,
+}
+
+impl Limiter {
+    /// Counts in this store.
+    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics }
+    }
+
+    /// Reserves for a call.
+    ///
+    /// # Errors
+    /// A limit refuses it.
+    pub async fn reserve(&self, scopes: Scopes, amounts: Amounts) -> Result<Charge, Refusal> {
+        let reservation = Reservation {
+            id: fastrand::u128(..),
+            scopes,
+            amounts,
+            at: 0,
+        };
+        let Granted {
+            reservation,
+            standings,
+        } = match self.store.reserve(reservation) {
+            Step::Done(granted) => granted?,
+            Step::Later(granted) => granted.await?,
+        };
+        Ok(Charge {
+            limiter: self.clone(),
+            reservation: Some(reservation),
+            standings,
+        })
+    }
+
+    /// How each limit of these scopes stands, in their order.
+    pub async fn standings(&self, scopes: Scopes) -> Vec<Standing> {
+        self.store.standings(scopes).wait().await
+    }
+}
+
+impl Charge {
+    /// How much is reserved.
+    pub fn reserved(&self) -> Amounts {
+        self.reservation
+            .as_ref()
+            .map(|reservation| reservation.amounts)
+            .unwrap_or_default()
+    }
+
+    /// Replaces what was reserved by what was used. Returns how the limits stand then, if that is
+    /// known at once.
+    pub fn settle(mut self, used: Amounts) -> Option<Standings> {
+        let reservation = self.reservation.take()?;
+        let metrics = &self.limiter.metrics;
+        let reserved = &reservation.amounts;
+        let beyond =
+            used.input.saturating_sub(reserved.input) + used.output.saturating_sub(reserved.output);
+        metrics.tokens_beyond_reservation.inc_by(beyond);
+        metrics
+            .nano_usd_beyond_reservation
+            .inc_by(used.nano_usd.saturating_sub(reserved.nano_usd));
+        self.limiter.store.settle(reservation, used)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            let used = reservation.amounts;
+            let _standings = self.limiter.store.settle(reservation, used);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The kinds of limits, and how each counts.
+
+use crate::config::Quota;
+
+/// What a call takes, or has taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Calls: one, as long as anything is counted.
+    pub requests: u64,
+    /// Input tokens, those from and for prompt caches included.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Money, in 1e-9 US dollars.
+    pub nano_usd: u64,
+}
+
+/// The kinds of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Open calls.
+    OpenStreams,
+    /// Calls per minute.
+    RequestsPerMinute,
+    /// Input and output tokens per minute.
+    TokensPerMinute,
+    /// Input tokens per minute.
+    InputTokensPerMinute,
+    /// Output tokens per minute.
+    OutputTokensPerMinute,
+    /// Input and output tokens per day.
+    TokensPerDay,
+    /// Input and output tokens per month.
+    TokensPerMonth,
+    /// Money per day.
+    MoneyPerDay,
+    /// Money per month.
+    MoneyPerMonth,
+}
+
+/// Over which time a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// What is going on now.
+    Open,
+    /// A bucket that holds a minute's worth and refills evenly.
+    Minute,
+    /// A day, UTC.
+    Day,
+    /// A month, UTC.
+    Month,
+}
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited.
+    pub kind: Kind,
+    /// The most of it.
+    pub most: u64,
+}
+
+impl Kind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::OpenStreams,
+        Self::RequestsPerMinute,
+        Self::TokensPerMinute,
+        Self::InputTokensPerMinute,
+        Self::OutputTokensPerMinute,
+        Self::TokensPerDay,
+        Self::TokensPerMonth,
+        Self::MoneyPerDay,
+        Self::MoneyPerMonth,
+    ];
+
+    /// The name of the limit, as in the config.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenStreams => "open_streams",
+            Self::RequestsPerMinute => "requests_per_minute",
+            Self::TokensPerMinute => "tokens_per_minute",
+            Self::InputTokensPerMinute => "input_tokens_per_minute",
+            Self::OutputTokensPerMinute => "output_tokens_per_minute",
+            Self::TokensPerDay => "tokens_per_day",
+            Self::TokensPerMonth => "tokens_per_month",
+            Self::MoneyPerDay => "usd_per_day",
+            Self::MoneyPerMonth => "usd_per_month",
+        }
+    }
+
+    /// Over which time it counts.
+    pub const fn window(self) -> Window {
+        match self {
+            Self::OpenStreams => Window::Open,
+            Self::RequestsPerMinute
+            | Self::TokensPerMinute
+            | Self::InputTokensPerMinute
+            | Self::OutputTokensPerMinute => Window::Minute,
+            Self::TokensPerDay | Self::MoneyPerDay => Window::Day,
+            Self::TokensPerMonth | Self::MoneyPerMonth => Window::Month,
+        }
+    }
+
+    /// How much of it this is.
+    pub const fn of(self, amounts: &Amounts) -> u64 {
+        match self {
+            Self::OpenStreams => 1,
+            Self::RequestsPerMinute => amounts.requests,
+            Self::TokensPerMinute | Self::TokensPerDay | Self::TokensPerMonth => {
+                amounts.input.saturating_add(amounts.output)
+            }
+            Self::InputTokensPerMinute => amounts.input,
+            Self::OutputTokensPerMinute => amounts.output,
+            Self::MoneyPerDay | Self::MoneyPerMonth => amounts.nano_usd,
+        }
+    }
+
+    /// Whether it is counted in money.
+    pub const fn is_money(self) -> bool {
+        matches!(self, Self::MoneyPerDay | Self::MoneyPerMonth)
+    }
+
+    /// The limit of this kind in a quota, if there is one.
+    fn in_quota(self, quota: &Quota) -> Option<u64> {
+        match self {
+            Self::OpenStreams => quota.open_streams,
+            Self::RequestsPerMinute => quota.requests_per_minute,
+            Self::TokensPerMinute => quota.tokens_per_minute,
+            Self::InputTokensPerMinute => quota.input_tokens_per_minute,
+            Self::OutputTokensPerMinute => quota.output_tokens_per_minute,
+            Self::TokensPerDay => quota.tokens_per_day,
+            Self::TokensPerMonth => quota.tokens_per_month,
+            Self::MoneyPerDay => quota.nano_usd_per_day,
+            Self::MoneyPerMonth => quota.nano_usd_per_month,
+        }
+    }
+}
+
+impl Limit {
+    /// The limits of a quota.
+    pub fn of(quota: &Quota) -> Box<[Self]> {
+        let limit = |kind: Kind| {
+            let most = kind.in_quota(quota)?;
+            Some(Self { kind, most })
+        };
+        Kind::ALL.into_iter().filter_map(limit).collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! What a call costs, in integers of 1e-9 US dollars.
+
+use std::sync::Arc;
+
+use crate::config::{Price, Rates};
+
+/// The tokens of a call, as Bedrock counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Of the request, without those from and for prompt caches.
+    pub input: u64,
+    /// Of the answer.
+    pub output: u64,
+    /// Read from a prompt cache.
+    pub cache_read: u64,
+    /// Written to a prompt cache for five minutes.
+    pub cache_write_5m: u64,
+    /// Written to a prompt cache for an hour.
+    pub cache_write_1h: u64,
+}
+
+/// The options of a call on which its prices depend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Billing {
+    /// The service tier in Bedrock's word: `default`, `flex`, `priority` or `reserved`. Empty:
+    /// `default`.
+    pub service_tier: &'static str,
+    /// Whether latency is optimized.
+    pub optimized_latency: bool,
+}
+
+/// The prices of models.
+#[derive(Clone, Debug, Default)]
+pub struct PriceList(Vec<Arc<Price>>);
+
+impl PriceList {
+    /// These prices; of several that match a model, the first counts.
+    pub fn new(prices: Vec<Price>) -> Self {
+        Self(prices.into_iter().map(Arc::new).collect())
+    }
+
+    /// Whether there are none at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The prices of a model, by its ID or ARN, or by the foundation model behind it.
+    pub fn of(&self, model_id: &str, matches: impl Fn(&str, &str) -> bool) -> Option<Arc<Price>> {
+        let is_priced = |price: &&Arc<Price>| {
+            price
+                .models
+                .iter()
+                .any(|pattern| matches(pattern, model_id))
+        };
+        self.0.iter().find(is_priced).cloned()
+    }
+}
+
+impl Used {
+    /// All input tokens.
+    pub fn all_input(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write_5m)
+            .saturating_add(self.cache_write_1h)
+    }
+
+    /// What the tokens cost.
+    pub fn cost(&self, price: &Price, billing: Billing) -> u64 {
+        let rates = rates(price, billing);
+        [
+            (self.input, rates.input),
+            (self.output, rates.output),
+            (self.cache_read, rates.cache_read),
+            (self.cache_write_5m, rates.cache_write_5m),
+            (self.cache_write_1h, rates.cache_write_1h),
+        ]
+        .into_iter()
+        .fold(0_u64, |sum, (tokens, rate)| {
+            sum.saturating_add(tokens.saturating_mul(rate))
+        })
+    }
+}
+
+/// The most that so many tokens can cost. Bedrock may serve a request in the default tier though it
+/// asks for another one.
+pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
+    let default = Billing::default();
+    [rates(price, billing), rates(price, default)]
+        .into_iter()
+        .map(|rates| {
+            let dearest = rates
+                .input
+                .max(rates.cache_read)
+                .max(rates.cache_write_5m)
+                .max(rates.cache_write_1h);
+            let input = input.saturating_mul(dearest);
+            input.saturating_add(output.saturating_mul(rates.output))
+        })
+        .max()
+        .unwrap_or_default()
+}
+
+fn rates(price: &Price, billing: Billing) -> &Rates {
+    price
+        .service_tiers
+        .get(billing.service_tier)
+        .or_else(|| {
+            price
+                .optimized_latency
+                .as_ref()
+                .filter(|_| billing.optimized_latency)
+        })
+        .unwrap_or(&price.rates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price() -> Price {
+        let flat = |rate| Rates {
+            input: rate,
+            output: 5 * rate,
+            cache_read: rate / 10,
+            cache_write_5m: rate * 5 / 4,
+            cache_write_1h: 2 * rate,
+        };
+        Price {
+            models: vec!["m".to_owned()],
+            rates: flat(1_000),
+            service_tiers: [("flex", flat(500)), ("priority", flat(1_750))].into(),
+            optimized_latency: Some(flat(1_200)),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let used = Used {
+            input: 100,
+            output: 10,
+            cache_read: 1_000,
+            cache_write_5m: 8,
+            cache_write_1h: 3,
+        };
+        assert_eq!(used.all_input(), 1_111);
+        let cost = |service_tier, optimized_latency| {
+            let billing = Billing {
+                service_tier,
+                optimized_latency,
+            };
+            used.cost(&price(), billing)
+        };
+        assert_eq!(cost("", false), 100_000 + 50_000 + 100_000 + 10_000 + 6_000);
+        assert_eq!(cost("default", false), cost("", false));
+        assert_eq!(cost("flex", false), cost("", false) / 2);
+        assert_eq!(cost("", true), cost("", false) * 12 / 10);
+    }
+
+    #[test]
+    fn nothing_costs_more_than_was_reserved_for_it() {
+        for service_tier in ["", "flex", "priority", "reserved"] {
+            let billing = Billing {
+                service_tier,
+                optimized_latency: false,
+            };
+            let reserved = most(&price(), billing, 1_000, 100);
+            for (input, cache_write_1h) in [(1_000, 0), (0, 1_000), (400, 600)] {
+                let used = Used {
+                    input,
+                    cache_write_1h,
+                    output: 100,
+                    ..Used::default()
+                };
+                for served in [billing, Billing::default()] {
+                    assert!(used.cost(&price(), served) <= reserved, "{service_tier}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_numbers_do_not_overflow() {
+        let used = Used {
+            input: u64::MAX,
+            output: u64::MAX,
+            ..Used::default()
+        };
+        assert_eq!(used.cost(&price(), Billing::default()), u64::MAX);
+    }
+}

@@ -1,0 +1,157 @@
+//! Counts in this process.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    kind::{Amounts, Kind},
+    level::Level,
+    refusal::Refusal,
+    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store},
+};
+
+/// The time in milliseconds since 1970.
+type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+/// The counts of one scope, by the number of their kind.
+type Levels = [Level; Kind::ALL.len()];
+
+/// Counts in this process: exact for one replica, gone with its end.
+#[derive(Clone)]
+pub struct InProcess {
+    clock: Clock,
+    /// By the number of the scope. One lock for all: a step is a few dozen instructions, and must
+    /// see all scopes of a call at once.
+    levels: Arc<Mutex<Vec<Levels>>>,
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").finish_non_exhaustive()
+    }
+}
+
+impl Default for InProcess {
+    fn default() -> Self {
+        Self::with_clock(Arc::new(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            since.map_or(0, |since| since.as_millis() as u64)
+        }))
+    }
+}
+
+impl InProcess {
+    /// Counts by this clock.
+    pub fn with_clock(clock: Clock) -> Self {
+        Self {
+            clock,
+            levels: Arc::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Levels>> {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The count of a limit.
+fn level(levels: &mut Vec<Levels>, scope: usize, kind: Kind) -> &mut Level {
+    if levels.len() <= scope {
+        levels.resize(scope + 1, Levels::default());
+    }
+    &mut levels[scope][kind as usize]
+}
+
+/// How the limits of a call stand.
+fn standings(levels: &mut Vec<Levels>, scopes: &Scopes, now: u64) -> Standings {
+    let mut all = Standings::default();
+    for scope in scopes.iter() {
+        for limit in &scope.limits {
+            let level = *level(levels, scope.number, limit.kind);
+            let standing = Standing {
+                limit: limit.most,
+                left: level.left(limit, now),
+                whole_in: level.whole_in(limit, now),
+            };
+            all.add(limit.kind, standing);
+        }
+    }
+    all
+}
+
+impl Store for InProcess {
+    fn reserve(&self, mut reservation: Reservation) -> Step<Result<Granted, Refusal>> {
+        let now = (self.clock)();
+        let mut levels = self.lock();
+        let mut refusal: Option<Refusal> = None;
+        for scope in reservation.scopes.iter() {
+            for limit in &scope.limits {
+                let amount = limit.kind.of(&reservation.amounts);
+                let level = *level(&mut levels, scope.number, limit.kind);
+                if let Err(wait) = level.fits(limit, amount, now) {
+                    let other = Refusal::new(scope, *limit, amount, level.left(limit, now), wait);
+                    refusal = Some(match refusal {
+                        Some(known) => known.or_longer(other),
+                        None => other,
+                    });
+                }
+            }
+        }
+        if let Some(refusal) = refusal {
+            return Step::Done(Err(refusal));
+        }
+        for scope in reservation.scopes.iter() {
+            for limit in &scope.limits {
+                let amount = limit.kind.of(&reservation.amounts);
+                level(&mut levels, scope.number, limit.kind).take(limit, amount, now);
+            }
+        }
+        reservation.at = now;
+        let standings = standings(&mut levels, &reservation.scopes, now);
+        Step::Done(Ok(Granted {
+            reservation,
+            standings,
+        }))
+    }
+
+    fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings> {
+        let now = (self.clock)();
+        let mut levels = self.lock();
+        for scope in reservation.scopes.iter() {
+            for limit in &scope.limits {
+                let reserved = limit.kind.of(&reservation.amounts);
+                let used = match limit.kind {
+                    Kind::OpenStreams => 0,
+                    kind => kind.of(&used),
+                };
+                level(&mut levels, scope.number, limit.kind).correct(
+                    limit,
+                    reserved,
+                    used,
+                    reservation.at,
+                    now,
+                );
+            }
+        }
+        Some(standings(&mut levels, &reservation.scopes, now))
+    }
+
+    fn standings(&self, scopes: Scopes) -> Step<Vec<Standing>> {
+        let now = (self.clock)();
+        let mut levels = self.lock();
+        let mut all = Vec::new();
+        for scope in scopes.iter() {
+            for limit in &scope.limits {
+                let level = *level(&mut levels, scope.number, limit.kind);
+                all.push(Standing {
+                    limit: limit.most,
+                    left: level.left(limit, now),
+                    whole_in: level.whole_in(limit, now),
+                });
+            }
+        }
+        Step::Done(all)
+    }
+}

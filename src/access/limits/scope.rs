@@ -1,0 +1,75 @@
+//! Who or what a limit is for.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::kind::Limit;
+use crate::config::Quota;
+
+/// What a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScopeKind {
+    /// One caller.
+    Caller,
+    /// All callers of a group together.
+    Group,
+    /// All calls of a target together.
+    Target,
+}
+
+/// A caller, a group or a target, with its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// What it is.
+    pub kind: ScopeKind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its number in this process: the same for the same kind and name, whatever the config says of
+    /// it.
+    pub number: usize,
+    /// Its limits.
+    pub limits: Box<[Limit]>,
+}
+
+impl ScopeKind {
+    /// One word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Group => "group",
+            Self::Target => "target",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.as_str(), self.name)
+    }
+}
+
+/// The numbers of all scopes of this process, so that counts are found without looking up names.
+#[derive(Debug, Default)]
+pub struct Names(Mutex<HashMap<(ScopeKind, Arc<str>), usize>>);
+
+impl Names {
+    /// The scope of this name with the limits of a quota. `None` if nothing is limited.
+    pub fn scope(&self, kind: ScopeKind, name: &str, quota: &Quota) -> Option<Arc<Scope>> {
+        if !quota.is_limited() {
+            return None;
+        }
+        let name: Arc<str> = name.into();
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = numbers.len();
+        let number = *numbers.entry((kind, Arc::clone(&name))).or_insert(next);
+        Some(Arc::new(Scope {
+            kind,
+            name,
+            number,
+            limits: Limit::of(quota),
+        }))
+    }
+}

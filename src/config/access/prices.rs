@@ -1,0 +1,165 @@
+//! `prices` and `estimates`: what tokens cost, and how many a request may take at most.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    aws::pattern,
+    config::{section::Section, units},
+};
+
+/// The most that a token can cost, in 1e-9 US dollars: a tenth of a cent.
+const MOST: u64 = 1_000_000;
+const TIERS: [&str; 3] = ["flex", "priority", "reserved"];
+
+/// The prices of some models. `prices`, a list; the first entry that matches a model counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Patterns of model IDs and ARNs; `*` stands for any characters. `models`. Required.
+    pub models: Vec<String>,
+    /// What a token costs.
+    pub rates: Rates,
+    /// What a token costs in a service tier other than `default`, by the tier's word in Bedrock.
+    /// `service_tiers`, default: the same.
+    pub service_tiers: BTreeMap<&'static str, Rates>,
+    /// What a token costs with optimized latency. `optimized_latency`, default: the same.
+    pub optimized_latency: Option<Rates>,
+}
+
+/// What a token costs, in 1e-9 US dollars: 3000 is 3 dollars for a million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Of the request. `input`. Required.
+    pub input: u64,
+    /// Of the answer. `output`. Required.
+    pub output: u64,
+    /// Read from a prompt cache. `cache_read`, default: as `input`.
+    pub cache_read: u64,
+    /// Written to a prompt cache for five minutes. `cache_write_5m`, default: as `input`.
+    pub cache_write_5m: u64,
+    /// Written to a prompt cache for an hour. `cache_write_1h`, default: as `cache_write_5m`.
+    pub cache_write_1h: u64,
+}
+
+/// How many input tokens are reserved for what is not text. Text is reserved with a token for each
+/// byte. `estimates`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimates {
+    /// Of an image. `estimates.image`, default 6000.
+    pub image: u64,
+    /// Of a document. `estimates.document`, default 50000.
+    pub document: u64,
+    /// Of a video. `estimates.video`, default 100000.
+    pub video: u64,
+    /// Of a piece of audio. `estimates.audio`, default 20000.
+    pub audio: u64,
+    /// Of the stored text of a prompt of Prompt management. `estimates.prompt`, default 10000.
+    pub prompt: u64,
+    /// Output tokens that are reserved, and asked for, where neither the caller nor the operator
+    /// sets a maximum, and a limit on tokens or money applies. `estimates.max_tokens`, default
+    /// 4096.
+    pub max_tokens: u32,
+}
+
+impl Default for Estimates {
+    fn default() -> Self {
+        Self {
+            image: 6_000,
+            document: 50_000,
+            video: 100_000,
+            audio: 20_000,
+            prompt: 10_000,
+            max_tokens: 4_096,
+        }
+    }
+}
+
+pub(super) fn read(root: &mut Section<'_>) -> Vec<Price> {
+    let sections = root.list_of_sections("prices").unwrap_or_default();
+    sections.into_iter().map(read_price).collect()
+}
+
+fn read_price(mut section: Section<'_>) -> Price {
+    let models = section.list("models", model_pattern).unwrap_or_default();
+    if models.is_empty() {
+        section.report(
+            "models",
+            "required: patterns of model IDs and ARNs, such as \"*anthropic.claude-sonnet-5*\"",
+        );
+    }
+    let rates = read_rates(&mut section);
+    let mut tiers = section.section("service_tiers");
+    let mut service_tiers = BTreeMap::new();
+    for tier in TIERS {
+        if let Some(mut section) = tiers.optional_section(tier) {
+            service_tiers.insert(tier, read_rates(&mut section));
+            section.finish();
+        }
+    }
+    tiers.finish();
+    let optimized_latency = section
+        .optional_section("optimized_latency")
+        .map(|mut section| {
+            let rates = read_rates(&mut section);
+            section.finish();
+            rates
+        });
+    section.finish();
+    Price {
+        models,
+        rates,
+        service_tiers,
+        optimized_latency,
+    }
+}
+
+fn read_rates(section: &mut Section<'_>) -> Rates {
+    let mut rate = |key| section.value(key, |text| units::number(text, 0, MOST));
+    let (input, output) = (rate("input"), rate("output"));
+    let cache_read = rate("cache_read");
+    let write_5m = rate("cache_write_5m");
+    let write_1h = rate("cache_write_1h");
+    for key in ["input", "output"] {
+        if !section.has_had(key) {
+            section.report(
+                key,
+                "required: 1e-9 US dollars for a token; 3000 is 3 dollars for a million tokens",
+            );
+        }
+    }
+    let input = input.unwrap_or_default();
+    let cache_write_5m = write_5m.unwrap_or(input);
+    Rates {
+        input,
+        output: output.unwrap_or_default(),
+        cache_read: cache_read.unwrap_or(input),
+        cache_write_5m,
+        cache_write_1h: write_1h.unwrap_or(cache_write_5m),
+    }
+}
+
+pub(super) fn read_estimates(mut section: Section<'_>) -> Estimates {
+    let default = Estimates::default();
+    let mut number = |key, default| {
+        section
+            .value(key, |text| units::number(text, 0, 10_000_000))
+            .unwrap_or(default)
+    };
+    let estimates = Estimates {
+        image: number("image", default.image),
+        document: number("document", default.document),
+        video: number("video", default.video),
+        audio: number("audio", default.audio),
+        prompt: number("prompt", default.prompt),
+        max_tokens: section
+            .value("max_tokens", |text| units::number(text, 1, 1_000_000))
+            .unwrap_or(default.max_tokens),
+    };
+    section.finish();
+    estimates
+}
+
+fn model_pattern(text: &str) -> Result<String, String> {
+    let text = units::text(text)?;
+    pattern::check(&text)?;
+    Ok(text)
+}

@@ -1,0 +1,136 @@
+//! `limits` of callers, groups and targets: how much they may use.
+
+use super::LimitsStore;
+use crate::config::{section::Section, units};
+
+/// The most that a limit on requests or tokens of a minute can be, so that counts stay exact in
+/// every store.
+const MOST_PER_MINUTE: u64 = 1_000_000_000;
+/// The same for tokens of a day or a month.
+const MOST_TOKENS: u64 = 1_000_000_000_000;
+/// The same for money, in US dollars.
+const MOST_USD: u64 = 1_000_000;
+/// Money is counted in 1e-9 US dollars.
+pub const NANO_PER_USD: u64 = 1_000_000_000;
+
+/// How much a caller, a group or a target may use. What is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Open calls. `limits.open_streams`.
+    pub open_streams: Option<u64>,
+    /// Calls per minute. `limits.requests_per_minute`.
+    pub requests_per_minute: Option<u64>,
+    /// Input and output tokens per minute. `limits.tokens_per_minute`.
+    pub tokens_per_minute: Option<u64>,
+    /// Input tokens per minute, those from and for prompt caches included.
+    /// `limits.input_tokens_per_minute`.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens per minute. `limits.output_tokens_per_minute`.
+    pub output_tokens_per_minute: Option<u64>,
+    /// Input and output tokens per day, UTC. `limits.tokens_per_day`.
+    pub tokens_per_day: Option<u64>,
+    /// Input and output tokens per month, UTC. `limits.tokens_per_month`.
+    pub tokens_per_month: Option<u64>,
+    /// Money per day, UTC, in 1e-9 US dollars. `limits.usd_per_day`.
+    pub nano_usd_per_day: Option<u64>,
+    /// Money per month, UTC, in 1e-9 US dollars. `limits.usd_per_month`.
+    pub nano_usd_per_month: Option<u64>,
+}
+
+impl Quota {
+    /// Whether anything is limited.
+    pub fn is_limited(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Whether tokens or money are limited, so that a call has to say how many tokens it may take.
+    pub fn counts_tokens(&self) -> bool {
+        let Self {
+            open_streams: _,
+            requests_per_minute: _,
+            ..
+        } = self;
+        *self
+            != Self {
+                open_streams: self.open_streams,
+                requests_per_minute: self.requests_per_minute,
+                ..Self::default()
+            }
+    }
+
+    /// Whether money is limited, so that models need prices.
+    pub fn counts_money(&self) -> bool {
+        self.nano_usd_per_day.is_some() || self.nano_usd_per_month.is_some()
+    }
+
+    /// Whether it holds limits of a day or a month, which a process alone would forget with its
+    /// end.
+    pub fn is_of_days(&self) -> bool {
+        self.counts_money() || self.tokens_per_day.is_some() || self.tokens_per_month.is_some()
+    }
+}
+
+/// What has to be configured elsewhere for some limits.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Rules {
+    pub(in crate::config) store: LimitsStore,
+    pub(in crate::config) has_prices: bool,
+}
+
+/// Reads the keys of a quota in a section `limits`, which can have other keys, too.
+pub(in crate::config) fn read(limits: &mut Section<'_>, rules: &Rules) -> Quota {
+    let mut number = |key, most| limits.value(key, |text| units::number(text, 1, most));
+    let per_minute = MOST_PER_MINUTE;
+    let quota = Quota {
+        open_streams: number("open_streams", 1_000_000),
+        requests_per_minute: number("requests_per_minute", per_minute),
+        tokens_per_minute: number("tokens_per_minute", per_minute),
+        input_tokens_per_minute: number("input_tokens_per_minute", per_minute),
+        output_tokens_per_minute: number("output_tokens_per_minute", per_minute),
+        tokens_per_day: number("tokens_per_day", MOST_TOKENS),
+        tokens_per_month: number("tokens_per_month", MOST_TOKENS),
+        nano_usd_per_day: limits.value("usd_per_day", usd),
+        nano_usd_per_month: limits.value("usd_per_month", usd),
+    };
+    for (key, limit) in [
+        ("tokens_per_day", quota.tokens_per_day),
+        ("tokens_per_month", quota.tokens_per_month),
+        ("usd_per_day", quota.nano_usd_per_day),
+        ("usd_per_month", quota.nano_usd_per_month),
+    ] {
+        if limit.is_some() && rules.store == LimitsStore::Unset {
+            limits.report(
+                key,
+                "needs limits.store, because this process forgets its counts when it ends; \
+                 `limits.store: memory` accepts that, for one replica",
+            );
+        }
+        if limit.is_some() && key.starts_with("usd") && !rules.has_prices {
+            limits.report(
+                key,
+                "needs `prices`: without them it is not known what calls cost",
+            );
+        }
+    }
+    quota
+}
+
+/// An amount of US dollars such as `12.50`, in 1e-9 dollars. Exact: no floating point is involved.
+fn usd(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        format!(
+            "`{text}` is not an amount of US dollars above 0 and up to {MOST_USD}, such as 12.50"
+        )
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits =
+        |text: &str| (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return Err(wrong());
+    }
+    let nano: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    Some(whole * NANO_PER_USD + nano)
+        .filter(|amount| (1..=MOST_USD * NANO_PER_USD).contains(amount))
+        .ok_or_else(wrong)
+}

@@ -1,0 +1,179 @@
+//! How much a call can use at most, before Bedrock is called. It is estimated from above: what is
+//! not used is given back.
+
+use std::borrow::Cow;
+
+use crate::{
+    access::limits::{Accounts, Amounts, Billing, Scopes, most_expensive},
+    aws::Kind,
+    config::{Estimates, RequestPolicy},
+    error::{Failure, Reason},
+    pb::{
+        ContentBlock, ConverseInput, DocumentSource, MediaSource, PerformanceConfigLatency,
+        content_block::Content, document_source, media_source, tool_result_content_block,
+    },
+    routing::RouteCandidate,
+    stream::{price_of, tier_word},
+};
+
+/// The policy of a call: one whose tokens or money are limited always has a ceiling of output
+/// tokens.
+pub(super) fn policy<'a>(
+    accounts: &Accounts,
+    scopes: &Scopes,
+    policy: &'a RequestPolicy,
+) -> Cow<'a, RequestPolicy> {
+    if policy.max_tokens.is_some() || !scopes.counts_tokens() {
+        return Cow::Borrowed(policy);
+    }
+    let ceiling = i32::try_from(accounts.estimates().max_tokens).unwrap_or(i32::MAX);
+    Cow::Owned(RequestPolicy {
+        max_tokens: Some(ceiling),
+        ..policy.clone()
+    })
+}
+
+/// What a call reserves: this body of this input, on whichever of these routes answers.
+///
+/// # Errors
+/// Money is limited, and a model that may answer has no price.
+pub(super) fn amounts(
+    accounts: &Accounts,
+    scopes: &Scopes,
+    kind: Kind,
+    candidates: &[RouteCandidate],
+    input: &ConverseInput,
+    body_bytes: usize,
+) -> Result<Amounts, Failure> {
+    let mut amounts = Amounts {
+        requests: 1,
+        ..Amounts::default()
+    };
+    if !scopes.counts_tokens() {
+        return Ok(amounts);
+    }
+    let estimates = accounts.estimates();
+    amounts.input = input_tokens(estimates, kind, input, body_bytes);
+    let max_tokens = input
+        .inference_config
+        .as_ref()
+        .and_then(|config| config.max_tokens)
+        .and_then(|tokens| u64::try_from(tokens).ok());
+    amounts.output = max_tokens.unwrap_or_else(|| estimates.max_tokens.into());
+    if scopes.counts_money() {
+        for candidate in candidates {
+            let price = price_of(accounts, &candidate.route).ok_or_else(|| {
+                Failure::new(
+                    Reason::PriceUnknown,
+                    format!(
+                        "{} has no price in this gateway's config, and a limit on money applies to this call; \
+                         use another target, or ask the operator to add the model to `prices`",
+                        candidate.route.model_id
+                    ),
+                )
+            })?;
+            let most = most_expensive(&price, billing(input), amounts.input, amounts.output);
+            amounts.nano_usd = amounts.nano_usd.max(most);
+        }
+    }
+    Ok(amounts)
+}
+
+/// How the call asks to be served.
+pub(super) fn billing(input: &ConverseInput) -> Billing {
+    Billing {
+        service_tier: input
+            .service_tier
+            .map_or("default", |tier| tier_word(tier.r#type())),
+        optimized_latency: input
+            .performance_config
+            .is_some_and(|config| config.latency() == PerformanceConfigLatency::Optimized),
+    }
+}
+
+/// A token for each byte of the body, but for media: those by the operator's figures.
+fn input_tokens(
+    estimates: &Estimates,
+    kind: Kind,
+    input: &ConverseInput,
+    body_bytes: usize,
+) -> u64 {
+    let mut media = Media {
+        estimates,
+        base64: 0,
+        tokens: 0,
+    };
+    for block in input.messages.iter().flat_map(|message| &message.content) {
+        media.block(block);
+    }
+    let stored = if kind == Kind::Prompt {
+        estimates.prompt
+    } else {
+        0
+    };
+    let text = (body_bytes as u64).saturating_sub(media.base64);
+    text.saturating_add(media.tokens).saturating_add(stored)
+}
+
+struct Media<'a> {
+    estimates: &'a Estimates,
+    /// What they take of the body.
+    base64: u64,
+    tokens: u64,
+}
+
+impl Media<'_> {
+    fn block(&mut self, block: &ContentBlock) {
+        use tool_result_content_block::Content as Part;
+
+        match &block.content {
+            Some(Content::Image(block)) => self.media(&block.source, self.estimates.image),
+            Some(Content::Video(block)) => self.media(&block.source, self.estimates.video),
+            Some(Content::Audio(block)) => self.media(&block.source, self.estimates.audio),
+            Some(Content::Document(block)) => self.document(block.source.as_ref()),
+            Some(Content::ToolResult(block)) => {
+                for part in &block.content {
+                    match &part.content {
+                        Some(Part::Image(block)) => {
+                            self.media(&block.source, self.estimates.image);
+                        }
+                        Some(Part::Video(block)) => {
+                            self.media(&block.source, self.estimates.video);
+                        }
+                        Some(Part::Document(block)) => self.document(block.source.as_ref()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn media(&mut self, source: &Option<MediaSource>, tokens: u64) {
+        self.tokens = self.tokens.saturating_add(tokens);
+        if let Some(media_source::Source::Bytes(bytes)) =
+            source.as_ref().and_then(|source| source.source.as_ref())
+        {
+            self.base64 += base64_bytes(bytes.len());
+        }
+    }
+
+    fn document(&mut self, source: Option<&DocumentSource>) {
+        match source.and_then(|source| source.source.as_ref()) {
+            Some(document_source::Source::Bytes(bytes)) => {
+                self.base64 += base64_bytes(bytes.len());
+                self.tokens = self.tokens.saturating_add(self.estimates.document);
+            }
+            Some(document_source::Source::S3Location(_)) => {
+                self.tokens = self.tokens.saturating_add(self.estimates.document);
+            }
+            // Text counts by its bytes.
+            Some(document_source::Source::Text(_) | document_source::Source::Content(_)) | None => {
+            }
+        }
+    }
+}
+
+const fn base64_bytes(bytes: usize) -> u64 {
+    (bytes.div_ceil(3) * 4) as u64
+}
