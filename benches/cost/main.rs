@@ -7,7 +7,8 @@
 //! busy machine too.
 //!
 //! ```text
-//! client ──gRPC──> bedrock-grpc serve, under valgrind or strace ──HTTP/1.1 or TLS with HTTP/2──> lockstep Bedrock
+//! client ──gRPC──> bedrock-grpc serve ──HTTP/1.1 or TLS with HTTP/2──> lockstep Bedrock
+//!                  (under valgrind or strace)
 //! ```
 //!
 //! Each figure is the difference of two runs that differ only in their number of calls (or tokens),

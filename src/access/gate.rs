@@ -148,8 +148,8 @@ impl Gate {
                 Verdict::Later(verdict) => return Answer::Later(verdict),
             }
         }
-        // A credential for somebody else, such as a proxy, is no reason to refuse a call that needs
-        // none.
+        // The credential may be meant for another party, such as a proxy. A call that needs none is
+        // not refused for it.
         if open {
             Answer::Pass(None)
         } else {

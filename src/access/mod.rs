@@ -1,15 +1,15 @@
-//! Who calls: identities, and what proves them.
+//! The identity of a caller, and how credentials prove it.
 //!
-//! A call's credential is looked up before anything of its message is read. The result is an
-//! [`Identity`], which is a part of the call's context from then on. What the operator configured
-//! is an immutable snapshot, which is swapped as a whole while calls run: a call keeps the snapshot
-//! that it began with.
+//! A call's credential is checked before any of its message is read. The result is an
+//! [`Identity`], which is then part of the call's context. The configured callers are an immutable
+//! snapshot that is replaced as a whole while calls run: a call keeps the snapshot that it started
+//! with.
 //!
 //! | file | job |
 //! |---|---|
 //! | `gate` | finds the identity of a call, by the verifiers in their order |
 //! | `credential` | what a call's headers and connection hold as proof |
-//! | `verifier` | the trait of what checks credentials that carry the caller's name themselves, such as tokens |
+//! | `verifier` | the trait for checks of credentials that name the caller, such as tokens |
 //! | [`key`] | the form of API keys: prefix, random part, checksum |
 //! | [`limits`] | how much callers, groups and targets may use |
 //! | `snapshot` | the configured callers and their keys |

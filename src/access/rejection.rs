@@ -17,9 +17,9 @@ pub enum Rejection {
     NotYetValid,
     /// Its signature does not match, or its algorithm is not allowed.
     BadSignature,
-    /// It was issued by or for somebody else.
+    /// It was issued by another issuer or for another audience.
     WrongAudience,
-    /// What would be needed to check it can't be had at the moment.
+    /// What is needed to check it is not available at the moment.
     Unverifiable,
 }
 

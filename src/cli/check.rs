@@ -1,4 +1,4 @@
-//! `check`: everything that is wrong with configuration files.
+//! `check`: reports all errors of configuration files.
 
 use std::{
     io,
@@ -13,8 +13,7 @@ use crate::{
     config::{self, Access, Config, Problem},
 };
 
-/// Report everything that is wrong with configuration files: each problem with its line, its key
-/// and how to fix it
+/// Validate configuration files and report every error, with its line, its key and how to fix it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A values file of the Helm chart is accepted as well: the configuration is the map under `config`.
@@ -51,7 +50,7 @@ impl Check {
     }
 }
 
-/// Reads a file and all that belongs to it. Errors: everything that is wrong with it.
+/// Reads a file and what belongs to it. Errors: all errors of the file.
 fn load(file: &Path) -> Result<Config, String> {
     let (config, is_values) =
         Config::load_file_or_values(file).map_err(|problems| problems.to_string())?;
@@ -62,7 +61,7 @@ fn load(file: &Path) -> Result<Config, String> {
     Ok(config)
 }
 
-/// Prints what a file allows, and what is allowed but probably not meant.
+/// Prints what a file allows, and what is allowed but probably not intended.
 fn report(file: &Path, config: &Config, output: &mut Output) -> io::Result<()> {
     for warning in config.warnings() {
         let Problem { key, message, .. } = warning;
@@ -74,7 +73,7 @@ fn report(file: &Path, config: &Config, output: &mut Output) -> io::Result<()> {
         config.targets.aliases.len(),
         config.targets.allowed_model_ids.len(),
         match config.access.callers.len() {
-            0 => "no callers: everyone may call".to_owned(),
+            0 => "no callers: every client may call".to_owned(),
             count => format!("{count} callers"),
         }
     ))

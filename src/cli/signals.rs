@@ -1,5 +1,5 @@
 //! Signals of commands that serve: the first SIGTERM or Ctrl-C drains, the second ends the process
-//! at once, and SIGHUP is ignored.
+//! immediately, and SIGHUP is ignored.
 
 use std::io;
 
@@ -7,8 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::server::Stop;
 
-/// Keeps SIGHUP from ending the process, which is what it does by default. Errors: signals can't be
-/// listened to.
+/// Ignores SIGHUP, which ends a process by default. Errors: the signal handler cannot be installed.
 pub fn ignore_hangup() -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
@@ -21,7 +20,8 @@ pub fn ignore_hangup() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns what the signals of this process trigger. Errors: signals can't be listened to.
+/// Returns the tokens that this process's signals cancel. Errors: the signal handlers cannot be
+/// installed.
 pub fn stop() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,8 +1,8 @@
-//! The operator's defaults: what is asked of the model where the caller says nothing.
+//! The operator's defaults: parameters for requests that do not set them.
 //!
-//! Defaults never make a request that the model refuses: what the caller says elsewhere, in raw
-//! members or in the model's own fields, and what the model is known not to accept, leaves them
-//! out.
+//! Defaults never turn a request into one that the model rejects. They are omitted if the caller
+//! sets the parameter elsewhere, in raw members or in the model's native fields, or if the model is
+//! known not to accept it.
 
 use crate::{
     aws::{Kind, Sampling},
@@ -12,15 +12,15 @@ use crate::{
     translate::free_json::{self, Leaf, plain},
 };
 
-/// Settings that the caller has written in raw members or in the model's own fields.
+/// Parameters that the caller has set in raw members or in the model's native fields.
 #[derive(Debug, Default)]
 struct Written {
     max_tokens: bool,
     sampling: bool,
     stop_sequences: bool,
-    /// Thinking is configured, which goes with the model's own sampling only.
+    /// Thinking is configured, which works only with the model's default sampling.
     thinking: bool,
-    /// The budget for thinking, which `max_tokens` has to exceed.
+    /// The budget for thinking, which `max_tokens` must exceed.
     budget: Option<f64>,
     guardrail: bool,
     guardrail_trace: bool,
@@ -36,7 +36,7 @@ pub(super) fn apply(
     input: &mut ConverseInput,
 ) {
     let written = Written::by_caller(input);
-    // Prompts of Prompt management bring their own.
+    // Prompts of Prompt management have their own.
     if kind != Kind::Prompt {
         let config = input.inference_config.take();
         let had_config = config.is_some();
@@ -65,7 +65,8 @@ fn inference(
         let exceeds = |default: &i32| written.budget.is_none_or(|it| f64::from(*default) > it);
         config.max_tokens = default.filter(exceeds);
     }
-    // Neither beside the other: a caller who sets one of them means to leave the other alone.
+    // Not one in addition to the other: a caller that sets one of them means to leave the other
+    // unset.
     let said = config.temperature.is_some() || config.top_p.is_some() || written.sampling;
     if !said && !written.thinking {
         let both = (defaults.temperature, defaults.top_p);
@@ -81,7 +82,7 @@ fn inference(
     }
 }
 
-/// Fills in each field that the caller left out. A guardrail of the caller's own keeps its version.
+/// Fills in each field that the caller left out. A guardrail of the caller keeps its version.
 fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseInput) {
     if written.guardrail {
         return;
@@ -142,7 +143,7 @@ impl Written {
         written
     }
 
-    /// Notes a value by the name of its member.
+    /// Records a value by the name of its member.
     fn field(&mut self, name: &str, leaf: Leaf<'_>) {
         match name {
             _ if leaf == Leaf::Null => {}
@@ -153,7 +154,7 @@ impl Written {
                     self.budget = Some(budget);
                 }
             }
-            // Nova refuses any number of tokens beside its highest effort.
+            // Nova rejects any number of tokens with its highest effort.
             "maxreasoningeffort" if leaf == Leaf::Text("high") => self.max_tokens = true,
             "temperature" | "topp" => self.sampling = true,
             "stopsequences" | "stop" => self.stop_sequences = true,

@@ -1,4 +1,4 @@
-//! `TargetService`: what this gateway routes to.
+//! `TargetService`: the targets of this gateway.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ const MAX_PAGE_SIZE: i32 = 1_000;
 /// What the service needs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Targets {
-    /// Knows the targets.
+    /// Resolves targets.
     pub router: Router,
 }
 
@@ -62,7 +62,7 @@ impl TargetService for Targets {
         if request.include_inference_profiles {
             names.extend(self.router.inference_profiles());
         }
-        // The token is the last name of the page before: names are in order.
+        // The token is the last name of the previous page, because names are sorted.
         let mut rest = names
             .iter()
             .filter(|name| **name > request.page_token)

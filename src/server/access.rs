@@ -79,7 +79,7 @@ pub(super) fn follow_keys(
                 Err(error) => {
                     let error = error.to_string();
                     if told.as_ref() != Some(&error) {
-                        tracing::error!(%error, "the keys file cannot be used; the keys known before stay in force");
+                        tracing::error!(%error, "the keys file cannot be used; the previous keys stay valid");
                         told = Some(error);
                     }
                 }

@@ -23,22 +23,22 @@ pub(crate) struct Call {
     /// The Converse request body.
     pub(crate) body: Bytes,
     pub(crate) times: Times,
-    /// How often to try until an answer begins.
+    /// How attempts are made until the first event.
     pub(crate) policy: AttemptPolicy,
-    /// How long the client may leave a message untaken.
+    /// How long the client may read nothing.
     pub(crate) write_stall: Duration,
     pub(crate) on_cancel: OnCancel,
     pub(crate) request_id: Arc<str>,
     pub(crate) report: CallReport,
-    /// Cancelled when the gateway can't wait for its streams any longer.
+    /// Cancelled when the drain has expired.
     pub(crate) cut: CancellationToken,
 }
 
-/// How a call failed, and what was tried: all that a status is made of.
+/// A failed call and its attempts: everything that a status needs.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) failure: Failure,
-    /// The attempts that were made, the last one with the failure's reason.
+    /// All attempts, the last one with the failure's reason.
     pub(crate) attempts: Vec<pb::Attempt>,
     /// The gateway's ID of the call.
     pub(crate) request_id: Arc<str>,

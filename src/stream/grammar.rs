@@ -13,7 +13,7 @@ use crate::pb::{
     stream_invoke_response::Event,
 };
 
-/// How far a stream has come in its grammar.
+/// The state of a stream in its grammar.
 #[derive(Debug, Default)]
 pub(super) struct Grammar {
     started: bool,
@@ -21,7 +21,7 @@ pub(super) struct Grammar {
     finished: bool,
     /// `metadata` that arrived before `message_stop`.
     early_metadata: Option<StreamInvokeResponse>,
-    /// Indices of the blocks that are open. Rarely more than one.
+    /// Indices of the open blocks. Rarely more than one.
     open: Vec<i32>,
     /// Whether an event was dropped. The log names only the first one.
     dropped: bool,
@@ -66,7 +66,7 @@ impl Grammar {
         }
     }
 
-    /// Appends an event to the queue, after whatever has to come before it.
+    /// Appends an event to the queue, after whatever must precede it.
     ///
     /// `metadata` is held back until `message_stop`; of several, the last one counts. Events that
     /// the grammar excludes are dropped.

@@ -1,4 +1,5 @@
-//! What the gateway reads of Bedrock's stream after its client has gone, or has the whole answer.
+//! What the gateway reads of Bedrock's stream after its client has disconnected, or has the whole
+//! answer.
 
 use std::time::Duration;
 
@@ -7,11 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use super::{answer::Answer, clocks::METADATA_WAIT, report::CallReport};
 use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
 
-/// How long Bedrock may take over the end of a response that is complete, so that the connection
-/// can be reused.
+/// How long Bedrock may take to end a complete response, so that the connection can be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
-/// A call whose client has gone.
+/// A call whose client has disconnected.
 pub(super) struct Leftover {
     // Dropped in this order: see `Core::abandon`.
     pub(super) report: CallReport,
@@ -30,8 +30,8 @@ pub(super) async fn read_tail(mut answer: Answer) {
 }
 
 impl Leftover {
-    /// Does what the operator chose: closes the call to Bedrock, or reads on, within bounds, for
-    /// the call's usage. A call whose usage is known is closed.
+    /// Does what the operator configured: closes the call to Bedrock, or keeps reading, within
+    /// limits, for the call's usage. A call whose usage is known is closed.
     pub(super) fn settle(self, on_cancel: OnCancel) {
         match on_cancel {
             OnCancel::DrainForUsage { time, tokens } if !self.report.is_usage_known() => {
@@ -52,7 +52,7 @@ impl Leftover {
         {
             self.report.event(&mut event);
             match event.event {
-                // A delta is a token, or a few.
+                // A delta is one token or a few.
                 Some(Event::ContentBlockDelta(_)) => left -= 1,
                 Some(Event::MessageStop(_)) => until = until.min(Instant::now() + METADATA_WAIT),
                 _ => {}
@@ -61,7 +61,7 @@ impl Leftover {
     }
 }
 
-/// Spawns, if the runtime still runs.
+/// Spawns a task, if the runtime still runs.
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(task);

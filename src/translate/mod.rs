@@ -6,7 +6,7 @@
 //! | [`event`] | one event of a stream |
 //! | [`fold`] | combines the events of a stream into one answer |
 //! | [`response`] | the complete answer in Converse's form |
-//! | `family` | a table for each message: the mapping of fields to members. Additions of Bedrock go here |
+//! | `family` | a table per message, which maps fields to members; additions of Bedrock go here |
 //! | `table` | turns tables into readers and writers |
 //! | `free_json` | visits JSON that callers write themselves |
 //! | `halves` | characters that Bedrock split between two deltas |

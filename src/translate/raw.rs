@@ -142,7 +142,7 @@ impl<'m> Insertion<'m> {
     }
 
     fn exists(&self) -> Problem {
-        self.problem("names something that is there already; use its own field")
+        self.problem("names a member that the request already sets; use its field")
     }
 
     fn no_parent(&self) -> Problem {

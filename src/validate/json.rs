@@ -133,7 +133,7 @@ fn check_value<'a>(name: &'a str, value: &'a Value, depth: usize) -> Result<(), 
     match &value.kind {
         None => Err(Problem::Value(
             name,
-            "a Value without a kind is nothing in JSON: set one, such as null_value",
+            "a Value without a kind has no JSON form: set one, such as null_value",
         )),
         Some(Kind::NumberValue(number)) if !number.is_finite() => Err(Problem::Value(
             name,

@@ -146,7 +146,7 @@ const STAYS_IN: &[(&str, &[&str], &str)] = &[
     (
         "aws_lc_rs",
         &["access", "bedrock"],
-        "the crypto library is no part of the AWS SDK; hashes and random bytes are made by access",
+        "the crypto library is not part of the AWS SDK; hashes and random bytes are made by access",
     ),
     (
         "aws_credential_types",

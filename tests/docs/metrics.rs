@@ -76,7 +76,8 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
                 .map(|(label, _)| label.to_owned())
                 // A histogram's own.
                 .filter(|label| label != "le");
-            // A histogram has one name in the documentation, without `_bucket` and the like.
+            // A histogram has one name in the documentation, without `_bucket`, `_sum` and
+            // `_count`.
             let histogram = kinds.iter().find(|(family, kind)| {
                 *kind == "histogram" && name.strip_prefix(family.as_str()).is_some()
             });

@@ -362,7 +362,7 @@ fn payloads_that_are_no_object_are_errors() {
 }
 
 #[test]
-fn what_the_gateway_adds_stands_beside_bedrocks_event() {
+fn what_the_gateway_adds_is_next_to_bedrocks_event() {
     let event = pb::StreamInvokeResponse {
         event: Some(Event::MessageStart(pb::MessageStartEvent {
             role: pb::Role::Assistant.into(),

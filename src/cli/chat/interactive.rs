@@ -63,11 +63,11 @@ pub(super) async fn run(
             Entry::Target("") => output.warning("/target needs a name"),
             Entry::Target(name) => {
                 session.conversation.set_target(name);
-                output.note(&format!("{name} is asked from now on"));
+                output.note(&format!("the next questions go to {name}"));
             }
             Entry::Unknown(command) => {
                 output.warning(&format!(
-                    "{command} is no command; /help lists them, and a space before the slash sends it"
+                    "{command} is not a command; /help lists them. To send this text, put a space before the slash"
                 ));
             }
         }

@@ -29,9 +29,9 @@ use crate::pb::InferenceConfiguration;
 /// Chat with a model through a running gateway, with streaming answers
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With a PROMPT, or with something piped in, chat asks once: the answer goes to standard output, all \
-else to standard error. With both, what is piped in follows the prompt. With neither, chat is a \
-conversation; `/help` says what it understands, and Ctrl-C ends the answer, not the conversation. \
+With a PROMPT or piped input, chat makes one call: the answer goes to standard output, everything \
+else to standard error. With both, the piped input follows the prompt. With neither, chat starts a \
+conversation: `/help` lists its commands, and Ctrl-C ends the answer, not the conversation. \
 Exit codes: see `bedrock-grpc --help`.
 
 Examples:
@@ -128,7 +128,7 @@ impl Chat {
             }
         }
         if !interactive && prompt.trim().is_empty() {
-            output.error("nothing to say: give a prompt, or pipe one in");
+            output.error("no prompt: give one as an argument or on standard input");
             return Ok(Exit::Usage);
         }
         if interactive && self.json {

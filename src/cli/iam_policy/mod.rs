@@ -15,8 +15,8 @@ use crate::config::Config;
 /// discovery
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The policy goes to standard output, notes on what it does not cover to standard error. The command does not call Bedrock: an inference profile is
-assumed to serve from all Regions of its geography. Models are allowed only through their profiles.
+The policy is written to standard output; notes on what it does not cover, to standard error. The command does not call Bedrock: it assumes that
+an inference profile serves from all Regions of its geography. The policy allows models only through their profiles.
 
 Examples:
   bedrock-grpc iam-policy --config config.yaml --account 123456789012 > policy.json
@@ -42,7 +42,7 @@ pub struct IamPolicy {
 }
 
 impl IamPolicy {
-    /// Prints. Errors: those of standard output.
+    /// Prints the policy. Errors: those of standard output.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let config = match Config::load_file_or_values(&self.config) {
             Ok((config, _)) => config,

@@ -1,4 +1,4 @@
-//! What a route's fields say, in words that are the same in the table and in JSON.
+//! The fields of a route as text, which is the same in the table and in JSON.
 
 use std::time::Duration;
 

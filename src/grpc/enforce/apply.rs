@@ -4,10 +4,10 @@ use super::{Enforced, guardrail, s3, tier, tokens, written};
 use crate::{config::s3::S3Locations, error::Violation, pb::ConverseInput, validate::Violations};
 
 impl Enforced<'_> {
-    /// Applies all of it to a request whose defaults are filled in.
+    /// Applies all rules to a request whose defaults are filled in.
     ///
     /// # Errors
-    /// Everything that the caller said and that the operator does not allow.
+    /// Returns everything in the request that the operator does not allow.
     pub(in crate::grpc) fn apply(&self, input: &mut ConverseInput) -> Result<(), Vec<Violation>> {
         let mut out = Violations::new();
         out.field("input", |out| self.check(input, out));

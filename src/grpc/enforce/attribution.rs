@@ -17,12 +17,12 @@ use crate::{
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct Attribution {
     pairs: BTreeMap<String, String>,
-    /// Keys that callers can't set, even when the operator has no value for them in this call.
+    /// Keys that callers cannot set, even if the operator has no value for them in this call.
     reserved: Vec<String>,
 }
 
 impl Attribution {
-    /// Returns what a target, the gateway and the metadata of the call say.
+    /// Returns the pairs of a target, the gateway and the call's metadata.
     pub(in crate::grpc) fn of(
         target: &BTreeMap<String, String>,
         gateway: &RequestMetadata,
@@ -30,7 +30,7 @@ impl Attribution {
     ) -> Self {
         let from_headers = gateway.from_headers.iter().filter_map(|(key, header)| {
             let mut values = call.get_all(header).iter();
-            // Of several values at most one is the proxy's, and which one is not known.
+            // At most one of several values is from the proxy, and it is not known which one.
             let (Some(value), None) = (values.next(), values.next()) else {
                 return None;
             };
@@ -51,10 +51,10 @@ impl Attribution {
         self.pairs.is_empty() && self.reserved.is_empty()
     }
 
-    /// Writes the pairs over those of the caller.
+    /// Writes the pairs over the caller's.
     ///
     /// # Errors
-    /// Together they are more than Bedrock takes.
+    /// Fails if there are more pairs than Bedrock accepts.
     pub(super) fn write(&self, input: &mut ConverseInput) -> Result<(), Vec<Violation>> {
         let pairs = &mut input.request_metadata;
         let by_caller = pairs.len();

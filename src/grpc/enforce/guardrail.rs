@@ -11,7 +11,7 @@ use crate::{
 
 const REPLACED: &str =
     "this gateway enforces its own guardrail on this target; leave out guardrail_config";
-/// A guardrail assesses marked blocks only, once there is one.
+/// If there are marked blocks, a guardrail assesses only these.
 pub(super) const SELECTIVE: &str = "is not allowed: this gateway enforces a guardrail, which would check the marked blocks only; send the content unmarked";
 
 pub(super) fn check(guardrail: &Guardrail, input: &ConverseInput, out: &mut Violations) {
@@ -39,7 +39,8 @@ pub(super) fn write(guardrail: &Guardrail, input: &mut ConverseInput) {
     input.guardrail_config = Some(ours(guardrail, input));
 }
 
-/// The operator's guardrail. Only its trace may be the caller's choice, if the operator made none.
+/// The operator's guardrail. The caller can choose only its trace, and only if the operator sets
+/// none.
 fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfiguration {
     let mut ours = configured(guardrail);
     if let Some(theirs) = &input.guardrail_config
@@ -50,9 +51,9 @@ fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfigur
     ours
 }
 
-/// Whether each field is left out or the operator's own.
+/// Whether each field is absent or equal to the operator's.
 fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfiguration) -> bool {
-    // Spelled out, so that a new field can't be forgotten here.
+    // Written out, so that a new field cannot be forgotten here.
     let GuardrailStreamConfiguration {
         guardrail_identifier,
         guardrail_version,
@@ -69,7 +70,7 @@ fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfigura
         && number(*stream_processing_mode, ours.stream_processing_mode)
 }
 
-/// The operator's guardrail as requests carry it.
+/// The operator's guardrail in the form of a request.
 pub(in crate::grpc) fn configured(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
     let trace = match guardrail.trace {
         Some("enabled") => GuardrailTrace::Enabled,

@@ -1,16 +1,16 @@
-//! What the operator enforces on a request. It is applied last, after everything that the caller
-//! says, and no caller can undo it: neither by a field, nor by a raw member, nor by a field of the
-//! model's own.
+//! What the operator enforces on a request. It is applied last, after everything in the request,
+//! and no caller can undo it: neither with a field, nor with a raw member, nor with a native field
+//! of the model.
 //!
 //! | file | job |
 //! |---|---|
 //! | `apply` | all rules, in their order |
 //! | `attribution` | the operator's request metadata |
 //! | `guardrail` | the guardrail |
-//! | `tokens` | the ceiling of output tokens |
+//! | `tokens` | the maximum of output tokens |
 //! | `tier` | the service tiers |
 //! | `s3` | the locations in Amazon S3, which Bedrock reads with the gateway's role |
-//! | `written` | the same rules for raw members and the model's own fields |
+//! | `written` | the same rules for raw members and the model's native fields |
 //!
 //! Each rule first checks what the caller sent, so that no setting is ignored silently. Then the
 //! operator's value replaces the field.
@@ -40,8 +40,8 @@ pub(super) struct Enforced<'a> {
 }
 
 impl Enforced<'_> {
-    /// The ceiling of output tokens. Prompts of Prompt management bring their own number, and
-    /// Bedrock refuses any other.
+    /// The maximum of output tokens. Prompts of Prompt management have their own number, and
+    /// Bedrock rejects any other.
     fn ceiling(&self) -> Option<i32> {
         self.policy.max_tokens.filter(|_| self.kind != Kind::Prompt)
     }

@@ -9,8 +9,7 @@ use crate::{
     validate::{Shown, Violations},
 };
 
-/// Returns whether a text names an object in S3, in whatever spelling something behind the gateway
-/// might take.
+/// Returns whether a text names an object in S3, in whatever spelling Bedrock might accept.
 pub(super) fn is_location(text: &str) -> bool {
     let text = text.trim_start();
     let scheme = text.split("://").next().unwrap_or_default();
@@ -67,14 +66,14 @@ fn content(locations: &S3Locations, block: &ContentBlock, out: &mut Violations) 
                 Some(Part::Document(block)) => out.field("document", |out| {
                     document(locations, block.source.as_ref(), out);
                 }),
-                // Spelled out, so that a new kind can't be forgotten here.
+                // Written out, so that a new kind cannot be forgotten here.
                 Some(
                     Part::Json(_) | Part::JsonStruct(_) | Part::Text(_) | Part::SearchResult(_),
                 )
                 | None => {}
             });
         }),
-        // A guardrail takes images by their bytes only.
+        // A guardrail accepts images only as bytes.
         Some(
             Content::Text(_)
             | Content::ToolUse(_)

@@ -24,7 +24,7 @@ pub(super) fn refusal(tiers: &[ServiceTier]) -> String {
 }
 
 pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Violations) {
-    // Spelled out, so that a new field can't be forgotten here.
+    // Written out, so that a new field cannot be forgotten here.
     let Some(pb::ServiceTier { r#type }) = input.service_tier else {
         return;
     };

@@ -1,8 +1,8 @@
-//! The ceiling of output tokens.
+//! The maximum of output tokens.
 
 use crate::{pb::ConverseInput, validate::Violations};
 
-/// What models call the number of output tokens in their own fields, in lower case and without
+/// The names of the number of output tokens in models' native fields, in lower case and without
 /// separators. The budget for thinking is a part of it.
 const NAMES: [&str; 10] = [
     "maxtokens",
@@ -23,7 +23,7 @@ pub(in crate::grpc) fn is_name(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// Returns whether a number is within the ceiling. What is no number is not.
+/// Returns whether a number is within the maximum. What is not a number is not.
 pub(super) fn is_within(number: f64, ceiling: i32) -> bool {
     number <= f64::from(ceiling)
 }
@@ -44,7 +44,7 @@ pub(super) fn check(ceiling: i32, input: &ConverseInput, out: &mut Violations) {
     }
 }
 
-/// A request that does not say how many tokens it wants would get the model's maximum.
+/// A request without a number of tokens would get the model's maximum.
 pub(super) fn write(ceiling: i32, input: &mut ConverseInput) {
     let config = input.inference_config.get_or_insert_default();
     let asked = config.max_tokens.unwrap_or(ceiling);

@@ -1,5 +1,5 @@
-//! The rules for JSON that callers write themselves: raw members, which reach any place of the
-//! body, and the fields of the model's own, which may say the same as a field of Bedrock's.
+//! The rules for JSON that callers write themselves: raw members, which can be anywhere in the
+//! body, and native fields of the model, which can have the same meaning as a field of Bedrock.
 
 use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{

@@ -1,4 +1,4 @@
-//! A panic ends its own call, with INTERNAL, and nothing else.
+//! A panic ends only its own call, with INTERNAL.
 //!
 //! Without this, hyper would reset the stream, and clients would see CANCELLED.
 
@@ -125,7 +125,7 @@ impl HttpBody for ContainBody {
                 this.panicked = true;
                 let status = told(&*panic, Phase::MidStream, this.context.as_ref());
                 let mut trailers = HeaderMap::new();
-                // Can only fail for metadata that is no header, and the table's is.
+                // Fails only for metadata that is not a valid header, and the table's is valid.
                 let _written = status.add_header(&mut trailers);
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
@@ -141,7 +141,7 @@ impl HttpBody for ContainBody {
     }
 }
 
-/// Logs a panic, and makes the status of it: what exactly went wrong is not the caller's to know.
+/// Logs a panic, and returns its status. The caller does not get the details.
 fn told(panic: &(dyn Any + Send), phase: Phase, context: Option<&CallContext>) -> Status {
     let message = panic
         .downcast_ref::<&str>()

@@ -1,4 +1,4 @@
-//! Notes when a call arrived, its ID and its timeout; gives the ID back.
+//! Records when a call arrived, its ID and its timeout; returns the ID in the response.
 
 use std::{
     pin::Pin,

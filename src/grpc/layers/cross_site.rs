@@ -1,10 +1,10 @@
-//! Refuses requests that a web page can make a browser send without being allowed to.
+//! Rejects requests that a web page can make a browser send without permission.
 //!
-//! A browser asks the gateway (CORS) before a page may send a request with gRPC's content types. It
-//! does not ask before it sends a "simple" request, such as a POST of `text/plain`: the page can't
-//! read the answer, but the request has been executed. So requests with any other content type get
-//! 415, and requests whose origin is not in `cors.allowed_origins` get 403, before a service sees
-//! them.
+//! A browser sends a preflight request (CORS) before a page may send a request with gRPC's content
+//! types. It sends none before a "simple" request, such as a POST of `text/plain`: the page cannot
+//! read the response, but the request has been executed. So requests with any other content type
+//! get 415, and requests from an origin that is not in `cors.allowed_origins` get 403, before a
+//! service sees them.
 
 use std::{
     future::{Ready, ready},
@@ -24,15 +24,14 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// What a page's own server says about a request that it lets through: pages of this origin may
-/// call, too.
+/// An origin that a page's own server allows, in addition to the configured ones.
 ///
 /// Put into the extensions of a request by [`allow_own_origin`].
 #[derive(Clone, Copy, Debug)]
 struct OwnOrigin;
 
 /// Lets the pages that the gateway itself serves call it: marks a request whose `Origin` is the
-/// address that the request was sent to.
+/// address to which the request was sent.
 pub fn allow_own_origin<B>(mut request: Request<B>) -> Request<B> {
     if is_own_origin(&request) {
         request.extensions_mut().insert(OwnOrigin);
@@ -58,7 +57,7 @@ fn is_own_origin<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// The value of a header that is there exactly once.
+/// The value of a header that occurs exactly once.
 fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -127,9 +126,9 @@ where
 }
 
 impl CrossSiteLayer {
-    /// The answer to a request that must not reach a service.
+    /// The response to a request that must not reach a service.
     fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        // Neither carries a message: what they ask for is not there.
+        // Neither has a message: what they request does not exist.
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
@@ -150,7 +149,7 @@ impl CrossSiteLayer {
         if headers.contains_key(header::ORIGIN) {
             return single(headers, header::ORIGIN).is_some_and(|origin| origins.contains(origin));
         }
-        // Browsers that send no origin say at least whether the page is another site's.
+        // Browsers that send no origin still tell whether the page belongs to another site.
         headers
             .get_all("sec-fetch-site")
             .iter()

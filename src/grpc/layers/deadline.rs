@@ -1,8 +1,8 @@
-//! A call that never gets as far as its service: its client sends the request's message too slowly,
-//! or not at all.
+//! A call that never reaches its service: its client sends the request's message too slowly, or not
+//! at all.
 //!
-//! The service itself keeps the deadline and sees the end of a drain, and knows more about the
-//! call; this layer only comes in when there is no service yet.
+//! The service itself enforces the deadline and the end of a drain, and knows more about the call.
+//! This layer acts only while there is no service call yet.
 
 use std::{
     pin::Pin,
@@ -25,13 +25,13 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// How much later than the service this layer sees the deadline.
+/// How much later than the service this layer acts.
 const GRACE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub(super) struct DeadlineLayer {
     pub(super) limits: Arc<Limits>,
-    /// Cancelled when the gateway can't wait for its calls any longer.
+    /// Cancelled when the drain has expired.
     pub(super) cut: CancellationToken,
 }
 
@@ -105,7 +105,7 @@ where
         if let Poll::Ready(response) = this.inner.poll(cx) {
             return Poll::Ready(response);
         }
-        // The service was polled first: if it could tell the same, it has.
+        // The service was polled first: if it could report the same, it has.
         let failure = if this.over.poll(cx).is_ready() {
             Failure::new(
                 Reason::DeadlineExceeded,

@@ -1,5 +1,5 @@
-//! Finds out who makes a call, before anything of its message is read, and refuses calls that need
-//! an identity and have none.
+//! Identifies the caller before the message is read, and rejects calls that need an identity and
+//! have none.
 
 use std::{
     pin::Pin,
@@ -74,7 +74,7 @@ where
             }
             Answer::Refuse(refused) => IdentityFuture::refused(&request, refused),
             Answer::Later(verdict) => {
-                // The service that is ready is the one to call; its clone takes its place.
+                // The ready service must be called; its clone replaces it.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
                 IdentityFuture::Verifying {
@@ -142,7 +142,7 @@ where
                 IdentityFutureProjection::Refused { response } => {
                     return match response.take() {
                         Some(response) => Poll::Ready(Ok(response)),
-                        // Reached only when a future that is ready is polled again.
+                        // Reached only if a completed future is polled again.
                         None => Poll::Pending,
                     };
                 }

@@ -1,9 +1,9 @@
-//! What gRPC itself refuses: an unknown method, an encoding that is not known, bytes that are no
-//! message, a message that is too large.
+//! Errors of tonic itself: an unknown method, an unknown encoding, undecodable bytes, a message
+//! that is too large.
 //!
-//! tonic answers these without details, and a message that is too large with OUT_OF_RANGE, or, when
-//! it grew by decompression, with RESOURCE_EXHAUSTED, which is gRPC's convention. Clients get them
-//! in the same form as all other errors.
+//! tonic returns these without details, and OUT_OF_RANGE for a message that is too large or, if it
+//! grew by decompression, RESOURCE_EXHAUSTED, which is gRPC's convention. This layer gives them the
+//! form of all other errors.
 
 use std::{
     pin::Pin,
@@ -90,15 +90,15 @@ where
             let status = status::status(&failure, &[], request_id);
             let headers = response.headers_mut();
             headers.remove("grpc-message");
-            // Can only fail for metadata that is no header, and the table's is.
+            // Fails only for metadata that is not a valid header, and the table's is valid.
             let _written = status.add_header(headers);
         }
         Poll::Ready(Ok(response))
     }
 }
 
-/// What tonic refused, if it did. The gateway itself never answers OUT_OF_RANGE, and all else with
-/// details.
+/// The error of tonic, if there is one. The gateway itself never returns OUT_OF_RANGE, and
+/// everything else with details.
 fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
     let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
     if code != Code::OutOfRange && headers.contains_key("grpc-status-details-bin") {
@@ -124,7 +124,7 @@ fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
                 told => told,
             },
         ),
-        // Other services' own errors are theirs.
+        // Errors of other services stay unchanged.
         Code::Internal if path.starts_with(OURS) => Failure::new(
             Reason::MessageUnreadable,
             format!("the request's message can't be read: {}", told()),

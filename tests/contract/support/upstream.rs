@@ -1,4 +1,4 @@
-//! A Bedrock that takes each step when the test says so, and observes what the gateway reads.
+//! A Bedrock that takes each step when the test tells it to, and observes what the gateway reads.
 
 use std::net::SocketAddr;
 

@@ -171,10 +171,7 @@ impl<E: Words> Value for Known<E> {
 fn word<E: Words>(number: i32, out: &mut Encoder<'_>, at: &Place<'_>) -> Option<&'static str> {
     let word = E::try_from(number).ok().and_then(E::word);
     if word.is_none() && number != 0 {
-        let description = format!(
-            "{number} is no value of {} that this version knows",
-            E::NAME
-        );
+        let description = format!("{number} is not a value of {} in this version", E::NAME);
         out.violation(at.field(), description);
     }
     word
