@@ -212,7 +212,7 @@ impl ViolationList {
     }
 }
 
-/// Why a call failed, with everything that the caller should know of it.
+/// Why a call failed, with everything that the caller should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The stable name of the cause.

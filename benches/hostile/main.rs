@@ -11,7 +11,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `roles` | what the children do |
+//! | `roles` | what the child processes do |
 //! | `child` | starting them |
 //! | `streams` | the well-behaved streams, and when their tokens arrive |
 //! | `attacks` | the inputs, by name |
@@ -80,7 +80,7 @@ fn run(arguments: &[String]) -> Result<(), Error> {
 }
 
 impl Options {
-    /// `None`: help is asked for.
+    /// `None`: print the help.
     fn of(arguments: &[String]) -> Result<Option<Self>, Error> {
         let mut options = Self {
             length: Duration::from_secs(5),

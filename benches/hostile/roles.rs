@@ -24,7 +24,7 @@ pub(crate) const MEMORY: usize = 256 << 20;
 /// Answers that last longer than the benchmark.
 const TOKENS: usize = 100_000;
 
-/// What a child is, and all that it has to know.
+/// The role of a child process, and everything it needs to know.
 pub(crate) enum Role {
     /// The emulator.
     Emulator,
@@ -39,7 +39,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// The arguments that make a child of this role.
+    /// Returns the arguments that start a child with this role.
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self {
             Self::Emulator => vec!["role-emulator".to_owned()],
@@ -53,7 +53,7 @@ impl Role {
         }
     }
 
-    /// The role that arguments say, if they say any.
+    /// Returns the role that arguments name, if any.
     pub(crate) fn of(arguments: &[String]) -> Option<Self> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
@@ -70,7 +70,7 @@ impl Role {
         }
     }
 
-    /// Plays the role until standard input ends.
+    /// Runs the role until standard input ends.
     pub(crate) fn run(self) -> Result<(), Error> {
         match self {
             Self::Emulator => emulate(),
@@ -137,7 +137,7 @@ fn serve(endpoint: String) -> Result<(), Error> {
     Ok(runtime.block_on(server::run(config, sdk, listeners, Stop::default()))?)
 }
 
-/// Tells the parent something.
+/// Sends a line to the parent process.
 fn say(pairs: &[(&str, String)]) -> io::Result<()> {
     let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut out = io::stdout().lock();

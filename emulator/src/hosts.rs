@@ -1,4 +1,4 @@
-//! Which names the emulator answers to, if not to all: DNS rebinding would let web pages read
+//! The host names that the emulator accepts, if not all: with DNS rebinding, web pages could read
 //! prompts.
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -47,7 +47,7 @@ pub struct Options {
     pub keep_calls: usize,
     /// Number of serving threads. One is enough for tests.
     pub threads: NonZeroUsize,
-    /// Answer only requests that name this machine, by `localhost` or a loopback address. Default:
+    /// Answer only requests that name this machine, as `localhost` or a loopback address. Default:
     /// off.
     pub loopback_hosts_only: bool,
     /// How long a stop waits for running calls.

@@ -88,7 +88,7 @@ pub struct Answer {
     pub request_id: String,
     /// The events.
     pub frames: BedrockEvents,
-    /// Whether the answer's content type says that it is an event stream.
+    /// Whether the content type of the response is that of an event stream.
     pub is_declared: bool,
 }
 

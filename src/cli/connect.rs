@@ -37,7 +37,7 @@ pub struct Connect {
     )]
     address: Uri,
 
-    /// A PEM file of certificate authorities to trust for https://, instead of the system's own
+    /// PEM file of certificate authorities to trust for https://, in place of the system's own
     #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 

@@ -62,7 +62,7 @@ pub struct Dev {
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
 
-    /// Serve known callers only: two sample callers, whose keys are printed
+    /// Authenticate callers: create two sample callers and print their keys
     #[arg(long)]
     callers: bool,
 

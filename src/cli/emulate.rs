@@ -15,10 +15,10 @@ pub struct Args {
     /// Address for plain HTTP; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8900")]
     pub listen: SocketAddr,
-    /// Address for TLS with HTTP/2 and HTTP/1.1, with a certificate made for this run
+    /// Address for TLS with HTTP/2 and HTTP/1.1, with a certificate that is created for this run
     #[arg(long, value_name = "ADDRESS")]
     pub tls_listen: Option<SocketAddr>,
-    /// Write the certificate authority that TLS clients must trust to this file, PEM
+    /// Write the CA certificate, which TLS clients must trust, to this PEM file
     #[arg(long, value_name = "FILE", requires = "tls_listen")]
     pub ca_out: Option<PathBuf>,
     /// Source Region of calls whose signature names none (bearer tokens)
@@ -27,7 +27,7 @@ pub struct Args {
     /// Wait before the first event, such as 300ms or 1.5s
     #[arg(long, value_name = "DURATION", default_value = "300ms", value_parser = duration)]
     pub time_to_first_token: Duration,
-    /// Speed of the stream after that; 0 means as fast as possible
+    /// Speed of the stream after that, in tokens per second; 0 means as fast as possible
     #[arg(long, value_name = "RATE", default_value_t = 40.0, value_parser = rate)]
     pub tokens_per_second: f64,
     /// Length of text answers, unless the request's maxTokens is lower
@@ -39,16 +39,17 @@ pub struct Args {
     /// Fault for every call, such as throttling or reset-after-3; --help lists all
     #[arg(long, value_name = "NAME")]
     pub fault: Option<Fault>,
-    /// Cut streams into writes: `frames`, `awkward`, or a number of bytes
+    /// How to split streams into writes: one frame each (`frames`), odd small sizes (`awkward`), or
+    /// a number of bytes
     #[arg(long, default_value = "frames")]
     pub cut: Cut,
     /// Most concurrent streams of an HTTP/2 connection
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub max_concurrent_streams: u32,
-    /// Accept this access key, too: ID:SECRET or ID:SECRET:SESSION_TOKEN
+    /// Accept this access key in addition: ID:SECRET or ID:SECRET:SESSION_TOKEN
     #[arg(long, value_name = "KEY", value_parser = access_key)]
     pub access_key: Vec<AccessKey>,
-    /// Accept this bearer token (a Bedrock API key), too
+    /// Accept this bearer token (a Bedrock API key) in addition
     #[arg(long, value_name = "TOKEN")]
     pub bearer_token: Vec<String>,
     /// Accept all calls: check neither signatures nor tokens
@@ -69,7 +70,7 @@ impl Args {
     /// Converts the arguments into options of the emulator.
     ///
     /// # Errors
-    /// If the recordings cannot be loaded.
+    /// Fails if the recordings cannot be loaded.
     pub fn options(&self) -> io::Result<Options> {
         let mut credentials = Credentials::default();
         credentials
@@ -110,8 +111,8 @@ impl Args {
     /// Starts the emulator, prints to `out` how to use it, and serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
-    /// If an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot be
-    /// written.
+    /// Fails if an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot
+    /// be written.
     pub async fn run(self, mut out: impl io::Write) -> io::Result<()> {
         let emulator = Emulator::start(self.options()?)?;
         if let (Some(path), Some(pem)) = (&self.ca_out, emulator.ca_pem()) {
@@ -182,7 +183,7 @@ async fn asked_to_stop() -> io::Result<()> {
 }
 
 fn faults() -> String {
-    let mut text = "Faults, for --fault, the header x-emulator-fault or a model ID's end (.fault-NAME).\n\
+    let mut text = "Faults, for --fault, the header x-emulator-fault or the end of a model ID (.fault-NAME).\n\
                     Those of a stream take -after-N (N content deltas come first; 0: none) or -after-EVENT, such as -after-messageStop.\n\n"
         .to_owned();
     for (name, about) in Fault::all() {

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 /// The exit codes, for the end of `--help`.
 pub const HELP: &str = "\
 Exit codes:
-    0  it worked
-    1  the call failed and would fail again; or the answer was cut
+    0  success
+    1  the call failed and would fail again, or the answer is incomplete
     2  the command line is wrong
    64  an input file or the configuration is wrong
    69  the gateway cannot be reached
-   75  the call failed for the moment: try again later
+   75  a temporary failure: try again later
    77  not allowed: credentials are missing, wrong, or not enough
   130  cancelled by Ctrl-C";
 

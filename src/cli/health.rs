@@ -13,17 +13,17 @@ const DEADLINE: Duration = Duration::from_secs(1);
 /// Check whether a gateway serves: a probe for containers
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints the status that the gateway gives (grpc.health.v1).
+Prints the gateway's health status (grpc.health.v1).
 
 Examples:
   bedrock-grpc health
   bedrock-grpc health --service bedrock.inference.v1.InferenceService
   bedrock-grpc health --address https://gateway.example:443 --deadline 3s
-  bedrock-grpc health --address http://127.0.0.1:9090 --service liveness    (the admin port: alive, though it may be draining)
+  bedrock-grpc health --address http://127.0.0.1:9090 --service liveness    (the admin port: also succeeds while draining)
 
 Exit codes of this command:
     0  SERVING
-    1  anything else, also when the gateway cannot be reached
+    1  any other status, or the gateway cannot be reached
     2  the command line is wrong")]
 pub struct Health {
     /// Full name of the service to check [default: the whole gateway]

@@ -31,7 +31,7 @@ Examples:
   bedrock-grpc keys new --caller team-a
   bedrock-grpc keys new --caller team-a --not-after 2027-01-31
 
-Rotation: add the new entry beside the old one, give the new key to the caller, remove the old entry.")]
+Rotation: add the new entry next to the old one, give the caller the new key, then remove the old entry.")]
 struct New {
     /// Name of the caller, as in `callers` of the configuration
     #[arg(long, value_name = "NAME", value_parser = name)]

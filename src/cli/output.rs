@@ -37,7 +37,7 @@ impl Output {
         }
     }
 
-    /// Writes a piece of the answer, at once. Errors: those of standard output.
+    /// Writes a piece of the answer immediately. Errors: those of standard output.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         let text = printable(text, self.out_is_terminal);
         let mut out = io::stdout().lock();
@@ -45,7 +45,7 @@ impl Output {
         out.flush()
     }
 
-    /// Writes a line of the answer, at once. Errors: those of standard output.
+    /// Writes a line of the answer immediately. Errors: those of standard output.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
         self.text(&format!("{line}\n"))
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Runs a client's command on this thread: one connection needs no more.
+/// Runs a client command on this thread: one connection needs no more.
 pub(super) fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

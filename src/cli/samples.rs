@@ -17,7 +17,7 @@ impl Samples {
     pub(super) fn generate() -> Result<Self, String> {
         let draw = || {
             Secret::generate()
-                .map_err(|_| "the operating system has no random bytes to give".to_owned())
+                .map_err(|_| "the operating system cannot provide random bytes".to_owned())
         };
         Ok(Self {
             team_a: draw()?,

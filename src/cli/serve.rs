@@ -15,14 +15,14 @@ use crate::{
 /// Run the gateway with Amazon Bedrock
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Credentials, Region and profile come from where every AWS SDK finds them: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
-the shared config files, IRSA, EKS Pod Identity, the instance's metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
-Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, if the config's `traces` does not.
+Region, profile and credentials are those of the standard AWS SDK chain: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
+the shared config files, IRSA, EKS Pod Identity, instance metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
+Traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT, unless the config sets `traces`.
 
-SIGTERM or Ctrl-C: takes no more calls, lets the open ones end (drain.limit), exits with 0. A second one: cuts
-the open ones, each with a status, and exits with 0 at once.
+SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to `drain.limit`, and exits with 0.
+A second signal ends open calls immediately, each with a status, and the gateway exits with 0.
 
-A config to begin with:
+A minimal config:
   targets:
     claude:
       model_id: us.anthropic.claude-sonnet-5")]

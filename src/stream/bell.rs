@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_nothing_is_asked_again_when_it_rang() {
+    fn an_idle_stream_is_polled_after_the_bell_rings() {
         let (task, waker) = task();
         let mut cx = Context::from_waker(&waker);
         let (mut bell, mut source) = (Bell::default(), Source::default());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn who_rings_while_it_is_asked_is_asked_again() {
+    fn a_bell_that_rings_during_a_poll_causes_another_poll() {
         let (_, waker) = task();
         let mut cx = Context::from_waker(&waker);
         let mut bell = Bell::default();

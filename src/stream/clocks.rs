@@ -10,8 +10,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long the gateway waits for `metadata` once an answer is complete. Bedrock sends it within
-/// milliseconds of `messageStop`; the client has the whole answer meanwhile.
+/// How long the gateway waits for `metadata` after a complete answer. Bedrock sends it within
+/// milliseconds of `messageStop`; the client already has the whole answer.
 pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
 
 /// The time limits of a call.
@@ -88,7 +88,8 @@ impl Clocks {
         }
     }
 
-    /// The answer is complete: from now on only `metadata` is awaited, for [`METADATA_WAIT`].
+    /// The answer is complete: from now on, the call only waits for `metadata`, for
+    /// [`METADATA_WAIT`].
     pub(super) fn complete(&mut self) {
         self.metadata_by = Some(Instant::now() + METADATA_WAIT);
         self.set();
@@ -142,7 +143,7 @@ impl Clocks {
         self.timer.as_mut().poll(cx).is_ready()
     }
 
-    /// Sets the timer for the next alarm.
+    /// Sets the timer for the next event.
     fn set(&mut self) {
         let next = self.next_alarm();
         self.timer.as_mut().reset(next);

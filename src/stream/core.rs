@@ -5,9 +5,9 @@
 //!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
 //! ```
 //!
-//! An answer is complete at `messageStop`. From then on the call only waits for `metadata`, and
-//! nothing can make it fail: not what Bedrock sends, not silence, not the deadline or a drain.
-//! So the outcome is a function of Bedrock's bytes, not of how they were grouped.
+//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata`, and
+//! nothing can make it fail: not what Bedrock sends, not silence, not the deadline or a drain. So
+//! the outcome is a function of Bedrock's bytes, not of how they were grouped.
 
 use std::{
     collections::VecDeque,
@@ -81,7 +81,7 @@ pub(super) struct Core {
     cut: Interrupt,
     events: translate::event::Reader,
     grammar: Grammar,
-    /// Messages that are ready, in order.
+    /// Messages to send, in order.
     queue: VecDeque<StreamInvokeResponse>,
     /// How the call ended, if the client was not polling.
     verdict: Option<Box<Failed>>,
@@ -103,7 +103,7 @@ pub(super) struct Core {
 
 /// What the watchdog should do next.
 pub(super) enum Watch {
-    /// Look again then.
+    /// Check again at this time.
     At(Instant),
     /// There is nothing left to watch.
     Over,
@@ -318,7 +318,7 @@ impl Core {
     }
 
     /// Ends the call after `metadata`. The client does not wait for the end of Bedrock's response,
-    /// which usually is there already.
+    /// which has usually arrived already.
     fn finish(&mut self, cx: &mut Context<'_>) {
         if let Some(mut answer) = self.succeed()
             && !matches!(answer.poll_next(cx), Poll::Ready(None | Some(Err(_))))
@@ -362,7 +362,7 @@ impl Core {
         if let Some(permit) = self.permit.take() {
             permit.failed(&failure, Instant::now());
         }
-        // Attempts that did not begin an answer have logged theirs.
+        // Attempts without a first event have logged theirs.
         if let Some(route) = &self.route {
             report::log_detail(&failure, &self.request_id, route);
         }
@@ -376,8 +376,8 @@ impl Core {
             );
         }
         let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
-        // Stages after the first event, and calls that ended while they waited, have not written
-        // down how they failed.
+        // Failures after the first event, and calls that ended while they waited, have not been
+        // recorded yet.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
         {

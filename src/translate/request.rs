@@ -28,7 +28,7 @@ use crate::{bounds::Stop, error::Violation, pb};
 /// without a place. What Bedrock would not take, but JSON can say, is no error here.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
-    // Base64 makes four bytes of three.
+    // Base64 turns three bytes into four.
     let out = Encoder::new(size + size / 2 + 64, &input.raw_members, BadJson::Refuse);
     body(input, out, Json::Unknown).map(Bytes::from)
 }

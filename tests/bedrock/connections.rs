@@ -279,8 +279,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_no_call() {
     }
 }
 
-/// What a client that does not read leaves unread at Bedrock is bounded, and others go on
-/// meanwhile.
+/// What a client leaves unread at Bedrock is bounded, and other calls continue meanwhile.
 #[tokio::test]
 async fn an_unread_stream_piles_up_a_bounded_number_of_bytes() {
     let mut server = Server::start(Setup {

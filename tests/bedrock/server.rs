@@ -1,5 +1,5 @@
-//! A small Bedrock for these tests: real sockets, real event-stream bytes, and it tells what it
-//! saw.
+//! A small Bedrock for these tests: real sockets, real event-stream bytes, and a record of what it
+//! received.
 
 use std::{
     convert::Infallible,
@@ -40,7 +40,7 @@ pub(super) const SOON: Duration = Duration::from_secs(30);
 pub(super) struct Setup {
     pub(super) tls: bool,
     pub(super) max_streams: u32,
-    /// Answer as soon as the request is there, with these; otherwise the test answers by
+    /// Answer when the request has arrived, with these; otherwise the test answers with
     /// [`Call::open`].
     pub(super) reply: Option<Reply>,
 }

@@ -369,7 +369,7 @@ async fn wrong_use_is_said_before_any_call() {
     let gateway = Gateway::start().await;
     for (args, message) in [
         (&["chat", "hello"][..], "--target"),
-        (&["chat", "--target", "t"], "nothing to say"),
+        (&["chat", "--target", "t"], "no prompt"),
         (
             &["chat", "--target", "t", "--json", "--interactive"],
             "cannot be used with",

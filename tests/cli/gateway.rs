@@ -62,8 +62,7 @@ impl Gateway {
         Self::launch(0, Server::builder().tls_config(tls).unwrap()).await
     }
 
-    /// Starts on a free port. The first connections, so many, are closed under the first call that
-    /// comes over them.
+    /// Starts on a free port. This many connections are closed with the first call on them.
     pub(crate) async fn start_closing(closing_connections: usize) -> Self {
         Self::launch(closing_connections, Server::builder()).await
     }

@@ -9,7 +9,7 @@ use crate::aws::model_id;
 /// An inference profile in one source Region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InferenceProfile {
-    /// Its ID: `us.anthropic.claude-sonnet-5`, or something opaque.
+    /// Its ID: `us.anthropic.claude-sonnet-5`, or an opaque one.
     pub id: String,
     /// Its ARN.
     pub arn: String,

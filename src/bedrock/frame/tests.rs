@@ -28,7 +28,7 @@ fn event(event_type: &str, payload: impl Into<Bytes>) -> AwsMessage {
         ))
 }
 
-/// Decodes chunks; the last item says how it ended.
+/// Decodes chunks; the last item is the end.
 fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Frame>, Result<bool, CorruptFrame>) {
     let mut decoder = FrameDecoder::default();
     let mut messages = Vec::new();
@@ -135,8 +135,8 @@ fn a_frame_without_message_type_is_corrupt() {
     );
 }
 
-/// Every recorded stream decodes, byte by byte as well as at once. `BEDROCK_GRPC_RECORDED` names
-/// the folder.
+/// Every recorded stream decodes, byte by byte and at once. `BEDROCK_GRPC_RECORDED` names the
+/// folder.
 #[test]
 #[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 fn recorded_streams_decode() {

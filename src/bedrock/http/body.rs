@@ -10,8 +10,8 @@ use http_body::Frame;
 
 use super::{http1, http2};
 
-/// A response's body, over either protocol. Dropping it before its end closes the HTTP/1.1 socket
-/// or resets the HTTP/2 stream, at once.
+/// A response body, over either protocol. Dropping it before its end closes the HTTP/1.1 socket or
+/// resets the HTTP/2 stream immediately.
 pub(super) enum ResponseBody {
     Http1(http1::Http1Body),
     Http2(http2::Http2Body),

@@ -36,7 +36,7 @@ const MAX_HEADERS: u32 = 64 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection, as the pool sees it.
+/// A connection, from the view of the pool.
 pub(super) struct Http2Connection {
     pub(super) id: u64,
     send: SendRequest<Bytes>,

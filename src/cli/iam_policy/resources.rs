@@ -33,7 +33,7 @@ impl Names {
         let partition = partition_of(source_region);
         let (head, rest) = model_id.split_once('.').unwrap_or((model_id, ""));
         match Geography::named(head) {
-            // `us.anthropic.claude…`, and of patterns `us.*`, too.
+            // `us.anthropic.claude…`, and for patterns also `us.*`.
             Some(geography) if rest.contains(['.', '*']) => Needs {
                 called: vec![self.profile(partition, source_region, model_id)],
                 ..behind(partition, source_region, geography, rest)
@@ -90,7 +90,7 @@ fn of_arn(arn: &str) -> Needs {
             }
         }
         Kind::ApplicationInferenceProfile => Needs {
-            unknown: Some("the model behind it; all models are allowed through it, and only so"),
+            unknown: Some("the model behind it; all models are allowed, but only through it"),
             ..any_model_behind(called, partition)
         },
         Kind::Prompt => Needs {

@@ -16,8 +16,8 @@ pub(super) struct RequestFile {
 }
 
 impl RequestFile {
-    /// Reads a bare body, one with `modelId` among its members, or an object of `modelId` and
-    /// `body`. Errors: not JSON; not an object; `modelId` is not a string.
+    /// Reads a body, a body with the member `modelId`, or an object of `modelId` and `body`.
+    /// Errors: not JSON; not an object; `modelId` is not a string.
     pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let mut members = serde_json::from_slice::<Members<'_>>(text)?.0;
         let model_id = members

@@ -19,7 +19,7 @@ use crate::{
 
 mod file;
 
-/// Send a request in the JSON of Bedrock's Converse and print the answer in the same JSON
+/// Send a Converse request in Bedrock's JSON and print the answer in the same JSON
 #[derive(Debug, Args)]
 #[command(after_help = "\
 FILE contains the body of a Converse request, with or without a member `modelId`, as SDKs take it; \
@@ -32,7 +32,7 @@ Examples:
   jq '.messages[0].content[0].text = \"Hello\"' request.json |
     bedrock-grpc invoke --target claude --converse -")]
 pub struct Invoke {
-    /// The request; `-` for standard input
+    /// File with the request; `-` for standard input
     #[arg(long, value_name = "FILE")]
     converse: String,
 

@@ -27,7 +27,7 @@ Examples:
 A route is `throttled` or `unhealthy` while other routes are preferred; the remaining time follows.
 Health is as seen by this replica.")]
 pub struct Targets {
-    /// One target: an alias, a model ID or an ARN [default: all aliases]
+    /// Only this target: an alias, a model ID or an ARN [default: all aliases]
     target: Option<String>,
 
     /// Also list the inference profiles that callers can use by ID or ARN

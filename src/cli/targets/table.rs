@@ -1,4 +1,4 @@
-//! Targets as a table for people.
+//! Targets as a table.
 
 use super::facts::{health, kind, unavailable_for};
 use crate::pb::{Route, Target};

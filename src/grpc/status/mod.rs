@@ -1,4 +1,4 @@
-//! The one table from a [`Failure`] to a gRPC status, and the details that go with it.
+//! The only table from a [`Failure`] to a gRPC status, and the details of the status.
 
 use std::time::Duration;
 
@@ -19,40 +19,41 @@ use crate::{
 
 /// The domain of ErrorInfo.
 const DOMAIN: &str = "bedrock-grpc";
-/// The most that details may take, encoded: clients and proxies limit headers to 8 KiB, in which
-/// details stand as base64 (grpcio replaces the whole status beyond that).
+/// Maximum size of the encoded details: clients and proxies limit headers to 8 KiB, and details are
+/// base64 there (beyond that, grpcio replaces the whole status).
 const MAX_DETAILS_BYTES: usize = 4 << 10;
-/// The longest message of a status, in bytes: it stands percent-encoded in the same headers.
+/// Maximum length of a status message, in bytes: it is percent-encoded in the same headers.
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
-/// The longest message of Bedrock's in the details, in bytes.
+/// Maximum length of Bedrock's message in the details, in bytes.
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
-/// Tells a gRPC client's retry policy when to try again, in milliseconds; negative: not at all
-/// (gRFC A6).
+/// Tells a gRPC client's retry policy when to retry, in milliseconds; negative means never (gRFC
+/// A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
-/// What details may take up to Bedrock's own part: others shall find room behind it.
+/// Maximum size of the details up to Bedrock's part, so that the others have room after it.
 const MAX_BEFORE_OTHERS: usize = 2 << 10;
-/// The longest model ID in an attempt, in bytes: there may be several, and real ones are shorter.
+/// Maximum length of a model ID in an attempt, in bytes: there may be several, and real ones are
+/// shorter.
 const MAX_ATTEMPT_MODEL_ID_BYTES: usize = 256;
-/// The longest name of a target, in bytes, and the longest text beside it.
+/// Maximum length of a target's name, in bytes, and of the text next to it.
 const MAX_NAME_BYTES: usize = 512;
 const MAX_DESCRIPTION_BYTES: usize = 256;
-/// When to try again, if Bedrock gives no hint.
+/// The retry delay if Bedrock gives no hint.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The full name of Bedrock's own part of the details.
+/// The full name of Bedrock's part of the details.
 const UPSTREAM_ERROR: &str = "bedrock.inference.v1.UpstreamError";
 const PROFILES_HELP: &str =
     "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html";
 
-/// Whether the same call may be tried again. `UpstreamError.retryable`, RetryInfo and the pushback
-/// all follow from it.
+/// Whether the same call may be retried. `UpstreamError.retryable`, RetryInfo and the pushback
+/// follow from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Retry {
     /// A retry ends the same way: not retryable, pushback -1.
     Never,
-    /// The caller decides, since a retry costs again or may end the same way: retryable, pushback
+    /// The caller decides, because a retry costs again or may end the same way: retryable, pushback
     /// -1.
     CallerDecides,
-    /// After a while: retryable, RetryInfo and a pushback.
+    /// After a delay: retryable, RetryInfo and a pushback.
     After,
 }
 
@@ -113,7 +114,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::Cancelled => (Code::Cancelled, Retry::Never),
         R::ClientStalled => (Code::Aborted, Retry::Never),
         R::MessageTooLarge => (Code::ResourceExhausted, Retry::Never),
-        // As gRPC's own libraries say it.
+        // As in gRPC's own libraries.
         R::MessageUnreadable => (Code::Internal, Retry::Never),
         R::Unimplemented => (Code::Unimplemented, Retry::Never),
         R::Panic | R::Internal => (Code::Internal, Retry::Never),
@@ -140,10 +141,10 @@ pub(crate) fn of_failed(failed: &Failed) -> Status {
 
 /// The status of a failure, with all details that fit.
 ///
-/// `attempts` are those that were made; `request_id` is the call's ID at this gateway.
+/// `attempts` are all attempts; `request_id` is the gateway's ID of the call.
 pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &str) -> Status {
     let (code, retry) = row(failure);
-    // What was forwarded can't be taken back: nobody may retry behind the caller's back.
+    // Forwarded output cannot be taken back, so no transparent retry is allowed.
     let retry = match (failure.phase, retry) {
         (Phase::MidStream, Retry::After) => Retry::CallerDecides,
         (_, retry) => retry,
@@ -301,7 +302,7 @@ const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-/// Details in the order of their worth. What does not fit any more is left out.
+/// Details in the order of their importance. What does not fit is omitted.
 #[derive(Default)]
 struct Details {
     messages: Vec<Any>,
@@ -314,7 +315,7 @@ impl Details {
         let _fits = self.push(name, message);
     }
 
-    /// Adds a detail, and says whether it fitted.
+    /// Adds a detail, and returns whether it fits.
     fn push(&mut self, name: &str, message: &impl Message) -> bool {
         let value = message.encode_to_vec();
         let type_url = format!("type.googleapis.com/{name}");
@@ -359,7 +360,8 @@ impl Details {
     }
 }
 
-/// A text of at most so many bytes, cut between characters, with an ellipsis if it was cut.
+/// A text of at most this many bytes, truncated between characters, with an ellipsis if it was
+/// truncated.
 fn shortened(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();

@@ -1,11 +1,12 @@
 //! The circuit breaker of a route.
 //!
 //! ```text
-//!    5 failures in a row, or half of 10 or more calls within about 10 s
-//! Closed ───────────────────────────────────────────────────────> Open ──time over──> Half-open
-//!   ^                                                              ^                    │   │
-//!   │                                                              └───the probe fails──┘   │
-//!   └───────────────────────────────the probe is answered───────────────────────────────────┘
+//!           5 failures in a row, or half of
+//!           10 or more calls in about 10 s               its time is over
+//!   Closed ─────────────────────────────────> Open ─────────────────────> Half-open
+//!     ^                                         ^                            │  │
+//!     │                                         └───── the probe fails ──────┘  │
+//!     └─────────────────────────── the probe is answered ───────────────────────┘
 //! ```
 //!
 //! A half-open breaker lets one call through at a time, the probe. After a successful probe, one

@@ -1,4 +1,4 @@
-//! The spans of a call: its own, and one for each attempt at Bedrock.
+//! The spans of a call: its own, and one for each attempt.
 
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ pub(super) struct Ended<'a> {
 }
 
 impl Followed {
-    /// What the call asks for, with the operator's defaults.
+    /// The parameters of the call, with the operator's defaults.
     pub(super) fn asked(
         &mut self,
         inference: Option<pb::InferenceConfiguration>,
@@ -49,12 +49,12 @@ impl Followed {
         };
     }
 
-    /// The attempts that the call makes, and the client that knows their endpoints.
+    /// The attempts of the call, and the client that knows their endpoints.
     pub(super) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
         self.made = Some((bedrock.clone(), log.clone()));
     }
 
-    /// Records the spans of a call that is over.
+    /// Records the spans of a call that has ended.
     pub(super) fn record(&self, recorder: &Recorder, ended: &Ended<'_>) {
         let attempts = match &self.made {
             Some((_, log)) => log.attempts(),
@@ -80,7 +80,7 @@ impl Followed {
 }
 
 impl Ended<'_> {
-    /// Only the last attempt can have answered, and shares how the call ended.
+    /// Only the last attempt can have succeeded; then it ended as the call did.
     fn record_attempt(
         &self,
         recorder: &Recorder,
@@ -120,7 +120,7 @@ impl Ended<'_> {
     }
 
     /// Why an answer broke off, or did not begin in time. A client that disconnects or stops
-    /// reading is no failure of Bedrock.
+    /// reading is not a failure of Bedrock.
     fn failure_of_answer(&self) -> Option<Reason> {
         match self.reason {
             Some(Reason::Cancelled | Reason::ClientStalled) => None,

@@ -89,7 +89,7 @@ pub struct LimitedResource {
     pub what: &'static str,
 }
 
-/// A kind of thing that the API has no field for.
+/// Something for which the API has no field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {
     /// `event` or `member`.

@@ -12,7 +12,7 @@ pub(super) const TOO_DEEP: &str = "nested too deep";
 /// What it says if the reading was stopped.
 pub(super) const STOPPED: &str = "reading was stopped";
 
-/// Reads JSON text from front to end, value by value. Nothing is copied but strings with escapes.
+/// Reads JSON text from start to end, value by value. Only strings with escapes are copied.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     text: &'a str,

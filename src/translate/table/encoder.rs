@@ -16,7 +16,7 @@ pub(crate) enum BadJson {
     Refuse,
     /// There is none: the message was validated, and its JSON text is not read again.
     Excluded,
-    /// Written as a JSON string: a model may break off in mid-input.
+    /// Written as a JSON string, because a model may break off in the middle of its input.
     Quote,
 }
 
@@ -49,7 +49,7 @@ impl<'m> Encoder<'m> {
         }
     }
 
-    /// The JSON, and what was wrong with the message.
+    /// The JSON, and the violations.
     pub(crate) fn finish(self) -> (Writer, ViolationList) {
         (self.json, self.violations)
     }

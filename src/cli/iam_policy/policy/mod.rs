@@ -1,4 +1,4 @@
-//! The policy of a whole config.
+//! The policy of a whole configuration.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ impl Policy {
     /// Collects what a configuration needs.
     ///
     /// # Errors
-    /// A target's source Region is not known.
+    /// Fails if a target's source Region is not known.
     pub(super) fn of(config: &Config, names: &Names) -> Result<Self, String> {
         let mut policy = Self {
             discovery: config.discovery.enabled,
@@ -85,7 +85,7 @@ impl Policy {
         self.behind.extend(needs.behind);
         self.anywhere.extend(needs.anywhere);
         if let Some(unknown) = needs.unknown {
-            let note = format!("{place}: {model_id} does not say {unknown}");
+            let note = format!("{place}: {model_id} does not show {unknown}");
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }

@@ -12,7 +12,7 @@ use crate::translate::{
 /// How many elements are written between two checks of whether the output is still used.
 const ELEMENTS_BETWEEN_LOOKS: usize = 256;
 
-/// A list that is written if it holds something.
+/// A list that is written if it is not empty.
 pub(crate) struct List;
 
 impl List {
