@@ -79,11 +79,28 @@ const SEEN: &[(&str, &str, End)] = &[
     ("unknown-event", "end", End::Completed),
     ("unknown-delta", "end", End::Completed),
     ("unknown-member", "end", End::Completed),
+    ("early-metadata", "end", End::Completed),
+    ("no-content", "end", End::Completed),
+    ("empty-text", "end", End::Completed),
     ("giant-tool-delta", "end", End::Completed),
 ];
 
 /// Faults that the client must end.
 const ENDLESS: [&str; 3] = ["stall", "stall-before-headers", "slow"];
+
+/// Events that the SDK cannot read. It closes the stream, before or after the emulator has sent the
+/// rest of the answer.
+const UNREADABLE: [&str; 1] = ["invalid-index"];
+
+#[tokio::test]
+async fn the_sdk_refuses_what_it_cannot_read() {
+    let emulator = start(Options::default());
+    let client = client(&emulator);
+    for fault in UNREADABLE {
+        let outcome = stream(&client, &format!("{MODEL}.fault-{fault}"), "Say hi").await;
+        assert_eq!(outcome.end, "response error other", "{fault}: {outcome:?}");
+    }
+}
 
 #[tokio::test]
 async fn the_sdk_sees_each_fault_for_what_it_is() {
@@ -100,7 +117,8 @@ async fn the_sdk_sees_each_fault_for_what_it_is() {
 
 #[test]
 fn the_table_above_has_every_fault() {
-    let mut tested: Vec<_> = SEEN.iter().map(|(name, ..)| *name).chain(ENDLESS).collect();
+    let seen = SEEN.iter().map(|(name, ..)| *name);
+    let mut tested: Vec<_> = seen.chain(ENDLESS).chain(UNREADABLE).collect();
     let mut all: Vec<_> = Fault::all().map(|(name, _)| name).collect();
     tested.sort_unstable();
     all.sort_unstable();
