@@ -455,7 +455,8 @@ impl Core {
         )
     }
 
-    /// Handles a client that has gone. Returns what is left of the call if it is still open.
+    /// Handles a client that has disconnected. Returns what is left of the call if it is still
+    /// open.
     ///
     /// The report is complete before Bedrock's call is closed, so that tests and operators can rely
     /// on it.

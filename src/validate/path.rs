@@ -110,7 +110,7 @@ impl Violations {
         }
     }
 
-    /// What says that nobody waits for the verdict any more.
+    /// The signal that the verdict is no longer needed.
     pub(super) fn stop(&self) -> &Stop {
         &self.stop
     }

@@ -4,7 +4,7 @@
 //! | window | what is counted | when it is given back |
 //! |---|---|---|
 //! | open | what is going on | with its end |
-//! | minute | what was taken and is not refilled yet, times 60,000 | `limit` of it for each millisecond |
+//! | minute | used and not refilled, times 60,000 | `limit` of it for each millisecond |
 //! | day, month | what was taken in the current one | with the next one |
 
 use super::kind::{Limit, Window};

@@ -97,7 +97,7 @@ impl Access {
     }
 }
 
-/// Reads the sections. The store is `limits.store`, which is in a section of its own.
+/// Reads the sections. The store is `limits.store`, which is in a separate section.
 pub(super) fn read(root: &mut Section<'_>, store: LimitsStore, reading: &Reading<'_>) -> Access {
     let mut section = root.section("access");
     let required = section.value("required", units::boolean);

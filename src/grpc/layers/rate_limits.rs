@@ -66,7 +66,7 @@ fn write(standings: &Standings, headers: &mut HeaderMap) {
     }
 }
 
-/// A response body whose trailers say how the limits stand in the end.
+/// A response body whose trailers contain the limits after the settlement.
 struct LimitedBody {
     inner: Body,
     limits: RateLimits,

@@ -360,7 +360,7 @@ impl CallReport {
 impl Drop for CallReport {
     fn drop(&mut self) {
         let (code, reason) = self.end;
-        // First, so that whoever hears of the end finds the limits settled.
+        // First, so that the limits are settled when the client sees the end.
         let _cost = self
             .bill
             .take()
