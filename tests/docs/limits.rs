@@ -1,4 +1,5 @@
-//! `docs/limits.md` lists every limit of the configuration, with its default.
+//! `docs/limits.md` lists every limit of the configuration, with its default. It may list other keys,
+//! too.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +21,17 @@ fn limits_are_those_of_the_configuration() {
         let is_limit = ["limits.", "drain."]
             .iter()
             .any(|section| key.path.starts_with(section));
-        if !is_limit || key.value == "section" {
+        let Some(default) = documented.remove(&key.path) else {
+            assert!(
+                !is_limit || key.value == "section",
+                "docs/limits.md has no row for {}",
+                key.path
+            );
             continue;
-        }
-        let default = documented
-            .remove(&key.path)
-            .unwrap_or_else(|| panic!("docs/limits.md has no row for {}", key.path));
+        };
         let expected = match key.default.as_str() {
+            // A default that depends on the machine is described in words.
+            "" if default.contains(' ') => continue,
             "" => "none",
             default => default,
         };

@@ -33,6 +33,11 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         all.authentication_failures
             .get_or_create(&metrics::AuthenticationFailure { reason: "missing" }),
     );
+    drop(
+        all.limited
+            .get_or_create(&metrics::LimitedResource { what: "memory" }),
+    );
+    all.certificate_expiry(0);
     drop(all.attempts.get_or_create(&metrics::Attempt {
         target: target.clone(),
         route,
