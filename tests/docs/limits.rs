@@ -1,5 +1,5 @@
-//! `docs/limits.md` lists every limit of the configuration, with its default. It may list other keys,
-//! too.
+//! `docs/limits.md` lists every limit of the configuration, with its default. It may list other
+//! keys, too.
 
 use std::collections::BTreeMap;
 

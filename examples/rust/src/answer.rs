@@ -152,7 +152,7 @@ impl Block {
             }));
         }
         if !self.redacted.is_empty() {
-            return reasoning(Reasoning::RedactedContent(self.redacted.clone().into()));
+            return reasoning(Reasoning::RedactedContent(self.redacted.clone()));
         }
         if !self.reasoning.is_empty() || !self.signature.is_empty() {
             return reasoning(Reasoning::ReasoningText(ReasoningTextBlock {
