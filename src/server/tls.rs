@@ -11,16 +11,16 @@ use crate::config::Tls;
 pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
     let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(&tls.certificate_file, &error))?;
+        .map_err(|error| unreadable("tls.certificate_file", &tls.certificate_file, &error))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key_file)
-        .map_err(|error| unreadable(&tls.key_file, &error))?;
+        .map_err(|error| unreadable("tls.key_file", &tls.key_file, &error))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| unreadable(&tls.key_file, &error))?;
+        .map_err(|error| unreadable("tls.key_file", &tls.key_file, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -33,20 +33,26 @@ pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
 pub(super) fn expiry(tls: &Tls) -> io::Result<i64> {
     let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(&tls.certificate_file, &error))?;
+        .map_err(|error| unreadable("tls.certificate_file", &tls.certificate_file, &error))?;
     let mut expiries = Vec::with_capacity(chain.len());
     for certificate in &chain {
         let (_, certificate) = x509_parser::parse_x509_certificate(certificate)
-            .map_err(|error| unreadable(&tls.certificate_file, &error))?;
+            .map_err(|error| unreadable("tls.certificate_file", &tls.certificate_file, &error))?;
         expiries.push(certificate.validity().not_after.timestamp());
     }
-    let none = || unreadable(&tls.certificate_file, &"holds no certificate");
+    let none = || {
+        unreadable(
+            "tls.certificate_file",
+            &tls.certificate_file,
+            &"holds no certificate",
+        )
+    };
     expiries.into_iter().min().ok_or_else(none)
 }
 
-fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> io::Error {
+fn unreadable(key: &str, file: &Path, error: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("{}: {error}", file.display()),
+        format!("{key}: cannot use {}: {error}", file.display()),
     )
 }

@@ -326,7 +326,7 @@ async fn a_conversation_keeps_what_was_answered() {
         "error: UNAVAILABLE: not now\n",
         "cancelled\n",
         "turns: 4 · 24 in, 174 out · turns without known usage: 2\n",
-        "warning: /nonsense is no command",
+        "warning: /nonsense is not a command",
     ] {
         assert!(ended.stderr.contains(said), "{said} in {}", ended.stderr);
     }

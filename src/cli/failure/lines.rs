@@ -40,12 +40,14 @@ fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
                 .iter()
                 .map(|violation| format!("{}: {}", violation.field, violation.description)),
         ),
-        Detail::QuotaFailure(failure) => lines.extend(
-            failure
-                .violations
-                .iter()
-                .map(|violation| format!("quota {}: {}", violation.subject, violation.description)),
-        ),
+        Detail::QuotaFailure(failure) => {
+            lines.extend(failure.violations.iter().map(
+                |violation| match violation.subject.as_str() {
+                    "" => format!("quota: {}", violation.description),
+                    subject => format!("quota {subject}: {}", violation.description),
+                },
+            ))
+        }
         Detail::PreconditionFailure(failure) => {
             lines.extend(failure.violations.iter().map(|violation| {
                 format!(
@@ -121,6 +123,6 @@ fn seconds(time: Duration) -> String {
     if milliseconds < 1_000 {
         format!("{milliseconds} ms")
     } else {
-        format!("{} s", time.as_secs_f64())
+        format!("{:.1} s", time.as_secs_f64())
     }
 }
