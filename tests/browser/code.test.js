@@ -28,7 +28,8 @@ async function askForEverything(page) {
   writeFileSync(join(work, "picture.png"), image);
   writeFileSync(join(work, "notes.txt"), NOTES);
   await page.getByLabel("System prompt").fill('Say "please".\nBe `brief`, ${really}: it\'s \\ fine.');
-  await page.getByLabel("Temperature").fill("0.7");
+  // The newest Claude models accept no other temperature.
+  await page.getByLabel("Temperature").fill("1");
   await page.getByLabel("Stop sequences").fill("END");
   await page.getByLabel("Effort").selectOption("low");
   await page.getByRole("button", { name: "Add a tool" }).click();
