@@ -112,8 +112,9 @@ impl Books {
         );
         for (code, count) in &clients.ended {
             let code = Code::from(*code);
-            // The last message can be in transit when the client leaves.
-            let unseen = if code == Code::Ok { left } else { 0 };
+            // The last message, or an error before the first one, can be in transit when the client
+            // leaves.
+            let unseen = if code == Code::Ok { left } else { early };
             let what = format!("calls that ended with {code:?} at the gateway");
             check(&what, self.gateway(code), *count, count + unseen);
         }
