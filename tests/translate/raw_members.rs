@@ -53,7 +53,7 @@ fn what_is_there_already_is_not_replaced() {
     for pointer in ["/messages", "/messages/0", "/messages/0/role"] {
         let (field, description) = refused(&[(pointer, "1")]);
         assert_eq!(field, "input.raw_members[0].pointer");
-        assert!(description.contains("there already"), "{description}");
+        assert!(description.contains("already sets"), "{description}");
     }
     let (field, _) = refused(&[("/new", "1"), ("/new", "2")]);
     assert_eq!(field, "input.raw_members[1].pointer");
