@@ -102,6 +102,21 @@ fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseIn
     }
 }
 
+/// Whether the JSON of a whole guardrail configuration names a guardrail.
+fn names_guardrail(json: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, rename = "guardrailIdentifier")]
+        identifier: &'a serde_json::value::RawValue,
+    }
+    serde_json::from_str::<Named<'_>>(json).is_ok_and(|named| is_name(named.identifier.get()))
+}
+
+/// Whether the JSON is a string with at least one character.
+fn is_name(json: &str) -> bool {
+    serde_json::from_str::<String>(json).is_ok_and(|name| !name.is_empty())
+}
+
 impl Written {
     fn by_caller(input: &ConverseInput) -> Self {
         let mut written = Self::default();
@@ -118,11 +133,13 @@ impl Written {
                     written.stop_sequences = true;
                 }
                 (Some("inferenceconfig"), Some(name)) => written.field(name, Leaf::Nested),
-                (
-                    Some("guardrailconfig"),
-                    None | Some("guardrailidentifier" | "guardrailversion"),
-                ) => {
-                    written.guardrail = true;
+                // Anything else leaves the default in place, with which the raw member then
+                // collides: a null or an empty object must not switch the guardrail off.
+                (Some("guardrailconfig"), None) => {
+                    written.guardrail |= names_guardrail(&member.json);
+                }
+                (Some("guardrailconfig"), Some("guardrailidentifier")) => {
+                    written.guardrail |= is_name(&member.json);
                 }
                 (Some("guardrailconfig"), Some("trace")) => written.guardrail_trace = true,
                 (Some("guardrailconfig"), Some("streamprocessingmode")) => {

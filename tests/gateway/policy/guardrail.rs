@@ -85,6 +85,35 @@ async fn a_default_is_filled_in_field_by_field() {
 }
 
 #[tokio::test]
+async fn a_raw_member_replaces_a_default_only_by_naming_a_guardrail() {
+    let gateway = gateway(DEFAULT).await;
+    let theirs = json!({"guardrailIdentifier": "mine", "guardrailVersion": "1"});
+    let body = sent(
+        &gateway,
+        with_raw(&[("/guardrailConfig", &theirs.to_string())]),
+    )
+    .await;
+    assert_eq!(body["guardrailConfig"], theirs);
+    for json in [
+        "{}",
+        "null",
+        "[]",
+        "{\"trace\": \"disabled\"}",
+        "{\"streamProcessingMode\": \"async\"}",
+        "{\"guardrailIdentifier\": \"\"}",
+        "{\"guardrailIdentifier\": null, \"guardrailVersion\": \"1\"}",
+    ] {
+        let request = with_raw(&[("/guardrailConfig", json)]);
+        refused(&gateway, request, "input.raw_members[0].pointer").await;
+    }
+    let nulls = [
+        ("/guardrailConfig/guardrailIdentifier", "null"),
+        ("/guardrailConfig/guardrailVersion", "null"),
+    ];
+    refused(&gateway, with_raw(&nulls), "input.raw_members[0].pointer").await;
+}
+
+#[tokio::test]
 async fn an_empty_message_is_refused() {
     for config in [
         DEFAULT,
