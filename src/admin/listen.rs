@@ -21,6 +21,8 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use super::peers::Peers;
+
 /// How long a client may take to send the head of a request. A connection that is idle for as long
 /// is closed, too.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -52,10 +54,11 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
         .keep_alive_timeout(HEAD_LIMIT);
     let server = Arc::new(server);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let peers = Peers::default();
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!(%error, "the admin port can't accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -63,6 +66,10 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
             }
         };
         while connections.try_join_next().is_some() {}
+        // Closed at once, so that probes behind it in the kernel's queue don't wait.
+        let Some(peer) = peers.connect(address) else {
+            continue;
+        };
         // Those that wait are in the kernel's queue; a place is free after MAX_AGE at the latest,
         // mostly after HEAD_LIMIT.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -70,7 +77,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
         };
         let (server, routes) = (Arc::clone(&server), routes.clone());
         connections.spawn(async move {
-            let _place = place;
+            let _open = (place, peer);
             let served = tokio::time::timeout(MAX_AGE, connection(&server, stream, routes));
             if let Ok(Err(error)) = served.await {
                 tracing::debug!(%error, "a connection to the admin port ended");

@@ -3,6 +3,7 @@
 
 mod health;
 mod listen;
+mod peers;
 
 use std::sync::{
     Arc,

@@ -149,3 +149,22 @@ async fn half_requests_to_the_admin_port_are_closed() {
     }
     assert_eq!(crate::harness::get(gateway.admin, "/livez").await.1, "ok");
 }
+
+#[tokio::test]
+async fn one_address_does_not_keep_probes_from_the_admin_port() {
+    let gateway = Gateway::start().await;
+    let mut halves = Vec::new();
+    for _ in 0..300 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut tcp = socket.connect(gateway.admin).await.unwrap();
+        // The gateway closes those that are too many.
+        let _sent = tcp.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n").await;
+        halves.push(tcp);
+    }
+    let before = std::time::Instant::now();
+    assert_eq!(crate::harness::get(gateway.admin, "/livez").await.1, "ok");
+    // Half requests are closed after 10 s.
+    assert!(before.elapsed() < Duration::from_secs(5));
+    drop(halves);
+}
