@@ -101,6 +101,8 @@ def test_metrics_and_labels_are_those_of_the_service(watched):
     for place, expression in expressions():
         # Prometheus's own series of alerts has these.
         known = {"alertname", "alertstate"} if "ALERTS{" in expression else set()
+        # And this one of each scrape has the labels of the pod.
+        known |= POD.keys() if re.search(r"\bup\{", expression) else set()
         for name, labels in asked(expression):
             assert name in read, f"{place}: there is no metric {name}"
             unknown = labels - read[name]

@@ -44,6 +44,7 @@ CONFIG = {
         "cut": fault("end-without-message-stop-after-3"),
         "forbidden": fault("access-denied"),
         "newer": fault("unknown-event"),
+        "unmetered": fault("stream-throttling-after-messageStop"),
         "stalled": fault("stall-after-3"),
     },
 }
@@ -109,8 +110,8 @@ class Gateway:
                 process.wait(LONG)
 
     def calls_of_every_kind(self):
-        """Answered, failed over, throttled, broken until the breaker opens, cut, forbidden, refused, cancelled, of an unknown target."""
-        self.call("claude", "nova", MODEL, "throttled", "used-up", "cut", "forbidden", "newer", "no-such-target", *["broken"] * 5)
+        """Answered, also without usage, failed over, throttled, broken until the breaker opens, cut, forbidden, refused, cancelled, of an unknown target."""
+        self.call("claude", "nova", MODEL, "throttled", "used-up", "cut", "forbidden", "newer", "unmetered", "no-such-target", *["broken"] * 5)
         with contextlib.ExitStack() as stalled:
             for _ in range(CONFIG["limits"]["max_streams"] - int(self.sample("bedrock_grpc_open_calls"))):
                 stalled.enter_context(self.chat("stalled"))
