@@ -88,11 +88,9 @@ def _beyond_schema(obj):
             if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,2}%|100%", value) or isinstance(value, int) and value < 0:
                 yield f"spec.{key}: {value!r}"
     elif obj["kind"] == "NetworkPolicy":
-        for cidr in re.findall(r"'cidr': '([^']*)'", str(spec)):
-            try:
-                ipaddress.ip_network(cidr, strict=False)
-            except ValueError:
-                yield f"cidr: {cidr}"
+        for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
+            for peer in [*(rule.get("from") or []), *(rule.get("to") or [])]:
+                yield from _peer({key: value for key, value in (peer or {}).items() if value is not None})
     elif obj["kind"] == "HorizontalPodAutoscaler":
         if spec["minReplicas"] > spec["maxReplicas"] or not spec["metrics"]:
             yield "spec: replicas or metrics"
@@ -100,6 +98,17 @@ def _beyond_schema(obj):
         for key, value in (obj.get("data") or {}).items():
             if not re.fullmatch(r"[-._a-zA-Z0-9]+", key) or not isinstance(value, str):
                 yield f"data.{key}"
+
+
+def _peer(peer):
+    if not peer or "ipBlock" in peer and len(peer) > 1:
+        yield f"a peer of {sorted(peer)}"
+    block = peer.get("ipBlock", {})
+    for cidr in [*([block["cidr"]] if block else []), *(block.get("except") or [])]:
+        try:
+            ipaddress.ip_network(cidr, strict=False)
+        except ValueError:
+            yield f"cidr: {cidr}"
 
 
 def _deployment(spec):

@@ -25,6 +25,15 @@ VARIABLE = {"type": "string", "pattern": "^[^=]+$"}
 WHOLE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 POSITIVE = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 SHARE = {"anyOf": [WHOLE, {"type": "string", "pattern": "^([0-9]{1,2}|100)%$"}]}
+OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4 = rf"({OCTET}\.){{3}}{OCTET}"
+H16 = r"[0-9a-fA-F]{1,4}"
+IPV6 = "|".join(
+    [rf"({H16}:){{7}}{H16}", rf"({H16}:){{1,7}}:"]
+    + [rf"({H16}:){{1,{7 - after}}}(:{H16}){{1,{after}}}" for after in range(1, 7)]
+    + [rf":((:{H16}){{1,7}}|:)"]
+)
+CIDR = {"type": "string", "pattern": rf"^({IPV4}/(3[0-2]|[12]?[0-9])|({IPV6})/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 QUANTITY = {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "minimum": 0}]}
 # What the API server checks beyond its published schemas, where mistakes are likely:
 # (definition, field) -> the field's schema. None: the chart sets the field.
@@ -53,6 +62,8 @@ CLOSER = {
     ("Probe", "successThreshold"): POSITIVE,
     ("Probe", "failureThreshold"): POSITIVE,
     ("Probe", "terminationGracePeriodSeconds"): POSITIVE,
+    ("IPBlock", "cidr"): CIDR,
+    ("IPBlock", "except"): {"type": ["array", "null"], "items": CIDR},
     ("Probe", "exec"): None,
     ("Probe", "grpc"): None,
     ("Probe", "httpGet"): None,

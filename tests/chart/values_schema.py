@@ -23,14 +23,6 @@ TYPES = {"string": "string", "bool": "boolean", "null": "null", "object": "objec
 MOST = 2**31 - 1
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4 = rf"({OCTET}\.){{3}}{OCTET}"
-H16 = r"[0-9a-fA-F]{1,4}"
-IPV6 = "|".join(
-    [rf"({H16}:){{7}}{H16}", rf"({H16}:){{1,7}}:"]
-    + [rf"({H16}:){{1,{7 - after}}}(:{H16}){{1,{after}}}" for after in range(1, 7)]
-    + [rf":((:{H16}){{1,7}}|:)"]
-)
 NAME = "[a-zA-Z_][a-zA-Z0-9_]*"
 SCALARS = {"type": ["string", "number", "boolean"]}
 LABEL_KEY = rf"({LABEL}(\.{LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
@@ -59,8 +51,9 @@ NAMED = {
     "digest": text_like("(sha256:[0-9a-f]{64})?"),
     "key of a Secret": text_like("[-._a-zA-Z0-9]{0,253}"),
     "host name": text_like(rf"(\*\.)?{LABEL}(\.{LABEL})*", 253),
+    "precise host name": text_like(rf"{LABEL}(\.{LABEL})*", 253),
     "label key": text_like(LABEL_KEY, 317),
-    "CIDR": text_like(rf"{IPV4}/(3[0-2]|[12]?[0-9])|({IPV6})/(12[0-8]|1[01][0-9]|[1-9]?[0-9])"),
+    "CIDR": kubernetes_types.CIDR,
     "IP family": {"enum": ["IPv4", "IPv6"]},
     "percentage": text_like(r"[0-9]{1,2}%|100%"),
     "Go duration": text_like(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+"),

@@ -161,6 +161,23 @@
 {{- if and .Values.grpcRoute.enabled .Values.tls.enabled (ne (toString .Values.backendTLSPolicy.enabled) "false") -}}true{{- end -}}
 {{- end -}}
 
+{{/* The peers of a NetworkPolicy's rule: addresses, or pods by selectors. */}}
+{{- define "bedrock-grpc.checkPeers" -}}
+{{- range $index, $peer := .peers | default list -}}
+  {{- $path := printf "%s[%d]" $.path $index -}}
+  {{- $set := list -}}
+  {{- range $key, $value := $peer -}}
+    {{- if not (kindIs "invalid" $value) -}}{{- $set = append $set $key -}}{{- end -}}
+  {{- end -}}
+  {{- if not $set -}}
+    {{- fail (printf "%s: selects nothing; set ipBlock, namespaceSelector or podSelector, or remove it" $path) -}}
+  {{- end -}}
+  {{- if and (has "ipBlock" $set) (gt (len $set) 1) -}}
+    {{- fail (printf "%s: Kubernetes rejects ipBlock beside a selector; make them two members of the list" $path) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Network policies. */}}
 {{- define "bedrock-grpc.checkPolicies" -}}
 {{- $v := .Values -}}
@@ -170,6 +187,15 @@
   {{- fail "ciliumNetworkPolicy.enabled: two policies allow what either of them allows; set networkPolicy.enabled to false" -}}
 {{- end -}}
 {{- if $policy.enabled -}}
+  {{- range $key := list "from" "metricsFrom" -}}
+    {{- include "bedrock-grpc.checkPeers" (dict "path" (printf "networkPolicy.%s" $key) "peers" (get $policy $key)) -}}
+  {{- end -}}
+  {{- range $key, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
+    {{- range $index, $rule := get $policy $key -}}
+      {{- $path := printf "networkPolicy.%s[%d].%s" $key $index $side -}}
+      {{- include "bedrock-grpc.checkPeers" (dict "path" $path "peers" (get ($rule | default dict) $side)) -}}
+    {{- end -}}
+  {{- end -}}
   {{- range $line := include "bedrock-grpc.endpoints" . | splitList "\n" | compact -}}
     {{- $parts := splitList " " $line -}}
     {{- $port := last $parts -}}
