@@ -40,6 +40,7 @@ CONFIG = {
     "text": ["abc", "a-b", "x1"],
     "duration": ["0", "250ms", "5s", "010m", "10m", "2h", 0],
     "positive_duration": ["250ms", "5s", "010m", "10m", "2h", "45m"],
+    "usd": ["0.000000001", "12.50", "1000000", 12.5, 100],
     "heartbeat": ["0", "1s", "20s", "2m", 0],
 }  # fmt: skip
 # What refers to other parts of a config, or has a meaning beyond its pattern: by its key. Fences

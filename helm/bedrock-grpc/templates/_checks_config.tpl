@@ -7,6 +7,7 @@
   {{- include "bedrock-grpc.checkKeys" (dict "value" $config "keys" (.Files.Get "files/config-keys.json" | fromJson) "path" "config") -}}
   {{- include "bedrock-grpc.checkTargets" . -}}
   {{- include "bedrock-grpc.checkCallers" . -}}
+  {{- include "bedrock-grpc.checkQuotas" . -}}
 {{- end -}}
 {{- /* Durations are read whether or not anything here needs them. */ -}}
 {{- $_ := list (include "bedrock-grpc.heartbeatSeconds" .) (include "bedrock-grpc.headersAfterSeconds" .) (include "bedrock-grpc.gracePeriodSeconds" .) -}}
@@ -68,6 +69,28 @@
   {{- range $i, $group := ($caller | default dict).groups -}}
     {{- if not (or (hasKey $groups (toString $group)) (contains "${" (toString $group))) -}}
       {{- fail (printf "config.callers.%s.groups[%d]: there is no group %v in config.groups; add it" $name $i $group) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Limits of a day or a month, which need a place for their counts, and those of money, which need prices. */}}
+{{- define "bedrock-grpc.checkQuotas" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $store := ($config.limits | default dict).store -}}
+{{- range $section := list "callers" "groups" "targets" -}}
+  {{- range $name, $member := get $config $section | default dict -}}
+    {{- $limits := (kindIs "map" $member | ternary $member dict).limits | default dict -}}
+    {{- range $key := list "tokens_per_day" "tokens_per_month" "usd_per_day" "usd_per_month" -}}
+      {{- if get $limits $key -}}
+        {{- $path := printf "config.%s.%s.limits.%s" $section $name $key -}}
+        {{- if not $store -}}
+          {{- fail (printf "%s: needs config.limits.store; memory keeps the counts until the pod ends, for each pod by itself" $path) -}}
+        {{- end -}}
+        {{- if and (hasPrefix "usd" $key) (not $config.prices) -}}
+          {{- fail (printf "%s: needs config.prices; without them it is not known what calls cost" $path) -}}
+        {{- end -}}
+      {{- end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
