@@ -50,6 +50,10 @@
 {{/* The gateway's container, and what is put beside it. */}}
 {{- define "bedrock-grpc.checkContainer" -}}
 {{- $v := .Values -}}
+{{- /* Behind a registry there are only paths, in lower case. */ -}}
+{{- if and $v.image.registry (regexMatch "[:A-Z]" $v.image.repository) -}}
+  {{- fail (printf "image.repository: %s begins with a registry, and image.registry is set, too; remove one of them" $v.image.repository) -}}
+{{- end -}}
 {{- if and $v.image.checkVersion $v.image.tag (not $v.image.digest) (regexMatch "^v?[0-9]+\\.[0-9]+\\.[0-9]+([-+].*)?$" $v.image.tag) -}}
   {{- if not (semverCompare ">=0.1.0-0" $v.image.tag) -}}
     {{- fail (printf "image.tag: %s is older than 0.1.0, the oldest version that this chart supports; use an older chart, or set image.checkVersion to false" $v.image.tag) -}}
