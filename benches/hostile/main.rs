@@ -155,8 +155,8 @@ async fn measure(options: &Options) -> Result<(), Error> {
                 .map(|what| format!("{name}: {what}")),
         );
         // Without optimisation, and on a busy machine, more is in flight at a time.
-        let besides = verdict::MEMORY_BESIDES * if options.judges { 1 } else { 2 };
-        if peak > (roles::MEMORY + besides) as u64 {
+        let extra = verdict::MEMORY_BESIDES * if options.judges { 1 } else { 2 };
+        if peak > (roles::MEMORY + extra) as u64 {
             wrong.push(format!("{name}: {} MiB of memory", peak >> 20));
         }
         if let Some(failure) = streams.failure() {
