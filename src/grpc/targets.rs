@@ -160,6 +160,7 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
         model: profile.map_or_else(String::new, |profile| profile.model.clone()),
         served_anywhere: route.is_served_anywhere(),
         outside_fence: candidate.side() != Side::Inside,
+        account: route.account.as_ref().to_owned(),
     }
 }
 

@@ -33,8 +33,7 @@ impl Collector for RouteMetrics {
             .routes()
             .into_iter()
             .partition(|route| route.of_alias);
-        of_aliases
-            .sort_by(|a, b| (&a.model_id, &a.source_region).cmp(&(&b.model_id, &b.source_region)));
+        of_aliases.sort_by_key(|route| route.key());
         let known: Vec<_> = of_aliases
             .iter()
             .map(|route| (route.labels(), route.health.snapshot(now)))

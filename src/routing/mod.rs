@@ -3,7 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | `target` | what a request names, with the operator's settings for it |
-//! | `route` | one model ID in one source Region |
+//! | `route` | one model ID in one source Region of one AWS account |
 //! | [`health`] | breaker, cooldown and load of a route |
 //! | `profiles` | the inference profiles that Bedrock's control plane has listed |
 //! | `choice` | chooses the route of a call's next attempt |
@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 
 pub use metrics::RouteMetrics;
 pub use open_call::OpenCall;
-pub use route::Route;
+pub use route::{Place, Route, RouteKey};
 pub use target::{RouteCandidate, Target};
 
 use self::profiles::Profiles;
@@ -66,19 +66,18 @@ struct Inner {
 /// The routes, each once.
 #[derive(Debug, Default)]
 struct Routes {
-    /// By model ID and source Region.
-    all: HashMap<(String, String), Arc<Route>>,
+    all: HashMap<RouteKey, Arc<Route>>,
     /// Direct targets, by name.
     raw: HashMap<String, Arc<Target>>,
 }
 
 impl Routes {
-    /// Returns the route of a pair; a new one belongs to an alias if `of_alias` is set. All aliases
+    /// Returns the route of a key; a new one belongs to an alias if `of_alias` is set. All aliases
     /// are added before callers can name other routes.
-    fn get(&mut self, model_id: &str, source_region: &str, of_alias: bool) -> Arc<Route> {
-        let key = (model_id.to_owned(), source_region.to_owned());
-        let new = || Arc::new(Route::new(model_id, source_region, of_alias));
-        Arc::clone(self.all.entry(key).or_insert_with(new))
+    fn get(&mut self, key: RouteKey, of_alias: bool) -> Arc<Route> {
+        let entry = self.all.entry(key);
+        let new = |key: &RouteKey| Arc::new(Route::new(key, of_alias));
+        Arc::clone(entry.or_insert_with_key(new))
     }
 }
 
@@ -140,10 +139,10 @@ impl Router {
     /// Returns the inference profiles of the gateway's Region that callers can use: the IDs of
     /// system profiles, and the ARNs of application profiles.
     pub fn inference_profiles(&self) -> Vec<String> {
-        let Some(region) = self.default_region() else {
+        let Some(place) = self.default_place() else {
             return Vec::new();
         };
-        let profiles = self.0.profiles.of(region);
+        let profiles = self.0.profiles.of(&place);
         let names = profiles.iter().map(|profile| {
             if profile.is_system_defined {
                 profile.id.clone()
@@ -165,11 +164,11 @@ impl Router {
         routes.all.values().cloned().collect()
     }
 
-    /// Bedrock's control plane says this of inference profiles in a source Region.
-    pub fn learn(&self, source_region: &str, profiles: Vec<InferenceProfile>) {
-        self.0.profiles.learn(source_region, profiles);
+    /// Bedrock's control plane says this of inference profiles in a source Region of an account.
+    pub fn learn(&self, place: &Place, profiles: Vec<InferenceProfile>) {
+        self.0.profiles.learn(place, profiles);
         for route in self.routes() {
-            if route.source_region == source_region {
+            if route.place() == *place {
                 self.0.profiles.teach(&route);
             }
         }
@@ -183,6 +182,14 @@ impl Router {
     /// Returns the source Region of targets that name none.
     pub fn default_region(&self) -> Option<&str> {
         self.0.default_region.as_deref()
+    }
+
+    /// Returns the source Region of targets that name none, in the gateway's own account.
+    pub fn default_place(&self) -> Option<Place> {
+        self.default_region().map(|region| Place {
+            account: own_account(),
+            source_region: region.to_owned(),
+        })
     }
 
     fn raw(&self, name: &str) -> Result<Arc<Target>, Failure> {
@@ -199,7 +206,12 @@ impl Router {
             // Routes of aliases and of open calls are kept.
             all.retain(|_, route| Arc::strong_count(route) > 1);
         }
-        let route = routes.get(name, region, false);
+        let key = RouteKey {
+            account: own_account(),
+            model_id: name.to_owned(),
+            source_region: region.to_owned(),
+        };
+        let route = routes.get(key, false);
         self.0.profiles.teach(&route);
         if route.profile().is_none() {
             self.0.unknown.notify_one();
@@ -247,6 +259,11 @@ impl Router {
     }
 }
 
+/// Returns the name of the account of the gateway's own identity.
+fn own_account() -> Arc<str> {
+    Arc::default()
+}
+
 /// Returns the target of an alias, with the routes of its fallbacks after its own.
 fn of_alias(
     name: &str,
@@ -266,8 +283,13 @@ fn of_alias(
             .max();
         for options in &alias.routes {
             for region in regions(name, options, default_region)? {
+                let key = RouteKey {
+                    account: own_account(),
+                    model_id: options.model_id.clone(),
+                    source_region: region.to_owned(),
+                };
                 candidates.push(RouteCandidate {
-                    route: routes.get(&options.model_id, region, true),
+                    route: routes.get(key, true),
                     order: before.unwrap_or_default() + options.order,
                     weight: options.weight,
                     fences: fences.clone(),

@@ -24,11 +24,18 @@ impl Drop for OpenCall {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::route::RouteKey, *};
 
     #[test]
     fn a_panic_ends_a_call_as_well() {
-        let route = Arc::new(Route::new("a.model", "us-east-1", true));
+        let route = Arc::new(Route::new(
+            &RouteKey {
+                account: "".into(),
+                model_id: "a.model".to_owned(),
+                source_region: "us-east-1".to_owned(),
+            },
+            true,
+        ));
         let one = OpenCall::on(Arc::clone(&route));
         let other = Arc::clone(&route);
         let ended = std::thread::spawn(move || {

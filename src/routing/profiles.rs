@@ -1,12 +1,12 @@
-//! The inference profiles that Bedrock's control plane has listed, by source Region. They are kept
-//! if a later lookup fails.
+//! The inference profiles that Bedrock's control plane has listed, by AWS account and source
+//! Region. They are kept if a later lookup fails.
 
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::route::Route;
+use super::{Place, route::Route};
 use crate::{
     aws::{Kind, model_id},
     bedrock::InferenceProfile,
@@ -15,17 +15,17 @@ use crate::{
 /// The known profiles. Shared by the routes of a process.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
-    by_region: RwLock<HashMap<String, HashMap<String, Arc<InferenceProfile>>>>,
+    by_place: RwLock<HashMap<Place, HashMap<String, Arc<InferenceProfile>>>>,
 }
 
 impl Profiles {
-    /// Profiles of a source Region, new or known.
-    pub(super) fn learn(&self, source_region: &str, profiles: Vec<InferenceProfile>) {
-        let mut by_region = self
-            .by_region
+    /// Profiles of a source Region in an account, new or known.
+    pub(super) fn learn(&self, place: &Place, profiles: Vec<InferenceProfile>) {
+        let mut by_place = self
+            .by_place
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = by_region.entry(source_region.to_owned()).or_default();
+        let known = by_place.entry(place.clone()).or_default();
         known.extend(
             profiles
                 .into_iter()
@@ -33,25 +33,19 @@ impl Profiles {
         );
     }
 
-    /// The profiles of a source Region.
-    pub(super) fn of(&self, source_region: &str) -> Vec<Arc<InferenceProfile>> {
-        let by_region = self
-            .by_region
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        by_region
-            .get(source_region)
+    /// The profiles of a source Region in an account.
+    pub(super) fn of(&self, place: &Place) -> Vec<Arc<InferenceProfile>> {
+        let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
+        by_place
+            .get(place)
             .map(|known| known.values().cloned().collect())
             .unwrap_or_default()
     }
 
     /// Gives a route its profile, or a profile that serves its model.
     pub(super) fn teach(&self, route: &Route) {
-        let by_region = self
-            .by_region
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = by_region.get(&route.source_region) else {
+        let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = by_place.get(&route.place()) else {
             return;
         };
         if let Some(profile) = known.get(model_id::profile_id(&route.model_id)) {

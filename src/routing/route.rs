@@ -1,4 +1,4 @@
-//! A route: one model ID in one source Region, with its profile and its health.
+//! A route: one model ID in one source Region of one AWS account, with its profile and its health.
 
 use std::sync::{
     Arc, PoisonError, RwLock,
@@ -12,9 +12,34 @@ use crate::{
     telemetry::metrics,
 };
 
-/// A model ID in a source Region. All targets with this pair share the route.
+/// What identifies a route: quotas, and so health, belong to an account, a Region and a model.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteKey {
+    /// The name of the AWS account in the configuration. Empty: the account of the gateway's own
+    /// identity.
+    pub account: Arc<str>,
+    /// The `modelId` of requests to Bedrock.
+    pub model_id: String,
+    /// The source Region.
+    pub source_region: String,
+}
+
+/// A source Region of an AWS account: what discovery reads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The name of the AWS account, as in [`RouteKey::account`].
+    pub account: Arc<str>,
+    /// The source Region.
+    pub source_region: String,
+}
+
+/// A model ID in a source Region of an AWS account. All targets with this [`RouteKey`] share the
+/// route.
 #[derive(Debug)]
 pub struct Route {
+    /// The name of the AWS account that is called. Empty: the account of the gateway's own
+    /// identity.
+    pub account: Arc<str>,
     /// The `modelId` of requests to Bedrock.
     pub model_id: String,
     /// The kind of model ID.
@@ -35,16 +60,34 @@ pub struct Route {
 
 impl Route {
     /// Returns a route without a profile.
-    pub fn new(model_id: &str, source_region: &str, of_alias: bool) -> Self {
+    pub fn new(key: &RouteKey, of_alias: bool) -> Self {
         Self {
-            model_id: model_id.to_owned(),
-            kind: Kind::of(model_id),
-            source_region: source_region.to_owned(),
+            account: Arc::clone(&key.account),
+            model_id: key.model_id.clone(),
+            kind: Kind::of(&key.model_id),
+            source_region: key.source_region.clone(),
             of_alias,
             open: AtomicUsize::default(),
             health: RouteHealth::default(),
             profile: RwLock::default(),
             held_by: RwLock::default(),
+        }
+    }
+
+    /// Returns what identifies the route.
+    pub fn key(&self) -> RouteKey {
+        RouteKey {
+            account: Arc::clone(&self.account),
+            model_id: self.model_id.clone(),
+            source_region: self.source_region.clone(),
+        }
+    }
+
+    /// Returns the Region and account that are called.
+    pub fn place(&self) -> Place {
+        Place {
+            account: Arc::clone(&self.account),
+            source_region: self.source_region.clone(),
         }
     }
 
@@ -56,6 +99,7 @@ impl Route {
         metrics::Route {
             model_id: self.model_id.clone(),
             source_region: self.source_region.clone(),
+            account: metrics::Account::named(&self.account),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     aws::Kind,
     bedrock::ControlPlane,
     error::{Failure, Reason},
-    routing::Router,
+    routing::{Place, Router},
 };
 
 /// A new route is looked up immediately, but never more often than this, because callers can name
@@ -45,24 +45,20 @@ pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration
 struct Discovery {
     control: ControlPlane,
     router: Router,
-    /// Regions that were listed, and profiles that were looked up, in this round.
-    asked: HashSet<(String, String)>,
+    /// Places that were listed, and profiles that were looked up, in this round.
+    asked: HashSet<(Place, String)>,
     /// Failures that were logged: once is enough.
-    told: HashSet<(String, Reason)>,
+    told: HashSet<(Place, Reason)>,
 }
 
 impl Discovery {
-    /// Every Region that is called, and every profile that is in no list.
+    /// Every Region of every account that is called, and every profile that is in no list.
     async fn all(&mut self) {
-        let mut regions: BTreeSet<String> = self
-            .router
-            .routes()
-            .iter()
-            .map(|route| route.source_region.clone())
-            .collect();
-        regions.extend(self.router.default_region().map(str::to_owned));
-        for region in regions {
-            self.list(&region).await;
+        let routes = self.router.routes();
+        let mut places: BTreeSet<Place> = routes.iter().map(|route| route.place()).collect();
+        places.extend(self.router.default_place());
+        for place in places {
+            self.list(&place).await;
         }
         self.unknown().await;
     }
@@ -77,35 +73,44 @@ impl Discovery {
             if route.profile().is_some() || !is_profile {
                 continue;
             }
-            self.list(&route.source_region).await;
+            let place = route.place();
+            self.list(&place).await;
             if route.profile().is_none() {
-                self.get(&route.source_region, &route.model_id).await;
+                self.get(&place, &route.model_id).await;
             }
         }
     }
 
-    async fn list(&mut self, region: &str) {
-        if !self.asked.insert((region.to_owned(), String::new())) {
+    async fn list(&mut self, place: &Place) {
+        if !self.asked.insert((place.clone(), String::new())) {
             return;
         }
-        match self.control.list_inference_profiles(region).await {
-            Ok(profiles) => self.router.learn(region, profiles),
-            Err(failure) => self.complain(region, "bedrock:ListInferenceProfiles", &failure),
+        match self
+            .control
+            .list_inference_profiles(&place.source_region)
+            .await
+        {
+            Ok(profiles) => self.router.learn(place, profiles),
+            Err(failure) => self.complain(place, "bedrock:ListInferenceProfiles", &failure),
         }
     }
 
-    async fn get(&mut self, region: &str, id: &str) {
-        if !self.asked.insert((region.to_owned(), id.to_owned())) {
+    async fn get(&mut self, place: &Place, id: &str) {
+        if !self.asked.insert((place.clone(), id.to_owned())) {
             return;
         }
-        match self.control.get_inference_profile(region, id).await {
-            Ok(profile) => self.router.learn(region, vec![profile]),
-            Err(failure) => self.complain(region, "bedrock:GetInferenceProfile", &failure),
+        match self
+            .control
+            .get_inference_profile(&place.source_region, id)
+            .await
+        {
+            Ok(profile) => self.router.learn(place, vec![profile]),
+            Err(failure) => self.complain(place, "bedrock:GetInferenceProfile", &failure),
         }
     }
 
-    fn complain(&mut self, region: &str, action: &str, failure: &Failure) {
-        if !self.told.insert((region.to_owned(), failure.reason)) {
+    fn complain(&mut self, place: &Place, action: &str, failure: &Failure) {
+        if !self.told.insert((place.clone(), failure.reason)) {
             return;
         }
         let hint = match failure.reason {
@@ -115,7 +120,8 @@ impl Discovery {
             _ => "discovery retries it",
         };
         tracing::warn!(
-            region,
+            region = place.source_region,
+            account = %place.account,
             action,
             %failure,
             detail = %failure.detail,

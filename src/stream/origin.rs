@@ -16,6 +16,7 @@ pub(super) fn attempt(attempt: &Attempt) -> pb::Attempt {
             .map_or_else(String::new, |reason| reason.as_str().to_owned()),
         bedrock_request_id: attempt.request_id.clone(),
         duration: prost_types::Duration::try_from(attempt.duration).ok(),
+        account: attempt.route.account.as_ref().to_owned(),
     }
 }
 
@@ -27,6 +28,7 @@ pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
         kind: self::kind(route.kind).into(),
         source_region: route.source_region.clone(),
         destination_regions: route.destination_regions(),
+        account: route.account.as_ref().to_owned(),
     }
 }
 

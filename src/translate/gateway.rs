@@ -51,6 +51,7 @@ fn write_target(out: &mut Writer, target: &pb::ResolvedTarget) {
         text(out, "kind", target.kind().as_str_name());
     }
     text(out, "sourceRegion", &target.source_region);
+    text(out, "account", &target.account);
     if !target.destination_regions.is_empty() {
         out.key("destinationRegions");
         out.begin_array();
@@ -67,6 +68,7 @@ fn write_attempt(out: &mut Writer, attempt: &pb::Attempt) {
     out.begin_object();
     text(out, "modelId", &attempt.model_id);
     text(out, "sourceRegion", &attempt.source_region);
+    text(out, "account", &attempt.account);
     text(out, "failureReason", &attempt.failure_reason);
     text(out, "bedrockRequestId", &attempt.bedrock_request_id);
     duration(out, "duration", attempt.duration);

@@ -51,6 +51,7 @@ fn detailed() -> Status {
                 seconds: 0,
                 nanos: 212_000_000,
             }),
+            account: String::new(),
         }],
     };
     with_detail(

@@ -372,6 +372,7 @@ fn what_the_gateway_adds_is_next_to_bedrocks_event() {
                 kind: pb::TargetKind::SystemInferenceProfile.into(),
                 source_region: "us-east-1".into(),
                 destination_regions: vec!["us-east-1".into(), "us-west-2".into()],
+                account: "research".into(),
             }),
             request_id: "r".into(),
             bedrock_request_id: "b".into(),
@@ -381,6 +382,7 @@ fn what_the_gateway_adds_is_next_to_bedrocks_event() {
                     seconds: 1,
                     nanos: 500_000_000,
                 }),
+                account: "research".into(),
                 ..Default::default()
             }],
         })),
@@ -393,8 +395,8 @@ fn what_the_gateway_adds_is_next_to_bedrocks_event() {
         event::to_bedrock(&event),
         concat!(
             r#"{"messageStart":{"role":"assistant","mood":1},"gateway":{"target":{"name":"fast","modelId":"us.m","#,
-            r#""kind":"TARGET_KIND_SYSTEM_INFERENCE_PROFILE","sourceRegion":"us-east-1","destinationRegions":["us-east-1","us-west-2"]},"#,
-            r#""requestId":"r","bedrockRequestId":"b","attempts":[{"failureReason":"UPSTREAM_THROTTLED","duration":"1.500s"}]}}"#
+            r#""kind":"TARGET_KIND_SYSTEM_INFERENCE_PROFILE","sourceRegion":"us-east-1","account":"research","destinationRegions":["us-east-1","us-west-2"]},"#,
+            r#""requestId":"r","bedrockRequestId":"b","attempts":[{"account":"research","failureReason":"UPSTREAM_THROTTLED","duration":"1.500s"}]}}"#
         )
     );
     let heartbeat = pb::StreamInvokeResponse {

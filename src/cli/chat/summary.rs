@@ -81,10 +81,11 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Some(target) = &self.target {
-            parts.push(format!(
-                "target {} in {}",
-                target.model_id, target.source_region
-            ));
+            let mut place = format!("target {} in {}", target.model_id, target.source_region);
+            if !target.account.is_empty() {
+                place.push_str(&format!(" of account {}", target.account));
+            }
+            parts.push(place);
         }
         if let Some(model) = &self.invoked_model {
             parts.push(format!("model {model}"));

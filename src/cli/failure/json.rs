@@ -102,6 +102,7 @@ fn of_attempt(attempt: &Attempt) -> Value {
     json!({
         "modelId": attempt.model_id,
         "sourceRegion": attempt.source_region,
+        "account": attempt.account,
         "failureReason": attempt.failure_reason,
         "bedrockRequestId": attempt.bedrock_request_id,
         "duration": attempt.duration.as_ref().map(duration),

@@ -106,7 +106,10 @@ fn of_upstream(error: &UpstreamError, lines: &mut Vec<String>) {
 }
 
 fn of_attempt(attempt: &Attempt) -> String {
-    let place = format!("{} in {}", attempt.model_id, attempt.source_region);
+    let mut place = format!("{} in {}", attempt.model_id, attempt.source_region);
+    if !attempt.account.is_empty() {
+        place.push_str(&format!(" of account {}", attempt.account));
+    }
     let outcome = match attempt.failure_reason.as_str() {
         "" => "answered",
         reason => reason,

@@ -102,6 +102,7 @@ fn route_as_json(route: &Route) -> Value {
         "kind": kind(route),
         "model": route.model,
         "source_region": route.source_region,
+        "account": route.account,
         "destination_regions": route.destination_regions,
         "served_anywhere": route.served_anywhere,
         "status": route.status,

@@ -50,13 +50,21 @@ fn rows(target: &Target) -> Vec<[String; 7]> {
             std::mem::take(&mut name),
             route.model_id.clone(),
             kind(route).to_lowercase().replace('_', " "),
-            route.source_region.clone(),
+            source(route),
             destinations(route),
             or_dash(&route.status),
             state(route),
         ]
     });
     rows.collect()
+}
+
+fn source(route: &Route) -> String {
+    if route.account.is_empty() {
+        route.source_region.clone()
+    } else {
+        format!("{} of {}", route.source_region, route.account)
+    }
 }
 
 fn destinations(route: &Route) -> String {

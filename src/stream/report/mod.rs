@@ -54,6 +54,7 @@ pub(crate) struct CallReport {
     attempts: usize,
     model_id: String,
     source_region: String,
+    account: Arc<str>,
     request_id: Arc<str>,
     bedrock_request_id: String,
     stop_reason: String,
@@ -98,6 +99,7 @@ impl CallReport {
             attempts: 0,
             model_id: String::new(),
             source_region: String::new(),
+            account: Arc::default(),
             request_id,
             bedrock_request_id: String::new(),
             stop_reason: String::new(),
@@ -135,6 +137,7 @@ impl CallReport {
         }
         self.model_id.clone_from(&route.model_id);
         self.source_region.clone_from(&route.source_region);
+        self.account = Arc::clone(&route.account);
         self.route = route.labels();
     }
 
@@ -410,6 +413,7 @@ impl Drop for CallReport {
             target_name = %self.target.target,
             model_id = %self.model_id,
             source_region = %self.source_region,
+            account = %self.account,
             attempts = self.attempts,
             request_id = %self.request_id,
             trace_id = %trace.trace_id,
@@ -439,6 +443,7 @@ pub(crate) fn log_detail(failure: &Failure, request_id: &str, route: &Route) {
     tracing::warn!(
         request_id,
         source_region = %route.source_region,
+        account = %route.account,
         reason = failure.reason.as_str(),
         detail = %failure.detail,
         "call to Bedrock failed"

@@ -103,6 +103,7 @@ impl Ended<'_> {
             request_id: self.request_id,
             model_id: &attempt.route.model_id,
             source_region: &attempt.route.source_region,
+            account: &attempt.route.account,
             server: endpoint
                 .as_ref()
                 .map(|endpoint| (endpoint.address.as_str(), endpoint.port)),

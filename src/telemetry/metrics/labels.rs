@@ -1,6 +1,8 @@
 //! The labels of metrics. Names that only a caller has chosen never become label values.
 
-use prometheus_client::encoding::EncodeLabelSet;
+use std::{fmt, sync::Arc};
+
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
 /// The target of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -16,6 +18,30 @@ pub struct Route {
     pub model_id: String,
     /// The source Region.
     pub source_region: String,
+    /// The AWS account, if it is not the one of the gateway's own identity.
+    #[prometheus(flatten)]
+    pub account: Account,
+}
+
+/// The name of an AWS account, as the label `account`. There is no label for the account of the
+/// gateway's own identity: without `accounts`, the series have the labels that they always had.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Account(Arc<str>);
+
+impl Account {
+    /// Returns the label for the name of an account in the configuration.
+    pub fn named(name: &Arc<str>) -> Self {
+        Self(Arc::clone(name))
+    }
+}
+
+impl EncodeLabelSet for Account {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        ("account", self.0.as_ref()).encode(encoder.encode_label())
+    }
 }
 
 /// How a call ended.

@@ -14,8 +14,8 @@ use prometheus_client::{
 
 pub use durations::Durations;
 pub use labels::{
-    Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, LimitedResource, Route,
-    Target, Tokens, Unknown, UsageMissing,
+    Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, LimitedResource,
+    Route, Target, Tokens, Unknown, UsageMissing,
 };
 
 /// Upper bounds in seconds. Tokens usually arrive every 5 to 50 ms, sometimes several together.

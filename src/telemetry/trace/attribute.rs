@@ -40,6 +40,7 @@ pub(super) const ERROR_TYPE: &str = "error.type";
 pub(super) const TARGET: &str = "bedrock_grpc.target";
 pub(super) const REQUEST_ID: &str = "bedrock_grpc.request_id";
 pub(super) const REASON: &str = "bedrock_grpc.reason";
+pub(super) const ACCOUNT: &str = "bedrock_grpc.account";
 pub(super) const ATTEMPTS: &str = "bedrock_grpc.attempts";
 
 /// Converse's value of [`GEN_AI_OPERATION_NAME`].

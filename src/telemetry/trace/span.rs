@@ -47,6 +47,8 @@ pub struct Attempt<'a> {
     pub model_id: &'a str,
     /// The source Region.
     pub source_region: &'a str,
+    /// The AWS account. Empty for the one of the gateway's own identity.
+    pub account: &'a str,
     /// The host and port, if a request was sent.
     pub server: Option<(&'a str, u16)>,
     /// The parameters of the request.
@@ -149,6 +151,9 @@ impl Attempt<'_> {
             text(attribute::TARGET, self.target),
             text(attribute::REQUEST_ID, self.request_id),
         ];
+        if !self.account.is_empty() {
+            attributes.push(text(attribute::ACCOUNT, self.account));
+        }
         if let Some((address, port)) = self.server {
             attributes.push(text(attribute::SERVER_ADDRESS, address));
             attributes.push(KeyValue::new(attribute::SERVER_PORT, i64::from(port)));
