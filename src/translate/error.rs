@@ -1,16 +1,16 @@
-//! Why JSON does not match a table.
+//! The error for JSON that does not match a table.
 
 use std::fmt;
 
 use super::json::{Place, Syntax};
 
-/// Why JSON could not be translated to the proto.
+/// JSON that could not be translated to the proto: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The place, in JSON's names, such as `messages[0].content[0].image.source.bytes`. Empty for
-    /// the whole document.
+    /// The path of the invalid value, in JSON's names, such as
+    /// `messages[0].content[0].image.source.bytes`. Empty for the whole document.
     pub path: String,
-    /// What was found there, and what is expected.
+    /// What was found at the path, and what is expected instead.
     pub problem: String,
 }
 

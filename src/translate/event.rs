@@ -1,5 +1,5 @@
-//! Events of streams: [`StreamInvokeResponse`](pb::StreamInvokeResponse) and the frames of
-//! Bedrock's ConverseStream.
+//! Translates one event of a stream: from a frame of Bedrock's ConverseStream to a
+//! [`StreamInvokeResponse`](pb::StreamInvokeResponse), and back to JSON.
 
 use pb::stream_invoke_response::Event;
 
@@ -13,14 +13,14 @@ use crate::pb;
 
 /// Translates one event frame, given its `:event-type` and payload.
 ///
-/// Nothing is added: the caller adds the gateway's own fields of `message_start`, and starts of
-/// blocks that Bedrock does not announce. Nothing is lost: members for which the proto has no
-/// field, of an unexpected type, or that are empty lists or maps, become raw members. An event that
-/// the proto does not know becomes an [`UnknownEvent`](pb::UnknownEvent). Integers may be written
-/// as floats (`7.0`). Nulls and the padding `p` have no meaning and are dropped.
+/// Nothing is added. The caller adds the gateway's own fields of `message_start`, and the starts of
+/// blocks that Bedrock does not announce. Nothing is lost, either: a member becomes a raw member if
+/// the proto has no field for it, if its type is unexpected, or if it is an empty list or map. An
+/// event that the proto does not know becomes an [`UnknownEvent`](pb::UnknownEvent). Integers may
+/// be written as floats (`7.0`). Nulls and the padding `p` have no meaning and are dropped.
 ///
-/// Surrogates without their other half, which text cannot contain, become U+FFFD. In a stream, a
-/// piece of text may end with the first half of a pair: read streams with a [`Reader`].
+/// Unpaired surrogates, which text cannot contain, become U+FFFD. In a stream, a piece of text may
+/// end with the first surrogate of a pair: read streams with a [`Reader`].
 ///
 /// # Errors
 ///
@@ -32,8 +32,8 @@ pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvoke
 
 /// Translates the events of one stream, in order, as [`from_bedrock`] does.
 ///
-/// Characters that Bedrock split between two deltas of a block are joined: the first half is held
-/// back until the other one arrives or the block ends.
+/// If Bedrock split a character between two deltas of a block, the reader joins it: it holds the
+/// first surrogate back until the second one arrives or the block ends.
 #[derive(Debug, Default)]
 pub struct Reader {
     held: halves::Held,
@@ -42,7 +42,8 @@ pub struct Reader {
 /// What a [`Reader`] returns for one event frame.
 #[derive(Debug)]
 pub struct Translated {
-    /// Deltas that come first: a U+FFFD for each half of a character whose block ends here.
+    /// Deltas to send before the event: a U+FFFD for each unpaired surrogate of a block that ends
+    /// here.
     pub unpaired: Vec<pb::StreamInvokeResponse>,
     /// The event.
     pub response: pb::StreamInvokeResponse,
@@ -53,7 +54,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`from_bedrock`].
+    /// The same as those of [`from_bedrock`].
     pub fn read(&mut self, event_type: &str, payload: &[u8]) -> Result<Translated, Error> {
         let (mut response, lone) = from_frame(event_type, payload)?;
         let unpaired = match &mut response.event {
@@ -72,7 +73,7 @@ impl Reader {
 
 type FromFrame = (pb::StreamInvokeResponse, LoneHalves);
 
-/// Translates one event frame; also returns the halves of characters at the ends of a delta's text.
+/// Translates one event frame. Also returns the unpaired surrogates at the ends of a delta's text.
 fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
     match event_type {
         "messageStart" => read(payload, Event::MessageStart),
@@ -125,9 +126,9 @@ fn unknown_payload(payload: &[u8]) -> String {
 /// Returns the event as one line of JSON in the form of Bedrock's own streams, such as
 /// `{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}`.
 ///
-/// Raw members are back in their places. The gateway's additions to `messageStart` are in a
-/// separate member `gateway`, which readers of Bedrock's streams ignore. An event that is not set,
-/// or newer than this version, is `{}`.
+/// Raw members are back at their original places. The gateway's additions to `messageStart` are in
+/// a separate member `gateway`, which readers of Bedrock's streams ignore. The result is `{}` if
+/// the event is not set, or if this version does not know it.
 pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
     let raw = &event.raw_members;
     let mut line = Writer::default();

@@ -1,12 +1,12 @@
-//! Visits the values in JSON that callers write themselves: raw members and the model's native
-//! fields.
+//! Visits the values in JSON that callers write themselves: in raw members and in the fields for
+//! the model's native parameters.
 
 use prost_types::{Struct, Value, value::Kind as StructKind};
 
 use super::json::{Kind, MAX_DEPTH, Reader, Syntax};
 use crate::pb::converse_input::AdditionalModelRequestFields as Fields;
 
-/// A value, as far as a visitor needs it.
+/// A value of JSON, with the details that visitors need.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Leaf<'v> {
     /// A string.
@@ -15,23 +15,23 @@ pub(crate) enum Leaf<'v> {
     Number(f64),
     /// A boolean.
     Boolean,
-    /// Null, which is the same as absence.
+    /// Null, which means the same as an absent member.
     Null,
     /// An object or an array. Its content is visited next.
     Nested,
 }
 
-/// Calls `visit` for every value in a JSON text, from the outside in: with the name of its member,
-/// or for the items of an array with the array's name. `member` is the name for the text as a
-/// whole.
+/// Calls `visit` for every value in a JSON text, outer values before inner ones. `visit` gets the
+/// value and the name of its member. Items of an array get the name of the array, and the text as a
+/// whole gets the name `member`.
 ///
-/// Stops where the text is not JSON: such a text is rejected before it is sent.
+/// Stops where the text is not JSON. Such a text is rejected before it is sent.
 pub(crate) fn visit(json: &str, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>)) {
     let mut reader = Reader::with_limit(json, MAX_DEPTH);
     let _syntax = value(&mut reader, member, visit);
 }
 
-/// The same for the model's native fields, as text or as a Struct.
+/// Visits the values in the model's native fields, which are JSON text or a Struct.
 pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)) {
     match fields {
         Fields::AdditionalModelRequestFieldsJson(json) => visit(json, "", see),
@@ -54,7 +54,7 @@ pub(crate) fn steps(pointer: &str) -> Vec<String> {
         .collect()
 }
 
-/// Recurses as deep as the reader allows values to nest.
+/// Visits a value and the values in it. The reader's limit on nesting also limits the recursion.
 fn value(
     reader: &mut Reader<'_>,
     member: &str,
@@ -106,7 +106,7 @@ fn struct_value(value: &Value, member: &str, visit: &mut impl FnMut(&str, Leaf<'
         Some(StructKind::BoolValue(_)) => visit(member, Leaf::Boolean),
         Some(StructKind::NumberValue(number)) => visit(member, Leaf::Number(*number)),
         Some(StructKind::StringValue(text)) => visit(member, Leaf::Text(text)),
-        // Validation rejects deeper ones.
+        // Validation rejects values that nest deeper.
         Some(_) if depth >= MAX_DEPTH => {}
         Some(StructKind::StructValue(fields)) => {
             visit(member, Leaf::Nested);

@@ -1,12 +1,13 @@
-//! The JSON of what only the gateway adds: names as in Bedrock's JSON, values as in protobuf's.
+//! Writes what the gateway adds to an answer as JSON. Members are named as in Bedrock's JSON, and
+//! values are formatted as in protobuf's JSON.
 
 use prost_types::Duration;
 
 use super::json::Writer;
 use crate::pb;
 
-/// The member `gateway`: the fields of `message_start` that Bedrock does not have. Nothing if there
-/// are none.
+/// Writes the member `gateway`: the fields of `message_start` that Bedrock does not have. Writes
+/// nothing if none of them is set.
 pub(crate) fn write(out: &mut Writer, start: &pb::MessageStartEvent) {
     let nothing = pb::MessageStartEvent {
         role: start.role,
@@ -35,7 +36,7 @@ pub(crate) fn write(out: &mut Writer, start: &pb::MessageStartEvent) {
     out.end_object();
 }
 
-/// The member `heartbeat`.
+/// Writes the member `heartbeat`.
 pub(crate) fn write_heartbeat(out: &mut Writer, heartbeat: &pb::HeartbeatEvent) {
     out.key("heartbeat");
     out.begin_object();

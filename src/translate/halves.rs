@@ -1,7 +1,7 @@
-//! Characters that Bedrock split between two deltas of a content block.
+//! Joins characters that Bedrock split between two deltas of a content block.
 //!
-//! A character beyond U+FFFF is two `\\u` escapes in JSON, and a model may emit them in two deltas.
-//! Text cannot contain one of them alone.
+//! JSON writes a character beyond U+FFFF as two `\\u` escapes, a surrogate pair. A model may emit
+//! the two in separate deltas, but text cannot contain one of them alone.
 
 use pb::{
     content_block_delta_event::Delta, reasoning_content_block_delta::Delta as ReasoningDelta,
@@ -11,7 +11,8 @@ use pb::{
 use super::json::LoneHalves;
 use crate::pb;
 
-/// The text of a content block to which a delta appends. A reasoning block has two.
+/// The text field of a content block to which a delta appends. A reasoning block has two such
+/// fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextField {
     Text,
@@ -20,7 +21,7 @@ enum TextField {
     Signature,
 }
 
-/// The first half of a character whose other half has not arrived yet.
+/// The first surrogate of a character whose second one has not arrived yet.
 #[derive(Clone, Copy, Debug)]
 struct HeldHalf {
     content_block_index: i32,
@@ -28,13 +29,13 @@ struct HeldHalf {
     high: u16,
 }
 
-/// The first halves of characters that are held back.
+/// The first surrogates that are held back, one for each text field.
 #[derive(Debug, Default)]
 pub(super) struct Held(Vec<HeldHalf>);
 
 impl Held {
-    /// Completes the delta's text with the half that is held for it, and holds back the half at its
-    /// end.
+    /// Completes the start of the delta's text with the surrogate that is held back for it, and
+    /// holds back an unpaired surrogate at the end of the text.
     pub(super) fn join(&mut self, event: &mut pb::ContentBlockDeltaEvent, lone: LoneHalves) {
         if self.0.is_empty() && lone.is_empty() {
             return;
@@ -44,7 +45,7 @@ impl Held {
             return;
         };
         if text.is_empty() {
-            // Not the next piece yet.
+            // The text of this delta does not begin with a second surrogate.
             return;
         }
         let is_held = |half: &HeldHalf| {
@@ -73,13 +74,13 @@ impl Held {
         }
     }
 
-    /// Releases the halves of a block that ends: each becomes a delta of U+FFFD.
+    /// Releases the surrogates of a block that ends: each becomes a delta of U+FFFD.
     pub(super) fn end(&mut self, content_block_index: i32) -> Vec<pb::StreamInvokeResponse> {
         let of_block = |half: &mut HeldHalf| half.content_block_index == content_block_index;
         self.0.extract_if(.., of_block).map(unpaired).collect()
     }
 
-    /// Releases all halves, because the message ends.
+    /// Releases all surrogates, because the message ends.
     pub(super) fn end_all(&mut self) -> Vec<pb::StreamInvokeResponse> {
         self.0.drain(..).map(unpaired).collect()
     }
@@ -94,13 +95,13 @@ fn text_of(event: &mut pb::ContentBlockDeltaEvent) -> Option<(TextField, &mut St
             ReasoningDelta::Signature(text) => Some((TextField::Signature, text)),
             ReasoningDelta::RedactedContent(_) => None,
         },
-        // The parts of these are complete texts.
+        // Bedrock sends each of these texts complete in one delta.
         Delta::ToolResult(_) | Delta::Citation(_) | Delta::Image(_) => None,
     }
 }
 
-/// Returns where in the event's JSON the text is to which the delta appends. Empty if there is
-/// none.
+/// Returns the JSON Pointer, in the event, to the text to which the delta appends. Empty if the
+/// delta has no such text.
 pub(super) fn pointer(event: &pb::ContentBlockDeltaEvent) -> &'static str {
     match &event.delta {
         Some(Delta::Text(_)) => "/delta/text",

@@ -1,13 +1,14 @@
-//! Answers that are sent back as part of the conversation.
+//! Repairs answers that callers send back as part of the conversation.
 
 use std::mem::take;
 
 use crate::pb::{ConverseInput, Message, Role};
 
-/// Leaves out answers without any content block: Bedrock refuses empty messages. The messages of
-/// the user before and after such an answer become one, because roles must alternate.
+/// Removes answers without any content block, because Bedrock refuses empty messages. The user
+/// messages before and after such an answer are merged into one, because roles must alternate.
 ///
-/// Nothing is changed if a raw member is below `/messages`, since its pointer counts messages.
+/// Changes nothing if a raw member's pointer begins with `/messages`, since it refers to messages
+/// by their position.
 pub(crate) fn leave_out_empty_answers(input: &mut ConverseInput) {
     let counts_messages = |pointer: &str| pointer.starts_with("/messages");
     let raw_members = &mut input.raw_members.iter();
@@ -81,7 +82,7 @@ mod tests {
                 vec![a.clone(), nothing.clone(), answer.clone(), b.clone()],
                 vec![a.clone(), answer.clone(), b.clone()],
             ),
-            // Two questions in a row are the caller's own choice.
+            // Two user messages in a row that were adjacent in the request are not merged.
             (
                 vec![a.clone(), b.clone(), nothing.clone(), b.clone()],
                 vec![a.clone(), message(Role::User, &["b", "b"])],

@@ -6,7 +6,8 @@ use std::{borrow::Cow, collections::HashMap};
 use super::json::{Kind, Reader, Syntax, Writer};
 use crate::{error::MAX_VIOLATIONS, pb};
 
-/// Maximum steps of a pointer, so that none can nest JSON deeper than its readers go.
+/// The maximum number of steps of a pointer. Without it, a pointer could nest JSON deeper than the
+/// readers accept.
 const MAX_STEPS: usize = 64;
 
 /// A raw member that could not be inserted.
@@ -19,17 +20,17 @@ pub(crate) struct Problem {
     pub(crate) description: String,
 }
 
-/// The raw members that could not be put in. Those beyond [`MAX_VIOLATIONS`] are counted and not
-/// kept.
+/// The raw members that could not be inserted. Those beyond [`MAX_VIOLATIONS`] are counted, but
+/// their descriptions are not kept.
 #[derive(Default)]
 pub(crate) struct Problems {
-    /// In the order of the raw members.
+    /// The first problems, in the order of the raw members.
     pub(crate) kept: Vec<Problem>,
     pub(crate) left_out: usize,
 }
 
 impl Problems {
-    /// Adds a problem, which is made only if it is kept.
+    /// Adds a problem. Calls `make` only if the problem is kept.
     fn add(&mut self, make: impl FnOnce() -> Problem) {
         if self.kept.len() == MAX_VIOLATIONS {
             self.left_out += 1;
@@ -39,16 +40,16 @@ impl Problems {
     }
 }
 
-/// What is known of the JSON text of raw members.
+/// Whether the JSON text of raw members was validated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Json {
-    /// It may be no JSON.
+    /// The text may not be JSON.
     Unknown,
-    /// It was validated.
+    /// The text was validated.
     Checked,
 }
 
-/// Returns `body` with the raw members, put in as if one after the other. Values may nest `depth`
+/// Returns `body` with the raw members, inserted one after the other. Values may nest `depth`
 /// levels deep.
 pub(crate) fn merge(
     body: String,
@@ -77,7 +78,7 @@ pub(crate) fn merge(
 struct Insertion<'m> {
     index: usize,
     json: &'m str,
-    /// The rest of the pointer: empty, or a slash and more.
+    /// The remaining part of the pointer: empty, or a slash and at least one step.
     way: &'m str,
 }
 
@@ -142,15 +143,15 @@ impl<'m> Insertion<'m> {
     }
 
     fn exists(&self) -> Problem {
-        self.problem("names a member that the request already sets; use its field")
+        self.problem("is a member that the request already sets; set its field instead")
     }
 
     fn no_parent(&self) -> Problem {
-        self.problem("has no parent: each step but the last must name an object or array that is there already")
+        self.problem("has no parent in the request: each step but the last must name an existing object or array")
     }
 }
 
-/// Text to insert at a byte of the old text.
+/// A text to insert, and the offset in the old text at which to insert it.
 type Splice = (usize, String);
 
 fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Problems) -> String {
@@ -162,8 +163,8 @@ fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Problems) -
         splices: Vec::new(),
         problems,
     };
-    // The gateway wrote the text or checked it before, so the walk cannot fail; if it did, what it
-    // has found is still valid.
+    // The gateway wrote the text or checked it before, so the walk cannot fail. If it fails
+    // nevertheless, the insertions found so far are still valid.
     let _ = walk.value(insertions);
     let mut result = String::with_capacity(text.len() + 256);
     let mut done = 0;
@@ -178,13 +179,13 @@ fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Problems) -
 
 struct Walk<'t, 'p> {
     reader: Reader<'t>,
-    /// In the order of the text.
+    /// The texts to insert, in the order of their offsets.
     splices: Vec<Splice>,
     problems: &'p mut Problems,
 }
 
 impl Walk<'_, '_> {
-    /// Skips an existing value, with the insertions that go to it or into it.
+    /// Skips an existing value and collects the insertions that replace it or go into it.
     fn value(&mut self, mut insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
         insertions.retain(|insertion| {
             if insertion.has_arrived() {
@@ -264,7 +265,7 @@ impl Walk<'_, '_> {
             count += 1;
         }
 
-        // What is not in existing elements is appended, in the order given.
+        // Insertions that are not below an existing element are appended, in the given order.
         let mut new: Vec<Vec<Insertion<'_>>> = Vec::new();
         for (append, index, insertion) in steps {
             let end = count + new.len();
@@ -280,7 +281,7 @@ impl Walk<'_, '_> {
                 _ => {
                     self.problems.add(|| {
                         insertion.problem(&format!(
-                            "is no place in an array of {end}: give `-` or {end} to append"
+                            "is not an index in an array of {end} elements: use `-` or {end} to append"
                         ))
                     });
                 }
@@ -297,7 +298,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// A new value: the first insertion creates it, the others go into it.
+    /// Builds a new value: the first insertion creates it, and the others are inserted into it.
     fn new_value(&mut self, insertions: Vec<Insertion<'_>>) -> Option<String> {
         let mut made: Option<Insertion<'_>> = None;
         let mut into = Vec::new();
@@ -320,14 +321,14 @@ impl Walk<'_, '_> {
     }
 }
 
-/// A comma, unless nothing precedes.
+/// Appends a comma, unless the container was empty.
 fn separate(added: &mut String, was_empty: bool) {
     if !(added.is_empty() && was_empty) {
         added.push(',');
     }
 }
 
-/// An index in the form of JSON Pointers: no sign, no leading zero.
+/// Parses an array index as JSON Pointers write it: without a sign or a leading zero.
 fn index(token: &str) -> Option<usize> {
     let digits = token.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = token.len() > 1 && token.starts_with('0');

@@ -1,5 +1,5 @@
-//! Requests: [`ConverseInput`](pb::ConverseInput) and the body of Bedrock's Converse and
-//! ConverseStream.
+//! Translates requests between [`ConverseInput`](pb::ConverseInput) and the body of Bedrock's
+//! Converse and ConverseStream.
 
 use std::collections::HashSet;
 
@@ -14,33 +14,34 @@ use super::{
 };
 use crate::{bounds::Stop, error::Violation, pb};
 
-/// The exact body that is sent to Bedrock.
+/// Returns the exact body that is sent to Bedrock.
 ///
-/// The same input gives the same bytes: members have a fixed order (`toolConfig`, `system`,
-/// `messages`, as prompt caches match them, then the others), maps are sorted by key, JSON text is
-/// kept byte for byte, numbers are the shortest that denote the same value. Raw members are
-/// inserted last, in order.
+/// The same input always gives the same bytes. Members have a fixed order, which begins with what
+/// prompt caches match (`toolConfig`, `system`, `messages`). Maps are sorted by key, JSON text is
+/// kept byte for byte, and numbers have their shortest form. Raw members are inserted last, in
+/// order.
 ///
 /// # Errors
 ///
-/// The fields that have no form in JSON, at most [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS):
-/// text that is not JSON, numbers that are not finite, enum values that have no word, raw members
-/// without a place. What Bedrock would not take, but JSON can say, is no error here.
+/// Returns the fields that cannot be written as JSON, at most
+/// [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS): text that is not JSON, numbers that are not
+/// finite, enum values without a name, raw members without a parent. Values that JSON can express
+/// and Bedrock refuses are not errors here.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
-    // Base64 turns three bytes into four.
+    // Base64 turns three bytes into four, so half of the size is added.
     let out = Encoder::new(size + size / 2 + 64, &input.raw_members, BadJson::Refuse);
     body(input, out, Json::Unknown).map(Bytes::from)
 }
 
-/// Returns the same for input that was validated: its JSON text is not read again. `capacity` is
-/// about how long the body will be.
+/// Returns the body for input that was validated, without checking its JSON text again. `capacity`
+/// is the approximate length of the body in bytes.
 ///
-/// When `stop` is set, the result is meaningless.
+/// If `stop` is set meanwhile, the result is meaningless.
 ///
 /// # Errors
 ///
-/// As with [`to_converse`], but for JSON text.
+/// The same as those of [`to_converse`], except for text that is not JSON.
 pub fn to_converse_of_valid(
     input: &pb::ConverseInput,
     capacity: usize,
@@ -81,12 +82,12 @@ fn body<'i>(
     }
 }
 
-/// Returns the input that a request body in Bedrock's JSON contains.
+/// Parses a Converse request body.
 ///
-/// Nothing is lost: what the proto has no field for, or cannot distinguish from absence (empty
-/// lists and maps), becomes a raw member, and [`to_converse`] returns the same JSON value. Null is
-/// the same as absence, and halves of surrogate pairs without their other half, which text cannot
-/// contain, are replaced by U+FFFD.
+/// Nothing is lost. A member becomes a raw member if the proto has no field for it, or cannot
+/// distinguish it from absence (empty lists and maps). [`to_converse`] then returns the same JSON
+/// value. Null means the same as absence. Unpaired surrogates, which text cannot contain, are
+/// replaced by U+FFFD.
 ///
 /// # Errors
 ///
@@ -99,7 +100,7 @@ pub fn from_converse(body: &[u8]) -> Result<pb::ConverseInput, Error> {
     let mut pointers = HashSet::new();
     for member in &input.raw_members {
         if !pointers.insert(&member.pointer) {
-            let problem = format!("{} is given twice; give it once", member.pointer);
+            let problem = format!("{} appears twice; remove one", member.pointer);
             return Err(Error::new(&Place::ROOT, problem));
         }
     }

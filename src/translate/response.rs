@@ -1,4 +1,5 @@
-//! Complete answers: [`InvokeResponse`](pb::InvokeResponse) in the form of Bedrock's Converse.
+//! Translates a complete [`InvokeResponse`](pb::InvokeResponse) to the form of Bedrock's Converse
+//! response.
 
 use super::{
     json::{BEDROCK_DEPTH, Place},
@@ -12,9 +13,9 @@ use crate::pb;
 
 /// Returns the answer as the JSON that Bedrock's Converse would have returned.
 ///
-/// Tool input that the model broke off, and that is therefore not JSON, is a string. Raw members
-/// are back in their places; of those with the same pointer, the first one. The gateway's
-/// additions, and unknown events, are left out.
+/// Tool input that is not JSON, because the model stopped in the middle of it, is written as a
+/// string. Raw members are back at their original places; if several have the same pointer, the
+/// first one is used. The gateway's additions and unknown events are left out.
 pub fn to_converse(response: &pb::InvokeResponse) -> String {
     let at = &Place::ROOT;
     let mut out = Encoder::new(1024, &response.raw_members, BadJson::Quote);

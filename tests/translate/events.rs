@@ -261,7 +261,7 @@ fn an_event_without_a_valid_block_index_is_an_error() {
         let missing = read(&format!(r#"{{"x":1{rest}}}"#)).unwrap_err();
         assert_eq!(
             missing.to_string(),
-            "contentBlockIndex: is missing; it is required"
+            "contentBlockIndex: is missing, but it is required"
         );
         let twice = format!(r#"{{"contentBlockIndex":0,"contentBlockIndex":1{rest}}}"#);
         assert!(read(&twice).is_err(), "{kind}");

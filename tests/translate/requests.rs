@@ -253,7 +253,7 @@ fn errors_name_the_place_what_was_found_and_what_is_right() {
         ),
         (
             content(r#"{"toolUse":{"name":"n","input":{}}}"#),
-            "messages[0].content[0].toolUse.toolUseId: is missing; it is required",
+            "messages[0].content[0].toolUse.toolUseId: is missing, but it is required",
         ),
         (
             r#"{"inferenceConfig":{"maxTokens":1.5}}"#.into(),
@@ -265,11 +265,11 @@ fn errors_name_the_place_what_was_found_and_what_is_right() {
         ),
         (
             r#"{"system":[],"system":[]}"#.into(),
-            "system: is given twice; give it once",
+            "system: appears twice; remove one",
         ),
         (
             r#"{"new":1,"new":2}"#.into(),
-            "/new is given twice; give it once",
+            "/new appears twice; remove one",
         ),
         ("[]".into(), "expected an object, found an array"),
         (

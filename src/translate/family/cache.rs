@@ -1,4 +1,4 @@
-//! Cache points and their time to live.
+//! Tables for cache points and their time to live.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! Citations and search results.
+//! Tables for citations and search results.
 
 use crate::translate::table::{
     codec::{List, Optional, Required, RequiredList},

@@ -1,4 +1,4 @@
-//! Messages and their content blocks, the system prompt, reasoning.
+//! Tables for messages, their content blocks, the system prompt and reasoning.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! The request, and its parameters.
+//! Tables for the Converse request and its parameters.
 
 use crate::{
     pb,
@@ -9,7 +9,8 @@ use crate::{
     },
 };
 
-// The parts by which prompt caches match come first, in the order of the match.
+// Prompt caches match a request from its beginning: tools, system prompt, messages. These members
+// are written first, in that order.
 object!(ConverseInput {
     "toolConfig" => tool_config: Optional,
     "system" => system: List,

@@ -1,4 +1,4 @@
-//! What only streams have: events and deltas.
+//! Tables for the events and deltas of streams.
 
 use crate::{
     pb,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-// The other fields are the gateway's additions.
+// The gateway adds the other fields.
 object!(MessageStartEvent {
     "role" => role: Choice<pb::Role>,
 });

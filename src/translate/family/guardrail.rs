@@ -1,4 +1,4 @@
-//! Guardrails: configuration, content to check, findings.
+//! Tables for guardrails: their configuration, the content that they assess, and their findings.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! Images, documents, video and audio.
+//! Tables for images, documents, video and audio.
 
 use crate::{
     pb,

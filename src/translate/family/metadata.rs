@@ -1,4 +1,4 @@
-//! Stop reasons, usage, metrics and traces.
+//! Tables for stop reasons, usage, metrics and traces.
 
 use crate::{
     pb,

@@ -1,5 +1,4 @@
-//! The messages of the API, one file per family: the mapping from fields to members of Bedrock's
-//! JSON.
+//! Maps the fields of each proto message to members of Bedrock's JSON. Each message has one table.
 
 mod cache;
 mod citation;

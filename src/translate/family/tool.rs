@@ -1,4 +1,4 @@
-//! Tools, tool uses and tool results.
+//! Tables for tools, tool uses and tool results.
 
 use crate::{
     pb,

@@ -1,4 +1,4 @@
-//! One content block of an answer, while its deltas arrive.
+//! Builds one content block of an answer from its deltas.
 
 use pb::{
     content_block::Content, content_block_delta_event::Delta, content_block_start_event::Start,
@@ -7,18 +7,18 @@ use pb::{
 
 use crate::pb;
 
-/// A content block, as far as its deltas have arrived.
+/// A content block, built from the deltas that have arrived so far.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) index: i32,
-    /// Whether it contains raw members.
+    /// Whether the block contains raw members.
     pub(super) has_raw: bool,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// No known content has arrived.
+    /// No content of a known kind has arrived yet.
     Nothing,
     Text(pb::CitationsContentBlock, String),
     ToolUse(pb::ToolUseBlockStart, String),
@@ -68,7 +68,7 @@ impl Block {
         }
     }
 
-    /// Appends a delta. Returns its position in the list that it joins, if it joins one.
+    /// Appends a delta. If it becomes an item of a list, returns the item's index.
     ///
     /// # Errors
     /// Returns the delta if it does not belong in this kind of block.
@@ -112,8 +112,8 @@ impl Block {
         Ok(0)
     }
 
-    /// Returns the block as messages have it: none if it is empty, two if it has both readable and
-    /// redacted reasoning. An empty block with raw members is kept.
+    /// Returns the block as content blocks of a message: none if it is empty, two if it has both
+    /// readable and redacted reasoning. An empty block with raw members is kept.
     ///
     /// Bedrock rejects empty texts in a conversation, but answers can contain them.
     pub(super) fn finish(self) -> Vec<pb::ContentBlock> {
@@ -161,8 +161,8 @@ impl Block {
 }
 
 impl Kind {
-    /// Returns the kind of block that begins with this delta, and contains it. A kind that is
-    /// missing here does not compile.
+    /// Returns the kind of block that begins with this delta, including the delta's content. The
+    /// match has no default arm, so the compiler reports a kind that is missing here.
     fn of(delta: Delta) -> Self {
         match delta {
             Delta::Text(text) => Self::Text(pb::CitationsContentBlock::default(), text),
@@ -247,7 +247,7 @@ fn tool_result(piece: pb::ToolResultBlockDeltaContent) -> pb::ToolResultContentB
     }
 }
 
-/// Appends; the first piece is moved without a copy.
+/// Appends a piece. The first piece is moved without a copy.
 fn append(text: &mut String, piece: String) {
     if text.is_empty() {
         *text = piece;
@@ -256,8 +256,8 @@ fn append(text: &mut String, piece: String) {
     }
 }
 
-/// A pointer into a delta event, as a pointer into the content block. `piece` is the result of
-/// [`Block::push`] for the delta.
+/// Turns a pointer into a delta event into a pointer into the content block. `piece` is the result
+/// of [`Block::push`] for the delta.
 pub(super) fn reroot(pointer: &str, piece: usize) -> String {
     let Some(pointer) = pointer.strip_prefix("/delta") else {
         return pointer.to_owned();

@@ -7,24 +7,24 @@ use pb::stream_invoke_response::Event;
 use crate::pb;
 use block::Block;
 
-/// The answer so far.
+/// The answer, built from the events that have arrived so far.
 #[derive(Debug, Default)]
 pub struct Fold {
     answer: pb::InvokeResponse,
     role: i32,
-    /// In the order in which they began.
+    /// The content blocks, in the order in which they began.
     blocks: Vec<Block>,
     raw: Vec<Raw>,
 }
 
-/// A raw member of an event, to be placed in the answer.
+/// A raw member of an event, whose place in the answer is not determined yet.
 #[derive(Debug)]
 struct Raw {
     root: Root,
     member: pb::RawMember,
 }
 
-/// The base of the pointer of a [`Raw`].
+/// The part of the answer to which the pointer of a [`Raw`] is relative.
 #[derive(Clone, Copy, Debug)]
 enum Root {
     Answer,
@@ -80,7 +80,7 @@ impl Fold {
         if let (Some(delta), Some(block)) = (event.delta, self.blocks.get_mut(position)) {
             match block.push(delta) {
                 Ok(at) => piece = at,
-                // A delta that does not belong in the block begins another one, so that it is not
+                // A delta of another kind than the block begins a new block, so that it is not
                 // lost.
                 Err(delta) => {
                     position = self.blocks.len();
@@ -91,7 +91,7 @@ impl Fold {
         self.keep_of_block(position, raw, |pointer| block::reroot(pointer, piece));
     }
 
-    /// The position of the block with this index, which is added if necessary.
+    /// Returns the position of the block with this index. Adds the block if it does not exist.
     fn block(&mut self, index: i32) -> usize {
         let open = self.blocks.iter().rposition(|block| block.index == index);
         open.unwrap_or_else(|| {
@@ -123,8 +123,8 @@ impl Fold {
         }));
     }
 
-    /// Returns the complete answer: blocks in the order of their index, raw members relative to the
-    /// Converse response.
+    /// Returns the complete answer. The blocks are ordered by their index, and the pointers of raw
+    /// members are relative to the Converse response.
     pub fn finish(self) -> pb::InvokeResponse {
         let mut order: Vec<(usize, Block)> = self.blocks.into_iter().enumerate().collect();
         order.sort_by_key(|(_, block)| block.index);
@@ -160,7 +160,7 @@ impl Fold {
     }
 }
 
-/// The pointer without this prefix.
+/// Returns the pointer without this prefix.
 fn cut(pointer: &str, parent: &str) -> String {
     pointer.strip_prefix(parent).unwrap_or(pointer).to_owned()
 }

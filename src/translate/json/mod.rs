@@ -1,4 +1,4 @@
-//! JSON without a tree: a pull reader, a writer, and paths for both.
+//! Reads and writes JSON without building a tree.
 
 mod place;
 mod reader;
@@ -11,22 +11,22 @@ pub(crate) use reader::{BEDROCK_DEPTH, Kind, Reader, Syntax};
 pub(crate) use unescape::LoneHalves;
 pub(crate) use writer::Writer;
 
-/// How deep JSON text from callers may nest.
+/// The maximum nesting depth of JSON text from callers.
 pub const MAX_DEPTH: u32 = 64;
 
-/// Why a text is not JSON that a caller may send.
+/// Why a text was not accepted as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotJson {
-    /// It nests more than [`MAX_DEPTH`] levels deep.
+    /// The text nests more than [`MAX_DEPTH`] levels deep.
     TooDeep,
-    /// It is no JSON: where that shows, and what is wrong there.
+    /// The text is not well-formed JSON.
     Malformed {
-        /// The byte where it stops being JSON.
+        /// The offset of the first byte that is not valid.
         at: usize,
-        /// What is wrong there.
+        /// What is wrong at that byte.
         what: &'static str,
     },
-    /// It was not read to its end, because the result is not needed any more.
+    /// The check was stopped, because its result is not needed any more.
     Stopped,
 }
 
@@ -35,26 +35,26 @@ impl std::fmt::Display for NotJson {
         match self {
             Self::TooDeep => f.write_str("nested too deep"),
             Self::Malformed { at, what } => write!(f, "not valid JSON at byte {at}: {what}"),
-            Self::Stopped => f.write_str("not read to its end"),
+            Self::Stopped => f.write_str("the check was stopped before the end of the text"),
         }
     }
 }
 
 /// Checks that `text` is one well-formed JSON value, at most [`MAX_DEPTH`] levels deep, with
-/// nothing after it.
+/// nothing after it but white space.
 ///
 /// # Errors
 ///
-/// Returns what is wrong, and at which byte, as text.
+/// Returns a description of the first error, with the offset of its byte.
 pub fn check(text: &str) -> Result<(), String> {
     check_until(text, &Stop::never()).map_err(|problem| problem.to_string())
 }
 
-/// Checks the same until `stop` is set. Takes one pass and allocates nothing.
+/// Does the same check, until `stop` is set. Takes one pass and allocates nothing.
 ///
 /// # Errors
 ///
-/// What is wrong and at which byte.
+/// Returns what is wrong, or [`NotJson::Stopped`].
 pub fn check_until(text: &str, stop: &Stop) -> Result<(), NotJson> {
     let mut reader = Reader::with_limit(text, MAX_DEPTH);
     let mut look_at = Stop::INTERVAL;

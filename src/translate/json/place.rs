@@ -1,9 +1,9 @@
-//! The reader's position in a document, as path and as JSON Pointer.
+//! The position of a value in a JSON document, as a path and as a JSON Pointer.
 
 use std::fmt::Write;
 
-/// The place of a value in a document: a chain of steps on the stack, so that walking allocates
-/// nothing.
+/// The position of a value in a document. It is a linked list of steps on the stack, so that
+/// walking a document allocates nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'p> {
     parent: Option<&'p Place<'p>>,
@@ -37,7 +37,7 @@ impl<'p> Place<'p> {
         }
     }
 
-    /// The sibling member with this name.
+    /// Returns the position of the sibling member with this name.
     pub(crate) const fn beside(&self, name: &'p str) -> Self {
         Self {
             parent: self.parent,
@@ -45,7 +45,7 @@ impl<'p> Place<'p> {
         }
     }
 
-    /// Whether this is the member `name` of the root.
+    /// Returns whether this is the position of the member `name` of the root.
     pub(crate) fn is_root_member(&self, name: &str) -> bool {
         let parent_is_root = self
             .parent
@@ -53,7 +53,7 @@ impl<'p> Place<'p> {
         parent_is_root && matches!(self.step, Step::Member(own) if own == name)
     }
 
-    /// As a JSON Pointer (RFC 6901), such as `/messages/0/role`.
+    /// Returns the position as a JSON Pointer (RFC 6901), such as `/messages/0/role`.
     pub(crate) fn pointer(&self) -> String {
         let mut pointer = String::new();
         self.write(&mut pointer, &mut |out, step| match step {
@@ -75,7 +75,8 @@ impl<'p> Place<'p> {
         pointer
     }
 
-    /// In JSON's names, such as `messages[0].toolUse`. Empty for the root.
+    /// Returns the position as a path in JSON's names, such as `messages[0].toolUse`. Empty for the
+    /// root.
     pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         self.write(&mut path, &mut |out, step| match step {
@@ -93,8 +94,8 @@ impl<'p> Place<'p> {
         path
     }
 
-    /// In the proto's names, such as `input.messages[0].tool_use`: Bedrock's member names in snake
-    /// case, below `input`.
+    /// Returns the position as a path in the proto's names, such as `input.messages[0].tool_use`:
+    /// Bedrock's member names in snake case, below `input`.
     pub(crate) fn field(&self) -> String {
         let mut field = String::from("input");
         self.write(&mut field, &mut |out, step| match step {

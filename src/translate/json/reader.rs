@@ -1,15 +1,15 @@
-//! A pull reader of JSON: no tree, and no copies except requested strings.
+//! A pull reader of JSON. It builds no tree, and copies only the strings that the caller requests.
 
 use std::{borrow::Cow, fmt};
 
 use super::unescape::{LoneHalves, unescape};
 
-/// How deep JSON from Bedrock may nest.
+/// The maximum nesting depth of JSON from Bedrock.
 pub(crate) const BEDROCK_DEPTH: u32 = 128;
 
-/// What [`Syntax::what`] says of text that nests deeper than the reader's limit.
+/// The value of [`Syntax::what`] for text that nests deeper than the reader's limit.
 pub(super) const TOO_DEEP: &str = "nested too deep";
-/// What it says if the reading was stopped.
+/// The value of [`Syntax::what`] if the reading was stopped.
 pub(super) const STOPPED: &str = "reading was stopped";
 
 /// Reads JSON text from start to end, value by value. Only strings with escapes are copied.
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// With its article, for messages.
+    /// Returns the name of the kind with its article, for error messages.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Object => "an object",
@@ -46,12 +46,12 @@ impl Kind {
     }
 }
 
-/// Text that is not JSON.
+/// An error in the syntax of JSON text.
 #[derive(Debug)]
 pub(crate) struct Syntax {
-    /// The byte where it stops being JSON.
+    /// The offset of the first byte that is not valid.
     pub(crate) at: usize,
-    /// What is wrong there.
+    /// What is wrong at that byte.
     pub(crate) what: &'static str,
 }
 
@@ -61,7 +61,8 @@ impl fmt::Display for Syntax {
     }
 }
 
-/// The number of plain bytes before the first quote, backslash or control character, or the end.
+/// Returns the number of bytes before the first quote, backslash or control character, or before
+/// the end of the text.
 fn plain(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
@@ -74,9 +75,9 @@ fn plain(text: &[u8]) -> usize {
     8 * words.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
-/// The special bytes among eight, in little-endian order: the lowest bit that is set is the highest
-/// bit of the first special byte. Higher bits may be wrong. Source: Bit Twiddling Hacks, "Determine
-/// if a word has a byte less than n".
+/// Marks the quotes, backslashes and control characters among eight bytes in little-endian order.
+/// The lowest bit that is set in the result is the highest bit of the first such byte. Higher bits
+/// may be wrong. Source: Bit Twiddling Hacks, "Determine if a word has a byte less than n".
 const fn special_bytes(word: u64) -> u64 {
     const EACH: u64 = u64::MAX / 0xFF;
     const HIGHEST: u64 = EACH * 0x80;
@@ -89,7 +90,7 @@ const fn special_bytes(word: u64) -> u64 {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads JSON from Bedrock or a file.
+    /// Creates a reader of JSON from Bedrock or a file.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Syntax> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::with_limit(text, BEDROCK_DEPTH)),
@@ -100,7 +101,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads text in which values may nest `limit` levels deep, at most 128.
+    /// Creates a reader of text in which values may nest `limit` levels deep, at most 128.
     pub(crate) fn with_limit(text: &'a str, limit: u32) -> Self {
         Self {
             text,
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// The kind of the next value, from its first byte.
+    /// Returns the kind of the next value, which its first byte determines.
     pub(crate) fn peek(&mut self) -> Result<Kind, Syntax> {
         self.white_space();
         match self.byte() {
@@ -175,9 +176,9 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Returns the name of the object's next member; its value must be read next. `None`: the
-    /// object has ended. `first` must be true for the first call of an object, and is then updated
-    /// by the reader.
+    /// Returns the name of the object's next member; the caller must read its value next. Returns
+    /// `None` if the object has ended. `first` must be true for the first call of an object; the
+    /// reader then updates it.
     pub(crate) fn member(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, Syntax> {
         self.white_space();
         if self.eat(b'}') {
@@ -201,8 +202,8 @@ impl<'a> Reader<'a> {
         Ok(Some(name))
     }
 
-    /// Returns whether the array has another element, which must be read next. `first` as in
-    /// [`Self::member`].
+    /// Returns whether the array has another element; the caller must read it next. `first` is used
+    /// as in [`Self::member`].
     pub(crate) fn element(&mut self, first: &mut bool) -> Result<bool, Syntax> {
         self.white_space();
         if self.eat(b']') {
@@ -221,14 +222,13 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Reads a string. Surrogates without their other half, which text cannot contain, become
-    /// U+FFFD.
+    /// Reads a string. Unpaired surrogates, which text cannot contain, become U+FFFD.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
         self.string_and_halves().map(|(text, _)| text)
     }
 
-    /// Reads a string that may be a piece of a longer one: also returns the halves of surrogate
-    /// pairs at its ends.
+    /// Reads a string that may be a piece of a longer one. Also returns the unpaired surrogates at
+    /// its ends.
     pub(crate) fn string_and_halves(&mut self) -> Result<(Cow<'a, str>, LoneHalves), Syntax> {
         self.white_space();
         let start = self.at + 1;
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Skips a string; returns whether it has escapes.
+    /// Skips a string. Returns whether it has escapes.
     fn skip_string(&mut self) -> Result<bool, Syntax> {
         self.white_space();
         if !self.eat(b'"') {
@@ -285,7 +285,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a number as it is written.
+    /// Reads a number and returns its text unchanged.
     pub(crate) fn number(&mut self) -> Result<&'a str, Syntax> {
         self.white_space();
         let start = self.at;
@@ -345,12 +345,13 @@ impl<'a> Reader<'a> {
         here
     }
 
-    /// Skips a value of any kind; returns its text. Does not recurse.
+    /// Skips a value of any kind and returns its text. Does not recurse.
     pub(crate) fn skip(&mut self) -> Result<&'a str, Syntax> {
         self.skip_while(|_| true)
     }
 
-    /// The same, as long as `goes_on`, which is asked before each value and told where that begins.
+    /// Skips a value like [`Self::skip`], but stops with an error if `goes_on` returns false. It is
+    /// called before each value in the text, with the value's offset.
     pub(crate) fn skip_while(
         &mut self,
         mut goes_on: impl FnMut(usize) -> bool,
@@ -358,7 +359,8 @@ impl<'a> Reader<'a> {
         self.white_space();
         let start = self.at;
         let outside = self.depth;
-        // One bit for each open level, the innermost lowest: 1 for objects. 128 levels fit.
+        // Each open level has one bit, the innermost one the lowest: 1 for objects, 0 for arrays.
+        // 128 levels fit.
         let mut objects: u128 = 0;
         let mut first = true;
         loop {
@@ -412,7 +414,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The byte that is read next.
+    /// Returns the offset of the byte that is read next.
     pub(crate) const fn offset(&self) -> usize {
         self.at
     }

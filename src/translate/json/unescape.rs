@@ -1,7 +1,7 @@
-//! Decodes a JSON string.
+//! Decodes the escapes of a JSON string.
 
-/// Halves of surrogate pairs at the ends of a string, whose other halves may be in the previous and
-/// the next string. In the string's text, U+FFFD replaces each.
+/// Unpaired surrogates at the ends of a string. The other surrogate of the pair may be in the
+/// previous or the next string. In the string's text, U+FFFD replaces each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LoneHalves {
     /// The low surrogate with which the string begins.
@@ -11,14 +11,14 @@ pub(crate) struct LoneHalves {
 }
 
 impl LoneHalves {
-    /// Whether the string neither begins nor ends with half of a pair.
+    /// Returns whether the string has no unpaired surrogate at either end.
     pub(crate) const fn is_empty(self) -> bool {
         self.first.is_none() && self.last.is_none()
     }
 }
 
-/// Returns the text of a string whose escapes are known to be well-formed. Surrogates without their
-/// other half become U+FFFD.
+/// Returns the text of a string whose escapes are known to be well-formed. Unpaired surrogates
+/// become U+FFFD.
 pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
     let mut text = String::with_capacity(inner.len());
     let mut halves = LoneHalves::default();
@@ -45,8 +45,8 @@ pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
     (text, halves)
 }
 
-/// Appends the character that the digits after `\u` denote, together with the second half of a
-/// pair. Returns the rest.
+/// Appends the character that the four digits after `\u` denote. If they are the first surrogate of
+/// a pair, also reads the second escape. Returns the text after what was read.
 fn unescape_unicode<'a>(digits: &'a str, text: &mut String, halves: &mut LoneHalves) -> &'a str {
     let (first, after) = hexadecimal(digits);
     let (code, rest) = match (first, after.strip_prefix("\\u").map(hexadecimal)) {

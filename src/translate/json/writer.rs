@@ -7,8 +7,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::reader::{BEDROCK_DEPTH, Reader};
 use crate::bounds::Stop;
 
-/// Writes JSON, without white space, to a buffer. It adds commas; the caller alternates keys and
-/// values.
+/// Writes JSON without white space to a buffer. The writer adds commas; the caller alternates keys
+/// and values.
 #[derive(Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
@@ -23,8 +23,8 @@ impl Writer {
         }
     }
 
-    /// Returns the same writer, which leaves out what is long once `stop` is set: its output is not
-    /// used then.
+    /// Returns the same writer, which stops writing long values once `stop` is set: its output is
+    /// not used then.
     pub(crate) fn until(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
@@ -39,7 +39,7 @@ impl Writer {
     }
 
     pub(crate) fn into_string(self) -> String {
-        // Only text has been written.
+        // The buffer contains only UTF-8 text, so that the conversion cannot fail.
         String::from_utf8(self.out).unwrap_or_default()
     }
 
@@ -47,7 +47,7 @@ impl Writer {
         self.out.len()
     }
 
-    /// Removes what was written after this length.
+    /// Shortens the output to `len` bytes.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.out.truncate(len);
     }
@@ -75,7 +75,7 @@ impl Writer {
         self.out.push(b':');
     }
 
-    /// Call before each element of an array.
+    /// Prepares for an element of an array. Call it before each element.
     pub(crate) fn element(&mut self) {
         // No value ends in an opening bracket, so the last byte shows whether a value precedes.
         if !matches!(self.out.last(), Some(b'{' | b'[') | None) {
@@ -136,8 +136,8 @@ impl Writer {
         let _ = write!(self.out, "{value}");
     }
 
-    /// Writes the shortest decimal that denotes the same number: 0.7 is `0.7`, 1.0 is `1`. JSON
-    /// cannot express numbers that are not finite: `null`.
+    /// Writes the shortest decimal that denotes the same number: `0.7` for 0.7, `1` for 1.0. Writes
+    /// `null` for numbers that are not finite, because JSON cannot express them.
     pub(crate) fn number(&mut self, value: f64) {
         let size = value.abs();
         let _ = if !value.is_finite() {
@@ -159,7 +159,7 @@ impl Writer {
                 break;
             }
             let start = self.out.len();
-            // 4 characters for each 3 bytes begun.
+            // Base64 has 4 characters for each 3 bytes; the last group may be incomplete.
             self.out.resize(start + piece.len().div_ceil(3) * 4, 0);
             let written = self
                 .out
@@ -171,7 +171,7 @@ impl Writer {
         self.out.push(b'"');
     }
 
-    /// Writes a value that should be JSON text; if it is not, a string that contains it.
+    /// Writes a value that should be JSON text. If it is not, writes it as a JSON string.
     pub(crate) fn raw_or_string(&mut self, json: &str) {
         let mut reader = Reader::with_limit(json, BEDROCK_DEPTH);
         if reader.skip().and_then(|_| reader.end()).is_ok() {

@@ -1,4 +1,4 @@
-//! Reads JSON by a table: what the table does not have becomes raw members.
+//! Reads JSON by a table. Members that the table does not have become raw members.
 
 use std::borrow::Cow;
 
@@ -11,28 +11,29 @@ use crate::{
     },
 };
 
-const MISSING: &str = "is missing; it is required";
+const MISSING: &str = "is missing, but it is required";
 
-/// The origin of the JSON, which decides what happens to values of the wrong type.
+/// The origin of the JSON, which decides how values of the wrong type are handled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// A person wrote it: an error that says what is right. What the proto cannot distinguish from
-    /// absence is kept as a raw member.
+    /// A person wrote the JSON. A value of the wrong type is an error that says what is expected.
+    /// Values that the proto cannot distinguish from absence are kept as raw members.
     Request,
-    /// Bedrock wrote it: kept as a raw member, because no reader of the stream could fix it.
+    /// Bedrock wrote the JSON. A value of the wrong type is kept as a raw member, because the
+    /// client could not fix an error.
     Event,
 }
 
-/// From JSON to a message.
+/// Reads a message from JSON.
 pub(crate) struct Decoder<'a> {
     pub(crate) json: Reader<'a>,
     pub(crate) mode: Mode,
     raw: Vec<pb::RawMember>,
-    /// Strings that begin or end with half of a surrogate pair, as pointers.
+    /// The strings that begin or end with an unpaired surrogate, by their pointer.
     halves: Vec<(String, LoneHalves)>,
 }
 
-/// A state of the decoder to return to.
+/// A state to which the decoder can return.
 pub(crate) struct Mark<'a> {
     json: Reader<'a>,
     raw: usize,
@@ -49,14 +50,14 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// What has no field.
+    /// Returns the members that have no field, as raw members.
     pub(crate) fn finish(mut self) -> Result<Vec<pb::RawMember>, Error> {
         let end = self.json.end();
         end.map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
         Ok(self.raw)
     }
 
-    /// Reads a string, and records where it begins or ends with half of a surrogate pair.
+    /// Reads a string, and records unpaired surrogates at its ends.
     pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<String, Error> {
         let (text, halves) = self.read(at, Reader::string_and_halves)?;
         if !halves.is_empty() {
@@ -65,13 +66,13 @@ impl<'a> Decoder<'a> {
         Ok(text.into_owned())
     }
 
-    /// Returns the halves of surrogate pairs at the ends of the string at a pointer.
+    /// Returns the unpaired surrogates at the ends of the string with this pointer.
     pub(crate) fn halves_at(&self, pointer: &str) -> LoneHalves {
         let found = self.halves.iter().find(|(place, _)| place == pointer);
         found.map_or_else(LoneHalves::default, |(_, halves)| *halves)
     }
 
-    /// Whether the next value is of this kind. If not, an error for requests.
+    /// Returns whether the next value is of this kind. If it is not, this is an error for requests.
     pub(crate) fn is(&mut self, kind: Kind, at: &Place<'_>) -> Result<bool, Error> {
         let found = self.peek(at)?;
         if found == kind {
@@ -84,7 +85,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// A value that its field cannot hold: an error for requests.
+    /// Handles a value that its field cannot hold: returns an error for requests, and does nothing
+    /// for events.
     pub(crate) fn mismatch(
         &self,
         at: &Place<'_>,
@@ -100,7 +102,7 @@ impl<'a> Decoder<'a> {
         self.read(at, Reader::peek)
     }
 
-    /// One step of the reader.
+    /// Runs one step of the reader and adds the position to its error.
     pub(crate) fn read<T>(
         &mut self,
         at: &Place<'_>,
@@ -109,7 +111,7 @@ impl<'a> Decoder<'a> {
         step(&mut self.json).map_err(|syntax| Error::syntax(at, &syntax))
     }
 
-    /// The next member of the object at `at`.
+    /// Returns the name of the next member of the object at `at`.
     pub(crate) fn member(
         &mut self,
         first: &mut bool,
@@ -134,7 +136,7 @@ impl<'a> Decoder<'a> {
         self.raw.truncate(mark.raw);
     }
 
-    /// Skips a null, if one is here: it means absence.
+    /// Skips the next value if it is null, which means absence. Returns whether it was.
     pub(crate) fn null(&mut self, at: &Place<'_>) -> Result<bool, Error> {
         let null = self.peek(at)? == Kind::Null;
         if null {
@@ -143,7 +145,7 @@ impl<'a> Decoder<'a> {
         Ok(null)
     }
 
-    /// Keeps the value here, for which there is no field.
+    /// Keeps the next value as a raw member, because it has no field.
     pub(crate) fn keep(&mut self, at: &Place<'_>) -> Result<(), Error> {
         if self.null(at)? {
             return Ok(());
@@ -163,10 +165,10 @@ impl<'a> Decoder<'a> {
         });
     }
 
-    /// Handles a repeated member of an object: an error for requests, and for members that nothing
-    /// can replace.
+    /// Handles a repeated member of an object. This is an error for requests, and for members
+    /// without which the object has no meaning.
     pub(crate) fn repeated(&mut self, presence: Presence, at: &Place<'_>) -> Result<(), Error> {
-        const PROBLEM: &str = "is given twice; give it once";
+        const PROBLEM: &str = "appears twice; remove one";
         if presence == Presence::Always {
             return Err(Error::new(at, PROBLEM));
         }
@@ -174,7 +176,7 @@ impl<'a> Decoder<'a> {
         self.keep(at)
     }
 
-    /// Checks for a required member.
+    /// Checks whether a required member is present.
     pub(crate) fn required(
         &self,
         given: bool,

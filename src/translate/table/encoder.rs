@@ -1,4 +1,4 @@
-//! Writes JSON by a table: what cannot be written becomes violations.
+//! Writes JSON by a table. Values that cannot be written become violations.
 
 use std::collections::BTreeSet;
 
@@ -9,22 +9,22 @@ use crate::{
     translate::json::{self, Place, Writer},
 };
 
-/// What to do with JSON text of the message that is not JSON.
+/// How to handle JSON text in the message that is not JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadJson {
-    /// A violation: requests must be unambiguous.
+    /// Reports a violation: requests must be unambiguous.
     Refuse,
-    /// There is none: the message was validated, and its JSON text is not read again.
+    /// Writes the text without reading it again: the message was validated.
     Excluded,
-    /// Written as a JSON string, because a model may break off in the middle of its input.
+    /// Writes the text as a JSON string, because a model may stop in the middle of a tool's input.
     Quote,
 }
 
-/// From a message to JSON.
+/// Writes a message as JSON.
 pub(crate) struct Encoder<'m> {
     pub(crate) json: Writer,
     bad_json: BadJson,
-    /// What raw members will add, as pointers.
+    /// The pointers at which raw members will be inserted.
     raw: BTreeSet<&'m str>,
     violations: ViolationList,
 }
@@ -34,7 +34,7 @@ impl<'m> Encoder<'m> {
         Self::until(Stop::never(), capacity, raw, bad_json)
     }
 
-    /// The same, whose work may be stopped; what it writes is worth nothing then.
+    /// Creates an encoder that can be stopped. Once `stop` is set, its output is meaningless.
     pub(crate) fn until(
         stop: Stop,
         capacity: usize,
@@ -49,24 +49,24 @@ impl<'m> Encoder<'m> {
         }
     }
 
-    /// The JSON, and the violations.
+    /// Returns the JSON and the violations.
     pub(crate) fn finish(self) -> (Writer, ViolationList) {
         (self.json, self.violations)
     }
 
-    /// Whether a raw member will be here, so that no default may be written.
+    /// Returns whether a raw member will be inserted here. Then no default may be written.
     pub(crate) fn is_raw(&self, at: &Place<'_>) -> bool {
         !self.raw.is_empty() && self.raw.contains(at.pointer().as_str())
     }
 
-    /// Whether raw members will be below a field that is not set, so that an object or a list is
-    /// needed for them.
+    /// Returns whether raw members will be inserted below a field that is not set. Then an object
+    /// or a list must be written as their parent.
     pub(crate) fn is_raw_below(&self, at: &Place<'_>) -> bool {
         if self.raw.is_empty() {
             return false;
         }
         let mut below = at.pointer();
-        // A raw member at this place brings its own parent.
+        // A raw member at this position brings its own parent.
         if self.raw.contains(below.as_str()) {
             return false;
         }
@@ -75,7 +75,7 @@ impl<'m> Encoder<'m> {
         first.is_some_and(|pointer| pointer.starts_with(&below))
     }
 
-    /// Writes an empty object for the raw members below a field that is not set, if there are any.
+    /// Writes an empty object if raw members will be inserted below this field, which is not set.
     pub(crate) fn object_for_raw(&mut self, name: &str, at: &Place<'_>) {
         if self.is_raw_below(at) {
             self.json.key(name);
@@ -84,7 +84,7 @@ impl<'m> Encoder<'m> {
         }
     }
 
-    /// The same with an empty list.
+    /// Writes an empty list if raw members will be inserted below this field, which is not set.
     pub(crate) fn list_for_raw(&mut self, name: &str, at: &Place<'_>) {
         if self.is_raw_below(at) {
             self.json.key(name);
@@ -110,7 +110,7 @@ impl<'m> Encoder<'m> {
         match json::check(text) {
             Ok(()) => self.json.raw(text),
             Err(problem) => {
-                // Nothing is sent; null keeps the JSON well-formed.
+                // The body is not sent; null only keeps the JSON well-formed.
                 self.json.null();
                 self.violation(at.beside(field).field(), problem);
             }

@@ -1,9 +1,10 @@
-//! One table for each message, from which both directions follow: [`object!`], [`union!`],
-//! [`plain_list!`] and [`words!`].
+//! Macros that define one table for each message: [`object!`], [`union!`], [`plain_list!`] and
+//! [`words!`]. Each table provides both the reader and the writer.
 //!
-//! A row of an [`object!`] is `"member" => field: Codec`, where the codec is one of [`codec`]: how
-//! the field's value and its absence appear in JSON. Values are [`Value`]s by their type. What has
-//! no row in a table, or no name, is kept as a raw member.
+//! A row of an [`object!`] is `"member" => field: Codec`. The codec is one of [`codec`] and defines
+//! how the field's value and its absence appear in JSON. Values are read and written by [`Value`],
+//! according to their type. Members without a row, and enum values without a name, are kept as raw
+//! members.
 
 pub(crate) mod codec;
 mod decoder;

@@ -3,17 +3,18 @@
 use super::{Decoder, Encoder};
 use crate::translate::{Error, json::Place};
 
-/// A message that is an object in JSON.
+/// A message that is written as a JSON object.
 pub(crate) trait Object: Default {
-    /// Only the members, for messages that share an object with others.
+    /// Writes only the members, for messages that share an object with others.
     fn write_members(&self, out: &mut Encoder<'_>, at: &Place<'_>);
 
-    /// The members of an object that has been entered, to its end.
+    /// Reads the members of an object that has been entered, up to its end.
     fn read_members(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Self, Error>;
 }
 
-/// `object!(Message { "member" => field: Codec, … })`: a message that is an object in JSON, with
-/// its members in the order of writing. Codecs of two fields get them as `field + other`.
+/// `object!(Message { "member" => field: Codec, … })` defines a message that is an object in JSON.
+/// The members are written in the order of the rows. A codec that handles two fields gets them as
+/// `field + other`.
 macro_rules! object {
     ($message:ident { $($name:literal => $field:ident $(+ $other:ident)? : $codec:ty),* $(,)? }) => {
         impl $crate::translate::table::Object for $crate::pb::$message {
@@ -22,7 +23,7 @@ macro_rules! object {
                 out: &mut $crate::translate::table::Encoder<'_>,
                 at: &$crate::translate::json::Place<'_>,
             ) {
-                // Messages without fields use neither.
+                // A message without fields uses neither.
                 let _ = (&out, at);
                 $(<$codec>::write(&self.$field, $(&self.$other,)? $name, out, at);)*
             }
@@ -32,7 +33,7 @@ macro_rules! object {
                 at: &$crate::translate::json::Place<'_>,
             ) -> Result<Self, $crate::translate::Error> {
                 let mut message = Self::default();
-                // Messages without fields never change it.
+                // A message without fields never changes it.
                 let _ = &mut message;
                 $(let mut $field = false;)*
                 let mut first = true;
@@ -75,7 +76,8 @@ macro_rules! object {
 }
 pub(crate) use object;
 
-/// `plain_list!(Message.field)`: a message around one list, which in JSON is only the list.
+/// `plain_list!(Message.field)` defines a message whose only field is a list. In JSON, it is the
+/// list without the message.
 macro_rules! plain_list {
     ($message:ident . $field:ident) => {
         impl $crate::translate::table::Value for $crate::pb::$message {

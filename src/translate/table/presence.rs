@@ -1,12 +1,12 @@
 //! Which fields may be absent, and which are required.
 
-/// Whether an object must have a member when it is read.
+/// Whether a member must be present when an object is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It need not.
+    /// The member may be absent.
     Optional,
-    /// Required in requests. Events from Bedrock may lack it.
+    /// The member is required in requests. Events from Bedrock may lack it.
     InRequests,
-    /// Required in events, too: without it the object has no meaning.
+    /// The member is required in requests and in events: without it, the object has no meaning.
     Always,
 }

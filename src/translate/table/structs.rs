@@ -1,5 +1,5 @@
-//! Values of any shape: JSON text, which passes through unchanged, and `google.protobuf.Struct`,
-//! which is accepted for convenience.
+//! Codecs of values of any shape: JSON text, which passes through unchanged, and
+//! `google.protobuf.Struct`, which the API accepts for convenience.
 
 use prost_types::{ListValue, Struct, value::Kind};
 
@@ -9,7 +9,7 @@ use crate::translate::{
     json::{MAX_DEPTH, Place, Reader},
 };
 
-/// A field of JSON text. The field's name in the proto ends in `_json`.
+/// A field that contains JSON text. Its name in the proto ends in `_json`.
 pub(crate) struct Json;
 
 impl Json {
@@ -75,8 +75,8 @@ impl JsonOrStruct {
     }
 }
 
-/// `json_oneof!(module::Oneof { Text: "field", Struct: "field" })`: the proto's field names are for
-/// messages.
+/// `json_oneof!(module::Oneof { Text: "field", Struct: "field" })` implements [`JsonOneof`]. Error
+/// messages use the proto's field names.
 macro_rules! json_oneof {
     ($module:ident :: $oneof:ident { $text:ident : $text_field:literal, $struct:ident : $struct_field:literal }) => {
         impl $crate::translate::table::JsonOneof for $crate::pb::$module::$oneof {
@@ -108,7 +108,7 @@ fn read_text(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<String>, E
 }
 
 impl Encoder<'_> {
-    /// A Struct as JSON: keys sorted, integers without a decimal point.
+    /// Writes a Struct as JSON: keys sorted, integers without a decimal point.
     pub(crate) fn json_struct(&mut self, value: &Struct, field: &str, at: &Place<'_>) {
         let start = self.json.len();
         if let Err(problem) = self.object(value, MAX_DEPTH) {
@@ -121,7 +121,7 @@ impl Encoder<'_> {
     fn object(&mut self, value: &Struct, levels: u32) -> Result<(), String> {
         let levels = one_less(levels)?;
         self.json.begin_object();
-        // A Struct's fields are a map sorted by key.
+        // The fields of a Struct are a map that is sorted by key.
         for (key, value) in &value.fields {
             self.json.key(key);
             self.value(value, levels)?;
@@ -149,7 +149,7 @@ impl Encoder<'_> {
             Some(Kind::BoolValue(value)) => self.json.boolean(*value),
             Some(Kind::NumberValue(value)) if value.is_finite() => self.json.number(*value),
             Some(Kind::NumberValue(value)) => {
-                return Err(format!("JSON has no number {value}: give a finite one"));
+                return Err(format!("JSON cannot express the number {value}: use a finite number"));
             }
             Some(Kind::NullValue(_)) => self.json.null(),
             None => return Err("a Value in the Struct has no kind: set one".to_owned()),
@@ -160,5 +160,5 @@ impl Encoder<'_> {
 
 fn one_less(levels: u32) -> Result<u32, String> {
     let deeper = levels.checked_sub(1);
-    deeper.ok_or_else(|| format!("nested deeper than {MAX_DEPTH} levels"))
+    deeper.ok_or_else(|| format!("is nested more than {MAX_DEPTH} levels deep"))
 }

@@ -1,4 +1,4 @@
-//! `union!`: a oneof as one of Bedrock's unions, from one table for both directions.
+//! `union!` defines a oneof that is one of Bedrock's unions, with one table for both directions.
 
 use super::{Decoder, Encoder};
 use crate::translate::{
@@ -8,15 +8,16 @@ use crate::translate::{
 
 /// A oneof that in JSON is an object with one member, named after the kind.
 pub(crate) trait Union: Sized {
-    /// Writes the one member into an object that was begun.
+    /// Writes the one member into an object that has been entered.
     fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
 
-    /// The value of the member `name`. `None`: no such kind, or not a value of it.
+    /// Reads the value of the member `name`. Returns `None` if there is no kind of this name, or if
+    /// the kind cannot hold the value.
     fn read(name: &str, from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
 }
 
-/// A complete object of this union. The outer `None`: not an object. An unknown kind, and a second
-/// kind, are kept raw.
+/// Reads a complete object of this union. Returns `None` if the value is not an object. An unknown
+/// kind, or a second kind, is kept as a raw member.
 pub(crate) fn read_union<U: Union>(
     from: &mut Decoder<'_>,
     at: &Place<'_>,
@@ -45,13 +46,13 @@ pub(crate) fn read_union<U: Union>(
     Ok(Some(union))
 }
 
-/// `union!(module::Oneof { "member" => Kind, … })`: a oneof that is a union in Bedrock's JSON.
-/// Further parts, each optional:
-/// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text and
+/// `union!(module::Oneof { "member" => Kind, … })` defines a oneof that is a union in Bedrock's
+/// JSON. The macro also accepts these optional parts:
+/// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text or
 ///   (optional) as a Struct;
 /// - `nothing { Kind, … }`: kinds for which Bedrock has no member, which leave the object empty;
-/// - `in Message.field` before the table: the message around the oneof, which in JSON is only the
-///   union.
+/// - `in Message.field` before the table: the message whose only field is the oneof. In JSON, it is
+///   the union without the message.
 macro_rules! union {
     (
         $module:ident :: $oneof:ident $(in $message:ident . $field:ident)?

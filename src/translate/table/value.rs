@@ -1,4 +1,4 @@
-//! The possible values of a member, and how each is read and written.
+//! How a value of each type is read and written.
 
 use std::str::FromStr;
 
@@ -11,11 +11,12 @@ use crate::translate::{
     json::{Kind, Place, Reader},
 };
 
-/// A type that has one form in JSON.
+/// A type that has exactly one form in JSON.
 pub(crate) trait Value: Sized {
     fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
 
-    /// `None`: the value here cannot be held; the caller goes back and keeps it raw.
+    /// Reads a value. Returns `None` if the type cannot hold it; the caller then goes back and
+    /// keeps it as a raw member.
     fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
 }
 
@@ -108,8 +109,8 @@ fn number<T: FromStr>(
     Ok(value)
 }
 
-/// Returns the digits of an integer that is written as a float, such as `7.0` or `7e1`. `None` for
-/// all other floats, and for those that a double cannot represent exactly.
+/// Returns the digits of an integer that is written as a float, such as `7.0` or `7e1`. Returns
+/// `None` for all other floats, and for integers that a 64-bit float cannot represent exactly.
 fn whole(text: &str) -> Option<String> {
     const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
     let value: f64 = text.parse().ok()?;

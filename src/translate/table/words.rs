@@ -1,11 +1,11 @@
-//! `words!`: an enum with Bedrock's names.
+//! `words!` defines Bedrock's names for the values of an enum.
 
-/// An enum of the proto and Bedrock's names for its values. The zero value, unspecified, has no
+/// An enum of the proto, with Bedrock's names for its values. The zero value, unspecified, has no
 /// name.
 pub(crate) trait Words:
     Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static
 {
-    /// The enum's name in messages.
+    /// The enum's name in error messages.
     const NAME: &'static str;
 
     const WORDS: &'static [(&'static str, Self)];

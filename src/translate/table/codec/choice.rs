@@ -1,4 +1,4 @@
-//! Enums, with Bedrock's names.
+//! Codecs of enums, with Bedrock's names for their values.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use crate::translate::{
     table::{Decoder, Encoder, Value, Words},
 };
 
-/// An enum that is written unless it is unspecified.
+/// An optional enum. It is not written if it is unspecified.
 pub(crate) struct Choice<E>(PhantomData<E>);
 
 impl<E: Words> Choice<E> {
@@ -34,7 +34,7 @@ impl<E: Words> Choice<E> {
     }
 }
 
-/// An enum that is always written; unspecified means its only value.
+/// An enum that is always written. If it is unspecified, its only value is written.
 pub(crate) struct Defaulted<E>(PhantomData<E>);
 
 impl<E: Words> Defaulted<E> {
@@ -149,7 +149,7 @@ impl<E: Words> Named<E> {
     }
 }
 
-/// A known value of an enum, by its number.
+/// A known value of an enum, held as its number.
 struct Known<E>(i32, PhantomData<E>);
 
 impl<E: Words> Value for Known<E> {

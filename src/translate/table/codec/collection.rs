@@ -1,4 +1,4 @@
-//! Lists and maps.
+//! Codecs of lists and maps.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -12,7 +12,7 @@ use crate::translate::{
 /// How many elements are written between two checks of whether the output is still used.
 const ELEMENTS_BETWEEN_LOOKS: usize = 256;
 
-/// A list that is written if it is not empty.
+/// A list that is written unless it is empty.
 pub(crate) struct List;
 
 impl List {
@@ -41,7 +41,7 @@ impl List {
     }
 }
 
-/// A list that is always written, empty or not.
+/// A list that is always written, even if it is empty.
 pub(crate) struct RequiredList;
 
 impl RequiredList {
@@ -78,8 +78,8 @@ impl RequiredList {
     }
 }
 
-/// A map that is written if it is not empty, sorted by key: a hash map's own order changes from run
-/// to run.
+/// A map that is written unless it is empty. It is sorted by key, because the order of a hash map
+/// changes from run to run.
 pub(crate) struct Map;
 
 impl Map {
@@ -127,8 +127,8 @@ pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Place
     out.json.end_array();
 }
 
-/// A list. From the first element without a field on, the elements are kept raw, so that their
-/// order is kept, too.
+/// Reads a list. If an element has no field, this element and all after it are kept as raw members,
+/// so that their order is preserved.
 pub(crate) fn read_list<T: Value>(
     from: &mut Decoder<'_>,
     at: &Place<'_>,
@@ -183,7 +183,7 @@ fn read_map<T: Value>(
     Ok(Some(map))
 }
 
-/// A list or map whose emptiness the proto cannot distinguish from absence.
+/// Reads a list or map that the proto cannot distinguish from absence if it is empty.
 fn read_collection<C>(
     field: &mut C,
     from: &mut Decoder<'_>,
@@ -197,8 +197,8 @@ fn read_collection<C>(
     let mark = from.mark();
     match read(from, at)? {
         Some(collection) if !is_empty(&collection) => *field = collection,
-        // Empty, or with raw elements only, which need a list as their parent: the whole list is
-        // kept.
+        // The list is empty, or has only raw elements, which need a list as their parent. The whole
+        // list is kept as a raw member.
         _ => {
             from.back_to(mark);
             from.keep(at)?;

@@ -1,4 +1,5 @@
-//! How a field's value, and its absence, appear in JSON: the codecs that the rows of tables name.
+//! Codecs, which define how a field's value and its absence appear in JSON. Each row of a table
+//! names one.
 
 mod choice;
 mod collection;
@@ -12,8 +13,8 @@ use crate::translate::{
     json::{Kind, Place, Reader},
 };
 
-/// The index of a content block. Anything else is an error, because the pieces of two blocks would
-/// be mixed up.
+/// The index of a content block. An invalid index is an error in every mode, because the pieces of
+/// two blocks would be mixed up.
 pub(crate) struct BlockIndex;
 
 impl BlockIndex {
@@ -45,7 +46,7 @@ impl BlockIndex {
     }
 }
 
-/// Always written.
+/// A field that is always written.
 pub(crate) struct Required;
 
 impl Required {
@@ -71,7 +72,7 @@ impl Required {
         at: &Place<'_>,
     ) -> Result<(), Error> {
         if from.peek(at)? == Kind::Null {
-            from.mismatch(at, || "is null; it is required".to_owned())?;
+            from.mismatch(at, || "is null, but it is required".to_owned())?;
         }
         if let Some(value) = read_value(from, at)? {
             *field = value;
@@ -80,7 +81,7 @@ impl Required {
     }
 }
 
-/// Written if present.
+/// A field that is written if it is present.
 pub(crate) struct Optional;
 
 impl Optional {
@@ -112,8 +113,8 @@ impl Optional {
     }
 }
 
-/// One of several kinds, as an object with one member. Always written, so that unknown kinds have a
-/// place.
+/// A oneof, written as an object with one member. It is always written, so that an unknown kind can
+/// be inserted into it.
 pub(crate) struct OneOf;
 
 impl OneOf {
@@ -154,7 +155,8 @@ impl OneOf {
     }
 }
 
-/// The value here; `None` for null and for what the field cannot hold, which is kept raw.
+/// Reads the value at this position. Returns `None` for null, and for a value that the field cannot
+/// hold, which is kept as a raw member.
 fn read_value<T: Value>(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<T>, Error> {
     if from.null(at)? {
         return Ok(None);
