@@ -1,7 +1,5 @@
 //! Geographies: the sets of Regions by which AWS names its cross-region inference profiles.
 
-use std::fmt;
-
 /// A row of the table of geographies.
 struct Row {
     name: &'static str,
@@ -143,110 +141,16 @@ impl Geography {
     }
 
     /// Returns whether all of its Regions belong to another one.
-    fn is_part_of(self, other: Self) -> bool {
+    pub(super) fn is_part_of(self, other: Self) -> bool {
         other.is_global()
             || (!self.is_global() && self.regions.iter().all(|region| other.has(region)))
     }
 
     /// Returns whether no Region belongs to both.
-    fn is_apart_from(self, other: Self) -> bool {
+    pub(super) fn is_apart_from(self, other: Self) -> bool {
         !self.is_global()
             && !other.is_global()
             && !self.regions.iter().any(|region| other.has(region))
-    }
-}
-
-/// Where requests may be served: in these geographies and Regions, and nowhere else. Without any,
-/// everywhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fence(Vec<Place>);
-
-/// A part of a fence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// All Regions of a geography.
-    Geography(Geography),
-    /// One Region.
-    Region(String),
-}
-
-/// What a fence says of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// No request can be served outside.
-    Inside,
-    /// Some may.
-    Outside,
-    /// Not known before the profile's destinations are.
-    Unknown,
-}
-
-impl Fence {
-    /// A fence around these places.
-    pub fn around(places: Vec<Place>) -> Self {
-        Self(places)
-    }
-
-    /// Whether there is none.
-    pub fn is_unrestricted(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The places inside, as they are written.
-    pub fn places(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|place| match place {
-            Place::Geography(geography) => geography.name,
-            Place::Region(region) => region.as_str(),
-        })
-    }
-
-    /// Where a Region lies.
-    pub fn side_of_region(&self, region: &str) -> Side {
-        let inside = self.is_unrestricted()
-            || self.0.iter().any(|place| match place {
-                Place::Geography(geography) => geography.has(region),
-                Place::Region(name) => name == region,
-            });
-        if inside { Side::Inside } else { Side::Outside }
-    }
-
-    /// Where a request lies that may be served in any Region.
-    pub fn side_of_anywhere(&self) -> Side {
-        let everywhere =
-            |place: &Place| matches!(place, Place::Geography(geography) if geography.is_global());
-        if self.is_unrestricted() || self.0.iter().any(everywhere) {
-            Side::Inside
-        } else {
-            Side::Outside
-        }
-    }
-
-    /// Where all the Regions of a geography lie, of which nothing but its name is known.
-    pub fn side_of(&self, geography: Geography) -> Side {
-        if geography.is_global() {
-            return self.side_of_anywhere();
-        }
-        if self.is_unrestricted() {
-            return Side::Inside;
-        }
-        let mut side = Side::Outside;
-        for place in &self.0 {
-            match place {
-                Place::Geography(inside) if geography.is_part_of(*inside) => return Side::Inside,
-                Place::Geography(inside) if !geography.is_apart_from(*inside) => {
-                    side = Side::Unknown;
-                }
-                Place::Region(region) if geography.has(region) => side = Side::Unknown,
-                Place::Geography(_) | Place::Region(_) => {}
-            }
-        }
-        side
-    }
-}
-
-impl fmt::Display for Fence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.places().collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -256,14 +160,6 @@ mod tests {
 
     fn geography(name: &str) -> Geography {
         Geography::named(name).unwrap()
-    }
-
-    fn fence(places: &[&str]) -> Fence {
-        let place = |name: &&str| match Geography::named(name) {
-            Some(geography) => Place::Geography(geography),
-            None => Place::Region((*name).to_owned()),
-        };
-        Fence::around(places.iter().map(place).collect())
     }
 
     #[test]
@@ -301,44 +197,5 @@ mod tests {
                 assert!(matched, "{} {region}", row.name);
             }
         }
-    }
-
-    #[test]
-    fn a_fence_knows_what_lies_inside_by_name_alone() {
-        for (places, name, side) in [
-            (&["eu"][..], "eu", Side::Inside),
-            (&["eu"], "us", Side::Outside),
-            (&["eu"], "global", Side::Outside),
-            (&["global"], "global", Side::Inside),
-            (&["global"], "eu", Side::Inside),
-            (&["apac"], "jp", Side::Inside),
-            (&["jp"], "apac", Side::Unknown),
-            (&["jp"], "au", Side::Outside),
-            (&["eu-west-1"], "eu", Side::Unknown),
-            (&["eu-west-1"], "us", Side::Outside),
-            (&["eu", "us"], "us", Side::Inside),
-            (&["us"], "us-gov", Side::Outside),
-            (&[], "global", Side::Inside),
-        ] {
-            assert_eq!(
-                fence(places).side_of(geography(name)),
-                side,
-                "{places:?} {name}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_fence_of_single_regions_is_exact() {
-        let fence = fence(&["eu-west-1", "us"]);
-        for (region, side) in [
-            ("eu-west-1", Side::Inside),
-            ("us-west-2", Side::Inside),
-            ("eu-west-3", Side::Outside),
-            ("us-gov-west-1", Side::Outside),
-        ] {
-            assert_eq!(fence.side_of_region(region), side, "{region}");
-        }
-        assert_eq!(fence.to_string(), "eu-west-1, us");
     }
 }

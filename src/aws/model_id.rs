@@ -4,7 +4,7 @@ use super::Geography;
 
 /// Ways of consuming a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ModelIdKind {
     /// A model on demand in the source Region.
     OnDemand,
     /// A cross-region inference profile that AWS defined.
@@ -25,7 +25,7 @@ pub enum Kind {
     SagemakerEndpoint,
 }
 
-impl Kind {
+impl ModelIdKind {
     /// Returns the kind of a model ID or ARN, by its form.
     pub fn of(model_id: &str) -> Self {
         let Some(resource) = arn_resource(model_id) else {
@@ -108,36 +108,42 @@ mod tests {
     fn kinds_are_read_from_ids_and_arns() {
         let account = "arn:aws:bedrock:eu-west-1:123456789012";
         for (id, kind) in [
-            ("anthropic.claude-sonnet-5", Kind::OnDemand),
-            ("us.anthropic.claude-sonnet-5", Kind::SystemInferenceProfile),
+            ("anthropic.claude-sonnet-5", ModelIdKind::OnDemand),
+            (
+                "us.anthropic.claude-sonnet-5",
+                ModelIdKind::SystemInferenceProfile,
+            ),
             (
                 "us-gov.anthropic.claude-sonnet-5",
-                Kind::SystemInferenceProfile,
+                ModelIdKind::SystemInferenceProfile,
             ),
-            ("zai.glm-4.7", Kind::OnDemand),
+            ("zai.glm-4.7", ModelIdKind::OnDemand),
             (
                 "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0",
-                Kind::OnDemand,
+                ModelIdKind::OnDemand,
             ),
             (
                 &format!("{account}:inference-profile/eu.amazon.nova-lite-v1:0"),
-                Kind::SystemInferenceProfile,
+                ModelIdKind::SystemInferenceProfile,
             ),
             (
                 &format!("{account}:application-inference-profile/abc"),
-                Kind::ApplicationInferenceProfile,
+                ModelIdKind::ApplicationInferenceProfile,
             ),
             (
                 &format!("{account}:provisioned-model/abc"),
-                Kind::ProvisionedThroughput,
+                ModelIdKind::ProvisionedThroughput,
             ),
-            (&format!("{account}:prompt/PROMPT12345:1"), Kind::Prompt),
+            (
+                &format!("{account}:prompt/PROMPT12345:1"),
+                ModelIdKind::Prompt,
+            ),
             (
                 &format!("{account}:default-prompt-router/x:1"),
-                Kind::PromptRouter,
+                ModelIdKind::PromptRouter,
             ),
         ] {
-            assert_eq!(Kind::of(id), kind, "{id}");
+            assert_eq!(ModelIdKind::of(id), kind, "{id}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, Hosts, Problem, problem::Place};
+use super::{Config, Hosts, Problem, problem::ConfigLocation};
 
 impl Config {
     /// Returns what other machines, unknown callers or web pages can use: one entry for each key
@@ -17,7 +17,7 @@ fn exposure(config: &Config) -> Vec<Problem> {
     let is_reachable = is_reachable(server.listen);
     let mut open = Vec::new();
     let mut warn = |key: &str, message: String| {
-        open.push(Problem::new(key, Place::default(), message));
+        open.push(Problem::new(key, ConfigLocation::default(), message));
     };
     if is_reachable && server.tls.is_none() {
         warn(

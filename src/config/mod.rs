@@ -38,7 +38,7 @@ pub use discovery::Discovery;
 pub use hosts::Hosts;
 pub use limits::{Drain, Limits, OnCancel};
 pub use memory::default_budget;
-pub use problem::{Place, Problem, Problems};
+pub use problem::{ConfigLocation, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
 pub use request_policy::{RequestPolicy, ServiceTier};
 pub use section::nearest;
@@ -107,7 +107,7 @@ impl Config {
             file: file.clone(),
             problems: vec![Problem {
                 key: String::new(),
-                place: Place::default(),
+                place: ConfigLocation::default(),
                 message: format!("can't be read: {error}"),
             }],
         })?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A position in a file. Lines and columns count from 1; 0 means unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct ConfigLocation {
     /// The line.
     pub line: u64,
     /// The column, in characters.
@@ -17,13 +17,17 @@ pub struct Problem {
     /// The key's path, such as `targets.claude.model`. Empty for the file as a whole.
     pub key: String,
     /// The position of the key or the value.
-    pub place: Place,
+    pub place: ConfigLocation,
     /// What is wrong, and what to write instead.
     pub message: String,
 }
 
 impl Problem {
-    pub(super) fn new(key: impl Into<String>, place: Place, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        key: impl Into<String>,
+        place: ConfigLocation,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             key: key.into(),
             place,

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use super::{
-    problem::{Place, Problem},
+    problem::{ConfigLocation, Problem},
     yaml::{Key, Node, Value},
 };
 
@@ -24,7 +24,12 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) fn report(&self, key: impl Into<String>, place: Place, message: impl Into<String>) {
+    pub(super) fn report(
+        &self,
+        key: impl Into<String>,
+        place: ConfigLocation,
+        message: impl Into<String>,
+    ) {
         self.problems
             .borrow_mut()
             .push(Problem::new(key, place, message));
@@ -41,7 +46,7 @@ impl<'a> Reading<'a> {
 /// A map whose keys are taken one by one. Keys that are left at the end are unknown and reported.
 pub(super) struct Section<'a> {
     path: String,
-    place: Place,
+    place: ConfigLocation,
     entries: Vec<(Key, Node)>,
     known: Vec<&'static str>,
     /// The keys that were read and present.
@@ -205,7 +210,8 @@ impl<'a> Section<'a> {
         match read(&text) {
             Ok(value) => Some(value),
             Err(message) => {
-                self.reading.report(name, Place::default(), message);
+                self.reading
+                    .report(name, ConfigLocation::default(), message);
                 None
             }
         }

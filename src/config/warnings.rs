@@ -1,6 +1,6 @@
 //! Warnings about settings that are valid but have no effect.
 
-use super::{Alias, Config, Problem, RouteOptions, Targets, problem::Place};
+use super::{Alias, Config, Problem, RouteOptions, Targets, problem::ConfigLocation};
 use crate::aws::{Sampling, Side, model_id};
 
 impl Config {
@@ -30,7 +30,7 @@ fn default_region(name: &str, alias: &Alias, config: &Config) -> Option<Problem>
         route.model_id
     );
     let key = format!("targets.{name}.routes");
-    Some(Problem::new(key, Place::default(), message))
+    Some(Problem::new(key, ConfigLocation::default(), message))
 }
 
 /// Defaults that the gateway does not send, because a model of the target would refuse them.
@@ -55,7 +55,7 @@ fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
         _ => return None,
     };
     let key = format!("targets.{name}.defaults.{key}");
-    Some(Problem::new(key, Place::default(), message))
+    Some(Problem::new(key, ConfigLocation::default(), message))
 }
 
 /// The model that accepts the least, of all that a target may call: the same request is sent to

@@ -6,13 +6,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::problem::{Place, Problem};
+use super::problem::{ConfigLocation, Problem};
 
 /// A node and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) value: Value,
-    pub(super) place: Place,
+    pub(super) place: ConfigLocation,
 }
 
 /// The value of a node. Scalars keep their text, from which checked types are read.
@@ -28,7 +28,7 @@ pub(super) enum Value {
 #[derive(Clone, Debug)]
 pub(super) struct Key {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: ConfigLocation,
 }
 
 impl Value {
@@ -51,11 +51,13 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     {
         return Ok(Node {
             value: Value::Map(Vec::new()),
-            place: Place::default(),
+            place: ConfigLocation::default(),
         });
     }
     let spanned: Spanned<Value> = serde_saphyr::from_str(text).map_err(|error| {
-        let place = error.location().map_or_else(Place::default, place_of);
+        let place = error
+            .location()
+            .map_or_else(ConfigLocation::default, place_of);
         Problem::new(
             "",
             place,
@@ -84,8 +86,8 @@ fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or(message)
 }
 
-fn place_of(location: serde_saphyr::Location) -> Place {
-    Place {
+fn place_of(location: serde_saphyr::Location) -> ConfigLocation {
+    ConfigLocation {
         line: location.line(),
         column: location.column(),
     }

@@ -5,11 +5,11 @@
 //! known not to accept it.
 
 use crate::{
-    aws::{Kind, Sampling},
+    aws::{ModelIdKind, Sampling},
     config::{Defaults, Guardrail, RequestPolicy},
     grpc::enforce,
     pb::{ConverseInput, InferenceConfiguration},
-    translate::free_json::{self, Leaf, plain},
+    translate::visit_json::{self, Leaf, plain},
 };
 
 /// Parameters that the caller has set in raw members or in the model's native fields.
@@ -31,13 +31,13 @@ struct Written {
 pub(super) fn apply(
     defaults: &Defaults,
     policy: &RequestPolicy,
-    kind: Kind,
+    kind: ModelIdKind,
     sampling: Sampling,
     input: &mut ConverseInput,
 ) {
     let written = Written::by_caller(input);
     // Prompts of Prompt management have their own.
-    if kind != Kind::Prompt {
+    if kind != ModelIdKind::Prompt {
         let config = input.inference_config.take();
         let had_config = config.is_some();
         let mut config = config.unwrap_or_default();
@@ -121,10 +121,10 @@ impl Written {
     fn by_caller(input: &ConverseInput) -> Self {
         let mut written = Self::default();
         if let Some(fields) = &input.additional_model_request_fields {
-            free_json::visit_fields(fields, &mut |name, leaf| written.field(&plain(name), leaf));
+            visit_json::visit_fields(fields, &mut |name, leaf| written.field(&plain(name), leaf));
         }
         for member in &input.raw_members {
-            let steps = free_json::steps(&member.pointer);
+            let steps = visit_json::steps(&member.pointer);
             let step = |index: usize| steps.get(index).map(String::as_str);
             match (step(0), step(1)) {
                 (Some("inferenceconfig"), None) => {
@@ -150,7 +150,7 @@ impl Written {
                         written.field(step, Leaf::Nested);
                     }
                     let last = steps.last().map_or("", String::as_str);
-                    free_json::visit(&member.json, last, &mut |name, leaf| {
+                    visit_json::visit(&member.json, last, &mut |name, leaf| {
                         written.field(&plain(name), leaf);
                     });
                 }

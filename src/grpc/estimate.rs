@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::{
     access::limits::{Accounts, Amounts, Billing, Scopes, most_expensive},
-    aws::Kind,
+    aws::ModelIdKind,
     config::{Estimates, RequestPolicy},
     error::{Failure, Reason},
     pb::{
@@ -40,7 +40,7 @@ pub(super) fn policy<'a>(
 pub(super) fn amounts(
     accounts: &Accounts,
     scopes: &Scopes,
-    kind: Kind,
+    kind: ModelIdKind,
     candidates: &[RouteCandidate],
     input: &ConverseInput,
     body_bytes: usize,
@@ -94,7 +94,7 @@ pub(super) fn billing(input: &ConverseInput) -> Billing {
 /// A token for each byte of the body, but for media: those by the operator's figures.
 fn input_tokens(
     estimates: &Estimates,
-    kind: Kind,
+    kind: ModelIdKind,
     input: &ConverseInput,
     body_bytes: usize,
 ) -> u64 {
@@ -106,7 +106,7 @@ fn input_tokens(
     for block in input.messages.iter().flat_map(|message| &message.content) {
         media.block(block);
     }
-    let stored = if kind == Kind::Prompt {
+    let stored = if kind == ModelIdKind::Prompt {
         estimates.prompt
     } else {
         0

@@ -1,4 +1,4 @@
-//! `InferenceService`: both calls run the same pump; `Invoke` puts its messages together.
+//! `InferenceService`: both calls run the same call_stream; `Invoke` puts its messages together.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,8 +26,8 @@ use crate::{
     config::{Limits, RequestMetadata},
     error::{Failure, Reason},
     pb::{self, InvokeResponse, StreamInvokeResponse},
-    routing::{Router, attempts::AttemptPolicy, budget::RetryBudget},
-    stream::{Arrival, Bill, Call, CallReport, Pump, RateLimits, Times, Watchdog},
+    routing::{Router, attempts::AttemptPolicy, retry_budget::RetryBudget},
+    stream::{Arrival, Bill, Call, CallReport, CallStream, RateLimits, Times, Watchdog},
     telemetry::{Metrics, Traces},
     translate::fold::Fold,
 };
@@ -69,9 +69,9 @@ impl Inference {
     ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>), Status> {
         let context = context(&request);
         // A unary response has no place for signs of life.
-        let (mut pump, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
+        let (mut call_stream, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
         let mut fold = Fold::default();
-        while let Some(message) = pump.next().await {
+        while let Some(message) = call_stream.next().await {
             fold.push(message.map_err(|failed| status::of_failed(&failed))?);
         }
         let limits = &self.limits;
@@ -94,13 +94,15 @@ impl Inference {
         Status,
     > {
         let context = context(&request);
-        let (pump, rate_limits) = self.begin(Method::StreamInvoke, &context, request).await?;
-        let watchdog = pump.watchdog();
-        let pump = pump
+        let (call_stream, rate_limits) =
+            self.begin(Method::StreamInvoke, &context, request).await?;
+        let watchdog = call_stream.watchdog();
+        let call_stream = call_stream
             .commit(self.limits.headers_after)
             .await
             .map_err(|failed| status::of_failed(&failed))?;
-        let messages = pump.map(|message| message.map_err(|failed| status::of_failed(&failed)));
+        let messages =
+            call_stream.map(|message| message.map_err(|failed| status::of_failed(&failed)));
         Ok((messages, watchdog, rate_limits))
     }
 
@@ -111,7 +113,7 @@ impl Inference {
         method: Method,
         context: &CallContext,
         request: Request<Body>,
-    ) -> Result<(Pump, Option<RateLimits>), Status> {
+    ) -> Result<(CallStream, Option<RateLimits>), Status> {
         let (parts, body) = request.into_parts();
         let peer = ShareOwner::of(&parts.extensions);
         let place = parts.extensions.get::<Arc<Share>>();
@@ -189,7 +191,7 @@ impl Inference {
         let limits = &ready.target.limits;
         let deadline = context.deadline(&self.limits, limits.max_deadline);
         let rate_limits = report.rate_limits();
-        let pump = Pump::start(Call {
+        let call_stream = CallStream::start(Call {
             bedrock: self.bedrock.clone(),
             candidates: ready.candidates,
             body: ready.body,
@@ -214,7 +216,7 @@ impl Inference {
             report,
             cut: self.cut.clone(),
         });
-        Ok((pump, rate_limits))
+        Ok((call_stream, rate_limits))
     }
 
     /// Reserves what the call can use at most.

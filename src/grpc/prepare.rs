@@ -21,7 +21,7 @@ use crate::{
         Identity,
         limits::{Accounts, Amounts, Billing, Scopes},
     },
-    aws::{Kind, Sampling},
+    aws::{ModelIdKind, Sampling},
     bounds::{Share, Stop},
     config::{Limits, RequestMetadata},
     error::{Failure, Reason, Violation},
@@ -191,7 +191,7 @@ impl Preparation {
         let candidates = target.inside()?;
         let mut input = question.input.unwrap_or_default();
         translate::history::leave_out_empty_answers(&mut input);
-        let kind = Kind::of(target.model_id());
+        let kind = ModelIdKind::of(target.model_id());
         // The same body is sent to whichever route answers.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();
         let sampling = sampling.unwrap_or(Sampling::Neither);

@@ -13,12 +13,12 @@
 //! | `metrics` | the state of the routes as metrics |
 
 pub mod attempts;
-pub mod budget;
 mod choice;
 pub mod health;
 mod metrics;
 mod open_call;
 mod profiles;
+pub mod retry_budget;
 mod route;
 mod target;
 

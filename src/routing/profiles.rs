@@ -8,7 +8,7 @@ use std::{
 
 use super::{Place, route::Route};
 use crate::{
-    aws::{Kind, model_id},
+    aws::{ModelIdKind, model_id},
     bedrock::InferenceProfile,
 };
 
@@ -51,7 +51,7 @@ impl Profiles {
         if let Some(profile) = known.get(model_id::profile_id(&route.model_id)) {
             route.learn(Arc::clone(profile));
         }
-        if route.kind == Kind::OnDemand {
+        if route.kind == ModelIdKind::OnDemand {
             let model = model_id::profile_id(&route.model_id);
             let mut holding: Vec<_> = known
                 .values()

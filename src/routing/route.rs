@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::health::RouteHealth;
 use crate::{
-    aws::{Fence, Geography, Kind, Sampling, Side, model_id},
+    aws::{Fence, Geography, ModelIdKind, Sampling, Side, model_id},
     bedrock::InferenceProfile,
     telemetry::metrics,
 };
@@ -43,7 +43,7 @@ pub struct Route {
     /// The `modelId` of requests to Bedrock.
     pub model_id: String,
     /// The kind of model ID.
-    pub kind: Kind,
+    pub kind: ModelIdKind,
     /// The source Region: the endpoint that is called.
     pub source_region: String,
     /// Whether an alias has this route. The number of other routes is up to the callers.
@@ -64,7 +64,7 @@ impl Route {
         Self {
             account: Arc::clone(&key.account),
             model_id: key.model_id.clone(),
-            kind: Kind::of(&key.model_id),
+            kind: ModelIdKind::of(&key.model_id),
             source_region: key.source_region.clone(),
             of_alias,
             open: AtomicUsize::default(),
@@ -137,7 +137,7 @@ impl Route {
         known.or_else(|| {
             let geography = Geography::of_profiles_in(&self.source_region)?;
             let model = model_id::profile_id(&self.model_id);
-            (self.kind == Kind::OnDemand).then(|| format!("{}.{model}", geography.name()))
+            (self.kind == ModelIdKind::OnDemand).then(|| format!("{}.{model}", geography.name()))
         })
     }
 
@@ -157,7 +157,7 @@ impl Route {
     pub fn sampling(&self) -> Sampling {
         match self.profile() {
             Some(profile) if !profile.model.is_empty() => Sampling::of_model(&profile.model),
-            _ if self.kind == Kind::ApplicationInferenceProfile => Sampling::Neither,
+            _ if self.kind == ModelIdKind::ApplicationInferenceProfile => Sampling::Neither,
             _ => Sampling::of_model(&self.model_id),
         }
     }
@@ -201,15 +201,15 @@ impl Route {
     /// Prompts and prompt routers can use inference profiles, so their destinations are not known.
     fn is_served_where_it_is_called(&self) -> bool {
         match self.kind {
-            Kind::OnDemand
-            | Kind::ProvisionedThroughput
-            | Kind::CustomModelDeployment
-            | Kind::ImportedModel
-            | Kind::SagemakerEndpoint => true,
-            Kind::SystemInferenceProfile
-            | Kind::ApplicationInferenceProfile
-            | Kind::Prompt
-            | Kind::PromptRouter => false,
+            ModelIdKind::OnDemand
+            | ModelIdKind::ProvisionedThroughput
+            | ModelIdKind::CustomModelDeployment
+            | ModelIdKind::ImportedModel
+            | ModelIdKind::SagemakerEndpoint => true,
+            ModelIdKind::SystemInferenceProfile
+            | ModelIdKind::ApplicationInferenceProfile
+            | ModelIdKind::Prompt
+            | ModelIdKind::PromptRouter => false,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::ServiceExt;
 
-use super::{lingering::Lingering, prefixed::Prefixed, proxied};
+use super::{lingering::Lingering, proxy_protocol, rewind::Rewind};
 use crate::{
     access::Peer,
     bounds::{Leaving, Share, ShareOwner},
@@ -125,7 +125,7 @@ impl Server {
         let mut client = peer;
         let is_from = |networks: &[Network]| networks.iter().any(|one| one.contains(peer.ip()));
         if is_from(&self.proxies.proxy_protocol_from) {
-            let header = proxied::header(&mut stream);
+            let header = proxy_protocol::header(&mut stream);
             if let Some(address) = self.in_time(header, &go_away).await? {
                 client.set_ip(address);
             }
@@ -202,7 +202,7 @@ impl Server {
                     let mut address = client;
                     if !trusted.is_empty() {
                         let client =
-                            proxied::forwarded_for(request.headers(), client.ip(), &trusted);
+                            proxy_protocol::forwarded_for(request.headers(), client.ip(), &trusted);
                         address.set_ip(client);
                     }
                     let extensions = request.extensions_mut();
@@ -268,7 +268,7 @@ async fn of_age(age: Duration) {
 }
 
 /// Reads as many bytes as are needed to distinguish HTTP/2 from HTTP/1.1, and puts them back.
-async fn protocol<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Prefixed<I>, bool)> {
+async fn protocol<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Rewind<I>, bool)> {
     let mut begin = [0; PREFACE.len()];
     let mut read = 0;
     while read < begin.len() && begin[..read] == PREFACE[..read] {
@@ -279,5 +279,5 @@ async fn protocol<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Prefixed<I>, b
         read += n;
     }
     let is_http2 = begin[..read] == PREFACE[..read];
-    Ok((Prefixed::new(&begin[..read], io), is_http2))
+    Ok((Rewind::new(&begin[..read], io), is_http2))
 }

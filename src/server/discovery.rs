@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    aws::Kind,
+    aws::ModelIdKind,
     bedrock::ControlPlane,
     error::{Failure, Reason},
     routing::{Place, Router},
@@ -68,7 +68,7 @@ impl Discovery {
         for route in self.router.routes() {
             let is_profile = matches!(
                 route.kind,
-                Kind::SystemInferenceProfile | Kind::ApplicationInferenceProfile
+                ModelIdKind::SystemInferenceProfile | ModelIdKind::ApplicationInferenceProfile
             );
             if route.profile().is_some() || !is_profile {
                 continue;

@@ -15,8 +15,8 @@ mod discovery;
 mod drain;
 mod hosts;
 mod lingering;
-mod prefixed;
-mod proxied;
+mod proxy_protocol;
+mod rewind;
 mod tls;
 mod worker;
 
@@ -41,7 +41,7 @@ use crate::{
     config::{self, Config, Hosts},
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
-    routing::{RouteMetrics, Router, budget::RetryBudget},
+    routing::{RouteMetrics, Router, retry_budget::RetryBudget},
     telemetry::{Metrics, Traces, metrics::LimitedResource},
 };
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::{clocks::Times, report::CallReport};
+use super::{report::CallReport, timers::Times};
 use crate::{
     bedrock::Bedrock,
     config::OnCancel,

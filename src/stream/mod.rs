@@ -6,31 +6,31 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `core` | the state machine |
+//! | `state_machine` | the state machine |
 //! | `answer` | Bedrock's answer, which counts as open until it is dropped |
-//! | `bell` | skips polls when no source has woken the call |
+//! | `wake_filter` | skips polls when no source has woken the call |
 //! | `call` | what a call needs, and how it can fail |
-//! | `clocks` | all time limits of a call, on one timer |
+//! | `timers` | all time limits of a call, on one timer |
 //! | `failure` | how a call can fail while it is in progress |
 //! | `grammar` | the order of events; adds missing ones |
 //! | `interrupt` | the expiry of a drain |
-//! | `leftover` | reads the rest of a stream when no client needs it |
+//! | `on_cancel` | reads the rest of a stream when no client needs it |
 //! | `origin` | the origin of an answer, for clients |
 //! | `report` | log line, counters and spans of a call that is over |
 //! | `reset` | resets a stream whose client has stopped reading |
 
 mod answer;
-mod bell;
 mod call;
-mod clocks;
-mod core;
 mod failure;
 mod grammar;
 mod interrupt;
-mod leftover;
+mod on_cancel;
 pub(crate) mod origin;
 mod report;
 mod reset;
+mod state_machine;
+mod timers;
+mod wake_filter;
 
 use std::{
     future::poll_fn,
@@ -44,32 +44,32 @@ use futures_core::Stream;
 use tokio::time::Instant;
 
 use self::{
-    bell::Bell,
-    core::{Core, Watch},
+    state_machine::{StateMachine, Watch},
+    wake_filter::WakeFilter,
 };
 use crate::{config::OnCancel, pb::StreamInvokeResponse};
 pub(crate) use call::{Call, Failed};
-pub(crate) use clocks::Times;
 pub(crate) use report::{Arrival, Bill, CallReport, RateLimits, price_of, tier_word};
 pub(crate) use reset::Watchdog;
 pub use reset::resettable;
+pub(crate) use timers::Times;
 
 /// A call in progress: the stream of its messages.
-pub(crate) struct Pump {
+pub(crate) struct CallStream {
     /// Shared only with the watchdog, which checks it rarely.
-    core: Arc<Mutex<Core>>,
+    core: Arc<Mutex<StateMachine>>,
     watchdog: Watchdog,
     on_cancel: OnCancel,
-    /// The first message, if [`Pump::commit`] has waited for it.
+    /// The first message, if [`CallStream::commit`] has waited for it.
     first: Option<StreamInvokeResponse>,
-    bell: Bell,
+    wake_filter: WakeFilter,
 }
 
-impl Pump {
+impl CallStream {
     /// Starts a call.
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
-        let core = Arc::new(Mutex::new(Core::start(call)));
+        let core = Arc::new(Mutex::new(StateMachine::start(call)));
         let watching = watch(Arc::downgrade(&core), write_stall, reset::Stream::this());
         let watchdog = Watchdog::start(watching);
         Self {
@@ -77,7 +77,7 @@ impl Pump {
             watchdog,
             on_cancel,
             first: None,
-            bell: Bell::default(),
+            wake_filter: WakeFilter::default(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Pump {
     }
 }
 
-impl Stream for Pump {
+impl Stream for CallStream {
     type Item = Result<StreamInvokeResponse, Box<Failed>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -115,30 +115,34 @@ impl Stream for Pump {
         if let Some(first) = this.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        this.bell.poll(cx, |cx| lock(&this.core).poll(cx))
+        this.wake_filter.poll(cx, |cx| lock(&this.core).poll(cx))
     }
 }
 
-impl Drop for Pump {
+impl Drop for CallStream {
     fn drop(&mut self) {
-        if let Some(leftover) = lock(&self.core).abandon() {
-            leftover.settle(self.on_cancel);
+        if let Some(cancelled) = lock(&self.core).abandon() {
+            cancelled.settle(self.on_cancel);
         }
     }
 }
 
 /// A call whose poll panicked is over: it is not polled again, and dropping it only closes
 /// resources.
-fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
+fn lock(core: &Mutex<StateMachine>) -> MutexGuard<'_, StateMachine> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends the call of a client that has stopped reading. HTTP/2 does not poll a body while the client
-/// leaves no window, so the call's own clocks do not run.
+/// leaves no window, so the call's own timers do not run.
 ///
 /// The client may still read what was ready, and the status. If it does not read that either, its
 /// stream is reset and the call's slot is released. Dropping the body ends this task.
-async fn watch(core: Weak<Mutex<Core>>, write_stall: Duration, stream: Option<reset::Stream>) {
+async fn watch(
+    core: Weak<Mutex<StateMachine>>,
+    write_stall: Duration,
+    stream: Option<reset::Stream>,
+) {
     while let Some(core) = core.upgrade() {
         let next = match lock(&core).watch(Instant::now(), write_stall) {
             Watch::At(next) => next,

@@ -1,7 +1,7 @@
 //! The origin of an answer, in the form that clients receive.
 
 use crate::{
-    aws::Kind,
+    aws::ModelIdKind,
     pb::{self, TargetKind},
     routing::{Route, Target, attempts::Attempt},
 };
@@ -33,16 +33,16 @@ pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
 }
 
 /// Returns the API's value for a kind of model ID.
-pub(crate) const fn kind(kind: Kind) -> TargetKind {
+pub(crate) const fn kind(kind: ModelIdKind) -> TargetKind {
     match kind {
-        Kind::OnDemand => TargetKind::OnDemand,
-        Kind::SystemInferenceProfile => TargetKind::SystemInferenceProfile,
-        Kind::ApplicationInferenceProfile => TargetKind::ApplicationInferenceProfile,
-        Kind::ProvisionedThroughput => TargetKind::ProvisionedThroughput,
-        Kind::CustomModelDeployment => TargetKind::CustomModelDeployment,
-        Kind::ImportedModel => TargetKind::ImportedModel,
-        Kind::Prompt => TargetKind::Prompt,
-        Kind::PromptRouter => TargetKind::PromptRouter,
-        Kind::SagemakerEndpoint => TargetKind::SagemakerEndpoint,
+        ModelIdKind::OnDemand => TargetKind::OnDemand,
+        ModelIdKind::SystemInferenceProfile => TargetKind::SystemInferenceProfile,
+        ModelIdKind::ApplicationInferenceProfile => TargetKind::ApplicationInferenceProfile,
+        ModelIdKind::ProvisionedThroughput => TargetKind::ProvisionedThroughput,
+        ModelIdKind::CustomModelDeployment => TargetKind::CustomModelDeployment,
+        ModelIdKind::ImportedModel => TargetKind::ImportedModel,
+        ModelIdKind::Prompt => TargetKind::Prompt,
+        ModelIdKind::PromptRouter => TargetKind::PromptRouter,
+        ModelIdKind::SagemakerEndpoint => TargetKind::SagemakerEndpoint,
     }
 }

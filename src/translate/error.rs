@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::json::{Place, Syntax};
+use super::json::{Position, Syntax};
 
 /// JSON that could not be translated to the proto: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(at: &Place<'_>, problem: impl Into<String>) -> Self {
+    pub(crate) fn new(at: &Position<'_>, problem: impl Into<String>) -> Self {
         Self {
             path: at.path(),
             problem: problem.into(),
         }
     }
 
-    pub(crate) fn syntax(at: &Place<'_>, syntax: &Syntax) -> Self {
+    pub(crate) fn syntax(at: &Position<'_>, syntax: &Syntax) -> Self {
         Self::new(at, syntax.to_string())
     }
 }

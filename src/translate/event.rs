@@ -4,9 +4,9 @@
 use pb::stream_invoke_response::Event;
 
 use super::{
-    Error, gateway, halves,
-    json::{BEDROCK_DEPTH, LoneHalves, Place, Writer},
-    raw,
+    Error, gateway,
+    json::{BEDROCK_DEPTH, Position, UnpairedSurrogates, Writer},
+    raw, split_surrogates,
     table::{BadJson, Decoder, Encoder, Mode, Object, Value},
 };
 use crate::pb;
@@ -36,7 +36,7 @@ pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvoke
 /// first surrogate back until the second one arrives or the block ends.
 #[derive(Debug, Default)]
 pub struct Reader {
-    held: halves::Held,
+    held: split_surrogates::HeldSurrogates,
 }
 
 /// What a [`Reader`] returns for one event frame.
@@ -71,7 +71,7 @@ impl Reader {
     }
 }
 
-type FromFrame = (pb::StreamInvokeResponse, LoneHalves);
+type FromFrame = (pb::StreamInvokeResponse, UnpairedSurrogates);
 
 /// Translates one event frame. Also returns the unpaired surrogates at the ends of a delta's text.
 fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
@@ -95,19 +95,19 @@ fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
                 })),
                 raw_members: Vec::new(),
             };
-            Ok((response, LoneHalves::default()))
+            Ok((response, UnpairedSurrogates::default()))
         }
     }
 }
 
 fn read<T: Value>(payload: &[u8], event: impl FnOnce(T) -> Event) -> Result<FromFrame, Error> {
     let mut from = Decoder::new(payload, Mode::Event)?;
-    let object = T::read(&mut from, &Place::ROOT)?;
-    let object = object.ok_or_else(|| Error::new(&Place::ROOT, "expected an object"))?;
+    let object = T::read(&mut from, &Position::ROOT)?;
+    let object = object.ok_or_else(|| Error::new(&Position::ROOT, "expected an object"))?;
     let event = event(object);
     let lone = match &event {
-        Event::ContentBlockDelta(delta) => from.halves_at(halves::pointer(delta)),
-        _ => LoneHalves::default(),
+        Event::ContentBlockDelta(delta) => from.unpaired_at(split_surrogates::pointer(delta)),
+        _ => UnpairedSurrogates::default(),
     };
     let response = pb::StreamInvokeResponse {
         event: Some(event),
@@ -165,7 +165,7 @@ pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
 fn member(line: &mut Writer, name: &str, value: &impl Object, raw: &[pb::RawMember]) {
     let mut out = Encoder::new(128, raw, BadJson::Quote);
     out.json.begin_object();
-    value.write_members(&mut out, &Place::ROOT);
+    value.write_members(&mut out, &Position::ROOT);
     out.json.end_object();
     let (json, _) = raw::merge(
         out.finish().0.into_string(),

@@ -6,10 +6,10 @@
 //! | [`event`] | one event of a stream |
 //! | [`fold`] | combines the events of a stream into one answer |
 //! | [`response`] | the complete answer in Converse's form |
-//! | `family` | one table for each message, which maps fields to members of Bedrock's JSON; a new content block or request member is added here |
+//! | `mapping` | one table per message; new content blocks and request members are added here |
 //! | `table` | the macros that turn a table into a reader and a writer |
-//! | `free_json` | visits JSON that callers write themselves |
-//! | `halves` | characters that Bedrock split between two deltas |
+//! | `visit_json` | visits JSON that callers write themselves |
+//! | `split_surrogates` | characters that Bedrock split between two deltas |
 //! | `history` | answers that callers send back as part of the conversation |
 //! | `raw` | inserts raw members into JSON |
 //! | `gateway` | the JSON of what only the gateway adds |
@@ -20,16 +20,16 @@
 
 mod error;
 pub mod event;
-mod family;
 pub mod fold;
-pub(crate) mod free_json;
 mod gateway;
-mod halves;
 pub(crate) mod history;
 pub mod json;
+mod mapping;
 mod raw;
 pub mod request;
 pub mod response;
+mod split_surrogates;
 mod table;
+pub(crate) mod visit_json;
 
 pub use error::Error;

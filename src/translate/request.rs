@@ -8,7 +8,7 @@ use prost::Message as _;
 
 use super::{
     Error,
-    json::{MAX_DEPTH, Place},
+    json::{MAX_DEPTH, Position},
     raw::{self, Json},
     table::{BadJson, Decoder, Encoder, Mode, Value},
 };
@@ -57,7 +57,7 @@ fn body<'i>(
     mut out: Encoder<'i>,
     json: Json,
 ) -> Result<Vec<u8>, Vec<Violation>> {
-    input.write(&mut out, &Place::ROOT);
+    input.write(&mut out, &Position::ROOT);
     if out.json.is_stopped() {
         return Ok(Vec::new());
     }
@@ -95,13 +95,13 @@ fn body<'i>(
 /// not JSON.
 pub fn from_converse(body: &[u8]) -> Result<pb::ConverseInput, Error> {
     let mut from = Decoder::new(body, Mode::Request)?;
-    let mut input = pb::ConverseInput::read(&mut from, &Place::ROOT)?.unwrap_or_default();
+    let mut input = pb::ConverseInput::read(&mut from, &Position::ROOT)?.unwrap_or_default();
     input.raw_members = from.finish()?;
     let mut pointers = HashSet::new();
     for member in &input.raw_members {
         if !pointers.insert(&member.pointer) {
             let problem = format!("{} appears twice; remove one", member.pointer);
-            return Err(Error::new(&Place::ROOT, problem));
+            return Err(Error::new(&Position::ROOT, problem));
         }
     }
     Ok(input)

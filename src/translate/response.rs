@@ -2,7 +2,7 @@
 //! response.
 
 use super::{
-    json::{BEDROCK_DEPTH, Place},
+    json::{BEDROCK_DEPTH, Position},
     raw,
     table::{
         BadJson, Encoder, Json, Object,
@@ -17,7 +17,7 @@ use crate::pb;
 /// string. Raw members are back at their original places; if several have the same pointer, the
 /// first one is used. The gateway's additions and unknown events are left out.
 pub fn to_converse(response: &pb::InvokeResponse) -> String {
-    let at = &Place::ROOT;
+    let at = &Position::ROOT;
     let mut out = Encoder::new(1024, &response.raw_members, BadJson::Quote);
     out.json.begin_object();
     out.json.key("output");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bedrock_emulator::{Call, Condition};
 use bedrock_grpc::{
-    aws::{Fence, Geography, Place},
+    aws::{Fence, FencePart, Geography},
     config::{Alias, Config, RequestMetadata, RouteOptions},
     pb::{GetTargetRequest, MessageStartEvent, Route, RouteHealth, stream_invoke_response::Event},
 };
@@ -344,9 +344,9 @@ async fn destinations_of_profiles_are_kept_and_can_be_learned_late() {
 #[tokio::test]
 async fn a_fence_keeps_requests_in() {
     let eu = || {
-        Fence::around(
+        Fence::of(
             Geography::named("eu")
-                .map(Place::Geography)
+                .map(FencePart::Geography)
                 .into_iter()
                 .collect(),
         )
@@ -394,8 +394,9 @@ async fn a_fence_covers_the_source_region_and_knows_its_regions_by_name() {
     let made_up =
         "arn:aws:bedrock:eu-evil-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0";
     let gateway = gateway(|config| {
-        config.targets.only =
-            Fence::around(vec![Geography::named("eu").map(Place::Geography).unwrap()]);
+        config.targets.only = Fence::of(vec![
+            Geography::named("eu").map(FencePart::Geography).unwrap(),
+        ]);
         for (name, routes) in [
             ("from-us", vec![route(eu_profile, "us-east-1", 1)]),
             ("foreign", vec![RouteOptions::to(foreign_arn)]),

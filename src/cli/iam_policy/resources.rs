@@ -1,6 +1,6 @@
 //! Converts model IDs, ARNs and patterns into resources of IAM.
 
-use crate::aws::{Geography, Kind, model_id};
+use crate::aws::{Geography, ModelIdKind, model_id};
 
 /// What the names do not contain.
 #[derive(Debug)]
@@ -76,8 +76,8 @@ impl Names {
 fn of_arn(arn: &str) -> Needs {
     let called = vec![arn.to_owned()];
     let partition = arn.split(':').nth(1).unwrap_or("aws");
-    match Kind::of(arn) {
-        Kind::SystemInferenceProfile => {
+    match ModelIdKind::of(arn) {
+        ModelIdKind::SystemInferenceProfile => {
             let id = model_id::profile_id(arn);
             let region = model_id::region_of_arn(arn).unwrap_or("*");
             let model_behind = id.split_once('.').map_or("*", |(_, model)| model);
@@ -89,29 +89,29 @@ fn of_arn(arn: &str) -> Needs {
                 None => any_model_behind(called, partition),
             }
         }
-        Kind::ApplicationInferenceProfile => Needs {
+        ModelIdKind::ApplicationInferenceProfile => Needs {
             unknown: Some("the model behind it; all models are allowed, but only through it"),
             ..any_model_behind(called, partition)
         },
-        Kind::Prompt => Needs {
+        ModelIdKind::Prompt => Needs {
             called,
             unknown: Some("the model behind it, which must be allowed, and bedrock:RenderPrompt"),
             ..Needs::default()
         },
-        Kind::PromptRouter => Needs {
+        ModelIdKind::PromptRouter => Needs {
             called,
             unknown: Some("the models behind it, which must be allowed"),
             ..Needs::default()
         },
-        Kind::SagemakerEndpoint => Needs {
+        ModelIdKind::SagemakerEndpoint => Needs {
             called,
             unknown: Some("what the endpoint itself needs, such as sagemaker:InvokeEndpoint"),
             ..Needs::default()
         },
-        Kind::OnDemand
-        | Kind::ProvisionedThroughput
-        | Kind::CustomModelDeployment
-        | Kind::ImportedModel => Needs {
+        ModelIdKind::OnDemand
+        | ModelIdKind::ProvisionedThroughput
+        | ModelIdKind::CustomModelDeployment
+        | ModelIdKind::ImportedModel => Needs {
             called,
             ..Needs::default()
         },

@@ -6,7 +6,7 @@ use time::{Date, OffsetDateTime, Time, format_description::well_known::Rfc3339};
 
 use super::name::{NAME_RULE, is_name};
 use crate::config::{
-    problem::{Place, Problem, Problems},
+    problem::{ConfigLocation, Problem, Problems},
     section::{Reading, Section},
     yaml::{self, Node, Value},
 };
@@ -106,7 +106,7 @@ pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot be read: {error}");
-        problems(vec![Problem::new("", Place::default(), message)])
+        problems(vec![Problem::new("", ConfigLocation::default(), message)])
     })?;
     parse(&text).map_err(problems)
 }
@@ -162,7 +162,7 @@ pub(super) fn check_unique<'a>(
             if let Some(other) = owners.insert(key.sha256, name) {
                 reading.report(
                     format!("callers.{name}.keys"),
-                    Place::default(),
+                    ConfigLocation::default(),
                     format!(
                         "the key {} is listed twice, here and for `{other}`; make another one with `bedrock-grpc keys new`",
                         key.id()

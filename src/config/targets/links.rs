@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 
 use super::alias::{Alias, Targets};
 use crate::{
-    aws::{Fence, Kind, Side, model_id},
+    aws::{Fence, ModelIdKind, Side, model_id},
     config::{
-        problem::Place,
+        problem::ConfigLocation,
         section::{Reading, nearest},
     },
 };
 
-pub(super) fn check(targets: &Targets, places: &BTreeMap<String, Place>, reading: &Reading<'_>) {
+pub(super) fn check(
+    targets: &Targets,
+    places: &BTreeMap<String, ConfigLocation>,
+    reading: &Reading<'_>,
+) {
     for (name, alias) in &targets.aliases {
         let report = |key: &str, message: String| {
             let place = places.get(name).copied().unwrap_or_default();
@@ -91,7 +95,7 @@ fn mixes_prompts(alias: &Alias, targets: &Targets) -> bool {
     let mut kinds = std::iter::once(alias)
         .chain(fallbacks)
         .flat_map(|alias| &alias.routes)
-        .map(|route| Kind::of(&route.model_id) == Kind::Prompt);
+        .map(|route| ModelIdKind::of(&route.model_id) == ModelIdKind::Prompt);
     let first = kinds.next();
     kinds.any(|is_prompt| Some(is_prompt) != first)
 }
@@ -111,8 +115,10 @@ fn outside(alias: &Alias, fence: &Fence) -> Vec<String> {
             ));
             continue;
         }
-        let verb = match Kind::of(model_id) {
-            Kind::SystemInferenceProfile | Kind::ApplicationInferenceProfile => "called",
+        let verb = match ModelIdKind::of(model_id) {
+            ModelIdKind::SystemInferenceProfile | ModelIdKind::ApplicationInferenceProfile => {
+                "called"
+            }
             _ => "served",
         };
         let own = model_id::region_of_arn(model_id);

@@ -15,7 +15,7 @@ use super::{
     units,
     yaml::Key,
 };
-use crate::aws::{Fence, Geography, Place, pattern};
+use crate::aws::{Fence, FencePart, Geography, pattern};
 
 pub use alias::{Alias, TargetLimits, Targets};
 pub(in crate::config) use defaults::guardrail;
@@ -34,7 +34,7 @@ pub(super) fn read(
         max_tokens,
         ..request_policy::read(root)
     };
-    let only = root.list("only", place).map(Fence::around);
+    let only = root.list("only", place).map(Fence::of);
     let mut places = BTreeMap::new();
     let mut aliases = BTreeMap::new();
     for (key, section) in root.named_sections("targets") {
@@ -91,7 +91,7 @@ fn read_alias(mut section: Section<'_>, rules: &quota::Rules) -> Alias {
         fallback: section.value("fallback", units::text),
         only: section
             .list("only", place)
-            .map(Fence::around)
+            .map(Fence::of)
             .unwrap_or_default(),
         defaults,
         policy,
@@ -121,11 +121,11 @@ pub(in crate::config) fn pattern(text: &str) -> Result<String, String> {
 }
 
 /// Reads a geography, such as `eu`, or a Region.
-fn place(text: &str) -> Result<Place, String> {
+fn place(text: &str) -> Result<FencePart, String> {
     if let Some(geography) = Geography::named(text) {
-        return Ok(Place::Geography(geography));
+        return Ok(FencePart::Geography(geography));
     }
-    region(text).map(Place::Region).map_err(|_| {
+    region(text).map(FencePart::Region).map_err(|_| {
         let names: Vec<_> = Geography::names().collect();
         format!(
             "`{text}` is neither a geography ({}) nor an AWS Region such as eu-west-1",

@@ -27,7 +27,7 @@ pub(super) use attribution::Attribution;
 pub(super) use guardrail::configured as configured_guardrail;
 pub(super) use tokens::is_name as is_tokens;
 
-use crate::{aws::Kind, config::RequestPolicy};
+use crate::{aws::ModelIdKind, config::RequestPolicy};
 
 /// Everything that is enforced on one request.
 pub(super) struct Enforced<'a> {
@@ -36,13 +36,15 @@ pub(super) struct Enforced<'a> {
     /// The operator's request metadata.
     pub(super) attribution: Attribution,
     /// What is called.
-    pub(super) kind: Kind,
+    pub(super) kind: ModelIdKind,
 }
 
 impl Enforced<'_> {
     /// The maximum of output tokens. Prompts of Prompt management have their own number, and
     /// Bedrock rejects any other.
     fn ceiling(&self) -> Option<i32> {
-        self.policy.max_tokens.filter(|_| self.kind != Kind::Prompt)
+        self.policy
+            .max_tokens
+            .filter(|_| self.kind != ModelIdKind::Prompt)
     }
 }

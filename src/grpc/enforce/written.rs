@@ -5,7 +5,7 @@ use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{
     config::s3::S3Locations,
     pb::{ConverseInput, RawMember, converse_input::AdditionalModelRequestFields as Fields},
-    translate::free_json::{self, Leaf, plain},
+    translate::visit_json::{self, Leaf, plain},
     validate::Violations,
 };
 
@@ -30,7 +30,7 @@ pub(super) fn check(
             }
         };
         out.field(field, |out| {
-            free_json::visit_fields(fields, &mut |name, leaf| {
+            visit_json::visit_fields(fields, &mut |name, leaf| {
                 rules.value(true, &plain(name), leaf, out);
             });
         });
@@ -47,7 +47,7 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     fn raw_member(&self, member: &RawMember, out: &mut Violations) {
-        let steps = free_json::steps(&member.pointer);
+        let steps = visit_json::steps(&member.pointer);
         let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
             return;
         };
@@ -63,7 +63,7 @@ impl Rules<'_> {
             }
         });
         out.field("json", |out| {
-            free_json::visit(&member.json, last, &mut |name, leaf| {
+            visit_json::visit(&member.json, last, &mut |name, leaf| {
                 self.value(in_fields, &plain(name), leaf, out);
             });
         });

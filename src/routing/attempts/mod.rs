@@ -17,9 +17,9 @@ use tokio::time::Instant;
 pub use self::log::{Attempt, AttemptLog};
 use self::verdict::RetryVerdict;
 use super::{
-    budget::RetryBudget,
     choice::{NextStep, RouteChoice},
     health::{Availability, RoutePermit},
+    retry_budget::RetryBudget,
     route::Route,
     target::RouteCandidate,
 };

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    aws::{Fence, Place, Side},
+    aws::{Fence, FencePart, Side},
     config::{Alias, RouteOptions, Targets},
     routing::{Router, Target},
 };
@@ -332,7 +332,7 @@ proptest! {
             .unwrap();
         runtime.block_on(async {
             let fence = match crate::aws::Geography::named("eu") {
-                Some(eu) if fenced => Fence::around(vec![Place::Geography(eu)]),
+                Some(eu) if fenced => Fence::of(vec![FencePart::Geography(eu)]),
                 _ => Fence::default(),
             };
             let alias = |routes: &[RouteOptions], only: &Fence| Alias {

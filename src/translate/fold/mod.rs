@@ -49,7 +49,7 @@ impl Fold {
             Some(Event::ContentBlockStart(start)) => {
                 self.blocks.push(Block::begin(start));
                 let position = self.blocks.len() - 1;
-                self.keep_of_block(position, raw, |pointer| cut(pointer, "/start"));
+                self.keep_of_block(position, raw, |pointer| strip_parent(pointer, "/start"));
             }
             Some(Event::ContentBlockDelta(delta)) => self.push_delta(delta, raw),
             Some(Event::ContentBlockStop(stop)) if !raw.is_empty() => {
@@ -161,6 +161,6 @@ impl Fold {
 }
 
 /// Returns the pointer without this prefix.
-fn cut(pointer: &str, parent: &str) -> String {
+fn strip_parent(pointer: &str, parent: &str) -> String {
     pointer.strip_prefix(parent).unwrap_or(pointer).to_owned()
 }

@@ -1,14 +1,14 @@
 //! Reads and writes JSON without building a tree.
 
-mod place;
+mod position;
 mod reader;
 mod unescape;
 mod writer;
 
 use crate::bounds::Stop;
-pub(crate) use place::Place;
+pub(crate) use position::Position;
 pub(crate) use reader::{BEDROCK_DEPTH, Kind, Reader, Syntax};
-pub(crate) use unescape::LoneHalves;
+pub(crate) use unescape::UnpairedSurrogates;
 pub(crate) use writer::Writer;
 
 /// The maximum nesting depth of JSON text from callers.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::unescape::{LoneHalves, unescape};
+use super::unescape::{UnpairedSurrogates, unescape};
 
 /// The maximum nesting depth of JSON from Bedrock.
 pub(crate) const BEDROCK_DEPTH: u32 = 128;
@@ -224,21 +224,23 @@ impl<'a> Reader<'a> {
 
     /// Reads a string. Unpaired surrogates, which text cannot contain, become U+FFFD.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
-        self.string_and_halves().map(|(text, _)| text)
+        self.string_and_unpaired().map(|(text, _)| text)
     }
 
     /// Reads a string that may be a piece of a longer one. Also returns the unpaired surrogates at
     /// its ends.
-    pub(crate) fn string_and_halves(&mut self) -> Result<(Cow<'a, str>, LoneHalves), Syntax> {
+    pub(crate) fn string_and_unpaired(
+        &mut self,
+    ) -> Result<(Cow<'a, str>, UnpairedSurrogates), Syntax> {
         self.white_space();
         let start = self.at + 1;
         let escaped = self.skip_string()?;
         let inner = self.text.get(start..self.at - 1).unwrap_or_default();
         Ok(if escaped {
-            let (text, halves) = unescape(inner);
-            (Cow::Owned(text), halves)
+            let (text, unpaired) = unescape(inner);
+            (Cow::Owned(text), unpaired)
         } else {
-            (Cow::Borrowed(inner), LoneHalves::default())
+            (Cow::Borrowed(inner), UnpairedSurrogates::default())
         })
     }
 

@@ -3,14 +3,14 @@
 /// Unpaired surrogates at the ends of a string. The other surrogate of the pair may be in the
 /// previous or the next string. In the string's text, U+FFFD replaces each of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LoneHalves {
+pub(crate) struct UnpairedSurrogates {
     /// The low surrogate with which the string begins.
     pub(crate) first: Option<u16>,
     /// The high surrogate with which the string ends.
     pub(crate) last: Option<u16>,
 }
 
-impl LoneHalves {
+impl UnpairedSurrogates {
     /// Returns whether the string has no unpaired surrogate at either end.
     pub(crate) const fn is_empty(self) -> bool {
         self.first.is_none() && self.last.is_none()
@@ -19,9 +19,9 @@ impl LoneHalves {
 
 /// Returns the text of a string whose escapes are known to be well-formed. Unpaired surrogates
 /// become U+FFFD.
-pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
+pub(super) fn unescape(inner: &str) -> (String, UnpairedSurrogates) {
     let mut text = String::with_capacity(inner.len());
-    let mut halves = LoneHalves::default();
+    let mut unpaired = UnpairedSurrogates::default();
     let mut rest = inner;
     while let Some((plain, escape)) = rest.split_once('\\') {
         text.push_str(plain);
@@ -33,7 +33,7 @@ pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
             Some('r') => text.push('\r'),
             Some('t') => text.push('\t'),
             Some('u') => {
-                rest = unescape_unicode(chars.as_str(), &mut text, &mut halves);
+                rest = unescape_unicode(chars.as_str(), &mut text, &mut unpaired);
                 continue;
             }
             Some(itself) => text.push(itself),
@@ -42,12 +42,16 @@ pub(super) fn unescape(inner: &str) -> (String, LoneHalves) {
         rest = chars.as_str();
     }
     text.push_str(rest);
-    (text, halves)
+    (text, unpaired)
 }
 
 /// Appends the character that the four digits after `\u` denote. If they are the first surrogate of
 /// a pair, also reads the second escape. Returns the text after what was read.
-fn unescape_unicode<'a>(digits: &'a str, text: &mut String, halves: &mut LoneHalves) -> &'a str {
+fn unescape_unicode<'a>(
+    digits: &'a str,
+    text: &mut String,
+    unpaired: &mut UnpairedSurrogates,
+) -> &'a str {
     let (first, after) = hexadecimal(digits);
     let (code, rest) = match (first, after.strip_prefix("\\u").map(hexadecimal)) {
         (0xd800..=0xdbff, Some((second @ 0xdc00..=0xdfff, after_both))) => (
@@ -57,8 +61,8 @@ fn unescape_unicode<'a>(digits: &'a str, text: &mut String, halves: &mut LoneHal
         _ => (first, after),
     };
     match (code, u16::try_from(code)) {
-        (0xdc00..=0xdfff, Ok(low)) if text.is_empty() => halves.first = Some(low),
-        (0xd800..=0xdbff, Ok(high)) if rest.is_empty() => halves.last = Some(high),
+        (0xdc00..=0xdfff, Ok(low)) if text.is_empty() => unpaired.first = Some(low),
+        (0xd800..=0xdbff, Ok(high)) if rest.is_empty() => unpaired.last = Some(high),
         _ => {}
     }
     text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));

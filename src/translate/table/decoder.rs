@@ -6,7 +6,7 @@ use crate::{
     pb,
     translate::{
         Error,
-        json::{Kind, LoneHalves, Place, Reader, Syntax},
+        json::{Kind, Position, Reader, Syntax, UnpairedSurrogates},
         table::presence::Presence,
     },
 };
@@ -30,7 +30,7 @@ pub(crate) struct Decoder<'a> {
     pub(crate) mode: Mode,
     raw: Vec<pb::RawMember>,
     /// The strings that begin or end with an unpaired surrogate, by their pointer.
-    halves: Vec<(String, LoneHalves)>,
+    unpaired: Vec<(String, UnpairedSurrogates)>,
 }
 
 /// A state to which the decoder can return.
@@ -41,39 +41,39 @@ pub(crate) struct Mark<'a> {
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(body: &'a [u8], mode: Mode) -> Result<Self, Error> {
-        let json = Reader::new(body).map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
+        let json = Reader::new(body).map_err(|syntax| Error::syntax(&Position::ROOT, &syntax))?;
         Ok(Self {
             json,
             mode,
             raw: Vec::new(),
-            halves: Vec::new(),
+            unpaired: Vec::new(),
         })
     }
 
     /// Returns the members that have no field, as raw members.
     pub(crate) fn finish(mut self) -> Result<Vec<pb::RawMember>, Error> {
         let end = self.json.end();
-        end.map_err(|syntax| Error::syntax(&Place::ROOT, &syntax))?;
+        end.map_err(|syntax| Error::syntax(&Position::ROOT, &syntax))?;
         Ok(self.raw)
     }
 
     /// Reads a string, and records unpaired surrogates at its ends.
-    pub(crate) fn string(&mut self, at: &Place<'_>) -> Result<String, Error> {
-        let (text, halves) = self.read(at, Reader::string_and_halves)?;
-        if !halves.is_empty() {
-            self.halves.push((at.pointer(), halves));
+    pub(crate) fn string(&mut self, at: &Position<'_>) -> Result<String, Error> {
+        let (text, unpaired) = self.read(at, Reader::string_and_unpaired)?;
+        if !unpaired.is_empty() {
+            self.unpaired.push((at.pointer(), unpaired));
         }
         Ok(text.into_owned())
     }
 
     /// Returns the unpaired surrogates at the ends of the string with this pointer.
-    pub(crate) fn halves_at(&self, pointer: &str) -> LoneHalves {
-        let found = self.halves.iter().find(|(place, _)| place == pointer);
-        found.map_or_else(LoneHalves::default, |(_, halves)| *halves)
+    pub(crate) fn unpaired_at(&self, pointer: &str) -> UnpairedSurrogates {
+        let found = self.unpaired.iter().find(|(place, _)| place == pointer);
+        found.map_or_else(UnpairedSurrogates::default, |(_, unpaired)| *unpaired)
     }
 
     /// Returns whether the next value is of this kind. If it is not, this is an error for requests.
-    pub(crate) fn is(&mut self, kind: Kind, at: &Place<'_>) -> Result<bool, Error> {
+    pub(crate) fn is(&mut self, kind: Kind, at: &Position<'_>) -> Result<bool, Error> {
         let found = self.peek(at)?;
         if found == kind {
             Ok(true)
@@ -89,7 +89,7 @@ impl<'a> Decoder<'a> {
     /// for events.
     pub(crate) fn mismatch(
         &self,
-        at: &Place<'_>,
+        at: &Position<'_>,
         problem: impl FnOnce() -> String,
     ) -> Result<(), Error> {
         match self.mode {
@@ -98,14 +98,14 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(crate) fn peek(&mut self, at: &Place<'_>) -> Result<Kind, Error> {
+    pub(crate) fn peek(&mut self, at: &Position<'_>) -> Result<Kind, Error> {
         self.read(at, Reader::peek)
     }
 
     /// Runs one step of the reader and adds the position to its error.
     pub(crate) fn read<T>(
         &mut self,
-        at: &Place<'_>,
+        at: &Position<'_>,
         step: impl FnOnce(&mut Reader<'a>) -> Result<T, Syntax>,
     ) -> Result<T, Error> {
         step(&mut self.json).map_err(|syntax| Error::syntax(at, &syntax))
@@ -115,12 +115,12 @@ impl<'a> Decoder<'a> {
     pub(crate) fn member(
         &mut self,
         first: &mut bool,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<Option<Cow<'a, str>>, Error> {
         self.read(at, |json| json.member(first))
     }
 
-    pub(crate) fn element(&mut self, first: &mut bool, at: &Place<'_>) -> Result<bool, Error> {
+    pub(crate) fn element(&mut self, first: &mut bool, at: &Position<'_>) -> Result<bool, Error> {
         self.read(at, |json| json.element(first))
     }
 
@@ -137,7 +137,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Skips the next value if it is null, which means absence. Returns whether it was.
-    pub(crate) fn null(&mut self, at: &Place<'_>) -> Result<bool, Error> {
+    pub(crate) fn null(&mut self, at: &Position<'_>) -> Result<bool, Error> {
         let null = self.peek(at)? == Kind::Null;
         if null {
             self.read(at, Reader::null)?;
@@ -146,7 +146,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Keeps the next value as a raw member, because it has no field.
-    pub(crate) fn keep(&mut self, at: &Place<'_>) -> Result<(), Error> {
+    pub(crate) fn keep(&mut self, at: &Position<'_>) -> Result<(), Error> {
         if self.null(at)? {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    pub(crate) fn keep_text(&mut self, at: &Place<'_>, json: &str) {
+    pub(crate) fn keep_text(&mut self, at: &Position<'_>, json: &str) {
         self.raw.push(pb::RawMember {
             pointer: at.pointer(),
             json: json.to_owned(),
@@ -167,7 +167,7 @@ impl<'a> Decoder<'a> {
 
     /// Handles a repeated member of an object. This is an error for requests, and for members
     /// without which the object has no meaning.
-    pub(crate) fn repeated(&mut self, presence: Presence, at: &Place<'_>) -> Result<(), Error> {
+    pub(crate) fn repeated(&mut self, presence: Presence, at: &Position<'_>) -> Result<(), Error> {
         const PROBLEM: &str = "appears twice; remove one";
         if presence == Presence::Always {
             return Err(Error::new(at, PROBLEM));
@@ -182,7 +182,7 @@ impl<'a> Decoder<'a> {
         given: bool,
         presence: Presence,
         name: &'static str,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         let at = &at.member(name);
         match presence {

@@ -6,7 +6,7 @@ use crate::{
     bounds::Stop,
     error::{Violation, ViolationList},
     pb,
-    translate::json::{self, Place, Writer},
+    translate::json::{self, Position, Writer},
 };
 
 /// How to handle JSON text in the message that is not JSON.
@@ -55,13 +55,13 @@ impl<'m> Encoder<'m> {
     }
 
     /// Returns whether a raw member will be inserted here. Then no default may be written.
-    pub(crate) fn is_raw(&self, at: &Place<'_>) -> bool {
+    pub(crate) fn is_raw(&self, at: &Position<'_>) -> bool {
         !self.raw.is_empty() && self.raw.contains(at.pointer().as_str())
     }
 
     /// Returns whether raw members will be inserted below a field that is not set. Then an object
     /// or a list must be written as their parent.
-    pub(crate) fn is_raw_below(&self, at: &Place<'_>) -> bool {
+    pub(crate) fn is_raw_below(&self, at: &Position<'_>) -> bool {
         if self.raw.is_empty() {
             return false;
         }
@@ -76,7 +76,7 @@ impl<'m> Encoder<'m> {
     }
 
     /// Writes an empty object if raw members will be inserted below this field, which is not set.
-    pub(crate) fn object_for_raw(&mut self, name: &str, at: &Place<'_>) {
+    pub(crate) fn object_for_raw(&mut self, name: &str, at: &Position<'_>) {
         if self.is_raw_below(at) {
             self.json.key(name);
             self.json.begin_object();
@@ -85,7 +85,7 @@ impl<'m> Encoder<'m> {
     }
 
     /// Writes an empty list if raw members will be inserted below this field, which is not set.
-    pub(crate) fn list_for_raw(&mut self, name: &str, at: &Place<'_>) {
+    pub(crate) fn list_for_raw(&mut self, name: &str, at: &Position<'_>) {
         if self.is_raw_below(at) {
             self.json.key(name);
             self.json.begin_array();
@@ -101,7 +101,7 @@ impl<'m> Encoder<'m> {
     }
 
     /// Writes JSON text unchanged. `field` is the proto's name of its field.
-    pub(crate) fn json_text(&mut self, text: &str, field: &str, at: &Place<'_>) {
+    pub(crate) fn json_text(&mut self, text: &str, field: &str, at: &Position<'_>) {
         match self.bad_json {
             BadJson::Quote => return self.json.raw_or_string(text),
             BadJson::Excluded => return self.json.raw(text),
@@ -112,7 +112,7 @@ impl<'m> Encoder<'m> {
             Err(problem) => {
                 // The body is not sent; null only keeps the JSON well-formed.
                 self.json.null();
-                self.violation(at.beside(field).field(), problem);
+                self.violation(at.sibling(field).field(), problem);
             }
         }
     }

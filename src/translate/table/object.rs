@@ -1,15 +1,15 @@
 //! `object!`: a message as a JSON object, from one table for both directions.
 
 use super::{Decoder, Encoder};
-use crate::translate::{Error, json::Place};
+use crate::translate::{Error, json::Position};
 
 /// A message that is written as a JSON object.
 pub(crate) trait Object: Default {
     /// Writes only the members, for messages that share an object with others.
-    fn write_members(&self, out: &mut Encoder<'_>, at: &Place<'_>);
+    fn write_members(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
     /// Reads the members of an object that has been entered, up to its end.
-    fn read_members(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Self, Error>;
+    fn read_members(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Self, Error>;
 }
 
 /// `object!(Message { "member" => field: Codec, … })` defines a message that is an object in JSON.
@@ -21,7 +21,7 @@ macro_rules! object {
             fn write_members(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) {
                 // A message without fields uses neither.
                 let _ = (&out, at);
@@ -30,7 +30,7 @@ macro_rules! object {
 
             fn read_members(
                 from: &mut $crate::translate::table::Decoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) -> Result<Self, $crate::translate::Error> {
                 let mut message = Self::default();
                 // A message without fields never changes it.
@@ -54,7 +54,7 @@ macro_rules! object {
             fn write(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) {
                 out.json.begin_object();
                 $crate::translate::table::Object::write_members(self, out, at);
@@ -63,7 +63,7 @@ macro_rules! object {
 
             fn read(
                 from: &mut $crate::translate::table::Decoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) -> Result<Option<Self>, $crate::translate::Error> {
                 if !from.is($crate::translate::json::Kind::Object, at)? {
                     return Ok(None);
@@ -84,14 +84,14 @@ macro_rules! plain_list {
             fn write(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) {
                 $crate::translate::table::codec::write_list(&self.$field, out, at);
             }
 
             fn read(
                 from: &mut $crate::translate::table::Decoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) -> Result<Option<Self>, $crate::translate::Error> {
                 let list = $crate::translate::table::codec::read_list(from, at)?;
                 Ok(list.map(|$field| Self { $field }))

@@ -6,7 +6,7 @@ use prost_types::{ListValue, Struct, value::Kind};
 use super::{Decoder, Encoder, presence::Presence};
 use crate::translate::{
     Error,
-    json::{MAX_DEPTH, Place, Reader},
+    json::{MAX_DEPTH, Position, Reader},
 };
 
 /// A field that contains JSON text. Its name in the proto ends in `_json`.
@@ -19,7 +19,7 @@ impl Json {
         field: &Option<String>,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         if let Some(text) = field {
             out.json.key(name);
@@ -30,7 +30,7 @@ impl Json {
     pub(crate) fn read(
         field: &mut Option<String>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         *field = read_text(from, at)?;
         Ok(())
@@ -39,7 +39,7 @@ impl Json {
 
 /// A oneof of JSON text and a Struct.
 pub(crate) trait JsonOneof: Sized {
-    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
+    fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
     fn from_text(text: String) -> Self;
 }
@@ -54,7 +54,7 @@ impl JsonOrStruct {
         field: &Option<J>,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         if field.is_none() {
             out.object_for_raw(name, &at.member(name));
@@ -68,7 +68,7 @@ impl JsonOrStruct {
     pub(crate) fn read<J: JsonOneof>(
         field: &mut Option<J>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         *field = read_text(from, at)?.map(J::from_text);
         Ok(())
@@ -83,7 +83,7 @@ macro_rules! json_oneof {
             fn write(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) {
                 match self {
                     Self::$text(text) => out.json_text(text, $text_field, at),
@@ -99,7 +99,7 @@ macro_rules! json_oneof {
 }
 pub(crate) use json_oneof;
 
-fn read_text(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<String>, Error> {
+fn read_text(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<String>, Error> {
     if from.null(at)? {
         return Ok(None);
     }
@@ -109,12 +109,12 @@ fn read_text(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<String>, E
 
 impl Encoder<'_> {
     /// Writes a Struct as JSON: keys sorted, integers without a decimal point.
-    pub(crate) fn json_struct(&mut self, value: &Struct, field: &str, at: &Place<'_>) {
+    pub(crate) fn json_struct(&mut self, value: &Struct, field: &str, at: &Position<'_>) {
         let start = self.json.len();
         if let Err(problem) = self.object(value, MAX_DEPTH) {
             self.json.truncate(start);
             self.json.null();
-            self.violation(at.beside(field).field(), problem);
+            self.violation(at.sibling(field).field(), problem);
         }
     }
 
@@ -149,7 +149,9 @@ impl Encoder<'_> {
             Some(Kind::BoolValue(value)) => self.json.boolean(*value),
             Some(Kind::NumberValue(value)) if value.is_finite() => self.json.number(*value),
             Some(Kind::NumberValue(value)) => {
-                return Err(format!("JSON cannot express the number {value}: use a finite number"));
+                return Err(format!(
+                    "JSON cannot express the number {value}: use a finite number"
+                ));
             }
             Some(Kind::NullValue(_)) => self.json.null(),
             None => return Err("a Value in the Struct has no kind: set one".to_owned()),

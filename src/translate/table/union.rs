@@ -3,24 +3,24 @@
 use super::{Decoder, Encoder};
 use crate::translate::{
     Error,
-    json::{Kind, Place, Reader},
+    json::{Kind, Position, Reader},
 };
 
 /// A oneof that in JSON is an object with one member, named after the kind.
 pub(crate) trait Union: Sized {
     /// Writes the one member into an object that has been entered.
-    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
+    fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
     /// Reads the value of the member `name`. Returns `None` if there is no kind of this name, or if
     /// the kind cannot hold the value.
-    fn read(name: &str, from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
+    fn read(name: &str, from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error>;
 }
 
 /// Reads a complete object of this union. Returns `None` if the value is not an object. An unknown
 /// kind, or a second kind, is kept as a raw member.
 pub(crate) fn read_union<U: Union>(
     from: &mut Decoder<'_>,
-    at: &Place<'_>,
+    at: &Position<'_>,
 ) -> Result<Option<Option<U>>, Error> {
     if !from.is(Kind::Object, at)? {
         return Ok(None);
@@ -64,7 +64,7 @@ macro_rules! union {
             fn write(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) {
                 match self {
                     $(Self::$kind(value) => {
@@ -86,7 +86,7 @@ macro_rules! union {
             fn read(
                 name: &str,
                 from: &mut $crate::translate::table::Decoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) -> Result<Option<Self>, $crate::translate::Error> {
                 match name {
                     $($name => Ok($crate::translate::table::Value::read(from, at)?.map(Self::$kind)),)*
@@ -102,7 +102,7 @@ macro_rules! union {
             fn write(
                 &self,
                 out: &mut $crate::translate::table::Encoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) {
                 out.json.begin_object();
                 if let Some(union) = &self.$field {
@@ -113,7 +113,7 @@ macro_rules! union {
 
             fn read(
                 from: &mut $crate::translate::table::Decoder<'_>,
-                at: &$crate::translate::json::Place<'_>,
+                at: &$crate::translate::json::Position<'_>,
             ) -> Result<Option<Self>, $crate::translate::Error> {
                 let union = $crate::translate::table::read_union(from, at)?;
                 Ok(union.map(|$field| Self { $field }))

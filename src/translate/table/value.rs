@@ -8,24 +8,24 @@ use bytes::Bytes;
 use super::{Decoder, Encoder, Mode};
 use crate::translate::{
     Error,
-    json::{Kind, Place, Reader},
+    json::{Kind, Position, Reader},
 };
 
 /// A type that has exactly one form in JSON.
 pub(crate) trait Value: Sized {
-    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>);
+    fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
     /// Reads a value. Returns `None` if the type cannot hold it; the caller then goes back and
     /// keeps it as a raw member.
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error>;
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error>;
 }
 
 impl Value for String {
-    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, _: &Position<'_>) {
         out.json.string(self);
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         if !from.is(Kind::String, at)? {
             return Ok(None);
         }
@@ -34,11 +34,11 @@ impl Value for String {
 }
 
 impl Value for bool {
-    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, _: &Position<'_>) {
         out.json.boolean(*self);
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         if !from.is(Kind::Boolean, at)? {
             return Ok(None);
         }
@@ -47,11 +47,11 @@ impl Value for bool {
 }
 
 impl Value for i32 {
-    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, _: &Position<'_>) {
         out.json.integer(i64::from(*self));
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         number(
             from,
             at,
@@ -62,24 +62,24 @@ impl Value for i32 {
 }
 
 impl Value for i64 {
-    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, _: &Position<'_>) {
         out.json.integer(*self);
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         number(from, at, "a whole number of 64 bits", |_| true)
     }
 }
 
 impl Value for f64 {
-    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>) {
         if !self.is_finite() {
             out.violation(at.field(), format!("must be a finite number, found {self}"));
         }
         out.json.number(*self);
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         number(
             from,
             at,
@@ -91,7 +91,7 @@ impl Value for f64 {
 
 fn number<T: FromStr>(
     from: &mut Decoder<'_>,
-    at: &Place<'_>,
+    at: &Position<'_>,
     expected: &str,
     fits: impl FnOnce(&T) -> bool,
 ) -> Result<Option<T>, Error> {
@@ -119,11 +119,11 @@ fn whole(text: &str) -> Option<String> {
 }
 
 impl Value for Bytes {
-    fn write(&self, out: &mut Encoder<'_>, _: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, _: &Position<'_>) {
         out.json.base64(self);
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         if !from.is(Kind::String, at)? {
             return Ok(None);
         }

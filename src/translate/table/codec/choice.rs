@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{super::presence::Presence, List, read_value};
 use crate::translate::{
     Error,
-    json::{Kind, Place, Reader},
+    json::{Kind, Position, Reader},
     table::{Decoder, Encoder, Value, Words},
 };
 
@@ -15,7 +15,7 @@ pub(crate) struct Choice<E>(PhantomData<E>);
 impl<E: Words> Choice<E> {
     pub(crate) const PRESENCE: Presence = Presence::Optional;
 
-    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Position<'_>) {
         if let Some(word) = word::<E>(*field, out, &at.member(name)) {
             out.json.key(name);
             out.json.string(word);
@@ -25,7 +25,7 @@ impl<E: Words> Choice<E> {
     pub(crate) fn read(
         field: &mut i32,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         if let Some(Known::<E>(number, _)) = read_value(from, at)? {
             *field = number;
@@ -40,7 +40,7 @@ pub(crate) struct Defaulted<E>(PhantomData<E>);
 impl<E: Words> Defaulted<E> {
     pub(crate) const PRESENCE: Presence = Presence::InRequests;
 
-    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Position<'_>) {
         let place = at.member(name);
         let word = match (word::<E>(*field, out, &place), E::WORDS.first()) {
             (None, Some((default, _))) if !out.is_raw(&place) => Some(*default),
@@ -55,7 +55,7 @@ impl<E: Words> Defaulted<E> {
     pub(crate) fn read(
         field: &mut i32,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         Choice::<E>::read(field, from, at)
     }
@@ -67,7 +67,12 @@ pub(crate) struct Choices<E>(PhantomData<E>);
 impl<E: Words> Choices<E> {
     pub(crate) const PRESENCE: Presence = Presence::Optional;
 
-    pub(crate) fn write(field: &[i32], name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+    pub(crate) fn write(
+        field: &[i32],
+        name: &'static str,
+        out: &mut Encoder<'_>,
+        at: &Position<'_>,
+    ) {
         let at = &at.member(name);
         if field.is_empty() {
             return out.list_for_raw(name, at);
@@ -89,7 +94,7 @@ impl<E: Words> Choices<E> {
     pub(crate) fn read(
         field: &mut Vec<i32>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         let mut known: Vec<Known<E>> = Vec::new();
         List::read(&mut known, from, at)?;
@@ -110,7 +115,7 @@ impl<E: Words> Named<E> {
         given: &str,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         if given.is_empty() {
             return Choice::<E>::write(field, name, out, at);
@@ -130,7 +135,7 @@ impl<E: Words> Named<E> {
         field: &mut i32,
         given: &mut String,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         let mark = from.mark();
         match read_value::<String>(from, at)? {
@@ -153,13 +158,13 @@ impl<E: Words> Named<E> {
 struct Known<E>(i32, PhantomData<E>);
 
 impl<E: Words> Value for Known<E> {
-    fn write(&self, out: &mut Encoder<'_>, at: &Place<'_>) {
+    fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>) {
         if let Some(word) = word::<E>(self.0, out, at) {
             out.json.string(word);
         }
     }
 
-    fn read(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<Self>, Error> {
+    fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
         if !from.is(Kind::String, at)? {
             return Ok(None);
         }
@@ -168,7 +173,7 @@ impl<E: Words> Value for Known<E> {
     }
 }
 
-fn word<E: Words>(number: i32, out: &mut Encoder<'_>, at: &Place<'_>) -> Option<&'static str> {
+fn word<E: Words>(number: i32, out: &mut Encoder<'_>, at: &Position<'_>) -> Option<&'static str> {
     let word = E::try_from(number).ok().and_then(E::word);
     if word.is_none() && number != 0 {
         let description = format!("{number} is not a value of {} in this version", E::NAME);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use super::{super::presence::Presence, read_value};
 use crate::translate::{
     Error,
-    json::{Kind, Place, Reader},
+    json::{Kind, Position, Reader},
     table::{Decoder, Encoder, Value},
 };
 
@@ -22,7 +22,7 @@ impl List {
         field: &[T],
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         let at = &at.member(name);
         if field.is_empty() {
@@ -35,7 +35,7 @@ impl List {
     pub(crate) fn read<T: Value>(
         field: &mut Vec<T>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         read_collection(field, from, at, read_list, Vec::is_empty)
     }
@@ -51,7 +51,7 @@ impl RequiredList {
         field: &[T],
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         let at = &at.member(name);
         if field.is_empty() && out.is_raw(at) {
@@ -64,7 +64,7 @@ impl RequiredList {
     pub(crate) fn read<T: Value>(
         field: &mut Vec<T>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         let mark = from.mark();
         match read_list(from, at)? {
@@ -89,7 +89,7 @@ impl Map {
         field: &HashMap<String, T>,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         let at = &at.member(name);
         if field.is_empty() {
@@ -109,13 +109,13 @@ impl Map {
     pub(crate) fn read<T: Value>(
         field: &mut HashMap<String, T>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         read_collection(field, from, at, read_map, HashMap::is_empty)
     }
 }
 
-pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Place<'_>) {
+pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Position<'_>) {
     out.json.begin_array();
     for (index, value) in list.iter().enumerate() {
         if index % ELEMENTS_BETWEEN_LOOKS == ELEMENTS_BETWEEN_LOOKS - 1 && out.json.is_stopped() {
@@ -131,7 +131,7 @@ pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Place
 /// so that their order is preserved.
 pub(crate) fn read_list<T: Value>(
     from: &mut Decoder<'_>,
-    at: &Place<'_>,
+    at: &Position<'_>,
 ) -> Result<Option<Vec<T>>, Error> {
     if !from.is(Kind::Array, at)? {
         return Ok(None);
@@ -161,7 +161,7 @@ pub(crate) fn read_list<T: Value>(
 
 fn read_map<T: Value>(
     from: &mut Decoder<'_>,
-    at: &Place<'_>,
+    at: &Position<'_>,
 ) -> Result<Option<HashMap<String, T>>, Error> {
     if !from.is(Kind::Object, at)? {
         return Ok(None);
@@ -187,8 +187,8 @@ fn read_map<T: Value>(
 fn read_collection<C>(
     field: &mut C,
     from: &mut Decoder<'_>,
-    at: &Place<'_>,
-    read: impl FnOnce(&mut Decoder<'_>, &Place<'_>) -> Result<Option<C>, Error>,
+    at: &Position<'_>,
+    read: impl FnOnce(&mut Decoder<'_>, &Position<'_>) -> Result<Option<C>, Error>,
     is_empty: impl FnOnce(&C) -> bool,
 ) -> Result<(), Error> {
     if from.null(at)? {

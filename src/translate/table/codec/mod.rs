@@ -10,7 +10,7 @@ pub(crate) use collection::{List, Map, RequiredList, read_list, write_list};
 use super::{Decoder, Encoder, Union, Value, presence::Presence, read_union};
 use crate::translate::{
     Error,
-    json::{Kind, Place, Reader},
+    json::{Kind, Position, Reader},
 };
 
 /// The index of a content block. An invalid index is an error in every mode, because the pieces of
@@ -20,14 +20,14 @@ pub(crate) struct BlockIndex;
 impl BlockIndex {
     pub(crate) const PRESENCE: Presence = Presence::Always;
 
-    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Place<'_>) {
+    pub(crate) fn write(field: &i32, name: &'static str, out: &mut Encoder<'_>, at: &Position<'_>) {
         Required::write(field, name, out, at);
     }
 
     pub(crate) fn read(
         field: &mut i32,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         let mark = from.mark();
         match i32::read(from, at)?.filter(|index| *index >= 0) {
@@ -56,7 +56,7 @@ impl Required {
         field: &T,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         let at = &at.member(name);
         if *field == T::default() && out.is_raw(at) {
@@ -69,7 +69,7 @@ impl Required {
     pub(crate) fn read<T: Value>(
         field: &mut T,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         if from.peek(at)? == Kind::Null {
             from.mismatch(at, || "is null, but it is required".to_owned())?;
@@ -91,7 +91,7 @@ impl Optional {
         field: &Option<T>,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         let at = &at.member(name);
         match field {
@@ -106,7 +106,7 @@ impl Optional {
     pub(crate) fn read<T: Value>(
         field: &mut Option<T>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         *field = read_value(from, at)?;
         Ok(())
@@ -124,7 +124,7 @@ impl OneOf {
         field: &Option<U>,
         name: &'static str,
         out: &mut Encoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) {
         let at = &at.member(name);
         if field.is_none() && out.is_raw(at) {
@@ -141,7 +141,7 @@ impl OneOf {
     pub(crate) fn read<U: Union>(
         field: &mut Option<U>,
         from: &mut Decoder<'_>,
-        at: &Place<'_>,
+        at: &Position<'_>,
     ) -> Result<(), Error> {
         let mark = from.mark();
         match read_union(from, at)? {
@@ -157,7 +157,7 @@ impl OneOf {
 
 /// Reads the value at this position. Returns `None` for null, and for a value that the field cannot
 /// hold, which is kept as a raw member.
-fn read_value<T: Value>(from: &mut Decoder<'_>, at: &Place<'_>) -> Result<Option<T>, Error> {
+fn read_value<T: Value>(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<T>, Error> {
     if from.null(at)? {
         return Ok(None);
     }

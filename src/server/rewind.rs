@@ -10,12 +10,12 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Returns the bytes that were already read, then continues with the connection.
-pub(super) struct Prefixed<I> {
+pub(super) struct Rewind<I> {
     prefix: Bytes,
     io: I,
 }
 
-impl<I> Prefixed<I> {
+impl<I> Rewind<I> {
     pub(super) fn new(prefix: &[u8], io: I) -> Self {
         Self {
             prefix: Bytes::copy_from_slice(prefix),
@@ -24,7 +24,7 @@ impl<I> Prefixed<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Prefixed<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for Rewind<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -40,7 +40,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Prefixed<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Prefixed<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for Rewind<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

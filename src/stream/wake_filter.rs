@@ -14,7 +14,7 @@ use std::{
 
 /// Forwards a poll only if a source has woken the call.
 #[derive(Default)]
-pub(super) struct Bell {
+pub(super) struct WakeFilter {
     /// The waker that the sources of the call have.
     line: Option<Line>,
     /// Whether the last poll was pending.
@@ -55,7 +55,7 @@ impl Line {
     }
 }
 
-impl Bell {
+impl WakeFilter {
     /// Polls, unless the last poll was pending and no source has woken the call since. The polled
     /// object must use only the waker that it is given.
     pub(super) fn poll<T>(
@@ -119,17 +119,17 @@ mod tests {
     fn an_idle_stream_is_polled_after_the_bell_rings() {
         let (task, waker) = task();
         let mut cx = Context::from_waker(&waker);
-        let (mut bell, mut source) = (Bell::default(), Source::default());
+        let (mut wake_filter, mut source) = (WakeFilter::default(), Source::default());
         for _ in 0..3 {
-            assert!(bell.poll(&mut cx, |cx| source.poll(cx)).is_pending());
+            assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_pending());
         }
         assert_eq!(source.asked, 1);
         source.ready = true;
         source.waker.as_ref().unwrap().wake_by_ref();
         assert!(task.0.load(Ordering::Relaxed));
-        assert!(bell.poll(&mut cx, |cx| source.poll(cx)).is_ready());
+        assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
         // A source that was ready may have more.
-        assert!(bell.poll(&mut cx, |cx| source.poll(cx)).is_ready());
+        assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
         assert_eq!(source.asked, 3);
     }
 
@@ -137,22 +137,22 @@ mod tests {
     fn a_bell_that_rings_during_a_poll_causes_another_poll() {
         let (_, waker) = task();
         let mut cx = Context::from_waker(&waker);
-        let mut bell = Bell::default();
-        let polled = bell.poll(&mut cx, |cx| {
+        let mut wake_filter = WakeFilter::default();
+        let polled = wake_filter.poll(&mut cx, |cx| {
             cx.waker().wake_by_ref();
             Poll::<()>::Pending
         });
         assert!(polled.is_pending());
-        assert!(bell.poll(&mut cx, |_| Poll::Ready(())).is_ready());
+        assert!(wake_filter.poll(&mut cx, |_| Poll::Ready(())).is_ready());
     }
 
     #[test]
     fn another_task_that_asks_is_the_one_that_is_woken() {
         let ((first, old), (second, new)) = (task(), task());
-        let (mut bell, mut source) = (Bell::default(), Source::default());
+        let (mut wake_filter, mut source) = (WakeFilter::default(), Source::default());
         for waker in [&old, &new] {
             let mut cx = Context::from_waker(waker);
-            assert!(bell.poll(&mut cx, |cx| source.poll(cx)).is_pending());
+            assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_pending());
         }
         assert_eq!(source.asked, 2);
         source.waker.unwrap().wake();

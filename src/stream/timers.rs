@@ -46,7 +46,7 @@ pub(super) enum Alarm {
 
 /// The timer of a call and what it depends on.
 #[derive(Debug)]
-pub(super) struct Clocks {
+pub(super) struct Timers {
     times: Times,
     /// When the last event arrived, or when the call began.
     heard: Instant,
@@ -60,11 +60,11 @@ pub(super) struct Clocks {
     waker: Option<Waker>,
 }
 
-impl Clocks {
-    /// Starts the clocks now.
+impl Timers {
+    /// Starts the timers now.
     pub(super) fn start(times: Times) -> Self {
         let now = Instant::now();
-        let mut clocks = Self {
+        let mut timers = Self {
             times,
             heard: now,
             told: now,
@@ -73,8 +73,8 @@ impl Clocks {
             timer: Box::pin(sleep_until(now)),
             waker: None,
         };
-        clocks.set();
-        clocks
+        timers.set();
+        timers
     }
 
     /// Records that an event arrived and is forwarded.
@@ -201,42 +201,42 @@ mod tests {
         }
     }
 
-    async fn next(clocks: &mut Clocks) -> (Alarm, Duration) {
+    async fn next(timers: &mut Timers) -> (Alarm, Duration) {
         let before = Instant::now();
-        let alarm = poll_fn(|cx| clocks.poll(cx)).await;
+        let alarm = poll_fn(|cx| timers.poll(cx)).await;
         (alarm, before.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn heartbeats_come_until_the_deadline_while_nothing_has_come() {
-        let mut clocks = Clocks::start(times());
+        let mut timers = Timers::start(times());
         let silent = Duration::from_secs(20);
         assert_eq!(
-            next(&mut clocks).await,
+            next(&mut timers).await,
             (Alarm::Heartbeat { silent }, silent)
         );
-        let (alarm, after) = next(&mut clocks).await;
+        let (alarm, after) = next(&mut timers).await;
         assert_eq!(alarm, Alarm::Heartbeat { silent: 2 * silent });
         assert_eq!(after, silent);
         for _ in 0..2 {
-            next(&mut clocks).await;
+            next(&mut timers).await;
         }
-        assert_eq!(next(&mut clocks).await, (Alarm::Deadline, silent));
+        assert_eq!(next(&mut timers).await, (Alarm::Deadline, silent));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_event_starts_the_idle_limit_and_the_heartbeat_anew() {
-        let mut clocks = Clocks::start(times());
+        let mut timers = Timers::start(times());
         tokio::time::advance(Duration::from_secs(15)).await;
-        clocks.heard();
+        timers.heard();
         let silent = Duration::from_secs(20);
         assert_eq!(
-            next(&mut clocks).await,
+            next(&mut timers).await,
             (Alarm::Heartbeat { silent }, silent)
         );
         let limit = Duration::from_secs(30);
         assert_eq!(
-            next(&mut clocks).await,
+            next(&mut timers).await,
             (Alarm::Silence { limit }, Duration::from_secs(10))
         );
     }
@@ -244,30 +244,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_limit_that_is_shorter_than_all_others_is_kept() {
         let limit = Duration::from_secs(1);
-        let mut clocks = Clocks::start(Times {
+        let mut timers = Timers::start(Times {
             idle: limit,
             ..times()
         });
-        clocks.heard();
-        assert_eq!(next(&mut clocks).await, (Alarm::Silence { limit }, limit));
+        timers.heard();
+        assert_eq!(next(&mut timers).await, (Alarm::Silence { limit }, limit));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_complete_answer_waits_for_metadata_no_longer_than_its_limit() {
-        let mut clocks = Clocks::start(times());
-        clocks.heard();
-        clocks.complete();
-        assert_eq!(next(&mut clocks).await, (Alarm::NoMetadata, METADATA_WAIT));
+        let mut timers = Timers::start(times());
+        timers.heard();
+        timers.complete();
+        assert_eq!(next(&mut timers).await, (Alarm::NoMetadata, METADATA_WAIT));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_deadline_wins_over_everything() {
-        let mut clocks = Clocks::start(Times {
+        let mut timers = Timers::start(Times {
             deadline: Instant::now() + Duration::from_secs(20),
             ..times()
         });
         assert_eq!(
-            next(&mut clocks).await,
+            next(&mut timers).await,
             (Alarm::Deadline, Duration::from_secs(20))
         );
     }

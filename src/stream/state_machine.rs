@@ -22,13 +22,13 @@ use tokio::time::Instant;
 use super::{
     answer::Answer,
     call::{Call, Failed},
-    clocks::{Alarm, Clocks, METADATA_WAIT, Times},
     failure::{client_stalled, deadline_exceeded, draining, silent_for, truncated, unreadable},
     grammar::{self, Grammar},
     interrupt::Interrupt,
-    leftover::{self, Leftover},
+    on_cancel::{self, CancelledCall},
     origin,
     report::{self, CallReport},
+    timers::{Alarm, METADATA_WAIT, Timers, Times},
 };
 use crate::{
     bedrock::{self, BedrockEvent},
@@ -75,9 +75,9 @@ enum Client {
 }
 
 /// A call in progress.
-pub(super) struct Core {
+pub(super) struct StateMachine {
     stage: Stage,
-    clocks: Clocks,
+    timers: Timers,
     cut: Interrupt,
     events: translate::event::Reader,
     grammar: Grammar,
@@ -109,7 +109,7 @@ pub(super) enum Watch {
     Over,
 }
 
-impl Core {
+impl StateMachine {
     pub(super) fn start(call: Call) -> Self {
         let Call {
             bedrock,
@@ -150,7 +150,7 @@ impl Core {
         });
         Self {
             stage: Stage::Waiting(Box::pin(waiting)),
-            clocks: Clocks::start(times),
+            timers: Timers::start(times),
             cut: Interrupt::new(cut),
             events: translate::event::Reader::default(),
             grammar: Grammar::default(),
@@ -194,7 +194,7 @@ impl Core {
                 Poll::Ready(Ok(())) => continue,
                 Poll::Ready(Err(failure)) => failure,
                 Poll::Pending if self.cut.poll(cx).is_ready() => draining(),
-                Poll::Pending => match self.clocks.poll(cx) {
+                Poll::Pending => match self.timers.poll(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
                         return self.hand(heartbeat(silent));
@@ -222,7 +222,7 @@ impl Core {
                 report.first_event();
             }
         }
-        self.client = Client::Takes(self.clocks.last_told());
+        self.client = Client::Takes(self.timers.last_told());
         Poll::Ready(Some(Ok(message)))
     }
 
@@ -261,7 +261,7 @@ impl Core {
 
     /// Accepts an event. An event that cannot become a message any more is not decoded.
     fn take(&mut self, frame: &BedrockEvent) -> Result<(), Failure> {
-        self.clocks.heard();
+        self.timers.heard();
         if self.grammar.expects(&frame.event_type) {
             let translated = self.events.read(&frame.event_type, &frame.payload);
             let translated = translated.map_err(|error| unreadable(frame, &error))?;
@@ -278,12 +278,12 @@ impl Core {
         if let Some(report) = &mut self.report {
             report.event(&mut response);
             if matches!(response.event, Some(Event::ContentBlockDelta(_))) {
-                report.token(self.clocks.last_heard());
+                report.token(self.timers.last_heard());
             }
         }
         self.grammar.accept(response, &mut self.queue);
         if is_stop {
-            self.clocks.complete();
+            self.timers.complete();
             // What follows does not affect the health of the route.
             if let Some(permit) = self.permit.take() {
                 permit.succeeded();
@@ -323,7 +323,7 @@ impl Core {
         if let Some(mut answer) = self.succeed()
             && !matches!(answer.poll_next(cx), Poll::Ready(None | Some(Err(_))))
         {
-            leftover::spawn(leftover::read_tail(answer));
+            on_cancel::spawn(on_cancel::read_tail(answer));
         }
     }
 
@@ -405,13 +405,13 @@ impl Core {
         self.route.is_none().then_some(reason)
     }
 
-    /// Watches a client that does not read messages: then neither the call nor its clocks are
+    /// Watches a client that does not read messages: then neither the call nor its timers are
     /// polled.
     pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
         }
-        let told = self.clocks.last_told();
+        let told = self.timers.last_told();
         let since = match self.client {
             Client::Takes(since) => since,
             Client::Woken => told,
@@ -460,7 +460,7 @@ impl Core {
     ///
     /// The report is complete before Bedrock's call is closed, so that tests and operators can rely
     /// on it.
-    pub(super) fn abandon(&mut self) -> Option<Leftover> {
+    pub(super) fn abandon(&mut self) -> Option<CancelledCall> {
         let mut report = self.report.take();
         if let Some(report) = &mut report {
             let made = self.log.attempts();
@@ -470,10 +470,10 @@ impl Core {
             report.attempts(&made, self.unanswered(Reason::Cancelled));
         }
         match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::Streaming(answer) => Some(Leftover {
+            Stage::Streaming(answer) => Some(CancelledCall {
                 report: report?,
                 answer,
-                metadata_by: self.clocks.metadata_by(),
+                metadata_by: self.timers.metadata_by(),
             }),
             Stage::Waiting(_) | Stage::Ended => {
                 drop(report);

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{answer::Answer, clocks::METADATA_WAIT, report::CallReport};
+use super::{answer::Answer, report::CallReport, timers::METADATA_WAIT};
 use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
 
 /// How long Bedrock may take to end a complete response, so that the connection can be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has disconnected.
-pub(super) struct Leftover {
-    // Dropped in this order: see `Core::abandon`.
+pub(super) struct CancelledCall {
+    // Dropped in this order: see `StateMachine::abandon`.
     pub(super) report: CallReport,
     pub(super) answer: Answer,
     /// Until when a complete answer waits for its `metadata`. `None`: the answer is not complete.
@@ -29,7 +29,7 @@ pub(super) async fn read_tail(mut answer: Answer) {
     .await;
 }
 
-impl Leftover {
+impl CancelledCall {
     /// Does what the operator configured: closes the call to Bedrock, or keeps reading, within
     /// limits, for the call's usage. A call whose usage is known is closed.
     pub(super) fn settle(self, on_cancel: OnCancel) {

@@ -5,8 +5,8 @@ use std::fmt::Write;
 /// The position of a value in a document. It is a linked list of steps on the stack, so that
 /// walking a document allocates nothing.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'p> {
-    parent: Option<&'p Place<'p>>,
+pub(crate) struct Position<'p> {
+    parent: Option<&'p Position<'p>>,
     step: Step<'p>,
 }
 
@@ -17,7 +17,7 @@ enum Step<'p> {
     Index(usize),
 }
 
-impl<'p> Place<'p> {
+impl<'p> Position<'p> {
     pub(crate) const ROOT: Self = Self {
         parent: None,
         step: Step::Root,
@@ -38,7 +38,7 @@ impl<'p> Place<'p> {
     }
 
     /// Returns the position of the sibling member with this name.
-    pub(crate) const fn beside(&self, name: &'p str) -> Self {
+    pub(crate) const fn sibling(&self, name: &'p str) -> Self {
         Self {
             parent: self.parent,
             step: Step::Member(name),

@@ -8,7 +8,7 @@ use pb::{
     stream_invoke_response::Event,
 };
 
-use super::json::LoneHalves;
+use super::json::UnpairedSurrogates;
 use crate::pb;
 
 /// The text field of a content block to which a delta appends. A reasoning block has two such
@@ -23,7 +23,7 @@ enum TextField {
 
 /// The first surrogate of a character whose second one has not arrived yet.
 #[derive(Clone, Copy, Debug)]
-struct HeldHalf {
+struct HeldSurrogate {
     content_block_index: i32,
     field: TextField,
     high: u16,
@@ -31,12 +31,16 @@ struct HeldHalf {
 
 /// The first surrogates that are held back, one for each text field.
 #[derive(Debug, Default)]
-pub(super) struct Held(Vec<HeldHalf>);
+pub(super) struct HeldSurrogates(Vec<HeldSurrogate>);
 
-impl Held {
+impl HeldSurrogates {
     /// Completes the start of the delta's text with the surrogate that is held back for it, and
     /// holds back an unpaired surrogate at the end of the text.
-    pub(super) fn join(&mut self, event: &mut pb::ContentBlockDeltaEvent, lone: LoneHalves) {
+    pub(super) fn join(
+        &mut self,
+        event: &mut pb::ContentBlockDeltaEvent,
+        lone: UnpairedSurrogates,
+    ) {
         if self.0.is_empty() && lone.is_empty() {
             return;
         }
@@ -48,7 +52,7 @@ impl Held {
             // The text of this delta does not begin with a second surrogate.
             return;
         }
-        let is_held = |half: &HeldHalf| {
+        let is_held = |half: &HeldSurrogate| {
             half.content_block_index == content_block_index && half.field == field
         };
         if let Some(position) = self.0.iter().position(is_held) {
@@ -66,7 +70,7 @@ impl Held {
         }
         if let Some(high) = lone.last {
             text.pop();
-            self.0.push(HeldHalf {
+            self.0.push(HeldSurrogate {
                 content_block_index,
                 field,
                 high,
@@ -76,7 +80,7 @@ impl Held {
 
     /// Releases the surrogates of a block that ends: each becomes a delta of U+FFFD.
     pub(super) fn end(&mut self, content_block_index: i32) -> Vec<pb::StreamInvokeResponse> {
-        let of_block = |half: &mut HeldHalf| half.content_block_index == content_block_index;
+        let of_block = |half: &mut HeldSurrogate| half.content_block_index == content_block_index;
         self.0.extract_if(.., of_block).map(unpaired).collect()
     }
 
@@ -115,7 +119,7 @@ pub(super) fn pointer(event: &pb::ContentBlockDeltaEvent) -> &'static str {
     }
 }
 
-fn unpaired(half: HeldHalf) -> pb::StreamInvokeResponse {
+fn unpaired(half: HeldSurrogate) -> pb::StreamInvokeResponse {
     let text = char::REPLACEMENT_CHARACTER.to_string();
     let reasoning =
         |delta| Delta::ReasoningContent(pb::ReasoningContentBlockDelta { delta: Some(delta) });

@@ -1,0 +1,57 @@
+//! The context of a call, which is read from its headers: time of arrival, request ID, timeout,
+//! trace and caller.
+
+mod grpc_timeout;
+mod request_id;
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+pub(crate) use request_id::REQUEST_ID;
+
+use crate::{access::Identity, config::Limits, error::Failure, telemetry::trace::TraceContext};
+
+/// The context of a call, known before its message is read. A layer puts it into the request's
+/// extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct CallContext {
+    /// The caller's `x-request-id`, or one that the gateway generated.
+    pub(crate) request_id: Arc<str>,
+    /// When the call's headers arrived. All time limits of the call are measured from this time.
+    pub(crate) arrived: Instant,
+    /// The caller's `grpc-timeout`, or the error if it is invalid.
+    pub(crate) timeout: Result<Option<Duration>, Failure>,
+    /// The trace context of the call.
+    pub(crate) trace: TraceContext,
+    /// The identity of the caller. `None` until it is verified, and for calls that need no
+    /// identity.
+    pub(crate) caller: Option<Identity>,
+}
+
+impl CallContext {
+    /// Reads the headers of a call that arrived just now.
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        Self {
+            request_id: request_id::request_id(headers),
+            arrived: Instant::now(),
+            timeout: grpc_timeout::timeout(headers),
+            trace: TraceContext::of_call(headers),
+            caller: None,
+        }
+    }
+}
+
+impl CallContext {
+    /// Returns the time at which the call must have ended. For an invalid timeout, which is refused
+    /// later, the default applies. `cap` is the target's maximum deadline, if it has one.
+    pub(crate) fn deadline(&self, limits: &Limits, cap: Option<Duration>) -> Instant {
+        let timeout = match self.timeout {
+            Ok(Some(timeout)) => timeout,
+            Ok(None) | Err(_) => limits.default_deadline,
+        };
+        let cap = cap.unwrap_or(limits.max_deadline).min(limits.max_deadline);
+        self.arrived + timeout.min(cap)
+    }
+}
