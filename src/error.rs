@@ -205,7 +205,7 @@ impl ViolationList {
             self.kept.truncate(listed);
             self.kept.push(Violation {
                 field: rest.to_owned(),
-                description: format!("breaks {left_out} more rules that are not listed here"),
+                description: format!("violates {left_out} more rules, which are not listed here"),
             });
         }
         self.kept

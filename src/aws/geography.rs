@@ -1,11 +1,11 @@
-//! Geographies: the sets of Regions by which AWS names its cross-region inference profiles.
+//! Geographies: the prefixes of cross-region inference profiles, and the Regions that they cover.
 
 /// A row of the table of geographies.
 struct Row {
     name: &'static str,
-    /// The Regions that belong to it.
+    /// The Regions that belong to the geography.
     regions: &'static [&'static str],
-    /// The same as patterns for IAM, which go on matching when AWS adds a Region.
+    /// The Regions as patterns for IAM, which also match Regions that AWS adds later.
     patterns: &'static [&'static str],
 }
 
@@ -21,12 +21,13 @@ const fn row(
     }
 }
 
-/// The geographies. Their Regions are listed one by one: what only looks like a Region of the EU is
-/// not one, and a Region that is not here belongs to no geography but `global`. `eu` has the
-/// Regions in member states of the EU, so neither London (eu-west-2) nor Zurich (eu-central-2).
+/// The geographies, with every Region of each. A Region that is not listed belongs only to
+/// `global`, even if its name looks like one of the EU. `eu` has the Regions in member states of
+/// the EU, so neither London (eu-west-2) nor Zurich (eu-central-2).
 ///
-/// New geographies appear. A profile of one that is not here is taken for a model, which changes
-/// nothing but what the gateway reports; no fence lets it pass before its destinations are known.
+/// AWS adds geographies from time to time. The gateway takes a profile of an unknown geography for
+/// a model. This affects only what it reports: a fence blocks such a profile until its destination
+/// Regions are known.
 const GEOGRAPHIES: [Row; 14] = [
     row(
         "us",
@@ -82,7 +83,7 @@ const GEOGRAPHIES: [Row; 14] = [
 const JAPAN: &[&str] = &["ap-northeast-1", "ap-northeast-3"];
 const AUSTRALIA: &[&str] = &["ap-southeast-2", "ap-southeast-4"];
 
-/// The geography of profiles that are served anywhere.
+/// The geography of profiles that may serve requests in any Region.
 const GLOBAL: &str = "global";
 
 /// A geography, such as `eu`.
@@ -94,7 +95,7 @@ pub struct Geography {
 }
 
 impl Geography {
-    /// The geography of this name.
+    /// Returns the geography with this name.
     pub fn named(name: &str) -> Option<Self> {
         GEOGRAPHIES
             .iter()
@@ -106,7 +107,7 @@ impl Geography {
             })
     }
 
-    /// The geography by which most of the profiles are called that a source Region has.
+    /// Returns the geography that most inference profiles of a source Region belong to.
     pub fn of_profiles_in(region: &str) -> Option<Self> {
         ["us", "us-gov", "eu", "apac", "ca"]
             .into_iter()
@@ -114,39 +115,40 @@ impl Geography {
             .find(|geography| geography.has(region))
     }
 
-    /// The names of all geographies.
+    /// Returns the names of all geographies.
     pub fn names() -> impl Iterator<Item = &'static str> {
         GEOGRAPHIES.iter().map(|row| row.name)
     }
 
-    /// Its name: the prefix of its profiles' IDs.
+    /// Returns the geography's name, which is the prefix of its profiles' IDs.
     pub fn name(self) -> &'static str {
         self.name
     }
 
-    /// Returns patterns for IAM that match its Regions, those too that AWS may add.
+    /// Returns patterns for IAM that match the geography's Regions, including those that AWS adds
+    /// later.
     pub fn region_patterns(self) -> impl Iterator<Item = &'static str> {
         self.patterns.iter().copied()
     }
 
-    /// Whether its profiles are served wherever AWS likes.
+    /// Returns whether AWS may serve requests to the geography's profiles in any Region.
     pub fn is_global(self) -> bool {
         self.name == GLOBAL
     }
 
-    /// Returns whether a Region belongs to it. `global` has every Region, all others only those
-    /// that are known.
+    /// Returns whether a Region belongs to the geography. All Regions belong to `global`, even
+    /// unknown ones.
     pub fn has(self, region: &str) -> bool {
         self.is_global() || self.regions.contains(&region)
     }
 
-    /// Returns whether all of its Regions belong to another one.
+    /// Returns whether all Regions of this geography belong to another one.
     pub(super) fn is_part_of(self, other: Self) -> bool {
         other.is_global()
             || (!self.is_global() && self.regions.iter().all(|region| other.has(region)))
     }
 
-    /// Returns whether no Region belongs to both.
+    /// Returns whether the two geographies have no Region in common.
     pub(super) fn is_apart_from(self, other: Self) -> bool {
         !self.is_global()
             && !other.is_global()

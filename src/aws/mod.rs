@@ -1,4 +1,4 @@
-//! AWS's names: what a model ID or an ARN says about itself, and which Regions a geography covers.
+//! Parses AWS's identifiers: model IDs, ARNs, Regions, and the geographies of inference profiles.
 
 mod fence;
 mod geography;

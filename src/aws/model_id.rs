@@ -1,8 +1,9 @@
-//! What a model ID or ARN says about itself. Bedrock accepts one string for all types of models.
+//! Derives facts from the form of a model ID or ARN. Bedrock accepts one string for all types of
+//! models.
 
 use super::Geography;
 
-/// Ways of consuming a model.
+/// The ways of consuming a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModelIdKind {
     /// A model on demand in the source Region.
@@ -26,7 +27,7 @@ pub enum ModelIdKind {
 }
 
 impl ModelIdKind {
-    /// Returns the kind of a model ID or ARN, by its form.
+    /// Returns the kind of a model ID or ARN, judged by its form.
     pub fn of(model_id: &str) -> Self {
         let Some(resource) = arn_resource(model_id) else {
             return match geography_of(model_id) {
@@ -56,7 +57,7 @@ pub fn geography_of(model_id: &str) -> Option<Geography> {
         None => model_id,
     };
     let (geography, model) = id.split_once('.')?;
-    // `us.anthropic.claude…` is a profile, `zai.glm-4.7` a model.
+    // `us.anthropic.claude…` is a profile, but `zai.glm-4.7` is a model.
     if model.contains('.') {
         Geography::named(geography)
     } else {

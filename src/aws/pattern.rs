@@ -1,15 +1,15 @@
-//! Patterns of model IDs and ARNs, in which `*` stands for any characters of one part.
+//! Matches model IDs and ARNs with patterns, in which `*` stands for any characters of one part.
 //!
 //! An ARN is `arn:partition:service:region:account:type/id`. A pattern of ARNs has the same six
-//! parts and is matched part by part, so that a `*` never reaches into the next one: the account of
-//! `arn:aws:bedrock:eu-*:123456789012:inference-profile/*` can't be found in the resource of
-//! another account's ARN. The ID may itself contain `:` and `/`, and a `*` in the pattern's ID
-//! matches them.
+//! parts, and each part is matched separately, so that a `*` never matches across a `:` between
+//! parts. Otherwise `arn:aws:bedrock:eu-*:123456789012:inference-profile/*` could find its account
+//! ID in the resource of another account's ARN. The ID may itself contain `:` and `/`, and a `*` in
+//! the pattern's ID matches them.
 
-/// How many parts an ARN has: the last one, its resource, may contain `:` itself.
+/// The number of parts of an ARN. Only the last one, the resource, may itself contain `:`.
 const ARN_PARTS: usize = 6;
 
-/// Returns whether a pattern matches the whole of a model ID or an ARN.
+/// Returns whether a pattern matches all of a model ID or ARN.
 ///
 /// - `*` alone matches every model ID and every ARN.
 /// - A pattern that begins with `arn:` matches ARNs only, part by part.
@@ -28,12 +28,11 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 /// Checks that a pattern can match something.
 ///
 /// # Errors
-/// What is wrong with the pattern, and what to write instead.
 pub fn check(pattern: &str) -> Result<(), String> {
     if is_arn(pattern) {
         if pattern.splitn(ARN_PARTS, ':').count() < ARN_PARTS {
             return Err(format!(
-                "`{pattern}` matches no ARN: `*` does not match `:`, so write all six parts, such as arn:aws:bedrock:*:123456789012:inference-profile/*"
+                "`{pattern}` matches no ARN, because `*` does not match `:`. Write all six parts, such as arn:aws:bedrock:*:123456789012:inference-profile/*"
             ));
         }
     } else if pattern.contains('/') || pattern.matches(':').count() >= ARN_PARTS - 1 {
@@ -44,8 +43,8 @@ pub fn check(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Like the rest of the gateway, whatever begins with `arn:` in any case is never taken for a model
-/// ID.
+/// Returns whether a text is taken for an ARN: it begins with `arn:`, in upper or lower case. The
+/// rest of the gateway follows the same rule.
 fn is_arn(text: &str) -> bool {
     text.get(..4)
         .is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
@@ -66,7 +65,8 @@ fn arn_matches(pattern: &str, arn: &str) -> bool {
     }
 }
 
-/// A `*` in the type of a resource does not match the `/` behind the type.
+/// Returns whether a pattern matches a resource. A `*` in the type does not match the `/` after the
+/// type.
 fn resource_matches(pattern: &str, resource: &str) -> bool {
     match (pattern.split_once('/'), resource.split_once('/')) {
         _ if pattern == "*" => true,
@@ -78,7 +78,7 @@ fn resource_matches(pattern: &str, resource: &str) -> bool {
     }
 }
 
-/// Whether a text as a whole matches a pattern in which `*` stands for any characters.
+/// Returns whether a pattern, in which `*` stands for any characters, matches all of a text.
 fn glob_matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

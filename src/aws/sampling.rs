@@ -1,24 +1,24 @@
-//! Which sampling parameters a model accepts.
+//! Knows which sampling parameters a model accepts.
 
 /// Which of `temperature` and `top_p` a model accepts. Ordered from the most to the least
 /// permissive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sampling {
-    /// Both, also in one request.
+    /// Both parameters, even in one request.
     Both,
-    /// One of them: a request with both is refused.
+    /// One of the two. The model refuses a request with both.
     EitherOne,
-    /// Neither: the model refuses any value but its own default.
+    /// Neither. The model refuses all values except its default.
     Neither,
 }
 
 impl Sampling {
-    /// Returns what a model accepts, by its ID, the ID of a system inference profile, or an ARN
-    /// that ends in either.
+    /// Returns what a model accepts. The argument is the model's ID, the ID of a system inference
+    /// profile, or an ARN that ends in one of them.
     ///
-    /// Claude refuses both together since 4.1, and each of them since Opus 4.7 and Sonnet 5. Claude
-    /// models that are not known are taken for new ones. Source: Anthropic's migration guides, and
-    /// the errors that Bedrock returns.
+    /// Claude refuses a request with both parameters since version 4.1, and each of them since Opus
+    /// 4.7 and Sonnet 5. An unknown Claude model is treated as a new one. Sources: Anthropic's
+    /// migration guides, and the errors that Bedrock returns.
     pub fn of_model(model_id: &str) -> Self {
         let Some((_, claude)) = model_id.split_once("anthropic.claude-") else {
             return Self::Both;
@@ -31,8 +31,8 @@ impl Sampling {
     }
 }
 
-/// The version in `sonnet-4-5-20250929-v1:0`, `opus-4-8`, `3-7-sonnet-20250219-v1:0`, `v2:1`,
-/// `instant-v1`.
+/// Returns the version in names such as `sonnet-4-5-20250929-v1:0`, `opus-4-8`,
+/// `3-7-sonnet-20250219-v1:0`, `v2:1` and `instant-v1`.
 fn version(claude: &str) -> Option<(u32, u32)> {
     let mut parts = claude.split(['-', ':', '.']).peekable();
     let is_number = |part: &str| part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit());

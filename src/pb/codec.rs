@@ -1,4 +1,4 @@
-//! The codec of messages: prost's, with small buffers.
+//! Encodes and decodes gRPC messages with prost and small buffers.
 
 use std::marker::PhantomData;
 
@@ -6,13 +6,14 @@ use prost::Message;
 use tonic::codec::{self, BufferSettings};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-/// What an open stream reserves for its next message. tonic's own 8 KiB would be half of a stream's
-/// memory.
+/// The bytes that an open stream reserves for its next message. With tonic's default of 8 KiB, this
+/// buffer would be half of a stream's memory.
 const BUFFER: usize = 512;
-/// Messages that are ready at the same time share a write up to this size, which is tonic's own.
+/// The size up to which messages that are ready at the same time share a write, in bytes. This is
+/// tonic's default.
 const SHARED_WRITE: usize = 32 * 1024;
 
-/// The codec of all methods.
+/// The codec of all gRPC methods.
 #[derive(Clone, Copy, Debug)]
 pub struct Codec<T, U>(PhantomData<(T, U)>);
 

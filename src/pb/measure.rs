@@ -1,8 +1,8 @@
-//! What an encoded message will take when it is decoded, found without decoding it.
+//! Estimates the memory that an encoded message will take when it is decoded, without decoding it.
 //!
-//! Two bytes can become an empty message of some hundred bytes, so that the size of the encoded
-//! message bounds nothing. One pass over the tags, with the fields' types from the descriptor set,
-//! counts what decoding would allocate. It allocates nothing itself.
+//! An empty nested message is encoded in two bytes and decoded into some hundred bytes, so the
+//! encoded size is no limit on the memory. One pass over the tags adds up what decoding would
+//! allocate, with the fields' types from the descriptor set. The pass allocates nothing itself.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -11,50 +11,51 @@ use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Ty
 
 use super::FILE_DESCRIPTOR_SET;
 
-/// What a message takes in addition to the bytes in it, at most: its struct, in a list that grows
-/// by doubling.
+/// The maximum memory of a message in addition to its contents, in bytes: its struct, in a list
+/// that doubles its capacity as it grows.
 const MESSAGE_BYTES: usize = 512;
-/// What a text takes in addition to its characters, at most: its struct, in a list that grows by
-/// doubling, and the allocator's rounding.
+/// The maximum memory of a text in addition to its characters, in bytes: its struct, in a list that
+/// doubles its capacity as it grows, and the allocator's rounding.
 const TEXT_BYTES: usize = 96;
-/// How deep messages may nest: prost's own limit.
+/// The maximum nesting depth of messages, which is prost's limit.
 const MAX_DEPTH: usize = 100;
-/// How many bytes or tags are read between two looks at whether to go on.
+/// How many bytes or tags are read between two checks of whether to continue.
 const INTERVAL: usize = 64 << 10;
 
-/// What decoding will take.
+/// The memory that decoding a message will take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
-    /// Bytes of structs and allocations, without the contents of texts.
+    /// The bytes of structs and allocations, without the contents of texts.
     pub overhead: usize,
-    /// Bytes of texts, which are copied. Fields of type `bytes` are not.
+    /// The bytes of texts, which are copied. Fields of type `bytes` are not copied.
     pub text: usize,
-    /// Bytes that texts and `bytes` take as JSON strings: escaped, or as base64.
+    /// The bytes of texts and `bytes` fields as JSON strings: escaped, or encoded as base64.
     pub json: usize,
 }
 
-/// Why a message can't be measured.
+/// Why a message was not measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmeasured {
-    /// It is no encoded message, or nests too deep.
+    /// The bytes are not a valid message, or messages nest too deep.
     Malformed,
     /// Decoding would take more than the limit on [`Measure::overhead`].
     TooMuch,
-    /// The caller stopped it.
+    /// The caller stopped the measurement.
     Stopped,
 }
 
-/// What is known of the fields of a message, by their numbers.
+/// The kinds of a message's fields, by field number.
 type Fields = Vec<Kind>;
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Kind {
-    /// Takes nothing that counts: unknown fields are skipped, numbers are part of their message.
+    /// A field that adds nothing to the result: a number, which is part of its message, or an
+    /// unknown field, which is skipped.
     #[default]
     Other,
     Text,
     Bytes,
-    /// A message, by its place in the table.
+    /// A nested message, as the index of its fields in the table.
     Message(usize),
 }
 
@@ -63,7 +64,7 @@ struct Table {
     by_name: HashMap<String, usize>,
 }
 
-/// The fields of every message in the protos. Empty if the descriptor set is broken, which a test
+/// The fields of every message in the protos. Empty if the descriptor set is invalid, which a test
 /// excludes.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
@@ -119,11 +120,9 @@ fn fields(message: &DescriptorProto, by_name: &HashMap<String, usize>) -> Fields
 
 /// Measures an encoded message of a type such as `bedrock.inference.v1.InvokeRequest`.
 ///
-/// `stopped` is asked at least every 64 KiB.
+/// `stopped` is called at least once per 64 KiB.
 ///
 /// # Errors
-/// The bytes are no message, or decoding them would take more than `most` bytes of
-/// [`Measure::overhead`].
 pub fn measure(
     type_name: &str,
     bytes: &[u8],
@@ -138,7 +137,7 @@ pub fn measure(
         overhead: MESSAGE_BYTES,
         ..Measure::default()
     };
-    // The messages around the current field: their tables, and where they end.
+    // The messages that contain the current field: the index of each one's fields, and its end.
     let mut outer = [(0, 0); MAX_DEPTH];
     let mut depth = 0;
     let (mut message, mut end) = (*root, bytes.len());
@@ -209,7 +208,7 @@ pub fn measure(
         if reader.at > end {
             return Err(Unmeasured::Malformed);
         }
-        // A tag costs as much as a few bytes.
+        // Reading a tag costs at least as much as reading 16 bytes.
         budget = budget.saturating_sub((reader.at - begin).max(16));
         if budget == 0 {
             if stopped() {
@@ -220,7 +219,7 @@ pub fn measure(
     }
 }
 
-/// Returns how long a text is as a JSON string, without its quotes.
+/// Returns the length of a text as a JSON string, without the quotes.
 fn escaped_length(text: &[u8]) -> usize {
     text.iter()
         .map(|&byte| match byte {
@@ -277,8 +276,8 @@ mod tests {
 
     #[test]
     fn no_message_is_larger_than_what_is_counted() {
-        // A list that grows holds its old and its new buffer for a moment, of which the new one is
-        // up to twice as large as needed.
+        // A list that grows has two buffers for a short time: the old one, and a new one of up to
+        // twice the necessary size.
         for size in [
             size_of::<ContentBlock>(),
             size_of::<Turn>(),
@@ -320,8 +319,8 @@ mod tests {
             heartbeat_interval: None,
         };
         let measured = of(&request.encode_to_vec()).unwrap();
-        // The request, the input, a message, two blocks, the image, its source; two texts and one
-        // of bytes.
+        // The messages are: the request, the input, a message, two blocks, the image, its source.
+        // There are two texts and one `bytes` field.
         assert_eq!(measured.overhead, 7 * MESSAGE_BYTES + 3 * TEXT_BYTES);
         assert_eq!(measured.text, 1 + text.len());
         assert_eq!(measured.json, 1 + (text.len() + 1 + 5 + 1) + 136);
@@ -370,7 +369,7 @@ mod tests {
         ] {
             assert_eq!(of(bytes), Err(Unmeasured::Malformed), "{bytes:?}");
         }
-        // Structs may nest, but not without a limit.
+        // Structs may nest, but only to a limited depth.
         let mut deep = Vec::new();
         for _ in 0..200 {
             let list = [&[0x0a][..], &varint(deep.len()), &deep].concat();

@@ -1,4 +1,4 @@
-//! Bedrock's answer while it arrives.
+//! The stream of Bedrock's events for one attempt.
 
 use std::task::{Context, Poll};
 
@@ -8,9 +8,10 @@ use crate::{
     routing::OpenCall,
 };
 
-/// An answer that counts as an open upstream call until it is dropped.
+/// The events of an attempt. It counts as an open upstream call until it is dropped.
 pub(super) struct Answer {
-    // Dropped in this order, so that the count is right when Bedrock sees the end of the call.
+    // Fields are dropped in this order, so that the count is already right when Bedrock sees the
+    // end of the call.
     _open: OpenCall,
     frames: BedrockEvents,
 }

@@ -1,4 +1,4 @@
-//! What a call needs to begin, and how it can fail.
+//! The inputs of a call, and the result of a failed one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,32 +14,32 @@ use crate::{
     routing::{RouteCandidate, Target, attempts::AttemptPolicy},
 };
 
-/// What a call needs.
+/// Everything that is needed to begin a call.
 pub(crate) struct Call {
     pub(crate) bedrock: Bedrock,
     pub(crate) target: Arc<Target>,
-    /// The routes that the call may take.
+    /// The routes on which attempts can be made.
     pub(crate) candidates: Vec<RouteCandidate>,
     /// The Converse request body.
     pub(crate) body: Bytes,
     pub(crate) times: Times,
-    /// How attempts are made until the first event.
+    /// The limits on attempts and retries before the first event.
     pub(crate) policy: AttemptPolicy,
-    /// How long the client may read nothing.
+    /// How long the client may stop reading before its stream is reset.
     pub(crate) write_stall: Duration,
     pub(crate) on_cancel: OnCancel,
     pub(crate) request_id: Arc<str>,
     pub(crate) report: CallReport,
-    /// Cancelled when the drain has expired.
+    /// Cancelled when the drain expires.
     pub(crate) cut: CancellationToken,
 }
 
-/// A failed call and its attempts: everything that a status needs.
+/// A failed call with its attempts: everything that is needed for the gRPC status.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) failure: Failure,
     /// All attempts, the last one with the failure's reason.
     pub(crate) attempts: Vec<pb::Attempt>,
-    /// The gateway's ID of the call.
+    /// The request ID of the call.
     pub(crate) request_id: Arc<str>,
 }

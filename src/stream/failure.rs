@@ -1,4 +1,4 @@
-//! How a call can fail while it is in progress.
+//! The failures of a call in progress.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) fn unreadable(frame: &BedrockEvent, error: &translate::Error) -> Fail
     Failure::new(
         Reason::UpstreamCorrupt,
         format!(
-            "Bedrock's {} event can't be read: {error}",
+            "the gateway cannot decode Bedrock's {} event: {error}",
             &*frame.event_type
         ),
     )
@@ -35,7 +35,7 @@ pub(super) fn silent_for(limit: Duration) -> Failure {
 pub(super) fn deadline_exceeded() -> Failure {
     Failure::new(
         Reason::DeadlineExceeded,
-        "the call's deadline is over; the call to Bedrock was closed",
+        "the call's deadline has passed; the gateway closed the call to Bedrock",
     )
     .in_phase(Phase::BeforeFirstEvent)
 }
@@ -55,7 +55,7 @@ pub(super) fn client_stalled(limit: Duration) -> Failure {
     Failure::new(
         Reason::ClientStalled,
         format!(
-            "the client took no message for {} s; the call to Bedrock was closed",
+            "the client read no message for {} s; the gateway closed the call to Bedrock",
             limit.as_secs_f32()
         ),
     )
@@ -65,7 +65,7 @@ pub(super) fn client_stalled(limit: Duration) -> Failure {
 pub(super) fn draining() -> Failure {
     Failure::new(
         Reason::Draining,
-        "this replica stops and can't wait any longer; try again",
+        "this replica is shutting down and its drain limit has expired; retry the call",
     )
     .in_phase(Phase::BeforeFirstEvent)
 }

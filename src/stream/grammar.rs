@@ -1,8 +1,8 @@
 //! The grammar of a stream: `message_start (start delta* stop)* message_stop metadata`.
 //!
-//! Bedrock announces only some kinds of blocks, and does not guarantee the rest. This module adds
-//! what is missing and reorders what is early, so that every client can rely on the grammar.
-//! The result depends on the order of Bedrock's events alone.
+//! Bedrock announces only some kinds of blocks, and does not guarantee the order of the other
+//! events. This module adds missing events and reorders early ones, so that every client can rely
+//! on the grammar. The result depends only on the order of Bedrock's events.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::pb::{
     stream_invoke_response::Event,
 };
 
-/// The state of a stream in its grammar.
+/// The position of a stream in the grammar.
 #[derive(Debug, Default)]
 pub(super) struct Grammar {
     started: bool,
@@ -21,25 +21,26 @@ pub(super) struct Grammar {
     finished: bool,
     /// `metadata` that arrived before `message_stop`.
     early_metadata: Option<StreamInvokeResponse>,
-    /// Indices of the open blocks. Rarely more than one.
+    /// The indices of the open blocks. There is rarely more than one.
     open: Vec<i32>,
-    /// Whether an event was dropped. The log names only the first one.
+    /// Whether an event was dropped before. Only the first one is logged.
     dropped: bool,
 }
 
 impl Grammar {
-    /// Whether `message_stop` has been accepted: the answer is complete, whatever follows.
+    /// Returns whether `message_stop` has been accepted. The answer is complete then, even if the
+    /// stream fails later.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Whether `metadata` is in the queue: it is the stream's last message.
+    /// Returns whether `metadata`, the last message of the stream, is in the queue.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Whether an event of this type can still become a message. After `message_stop`, only
-    /// `metadata` and events that the API does not know can.
+    /// Returns whether an event of this type can still be forwarded. After `message_stop`, only
+    /// `metadata` and unknown events can.
     pub(super) fn expects(&mut self, event_type: &str) -> bool {
         if !self.complete {
             return true;
@@ -59,17 +60,20 @@ impl Grammar {
         expected
     }
 
-    /// Logs the first event of a stream that does not fit the grammar.
+    /// Logs the first event of a stream that violates the grammar.
     fn drop_event(&mut self, event: &str) {
         if !std::mem::replace(&mut self.dropped, true) {
-            tracing::warn!(event, "dropped an event that the stream's grammar excludes");
+            tracing::warn!(
+                event,
+                "dropped an event that violates the grammar of the stream"
+            );
         }
     }
 
-    /// Appends an event to the queue, after whatever must precede it.
+    /// Appends an event to the queue, after the missing events that must precede it.
     ///
-    /// `metadata` is held back until `message_stop`; of several, the last one counts. Events that
-    /// the grammar excludes are dropped.
+    /// `metadata` is held back until `message_stop`; if there are several, the last one is used.
+    /// Events that violate the grammar are dropped.
     pub(super) fn accept(
         &mut self,
         response: StreamInvokeResponse,
@@ -159,8 +163,9 @@ impl Grammar {
     }
 }
 
-/// Returns what kind of block begins with this delta. Bedrock announces tool uses, tool results
-/// and images; without the announcement their IDs and formats are unknown.
+/// Returns the start event of a block that begins with this delta. `None` for tool uses, tool
+/// results and images: Bedrock announces them, and without the announcement their IDs and formats
+/// are unknown.
 fn start_of(delta: Option<&Delta>) -> Option<Start> {
     match delta? {
         Delta::Text(_) => Some(Start::Text(TextBlockStart {})),
@@ -178,7 +183,7 @@ fn stop(content_block_index: i32) -> StreamInvokeResponse {
     }))
 }
 
-/// Returns a message that holds nothing but an event.
+/// Returns a message that contains only this event.
 pub(super) fn message(event: Event) -> StreamInvokeResponse {
     StreamInvokeResponse {
         event: Some(event),

@@ -1,4 +1,4 @@
-//! A cancellation token that is checked on every poll at almost no cost.
+//! Waits for the expiry of a drain, at almost no cost per poll.
 
 use std::{
     pin::Pin,
@@ -7,8 +7,8 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Waits for a [`CancellationToken`]. Registers each waker only once, because the token takes a
-/// lock.
+/// Waits for a [`CancellationToken`]. Each waker is registered only once, because registering locks
+/// the token.
 pub(super) struct Interrupt {
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,
@@ -24,7 +24,7 @@ impl Interrupt {
         }
     }
 
-    /// Wakes the task that polled last, for a reason other than the cancellation.
+    /// Wakes the task that polled last. The caller has a reason other than the cancellation.
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();

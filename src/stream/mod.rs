@@ -1,22 +1,22 @@
-//! Runs a call: Bedrock's events in, messages of the gRPC stream out.
+//! Runs a call: reads Bedrock's events and produces the messages of the gRPC stream.
 //!
-//! The gRPC body polls the pump, and the pump polls Bedrock's body. No task and no channel is
-//! between them: if the client stops reading, the gateway stops reading from Bedrock
-//! (back-pressure). Dropping the pump closes the call to Bedrock.
+//! The gRPC response body polls the call, and the call polls Bedrock's response body. No task and
+//! no channel is between them: if the client stops reading, the gateway stops reading from Bedrock
+//! (back-pressure). Dropping the call closes the call to Bedrock.
 //!
 //! | file | job |
 //! |---|---|
-//! | `state_machine` | the state machine |
-//! | `answer` | Bedrock's answer, which counts as open until it is dropped |
+//! | `state_machine` | the stages of a call, from the first attempt to its outcome |
+//! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `wake_filter` | skips polls when no source has woken the call |
-//! | `call` | what a call needs, and how it can fail |
-//! | `timers` | all time limits of a call, on one timer |
-//! | `failure` | how a call can fail while it is in progress |
-//! | `grammar` | the order of events; adds missing ones |
-//! | `interrupt` | the expiry of a drain |
-//! | `on_cancel` | reads the rest of a stream when no client needs it |
-//! | `origin` | the origin of an answer, for clients |
-//! | `report` | log line, counters and spans of a call that is over |
+//! | `call` | the inputs of a call, and the result of a failed one |
+//! | `timers` | the time limits of a call and its heartbeats, on one timer |
+//! | `failure` | the failures of a call in progress |
+//! | `grammar` | checks the order of events, and adds missing ones |
+//! | `interrupt` | waits for the expiry of a drain |
+//! | `on_cancel` | closes or reads the rest of Bedrock's stream after the client has disconnected |
+//! | `origin` | the route and the attempts behind an answer, as messages for clients |
+//! | `report` | the log line, counters and spans of a call that has ended |
 //! | `reset` | resets a stream whose client has stopped reading |
 
 mod answer;
@@ -54,7 +54,7 @@ pub(crate) use reset::Watchdog;
 pub use reset::resettable;
 pub(crate) use timers::Times;
 
-/// A call in progress: the stream of its messages.
+/// A call in progress, as the stream of its messages.
 pub(crate) struct CallStream {
     /// Shared only with the watchdog, which checks it rarely.
     core: Arc<Mutex<StateMachine>>,
@@ -81,20 +81,21 @@ impl CallStream {
         }
     }
 
-    /// Returns the watchdog for the response. It watches the call, and then its answer until the
-    /// client has read it.
+    /// Returns the watchdog for the response. It watches the call until it ends, and then until the
+    /// client has read the answer.
     pub(crate) fn watchdog(&self) -> Watchdog {
         self.watchdog.clone()
     }
 
-    /// Returns the next message, before there is a response. Each poll checks the whole call: the
-    /// deadline layer relies on it.
+    /// Returns the next message, for calls whose response has not begun. Each poll checks all time
+    /// limits of the call; the deadline layer relies on this.
     pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Box<Failed>>> {
         poll_fn(|cx| lock(&self.core).poll(cx)).await
     }
 
-    /// Waits until there is a message to send, which is then the stream's first item. So an error
-    /// before the first event can be the whole response, which clients' retry policies need.
+    /// Waits until there is a message to send, which is then the stream's first item. An error
+    /// before the first event is thus sent as the whole response, as clients' retry policies
+    /// require.
     ///
     /// # Errors
     /// Returns the failure if the call fails before anything is sent.
@@ -127,17 +128,17 @@ impl Drop for CallStream {
     }
 }
 
-/// A call whose poll panicked is over: it is not polled again, and dropping it only closes
-/// resources.
+/// Locks a call. A call whose poll panicked has ended: it is not polled again, and dropping it only
+/// closes resources.
 fn lock(core: &Mutex<StateMachine>) -> MutexGuard<'_, StateMachine> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the call of a client that has stopped reading. HTTP/2 does not poll a body while the client
-/// leaves no window, so the call's own timers do not run.
+/// Ends the call of a client that has stopped reading. HTTP/2 does not poll the response body while
+/// the client leaves no flow-control window, so the call's own timers do not run.
 ///
-/// The client may still read what was ready, and the status. If it does not read that either, its
-/// stream is reset and the call's slot is released. Dropping the body ends this task.
+/// The client may still read the messages that are ready, and the status. If it does not read these
+/// either, its stream is reset and the call's slot is released. Dropping the body ends this task.
 async fn watch(
     core: Weak<Mutex<StateMachine>>,
     write_stall: Duration,

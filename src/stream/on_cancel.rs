@@ -1,5 +1,5 @@
-//! What the gateway reads of Bedrock's stream after its client has disconnected, or has the whole
-//! answer.
+//! Closes Bedrock's stream, or reads the rest of it, after the client has disconnected or has
+//! received the whole answer.
 
 use std::time::Duration;
 
@@ -8,20 +8,22 @@ use tokio::time::{Instant, timeout_at};
 use super::{answer::Answer, report::CallReport, timers::METADATA_WAIT};
 use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
 
-/// How long Bedrock may take to end a complete response, so that the connection can be reused.
+/// How long the gateway waits for the end of a complete HTTP response, so that the connection can
+/// be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has disconnected.
 pub(super) struct CancelledCall {
-    // Dropped in this order: see `StateMachine::abandon`.
+    // Fields are dropped in this order: see `StateMachine::abandon`.
     pub(super) report: CallReport,
     pub(super) answer: Answer,
-    /// Until when a complete answer waits for its `metadata`. `None`: the answer is not complete.
+    /// The time until which a complete answer waits for its `metadata`. `None` if the answer is not
+    /// complete.
     pub(super) metadata_by: Option<Instant>,
 }
 
-/// Reads what follows `metadata`, for at most [`TAIL`]. Whatever it is, the answer was complete: it
-/// only decides whether the connection can be reused.
+/// Reads what follows `metadata`, for at most [`TAIL`]. The content does not matter, because the
+/// answer is complete: it only decides whether the connection can be reused.
 pub(super) async fn read_tail(mut answer: Answer) {
     let _late = tokio::time::timeout(TAIL, async {
         while let Some(Ok(_)) = answer.next().await {}
@@ -30,8 +32,8 @@ pub(super) async fn read_tail(mut answer: Answer) {
 }
 
 impl CancelledCall {
-    /// Does what the operator configured: closes the call to Bedrock, or keeps reading, within
-    /// limits, for the call's usage. A call whose usage is known is closed.
+    /// Does what `limits.on_cancel` says: closes the call to Bedrock, or reads on, within limits,
+    /// to learn the usage. If the usage is known already, the call is closed.
     pub(super) fn settle(self, on_cancel: OnCancel) {
         match on_cancel {
             OnCancel::DrainForUsage { time, tokens } if !self.report.is_usage_known() => {
@@ -52,7 +54,7 @@ impl CancelledCall {
         {
             self.report.event(&mut event);
             match event.event {
-                // A delta is one token or a few.
+                // A delta carries at least one token, so this limits the tokens that are read.
                 Some(Event::ContentBlockDelta(_)) => left -= 1,
                 Some(Event::MessageStop(_)) => until = until.min(Instant::now() + METADATA_WAIT),
                 _ => {}
@@ -61,7 +63,7 @@ impl CancelledCall {
     }
 }
 
-/// Spawns a task, if the runtime still runs.
+/// Spawns a task. Does nothing if the runtime has stopped.
 pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(task);

@@ -1,4 +1,4 @@
-//! The origin of an answer, in the form that clients receive.
+//! The route and the attempts behind an answer, as messages for clients.
 
 use crate::{
     aws::ModelIdKind,

@@ -1,9 +1,9 @@
 //! Resets a stream whose client has stopped reading.
 //!
-//! While a client leaves no flow-control window, HTTP/2 does not poll the response's body, so the
-//! body cannot end the call. The task that runs the stream can be aborted: it drops its end of the
-//! stream, and with it everything that the call holds. The client receives RST_STREAM (CANCEL).
-//! Other streams of the connection are not affected.
+//! HTTP/2 does not poll the response body while a client leaves no flow-control window, so the body
+//! cannot end the call. Instead, the task that runs the stream is aborted. It drops its end of the
+//! stream, and everything that the call holds. The client receives RST_STREAM (CANCEL). Other
+//! streams of the connection are not affected.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ tokio::task_local! {
 
 /// Runs a stream so that its call can abort it. Returns `None` if it was aborted.
 ///
-/// Over HTTP/1.1, which has one call at a time, this runs the whole connection.
+/// Over HTTP/1.1, this runs the whole connection, which has one call at a time.
 pub async fn resettable<F: Future>(stream: F) -> Option<F::Output> {
     let (handle, registration) = AbortHandle::new_pair();
     let stream = Abortable::new(THIS.scope(handle, stream), registration);
@@ -28,20 +28,21 @@ pub async fn resettable<F: Future>(stream: F) -> Option<F::Output> {
 pub(super) struct Stream(AbortHandle);
 
 impl Stream {
-    /// Returns the stream of the current task. `None` if it is not run by [`resettable`].
+    /// Returns the stream of the current task. `None` if the task was not started by
+    /// [`resettable`].
     pub(super) fn this() -> Option<Self> {
         THIS.try_with(|handle| Self(handle.clone())).ok()
     }
 
     /// Aborts the stream. The client receives a reset.
     pub(super) fn reset(&self) {
-        tracing::debug!("a stream is reset: its client does not take the end of its call");
+        tracing::debug!("resetting a stream: its client does not read the end of its call");
         self.0.abort();
     }
 }
 
-/// A task that watches an answer until the client has read it. It is passed in the response's
-/// extensions to the body that holds the call's slot. Dropping the last clone ends the task.
+/// A task that watches an answer until the client has read it. The response's extensions pass it to
+/// the body that holds the call's slot. Dropping the last clone ends the task.
 #[derive(Clone, Debug)]
 pub(crate) struct Watchdog(#[expect(dead_code, reason = "dropped")] Arc<Task>);
 
@@ -59,7 +60,7 @@ impl Watchdog {
         Self(Arc::new(Task(tokio::spawn(task).abort_handle())))
     }
 
-    /// Resets this stream if the client has not read its answer by then.
+    /// Resets this stream if the client has not read its answer by `limit`.
     pub(crate) fn until(limit: Instant) -> Self {
         let stream = Stream::this();
         Self::start(async move {

@@ -5,9 +5,9 @@
 //!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
 //! ```
 //!
-//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata`, and
-//! nothing can make it fail: not what Bedrock sends, not silence, not the deadline or a drain. So
-//! the outcome is a function of Bedrock's bytes, not of how they were grouped.
+//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata` and
+//! cannot fail any more: neither further events nor silence, the deadline or a drain change its
+//! outcome. The outcome thus depends on Bedrock's bytes, not on how the network groups them.
 
 use std::{
     collections::VecDeque,
@@ -42,7 +42,7 @@ use crate::{
     translate,
 };
 
-/// An answer that has begun.
+/// An answer whose first event has arrived.
 type Begun = attempts::Begun<(BedrockEvent, Answer)>;
 type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 
@@ -53,24 +53,25 @@ type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 enum Stage {
     /// Waits for the first event.
     Waiting(Waiting),
-    /// Events arrive.
+    /// Events are arriving.
     Streaming(Answer),
-    /// The outcome is known. What was not sent yet is in the queue or the verdict.
+    /// The outcome is known. Messages that were not sent yet are in the queue, and a failure is in
+    /// the verdict.
     Ended,
 }
 
-/// How long the gRPC body may take to poll for a message after it was woken. It runs on the same
+/// How long the client's end may take to poll for a message after it was woken. It runs on the same
 /// thread.
 const ANSWER: Duration = Duration::from_millis(100);
 
-/// What is known about the client's end.
+/// The last observation of the client's end, which is the gRPC response body.
 enum Client {
-    /// It polled for a message, and there was none.
+    /// The client's end polled for a message, and there was none.
     Waits,
-    /// That was a while ago, so it was woken. It polls again, unless it cannot send the messages
-    /// before.
+    /// The client's end was woken to check whether it is still polling. It polls again, unless it
+    /// cannot send earlier messages.
     Woken,
-    /// It received a message at about this time, and has not polled since.
+    /// The client's end received a message at about this time, and has not polled since.
     Takes(Instant),
 }
 
@@ -81,19 +82,19 @@ pub(super) struct StateMachine {
     cut: Interrupt,
     events: translate::event::Reader,
     grammar: Grammar,
-    /// Messages to send, in order.
+    /// The messages to send, in order.
     queue: VecDeque<StreamInvokeResponse>,
-    /// How the call ended, if the client was not polling.
+    /// The failure of the call, if the client's end was not polling when it ended.
     verdict: Option<Box<Failed>>,
     client: Client,
-    /// When the client's end was last woken to check whether it waits.
+    /// When the client's end was last woken to check whether it is polling.
     woken: Option<Instant>,
-    /// Whether an event was forwarded to the client.
+    /// Whether any event was forwarded to the client.
     forwarded: bool,
     times: Times,
     log: AttemptLog,
     target: Arc<Target>,
-    /// The route of the answer, and the permit that reports the outcome to its health.
+    /// The route that answers, and the permit that reports the outcome to the route's health.
     route: Option<Arc<Route>>,
     permit: Option<RoutePermit>,
     request_id: Arc<str>,
@@ -101,11 +102,11 @@ pub(super) struct StateMachine {
     report: Option<CallReport>,
 }
 
-/// What the watchdog should do next.
+/// The watchdog's next action.
 pub(super) enum Watch {
     /// Check again at this time.
     At(Instant),
-    /// There is nothing left to watch.
+    /// The call has ended; nothing is left to watch.
     Over,
 }
 
@@ -226,7 +227,7 @@ impl StateMachine {
         Poll::Ready(Some(Ok(message)))
     }
 
-    /// Makes one step: to messages in the queue, to another stage, or to a failure.
+    /// Makes one step: adds messages to the queue, changes the stage, or fails.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match &mut self.stage {
             Stage::Waiting(answer) => match answer.as_mut().poll(cx) {
@@ -259,7 +260,7 @@ impl StateMachine {
         }
     }
 
-    /// Accepts an event. An event that cannot become a message any more is not decoded.
+    /// Handles an event from Bedrock. An event that cannot be forwarded any more is not decoded.
     fn take(&mut self, frame: &BedrockEvent) -> Result<(), Failure> {
         self.timers.heard();
         if self.grammar.expects(&frame.event_type) {
@@ -284,7 +285,7 @@ impl StateMachine {
         self.grammar.accept(response, &mut self.queue);
         if is_stop {
             self.timers.complete();
-            // What follows does not affect the health of the route.
+            // What Bedrock sends after a complete answer does not affect the health of the route.
             if let Some(permit) = self.permit.take() {
                 permit.succeeded();
             }
@@ -308,7 +309,7 @@ impl StateMachine {
         }
     }
 
-    /// Handles the end of Bedrock's stream between two frames, which may or may not be complete.
+    /// Handles the end of Bedrock's stream. The answer may or may not be complete.
     fn end(&mut self) -> Result<(), Failure> {
         if !self.grammar.is_complete() {
             return Err(truncated());
@@ -317,8 +318,8 @@ impl StateMachine {
         Ok(())
     }
 
-    /// Ends the call after `metadata`. The client does not wait for the end of Bedrock's response,
-    /// which has usually arrived already.
+    /// Ends the call after `metadata`. The client does not wait for the end of Bedrock's HTTP
+    /// response, which has usually arrived already.
     fn finish(&mut self, cx: &mut Context<'_>) {
         if let Some(mut answer) = self.succeed()
             && !matches!(answer.poll_next(cx), Poll::Ready(None | Some(Err(_))))
@@ -327,7 +328,7 @@ impl StateMachine {
         }
     }
 
-    /// Ends a complete answer whose `metadata` will not arrive: because of this failure, or because
+    /// Ends a complete answer whose `metadata` will not arrive, because of this failure or because
     /// Bedrock's stream has ended.
     fn finish_without_usage(&mut self, failure: Option<&Failure>) {
         self.grammar.finish(&mut self.queue);
@@ -354,7 +355,7 @@ impl StateMachine {
             failure.phase = Phase::MidStream;
         }
         if let Some(upstream) = &mut failure.upstream {
-            // In-stream errors carry no request ID.
+            // Errors within the stream carry no request ID.
             if upstream.request_id.is_empty() {
                 upstream.request_id.clone_from(&self.bedrock_request_id);
             }
@@ -362,7 +363,7 @@ impl StateMachine {
         if let Some(permit) = self.permit.take() {
             permit.failed(&failure, Instant::now());
         }
-        // Attempts without a first event have logged theirs.
+        // An attempt that failed before the first event has been logged already.
         if let Some(route) = &self.route {
             report::log_detail(&failure, &self.request_id, route);
         }
@@ -376,8 +377,8 @@ impl StateMachine {
             );
         }
         let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
-        // Failures after the first event, and calls that ended while they waited, have not been
-        // recorded yet.
+        // Two kinds of failures are not recorded yet: those after the first event, and those of
+        // calls that ended while they waited.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
         {
@@ -405,8 +406,8 @@ impl StateMachine {
         self.route.is_none().then_some(reason)
     }
 
-    /// Watches a client that does not read messages: then neither the call nor its timers are
-    /// polled.
+    /// Checks a client that does not read messages: in that case, neither the call nor its timers
+    /// are polled.
     pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
@@ -415,8 +416,8 @@ impl StateMachine {
         let since = match self.client {
             Client::Takes(since) => since,
             Client::Woken => told,
-            // This is not reliable: gRPC's encoder polls for one more message before it sends what
-            // it has. If it cannot send, it does not poll again.
+            // This state is not reliable. gRPC's encoder polls for one more message before it sends
+            // what it has. If it cannot send, it does not poll again.
             Client::Waits => {
                 let known = self.woken.map_or(told, |woken| woken.max(told));
                 let due = self.times.deadline.min(known + write_stall);
@@ -443,11 +444,11 @@ impl StateMachine {
         } else {
             self.verdict = Some(self.fail(failure));
         }
-        // The client may still read what is in the queue, and then the status.
+        // The client may still read the messages in the queue, and then the status.
         Watch::Over
     }
 
-    /// Returns whether the client's end has polled since the last check, for a call that is over.
+    /// Returns whether the client's end has polled since the last check. For a call that has ended.
     pub(super) fn asked(&mut self) -> bool {
         !matches!(
             std::mem::replace(&mut self.client, Client::Woken),
@@ -455,11 +456,11 @@ impl StateMachine {
         )
     }
 
-    /// Handles a client that has disconnected. Returns what is left of the call if it is still
+    /// Handles a client that has disconnected. Returns the rest of the call if the call is still
     /// open.
     ///
-    /// The report is complete before Bedrock's call is closed, so that tests and operators can rely
-    /// on it.
+    /// The report is written before the call to Bedrock is closed, so that tests and operators can
+    /// rely on the order.
     pub(super) fn abandon(&mut self) -> Option<CancelledCall> {
         let mut report = self.report.take();
         if let Some(report) = &mut report {

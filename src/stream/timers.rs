@@ -1,6 +1,7 @@
-//! All time limits of a call, on one timer.
+//! The time limits of a call and its heartbeats, on one timer.
 //!
-//! A token only records the time. The timer is reset when it fires, not for every token.
+//! An event only records the time of its arrival. The timer is reset when it fires, not for every
+//! event.
 
 use std::{
     pin::Pin,
@@ -10,14 +11,14 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long the gateway waits for `metadata` after a complete answer. Bedrock sends it within
-/// milliseconds of `messageStop`; the client already has the whole answer.
+/// How long the gateway waits for `metadata` after a complete answer. Bedrock usually sends it
+/// within milliseconds of `messageStop`, and the client already has the whole answer.
 pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
 
 /// The time limits of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// When the call must have ended.
+    /// The time by which the call must have ended.
     pub(crate) deadline: Instant,
     /// The longest time between two events from Bedrock.
     pub(crate) idle: Duration,
@@ -25,43 +26,43 @@ pub(crate) struct Times {
     pub(crate) heartbeat: Duration,
 }
 
-/// The time limit that was reached.
+/// A time limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alarm {
-    /// The deadline passed.
+    /// The deadline has passed.
     Deadline,
     /// Bedrock has been silent for too long.
     Silence {
-        /// For how long.
+        /// The time for which Bedrock may be silent.
         limit: Duration,
     },
     /// The answer is complete, and `metadata` has not arrived in time.
     NoMetadata,
     /// A heartbeat is due.
     Heartbeat {
-        /// For how long Bedrock has been silent.
+        /// The time for which Bedrock has been silent.
         silent: Duration,
     },
 }
 
-/// The timer of a call and what it depends on.
+/// The timer of a call, and the times that it is set to.
 #[derive(Debug)]
 pub(super) struct Timers {
     times: Times,
-    /// When the last event arrived, or when the call began.
+    /// When the last event arrived. Before the first event: when the call began.
     heard: Instant,
     /// When the client last received a message.
     told: Instant,
     any_event: bool,
-    /// Until when a complete answer waits for its `metadata`.
+    /// The time until which a complete answer waits for its `metadata`.
     metadata_by: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    /// The task that the timer will wake. `None`: the timer must be polled again.
+    /// The task that the timer will wake. If `None`, the timer must be polled again.
     waker: Option<Waker>,
 }
 
 impl Timers {
-    /// Starts the timers now.
+    /// Starts the timers of a call that begins now.
     pub(super) fn start(times: Times) -> Self {
         let now = Instant::now();
         let mut timers = Self {
@@ -77,25 +78,27 @@ impl Timers {
         timers
     }
 
-    /// Records that an event arrived and is forwarded.
+    /// Records that an event arrived and will be forwarded.
     pub(super) fn heard(&mut self) {
         self.heard = Instant::now();
         self.told = self.heard;
         if !self.any_event {
             self.any_event = true;
-            // The idle limit begins here. It may be shorter than what the timer is set to.
+            // The idle limit begins with the first event. It may end before the time that the timer
+            // is set to.
             self.set();
         }
     }
 
-    /// The answer is complete: from now on, the call only waits for `metadata`, for
+    /// Records that the answer is complete. From now on, the call only waits for `metadata`, for
     /// [`METADATA_WAIT`].
     pub(super) fn complete(&mut self) {
         self.metadata_by = Some(Instant::now() + METADATA_WAIT);
         self.set();
     }
 
-    /// Until when a complete answer waits for its `metadata`. `None`: the answer is not complete.
+    /// Returns the time until which a complete answer waits for its `metadata`. `None` if the
+    /// answer is not complete.
     pub(super) fn metadata_by(&self) -> Option<Instant> {
         self.metadata_by
     }
@@ -105,8 +108,8 @@ impl Timers {
         self.heard
     }
 
-    /// Returns when the client last received a message. For a message that is sent now, this is
-    /// close enough.
+    /// Returns when the client last received a message. While a message is being sent, this may be
+    /// the time of the message before it.
     pub(super) fn last_told(&self) -> Instant {
         self.told
     }
@@ -129,8 +132,8 @@ impl Timers {
         }
     }
 
-    /// Returns whether the timer has fired. If not, it will wake this task. A known waker is not
-    /// registered again.
+    /// Returns whether the timer has fired. If it has not, it will wake this task. A waker that is
+    /// registered already is not registered again.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let known = self
             .waker
@@ -143,15 +146,15 @@ impl Timers {
         self.timer.as_mut().poll(cx).is_ready()
     }
 
-    /// Sets the timer for the next event.
+    /// Sets the timer to the earliest of the time limits.
     fn set(&mut self) {
         let next = self.next_alarm();
         self.timer.as_mut().reset(next);
         self.waker = None;
     }
 
-    /// Returns when the idle limit is reached. Before the first event, each attempt has its own
-    /// limit.
+    /// Returns the time at which the idle limit is reached. `None` before the first event, because
+    /// each attempt has a separate limit until then.
     fn silence_at(&self) -> Option<Instant> {
         self.any_event.then(|| self.heard + self.times.idle)
     }

@@ -1,8 +1,9 @@
-//! Skips polls of a call when no source has woken it.
+//! Skips polls of a call when no event source has woken it.
 //!
-//! After each token, tonic and hyper poll up to three times more: tonic until the stream is
-//! pending, hyper once again, and the whole task again because reserving capacity in an HTTP/2
-//! stream wakes its task. Each of these polls would go down to Bedrock's socket.
+//! After each token, tonic and hyper poll up to three more times: tonic until the stream is
+//! pending, hyper another time, and then the whole task again, because reserving capacity in an
+//! HTTP/2 stream wakes its task. Without this filter, each of these polls would reach Bedrock's
+//! socket.
 
 use std::{
     sync::{
@@ -15,19 +16,19 @@ use std::{
 /// Forwards a poll only if a source has woken the call.
 #[derive(Default)]
 pub(super) struct WakeFilter {
-    /// The waker that the sources of the call have.
+    /// The waker that the sources of the call use.
     line: Option<Line>,
-    /// Whether the last poll was pending.
+    /// Whether the last poll returned pending.
     idle: bool,
 }
 
 struct Line {
     rung: Arc<Rung>,
-    /// The same, as the waker that sources use.
+    /// The same object as the waker that the sources use.
     waker: Waker,
 }
 
-/// Whether a source has woken the call, and the task to wake then.
+/// Whether a source has woken the call, and the task to wake in that case.
 struct Rung {
     yes: AtomicBool,
     task: Waker,
@@ -57,7 +58,7 @@ impl Line {
 
 impl WakeFilter {
     /// Polls, unless the last poll was pending and no source has woken the call since. The polled
-    /// object must use only the waker that it is given.
+    /// object must use only the waker that it gets from this function.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -65,7 +66,7 @@ impl WakeFilter {
     ) -> Poll<T> {
         let is_old = |line: &mut Line| !line.rung.task.will_wake(cx.waker());
         if self.line.take_if(is_old).is_some() {
-            // Another task polls now: the sources need its waker.
+            // Another task polls now. The sources must be polled to register its waker.
             self.idle = false;
         }
         let line = self.line.get_or_insert_with(|| Line::to(cx.waker()));
@@ -128,7 +129,7 @@ mod tests {
         source.waker.as_ref().unwrap().wake_by_ref();
         assert!(task.0.load(Ordering::Relaxed));
         assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
-        // A source that was ready may have more.
+        // A source that was ready may be ready again.
         assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
         assert_eq!(source.asked, 3);
     }

@@ -1,4 +1,4 @@
-//! Citations in the history, and search results that the model can cite.
+//! Rules for citations in the history, and for search results that the model can cite.
 
 use super::path::Violations;
 use super::word::required_text;

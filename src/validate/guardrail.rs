@@ -1,4 +1,4 @@
-//! Guardrails: the configuration, and the content that a guardrail assesses.
+//! Rules for guardrails: the configuration, and the content that a guardrail assesses.
 
 use super::media;
 use super::path::{Shown, Violations};
@@ -16,13 +16,13 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         trace,
         stream_processing_mode,
     } = config;
-    // Bedrock treats empty strings like absent ones.
+    // Bedrock treats an empty string like an absent one.
     let identifier = guardrail_identifier.as_deref().unwrap_or_default();
     let version = guardrail_version.as_deref().unwrap_or_default();
 
     match (identifier, version) {
         ("", "") if *trace == 0 && *stream_processing_mode == 0 => out.missing(
-            "is empty: set guardrail_identifier and guardrail_version, or leave out guardrail_config",
+            "is empty: set guardrail_identifier and guardrail_version, or remove guardrail_config",
         ),
         ("", "") => {}
         ("", _) => out.missing_at(
@@ -44,7 +44,7 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         out.add_at(
             "guardrail_identifier",
             format_args!(
-                "{} is not a guardrail: use its ID of lowercase letters and digits, or its ARN",
+                "{} is not a guardrail: use its ID (lower-case letters and digits) or its ARN",
                 Shown(identifier)
             ),
         );

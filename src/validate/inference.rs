@@ -1,4 +1,4 @@
-//! Inference parameters, output format, latency, service tier, cache points.
+//! Rules for inference parameters, output format, latency, service tier and cache points.
 
 use super::json;
 use super::path::Violations;
@@ -61,7 +61,7 @@ fn output_format(format: &pb::OutputFormat, out: &mut Violations) {
 
     optional_enum::<pb::OutputFormatType>("type", format.r#type, out);
     let Some(structure) = &format.structure else {
-        out.missing_at("structure", "is required: set `json_schema` in it");
+        out.missing_at("structure", "is required: set its field `json_schema`");
         return;
     };
     out.field("structure", |out| match &structure.structure {

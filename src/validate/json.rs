@@ -1,4 +1,4 @@
-//! JSON that passes through: JSON text, `google.protobuf.Struct`, and JSON Pointers.
+//! Rules for JSON that passes through: JSON text, `google.protobuf.Struct`, and JSON Pointers.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use crate::{
     translate::json::{self, NotJson},
 };
 
-/// The maximum depth of arrays and objects, in either form. Deeper ones are attacks on parsers.
+/// The maximum nesting depth of a Struct. Deeper values could exhaust the stack of a parser.
 const MAX_DEPTH: usize = 64;
 
-/// JSON text: well-formed and not too deep. This is the only time that it is read: the translation
-/// copies it as it is.
+/// Checks that JSON text is well-formed and does not nest too deep. The text is read only here: the
+/// translation copies it unchanged.
 pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
     if let Err(problem) = check(json, out.stop()) {
         out.add_at(field, problem);
     }
 }
 
-/// Checks JSON text of a tool use, which the model may have left incomplete.
+/// Checks the JSON text of a tool use, which may be incomplete because the model stopped early.
 pub(super) fn tool_input(field: &'static str, json: &str, out: &mut Violations) {
     match check(json, out.stop()) {
         Ok(()) => {}
         Err(problem @ Problem::Malformed(_)) => out.add_at(
             field,
             format_args!(
-                "{problem}. If the model's answer ended at `max_tokens`, its last tool use is incomplete: leave out the block, or repeat the call with a larger `max_tokens`"
+                "{problem}. If the model's answer ended at `max_tokens`, its last tool use is incomplete: remove the block, or repeat the call with a larger `max_tokens`"
             ),
         ),
         Err(problem) => out.add_at(field, problem),
@@ -40,21 +40,24 @@ pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
     match check(json, out.stop()) {
         Err(problem) => out.add_at(field, problem),
         Ok(()) if !json.trim_ascii_start().starts_with('{') => {
-            out.add_at(field, "is JSON but not an object: give an object `{...}`");
+            out.add_at(
+                field,
+                "is JSON, but not an object: use an object, such as `{}`",
+            );
         }
         Ok(()) => {}
     }
 }
 
-/// Checks a Struct: it must have a form in JSON and not be too deep.
+/// Checks that a Struct can be written as JSON and does not nest too deep.
 pub(super) fn structure(field: &'static str, value: &Struct, out: &mut Violations) {
     if let Err(problem) = check_struct(value, 1) {
         out.add_at(field, problem);
     }
 }
 
-/// Checks a JSON Pointer (RFC 6901) to a member. The empty pointer, to the whole document, is
-/// refused.
+/// Checks a JSON Pointer (RFC 6901) to a member. The empty pointer, which refers to the whole
+/// document, is refused.
 pub(super) fn pointer(pointer: &str) -> Result<(), PointerProblem> {
     if !pointer.starts_with('/') {
         return Err(PointerProblem::Slash);
@@ -92,14 +95,14 @@ enum Problem<'a> {
     Empty,
     Malformed(NotJson),
     TooDeep,
-    /// A value in a Struct, with the name of the nearest member.
+    /// An invalid value in a Struct: the name of the nearest member, and what is wrong.
     Value(&'a str, &'static str),
 }
 
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("is empty: give JSON text, such as `{}`"),
+            Self::Empty => f.write_str("is empty: use JSON text, such as `{}`"),
             Self::Malformed(problem) => write!(f, "is {problem}"),
             Self::TooDeep => write!(f, "is nested more than {MAX_DEPTH} levels deep"),
             Self::Value(name, what) => write!(f, "in member {}: {what}", Shown(name)),
@@ -118,7 +121,7 @@ fn check(json: &str, stop: &Stop) -> Result<(), Problem<'static>> {
     }
 }
 
-/// Recursive, at most to the maximum depth.
+/// Checks a Struct. Recurses at most to the maximum depth.
 fn check_struct(value: &Struct, depth: usize) -> Result<(), Problem<'_>> {
     if depth > MAX_DEPTH {
         return Err(Problem::TooDeep);
@@ -133,7 +136,7 @@ fn check_value<'a>(name: &'a str, value: &'a Value, depth: usize) -> Result<(), 
     match &value.kind {
         None => Err(Problem::Value(
             name,
-            "a Value without a kind has no JSON form: set one, such as null_value",
+            "a Value has no kind: set one, such as null_value",
         )),
         Some(Kind::NumberValue(number)) if !number.is_finite() => Err(Problem::Value(
             name,

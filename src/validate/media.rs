@@ -1,4 +1,4 @@
-//! Images, documents, video and audio, and their sources.
+//! Rules for images, documents, video, audio, and their sources.
 
 use super::path::{Shown, Violations};
 use super::word::{UnknownNumber, Word, longer_than, required_text};
@@ -7,15 +7,16 @@ use crate::pb;
 /// Source: Bedrock's service model.
 const MAX_URI_CHARS: usize = 1024;
 
-/// Bedrock also accepts `_`, which its documentation does not list: real documents use it.
+/// The characters of a document's name. Bedrock accepts `_`, too, although its documentation does
+/// not list it.
 const DOCUMENT_NAME: Word = Word {
     max: 200,
     set: "letters, digits, single spaces and `-_()[]`",
     allowed: |c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')' | '[' | ']'),
 };
 
-/// A format, as Bedrock names it. Bedrock decides which formats exist; only the characters are
-/// checked here.
+/// The characters of a format's name. Bedrock decides which formats exist, so only the characters
+/// are checked here.
 const FORMAT_NAME: Word = Word {
     max: 64,
     set: "lower-case letters, digits and `._+-`",
@@ -27,13 +28,13 @@ pub(super) fn image(block: &pb::ImageBlock, out: &mut Violations) {
         &Format::of::<pb::ImageFormat>(block.format, &block.format_name),
         out,
     );
-    // In an answer that is sent back, `error` may say why there is no image.
+    // In an answer that the caller sends back, `error` may explain why there is no image.
     if block.source.is_some() || block.error.is_none() {
         source(block.source.as_ref(), out);
     }
 }
 
-/// Checks an image for a guardrail: fewer formats, and no source but bytes.
+/// Checks an image for a guardrail. Guardrails accept fewer formats, and only bytes as the source.
 pub(super) fn guard_image(block: &pb::GuardrailConverseImageBlock, out: &mut Violations) {
     const RIGHT: &str = "guardrails support PNG and JPEG only";
     let name = block.format_name.as_str();
@@ -49,7 +50,7 @@ pub(super) fn guard_image(block: &pb::GuardrailConverseImageBlock, out: &mut Vio
         out.field("source", |out| {
             out.add_at(
                 "s3_location",
-                "guardrails do not read from Amazon S3: use `bytes`",
+                "Amazon S3 is not supported for guardrails: use `bytes`",
             );
         });
     } else {
@@ -129,8 +130,8 @@ fn source(source: Option<&pb::MediaSource>, out: &mut Violations) {
     });
 }
 
-/// Checks that a file is not empty. Its maximum size depends on the model and the format, so
-/// Bedrock checks it.
+/// Checks that a file is not empty. Bedrock checks its maximum size, which depends on the model and
+/// the format.
 fn bytes(content: &[u8], out: &mut Violations) {
     if content.is_empty() {
         out.add_at("bytes", "is empty: send the bytes of the file");
@@ -151,7 +152,7 @@ fn s3_location(location: &pb::S3Location, out: &mut Violations) {
             out.add_at(
                 "uri",
                 format_args!(
-                    "{} is not a location in Amazon S3: use `s3://bucket/key`",
+                    "{} is not an Amazon S3 URI: use `s3://bucket/key`",
                     Shown(uri)
                 ),
             );
@@ -161,14 +162,14 @@ fn s3_location(location: &pb::S3Location, out: &mut Violations) {
         {
             out.add_at(
                 "bucket_owner",
-                format_args!("{} is not an AWS account: use its 12 digits", Shown(owner)),
+                format_args!("{} is not an AWS account ID: use 12 digits", Shown(owner)),
             );
         }
     });
 }
 
-/// Source: Bedrock's service model, `s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, where `.` is
-/// no line break.
+/// Source: Bedrock's service model, `s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, where `.`
+/// excludes line breaks.
 fn is_s3_uri(uri: &str) -> bool {
     let Some(rest) = uri.strip_prefix("s3://") else {
         return false;
@@ -184,9 +185,9 @@ fn is_s3_uri(uri: &str) -> bool {
         && !key.contains(char::is_control)
 }
 
-/// A format as it is in a request: a number, Bedrock's name for it, or both.
+/// A format in a request: a number, Bedrock's name for it, or both.
 struct Format<'a> {
-    /// The name of the number in the proto without its prefix; the number itself if it is unknown.
+    /// The name of the number in the proto, without its prefix. The number itself if it is unknown.
     number: Result<Option<&'static str>, i32>,
     name: &'a str,
 }
@@ -246,7 +247,7 @@ fn format(format: &Format<'_>, out: &mut Violations) {
 /// Returns whether this is Bedrock's name of the enum value with this suffix.
 fn is_word_of(suffix: &str, word: &str) -> bool {
     match suffix {
-        // The only name with a hyphen where the enum has an underscore.
+        // This is the only name with a hyphen where the enum has an underscore.
         "X_AAC" => word == "x-aac",
         _ => word.eq_ignore_ascii_case(suffix) && FORMAT_NAME.fits(word),
     }

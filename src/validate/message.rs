@@ -1,11 +1,11 @@
-//! The conversation and the system prompt: which role can contain which blocks.
+//! Rules for the conversation and the system prompt: which role can contain which blocks.
 
 use super::path::Violations;
 use super::word::required_enum_item;
 use super::{citation, guardrail, inference, media, tool};
 use crate::pb::{self, Role, content_block::Content};
 
-/// Checks all messages. The current path is that of the input.
+/// Checks all messages. The current path must be that of the input.
 pub(super) fn messages(messages: &[pb::Message], out: &mut Violations) {
     out.items("messages", messages, check);
 }
@@ -17,7 +17,7 @@ fn check(message: &pb::Message, out: &mut Violations) {
     });
     let role = Role::try_from(message.role).unwrap_or_default();
 
-    // The model may answer without any block, and such an answer can be sent back.
+    // The model may answer without any block, and the caller can send such an answer back.
     if message.content.is_empty() && role != Role::Assistant {
         out.no_items_at("content", "is required: add at least one block");
     }
@@ -49,12 +49,12 @@ fn content(block: &pb::ContentBlock, role: Role, out: &mut Violations) {
         );
         return;
     };
-    // `ANY` marks the kinds that each role can contain: Bedrock's rules for them depend on the
-    // model.
+    // `ANY` marks the kinds of blocks that all roles can contain. Bedrock's rules for these depend
+    // on the model.
     match content {
         Content::Text(text) => {
             if text.is_empty() {
-                out.add_at("text", "is empty: set a text or leave out the block");
+                out.add_at("text", "is empty: set a text or remove the block");
             }
         }
         Content::Image(block) => in_role(role, USER_OR_ASSISTANT, "image", out, |out| {
@@ -113,7 +113,7 @@ const ASSISTANT: &[Role] = &[Role::Assistant];
 const USER_OR_ASSISTANT: &[Role] = &[Role::User, Role::Assistant];
 const SYSTEM: &[Role] = &[Role::System];
 
-/// Checks a block, and whether the role can contain it. An unknown role has been reported before.
+/// Checks a block, and whether the role can contain it. An unknown role has been reported already.
 fn in_role(
     role: Role,
     allowed: &[Role],
@@ -143,7 +143,7 @@ pub(super) fn system(blocks: &[pb::SystemContentBlock], out: &mut Violations) {
         None => out.missing("is empty: set one of text, guard_content, cache_point"),
         Some(Content::Text(text)) => {
             if text.is_empty() {
-                out.add_at("text", "is empty: set a text or leave out the block");
+                out.add_at("text", "is empty: set a text or remove the block");
             }
         }
         Some(Content::GuardContent(block)) => {

@@ -1,5 +1,5 @@
-//! What a request contains in addition to the conversation: request metadata, prompt variables,
-//! response field paths, raw members.
+//! Rules for the fields of a request other than the conversation: request metadata, prompt
+//! variables, response field paths, raw members.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::{
     pb,
 };
 
-/// Source of this and the next one: Bedrock's service model.
+/// Source of this limit and the next one: Bedrock's service model.
 const MAX_PATHS: usize = 10;
 const MAX_PATH_CHARS: usize = 256;
 

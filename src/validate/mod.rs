@@ -1,9 +1,9 @@
-//! Checks a request as far as that is possible without calling Bedrock, and reports all violations
-//! at once. Pure.
+//! Checks a request with all rules that do not need a call to Bedrock, and reports all violations
+//! at once. Performs no I/O.
 //!
-//! The rules are those of the proto comments, of Bedrock's service model and of its documentation.
-//! Rules that depend on the model are left to Bedrock: there is a rule here only if no call that
-//! breaks it can succeed. A field that is required may be empty if a raw member fills it.
+//! The rules come from the proto comments, from Bedrock's service model and from its documentation.
+//! Bedrock checks the rules that depend on the model: a rule is here only if no call that breaks it
+//! can succeed. A required field may be empty if a raw member provides it.
 //!
 //! | file | rules for |
 //! |---|---|
@@ -18,7 +18,7 @@
 //! | `json` | JSON text, Structs, JSON Pointers |
 //! | `word` | enums, lengths, character sets |
 //! | `path` | collects violations and their paths |
-//! | `raw_pointers` | finds the raw members that fill an empty field |
+//! | `raw_pointers` | finds the raw members that provide a required field |
 
 mod citation;
 mod guardrail;
@@ -44,9 +44,9 @@ use crate::{bounds::Stop, error::Violation, pb};
 /// Source: `google/protobuf/duration.proto`, about 10,000 years.
 const MAX_SECONDS: i64 = 315_576_000_000;
 
-/// Checks a request of `Invoke` as far as that is possible without calling Bedrock.
+/// Checks a request of `Invoke` with all rules that do not need a call to Bedrock.
 ///
-/// `model_id` is the model ID or ARN that the target was resolved to, or the target itself if it
+/// `model_id` is the model ID or ARN to which the target was resolved, or the target itself if it
 /// was not resolved.
 ///
 /// # Errors
@@ -56,7 +56,8 @@ pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Vio
     invoke_until(&Stop::never(), request, model_id)
 }
 
-/// Checks the same. When `stop` is set, the rest is not checked, and the result is meaningless.
+/// Checks a request like [`invoke`]. If `stop` is set meanwhile, the rest is not checked, and the
+/// result is meaningless.
 ///
 /// # Errors
 /// All violations, as with [`invoke`].
@@ -82,7 +83,8 @@ pub fn stream_invoke(
     stream_invoke_until(&Stop::never(), request, model_id)
 }
 
-/// Checks the same. When `stop` is set, the rest is not checked, and the result is meaningless.
+/// Checks a request like [`stream_invoke`]. If `stop` is set meanwhile, the rest is not checked,
+/// and the result is meaningless.
 ///
 /// # Errors
 /// All violations, as with [`invoke`].
@@ -109,20 +111,20 @@ pub fn target(target: &str, out: &mut Violations) {
 /// that the prompt sets are refused.
 pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violations) {
     let Some(input) = input else {
-        out.add_at("input", "is required: the request for the model");
+        out.add_at("input", "is required: set the Converse request");
         return;
     };
     out.expect_raw(&input.raw_members);
     out.field("input", |out| {
         match target::shape(model_id) {
             Shape::Prompt => prompt(input, out),
-            // Only prompts have variables, so this alias is for a prompt.
+            // Only prompts have variables, so this alias refers to a prompt.
             Shape::Alias if !input.prompt_variables.is_empty() => {}
             Shape::Alias | Shape::ModelId | Shape::Arn => {
                 if input.messages.is_empty() {
                     out.no_items_at(
                         "messages",
-                        "is required: add at least one message; only prompts of Prompt management need none",
+                        "is required: add at least one message. Only prompts of Prompt management work without messages",
                     );
                 }
             }

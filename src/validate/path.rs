@@ -1,4 +1,4 @@
-//! Collects violations and knows the path of the field that is being looked at.
+//! Collects violations, with the path of the field that is being checked.
 
 use std::fmt;
 
@@ -12,11 +12,12 @@ use crate::{
 
 /// How many items are checked between two checks of whether the result is still needed.
 const ITEMS_BETWEEN_LOOKS: usize = 256;
-/// How much of a found value a description repeats, in characters.
+/// The maximum number of characters of a value that a description repeats.
 const SHOWN_CHARS: usize = 64;
-/// The deepest path of the protos has 9 steps: a chunk of a document in a tool's result.
+/// The maximum number of steps of a path. The longest path of the protos has 9: a chunk of a
+/// document in a tool's result.
 const MAX_DEPTH: usize = 16;
-/// Where the violations that are no longer listed are: only `input` has lists.
+/// The path of the last violation, which counts those that are not listed. Only `input` has lists.
 const REST: &str = "input";
 
 /// One step of a path.
@@ -27,13 +28,13 @@ enum Step {
 }
 
 impl Step {
-    /// Appends the step in the names of Bedrock's JSON, which are the proto's in camel case.
+    /// Appends the step in the names of Bedrock's JSON, which are the proto's names in camel case.
     fn append_to(self, pointer: &mut String) {
         let (Self::Field(name) | Self::Item(name, _)) = self;
         let name = match name {
-            // A list that stands for itself: JSON has no member for it.
+            // JSON has no member for these messages, only the list that they contain.
             "blocks" => "",
-            // Alternatives of one member.
+            // These fields are alternatives of one member.
             "input_json" | "input_struct" => "input",
             "json_struct" => "json",
             "format_name" => "format",
@@ -71,14 +72,13 @@ impl fmt::Display for Step {
     }
 }
 
-/// The violations of one request, and the way from the request to the field that is being looked
-/// at.
+/// The violations of one request, and the path from the request to the field that is being checked.
 ///
-/// Allocates nothing as long as nothing is wrong.
+/// Allocates nothing while there are no violations.
 pub struct Violations {
     steps: [Step; MAX_DEPTH],
     depth: usize,
-    /// Where raw members stand, which may hold what a field lacks.
+    /// The positions of raw members, which may provide a field that is missing.
     raw: RawPointers,
     found: ViolationList,
     stop: Stop,
@@ -91,7 +91,7 @@ impl Default for Violations {
 }
 
 impl Violations {
-    /// None so far, at the root of a request.
+    /// Creates an empty list, with the path of a request.
     pub const fn new() -> Self {
         Self {
             steps: [Step::Field(""); MAX_DEPTH],
@@ -102,7 +102,7 @@ impl Violations {
         }
     }
 
-    /// None so far, at the root of a request. No more is looked for once `stop` is set.
+    /// Creates an empty list, with the path of a request. Checks end early once `stop` is set.
     pub(super) fn until(stop: Stop) -> Self {
         Self {
             stop,
@@ -110,17 +110,17 @@ impl Violations {
         }
     }
 
-    /// The signal that the verdict is no longer needed.
+    /// Returns the signal that the result is no longer needed.
     pub(super) fn stop(&self) -> &Stop {
         &self.stop
     }
 
-    /// Looks at a field of the message at the current path.
+    /// Runs a check on a field of the message at the current path.
     pub fn field(&mut self, name: &'static str, check: impl FnOnce(&mut Self)) {
         self.step(Step::Field(name), check);
     }
 
-    /// Looks at every item of a repeated field of the message at the current path.
+    /// Runs a check on every item of a repeated field of the message at the current path.
     pub fn items<'a, T>(
         &mut self,
         name: &'static str,
@@ -135,33 +135,33 @@ impl Violations {
         }
     }
 
-    /// The field or message at the current path is wrong. The description says what is wrong and
-    /// what would be right.
+    /// Adds a violation of the field or message at the current path. The description says what is
+    /// wrong and what to do.
     pub fn add(&mut self, description: impl fmt::Display) {
         self.push(None, &description);
     }
 
-    /// From now on these raw members of the input count as what may be missing in its fields.
+    /// Sets the raw members of the input, which may provide fields that are missing.
     pub fn expect_raw(&mut self, members: &[pb::RawMember]) {
         self.raw = RawPointers::of(members);
     }
 
-    /// The field or message at the current path is missing or empty, unless a raw member stands
-    /// there or below.
+    /// Adds a violation: the field or message at the current path is missing or empty. Does nothing
+    /// if a raw member is there or below.
     pub fn missing(&mut self, description: impl fmt::Display) {
         if !self.is_raw_here() {
             self.add(description);
         }
     }
 
-    /// A field of the message at the current path is missing or empty, unless a raw member stands
-    /// there or below.
+    /// Adds a violation: a field of the message at the current path is missing or empty. Does
+    /// nothing if a raw member is there or below.
     pub fn missing_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| out.missing(description));
     }
 
-    /// A list field of the message at the current path has no items, unless a raw member is one or
-    /// is the list.
+    /// Adds a violation: a list field of the message at the current path has no items. Does nothing
+    /// if a raw member is the list or one of its items.
     pub fn no_items_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| {
             if out.raw.is_empty() || !out.raw.has_list_or_item(&out.pointer()) {
@@ -170,8 +170,8 @@ impl Violations {
         });
     }
 
-    /// The entry of a map field of the message at the current path is empty, unless a raw member
-    /// is in or below it.
+    /// Adds a violation: the entry of a map field of the message at the current path is empty. Does
+    /// nothing if a raw member is there or below.
     pub fn missing_at_key(
         &mut self,
         field: &'static str,
@@ -195,32 +195,32 @@ impl Violations {
         !self.raw.is_empty() && self.raw.has_at_or_below(&self.pointer())
     }
 
-    /// The current path in the names of Bedrock's JSON, as a JSON Pointer.
+    /// Returns the current path as a JSON Pointer, in the names of Bedrock's JSON.
     fn pointer(&self) -> String {
         let mut pointer = String::new();
-        // Raw members begin at the input.
+        // The pointers of raw members begin at the input.
         for step in self.steps.iter().take(self.depth).skip(1) {
             step.append_to(&mut pointer);
         }
         pointer
     }
 
-    /// A field of the message at the current path is wrong.
+    /// Adds a violation of a field of the message at the current path.
     pub fn add_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| out.add(description));
     }
 
-    /// The entry of a map field of the message at the current path is wrong.
+    /// Adds a violation of the entry of a map field of the message at the current path.
     pub fn add_at_key(&mut self, field: &'static str, key: &str, description: impl fmt::Display) {
         self.field(field, |out| out.push(Some(key), &description));
     }
 
-    /// Whether nothing was wrong.
+    /// Returns whether there are no violations.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// The verdict.
+    /// Returns the result of the checks.
     ///
     /// # Errors
     /// All violations in the order in which they were found, at most [`MAX_VIOLATIONS`]; the last
@@ -268,8 +268,8 @@ impl Violations {
     }
 }
 
-/// A value of the caller's in a description: in quotes, escaped, and shortened, so that no prompt
-/// gets into an error.
+/// A caller's value in a description: quoted, escaped and shortened, so that no prompt gets into an
+/// error.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -333,7 +333,7 @@ mod tests {
                 assert_eq!(
                     found[49].description,
                     format!(
-                        "breaks {} more rules that are not listed here",
+                        "violates {} more rules, which are not listed here",
                         count - MAX_VIOLATIONS + 1
                     )
                 );

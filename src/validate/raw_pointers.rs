@@ -1,10 +1,10 @@
-//! Finds the raw members of a request that fill an empty field.
+//! Finds the raw members of a request that provide a required field.
 
 use crate::pb;
 
 /// The JSON Pointers of a request's raw members.
 pub(super) struct RawPointers {
-    /// Sorted.
+    /// The pointers, sorted.
     pointers: Vec<String>,
     /// The pointers without their last step, sorted.
     parents: Vec<String>,

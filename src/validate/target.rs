@@ -1,8 +1,8 @@
-//! `target`: an alias, a model or profile ID, or an ARN.
+//! Rules for `target`: an alias, a model ID, a profile ID, or an ARN.
 //!
 //! The target becomes part of a URL, so characters that could change the rest of the URL are
-//! refused. Source of the forms: the pattern of `modelId` in Bedrock's service model. The set of
-//! profile prefixes and of resource types is open-ended.
+//! refused. The forms are those of the pattern of `modelId` in Bedrock's service model. Profile
+//! prefixes and resource types are not limited to known ones.
 
 use super::path::{Shown, Violations};
 use super::word::longer_than;
@@ -11,10 +11,10 @@ use super::word::longer_than;
 const MAX_CHARS: usize = 2048;
 const FIELD: &str = "target";
 
-/// The form of a target. Only the config and Bedrock know whether it exists.
+/// The form of a target. Whether the target exists is checked elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// An alias of the gateway's config. It has neither `.` nor `:`.
+    /// An alias from the gateway's configuration. It contains neither `.` nor `:`.
     Alias,
     /// A model ID or inference profile ID.
     ModelId,
@@ -29,7 +29,7 @@ pub(super) fn check(target: &str, out: &mut Violations) {
     if target.is_empty() {
         out.add_at(
             FIELD,
-            "is required: an alias, a model ID, an inference profile ID or an ARN",
+            "is required: use an alias, a model ID, an inference profile ID or an ARN",
         );
     } else if longer_than(target, MAX_CHARS) {
         out.add_at(
@@ -136,7 +136,7 @@ fn arn(target: &str) -> Result<(), &'static str> {
     };
     if arn.partition != "aws" && !(arn.partition.starts_with("aws-") && lower(arn.partition)) {
         return Err(
-            "is not an ARN of AWS: the partition must be `aws`, `aws-cn`, `aws-us-gov` or another one of AWS",
+            "is not an ARN of AWS: the second part must be an AWS partition, such as `aws`, `aws-cn` or `aws-us-gov`",
         );
     }
     if arn.region.is_empty() || arn.region.len() > 20 || !lower(arn.region) {
@@ -161,7 +161,7 @@ fn arn(target: &str) -> Result<(), &'static str> {
             Err("is not the ARN of a SageMaker endpoint: the sixth part must be `endpoint/name`")
         }
         "sagemaker" => account(arn.account),
-        _ => Err("is the ARN of another service: the third part must be `bedrock` or `sagemaker`"),
+        _ => Err("is an ARN of another service: the third part must be `bedrock` or `sagemaker`"),
     }
 }
 
@@ -171,7 +171,7 @@ fn bedrock_resource(owner: &str, kind: &str, id: &str) -> Result<(), &'static st
             Ok(())
         } else {
             Err(
-                "is not the ARN of a foundation model: these have no account, `...:region::foundation-model/...`",
+                "is not the ARN of a foundation model: leave its account empty, `...:region::foundation-model/...`",
             )
         };
     }
@@ -207,7 +207,7 @@ fn account(account: &str) -> Result<(), &'static str> {
     if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(())
     } else {
-        Err("is an ARN without an account: the fifth part must be an account of 12 digits")
+        Err("is an ARN without an account: the fifth part must be an account ID of 12 digits")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tools that the model can call, its calls, and their results.
+//! Rules for tools, for the model's calls of tools, and for their results.
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
     if config.tools.is_empty() {
         out.no_items_at(
             "tools",
-            "is required: add at least one tool, or leave out `tool_config`",
+            "is required: add at least one tool, or remove `tool_config`",
         );
     }
     let mut names = HashSet::new();
@@ -48,7 +48,7 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
     let Some(choice) = &config.tool_choice else {
         return;
     };
-    // Tools in raw members are not in `names`.
+    // Tools that are raw members are not in `names`.
     let mut has_others = false;
     out.field("tools", |out| has_others = out.is_raw_here());
     out.field("tool_choice", |out| match &choice.choice {
@@ -59,7 +59,7 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
                 out.add_at(
                     "name",
                     format_args!(
-                        "{} is none of the request's tools: use the name of one of them",
+                        "{} is not a tool of the request: use the name of one of its tools",
                         Shown(&tool.name)
                     ),
                 );
@@ -85,12 +85,12 @@ fn specification(spec: &pb::ToolSpecification, out: &mut Violations) {
     use pb::tool_input_schema::Schema;
 
     if spec.description.as_deref() == Some("") {
-        out.add_at("description", "is empty: set a text or leave it out");
+        out.add_at("description", "is empty: set a text or remove it");
     }
     let Some(schema) = &spec.input_schema else {
         out.missing_at(
             "input_schema",
-            "is required: a JSON Schema, such as `{\"type\":\"object\"}`",
+            "is required: set a JSON Schema, such as `{\"type\":\"object\"}`",
         );
         return;
     };
@@ -109,7 +109,7 @@ pub(super) fn tool_use(block: &pb::ToolUseBlock, out: &mut Violations) {
     match &block.input {
         None => out.missing_at(
             "input",
-            "is required: set one of input_json, input_struct, such as `{}`",
+            "is required: set input_json (such as `{}`) or input_struct",
         ),
         Some(Input::InputJson(text)) => json::tool_input("input_json", text, out),
         Some(Input::InputStruct(value)) => json::structure("input_struct", value, out),
@@ -144,10 +144,10 @@ fn result_part(part: &pb::ToolResultContentBlock, out: &mut Violations) {
     }
 }
 
-/// Checks the tool of a `tool_addition` or `tool_removal`.
+/// Checks the tool of a `tool_addition` or a `tool_removal`.
 pub(super) fn change(tool: Option<&pb::ToolReference>, out: &mut Violations) {
     let Some(tool) = tool else {
-        out.missing_at("tool", "is required: the tool to add or remove");
+        out.missing_at("tool", "is required: set the tool to add or remove");
         return;
     };
     out.field("tool", |out| {

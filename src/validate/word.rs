@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::path::{Shown, Violations};
 
-/// Checks an optional enum: its number must be known, or 0.
+/// Checks an optional enum. Its number must be known, or 0.
 pub(super) fn optional_enum<E: TryFrom<i32>>(
     field: &'static str,
     value: i32,
@@ -15,7 +15,7 @@ pub(super) fn optional_enum<E: TryFrom<i32>>(
     }
 }
 
-/// Checks a required enum: its number must be known and not 0. `values` lists the choices.
+/// Checks a required enum. Its number must be known, and not 0. `values` lists the valid values.
 pub(super) fn required_enum<E: TryFrom<i32>>(
     field: &'static str,
     value: i32,
@@ -25,7 +25,7 @@ pub(super) fn required_enum<E: TryFrom<i32>>(
     out.field(field, |out| required_enum_item::<E>(value, values, out));
 }
 
-/// The same as [`required_enum`] for the enum at the current path itself.
+/// Checks a required enum like [`required_enum`], but the enum at the current path itself.
 pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out: &mut Violations) {
     if value == 0 {
         out.missing(format_args!("is required: use {values}"));
@@ -34,7 +34,7 @@ pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out:
     }
 }
 
-/// An enum number that this version of the API does not know.
+/// The error for an enum number that this version of the API does not know.
 pub(super) struct UnknownNumber(pub(super) i32);
 
 impl fmt::Display for UnknownNumber {
@@ -43,10 +43,10 @@ impl fmt::Display for UnknownNumber {
     }
 }
 
-/// A rule for texts of 1 to `max` characters, all of a set.
+/// A rule for texts of 1 to `max` characters from a set.
 pub(super) struct Word {
     pub(super) max: usize,
-    /// The set, as errors describe it.
+    /// The set of characters, as error messages describe it.
     pub(super) set: &'static str,
     pub(super) allowed: fn(char) -> bool,
 }
@@ -71,13 +71,14 @@ impl Word {
         }
     }
 
-    /// Returns whether a value follows the rule. An empty one does.
+    /// Returns whether a value follows the rule. An empty value does.
     pub(super) fn fits(&self, value: &str) -> bool {
         value.chars().all(self.allowed) && !longer_than(value, self.max)
     }
 }
 
-/// Returns whether a text has more than `max` characters. Reads no more of it than needed.
+/// Returns whether a text has more than `max` characters. Reads only as much of the text as
+/// necessary.
 pub(super) fn longer_than(value: &str, max: usize) -> bool {
     value.len() > max && value.chars().nth(max).is_some()
 }
@@ -89,7 +90,7 @@ pub(super) fn required_text(field: &'static str, value: &str, out: &mut Violatio
     }
 }
 
-/// Checks an optional text: if it is set, it must have 1 to `max` characters.
+/// Checks an optional text. If it is set, it must have 1 to `max` characters.
 pub(super) fn optional_text(
     field: &'static str,
     value: Option<&str>,
@@ -97,7 +98,7 @@ pub(super) fn optional_text(
     out: &mut Violations,
 ) {
     match value {
-        Some("") => out.add_at(field, "is empty: set a text or leave it out"),
+        Some("") => out.add_at(field, "is empty: set a text or remove it"),
         Some(text) if longer_than(text, max) => {
             out.add_at(
                 field,

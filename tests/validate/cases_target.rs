@@ -55,7 +55,7 @@ pub(crate) const CASES: &[Case] = &[
     ("target", &["type/id"], |r| arn(r, "ABC", "A?C")),
     ("target", &["after a `/`"], |r| arn(r, "ABC", "A//C")),
     ("target", &["after a `/`"], |r| arn(r, "ABCDEFGHIJ:2", "")),
-    ("target", &["no account"], |r| {
+    ("target", &["leave its account empty"], |r| {
         r.target = "arn:aws:bedrock:us-east-1:123456789012:foundation-model/a.b".into();
     }),
     ("target", &["12 letters"], |r| {

@@ -153,12 +153,12 @@ pub(crate) const CASES: &[Case] = &[
     }),
     (
         "input.tool_config.tool_choice.tool.name",
-        &["sub", "none of"],
+        &["sub", "not a tool"],
         |r| choice(r, specific("sub")),
     ),
     (
         "input.tool_config.tool_choice.tool.name",
-        &["none of"],
+        &["not a tool"],
         |r| choice(r, specific("")),
     ),
     (
