@@ -67,10 +67,10 @@ fn the_playground_is_served_if_it_is_asked_for() {
 fn the_example_holds_every_key() {
     let example = std::fs::read_to_string("examples/config.yaml").unwrap();
     let known = problems(
-        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\ntraces: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\naccess: {nonsense_of_no_likeness: 1}\nestimates: {nonsense_of_no_likeness: 1}\nprices: [{models: [m], input: 1, output: 1, nonsense_of_no_likeness: 1, service_tiers: {nonsense_of_no_likeness: 1}}]\ngroups: {g: {nonsense_of_no_likeness: 1, limits: {nonsense_of_no_likeness: 1}}}\ncallers: {c: {nonsense_of_no_likeness: 1, limits: {nonsense_of_no_likeness: 1}, keys: [{nonsense_of_no_likeness: 1}]}}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
+        "nonsense_of_no_likeness: 1\nlimits: {nonsense_of_no_likeness: 1}\nbedrock: {nonsense_of_no_likeness: 1}\ndrain: {nonsense_of_no_likeness: 1}\nlog: {nonsense_of_no_likeness: 1}\ntraces: {nonsense_of_no_likeness: 1}\nrequest_metadata: {nonsense_of_no_likeness: 1}\ndiscovery: {nonsense_of_no_likeness: 1}\naccess: {nonsense_of_no_likeness: 1, jwt: [{issuer: 'https://a.example', audiences: [a], nonsense_of_no_likeness: 1, unlisted: {nonsense_of_no_likeness: 1}}], kubernetes: {audience: a, nonsense_of_no_likeness: 1}}\nestimates: {nonsense_of_no_likeness: 1}\nprices: [{models: [m], input: 1, output: 1, nonsense_of_no_likeness: 1, service_tiers: {nonsense_of_no_likeness: 1}}]\ngroups: {g: {nonsense_of_no_likeness: 1, limits: {nonsense_of_no_likeness: 1}}}\ncallers: {c: {nonsense_of_no_likeness: 1, limits: {nonsense_of_no_likeness: 1}, keys: [{nonsense_of_no_likeness: 1}]}}\ntargets: {t: {model_id: a.b, nonsense_of_no_likeness: 1, defaults: {nonsense_of_no_likeness: 1, guardrail: {identifier: a, version: DRAFT, nonsense_of_no_likeness: 1}}, limits: {nonsense_of_no_likeness: 1}}, u: {routes: [{model_id: a.b, nonsense_of_no_likeness: 1}]}}\n",
     );
     // The key without a hash has another problem beside.
-    assert_eq!(known.len(), 23);
+    assert_eq!(known.len(), 26);
     for problem in known {
         let Some((_, keys)) = problem.split_once("known keys: ") else {
             assert!(problem.contains("sha256: required"), "{problem}");
@@ -442,6 +442,40 @@ fn wrong_targets_are_told_with_what_would_be_right() {
                 "callers.b.keys[1].sha256: required",
                 "callers.b.keys[2].sha256: not a SHA-256 in 64 hexadecimal digits",
             ],
+        ),
+        (
+            "access:\n  jwt:\n    - algorithms: [none, HS256, RS257]\n      jwks_url: http://keys.example\n      jwks_file: a\n    - {issuer: here, audiences: []}\n    - {issuer: 'https://a.example', audiences: [a], refresh: 25h, unlisted: {groups: [b]}}\n    - {issuer: 'https://a.example', audiences: a}",
+            &[
+                "access.jwt[0].issuer: required: the value of the tokens' `iss`",
+                "access.jwt[0].audiences: required: tokens for other services",
+                "access.jwt[0].algorithms[0]: `none` is never accepted",
+                "access.jwt[0].algorithms[1]: `HS256` is never accepted",
+                "access.jwt[0].algorithms[2]: `RS257` is not one of: RS256,",
+                "access.jwt[0].jwks_url: `http://keys.example` has no TLS",
+                "access.jwt[1].audiences: must not be empty",
+                "access.jwt[1].issuer: its keys cannot be discovered: `here` is not a URL",
+                "access.jwt[2].refresh: must be from 1s to 24h",
+                "access.jwt[2].unlisted.groups[0]: there is no group `b`",
+                "access.jwt[3].issuer: this issuer is listed twice",
+                "access.jwt[3].audiences: a list is expected here",
+            ],
+        ),
+        (
+            "access: {kubernetes: {jwks_url: 'https://a'}}\ncallers: {a: {service_accounts: [b/c, b]}, d: {service_accounts: [b/c]}}",
+            &[
+                "access.kubernetes.audience: required",
+                "access.kubernetes.jwks_url: needs `issuer`",
+                "callers.a.service_accounts[1]: `b` is not a service account; write namespace/name",
+                "callers.d.service_accounts[0]: `b/c` is listed twice",
+            ],
+        ),
+        (
+            "access: {kubernetes: {audience: a, issuer: 'https://a', token_file: b}}",
+            &["access.kubernetes.issuer: excludes api_server and token_file"],
+        ),
+        (
+            "callers: {a: {service_accounts: [b/c]}}",
+            &["callers.a.service_accounts[0]: needs `access.kubernetes`"],
         ),
         (
             "callers: {a: {keys: [{sha256: '00000000000000000000000000000000000000000000000000000000000000aa'}]}, b: {keys: [{sha256: '00000000000000000000000000000000000000000000000000000000000000AA'}]}}",

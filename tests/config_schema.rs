@@ -59,6 +59,8 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
         ["prices", "[]", "service_tiers", _] | ["prices", "[]", "optimized_latency"] => {
             &[("input", "1"), ("output", "1")]
         }
+        ["access", "jwt", "[]"] => &[("issuer", "https://a.example"), ("audiences", "[m]")],
+        ["access", "kubernetes"] => &[("audience", "m")],
         ["tls"] => &[("certificate_file", "a"), ("key_file", "b")],
         _ => &[],
     };
@@ -162,6 +164,27 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             &["http://a", "https://a.example:1/b"],
             &["a.example", "ftp://a", "https://"],
         ),
+        "/$defs/secure_url" => (
+            &[
+                "https://a.example:1/b",
+                "http://127.0.0.1:1/b",
+                "http://localhost",
+            ],
+            &["a.example", "http://a", "ftp://a", "https://"],
+        ),
+        "/$defs/refresh" => (&["1s", "10m", "24h"], &["0", "10", "999ms", "25h", "soon"]),
+        "/$defs/service_account" => (
+            &["apps/chat", "apps/*"],
+            &[
+                "apps",
+                "*/*",
+                "*/chat",
+                "apps/",
+                "apps/a/b",
+                "Apps/chat",
+                "apps/ch*",
+            ],
+        ),
         "/$defs/region" => (
             &["us-east-1", "us-gov-west-1"],
             &["us-east", "US-EAST-1", "eu", "us-east-1a"],
@@ -244,6 +267,9 @@ fn is_of_several_keys(problem: &Problem) -> bool {
         "there is no target",
         "there is no group",
         "needs limits.store",
+        "needs `access.kubernetes`",
+        "needs `issuer`",
+        "cannot be discovered",
         "needs `prices`",
     ]
     .iter()

@@ -1,4 +1,6 @@
 //! Finds the identity of a call: API keys first, then the verifiers in their order.
+//!
+//! What calls are judged by is one immutable value, which is replaced as a whole.
 
 use std::{
     pin::Pin,
@@ -20,7 +22,7 @@ use super::{
     verifier::{Claimed, Verdict, Verifier},
 };
 use crate::{
-    config::Access,
+    config::{Access, FailuresPerMinute},
     error::{Failure, Reason},
     telemetry::{Metrics, metrics},
 };
@@ -30,6 +32,9 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 /// Reflection is served to everyone if the operator wants it.
 const REFLECTION: &str = "/grpc.reflection.";
 
+/// When a caller may try again whose credential cannot be checked at the moment.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// Decides which calls may go on, and whose they are. Cheap to clone; all clones share what is
 /// configured.
 #[derive(Clone, Debug)]
@@ -37,14 +42,33 @@ pub struct Gate(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    rules: ArcSwap<Rules>,
+    failures: Failures,
+    metrics: Arc<Metrics>,
+}
+
+/// What calls are judged by.
+#[derive(Clone, Debug)]
+pub struct Rules {
     /// No identities are configured: every call may go on without one.
     is_open: bool,
     required: bool,
     open_reflection: bool,
-    snapshot: ArcSwap<Snapshot>,
-    verifiers: Vec<Box<dyn Verifier>>,
-    failures: Failures,
-    metrics: Arc<Metrics>,
+    snapshot: Arc<Snapshot>,
+    verifiers: Arc<[Box<dyn Verifier>]>,
+}
+
+impl Rules {
+    /// What the config says, with these verifiers behind the API keys.
+    pub fn new(access: &Access, snapshot: Snapshot, verifiers: Arc<[Box<dyn Verifier>]>) -> Self {
+        Self {
+            is_open: !access.is_configured() && !access.required && verifiers.is_empty(),
+            required: access.required,
+            open_reflection: access.open_reflection,
+            snapshot: Arc::new(snapshot),
+            verifiers,
+        }
+    }
 }
 
 /// What the gate says of a call.
@@ -71,7 +95,8 @@ impl Refused {
     /// What the caller is told.
     pub fn failure(&self) -> Failure {
         if self.rejection == Rejection::Unverifiable {
-            return Failure::new(Reason::CallerUnverifiable, self.rejection.message());
+            return Failure::new(Reason::CallerUnverifiable, self.rejection.message())
+                .with_retry_after(TRY_AGAIN);
         }
         match self.slow_down {
             None => Failure::new(Reason::CallerUnauthenticated, self.rejection.message()),
@@ -88,42 +113,42 @@ impl Refused {
 }
 
 impl Gate {
-    /// A gate for what the config says, with these verifiers behind the API keys.
-    pub fn new(
-        access: &Access,
-        snapshot: Snapshot,
-        verifiers: Vec<Box<dyn Verifier>>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    /// A gate that judges by these rules.
+    pub fn new(rules: Rules, failures: FailuresPerMinute, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
-            is_open: !access.is_configured() && !access.required && verifiers.is_empty(),
-            required: access.required,
-            open_reflection: access.open_reflection,
-            snapshot: ArcSwap::from_pointee(snapshot),
-            verifiers,
-            failures: Failures::new(access.failures_per_minute.0),
+            rules: ArcSwap::from_pointee(rules),
+            failures: Failures::new(failures.0),
             metrics,
         }))
     }
 
     /// Whether no identities are configured, so that calls need not be looked at.
     pub fn is_open(&self) -> bool {
-        self.0.is_open
+        self.0.rules.load().is_open
     }
 
-    /// From now on calls are judged by this snapshot. Those that have begun keep the one that they
-    /// began with.
-    pub fn swap(&self, snapshot: Snapshot) {
-        self.0.snapshot.store(Arc::new(snapshot));
+    /// From now on calls are judged by these rules. Those that have begun keep what they began
+    /// with.
+    pub fn swap(&self, rules: Rules) {
+        self.0.rules.store(Arc::new(rules));
+    }
+
+    /// The same for callers and their keys alone. The verifiers stay.
+    pub fn swap_snapshot(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        self.0.rules.rcu(|rules| Rules {
+            snapshot: Arc::clone(&snapshot),
+            ..Rules::clone(rules)
+        });
     }
 
     /// Judges a call by its headers and its connection.
     pub fn judge(&self, path: &str, headers: &HeaderMap, peer: Option<&Peer>) -> Answer {
-        let inner = &self.0;
-        if inner.is_open || path.starts_with(HEALTH) {
+        let rules = self.0.rules.load();
+        if rules.is_open || path.starts_with(HEALTH) {
             return Answer::Pass(None);
         }
-        let open = !inner.required || (inner.open_reflection && path.starts_with(REFLECTION));
+        let open = !rules.required || (rules.open_reflection && path.starts_with(REFLECTION));
         let Some(credential) = Credential::of(headers, peer) else {
             return if open {
                 Answer::Pass(None)
@@ -135,12 +160,12 @@ impl Gate {
         if let Credential::Bearer(text) = credential
             && key::is_key(text)
         {
-            return match inner.snapshot.load().by_key(text, now) {
+            return match rules.snapshot.by_key(text, now) {
                 Ok(identity) => Answer::Pass(Some(identity)),
                 Err(rejection) => self.refuse(rejection, path, peer),
             };
         }
-        for verifier in &inner.verifiers {
+        for verifier in rules.verifiers.iter() {
             match verifier.verify(credential, now) {
                 Verdict::NotMine => {}
                 Verdict::Valid(claimed) => return self.settle(Ok(claimed), path, peer),
@@ -164,7 +189,8 @@ impl Gate {
         path: &str,
         peer: Option<&Peer>,
     ) -> Answer {
-        match verdict.and_then(|claimed| self.0.snapshot.load().by_claim(&claimed)) {
+        let rules = self.0.rules.load();
+        match verdict.and_then(|claimed| rules.snapshot.by_claim(&claimed)) {
             Ok(identity) => Answer::Pass(Some(identity)),
             Err(rejection) => self.refuse(rejection, path, peer),
         }

@@ -10,6 +10,7 @@
 //! | `gate` | finds the identity of a call, by the verifiers in their order |
 //! | `credential` | what a call's headers and connection hold as proof |
 //! | `verifier` | the trait for checks of credentials that name the caller, such as tokens |
+//! | [`token`] | checks tokens: of issuers, and of Kubernetes service accounts |
 //! | [`key`] | the form of API keys: prefix, random part, checksum |
 //! | [`limits`] | how much callers, groups and targets may use |
 //! | `snapshot` | the configured callers and their keys |
@@ -25,11 +26,12 @@ pub mod key;
 pub mod limits;
 mod rejection;
 mod snapshot;
+pub mod token;
 mod verifier;
 
 pub use caller::{Caller, Identity};
 pub use credential::{Credential, Peer};
-pub use gate::{Answer, Gate, Refused};
+pub use gate::{Answer, Gate, Refused, Rules};
 pub use rejection::Rejection;
 pub use snapshot::Snapshot;
-pub use verifier::{Claimed, Verdict, Verifier};
+pub use verifier::{ClaimKind, Claimed, Verdict, Verifier};

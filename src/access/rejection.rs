@@ -19,6 +19,10 @@ pub enum Rejection {
     BadSignature,
     /// It was issued by another issuer or for another audience.
     WrongAudience,
+    /// It is longer than any token that is accepted.
+    TooLong,
+    /// It is valid, but its caller is not configured.
+    Unlisted,
     /// What is needed to check it is not available at the moment.
     Unverifiable,
 }
@@ -35,6 +39,8 @@ impl Rejection {
             Self::NotYetValid => "not_yet_valid",
             Self::BadSignature => "bad_signature",
             Self::WrongAudience => "wrong_audience",
+            Self::TooLong => "too_long",
+            Self::Unlisted => "unlisted",
             Self::Unverifiable => "unverifiable",
         }
     }
@@ -65,6 +71,12 @@ impl Rejection {
             }
             Self::WrongAudience => {
                 "the token was issued by an issuer or for an audience that this gateway does not accept"
+            }
+            Self::TooLong => {
+                "the token is longer than 16 KiB; ask its issuer for one with fewer claims"
+            }
+            Self::Unlisted => {
+                "the credential is valid, but this gateway does not know its caller; ask the gateway's operator to add it"
             }
             Self::Unverifiable => {
                 "the token cannot be checked at the moment, because the keys of its issuer cannot be fetched; try again"

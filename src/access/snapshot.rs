@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -11,16 +11,28 @@ use super::{
     key,
     limits::{Names, ScopeKind},
     rejection::Rejection,
-    verifier::Claimed,
+    verifier::{ClaimKind, Claimed, SERVICE_ACCOUNT},
 };
-use crate::config::{Access, ApiKey, KeysByCaller};
+use crate::config::{Access, ApiKey, CallerOptions, KeysByCaller};
+
+/// The callers that are remembered as their credentials describe them. Beyond that, all are
+/// forgotten.
+const MOST_DESCRIBED: usize = 4_096;
+/// The longest name of a caller that is not configured.
+const MAX_NAME: usize = 256;
 
 /// The configured callers and their keys.
 #[derive(Debug, Default)]
 pub struct Snapshot {
+    access: Access,
+    names: Arc<Names>,
     /// By the SHA-256 of the key: comparing hashes tells nothing about keys by its timing.
     keys: HashMap<[u8; 32], (Identity, Option<SystemTime>)>,
     callers: HashMap<Arc<str>, Identity>,
+    /// By `namespace/name` or `namespace/*`.
+    service_accounts: HashMap<Arc<str>, Identity>,
+    /// Callers that are not configured, or have more groups than configured.
+    described: Mutex<HashMap<Claimed, Identity>>,
 }
 
 impl Snapshot {
@@ -29,25 +41,21 @@ impl Snapshot {
     ///
     /// # Errors
     /// A key that two callers have, or keys of a caller that is not configured.
-    pub fn new(access: &Access, file: &KeysByCaller, names: &Names) -> Result<Self, String> {
-        let mut snapshot = Self::default();
+    pub fn new(access: &Access, file: &KeysByCaller, names: &Arc<Names>) -> Result<Self, String> {
+        let mut snapshot = Self {
+            access: access.clone(),
+            names: Arc::clone(names),
+            ..Self::default()
+        };
         for (name, options) in &access.callers {
-            let own = names.scope(ScopeKind::Caller, name, &options.quota);
-            let groups = options.groups.iter().filter_map(|group| {
-                names.scope(ScopeKind::Group, group, &access.groups.get(group)?.quota)
-            });
-            let scopes: Vec<_> = own.into_iter().chain(groups).collect();
             let name: Arc<str> = name.as_str().into();
-            let identity = Identity::new(Arc::new(Caller {
-                name: Arc::clone(&name),
-                groups: options
-                    .groups
-                    .iter()
-                    .map(|group| group.as_str().into())
-                    .collect(),
-                scopes: (!scopes.is_empty()).then(|| scopes.into()),
-            }));
+            let groups = options.groups.iter().map(|group| group.as_str().into());
+            let identity = snapshot.identity(&name, Some(options), groups.collect());
             snapshot.add_keys(&identity, &options.keys)?;
+            for account in &options.service_accounts {
+                let accounts = &mut snapshot.service_accounts;
+                accounts.insert(account.as_str().into(), identity.clone());
+            }
             snapshot.callers.insert(name, identity);
         }
         for (name, keys) in file {
@@ -59,6 +67,28 @@ impl Snapshot {
             snapshot.add_keys(&identity, keys)?;
         }
         Ok(snapshot)
+    }
+
+    /// A caller with these groups. `options`: what is configured of it.
+    fn identity(
+        &self,
+        name: &Arc<str>,
+        options: Option<&CallerOptions>,
+        groups: Vec<Arc<str>>,
+    ) -> Identity {
+        let names = &self.names;
+        let own = options.and_then(|own| names.scope(ScopeKind::Caller, name, &own.quota));
+        let of_groups = groups.iter().filter_map(|group| {
+            let options = self.access.groups.get(&**group)?;
+            names.scope(ScopeKind::Group, group, &options.quota)
+        });
+        let scopes: Vec<_> = own.into_iter().chain(of_groups).collect();
+        Identity::new(Arc::new(Caller {
+            name: Arc::clone(name),
+            is_listed: options.is_some(),
+            groups,
+            scopes: (!scopes.is_empty()).then(|| scopes.into()),
+        }))
     }
 
     fn add_keys(&mut self, identity: &Identity, keys: &[ApiKey]) -> Result<(), String> {
@@ -100,9 +130,82 @@ impl Snapshot {
     /// # Errors
     /// There is no such caller.
     pub(super) fn by_claim(&self, claimed: &Claimed) -> Result<Identity, Rejection> {
-        self.callers
-            .get(&claimed.name)
-            .cloned()
-            .ok_or(Rejection::Unknown)
+        let listed = self.listed(claimed);
+        let is_member =
+            |group: &&Arc<str>| listed.is_some_and(|caller| caller.caller().groups.contains(group));
+        let is_group = |group: &&Arc<str>| self.access.groups.contains_key(&***group);
+        let mut further = claimed.groups.iter().filter(is_group);
+        match listed {
+            Some(listed) if further.all(|group| is_member(&group)) => Ok(listed.clone()),
+            None if claimed.unlisted.is_none() || !is_name(&claimed.name) => {
+                Err(Rejection::Unlisted)
+            }
+            listed => self.described(claimed, listed),
+        }
     }
+
+    /// The configured caller of a credential.
+    fn listed(&self, claimed: &Claimed) -> Option<&Identity> {
+        match claimed.kind {
+            // The names of service accounts are the cluster's to give.
+            ClaimKind::Token if claimed.name.starts_with(SERVICE_ACCOUNT) => None,
+            ClaimKind::Token => self.callers.get(&claimed.name),
+            ClaimKind::ServiceAccount => {
+                let (namespace, name) = claimed
+                    .name
+                    .strip_prefix(SERVICE_ACCOUNT)?
+                    .split_once(':')?;
+                self.service_accounts
+                    .get(format!("{namespace}/{name}").as_str())
+                    .or_else(|| self.callers.get(&claimed.name))
+                    .or_else(|| self.service_accounts.get(format!("{namespace}/*").as_str()))
+            }
+        }
+    }
+
+    /// A caller that is not configured, or has more groups than configured.
+    fn described(
+        &self,
+        claimed: &Claimed,
+        listed: Option<&Identity>,
+    ) -> Result<Identity, Rejection> {
+        if claimed.kind == ClaimKind::Token && claimed.name.starts_with(SERVICE_ACCOUNT) {
+            return Err(Rejection::Unlisted);
+        }
+        let mut described = self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(identity) = described.get(claimed) {
+            return Ok(identity.clone());
+        }
+        let configured = match listed {
+            Some(listed) => listed.caller().groups.as_slice(),
+            None => claimed.unlisted.as_deref().unwrap_or_default(),
+        };
+        let mut groups = configured.to_vec();
+        for group in &claimed.groups {
+            if self.access.groups.contains_key(&**group) && !groups.contains(group) {
+                groups.push(Arc::clone(group));
+            }
+        }
+        // The operator decided nothing about this caller.
+        if groups.is_empty() {
+            return Err(Rejection::Unlisted);
+        }
+        let name = listed.map_or(&claimed.name, Identity::name);
+        let options = listed.and_then(|listed| self.access.callers.get(&**listed.name()));
+        let identity = self.identity(name, options, groups);
+        if described.len() >= MOST_DESCRIBED {
+            described.clear();
+        }
+        described.insert(claimed.clone(), identity.clone());
+        Ok(identity)
+    }
+}
+
+/// Whether this can be the name of a caller that is not configured: it travels in logs and in the
+/// keys of the limits store.
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -3,14 +3,15 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::Args;
 
 use super::{exit::Exit, output::Output};
 use crate::{
-    access::{Snapshot, limits::Names},
-    config::{self, Access, Config, Problem},
+    access::{Snapshot, token},
+    config::{self, Access, Config, KeySetLocation, Problem},
 };
 
 /// Validate configuration files and report every error, with its line, its key and how to fix it
@@ -58,6 +59,13 @@ fn load(file: &Path) -> Result<Config, String> {
     if !(is_values && keys_file.is_some_and(|path| !path.exists())) {
         check_callers(&config.access)?;
     }
+    for issuer in &config.access.jwt {
+        if let KeySetLocation::File(path) = &issuer.keys
+            && (!is_values || path.exists())
+        {
+            token::check_file(path)?;
+        }
+    }
     Ok(config)
 }
 
@@ -85,5 +93,5 @@ fn check_callers(access: &Access) -> Result<(), String> {
         Some(path) => config::load_keys(path).map_err(|problems| problems.to_string())?,
         None => config::KeysByCaller::new(),
     };
-    Snapshot::new(access, &keys, &Names::default()).map(|_| ())
+    Snapshot::new(access, &keys, &Arc::default()).map(|_| ())
 }

@@ -29,9 +29,10 @@ mod yaml;
 use std::path::Path;
 
 pub use access::{
-    Access, ApiKey, CallerOptions, Estimates, FailuresPerMinute, GroupOptions, KEYS_PER_CALLER,
-    KeysByCaller, LimitsStore, NANO_PER_USD, Price, Quota, Rates, is_name as is_caller_name,
-    load_keys,
+    Access, ApiKey, CallerOptions, ClusterKeys, Estimates, FailuresPerMinute, GroupOptions,
+    JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes, LimitsStore,
+    NANO_PER_USD, Price, Quota, Rates, SignatureAlgorithm, Unlisted, is_name as is_caller_name,
+    is_secure_url, load_keys,
 };
 pub use attribution::RequestMetadata;
 pub use discovery::Discovery;

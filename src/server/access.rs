@@ -5,8 +5,9 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     access::{
-        Gate, Snapshot,
+        Gate, Rules, Snapshot, Verifier,
         limits::{Accounts, InProcess, Names},
+        token::TokenVerifier,
     },
     config::{self, Access, Config, KeysByCaller},
     telemetry::Metrics,
@@ -19,9 +20,30 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Fails if the keys file cannot be used, or contradicts the configuration.
-pub(super) fn gate(access: &Access, names: &Names, metrics: &Arc<Metrics>) -> io::Result<Gate> {
+pub(super) fn gate(
+    access: &Access,
+    names: &Arc<Names>,
+    metrics: &Arc<Metrics>,
+) -> io::Result<Gate> {
+    let rules = rules(access, names, metrics)?;
+    Ok(Gate::new(
+        rules,
+        access.failures_per_minute,
+        Arc::clone(metrics),
+    ))
+}
+
+/// Creates what calls are judged by, and starts to fetch the keys of token issuers.
+///
+/// # Errors
+/// Fails if a file with keys cannot be used, or contradicts the configuration.
+fn rules(access: &Access, names: &Arc<Names>, metrics: &Arc<Metrics>) -> io::Result<Rules> {
     let snapshot = read(access, names)?;
-    Ok(Gate::new(access, snapshot, Vec::new(), Arc::clone(metrics)))
+    let tokens = TokenVerifier::start(access, metrics).map_err(io::Error::other)?;
+    let verifiers = tokens
+        .into_iter()
+        .map(|verifier| Box::new(verifier) as Box<dyn Verifier>);
+    Ok(Rules::new(access, snapshot, verifiers.collect()))
 }
 
 /// What calls are counted by.
@@ -36,7 +58,7 @@ pub(super) fn accounts(config: &Config, names: &Names, metrics: &Arc<Metrics>) -
     )
 }
 
-fn read(access: &Access, names: &Names) -> io::Result<Snapshot> {
+fn read(access: &Access, names: &Arc<Names>) -> io::Result<Snapshot> {
     let keys = match &access.keys_file {
         Some(path) => load(path)?,
         None => KeysByCaller::new(),
@@ -72,7 +94,7 @@ pub(super) fn follow_keys(
             });
             match swapped {
                 Ok((keys, snapshot)) => {
-                    gate.swap(snapshot);
+                    gate.swap_snapshot(snapshot);
                     tracing::info!(file = %path.display(), "the keys file changed; its keys are in force");
                     (known, told) = (Some(keys), None);
                 }

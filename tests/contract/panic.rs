@@ -4,8 +4,8 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use bedrock_grpc::{
-    access::{Gate, Snapshot},
-    config::{Access, Cors, Limits},
+    access::{Gate, Rules, Snapshot},
+    config::{Access, Cors, FailuresPerMinute, Limits},
     grpc::{self, Admission, Stack},
     pb::{
         InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
@@ -75,9 +75,8 @@ async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
     let stack: Stack = grpc::stack(
         routes,
         Gate::new(
-            &Access::default(),
-            Snapshot::default(),
-            Vec::new(),
+            Rules::new(&Access::default(), Snapshot::default(), Arc::from([])),
+            FailuresPerMinute::default(),
             Arc::new(Metrics::default()),
         ),
         Admission::new(places, 1, &Metrics::default()),

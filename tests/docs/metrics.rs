@@ -33,6 +33,13 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         all.authentication_failures
             .get_or_create(&metrics::AuthenticationFailure { reason: "missing" }),
     );
+    drop(all.key_fetches.get_or_create(&metrics::KeyFetch {
+        issuer: String::new(),
+        outcome: "ok",
+    }));
+    drop(all.keys_fetched_at.get_or_create(&metrics::Issuer {
+        issuer: String::new(),
+    }));
     drop(
         all.limited
             .get_or_create(&metrics::LimitedResource { what: "memory" }),

@@ -191,7 +191,7 @@ fn value(schema: &Node, root: &Node) -> String {
     match schema.reference() {
         "address" => return "address".to_owned(),
         "boolean" => return "`true` or `false`".to_owned(),
-        "duration" | "positive_duration" | "heartbeat" => return "duration".to_owned(),
+        "duration" | "positive_duration" | "heartbeat" | "refresh" => return "duration".to_owned(),
         "size" => return "size".to_owned(),
         "text" => return "text".to_owned(),
         "usd" => return "US dollars".to_owned(),
@@ -200,7 +200,7 @@ fn value(schema: &Node, root: &Node) -> String {
         "region" => return "Region".to_owned(),
         "place" => return "Region or geography".to_owned(),
         "model" => return "model ID or ARN".to_owned(),
-        "url" | "collector" => return "URL".to_owned(),
+        "url" | "secure_url" | "collector" => return "URL".to_owned(),
         _ => {}
     }
     for alternative in resolved.get("anyOf").map_or(&[][..], Node::items) {

@@ -5,8 +5,13 @@ mod name;
 mod prices;
 pub(super) mod quota;
 mod store;
+mod tokens;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::{
     section::{Reading, Section, nearest},
@@ -21,6 +26,9 @@ pub use prices::{Estimates, Price, Rates};
 pub use quota::{NANO_PER_USD, Quota};
 pub use store::LimitsStore;
 pub(super) use store::read as read_store;
+pub use tokens::{
+    ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted, is_secure_url,
+};
 
 /// Who may call, and how callers prove who they are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +46,10 @@ pub struct Access {
     /// A valid credential is never refused for the failures of others.
     /// `access.failures_per_minute`, default 60.
     pub failures_per_minute: FailuresPerMinute,
+    /// The issuers whose tokens are accepted. `access.jwt`, default: none.
+    pub jwt: Vec<JwtIssuer>,
+    /// The cluster whose service accounts are accepted. `access.kubernetes`, default: none.
+    pub kubernetes: Option<Kubernetes>,
     /// The callers, by name. `callers`.
     pub callers: BTreeMap<String, CallerOptions>,
     /// Groups of callers, by name. `groups`.
@@ -68,6 +80,9 @@ pub struct CallerOptions {
     pub keys: Vec<ApiKey>,
     /// The groups that the caller belongs to. `callers.<name>.groups`.
     pub groups: Vec<String>,
+    /// The service accounts that are the caller: `namespace/name`, or `namespace/*`.
+    /// `callers.<name>.service_accounts`.
+    pub service_accounts: Vec<String>,
     /// How much the caller may use. `callers.<name>.limits`, default: as much as it can.
     pub quota: Quota,
 }
@@ -93,7 +108,10 @@ impl Access {
 
     /// Whether there is any way for a caller to have an identity.
     pub fn is_configured(&self) -> bool {
-        self.keys_file.is_some() || !self.callers.is_empty()
+        self.keys_file.is_some()
+            || !self.callers.is_empty()
+            || !self.jwt.is_empty()
+            || self.kubernetes.is_some()
     }
 }
 
@@ -117,15 +135,26 @@ pub(super) fn read(root: &mut Section<'_>, store: LimitsStore, reading: &Reading
         store,
         ..Access::default()
     };
-    section.finish();
     let rules = access.rules();
     for (key, section) in root.named_sections("groups") {
         check_name("groups", &key, reading);
         access.groups.insert(key.name, read_group(section, &rules));
     }
+    let known_group = |name: &str| group(name, &access.groups);
+    let jwt = tokens::read_jwt(&mut section, &known_group);
+    let wants_kubernetes = section.has("kubernetes");
+    let kubernetes = tokens::read_kubernetes(&mut section, &known_group);
+    (access.jwt, access.kubernetes) = (jwt, kubernetes);
+    section.finish();
+    let known = Known {
+        groups: &access.groups,
+        rules: &rules,
+        has_kubernetes: wants_kubernetes,
+        service_accounts: RefCell::default(),
+    };
     for (key, section) in root.named_sections("callers") {
         check_name("callers", &key, reading);
-        let caller = read_caller(section, &access.groups, &rules);
+        let caller = read_caller(section, &known);
         access.callers.insert(key.name, caller);
     }
     let keys = access
@@ -154,17 +183,33 @@ fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> Quota {
     quota
 }
 
-fn read_caller(
-    mut section: Section<'_>,
-    known: &BTreeMap<String, GroupOptions>,
-    rules: &quota::Rules,
-) -> CallerOptions {
+/// What callers refer to.
+struct Known<'a> {
+    groups: &'a BTreeMap<String, GroupOptions>,
+    rules: &'a quota::Rules,
+    has_kubernetes: bool,
+    /// Those of the callers before.
+    service_accounts: RefCell<BTreeSet<String>>,
+}
+
+fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
+    let service_account = |text: &str| {
+        if !known.has_kubernetes {
+            return Err(
+                "needs `access.kubernetes`, which says whose tokens are accepted".to_owned(),
+            );
+        }
+        tokens::claim_once(&known.service_accounts, tokens::service_account(text)?)
+    };
     let caller = CallerOptions {
         keys: keys::read(&mut section, "keys"),
         groups: section
-            .list("groups", |name| group(name, known))
+            .list("groups", |name| group(name, known.groups))
             .unwrap_or_default(),
-        quota: read_limits(section.section("limits"), rules),
+        service_accounts: section
+            .list("service_accounts", service_account)
+            .unwrap_or_default(),
+        quota: read_limits(section.section("limits"), known.rules),
     };
     section.finish();
     caller

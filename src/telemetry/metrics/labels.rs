@@ -68,6 +68,22 @@ pub struct AuthenticationFailure {
     pub reason: &'static str,
 }
 
+/// An issuer of tokens, as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Issuer {
+    /// The value of `issuer`, or `kubernetes` for the API server of a cluster.
+    pub issuer: String,
+}
+
+/// A fetch of the keys of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KeyFetch {
+    /// The value of `issuer`, or `kubernetes` for the API server of a cluster.
+    pub issuer: String,
+    /// `ok` or `error`.
+    pub outcome: &'static str,
+}
+
 /// An attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Attempt {

@@ -14,8 +14,8 @@ use prometheus_client::{
 
 pub use durations::Durations;
 pub use labels::{
-    Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, LimitedResource,
-    Route, Target, Tokens, Unknown, UsageMissing,
+    Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Issuer, KeyFetch,
+    LimitedResource, Route, Target, Tokens, Unknown, UsageMissing,
 };
 
 /// Upper bounds in seconds. Tokens usually arrive every 5 to 50 ms, sometimes several together.
@@ -45,6 +45,10 @@ pub struct Metrics {
     pub refused: Counter,
     /// Calls that were rejected because their credential was missing or invalid.
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
+    /// Fetches of the keys of token issuers.
+    pub key_fetches: Family<KeyFetch, Counter>,
+    /// When the keys of token issuers were last fetched, in seconds since the Unix epoch.
+    pub keys_fetched_at: Family<Issuer, Gauge>,
     /// What was refused because a resource that clients share was in use, by resource.
     pub limited: Family<LimitedResource, Counter>,
     /// Tokens that calls used beyond what they had reserved from a limit.
@@ -103,6 +107,14 @@ impl Default for Metrics {
                 "refused",
                 "Calls that were refused because the gateway was full",
             ),
+            key_fetches: all.counts(
+                "issuer_key_fetches",
+                "Fetches of the keys of token issuers",
+            ),
+            keys_fetched_at: all.counts(
+                "issuer_keys_fetched_timestamp_seconds",
+                "When the keys of token issuers were last fetched, in seconds since the Unix epoch",
+            ),
             limited: all.counts(
                 "limited",
                 "Calls and connections that were refused because what clients share was in use, by resource",
@@ -157,7 +169,8 @@ impl Default for Metrics {
     }
 }
 
-fn seconds_since_epoch(time: SystemTime) -> i64 {
+/// Returns the time in seconds since the Unix epoch, for gauges.
+pub fn seconds_since_epoch(time: SystemTime) -> i64 {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,7 @@
 //! Who may call the gateway.
 
+mod issuers;
 mod keys;
 mod limits;
 mod process;
+mod tokens;

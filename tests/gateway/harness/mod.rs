@@ -8,6 +8,7 @@ mod details;
 mod process;
 mod raw;
 mod serve;
+mod tokens;
 mod web;
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
@@ -35,6 +36,7 @@ pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
 pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message, status};
 pub(crate) use serve::{Serve, file};
+pub(crate) use tokens::{KeyServer, TokenKey, but, claims, issuer, key_set, seconds};
 pub(crate) use web::{Web, get};
 
 /// Longer than anything that works can take, on a slow machine under load.

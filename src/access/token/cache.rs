@@ -1,0 +1,98 @@
+//! Tokens that were checked lately, by their SHA-256. Bounded, whatever is sent: only valid tokens
+//! are in it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
+
+use super::claims::Valid;
+use crate::access::verifier::Claimed;
+
+/// The tokens that are remembered. Beyond that, those that have ended are forgotten, else all.
+const MOST_TOKENS: usize = 8_192;
+
+#[derive(Debug, Default)]
+pub(super) struct Cache(RwLock<HashMap<[u8; 32], Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    issuer: usize,
+    valid: Valid,
+}
+
+impl Cache {
+    /// What a token claims, if it was checked, has not ended, and its issuer still has the same
+    /// keys. `generation` is that of an issuer's keys.
+    pub(super) fn get(
+        &self,
+        hash: &[u8; 32],
+        now: SystemTime,
+        generation: impl Fn(usize) -> Option<u64>,
+    ) -> Option<Arc<Claimed>> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Entry { issuer, valid } = entries.get(hash)?;
+        let counts = now < valid.until && generation(*issuer) == Some(valid.generation);
+        counts.then(|| Arc::clone(&valid.claimed))
+    }
+
+    pub(super) fn insert(&self, hash: [u8; 32], issuer: usize, valid: Valid) {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MOST_TOKENS {
+            let now = SystemTime::now();
+            entries.retain(|_, entry| now < entry.valid.until);
+            if entries.len() >= MOST_TOKENS {
+                entries.clear();
+            }
+        }
+        entries.insert(hash, Entry { issuer, valid });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::access::verifier::ClaimKind;
+
+    fn valid(until: SystemTime) -> Valid {
+        let claimed = Claimed {
+            name: "a".into(),
+            kind: ClaimKind::Token,
+            groups: Vec::new(),
+            unlisted: None,
+        };
+        Valid {
+            claimed: claimed.into(),
+            until,
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn tokens_count_until_their_end_or_another_key_set() {
+        let cache = Cache::default();
+        let now = SystemTime::now();
+        let end = now + Duration::from_secs(9);
+        cache.insert([1; 32], 0, valid(end));
+        assert!(cache.get(&[1; 32], now, |_| Some(1)).is_some());
+        assert!(cache.get(&[2; 32], now, |_| Some(1)).is_none());
+        assert!(cache.get(&[1; 32], end, |_| Some(1)).is_none());
+        assert!(cache.get(&[1; 32], now, |_| Some(2)).is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let cache = Cache::default();
+        let end = SystemTime::now() + Duration::from_secs(999);
+        for number in 0..20_000_u32 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&number.to_le_bytes());
+            cache.insert(hash, 0, valid(end));
+            assert!(cache.get(&hash, SystemTime::now(), |_| Some(1)).is_some());
+            assert!(cache.0.read().unwrap().len() <= MOST_TOKENS);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One trusted issuer: checks a token's signature and claims with the keys that are known now.
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use jsonwebtoken::{Algorithm, Validation, decode, errors::ErrorKind};
+use serde_json::{Map, Value};
+
+use super::{
+    claims::{self, LEEWAY, Unchecked, Valid},
+    ring::Ring,
+    source::Source,
+};
+use crate::{
+    access::{
+        rejection::Rejection,
+        verifier::{ClaimKind, Claimed, SERVICE_ACCOUNT},
+    },
+    config::{ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted},
+    telemetry::Metrics,
+};
+
+/// What becomes of a token.
+pub(super) enum Checked {
+    /// It is valid or refused.
+    Done(Result<Arc<Claimed>, Rejection>),
+    /// The key of this issuer is not known.
+    KeyMissing(usize),
+}
+
+/// An issuer, and what it may say.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    /// The value of `iss`. `None`: the source of the keys says it.
+    name: Option<String>,
+    algorithms: Vec<SignatureAlgorithm>,
+    validation: Validation,
+    caller: CallerClaim,
+    groups_claim: Option<String>,
+    unlisted: Option<Arc<[Arc<str>]>>,
+    pub(super) ring: Ring,
+}
+
+/// How a token names its caller.
+#[derive(Debug)]
+enum CallerClaim {
+    Claim { path: String, prefix: String },
+    ServiceAccount,
+}
+
+impl Issuer {
+    /// An issuer of `access.jwt`.
+    ///
+    /// # Errors
+    /// The file of its keys cannot be used.
+    pub(super) fn jwt(options: &JwtIssuer, metrics: &Arc<Metrics>) -> Result<Self, String> {
+        let ca_file = options.ca_file.clone();
+        let source = match &options.keys {
+            KeySetLocation::File(path) => Source::File(path.clone()),
+            KeySetLocation::Url(url) => Source::url(url, ca_file),
+            KeySetLocation::Discovery => Source::discovery(&options.issuer, ca_file),
+        };
+        Ok(Self {
+            name: Some(options.issuer.clone()),
+            algorithms: options.algorithms.clone(),
+            validation: validation(&options.audiences),
+            caller: CallerClaim::Claim {
+                path: options.caller_claim.clone(),
+                prefix: options.caller_prefix.clone(),
+            },
+            groups_claim: options.groups_claim.clone(),
+            unlisted: options.unlisted.as_ref().map(groups),
+            ring: Ring::start(&options.issuer, source, options.refresh, metrics)?,
+        })
+    }
+
+    /// The cluster of `access.kubernetes`.
+    ///
+    /// # Errors
+    /// Never, at present: its keys are not in a file.
+    pub(super) fn kubernetes(options: &Kubernetes, metrics: &Arc<Metrics>) -> Result<Self, String> {
+        let ca_file = options.ca_file.clone();
+        let (name, source) = match &options.keys {
+            ClusterKeys::Issuer { issuer, jwks_url } => {
+                let source = match jwks_url {
+                    Some(url) => Source::url(url, ca_file),
+                    None => Source::discovery(issuer, ca_file),
+                };
+                (Some(issuer.clone()), source)
+            }
+            ClusterKeys::ApiServer { url, token_file } => {
+                (None, Source::api_server(url, token_file, ca_file))
+            }
+        };
+        let label = name.as_deref().unwrap_or("kubernetes").to_owned();
+        Ok(Self {
+            name,
+            algorithms: SignatureAlgorithm::ALL.map(|(_, own)| own).to_vec(),
+            validation: validation(std::slice::from_ref(&options.audience)),
+            caller: CallerClaim::ServiceAccount,
+            groups_claim: None,
+            unlisted: options.unlisted.as_ref().map(groups),
+            ring: Ring::start(&label, source, options.refresh, metrics)?,
+        })
+    }
+
+    /// Whether a token's `iss` is this issuer. `None` while that is not known.
+    pub(super) fn is(&self, issuer: &str) -> Option<bool> {
+        match &self.name {
+            Some(name) => Some(name == issuer),
+            None => {
+                let loaded = self.ring.load();
+                Some(loaded.as_ref()?.issuer.as_deref() == Some(issuer))
+            }
+        }
+    }
+
+    /// Checks a token that says it is from this issuer.
+    ///
+    /// # Errors
+    /// Why it is refused, or nothing if its key is not known.
+    pub(super) fn check(
+        &self,
+        token: &str,
+        unchecked: &Unchecked,
+    ) -> Result<Valid, Option<Rejection>> {
+        let algorithm = SignatureAlgorithm::of(&unchecked.algorithm)
+            .filter(|own| self.algorithms.contains(own))
+            .map(library_name)
+            .ok_or(Some(Rejection::BadSignature))?;
+        let loaded = self.ring.load();
+        let loaded = loaded.as_ref().ok_or(None)?;
+        let key_id = unchecked.key_id.as_deref();
+        let key = loaded.set.find(key_id, algorithm).ok_or(None)?;
+        let mut validation = self.validation.clone();
+        // The library wants a single family of algorithms here: that of the key.
+        validation.algorithms = vec![algorithm];
+        validation.iss = Some(HashSet::from([unchecked.issuer.clone()]));
+        let decoded = decode::<Map<String, Value>>(token, key, &validation)
+            .map_err(|error| Some(rejection(error.kind())))?;
+        Ok(Valid {
+            claimed: Arc::new(self.claimed(&decoded.claims).map_err(Some)?),
+            until: claims::end(&decoded.claims).ok_or(Some(Rejection::Malformed))?,
+            generation: loaded.generation,
+        })
+    }
+
+    fn claimed(&self, claims: &Map<String, Value>) -> Result<Claimed, Rejection> {
+        let text = |path: &str| {
+            let value = claims::find(claims, path).and_then(Value::as_str);
+            value.filter(|text| !text.is_empty())
+        };
+        let (name, kind): (String, _) = match &self.caller {
+            CallerClaim::Claim { path, prefix } => {
+                let value = text(path).ok_or(Rejection::Unlisted)?;
+                (format!("{prefix}{value}"), ClaimKind::Token)
+            }
+            CallerClaim::ServiceAccount => {
+                let subject = text("sub").filter(|subject| subject.starts_with(SERVICE_ACCOUNT));
+                let subject = subject.ok_or(Rejection::Unlisted)?;
+                (subject.to_owned(), ClaimKind::ServiceAccount)
+            }
+        };
+        let named = self.groups_claim.as_ref();
+        let groups = named.map(|path| claims::groups(claims::find(claims, path)));
+        Ok(Claimed {
+            name: name.into(),
+            kind,
+            groups: groups.unwrap_or_default(),
+            unlisted: self.unlisted.clone(),
+        })
+    }
+}
+
+/// Whether a file holds keys that can be used.
+///
+/// # Errors
+/// Why not.
+pub fn check_file(path: &Path) -> Result<(), String> {
+    Source::read_file(path).map(|_| ())
+}
+
+fn validation(audiences: &[String]) -> Validation {
+    // Replaced for each token: see `check`.
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.leeway = LEEWAY.as_secs();
+    validation.validate_nbf = true;
+    validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+    validation.set_audience(audiences);
+    validation
+}
+
+fn groups(unlisted: &Unlisted) -> Arc<[Arc<str>]> {
+    let groups = unlisted.groups.iter();
+    groups.map(|group| group.as_str().into()).collect()
+}
+
+const fn library_name(algorithm: SignatureAlgorithm) -> Algorithm {
+    match algorithm {
+        SignatureAlgorithm::Rs256 => Algorithm::RS256,
+        SignatureAlgorithm::Rs384 => Algorithm::RS384,
+        SignatureAlgorithm::Rs512 => Algorithm::RS512,
+        SignatureAlgorithm::Ps256 => Algorithm::PS256,
+        SignatureAlgorithm::Ps384 => Algorithm::PS384,
+        SignatureAlgorithm::Ps512 => Algorithm::PS512,
+        SignatureAlgorithm::Es256 => Algorithm::ES256,
+        SignatureAlgorithm::Es384 => Algorithm::ES384,
+        SignatureAlgorithm::EdDsa => Algorithm::EdDSA,
+    }
+}
+
+fn rejection(error: &ErrorKind) -> Rejection {
+    match error {
+        ErrorKind::ExpiredSignature => Rejection::Expired,
+        ErrorKind::ImmatureSignature => Rejection::NotYetValid,
+        ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => Rejection::WrongAudience,
+        ErrorKind::MissingRequiredClaim(claim) if claim != "exp" => Rejection::WrongAudience,
+        ErrorKind::InvalidSignature
+        | ErrorKind::InvalidAlgorithm
+        | ErrorKind::InvalidKeyFormat
+        | ErrorKind::Base64(_) => Rejection::BadSignature,
+        _ => Rejection::Malformed,
+    }
+}

@@ -1,0 +1,143 @@
+//! Where the keys of an issuer are: a file, a URL, discovery, the API server of a cluster.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{fetch::Client, key_set::KeySet};
+use crate::config::is_secure_url;
+
+/// The longest file of keys.
+const MAX_FILE: u64 = 1 << 20;
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// Where an API server serves the keys of its service accounts.
+const API_SERVER_KEYS: &str = "/openid/v1/jwks";
+
+/// Where the keys of an issuer are.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// In a file, such as a mounted ConfigMap.
+    File(PathBuf),
+    /// At a URL.
+    Url { url: String, client: Client },
+    /// As the issuer's discovery document says.
+    Discovery { issuer: String, client: Client },
+    /// With an API server, which is asked with a token.
+    ApiServer {
+        url: String,
+        token_file: PathBuf,
+        client: Client,
+    },
+}
+
+/// Keys, and the issuer if the source says it.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) set: KeySet,
+    pub(super) issuer: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Source {
+    pub(super) fn url(url: &str, ca_file: Option<PathBuf>) -> Self {
+        Self::Url {
+            url: url.to_owned(),
+            client: Client::new(ca_file),
+        }
+    }
+
+    pub(super) fn discovery(issuer: &str, ca_file: Option<PathBuf>) -> Self {
+        Self::Discovery {
+            issuer: issuer.to_owned(),
+            client: Client::new(ca_file),
+        }
+    }
+
+    pub(super) fn api_server(url: &str, token_file: &Path, ca_file: Option<PathBuf>) -> Self {
+        Self::ApiServer {
+            url: url.trim_end_matches('/').to_owned(),
+            token_file: token_file.to_owned(),
+            client: Client::new(ca_file),
+        }
+    }
+
+    /// Reads keys from a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds no keys that can be used.
+    pub(super) fn read_file(path: &Path) -> Result<Fetched, String> {
+        let wrong = |why: String| format!("jwks_file {}: {why}", path.display());
+        let length = std::fs::metadata(path)
+            .map_err(|error| wrong(error.to_string()))?
+            .len();
+        if length > MAX_FILE {
+            return Err(wrong(format!("longer than {MAX_FILE} bytes")));
+        }
+        let json = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        Ok(Fetched {
+            set: KeySet::parse(&json).map_err(wrong)?,
+            issuer: None,
+        })
+    }
+
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// What went wrong, with the place but without secrets.
+    pub(super) async fn fetch(&self) -> Result<Fetched, String> {
+        match self {
+            Self::File(path) => Self::read_file(path),
+            Self::Url { url, client } => Ok(Fetched {
+                set: key_set(client, url, None).await?,
+                issuer: None,
+            }),
+            Self::Discovery { issuer, client } => {
+                let url = format!("{}{DISCOVERY}", issuer.trim_end_matches('/'));
+                let document = document(client, &url, None).await?;
+                if document.issuer != *issuer {
+                    return Err(format!(
+                        "{url}: names another issuer than the configured one"
+                    ));
+                }
+                if !is_secure_url(&document.jwks_uri) {
+                    return Err(format!("{url}: jwks_uri is not an https:// URL"));
+                }
+                Ok(Fetched {
+                    set: key_set(client, &document.jwks_uri, None).await?,
+                    issuer: None,
+                })
+            }
+            Self::ApiServer {
+                url,
+                token_file,
+                client,
+            } => {
+                // The token is replaced every hour.
+                let token = std::fs::read_to_string(token_file)
+                    .map_err(|error| format!("token_file {}: {error}", token_file.display()))?;
+                let token = Some(token.trim());
+                let document = document(client, &format!("{url}{DISCOVERY}"), token).await?;
+                Ok(Fetched {
+                    set: key_set(client, &format!("{url}{API_SERVER_KEYS}"), token).await?,
+                    issuer: Some(document.issuer),
+                })
+            }
+        }
+    }
+}
+
+async fn document(client: &Client, url: &str, token: Option<&str>) -> Result<Document, String> {
+    let body = client.get(url, token).await?;
+    serde_json::from_slice(&body)
+        .map_err(|_| format!("{url}: not a discovery document with `issuer` and `jwks_uri`"))
+}
+
+async fn key_set(client: &Client, url: &str, token: Option<&str>) -> Result<KeySet, String> {
+    let body = client.get(url, token).await?;
+    KeySet::parse(&body).map_err(|error| format!("{url}: {error}"))
+}
