@@ -21,7 +21,7 @@ pub struct KeySet {
 
 struct Key {
     id: Option<String>,
-    /// The only algorithm that it is for, if it says so.
+    /// The only algorithm that it is for, if it names one.
     algorithm: Option<Algorithm>,
     key: DecodingKey,
 }

@@ -307,7 +307,7 @@ fn algorithm(text: &str) -> Result<SignatureAlgorithm, String> {
     units::one_of(text, &SignatureAlgorithm::ALL)
 }
 
-/// Whether nobody on the network can replace what a URL serves: it has TLS, or is on this machine.
+/// Whether a URL is protected from changes on the network: it has TLS, or is on this machine.
 pub fn is_secure_url(text: &str) -> bool {
     text.parse().is_ok_and(|uri: Uri| {
         let host = uri.host().unwrap_or_default();

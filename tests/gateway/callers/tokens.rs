@@ -286,7 +286,7 @@ async fn tokens_can_name_groups() {
     })
     .await;
     let of = |caller: &str, groups: Value| key.sign(&but(claims(caller), "groups", groups));
-    // Without a configured group, nobody decided that the caller may come in.
+    // Without a configured group, the caller is refused.
     tokens
         .refuses(&of("alice", json!(["staff"])), "unlisted")
         .await;
