@@ -1,4 +1,4 @@
-//! Why a call failed, without gRPC: [`Failure`] and its [`Reason`].
+//! The reasons for which a call can fail, independent of gRPC: [`Failure`] and its [`Reason`].
 //!
 //! The layers below `grpc` return failures. `grpc::status` converts them into gRPC statuses.
 
@@ -7,8 +7,8 @@ use std::{fmt, time::Duration};
 /// Defines [`Reason`], the name of each reason, and the list of all.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $reason:ident => $name:literal,)+) => {
-        /// Why a call failed. Its name is the `reason` of the status's ErrorInfo and never changes
-        /// its meaning.
+        /// Why a call failed. The name is the `reason` of the status's ErrorInfo. Its meaning never
+        /// changes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[$doc])* $reason,)+
@@ -29,21 +29,21 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The request breaks a rule that the gateway can check without Bedrock.
+    /// The request breaks a rule that the gateway can check without calling Bedrock.
     InvalidRequest => "INVALID_REQUEST",
-    /// No such alias, and not a model ID or ARN that callers may use.
+    /// The target is not an alias, and not a model ID or ARN that callers may use.
     TargetUnknown => "TARGET_UNKNOWN",
-    /// A model ID or ARN that the operator does not allow.
+    /// The operator does not allow this model ID or ARN.
     TargetNotAllowed => "TARGET_NOT_ALLOWED",
-    /// The target's requests may be served outside of the operator's fence.
+    /// Requests to the target may be served outside of the operator's fence.
     TargetOutsideFence => "TARGET_OUTSIDE_FENCE",
     /// The call has no credential, or an invalid one.
     CallerUnauthenticated => "CALLER_UNAUTHENTICATED",
     /// The call's credential cannot be checked at the moment.
     CallerUnverifiable => "CALLER_UNVERIFIABLE",
-    /// The call has no valid credential, after too many other such calls from the same address.
+    /// The call has no valid credential, and its address has sent too many such calls.
     TooManyFailedAttempts => "TOO_MANY_FAILED_ATTEMPTS",
-    /// The caller does not have the permission.
+    /// The caller does not have permission for the call.
     CallerNotAllowed => "CALLER_NOT_ALLOWED",
     /// A caller, a group or a target has reached its limit of open calls.
     CallerStreamLimit => "CALLER_STREAM_LIMIT",
@@ -53,9 +53,10 @@ reasons! {
     CallerBudgetExhausted => "CALLER_BUDGET_EXHAUSTED",
     /// A limit on money applies, and no price is configured for the model.
     PriceUnknown => "PRICE_UNKNOWN",
-    /// The store of the limits' counts is unreachable, and the operator wants no calls without it.
+    /// The store of the limits' counts is unreachable, and the operator has forbidden calls without
+    /// it.
     LimitStoreUnavailable => "LIMIT_STORE_UNAVAILABLE",
-    /// A web page from an origin that the operator does not allow.
+    /// A web page made the call, and the operator does not allow its origin.
     OriginNotAllowed => "ORIGIN_NOT_ALLOWED",
     /// Bedrock rejected the request's content.
     UpstreamValidation => "UPSTREAM_VALIDATION",
@@ -72,37 +73,37 @@ reasons! {
     CredentialsUnavailable => "CREDENTIALS_UNAVAILABLE",
     /// The model, profile, prompt or guardrail does not exist in the source Region, or is retired.
     UpstreamResource => "UPSTREAM_RESOURCE",
-    /// Bedrock throttles.
+    /// Bedrock throttles the call, because a quota is used up.
     UpstreamThrottled => "UPSTREAM_THROTTLED",
     /// A daily quota at Bedrock is used up.
     UpstreamQuota => "UPSTREAM_QUOTA",
     /// The model is still loading.
     ModelNotReady => "MODEL_NOT_READY",
-    /// Bedrock has no capacity at the moment, or its endpoint is out of order.
+    /// Bedrock has no capacity at the moment, or its endpoint does not work.
     UpstreamUnavailable => "UPSTREAM_UNAVAILABLE",
-    /// Bedrock failed.
+    /// Bedrock reported an internal error.
     UpstreamInternal => "UPSTREAM_INTERNAL",
-    /// The model failed before it answered.
+    /// The model failed before its answer began.
     ModelError => "MODEL_ERROR",
     /// The model took longer than Bedrock allows.
     ModelTimeout => "MODEL_TIMEOUT",
-    /// The model failed while it answered.
+    /// The model failed in the middle of its answer.
     ModelStreamError => "MODEL_STREAM_ERROR",
-    /// Bedrock could not be reached: DNS, TCP, TLS, or a connection that broke.
+    /// The gateway could not reach Bedrock: DNS, TCP or TLS failed, or a connection broke.
     UpstreamConnect => "UPSTREAM_CONNECT",
-    /// Bedrock's stream ended before the answer did.
+    /// Bedrock's stream ended before the answer was complete.
     UpstreamTruncated => "UPSTREAM_TRUNCATED",
-    /// Bedrock was silent for too long.
+    /// Bedrock sent nothing for too long.
     UpstreamIdle => "UPSTREAM_IDLE",
     /// Bedrock's stream is malformed.
     UpstreamCorrupt => "UPSTREAM_CORRUPT",
-    /// An error from Bedrock that this version does not know.
+    /// Bedrock returned an error that this version does not know.
     UpstreamUnknown => "UPSTREAM_UNKNOWN",
     /// This replica has reached its limit of open streams.
     ReplicaSaturated => "REPLICA_SATURATED",
     /// This replica is shutting down.
     Draining => "DRAINING",
-    /// The call's deadline has passed: the caller's, or the gateway's limit.
+    /// The call's deadline has passed. It is the caller's, or the gateway's limit.
     DeadlineExceeded => "DEADLINE_EXCEEDED",
     /// The client cancelled the call or disconnected.
     Cancelled => "CANCELLED",
@@ -110,13 +111,13 @@ reasons! {
     ClientStalled => "CLIENT_STALLED",
     /// A message is larger than the limit.
     MessageTooLarge => "MESSAGE_TOO_LARGE",
-    /// The bytes are not a message, or are compressed in an undeclared way.
+    /// The bytes are not a valid message, or are compressed although the headers do not declare it.
     MessageUnreadable => "MESSAGE_UNREADABLE",
-    /// Unknown method or encoding.
+    /// The method or encoding is unknown.
     Unimplemented => "UNIMPLEMENTED",
-    /// A bug in the gateway: a panic.
+    /// The gateway has a bug that caused a panic.
     Panic => "PANIC",
-    /// A bug in the gateway that the gateway has detected.
+    /// The gateway has a bug that it has detected.
     Internal => "INTERNAL",
 }
 
@@ -128,11 +129,11 @@ pub enum Phase {
     Connect,
     /// After the request was sent, and before the first event was forwarded.
     BeforeFirstEvent,
-    /// After the first event was forwarded. The forwarded part is valid and incomplete.
+    /// After the first event was forwarded. The forwarded part is valid but incomplete.
     MidStream,
 }
 
-/// Bedrock's part of a failure.
+/// What Bedrock reported about a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upstream {
     /// Bedrock's name of the error, such as `ThrottlingException`. Empty if Bedrock did not report
@@ -142,9 +143,9 @@ pub struct Upstream {
     pub message: String,
     /// The HTTP status. `None` for errors in the stream.
     pub http_status: Option<u16>,
-    /// `x-amzn-requestid`. Empty if Bedrock did not answer.
+    /// Bedrock's request ID, from `x-amzn-requestid`. Empty if Bedrock did not answer.
     pub request_id: String,
-    /// For errors of the model: the model's own status.
+    /// The HTTP status that the model returned. Only for errors of the model.
     pub original_status: Option<u16>,
 }
 
@@ -153,14 +154,15 @@ pub struct Upstream {
 pub struct Violation {
     /// The path of the field in the proto, such as `input.messages[0].content[1].image.format`.
     pub field: String,
-    /// What is wrong, and what would be valid.
+    /// What is wrong, and what to do.
     pub description: String,
 }
 
-/// The most violations that are kept of one request: more don't fit into the details of a status.
+/// The maximum number of violations that are kept of one request, so that they fit into the details
+/// of a status.
 pub const MAX_VIOLATIONS: usize = 50;
 
-/// The violations of one request. Those beyond [`MAX_VIOLATIONS`] are counted and not kept.
+/// The violations of one request. Those beyond [`MAX_VIOLATIONS`] are counted, but not kept.
 #[derive(Debug, Default)]
 pub struct ViolationList {
     kept: Vec<Violation>,
@@ -181,8 +183,8 @@ impl ViolationList {
         self.kept.is_empty() && self.left_out == 0
     }
 
-    /// Adds a violation. `make` is called only if it is kept: a message may break a rule a million
-    /// times.
+    /// Adds a violation. `make` is called only if the violation is kept: a message may break a rule
+    /// a million times.
     pub fn add(&mut self, make: impl FnOnce() -> Violation) {
         if self.kept.len() == MAX_VIOLATIONS {
             self.left_out += 1;
@@ -191,13 +193,13 @@ impl ViolationList {
         }
     }
 
-    /// Counts violations that were found and not kept.
+    /// Counts violations that are not kept.
     pub const fn leave_out(&mut self, count: usize) {
         self.left_out += count;
     }
 
     /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`]. If
-    /// some were left out, the last one says how many; `rest` is its field.
+    /// some were not kept, the last one gives their number, with `rest` as its field.
     pub fn finish(mut self, rest: &str) -> Vec<Violation> {
         if self.left_out > 0 {
             let listed = self.kept.len().min(MAX_VIOLATIONS - 1);
@@ -212,30 +214,31 @@ impl ViolationList {
     }
 }
 
-/// Why a call failed, with everything that the caller should know about it.
+/// Why a call failed, with all details that the caller needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The stable name of the cause.
+    /// The reason, which is a stable name.
     pub reason: Reason,
-    /// The cause in words. It is sent to the caller, so it contains no host, account or role.
+    /// A description for the caller. It contains no host, account or role.
     pub message: String,
     /// Details for the operator, such as hosts, ports, accounts and causes. They are logged with
-    /// the request ID and never sent. They contain no secret and no part of a prompt or an answer.
+    /// the request ID and never sent to the caller. They contain no secret and no part of a prompt
+    /// or an answer.
     pub detail: String,
     /// How far the call had progressed.
     pub phase: Phase,
-    /// Bedrock's part, if Bedrock or the connection to it is the cause. Boxed, because results of
-    /// hot functions contain failures.
+    /// What Bedrock reported, if Bedrock or the connection to it is the cause. Boxed, so that
+    /// results of frequently called functions stay small.
     pub upstream: Option<Box<Upstream>>,
     /// The time after which a retry may succeed, if it is known.
     pub retry_after: Option<Duration>,
-    /// Every rule that the request breaks.
+    /// All rules that the request breaks.
     pub violations: Vec<Violation>,
 }
 
 impl Failure {
-    /// Creates a failure from all violations of a request. Its message contains the first one and
-    /// the number of others.
+    /// Creates a failure from all violations of a request. Its message contains the first violation
+    /// and the number of the others.
     pub fn invalid_request(violations: Vec<Violation>) -> Self {
         let message = match violations.as_slice() {
             [] => "the request is not valid".to_owned(),
@@ -273,7 +276,7 @@ impl Failure {
         self
     }
 
-    /// Sets Bedrock's part.
+    /// Sets what Bedrock reported.
     #[must_use]
     pub fn with_upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = Some(Box::new(upstream));

@@ -1,25 +1,25 @@
-//! A gateway between gRPC and Amazon Bedrock: gRPC calls come in, ConverseStream calls go out.
+//! A gateway that serves Amazon Bedrock's ConverseStream over gRPC.
 //!
-//! # Where things are
+//! # Modules
 //!
 //! | module | job |
 //! |---|---|
 //! | [`cli`] | the command line: one file or folder for each command |
-//! | [`server`] | listeners, workers, connections, TLS, drain: runs a checked configuration |
-//! | [`grpc`] | gRPC services, the layers around them, the table from failures to statuses |
+//! | [`server`] | runs a validated configuration: listeners, workers, connections, TLS, drain |
+//! | [`grpc`] | gRPC services, the layers around them, and the table from failures to statuses |
 //! | [`access`] | identifies callers by their credentials |
 //! | [`stream`] | one call in progress: state machine, timers, heartbeats, stalls, report |
 //! | [`validate`] | the rules for requests; reports all violations at once |
 //! | [`translate`] | protobuf messages to and from Bedrock's JSON; one table for each type |
 //! | [`routing`] | targets and routes; health, retries and failover before the first event |
-//! | [`aws`] | what a model ID or ARN means: kind, Region, geography; the fence |
+//! | [`aws`] | parses model IDs, ARNs and Regions; geographies and the fence |
 //! | [`bedrock`] | the only module that calls AWS: credentials, connections, frames |
-//! | [`bounds`] | what all clients share (calls, memory, threads), divided fairly |
-//! | [`config`] | the only reader of files and the environment: as written, then checked |
+//! | [`bounds`] | divides calls, memory and threads fairly among clients |
+//! | [`config`] | validates the configuration; alone reads files and the environment |
 //! | [`telemetry`] | logs, metrics and traces |
-//! | [`admin`] | liveness, readiness and metrics, on their own port |
+//! | [`admin`] | liveness, readiness and metrics, on a separate port |
 //! | [`playground`] | a web page for trying the gateway, built from `playground/` |
-//! | [`error`] | why a call failed, before that becomes a gRPC status |
+//! | [`error`] | the reasons for which a call can fail, independent of gRPC |
 //! | [`pb`] | the types that are generated from `proto/` |
 //!
 //! The emulator that `dev`, `emulate` and the tests use is a separate crate, in `emulator/`. It

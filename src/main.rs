@@ -1,4 +1,4 @@
-//! `bedrock-grpc`: parse, dispatch, exit code.
+//! The binary `bedrock-grpc`. It only calls [`bedrock_grpc::cli`].
 
 use std::process::ExitCode;
 

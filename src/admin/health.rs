@@ -1,4 +1,4 @@
-//! grpc.health.v1 for Kubernetes' probes, which speak gRPC without TLS only.
+//! grpc.health.v1 for Kubernetes' gRPC probes, which do not support TLS.
 
 use tonic_health::{
     ServingStatus,
@@ -11,12 +11,12 @@ const READINESS: &str = "";
 /// The service of liveness probes. A draining gateway is alive.
 const LIVENESS: &str = "liveness";
 
-/// The health that probes see. Cheap to clone; all clones share the same gateway.
+/// The health that probes see. Cheap to clone; all clones share the same state.
 #[derive(Clone, Debug)]
 pub(super) struct Health(HealthReporter);
 
 impl Health {
-    /// Creates the health of a gateway that is alive, and not ready yet.
+    /// Creates the health of a gateway that is alive but not ready yet.
     pub(super) async fn alive() -> Self {
         let health = Self(HealthReporter::new());
         health.set_ready(false).await;
@@ -27,7 +27,7 @@ impl Health {
         health
     }
 
-    /// Sets whether calls should be sent here.
+    /// Sets whether calls should be sent to this gateway.
     pub(super) async fn set_ready(&self, ready: bool) {
         let status = if ready {
             ServingStatus::Serving
@@ -37,7 +37,7 @@ impl Health {
         self.0.set_service_status(READINESS, status).await;
     }
 
-    /// The service that answers probes.
+    /// Returns the service that answers probes.
     pub(super) fn service(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.0.clone()))
     }

@@ -1,4 +1,4 @@
-//! The connections of the admin port: how many there may be, and how long each may take.
+//! Accepts connections to the admin port, and limits their number and duration.
 
 use std::{
     io,
@@ -23,18 +23,19 @@ use tower::ServiceExt;
 
 use super::peers::Peers;
 
-/// How long a client may take to send the head of a request. A connection that is idle for as long
-/// is closed, too.
+/// How long a client may take to send the head of a request. A connection that is idle for this
+/// time is closed, too.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// How long a connection may live: probes and scrapes are short, and watches can be opened again.
+/// The maximum age of a connection. Probes and scrapes are short, and clients can open watches
+/// again.
 const MAX_AGE: Duration = Duration::from_secs(300);
-/// Open connections. Probes and scrapers need a handful.
+/// The maximum number of open connections. Probes and scrapers need only a few.
 const MAX_CONNECTIONS: usize = 256;
-/// Open requests on one HTTP/2 connection.
+/// The maximum number of open requests on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 16;
-/// The largest head of a request, in bytes.
+/// The maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 16 << 10;
-/// How long to wait when no connection can be accepted.
+/// How long to wait after an error before accepting the next connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves connections until the future is dropped.
@@ -60,18 +61,19 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::debug!(%error, "the admin port can't accept a connection");
+                tracing::debug!(%error, "cannot accept a connection to the admin port");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         while connections.try_join_next().is_some() {}
-        // Closed at once, so that probes behind it in the kernel's queue don't wait.
+        // The connection is closed at once, so that probes behind it in the kernel's queue do not
+        // wait.
         let Some(peer) = peers.connect(address) else {
             continue;
         };
-        // Those that wait are in the kernel's queue; a place is free after MAX_AGE at the latest,
-        // mostly after HEAD_LIMIT.
+        // Further connections wait in the kernel's queue. A place becomes free after MAX_AGE at the
+        // latest, and usually after HEAD_LIMIT.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
@@ -92,8 +94,8 @@ async fn connection(
     routes: Router,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
-    // HTTP's own limits run from a request's first byte, and only once the client has shown which
-    // version it speaks.
+    // The time limits of hyper begin with the first byte of a request, and only when the HTTP
+    // version is known. This limit covers the time before that.
     let asked = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&asked);
     let service = routes.map_request(move |request: http::Request<hyper::body::Incoming>| {

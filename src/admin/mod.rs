@@ -1,5 +1,5 @@
-//! Liveness, readiness and metrics on a separate port without TLS: for probes over HTTP and gRPC,
-//! and for Prometheus.
+//! Serves liveness, readiness and metrics on a separate port without TLS: for probes over HTTP and
+//! gRPC, and for Prometheus.
 
 mod health;
 mod listen;
@@ -39,7 +39,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Creates the state of a gateway that is not ready yet. Counts the tasks of these runtimes.
+    /// Creates the state of a gateway that is not ready yet. The metrics include the number of
+    /// tasks of these runtimes.
     pub async fn new(metrics: Arc<Metrics>, runtimes: impl IntoIterator<Item = Handle>) -> Self {
         let runtimes = runtimes.into_iter().collect();
         Self {
@@ -51,15 +52,15 @@ impl Admin {
         }
     }
 
-    /// The same, for requests to these host names only.
+    /// Returns the same state, which refuses requests to other host names than these.
     #[must_use]
     pub fn answering_to(mut self, hosts: Hosts) -> Self {
         self.hosts = hosts;
         self
     }
 
-    /// Sets whether `/readyz` and the health of the service `""` report that calls should be sent
-    /// here.
+    /// Sets whether `/readyz` and the health of the service `""` report that the gateway is ready
+    /// for calls.
     pub async fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
         self.health.set_ready(ready).await;
@@ -89,7 +90,7 @@ impl Admin {
     }
 }
 
-/// Rejects requests that name another host.
+/// Rejects requests to other host names.
 async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let of_uri = request
         .uri()

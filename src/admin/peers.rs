@@ -1,4 +1,4 @@
-//! How many connections each client address has open to the admin port.
+//! Limits the number of open connections to the admin port for each client address.
 
 use std::{
     collections::HashMap,
@@ -8,8 +8,8 @@ use std::{
 
 use crate::bounds::ShareOwner;
 
-/// Connections that one address may have open. Probes and scrapers need a handful; a quarter of all
-/// places leaves room for them, whatever a single address does.
+/// The maximum number of open connections of one address. Probes and scrapers need only a few. The
+/// limit is a quarter of all connections, so that no single address can use them all.
 const MAX_PER_PEER: usize = 64;
 
 /// The open connections of each address. Clones share their counts.

@@ -1,15 +1,15 @@
-//! Tells the calls of a connection that it should end.
+//! Tells the calls of a connection that the connection should end.
 
 use tokio_util::sync::CancellationToken;
 
-/// Cancelled when a connection should end: it is old enough, the gateway stops, or its place goes
-/// to another client. Calls that would stay open for as long as the connection does end themselves
-/// then.
+/// Cancelled when a connection should end: it has reached its maximum age, the gateway shuts down,
+/// or another client gets its place. Calls that would otherwise stay open as long as the
+/// connection, such as watches, then end.
 #[derive(Clone, Debug, Default)]
 pub struct Leaving(CancellationToken);
 
 impl Leaving {
-    /// Returns what is cancelled.
+    /// Returns the token that is cancelled.
     pub fn token(&self) -> &CancellationToken {
         &self.0
     }

@@ -1,12 +1,12 @@
-//! What all callers share, and how much of it one of them can take.
+//! Divides shared resources (calls, connections, memory, threads) fairly among callers.
 //!
 //! | file | job |
 //! |---|---|
-//! | [`ShareOwner`] | who a share belongs to |
-//! | [`Shares`] | places, connections or bytes, divided fairly when peers compete for them |
-//! | [`WorkQueue`] | long work on threads that forward no tokens |
-//! | [`Leaving`] | tells the calls of a connection that it should end |
-//! | [`Stop`] | tells work that its caller has disconnected |
+//! | [`ShareOwner`] | the client that a share is counted for |
+//! | [`Shares`] | calls, connections or bytes, divided fairly when clients compete for them |
+//! | [`WorkQueue`] | runs long work on separate threads, which forward no tokens |
+//! | [`Leaving`] | tells the calls of a connection that the connection should end |
+//! | [`Stop`] | tells work on another thread that its result is not needed any more |
 
 mod leaving;
 mod owner;

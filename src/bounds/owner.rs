@@ -1,15 +1,16 @@
-//! The owners of shares.
+//! The client that a share is counted for.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
-/// The party that shares are counted for: a client, known by its address. All clients behind one
-/// load balancer are one owner, unless the operator trusts what the load balancer says about them.
+/// The client that a share is counted for, identified by its address. All clients behind one load
+/// balancer count as one, unless the operator trusts the addresses that the load balancer reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ShareOwner {
-    /// The call did not come through a connection of the gateway, as in tests of the service alone.
+    /// The call did not arrive through a connection of the gateway, as in tests of a single
+    /// service.
     #[default]
     Unknown,
     /// An IPv4 address, or the first 64 bits of an IPv6 address: one host can use all addresses of
@@ -18,7 +19,7 @@ pub enum ShareOwner {
 }
 
 impl ShareOwner {
-    /// Returns the owner at this address.
+    /// Returns the owner with this address.
     pub fn at(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -29,7 +30,8 @@ impl ShareOwner {
         })
     }
 
-    /// Returns the owner of what a request takes, as its connection or a layer noted it.
+    /// Returns the owner of the shares that a request takes, as recorded by its connection or a
+    /// layer.
     pub fn of(extensions: &http::Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
     }

@@ -1,9 +1,8 @@
-//! Divides a fixed amount of something among peers.
+//! Divides a fixed amount of a resource among peers.
 //!
-//! A peer that is alone may take everything. As soon as another peer is refused, each one's share
-//! is the total divided by the number of peers: what is given back goes to those below their share,
-//! and what can be taken back without breaking a call in progress is taken from the peer that holds
-//! most.
+//! A single peer may take everything. Once another peer is refused, each peer's share is the total
+//! divided by the number of peers. Units that are given back then go to peers below their share.
+//! Units that can be taken back without breaking a call are taken from the peer that holds most.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,15 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::owner::ShareOwner;
 
-/// How long a peer that was refused counts as waiting. Clients are told to try again after a
+/// How long a peer counts as waiting after it was refused. Clients are told to retry after one
 /// second.
 const WAITS_FOR: Duration = Duration::from_secs(5);
-/// How many waiting peers are remembered.
+/// The maximum number of waiting peers that are remembered.
 const MAX_WAITING: usize = 64;
-/// At most one log line for each kind of share in this time.
+/// The minimum time between two log lines about refusals of the same kind.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// An amount that peers share. Cheap to clone; all clones are the same amount.
+/// An amount that peers share. Cheap to clone; all clones share the same amount.
 #[derive(Clone, Debug)]
 pub struct Shares(Arc<Inner>);
 
@@ -40,14 +39,14 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     used: usize,
-    /// What each peer holds. Peers that hold nothing are not here.
+    /// The units that each peer holds. Contains only peers that hold at least one.
     held: HashMap<ShareOwner, usize>,
     holds: HashMap<u64, Hold>,
     next: u64,
-    /// Peers that were refused although they held less than their share, and until when they count
-    /// as waiting.
+    /// The peers that were refused although they held less than their share, and until when they
+    /// count as waiting.
     waiting: VecDeque<(ShareOwner, Instant)>,
-    /// Refusals since the last log line, and when that was.
+    /// The number of refusals since the last log line, and the time of that line.
     unlogged: u64,
     logged: Option<Instant>,
 }
@@ -56,20 +55,20 @@ struct State {
 struct Hold {
     peer: ShareOwner,
     units: usize,
-    /// Set while the hold may be taken back.
+    /// Cancelled if the units are taken back. `None` if they can't be taken back.
     yields: Option<CancellationToken>,
 }
 
 /// Why a share was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
-    /// Everything is taken.
+    /// All units are in use.
     Full,
-    /// The peer has its share already, and others wait for theirs.
+    /// The peer has its full share, and other peers wait for theirs.
     Share,
 }
 
-/// A part of the amount, given back when dropped.
+/// Units that a peer holds. They are given back when this is dropped.
 #[derive(Debug)]
 pub struct Share {
     shares: Shares,
@@ -79,7 +78,7 @@ pub struct Share {
 }
 
 impl Shares {
-    /// Returns an amount of `total` units. `what` names it in the log, and `refused` counts
+    /// Creates an amount of `total` units. `what` is its name in the log, and `refused` counts
     /// refusals.
     pub fn new(what: &'static str, total: usize, refused: Counter) -> Self {
         Self(Arc::new(Inner {
@@ -90,18 +89,18 @@ impl Shares {
         }))
     }
 
-    /// Returns how many units there are in all.
+    /// Returns the total number of units.
     pub fn total(&self) -> usize {
         self.0.total
     }
 
-    /// Returns how many units are taken.
+    /// Returns the number of units in use.
     pub fn used(&self) -> usize {
         self.state().used
     }
 
-    /// Takes units for a peer. Until [`Share::keep`], they can be taken back for a peer that holds
-    /// less.
+    /// Takes units for a peer. Until [`Share::keep`] is called, they can be taken back for a peer
+    /// that holds less.
     ///
     /// # Errors
     /// The peer can have no more for now.
@@ -130,7 +129,7 @@ impl Shares {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds units to what a peer holds, if it can have them.
+    /// Adds units to those that a peer holds, if its share allows that.
     fn claim(&self, state: &mut State, peer: ShareOwner, units: usize) -> Result<(), Limited> {
         let claimed = state.claim(self.0.total, peer, units);
         if let Err(limited) = claimed {
@@ -196,7 +195,7 @@ impl State {
         Ok(())
     }
 
-    /// Returns what each peer may hold when they compete.
+    /// Returns how many units a peer may hold while peers compete.
     fn share(&self, total: usize, peer: ShareOwner) -> usize {
         let others = self.held.keys().filter(|other| **other != peer).count();
         let waiting = self
@@ -207,8 +206,8 @@ impl State {
         total / (1 + others + waiting)
     }
 
-    /// Takes the largest hold that yields back from the peer that holds most, if that is more than
-    /// `wanted`.
+    /// Takes back the largest revocable hold of the peer that holds most, if that peer holds more
+    /// than `wanted`.
     fn take_back(&mut self, peer: ShareOwner, wanted: usize) -> bool {
         let heavy = self
             .held
@@ -238,7 +237,7 @@ impl State {
         self.waiting.push_back((peer, Instant::now() + WAITS_FOR));
     }
 
-    /// Removes a hold; returns what tells its owner, if it could be taken back.
+    /// Removes a hold. Returns the token that informs its owner, if the hold was revocable.
     fn release(&mut self, id: u64) -> Option<CancellationToken> {
         let hold = self.holds.remove(&id)?;
         self.subtract(hold.peer, hold.units);
@@ -257,12 +256,12 @@ impl State {
 }
 
 impl Share {
-    /// Returns the peer that holds it.
+    /// Returns the peer that holds the units.
     pub fn peer(&self) -> ShareOwner {
         self.peer
     }
 
-    /// Adds units.
+    /// Takes more units.
     ///
     /// # Errors
     /// The peer can have no more for now, or the share was taken back.
@@ -285,7 +284,7 @@ impl Share {
         }
     }
 
-    /// Gives back all but this many units.
+    /// Gives back all units except this many.
     pub fn shrink_to(&self, units: usize) {
         let mut state = self.shares.state();
         let Some(hold) = state.holds.get_mut(&self.id) else {
@@ -296,10 +295,9 @@ impl Share {
         state.subtract(self.peer, less);
     }
 
-    /// Takes or gives back units until it holds this many.
+    /// Takes or gives back units until this many are held.
     ///
-    /// # Errors
-    /// As with [`Share::grow`].
+    /// # Errors The same as those of [`Share::grow`].
     pub fn resize(&self, units: usize) -> Result<(), Limited> {
         let held = {
             let state = self.shares.state();
@@ -313,7 +311,7 @@ impl Share {
         }
     }
 
-    /// From now on it can't be taken back.
+    /// Makes the units irrevocable.
     ///
     /// # Errors
     /// It was taken back already.
@@ -324,12 +322,13 @@ impl Share {
         Ok(())
     }
 
-    /// Returns what is cancelled when it is taken back. Never, once it is kept.
+    /// Returns the token that is cancelled when the units are taken back. It is never cancelled
+    /// after [`Share::keep`].
     pub fn token(&self) -> CancellationToken {
         self.taken_back.clone()
     }
 
-    /// Waits until it is taken back. Never, once it is kept.
+    /// Waits until the units are taken back. Never returns after [`Share::keep`].
     pub async fn taken_back(&self) {
         self.taken_back.cancelled().await;
     }
@@ -375,13 +374,13 @@ mod tests {
         let mut all: Vec<_> = (0..10).map(|_| kept(&shares, 1, 1).unwrap()).collect();
         assert_eq!(kept(&shares, 2, 1).unwrap_err(), Limited::Full);
         all.pop();
-        // The place is the second peer's.
+        // The second peer owns this unit.
         assert_eq!(kept(&shares, 1, 1).unwrap_err(), Limited::Share);
         let _second = kept(&shares, 2, 1).unwrap();
-        // No peer waits any more, so that the first may have what is left.
+        // No peer waits any more, so the first peer may take the remaining units.
         all.pop();
         all.push(kept(&shares, 1, 1).unwrap());
-        // A peer that does not come back is forgotten.
+        // A peer that does not retry is forgotten.
         assert_eq!(kept(&shares, 3, 1).unwrap_err(), Limited::Full);
         all.pop();
         tokio::time::advance(WAITS_FOR).await;
@@ -400,7 +399,7 @@ mod tests {
         waiting[0].taken_back().await;
         assert_eq!(waiting[0].keep(), Err(Limited::Share));
         assert_eq!(shares.used(), 10);
-        // No peer takes from itself, nor from one that holds as much.
+        // Nothing is taken from the same peer, or from a peer that holds the same amount.
         assert_eq!(shares.take(peer(1), 1).unwrap_err(), Limited::Full);
         assert!(!new.taken_back.is_cancelled());
         drop((waiting, new));

@@ -5,15 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// A flag that work looks at from time to time. Cheap to clone; all clones are the same flag.
+/// A flag that work checks at intervals. Cheap to clone; all clones share the same flag.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Option<Arc<AtomicBool>>);
 
 impl Stop {
-    /// How much work may lie between two looks at the flag, in bytes of input.
+    /// The maximum amount of work between two checks of the flag, in bytes of input.
     pub const INTERVAL: usize = 64 << 10;
 
-    /// Returns a flag that is never set, for work that is short.
+    /// Returns a flag that is never set, for short work.
     pub const fn never() -> Self {
         Self(None)
     }

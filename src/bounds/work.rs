@@ -1,8 +1,8 @@
-//! Long work on threads that forward no tokens.
+//! Runs long work on threads that forward no tokens.
 //!
-//! Peers take turns, so that one with many large requests does not hold up another with one. When
-//! the queue is full, the newest entry of the peer with most entries makes room for a peer with
-//! fewer.
+//! Peers take turns, so that a peer with many large requests does not delay a peer with one. When
+//! the queue is full and a new peer arrives, the newest entry of the peer with most entries is
+//! removed.
 
 use std::{
     any::Any,
@@ -16,11 +16,12 @@ use tokio::sync::oneshot;
 
 use super::{owner::ShareOwner, stop::Stop};
 
-/// Threads that work through a queue. Cheap to clone; they end when the last clone is dropped.
+/// Threads that process a queue. Cheap to clone; the threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct WorkQueue(Arc<Handle>);
 
-/// The queue had no room for the work, or gave its place to another peer.
+/// The error for work that was not done: the queue was full, or a peer with fewer entries got its
+/// place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
 
@@ -37,7 +38,7 @@ struct Queue {
 #[derive(Default)]
 struct State {
     jobs: HashMap<ShareOwner, VecDeque<Job>>,
-    /// Whose turn it is next. Holds each peer of `jobs` once.
+    /// The order in which the peers get their turn. Contains each peer of `jobs` once.
     turns: VecDeque<ShareOwner>,
     len: usize,
     closed: bool,
@@ -55,7 +56,7 @@ impl std::fmt::Debug for State {
 }
 
 impl WorkQueue {
-    /// Starts threads for at most `capacity` waiting jobs.
+    /// Starts the threads. At most `capacity` jobs can wait.
     ///
     /// # Errors
     /// A thread can't be started.
@@ -78,8 +79,8 @@ impl WorkQueue {
         Ok(handle)
     }
 
-    /// Runs `work` on one of the threads. If the returned future is dropped, work that has not
-    /// begun is skipped, and work that has begun sees its [`Stop`] set.
+    /// Runs `work` on one of the threads. If the returned future is dropped, the work is skipped if
+    /// it has not begun; otherwise its [`Stop`] is set.
     ///
     /// # Errors
     /// The queue is full.
@@ -143,7 +144,7 @@ impl Queue {
         };
         state.push(peer, job);
         drop(state);
-        // Not under the lock: a job may hold much that is freed with it.
+        // Dropped after the lock is released, because a job may own much memory.
         drop(dropped);
         self.changed.notify_one();
         Ok(())
@@ -195,7 +196,8 @@ impl State {
         Some(job)
     }
 
-    /// Removes the newest job of the peer that has most, if it has at least two more than `peer`.
+    /// Removes the newest job of the peer with most jobs, if that peer has at least two more than
+    /// `peer`.
     fn make_room(&mut self, peer: ShareOwner) -> Option<Job> {
         let mine = self.jobs.get(&peer).map_or(0, VecDeque::len);
         let (_, jobs) = self
@@ -208,12 +210,12 @@ impl State {
     }
 }
 
-/// Gives the threads that forward tokens precedence: these here can wait.
+/// Lowers the priority of this thread, so that the threads that forward tokens run first.
 fn yield_to_workers() {
     #[cfg(target_os = "linux")]
     {
         const NICE: i32 = 10;
-        // On Linux, each thread has its own priority. Without it, the work is still done.
+        // On Linux, each thread has a separate priority. If this fails, the work is still done.
         let _set = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     }
 }
@@ -228,7 +230,7 @@ mod tests {
         ShareOwner::at([10, 0, 0, n].into())
     }
 
-    /// A queue whose one thread is busy until the sender is used or dropped.
+    /// Returns a queue whose only thread is busy until the sender is used or dropped.
     async fn busy(capacity: usize) -> (WorkQueue, mpsc::Sender<()>) {
         let queue = WorkQueue::start(1, capacity).unwrap();
         let (release, released) = mpsc::channel::<()>();
@@ -260,7 +262,7 @@ mod tests {
                         .await
                 }
             });
-            // Polled once, so that it is queued now.
+            // Polled once, so that the job is in the queue now.
             assert!(futures_util::poll!(&mut job).is_pending());
             running.push(job);
         }

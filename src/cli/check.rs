@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A values file of the Helm chart is accepted as well: the configuration is the map under `config`.
-Files that it names are in the pod, so a keys file that is not on this machine is not checked.
+Paths in it are paths in the pod, so a keys file that does not exist on this machine is not checked.
 
 Examples:
   bedrock-grpc check config.yaml
@@ -35,7 +35,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Checks every file. Errors: those of standard output.
+    /// Checks every file. Fails if standard output cannot be written.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let mut exit = Exit::Success;
         for file in &self.config {
@@ -51,7 +51,7 @@ impl Check {
     }
 }
 
-/// Reads a file and what belongs to it. Errors: all errors of the file.
+/// Reads a configuration file and the files that it names. Fails with all errors.
 fn load(file: &Path) -> Result<Config, String> {
     let (config, is_values) =
         Config::load_file_or_values(file).map_err(|problems| problems.to_string())?;
@@ -69,7 +69,7 @@ fn load(file: &Path) -> Result<Config, String> {
     Ok(config)
 }
 
-/// Prints what a file allows, and what is allowed but probably not intended.
+/// Prints what a file allows, and warns about settings that are valid but probably not intended.
 fn report(file: &Path, config: &Config, output: &mut Output) -> io::Result<()> {
     for warning in config.warnings() {
         let Problem { key, message, .. } = warning;
@@ -81,13 +81,13 @@ fn report(file: &Path, config: &Config, output: &mut Output) -> io::Result<()> {
         config.targets.aliases.len(),
         config.targets.allowed_model_ids.len(),
         match config.access.callers.len() {
-            0 => "no callers: every client may call".to_owned(),
+            0 => "no callers: every client may make calls".to_owned(),
             count => format!("{count} callers"),
         }
     ))
 }
 
-/// Checks the keys file, and the configuration and the keys file together.
+/// Checks the keys file, and then the configuration and the keys file together.
 fn check_callers(access: &Access) -> Result<(), String> {
     let keys = match &access.keys_file {
         Some(path) => config::load_keys(path).map_err(|problems| problems.to_string())?,

@@ -1,4 +1,4 @@
-//! Calls to a gateway.
+//! The client of a gateway, with deadline and retry.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -50,7 +50,7 @@ impl Gateway {
         }
     }
 
-    /// Calls Invoke. Errors: the call's.
+    /// Calls Invoke. Fails if the call fails.
     pub async fn invoke(&self, request: &InvokeRequest) -> Result<InvokeResponse, Failure> {
         let (response, _) = self
             .call(|| async { self.inference().invoke(self.request(request.clone())).await })
@@ -58,8 +58,8 @@ impl Gateway {
         Ok(response)
     }
 
-    /// Calls StreamInvoke, and returns when the response has started. Errors: the call's, up to
-    /// then.
+    /// Calls StreamInvoke, and returns when the response has started. Fails if the call fails
+    /// before that.
     pub async fn stream_invoke(&self, request: &StreamInvokeRequest) -> Result<Events, Failure> {
         let (stream, deadline) = self
             .call(|| async {
@@ -77,7 +77,7 @@ impl Gateway {
     }
 
     /// Lists all aliases, optionally the allowed inference profiles, and the patterns of allowed
-    /// model IDs. Errors: the call's.
+    /// model IDs. Fails if the call fails.
     pub async fn list_targets(
         &self,
         include_inference_profiles: bool,
@@ -103,7 +103,7 @@ impl Gateway {
         }
     }
 
-    /// Returns one target, by any name that requests can use. Errors: the call's.
+    /// Returns one target, by any name that requests can use. Fails if the call fails.
     pub async fn get_target(&self, name: &str) -> Result<Target, Failure> {
         let request = GetTargetRequest {
             target: name.to_owned(),
@@ -118,7 +118,8 @@ impl Gateway {
         Ok(response.target.unwrap_or_default())
     }
 
-    /// Returns the health of a service. The empty name means the whole gateway. Errors: the call's.
+    /// Returns the health of a service. The empty name means the whole gateway. Fails if the call
+    /// fails.
     pub async fn health(&self, service: &str) -> Result<ServingStatus, Failure> {
         let request = HealthCheckRequest {
             service: service.to_owned(),
@@ -181,8 +182,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// Returns the next event, or `None` after a complete answer. Errors: the call's, and the end
-    /// of the stream without its last event. Dropping the future loses no event.
+    /// Returns the next event, or `None` after a complete answer. Fails if the call fails, or if
+    /// the stream ends without its last event. Dropping the future loses no event.
     pub async fn next(&mut self) -> Result<Option<StreamInvokeResponse>, Failure> {
         let message = within(self.deadline, self.stream.message())
             .await?

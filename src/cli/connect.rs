@@ -16,11 +16,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// The timeout of a keepalive probe.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The window of the connection. h2 closes connections with too many small unread frames, such as
-/// tokens, and allows more of them for larger windows. Adaptive windows start too small.
+/// The flow-control window of the connection, in bytes. h2 closes connections with too many small
+/// unread frames, such as tokens, and allows more of them if the window is larger. Adaptive windows
+/// start too small.
 const CONNECTION_WINDOW: u32 = 64 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
-/// Metadata that gRPC sets.
+/// Metadata that gRPC itself sets.
 const RESERVED: [&str; 4] = ["content-type", "host", "te", "user-agent"];
 
 /// Options of a client's connection.
@@ -74,10 +75,10 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Returns the client, with the given deadline or this default. It connects with the first
-    /// call.
+    /// Returns the client, with the given deadline or else this default. The client connects when
+    /// it makes the first call.
     ///
-    /// Errors, as text: the file of certificate authorities cannot be used.
+    /// Fails, with a text, if the file of certificate authorities cannot be used.
     pub fn gateway(&self, default_deadline: Option<Duration>) -> Result<Gateway, String> {
         let mut metadata = MetadataMap::new();
         for Header { name, value } in self.headers.iter().flat_map(|headers| &headers.0) {
@@ -126,7 +127,7 @@ fn parse_address(text: &str) -> Result<Uri, String> {
     match (uri.scheme_str(), uri.host()) {
         (Some("http" | "https"), Some(_)) if uri.path() == "/" && uri.query().is_none() => Ok(uri),
         (Some("http" | "https"), Some(_)) => {
-            Err(format!("the address must not contain a path; {expected}"))
+            Err(format!("the address must not contain a path: {expected}"))
         }
         _ => Err(expected.to_owned()),
     }
@@ -149,7 +150,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .and_then(|number| number.checked_mul(milliseconds))
         .filter(|&time| time > 0)
         .map(Duration::from_millis)
-        .ok_or_else(|| "expected a time above 0, such as 30s".to_owned())
+        .ok_or_else(|| "must be longer than 0, such as 30s".to_owned())
 }
 
 /// Parses entries of metadata, one per line.
@@ -184,13 +185,13 @@ impl FromStr for Header {
             .ok_or("expected NAME:VALUE, such as x-request-id:42")?;
         let name = name.trim().to_ascii_lowercase();
         if name == "grpc-timeout" {
-            return Err("use --deadline for it".to_owned());
+            return Err("use the option --deadline instead".to_owned());
         }
         if name.starts_with("grpc-") || RESERVED.contains(&name.as_str()) {
             return Err(format!("`{name}` is set by gRPC itself"));
         }
         let name = MetadataKey::from_str(&name)
-            .map_err(|_| format!("`{name}` cannot be the name of text metadata"))?;
+            .map_err(|_| format!("`{name}` is not a valid metadata name: use a-z, 0-9 and `_-.`; names that end in -bin are not supported"))?;
         // The value may be a secret, so messages never contain it.
         let mut value = MetadataValue::from_str(value.trim())
             .map_err(|_| format!("the value of `{name}` must be visible ASCII"))?;

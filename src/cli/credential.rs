@@ -1,4 +1,4 @@
-//! The key or token that the client commands send.
+//! The API key or token that the client commands send.
 
 use std::{
     fmt, fs,
@@ -13,15 +13,15 @@ use crate::config;
 /// The metadata key of the credential.
 pub(super) const AUTHORIZATION: &str = "authorization";
 
-/// The key or token for every call. `Debug` does not show it.
+/// The API key or token of every call. `Debug` does not show it.
 #[derive(Clone, Default)]
 pub struct Credential(Option<Source>);
 
 #[derive(Clone)]
 enum Source {
     Key(MetadataValue<Ascii>),
-    /// Tokens are short-lived, so the file is read for each call. If it can't be read, the last
-    /// token is used.
+    /// Tokens are short-lived, so the file is read for each call. If the file cannot be read, the
+    /// last token is used.
     TokenFile {
         path: PathBuf,
         last: Arc<Mutex<MetadataValue<Ascii>>>,
@@ -39,9 +39,10 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// Returns the first of: the token file, the key file, the key in the environment.
+    /// Returns the credential from the first of these that is set: the token file, the key file,
+    /// the key in the environment.
     ///
-    /// Errors, as text: a file can't be used.
+    /// Fails, with a text, if a file cannot be used.
     pub fn find(key_file: Option<&Path>, token_file: Option<&Path>) -> Result<Self, String> {
         let source = if let Some(path) = token_file {
             let last = read("--token-file", path)?;
@@ -74,7 +75,8 @@ impl Credential {
     }
 }
 
-const BAD_VARIABLE: &str = "BEDROCK_GRPC_KEY does not hold a key: visible ASCII is expected";
+const BAD_VARIABLE: &str =
+    "BEDROCK_GRPC_KEY is not a valid API key: expected visible ASCII characters";
 
 /// Reads a file that contains a credential. Messages do not contain its content.
 fn read(option: &str, path: &Path) -> Result<MetadataValue<Ascii>, String> {
@@ -82,7 +84,7 @@ fn read(option: &str, path: &Path) -> Result<MetadataValue<Ascii>, String> {
         .map_err(|error| format!("{option} {}: {error}", path.display()))?;
     bearer(&text).ok_or_else(|| {
         format!(
-            "{option} {}: one line of visible ASCII is expected",
+            "{option} {}: expected one line of visible ASCII characters",
             path.display()
         )
     })

@@ -1,4 +1,4 @@
-//! `dev`: the gateway with the emulator, on this machine.
+//! `dev`: runs the gateway with the emulator, on this machine.
 
 use std::{
     collections::BTreeMap,
@@ -71,7 +71,7 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Serves until SIGTERM or Ctrl-C. Errors: those of standard output.
+    /// Serves until SIGTERM or Ctrl-C. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let samples = if self.callers {
             Some(Samples::generate().map_err(io::Error::other)?)
@@ -120,7 +120,7 @@ impl Dev {
         let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
         let emulator_url = emulator.endpoint_url();
         output.text(&greeting(grpc, admin, &emulator_url, samples.as_ref()))?;
-        // All listeners are bound by now, so clients can call at once.
+        // All listeners are bound now, so clients can make calls as soon as they read the file.
         if let Some(path) = &self.announce {
             let addresses = format!("grpc={grpc}\nadmin={admin}\nemulator={emulator_url}\n");
             if let Err(error) = announce(path, addresses).await {
@@ -161,13 +161,13 @@ impl Dev {
                 },
                 ..Targets::default()
             },
-            // There is no load balancer to wait for.
+            // No load balancer sends calls to `dev`, so a drain need not wait for one.
             drain: Drain {
                 lame_duck: Duration::ZERO,
                 limit: Duration::from_secs(1),
             },
             limits: Limits {
-                // Requested faults must be visible at once.
+                // With one attempt, a requested fault is visible at once.
                 max_attempts: 1,
                 ..Limits::default()
             },

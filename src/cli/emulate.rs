@@ -1,4 +1,4 @@
-//! `emulate`: the emulator alone, for any AWS SDK.
+//! `emulate`: runs the emulator alone, for any AWS SDK.
 
 use std::{
     fmt::Write as _, fs, io, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration,
@@ -21,13 +21,13 @@ pub struct Args {
     /// Write the CA certificate, which TLS clients must trust, to this PEM file
     #[arg(long, value_name = "FILE", requires = "tls_listen")]
     pub ca_out: Option<PathBuf>,
-    /// Source Region of calls whose signature names none (bearer tokens)
+    /// Source Region of calls with a bearer token, whose signature names no Region
     #[arg(long, default_value = "us-east-1")]
     pub region: String,
-    /// Wait before the first event, such as 300ms or 1.5s
+    /// Time until the first event, such as 300ms or 1.5s
     #[arg(long, value_name = "DURATION", default_value = "300ms", value_parser = duration)]
     pub time_to_first_token: Duration,
-    /// Speed of the stream after that, in tokens per second; 0 means as fast as possible
+    /// Speed of the stream after the first event, in tokens per second; 0: as fast as possible
     #[arg(long, value_name = "RATE", default_value_t = 40.0, value_parser = rate)]
     pub tokens_per_second: f64,
     /// Length of text answers, unless the request's maxTokens is lower
@@ -39,17 +39,17 @@ pub struct Args {
     /// Fault for every call, such as throttling or reset-after-3; --help lists all
     #[arg(long, value_name = "NAME")]
     pub fault: Option<Fault>,
-    /// How to split streams into writes: one frame each (`frames`), odd small sizes (`awkward`), or
+    /// How to split streams into writes: one per frame (`frames`), odd small sizes (`awkward`), or
     /// a number of bytes
     #[arg(long, default_value = "frames")]
     pub cut: Cut,
-    /// Most concurrent streams of an HTTP/2 connection
+    /// Maximum number of concurrent streams of an HTTP/2 connection
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     pub max_concurrent_streams: u32,
-    /// Accept this access key in addition: ID:SECRET or ID:SECRET:SESSION_TOKEN
+    /// Also accept this access key: ID:SECRET or ID:SECRET:SESSION_TOKEN
     #[arg(long, value_name = "KEY", value_parser = access_key)]
     pub access_key: Vec<AccessKey>,
-    /// Accept this bearer token (a Bedrock API key) in addition
+    /// Also accept this bearer token (a Bedrock API key)
     #[arg(long, value_name = "TOKEN")]
     pub bearer_token: Vec<String>,
     /// Accept all calls: check neither signatures nor tokens
@@ -101,14 +101,14 @@ impl Args {
         })
     }
 
-    /// Returns whether all listeners are on loopback. Then requests with other host names come from
-    /// web pages that use DNS rebinding, and are refused.
+    /// Returns whether all listeners are on loopback. In that case, requests with other host names
+    /// come from web pages that use DNS rebinding, and are refused.
     fn answers_loopback_names_only(&self) -> bool {
         let is_loopback = |address: SocketAddr| address.ip().is_loopback();
         is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)
     }
 
-    /// Starts the emulator, prints to `out` how to use it, and serves until Ctrl-C or SIGTERM.
+    /// Starts the emulator, prints how to use it to `out`, and serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
     /// Fails if an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot
@@ -141,7 +141,7 @@ impl Args {
         Ok(())
     }
 
-    /// Returns the addresses, and the variables with which an SDK calls the emulator.
+    /// Returns the addresses, and the environment variables with which an SDK calls the emulator.
     fn welcome(&self, emulator: &Emulator) -> String {
         let url = emulator.endpoint_url();
         let mut text = format!("Bedrock emulator at {url}\n");
@@ -184,7 +184,7 @@ async fn asked_to_stop() -> io::Result<()> {
 
 fn faults() -> String {
     let mut text = "Faults, for --fault, the header x-emulator-fault or the end of a model ID (.fault-NAME).\n\
-                    Those of a stream take -after-N (N content deltas come first; 0: none) or -after-EVENT, such as -after-messageStop.\n\n"
+                    Faults of a stream accept -after-N (after N content deltas; 0: before the first) or -after-EVENT, such as -after-messageStop.\n\n"
         .to_owned();
     for (name, about) in Fault::all() {
         let _ = writeln!(text, "  {name:<30}{about}");
@@ -193,7 +193,8 @@ fn faults() -> String {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let hint = || format!("{text:?}: give a duration such as 300ms or 1.5s");
+    let hint =
+        || format!("{text:?} is not a duration: use a number with a unit, such as 300ms or 1.5s");
     let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
         (Some(number), _) => (number, 1e-3),
         (None, Some(number)) => (number, 1.0),
@@ -209,7 +210,7 @@ fn rate(text: &str) -> Result<f64, String> {
     if rate.is_finite() && rate >= 0.0 {
         Ok(rate)
     } else {
-        Err("give a number from 0".to_owned())
+        Err("must be a number of at least 0".to_owned())
     }
 }
 
@@ -223,7 +224,7 @@ fn access_key(text: &str) -> Result<AccessKey, String> {
                 session_token,
             })
         }
-        _ => Err("give ID:SECRET or ID:SECRET:SESSION_TOKEN".to_owned()),
+        _ => Err("expected ID:SECRET or ID:SECRET:SESSION_TOKEN".to_owned()),
     }
 }
 

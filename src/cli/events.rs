@@ -1,4 +1,4 @@
-//! An answer as JSON lines: each event in Bedrock's JSON, and a failure as the last line.
+//! Prints an answer as JSON lines: each event in Bedrock's JSON, and a failure as the last line.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use crate::{pb::StreamInvokeRequest, translate};
 
 /// Makes the call and prints its events as they arrive.
 ///
-/// Errors: those of standard output. A failed call is printed and determines the exit code.
+/// Fails if standard output cannot be written. A failed call is printed and determines the exit
+/// code.
 pub async fn print(
     gateway: &Gateway,
     request: &StreamInvokeRequest,

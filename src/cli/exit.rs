@@ -1,13 +1,13 @@
-//! The exit codes. Codes from 64 on have the meaning of `sysexits.h`: usage, data, unavailable
-//! service, temporary failure and missing permission. 130 is the code of shells for Ctrl-C.
+//! The exit codes. Codes from 64 on have the meanings of `sysexits.h`: usage, data, unavailable
+//! service, temporary failure, and missing permission. 130 is the code that shells use for Ctrl-C.
 
 use std::process::ExitCode;
 
-/// The exit codes, for the end of `--help`.
+/// The exit codes, as printed by `--help`.
 pub const HELP: &str = "\
 Exit codes:
     0  success
-    1  the call failed and would fail again, or the answer is incomplete
+    1  the call failed and a retry would not help, or the answer is incomplete
     2  the command line is wrong
    64  an input file or the configuration is wrong
    69  the gateway cannot be reached
@@ -15,10 +15,10 @@ Exit codes:
    77  not allowed: credentials are missing, wrong, or not enough
   130  cancelled by Ctrl-C";
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Success.
+    /// The command succeeded.
     Success = 0,
     /// The call failed, or its answer is incomplete.
     Failed = 1,
@@ -32,7 +32,7 @@ pub enum Exit {
     Temporary = 75,
     /// The credentials of the caller or the gateway are not sufficient.
     NotAllowed = 77,
-    /// Ctrl-C.
+    /// Ctrl-C cancelled the command.
     Cancelled = 130,
 }
 

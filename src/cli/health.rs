@@ -1,4 +1,4 @@
-//! `health`: the probe for containers.
+//! `health`: checks a gateway's health, as a probe for containers.
 
 use std::{io, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{connect::Connect, exit::Exit, output::Output};
 /// The default timeout of a Kubernetes probe.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// Check whether a gateway serves: a probe for containers
+/// Check whether a gateway is serving, for example as a container's health check
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Prints the gateway's health status (grpc.health.v1).
@@ -40,7 +40,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Checks and prints the result. Errors: those of standard output.
+    /// Checks the health and prints the result. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let gateway = match self.connect.gateway(Some(DEADLINE)) {
             Ok(gateway) => gateway,

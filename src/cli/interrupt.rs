@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlC, ctrl_c};
 
-/// A receiver of Ctrl-C, which then no longer ends the process.
+/// Receives Ctrl-C, which then no longer ends the process.
 #[derive(Debug)]
 pub struct Interrupts {
     #[cfg(unix)]
@@ -17,7 +17,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Starts to receive Ctrl-C. Errors: those of the operating system.
+    /// Starts to receive Ctrl-C. Fails if the operating system does not allow it.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
@@ -27,7 +27,7 @@ impl Interrupts {
         })
     }
 
-    /// Waits for the next Ctrl-C. Dropping the future loses none.
+    /// Waits for the next Ctrl-C. If the future is dropped, no Ctrl-C is lost.
     pub async fn pressed(&mut self) {
         self.signal.recv().await;
     }

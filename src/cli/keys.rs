@@ -1,4 +1,4 @@
-//! `keys`: API keys for callers.
+//! `keys`: creates API keys for callers.
 
 use std::io;
 
@@ -44,11 +44,11 @@ struct New {
 }
 
 impl Keys {
-    /// Creates a key. Errors: those of standard output.
+    /// Creates a key. Fails if standard output cannot be written.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let Command::New(New { caller, not_after }) = self.command;
         let Ok(key) = Secret::generate() else {
-            output.error("the operating system has no random bytes to give");
+            output.error("the operating system provided no random bytes");
             return Ok(Exit::Failed);
         };
         output.line(key.reveal())?;
@@ -76,7 +76,7 @@ fn name(text: &str) -> Result<String, String> {
     if is_caller_name(text) {
         return Ok(text.to_owned());
     }
-    Err("a name has 1 to 128 letters, digits and . _ - / : @".to_owned())
+    Err("use 1 to 128 letters, digits and . _ - / : @".to_owned())
 }
 
 fn not_after(text: &str) -> Result<String, String> {

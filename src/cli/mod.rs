@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand.
+//! The command line. Each command has one file or folder.
 //!
 //! | module | job |
 //! |---|---|
@@ -16,9 +16,9 @@
 //! | [`client`] | the calls of the client commands, with deadline and retry |
 //! | [`events`] | an answer as JSON lines |
 //! | [`failure`] | a failed call, as text and as JSON |
-//! | [`interrupt`] | Ctrl-C |
+//! | [`interrupt`] | handles Ctrl-C |
 //! | [`exit`] | the exit codes |
-//! | [`output`] | the only writer to standard output and standard error |
+//! | [`output`] | the only module that writes to standard output and standard error |
 
 pub mod chat;
 pub mod check;
@@ -99,7 +99,7 @@ enum Command {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Color {
-    /// On terminals, unless NO_COLOR is set
+    /// Only on terminals, and not if NO_COLOR is set
     #[default]
     Auto,
     /// Always
@@ -108,8 +108,8 @@ enum Color {
     Never,
 }
 
-/// Parses the process's arguments, runs the command and returns the exit code. Ends the process for
-/// `--help` and wrong usage.
+/// Parses the arguments, runs the command and returns the exit code. Ends the process for `--help`
+/// and invalid arguments.
 pub fn main() -> Exit {
     let cli = Cli::parse();
     match cli.color {
@@ -135,7 +135,7 @@ pub fn main() -> Exit {
     };
     match result {
         Ok(exit) => exit,
-        // The reader of the output has closed it, as `head` does.
+        // The program that reads the output has closed the pipe, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => {
             output.error(&format!("cannot write the answer: {error}"));

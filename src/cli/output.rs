@@ -1,10 +1,10 @@
-//! The only writer to standard output and standard error.
+//! The only module that writes to standard output and standard error.
 //!
-//! Standard output contains only the answer. Everything else is written to standard error, whose
-//! failures are ignored.
+//! Standard output contains only the answer. Everything else is written to standard error; errors
+//! of these writes are ignored.
 //!
 //! Output to a terminal is escaped, because a model's text can contain control sequences. Pipes and
-//! files receive the bytes verbatim.
+//! files receive the bytes unchanged.
 
 use std::{
     borrow::Cow,
@@ -28,7 +28,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Returns the process's streams. Set the global colour choice before.
+    /// Returns the streams of the process. The global colour choice must be set before.
     pub fn of_process() -> Self {
         Self {
             out_is_terminal: io::stdout().is_terminal(),
@@ -37,7 +37,7 @@ impl Output {
         }
     }
 
-    /// Writes a piece of the answer immediately. Errors: those of standard output.
+    /// Writes a piece of the answer immediately. Fails if standard output cannot be written.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         let text = printable(text, self.out_is_terminal);
         let mut out = io::stdout().lock();
@@ -45,12 +45,12 @@ impl Output {
         out.flush()
     }
 
-    /// Writes a line of the answer immediately. Errors: those of standard output.
+    /// Writes a line of the answer immediately. Fails if standard output cannot be written.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
         self.text(&format!("{line}\n"))
     }
 
-    /// Prints why the command failed.
+    /// Prints an error, which ends the command.
     pub fn error(&mut self, message: &str) {
         self.labelled(ERROR, "error:", message);
     }
@@ -92,7 +92,7 @@ impl Output {
     }
 }
 
-/// Escapes control characters, if the text is written to a terminal.
+/// Returns the text, with control characters escaped if it is written to a terminal.
 fn printable(text: &str, to_terminal: bool) -> Cow<'_, str> {
     let commands_terminal = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !to_terminal || !text.contains(commands_terminal) {

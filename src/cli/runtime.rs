@@ -1,8 +1,8 @@
-//! The runtime of commands.
+//! Runs client commands.
 
 use std::io;
 
-/// Runs a client command on this thread: one connection needs no more.
+/// Runs a client command on the current thread: a single connection needs no other threads.
 pub(super) fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,11 +1,11 @@
-//! The sample callers of `dev --callers`, with new keys at each start.
+//! The sample callers of `dev --callers`. Their keys are new at each start.
 
 use crate::{
     access::key::Secret,
     config::{Access, ApiKey, CallerOptions, GroupOptions},
 };
 
-/// Two callers of one group.
+/// Two callers in one group.
 #[derive(Debug)]
 pub(super) struct Samples {
     team_a: Secret,
@@ -13,7 +13,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Generates their keys. Errors, as text: there are no random bytes.
+    /// Generates the keys of the callers. Fails, with a text, if there are no random bytes.
     pub(super) fn generate() -> Result<Self, String> {
         let draw = || {
             Secret::generate()
@@ -25,7 +25,7 @@ impl Samples {
         })
     }
 
-    /// Returns their configuration.
+    /// Returns the configuration of the callers.
     pub(super) fn access(&self) -> Access {
         let caller = |key: &Secret| CallerOptions {
             keys: vec![ApiKey {

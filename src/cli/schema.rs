@@ -12,7 +12,7 @@ use crate::config;
 pub struct Schema {}
 
 impl Schema {
-    /// Prints the schema. Errors: those of standard output.
+    /// Prints the schema. Fails if standard output cannot be written.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         output.line(config::SCHEMA.trim_end())?;
         Ok(Exit::Success)

@@ -1,4 +1,4 @@
-//! `serve`: the gateway with Amazon Bedrock.
+//! `serve`: runs the gateway with Amazon Bedrock.
 
 use std::{io, path::PathBuf};
 
@@ -33,7 +33,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Serves until SIGTERM or Ctrl-C, then drains. Errors: those of standard output.
+    /// Serves until SIGTERM or Ctrl-C, then drains. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let read = self
             .config
@@ -59,7 +59,7 @@ impl Serve {
         let targets = &config.targets;
         if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
             tracing::warn!(
-                "no target can be called: add `targets` or `allowed_model_ids` to the config"
+                "the configuration allows no target: add `targets` or `allowed_model_ids`"
             );
         }
         let sdk = match Sdk::load(&config.bedrock).await {

@@ -1,5 +1,5 @@
-//! Signals of commands that serve: the first SIGTERM or Ctrl-C drains, the second ends the process
-//! immediately, and SIGHUP is ignored.
+//! Handles the signals of commands that serve: the first SIGTERM or Ctrl-C begins a drain, the
+//! second one ends the process immediately, and SIGHUP is ignored.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::server::Stop;
 
-/// Ignores SIGHUP, which ends a process by default. Errors: the signal handler cannot be installed.
+/// Ignores SIGHUP, which by default ends a process. Fails if the signal handler cannot be
+/// installed.
 pub fn ignore_hangup() -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
@@ -20,7 +21,7 @@ pub fn ignore_hangup() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the tokens that this process's signals cancel. Errors: the signal handlers cannot be
+/// Returns the tokens that this process's signals cancel. Fails if the signal handlers cannot be
 /// installed.
 pub fn stop() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;

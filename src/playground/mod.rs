@@ -1,7 +1,7 @@
-//! The playground: a web page on the port of gRPC-Web.
+//! Serves the playground, a web page on the port of gRPC-Web.
 //!
-//! Its sources are in `playground/`; their build output is in `assets/`, so that building the
-//! gateway needs no Node.
+//! The page's sources are in `playground/`. Their build output is in `assets/`, so that Node.js is
+//! not needed to build the gateway.
 
 mod page;
 
@@ -22,7 +22,7 @@ pub struct Playground<S> {
 }
 
 impl<S> Playground<S> {
-    /// The page, in front of these services.
+    /// Serves the page, and forwards all other requests to these services.
     pub fn before(services: S) -> Self {
         Self { services }
     }

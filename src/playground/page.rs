@@ -1,4 +1,4 @@
-//! The page's files, as browsers get them.
+//! The files of the page, with the headers that browsers receive.
 
 use bytes::Bytes;
 use http::{
@@ -11,11 +11,11 @@ use http::{
 use http_body_util::Full;
 use tonic::body::Body;
 
-/// What the page may do: run its own script, call the gateway that serves it, show images that the
-/// user added. Nothing else.
+/// The Content-Security-Policy. The page may only run its own script, call the gateway that serves
+/// it, and show images that the user added.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// Files of different versions of the gateway must not be mixed.
+/// Browsers must not mix files of different versions of the gateway.
 const CACHE: &str = "no-cache";
 
 struct File {
@@ -47,7 +47,7 @@ static FILES: [File; 4] = [
     },
 ];
 
-/// The response to a request for one of the files; `None` for other requests.
+/// Returns the response to a request for one of the files. `None` for other requests.
 pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     if method != Method::GET && method != Method::HEAD {
         return None;
@@ -56,7 +56,7 @@ pub(super) fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Option
     let etag = format!("\"{:08x}\"", crc32fast::hash(file.content));
     let known = headers.get_all(IF_NONE_MATCH).iter().any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',');
-        // The weak comparison, as RFC 9110 defines it for this header.
+        // RFC 9110 defines the weak comparison for this header.
         tags.map(|tag| tag.trim().trim_start_matches("W/"))
             .any(|tag| tag == etag || tag == "*")
     });

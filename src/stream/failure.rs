@@ -8,7 +8,7 @@ use crate::{
     translate,
 };
 
-/// An event from Bedrock cannot be translated.
+/// Returns an event from Bedrock cannot be translated.
 pub(super) fn unreadable(frame: &BedrockEvent, error: &translate::Error) -> Failure {
     Failure::new(
         Reason::UpstreamCorrupt,
@@ -31,7 +31,7 @@ pub(super) fn silent_for(limit: Duration) -> Failure {
     .with_upstream(Upstream::default())
 }
 
-/// The deadline of the call has passed.
+/// Returns the deadline of the call has passed.
 pub(super) fn deadline_exceeded() -> Failure {
     Failure::new(
         Reason::DeadlineExceeded,
@@ -50,7 +50,7 @@ pub(super) fn truncated() -> Failure {
     .with_upstream(Upstream::default())
 }
 
-/// The client read nothing for this time.
+/// Returns the client read nothing for this time.
 pub(super) fn client_stalled(limit: Duration) -> Failure {
     Failure::new(
         Reason::ClientStalled,

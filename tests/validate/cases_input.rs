@@ -125,7 +125,7 @@ pub(crate) const CASES: &[Case] = &[
         &["draft", "DRAFT"],
         |r| guardrail(r).guardrail_version = Some("draft".into()),
     ),
-    ("input.guardrail_config", &["empty", "leave out"], |r| {
+    ("input.guardrail_config", &["empty", "remove"], |r| {
         *guardrail(r) = Default::default()
     }),
     ("input.guardrail_config.trace", &["17"], |r| {

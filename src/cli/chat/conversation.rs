@@ -1,4 +1,4 @@
-//! The conversation so far, as part of the next request.
+//! Keeps the conversation and builds the next request from it.
 
 use crate::pb::{
     ContentBlock, ConverseInput, InferenceConfiguration, Message, Role, StreamInvokeRequest,
@@ -6,7 +6,7 @@ use crate::pb::{
     reasoning_content_block, system_content_block,
 };
 
-/// Tells the model that Ctrl-C ended its answer.
+/// Tells the model that the user ended its answer with Ctrl-C.
 const CUT: &str = "\n\n[The user cut this answer off here.]";
 
 /// A conversation: its target, and the questions with their answers.
@@ -32,8 +32,8 @@ impl Conversation {
         }
     }
 
-    /// Returns the request for the next question, which becomes part of the conversation when it is
-    /// answered.
+    /// Returns the request for the next question. The question becomes part of the conversation
+    /// when it is answered.
     pub(super) fn request(&self, question: &str) -> StreamInvokeRequest {
         let mut messages = self.messages.clone();
         messages.push(message(Role::User, [Content::Text(question.to_owned())]));
@@ -89,21 +89,21 @@ impl Conversation {
     }
 }
 
-/// An answer, as far as it was received.
+/// The part of an answer that was received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
-    /// Its content blocks, in order.
+    /// The content blocks of the answer, in order.
     pub(super) blocks: Vec<ContentBlock>,
-    /// Ctrl-C ended it.
+    /// Whether Ctrl-C ended the answer.
     pub(super) cut: bool,
 }
 
-/// Returns what the next request repeats of a block, if anything.
+/// Returns the content of a block that the next request repeats. `None` if it repeats nothing.
 fn repeated(block: ContentBlock) -> Option<Content> {
     use reasoning_content_block::Content as Reasoning;
     match block.content? {
         Content::Text(text) => is_visible(&text).then_some(Content::Text(text)),
-        // Only the text: what it cites is not part of the next request.
+        // Only the text is repeated. The cited sources are not part of the next request.
         Content::CitationsContent(block) => {
             let texts = block.content.into_iter().filter_map(|part| part.content);
             let text: String = texts

@@ -1,4 +1,4 @@
-//! The prompt: a conversation line by line, and its commands.
+//! The interactive prompt: reads a conversation line by line, and runs its commands.
 
 use std::{io, thread};
 
@@ -12,17 +12,17 @@ use crate::{
 
 const HELP: &str = "\
 /help            this list
-/reset           forget the conversation
-/system TEXT     instructions from now on; without a text: none
-/target NAME     whom to ask from now on
-/usage           tokens of this session
-/quit            leave; so do Ctrl-D and Ctrl-C at the prompt
-A backslash at the end of a line goes on with the next. A space before a slash sends it. Ctrl-C ends an answer.";
+/reset           clear the conversation
+/system TEXT     set the system prompt; without TEXT: remove it
+/target NAME     call this target from now on
+/usage           show the tokens of this session
+/quit            quit, like Ctrl-D and Ctrl-C at the prompt
+End a line with \\ to continue it. To send a line that begins with a slash, put a space before it. Ctrl-C ends an answer.";
 
 /// Reads and answers lines until the user leaves. A first prompt that is not empty is
 /// answered at once.
 ///
-/// Errors: those of standard output.
+/// Fails if standard output cannot be written.
 pub(super) async fn run(
     session: &mut Session,
     prompt: String,
@@ -51,23 +51,23 @@ pub(super) async fn run(
             Entry::Usage => output.note(&used.to_string()),
             Entry::Reset => {
                 session.conversation.reset();
-                output.note("the conversation is forgotten");
+                output.note("conversation cleared");
             }
             Entry::System(text) => {
                 session.conversation.set_system(text);
                 output.note(match text {
-                    "" => "no instructions from now on",
-                    _ => "these are the instructions from now on",
+                    "" => "system prompt removed",
+                    _ => "system prompt set",
                 });
             }
-            Entry::Target("") => output.warning("/target needs a name"),
+            Entry::Target("") => output.warning("/target requires a name, such as /target claude"),
             Entry::Target(name) => {
                 session.conversation.set_target(name);
-                output.note(&format!("the next questions go to {name}"));
+                output.note(&format!("the next questions are sent to {name}"));
             }
             Entry::Unknown(command) => {
                 output.warning(&format!(
-                    "{command} is not a command; /help lists them. To send this text, put a space before the slash"
+                    "{command} is not a command; /help lists all commands. To send this text, put a space before the slash"
                 ));
             }
         }
@@ -122,7 +122,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The tokens of a session, as far as Bedrock reported them.
+/// The tokens of a session, as reported by Bedrock.
 #[derive(Debug, Default)]
 struct Used {
     turns: usize,
@@ -187,8 +187,8 @@ async fn next_entry(lines: &mut mpsc::UnboundedReceiver<String>) -> Option<Strin
     Some(entry)
 }
 
-/// The lines of standard input. A separate thread reads them, because a read cannot be cancelled
-/// and must not delay the end of the process.
+/// Returns the lines of standard input. A separate thread reads them, because a read cannot be
+/// cancelled and must not delay the end of the process.
 fn stdin_lines() -> io::Result<mpsc::UnboundedReceiver<String>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     thread::Builder::new()

@@ -2,10 +2,10 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`conversation`] | the conversation so far, as the next request |
+//! | [`conversation`] | the conversation so far, and the next request |
 //! | [`turn`] | one question and its answer |
 //! | [`render`] | prints an answer's events as text |
-//! | [`session`] | what the turns of a conversation share |
+//! | [`session`] | the state that all turns of a conversation share |
 //! | [`summary`] | route, speed and tokens of a turn |
 //! | [`interactive`] | the prompt and its commands |
 
@@ -99,7 +99,7 @@ struct Inference {
 }
 
 impl Inference {
-    /// Returns Bedrock's form: absent without parameters.
+    /// Converts the parameters into Bedrock's structure. Returns `None` if there are no parameters.
     fn into_config(self) -> Option<InferenceConfiguration> {
         let config = InferenceConfiguration {
             max_tokens: self.max_tokens,
@@ -112,12 +112,13 @@ impl Inference {
 }
 
 impl Chat {
-    /// Runs the command. Errors: those of standard output.
+    /// Runs the command. Fails if standard output cannot be written.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let stdin_is_terminal = io::stdin().is_terminal();
         let mut prompt = self.prompt.join(" ");
         let interactive = self.interactive || (prompt.is_empty() && stdin_is_terminal);
-        // Read before the handler for Ctrl-C is installed, so that Ctrl-C ends a wait for the pipe.
+        // The input is read before the handler for Ctrl-C is installed, so that Ctrl-C can end the
+        // wait for the pipe.
         if !interactive && !stdin_is_terminal {
             match read_stdin() {
                 Ok(piped) => append(&mut prompt, &piped),
@@ -128,11 +129,11 @@ impl Chat {
             }
         }
         if !interactive && prompt.trim().is_empty() {
-            output.error("no prompt: give one as an argument or on standard input");
+            output.error("no prompt: pass one as an argument or on standard input");
             return Ok(Exit::Usage);
         }
         if interactive && self.json {
-            output.error("--json asks once: give a prompt, or pipe one in");
+            output.error("--json makes one call and needs a prompt: pass one as an argument or on standard input");
             return Ok(Exit::Usage);
         }
         block_on(self.talk(prompt, interactive, output))

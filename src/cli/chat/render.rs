@@ -28,9 +28,9 @@ pub(super) struct Renderer {
 /// A content block that has begun.
 #[derive(Debug, Default)]
 struct Block {
-    /// A tool call: its name, and the input so far.
+    /// The name of a tool call, and the input received so far.
     tool_use: Option<(String, String)>,
-    /// The numbers of footnotes.
+    /// The numbers of the footnotes that the block cites.
     cited: Vec<usize>,
 }
 
@@ -51,7 +51,7 @@ impl Renderer {
         }
     }
 
-    /// Prints an event at once. Errors: those of standard output.
+    /// Prints an event at once. Fails if standard output cannot be written.
     pub(super) fn show(&mut self, event: &Event, output: &mut Output) -> io::Result<()> {
         match event {
             Event::ContentBlockStart(start) => self.start(start, output),
@@ -66,7 +66,7 @@ impl Renderer {
         }
     }
 
-    /// Ends the line and prints the footnotes. Errors: those of standard output.
+    /// Ends the line and prints the footnotes. Fails if standard output cannot be written.
     pub(super) fn finish(&mut self, output: &mut Output) -> io::Result<()> {
         self.end_line(output)?;
         for (at, source) in self.footnotes.drain(..).enumerate() {
@@ -225,7 +225,7 @@ fn describe(citation: &Citation) -> String {
         }
     }
     if parts.is_empty() {
-        parts.push("a source without a name".to_owned());
+        parts.push("(source without a name)".to_owned());
     }
     parts.join(", ")
 }

@@ -1,9 +1,9 @@
-//! What the turns of a conversation share.
+//! The state that all turns of a conversation share.
 
 use super::conversation::Conversation;
 use crate::cli::{client::Gateway, interrupt::Interrupts};
 
-/// What the turns of a conversation share.
+/// The state that all turns of a conversation share.
 pub(super) struct Session {
     pub(super) gateway: Gateway,
     pub(super) conversation: Conversation,

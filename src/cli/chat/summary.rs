@@ -1,4 +1,4 @@
-//! The summary of a turn: route, speed, tokens.
+//! Summarizes a turn: route, speed, tokens.
 
 use std::{fmt, time::Duration};
 
@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::pb::{ResolvedTarget, StopReason, TokenUsage, stream_invoke_response::Event};
 
-/// A rate over less time than this is meaningless.
+/// The minimum time for which a rate is calculated. Over less time, it is meaningless.
 const SHORTEST_RATED: Duration = Duration::from_millis(10);
 
-/// What is known of a turn. Printed as one line.
+/// The facts about a turn, printed as one line.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
     started: Instant,
@@ -17,14 +17,14 @@ pub(super) struct Summary {
     last_delta: Option<Instant>,
     target: Option<ResolvedTarget>,
     attempts: usize,
-    /// Why the model stopped, as Bedrock names it, unless that is the usual reason.
+    /// Why the model stopped, as Bedrock names it. `None` for the usual reason.
     stopped: Option<String>,
     invoked_model: Option<String>,
     usage: Option<TokenUsage>,
 }
 
 impl Summary {
-    /// The summary of a turn that begins now.
+    /// Creates the summary of a turn that begins now.
     pub(super) fn start() -> Self {
         Self {
             started: Instant::now(),
@@ -64,14 +64,14 @@ impl Summary {
         }
     }
 
-    /// The token usage, if Bedrock reported it.
+    /// Returns the token usage, if Bedrock reported it.
     pub(super) fn usage(&self) -> Option<&TokenUsage> {
         self.usage.as_ref()
     }
 
     fn tokens_per_second(&self) -> Option<f64> {
         let took = self.last_delta?.duration_since(self.first_delta?);
-        // The time of the first token counts as latency, not for the rate.
+        // The time until the first token is latency, so the first token is not part of the rate.
         let tokens = self.usage.as_ref()?.output_tokens? - 1;
         (took >= SHORTEST_RATED && tokens > 0).then(|| f64::from(tokens) / took.as_secs_f64())
     }

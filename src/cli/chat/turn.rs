@@ -1,4 +1,4 @@
-//! One question and its answer.
+//! Sends one question and prints its answer.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::{
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// With a complete answer.
+    /// The answer is complete.
     Whole,
     /// Ctrl-C ended the answer.
     Cut,
@@ -23,7 +23,7 @@ pub(super) enum Outcome {
 /// Sends a question, prints the answer while it arrives, and adds both to the conversation unless
 /// the call fails. Ctrl-C cancels the call.
 ///
-/// Errors: those of standard output, which cancel the call, too.
+/// Fails, and cancels the call, if standard output cannot be written.
 pub(super) async fn take(
     session: &mut Session,
     question: &str,

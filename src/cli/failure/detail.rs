@@ -1,4 +1,4 @@
-//! The details of a status: google.rpc's messages and the gateway's own.
+//! The details of a gRPC status: google.rpc's messages and the gateway's own.
 
 use prost::Message;
 use prost_types::Any;
@@ -19,7 +19,7 @@ pub(super) enum Detail {
     Help(rpc::Help),
     LocalizedMessage(rpc::LocalizedMessage),
     Upstream(UpstreamError),
-    /// A kind that this client does not know, or malformed bytes.
+    /// A detail that this client does not know, or that is malformed.
     Unknown(Any),
 }
 

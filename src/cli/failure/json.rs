@@ -1,4 +1,4 @@
-//! A failure as JSON, with its details in protobuf's JSON mapping of `Any`.
+//! Formats a failure as JSON. Its details have the form of protobuf's JSON mapping of `Any`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -109,7 +109,7 @@ fn of_attempt(attempt: &Attempt) -> Value {
     })
 }
 
-/// The members of a google.rpc message, after its type.
+/// Returns a google.rpc message as JSON, with its type as the first member.
 fn rpc(name: &str, mut members: Value) -> Value {
     members["@type"] = format!("type.googleapis.com/google.rpc.{name}").into();
     members
@@ -119,8 +119,7 @@ fn list(values: impl Iterator<Item = Value>) -> Value {
     values.collect()
 }
 
-/// Formats a duration in protobuf's JSON mapping, such as `1.500000000s`, as the message's
-/// `Display` does.
+/// Formats a duration as in protobuf's JSON mapping, such as `1.500000000s`.
 fn duration(duration: &prost_types::Duration) -> String {
     duration.to_string()
 }

@@ -1,11 +1,11 @@
-//! A failure as readable lines.
+//! Formats a failure as lines of text.
 
 use std::time::Duration;
 
 use super::{Failure, detail::Detail};
 use crate::pb::{Attempt, UpstreamError, UpstreamPhase};
 
-/// The headline, and one line for each further detail.
+/// Returns the headline, and one line for each further detail.
 pub(super) fn of(failure: &Failure) -> (String, Vec<String>) {
     let code = failure.code_name();
     let headline = match failure.reason() {
@@ -69,7 +69,7 @@ fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
         Detail::LocalizedMessage(message) => lines.push(message.message.clone()),
         Detail::Upstream(upstream) => of_upstream(upstream, lines),
         Detail::Unknown(any) => lines.push(format!(
-            "a detail that this client doesn't know: {}",
+            "a detail that this client does not know: {}",
             any.type_url
         )),
     }
@@ -85,7 +85,7 @@ fn of_upstream(error: &UpstreamError, lines: &mut Vec<String>) {
     }
     if error.original_status_code != 0 {
         facts.push(format!(
-            "the model's own status {}",
+            "status of the model {}",
             error.original_status_code
         ));
     }

@@ -24,14 +24,14 @@ pub struct Failure {
     retry_vetoed: bool,
 }
 
-/// The source of the error.
+/// The program that reported the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// The gateway, in a status.
+    /// The gateway reported it in a gRPC status.
     Gateway,
-    /// The connection to it.
+    /// The connection to the gateway failed.
     Connection,
-    /// This client.
+    /// This client reported it.
     Client,
 }
 
@@ -53,13 +53,13 @@ impl Failure {
         Self::own(Code::Unavailable, message, Origin::Connection)
     }
 
-    /// The call's deadline has passed.
+    /// Creates the failure for a call whose deadline has passed.
     pub fn deadline() -> Self {
-        let message = "the time that --deadline gives has passed";
+        let message = "the deadline set by --deadline was exceeded";
         Self::own(Code::DeadlineExceeded, message.to_owned(), Origin::Client)
     }
 
-    /// The stream ended as if it were successful, but without its last event.
+    /// Creates the failure for a stream that ended with OK, but without its last event.
     pub fn truncated() -> Self {
         let message = "the stream ended without `metadata`: the answer is truncated";
         Self::own(Code::DataLoss, message.to_owned(), Origin::Client)
@@ -99,7 +99,8 @@ impl Failure {
         }
     }
 
-    /// Bedrock's error takes precedence, then a retry delay, then the code.
+    /// Returns whether a retry may help. Bedrock's error takes precedence, then a retry delay, then
+    /// the code.
     fn is_temporary(&self) -> bool {
         let upstream = self.details.iter().find_map(|detail| match detail {
             Detail::Upstream(upstream) => Some(upstream.retryable),
@@ -124,7 +125,7 @@ impl Failure {
         })
     }
 
-    /// The code's name as gRPC spells it, such as `UNAVAILABLE`.
+    /// Returns the code's name as gRPC spells it, such as `UNAVAILABLE`.
     fn code_name(&self) -> &'static str {
         match self.code {
             Code::Ok => "OK",
@@ -148,13 +149,13 @@ impl Failure {
     }
 }
 
-/// The innermost cause of an error, which tells what happened.
+/// Returns the innermost cause of an error, which is usually the most specific.
 pub fn cause(error: &(dyn Error + 'static)) -> String {
     let innermost = chain(error).last().unwrap_or(error);
     innermost.to_string()
 }
 
-/// The first error of this type among an error and its causes.
+/// Returns the first error of this type among an error and its causes.
 pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).find_map(<dyn Error>::downcast_ref)
 }

@@ -1,4 +1,4 @@
-//! Prints a failure: as text, and as JSON.
+//! Prints a failure as text or as JSON.
 
 use super::{Failure, json, lines};
 use crate::cli::output::Output;
@@ -13,7 +13,7 @@ impl Failure {
         }
     }
 
-    /// The failure as one line of JSON:
+    /// Returns the failure as one line of JSON:
     /// `{"error":{"code":…,"reason":…,"message":…,"retryDelayMs":…,"details":[…]}}`.
     pub fn to_json(&self) -> String {
         json::of(self).to_string()

@@ -1,4 +1,4 @@
-//! `iam-policy`: prints the least IAM policy that a configuration needs.
+//! `iam-policy`: prints the smallest IAM policy that a configuration needs.
 
 mod policy;
 mod resources;
@@ -15,7 +15,7 @@ use crate::config::Config;
 /// discovery
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The policy is written to standard output; notes on what it does not cover, to standard error. The command does not call Bedrock: it assumes that
+The policy is written to standard output, notes on what it does not cover to standard error. The command does not call Bedrock. It assumes that
 an inference profile serves from all Regions of its geography. The policy allows models only through their profiles.
 
 Examples:
@@ -42,7 +42,7 @@ pub struct IamPolicy {
 }
 
 impl IamPolicy {
-    /// Prints the policy. Errors: those of standard output.
+    /// Prints the policy. Fails if standard output cannot be written.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let config = match Config::load_file_or_values(&self.config) {
             Ok((config, _)) => config,

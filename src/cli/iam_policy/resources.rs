@@ -2,10 +2,10 @@
 
 use crate::aws::{Geography, ModelIdKind, model_id};
 
-/// What the names do not contain.
+/// The values for resources that a configuration names only by ID.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// The account of resources that are named by ID, or `*`.
+    /// The account ID of resources that are named by ID, or `*`.
     pub(super) account: String,
     /// The source Region of targets without one.
     pub(super) region: Option<String>,
@@ -14,13 +14,13 @@ pub(super) struct Names {
 /// The resources that one model ID needs in one source Region.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
-    /// What is called: a model, a profile, a provisioned model.
+    /// The ARNs that are called: a model, a profile, a provisioned model.
     pub(super) called: Vec<String>,
     /// The models behind an inference profile.
     pub(super) behind: Vec<String>,
-    /// The same for global profiles: their models without a Region.
+    /// The models behind a global profile, without a Region.
     pub(super) anywhere: Vec<String>,
-    /// What the name does not tell.
+    /// A description of what the name does not contain, for a note.
     pub(super) unknown: Option<&'static str>,
 }
 
@@ -33,12 +33,12 @@ impl Names {
         let partition = partition_of(source_region);
         let (head, rest) = model_id.split_once('.').unwrap_or((model_id, ""));
         match Geography::named(head) {
-            // `us.anthropic.claude…`, and for patterns also `us.*`.
+            // `us.anthropic.claude…`, and as a pattern also `us.*`.
             Some(geography) if rest.contains(['.', '*']) => Needs {
                 called: vec![self.profile(partition, source_region, model_id)],
                 ..behind(partition, source_region, geography, rest)
             },
-            // `*` or `*.claude…`: models and profiles.
+            // `*` or `*.claude…` can match models and profiles.
             _ if head.contains('*') => Needs {
                 called: vec![
                     self.profile(partition, source_region, model_id),
@@ -57,7 +57,7 @@ impl Names {
         }
     }
 
-    /// A guardrail, by ID or ARN.
+    /// Returns the ARN of a guardrail that is named by ID or ARN.
     pub(super) fn guardrail(&self, identifier: &str, source_region: &str) -> String {
         if identifier.starts_with("arn:") {
             return identifier.to_owned();
@@ -127,7 +127,7 @@ fn any_model_behind(called: Vec<String>, partition: &str) -> Needs {
     }
 }
 
-/// Returns the models behind a system inference profile: in its source Region and its geography.
+/// Returns the models behind a system inference profile, in its source Region and its geography.
 fn behind(partition: &str, source_region: &str, geography: Geography, id: &str) -> Needs {
     let mut models = vec![model(partition, source_region, id)];
     let mut anywhere = Vec::new();

@@ -1,4 +1,4 @@
-//! The accepted forms of Converse requests.
+//! Parses the accepted forms of Converse requests.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A request: the body, byte for byte without foreign members, and the model ID if there is one.
+/// A request: the body, unchanged except that members of other APIs are removed, and the model ID
+/// if there is one.
 #[derive(Debug)]
 pub(super) struct RequestFile {
     pub(super) model_id: Option<String>,
@@ -16,8 +17,8 @@ pub(super) struct RequestFile {
 }
 
 impl RequestFile {
-    /// Reads a body, a body with the member `modelId`, or an object of `modelId` and `body`.
-    /// Errors: not JSON; not an object; `modelId` is not a string.
+    /// Parses a body, a body with the member `modelId`, or an object of `modelId` and `body`. Fails
+    /// if the text is not JSON or not an object, or if `modelId` is not a string.
     pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let mut members = serde_json::from_slice::<Members<'_>>(text)?.0;
         let model_id = members
@@ -48,7 +49,7 @@ fn write(members: &[(String, &RawValue)]) -> Result<String, serde_json::Error> {
     Ok(body)
 }
 
-/// An object's members in their original order.
+/// The members of an object, in their original order.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

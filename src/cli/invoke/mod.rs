@@ -22,8 +22,7 @@ mod file;
 /// Send a Converse request in Bedrock's JSON and print the answer in the same JSON
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE contains the body of a Converse request, with or without a member `modelId`, as SDKs take it; \
-or an object of `modelId` and `body`. The body is sent verbatim. \
+FILE contains the body of a Converse request, optionally with a member `modelId`, as in SDKs; or an object of `modelId` and `body`. The body is sent unchanged. \
 Exit codes: see `bedrock-grpc --help`.
 
 Examples:
@@ -51,7 +50,7 @@ pub struct Invoke {
 }
 
 impl Invoke {
-    /// Makes the call and prints the answer. Errors: those of standard output.
+    /// Makes the call and prints the answer. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let (gateway, file, input) = match self.prepare() {
             Ok(prepared) => prepared,
@@ -62,7 +61,7 @@ impl Invoke {
         };
         let Some(target) = self.target.or(file.model_id) else {
             output.error(
-                "no target: give --target, set BEDROCK_GRPC_TARGET, or put `modelId` into the file",
+                "no target: pass --target, set BEDROCK_GRPC_TARGET, or add `modelId` to the file",
             );
             return Ok(Exit::Usage);
         };
@@ -98,7 +97,7 @@ impl Invoke {
         }
     }
 
-    /// Returns the request, or what is wrong with it.
+    /// Returns the client and the request. Fails with a description of what is wrong.
     fn prepare(&self) -> Result<(Gateway, RequestFile, ConverseInput), String> {
         let gateway = self.connect.gateway(None)?;
         let name = match self.converse.as_str() {

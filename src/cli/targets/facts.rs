@@ -1,4 +1,4 @@
-//! The fields of a route as text, which is the same in the table and in JSON.
+//! Formats the fields of a route as text, which is the same in the table and in JSON.
 
 use std::time::Duration;
 

@@ -24,8 +24,8 @@ Examples:
   bedrock-grpc targets claude
   bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
 
-A route is `throttled` or `unhealthy` while other routes are preferred; the remaining time follows.
-Health is as seen by this replica.")]
+A route is `throttled` or `unhealthy` while other routes are preferred to it; the remaining time is shown next to it.
+The health shown is what this replica has observed.")]
 pub struct Targets {
     /// Only this target: an alias, a model ID or an ARN [default: all aliases]
     target: Option<String>,
@@ -43,7 +43,7 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Lists the targets. Errors: those of standard output.
+    /// Lists the targets. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let gateway = match self.connect.gateway(Some(DEADLINE)) {
             Ok(gateway) => gateway,
@@ -85,7 +85,7 @@ impl Targets {
     }
 }
 
-/// Formats a target as JSON, with the API's names.
+/// Formats a target as JSON, with the field names of the API.
 fn as_json(target: &Target) -> Value {
     let routes: Vec<_> = target.routes.iter().map(route_as_json).collect();
     json!({

@@ -1,4 +1,4 @@
-//! Targets as a table.
+//! Formats targets as a table.
 
 use super::facts::{health, kind, unavailable_for};
 use crate::pb::{Route, Target};

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) struct RateLimits(Arc<Mutex<Standings>>);
 
 impl RateLimits {
-    /// How they stand now.
+    /// Returns how they stand now.
     pub(crate) fn now(&self) -> Standings {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,7 +76,7 @@ impl Bill {
         }
     }
 
-    /// How the call's limits stand, if it has any.
+    /// Returns how the call's limits stand, if it has any.
     pub(crate) fn rate_limits(&self) -> Option<RateLimits> {
         self.rate_limits.clone()
     }
@@ -183,8 +183,8 @@ impl Bill {
     }
 }
 
-/// The price of a route's model, by what is sent to Bedrock, or else by the foundation model behind
-/// it.
+/// Returns the price of a route's model, by what is sent to Bedrock, or else by the foundation
+/// model behind it.
 pub(crate) fn price_of(accounts: &Accounts, route: &Route) -> Option<Arc<Price>> {
     let prices = accounts.prices();
     if prices.is_empty() {
@@ -206,8 +206,8 @@ pub(crate) const fn tier_word(tier: ServiceTierType) -> &'static str {
     }
 }
 
-/// Whether Bedrock may have worked, and billed, for a call that was not answered. It has not if it
-/// refused the call, or was not reached.
+/// Returns whether Bedrock may have worked, and billed, for a call that was not answered. It has
+/// not if it refused the call, or was not reached.
 const fn may_be_billed(reason: Option<Reason>) -> bool {
     matches!(
         reason,

@@ -146,7 +146,7 @@ impl CallReport {
         self.bill = Some(Box::new(bill));
     }
 
-    /// How the call's limits stand, if it has any.
+    /// Returns how the call's limits stand, if it has any.
     pub(crate) fn rate_limits(&self) -> Option<RateLimits> {
         self.bill.as_ref()?.rate_limits()
     }
@@ -278,7 +278,7 @@ impl CallReport {
         self.end = (OK, None);
     }
 
-    /// Whether Bedrock's `metadata` has been read.
+    /// Returns whether Bedrock's `metadata` has been read.
     pub(crate) fn is_usage_known(&self) -> bool {
         self.usage_known
     }
@@ -302,7 +302,7 @@ impl CallReport {
         self.end = ((self.code_of)(failure), Some(failure.reason));
     }
 
-    /// The trace context of the call.
+    /// Returns the trace context of the call.
     pub(crate) fn trace(&self) -> &TraceContext {
         self.trace.context()
     }

@@ -120,8 +120,8 @@ impl Ended<'_> {
         recorder.attempt(&context, &told);
     }
 
-    /// Why an answer broke off, or did not begin in time. A client that disconnects or stops
-    /// reading is not a failure of Bedrock.
+    /// Returns why an answer broke off, or did not begin in time. A client that disconnects or
+    /// stops reading is not a failure of Bedrock.
     fn failure_of_answer(&self) -> Option<Reason> {
         match self.reason {
             Some(Reason::Cancelled | Reason::ClientStalled) => None,

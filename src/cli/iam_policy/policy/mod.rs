@@ -1,4 +1,4 @@
-//! The policy of a whole configuration.
+//! Builds the policy of a whole configuration.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::{
     config::{Config, RequestPolicy},
 };
 
-/// The IAM action of ConverseStream.
+/// The IAM action that ConverseStream requires.
 const STREAM: &str = "bedrock:InvokeModelWithResponseStream";
 
 /// The resources and actions that a configuration needs.
@@ -28,7 +28,7 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// Collects what a configuration needs.
+    /// Collects the resources and actions that a configuration needs.
     ///
     /// # Errors
     /// Fails if a target's source Region is not known.
@@ -61,7 +61,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Adds what a call needs in addition to the model: its guardrail, and objects in Amazon S3.
+    /// Adds the resources that a call needs in addition to the model: its guardrail, and objects in
+    /// Amazon S3.
     fn add_enforced(&mut self, enforced: &RequestPolicy, names: &Names, region: &str) {
         if let Some(guardrail) = &enforced.guardrail {
             let guardrail = names.guardrail(&guardrail.identifier, region);
@@ -85,14 +86,16 @@ impl Policy {
         self.behind.extend(needs.behind);
         self.anywhere.extend(needs.anywhere);
         if let Some(unknown) = needs.unknown {
-            let note = format!("{place}: {model_id} does not show {unknown}");
+            let note = format!(
+                "{place}: the policy does not cover {unknown}, because {model_id} does not name it"
+            );
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
         }
     }
 
-    /// Returns notes on what the policy can't contain.
+    /// Returns notes on what the policy does not cover.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -112,7 +115,7 @@ impl Policy {
             statements.push(statement);
         };
         allow("Targets", &[STREAM], &self.called, None);
-        // These can be called only through the profiles.
+        // These models can be called only through the profiles.
         let through = json!({"ArnLike": {"bedrock:InferenceProfileArn": self.profiles}});
         allow(
             "ModelsBehindProfiles",
@@ -145,7 +148,7 @@ impl Policy {
     }
 }
 
-/// Returns the source Regions of a route: the ARN's, the configured ones, or the gateway's.
+/// Returns the source Regions of a route: that of the ARN, the configured ones, or the gateway's.
 fn regions(
     model_id: &str,
     written: &[String],
@@ -159,7 +162,7 @@ fn regions(
         return Ok(written.to_vec());
     }
     let region = names.region.clone().ok_or_else(|| {
-        format!("{place}: the source Region of {model_id} is not known; set bedrock.region, or give --region")
+        format!("{place}: the source Region of {model_id} is unknown: set bedrock.region or pass --region")
     })?;
     Ok(vec![region])
 }

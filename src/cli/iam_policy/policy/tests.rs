@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// The policy of a configuration, in us-east-1 of account 111122223333, and its notes.
+/// Returns the policy of a configuration in us-east-1 of account 111122223333, and its notes.
 fn policy(text: &str) -> (Value, Vec<String>) {
     let config = Config::parse(text, &|_| None).unwrap();
     let names = Names {
@@ -13,7 +13,7 @@ fn policy(text: &str) -> (Value, Vec<String>) {
     (policy.document(), policy.notes().to_vec())
 }
 
-/// The statement with this name.
+/// Returns the statement with this name.
 fn statement<'a>(policy: &'a Value, sid: &str) -> &'a Value {
     let statements = policy["Statement"].as_array().unwrap();
     statements
