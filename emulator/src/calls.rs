@@ -1,4 +1,4 @@
-//! The received calls, and how each ended: [`Call`] and the log of the last calls.
+//! Logs the received calls and how each one ended.
 
 use std::{
     collections::VecDeque,
@@ -11,47 +11,49 @@ use tokio::sync::watch;
 
 use super::quotas::Lease;
 
-/// Maximum size of all bodies in the log, in bytes: the oldest calls are removed beyond it.
+/// The maximum size of all bodies in the log, in bytes. Beyond it, the oldest calls are removed.
 const KEEP_BODY_BYTES: usize = 256 << 20;
 
-/// One call to an operation, from its arrival to its end.
+/// One call of an operation, from its arrival to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Counts the emulator's calls from 1.
+    /// The number of the call, counted from 1.
     pub id: u64,
-    /// The answer's `x-amzn-requestid`.
+    /// The `x-amzn-requestid` of the answer.
     pub request_id: String,
     /// The operation's name in the API, such as `ConverseStream`; empty for an unknown path.
     pub operation: &'static str,
-    /// The model ID, or the profile's or model's identifier of a control-plane call, decoded.
+    /// The decoded model ID. For a call to the control plane, the identifier of the profile or
+    /// model.
     pub model_id: String,
     /// When the call arrived.
     pub time: SystemTime,
-    /// The source Region: from the signature's scope, else the emulator's own.
+    /// The source Region, from the signature's scope. The emulator's default Region if the
+    /// signature has none.
     pub region: String,
-    /// The Region that served the call: a destination of an inference profile, or else the source.
-    /// `None` if no model served it.
+    /// The Region that served the call: a destination Region of an inference profile, or else the
+    /// source Region. `None` if no model served it.
     pub inference_region: Option<String>,
     /// The HTTP version, such as `HTTP/2.0`.
     pub http_version: String,
-    /// The headers as received, with lower-case names, without `authorization` and
+    /// The received headers, with lower-case names, without `authorization` and
     /// `x-amz-security-token`.
     pub headers: Vec<(String, String)>,
     /// The exact bytes of the request body.
     pub body: Bytes,
-    /// The answer's HTTP status, once it is decided.
+    /// The HTTP status of the answer. `None` until it is decided.
     pub status: Option<u16>,
-    /// The exception's name, such as `ThrottlingException`, if the call was refused before the
+    /// The name of the exception, such as `ThrottlingException`, if the call was refused before the
     /// answer began.
     pub error_code: Option<String>,
-    /// Frames of the answer that were handed to the connection.
+    /// The number of frames of the answer that were handed to the connection.
     pub events_sent: u64,
     /// How the call ended. `None` while it runs.
     pub end: Option<End>,
 }
 
 impl Call {
-    /// The first header with this lower-case name.
+    /// Returns the first header with this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| value.as_str())
@@ -61,16 +63,16 @@ impl Call {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The whole answer was sent. An error that the request deserves is an answer, too.
+    /// The whole answer was sent. This includes errors that the request caused.
     Completed,
-    /// The client left before the end.
+    /// The client disconnected before the end.
     ClientGone,
     /// A requested fault ended the call.
     Faulted,
 }
 
 impl End {
-    /// The name in the log that the control API returns.
+    /// Returns the name that the control API uses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "Completed",
@@ -80,7 +82,7 @@ impl End {
     }
 }
 
-/// The last calls, and a way to wait for their outcomes.
+/// The log of the last calls. Tests can wait for the outcome of a call.
 #[derive(Debug)]
 pub(super) struct CallLog {
     kept: Mutex<Kept>,
@@ -90,7 +92,7 @@ pub(super) struct CallLog {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// In the order of their IDs, without gaps.
+    /// The calls in the order of their IDs, without gaps.
     calls: VecDeque<Call>,
     body_bytes: usize,
     last_id: u64,
@@ -163,7 +165,7 @@ impl CallLog {
         loop {
             changes.mark_unchanged();
             let calls = self.snapshot();
-            // The sender lives as long as `self`, so changed() cannot fail.
+            // The sender lives as long as `self`, so `changed()` cannot fail.
             if enough(&calls) || changes.changed().await.is_err() {
                 return calls;
             }
@@ -171,7 +173,8 @@ impl CallLog {
     }
 }
 
-/// The entry of a running call. If it is dropped before an end is set, the client left.
+/// The log entry of a running call. If it is dropped before an end is set, the client has
+/// disconnected.
 #[derive(Debug)]
 pub(super) struct Record {
     log: Arc<CallLog>,
@@ -181,37 +184,37 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// The answer's status is decided.
+    /// Records the status of the answer.
     pub(super) fn answered(&self, status: u16) {
         self.log.update(self.id, |call| call.status = Some(status));
     }
 
-    /// The answer is this error.
+    /// Records that the answer is this error.
     pub(super) fn refused(&self, code: &str) {
         let code = Some(code.to_owned());
         self.log.update(self.id, |call| call.error_code = code);
     }
 
-    /// A model serves the call in this Region.
+    /// Records the Region that serves the call.
     pub(super) fn served_in(&self, region: &str) {
         let region = Some(region.to_owned());
         self.log
             .update(self.id, |call| call.inference_region = region);
     }
 
-    /// This many more frames were handed to the connection.
+    /// Records that further frames were handed to the connection.
     pub(super) fn sent(&self, events: u64) {
         self.log.update(self.id, |call| call.events_sent += events);
     }
 
-    /// The call holds capacity in a Region and a part of a quota until it ends.
+    /// Holds capacity in a Region and a part of a quota until the call ends.
     pub(super) fn hold(&mut self, lease: Option<Lease>) {
         self.lease = lease;
     }
 
-    /// The call has ended. The first end counts.
+    /// Records the end of the call. Later ends are ignored.
     pub(super) fn end(&mut self, end: End) {
-        // When the end becomes visible, the quota is already corrected.
+        // The quota is corrected first, so that it is right when the end becomes visible.
         drop(self.lease.take());
         if !std::mem::replace(&mut self.ended, true) {
             self.log.update(self.id, |call| call.end = Some(end));

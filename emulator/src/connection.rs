@@ -1,4 +1,4 @@
-//! One accepted connection: its socket, its protocol, its graceful end.
+//! Serves one accepted connection: its socket, its protocol, its graceful end.
 
 use std::{
     io::{self, IoSlice},
@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{playback::ResetSwitch, service::Service};
 
-/// A client that does not finish its TLS handshake in this time is disconnected.
+/// The time limit of TLS handshakes. A client that exceeds it is disconnected.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// A TCP socket that closes with a reset if its switch is set.
+/// A TCP socket that is closed with a reset if its switch is set.
 struct Socket {
     tcp: TcpStream,
     reset: ResetSwitch,
@@ -35,7 +35,8 @@ struct Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.is_set() {
-            // A socket without a switch closes in order: the client still sees a truncated body.
+            // A socket without a switch is closed in order. The client still receives a truncated
+            // body.
             let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
         }
     }
@@ -93,7 +94,7 @@ pub(super) async fn serve_plain(tcp: TcpStream, service: Arc<Service>, stop: Can
     serve_http1(socket, reset, service, stop).await;
 }
 
-/// Serves TLS with whichever of HTTP/2 and HTTP/1.1 the client prefers.
+/// Serves TLS, with HTTP/2 or HTTP/1.1 as the client prefers.
 pub(super) async fn serve_tls(
     tcp: TcpStream,
     tls: TlsAcceptor,
@@ -141,7 +142,7 @@ async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .is_none()
     {
         connection.as_mut().graceful_shutdown();
-        // How the connection ends is up to the client.
+        // The client decides how the connection ends.
         let _ = connection.await;
     }
 }
@@ -154,7 +155,7 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let max_concurrent_streams = service.max_concurrent_streams();
     let handle = service_fn(move |request| {
         let service = Arc::clone(&service);
-        // HTTP/2 resets only this stream: the connection stays open.
+        // HTTP/2 resets only this stream; the connection stays open.
         async move { service.handle(request, ResetSwitch::default()).await }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -168,7 +169,7 @@ async fn serve_http2<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .is_none()
     {
         connection.as_mut().graceful_shutdown();
-        // How the connection ends is up to the client.
+        // The client decides how the connection ends.
         let _ = connection.await;
     }
 }

@@ -1,4 +1,4 @@
-//! CountTokens: the input tokens of a request without calling the model.
+//! CountTokens: returns the number of input tokens of a request, without a call to the model.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -14,14 +14,14 @@ use super::{
     script::ApiError,
 };
 
-/// Characters of an InvokeModel body per token.
+/// The number of characters of an InvokeModel body that count as one token.
 const CHARACTERS_PER_TOKEN: usize = 4;
 
 /// Answers a call of CountTokens.
 ///
 /// # Errors
-/// Bedrock's errors: it accepts the IDs and ARNs of some foundation models, and never those of
-/// inference profiles.
+/// Returns Bedrock's errors. Bedrock accepts the IDs and ARNs of some foundation models, and never
+/// those of inference profiles.
 pub(super) fn answer(model_id: &str, asked: &Asked) -> Result<Response<Full<Bytes>>, WireError> {
     let id = match Arn::parse(model_id) {
         Some(arn) if arn.kind == "foundation-model" && arn.region == asked.region => arn.id,

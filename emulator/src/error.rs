@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use super::script::ApiError;
 
-/// The suffix of the code in `x-amzn-errortype` for errors of Bedrock itself (from recorded
-/// answers).
+/// The suffix of the code in `x-amzn-errortype`, for errors of Bedrock itself. It is taken from
+/// recorded answers.
 const BEDROCK: &str = "http://internal.amazon.com/coral/com.amazon.bedrock/";
-/// The suffix for errors of the front end: signatures, tokens, unknown paths.
+/// The suffix for errors of the front end: invalid signatures or tokens, and unknown paths.
 const FRONT_DOOR: &str = "http://internal.amazon.com/coral/com.amazon.coral.service/";
 
-/// An error answer: a status, a code, a message and additional data.
+/// An error response: a status, a code, a message and additional data.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct WireError {
     pub(super) status: u16,
@@ -27,7 +27,7 @@ pub(super) struct WireError {
 }
 
 impl WireError {
-    /// An error of Bedrock itself.
+    /// Creates an error of Bedrock itself.
     pub(super) fn bedrock(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -39,7 +39,7 @@ impl WireError {
         }
     }
 
-    /// An error of the front end.
+    /// Creates an error of the front end.
     pub(super) fn front_door(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             namespace: FRONT_DOOR,
@@ -47,18 +47,18 @@ impl WireError {
         }
     }
 
-    /// The signature or the token is refused.
+    /// Creates the error for a signature or token that is refused.
     pub(super) fn denied(code: &'static str, message: impl Into<String>) -> Self {
         Self::front_door(403, code, message)
     }
 
-    /// The body is not JSON.
+    /// Creates the error for a body that is not JSON.
     pub(super) fn no_json(error: &serde_json::Error) -> Self {
-        let message = format!("The request body is no JSON: {error}");
+        let message = format!("The request body is not JSON: {error}");
         Self::bedrock(400, "SerializationException", message)
     }
 
-    /// The body's JSON.
+    /// Returns the error's body as JSON.
     pub(super) fn payload(&self) -> Value {
         let mut members = self.members.clone();
         members.insert("message".to_owned(), Value::from(self.message.as_str()));
@@ -84,12 +84,12 @@ impl From<ApiError> for WireError {
     }
 }
 
-/// A JSON answer.
+/// Creates a JSON response.
 pub(super) fn json(status: u16, body: &Value) -> Response<Full<Bytes>> {
     raw_json(status, Bytes::from(body.to_string()))
 }
 
-/// A JSON answer from existing bytes.
+/// Creates a JSON response from existing bytes.
 pub(super) fn raw_json(status: u16, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() =

@@ -12,7 +12,7 @@ use super::{
     uri::Operation,
 };
 
-/// The body of an answer: complete, or played.
+/// The body of a response: complete, or played step by step.
 pub(super) type Answer = Response<Either<Full<Bytes>, Playback>>;
 
 /// A received and logged request.
@@ -21,7 +21,7 @@ pub(super) struct Asked {
     pub(super) body: Bytes,
     pub(super) region: String,
     pub(super) operation: Operation,
-    /// Breaks off the call when its Region goes down.
+    /// Breaks off the call if its Region goes down.
     pub(super) outage: Outage,
     pub(super) reset: ResetSwitch,
 }
@@ -33,13 +33,13 @@ pub(super) fn complete(response: Response<Full<Bytes>>, mut record: Record) -> A
     response.map(Either::Left)
 }
 
-/// Returns an error that the request deserves.
+/// Returns an error that the request caused.
 pub(super) fn refuse(error: &WireError, record: Record) -> Answer {
     record.refused(error.code);
     complete(error.response(), record)
 }
 
-/// Sends nothing until the client leaves, or the call's Region goes down.
+/// Sends nothing until the client disconnects, or the call's Region goes down.
 pub(super) async fn stall(asked: Asked, mut record: Record) -> Broken {
     asked.outage.await;
     break_off(&asked.reset, &mut record)

@@ -1,4 +1,4 @@
-//! Conversion between the two forms of an answer: a script of stream events, and Converse's JSON.
+//! Converts between the two forms of an answer: a script of stream events, and Converse's JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -39,7 +39,7 @@ pub(super) fn fold(script: Script) -> Value {
     Value::Object(answer)
 }
 
-/// A content block while its deltas arrive.
+/// A content block, built from its deltas.
 #[derive(Default)]
 struct Block {
     start: Map<String, Value>,
@@ -100,7 +100,7 @@ impl Block {
 
     fn finish(mut self) -> Option<Value> {
         if let Some(Value::Object(mut tool)) = self.start.remove("toolUse") {
-            // Input that `maxTokens` truncated is not JSON: it stays a string.
+            // Tool input that `maxTokens` truncated is not JSON, so it stays a string.
             let empty = self.tool_input.is_empty();
             let input = if empty {
                 Ok(json!({}))
@@ -144,12 +144,13 @@ fn append(text: &mut Option<String>, more: &Value) {
         .push_str(more.as_str().unwrap_or_default());
 }
 
-/// Removes a member from an object, if it is one and has it.
+/// Removes a member from an object and returns it. `None` if the value is not an object or lacks
+/// the member.
 fn present(value: &mut Value, name: &str) -> Option<Value> {
     value.as_object_mut()?.remove(name)
 }
 
-/// The same, with null for absent members.
+/// Removes a member from an object and returns it. Returns null if it is absent.
 fn take(value: &mut Value, name: &str) -> Value {
     present(value, name).unwrap_or_default()
 }
@@ -206,7 +207,7 @@ pub(super) fn unfold(mut answer: Value) -> Script {
     Script { events }
 }
 
-/// A block's start, if its kind has one, and its deltas.
+/// Returns a block's start event, if its kind has one, and its deltas.
 fn divide(block: Value) -> (Option<Value>, Vec<Value>) {
     let Value::Object(members) = block else {
         return (None, Vec::new());

@@ -1,20 +1,20 @@
-//! The encoder of `application/vnd.amazon.eventstream`, written from the specification. It shares
-//! no code with a decoder, so that a mistake in both cannot go unnoticed.
+//! Encodes `application/vnd.amazon.eventstream`, according to the specification. The encoder shares
+//! no code with the gateway's decoder, so that a mistake in one of them is noticed.
 //!
-//! A frame: total length (u32), length of headers (u32), CRC32 of these eight bytes, headers,
-//! payload, CRC32 of everything before. A header: length of name (u8), name, type 7 (string),
-//! length of value (u16), value. All big-endian.
+//! A frame consists of: total length (u32), length of headers (u32), CRC32 of these eight bytes,
+//! headers, payload, CRC32 of everything before. A header consists of: length of name (u8), name,
+//! type 7 (string), length of value (u16), value. All numbers are big-endian.
 
 use bytes::{BufMut, BytesMut};
 use serde_json::{Map, Value};
 
-/// The type of string values in headers.
+/// The type number of string values in headers.
 const STRING: u8 = 7;
-/// The lengths and the CRC before the headers.
+/// The length of the two lengths and the checksum before the headers, in bytes.
 const PRELUDE: usize = 12;
-/// The CRC at the end.
+/// The length of the checksum at the end, in bytes.
 const TRAILER: usize = 4;
-/// Bedrock's padding: a prefix of this.
+/// Bedrock pads events with a prefix of this text.
 const PADDING: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// Appends one frame with string headers. Names over 255 bytes and values over 65,535 bytes are
@@ -63,7 +63,7 @@ pub fn event(out: &mut BytesMut, event_type: &str, mut payload: Map<String, Valu
     encode(out, &headers, Value::Object(payload).to_string().as_bytes());
 }
 
-/// Appends an exception, from the API's model or not.
+/// Appends an exception. Its type may be unknown to the API's model.
 pub fn exception(out: &mut BytesMut, exception_type: &str, payload: &Value) {
     let headers = [
         (":exception-type", exception_type),

@@ -1,4 +1,5 @@
-//! The length of answers that the options set: text is repeated or cut to this number of tokens.
+//! Sets the length of answers as the options say: text is repeated or truncated to this number of
+//! tokens.
 
 use serde_json::{Value, json};
 

@@ -1,34 +1,33 @@
 //! A local Bedrock that speaks the real wire protocol, for tests, for `dev` and for any AWS SDK. It
-//! imports nothing from the gateway, so that tests of the gateway against it cannot share the
-//! gateway's mistakes.
+//! imports nothing from the gateway, so that it cannot share the gateway's mistakes.
 //!
 //! | module | job |
 //! |---|---|
 //! | [`options`] | the settings |
 //! | `server`, `connection`, `tls` | listeners, sockets, graceful stop |
 //! | `exchange` | a received request, and ways to answer it immediately |
-//! | `service` | one HTTP request in, one answer out: authentication, then the operation |
+//! | `service` | answers one HTTP request: authentication, then the operation |
 //! | [`auth`] | SigV4 signatures and bearer tokens |
 //! | `runtime` | Converse and ConverseStream, with `fold` and `length` |
 //! | `inspect` | the control API: received calls, and conditions |
-//! | `hosts` | which host names it accepts |
-//! | `state` | what all connections share |
+//! | `hosts` | restricts the accepted host names |
+//! | `state` | the state that all connections share |
 //! | `count` | CountTokens |
-//! | `target` | what a model ID means in a source Region |
-//! | [`quotas`] | what calls may use, and what they used |
+//! | `target` | resolves a model ID in a source Region |
+//! | [`quotas`] | limits on requests, tokens and concurrent calls, with their usage: throttling |
 //! | `regions` | the conditions of source Regions |
 //! | `control` | inference profiles, tags, foundation models, Provisioned Throughput |
-//! | `account` | what the account owns: application profiles and tags |
+//! | `account` | resources of the account that change: application profiles and tags |
 //! | [`catalogue`] | the models, profiles and Regions |
-//! | `shape` | parameters in the service model, and the check of a request |
-//! | [`answer`] | generates answers: a request in, a script of events out |
+//! | `shape` | the parameters of the service model, and the check of a request |
+//! | [`answer`] | generates answers: turns a request into a script of events |
 //! | `plan` | turns a script and a fault into steps of bytes |
 //! | [`fault`] | defined ways in which a call can fail |
-//! | [`replay`] | recorded exchanges, served again |
+//! | [`replay`] | serves recorded exchanges |
 //! | [`frame`] | the encoder of `application/vnd.amazon.eventstream` |
-//! | [`pace`] | speed, length, size of writes |
+//! | [`pace`] | the speed and length of answers, and the size of writes |
 //! | `playback` | sends bytes to the client: pace, chunks, endings |
-//! | [`calls`] | the received calls, and how each ended |
+//! | [`calls`] | the log of received calls, and how each one ended |
 //!
 //! Data flows in one direction: a request becomes a [`script::Script`], the script becomes steps of
 //! bytes, the steps are played.

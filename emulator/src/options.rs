@@ -21,34 +21,33 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// Addresses, data and behaviour of an emulator.
 #[derive(Clone)]
 pub struct Options {
-    /// Where plain HTTP/1.1 is served. Port 0 lets the system choose.
+    /// The address for plain HTTP/1.1. With port 0, the system chooses a port.
     pub listen: SocketAddr,
-    /// Where TLS is served, with HTTP/2 and HTTP/1.1. Default: nowhere.
+    /// The address for TLS, with HTTP/2 and HTTP/1.1. Default: none.
     pub tls_listen: Option<SocketAddr>,
-    /// The source Region of calls that name none: those with a bearer token.
+    /// The source Region of calls whose signature names none, such as those with a bearer token.
     pub region: String,
-    /// How fast answers stream.
+    /// The speed and length of answers.
     pub pace: Pace,
     /// The accepted credentials.
     pub credentials: Credentials,
     /// The clock against which signatures are checked.
     pub clock: Clock,
-    /// A fault for every call that names no fault itself.
+    /// A fault for every call that does not name a fault.
     pub fault: Option<Fault>,
     /// The account's initial quotas. They do not apply to recorded exchanges.
     pub quotas: Quotas,
     /// Recorded exchanges to serve in place of generated answers.
     pub replay: Option<Replay>,
-    /// Maximum number of open streams of a client on one HTTP/2 connection.
+    /// The maximum number of open streams on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
     /// How the bytes of streams are split into writes.
     pub cut: Cut,
-    /// How many calls the log keeps.
+    /// The maximum number of calls in the log.
     pub keep_calls: usize,
-    /// Number of serving threads. One is enough for tests.
+    /// The number of threads that serve calls. One is enough for tests.
     pub threads: NonZeroUsize,
-    /// Answer only requests that name this machine, as `localhost` or a loopback address. Default:
-    /// off.
+    /// Whether only requests to `localhost` or a loopback address are answered. Default: no.
     pub loopback_hosts_only: bool,
     /// How long a stop waits for running calls.
     pub stop_within: Duration,

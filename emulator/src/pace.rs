@@ -1,22 +1,21 @@
-//! The timing of answers: speed, length, and size of writes.
+//! The timing of answers: their speed and length, and the size of writes.
 
 use std::{num::NonZeroUsize, str::FromStr, time::Duration};
 
-/// The speed of streams. The default does not wait at all.
+/// The speed of streams. By default, there are no waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// From the request to `messageStart`. Headers are sent immediately.
+    /// The time from the request to `messageStart`. Headers are sent immediately.
     pub time_to_first_token: Duration,
-    /// Between one content delta and the next.
+    /// The time between two content deltas.
     pub inter_token_delay: Duration,
-    /// The length of answers in tokens, if the request does not set it: a lower `maxTokens` takes
-    /// precedence.
+    /// The length of answers in tokens. A lower `maxTokens` in the request takes precedence.
     pub tokens: Option<NonZeroUsize>,
 }
 
 impl Pace {
-    /// The speed of a model that needs this long for its first token and then generates this many
-    /// tokens a second. A rate of 0 or less means no delay.
+    /// Returns the speed of a model that generates its first token after this time, and then this
+    /// many tokens per second. A rate of 0 or less means no delay.
     pub fn tokens_per_second(time_to_first_token: Duration, rate: f64) -> Self {
         let delay = Duration::try_from_secs_f64(rate.recip()).unwrap_or_default();
         Self {
@@ -33,9 +32,9 @@ pub enum Cut {
     /// Each frame is one write.
     #[default]
     Frames,
-    /// This many bytes are one write, wherever frames begin.
+    /// Each write has this many bytes, regardless of frames.
     Every(NonZeroUsize),
-    /// Writes of 1 to 55 bytes, in an order that splits frames in each of their parts.
+    /// The writes have 1 to 55 bytes, in an order that splits frames in each of their parts.
     Awkward,
 }
 

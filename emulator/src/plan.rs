@@ -1,4 +1,4 @@
-//! Turns a script and a fault into a plan of bytes.
+//! Turns a script and a fault into a plan: the bytes to send, and when.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::{
     script::{Event, Script},
 };
 
-/// Content deltas before a fault without a number.
+/// The number of content deltas before a fault that has no position.
 const DELTAS_BEFORE_FAULT: usize = 1;
 /// The time between two bytes of a slow stream.
 const SLOW: Duration = Duration::from_secs(1);
-/// The tool input of one giant delta: 4 MiB.
+/// The size of the tool input of one giant delta: 4 MiB.
 const GIANT: usize = 4 << 20;
 /// The event that faults count.
 const DELTA: &str = "contentBlockDelta";
 
-/// The frames of a script at a pace, with a fault.
+/// Returns the plan of a stream: the frames of a script at a pace, with a fault.
 pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
     let mut writer = Writer::new(pace);
     let Some(fault) = fault else {
@@ -64,14 +64,14 @@ pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
         Effect::Slow => writer.slow = true,
         Effect::UnknownMembers => add_unknown_members(&mut rest),
         Effect::Insert(insert) => writer.events(inserted(*insert, &rest)),
-        // With these faults, the stream never begins, or has been rewritten above.
+        // With these faults, the stream never begins, or the script was rewritten above.
         Effect::Refuse(_) | Effect::StallBeforeHeaders | Effect::Rewrite(_) => {}
     }
     writer.events(rest);
     writer.finish(Finish::Complete)
 }
 
-/// The number of events before the fault.
+/// Returns the number of events before the fault.
 fn strike_at(events: &[Event], fault: Fault) -> usize {
     let position = |name: &str| events.iter().position(|event| event.name == name);
     match (fault.after(), fault.effect()) {
@@ -96,7 +96,7 @@ fn strike_at(events: &[Event], fault: Fault) -> usize {
     }
 }
 
-/// Members that no version of the API has, in every event.
+/// Adds members that no version of the API has to every event.
 fn add_unknown_members(events: &mut [Event]) {
     for event in events {
         if let Value::Object(members) = &mut event.payload {
@@ -108,7 +108,7 @@ fn add_unknown_members(events: &mut [Event]) {
     }
 }
 
-/// What a fault adds to an answer, depending on what follows.
+/// Returns the events that a fault adds to an answer, which depend on the following events.
 fn inserted(insert: Insert, rest: &[Event]) -> Vec<Event> {
     match insert {
         Insert::Event => vec![Event {
@@ -190,13 +190,13 @@ fn giant_tool_use(rest: &[Event]) -> Vec<Event> {
     ]
 }
 
-/// Frames in one buffer, and the steps into which it will be split.
+/// Frames in one buffer, and the steps into which they will be split.
 struct Writer {
     pace: Pace,
     slow: bool,
     deltas: usize,
     buffer: BytesMut,
-    /// Wait, length and frames of each step.
+    /// The wait, the number of bytes and the number of frames of each step.
     steps: Vec<(Duration, usize, u64)>,
 }
 
@@ -227,7 +227,7 @@ impl Writer {
         }
     }
 
-    /// A frame that is not an event.
+    /// Writes a frame that is not an event.
     fn frame(&mut self, write: impl FnOnce(&mut BytesMut)) {
         let wait = self.wait_before("");
         let start = self.buffer.len();
@@ -235,13 +235,13 @@ impl Writer {
         self.steps.push((wait, self.buffer.len() - start, 1));
     }
 
-    /// The first of these events, corrupted.
+    /// Writes the first of these events, corrupted.
     fn half_event(
         &mut self,
         mut events: impl Iterator<Item = Event>,
         spoil: impl FnOnce(&mut Vec<u8>),
     ) {
-        // Behind the last event, there is one more, which the answer does not have by itself.
+        // If no event is left, an additional one is made up.
         let event = events.next().unwrap_or_else(|| Event {
             name: "metadata",
             payload: json!({}),
@@ -255,7 +255,8 @@ impl Writer {
         self.steps.push((wait, bytes.len(), 0));
     }
 
-    /// The first frame is sent with the first token; each later token has its own wait.
+    /// Returns the wait before an event. The first frame waits for the first token; each later
+    /// delta has a separate wait.
     fn wait_before(&mut self, name: &str) -> Duration {
         if name == DELTA {
             self.deltas += 1;
@@ -289,8 +290,8 @@ fn encode(out: &mut BytesMut, event: Event) {
     frame::event(out, event.name, payload);
 }
 
-/// One body without frames. It is sent as a whole after the time to the first token, or breaks as
-/// the fault defines.
+/// Returns the plan of one body without frames. It is sent as a whole after the time to the first
+/// token, or broken off as the fault defines.
 pub(super) fn unary(body: Bytes, pace: Pace, events: usize, fault: Option<Fault>) -> Plan {
     let tokens = u32::try_from(events).unwrap_or(u32::MAX);
     let wait = pace

@@ -1,4 +1,4 @@
-//! Sends bytes to the client: a body that plays steps at their pace and ends in a defined way.
+//! Sends bytes to the client: a body that plays steps at their pace, and ends in a defined way.
 
 use std::{
     fmt,
@@ -23,33 +23,33 @@ use super::{
     regions::Outage,
 };
 
-/// Sizes of [`Cut::Awkward`]'s writes.
+/// The sizes of the writes of [`Cut::Awkward`].
 const AWKWARD: [usize; 12] = [1, 2, 3, 5, 8, 13, 1, 21, 4, 34, 12, 55];
 
 /// Some bytes, and how long to wait before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Counted from the time at which the previous step was due.
+    /// The wait, counted from the time at which the previous step was due.
     pub(super) wait: Duration,
     pub(super) bytes: Bytes,
-    /// Frames that these bytes complete.
+    /// The number of frames that these bytes complete.
     pub(super) events: u64,
 }
 
 /// How a playback ends after its last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finish {
-    /// The body ends, and the call with it.
+    /// The body ends, and the call is complete.
     Complete,
-    /// The body ends as if it were complete, but a fault ended it.
+    /// The body ends as if it were complete, but because of a fault.
     Cut,
     /// The connection breaks in the middle of the body.
     Break,
-    /// Nothing is sent until the client leaves.
+    /// Nothing is sent until the client disconnects.
     Stall,
 }
 
-/// What is played.
+/// The steps of a playback, and its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
@@ -57,7 +57,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The same bytes and waits in other writes.
+    /// Returns a plan with the same bytes and waits, but other writes.
     pub(super) fn cut(self, cut: Cut) -> Self {
         let mut sizes: Box<dyn Iterator<Item = usize>> = match cut {
             Cut::Frames => return self,
@@ -68,7 +68,7 @@ impl Plan {
         let mut missing = 0;
         for mut step in self.steps {
             if !step.wait.is_zero() {
-                // Bytes before a wait are a separate write, however short.
+                // Bytes before a wait are a separate write, even if they are few.
                 missing = 0;
             }
             let events = std::mem::take(&mut step.events);
@@ -96,7 +96,8 @@ impl Plan {
     }
 }
 
-/// If set, a connection closes with a TCP reset in place of an orderly close.
+/// A switch of a connection. If it is set, the connection is closed with a TCP reset instead of in
+/// order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResetSwitch(Arc<AtomicBool>);
 
@@ -110,8 +111,8 @@ impl ResetSwitch {
     }
 }
 
-/// The error that makes the HTTP layer break off a body: it resets the stream in HTTP/2, the
-/// connection in HTTP/1.1.
+/// The error that makes the HTTP layer break off a body: with HTTP/2 it resets the stream, with
+/// HTTP/1.1 the connection.
 #[derive(Debug)]
 pub(super) struct Broken;
 
@@ -123,7 +124,7 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// No answer at all: resets the connection or, with HTTP/2, the stream.
+/// Breaks off a call without an answer: resets the connection or, with HTTP/2, the stream.
 pub(super) fn break_off(reset: &ResetSwitch, record: &mut Record) -> Broken {
     record.end(End::Faulted);
     reset.set();
@@ -135,9 +136,9 @@ pub(super) struct Playback {
     steps: vec::IntoIter<Step>,
     next: Option<Step>,
     finish: Finish,
-    /// Every step is a separate write, even if the next one is due.
+    /// Whether every step is a separate write, even if the next one is due.
     separate: bool,
-    /// When the last step was due. Waits are counted from there, so that delays do not add up.
+    /// When the last step was due. Waits are counted from this time, so that delays do not add up.
     due: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     yielded: bool,
@@ -168,7 +169,7 @@ impl Playback {
         }
     }
 
-    /// Ready when the next step is due.
+    /// Returns ready when the next step is due.
     fn poll_due(&mut self, step: &Step, cx: &mut Context<'_>) -> Poll<()> {
         if step.wait.is_zero() {
             return Poll::Ready(());
@@ -181,13 +182,13 @@ impl Playback {
             sleep.as_mut().reset(due);
         }
         std::task::ready!(sleep.as_mut().poll(cx));
-        // A client that read late does not get a burst.
+        // A client that reads late does not get a burst.
         let late_by_a_step = Instant::now().checked_sub(step.wait);
         self.due = late_by_a_step.map_or(due, |earliest| due.max(earliest));
         Poll::Ready(())
     }
 
-    /// Breaks off if the call's Region has failed. Polled whenever there is nothing to send.
+    /// Breaks off the call if its Region has failed. Polled whenever there is nothing to send.
     fn poll_outage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         std::task::ready!(Pin::new(&mut self.outage).poll(cx));
         self.next = None;
@@ -196,7 +197,7 @@ impl Playback {
         Poll::Ready(Some(Err(break_off(&self.reset, &mut self.record))))
     }
 
-    /// Pending once, so that earlier bytes are written before more are sent.
+    /// Returns pending once, so that earlier bytes are written before more are sent.
     fn poll_written(&mut self, cx: &Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.yielded, true) {
             return Poll::Ready(());
@@ -226,7 +227,7 @@ impl Body for Playback {
             }
             this.yielded = false;
             this.record.sent(step.events);
-            // A client may leave as soon as it has the last frame.
+            // A client may disconnect as soon as it has the last frame.
             if this.steps.as_slice().is_empty() {
                 match this.finish {
                     Finish::Complete => this.record.end(End::Completed),

@@ -14,13 +14,15 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault::Fault;
 
-/// What happens to calls with a source Region. A fault that the call names takes precedence.
+/// The condition of a source Region, which affects its calls. A fault that the call names takes
+/// precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Every call gets this fault. The control plane supports `stall-before-headers` and faults
     /// that are HTTP errors.
     Fault(Fault),
-    /// Answers begin this much later: the first event of a stream, the whole of any other answer.
+    /// Answers are delayed by this time: the first event of a stream, or the whole of any other
+    /// answer.
     Latency(Duration),
     /// Connections are reset without an answer. With HTTP/2, streams are reset, because a
     /// connection can carry calls of other Regions.
@@ -51,7 +53,8 @@ impl Regions {
         let region = regions.entry(name.to_owned()).or_default();
         region.condition = condition;
         if condition == Some(Condition::Down { cut: true }) {
-            // Later calls, which may name a fault themselves, wait for a new outage.
+            // Calls that arrive later wait for a new outage, because they may name a fault
+            // themselves.
             std::mem::take(&mut region.outage).cancel();
         }
     }
@@ -63,7 +66,7 @@ impl Regions {
         }
     }
 
-    /// The unhealthy Regions.
+    /// Returns the unhealthy Regions.
     pub(super) fn list(&self) -> Vec<(String, Condition)> {
         let regions = self.lock();
         let ill = regions
@@ -72,16 +75,16 @@ impl Regions {
         ill.collect()
     }
 
-    /// What a call to this Region gets now, and what would break it off later.
+    /// Returns the current condition of a Region, and the outage that would break off a call later.
     pub(super) fn enter(&self, name: &str) -> (Option<Condition>, Outage) {
         let mut regions = self.lock();
-        // A healthy Region can have an outage later, too.
+        // An outage can also begin later in a healthy Region.
         let region = regions.entry(name.to_owned()).or_default();
         (region.condition, Outage::new(region.outage.clone()))
     }
 }
 
-/// Completes when the Region of a running call goes down and its calls are broken off.
+/// Completes when the Region of a running call goes down and its calls must be broken off.
 pub(super) struct Outage(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl Outage {

@@ -1,4 +1,5 @@
-//! Converse and ConverseStream: which fault applies, what answers the call, how the answer is sent.
+//! Converse and ConverseStream: decides which fault applies, how the answer is created, and how it
+//! is sent.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
@@ -114,7 +115,8 @@ pub(super) async fn answer(
     })
 }
 
-/// Whether a call names a fault itself, known or not: then the Region's condition does not apply.
+/// Returns whether a call names a fault, even an unknown one. Then the Region's condition does not
+/// apply.
 pub(super) fn names_a_fault(asked: &Asked) -> bool {
     let runs = matches!(
         asked.operation,
@@ -126,7 +128,7 @@ pub(super) fn names_a_fault(asked: &Asked) -> bool {
     )
 }
 
-/// The model ID without a fault, and the fault that the ID or a header names.
+/// Returns the model ID without a fault, and the fault that the ID or a header names.
 fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<Fault>), String> {
     let (model_id, in_id) = Fault::split(model_id)?;
     let in_header = match headers.get(FAULT_HEADER) {
@@ -136,7 +138,8 @@ fn fault<'a>(model_id: &'a str, headers: &HeaderMap) -> Result<(&'a str, Option<
     Ok((model_id, in_id.or(in_header)))
 }
 
-/// The answer, and the capacity that the call holds while it runs, if its model has quotas.
+/// Returns the answer. If the model has quotas, also returns the capacity that the call holds while
+/// it runs.
 fn recorded_or_made(
     state: &State,
     model_id: &str,
@@ -151,7 +154,7 @@ fn recorded_or_made(
     }
     let target = target::resolve(model_id, &asked.region, &state.account)?;
     let request = read()?;
-    // An ARN of the account does not reveal the model, but its rules still apply.
+    // The ARN of an account's resource does not name the model, but the model's rules still apply.
     let brain = target.opaque_model(model_id).unwrap_or(model_id);
     let mut script: Script = think(brain, &request)?;
     if let Some(tokens) = state.options.pace.tokens {
@@ -212,7 +215,7 @@ fn throttled(what: &str) -> WireError {
     WireError::bedrock(429, "ThrottlingException", message)
 }
 
-/// The error of a fault.
+/// Returns the error of a fault.
 fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
     let Some(fault) = fault else {
         return complete(raw_json(500, Bytes::new()), record);
@@ -222,7 +225,7 @@ fn fail(fault: Option<Fault>, model_id: &str, mut record: Record) -> Answer {
     refuse(&error, record)
 }
 
-/// What a playback needs in addition to its plan.
+/// The parts of a playback in addition to its plan.
 struct Player {
     cut: Cut,
     record: Record,

@@ -1,4 +1,5 @@
-//! The interface between generating and sending: a [`Script`] of stream events, or an [`ApiError`].
+//! The interface between generating and sending an answer: a [`Script`] of stream events, or an
+//! [`ApiError`].
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ pub struct Event {
     pub payload: Value,
 }
 
-/// A complete answer, in order.
+/// A complete answer, as its events in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
     /// The events, from `messageStart` to `metadata`.
@@ -23,14 +24,14 @@ pub struct Script {
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
-    /// `x-amzn-errortype`, such as `ValidationException`.
+    /// The code in `x-amzn-errortype`, such as `ValidationException`.
     pub code: &'static str,
-    /// `message` of the body.
+    /// The `message` in the body.
     pub message: String,
 }
 
 impl ApiError {
-    /// HTTP 400 `ValidationException`.
+    /// Creates an HTTP 400 `ValidationException`.
     pub fn validation(message: impl Into<String>) -> Self {
         Self {
             status: 400,

@@ -1,4 +1,4 @@
-//! A running emulator: its listeners, its thread, its shutdown.
+//! Runs an emulator: its listeners, its threads, its shutdown.
 
 use std::{
     fmt, io,
@@ -24,11 +24,11 @@ use super::{
     tls,
 };
 
-/// The pause after a failed accept, for example if no file descriptors are left.
+/// The pause after a failed accept, for example because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A running emulator. It runs on its own threads, so it can share a process with its clients,
-/// whatever runtime and clock they use. Dropping it stops it without waiting for its calls.
+/// A running emulator. It has its own threads, so that it can share a process with clients of any
+/// runtime and clock. Dropping it stops it without waiting for its calls.
 pub struct Emulator {
     addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
@@ -38,7 +38,7 @@ pub struct Emulator {
     stopped: Option<oneshot::Receiver<()>>,
 }
 
-/// What one listener serves.
+/// One listener, with or without TLS.
 struct Listener {
     tcp: StdTcpListener,
     tls: Option<TlsAcceptor>,
@@ -85,7 +85,7 @@ impl Emulator {
                 runtime.block_on(serving);
                 // Running calls end with the runtime.
                 runtime.shutdown_timeout(Duration::ZERO);
-                // The emulator may have been dropped: then the result is not used.
+                // If the emulator has been dropped, the result is not used.
                 let _ = on_stopped.send(());
             })?;
         Ok(Self {
@@ -98,32 +98,32 @@ impl Emulator {
         })
     }
 
-    /// The address for plain HTTP.
+    /// Returns the address for plain HTTP.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The address for TLS, if it is served.
+    /// Returns the address for TLS, if TLS is served.
     pub const fn tls_addr(&self) -> Option<SocketAddr> {
         self.tls_addr
     }
 
-    /// The endpoint URL for an SDK.
+    /// Returns the endpoint URL for an SDK.
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// The endpoint URL with TLS, if it is served. Clients must trust [`Self::ca_pem`].
+    /// Returns the endpoint URL with TLS, if TLS is served. Clients must trust [`Self::ca_pem`].
     pub fn tls_endpoint_url(&self) -> Option<String> {
         self.tls_addr.map(|addr| format!("https://{addr}"))
     }
 
-    /// The CA certificate that TLS clients must trust, PEM.
+    /// Returns the CA certificate that TLS clients must trust, in PEM.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// The last calls, in order of arrival.
+    /// Returns the last calls, in order of arrival.
     pub fn calls(&self) -> Vec<Call> {
         self.log().snapshot()
     }
@@ -138,7 +138,8 @@ impl Emulator {
         self.log().wait_for(enough).await
     }
 
-    /// Applies this fault to every call that names none, unless its source Region has a condition.
+    /// Applies this fault to every call that does not name one, unless the call's source Region has
+    /// a condition.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.state.set_fault(fault);
     }
@@ -153,12 +154,13 @@ impl Emulator {
         self.state.regions.set(region, None);
     }
 
-    /// Sets other quotas and resets their usage.
+    /// Sets new quotas and resets their usage.
     pub fn set_quotas(&self, quotas: Quotas) {
         self.state.ledger.set(quotas);
     }
 
-    /// Stops accepting connections, waits for running calls as long as the options allow, and ends.
+    /// Stops accepting connections, waits for running calls up to the limit in the options, and
+    /// ends.
     pub async fn stop(mut self) {
         self.stop.cancel();
         if let Some(stopped) = self.stopped.take() {
@@ -222,7 +224,7 @@ async fn serve(
     }
     connections.close();
     stop.cancelled().await;
-    // What has not ended by then ends with the runtime.
+    // Connections that are still open end with the runtime.
     let _ = tokio::time::timeout(stop_within, connections.wait()).await;
 }
 

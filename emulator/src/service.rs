@@ -1,4 +1,4 @@
-//! One HTTP request in, one answer out: the log, authentication, then the operation.
+//! Answers one HTTP request: logs it, authenticates it, and runs the operation.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use super::{
     uri::Operation,
 };
 
-/// Maximum size of a body. Converse accepts 20 images of 3.75 MB, a third more in base64.
+/// The maximum size of a body. Converse accepts 20 images of 3.75 MB; base64 adds a third.
 const MAX_BODY: usize = 128 << 20;
 /// Headers that the log omits, because they may contain secrets.
 const NEVER_LOGGED: [&str; 2] = ["authorization", "x-amz-security-token"];
@@ -73,7 +73,8 @@ impl Service {
         let mut answer = match unreadable {
             Some(error) if error.is::<LengthLimitError>() => refuse(&too_large(), record),
             Some(_) => {
-                // The client left while it sent the request, so this answer is not read.
+                // The client disconnected while it sent the request, so it does not read this
+                // answer.
                 record.end(End::ClientGone);
                 refuse(&too_large(), record)
             }
@@ -139,7 +140,7 @@ impl Service {
         }
     }
 
-    /// An answer that is not a stream: of the control plane, or of CountTokens.
+    /// Answers a call without a stream: a call of the control plane, or of CountTokens.
     async fn answer_at_once(
         &self,
         condition: Option<Condition>,
@@ -173,7 +174,7 @@ impl Service {
     }
 }
 
-/// Waits for this time, or until the call's Region goes down. Returns whether it went down.
+/// Waits for this time, or until the call's Region goes down. Returns whether the Region went down.
 async fn goes_down(asked: &mut Asked, within: Duration) -> bool {
     tokio::time::timeout(within, &mut asked.outage)
         .await

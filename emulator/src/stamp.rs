@@ -1,13 +1,13 @@
-//! Times in the API's format.
+//! Formats times as the API does.
 
 use std::time::SystemTime;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// ISO 8601 in UTC, to the second.
+/// Formats a time in ISO 8601 and UTC, to the second.
 pub(super) fn iso8601(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);
     let at = at.replace_nanosecond(0).unwrap_or(at);
-    // Fails only for years of more than four digits.
+    // Formatting fails only for years of more than four digits.
     at.format(&Rfc3339).unwrap_or_default()
 }

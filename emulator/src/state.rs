@@ -1,4 +1,4 @@
-//! What all connections of an emulator share: settings, what can change while it runs, and the log.
+//! The state that all connections of an emulator share: settings, conditions, and the log of calls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use super::{
     regions::Regions,
 };
 
-/// What all connections of an emulator share.
+/// The state that all connections of an emulator share.
 pub(super) struct State {
     pub(super) options: Options,
     fault: Mutex<Option<Fault>>,
@@ -29,7 +29,7 @@ impl State {
         }
     }
 
-    /// The fault for every call that names none, in a Region without a condition.
+    /// Returns the fault for calls that do not name one, in a Region without a condition.
     pub(super) fn fault(&self) -> Option<Fault> {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }

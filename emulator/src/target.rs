@@ -1,4 +1,4 @@
-//! What a `modelId` means in a source Region: which model, and how it is invoked.
+//! Resolves a `modelId` in a source Region: which model it is, and how it is invoked.
 
 use super::{
     account::Account,
@@ -8,11 +8,11 @@ use super::{
     script::ApiError,
 };
 
-/// What a `modelId` means.
+/// The meaning of a `modelId`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The foundation model behind it. `None` if only its owner could know it, as for prompts or
-    /// imported models.
+    /// The foundation model that is called. `None` for resources of the account that do not reveal
+    /// it, such as prompts or imported models.
     pub(super) model: Option<&'static Model>,
     pub(super) way: Way,
 }
@@ -27,8 +27,8 @@ pub(super) enum Way {
         geography: Geography,
         destinations: Vec<String>,
     },
-    /// Through what belongs to the account, without a quota: model units, imported models and so
-    /// on.
+    /// Through a resource of the account that has no quota, such as model units or an imported
+    /// model.
     Unmetered,
 }
 
@@ -40,8 +40,8 @@ impl Target {
         }
     }
 
-    /// The ID of the model behind an ARN that does not name it: of an application profile or of
-    /// model units.
+    /// Returns the ID of the model behind an ARN that does not name it: the ARN of an application
+    /// profile or of model units.
     pub(super) fn opaque_model(&self, model_id: &str) -> Option<&'static str> {
         let opaque = Arn::parse(model_id).is_some_and(|arn| {
             matches!(
@@ -92,8 +92,7 @@ pub(super) fn resolve(
             let profile = profile.ok_or_else(invalid)?;
             Ok(Target::profile(&profile, region))
         }
-        // Only the owner knows the model of an ID outside the catalogue, so only its form is
-        // checked.
+        // Only the owner of an unknown ID knows its model, so only the ID's form is checked.
         "provisioned-model" if arn.is_owned() && !arn.id.is_empty() => Ok(Target {
             model: Provisioned::find(arn.id, region).and_then(Provisioned::model),
             way: Way::Unmetered,

@@ -1,4 +1,4 @@
-//! A certificate that the emulator creates for this run only.
+//! Creates a certificate that is valid for one run of the emulator.
 
 use std::{io, net::IpAddr, sync::Arc};
 
@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-/// What TLS serves, and what clients must trust.
+/// The certificate for TLS, and the CA that clients must trust.
 pub(super) struct Tls {
     pub(super) acceptor: TlsAcceptor,
     /// The CA certificate, PEM.

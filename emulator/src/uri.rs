@@ -1,8 +1,8 @@
-//! Paths: which operation is called, and on what.
+//! Parses paths: which operation is called, and with which identifier.
 
 use http::Method;
 
-/// An operation, and the identifier in its path.
+/// An operation, with the identifier in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Converse(String),
@@ -19,13 +19,13 @@ pub(super) enum Operation {
     GetFoundationModel(String),
     ListProvisionedModelThroughputs,
     GetProvisionedModelThroughput(String),
-    /// The control API, with what follows `/_emulator/` in its path.
+    /// A call to the control API, with the part of the path after `/_emulator/`.
     Own(String),
     Unknown,
 }
 
 impl Operation {
-    /// What a request line asks for.
+    /// Returns the operation that a request line names.
     pub(super) fn of(method: &Method, path: &str) -> Self {
         if let Some(own) = path.strip_prefix("/_emulator/") {
             return Self::Own(own.to_owned());
@@ -40,8 +40,8 @@ impl Operation {
     }
 
     fn post(path: &str) -> Option<Self> {
-        // An ARN contains a slash that some clients do not encode, so the identifier is everything
-        // between the known ends.
+        // Some clients do not encode the slash in an ARN, so the identifier is everything between
+        // the known prefix and suffix.
         let model = |end: &str| named(path.strip_suffix(end)?, "/model/");
         match path {
             "/inference-profiles" => Some(Self::CreateInferenceProfile),
@@ -70,7 +70,7 @@ impl Operation {
         }
     }
 
-    /// The API's name of the operation; empty if there is no such operation.
+    /// Returns the API's name of the operation. Empty if there is no such operation.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Converse(_) => "Converse",
@@ -91,7 +91,7 @@ impl Operation {
         }
     }
 
-    /// The identifier in its path, decoded.
+    /// Returns the decoded identifier in the path.
     pub(super) fn identifier(&self) -> &str {
         match self {
             Self::Converse(id)
@@ -106,13 +106,13 @@ impl Operation {
     }
 }
 
-/// The identifier after a prefix of the path.
+/// Returns the identifier after a prefix of the path.
 fn named(path: &str, start: &str) -> Option<String> {
     let id = percent_decode(path.strip_prefix(start)?);
     Some(id).filter(|id| !id.is_empty())
 }
 
-/// Percent-decodes a text. Invalid encoding stays unchanged.
+/// Percent-decodes a text. Invalid encodings stay unchanged.
 pub(super) fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -133,7 +133,7 @@ pub(super) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// The first value of a query parameter, decoded.
+/// Returns the first value of a query parameter, decoded.
 pub(super) fn query(query: &str, name: &str) -> Option<String> {
     let pairs = query
         .split('&')

@@ -1,5 +1,4 @@
-//! What the account owns, and how it changes while the emulator runs: application profiles and
-//! tags.
+//! The resources of the emulated account that change at run time: application profiles and tags.
 
 mod tags;
 
@@ -21,13 +20,14 @@ pub(super) struct Account(Mutex<BTreeMap<String, Owned>>);
 #[derive(Debug)]
 struct Owned {
     profiles: Vec<Profile>,
-    /// Tags by ARN.
+    /// The tags of each resource, by ARN.
     tags: BTreeMap<String, Tags>,
-    /// By `clientRequestToken`: the rest of the request, and the profile that it created.
+    /// The profiles by the `clientRequestToken` that created them, each with the rest of the
+    /// request.
     made: BTreeMap<String, (Value, Profile)>,
 }
 
-/// A token was used before, for another request.
+/// The error for a token that was used before, with another request.
 #[derive(Debug)]
 pub(super) struct TokenUsed;
 
@@ -68,8 +68,8 @@ impl Account {
         all.into_iter().find(|profile| profile.id == id)
     }
 
-    /// Adds an application profile with its tags and returns it. Returns the existing one if this
-    /// token created it with the same request.
+    /// Adds an application profile with its tags, and returns it. If the same request with this
+    /// token created a profile before, returns that one.
     pub(super) fn create(
         &self,
         region: &str,
@@ -109,7 +109,7 @@ impl Account {
     }
 }
 
-/// Twelve letters and digits that are not yet the ID of a profile.
+/// Returns twelve letters and digits that are not yet the ID of a profile.
 fn new_id(profiles: &[Profile]) -> String {
     loop {
         let id: String = std::iter::repeat_with(|| fastrand::digit(36))

@@ -1,4 +1,4 @@
-//! Tags of what the account owns: application profiles and Provisioned Throughput.
+//! The tags of the account's resources: application profiles and Provisioned Throughput.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::catalogue::{Arn, Provisioned};
 /// Tags of one resource, by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// Maximum number of tags of a resource.
+/// The maximum number of tags of a resource.
 const MOST: usize = 50;
 
 /// Why a resource's tags cannot be read or changed.
@@ -16,19 +16,19 @@ const MOST: usize = 50;
 pub(crate) enum NotTagged {
     /// The Region has no such resource, or it cannot have tags.
     NoResource,
-    /// It would have more than this many tags.
+    /// The resource would have more than this many tags.
     TooMany(usize),
 }
 
 impl Account {
-    /// The tags of a resource.
+    /// Returns the tags of a resource.
     pub(crate) fn tags(&self, arn: &str, region: &str) -> Result<Tags, NotTagged> {
         self.within(region, |owned| {
             tags_of(owned, arn, region).map(|tags| tags.clone())
         })
     }
 
-    /// Adds tags, in place of those with the same keys.
+    /// Adds tags. Replaces those with the same keys.
     pub(crate) fn tag(&self, arn: &str, region: &str, more: Tags) -> Result<(), NotTagged> {
         self.within(region, |owned| {
             let tags = tags_of(owned, arn, region)?;

@@ -1,4 +1,5 @@
-//! Answers with their sources, if documents or search results should be cited.
+//! Generates answers with citations, if the request asks for citations of documents or search
+//! results.
 
 use std::collections::HashSet;
 
@@ -12,10 +13,10 @@ use super::{
     text::{excerpt, sentences, words},
 };
 
-/// Maximum number of passages that an answer cites from each source.
+/// The maximum number of passages that an answer cites from each source.
 const PASSAGES: usize = 2;
 
-/// A passage of a source and its place there.
+/// A passage of a source, and its position there.
 struct Passage {
     text: String,
     citation: Value,
@@ -48,8 +49,8 @@ pub(super) fn blocks(request: &Request<'_>) -> Option<Vec<Content>> {
     Some(blocks)
 }
 
-/// The passages that match the prompt best, in the order of the request. Indices count the sources
-/// of the whole conversation.
+/// Returns the passages that match the prompt best, in the order of the request. Indices count the
+/// sources of the whole conversation.
 fn passages(request: &Request<'_>) -> Vec<Passage> {
     let mut found = Vec::new();
     let (mut documents, mut results) = (0, 0);
@@ -141,7 +142,7 @@ fn document_passages(document: &Value, index: usize) -> Vec<Passage> {
                 )
             })
             .collect(),
-        // The emulator does not read PDF files or S3 objects: it knows only their names.
+        // The emulator does not read PDF files or S3 objects, so it uses only their names.
         None => vec![passage(
             &format!("The first page of {title}."),
             json!({"documentPage": {"documentIndex": index, "start": 1, "end": 2}}),
@@ -149,7 +150,8 @@ fn document_passages(document: &Value, index: usize) -> Vec<Passage> {
     }
 }
 
-/// Sentences with their positions, in characters from 0, without the end.
+/// Returns the sentences of a text, with the positions of their start and end in characters from 0.
+/// The end is exclusive.
 fn in_text(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     let mut start = 0;
     sentences(text).map(move |sentence| {

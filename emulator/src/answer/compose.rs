@@ -1,4 +1,4 @@
-//! Decides what an answer contains.
+//! Decides which content an answer has.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use super::{
     tools, triggers,
 };
 
-/// A PNG of one grey pixel.
+/// A PNG image of one grey pixel.
 const PIXEL: [u8; 67] = [
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
     0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b,
@@ -26,7 +26,7 @@ const PIXEL: [u8; 67] = [
     0x42, 0x60, 0x82,
 ];
 
-/// The answer, cut to its limits, and the guardrail's result.
+/// Returns the answer, truncated at its limits, and the guardrail's result.
 pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Verdict>) {
     let mut seed = Seed::of([
         request.model_id,
@@ -65,7 +65,7 @@ pub(super) fn answer(request: &Request<'_>, style: &Style) -> (Draft, Option<Ver
     (draft, verdict)
 }
 
-/// The text blocks of an answer without tool uses.
+/// Returns the text blocks of an answer without tool uses.
 fn said(request: &Request<'_>, style: &Style, seed: &mut Seed) -> Vec<Content> {
     if let Some(schema) = text_format(request.body) {
         return vec![Content::text(
@@ -81,7 +81,7 @@ fn said(request: &Request<'_>, style: &Style, seed: &mut Seed) -> Vec<Content> {
     vec![Content::text(text)]
 }
 
-/// The schema that the text must match.
+/// Returns the schema that the text must match.
 fn text_format(body: &Value) -> Option<Value> {
     let schema = text_at(
         body,
@@ -96,7 +96,7 @@ fn text_format(body: &Value) -> Option<Value> {
     serde_json::from_str(schema).ok()
 }
 
-/// Ends an answer in the middle.
+/// Ends an answer early, for this reason.
 fn break_off(draft: &mut Draft, reason: &'static str) {
     limits::stop_at_tokens(draft, (draft.tokens() / 2).max(1));
     draft.stop_reason = reason;

@@ -1,4 +1,5 @@
-//! An answer while it is built: first complete [`Content`], then [`Piece`]s of about a token each.
+//! An answer under construction: first complete [`Content`], then [`Piece`]s of about one token
+//! each.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::text::tokens::tokens;
 pub(super) enum Content {
     /// Text, with the citations that support it.
     Text { text: String, citations: Vec<Value> },
-    /// Readable reasoning and the signature that proves its origin.
+    /// Reasoning that the provider encrypted, in base64.
     Reasoning { text: String, signature: String },
     /// Reasoning that the provider encrypted, as base64.
     Redacted(String),
@@ -19,12 +20,12 @@ pub(super) enum Content {
         name: String,
         input: String,
     },
-    /// An image that the model made, as base64.
+    /// An image that the model generated, in base64.
     Image { format: &'static str, bytes: String },
 }
 
 impl Content {
-    /// Text without citations.
+    /// Creates text without citations.
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text {
             text: text.into(),
@@ -46,8 +47,8 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    /// How many output tokens the piece counts as: the emulator bills one for each delta with
-    /// generated text.
+    /// Returns how many output tokens the piece counts as: the emulator bills one for each delta
+    /// with generated text.
     pub(super) const fn tokens(&self) -> u64 {
         match self {
             Self::Text(text) | Self::Reasoning(text) | Self::ToolInput(text) => {
@@ -57,7 +58,7 @@ impl Piece {
         }
     }
 
-    /// The `delta` member of the event.
+    /// Returns the `delta` member of the event.
     pub(super) fn delta(self) -> Value {
         match self {
             Self::Text(text) => json!({ "text": text }),
@@ -74,7 +75,7 @@ impl Piece {
 /// A content block in pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    /// `start` of the `contentBlockStart` event, for the kinds of blocks that have one.
+    /// The `start` of the `contentBlockStart` event, for blocks of a kind that has one.
     pub(super) start: Option<Value>,
     pub(super) pieces: Vec<Piece>,
 }
@@ -136,7 +137,7 @@ impl Draft {
     }
 }
 
-/// Splits the text into tokens, each as this kind of piece.
+/// Splits the text into tokens, and makes each one a piece of this kind.
 fn in_tokens(text: &str, piece: fn(String) -> Piece) -> impl Iterator<Item = Piece> {
     tokens(text).map(move |token| piece(token.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! `additionalModelResponseFieldPaths`: members of the model's native response.
+//! `additionalModelResponseFieldPaths`: returns members of the model's native response.
 
 use serde_json::{Map, Value, json};
 
@@ -8,8 +8,8 @@ use super::{
     request::Request,
 };
 
-/// `messageStop.additionalModelResponseFields`; `None` if no path was requested or no path leads to
-/// a value.
+/// Returns `messageStop.additionalModelResponseFields`. `None` if no path was requested, or if no
+/// path leads to a value.
 pub(super) fn additional(request: &Request<'_>, draft: &Draft, usage: &Value) -> Option<Value> {
     let paths = list(request.body, "additionalModelResponseFieldPaths");
     let native = (!paths.is_empty()).then(|| native(request, draft, usage))?;
@@ -25,7 +25,7 @@ pub(super) fn additional(request: &Request<'_>, draft: &Draft, usage: &Value) ->
         .then_some(found)
 }
 
-/// The model's native response, in the form of Claude's messages.
+/// Returns the model's native response, in the form of Claude's messages.
 fn native(request: &Request<'_>, draft: &Draft, usage: &Value) -> Value {
     let content: Vec<Value> = draft.blocks.iter().map(block).collect();
     json!({
@@ -64,8 +64,8 @@ fn block(block: &Block) -> Value {
     }
 }
 
-/// Puts a value in its place. A path through a list keeps the index as a name, because the other
-/// items were not requested.
+/// Inserts a value at a path. A path through a list becomes a member that is named after the index,
+/// because the other items were not requested.
 fn place(found: &mut Value, path: &str, value: &Value) {
     let mut at = found;
     for name in path.split('/').skip(1) {

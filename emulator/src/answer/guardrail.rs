@@ -1,4 +1,4 @@
-//! A guardrail that blocks a trigger word and masks personal data in the answer.
+//! Simulates a guardrail that blocks a trigger word and masks personal data in the answer.
 
 use serde_json::{Value, json};
 
@@ -11,9 +11,9 @@ use super::{
 };
 
 const BLOCKED: &str = "Sorry, the model cannot answer this question.";
-/// Characters per unit of a policy.
+/// The number of characters in one unit of a policy.
 const UNIT: usize = 1000;
-/// Maximum number of entities that are found in one text.
+/// The maximum number of entities that are found in one text.
 const MOST: usize = 200;
 
 /// The result of a guardrail for a call.
@@ -47,7 +47,7 @@ pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<
     } else {
         entities(&output)
     };
-    // `async` forwards tokens before they are checked, so masking is not possible.
+    // With `async`, tokens are forwarded before they are checked, so they cannot be masked.
     let masks = !found.is_empty() && text_at(config, &["streamProcessingMode"]) != Some("async");
     if blocked {
         *answer = vec![Content::text(BLOCKED)];
@@ -67,7 +67,8 @@ pub(super) fn apply(request: &Request<'_>, answer: &mut Vec<Content>) -> Option<
     })
 }
 
-/// A sentence that repeats the personal data of the prompt, so that there is something to mask.
+/// Returns a sentence that repeats the personal data of the prompt, so that the guardrail has
+/// something to mask.
 pub(super) fn mention(request: &Request<'_>) -> Option<String> {
     member(request.body, "guardrailConfig")?;
     let found: Vec<String> = entities(&request.prompt)
@@ -93,7 +94,7 @@ fn mask(content: &mut Content, found: &[Entity]) {
     }
 }
 
-/// E-mail addresses, phone numbers and US social security numbers.
+/// Returns the e-mail addresses, phone numbers and US social security numbers in a text.
 fn entities(text: &str) -> Vec<Entity> {
     let mut found: Vec<Entity> = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || "\"'“”()<>,;".contains(c)) {
@@ -181,7 +182,7 @@ fn add(assessment: &mut Value, policy: &str, found: Value) {
     }
 }
 
-/// The guardrail's metrics. Units are 1,000 characters; the latency grows with the text.
+/// Returns the guardrail's metrics. Units are 1,000 characters; the latency grows with the text.
 fn metrics(text: &str, output: bool) -> Value {
     let characters = text.chars().count();
     let units = characters.div_ceil(UNIT).max(1);

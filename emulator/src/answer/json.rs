@@ -1,31 +1,31 @@
-//! Reads JSON as the service does: `null` means absent.
+//! Reads JSON as Bedrock does: `null` means absent.
 
 use serde_json::Value;
 
-/// The member, unless it is absent or null.
+/// Returns the member, unless it is absent or null.
 pub(super) fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.get(name).filter(|member| !member.is_null())
 }
 
-/// The member at the end of a path of names.
+/// Returns the member at this path of names.
 pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter()
         .try_fold(value, |value, name| member(value, name))
 }
 
-/// The string at the end of a path of names.
+/// Returns the string at this path of names.
 pub(super) fn text_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
     at(value, path)?.as_str()
 }
 
-/// The list under a name; empty if it is absent.
+/// Returns the list with this name. It is empty if it is absent.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     member(value, name)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
-/// The only member of a union: its name and its value.
+/// Returns the name and the value of the only member of a union.
 pub(super) fn only(union: &Value) -> Option<(&str, &Value)> {
     union
         .as_object()?

@@ -1,8 +1,8 @@
-//! What ends an answer early: stop sequences and `maxTokens`.
+//! Ends an answer early: at stop sequences and at `maxTokens`.
 
 use super::draft::{Block, Draft, Piece};
 
-/// Cuts the text before its first stop sequence. Reasoning and tool input are not searched.
+/// Truncates the text before its first stop sequence. Reasoning and tool input are not searched.
 pub(super) fn stop_at_sequences<'a>(
     draft: &mut Draft,
     sequences: impl IntoIterator<Item = &'a str>,
@@ -79,7 +79,7 @@ pub(super) fn stop_at_tokens(draft: &mut Draft, limit: u64) {
             pieces += 1;
         }
         block.pieces.truncate(pieces);
-        // If no token of a block fits, the block never begins.
+        // A block none of whose tokens fit does not begin.
         kept += usize::from(block.tokens() > 0);
         break;
     }

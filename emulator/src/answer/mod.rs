@@ -1,17 +1,17 @@
-//! Generates answers: a Converse request in, a script of events out. Pure: the same request gets
-//! the same answer.
+//! Generates answers: turns a Converse request into a script of events. Performs no I/O: the same
+//! request always gets the same answer.
 //!
 //! | module | job |
 //! |---|---|
-//! | `validate` | what Bedrock rejects |
+//! | `validate` | the requests that Bedrock rejects |
 //! | `request` | the parts of a request that answers need |
 //! | `triggers` | words in a prompt that request rare behaviour |
-//! | `text` | prose, dictation, tokens |
+//! | `text` | generated prose, dictated texts, tokens |
 //! | `tools`, `schema` | which tool is called, with an input that matches its schema |
-//! | `reasoning`, `citations`, `guardrail` | what surrounds the text |
-//! | `draft`, `limits` | the answer in blocks and pieces; what ends it early |
-//! | `usage`, `fields` | metadata of the answer |
-//! | `script` | the events |
+//! | `reasoning`, `citations`, `guardrail` | content in addition to the text |
+//! | `draft`, `limits` | the answer as blocks and pieces, and its early end |
+//! | `usage`, `fields` | the metadata of the answer |
+//! | `script` | the events of the answer |
 
 mod citations;
 mod compose;
@@ -45,7 +45,8 @@ pub fn answer(model_id: &str, request: &Value) -> Result<Script, ApiError> {
     answer_with(model_id, request, &Style::default())
 }
 
-/// Answers a Converse request body for a model: a model ID, a profile ID or an ARN, as in the path.
+/// Answers a Converse request body for a model: a model ID, a profile ID or an ARN, as in the URL's
+/// path.
 ///
 /// # Errors
 /// What Bedrock returns for invalid input: `ValidationException` or `SerializationException`, HTTP
@@ -60,7 +61,7 @@ pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Scr
     ))
 }
 
-/// The input tokens of a request body, estimated as in `metadata.usage`.
+/// Returns the input tokens of a request body, estimated as in `metadata.usage`.
 ///
 /// # Errors
 /// What Bedrock returns for invalid input.
@@ -69,7 +70,7 @@ pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
     Ok(usage::input_tokens(request))
 }
 
-/// The ARN of the model that a prompt router chooses, if the model ID is a router's ARN.
+/// Returns the ARN of the model that a prompt router chooses, if the model ID is a router's ARN.
 pub(super) fn routed(model_id: &str) -> Option<String> {
     script::routed(model_id)
 }

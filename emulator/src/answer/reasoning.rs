@@ -1,10 +1,10 @@
-//! Reasoning before the answer, if the request enables it.
+//! Generates reasoning before the answer, if the request enables it.
 
 use serde_json::Value;
 
 use super::{draft::Content, json::text_at, request::Request, seed::Seed, text::excerpt, triggers};
 
-/// The reasoning blocks of an answer; none if reasoning is off.
+/// Returns the reasoning blocks of an answer. There are none if reasoning is off.
 pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Vec<Content> {
     if !enabled(request.body) {
         return Vec::new();
@@ -28,8 +28,8 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Vec<Content> {
     }]
 }
 
-/// Claude names it `thinking`, Claude on Converse `reasoning_config`, Nova `reasoningConfig`;
-/// `effort` is Bedrock's.
+/// Returns whether a request enables reasoning. Claude names the field `thinking`, Claude on
+/// Converse `reasoning_config`, Nova `reasoningConfig`; `effort` is Bedrock's name.
 fn enabled(body: &Value) -> bool {
     let switch = |name| text_at(body, &["additionalModelRequestFields", name, "type"]);
     let on = |name| matches!(switch(name), Some("enabled" | "adaptive"));

@@ -1,10 +1,10 @@
-//! The parts of a valid request that the answer needs.
+//! The parts of a valid request from which the answer is generated.
 
 use serde_json::Value;
 
 use super::json::{at, list, member, only, text_at};
 
-/// A request, with what several parts of the answer need.
+/// A request, with the parts that several modules need.
 pub(super) struct Request<'a> {
     pub(super) model_id: &'a str,
     pub(super) body: &'a Value,
@@ -17,7 +17,7 @@ pub(super) struct Attachment<'a> {
     /// `image`, `document`, `video` or `audio`.
     pub(super) kind: &'a str,
     pub(super) format: &'a str,
-    /// Only documents have one.
+    /// The name of a document. `None` for other attachments.
     pub(super) name: Option<&'a str>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Request<'a> {
         list(self.body, "messages")
     }
 
-    /// The content of the message to answer, ignoring `system` messages.
+    /// Returns the content of the message to answer, ignoring `system` messages.
     pub(super) fn last_content(&self) -> &'a [Value] {
         let mut spoken = self
             .messages()
@@ -52,7 +52,7 @@ impl<'a> Request<'a> {
             .map_or(&[], |message| list(message, "content"))
     }
 
-    /// The system prompt.
+    /// Returns the system prompt.
     pub(super) fn system(&self) -> String {
         texts(list(self.body, "system"))
     }
@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    /// The tool results in the last message.
+    /// Returns the tool results in the last message.
     pub(super) fn tool_results(&self) -> Vec<&'a Value> {
         self.last_content()
             .iter()
@@ -78,7 +78,7 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    /// The name of the tool that was called with an ID.
+    /// Returns the name of the tool that was called with this tool use ID.
     pub(super) fn tool_called(&self, id: &str) -> Option<&'a str> {
         self.messages()
             .iter()
@@ -102,7 +102,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The text of text and guarded blocks.
+/// Returns the text of text blocks and guarded blocks.
 fn texts(blocks: &[Value]) -> String {
     let text = |block| {
         text_at(block, &["text"]).or_else(|| text_at(block, &["guardContent", "text", "text"]))

@@ -1,4 +1,4 @@
-//! The events of an answer.
+//! Turns an answer into events.
 
 use serde_json::{Map, Value, json};
 
@@ -13,12 +13,13 @@ use super::{
     usage::usage,
 };
 
-/// Minimum milliseconds of a call, per output token, and per thousand input tokens.
+/// The minimum duration of a call, in milliseconds. The next two constants add time per output
+/// token, and per thousand input tokens.
 const LATENCY_FLOOR: u64 = 180;
 const LATENCY_PER_TOKEN: u64 = 14;
 const LATENCY_PER_INPUT: u64 = 25;
 
-/// The whole stream, from `messageStart` to `metadata`.
+/// Returns the whole stream, from `messageStart` to `metadata`.
 pub(super) fn events(
     request: &Request<'_>,
     (draft, verdict): (Draft, Option<Verdict>),
@@ -99,8 +100,8 @@ fn latency(request: &Request<'_>, draft: &Draft, usage: &Value) -> u64 {
     }
 }
 
-/// The model that a prompt router chose: the emulator's routers always choose the same one of a
-/// family.
+/// Returns the model that a prompt router chose. The emulator's routers always choose the same
+/// model of a family.
 pub(super) fn routed(model_id: &str) -> Option<String> {
     let (arn, router) = model_id.split_once("prompt-router/")?;
     let region = arn.split(':').nth(3).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Variety without randomness: numbers derived from the request.
+//! Varies answers without randomness, with numbers derived from the request.
 
 /// A stream of numbers that is the same for the same text.
 #[derive(Clone, Debug)]
@@ -14,12 +14,12 @@ impl Seed {
         Self(state)
     }
 
-    /// The hash itself, as an identity of the text.
+    /// Returns the hash itself, which identifies the text.
     pub(super) const fn key(&self) -> u64 {
         self.0
     }
 
-    /// The next number (SplitMix64).
+    /// Returns the next number (SplitMix64).
     pub(super) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -28,19 +28,19 @@ impl Seed {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`; 0 if `limit` is 0.
+    /// Returns a number below `limit`; 0 if `limit` is 0.
     pub(super) fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % limit).unwrap_or(0)
     }
 
-    /// One of the choices; the empty string if there are none.
+    /// Returns one of the choices; the empty string if there are none.
     pub(super) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         let index = self.below(choices.len());
         choices.get(index).copied().unwrap_or_default()
     }
 
-    /// Letters and digits.
+    /// Returns random letters and digits.
     pub(super) fn base62(&mut self, length: usize) -> String {
         self.letters(
             b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
@@ -48,7 +48,8 @@ impl Seed {
         )
     }
 
-    /// Text that looks like base64; `length` is rounded up to whole groups, so that it decodes.
+    /// Returns a text in the form of base64. `length` is rounded up to whole groups, so that it can
+    /// be decoded.
     pub(super) fn base64(&mut self, length: usize) -> String {
         self.letters(
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
@@ -66,7 +67,7 @@ impl Seed {
     }
 }
 
-/// FNV-1a.
+/// Returns the FNV-1a hash.
 fn hash(state: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(state, |state, byte| {
         (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,14 +1,13 @@
-//! How the emulator answers what the request leaves open.
+//! Settings for what a request does not specify.
 
 use std::{fmt, sync::Arc};
 
-/// Decides whether a prompt prefix is in the cache. Answers are pure functions, so the server keeps
-/// the state.
+/// Decides whether a prompt prefix is in the cache. Generating an answer changes no state, so the
+/// server keeps this state.
 pub trait CacheSeen: Send + Sync {
     /// Returns whether the prefix with this key was written before, and records it.
     ///
-    /// Called once for each cache point of a request that is large enough, the shortest prefix
-    /// first.
+    /// Called once for each cache point of a sufficiently large request, the shortest prefix first.
     fn seen(&self, prefix: u64) -> bool;
 }
 
@@ -18,14 +17,14 @@ impl<F: Fn(u64) -> bool + Send + Sync> CacheSeen for F {
     }
 }
 
-/// What the emulator does where a request leaves it open.
+/// The emulator's behaviour where a request does not specify it.
 #[derive(Clone)]
 pub struct Style {
-    /// Approximate number of tokens of a text if the prompt asks for no length.
+    /// The approximate number of tokens of a text, if the prompt asks for no length.
     pub default_length: u32,
-    /// Minimum input tokens for a cache point: 1,024, as for most Claude models.
+    /// The minimum number of input tokens for a cache point: 1,024, as for most Claude models.
     pub cache_minimum: u64,
-    /// Which prefixes are cached. `None`: none, so cache points always write.
+    /// The cached prefixes. If `None`, nothing is cached, so cache points always write.
     pub cache: Option<Arc<dyn CacheSeen>>,
 }
 

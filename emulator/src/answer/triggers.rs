@@ -1,10 +1,10 @@
 //! Words in the last user message that request rare behaviour of real models.
 //!
-//! - `emulate:redacted_reasoning` (or Anthropic's own test string for it): the answer has encrypted
-//!   reasoning, if reasoning is on.
-//! - `emulate:guardrail_block`: the guardrail, if there is one, blocks the answer.
-//! - An e-mail address, phone number or US social security number: the guardrail, if there is one,
-//!   masks it.
+//! - `emulate:redacted_reasoning` (or Anthropic's test string): if reasoning is on, the answer has
+//!   encrypted reasoning.
+//! - `emulate:guardrail_block`: if there is a guardrail, it blocks the answer.
+//! - An e-mail address, phone number or US social security number: if there is a guardrail, it
+//!   masks the value.
 //! - `emulate:image`: the answer has an image.
 //! - `emulate:content_filtered`, `emulate:malformed_model_output`, `emulate:malformed_tool_use`,
 //!   `emulate:model_context_window_exceeded`: the answer breaks off with that stop reason.
@@ -18,7 +18,7 @@ const STOP_REASONS: [&str; 4] = [
     "model_context_window_exceeded",
 ];
 
-/// Whether a prompt contains a trigger.
+/// Returns whether a prompt contains a trigger.
 pub(super) fn asks(prompt: &str, word: &str) -> bool {
     prompt
         .match_indices(PREFIX)
@@ -37,7 +37,7 @@ pub(super) fn redacted_reasoning(prompt: &str) -> bool {
 /// The trigger of a guardrail block, as the trace shows it.
 pub(super) const GUARDRAIL_BLOCK: &str = "guardrail_block";
 
-/// The stop reason that a prompt requests.
+/// Returns the stop reason that a prompt requests.
 pub(super) fn stop_reason(prompt: &str) -> Option<&'static str> {
     STOP_REASONS.into_iter().find(|reason| asks(prompt, reason))
 }

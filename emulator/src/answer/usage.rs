@@ -13,16 +13,16 @@ use super::{
 };
 
 const CHARACTERS_PER_TOKEN: usize = 4;
-/// An image of about a megapixel.
+/// The tokens of an image of about one megapixel.
 const IMAGE_TOKENS: u64 = 1600;
-/// Media whose bytes the emulator does not see.
+/// The tokens of media that are in Amazon S3, whose bytes the emulator does not read.
 const REMOTE_TOKENS: u64 = 1000;
-/// Compressed documents, videos and audio: base64 characters per token.
+/// Characters of base64 per token, for compressed documents, videos and audio.
 const MEDIA_CHARACTERS_PER_TOKEN: usize = 100;
-/// Tokens of a message in addition to its content, for its role.
+/// The tokens of a message in addition to its content, for its role.
 const MESSAGE_TOKENS: u64 = 3;
 
-/// `metadata.usage`.
+/// Returns `metadata.usage`.
 pub(super) fn usage(request: &Request<'_>, output: u64, style: &Style) -> Value {
     let parts = parts(request.body);
     let all: u64 = parts.iter().map(Part::tokens).sum();
@@ -42,7 +42,7 @@ pub(super) fn usage(request: &Request<'_>, output: u64, style: &Style) -> Value 
     Value::Object(usage)
 }
 
-/// The input tokens of a request, as `CountTokens` would return.
+/// Returns the number of input tokens of a request, as `CountTokens` would.
 pub(super) fn input_tokens(body: &Value) -> u64 {
     parts(body).iter().map(Part::tokens).sum()
 }
@@ -53,7 +53,7 @@ enum Part {
         tokens: u64,
         json: String,
     },
-    /// With its time to live.
+    /// A cache point, with its time to live.
     CachePoint(String),
 }
 
@@ -135,7 +135,7 @@ fn media_tokens(content: &Value) -> u64 {
     }
 }
 
-/// All strings, numbers and names in a value.
+/// Returns the number of tokens of all strings, numbers and names in a value.
 fn text_tokens(value: &Value) -> u64 {
     fn characters(value: &Value) -> usize {
         match value {
@@ -166,7 +166,8 @@ struct Cached {
     details: Vec<Value>,
 }
 
-/// Reads the longest cached prefix, and writes from there to the last cache point.
+/// Finds the longest cached prefix, which is read from the cache. The tokens from there to the last
+/// cache point are written to it.
 fn cached(model_id: &str, parts: &[Part], style: &Style) -> Cached {
     let mut cached = Cached::default();
     let mut prefix = String::new();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An access key that is accepted.
+/// An access key that the emulator accepts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {
     /// `aws_access_key_id`.

@@ -1,8 +1,8 @@
-//! The canonical form of a request that SigV4 signs, computed only from what arrived, never from
-//! what a client computed.
+//! Computes the canonical form of a request that SigV4 signs. It uses only what arrived, and never
+//! a value that the client computed.
 //!
-//! Not the SDK's own implementation: that does not support `:authority`, which the AWS SDK for
-//! JavaScript signs with HTTP/2 in place of `host`.
+//! The SDK's implementation is not used, because it does not support `:authority`. The AWS SDK for
+//! JavaScript signs that header in place of `host` over HTTP/2.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::uri;
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 hash in hexadecimal.
 pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
@@ -22,7 +22,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
         })
 }
 
-/// The canonical request with these signed headers. `None` if one of them is missing.
+/// Returns the canonical request with these signed headers. `None` if one of them is missing.
 pub(super) fn request(
     parts: &Parts,
     signed_headers: &[&str],
@@ -43,7 +43,8 @@ pub(super) fn request(
     Some(text)
 }
 
-/// A header's values as they are signed: trimmed, with runs of spaces collapsed, joined by commas.
+/// Returns a header's values as they are signed: trimmed, with runs of spaces collapsed, joined by
+/// commas.
 fn header(parts: &Parts, name: &str) -> Option<String> {
     let values = parts.headers.get_all(name);
     let values = values.iter().filter_map(|value| value.to_str().ok());
@@ -66,7 +67,7 @@ fn header(parts: &Parts, name: &str) -> Option<String> {
     authority.map(ToString::to_string)
 }
 
-/// The parameters, decoded and encoded again in the form that is signed, and sorted.
+/// Returns the parameters, decoded and encoded again in the form that is signed, and sorted.
 fn query(parts: &Parts) -> String {
     let pairs = parts
         .uri
@@ -84,7 +85,7 @@ fn query(parts: &Parts) -> String {
     encoded.join("&")
 }
 
-/// Percent-encodes everything except what is never encoded, and `also_kept`. A path arrives encoded
+/// Percent-encodes everything except unreserved characters and `also_kept`. A path arrives encoded
 /// once and is signed encoded twice.
 fn encode(text: &str, also_kept: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {

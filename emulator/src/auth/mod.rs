@@ -1,4 +1,4 @@
-//! Authentication: the accepted [`Credentials`], and the check of a request.
+//! Authentication: the accepted [`Credentials`], and the check of a request's signature or token.
 
 mod access_key;
 mod canonical;
@@ -11,23 +11,22 @@ pub use access_key::AccessKey;
 
 use super::error::WireError;
 
-/// The access key ID that the emulator accepts by default. It is public, so it is not a secret.
+/// The access key ID that the emulator accepts by default. It is not a secret.
 pub const DEV_ACCESS_KEY_ID: &str = "EMULATOR";
-/// The secret access key that belongs to it.
+/// The secret access key for this ID.
 pub const DEV_SECRET_ACCESS_KEY: &str = "emulator-secret-access-key";
-/// The bearer token (a Bedrock API key in place of signatures) that the emulator accepts by
-/// default.
+/// The bearer token that the emulator accepts by default. Bedrock API keys are bearer tokens.
 pub const DEV_BEARER_TOKEN: &str = "emulator-bearer-token";
 
 /// The accepted credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Keys whose signatures are accepted.
+    /// The access keys whose signatures are accepted.
     pub access_keys: Vec<AccessKey>,
-    /// Bedrock API keys that are accepted.
+    /// The Bedrock API keys that are accepted.
     pub bearer_tokens: Vec<String>,
-    /// Whether requests are checked. If not, everyone may call; the Region is still read from the
-    /// signature's scope.
+    /// Whether requests are checked. If not, all calls are accepted; the Region is still read from
+    /// the signature's scope.
     pub checked: bool,
 }
 
@@ -45,7 +44,8 @@ impl Default for Credentials {
     }
 }
 
-/// The source Region that a request's signature names. `None` without a readable signature.
+/// Returns the source Region that a request's signature names. `None` if there is no readable
+/// signature.
 pub(super) fn region(headers: &HeaderMap) -> Option<String> {
     let authorization = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let region = sigv4::Authorization::parse(authorization).ok()?.region;
@@ -54,8 +54,7 @@ pub(super) fn region(headers: &HeaderMap) -> Option<String> {
 
 /// Checks a request's signature or token.
 ///
-/// What the real endpoint returns: HTTP 403 and one of its codes.
-/// What the real endpoint answers: HTTP 403 and one of its codes.
+/// Returns the error of the real endpoint: HTTP 403 with one of its codes.
 pub(super) fn check(
     credentials: &Credentials,
     parts: &Parts,

@@ -1,5 +1,5 @@
-//! Signature Version 4: parses what a request claims, and computes the signature again with the
-//! key's secret.
+//! Signature Version 4: parses the signature of a request, and compares it with one that is
+//! computed from the key's secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +14,11 @@ use super::{access_key::AccessKey, canonical};
 use crate::error::WireError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The signing name of both Bedrock endpoints.
+/// The service name in signatures of both Bedrock endpoints.
 const SERVICE: &str = "bedrock";
-/// In place of a payload's hash, for unsigned payloads.
+/// The value that replaces a payload's hash, for unsigned payloads.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
-/// How far a signature's date may differ from the current time.
+/// The maximum difference between a signature's date and the current time.
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 const DATE: &[BorrowedFormatItem<'static>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
@@ -137,7 +137,7 @@ fn check_date(signed_at: OffsetDateTime, now: OffsetDateTime) -> Result<(), Wire
     Err(WireError::denied("InvalidSignatureException", message))
 }
 
-/// The signature of this key for exactly the headers that the request lists as signed.
+/// Returns the signature with this key over exactly the headers that the request lists as signed.
 fn signature(
     key: &AccessKey,
     claim: &Authorization<'_>,

@@ -1,4 +1,5 @@
-//! Geographies: which Regions may use a system-defined profile, and which may serve its calls.
+//! Geographies: the Regions that may use a system-defined profile, and those that may serve its
+//! calls.
 
 /// The prefix of a system-defined profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,12 +10,12 @@ pub enum Geography {
     Eu,
     /// `apac.`
     Apac,
-    /// `global.`: from every source Region to any Region.
+    /// `global.`: all Regions may use the profile, and all may serve its calls.
     Global,
 }
 
 impl Geography {
-    /// The prefix of profile IDs.
+    /// Returns the prefix of profile IDs.
     pub(super) const fn prefix(self) -> &'static str {
         match self {
             Self::Us => "us",
@@ -24,7 +25,7 @@ impl Geography {
         }
     }
 
-    /// The prefix of profile names.
+    /// Returns the prefix of profile names.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Us => "US",
@@ -34,8 +35,8 @@ impl Geography {
         }
     }
 
-    /// The Regions that may serve calls from any source. At most four, because the API's model
-    /// allows five with the source.
+    /// Returns the Regions that may serve calls from any source Region. There are at most four,
+    /// because the API's model allows five destinations including the source Region.
     const fn core(self) -> &'static [&'static str] {
         match self {
             Self::Us => &["us-east-1", "us-east-2", "us-west-2"],
@@ -50,7 +51,7 @@ impl Geography {
         }
     }
 
-    /// Additional source Regions: their calls may also be served there.
+    /// Returns additional source Regions. Each of them may also serve its own calls.
     const fn fringe(self) -> &'static [&'static str] {
         match self {
             Self::Us => &["us-west-1"],
@@ -71,7 +72,7 @@ impl Geography {
         }
     }
 
-    /// Whether calls from this Region may use the profile.
+    /// Returns whether calls from this Region may use the profile.
     pub fn has_source(self, region: &str) -> bool {
         let own = |geography: Self| {
             geography.core().contains(&region) || geography.fringe().contains(&region)
@@ -84,8 +85,8 @@ impl Geography {
         }
     }
 
-    /// Where calls from this source Region may be served, in order. For `global.`, all Regions of
-    /// the emulator.
+    /// Returns the Regions that may serve calls from this source Region, in order. For `global.`,
+    /// these are all Regions of the emulator.
     pub(super) fn destinations(self, source: &str) -> Vec<String> {
         let regions = match self {
             Self::Global => [Self::Us, Self::Eu, Self::Apac, Self::Global]

@@ -1,4 +1,4 @@
-//! The models, inference profiles and Regions of the emulator, and Provisioned Throughput.
+//! The models, inference profiles, Regions and Provisioned Throughput that the emulator has.
 
 mod geography;
 mod models;
@@ -13,7 +13,7 @@ pub use self::{
     provisioned::{PROVISIONED, Provisioned},
 };
 
-/// The parts of an ARN that can belong to Bedrock.
+/// The parts of an ARN of Bedrock.
 pub(super) struct Arn<'a> {
     pub(super) region: &'a str,
     pub(super) account: &'a str,
@@ -40,7 +40,7 @@ impl<'a> Arn<'a> {
         })
     }
 
-    /// Whether an account is present, whichever.
+    /// Returns whether the ARN contains an account ID.
     pub(super) fn is_owned(&self) -> bool {
         self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit())
     }

@@ -1,4 +1,4 @@
-//! Foundation models. A selection with real IDs, not a copy of Bedrock's list.
+//! Foundation models: a selection with real IDs, not a copy of Bedrock's list.
 
 use super::geography::Geography::{self, Apac, Eu, Global, Us};
 
@@ -13,31 +13,31 @@ pub struct Model {
     pub provider: &'static str,
     /// `inputModalities`.
     pub input: &'static [&'static str],
-    /// Whether the model's own ID can be called, and not only a profile.
+    /// Whether the model can be called by its ID, without a profile.
     pub on_demand: bool,
     /// Whether `modelLifecycle.status` is `LEGACY`.
     pub legacy: bool,
-    /// The geographies that have a profile for it.
+    /// The geographies that have a profile for the model.
     pub profiles: &'static [Geography],
-    /// Maximum output tokens of an answer: what a call without `maxTokens` reserves of the quota.
-    /// Round figures.
+    /// The maximum number of output tokens of an answer. A call without `maxTokens` reserves this
+    /// much of the quota. The figures are rounded.
     pub max_output: u64,
-    /// Quota tokens per output token: 5 for Claude 3.7 and later.
+    /// The number of quota tokens per output token: 5 for Claude 3.7 and later.
     pub burn_down: u64,
     /// Whether CountTokens supports it.
     pub counts_tokens: bool,
-    /// The release date, ISO 8601.
+    /// The release date, in ISO 8601.
     pub since: &'static str,
 }
 
 impl Model {
-    /// The model of this ID.
+    /// Returns the model with this ID.
     pub fn find(id: &str) -> Option<&'static Self> {
         MODELS.iter().find(|model| model.id == id)
     }
 
-    /// Whether the model is available in a Region, through a profile or else on demand. Models
-    /// without a profile are available everywhere.
+    /// Returns whether the model is available in a Region, through a profile or else on demand.
+    /// Models without a profile are available everywhere.
     pub fn is_in(&self, region: &str) -> bool {
         self.profiles.is_empty()
             || self
@@ -46,7 +46,7 @@ impl Model {
                 .any(|geography| geography.has_source(region))
     }
 
-    /// `modelArn` in a Region.
+    /// Returns `modelArn` in a Region.
     pub fn arn(&self, region: &str) -> String {
         format!("arn:aws:bedrock:{region}::foundation-model/{}", self.id)
     }
@@ -78,7 +78,7 @@ const fn model(
     }
 }
 
-/// An Anthropic model, Claude 3.7 or later, that is available only through profiles.
+/// Creates a model of Anthropic, Claude 3.7 or later, that is available only through profiles.
 const fn claude(
     id: &'static str,
     name: &'static str,
@@ -95,7 +95,7 @@ const fn claude(
     }
 }
 
-/// An Amazon model that is available on demand and through profiles.
+/// Creates a model of Amazon that is available on demand and through profiles.
 const fn nova(id: &'static str, name: &'static str, input: &'static [&'static str]) -> Model {
     Model {
         input,

@@ -1,25 +1,26 @@
-//! Inference profiles, derived from the models: what a source Region lists, and where its calls may
-//! be served.
+//! Inference profiles, derived from the models: those that a source Region lists, and the Regions
+//! that may serve their calls.
 
 use super::{
     geography::Geography,
     models::{MODELS, Model},
 };
 
-/// The account that owns what the emulator lists. The example number of AWS's documentation.
+/// The account that owns the resources of the emulator. It is the example account of AWS's
+/// documentation.
 pub const ACCOUNT: &str = "123456789012";
 
-/// Who created a profile.
+/// The creator of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileType {
-    /// AWS.
+    /// AWS created the profile.
     SystemDefined,
-    /// The account: a copy with its own name and tags.
+    /// The account created the profile, as a copy with its own name and tags.
     Application,
 }
 
 impl ProfileType {
-    /// `type` in the API.
+    /// Returns the value of `type` in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SystemDefined => "SYSTEM_DEFINED",
@@ -27,7 +28,7 @@ impl ProfileType {
         }
     }
 
-    /// The resource type in its ARN.
+    /// Returns the resource type in its ARN.
     pub(crate) const fn resource(self) -> &'static str {
         match self {
             Self::SystemDefined => "inference-profile",
@@ -47,20 +48,20 @@ pub struct Profile {
     pub description: Option<String>,
     /// `inferenceProfileArn`.
     pub arn: String,
-    /// `models[].modelArn`, one for each destination.
+    /// `models[].modelArn`: one model ARN for each destination Region.
     pub model_arns: Vec<String>,
     /// `type`.
     pub kind: ProfileType,
     /// `createdAt`, ISO 8601.
     pub created: String,
-    /// The model that it calls.
+    /// The model that the profile calls.
     pub model: &'static Model,
-    /// The geography. `None` for a copy of a foundation model, which stays in one Region.
+    /// The geography. `None` for a copy of a foundation model, whose calls stay in one Region.
     pub geography: Option<Geography>,
 }
 
 impl Profile {
-    /// Where calls from its source Region may be served.
+    /// Returns the Regions that may serve calls from this source Region.
     pub fn destinations(&self, source: &str) -> Vec<String> {
         match self.geography {
             Some(geography) => geography.destinations(source),
@@ -69,7 +70,7 @@ impl Profile {
     }
 }
 
-/// The profiles that a source Region has from AWS, in the order of the list.
+/// Returns the profiles that AWS defines in a source Region, in the order of the list.
 pub fn system_profiles(region: &str) -> Vec<Profile> {
     let all = MODELS.iter().flat_map(|model| {
         let there = model
@@ -95,7 +96,7 @@ const APPLICATIONS: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// The application profiles that the account initially has in a source Region.
+/// Returns the application profiles that the account initially has in a source Region.
 pub(crate) fn first_applications(region: &str) -> Vec<Profile> {
     let all = APPLICATIONS.iter().filter_map(|(id, name, model)| {
         let model = Model::find(model)?;
@@ -137,8 +138,8 @@ pub(crate) fn application(
     }
 }
 
-/// What an application profile copies that is created from a foundation model: calls stay in the
-/// Region.
+/// Returns the profile that is copied when an application profile is created from a foundation
+/// model. Its calls stay in the Region.
 pub(crate) fn of_model(model: &'static Model, region: &str) -> Profile {
     Profile {
         id: model.id.to_owned(),

@@ -3,10 +3,11 @@
 
 use super::{models::Model, profiles::ACCOUNT};
 
-/// Model units with their own ARN, which calls name in place of the model. They have no quota.
+/// Model units with a separate ARN, which calls use in place of the model's ID. No quota applies to
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Provisioned {
-    /// The last part of its ARN.
+    /// The last part of the ARN.
     pub id: &'static str,
     /// `provisionedModelName`.
     pub name: &'static str,
@@ -48,7 +49,7 @@ impl Provisioned {
             .filter(move |provisioned| provisioned.model().is_some_and(|model| model.is_in(region)))
     }
 
-    /// The model that it serves.
+    /// Returns the model of these units.
     pub fn model(&self) -> Option<&'static Model> {
         Model::find(self.model)
     }

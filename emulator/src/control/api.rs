@@ -1,4 +1,4 @@
-//! The inputs of control-plane calls with a body, from the service model (botocore 1.44.5).
+//! The inputs of control-plane calls that have a body, from the service model (botocore 1.44.5).
 
 use super::super::{
     catalogue::Arn,
@@ -9,7 +9,7 @@ use super::super::{
     },
 };
 
-/// Of CreateInferenceProfile.
+/// The input of CreateInferenceProfile.
 pub(super) static CREATE_INFERENCE_PROFILE: Shape = Structure(&[
     must(
         "inferenceProfileName",
@@ -38,11 +38,11 @@ pub(super) static CREATE_INFERENCE_PROFILE: Shape = Structure(&[
     may("tags", &TAGS),
 ]);
 
-/// Of ListTagsForResource.
+/// The input of ListTagsForResource.
 pub(super) static LIST_TAGS: Shape = Structure(&[must("resourceARN", &RESOURCE)]);
-/// Of TagResource.
+/// The input of TagResource.
 pub(super) static TAG: Shape = Structure(&[must("resourceARN", &RESOURCE), must("tags", &TAGS)]);
-/// Of UntagResource.
+/// The input of UntagResource.
 pub(super) static UNTAG: Shape = Structure(&[
     must("resourceARN", &RESOURCE),
     must("tagKeys", &List(&TAG_KEY, Size(0, 200))),
@@ -59,7 +59,8 @@ static TAGS: Shape = List(
 static TAG_KEY: Shape = Shape::String(Text::length(1, 128).matching(TAG_TEXT, tag_text));
 static TAG_VALUE: Shape = Shape::String(Text::length(0, 256).matching(TAG_TEXT, tag_text));
 
-/// Characters that may appear alone, each followed by at most one that may not.
+/// Returns whether a text consists of characters for which `alone` is true, each optionally
+/// followed by one other character.
 fn words(text: &str, alone: impl Fn(char) -> bool) -> bool {
     let mut after_one = false;
     for c in text.chars() {

@@ -1,5 +1,5 @@
 //! The control plane: inference profiles, tags, foundation models and Provisioned Throughput, in
-//! the shapes of the API's model.
+//! the form that the API's model defines.
 
 mod api;
 mod models;
@@ -23,8 +23,8 @@ use super::{
 
 /// Answers a control-plane call.
 ///
-/// Bedrock's errors: invalid parameters, unknown identifiers, an operation that does not exist.
-/// Bedrock's own: bad parameters, unknown identifiers, an operation that does not exist.
+/// Returns Bedrock's errors: invalid parameters, unknown identifiers, or an operation that does not
+/// exist.
 pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes>>, WireError> {
     let query = asked.parts.uri.query().unwrap_or_default();
     let (region, account) = (&asked.region, &state.account);
@@ -57,7 +57,7 @@ pub(super) fn answer(asked: &Asked, state: &State) -> Result<Response<Full<Bytes
     Ok(json(200, &body))
 }
 
-/// The body's JSON.
+/// Parses the body as JSON.
 fn read(asked: &Asked) -> Result<Value, WireError> {
     if asked.body.is_empty() {
         return Ok(json!({}));

@@ -1,4 +1,4 @@
-//! Foundation models: listed and read.
+//! Lists and returns foundation models.
 
 use serde_json::{Value, json};
 

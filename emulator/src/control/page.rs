@@ -1,4 +1,4 @@
-//! Pagination: `maxResults` and `nextToken`.
+//! Pagination with `maxResults` and `nextToken`.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -7,13 +7,13 @@ use super::{
     refusal::constraint,
 };
 
-/// Items per page by default.
+/// The default number of items per page.
 const PAGE: usize = 100;
-/// Maximum items per page.
+/// The maximum number of items per page.
 const MOST: usize = 1000;
 
-/// Returns one page, and the token of the next one, if any. A token names the last item of the
-/// previous page.
+/// Returns one page, and the token of the next page if there is one. A token names the last item of
+/// the previous page.
 pub(super) fn page<T>(
     query: &str,
     items: impl IntoIterator<Item = T>,

@@ -1,4 +1,4 @@
-//! Inference profiles: listing, reading, creating, deleting.
+//! Lists, returns, creates and deletes inference profiles.
 
 use std::time::SystemTime;
 
@@ -38,8 +38,8 @@ pub(super) fn get(identifier: &str, region: &str, account: &Account) -> Result<V
     find(identifier, region, account).map(|profile| shown(&profile))
 }
 
-/// Creates an application profile: a copy of a system-defined one, or of a foundation model in this
-/// Region only.
+/// Creates an application profile: a copy of a system-defined profile, or of a foundation model in
+/// this Region only.
 pub(super) fn create(
     request: &Value,
     region: &str,
@@ -87,12 +87,12 @@ pub(super) fn delete(
     if account.delete(&profile.id, region) {
         Ok(json!({}))
     } else {
-        // Another call was first.
+        // Another call deleted the profile first.
         Err(no_profile(identifier))
     }
 }
 
-/// What an application profile should copy.
+/// Returns the profile that an application profile should copy.
 fn source(arn: &str, region: &str, account: &Account) -> Result<Profile, WireError> {
     let invalid = |why: &str| {
         let message = format!("The model source {arn} can't be copied: {why}");
@@ -100,7 +100,7 @@ fn source(arn: &str, region: &str, account: &Account) -> Result<Profile, WireErr
     };
     let parsed = Arn::parse(arn).ok_or_else(|| invalid("it is not an ARN of Bedrock."))?;
     if parsed.region != region {
-        return Err(invalid("it is of another Region."));
+        return Err(invalid("it is in another Region."));
     }
     if parsed.kind == ProfileType::SystemDefined.resource() {
         let profile = account.find(parsed.id, region);

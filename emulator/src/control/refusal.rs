@@ -1,4 +1,4 @@
-//! Errors that several operations of the control plane have in common.
+//! Errors that several operations of the control plane share.
 
 use crate::{error::WireError, script::ApiError};
 
@@ -9,7 +9,7 @@ pub(super) fn constraint(value: &str, name: &str, rule: &str) -> WireError {
     ApiError::validation(message).into()
 }
 
-/// The value of a parameter, which must be one of these.
+/// Returns the value of a parameter, which must be one of these.
 pub(super) fn one_of(
     value: Option<String>,
     name: &str,

@@ -1,4 +1,4 @@
-//! Tags of resources: listing, adding, removing.
+//! Lists, adds and removes tags of resources.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ pub(super) fn untag(request: &Value, region: &str, account: &Account) -> Result<
     Ok(json!({}))
 }
 
-/// The tags of a valid request.
+/// Returns the tags of a valid request.
 pub(super) fn read(request: &Value) -> Result<Tags, WireError> {
     let mut tags = Tags::new();
     for tag in request["tags"].as_array().into_iter().flatten() {

@@ -1,10 +1,10 @@
-//! All faults: defined ways in which a call can fail. A [`Fault`] has a name.
+//! Faults: defined ways in which a call can fail, each with a name.
 //!
 //! A fault is requested in the model ID (`us.amazon.nova-lite-v1:0.fault-throttling`), in the
-//! header `x-emulator-fault`, or in the options, in this order of precedence. Faults of the stream
-//! can have a number of content deltas that come first (`.fault-reset-after-3`; `-after-0` fails
-//! before `messageStart`), or an event up to which everything comes first
-//! (`.fault-reset-after-messageStop`). Without either, one delta comes first.
+//! header `x-emulator-fault`, or in the options, in this order of precedence. A fault of the stream
+//! can have a position: after a number of content deltas (`.fault-reset-after-3`; `-after-0` fails
+//! before `messageStart`), or after an event (`.fault-reset-after-messageStop`). The default is
+//! after one delta.
 
 mod table;
 
@@ -21,17 +21,17 @@ const MARK: &str = ".fault-";
 /// Separates a number of deltas from a fault.
 const AFTER: &str = "-after-";
 
-/// A fault, and the number of content deltas before it.
+/// A fault, and its position in the stream.
 #[derive(Clone, Copy)]
 pub struct Fault {
     kind: &'static Kind,
     after: Option<Position>,
 }
 
-/// How much of an answer comes before a fault.
+/// The part of an answer that is sent before a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// This many content deltas. 0: nothing at all.
+    /// This many content deltas. With 0, nothing is sent before the fault.
     Deltas(usize),
     /// Everything up to the last event of this type, such as `messageStop`.
     Event(&'static str),
@@ -56,22 +56,22 @@ impl Position {
 }
 
 impl Fault {
-    /// The names of all faults, each with its effect.
+    /// Returns the names of all faults, each with its effect.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         KINDS.iter().map(|kind| (kind.name, kind.about))
     }
 
-    /// The name without the number of deltas.
+    /// Returns the name without the position.
     pub const fn name(self) -> &'static str {
         self.kind.name
     }
 
-    /// What comes before it, if specified.
+    /// Returns the position, if the fault has one.
     pub const fn after(self) -> Option<Position> {
         self.after
     }
 
-    /// The same fault after this many content deltas.
+    /// Returns the same fault after this many content deltas.
     #[must_use]
     pub const fn with_after(self, deltas: usize) -> Self {
         let after = Some(Position::Deltas(deltas));
@@ -90,7 +90,7 @@ impl Fault {
         }
     }
 
-    /// The error answer of a fault that is an error, for a call of this model.
+    /// Returns the error response of a fault that is an error, for a call of this model.
     pub(super) fn error(self, model_id: &str) -> WireError {
         let (refusal, stream_only) = match self.effect() {
             Effect::Refuse(refusal) => (refusal, false),

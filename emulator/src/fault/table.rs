@@ -11,7 +11,8 @@ pub(crate) struct Kind {
 pub(crate) enum Effect {
     /// An HTTP error in place of the answer.
     Refuse(Refusal),
-    /// An exception frame, then the end of the stream. Converse returns it as an HTTP error.
+    /// An exception frame, then the end of the stream. Converse returns the exception as an HTTP
+    /// error.
     Exception {
         exception_type: &'static str,
         refusal: Refusal,
@@ -21,19 +22,19 @@ pub(crate) enum Effect {
         code: &'static str,
         message: &'static str,
     },
-    /// A regular end on a frame boundary before this event.
+    /// A regular end of the stream, on a frame boundary before this event.
     EndBefore(&'static str),
-    /// A frame with a wrong CRC.
+    /// A frame with a wrong checksum.
     BadCrc,
-    /// A regular end in the middle of a frame.
+    /// A regular end of the stream in the middle of a frame.
     CutInFrame,
     /// A TCP reset, or RST_STREAM, in the middle of a frame.
     Reset,
-    /// Silence until the client leaves.
+    /// Nothing more is sent until the client disconnects.
     Stall,
-    /// Silence from the start, without headers.
+    /// Nothing is sent at all, not even headers.
     StallBeforeHeaders,
-    /// One byte per second.
+    /// The answer is sent with one byte per second.
     Slow,
     /// Unknown members in all events.
     UnknownMembers,
@@ -43,18 +44,18 @@ pub(crate) enum Effect {
     Rewrite(Rewrite),
 }
 
-/// What a fault makes of an answer as a whole.
+/// A change of the answer as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rewrite {
     /// `metadata` before `messageStop`.
     EarlyMetadata,
-    /// No content block.
+    /// The answer has no content block.
     NoContent,
     /// An empty text block before all others.
     EmptyText,
 }
 
-/// What a fault adds to an answer without ending it.
+/// An addition to an answer that does not end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Insert {
     /// An event of an unknown type.
@@ -73,7 +74,7 @@ pub(crate) struct Refusal {
     pub(super) code: &'static str,
     /// `{model}` is replaced by the model ID.
     pub(super) message: &'static str,
-    /// The front end refuses, not Bedrock.
+    /// Whether the front end returns the error instead of Bedrock.
     pub(super) front_door: bool,
     /// `originalStatusCode`.
     pub(super) original_status: Option<u16>,
@@ -137,7 +138,8 @@ const fn throttling() -> Refusal {
 const UNEXPECTED: &str =
     "The system encountered an unexpected error during processing. Try your request again.";
 
-/// What Converse returns where an error without HTTP form would break off a stream.
+/// The error that Converse returns for faults that break off a stream and have no form as an HTTP
+/// error.
 pub(super) const INTERNAL: Refusal = refusal(500, "InternalServerException", UNEXPECTED);
 const UNAVAILABLE: Refusal = refusal(
     503,
@@ -348,7 +350,11 @@ pub(super) static KINDS: &[Kind] = &[
         "TCP reset, or RST_STREAM with HTTP/2, in the middle of a frame",
         Effect::Reset,
     ),
-    other("stall", "silence until the client leaves", Effect::Stall),
+    other(
+        "stall",
+        "silence until the client disconnects",
+        Effect::Stall,
+    ),
     other(
         "stall-before-headers",
         "silence from the start, without headers",

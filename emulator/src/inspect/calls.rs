@@ -1,4 +1,4 @@
-//! The log of calls: GET returns it, DELETE clears it.
+//! The log of calls: GET returns it, and DELETE clears it.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Method;
@@ -14,7 +14,9 @@ pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
         Method::GET => {}
         Method::DELETE => log.clear(),
         _ => {
-            return Err(Problem::Method("GET shows the calls, DELETE forgets them."));
+            return Err(Problem::Method(
+                "Use GET to read the calls, and DELETE to clear them.",
+            ));
         }
     }
     let calls: Vec<_> = log.snapshot().iter().map(entry).collect();

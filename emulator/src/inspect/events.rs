@@ -1,5 +1,5 @@
-//! The log of calls as CloudTrail records: GET returns it, newest last. Only these records say
-//! which Region served a call.
+//! The log of calls as CloudTrail records. GET returns it, with the newest record last. Only these
+//! records show which Region served a call.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -15,11 +15,11 @@ use super::{
 pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
     if *method != Method::GET {
         return Err(Problem::Method(
-            "GET shows the events; DELETE /_emulator/calls forgets them.",
+            "Use GET to read the events, and DELETE /_emulator/calls to clear them.",
         ));
     }
     let calls = log.snapshot();
-    // CloudTrail would not record a call without an answer.
+    // CloudTrail does not record a call without an answer.
     let answered = calls
         .iter()
         .filter(|call| call.status.is_some() && !call.operation.is_empty());

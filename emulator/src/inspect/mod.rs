@@ -1,5 +1,5 @@
-//! The emulator's control API, for testers in other languages: received calls, and conditions.
-//! Paths begin with `/_emulator/`.
+//! The emulator's control API, for tests in other languages: the received calls, and the conditions
+//! of Regions. Its paths begin with `/_emulator/`.
 
 mod calls;
 mod events;
@@ -36,7 +36,8 @@ pub(super) fn answer(
         Err(problem) => {
             let (status, message) = match problem {
                 Problem::NoSuchPath => {
-                    let message = "There are calls, events, quotas and regions below /_emulator/.";
+                    let message =
+                        "Unknown path. Use /_emulator/calls, /events, /quotas or /regions.";
                     (404, message.to_owned())
                 }
                 Problem::Method(can) => (405, can.to_owned()),

@@ -1,4 +1,4 @@
-//! Quotas: GET returns them and their usage, PUT sets them, DELETE removes them.
+//! Quotas: GET returns them with their usage, PUT sets them, and DELETE removes them.
 
 use http::Method;
 use serde_json::json;
@@ -15,7 +15,7 @@ pub(super) fn answer(method: &Method, body: &[u8], ledger: &Ledger) -> Reply {
         Method::DELETE => ledger.set(Quotas::default()),
         _ => {
             return Err(Problem::Method(
-                "GET shows the quotas and what is used, PUT sets them, DELETE lifts them.",
+                "Use GET to read the quotas and their usage, PUT to set them, and DELETE to remove them.",
             ));
         }
     }

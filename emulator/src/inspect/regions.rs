@@ -1,4 +1,4 @@
-//! Conditions of Regions: GET lists them, PUT sets one, DELETE clears one or all.
+//! Conditions of Regions: GET lists them, PUT sets one, and DELETE clears one or all.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ struct Json {
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     down: Option<bool>,
-    /// Only with `down`.
+    /// Whether running calls are broken off. Only valid with `down`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<bool>,
 }
@@ -71,7 +71,7 @@ impl TryFrom<Json> for Condition {
                 cut: cut.unwrap_or(false),
             }),
             _ => Err(
-                "Give one of {\"fault\": NAME}, {\"latencyMs\": NUMBER} and {\"down\": true, \"cut\": true or false}; DELETE ends a condition."
+                "Send one of {\"fault\": NAME}, {\"latencyMs\": NUMBER} and {\"down\": true, \"cut\": true or false}. Use DELETE to clear a condition."
                     .to_owned(),
             ),
         }
@@ -88,13 +88,13 @@ pub(super) fn answer(method: &Method, name: &str, body: &[u8], regions: &Regions
         }
         (&Method::PUT, name) => {
             return Err(Problem::Invalid(format!(
-                "{name:?} is not a Region: use one such as us-east-1."
+                "{name:?} is not a Region: use a name such as us-east-1."
             )));
         }
         (&Method::DELETE, name) => regions.set(name, None),
         _ => {
             return Err(Problem::Method(
-                "GET /_emulator/regions lists conditions; PUT and DELETE /_emulator/regions/REGION set and clear one.",
+                "Use GET /_emulator/regions to list the conditions, and PUT or DELETE /_emulator/regions/REGION to set or clear one.",
             ));
         }
     }

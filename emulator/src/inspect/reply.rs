@@ -1,8 +1,8 @@
-//! Answers of this API, and what can be wrong with a request.
+//! The responses of the control API, and the errors of its requests.
 
 use serde_json::Value;
 
-/// An answer of this API: JSON, or the error of the request.
+/// A response of the control API: JSON, or the error of the request.
 pub(super) type Reply = Result<Value, Problem>;
 
 /// Why a request cannot be answered.
@@ -17,5 +17,5 @@ pub(super) enum Problem {
 
 /// Parses a JSON body.
 pub(super) fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::Invalid(format!("The body: {error}")))
+    serde_json::from_slice(body).map_err(|error| Problem::Invalid(format!("Invalid body: {error}")))
 }

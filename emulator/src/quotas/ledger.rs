@@ -1,5 +1,5 @@
-//! Usage and placement: admits calls, places them in a destination Region, corrects their
-//! reservations when they end.
+//! Counts usage and throttles: admits calls, assigns them to a destination Region, and corrects
+//! their reservations when they end.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Quotas, Rate, window::Window};
 
-/// The separate counters.
+/// The kinds of calls that are counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Scope {
@@ -29,11 +29,11 @@ pub(crate) struct Admission<'a> {
     /// The source Region.
     pub(crate) source: &'a str,
     pub(crate) scope: Scope,
-    /// Where it may be served.
+    /// The destination Regions.
     pub(crate) destinations: &'a [String],
-    /// The maximum tokens that it may use: its reservation.
+    /// The maximum number of tokens that the call may use, which is reserved.
     pub(crate) reserve: u64,
-    /// The tokens that it will have used at the end.
+    /// The number of tokens that the call will have used when it ends.
     pub(crate) charge: u64,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Refused {
     Requests,
     /// Too many tokens within a minute.
     Tokens,
-    /// No destination Region has capacity.
+    /// No destination Region has free capacity.
     Capacity,
 }
 
@@ -55,11 +55,11 @@ pub(crate) struct Ledger(Arc<Mutex<Books>>);
 #[derive(Debug, Default)]
 struct Books {
     quotas: Quotas,
-    /// Distinguishes counters from those of earlier quotas, whose running calls have nothing to
-    /// correct here.
+    /// Distinguishes these counters from those of earlier quotas. Calls that were admitted with
+    /// earlier quotas correct nothing here.
     edition: u64,
     windows: BTreeMap<Key, Window>,
-    /// Calls of a model that run in a Region.
+    /// The number of calls of each model that run in a Region.
     running: BTreeMap<(&'static str, String), u32>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Used {
     pub(crate) running: Vec<Running>,
 }
 
-/// The usage within the last minute. Counted only where a rate is limited.
+/// The usage within the last minute. Only present if a rate is limited.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Minute {
     pub(crate) model: &'static str,
@@ -84,7 +84,7 @@ pub(crate) struct Minute {
     pub(crate) tokens: u64,
 }
 
-/// Calls that run in a destination Region.
+/// The number of calls that run in a destination Region.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Running {
     pub(crate) model: &'static str,
@@ -104,7 +104,7 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets other quotas and resets their usage. Running calls stay where they are.
+    /// Sets new quotas and resets their usage. Running calls continue in their Regions.
     pub(crate) fn set(&self, quotas: Quotas) {
         let mut books = self.books();
         books.quotas = quotas;
@@ -195,10 +195,10 @@ impl Books {
         }
     }
 
-    /// The Region that serves a call: its source, if that is a destination with capacity; else the
-    /// one with the lowest relative load.
+    /// Returns the Region that serves a call: its source Region, if that is a destination with
+    /// capacity, or else the one with the lowest relative load.
     fn place(&self, call: &Admission<'_>) -> Option<String> {
-        // Running calls, and how many may run.
+        // Running calls, and the maximum number of calls.
         let used = |region: &String| {
             let running = self.running.get(&(call.model, region.clone()));
             let running = u64::from(running.copied().unwrap_or(0));
@@ -232,7 +232,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// The destination Region that serves the call.
+    /// Returns the destination Region that serves the call.
     pub(crate) fn region(&self) -> &str {
         &self.region
     }

@@ -1,4 +1,5 @@
-//! Quotas: how much of a model calls may use, and the [`ledger::Ledger`] that counts it.
+//! Quotas, which limit the use of a model and throttle calls. The [`ledger::Ledger`] counts the
+//! usage.
 //!
 //! As in AWS, requests and tokens per minute are counted for each model and source Region, with
 //! separate counters for calls on demand, through geographic and through global inference profiles.
@@ -25,15 +26,16 @@ pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope};
 pub struct Quotas {
     /// The quota without an override.
     pub default: Quota,
-    /// Each replaces the whole default. The most specific one applies: model and Region, then
-    /// model, then Region; of two equal ones, the last.
+    /// The overrides. Each one replaces the whole default. The most specific one applies: for a
+    /// model and Region, then for a model, then for a Region. Of two equally specific ones, the
+    /// last one applies.
     pub overrides: Vec<QuotaOverride>,
-    /// The length of a minute, in milliseconds. `None`: a minute. A shorter one makes tests quick.
+    /// The length of a minute, in milliseconds. `None` means 60,000. Shorter ones make tests fast.
     pub minute_ms: Option<u64>,
 }
 
 impl Quotas {
-    /// The same quota for each model in each Region.
+    /// Returns the same quota for each model in each Region.
     pub fn everywhere(quota: Quota) -> Self {
         Self {
             default: quota,
@@ -42,7 +44,7 @@ impl Quotas {
         }
     }
 
-    /// Sets the quota of one model or all, in one Region or all.
+    /// Sets the quota of one model or of all models, in one Region or in all Regions.
     #[must_use]
     pub fn with(mut self, model: Option<&str>, region: Option<&str>, quota: Quota) -> Self {
         self.overrides.push(QuotaOverride {
@@ -58,7 +60,7 @@ impl Quotas {
             .map_or(Duration::from_secs(60), Duration::from_millis)
     }
 
-    /// The quota of a model in a Region.
+    /// Returns the quota of a model in a Region.
     pub fn of(&self, model: &str, region: &str) -> &Quota {
         let fits =
             |own: &Option<String>, asked: &str| own.as_deref().is_none_or(|own| own == asked);
@@ -75,7 +77,8 @@ impl Quotas {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct QuotaOverride {
-    /// The foundation model's ID, also for calls through profiles. `None`: all models.
+    /// The ID of the foundation model, which also covers calls through profiles. `None`: all
+    /// models.
     pub model: Option<String>,
     /// For rates, the source Region; for capacity, the destination Region. `None`: all Regions.
     pub region: Option<String>,
@@ -83,23 +86,24 @@ pub struct QuotaOverride {
     pub quota: Quota,
 }
 
-/// What calls of a model in a Region may use.
+/// The limits on calls of a model in a Region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Quota {
-    /// Calls on demand: with the model's ID or ARN, or an application profile that copies a model.
+    /// The rate of calls on demand: with the model's ID or ARN, or with an application profile that
+    /// copies a model.
     pub on_demand: Rate,
-    /// Calls through profiles of a geography, and through their copies.
+    /// The rate of calls through profiles of a geography, and through copies of these profiles.
     pub cross_region: Rate,
-    /// Calls through `global.` profiles, and through their copies.
+    /// The rate of calls through `global.` profiles, and through copies of these profiles.
     pub global: Rate,
-    /// How many calls of the model this Region serves at once, as a destination. `None`: any
-    /// number.
+    /// The maximum number of concurrent calls of the model that this Region serves as a
+    /// destination. `None`: no limit.
     pub capacity: Option<u32>,
 }
 
 impl Quota {
-    /// The same rate for each kind of call.
+    /// Returns a quota with the same rate for each kind of call.
     pub const fn rate(rate: Rate) -> Self {
         Self {
             on_demand: rate,
@@ -109,7 +113,8 @@ impl Quota {
         }
     }
 
-    /// This many calls at once in each destination Region, at any rate.
+    /// Returns a quota with this many concurrent calls in each destination Region, and no limit on
+    /// rates.
     pub const fn capacity(calls: u32) -> Self {
         Self {
             capacity: Some(calls),
@@ -118,18 +123,18 @@ impl Quota {
     }
 }
 
-/// Maximum usage within any minute. `None`: no limit.
+/// The maximum usage within any minute. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Rate {
-    /// RPM.
+    /// Requests per minute (RPM).
     pub requests_per_minute: Option<u64>,
-    /// TPM.
+    /// Tokens per minute (TPM).
     pub tokens_per_minute: Option<u64>,
 }
 
 impl Rate {
-    /// No limit.
+    /// Returns a rate without limits.
     pub const fn unlimited() -> Self {
         Self {
             requests_per_minute: None,

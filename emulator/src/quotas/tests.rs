@@ -18,7 +18,7 @@ fn rate(requests: Option<u64>, tokens: Option<u64>) -> Rate {
     }
 }
 
-/// The result of a call from us-east-1.
+/// A caller in us-east-1.
 struct Caller {
     ledger: Ledger,
     destinations: Vec<String>,
@@ -49,7 +49,7 @@ impl Caller {
         self.ask(scope, reserve, 0).err()
     }
 
-    /// Requests and tokens of the last minute.
+    /// Returns the requests and tokens of the last minute.
     fn minute(&self) -> (u64, u64) {
         let used = self.ledger.used().minutes;
         used.first()
@@ -89,7 +89,7 @@ async fn tokens_are_reserved_and_then_settled() {
     assert_eq!(caller.refused(Scope::OnDemand, 0), Some(Refused::Tokens));
     advance(Duration::from_secs(60)).await;
     assert_eq!(caller.minute(), (0, 0));
-    // A call that needs more than a whole minute's quota is never admitted.
+    // A call that needs more than the quota of a whole minute is never admitted.
     assert_eq!(caller.refused(Scope::OnDemand, 1001), Some(Refused::Tokens));
 }
 
@@ -154,8 +154,8 @@ async fn the_source_serves_while_it_has_room_and_then_the_least_used() {
         order.push(lease.region().to_owned());
         running.push(lease);
     }
-    // Of 4 slots in us-east-2 and 2 in us-west-2, each is relatively equally loaded, and us-east-2
-    // is named first.
+    // us-east-2 has 4 slots and us-west-2 has 2. At equal relative load, us-east-2 is preferred
+    // because it is listed first.
     let (home, other, last) = ("us-east-1", "us-east-2", "us-west-2");
     assert_eq!(order, [home, home, other, last, other, other, last, other]);
     assert_eq!(

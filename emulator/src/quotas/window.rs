@@ -1,9 +1,9 @@
-//! A sliding minute: the usage within the last sixty seconds.
+//! A sliding window: the usage within the last sixty seconds.
 //!
-//! A token bucket would be shorter. But it allows nearly twice the quota within a minute, a burst
-//! and its refill, and it cannot distinguish the correction of an old reservation from new usage.
-//! Here each call is an entry. It is corrected in place and removed sixty seconds after its call
-//! began, so that no minute exceeds the quota.
+//! A token bucket would be shorter. But it allows nearly twice the quota within a minute (a burst,
+//! and then the refill), and it cannot distinguish the correction of an old reservation from new
+//! usage. In the window, each call has an entry, which is corrected in place and removed sixty
+//! seconds after the call began. So no minute exceeds the quota.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// The calls that began within the last minute, and their usage.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    /// In the order of their times and numbers.
+    /// The entries, in the order of their times and numbers.
     entries: VecDeque<Entry>,
     tokens: u64,
     last: u64,
@@ -26,7 +26,7 @@ struct Entry {
 }
 
 impl Window {
-    /// Removes what is older than a minute of this length.
+    /// Removes entries that are older than a minute of this length.
     pub(super) fn slide(&mut self, now: Instant, minute: Duration) {
         while let Some(first) = self.entries.front() {
             if now.saturating_duration_since(first.at) < minute {
@@ -37,12 +37,12 @@ impl Window {
         }
     }
 
-    /// Calls that began since the last minute began.
+    /// Returns the number of calls that began within the last minute.
     pub(super) fn requests(&self) -> u64 {
         self.entries.len() as u64
     }
 
-    /// Tokens that they used.
+    /// Returns the number of tokens that these calls used.
     pub(super) const fn tokens(&self) -> u64 {
         self.tokens
     }
@@ -59,7 +59,7 @@ impl Window {
         self.last
     }
 
-    /// Corrects the usage of a call, unless its minute has passed.
+    /// Corrects the usage of a call. Does nothing if the call began more than a minute ago.
     pub(super) fn settle(&mut self, number: u64, tokens: u64) {
         if let Ok(index) = self
             .entries

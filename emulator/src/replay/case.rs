@@ -1,4 +1,4 @@
-//! One recorded exchange, and how it answers a call.
+//! One recorded exchange, and the answers that it provides.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -15,21 +15,22 @@ use crate::{
 /// One recorded exchange.
 #[derive(Debug)]
 pub(super) struct Case {
-    /// Its folder's name.
+    /// The name of its folder.
     pub(super) name: String,
     pub(super) model_id: String,
     pub(super) request: Value,
     /// Whether the answer is an event stream.
     pub(super) streamed: bool,
     pub(super) status: u16,
-    /// The whole `x-amzn-errortype`, if the answer had one.
+    /// The whole `x-amzn-errortype`, if the answer has one.
     pub(super) error_type: Option<String>,
     pub(super) response: Bytes,
-    /// How often the requests whose first recording this is were served.
+    /// The number of requests served from the recordings of one request. Only counted in the first
+    /// of these recordings.
     pub(super) turns: AtomicUsize,
 }
 
-/// What a recording contains as the answer to a call.
+/// The answer that a recording provides for a call.
 pub(crate) enum Recorded {
     /// The recorded bytes of a stream.
     Stream(Bytes),

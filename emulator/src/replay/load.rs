@@ -24,7 +24,7 @@ struct MetaFile {
     error_type: Option<String>,
 }
 
-/// All recordings in a folder tree, in the order of their paths.
+/// Returns all recordings in a folder tree, in the order of their paths.
 pub(super) fn tree(folder: &Path) -> io::Result<Vec<Case>> {
     let mut cases = Vec::new();
     walk(folder, &mut cases)?;

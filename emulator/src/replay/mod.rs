@@ -1,4 +1,4 @@
-//! Replays recorded exchanges: a [`Replay`] is a folder of them.
+//! Serves recorded exchanges. A [`Replay`] is a folder of recordings.
 
 mod case;
 mod load;
@@ -22,10 +22,10 @@ use super::{
     script::ApiError,
 };
 
-/// Maximum number of differences in the error message if nothing matches.
+/// The maximum number of differences in the error message for a request that matches no recording.
 const SHOWN_DIFFERENCES: usize = 3;
 
-/// Recorded exchanges. Clones share the position of each rotation.
+/// Recorded exchanges. Clones share the positions in the rotations.
 #[derive(Clone, Debug)]
 pub struct Replay(Arc<Vec<Case>>);
 
@@ -40,12 +40,12 @@ impl Replay {
         Ok(Self(Arc::new(load::tree(folder.as_ref())?)))
     }
 
-    /// The number of recordings.
+    /// Returns the number of recordings.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none. Never true after loading.
+    /// Returns whether there are no recordings. This is never true after loading.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -70,7 +70,8 @@ impl Replay {
         candidates[turn].answer(stream)
     }
 
-    /// Why nothing matches: how the closest recording differs from the request.
+    /// Returns the error for a request that matches no recording: how the closest recording differs
+    /// from it.
     fn nothing_for(&self, model_id: &str, request: &Value) -> ApiError {
         let distance = |case: &&Case| {
             let mut places = Vec::new();
@@ -103,7 +104,8 @@ impl Replay {
     }
 }
 
-/// The recorded frames at a pace. A fault that ends a stream comes after all of them.
+/// Returns the plan that sends the recorded frames at a pace. A fault that ends a stream takes
+/// effect after all frames.
 pub(super) fn plan(bytes: Bytes, pace: Pace, fault: Option<Fault>) -> Plan {
     let frames = unframe::frames(bytes).enumerate();
     let steps = frames.map(|(index, (bytes, whole))| Step {
@@ -124,7 +126,8 @@ pub(super) fn plan(bytes: Bytes, pace: Pace, fault: Option<Fault>) -> Plan {
     Plan { steps, finish }
 }
 
-/// Whether two values are equal: `0` and `0.0` are one number, written by different SDKs.
+/// Returns whether two values are equal. `0` and `0.0` are the same number, written by different
+/// SDKs.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => {
@@ -142,7 +145,7 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The paths at which two values differ.
+/// Returns the paths at which two values differ.
 fn differences(recorded: &Value, asked: &Value, path: String, places: &mut Vec<String>) {
     match (recorded, asked) {
         (Value::Object(a), Value::Object(b)) => {

@@ -1,16 +1,16 @@
-//! Reads the frames in recorded bytes. Not a general decoder: it trusts recordings and checks no
-//! CRC.
+//! Decodes the frames in recorded bytes. This is not a general decoder: it trusts recordings and
+//! checks no checksums.
 
 use bytes::Bytes;
 
 use crate::script::{Event, Script};
 
-/// Two lengths and a CRC.
+/// The length of the two lengths and the checksum before the headers, in bytes.
 const PRELUDE: usize = 12;
-/// The CRC at the end.
+/// The length of the checksum at the end, in bytes.
 const TRAILER: usize = 4;
 
-/// The events that belong to an answer.
+/// The events of an answer.
 const NAMES: [&str; 6] = [
     "messageStart",
     "contentBlockStart",
@@ -20,8 +20,8 @@ const NAMES: [&str; 6] = [
     "metadata",
 ];
 
-/// The bytes frame by frame, each with whether it is complete. Remaining bytes are returned
-/// unchanged.
+/// Splits the bytes into frames. Each is returned with a flag that shows whether it is complete.
+/// Remaining bytes are returned unchanged.
 pub(super) fn frames(mut bytes: Bytes) -> impl Iterator<Item = (Bytes, bool)> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -36,12 +36,13 @@ pub(super) fn frames(mut bytes: Bytes) -> impl Iterator<Item = (Bytes, bool)> {
     })
 }
 
-/// Whether a frame is a content delta.
+/// Returns whether a frame is a content delta.
 pub(super) fn is_delta(frame: &[u8]) -> bool {
     event_type(frame) == Some("contentBlockDelta")
 }
 
-/// The answer in recorded bytes. `None` if they contain anything other than complete events.
+/// Returns the answer in recorded bytes. `None` if they contain anything other than complete
+/// events.
 pub(super) fn script(bytes: &Bytes) -> Option<Script> {
     let events = frames(bytes.clone()).map(|(frame, _)| {
         let name = event_type(&frame)?;
@@ -58,12 +59,12 @@ pub(super) fn script(bytes: &Bytes) -> Option<Script> {
     Some(Script { events })
 }
 
-/// The type of a frame, if it is an event.
+/// Returns the type of a frame, if it is an event.
 fn event_type(frame: &[u8]) -> Option<&'static str> {
     let mut headers = frame.get(PRELUDE..PRELUDE + number(frame, 4)?)?;
     while !headers.is_empty() {
         let (name, rest) = headers.split_at_checked(1 + usize::from(headers[0]))?;
-        // After the name: one byte for the type, two for the length of a string.
+        // After the name: one byte for the type, two bytes for the length of a string.
         let length = usize::from(u16::from_be_bytes([*rest.get(1)?, *rest.get(2)?]));
         let (value, rest) = rest.get(3..)?.split_at_checked(length)?;
         if &name[1..] == b":event-type" {

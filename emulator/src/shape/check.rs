@@ -1,11 +1,11 @@
-//! Checks a request against its [`Shape`], and makes the service's error of what is wrong.
+//! Checks a request against its [`Shape`], and converts violations into the service's error.
 
 use serde_json::Value;
 
 use super::{Shape, Text, walk};
 use crate::script::ApiError;
 
-/// Checks a parameter of the path, with its name, and a body.
+/// Checks a named parameter of the path, and a body.
 ///
 /// # Errors
 /// JSON of the wrong type is a `SerializationException`; all violated constraints together are one

@@ -1,4 +1,4 @@
-//! The service model of parameters: types and constraints, and the check of a request.
+//! The parameters of the service model: their types and constraints, and the check of a request.
 
 mod check;
 mod walk;
@@ -13,18 +13,18 @@ pub(crate) enum Shape {
     /// A number with its minimum and maximum.
     Float(f64, f64),
     String(Text),
-    /// Base64; not empty.
+    /// Base64 that is not empty.
     Blob,
-    /// Any JSON.
+    /// Any JSON value.
     Document,
     Structure(&'static [Member]),
-    /// Exactly one member; with the name that errors use for it.
+    /// A union, which must have exactly one member. The name is the one that errors use.
     Union(&'static str, &'static [Member]),
     List(&'static Shape, Size),
     Map(&'static Text, &'static Shape, Size),
 }
 
-/// Minimum and maximum number of items of a list or map.
+/// The minimum and maximum number of items of a list or map, or of characters of a string.
 pub(crate) struct Size(pub(crate) usize, pub(crate) usize);
 
 /// Any number of items.
@@ -37,7 +37,7 @@ pub(crate) struct Member {
     pub(crate) required: bool,
 }
 
-/// An optional member.
+/// Returns an optional member.
 pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
     Member {
         name,
@@ -46,7 +46,7 @@ pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
     }
 }
 
-/// A required member.
+/// Returns a required member.
 pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
     Member {
         name,
@@ -60,11 +60,11 @@ pub(crate) struct Text {
     /// Minimum and maximum number of characters.
     pub(crate) length: Size,
     pub(crate) pattern: Option<Pattern>,
-    /// The allowed values; empty if all are allowed.
+    /// The allowed values. If empty, all values are allowed.
     pub(crate) values: &'static [&'static str],
 }
 
-/// A regular expression as the service model has it, and the function that implements it.
+/// A regular expression of the service model, and the function that implements it.
 pub(crate) struct Pattern {
     pub(crate) regex: &'static str,
     pub(crate) matches: fn(&str) -> bool,
@@ -85,17 +85,17 @@ impl Text {
     }
 }
 
-/// A string without constraints.
+/// Returns a string without constraints.
 pub(crate) const fn any_text() -> Shape {
     Shape::String(Text::length(0, usize::MAX))
 }
 
-/// A string with a length.
+/// Returns a string with a length.
 pub(crate) const fn text(min: usize, max: usize) -> Shape {
     Shape::String(Text::length(min, max))
 }
 
-/// One of these strings.
+/// Returns one of these strings.
 pub(crate) const fn one_of(values: &'static [&'static str]) -> Shape {
     Shape::String(Text {
         length: ANY,

@@ -13,8 +13,8 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// The error message: all violated constraints together, or else the first union without
-    /// exactly one member.
+    /// Returns the error message: all violated constraints together, or else the first union that
+    /// does not have exactly one member.
     pub(super) fn into_message(self) -> Option<String> {
         match self.constraints.len() {
             0 => self.unions.into_iter().next(),
@@ -33,7 +33,7 @@ impl Findings {
     }
 }
 
-/// The place of a value, in the two notations of the service: `messages.1.member.content` and
+/// The position of a value, in the two notations of the service: `messages.1.member.content` and
 /// `messages.0.content`.
 #[derive(Clone, Default)]
 struct Place {
@@ -63,9 +63,8 @@ impl Place {
 
 /// Collects the errors of a body.
 ///
-/// # Errors
-/// The message of a `SerializationException` for a value of the wrong type. The service names no
-/// field; the emulator adds it.
+/// Returns the message of a `SerializationException` for a value of the wrong type. The service
+/// names no field; the emulator adds it.
 pub(super) fn walk(request: &Value, shape: &Shape, findings: &mut Findings) -> Result<(), String> {
     value(request, shape, &Place::default(), findings)
 }
@@ -226,7 +225,7 @@ pub(super) fn string(path: &str, content: &str, text: &Text, findings: &mut Find
     }
 }
 
-/// The constraints that a string violates, in the service's order: enum, pattern, length.
+/// Returns the constraints that a string violates, in the service's order: enum, pattern, length.
 fn broken(content: &str, text: &Text) -> Vec<String> {
     let mut rules = Vec::new();
     if !text.values.is_empty() && !text.values.contains(&content) {
@@ -262,7 +261,7 @@ fn at_most(max: usize) -> String {
     format!("Member must have length less than or equal to {max}")
 }
 
-/// The value as an error shows it: no longer than a log line should be.
+/// Returns the value as an error shows it, shortened to a length that fits into a log line.
 fn shown(content: &str) -> String {
     const LONGEST: usize = 256;
     match content.char_indices().nth(LONGEST) {
@@ -271,7 +270,7 @@ fn shown(content: &str) -> String {
     }
 }
 
-/// A 32-bit integer, even if it is written as `10.0`.
+/// Returns a 32-bit integer, even if it is written as `10.0`.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the guard lets only whole numbers of 32 bits through"
@@ -281,7 +280,7 @@ fn integer(value: &Value) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)).then_some(number as i64)
 }
 
-/// A number, or one of the words for what JSON has no number for.
+/// Returns a number. Also accepts the words for numbers that JSON cannot express, such as NaN.
 fn float(value: &Value) -> Option<f64> {
     match value.as_str() {
         Some("NaN") => Some(f64::NAN),

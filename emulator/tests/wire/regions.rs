@@ -209,12 +209,12 @@ async fn conditions_are_set_over_http() {
     assert_eq!(outcome.end, "dispatch failure");
 
     for (region, body, words) in [
-        ("us-east-1", "{}", "Give one of"),
+        ("us-east-1", "{}", "Send one of"),
         ("us-east-1", r#"{"down": false}"#, "DELETE"),
         (
             "us-east-1",
             r#"{"fault": "internal", "latencyMs": 1}"#,
-            "Give one of",
+            "Send one of",
         ),
         ("us-east-1", r#"{"fault": "boom"}"#, "throttling"),
         ("us-east-1", r#"{"latency": 1}"#, "latencyMs"),

@@ -1,5 +1,5 @@
-//! Whether a value matches a schema: to choose between values found in the prompt and between
-//! alternatives.
+//! Checks whether a value matches a schema, to choose between values of the prompt and between
+//! alternatives of the schema.
 
 use serde_json::{Map, Value};
 
@@ -10,11 +10,11 @@ use super::{
     work::Work,
 };
 
-/// How deep references and nesting may go; deeper values count as matching.
+/// The maximum depth of references and of nesting. Deeper values count as matching.
 const DEEPEST: usize = 32;
 
-/// Whether the value matches. Unknown keywords are ignored, and so is what would take too long to
-/// check.
+/// Returns whether the value matches. Ignores unknown keywords, and those that would take too long
+/// to check.
 pub(super) fn fits(value: &Value, schema: &Value, root: &Value, work: &Work) -> bool {
     fits_within(value, schema, (root, work), DEEPEST)
 }
@@ -57,7 +57,8 @@ fn fits_within(value: &Value, schema: &Value, (root, work): (&Value, &Work), dep
         }
 }
 
-/// JSON Schema has one number where JSON has two spellings.
+/// Returns whether two numbers are equal. JSON has two spellings for a number such as 1 and 1.0,
+/// JSON Schema has one.
 fn same(a: &Value, b: &Value) -> bool {
     a == b || matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if a == b)
 }

@@ -1,6 +1,6 @@
-//! Strings of a `format`: examples of it, and whether a text looks like it.
+//! Strings with a `format`: generates examples, and checks whether a text has the format.
 
-/// An example of a format. `None` if the format is not known.
+/// Returns an example of a format. `None` if the format is unknown.
 pub(super) fn of_format(format: &str, index: usize) -> Option<String> {
     let day = index % 28 + 1;
     Some(match format {
@@ -27,7 +27,7 @@ pub(super) fn of_format(format: &str, index: usize) -> Option<String> {
     })
 }
 
-/// Whether the text looks like the format. Unknown formats match.
+/// Returns whether the text has the format. Every text matches an unknown format.
 pub(super) fn fits_format(text: &str, format: &str) -> bool {
     let digits = |template: &str| {
         text.len() == template.len()

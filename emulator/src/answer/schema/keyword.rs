@@ -1,8 +1,8 @@
-//! Reads keywords that several parts need.
+//! Reads keywords of a schema that several modules use.
 
 use serde_json::{Map, Value};
 
-/// A count for a keyword.
+/// Returns the value of a keyword that is a count.
 pub(super) fn count(schema: &Map<String, Value>, name: &str) -> Option<usize> {
     schema
         .get(name)?
@@ -10,7 +10,7 @@ pub(super) fn count(schema: &Map<String, Value>, name: &str) -> Option<usize> {
         .and_then(|count| usize::try_from(count).ok())
 }
 
-/// The schema that a local reference names.
+/// Returns the schema that a local reference names.
 pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(&reference.strip_prefix('#')?.replace("%20", " "))
 }

@@ -1,15 +1,17 @@
-//! Flattens a schema: references, `allOf`, and each alternative of `anyOf` and `oneOf` become one
-//! plain schema.
+//! Flattens a schema: resolves references and `allOf`, and turns each alternative of `anyOf` and
+//! `oneOf` into one plain schema.
 
 use serde_json::{Map, Value, map::Entry};
 
 use super::{keyword::resolve, work::Work};
 
-/// How many nested references and compositions are followed, and how many alternatives are tried.
+/// The maximum number of nested references and compositions that are followed, and of alternatives
+/// that are tried.
 const DEEPEST: usize = 16;
 const MOST: usize = 32;
 
-/// Returns the plain schemas that a schema allows, in its order. Empty if it allows nothing.
+/// Returns the plain schemas that a schema allows, in its order. There are none if it allows
+/// nothing.
 pub(super) fn merged(schema: &Value, root: &Value, work: &Work) -> Vec<Map<String, Value>> {
     flatten(schema, (root, work), DEEPEST)
 }
@@ -75,7 +77,7 @@ fn join(a: &Map<String, Value>, b: &Map<String, Value>) -> Map<String, Value> {
     joined
 }
 
-/// The value of a keyword that both schemas have.
+/// Returns the merged value of a keyword that both schemas have.
 fn both(name: &str, a: &Value, b: &Value) -> Value {
     let larger = |keep_larger: bool| match (a.as_f64(), b.as_f64()) {
         (Some(x), Some(y)) if (x < y) == keep_larger => b.clone(),

@@ -1,4 +1,4 @@
-//! Values that match a JSON Schema, taken from the prompt where possible.
+//! Generates values that match a JSON Schema. The values come from the prompt where possible.
 
 mod check;
 mod format;
@@ -13,24 +13,25 @@ use serde_json::{Map, Value};
 
 use self::{check::fits, keyword::count, merge::merged, work::Work};
 
-/// Where values come from before they are invented.
+/// A source of values from the prompt. Other values are invented.
 pub(super) trait Hints {
-    /// Values of the prompt for a property, the best first.
+    /// Returns the values of the prompt for a property, the best one first.
     fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
 
-    /// The subject of the prompt, for a required string of which nothing else is known.
+    /// Returns the subject of the prompt, for a required string about which nothing else is known.
     fn topic(&self) -> Option<Value>;
 
-    /// Records that a candidate was used, so that the next property gets another one.
+    /// Records that a candidate was used. The next property then gets another one.
     fn used(&mut self, value: &Value);
 }
 
-/// How deep objects and arrays go before optional members are left out, and before nothing more is
-/// generated.
+/// The depth of objects and arrays beyond which optional members are left out, and beyond which
+/// nothing more is generated.
 const DEEP: usize = 4;
 const DEEPEST: usize = 24;
 
-/// Generates a value that matches the schema; for contradictory schemas, the closest one possible.
+/// Generates a value that matches the schema. For a contradictory schema, generates the closest
+/// possible value.
 pub(super) fn generate(schema: &Value, hints: &mut dyn Hints) -> Value {
     let mut generator = Generator {
         root: schema,
@@ -47,7 +48,8 @@ struct Generator<'a> {
 }
 
 impl Generator<'_> {
-    /// `name`: of the property; `index`: which of several equal items.
+    /// Generates a value. `name` is the property's name, and `index` distinguishes several equal
+    /// items.
     fn value(&mut self, schema: &Value, name: &str, depth: usize, index: usize) -> Value {
         if depth > DEEPEST || !self.work.step() {
             return Value::Null;
@@ -64,7 +66,7 @@ impl Generator<'_> {
         first.unwrap_or(Value::Null)
     }
 
-    /// A value for one of the alternatives that a schema allows.
+    /// Returns a value for one of the alternatives that a schema allows.
     fn of_option(
         &mut self,
         option: &Map<String, Value>,
@@ -149,7 +151,7 @@ impl Generator<'_> {
             .and_then(Value::as_bool)
             .unwrap_or(false);
         let mut items: Vec<Value> = Vec::new();
-        // A duplicate item is tried again with the next number.
+        // If an item is a duplicate, the next number is tried.
         for index in 0..length.saturating_mul(4).max(length) {
             if items.len() == length || self.work.is_used_up() {
                 break;
@@ -211,7 +213,7 @@ impl Generator<'_> {
         Value::Object(members)
     }
 
-    /// A value for an optional property, if the prompt has one.
+    /// Returns a value for an optional property, if the prompt has one.
     fn mentioned(&mut self, property: &Value, name: &str, depth: usize) -> Option<Value> {
         if depth >= DEEP {
             return None;
@@ -229,7 +231,7 @@ impl Generator<'_> {
     }
 }
 
-/// The type that a schema requires, or that its keywords suggest.
+/// Returns the type that a schema requires, or that its keywords suggest.
 pub(super) fn kind(schema: &Map<String, Value>) -> &str {
     let has = |names: &[&str]| names.iter().any(|name| schema.contains_key(*name));
     match schema.get("type") {

@@ -1,9 +1,9 @@
-//! Numbers that match their schema.
+//! Generates numbers that match their schema.
 
 use serde_json::{Map, Number, Value};
 
-/// A number for a property of which the prompt says nothing. `index` makes several of them
-/// different.
+/// Returns a number for a property that the prompt does not mention. Each `index` gives another
+/// number.
 pub(super) fn generate(schema: &Map<String, Value>, whole: bool, index: usize) -> Value {
     let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
     let step = limit("multipleOf").filter(|step| *step > 0.0);
@@ -45,7 +45,7 @@ pub(super) fn generate(schema: &Map<String, Value>, whole: bool, index: usize) -
     json(value, whole)
 }
 
-/// A multiple of the step that is an integer: 0.5 -> 1, 1.5 -> 3.
+/// Returns the smallest multiple of the step that is an integer: 1 for 0.5, 3 for 1.5.
 fn whole_multiple(step: f64) -> f64 {
     (1_u16..=1000)
         .map(|times| step * f64::from(times))
@@ -53,7 +53,7 @@ fn whole_multiple(step: f64) -> f64 {
         .map_or(step, f64::round)
 }
 
-/// 1, or less if the limits do not allow 1.
+/// Returns 1, or less if the limits do not allow 1.
 fn small_step(limit: impl Fn(&str) -> Option<f64>) -> f64 {
     let lowest = limit("minimum").or_else(|| limit("exclusiveMinimum"));
     let highest = limit("maximum").or_else(|| limit("exclusiveMaximum"));

@@ -1,8 +1,8 @@
 //! The keyword `pattern`: checks a text against a regular expression, and writes a text that
 //! matches one.
 //!
-//! JSON Schema has the regular expressions of ECMAScript. Those that `regex` does not support
-//! (look-around, back-references) are ignored: the emulator then claims nothing about a text.
+//! JSON Schema uses the regular expressions of ECMAScript. Those that the crate `regex` does not
+//! support (look-around, back-references) are ignored: every text then counts as matching.
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{
@@ -10,16 +10,16 @@ use regex_syntax::ast::{
     parse::ParserBuilder,
 };
 
-/// How deep groups may nest.
+/// The maximum nesting depth of groups.
 const MAX_NESTING: u32 = 20;
-/// The most memory that a compiled expression may take, in bytes.
+/// The maximum memory of a compiled expression, in bytes.
 const MAX_COMPILED_BYTES: usize = 1 << 20;
-/// How often an unbounded repetition is written at most.
+/// The maximum number of times that an unbounded repetition is written.
 const MAX_REPEATS: u32 = 1000;
-/// The longest text that is written, in bytes.
+/// The maximum length of a text that is written, in bytes.
 const MAX_BYTES: usize = 1024;
 
-/// A regular expression that was understood.
+/// A regular expression that was parsed successfully.
 #[derive(Debug)]
 pub(super) struct Pattern<'a> {
     source: &'a str,
@@ -28,7 +28,7 @@ pub(super) struct Pattern<'a> {
 }
 
 impl<'a> Pattern<'a> {
-    /// Reads an expression. Returns `None` if it uses what is not supported, or would take too much
+    /// Parses an expression. Returns `None` if it uses unsupported features, or would take too much
     /// memory.
     pub(super) fn parse(source: &'a str) -> Option<Self> {
         let mut parser = ParserBuilder::new().nest_limit(MAX_NESTING).build();
@@ -48,17 +48,17 @@ impl<'a> Pattern<'a> {
             self.write(&self.ast, extra, &mut text)?;
             (text.chars().count() >= length).then_some(text)
         })?;
-        // Word boundaries and flags are not looked at while writing.
+        // Word boundaries and flags are ignored during writing, so the text is checked.
         self.matches(&text).then_some(text)
     }
 
-    /// Whether the expression is found in the text, which is what `pattern` means.
+    /// Returns whether the text contains a match, which is the meaning of `pattern`.
     pub(super) fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
-    /// Writes a text that matches: the first alternative, and each repetition as often as it must
-    /// be, or `extra` times more.
+    /// Writes a text that matches. Uses the first alternative, and the minimum number of
+    /// repetitions plus `extra`.
     fn write(&self, ast: &Ast, extra: u32, text: &mut String) -> Option<()> {
         if text.len() > MAX_BYTES {
             return None;
@@ -93,7 +93,7 @@ impl<'a> Pattern<'a> {
         Some(())
     }
 
-    /// A common character of a class that does not list its characters.
+    /// Returns a common character that matches a class that does not list its characters.
     fn probe(&self, class: Span) -> Option<char> {
         let class = compile(self.source.get(class.start.offset..class.end.offset)?)?;
         ('a'..='z')
@@ -112,7 +112,7 @@ fn compile(source: &str) -> Option<Regex> {
         .ok()
 }
 
-/// The first character that a class lists.
+/// Returns the first character that a class lists.
 fn first_of(set: &ClassSet) -> Option<char> {
     match set {
         ClassSet::Item(item) => first_of_item(item),
@@ -139,7 +139,7 @@ const fn example(class: &ClassPerlKind) -> char {
     }
 }
 
-/// How often something is repeated: at least, at most.
+/// Returns the minimum and the maximum number of repetitions.
 fn bounds(kind: &RepetitionKind) -> (u32, u32) {
     match kind {
         RepetitionKind::ZeroOrOne => (0, 1),

@@ -1,14 +1,15 @@
-//! Strings that match their schema.
+//! Generates strings that match their schema.
 
 use serde_json::{Map, Value};
 
 use super::{format::of_format, keyword::count, pattern::Pattern};
 
-/// The longest text that is generated, in characters, whatever the schema requires.
+/// The maximum length of a generated text, in characters. Even a schema that requires more gets no
+/// longer text.
 const LONGEST: usize = 10_000;
 
-/// A string for a property of which the prompt says nothing. `index` makes several of them
-/// different.
+/// Returns a string for a property that the prompt does not mention. Each `index` gives another
+/// string.
 pub(super) fn generate(schema: &Map<String, Value>, name: &str, index: usize) -> String {
     let keyword = |name: &str| schema.get(name).and_then(Value::as_str);
     let min = count(schema, "minLength").unwrap_or(0).min(LONGEST);
@@ -35,7 +36,7 @@ pub(super) fn generate(schema: &Map<String, Value>, name: &str, index: usize) ->
     fill(&text, min, max)
 }
 
-/// The text, lengthened or shortened to the limits.
+/// Returns the text, lengthened or shortened to the limits.
 fn fill(text: &str, min: usize, max: usize) -> String {
     text.chars()
         .chain(" and more".chars().cycle())

@@ -1,8 +1,8 @@
-//! How much work one value may take.
+//! Limits the work for generating one value.
 
 use std::cell::Cell;
 
-/// How many more steps one value may take: some schemas would never end.
+/// The number of steps that are left for one value. Without it, some schemas would take forever.
 pub(super) struct Work(Cell<usize>);
 
 impl Default for Work {
@@ -12,14 +12,14 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Takes a step; false if none is left.
+    /// Uses one step. Returns false if none is left.
     pub(super) fn step(&self) -> bool {
         let left = self.0.get();
         self.0.set(left.saturating_sub(1));
         left > 0
     }
 
-    /// Whether no step is left.
+    /// Returns whether no step is left.
     pub(super) fn is_used_up(&self) -> bool {
         self.0.get() == 0
     }

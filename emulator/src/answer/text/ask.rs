@@ -1,10 +1,11 @@
-//! Prompts that state exactly what to write: counts, lists, echoes, sums.
+//! Recognizes prompts that state exactly what to write: counts, lists, echoes, sums.
 
 use std::cmp::Reverse;
 
 use super::{excerpt, words};
 
-/// The largest numbers that are obeyed; larger ones are reduced to these.
+/// The maximum numbers of words, items and so on that are written. Larger numbers are reduced to
+/// these.
 const MOST_WORDS: usize = 20_000;
 const MOST_ITEMS: usize = 200;
 const MOST_COUNT: i64 = 5_000;
@@ -15,11 +16,11 @@ pub(in super::super) enum Length {
     Words(usize),
     Sentences(usize),
     Paragraphs(usize),
-    /// The prompt does not say.
+    /// The prompt asks for no length.
     Open,
 }
 
-/// The text that the prompt dictates, if it does.
+/// Returns the text that the prompt dictates, if there is one.
 pub(in super::super) fn dictated(prompt: &str) -> Option<String> {
     let lower = prompt.to_ascii_lowercase();
     count(&lower)
@@ -29,7 +30,7 @@ pub(in super::super) fn dictated(prompt: &str) -> Option<String> {
         .or_else(|| greeting(&lower))
 }
 
-/// The length that the prompt asks for.
+/// Returns the length that the prompt asks for.
 pub(in super::super) fn length(prompt: &str) -> Length {
     let lower = prompt.to_ascii_lowercase();
     let tokens: Vec<&str> = lower.split_whitespace().collect();
@@ -86,7 +87,8 @@ fn cardinal(word: &str) -> Option<i64> {
     })
 }
 
-/// What follows the first of these phrases; at equal positions, the longest phrase.
+/// Returns the text after the first of these phrases. At equal positions, the longest phrase is
+/// used.
 fn after<'a>(text: &'a str, phrases: &[&str]) -> Option<&'a str> {
     let (start, phrase) = phrases
         .iter()
@@ -100,7 +102,7 @@ fn after<'a>(text: &'a str, phrases: &[&str]) -> Option<&'a str> {
     begins.then(|| text.get(start + phrase.len()..)).flatten()
 }
 
-/// `count to 10`, `count from 3 to 7`.
+/// Returns the numbers for prompts such as `count to 10` and `count from 3 to 7`.
 fn count(lower: &str) -> Option<String> {
     let rest = after(lower, &["count "])?;
     let mut figures = rest.split_whitespace().take(8).filter_map(cardinal);
@@ -121,7 +123,8 @@ fn count(lower: &str) -> Option<String> {
     Some(format!("{}.", numbers.join(", ")))
 }
 
-/// `say this is a test`, `repeat after me: …`, `reply with exactly …`.
+/// Returns the text for prompts such as `say this is a test`, `repeat after me: …` and `reply with
+/// exactly …`.
 fn echo(prompt: &str, lower: &str) -> Option<String> {
     let rest = after(
         lower,
@@ -143,7 +146,7 @@ fn echo(prompt: &str, lower: &str) -> Option<String> {
             "echo ",
         ],
     )?;
-    // ASCII lower case keeps every byte in its place.
+    // Lower case is ASCII only, so all bytes keep their positions.
     let start = lower.len() - rest.len();
     let head = prompt.get(..start)?;
     if head.split_whitespace().count() > 6 {
@@ -172,7 +175,7 @@ fn echo(prompt: &str, lower: &str) -> Option<String> {
     (dictates && !text.is_empty()).then(|| text.to_owned())
 }
 
-/// `list 5 rivers`, `name three colours`.
+/// Returns the list for prompts such as `list 5 rivers` and `name three colours`.
 fn list(prompt: &str, lower: &str) -> Option<String> {
     let rest = after(lower, &["list ", "name ", "give me "])?;
     let mut tokens = rest.split_whitespace();
@@ -213,7 +216,7 @@ fn capitalised(word: &str) -> String {
     })
 }
 
-/// `20 + 22`, `3 * 4`, `7 - 2`, `10 / 4`.
+/// Returns the result for prompts such as `20 + 22`, `3 * 4`, `7 - 2` and `10 / 4`.
 fn sum(lower: &str) -> Option<String> {
     let spaced = lower.replace(['?', '='], " ");
     let tokens: Vec<&str> = spaced

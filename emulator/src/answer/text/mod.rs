@@ -1,10 +1,10 @@
-//! The emulator's generated text.
+//! Generates the text of answers.
 
 pub(super) mod ask;
 pub(super) mod prose;
 pub(super) mod tokens;
 
-/// The words that tell what a text is about, in lower case and without common endings.
+/// Returns the words that show the subject of a text, in lower case and without common endings.
 pub(super) fn words(text: &str) -> Vec<String> {
     const COMMON: [&str; 44] = [
         "the", "and", "for", "are", "was", "you", "your", "with", "that", "this", "what", "which",
@@ -19,8 +19,8 @@ pub(super) fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a text is about, in its own wording: runs of up to three significant words, the first
-/// first.
+/// Returns the subjects of a text in its own wording: runs of up to three significant words, in
+/// their order.
 pub(super) fn topics(text: &str) -> Vec<String> {
     const ORDERS: [&str; 40] = [
         "explain",
@@ -69,7 +69,7 @@ pub(super) fn topics(text: &str) -> Vec<String> {
     let mut run: Vec<&str> = Vec::new();
     let telling =
         |word: &str| !words(word).is_empty() && !ORDERS.contains(&word.to_lowercase().as_str());
-    // The empty word at the end closes the last run.
+    // The empty word at the end ends the last run.
     for word in text.split_whitespace().take(200).chain([""]) {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
         let goes_on = telling(bare) && bare.chars().count() <= 30;
@@ -96,11 +96,11 @@ fn stem(word: &str) -> &str {
         .unwrap_or(word)
 }
 
-/// The first words of a text on one line, without the final punctuation.
+/// Returns the first words of a text on one line, without the final punctuation.
 pub(super) fn excerpt(text: &str, most: usize) -> String {
     let all: Vec<&str> = text.split_whitespace().collect();
     let kept = all.get(..most.min(all.len())).unwrap_or_default().join(" ");
-    // Texts without spaces are split by characters.
+    // Texts without spaces are truncated by characters.
     let short: String = kept.chars().take(most * 10).collect();
     if all.len() > most || short.len() < kept.len() {
         return format!("{short}…");
@@ -110,7 +110,7 @@ pub(super) fn excerpt(text: &str, most: usize) -> String {
         .to_owned()
 }
 
-/// The sentences of a text, each with the white space after it. Joined, they are the text.
+/// Returns the sentences of a text, each with the white space after it. Joined, they are the text.
 pub(super) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -214,7 +214,7 @@ fn attachments(request: &Request<'_>) -> Option<String> {
     (!each.is_empty()).then(|| format!("You attached {}.", each.join(", ")))
 }
 
-/// A name from the question, or its last word.
+/// Returns a name from the question, or its last word.
 fn one_word(prompt: &str) -> String {
     let question = super::sentences(prompt).next().unwrap_or_default();
     let words: Vec<&str> = question
@@ -231,7 +231,7 @@ fn one_word(prompt: &str) -> String {
         .map_or_else(|| "Yes".to_owned(), |word| (*word).to_owned())
 }
 
-/// The ID of the prompt that a model ID names, if it is a prompt's ARN.
+/// Returns the ID of the prompt that a model ID names, if it is a prompt's ARN.
 fn prompt_name(model_id: &str) -> Option<&str> {
     let name = super::super::validate::resource_of(model_id)?.strip_prefix("prompt/")?;
     name.split(':').next()

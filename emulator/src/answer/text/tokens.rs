@@ -1,6 +1,6 @@
 //! Splits text into pieces of about the size of a model's tokens.
 
-/// The pieces; joined, they are the text. None is empty.
+/// Returns the pieces, none of which is empty. Joined, they are the text.
 pub(in super::super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -10,7 +10,7 @@ pub(in super::super) fn tokens(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Maximum length of a piece of a Latin word, and of a number, in characters.
+/// The maximum length of a piece of a Latin word, and of a number, in characters.
 const WORD: usize = 7;
 const NUMBER: usize = 3;
 
@@ -19,7 +19,7 @@ enum Kind {
     Space,
     Letter,
     Digit,
-    /// Scripts where a character is about a token, punctuation, symbols.
+    /// Punctuation, symbols, and scripts in which one character is about one token.
     Single,
 }
 
@@ -35,15 +35,16 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Marks that belong to the previous character: accents, joiners, variation selectors, skin tones.
+/// Returns whether a character belongs to the previous one: accents, joiners, variation selectors,
+/// skin tones.
 fn joins(c: char) -> bool {
     matches!(u32::from(c), 0x0300..=0x036f | 0x200d | 0xfe00..=0xfe0f | 0x1f3fb..=0x1f3ff)
 }
 
-/// The length in bytes of the text's first token.
+/// Returns the length in bytes of the text's first token.
 fn first_length(text: &str) -> usize {
     let mut characters = text.char_indices().peekable();
-    // One space belongs to the word after it; other white space is separate.
+    // A single space belongs to the next word. Other white space is a separate piece.
     if text.starts_with(' ') && !text.starts_with("  ") {
         characters.next();
     }
@@ -75,7 +76,8 @@ fn first_length(text: &str) -> usize {
     text.len()
 }
 
-/// Short words stay whole; long ones are split after their first half.
+/// Returns the length of the first piece of a word. Short words stay whole; long ones are split
+/// after their first half.
 fn word_limit(text: &str) -> usize {
     let letters = text
         .trim_start()

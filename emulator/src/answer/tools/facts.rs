@@ -1,4 +1,4 @@
-//! Values in a prompt that a tool's input can use: places, numbers, dates, quotations.
+//! Finds values in a prompt that a tool's input can use: places, numbers, dates, quotations.
 
 use serde_json::{Map, Number, Value};
 
@@ -15,15 +15,15 @@ pub(super) struct Facts {
     pub(super) places: Vec<String>,
     numbers: Vec<Value>,
     quoted: Vec<String>,
-    /// E-mail and web addresses, dates: words with a recognisable form.
+    /// E-mail addresses, web addresses and dates: words with a recognizable form.
     formed: Vec<String>,
-    /// What the prompt is about.
+    /// The subject of the prompt.
     topic: Option<String>,
     /// Values that were already used.
     used: Vec<Value>,
 }
 
-/// The characters of a prompt that are searched for values.
+/// The maximum number of characters of a prompt that are searched for values.
 const LONGEST: usize = 20_000;
 
 impl Facts {
@@ -54,7 +54,7 @@ impl Facts {
         }
     }
 
-    /// The same facts, about one place only.
+    /// Returns the same facts, with only this one place.
     pub(super) fn at_place(&self, place: &str) -> Self {
         Self {
             places: vec![place.to_owned()],
@@ -187,8 +187,8 @@ impl Hints for Facts {
     }
 }
 
-/// Names after words like `in` and `for`: `San Francisco, CA` in `the weather in San Francisco, CA
-/// and Paris?`.
+/// Returns the names after words such as `in` and `for`: `San Francisco, CA` in `the weather in San
+/// Francisco, CA and Paris?`.
 fn places(prompt: &str) -> Vec<String> {
     const BEFORE: [&str; 14] = [
         "in", "for", "at", "of", "near", "to", "from", "and", "on", "or", "visit", "about",
@@ -238,7 +238,7 @@ fn is_name(word: &str) -> bool {
     bare.starts_with(char::is_uppercase) && bare != "I"
 }
 
-/// A number of a prompt: `20`, `3.5`, `$1,200`, `40%`.
+/// Returns a number of a prompt, such as `20`, `3.5`, `$1,200` or `40%`.
 fn number(word: &str) -> Option<Value> {
     let plain = word
         .trim_start_matches(['$', '€', '#'])

@@ -1,4 +1,4 @@
-//! Whether an answer calls tools, and with which input.
+//! Decides whether an answer calls tools, and with which input.
 
 mod facts;
 
@@ -14,10 +14,10 @@ use super::{
     text::{excerpt, words},
 };
 
-/// How well a tool must match the prompt before it is called without a request: a word of its name,
-/// or two of its description.
+/// The minimum match between a tool and the prompt for a call that the request does not force: one
+/// word of the tool's name, or two of its description.
 const RELATED: usize = 2;
-/// Maximum number of tool uses in an answer.
+/// The maximum number of tool uses in an answer.
 const MOST_CALLS: usize = 8;
 
 /// A tool of the request, and how well it matches the prompt.
@@ -27,7 +27,7 @@ struct Candidate<'a> {
     score: usize,
 }
 
-/// A short text and the tool uses; `None` if the answer calls no tool.
+/// Returns a short text and the tool uses. `None` if the answer calls no tool.
 pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Option<Vec<Content>> {
     if !request.tool_results().is_empty() || request.last_content().is_empty() {
         return None;
@@ -44,7 +44,7 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Option<Vec<Conte
     let chosen = chosen(request, candidates)?;
     let calls = calls(request, &chosen);
     let mut blocks = Vec::new();
-    // A model that is forced to call a tool writes no text first.
+    // A model that is forced to call a tool writes no text before the call.
     if at(request.body, &["toolConfig", "toolChoice"])
         .is_none_or(|choice| member(choice, "auto").is_some())
     {
@@ -63,7 +63,7 @@ pub(super) fn blocks(request: &Request<'_>, seed: &mut Seed) -> Option<Vec<Conte
     Some(blocks)
 }
 
-/// The tools that the caller runs, after the changes in `system` messages.
+/// Returns the tools that the caller runs, after the changes in `system` messages.
 fn candidates<'a>(request: &Request<'a>) -> Vec<Candidate<'a>> {
     let asked = words(&request.prompt);
     let tools = member(request.body, "toolConfig").map_or(&[][..], |config| list(config, "tools"));
@@ -105,7 +105,7 @@ fn score(name: &str, description: &str, asked: &[String]) -> usize {
     2 * shared(&apart) + shared(description)
 }
 
-/// Whether the last change of a tool in the conversation removed it.
+/// Returns whether the last change of a tool in the conversation removed it.
 fn removed(request: &Request<'_>, name: &str) -> bool {
     let changes = request
         .messages()
@@ -161,15 +161,15 @@ fn refuses(prompt: &str) -> bool {
     .any(|phrase| lower.contains(phrase))
 }
 
-/// Whether the prompt asks for several things.
+/// Returns whether the prompt asks about several things.
 fn several(prompt: &str) -> bool {
     let lower = prompt.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
     words.any(|word| matches!(word, "and" | "both" | "each" | "parallel" | "also" | "then"))
 }
 
-/// The tool uses: one for each tool, or one for each place in the prompt if the tool takes one
-/// place.
+/// Returns the tool uses: one for each tool, or one for each place in the prompt if the tool takes
+/// one place.
 fn calls<'a>(request: &Request<'_>, chosen: &[Candidate<'a>]) -> Vec<(&'a str, Value)> {
     let facts = Facts::of(&request.prompt);
     let mut calls = Vec::new();
@@ -203,7 +203,7 @@ fn calls<'a>(request: &Request<'_>, chosen: &[Candidate<'a>]) -> Vec<(&'a str, V
     calls
 }
 
-/// A text about the results in the last message; `None` if there are none.
+/// Returns a text about the tool results in the last message. `None` if there are none.
 pub(super) fn report(request: &Request<'_>) -> Option<String> {
     let results = request.tool_results();
     let sentences: Vec<String> = results
@@ -235,7 +235,7 @@ fn sentence(request: &Request<'_>, result: &Value) -> String {
     }
 }
 
-/// A part of a result as text.
+/// Returns a part of a result as text.
 fn said(part: &Value) -> String {
     const LONGEST: usize = 80;
     if let Some(json) = member(part, "json") {

@@ -9,10 +9,10 @@ use super::{
     text as patterns,
 };
 
-/// The `modelId` of the path.
+/// The `modelId` in the path.
 pub(super) static MODEL_ID: Text = Text::length(1, 2048);
 
-/// The body.
+/// The request body.
 pub(super) static CONVERSE: Shape = Structure(&[
     may("messages", &List(&MESSAGE, ANY)),
     may("system", &List(&SYSTEM, ANY)),

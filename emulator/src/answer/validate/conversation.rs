@@ -1,4 +1,4 @@
-//! Rules of the conversation: the order of roles, and what each role may contain.
+//! Rules for the conversation: the order of roles, and the content that each role allows.
 
 use serde_json::Value;
 
@@ -31,13 +31,14 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text is present but has no readable characters.
+/// Returns whether a text is present but has no readable characters.
 fn blank(text: Option<&Value>) -> bool {
     text.and_then(Value::as_str)
         .is_some_and(|text| text.trim().is_empty())
 }
 
-/// `system` messages may follow anywhere after the first one: they change tools and are not a turn.
+/// Checks the order of the roles. `system` messages may follow anywhere after the first message:
+/// they change tools and are not a turn.
 ///
 /// Amazon's own models accept several consecutive messages of one role (seen in recorded traffic);
 /// for other models the service rejects them.

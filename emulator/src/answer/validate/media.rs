@@ -1,4 +1,4 @@
-//! Rules of images, documents, videos and audio. Most of them depend on the model. The figures are
+//! Rules for images, documents, videos and audio. Most of them depend on the model. The figures are
 //! from the documentation of Converse, Claude and Nova.
 
 use serde_json::Value;
@@ -9,19 +9,19 @@ use super::{
     text::document_name,
 };
 
-/// Claude's limit. Bedrock itself does not limit images.
+/// The maximum number of images for Claude. Bedrock itself has no limit.
 const MAX_CLAUDE_IMAGES: usize = 20;
-/// 3.75 MB: also Claude's limit.
+/// The maximum size of an image for Claude: 3.75 MB.
 const MAX_CLAUDE_IMAGE_BYTES: usize = 3_932_160;
 const MAX_DOCUMENTS: usize = 5;
-/// Nova's limit, for documents in Amazon S3.
+/// The maximum number of documents in Amazon S3 for Nova.
 const MAX_NOVA_S3_DOCUMENTS: usize = 1_000;
-/// 4.5 MB.
+/// The maximum size of a document: 4.5 MB.
 const MAX_DOCUMENT_BYTES: usize = 4_718_592;
-/// 25 MB, for videos and audio in the body.
+/// The maximum size of a video or audio file in the body: 25 MB.
 const LARGEST_MEDIA: usize = 25_000_000;
 
-/// A media block and its place.
+/// A media block, and its position in the request.
 struct Item<'a> {
     kind: &'static str,
     content: &'a Value,
@@ -68,7 +68,7 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     }
 }
 
-/// The models with special rules.
+/// The model families with special rules.
 #[derive(Clone, Copy)]
 enum Family {
     /// Claude, and whether it is Claude 4 or later.
@@ -89,7 +89,7 @@ impl Family {
     }
 }
 
-/// Media in messages and in tool results.
+/// Returns the media blocks in messages and in tool results.
 fn items(request: &Value) -> Vec<Item<'_>> {
     let mut items = Vec::new();
     for (index, message) in list(request, "messages").iter().enumerate() {

@@ -1,8 +1,9 @@
-//! What Bedrock rejects, in Bedrock's order: JSON of the wrong type, then all violated parameter
-//! constraints together, then the first violated rule between parameters.
+//! Rejects what Bedrock rejects, in Bedrock's order: first JSON of the wrong type, then all
+//! violated constraints of single parameters together, then the first violated rule between
+//! parameters.
 //!
-//! The messages are the service's where they are publicly known (issue trackers of SDKs and
-//! gateways quote them). Where they are not, the message explains the error in the same style.
+//! Where the service's messages are publicly known (issue trackers of SDKs and gateways quote
+//! them), they are the same here. Other messages explain the error in the same style.
 
 mod api;
 mod conversation;
@@ -17,7 +18,7 @@ use serde_json::Value;
 pub(super) use self::resource::resource as resource_of;
 use super::super::{script::ApiError, shape};
 
-/// Checks a request against every rule.
+/// Checks a request with all rules.
 ///
 /// # Errors
 /// `SerializationException` or `ValidationException`, both HTTP 400.

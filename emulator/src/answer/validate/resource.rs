@@ -1,4 +1,4 @@
-//! Rules between the model ID, the guardrail and the other parameters.
+//! Rules that relate the model ID and the guardrail to the other parameters.
 
 use serde_json::Value;
 
@@ -13,12 +13,12 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     text_format(request)
 }
 
-/// Whether the model ID names a prompt of Prompt management.
+/// Returns whether the model ID names a prompt of Prompt management.
 pub(in super::super) fn is_prompt(model_id: &str) -> bool {
     resource(model_id).is_some_and(|resource| resource.starts_with("prompt/"))
 }
 
-/// What follows the account in an ARN.
+/// Returns the part of an ARN after the account ID.
 pub(in super::super) fn resource(model_id: &str) -> Option<&str> {
     model_id
         .starts_with("arn:")

@@ -1,4 +1,5 @@
-//! Which inference parameters a model accepts together. These rules appear as errors of the model.
+//! Rules for combinations of inference parameters. Bedrock reports a violation as an error of the
+//! model.
 //!
 //! Source: Anthropic's migration guides and documentation of extended thinking, Amazon's
 //! documentation of Nova 2, and the errors that users of Bedrock report.
@@ -7,9 +8,9 @@ use serde_json::Value;
 
 use super::super::json::{at, member, text_at};
 
-/// The Claude version since which `temperature` and `top_p` exclude each other.
+/// The Claude version from which on `temperature` and `top_p` exclude each other.
 const ONE_OF_BOTH: (u32, u32) = (4, 1);
-/// The Claude version since which neither is accepted.
+/// The Claude version from which on neither is accepted.
 const NEITHER: (u32, u32) = (4, 7);
 
 pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
@@ -26,7 +27,7 @@ pub(super) fn check(model_id: &str, request: &Value) -> Result<(), String> {
     }
 }
 
-/// A parameter, from Converse's field or from the model's.
+/// Returns a parameter, from Converse's field or else from the model's native field.
 fn parameter(request: &Value, converse: &str, own: &str) -> Option<f64> {
     let number = |path: &[&str]| at(request, path).and_then(Value::as_f64);
     number(&["inferenceConfig", converse])
@@ -37,7 +38,7 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
     let temperature = parameter(request, "temperature", "temperature");
     let top_p = parameter(request, "topP", "top_p");
     let top_k = parameter(request, "topK", "top_k");
-    // An unknown Claude counts as a new one.
+    // An unknown Claude model counts as a new one.
     let version = claude_version(model_id).unwrap_or((u32::MAX, 0));
     if version >= NEITHER {
         let given = [
@@ -45,7 +46,7 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
             ("top_p", top_p),
             ("top_k", top_k),
         ];
-        // The model's own default is accepted.
+        // The model's default value is accepted.
         let refused = given
             .into_iter()
             .find(|(name, value)| value.is_some_and(|value| *name == "top_k" || value != 1.0));
@@ -75,7 +76,8 @@ fn claude(model_id: &str, request: &Value) -> Option<String> {
     }
 }
 
-/// Nova's highest effort accepts no sampling parameters and no number of tokens.
+/// Returns the error for Nova's highest effort, which allows no sampling parameters and no maximum
+/// number of tokens.
 fn nova(request: &Value) -> Option<String> {
     let reasoning = at(
         request,
@@ -95,8 +97,8 @@ fn nova(request: &Value) -> Option<String> {
     ))
 }
 
-/// The version of a Claude by its ID: 4.5 of `claude-sonnet-4-5-20250929-v1:0`, 3.7 of
-/// `claude-3-7-sonnet-20250219-v1:0`.
+/// Returns the version of a Claude model from its ID: 4.5 for `claude-sonnet-4-5-20250929-v1:0`,
+/// 3.7 for `claude-3-7-sonnet-20250219-v1:0`.
 pub(super) fn claude_version(model_id: &str) -> Option<(u32, u32)> {
     let (_, name) = model_id.split_once("anthropic.claude-")?;
     if name.starts_with("instant") || name.starts_with('v') {

@@ -11,7 +11,8 @@ fn lower_or_digit(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// Empty strings violate the length.
+/// Returns whether a tool's name has valid characters. An empty one does: it violates the length
+/// instead.
 pub(super) fn tool_name(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -63,14 +64,15 @@ pub(super) fn guardrail_version(text: &str) -> bool {
         || (text.len() <= 8 && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// `,-.` is a range: comma, hyphen, full stop.
+/// Returns whether metadata has valid characters. In the pattern, `,-.` is a range: comma, hyphen,
+/// full stop.
 pub(super) fn metadata(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_alphanumeric() || c.is_whitespace() || ":_@$#=/+,-.".contains(c))
 }
 
-/// Names that a document may have. Underscores are accepted, although the error message does not
-/// list them.
+/// Returns whether a document's name has valid characters. Underscores are accepted, although the
+/// error message does not list them.
 pub(super) fn document_name(text: &str) -> bool {
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "-()[]_".contains(c);

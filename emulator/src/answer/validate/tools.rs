@@ -1,4 +1,4 @@
-//! Rules of tools: their names, the choice between them, and that every tool use has a result.
+//! Rules for tools: their names, the choice between them, and a result for every tool use.
 
 use std::collections::HashSet;
 
@@ -59,12 +59,13 @@ fn choice(request: &Value, tools: &[Value]) -> Result<(), String> {
     }
 }
 
-/// The IDs of a message's tool uses or results.
+/// Returns the IDs of a message's tool uses or results.
 fn ids<'a>(message: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a str> {
     list(message, "content")
         .iter()
         .filter_map(move |block| member(block, kind))
-        // Tools that Bedrock runs stay in the assistant's message.
+        // The results of tools that Bedrock runs are in the assistant's message, so they are not
+        // counted.
         .filter(|block| text_at(block, &["type"]) != Some("server_tool_use"))
         .filter_map(|block| text_at(block, &["toolUseId"]))
 }
@@ -137,8 +138,8 @@ fn duplicates(ids: &[&str], kind: &str, index: usize) -> Result<(), String> {
     }
 }
 
-/// The message with the tool uses whose results end the request, if it begins with anything other
-/// than reasoning: its index, and what it begins with.
+/// Finds the message with the tool uses whose results end the request. Returns its index and the
+/// kind of its first block, unless that is reasoning.
 fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
     let messages = list(request, "messages");
     ids(messages.last()?, "toolResult").next()?;
@@ -159,7 +160,8 @@ fn begins_without_reasoning(request: &Value) -> Option<(usize, String)> {
     Some((index, kind.to_owned()))
 }
 
-/// Claude's rules of extended thinking, which appear as errors of the model.
+/// Checks Claude's rules for extended thinking. Bedrock reports a violation as an error of the
+/// model.
 fn thinking(model_id: &str, request: &Value) -> Result<(), String> {
     let thinking =
         at(request, &["additionalModelRequestFields", "thinking"]).unwrap_or(&Value::Null);
