@@ -28,6 +28,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 /// Checks that a pattern can match something.
 ///
 /// # Errors
+/// Returns what is wrong with the pattern, and what to write instead.
 pub fn check(pattern: &str) -> Result<(), String> {
     if is_arn(pattern) {
         if pattern.splitn(ARN_PARTS, ':').count() < ARN_PARTS {

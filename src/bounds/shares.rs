@@ -297,7 +297,8 @@ impl Share {
 
     /// Takes or gives back units until this many are held.
     ///
-    /// # Errors The same as those of [`Share::grow`].
+    /// # Errors
+    /// The same as those of [`Share::grow`].
     pub fn resize(&self, units: usize) -> Result<(), Limited> {
         let held = {
             let state = self.shares.state();

@@ -1,9 +1,9 @@
-//! Chooses the route of a call's next attempt.
+//! Selects the route of a call's next attempt.
 //!
 //! Routes with a lower order are tried first. Among routes with equal order, two are drawn by
-//! weight, and the less loaded one is taken ("the power of two choices"). That spreads calls almost
-//! as well as comparing all routes, and not all calls go to the route that looks best at the
-//! moment.
+//! weight, and the less loaded one is selected ("the power of two choices"). This spreads calls
+//! almost as well as comparing all routes, and avoids that all calls go to the route that is least
+//! loaded at the moment.
 
 use tokio::time::Instant;
 
@@ -12,15 +12,15 @@ use super::{
     target::RouteCandidate,
 };
 
-/// Loads that differ by less than this factor count as equal, so that weights decide.
+/// The factor below which two loads count as equal. Weights then decide.
 const SAME: f64 = 1.25;
 
-/// The routes of a call, and which of them it has tried.
+/// The routes of a call, with those that it has tried.
 #[derive(Debug)]
 pub(super) struct RouteChoice {
     candidates: Vec<RouteCandidate>,
     tried: Vec<bool>,
-    /// Routes that this call can't use any more.
+    /// Whether the call can no longer use each route.
     ruled_out: Vec<bool>,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum NextStep {
     Again(usize),
     /// All routes are skipped until this time.
     Wait(Instant, Availability),
-    /// No route is left.
+    /// No route is left to try.
     Nothing,
 }
 
@@ -56,7 +56,7 @@ impl RouteChoice {
         self.candidates.len()
     }
 
-    /// Notes that an attempt on this route failed.
+    /// Records that an attempt on this route failed.
     pub(super) fn failed(&mut self, index: usize, for_good: bool) {
         set(&mut self.tried, index);
         if for_good {
@@ -66,8 +66,8 @@ impl RouteChoice {
 
     /// Returns the next step. `random` returns numbers from 0 to 1.
     pub(super) fn next(&self, now: Instant, random: &mut impl FnMut() -> f64) -> NextStep {
-        // A single route is called whatever its health: to skip it would fail calls that Bedrock
-        // may answer.
+        // A target with a single route calls it regardless of its health: skipping it would fail
+        // calls that Bedrock may answer.
         if let [only] = self.candidates.as_slice() {
             return match (self.is(&self.ruled_out, 0), self.is(&self.tried, 0)) {
                 (true, _) => NextStep::Nothing,
@@ -109,7 +109,7 @@ impl RouteChoice {
             .collect()
     }
 
-    /// Draws one of these routes: of those with the lowest order, the less loaded one of two.
+    /// Draws two of the routes with the lowest order, and returns the less loaded one.
     fn draw(
         &self,
         among: &[usize],

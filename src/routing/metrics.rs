@@ -1,4 +1,4 @@
-//! The state of the routes as metrics, collected at each scrape.
+//! Reports the state of the routes as metrics, at each scrape.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::telemetry::metrics as labels;
 
-/// Reports each route of an alias, and the routes that only callers name as one.
+/// Reports each route of an alias separately, and all other routes together.
 #[derive(Debug)]
 pub struct RouteMetrics(Router);
 
@@ -96,7 +96,7 @@ fn cool_downs(
 }
 
 fn open_calls(encoder: &mut DescriptorEncoder<'_>, open: &[(labels::Route, usize)]) -> fmt::Result {
-    let help = "Calls to Bedrock that are open now.";
+    let help = "Open calls to Bedrock.";
     let mut family =
         encoder.encode_descriptor("open_upstream_calls", help, None, MetricType::Gauge)?;
     for (route, count) in open {

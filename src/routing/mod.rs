@@ -1,16 +1,16 @@
-//! Routing: from the name of a target to attempts on its routes.
+//! Routing: resolves a target's name, and makes attempts on the target's routes.
 //!
 //! | file | job |
 //! |---|---|
-//! | `target` | what a request names, with the operator's settings for it |
+//! | `target` | what an alias or model ID resolves to, with the operator's settings for it |
 //! | `route` | one model ID in one source Region of one AWS account |
 //! | [`health`] | breaker, cooldown and load of a route |
 //! | `profiles` | the inference profiles that Bedrock's control plane has listed |
-//! | `choice` | chooses the route of a call's next attempt |
+//! | `choice` | selects the route of a call's next attempt |
 //! | [`attempts`] | makes the attempts of a call, until the first event |
 //! | [`budget`] | the retry budget of all calls |
-//! | `open_call` | counts the open calls on a route |
-//! | `metrics` | the state of the routes as metrics |
+//! | `open_call` | counts the open calls of a route |
+//! | `metrics` | reports the state of the routes as metrics |
 
 pub mod attempts;
 mod choice;
@@ -42,7 +42,7 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// The maximum number of direct targets that are kept: callers choose their names.
+/// The maximum number of direct targets that are kept. Callers choose their names.
 const MOST_RAW: usize = 1_024;
 
 /// Resolves targets. Cheap to clone; all clones share the routes.
@@ -51,7 +51,7 @@ pub struct Router(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// An alias without a known source Region can't be called.
+    /// The aliases. One without a known source Region can't be called, and has a failure instead.
     aliases: BTreeMap<String, Result<Arc<Target>, Failure>>,
     allowed_model_ids: Vec<String>,
     only: Fence,
@@ -59,11 +59,11 @@ struct Inner {
     default_region: Option<String>,
     routes: Mutex<Routes>,
     profiles: Profiles,
-    /// Notified when there is a new route whose profile could be looked up.
+    /// Notified when there is a new route whose profile can be looked up.
     unknown: Notify,
 }
 
-/// The routes, each once.
+/// The routes, each stored once.
 #[derive(Debug, Default)]
 struct Routes {
     all: HashMap<RouteKey, Arc<Route>>,
@@ -72,8 +72,8 @@ struct Routes {
 }
 
 impl Routes {
-    /// Returns the route of a key; a new one belongs to an alias if `of_alias` is set. All aliases
-    /// are added before callers can name other routes.
+    /// Returns the route of a key, and creates it if necessary. A new route belongs to an alias if
+    /// `of_alias` is set. All aliases are added before callers can name other routes.
     fn get(&mut self, key: RouteKey, of_alias: bool) -> Arc<Route> {
         let entry = self.all.entry(key);
         let new = |key: &RouteKey| Arc::new(Route::new(key, of_alias));
@@ -82,7 +82,7 @@ impl Routes {
 }
 
 impl Router {
-    /// Returns a router for these targets. `default_region` comes from the settings of the AWS SDK.
+    /// Creates a router for these targets. `default_region` comes from the settings of the AWS SDK.
     pub fn new(targets: Targets, default_region: Option<&str>) -> Self {
         let mut routes = Routes::default();
         let aliases = targets
@@ -164,7 +164,8 @@ impl Router {
         routes.all.values().cloned().collect()
     }
 
-    /// Bedrock's control plane says this of inference profiles in a source Region of an account.
+    /// Sets the inference profiles that Bedrock's control plane has listed for a source Region of
+    /// an account.
     pub fn learn(&self, place: &Place, profiles: Vec<InferenceProfile>) {
         self.0.profiles.learn(place, profiles);
         for route in self.routes() {
@@ -174,7 +175,7 @@ impl Router {
         }
     }
 
-    /// Waits until there is a new route whose profile could be looked up.
+    /// Waits until there is a new route whose profile can be looked up.
     pub async fn has_unknown_route(&self) {
         self.0.unknown.notified().await;
     }
@@ -264,7 +265,7 @@ fn own_account() -> Arc<str> {
     Arc::default()
 }
 
-/// Returns the target of an alias, with the routes of its fallbacks after its own.
+/// Returns the target of an alias: its own routes, followed by those of its fallbacks.
 fn of_alias(
     name: &str,
     alias: &Alias,
@@ -322,7 +323,7 @@ fn of_alias(
     })
 }
 
-/// Returns the source Regions of a route. An ARN can be called in its own Region only.
+/// Returns the source Regions of a route. An ARN can be called only in its own Region.
 fn regions<'a>(
     name: &str,
     options: &'a RouteOptions,
@@ -343,7 +344,7 @@ fn no_region(name: &str) -> Failure {
     Failure::new(
         Reason::UpstreamCredentials,
         format!(
-            "target `{name}`: no AWS Region is known; set AWS_REGION or bedrock.region at the gateway"
+            "target `{name}`: the gateway has no source Region for it; the operator must set AWS_REGION or bedrock.region"
         ),
     )
 }

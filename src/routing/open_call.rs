@@ -1,4 +1,4 @@
-//! Counts the calls to Bedrock that are open on a route.
+//! Counts the open calls to Bedrock of each route.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -9,7 +9,7 @@ use super::route::Route;
 pub struct OpenCall(Arc<Route>);
 
 impl OpenCall {
-    /// Counts one more open call on a route.
+    /// Counts a further open call on a route.
     pub fn on(route: Arc<Route>) -> Self {
         route.open.fetch_add(1, Relaxed);
         Self(route)

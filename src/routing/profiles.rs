@@ -1,5 +1,5 @@
 //! The inference profiles that Bedrock's control plane has listed, by AWS account and source
-//! Region. They are kept if a later lookup fails.
+//! Region. They are kept even if a later lookup fails.
 
 use std::{
     collections::HashMap,
@@ -12,14 +12,14 @@ use crate::{
     bedrock::InferenceProfile,
 };
 
-/// The known profiles. Shared by the routes of a process.
+/// The known profiles, which all routes of a process share.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
     by_place: RwLock<HashMap<Place, HashMap<String, Arc<InferenceProfile>>>>,
 }
 
 impl Profiles {
-    /// Profiles of a source Region in an account, new or known.
+    /// Adds or updates the profiles of a source Region in an account.
     pub(super) fn learn(&self, place: &Place, profiles: Vec<InferenceProfile>) {
         let mut by_place = self
             .by_place
@@ -33,7 +33,7 @@ impl Profiles {
         );
     }
 
-    /// The profiles of a source Region in an account.
+    /// Returns the profiles of a source Region in an account.
     pub(super) fn of(&self, place: &Place) -> Vec<Arc<InferenceProfile>> {
         let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
         by_place
@@ -42,7 +42,7 @@ impl Profiles {
             .unwrap_or_default()
     }
 
-    /// Gives a route its profile, or a profile that serves its model.
+    /// Sets the profile of a route, or a profile that serves its model.
     pub(super) fn teach(&self, route: &Route) {
         let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = by_place.get(&route.place()) else {
@@ -57,7 +57,7 @@ impl Profiles {
                 .values()
                 .filter(|profile| profile.is_system_defined && profile.model == model)
                 .collect();
-            // Profiles of a geography come before those that are served in any Region.
+            // Profiles of a geography are preferred to those that may be served in any Region.
             holding.sort_by_key(|profile| (profile.anywhere, profile.id.clone()));
             route.suggest(holding.first().map(|profile| profile.id.clone()));
         }

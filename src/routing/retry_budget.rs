@@ -1,11 +1,12 @@
-//! The retry budget: further attempts that all calls of the process together can make, so that
-//! retries do not make an outage worse.
+//! The retry budget, which limits the further attempts that all calls of the process together can
+//! make. It prevents retries from making an outage worse.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The attempts that each call adds. With an empty budget, there are at most 1.1 attempts per call.
+/// The number of attempts that each call adds. While the reserve is used up, there are at most 1.1
+/// attempts per call.
 const DEPOSIT: f64 = 0.1;
-/// The initial and maximum number of attempts, enough for short disturbances.
+/// The initial and maximum number of attempts. It is sufficient for short disturbances.
 const MOST: f64 = 100.0;
 
 /// The budget of a process. Cheap to clone; all clones share it.
@@ -19,13 +20,13 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Notes that a call has begun.
+    /// Records that a call has begun.
     pub fn deposit(&self) {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *balance = (*balance + DEPOSIT).min(MOST);
     }
 
-    /// Takes one attempt from the budget. Returns whether there was one.
+    /// Takes one attempt from the budget. Returns whether there was one left.
     pub fn withdraw(&self) -> bool {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if *balance < 1.0 {

@@ -12,10 +12,11 @@ use crate::{
     telemetry::metrics,
 };
 
-/// What identifies a route: quotas, and so health, belong to an account, a Region and a model.
+/// The identity of a route. Quotas, and therefore health, belong to an account, a Region and a
+/// model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
-    /// The name of the AWS account in the configuration. Empty: the account of the gateway's own
+    /// The name of the AWS account in the configuration. Empty for the account of the gateway's own
     /// identity.
     pub account: Arc<str>,
     /// The `modelId` of requests to Bedrock.
@@ -24,7 +25,7 @@ pub struct RouteKey {
     pub source_region: String,
 }
 
-/// A source Region of an AWS account: what discovery reads.
+/// A source Region of an AWS account. Discovery looks up profiles for each one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The name of the AWS account, as in [`RouteKey::account`].
@@ -37,7 +38,7 @@ pub struct Place {
 /// route.
 #[derive(Debug)]
 pub struct Route {
-    /// The name of the AWS account that is called. Empty: the account of the gateway's own
+    /// The name of the AWS account that is called. Empty for the account of the gateway's own
     /// identity.
     pub account: Arc<str>,
     /// The `modelId` of requests to Bedrock.
@@ -46,20 +47,21 @@ pub struct Route {
     pub kind: ModelIdKind,
     /// The source Region: the endpoint that is called.
     pub source_region: String,
-    /// Whether an alias has this route. The number of other routes is up to the callers.
+    /// Whether an alias has this route. If not, a caller named it, and the number of such routes is
+    /// unlimited.
     pub of_alias: bool,
-    /// The health, as the calls of this replica have shown it.
+    /// The health, as observed by the calls of this replica.
     pub health: RouteHealth,
     /// The number of open calls to Bedrock.
     pub(super) open: AtomicUsize,
-    /// What Bedrock's control plane said of it, if it was asked and knew.
+    /// The inference profile, if the model ID is one and Bedrock's control plane has listed it.
     profile: RwLock<Option<Arc<InferenceProfile>>>,
-    /// The inference profile by which the model can be called here, if one is known.
+    /// The inference profile that serves the model in this Region, if one is known.
     held_by: RwLock<Option<String>>,
 }
 
 impl Route {
-    /// Returns a route without a profile.
+    /// Creates a route without a profile.
     pub fn new(key: &RouteKey, of_alias: bool) -> Self {
         Self {
             account: Arc::clone(&key.account),
@@ -108,7 +110,7 @@ impl Route {
         self.open.load(Relaxed)
     }
 
-    /// What Bedrock says of the inference profile, if it is one and known.
+    /// Returns the inference profile, if the model ID is one and Bedrock has listed it.
     pub fn profile(&self) -> Option<Arc<InferenceProfile>> {
         self.profile
             .read()
@@ -116,7 +118,7 @@ impl Route {
             .clone()
     }
 
-    /// From now on this is known of it.
+    /// Sets the inference profile that Bedrock has listed for this route.
     pub fn learn(&self, profile: Arc<InferenceProfile>) {
         *self.profile.write().unwrap_or_else(PoisonError::into_inner) = Some(profile);
     }
@@ -126,8 +128,8 @@ impl Route {
         *self.held_by.write().unwrap_or_else(PoisonError::into_inner) = inference_profile;
     }
 
-    /// Returns what to call if the model is not available on demand: a profile that Bedrock lists,
-    /// or else the usual name of such a profile.
+    /// Returns the profile to call if the model is not available on demand: one that Bedrock lists,
+    /// or else one with the usual name.
     pub fn inference_profile(&self) -> Option<String> {
         let known = self
             .held_by
@@ -152,8 +154,9 @@ impl Route {
         }
     }
 
-    /// Returns which sampling parameters the model accepts. What an application profile leads to is
-    /// known once it has been looked up; until then none is known to be accepted.
+    /// Returns which sampling parameters the model accepts. The model behind an application profile
+    /// is known only after it has been looked up; until then, no parameter is assumed to be
+    /// accepted.
     pub fn sampling(&self) -> Sampling {
         match self.profile() {
             Some(profile) if !profile.model.is_empty() => Sampling::of_model(&profile.model),
@@ -167,8 +170,8 @@ impl Route {
         self.profile().is_some_and(|profile| profile.anywhere)
     }
 
-    /// Returns on which side of a fence requests are handled. A request reaches its source Region
-    /// first, so the source Region has to be inside, too.
+    /// Returns on which side of a fence requests are processed. A request reaches its source Region
+    /// first, so the source Region must be inside, too.
     pub fn side_of(&self, fence: &Fence) -> Side {
         if fence.is_unrestricted() {
             return Side::Inside;
@@ -198,7 +201,8 @@ impl Route {
         Side::Unknown
     }
 
-    /// Prompts and prompt routers can use inference profiles, so their destinations are not known.
+    /// Returns whether requests are served only in the source Region. Prompts and prompt routers
+    /// can use inference profiles, so their destination Regions are unknown.
     fn is_served_where_it_is_called(&self) -> bool {
         match self.kind {
             ModelIdKind::OnDemand

@@ -1,4 +1,4 @@
-//! A target: what a request names, with the operator's settings for it.
+//! A target: what a name in a request resolves to, with the operator's settings for it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// A target.
+/// The result of resolving a target's name.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
     /// The name: an alias, a model ID or an ARN.
@@ -18,17 +18,17 @@ pub struct Target {
     pub is_alias: bool,
     /// The description for callers.
     pub description: String,
-    /// The routes by their order, followed by those of the fallback.
+    /// The routes in their order, followed by those of the fallback.
     pub candidates: Vec<RouteCandidate>,
-    /// The alias whose routes come last.
+    /// The alias whose routes are tried after the target's own.
     pub fallback: Option<String>,
-    /// Values for requests that leave them out.
+    /// The values for fields that requests leave out.
     pub defaults: Defaults,
-    /// What is enforced on requests, including what is enforced for all targets.
+    /// The settings that are enforced on requests, including those for all targets.
     pub policy: RequestPolicy,
-    /// Limits of this target.
+    /// The limits of this target.
     pub limits: TargetLimits,
-    /// Pairs that the gateway adds to requests, for cost reports.
+    /// The pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: BTreeMap<String, String>,
 }
 
@@ -37,16 +37,17 @@ pub struct Target {
 pub struct RouteCandidate {
     /// The route.
     pub route: Arc<Route>,
-    /// Lower ones are tried first; equal ones share the calls.
+    /// The order. Routes with a lower order are tried first; those with equal order share the
+    /// calls.
     pub order: u32,
-    /// The share of the calls among routes with equal order.
+    /// The route's share of the calls, among routes with equal order.
     pub weight: u32,
     /// The fences, all of which apply.
     pub fences: Vec<Fence>,
 }
 
 impl RouteCandidate {
-    /// Returns on which side of its fences the route is.
+    /// Returns on which side of its fences the route lies.
     pub fn side(&self) -> Side {
         let sides = self.fences.iter().map(|fence| self.route.side_of(fence));
         sides.fold(Side::Inside, |worst, side| match (worst, side) {

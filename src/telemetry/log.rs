@@ -1,5 +1,5 @@
-//! Log lines: one JSON object each, or readable text. They are written to standard error; standard
-//! output belongs to the commands.
+//! Writes log lines to standard error: one JSON object each, or readable text. Only commands write
+//! to standard output.
 
 use std::io::IsTerminal;
 
@@ -41,7 +41,7 @@ pub fn start(log: &Log) -> Result<(), String> {
     started.map_err(|error| error.to_string())
 }
 
-/// Returns the maximum level of a target.
+/// Returns the maximum level of events with a target.
 fn most(target: &str) -> LevelFilter {
     if target.split("::").next() == Some(OWN) {
         return LevelFilter::TRACE;

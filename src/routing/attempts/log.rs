@@ -1,4 +1,4 @@
-//! The attempts of a call, readable while the call is running.
+//! Records the attempts of a call. The record can be read while the call is running.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,7 +18,7 @@ use crate::{
 pub struct Attempt {
     /// The route.
     pub route: Arc<Route>,
-    /// Why the attempt failed. `None` for one that was answered or is still running.
+    /// Why the attempt failed. `None` if it was answered or is still running.
     pub failure: Option<Reason>,
     /// Bedrock's request ID. Empty if Bedrock has not answered.
     pub request_id: String,
@@ -38,7 +38,7 @@ struct Entry {
     over: bool,
 }
 
-/// The attempts of a call. Cheap to clone; all clones are of the same call.
+/// The attempts of a call. Cheap to clone; all clones share the same call.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptLog(Arc<Mutex<Vec<Entry>>>);
 

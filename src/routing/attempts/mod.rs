@@ -3,9 +3,9 @@
 //! An attempt succeeds with Bedrock's first event. An error in the first frame of a 200 counts as
 //! an error before the first event. After the first event, there is no other attempt.
 //!
-//! Each route is tried once, without a pause: another route has its own quota and capacity. Then
-//! routes are retried, after a backoff with full jitter. Every attempt after the first one of a
-//! call is taken from the [`RetryBudget`] of all calls.
+//! Each route is tried once, without a pause between routes: another route has a separate quota and
+//! capacity. Then routes are retried, after a backoff with full jitter. Every attempt after the
+//! first one of a call is taken from the [`RetryBudget`] that all calls share.
 
 mod log;
 mod verdict;
@@ -25,22 +25,24 @@ use super::{
 };
 use crate::error::{Failure, Phase, Reason, Upstream};
 
-/// The maximum of the first backoff. It doubles with each attempt.
+/// The upper limit of the first backoff. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The maximum of every backoff. If Bedrock asks for more, the caller has to wait.
+/// The upper limit of every backoff. If Bedrock asks for a longer one, the gateway does not retry,
+/// and the caller gets the delay.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The retry delay of a call whose answers ended before their first event.
+/// The retry delay for calls whose answers ended before their first event.
 const RETRY_TRUNCATED_AFTER: Duration = Duration::from_secs(1);
-/// The maximum wait if all routes are skipped. A caller that is refused at once can use something
-/// else, and a queue at an exhausted quota would delay every answer.
+/// The maximum wait if all routes are skipped. Beyond it, the call is refused: the caller can then
+/// use something else, while a queue for an exhausted quota would delay every answer.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// The rules for the attempts of a call.
 #[derive(Clone, Debug)]
 pub struct AttemptPolicy {
-    /// The attempts that a call can make. If it has more routes, it can make one attempt per route.
+    /// The maximum number of attempts of a call. A call that has more routes can make one attempt
+    /// per route.
     pub attempt_allowance: u32,
-    /// Timeout for Bedrock's first event, per attempt.
+    /// The time limit for Bedrock's first event, per attempt.
     pub first_event: Duration,
     /// The deadline of the call. No attempt begins after it.
     pub deadline: Instant,
@@ -57,7 +59,7 @@ pub struct Opened<T> {
     pub answer: T,
 }
 
-/// An answer that has begun, with its route.
+/// An answer whose first event has arrived, with its route.
 #[derive(Debug)]
 pub struct Begun<T> {
     /// The route of the answer.
@@ -111,7 +113,7 @@ where
     }
 }
 
-/// The progress of a call.
+/// The state of a call's attempts.
 struct CallProgress {
     choice: RouteChoice,
     policy: AttemptPolicy,
@@ -136,7 +138,7 @@ impl CallProgress {
             .policy
             .attempt_allowance
             .max(u32::try_from(self.choice.len()).unwrap_or(u32::MAX));
-        // The budget has been charged for the pause, so the next attempt is not charged.
+        // The pause was already charged to the budget, so the next attempt is not charged again.
         let mut rested = false;
         loop {
             let now = Instant::now();
@@ -170,7 +172,7 @@ impl CallProgress {
                     let last = self
                         .last
                         .get_or_insert_with(|| unavailable(availability, wait));
-                    // After a wait, another call has become the probe, or the route fails in
+                    // During the wait, another call became the probe, or the route failed in
                     // another way.
                     if rested {
                         return Err(last.clone());
@@ -197,7 +199,7 @@ impl CallProgress {
         }
     }
 
-    /// Pauses, if the pause ends before the deadline and the budget allows it.
+    /// Waits, if the wait ends before the deadline and the budget allows it.
     async fn rest(&mut self, pause: Option<Duration>) -> Result<(), Failure> {
         let in_time = pause.filter(|pause| Instant::now() + *pause < self.policy.deadline);
         match in_time {
@@ -209,8 +211,8 @@ impl CallProgress {
         }
     }
 
-    /// Awaits an attempt until its timeout. The deadline of the call is enforced by the caller of
-    /// this module.
+    /// Awaits an attempt, within its time limit. The caller of this module enforces the deadline of
+    /// the call.
     async fn within_limit<T>(
         &self,
         attempt: impl Future<Output = Result<Opened<T>, Failure>>,
@@ -230,7 +232,7 @@ impl CallProgress {
         }
     }
 
-    /// Notes a failed attempt. Returns an error if no other attempt can help.
+    /// Records a failed attempt. Returns an error if no further attempt can help.
     fn failed(&mut self, index: usize, failure: Failure) -> Result<(), Failure> {
         match RetryVerdict::of(&failure) {
             RetryVerdict::Final => return Err(failure),
@@ -248,7 +250,7 @@ impl CallProgress {
                 "the target has no route that can be called",
             );
         };
-        // Nothing of an answer was received, so the caller can retry.
+        // The client has received nothing of the answer, so the caller can retry.
         if last.reason == Reason::UpstreamTruncated {
             last.retry_after.get_or_insert(RETRY_TRUNCATED_AFTER);
         }
@@ -257,7 +259,7 @@ impl CallProgress {
 }
 
 /// Returns the backoff before a retry on the same route: full jitter, and at least the time that
-/// Bedrock asks for. `None` if Bedrock asks for too much.
+/// Bedrock asks for. Returns `None` if Bedrock asks for too long a time.
 fn pause(failure: &Failure, made: u32) -> Option<Duration> {
     let at_most = FIRST_PAUSE
         .saturating_mul(1 << made.saturating_sub(1).min(8))
@@ -279,7 +281,7 @@ fn unavailable(availability: Availability, wait: Duration) -> Failure {
         ),
         Availability::OpenUntil(_) | Availability::Available => (
             Reason::UpstreamUnavailable,
-            "all routes of this target are failing and skipped until they have had time to recover; retry after the given delay",
+            "all routes of this target have failed recently and are skipped for a while; retry after the given delay",
         ),
     };
     Failure::new(reason, message)

@@ -57,8 +57,8 @@ fn opened() -> Result<Opened<()>, Failure> {
     })
 }
 
-/// Makes a call whose attempts have the outcomes of `outcome` for each model ID. Also returns the
-/// model IDs that were called.
+/// Makes a call. Its attempts have the outcomes that `outcome` defines for each model ID. Also
+/// returns the model IDs that were called.
 async fn call(
     target: &Target,
     policy: AttemptPolicy,
@@ -253,10 +253,10 @@ async fn with_the_budget_spent_there_are_eleven_attempts_for_ten_calls() {
     assert!(attempts <= 550, "{attempts}");
 }
 
-/// The behaviour of a route in the property below.
+/// The behaviour of a route in the property test below.
 #[derive(Clone, Copy, Debug)]
 struct Behaviour {
-    /// One of [`REASONS`]; none: the route answers.
+    /// The index of a reason in [`REASONS`]. `None`: the route answers.
     reason: Option<usize>,
     takes: Duration,
     retry_after: Option<Duration>,
@@ -312,9 +312,9 @@ fn routes() -> impl Strategy<Value = Vec<RouteOptions>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// For any config, outcomes and times: no attempt after an answer began, after the deadline,
-    /// outside the fence, on a route of another target, or after an error that a retry can't fix;
-    /// and never more attempts than the policy allows.
+    /// For any policy, outcomes and times, there is no attempt after an answer began, after the
+    /// deadline, outside the fence, on a route of another target, or after an error that a retry
+    /// can't fix. There are never more attempts than the policy allows.
     #[test]
     fn no_attempt_breaks_a_rule(
         (own, other) in (routes(), routes()),
@@ -373,7 +373,7 @@ proptest! {
                 let _outcome = begin(candidates.clone(), policy, log.clone(), |route| {
                     assert!(!*answered.lock().unwrap(), "an attempt after an answer");
                     if let Some(last) = *last.lock().unwrap() {
-                        assert!(Instant::now() < until, "an attempt behind the deadline");
+                        assert!(Instant::now() < until, "an attempt after the deadline");
                         let failure = Failure::new(last, "");
                         assert_ne!(RetryVerdict::of(&failure), RetryVerdict::Final, "an attempt after {last:?}");
                     }

@@ -1,27 +1,26 @@
-//! Decides whether another attempt can help after a failure.
+//! Decides whether another attempt can help after a failure: retry, failover, or neither.
 
 use crate::error::{Failure, Reason};
 
-/// Whether another attempt can help.
+/// Which further attempts can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryVerdict {
-    /// On any route; on the same one after a pause.
+    /// An attempt on any route, after a pause if it is the same route.
     AnyRoute,
-    /// On another route only.
+    /// An attempt on another route only.
     Elsewhere,
-    /// On no route: the caller or the operator has to change something, or Bedrock has worked for
-    /// the call and billed it.
+    /// No attempt: the caller or the operator must change something, or Bedrock has already done
+    /// the work and billed it.
     Final,
 }
 
 impl RetryVerdict {
-    /// Returns the verdict. If a status would ask the caller to retry, the gateway fails over
-    /// first.
+    /// Returns the verdict on a failure. Before a caller is asked to retry, the gateway fails over.
     pub(super) fn of(failure: &Failure) -> Self {
         let upstream = failure.upstream.as_deref();
         match failure.reason {
-            // An error that this version does not know, by its HTTP status; an error of the model,
-            // by the status that the model gave.
+            // An error that this version does not know is judged by its HTTP status. An error of
+            // the model is judged by the status that the model returned.
             Reason::UpstreamUnknown
                 if matches!(upstream.and_then(|up| up.http_status), Some(429 | 500..=599)) =>
             {
@@ -38,8 +37,8 @@ impl RetryVerdict {
             | Reason::UpstreamConnect
             | Reason::UpstreamTruncated
             | Reason::ModelNotReady => Self::AnyRoute,
-            // A daily quota is used up, a limit of minutes is over, or something between here and
-            // Bedrock spoils bytes.
+            // A daily quota is used up, a limit of minutes was exceeded, or a device on the path
+            // corrupts bytes.
             Reason::UpstreamQuota | Reason::UpstreamIdle | Reason::UpstreamCorrupt => {
                 Self::Elsewhere
             }
@@ -62,7 +61,7 @@ impl RetryVerdict {
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied
             | Reason::UpstreamCredentials
-            // All routes share one identity, so no other route can help.
+            // All routes use the same identity, so no other route can help.
             | Reason::CredentialsUnavailable
             | Reason::UpstreamResource
             | Reason::ModelError

@@ -9,10 +9,10 @@
 //!     └─────────────────────────── the probe is answered ───────────────────────┘
 //! ```
 //!
-//! A half-open breaker lets one call through at a time, the probe. After a successful probe, one
-//! more failure opens the breaker again, until a call has been answered completely. The breaker
-//! stays open for a second, then twice as long each time, up to 30 s. If Bedrock says when to
-//! retry, one failure opens it, and it stays open for that time.
+//! A half-open breaker allows one call at a time, the probe. After a successful probe, a single
+//! failure opens the breaker again, until a call has been answered completely. The breaker stays
+//! open for one second, then twice as long each time, up to 30 s. If Bedrock says when to retry,
+//! one failure opens the breaker for that time.
 
 use std::time::Duration;
 
@@ -20,16 +20,17 @@ use tokio::time::Instant;
 
 use super::jitter::jittered;
 
-/// Consecutive failures that open the breaker.
+/// The number of consecutive failures that opens the breaker.
 const IN_A_ROW: u32 = 5;
-/// The share of failures that opens the breaker, and the minimum of calls for a share.
+/// The share of failures that opens the breaker, and the minimum number of calls for which a share
+/// is calculated.
 const FEWEST: f64 = 10.0;
 const SHARE: f64 = 0.5;
-/// The weight of a call falls to about a third in this time.
+/// The time constant of the weights: after this time, a call has about a third of its weight.
 const MEMORY: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// The maximum of the time that Bedrock asks for.
+/// The maximum time that is accepted if Bedrock says when to retry.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
 /// The state of a breaker.
@@ -45,15 +46,15 @@ pub enum BreakerState {
 
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    /// Set while the breaker is open or half-open: when it becomes half-open.
+    /// When the breaker becomes half-open. `None` if it is closed.
     open_until: Option<Instant>,
     /// Whether a probe is running.
     probing: bool,
-    /// Failures since the last complete answer.
+    /// The number of failures since the last complete answer.
     in_a_row: u32,
-    /// How often the breaker has opened since the last complete answer.
+    /// The number of times that the breaker has opened since the last complete answer.
     times_opened: u32,
-    /// The weighted numbers of calls and failures, at the time `weighed`.
+    /// The weighted numbers of calls and failures, as of the time `weighed`.
     calls: f64,
     failures: f64,
     weighed: Option<Instant>,
@@ -69,20 +70,20 @@ impl Breaker {
         }
     }
 
-    /// Returns until when calls skip the route. `None`: a call is allowed now.
+    /// Returns the time until which calls skip the route. `None` if a call is allowed now.
     pub(super) fn skipped_until(&self, now: Instant) -> Option<Instant> {
         let until = self.open_until?;
         if now < until {
             Some(until)
         } else if self.probing {
-            // When the probe ends is not known.
+            // The end of the probe is not known yet.
             Some(now + SHORTEST)
         } else {
             None
         }
     }
 
-    /// Notes that a call begins. Returns whether it is a probe.
+    /// Records that a call begins. Returns whether it is a probe.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         self.weigh(now);
         self.calls += 1.0;
@@ -91,7 +92,7 @@ impl Breaker {
         probe
     }
 
-    /// Notes that the probe was answered.
+    /// Records that the probe was answered.
     pub(super) fn probe_answered(&mut self) {
         self.probing = false;
         self.open_until = None;
@@ -99,21 +100,22 @@ impl Breaker {
         (self.calls, self.failures) = (0.0, 0.0);
     }
 
-    /// Notes that the probe ended without an outcome.
+    /// Records that the probe ended without an outcome.
     pub(super) fn probe_gone(&mut self) {
         self.probing = false;
     }
 
-    /// Notes a complete answer.
+    /// Records a complete answer.
     pub(super) fn succeeded(&mut self) {
-        // The call began before the breaker opened, so it does not show the present state.
+        // If the breaker is open, the call began before it opened and does not show the present
+        // state.
         if self.open_until.is_none() {
             self.in_a_row = 0;
             self.times_opened = 0;
         }
     }
 
-    /// Notes a failure. `asked` is the time that Bedrock asks for, if any.
+    /// Records a failure. `asked` is the retry delay from Bedrock, if there is one.
     pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, random: f64) {
         self.weigh(now);
         self.failures += 1.0;
@@ -127,7 +129,7 @@ impl Breaker {
             self.probing = false;
             return;
         }
-        // Failures of calls that began before the breaker opened do not prolong its time.
+        // Failures of calls that began before the breaker opened do not extend its open time.
         if half_open || (self.open_until.is_none() && worse) {
             let doubled = SHORTEST.saturating_mul(1 << self.times_opened.min(10));
             self.open_until = Some(now + jittered(doubled.min(LONGEST), random));

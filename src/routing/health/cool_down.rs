@@ -1,10 +1,10 @@
 //! The cooldown of a route that Bedrock throttles.
 //!
-//! The route is skipped for the time that Bedrock asks for. If Bedrock asks for none, it is skipped
-//! for the time in which it answers [`ENOUGH`] calls, based on about the last minute. Quotas refill
-//! continuously: after a pause that is too short, calls are refused again; after one that is too
-//! long, quota is left unused. This way, at most about one call in twelve is refused, for any
-//! quota.
+//! The route is skipped for the time that Bedrock asks for. If Bedrock asks for none, the route is
+//! skipped for the time in which it usually answers [`ENOUGH`] calls, based on about the last
+//! minute. Quotas refill continuously: after a cooldown that is too short, calls are throttled
+//! again; one that is too long leaves quota unused. With this rule, at most about one call in
+//! twelve is throttled, for any quota.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::jitter::jittered;
 
-/// The answered calls for each refused one.
+/// The number of answered calls for each throttled one.
 const ENOUGH: f64 = 12.0;
-/// The weight of an answer falls to about a third in this time.
+/// The time constant of the weights: after this time, an answer has about a third of its weight.
 const MEMORY: Duration = Duration::from_secs(60);
-/// The first cooldown of a route without recent answers. It doubles each time.
+/// The first cooldown of a route without recent answers. Each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(250);
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(10);
@@ -26,9 +26,9 @@ const USED_UP: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Cooldown {
     until: Option<Instant>,
-    /// The length of the next cooldown if no call is answered before.
+    /// The length of the next cooldown, if no call is answered before.
     length: Duration,
-    /// The weighted number of answers, at the time `weighed`.
+    /// The weighted number of answers, as of the time `weighed`.
     answers: f64,
     weighed: Option<Instant>,
     /// When the first answer was counted.
@@ -48,12 +48,12 @@ impl Default for Cooldown {
 }
 
 impl Cooldown {
-    /// Returns the end of the cooldown, if there is one now.
+    /// Returns the end of the cooldown. `None` if there is none at this time.
     pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| now < *until)
     }
 
-    /// Notes that a call was answered.
+    /// Records that a call was answered.
     pub(super) fn answered(&mut self, now: Instant) {
         self.weigh(now);
         self.since.get_or_insert(now);
@@ -61,7 +61,8 @@ impl Cooldown {
         self.length = FIRST;
     }
 
-    /// Notes that Bedrock throttled a call. `asked` is the time that Bedrock asks for, if any.
+    /// Records that Bedrock throttled a call. `asked` is the retry delay from Bedrock, if there is
+    /// one.
     pub(super) fn throttled(
         &mut self,
         now: Instant,
@@ -94,11 +95,11 @@ impl Cooldown {
         }
     }
 
-    /// Returns `None` if there is no recent answer.
+    /// Returns the rate of answers. `None` if there are no recent answers.
     fn answers_per_second(&self, now: Instant) -> Option<f64> {
         let memory = MEMORY.as_secs_f64();
         let age = now.saturating_duration_since(self.since?).as_secs_f64();
-        // A count that has just begun covers only a part of that time.
+        // A count that began recently covers only a part of that time.
         let seen = memory * (1.0 - (-age / memory).exp());
         (self.answers >= 1.0).then(|| self.answers / seen.max(0.1))
     }

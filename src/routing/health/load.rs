@@ -1,21 +1,21 @@
-//! The load of a route: its open calls, and its mean time to the first event.
+//! Measures the load of a route: its open calls, and its mean time to the first event.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The weight of a new time in the mean.
+/// The weight of a new value in the mean.
 const NEW: f64 = 0.2;
-/// The mean falls to about a third in this time, so that a route which is not called is tried
-/// again.
+/// The time constant of the mean: it falls to about a third in this time, so that a route that is
+/// not called is tried again.
 const MEMORY: Duration = Duration::from_secs(4);
-/// Times below this count as equal, in seconds.
+/// Times below this value count as equal, in seconds.
 const FLOOR: f64 = 0.010;
 
 #[derive(Debug, Default)]
 pub(super) struct RouteLoad {
     open: u32,
-    /// The mean time to the first event, in seconds, as it was at that moment.
+    /// The mean time to the first event in seconds, and the time at which it had this value.
     mean: Option<(f64, Instant)>,
 }
 
@@ -32,8 +32,8 @@ impl RouteLoad {
         self.open
     }
 
-    /// Adds the time to a first event. Slower ones have twice the weight, so that trouble shows
-    /// early.
+    /// Adds the time to a first event. A value above the mean has twice the weight, so that
+    /// problems show early.
     pub(super) fn answers(&mut self, now: Instant, after: Duration) {
         let new = after.as_secs_f64();
         let mean = match self.mean_at(now) {

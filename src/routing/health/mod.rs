@@ -1,10 +1,10 @@
-//! The health of a route, as the calls of this replica have shown it. All workers share it.
+//! The health of a route, as observed by the calls of this replica. All workers share it.
 //!
 //! | file | job |
 //! |---|---|
-//! | `breaker` | skips a route that fails, and probes whether it has recovered |
-//! | `cool_down` | skips a route that Bedrock throttles |
-//! | `load` | open calls and the time to the first event, to find the less loaded route |
+//! | `breaker` | skips a route that fails, and tests with probes whether it has recovered |
+//! | `cool_down` | the cooldown: skips a route that Bedrock throttles |
+//! | `load` | open calls and the time to the first event, to select the less loaded route |
 
 mod breaker;
 mod cool_down;
@@ -19,7 +19,7 @@ pub use self::breaker::BreakerState;
 use self::{breaker::Breaker, cool_down::Cooldown, load::RouteLoad};
 use crate::error::{Failure, Reason};
 
-/// The health of a route. Cheap to clone; all clones are of the same route.
+/// The health of a route. Cheap to clone; all clones share the same route.
 #[derive(Clone, Debug, Default)]
 pub struct RouteHealth(Arc<Mutex<State>>);
 
@@ -28,7 +28,7 @@ struct State {
     breaker: Breaker,
     cool_down: Cooldown,
     load: RouteLoad,
-    /// Whether any call has shown something about the route.
+    /// Whether any call has shown the state of the route.
     tried: bool,
 }
 
@@ -44,7 +44,7 @@ pub enum Availability {
 }
 
 impl Availability {
-    /// Returns until when the route is skipped. `None`: it is not skipped.
+    /// Returns the time until which the route is skipped. `None` if it is not skipped.
     pub fn until(self) -> Option<Instant> {
         match self {
             Self::Available => None,
@@ -53,7 +53,7 @@ impl Availability {
     }
 }
 
-/// The health of a route at one time, for people and metrics.
+/// The health of a route at one time, for `TargetService` and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthSnapshot {
     /// Whether the route is called or skipped.
@@ -62,7 +62,7 @@ pub struct HealthSnapshot {
     pub breaker: BreakerState,
     /// The end of the cooldown, if there is one.
     pub cools_until: Option<Instant>,
-    /// Whether any call has shown something about the route.
+    /// Whether any call has shown the state of the route.
     pub tried: bool,
     /// The number of open calls.
     pub open_calls: u32,
@@ -73,16 +73,17 @@ pub struct HealthSnapshot {
 enum Blame {
     /// The route is throttled.
     Throttled,
-    /// The route is broken.
+    /// The route does not work.
     Broken,
-    /// Nothing: the cause is the request, the caller or the configuration.
+    /// The failure shows nothing about the route: the cause is the request, the caller or the
+    /// configuration.
     NotTheRoute,
 }
 
 impl Blame {
     fn of(failure: &Failure) -> Self {
         match failure.reason {
-            // An error that this version does not know counts by its HTTP status.
+            // An error that this version does not know is judged by its HTTP status.
             Reason::UpstreamUnknown => match failure.upstream.as_deref() {
                 Some(upstream) if upstream.http_status == Some(429) => Self::Throttled,
                 Some(upstream) if matches!(upstream.http_status, Some(500..=599)) => Self::Broken,
@@ -144,7 +145,7 @@ impl RouteHealth {
         self.state().availability(now)
     }
 
-    /// Returns the load: lower is better. Roughly in seconds of waiting.
+    /// Returns the load, which is roughly the waiting time in seconds. Lower is better.
     pub fn load(&self, now: Instant) -> f64 {
         self.state().load.score(now)
     }
@@ -161,8 +162,8 @@ impl RouteHealth {
         }
     }
 
-    /// Begins a call. Returns `None` if the route is skipped, or another call probes it, unless the
-    /// call `insists`.
+    /// Begins a call. Returns `None` if the route is skipped or another call probes it. If
+    /// `insists` is set, the call begins in any case.
     pub fn permit(&self, now: Instant, insists: bool) -> Option<RoutePermit> {
         let mut state = self.state();
         if !insists && state.availability(now) != Availability::Available {
@@ -192,8 +193,9 @@ impl State {
     }
 }
 
-/// The right to make one attempt on a route. It reports the outcome to the route's health. If it is
-/// dropped without an outcome, because the caller cancelled, it changes nothing.
+/// The right to make one attempt on a route. It reports the attempt's outcome to the route's
+/// health. Dropping it without an outcome, as for a call that the client cancelled, changes
+/// nothing.
 #[derive(Debug)]
 pub struct RoutePermit {
     health: RouteHealth,
@@ -235,7 +237,7 @@ impl RoutePermit {
                 state
                     .cool_down
                     .throttled(now, failure.retry_after, used_up, fastrand::f64());
-                // The route answered, so it is not broken.
+                // The route answered, so it works.
                 if std::mem::take(&mut self.probe) {
                     state.breaker.probe_answered();
                 }

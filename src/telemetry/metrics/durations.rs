@@ -28,8 +28,8 @@ struct Inner {
     bounds: &'static [f64],
     /// One count for each bound, and one for longer durations.
     counts: Box<[AtomicU64]>,
-    /// The sum of all durations. In nanoseconds, it would overflow after three weeks of ten
-    /// thousand streams.
+    /// The sum of all durations, in microseconds. In nanoseconds, it would overflow after three
+    /// weeks of ten thousand streams.
     microseconds: AtomicU64,
 }
 
@@ -64,7 +64,7 @@ impl EncodeMetric for Durations {
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // The sum of the buckets, so that both agree even during concurrent observations.
+        // The sum over the buckets, so that both agree even during concurrent observations.
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_micros(self.0.microseconds.load(Relaxed)).as_secs_f64();
         let exemplars: Option<&HashMap<usize, Exemplar<NoLabelSet, f64>>> = None;

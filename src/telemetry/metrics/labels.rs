@@ -1,17 +1,18 @@
-//! The labels of metrics. Names that only a caller has chosen never become label values.
+//! The labels of metrics. Names that callers choose never become label values.
 
 use std::{fmt, sync::Arc};
 
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
-/// The target of a call.
+/// The label for the target of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Target {
     /// The alias, or `raw` for a model ID or ARN. Empty for an unknown target.
     pub target: String,
 }
 
-/// The route of a call. Empty for routes without an alias, and for calls without an attempt.
+/// The labels for the route of a call. Empty for routes without an alias, and for calls without an
+/// attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Route {
     /// The model ID.
@@ -23,8 +24,8 @@ pub struct Route {
     pub account: Account,
 }
 
-/// The name of an AWS account, as the label `account`. There is no label for the account of the
-/// gateway's own identity: without `accounts`, the series have the labels that they always had.
+/// The label `account`: the name of an AWS account. It is absent for the account of the gateway's
+/// own identity, so that a configuration without `accounts` has the same series as before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Account(Arc<str>);
 
@@ -44,7 +45,7 @@ impl EncodeLabelSet for Account {
     }
 }
 
-/// How a call ended.
+/// The labels for the end of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Call {
     /// `Invoke` or `StreamInvoke`.
@@ -68,14 +69,14 @@ pub struct AuthenticationFailure {
     pub reason: &'static str,
 }
 
-/// An issuer of tokens, as it is configured.
+/// The label for an issuer of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Issuer {
     /// The value of `issuer`, or `kubernetes` for the API server of a cluster.
     pub issuer: String,
 }
 
-/// A fetch of the keys of an issuer.
+/// The labels for a fetch of an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KeyFetch {
     /// The value of `issuer`, or `kubernetes` for the API server of a cluster.
@@ -84,7 +85,7 @@ pub struct KeyFetch {
     pub outcome: &'static str,
 }
 
-/// An attempt.
+/// The labels for an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Attempt {
     /// The target of the call.
@@ -93,11 +94,11 @@ pub struct Attempt {
     /// The route.
     #[prometheus(flatten)]
     pub route: Route,
-    /// The reason of its failure. Empty if the answer began.
+    /// The reason of the failure. Empty if the answer began.
     pub reason: &'static str,
 }
 
-/// A type of tokens.
+/// The labels for a kind of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Tokens {
     /// The target of the call.
@@ -107,38 +108,39 @@ pub struct Tokens {
     pub kind: &'static str,
 }
 
-/// A complete answer without usage.
+/// The labels for a complete answer without usage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UsageMissing {
     /// The target of the call.
     #[prometheus(flatten)]
     pub target: Target,
-    /// The failure that replaced `metadata`, as a reason. Empty if Bedrock's stream ended.
+    /// The reason of the failure that replaced `metadata`. Empty if Bedrock's stream ended without
+    /// it.
     pub reason: &'static str,
 }
 
-/// A call whose client cancelled or disconnected.
+/// The label for a call whose client cancelled or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Cancelled {
-    /// `known` if Bedrock's `metadata` was read, else `unknown`.
+    /// `known` if Bedrock's `metadata` was read, otherwise `unknown`.
     pub usage: &'static str,
 }
 
-/// A resource that clients share.
+/// The label for a resource that clients share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LimitedResource {
     /// `memory`, `connections` or `watches`.
     pub what: &'static str,
 }
 
-/// Something for which the API has no field.
+/// The label for an event or member for which the API has no field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {
     /// `event` or `member`.
     pub kind: &'static str,
 }
 
-/// The state of a route's breaker.
+/// The labels for the state of a route's breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Breaker {
     /// The route.
@@ -148,7 +150,7 @@ pub struct Breaker {
     pub state: &'static str,
 }
 
-/// The running version.
+/// The label for the running version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Build {
     /// The version, as `--version` prints it.

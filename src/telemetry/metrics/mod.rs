@@ -18,15 +18,17 @@ pub use labels::{
     LimitedResource, Route, Target, Tokens, Unknown, UsageMissing,
 };
 
-/// Upper bounds in seconds. Tokens usually arrive every 5 to 50 ms, sometimes several together.
+/// The upper bounds for gaps between tokens, in seconds. Tokens usually arrive every 5 to 50 ms,
+/// sometimes several together.
 const GAPS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// From a small model in the same Region to a large model that reasons first.
+/// The upper bounds for times to the first event, in seconds: from a small model in the same Region
+/// to a large model that reasons first.
 const BEGINNINGS: &[f64] = &[
     0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
 ];
-/// Up to Bedrock's longest answers.
+/// The upper bounds for the duration of calls, in seconds: up to Bedrock's longest answers.
 const CALLS: &[f64] = &[
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0,
 ];
@@ -49,11 +51,12 @@ pub struct Metrics {
     pub key_fetches: Family<KeyFetch, Counter>,
     /// When the keys of token issuers were last fetched, in seconds since the Unix epoch.
     pub keys_fetched_at: Family<Issuer, Gauge>,
-    /// What was refused because a resource that clients share was in use, by resource.
+    /// Requests, connections and watches that were refused because a shared resource was in use, by
+    /// resource.
     pub limited: Family<LimitedResource, Counter>,
-    /// Tokens that calls used beyond what they had reserved from a limit.
+    /// Tokens that calls used beyond their reservation from a limit.
     pub tokens_beyond_reservation: Counter,
-    /// Money that calls used beyond what they had reserved from a limit, in 1e-9 US dollars.
+    /// Money that calls used beyond their reservation from a limit, in 1e-9 US dollars.
     pub nano_usd_beyond_reservation: Counter,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
@@ -69,11 +72,11 @@ pub struct Metrics {
     pub inter_token_gap: Family<Target, Durations>,
     /// Tokens by type, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
-    /// Calls with a complete answer without usage.
+    /// Calls with a complete answer for which Bedrock sent no usage.
     pub usage_missing: Family<UsageMissing, Counter>,
     /// Calls whose client cancelled or disconnected, by whether their usage is known.
     pub cancelled: Family<Cancelled, Counter>,
-    /// Events and members of events that the API has no field for.
+    /// Events and members of events for which the API has no field.
     pub unknown: Family<Unknown, Counter>,
 }
 
@@ -83,7 +86,7 @@ impl Default for Metrics {
         let build = Build {
             version: env!("CARGO_PKG_VERSION"),
         };
-        registry.register("build", "What runs", Info::new(build));
+        registry.register("build", "The running version", Info::new(build));
         let started = Gauge::<i64>::default();
         started.set(seconds_since_epoch(SystemTime::now()));
         registry.register_with_unit(
@@ -94,18 +97,18 @@ impl Default for Metrics {
         );
         let mut all = New(&mut registry);
         Self {
-            open_calls: all.counts("open_calls", "Calls that are open now"),
+            open_calls: all.counts("open_calls", "Open calls"),
             open_connections: all.counts(
                 "open_connections",
-                "Connections of clients that are open now",
+                "Open connections of clients",
             ),
             runtime_tasks: all.counts(
                 "runtime_tasks",
-                "Tasks that have not ended: connections, calls, and what looks after them",
+                "Running tasks: connections, calls, and background work",
             ),
             refused: all.counts(
                 "refused",
-                "Calls that were refused because the gateway was full",
+                "Calls that were refused because the replica had no free slot",
             ),
             key_fetches: all.counts(
                 "issuer_key_fetches",
@@ -117,7 +120,7 @@ impl Default for Metrics {
             ),
             limited: all.counts(
                 "limited",
-                "Calls and connections that were refused because what clients share was in use, by resource",
+                "Calls and connections that were refused because a shared resource was in use, by resource",
             ),
             authentication_failures: all.counts(
                 "authentication_failures",
@@ -125,44 +128,44 @@ impl Default for Metrics {
             ),
             tokens_beyond_reservation: all.counts(
                 "tokens_beyond_reservation",
-                "Tokens that calls used beyond what they had reserved from a limit",
+                "Tokens that calls used beyond their reservation from a limit",
             ),
             nano_usd_beyond_reservation: all.counts(
                 "nano_usd_beyond_reservation",
-                "Money that calls used beyond what they had reserved from a limit, in 1e-9 US dollars",
+                "Money that calls used beyond their reservation from a limit, in 1e-9 US dollars",
             ),
             calls: all.counts("calls", "Calls that have ended"),
-            call_duration: all.times("call_duration", "From a call's arrival to its end", || {
+            call_duration: all.times("call_duration", "Time from a call's arrival to its end", || {
                 Durations::new(CALLS)
             }),
-            attempts: all.counts("attempts", "Attempts at Bedrock of calls that have ended"),
+            attempts: all.counts("attempts", "Attempts at Bedrock, counted when their call has ended"),
             time_to_first_event: all.times(
                 "time_to_first_event",
-                "From a call's arrival to the first event that was sent",
+                "Time from a call's arrival to the first event that was sent to the client",
                 || Durations::new(BEGINNINGS),
             ),
             time_to_first_token: all.times(
                 "time_to_first_token",
-                "From a call's arrival to the first piece of content that Bedrock sent",
+                "Time from a call's arrival to the first content delta from Bedrock",
                 || Durations::new(BEGINNINGS),
             ),
             inter_token_gap: all.times(
                 "inter_token_gap",
-                "Between two pieces of content that Bedrock sent, as they were read",
+                "Time between two content deltas from Bedrock, as the gateway read them",
                 || Durations::new(GAPS),
             ),
             tokens: all.counts("tokens", "Tokens, as Bedrock counted them"),
             usage_missing: all.counts(
                 "usage_missing",
-                "Calls with a complete answer of which Bedrock sent no usage",
+                "Calls with a complete answer for which Bedrock sent no usage",
             ),
             cancelled: all.counts(
                 "cancelled",
-                "Calls whose client went away, by whether their usage is known",
+                "Calls whose client cancelled or disconnected, by whether their usage is known",
             ),
             unknown: all.counts(
                 "unknown",
-                "Events and members of events that the API has no field for",
+                "Events and members of events for which the API has no field",
             ),
             registry,
         }
@@ -204,8 +207,8 @@ impl Metrics {
         self.registry.register_collector(Box::new(collector));
     }
 
-    /// Reports when the certificate of the gRPC port expires, in seconds since the Unix epoch.
-    /// Returns the gauge, for a renewed certificate.
+    /// Adds a metric for the time at which the certificate of the gRPC port expires, in seconds
+    /// since the Unix epoch. Returns the gauge, to be updated when the certificate is renewed.
     pub fn certificate_expiry(&mut self, expiry: i64) -> Gauge {
         let gauge = Gauge::default();
         gauge.set(expiry);

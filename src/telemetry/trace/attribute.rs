@@ -43,7 +43,7 @@ pub(super) const REASON: &str = "bedrock_grpc.reason";
 pub(super) const ACCOUNT: &str = "bedrock_grpc.account";
 pub(super) const ATTEMPTS: &str = "bedrock_grpc.attempts";
 
-/// Converse's value of [`GEN_AI_OPERATION_NAME`].
+/// The value of [`GEN_AI_OPERATION_NAME`] for Converse.
 pub(super) const CHAT: &str = "chat";
 /// The value of [`GEN_AI_PROVIDER_NAME`].
 pub(super) const AWS_BEDROCK: &str = "aws.bedrock";

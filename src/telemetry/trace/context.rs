@@ -1,5 +1,5 @@
-//! W3C Trace Context: the position of a span in a trace, received from the client and sent to
-//! Bedrock.
+//! W3C Trace Context: parses the span context that a client sends, and formats the one that is sent
+//! to Bedrock.
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>.
 
@@ -10,10 +10,11 @@ pub use opentelemetry::trace::{SpanId, TraceId};
 
 /// The header with the trace ID and the parent's span ID.
 pub const TRACEPARENT: &str = "traceparent";
-/// The header with data of tracing systems.
+/// The header with vendor-specific data of tracing systems.
 pub const TRACESTATE: &str = "tracestate";
 
-/// Longer states are dropped. The specification requires at least 512 bytes.
+/// The maximum length of `tracestate` in bytes. Longer ones are dropped. The specification requires
+/// at least 512 bytes.
 const MAX_STATE_BYTES: usize = 4 << 10;
 
 /// The position of a span in a trace. Cheap to clone.
@@ -25,7 +26,7 @@ pub struct TraceContext {
     pub span_id: SpanId,
     /// The ID of the parent span. `None` for a root span.
     pub parent: Option<SpanId>,
-    /// Whether the span is sampled: as the client requested, until the sampler has decided.
+    /// Whether the span is sampled. Until the sampler decides, this is the client's request.
     pub sampled: bool,
     state: Option<Arc<str>>,
 }
@@ -75,7 +76,7 @@ pub fn new_span_id() -> SpanId {
     SpanId::from(fastrand::u64(1..))
 }
 
-/// Returns a header's value if the header occurs once.
+/// Returns a header's value. `None` unless the header occurs exactly once.
 fn sole<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let only = values.next()?;
@@ -98,7 +99,7 @@ fn read(text: &str) -> Option<(TraceId, SpanId, bool)> {
     is_valid.then(|| (trace_id.into(), span_id.into(), flags & 1 == 1))
 }
 
-/// Parses a number of lower-case hexadecimal digits.
+/// Parses a number with exactly this many lower-case hexadecimal digits.
 fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if text.len() != digits || !text.bytes().all(is_digit) {
@@ -107,7 +108,7 @@ fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
 }
 
-/// Joins the states of all headers into one list.
+/// Joins the values of all `tracestate` headers into one list.
 fn state(headers: &HeaderMap) -> Option<Arc<str>> {
     let lists = headers.get_all(TRACESTATE).iter();
     let lists: Option<Vec<_>> = lists.map(|list| list.to_str().ok()).collect();
@@ -153,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Later versions are read as far as they are known.
+    /// Only the known part of later versions is read.
     #[test]
     fn a_later_version_is_read_as_this_one() {
         for more in ["", "-", "-what-is-more"] {
@@ -226,7 +227,7 @@ mod tests {
             let _ = TraceContext::of_call(&headers(&[(TRACEPARENT, &text), (TRACESTATE, &state)]));
         }
 
-        /// Almost valid: one character of a valid header is replaced.
+        /// One character of a valid header is replaced, so that it is almost valid.
         #[test]
         fn what_is_read_was_all_hexadecimal(at in 0_usize..55, other in proptest::char::range(' ', '~')) {
             let mut text: Vec<char> = format!("00-{TRACE}-{SPAN}-01").chars().collect();

@@ -1,6 +1,6 @@
-//! Sends spans to the collector. Calls never wait for it: spans are put into a bounded queue, and a
-//! separate thread sends them in batches. Spans that can't be sent are dropped, which is logged
-//! from time to time.
+//! Sends spans to the collector. Calls never wait for it: they put spans into a bounded queue, and
+//! a separate thread sends them in batches. Spans that can't be sent are dropped, and their number
+//! is logged from time to time.
 
 use std::{
     fmt,
@@ -24,21 +24,21 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::config;
 
-/// The most spans in the queue or in flight: about 10 MB.
+/// The maximum number of spans in the queue or in flight, about 10 MB.
 const QUEUE: usize = 4_096;
-/// The most spans in one request.
+/// The maximum number of spans in one request.
 const BATCH: usize = 512;
-/// How long a span waits for a batch.
+/// The maximum time for which a span waits for a batch.
 const DELAY: Duration = Duration::from_secs(1);
-/// The timeout of a batch.
+/// The timeout of a request with a batch.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// TCP keepalive: idle time, interval and number of probes.
+/// The TCP keepalive: idle time, interval and number of probes.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const TCP_KEEPALIVE_RETRIES: u32 = 3;
-/// The interval of log lines about dropped spans.
+/// The minimum time between two log lines about dropped spans.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Sends spans.
@@ -55,7 +55,7 @@ impl Exporter {
             .with_tonic()
             .with_channel(channel(endpoint, config)?)
             .with_timeout(TIMEOUT)
-            // Added last: the configuration takes precedence over the environment.
+            // Added last, so that the configuration takes precedence over the environment.
             .with_interceptor(move |mut request: tonic::Request<()>| {
                 let all: &mut HeaderMap = request.metadata_mut().as_mut();
                 all.extend(headers.clone());
@@ -91,12 +91,12 @@ impl Exporter {
         }
     }
 
-    /// Sends the remaining spans, within a timeout. Blocks.
+    /// Sends the remaining spans, within a timeout. Blocks the thread.
     pub(super) fn end(&self, limit: Duration) {
         if self.processor.shutdown_with_timeout(limit).is_err() {
             let left = self.tally.queued.load(Ordering::Relaxed);
             self.tally
-                .lose(left, &"the collector did not take the last ones in time");
+                .lose(left, &"the collector did not accept the last spans in time");
         }
         self.tally.tell_the_rest();
     }
@@ -125,7 +125,7 @@ fn channel(endpoint: &str, config: &config::Traces) -> Result<Channel, String> {
     Ok(address.connect_lazy())
 }
 
-/// The configuration has validated them.
+/// Returns the configured headers, which have been validated.
 fn headers(config: &config::Traces) -> HeaderMap {
     let pairs = config.headers.0.iter().filter_map(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
@@ -184,9 +184,9 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
 /// The numbers of spans in the queue and of dropped spans.
 #[derive(Debug, Default)]
 struct Tally {
-    /// In the queue or in flight.
+    /// The number of spans in the queue or in flight.
     queued: AtomicUsize,
-    /// Dropped, and not logged yet.
+    /// The number of dropped spans that were not logged yet.
     lost: AtomicU64,
     /// Whether spans were dropped since the last success.
     failing: AtomicBool,
@@ -211,7 +211,7 @@ impl Tally {
     fn arrive(&self) {
         if self.failing.swap(false, Ordering::Relaxed) {
             let lost = self.lost.swap(0, Ordering::Relaxed);
-            tracing::info!(lost, "spans arrive at the collector again");
+            tracing::info!(lost, "spans reach the collector again");
         }
     }
 
@@ -224,14 +224,14 @@ impl Tally {
         }
         *told = Some(Instant::now());
         let lost = self.lost.swap(0, Ordering::Relaxed);
-        tracing::warn!(lost, %why, "spans are lost; calls are not affected");
+        tracing::warn!(lost, %why, "dropping spans; calls are not affected");
     }
 
-    /// Logs the rest when the process ends.
+    /// Logs the remaining number of dropped spans when the process ends.
     fn tell_the_rest(&self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            tracing::warn!(lost, "spans were lost before the end");
+            tracing::warn!(lost, "dropped spans before the process ended");
         }
     }
 }
@@ -267,7 +267,8 @@ mod tests {
         call.span(&context, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
     }
 
-    /// Neither sending nor shutdown waits. Spans beyond the queue are dropped.
+    /// Neither sending nor shutdown waits for the collector. Spans that do not fit into the queue
+    /// are dropped.
     #[test]
     fn a_stuck_collector_delays_nothing() {
         let exporter = Exporter::over(Stuck, &Resource::builder_empty().build());

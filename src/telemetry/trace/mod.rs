@@ -1,7 +1,7 @@
-//! Spans of calls and their attempts, sent by OTLP to a collector.
+//! Spans of calls and their attempts, which are sent to a collector over OTLP.
 //!
-//! An open call has only a [`TraceContext`]. Its spans are created when it ends, with recorded
-//! times. So tokens cost nothing, and calls that are not sampled cost only the context.
+//! An open call has only a [`TraceContext`]. Its spans are created from recorded times when it
+//! ends. So spans add no cost per token, and calls that are not sampled cost only the context.
 //!
 //! | file | job |
 //! |---|---|
@@ -29,7 +29,7 @@ pub use span::{Attempt, Call, Request, Usage};
 use self::export::Exporter;
 use crate::config;
 
-/// How long shutdown waits until the last spans have arrived.
+/// How long a shutdown waits for the last spans to be sent.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// Samples calls and sends their spans. Cheap to clone. All clones share the exporter. The default
@@ -44,8 +44,8 @@ struct Sending {
 }
 
 impl Traces {
-    /// Starts the exporter, if the configuration has a collector. Call this within a Tokio runtime,
-    /// which drives the connection to the collector.
+    /// Starts the exporter, if the configuration has a collector. Must be called within a Tokio
+    /// runtime, which drives the connection to the collector.
     ///
     /// # Errors
     /// The collector's address or certificates are invalid. A missing collector is not an error.
@@ -61,7 +61,7 @@ impl Traces {
     }
 
     /// Returns the trace of a call that arrived at this time. The client's sampling decision
-    /// applies, or the ratio if the trace begins here.
+    /// applies. If the trace begins here, the configured ratio decides.
     pub fn call(&self, mut context: TraceContext, arrived: Instant) -> CallTrace {
         if let (Some(sending), None) = (&self.0, context.parent) {
             context.sampled = is_within(sending.sample_ratio, context.trace_id);
@@ -93,12 +93,12 @@ pub struct CallTrace {
 }
 
 impl CallTrace {
-    /// The context of the call's span.
+    /// Returns the context of the call's span.
     pub fn context(&self) -> &TraceContext {
         &self.context
     }
 
-    /// Creates the call's spans. `None` if it is not sampled.
+    /// Returns the recorder for the call's spans. `None` if the call is not sampled.
     pub fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
@@ -132,8 +132,8 @@ impl Recorder {
     }
 }
 
-/// Samples by the lower 63 bits of the trace ID, as OpenTelemetry's `TraceIdRatioBased` does, so
-/// that services with the same ratio decide alike.
+/// Samples by the lower 63 bits of the trace ID, as OpenTelemetry's `TraceIdRatioBased` does.
+/// Services with the same ratio thus make the same decision.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

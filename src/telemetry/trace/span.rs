@@ -1,5 +1,5 @@
-//! The content of spans. Prompts and answers are never part of it, nor are Bedrock's messages,
-//! which may quote them.
+//! The attributes of spans. Spans never contain prompts or answers, or Bedrock's messages, which
+//! may quote them.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,18 +13,18 @@ use tokio::time::Instant;
 use super::{TraceContext, attribute};
 
 const SERVICE: &str = "bedrock.inference.v1.InferenceService";
-/// The most bytes of stop sequences in a span: spans are kept in memory.
+/// The maximum number and size of stop sequences in a span. Spans are kept in memory.
 const MOST_STOP_SEQUENCES: usize = 8;
 const MOST_STOP_CHARS: usize = 64;
 
-/// A completed call: the span of an RPC server.
+/// A completed call, recorded as the span of an RPC server.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// `Invoke` or `StreamInvoke`.
     pub method: &'static str,
     /// The alias, or `raw`.
     pub target: &'a str,
-    /// The gateway's ID of the call.
+    /// The request ID of the call.
     pub request_id: &'a str,
     /// The gRPC code, such as `OK` or `UNAVAILABLE`.
     pub code: &'static str,
@@ -36,18 +36,18 @@ pub struct Call<'a> {
     pub ended: Instant,
 }
 
-/// A completed attempt: the span of a generative AI client.
+/// A completed attempt, recorded as the span of a generative AI client.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     /// The alias, or `raw`.
     pub target: &'a str,
-    /// The gateway's ID of the call.
+    /// The request ID of the call.
     pub request_id: &'a str,
     /// The model ID.
     pub model_id: &'a str,
     /// The source Region.
     pub source_region: &'a str,
-    /// The AWS account. Empty for the one of the gateway's own identity.
+    /// The AWS account. Empty for the account of the gateway's own identity.
     pub account: &'a str,
     /// The host and port, if a request was sent.
     pub server: Option<(&'a str, u16)>,
@@ -61,11 +61,11 @@ pub struct Attempt<'a> {
     pub ended: Instant,
     /// The time to the first event, if one arrived.
     pub first_event: Option<Duration>,
-    /// Bedrock's stop reason. Empty if none arrived.
+    /// Bedrock's stop reason. Empty if none has arrived.
     pub stop_reason: &'a str,
     /// The token usage, if it is known.
     pub usage: Option<Usage>,
-    /// The reason of its failure.
+    /// The reason of the failure.
     pub failure: Option<&'static str>,
 }
 
@@ -84,7 +84,7 @@ pub struct Request {
     pub guardrail: Option<String>,
 }
 
-/// Tokens as Bedrock counts them: input tokens do not include those of the cache.
+/// The token usage as Bedrock counts it: input tokens do not include those of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Input tokens.
@@ -256,7 +256,7 @@ impl Usage {
 }
 
 /// Returns whether the conventions for gRPC count a code as a server error. Other codes are the
-/// client's errors, and a cancellation is not an error.
+/// client's errors. A cancellation is not an error.
 fn is_servers_fault(code: &str) -> bool {
     matches!(
         code,

@@ -151,6 +151,10 @@ async fn the_environment_switches_it_on_and_losses_are_logged_once() {
     let ended = serve.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains("spans are lost"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("spans were lost before the end"));
+    assert!(
+        ended
+            .stderr
+            .contains("dropped spans before the process ended")
+    );
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
 }
