@@ -474,6 +474,26 @@ fn wrong_targets_are_told_with_what_would_be_right() {
             &["access.kubernetes.issuer: excludes api_server and token_file"],
         ),
         (
+            "tls: {certificate_file: a, key_file: b, client_auth: maybe}",
+            &["tls.client_auth: `maybe` is not one of: required, optional"],
+        ),
+        (
+            "tls: {certificate_file: a, key_file: b, client_auth: optional}",
+            &["tls.client_auth: needs `client_ca_file`"],
+        ),
+        (
+            "tls: {certificate_file: a, key_file: b, client_ca_file: c}\ncallers: {a: {certificates: ['spiffe://a/b', 'x y', '*.example', A.example]}, b: {certificates: [a.example]}}",
+            &[
+                "callers.a.certificates[1]: `x y` is not a name of a certificate; write a SPIFFE ID",
+                "callers.a.certificates[2]: `*.example` is not a name",
+                "callers.b.certificates[0]: `a.example` is listed twice",
+            ],
+        ),
+        (
+            "callers: {a: {certificates: [b]}}",
+            &["callers.a.certificates[0]: needs `tls.client_ca_file`"],
+        ),
+        (
             "callers: {a: {service_accounts: [b/c]}}",
             &["callers.a.service_accounts[0]: needs `access.kubernetes`"],
         ),

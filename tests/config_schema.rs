@@ -61,7 +61,11 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
         }
         ["access", "jwt", "[]"] => &[("issuer", "https://a.example"), ("audiences", "[m]")],
         ["access", "kubernetes"] => &[("audience", "m")],
-        ["tls"] => &[("certificate_file", "a"), ("key_file", "b")],
+        ["tls"] => &[
+            ("certificate_file", "a"),
+            ("key_file", "b"),
+            ("client_ca_file", "c"),
+        ],
         _ => &[],
     };
     let pair = |(key, value): &(&str, &str)| {
@@ -185,6 +189,16 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
                 "apps/ch*",
             ],
         ),
+        "/$defs/certificate" => (
+            &["spiffe://a.example/b", "spiffe://a.example/*", "a.example"],
+            &[
+                "spiffe://*",
+                "*.example",
+                "a example",
+                "spiffe://a/*/b",
+                "a/b",
+            ],
+        ),
         "/$defs/region" => (
             &["us-east-1", "us-gov-west-1"],
             &["us-east", "US-EAST-1", "eu", "us-east-1a"],
@@ -269,6 +283,7 @@ fn is_of_several_keys(problem: &Problem) -> bool {
         "needs limits.store",
         "needs `access.kubernetes`",
         "needs `issuer`",
+        "needs `tls.client_ca_file`",
         "cannot be discovered",
         "needs `prices`",
     ]

@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
+use super::certificate::ClientCertificate;
+
 /// The header for API keys of clients whose `authorization` belongs to a proxy.
 const API_KEY: &str = "x-api-key";
 const BEARER: &str = "bearer ";
@@ -13,18 +15,17 @@ const BEARER: &str = "bearer ";
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// The name that its client certificate proves, if the connection has one. It was checked in
-    /// the handshake.
-    pub certificate: Option<Arc<str>>,
+    /// Its client certificate, if the connection has one. It was checked in the handshake.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// The proof that a call holds. Its `Debug` form hides it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// An API key or a token, as text.
     Bearer(&'a str),
-    /// A client certificate, by the name that it proves.
-    Certificate(&'a Arc<str>),
+    /// A client certificate.
+    Certificate(&'a ClientCertificate),
 }
 
 impl fmt::Debug for Credential<'_> {
@@ -55,7 +56,7 @@ impl<'a> Credential<'a> {
             let text = std::str::from_utf8(text).unwrap_or_default();
             return Some(Self::Bearer(text.trim_ascii()));
         }
-        peer?.certificate.as_ref().map(Self::Certificate)
+        peer?.certificate.as_deref().map(Self::Certificate)
     }
 }
 

@@ -14,12 +14,13 @@ use tokio::time::Instant;
 
 use super::{
     caller::Identity,
+    claimed::{ClaimKind, Claimed},
     credential::{Credential, Peer},
     failures::{Attempt, Failures},
     key,
     rejection::Rejection,
     snapshot::Snapshot,
-    verifier::{Claimed, Verdict, Verifier},
+    verifier::{Verdict, Verifier},
 };
 use crate::{
     config::{Access, FailuresPerMinute},
@@ -68,6 +69,11 @@ impl Rules {
             snapshot: Arc::new(snapshot),
             verifiers,
         }
+    }
+
+    /// Whether calls of this method need no identity.
+    fn are_open(&self, path: &str) -> bool {
+        !self.required || (self.open_reflection && path.starts_with(REFLECTION))
     }
 }
 
@@ -148,7 +154,7 @@ impl Gate {
         if rules.is_open || path.starts_with(HEALTH) {
             return Answer::Pass(None);
         }
-        let open = !rules.required || (rules.open_reflection && path.starts_with(REFLECTION));
+        let open = rules.are_open(path);
         let Some(credential) = Credential::of(headers, peer) else {
             return if open {
                 Answer::Pass(None)
@@ -190,8 +196,19 @@ impl Gate {
         peer: Option<&Peer>,
     ) -> Answer {
         let rules = self.0.rules.load();
-        match verdict.and_then(|claimed| rules.snapshot.by_claim(&claimed)) {
+        let claimed = match verdict {
+            Ok(claimed) => claimed,
+            Err(rejection) => return self.refuse(rejection, path, peer),
+        };
+        match rules.snapshot.by_claim(&claimed) {
             Ok(identity) => Answer::Pass(Some(identity)),
+            // A connection with a certificate may be that of a proxy: the certificate need not be
+            // meant for this.
+            Err(Rejection::Unlisted)
+                if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>
+            {
+                Answer::Pass(None)
+            }
             Err(rejection) => self.refuse(rejection, path, peer),
         }
     }

@@ -9,6 +9,9 @@
 //! |---|---|
 //! | `gate` | finds the identity of a call, by the verifiers in their order |
 //! | `credential` | what a call's headers and connection hold as proof |
+//! | `certificate` | client certificates: the names that they prove |
+//! | `certificate_verifier` | accepts client certificates of configured authorities |
+//! | `claimed` | who a credential names, as its issuer says it |
 //! | `verifier` | the trait for checks of credentials that name the caller, such as tokens |
 //! | [`token`] | checks tokens: of issuers, and of Kubernetes service accounts |
 //! | [`key`] | the form of API keys: prefix, random part, checksum |
@@ -19,6 +22,9 @@
 //! | `failures` | how many failed attempts a peer address has made |
 
 mod caller;
+mod certificate;
+mod certificate_verifier;
+mod claimed;
 mod credential;
 mod failures;
 mod gate;
@@ -30,8 +36,11 @@ pub mod token;
 mod verifier;
 
 pub use caller::{Caller, Identity};
+pub use certificate::ClientCertificate;
+pub use certificate_verifier::CertificateVerifier;
+pub use claimed::{ClaimKind, Claimed};
 pub use credential::{Credential, Peer};
 pub use gate::{Answer, Gate, Refused, Rules};
 pub use rejection::Rejection;
 pub use snapshot::Snapshot;
-pub use verifier::{ClaimKind, Claimed, Verdict, Verifier};
+pub use verifier::{Verdict, Verifier};

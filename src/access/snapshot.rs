@@ -1,6 +1,7 @@
 //! The configured callers and their keys. Immutable: another config is another snapshot.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -8,10 +9,10 @@ use std::{
 
 use super::{
     caller::{Caller, Identity},
+    claimed::{ClaimKind, Claimed, SERVICE_ACCOUNT},
     key,
     limits::{Names, ScopeKind},
     rejection::Rejection,
-    verifier::{ClaimKind, Claimed, SERVICE_ACCOUNT},
 };
 use crate::config::{Access, ApiKey, CallerOptions, KeysByCaller};
 
@@ -31,6 +32,10 @@ pub struct Snapshot {
     callers: HashMap<Arc<str>, Identity>,
     /// By `namespace/name` or `namespace/*`.
     service_accounts: HashMap<Arc<str>, Identity>,
+    /// By the URI or DNS name of a certificate.
+    certificates: HashMap<Arc<str>, Identity>,
+    /// By the beginning of the URI of a certificate, the longest first.
+    certificate_prefixes: Vec<(Arc<str>, Identity)>,
     /// Callers that are not configured, or have more groups than configured.
     described: Mutex<HashMap<Claimed, Identity>>,
 }
@@ -56,8 +61,19 @@ impl Snapshot {
                 let accounts = &mut snapshot.service_accounts;
                 accounts.insert(account.as_str().into(), identity.clone());
             }
+            for certificate in &options.certificates {
+                if let Some(prefix) = certificate.strip_suffix('*') {
+                    let prefixes = &mut snapshot.certificate_prefixes;
+                    prefixes.push((prefix.into(), identity.clone()));
+                } else {
+                    let certificates = &mut snapshot.certificates;
+                    certificates.insert(certificate.as_str().into(), identity.clone());
+                }
+            }
             snapshot.callers.insert(name, identity);
         }
+        let prefixes = &mut snapshot.certificate_prefixes;
+        prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
         for (name, keys) in file {
             let identity = snapshot.callers.get(name.as_str()).cloned().ok_or_else(|| {
                 format!(
@@ -159,6 +175,16 @@ impl Snapshot {
                     .get(format!("{namespace}/{name}").as_str())
                     .or_else(|| self.callers.get(&claimed.name))
                     .or_else(|| self.service_accounts.get(format!("{namespace}/*").as_str()))
+            }
+            ClaimKind::Certificate => {
+                let names = || std::iter::once(&claimed.name).chain(&claimed.other_names);
+                let by_name = names().find_map(|name| self.certificates.get(name));
+                by_name.or_else(|| {
+                    let mut prefixes = self.certificate_prefixes.iter();
+                    let found = prefixes
+                        .find(|(prefix, _)| names().any(|name| name.starts_with(&**prefix)));
+                    found.map(|(_, identity)| identity)
+                })
             }
         }
     }

@@ -1,11 +1,15 @@
 //! The options of the connection to a gateway, shared by the client commands.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 use tonic::{
     metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
-    transport::{Certificate, ClientTlsConfig, Endpoint, Uri},
+    transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
 use super::{client::Gateway, credential::Credential};
@@ -41,6 +45,25 @@ pub struct Connect {
     /// PEM file of certificate authorities to trust for https://, in place of the system's own
     #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
+
+    /// PEM file of the client certificate, with its chain, for gateways that identify callers by
+    /// certificates
+    #[arg(
+        long,
+        env = "BEDROCK_GRPC_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key"
+    )]
+    client_cert: Option<PathBuf>,
+
+    /// PEM file of the private key of the client certificate
+    #[arg(
+        long,
+        env = "BEDROCK_GRPC_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert"
+    )]
+    client_key: Option<PathBuf>,
 
     /// Timeout of the whole call: a number with ms, s, m or h, such as 90s [default: the gateway's
     /// limit; for health 1s]
@@ -107,14 +130,20 @@ impl Connect {
         if self.address.scheme_str() != Some("https") {
             return Ok(endpoint);
         }
-        let tls = match &self.ca {
+        let read = |option: &str, path: &Path| {
+            std::fs::read(path).map_err(|error| format!("{option} {}: {error}", path.display()))
+        };
+        let mut tls = match &self.ca {
             Some(path) => {
-                let pem = std::fs::read(path)
-                    .map_err(|error| format!("--ca {}: {error}", path.display()))?;
+                let pem = read("--ca", path)?;
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
             }
             None => ClientTlsConfig::new().with_native_roots(),
         };
+        if let (Some(cert), Some(key)) = (&self.client_cert, &self.client_key) {
+            let (cert, key) = (read("--client-cert", cert)?, read("--client-key", key)?);
+            tls = tls.identity(Identity::from_pem(cert, key));
+        }
         endpoint
             .tls_config(tls)
             .map_err(|error| format!("TLS cannot be set up: {}", super::failure::cause(&error)))

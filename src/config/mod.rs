@@ -43,7 +43,7 @@ pub use problem::{ConfigLocation, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
 pub use request_policy::{RequestPolicy, ServiceTier};
 pub use section::nearest;
-pub use server::{Cors, Server, Tls};
+pub use server::{ClientAuthentication, Cors, Server, Tls};
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
@@ -153,9 +153,11 @@ impl Config {
         let mut limits = root.section("limits");
         let max_tokens = request_policy::max_tokens(&mut limits);
         let store = access::read_store(&mut limits);
-        let access = access::read(&mut root, store, &reading);
+        let server = server::read(&mut root);
+        let has_client_ca = server.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        let access = access::read(&mut root, store, has_client_ca, &reading);
         let config = Self {
-            server: server::read(&mut root),
+            server,
             targets: targets::read(&mut root, max_tokens, access.rules(), &reading),
             request_metadata: attribution::read(root.section("request_metadata")),
             access,

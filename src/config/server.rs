@@ -42,6 +42,18 @@ pub struct Tls {
     pub certificate_file: PathBuf,
     /// The private key, PEM. `tls.key_file`.
     pub key_file: PathBuf,
+    /// Which client certificates are accepted. `tls.client_ca_file`, default: none are asked for.
+    pub clients: Option<ClientAuthentication>,
+}
+
+/// Which client certificates are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuthentication {
+    /// PEM file of the certificate authorities of clients. `tls.client_ca_file`.
+    pub ca_file: PathBuf,
+    /// Whether connections without a certificate are refused. `tls.client_auth`, `required` or
+    /// `optional`, default `required`.
+    pub required: bool,
 }
 
 /// The web pages that can call the gateway (CORS).
@@ -95,6 +107,16 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
 fn read_tls(mut section: Section<'_>) -> Option<Tls> {
     let certificate_file = section.value("certificate_file", units::text);
     let key_file = section.value("key_file", units::text);
+    let client_ca_file = section.value("client_ca_file", units::text);
+    let client_auth = section.value("client_auth", |text| {
+        units::one_of(text, &[("required", true), ("optional", false)])
+    });
+    if client_auth.is_some() && client_ca_file.is_none() {
+        section.report(
+            "client_auth",
+            "needs `client_ca_file`: the authorities whose client certificates are accepted",
+        );
+    }
     if certificate_file.is_none() || key_file.is_none() {
         section.report(
             "",
@@ -105,6 +127,10 @@ fn read_tls(mut section: Section<'_>) -> Option<Tls> {
     Some(Tls {
         certificate_file: certificate_file?.into(),
         key_file: key_file?.into(),
+        clients: client_ca_file.map(|ca_file| ClientAuthentication {
+            ca_file: ca_file.into(),
+            required: client_auth.unwrap_or(true),
+        }),
     })
 }
 

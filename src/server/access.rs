@@ -3,13 +3,14 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
+use super::tls;
 use crate::{
     access::{
-        Gate, Rules, Snapshot, Verifier,
+        CertificateVerifier, Gate, Rules, Snapshot, Verifier,
         limits::{Accounts, InProcess, Names},
         token::TokenVerifier,
     },
-    config::{self, Access, Config, KeysByCaller},
+    config::{self, Access, Config, KeysByCaller, Tls},
     telemetry::Metrics,
 };
 
@@ -22,10 +23,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Fails if the keys file cannot be used, or contradicts the configuration.
 pub(super) fn gate(
     access: &Access,
+    tls: Option<&Tls>,
     names: &Arc<Names>,
     metrics: &Arc<Metrics>,
 ) -> io::Result<Gate> {
-    let rules = rules(access, names, metrics)?;
+    let rules = rules(access, tls, names, metrics)?;
     Ok(Gate::new(
         rules,
         access.failures_per_minute,
@@ -37,12 +39,20 @@ pub(super) fn gate(
 ///
 /// # Errors
 /// Fails if a file with keys cannot be used, or contradicts the configuration.
-fn rules(access: &Access, names: &Arc<Names>, metrics: &Arc<Metrics>) -> io::Result<Rules> {
+fn rules(
+    access: &Access,
+    tls: Option<&Tls>,
+    names: &Arc<Names>,
+    metrics: &Arc<Metrics>,
+) -> io::Result<Rules> {
     let snapshot = read(access, names)?;
     let tokens = TokenVerifier::start(access, metrics).map_err(io::Error::other)?;
-    let verifiers = tokens
-        .into_iter()
-        .map(|verifier| Box::new(verifier) as Box<dyn Verifier>);
+    let tokens = tokens.map(|verifier| Box::new(verifier) as Box<dyn Verifier>);
+    let clients = tls.and_then(|tls| tls.clients.as_ref());
+    let certificates = clients.map(tls::clients_of).transpose()?;
+    let certificates = certificates
+        .map(|authorities| Box::new(CertificateVerifier::new(authorities)) as Box<dyn Verifier>);
+    let verifiers = tokens.into_iter().chain(certificates);
     Ok(Rules::new(access, snapshot, verifiers.collect()))
 }
 

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use super::{lingering::Lingering, proxy_protocol, rewind::Rewind};
 use crate::{
-    access::Peer,
+    access::{ClientCertificate, Peer},
     bounds::{Leaving, Share, ShareOwner},
     config::{Limits, Network, TrustedProxies},
     grpc::Stack,
@@ -132,13 +132,22 @@ impl Server {
         }
         let connection = Connection {
             client,
+            certificate: None,
             place,
             go_away,
         };
         match &self.tls {
-            None => self.begin(protocol(stream), connection).await,
+            None => {
+                let beginning = async { Ok((protocol(stream).await?, None)) };
+                self.begin(beginning, connection).await
+            }
             Some(tls) => {
-                let beginning = async { protocol(tls.accept(stream).await?).await };
+                let beginning = async {
+                    let stream = tls.accept(stream).await?;
+                    let chain = stream.get_ref().1.peer_certificates();
+                    let certificate = chain.and_then(ClientCertificate::of).map(Arc::new);
+                    Ok((protocol(stream).await?, certificate))
+                };
                 self.begin(beginning, connection).await
             }
         }
@@ -165,13 +174,14 @@ impl Server {
 
     async fn begin<I>(
         &self,
-        beginning: impl Future<Output = io::Result<(I, bool)>>,
-        connection: Connection<'_>,
+        beginning: impl Future<Output = io::Result<Beginning<I>>>,
+        mut connection: Connection<'_>,
     ) -> Result<(), BoxError>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (io, is_http2) = self.in_time(beginning, &connection.go_away).await?;
+        let ((io, is_http2), certificate) = self.in_time(beginning, &connection.go_away).await?;
+        connection.certificate = certificate;
         self.run(io, is_http2, connection).await
     }
 
@@ -186,6 +196,7 @@ impl Server {
     {
         let Connection {
             client,
+            certificate,
             place,
             go_away,
         } = connection;
@@ -211,7 +222,7 @@ impl Server {
                     if knows_callers {
                         extensions.insert(Peer {
                             address,
-                            certificate: None,
+                            certificate: certificate.clone(),
                         });
                     }
                     request
@@ -249,10 +260,16 @@ impl Server {
     }
 }
 
+/// What the beginning of a connection tells: its bytes, whether they are HTTP/2, and the client's
+/// certificate.
+type Beginning<I> = ((I, bool), Option<Arc<ClientCertificate>>);
+
 /// A connection, apart from its bytes.
 struct Connection<'a> {
     /// The client's address; behind a trusted proxy, what the proxy says about it.
     client: SocketAddr,
+    /// The client's certificate, if it presented one.
+    certificate: Option<Arc<ClientCertificate>>,
     /// The connection's place among those that may be open.
     place: &'a Share,
     go_away: CancellationToken,

@@ -103,7 +103,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         &metrics,
     );
     let names = Arc::new(Names::default());
-    let gate = access::gate(&config.access, &names, &metrics)?;
+    let gate = access::gate(&config.access, config.server.tls.as_ref(), &names, &metrics)?;
     let accounts = access::accounts(&config, &names, &metrics);
     let limited = |what| {
         metrics

@@ -113,6 +113,7 @@ async fn a_tls_handshake_that_stalls_is_closed_in_time() {
         config.server.tls = Some(Tls {
             certificate_file,
             key_file,
+            clients: None,
         });
     })
     .await;

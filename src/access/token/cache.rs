@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::claims::Valid;
-use crate::access::verifier::Claimed;
+use crate::access::claimed::Claimed;
 
 /// The tokens that are remembered. Beyond that, those that have ended are forgotten, else all.
 const MOST_TOKENS: usize = 8_192;
@@ -55,11 +55,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::access::verifier::ClaimKind;
+    use crate::access::claimed::ClaimKind;
 
     fn valid(until: SystemTime) -> Valid {
         let claimed = Claimed {
             name: "a".into(),
+            other_names: Vec::new(),
             kind: ClaimKind::Token,
             groups: Vec::new(),
             unlisted: None,

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use crate::access::{rejection::Rejection, verifier::Claimed};
+use crate::access::{claimed::Claimed, rejection::Rejection};
 
 /// How far clocks may differ.
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);

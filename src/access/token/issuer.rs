@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     access::{
+        claimed::{ClaimKind, Claimed, SERVICE_ACCOUNT},
         rejection::Rejection,
-        verifier::{ClaimKind, Claimed, SERVICE_ACCOUNT},
     },
     config::{ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted},
     telemetry::Metrics,
@@ -164,6 +164,7 @@ impl Issuer {
         let groups = named.map(|path| claims::groups(claims::find(claims, path)));
         Ok(Claimed {
             name: name.into(),
+            other_names: Vec::new(),
             kind,
             groups: groups.unwrap_or_default(),
             unlisted: self.unlisted.clone(),

@@ -50,6 +50,8 @@ pub struct Access {
     pub jwt: Vec<JwtIssuer>,
     /// The cluster whose service accounts are accepted. `access.kubernetes`, default: none.
     pub kubernetes: Option<Kubernetes>,
+    /// Whether clients can prove who they are by certificates: `tls.client_ca_file` is set.
+    pub has_client_ca: bool,
     /// The callers, by name. `callers`.
     pub callers: BTreeMap<String, CallerOptions>,
     /// Groups of callers, by name. `groups`.
@@ -83,6 +85,9 @@ pub struct CallerOptions {
     /// The service accounts that are the caller: `namespace/name`, or `namespace/*`.
     /// `callers.<name>.service_accounts`.
     pub service_accounts: Vec<String>,
+    /// The names of client certificates that are the caller: a SPIFFE ID or another URI, which may
+    /// end in `/*`, or a DNS name. `callers.<name>.certificates`.
+    pub certificates: Vec<String>,
     /// How much the caller may use. `callers.<name>.limits`, default: as much as it can.
     pub quota: Quota,
 }
@@ -112,11 +117,17 @@ impl Access {
             || !self.callers.is_empty()
             || !self.jwt.is_empty()
             || self.kubernetes.is_some()
+            || self.has_client_ca
     }
 }
 
 /// Reads the sections. The store is `limits.store`, which is in a separate section.
-pub(super) fn read(root: &mut Section<'_>, store: LimitsStore, reading: &Reading<'_>) -> Access {
+pub(super) fn read(
+    root: &mut Section<'_>,
+    store: LimitsStore,
+    has_client_ca: bool,
+    reading: &Reading<'_>,
+) -> Access {
     let mut section = root.section("access");
     let required = section.value("required", units::boolean);
     let mut access = Access {
@@ -133,6 +144,7 @@ pub(super) fn read(root: &mut Section<'_>, store: LimitsStore, reading: &Reading
         prices: prices::read(root),
         estimates: prices::read_estimates(root.section("estimates")),
         store,
+        has_client_ca,
         ..Access::default()
     };
     let rules = access.rules();
@@ -150,7 +162,9 @@ pub(super) fn read(root: &mut Section<'_>, store: LimitsStore, reading: &Reading
         groups: &access.groups,
         rules: &rules,
         has_kubernetes: wants_kubernetes,
+        has_client_ca,
         service_accounts: RefCell::default(),
+        certificates: RefCell::default(),
     };
     for (key, section) in root.named_sections("callers") {
         check_name("callers", &key, reading);
@@ -188,8 +202,10 @@ struct Known<'a> {
     groups: &'a BTreeMap<String, GroupOptions>,
     rules: &'a quota::Rules,
     has_kubernetes: bool,
+    has_client_ca: bool,
     /// Those of the callers before.
     service_accounts: RefCell<BTreeSet<String>>,
+    certificates: RefCell<BTreeSet<String>>,
 }
 
 fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
@@ -201,6 +217,15 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
         }
         tokens::claim_once(&known.service_accounts, tokens::service_account(text)?)
     };
+    let certificate = |text: &str| {
+        if !known.has_client_ca {
+            return Err(
+                "needs `tls.client_ca_file`: the authorities whose client certificates are accepted"
+                    .to_owned(),
+            );
+        }
+        tokens::claim_once(&known.certificates, tokens::certificate(text)?)
+    };
     let caller = CallerOptions {
         keys: keys::read(&mut section, "keys"),
         groups: section
@@ -208,6 +233,9 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
             .unwrap_or_default(),
         service_accounts: section
             .list("service_accounts", service_account)
+            .unwrap_or_default(),
+        certificates: section
+            .list("certificates", certificate)
             .unwrap_or_default(),
         quota: read_limits(section.section("limits"), known.rules),
     };

@@ -1,4 +1,5 @@
-//! `access.jwt` and `access.kubernetes`: whose tokens are accepted.
+//! `access.jwt` and `access.kubernetes`: whose tokens are accepted. Also the names that callers
+//! have in tokens and certificates.
 
 use std::{
     cell::{Cell, RefCell},
@@ -336,13 +337,13 @@ fn secure_url(text: &str) -> Result<String, String> {
     })
 }
 
-/// The longest name of a namespace or a service account.
-const MAX_KUBERNETES_NAME: usize = 253;
+/// The longest name of a namespace, a service account or a host.
+const MAX_NAME: usize = 253;
 
 /// Reads `namespace/name` or `namespace/*`.
 pub(super) fn service_account(text: &str) -> Result<String, String> {
     let is_name = |name: &str| {
-        (1..=MAX_KUBERNETES_NAME).contains(&name.len())
+        (1..=MAX_NAME).contains(&name.len())
             && name.bytes().all(|byte| {
                 byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte)
             })
@@ -354,6 +355,39 @@ pub(super) fn service_account(text: &str) -> Result<String, String> {
         _ => Err(format!(
             "`{text}` is not a service account; write namespace/name, or namespace/* for all of a namespace"
         )),
+    }
+}
+
+/// Reads a name of a client certificate: a URI, which may end in `/*`, or a DNS name.
+pub(super) fn certificate(text: &str) -> Result<String, String> {
+    let (is_uri, is_name) = match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let rest = rest.strip_suffix("/*").unwrap_or(rest);
+            let is_graphic = rest.bytes().all(|byte| byte.is_ascii_graphic());
+            let is_uri = !scheme.is_empty() && !rest.is_empty() && is_graphic;
+            (is_uri && !rest.contains('*'), false)
+        }
+        None => {
+            let is_label = |label: &str| {
+                !label.is_empty()
+                    && label
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            };
+            (
+                false,
+                text.len() <= MAX_NAME && text.split('.').all(is_label),
+            )
+        }
+    };
+    if is_uri {
+        Ok(text.to_owned())
+    } else if is_name {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!(
+            "`{text}` is not a name of a certificate; write a SPIFFE ID such as spiffe://example.com/team-a, which may end in /*, or a DNS name"
+        ))
     }
 }
 

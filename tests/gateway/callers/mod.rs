@@ -1,5 +1,6 @@
 //! Who may call the gateway.
 
+mod certificates;
 mod issuers;
 mod keys;
 mod limits;

@@ -1,0 +1,76 @@
+//! Client certificates, and which names they prove.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustls_pki_types::CertificateDer;
+use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
+
+use super::claimed::{ClaimKind, Claimed};
+
+/// The names of a certificate that are looked at.
+const MAX_NAMES: usize = 100;
+
+/// The certificate that a client presented in its handshake.
+pub struct ClientCertificate {
+    pub(super) claimed: Arc<Claimed>,
+    pub(super) not_after: SystemTime,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The number of the last verifier that accepted the chain. 0: none yet.
+    pub(super) accepted_by: AtomicU64,
+}
+
+impl ClientCertificate {
+    /// Reads the names of a chain that a client presented. `None` if it is empty or cannot be read.
+    pub fn of(chain: &[CertificateDer<'_>]) -> Option<Self> {
+        let first = chain.first()?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(first).ok()?;
+        let not_after = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+        let mut names = names(&certificate).into_iter();
+        let name = names.next().unwrap_or_else(|| "".into());
+        Some(Self {
+            claimed: Arc::new(Claimed {
+                name,
+                other_names: names.collect(),
+                kind: ClaimKind::Certificate,
+                groups: Vec::new(),
+                unlisted: None,
+            }),
+            not_after: UNIX_EPOCH + Duration::from_secs(not_after),
+            chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
+            accepted_by: AtomicU64::new(0),
+        })
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientCertificate")
+            .field(&self.claimed.name)
+            .finish()
+    }
+}
+
+/// The names that a certificate proves: its URI, such as a SPIFFE ID, then its DNS names in lower
+/// case. Of several URIs none counts: a SPIFFE ID is the only one of its certificate.
+fn names(certificate: &X509Certificate<'_>) -> Vec<Arc<str>> {
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.map_or(&[][..], |extension| &extension.value.general_names);
+    let mut uris = Vec::new();
+    let mut dns: Vec<Arc<str>> = Vec::new();
+    for name in names.iter().take(MAX_NAMES) {
+        match name {
+            GeneralName::URI(uri) => uris.push((*uri).into()),
+            GeneralName::DNSName(name) => dns.push(name.to_ascii_lowercase().into()),
+            _ => {}
+        }
+    }
+    if uris.len() > 1 {
+        uris.clear();
+    }
+    uris.append(&mut dns);
+    uris
+}

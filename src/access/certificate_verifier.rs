@@ -1,0 +1,160 @@
+//! Accepts client certificates of configured authorities.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rustls::server::danger::ClientCertVerifier;
+use rustls_pki_types::UnixTime;
+
+use super::{
+    certificate::ClientCertificate,
+    credential::Credential,
+    rejection::Rejection,
+    verifier::{Verdict, Verifier},
+};
+
+/// Accepts certificates of configured authorities. A handshake checks a certificate once; this
+/// checks it again if the authorities have changed, and its end for each call.
+#[derive(Debug)]
+pub struct CertificateVerifier {
+    number: u64,
+    authorities: Arc<dyn ClientCertVerifier>,
+}
+
+/// The number of the next verifier.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl CertificateVerifier {
+    /// Accepts what this verifier of handshakes accepts.
+    pub fn new(authorities: Arc<dyn ClientCertVerifier>) -> Self {
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            authorities,
+        }
+    }
+
+    fn check(&self, certificate: &ClientCertificate, now: SystemTime) -> Result<(), Rejection> {
+        if now >= certificate.not_after {
+            return Err(Rejection::Expired);
+        }
+        if certificate.accepted_by.load(Ordering::Relaxed) == self.number {
+            return Ok(());
+        }
+        let (first, others) = certificate
+            .chain
+            .split_first()
+            .ok_or(Rejection::BadSignature)?;
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.authorities
+            .verify_client_cert(first, others, UnixTime::since_unix_epoch(now))
+            .map_err(|_| Rejection::BadSignature)?;
+        certificate
+            .accepted_by
+            .store(self.number, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Verifier for CertificateVerifier {
+    fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verdict {
+        let Credential::Certificate(certificate) = credential else {
+            return Verdict::NotMine;
+        };
+        match self.check(certificate, now) {
+            Ok(()) => Verdict::Valid(Arc::clone(&certificate.claimed)),
+            Err(rejection) => Verdict::Refused(rejection),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa,
+        KeyPair, SanType,
+    };
+    use rustls::{RootCertStore, server::WebPkiClientVerifier};
+
+    use super::*;
+
+    type Authority = CertifiedIssuer<'static, KeyPair>;
+
+    fn authority() -> Authority {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn certificate(authority: &Authority, uris: &[&str], names: &[&str]) -> ClientCertificate {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        for uri in uris {
+            let uri = SanType::URI((*uri).try_into().unwrap());
+            params.subject_alt_names.push(uri);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, authority).unwrap();
+        ClientCertificate::of(&[certificate.der().clone()]).unwrap()
+    }
+
+    fn verifier(authority: &Authority) -> CertificateVerifier {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+        CertificateVerifier::new(builder.build().unwrap())
+    }
+
+    fn all_names(certificate: &ClientCertificate) -> Vec<&str> {
+        let claimed = &certificate.claimed;
+        let others = claimed.other_names.iter().map(|name| &**name);
+        std::iter::once(&*claimed.name).chain(others).collect()
+    }
+
+    #[test]
+    fn the_uri_comes_before_dns_names_unless_there_are_several() {
+        let authority = authority();
+        let of = |uris: &[&str], names: &[&str]| {
+            let certificate = certificate(&authority, uris, names);
+            all_names(&certificate).join(" ")
+        };
+        assert_eq!(
+            of(&["spiffe://a/b"], &["X.example"]),
+            "spiffe://a/b x.example"
+        );
+        assert_eq!(
+            of(&["spiffe://a/b", "spiffe://a/c"], &["x.example"]),
+            "x.example"
+        );
+        assert_eq!(of(&[], &[]), "");
+    }
+
+    #[test]
+    fn a_certificate_counts_until_its_end_or_until_the_authorities_change() {
+        let (old, new) = (authority(), authority());
+        let certificate = certificate(&old, &["spiffe://a/b"], &[]);
+        let now = SystemTime::now();
+        let (first, second, third) = (verifier(&old), verifier(&new), verifier(&old));
+        assert_eq!(first.check(&certificate, now), Ok(()));
+        assert_eq!(first.check(&certificate, now), Ok(()));
+        assert_eq!(
+            second.check(&certificate, now),
+            Err(Rejection::BadSignature)
+        );
+        assert_eq!(third.check(&certificate, now), Ok(()));
+        let end = certificate.not_after;
+        assert_eq!(third.check(&certificate, end), Err(Rejection::Expired));
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_none() {
+        assert!(ClientCertificate::of(&[]).is_none());
+        assert!(ClientCertificate::of(&[vec![1, 2, 3].into()]).is_none());
+    }
+}
