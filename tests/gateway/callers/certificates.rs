@@ -125,7 +125,7 @@ async fn certificates_of_callers_are_accepted_and_others_are_not() {
         ("spiffe://example.org/team-a", Code::Unauthenticated),
         ("spiffe://example.com", Code::Unauthenticated),
         ("b.example.com", Code::Unauthenticated),
-        // Callers' names are no names of certificates.
+        // The name of a caller does not count as the name of its certificate.
         ("team-a", Code::Unauthenticated),
     ] {
         let answer = mutual.call(Some(mutual.authority.identity(name))).await;
