@@ -1,8 +1,8 @@
-//! The operator's defaults: parameters for requests that do not set them.
+//! Fills in the operator's defaults for parameters that a request does not set.
 //!
-//! Defaults never turn a request into one that the model rejects. They are omitted if the caller
-//! sets the parameter elsewhere, in raw members or in the model's native fields, or if the model is
-//! known not to accept it.
+//! Defaults never turn a request into one that the model rejects. A default is omitted if the
+//! caller sets the parameter elsewhere (in raw members or in the model's native fields), or if the
+//! model is known not to accept it.
 
 use crate::{
     aws::{ModelIdKind, Sampling},
@@ -18,7 +18,7 @@ struct Written {
     max_tokens: bool,
     sampling: bool,
     stop_sequences: bool,
-    /// Thinking is configured, which works only with the model's default sampling.
+    /// Whether thinking is configured. It works only with the model's default sampling.
     thinking: bool,
     /// The budget for thinking, which `max_tokens` must exceed.
     budget: Option<f64>,
@@ -36,7 +36,7 @@ pub(super) fn apply(
     input: &mut ConverseInput,
 ) {
     let written = Written::by_caller(input);
-    // Prompts of Prompt management have their own.
+    // Prompts of Prompt management have their own parameters.
     if kind != ModelIdKind::Prompt {
         let config = input.inference_config.take();
         let had_config = config.is_some();
@@ -65,8 +65,8 @@ fn inference(
         let exceeds = |default: &i32| written.budget.is_none_or(|it| f64::from(*default) > it);
         config.max_tokens = default.filter(exceeds);
     }
-    // Not one in addition to the other: a caller that sets one of them means to leave the other
-    // unset.
+    // A caller that sets one of the two parameters wants the other one to be unset, so no default
+    // is added.
     let said = config.temperature.is_some() || config.top_p.is_some() || written.sampling;
     if !said && !written.thinking {
         let both = (defaults.temperature, defaults.top_p);
@@ -82,7 +82,8 @@ fn inference(
     }
 }
 
-/// Fills in each field that the caller left out. A guardrail of the caller keeps its version.
+/// Fills in each guardrail field that the caller left out. If the caller names a guardrail, its
+/// version is not changed.
 fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseInput) {
     if written.guardrail {
         return;
@@ -102,7 +103,7 @@ fn fill_guardrail(default: &Guardrail, written: &Written, input: &mut ConverseIn
     }
 }
 
-/// Whether the JSON of a whole guardrail configuration names a guardrail.
+/// Returns whether the JSON of a whole guardrail configuration names a guardrail.
 fn names_guardrail(json: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Named<'a> {
@@ -112,7 +113,7 @@ fn names_guardrail(json: &str) -> bool {
     serde_json::from_str::<Named<'_>>(json).is_ok_and(|named| is_name(named.identifier.get()))
 }
 
-/// Whether the JSON is a string with at least one character.
+/// Returns whether the JSON is a string with at least one character.
 fn is_name(json: &str) -> bool {
     serde_json::from_str::<String>(json).is_ok_and(|name| !name.is_empty())
 }
@@ -133,8 +134,8 @@ impl Written {
                     written.stop_sequences = true;
                 }
                 (Some("inferenceconfig"), Some(name)) => written.field(name, Leaf::Nested),
-                // Anything else leaves the default in place, with which the raw member then
-                // collides: a null or an empty object must not switch the guardrail off.
+                // Other values leave the default in place, and the raw member then conflicts with
+                // it: a null or an empty object must not disable the guardrail.
                 (Some("guardrailconfig"), None) => {
                     written.guardrail |= names_guardrail(&member.json);
                 }

@@ -1,5 +1,5 @@
-//! How much a call can use at most, before Bedrock is called. It is estimated from above: what is
-//! not used is given back.
+//! Estimates the maximum usage of a call, before Bedrock is called. The estimate is an upper bound;
+//! what the call does not use is given back.
 
 use std::borrow::Cow;
 
@@ -16,8 +16,8 @@ use crate::{
     stream::{price_of, tier_word},
 };
 
-/// The policy of a call: one whose tokens or money are limited always has a ceiling of output
-/// tokens.
+/// Returns the policy of a call. If the call's tokens or money are limited, the policy always has a
+/// maximum number of output tokens.
 pub(super) fn policy<'a>(
     accounts: &Accounts,
     scopes: &Scopes,
@@ -33,10 +33,10 @@ pub(super) fn policy<'a>(
     })
 }
 
-/// What a call reserves: this body of this input, on whichever of these routes answers.
+/// Returns what a call reserves for this body, whichever of these routes answers.
 ///
 /// # Errors
-/// Money is limited, and a model that may answer has no price.
+/// Fails if money is limited, and a model that may answer has no price.
 pub(super) fn amounts(
     accounts: &Accounts,
     scopes: &Scopes,
@@ -66,8 +66,7 @@ pub(super) fn amounts(
                 Failure::new(
                     Reason::PriceUnknown,
                     format!(
-                        "{} has no price in this gateway's config, and a limit on money applies to this call; \
-                         use another target, or ask the operator to add the model to `prices`",
+                        "{} has no price in this gateway's configuration, and a limit on money applies to this call; use another target, or ask the operator to add the model to `prices`",
                         candidate.route.model_id
                     ),
                 )
@@ -79,7 +78,7 @@ pub(super) fn amounts(
     Ok(amounts)
 }
 
-/// How the call asks to be served.
+/// Returns the service tier and the other properties of the call that its price depends on.
 pub(super) fn billing(input: &ConverseInput) -> Billing {
     Billing {
         service_tier: input
@@ -91,7 +90,8 @@ pub(super) fn billing(input: &ConverseInput) -> Billing {
     }
 }
 
-/// A token for each byte of the body, but for media: those by the operator's figures.
+/// Returns the estimated number of input tokens: one for each byte of the body. Media count as the
+/// operator has configured.
 fn input_tokens(
     estimates: &Estimates,
     kind: ModelIdKind,
@@ -117,7 +117,7 @@ fn input_tokens(
 
 struct Media<'a> {
     estimates: &'a Estimates,
-    /// What they take of the body.
+    /// The bytes of the body that media take, in base64.
     base64: u64,
     tokens: u64,
 }

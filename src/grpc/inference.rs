@@ -1,4 +1,5 @@
-//! `InferenceService`: both calls run the same call_stream; `Invoke` puts its messages together.
+//! Implements `InferenceService`. Both methods run the same stream; `Invoke` combines its messages
+//! into one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,41 +35,41 @@ use crate::{
 
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-/// What the service needs. One for each worker; cheap to clone.
+/// The dependencies of the service. Each worker has one; cheap to clone.
 #[derive(Clone)]
 pub struct Inference {
-    /// The worker's way to Bedrock.
+    /// The worker's client of Bedrock.
     pub bedrock: Bedrock,
-    /// Knows the targets.
+    /// Resolves targets.
     pub router: Router,
-    /// How long things may take.
+    /// The limits on time and size.
     pub limits: Arc<Limits>,
-    /// What all calls together may spend on further attempts.
+    /// The retry budget that all calls share.
     pub budget: RetryBudget,
-    /// What requests carry for cost reports.
+    /// The metadata that the gateway adds to requests, for cost reports.
     pub request_metadata: Arc<RequestMetadata>,
-    /// What calls are counted by.
+    /// The accounts that count tokens and money.
     pub accounts: Accounts,
-    /// Counts.
+    /// The metrics of the process.
     pub metrics: Arc<Metrics>,
     /// Decides which calls have spans.
     pub traces: Traces,
-    /// The budget of all requests that are being received, decoded and held.
+    /// The memory budget of all requests that are being received, decoded and held.
     pub memory: Shares,
     /// Threads for large messages.
     pub work: WorkQueue,
-    /// Cancelled when the gateway can't wait for its streams any longer.
+    /// Cancelled when the drain expires.
     pub cut: CancellationToken,
 }
 
 impl Inference {
-    /// Asks for a whole answer.
+    /// Handles `Invoke`: returns the whole answer.
     pub(super) async fn invoke(
         &self,
         request: Request<Body>,
     ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>), Status> {
         let context = context(&request);
-        // A unary response has no place for signs of life.
+        // A unary response cannot contain heartbeats.
         let (mut call_stream, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
         let mut fold = Fold::default();
         while let Some(message) = call_stream.next().await {
@@ -81,7 +82,7 @@ impl Inference {
         Ok((fold.finish(), Watchdog::until(limit), rate_limits))
     }
 
-    /// Asks for an answer as a stream.
+    /// Handles `StreamInvoke`: returns the answer as a stream.
     pub(super) async fn stream_invoke(
         &self,
         request: Request<Body>,
@@ -106,8 +107,7 @@ impl Inference {
         Ok((messages, watchdog, rate_limits))
     }
 
-    /// Receives a call's message and begins the call, if all that is known of it by now allows
-    /// that.
+    /// Receives a call's message and begins the call, unless a check before that fails.
     async fn begin(
         &self,
         method: Method,
@@ -219,7 +219,7 @@ impl Inference {
         Ok((call_stream, rate_limits))
     }
 
-    /// Reserves what the call can use at most.
+    /// Reserves the maximum usage of the call.
     async fn reserve(&self, report: &mut CallReport, ready: &Ready) -> Result<(), Failure> {
         let accounts = &self.accounts;
         if ready.scopes.is_empty() && accounts.prices().is_empty() {
@@ -233,8 +233,8 @@ impl Inference {
         Ok(())
     }
 
-    /// Decodes, validates and translates: here if the message is small, otherwise on a thread that
-    /// forwards no tokens.
+    /// Decodes, validates and translates the message. Small messages are handled on this thread,
+    /// others on a thread that forwards no tokens.
     async fn prepare(
         &self,
         peer: ShareOwner,
@@ -250,14 +250,14 @@ impl Inference {
         work.await.map_err(|_| {
             Failure::new(
                 Reason::ReplicaSaturated,
-                "this replica has as many large requests to read as it may; try another one",
+                "this replica is already decoding the maximum number of large requests; retry on another replica",
             )
         })
     }
 }
 
-/// What the layer found out of the call; calls that did not pass it (as in tests of the service
-/// alone) have nothing but their arrival.
+/// Returns the context that the layer added to the request. For calls that did not pass the layer,
+/// as in tests of the service alone, the context has only the time of arrival.
 fn context<T>(request: &Request<T>) -> CallContext {
     request
         .extensions()

@@ -28,9 +28,9 @@ pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
 pub use targets::Targets;
 
-/// Says of every service, and of the server as a whole, whether calls should be sent here.
+/// The health of every service, and of the server as a whole: whether calls should be sent here.
 ///
-/// Cheap to clone; all clones speak of the same server.
+/// Cheap to clone; all clones share the same server.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
@@ -50,7 +50,7 @@ const SERVICES: [&str; 2] = [
 ];
 
 impl Health {
-    /// A server that serves.
+    /// Creates the health of a server that is serving.
     pub async fn serving() -> Self {
         let reporter = HealthReporter::new();
         for name in SERVICES.into_iter().chain([""]) {
@@ -64,7 +64,7 @@ impl Health {
         Self { reporter, service }
     }
 
-    /// From now on calls should go elsewhere.
+    /// Sets the health to NOT_SERVING, so that clients use other replicas.
     pub async fn not_serving(&self) {
         for name in SERVICES.into_iter().chain([""]) {
             self.reporter
@@ -73,7 +73,8 @@ impl Health {
         }
     }
 
-    /// Ends all watches: an open one would keep its connection, and so the process, from ending.
+    /// Ends all watches. An open one would keep its connection open, and so prevent the process
+    /// from exiting.
     pub async fn end_watches(&mut self) {
         for name in SERVICES.into_iter().chain([""]) {
             self.reporter.clear_service_status(name).await;
@@ -81,14 +82,14 @@ impl Health {
     }
 }
 
-/// The largest request of services other than inference, in bytes. tonic reserves what the head of
-/// a message claims.
+/// The maximum size of requests of services other than inference, in bytes. tonic reserves the
+/// length that a message's head declares.
 const MAX_SMALL_MESSAGE: usize = 16 << 10;
 
-/// A whole gRPC server, but for its connections.
+/// Creates a whole gRPC server, without its connections.
 ///
 /// # Errors
-/// The descriptor set can't be read, which would be a bug of the build.
+/// Fails if the descriptor set can't be read, which would be a bug of the build.
 pub fn server(
     inference: Inference,
     targets: Targets,
@@ -109,7 +110,8 @@ pub fn server(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // Of the errors' details, so that clients like grpcurl can read them.
+            // The descriptors of the errors' details, so that clients such as grpcurl can decode
+            // them.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Routes::new(inference)

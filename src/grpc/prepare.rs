@@ -1,8 +1,8 @@
-//! From a message that has arrived to a request that can be sent to Bedrock: decoding, validation,
-//! translation.
+//! Turns a message that has arrived into a request for Bedrock: decodes, validates and translates
+//! it.
 //!
-//! All of a call's work that grows with its message is done here, in one go and without waiting, so
-//! that it can run on another thread when the message is large.
+//! All work of a call that grows with its message is done here, in one step and without waiting, so
+//! that it can run on another thread if the message is large.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ use crate::{
     validate::{self, Violations},
 };
 
-/// Which of the two calls.
+/// The method that was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     Invoke,
@@ -50,40 +50,40 @@ impl Method {
     }
 }
 
-/// What preparing a call needs in addition to its message.
+/// The data that preparing a call needs in addition to its message.
 pub(super) struct Preparation {
     pub(super) method: Method,
     pub(super) router: Router,
     pub(super) limits: Arc<Limits>,
     pub(super) request_metadata: Arc<RequestMetadata>,
     pub(super) metadata: MetadataMap,
-    /// The caller's timeout, or why it can't be read.
+    /// The caller's timeout, or the error if it is invalid.
     pub(super) timeout: Result<Option<Duration>, Failure>,
-    /// What calls are counted by.
+    /// The accounts that count tokens and money.
     pub(super) accounts: Accounts,
     pub(super) caller: Option<Identity>,
 }
 
-/// What became of a call's message.
+/// The result of preparing a call.
 pub(super) struct Prepared {
     /// The target as the caller named it.
     pub(super) name: String,
-    /// What it stands for, if that is known.
+    /// The target that the name resolves to, if it does.
     pub(super) target: Option<Arc<Target>>,
     pub(super) ready: Result<Ready, Failure>,
 }
 
-/// A call that can begin.
+/// A call that is ready to begin.
 pub(super) struct Ready {
     pub(super) target: Arc<Target>,
     pub(super) candidates: Vec<RouteCandidate>,
     /// The Converse request body. Its memory is counted until its last clone is dropped.
     pub(super) body: Bytes,
-    /// Between two heartbeats, if the caller asked for it.
+    /// The interval of heartbeats, if the caller set one.
     pub(super) heartbeat: Option<Duration>,
-    /// Whose limits it has to keep.
+    /// The scopes whose limits apply to the call.
     pub(super) scopes: Scopes,
-    /// What it can use at most.
+    /// The maximum usage of the call.
     pub(super) amounts: Amounts,
     pub(super) billing: Billing,
     pub(super) inference: Option<InferenceConfiguration>,
@@ -102,7 +102,7 @@ struct Question {
 }
 
 impl Preparation {
-    /// Prepares a call. When `stop` is set, the result is meaningless, and it is not used.
+    /// Prepares a call. If `stop` is set meanwhile, the result is meaningless.
     pub(super) fn run(self, received: Received, stop: &Stop) -> Prepared {
         match self.read(received, stop) {
             Ok(question) => Prepared {
@@ -173,8 +173,7 @@ impl Preparation {
         decode(type_name, received, &self.limits, stop)
     }
 
-    /// Looks a target up, unless no target can look like this: names that are too long are not
-    /// searched for.
+    /// Resolves a target. Names that are too long for a target are not looked up.
     fn resolve(&self, name: &str) -> Result<Arc<Target>, Failure> {
         let mut violations = Violations::new();
         validate::target(name, &mut violations);
@@ -183,16 +182,17 @@ impl Preparation {
     }
 
     fn ready(self, question: Question, stop: &Stop) -> Result<Ready, Failure> {
-        // What is wrong with the request is said first: the target may be a part of it.
+        // Errors of the request are reported first, because they may include the target.
         question.valid.map_err(Failure::invalid_request)?;
         let target = question.resolved?;
-        // Not to be read: a caller that asks for one second must not get ten minutes.
+        // An invalid timeout is an error: a caller that asks for one second must not get ten
+        // minutes.
         self.timeout?;
         let candidates = target.inside()?;
         let mut input = question.input.unwrap_or_default();
         translate::history::leave_out_empty_answers(&mut input);
         let kind = ModelIdKind::of(target.model_id());
-        // The same body is sent to whichever route answers.
+        // The same body is sent to all routes.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();
         let sampling = sampling.unwrap_or(Sampling::Neither);
         let accounts = &self.accounts;
@@ -236,7 +236,7 @@ impl Preparation {
     }
 }
 
-/// Returns a body that holds its part of the budget as long as it lives, and no more.
+/// Returns a body that holds exactly its own size of the budget, as long as it lives.
 fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
     struct Held {
         body: Vec<u8>,
@@ -256,8 +256,8 @@ fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
     }))
 }
 
-/// Returns what a target stands for: an alias can stand for a prompt, which has other rules. The
-/// target itself, if it is not known.
+/// Returns the model ID that a target resolves to, because an alias may be a prompt, to which other
+/// rules apply. Returns the target's name if it is unknown.
 fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
     target.as_ref().map_or(name, |target| target.model_id())
 }

@@ -1,8 +1,7 @@
-//! `InferenceService` as a service of HTTP: which method is called, and how its answer is written.
+//! Serves `InferenceService` over HTTP: selects the method, and writes its answer.
 //!
-//! tonic generates such a service, too. Its own reads the message with tonic's decoder, which this
-//! gateway can't bound; see
-//! `receive`.
+//! tonic generates such a service, too, but that one uses tonic's decoder, whose memory and time
+//! this gateway cannot limit; see `receive`.
 
 use std::{
     convert::Infallible,
@@ -31,7 +30,7 @@ use crate::{
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
-/// `InferenceService`. Cheap to clone.
+/// The HTTP service for `InferenceService`. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct InferenceServer(Arc<Inference>);
 
@@ -58,7 +57,7 @@ impl Service<Request<Body>> for InferenceServer {
         let method = match request.uri().path().rsplit('/').next() {
             Some("Invoke") => Method::Invoke,
             Some("StreamInvoke") => Method::StreamInvoke,
-            // The layer outside says which method there is not.
+            // The layer outside reports the unknown method.
             _ => return Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         };
         let inference = Arc::clone(&self.0);
@@ -83,8 +82,8 @@ impl Service<Request<Body>> for InferenceServer {
     }
 }
 
-/// Writes messages as the body of a response. They are never compressed: a compressor would hold
-/// tokens back.
+/// Returns a response with these messages as its body. They are never compressed, because a
+/// compressor would delay tokens.
 fn response<T: Message + 'static>(
     messages: impl Stream<Item = Result<T, Status>> + Send + 'static,
     watchdog: Watchdog,

@@ -1,4 +1,4 @@
-//! `TargetService`: the targets of this gateway.
+//! Implements `TargetService`: the targets of this gateway.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ use crate::{
 const DEFAULT_PAGE_SIZE: usize = 100;
 const MAX_PAGE_SIZE: i32 = 1_000;
 
-/// What the service needs. Cheap to clone.
+/// The dependencies of the service. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Targets {
     /// Resolves targets.
@@ -124,7 +124,7 @@ fn page_size(asked: i32) -> Result<usize, Failure> {
         1..=MAX_PAGE_SIZE => Ok(asked.unsigned_abs() as usize),
         _ => {
             let description =
-                format!("{asked} is not from 1 to {MAX_PAGE_SIZE}, or 0 for the default");
+                format!("must be from 1 to {MAX_PAGE_SIZE}, or 0 for the default, got {asked}");
             let mut failure =
                 Failure::new(Reason::InvalidRequest, format!("page_size: {description}"));
             failure.violations.push(Violation {

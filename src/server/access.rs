@@ -1,4 +1,4 @@
-//! Creates the access gate from the configuration and the keys file, and reloads that file after
+//! Creates the access gate from the configuration and the keys file, and reloads the file after
 //! changes.
 
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -14,7 +14,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How often the keys file is checked: a revoked key works for at most this long.
+/// How often the keys file is checked. A revoked key works for at most this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Creates the gate for a configuration.
@@ -35,7 +35,8 @@ pub(super) fn gate(
     ))
 }
 
-/// Creates what calls are judged by, and starts to fetch the keys of token issuers.
+/// Creates the rules by which callers are identified, and starts to fetch the keys of token
+/// issuers.
 ///
 /// # Errors
 /// Fails if a file with keys cannot be used, or contradicts the configuration.
@@ -56,7 +57,7 @@ fn rules(
     Ok(Rules::new(access, snapshot, verifiers.collect()))
 }
 
-/// What calls are counted by.
+/// Creates the accounts that count tokens and money.
 pub(super) fn accounts(config: &Config, names: &Names, metrics: &Arc<Metrics>) -> Accounts {
     let aliases = config.targets.aliases.iter();
     Accounts::new(
@@ -80,7 +81,8 @@ fn load(path: &Path) -> io::Result<KeysByCaller> {
     config::load_keys(path).map_err(io::Error::other)
 }
 
-/// Applies changes of the keys file, as long as they are valid. `None` if there is no such file.
+/// Applies changes of the keys file while the process runs, unless the file is invalid. Returns
+/// `None` if there is no such file.
 pub(super) fn follow_keys(
     access: &Access,
     names: Arc<Names>,
@@ -90,7 +92,7 @@ pub(super) fn follow_keys(
     let (access, gate) = (access.clone(), gate.clone());
     Some(async move {
         let mut known = load(&path).ok();
-        // An unchanged error is logged once.
+        // The same error is logged only once.
         let mut told = None;
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -105,7 +107,7 @@ pub(super) fn follow_keys(
             match swapped {
                 Ok((keys, snapshot)) => {
                     gate.swap_snapshot(snapshot);
-                    tracing::info!(file = %path.display(), "the keys file changed; its keys are in force");
+                    tracing::info!(file = %path.display(), "the keys file changed; the gateway now uses its keys");
                     (known, told) = (Some(keys), None);
                 }
                 Err(error) => {

@@ -1,4 +1,4 @@
-//! One client connection, from its first byte to its last.
+//! Serves one client connection, from its first byte to its last.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,22 +28,24 @@ use crate::{
 /// The preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-// What one connection may hold of requests that are not read yet. Source: docs/limits.md.
+// How much data of unread requests one connection can hold. Source: docs/limits.md.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 2 << 20;
-/// Reset streams that a client may leave us with before its connection is closed (rapid reset,
-/// CVE-2023-44487).
+/// The maximum number of streams that a client may reset before the gateway has handled the resets.
+/// Beyond it, the connection is closed (rapid reset, CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 256;
 const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
 const MAX_HEADER_LIST: u32 = 64 << 10;
-/// Maximum output of a stream that its client does not read, in addition to the message in transit.
+/// The maximum output of a stream that its client does not read, in bytes, in addition to the
+/// message in transit.
 const SEND_BUFFER: usize = 64 << 10;
 /// TCP keepalive, which detects dead peers below HTTP.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs each stream of an HTTP/2 connection as a separate task, which the call in it can abort.
+/// Runs each stream of an HTTP/2 connection as a separate task, so that the call in it can abort
+/// it.
 #[derive(Clone, Copy, Debug)]
 struct Streams;
 
@@ -92,7 +94,7 @@ impl Server {
             .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS)
             .max_header_list_size(MAX_HEADER_LIST)
             .max_send_buf_size(SEND_BUFFER)
-            // A client that vanished is detected after interval + timeout.
+            // A client that has vanished is detected after interval + timeout.
             .keep_alive_interval(limits.keepalive_interval)
             .keep_alive_timeout(limits.keepalive_timeout);
         Self {
@@ -107,8 +109,9 @@ impl Server {
         }
     }
 
-    /// Serves a connection until it ends, or, once it is told to go away or its place is taken
-    /// back, until its open calls have ended.
+    /// Serves a connection until it ends. After
+    /// [`Worker::go_away`](super::worker::Worker::go_away), or if another client gets its slot, it
+    /// ends when its open calls have ended.
     pub(super) async fn serve(
         &self,
         stream: std::net::TcpStream,
@@ -153,8 +156,8 @@ impl Server {
         }
     }
 
-    /// Waits for a part of a connection's beginning. A peer that says nothing holds a descriptor,
-    /// and could hold up the exit.
+    /// Waits for a part of a connection's beginning, within the time limit. A peer that sends
+    /// nothing uses a file descriptor, and could delay the exit of the process.
     async fn in_time<T>(
         &self,
         beginning: impl Future<Output = io::Result<T>>,
@@ -260,23 +263,22 @@ impl Server {
     }
 }
 
-/// What the beginning of a connection tells: its bytes, whether they are HTTP/2, and the client's
-/// certificate.
+/// The connection after its beginning was read, whether it is HTTP/2, and the client's certificate.
 type Beginning<I> = ((I, bool), Option<Arc<ClientCertificate>>);
 
-/// A connection, apart from its bytes.
+/// A connection, without its socket.
 struct Connection<'a> {
-    /// The client's address; behind a trusted proxy, what the proxy says about it.
+    /// The address of the client. Behind a trusted proxy, the address that the proxy reports.
     client: SocketAddr,
     /// The client's certificate, if it presented one.
     certificate: Option<Arc<ClientCertificate>>,
-    /// The connection's place among those that may be open.
+    /// The connection's slot among those that may be open.
     place: &'a Share,
     go_away: CancellationToken,
 }
 
-/// Waits for the maximum age of a connection, ± 10 %: connections that began together should not
-/// end together.
+/// Waits for the maximum age of a connection, ± 10 %, so that connections that began together do
+/// not end together.
 async fn of_age(age: Duration) {
     if age.is_zero() {
         return std::future::pending().await;
@@ -284,7 +286,7 @@ async fn of_age(age: Duration) {
     tokio::time::sleep(age.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
 }
 
-/// Reads as many bytes as are needed to distinguish HTTP/2 from HTTP/1.1, and puts them back.
+/// Reads the bytes that distinguish HTTP/2 from HTTP/1.1, and puts them back.
 async fn protocol<I: AsyncRead + Unpin>(mut io: I) -> io::Result<(Rewind<I>, bool)> {
     let mut begin = [0; PREFACE.len()];
     let mut read = 0;

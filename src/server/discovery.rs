@@ -1,4 +1,4 @@
-//! Looks up inference profiles in intervals. Calls do not wait for it.
+//! Discovery: looks up inference profiles at intervals. Calls do not wait for it.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -14,11 +14,11 @@ use crate::{
     routing::{Place, Router},
 };
 
-/// A new route is looked up immediately, but never more often than this, because callers can name
-/// many.
+/// The minimum time between two lookups of new routes. A new route is looked up immediately
+/// otherwise, but callers can name many.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks up what the router should know, forever.
+/// Looks up the profiles of the router's routes, forever.
 pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration) {
     let mut discovery = Discovery {
         control,
@@ -27,7 +27,7 @@ pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration
         told: HashSet::new(),
     };
     loop {
-        // What failed in the last round may succeed now.
+        // Lookups that failed in the last round may succeed now.
         discovery.asked.clear();
         discovery.all().await;
         let until = Instant::now() + refresh;
@@ -45,14 +45,14 @@ pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration
 struct Discovery {
     control: ControlPlane,
     router: Router,
-    /// Places that were listed, and profiles that were looked up, in this round.
+    /// The places that were listed, and the profiles that were looked up, in this round.
     asked: HashSet<(Place, String)>,
-    /// Failures that were logged: once is enough.
+    /// The failures that were logged, each of them once.
     told: HashSet<(Place, Reason)>,
 }
 
 impl Discovery {
-    /// Every Region of every account that is called, and every profile that is in no list.
+    /// Looks up every called Region of every account, and every profile that is in no list.
     async fn all(&mut self) {
         let routes = self.router.routes();
         let mut places: BTreeSet<Place> = routes.iter().map(|route| route.place()).collect();
@@ -63,7 +63,7 @@ impl Discovery {
         self.unknown().await;
     }
 
-    /// Routes of which nothing is known.
+    /// Looks up the routes whose profiles are unknown.
     async fn unknown(&mut self) {
         for route in self.router.routes() {
             let is_profile = matches!(

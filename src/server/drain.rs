@@ -1,8 +1,8 @@
-//! The drain: open streams may end within `drain.limit`; then the rest ends with a status, then
-//! connections are closed.
+//! The drain: open streams may end within `drain.limit`, then the remaining streams end with a
+//! status, then connections are closed.
 //!
-//! [`super::run`] does what precedes it: it reports NOT_SERVING, and still accepts connections for
-//! `drain.lame_duck`.
+//! [`super::run`] handles the lame-duck phase before it: it reports NOT_SERVING, and still accepts
+//! connections for `drain.lame_duck`.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::Worker;
 
-/// How long connections have to notify their clients after a second stop signal. Only clients that
-/// read nothing use it up.
+/// How long connections may take to notify their clients after a second stop signal. Only clients
+/// that read nothing use all of this time.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long streams may take to notify their clients when the drain expires: on a busy machine, and
-/// many streams. Only clients that read nothing use it up.
+/// How long streams may take to notify their clients when the drain expires. It is sufficient for
+/// many streams on a busy machine. Only clients that read nothing use all of this time.
 const CUT_GRACE: Duration = Duration::from_secs(4);
 
 /// The stop signals of a gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    /// Accept no more calls, let the open ones end.
+    /// Begins the drain: no further calls are accepted, and open calls may end.
     pub drain: CancellationToken,
-    /// Do not wait for open calls.
+    /// Ends open calls immediately.
     pub now: CancellationToken,
 }
 
-/// Lets open streams end, then ends the rest with a status, then stops waiting.
+/// Waits for open streams to end, then ends the remaining ones with a status, then stops waiting.
 pub(super) async fn drain(
     workers: &[Worker],
     cut: &CancellationToken,
@@ -48,11 +48,11 @@ pub(super) async fn drain(
         () = stop.now.cancelled() => false,
     };
     if !ended {
-        tracing::warn!("streams are still open and are cut");
+        tracing::warn!("the drain has expired; ending the open streams");
         cut.cancel();
         tokio::select! {
             () = all_ended => {}
-            () = tokio::time::sleep(CUT_GRACE) => tracing::warn!("connections are still open and are closed"),
+            () = tokio::time::sleep(CUT_GRACE) => tracing::warn!("the drain has expired; closing the open connections"),
             () = async {
                 stop.now.cancelled().await;
                 tokio::time::sleep(LAST_WORDS).await;

@@ -1,4 +1,4 @@
-//! Rejects requests that name a host other than the listener's names.
+//! Rejects requests to host names other than those of the listener.
 
 use std::{
     future::{Ready, ready},
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// The host that a request names.
+/// Returns the host that a request names.
 fn host<B>(request: &Request<B>) -> Option<&str> {
     match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),

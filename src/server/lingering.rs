@@ -1,9 +1,9 @@
-//! A connection that is not closed while its peer is still sending.
+//! Closes a connection only when its peer has stopped sending.
 //!
-//! A closed socket answers later bytes with a reset. A client that is about to write (a window
-//! update, a ping answer) then fails before it has read the statuses that were sent to it. So the
-//! gateway first ends its own side, and discards what arrives until the peer has closed its side,
-//! too, or a time limit has passed.
+//! If a socket is closed while its peer still sends, the peer gets a reset. A client that is about
+//! to write (a window update, a ping answer) then fails before it has read the statuses that were
+//! sent to it. So the gateway first ends its own side of the connection. It then discards what
+//! arrives until the peer has closed its side, too, or a time limit has passed.
 
 use std::{
     io,
@@ -17,15 +17,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long a peer may take to read to the end, on a busy machine. Then the connection is closed.
+/// How long a peer may take to read to the end, even on a busy machine. After this time, the
+/// connection is closed.
 const LINGER: Duration = Duration::from_secs(1);
-/// How many bytes are discarded at a time.
+/// The number of bytes that are discarded at a time.
 const PIECE: usize = 4 << 10;
 
-/// Closes a connection when its peer has closed it, or after [`LINGER`].
+/// A connection that is closed when its peer has closed it, or after [`LINGER`].
 pub(super) struct Lingering<I> {
     io: I,
-    /// Set when the gateway's side has ended.
+    /// The time of the close. Set when the gateway's side has ended.
     until: Option<Pin<Box<Sleep>>>,
 }
 
@@ -111,7 +112,7 @@ mod tests {
         let peer = async {
             let mut said = String::new();
             theirs.read_to_string(&mut said).await.unwrap();
-            // Written after the gateway's side ended: not lost on a closed socket.
+            // Bytes that are written after the gateway's side has ended do not cause a reset.
             theirs.write_all(&[0; 1_000]).await.unwrap();
             drop(theirs);
             said

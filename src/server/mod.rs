@@ -1,12 +1,12 @@
-//! Runs a gateway: configuration + listeners + stop signals.
+//! Runs a gateway, given a configuration, listeners and stop signals.
 //!
 //! ```text
 //! accept loop ──connection──> the worker with the fewest ──> its own runtime, its own connections
 //! to Bedrock
 //! ```
 //!
-//! A worker is a thread with a single-threaded runtime. A token never changes threads: at the pace
-//! of tokens, waking another thread costs more than everything else
+//! A worker is a thread with a single-threaded runtime. A token never changes threads, because
+//! waking another thread for every token would cost more than everything else
 //! (docs/adr/0003-one-runtime-per-worker.md).
 
 mod access;
@@ -45,18 +45,18 @@ use crate::{
     telemetry::{Metrics, Traces, metrics::LimitedResource},
 };
 
-/// The pause of the accept loop when the process has no file descriptors left: long enough for
-/// streams to end, short enough for clients not to give up.
+/// The pause of the accept loop when the process has no file descriptors left. It is long enough
+/// for some streams to end, and short enough for clients to wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Threads that read large messages: they should leave most of the machine to those that forward
-/// tokens.
+/// The maximum number of threads that decode large messages. Most of the machine should be left to
+/// the threads that forward tokens.
 const MAX_MESSAGE_THREADS: usize = 4;
-/// Large messages that wait for such a thread.
+/// The maximum number of large messages that wait for such a thread.
 const MAX_WAITING_MESSAGES: usize = 64;
 
-/// The listening sockets. Bound before anything else starts, so that a used port is reported
-/// immediately.
+/// The listening sockets. They are bound before anything else starts, so that an address in use is
+/// reported immediately.
 #[derive(Debug)]
 pub struct Listeners {
     /// gRPC and gRPC-Web.
@@ -206,7 +206,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         "serving"
     );
 
-    // During the lame-duck phase, connections are still accepted, because load balancers still open
+    // In the lame-duck phase, connections are still accepted, because load balancers still open
     // some.
     tokio::select! {
         () = accept(&grpc_listener, &workers, &connections) => {}
@@ -244,7 +244,7 @@ async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker], connecti
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Without a place, the connection is closed.
+                // If there is no slot, the connection is closed.
                 let Ok(place) = connections.take(peer.into(), 1) else {
                     continue;
                 };
@@ -255,14 +255,15 @@ async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker], connecti
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted for now");
+                tracing::warn!(%error, "cannot accept connections at the moment");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Whether an error of `accept` concerns only one connection, so that the next one may succeed.
+/// Returns whether an error of `accept` concerns only one connection, so that the next one may
+/// succeed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,5 +1,5 @@
-//! The addresses of clients behind proxies: the PROXY protocol at the beginning of a connection,
-//! and `x-forwarded-for`.
+//! Determines the addresses of clients behind proxies, from the PROXY protocol at the beginning of
+//! a connection, or from `x-forwarded-for`.
 //!
 //! Source of the protocol: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, versions
 //! 1 and 2.
@@ -15,20 +15,21 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::config::Network;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// How version 1 begins, and how long its line may be.
+/// The beginning of version 1, and the maximum length of its line.
 const V1: &[u8] = b"PROXY ";
 const MAX_V1: usize = 107;
-/// How version 2 begins, how long its fixed part is, and how much may follow.
+/// The beginning of version 2, the length of its fixed part, and the maximum length of the rest.
 const V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const V2_HEAD: usize = 16;
 const MAX_V2: usize = 4 << 10;
 
-/// Reads the header that a trusted proxy puts before a connection's own bytes, and not a byte more.
+/// Reads the header that a trusted proxy sends before the client's bytes, and nothing after it.
 ///
-/// Returns the client's address; `None` if the proxy speaks for itself, as in health checks.
+/// Returns the client's address. `None` if the proxy made the connection for itself, as in health
+/// checks.
 ///
 /// # Errors
-/// There is no such header.
+/// Fails if there is no valid header.
 pub(super) async fn header<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Option<IpAddr>> {
     let mut head = [0; V2_HEAD];
     let start = head.get_mut(..V1.len()).unwrap_or_default();
@@ -92,8 +93,8 @@ fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Returns the client of a request that came through trusted proxies: the last address that is none
-/// of theirs. Addresses before it are the client's own claims.
+/// Returns the client of a request that came through trusted proxies: the last address that does
+/// not belong to a proxy. The client itself may have made up the addresses before it.
 pub(super) fn forwarded_for(
     headers: &HeaderMap,
     connection: IpAddr,
@@ -118,7 +119,7 @@ pub(super) fn forwarded_for(
     client
 }
 
-/// Reads an address as proxies write it: bare, in brackets, or with a port.
+/// Parses an address as proxies write it: bare, in brackets, or with a port.
 fn address(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);

@@ -1,4 +1,4 @@
-//! A connection whose first bytes have already been read.
+//! Returns bytes that were already read from a connection, and then continues with the connection.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Returns the bytes that were already read, then continues with the connection.
+/// A connection whose first bytes were already read, and are read again.
 pub(super) struct Rewind<I> {
     prefix: Bytes,
     io: I,

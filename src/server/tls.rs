@@ -1,4 +1,4 @@
-//! The gateway's certificate.
+//! Loads the gateway's TLS certificate.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -34,7 +34,7 @@ pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Returns what accepts the certificates of clients.
+/// Returns the verifier of client certificates.
 ///
 /// # Errors
 /// Fails if the file cannot be read, or contains no certificate authority.
@@ -60,8 +60,8 @@ pub(super) fn clients_of(
     verifier.build().map_err(|error| wrong(&error))
 }
 
-/// Returns when the certificate expires, in seconds since the Unix epoch: the earliest expiry of
-/// the chain, because clients reject the whole chain from then on.
+/// Returns when the certificate expires, in seconds since the Unix epoch. This is the earliest
+/// expiry in the chain, because clients then reject the whole chain.
 ///
 /// # Errors
 /// Fails if the file cannot be read, or contains anything other than certificates.
@@ -79,7 +79,7 @@ pub(super) fn expiry(tls: &Tls) -> io::Result<i64> {
         unreadable(
             "tls.certificate_file",
             &tls.certificate_file,
-            &"holds no certificate",
+            &"contains no certificate",
         )
     };
     expiries.into_iter().min().ok_or_else(none)

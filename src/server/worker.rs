@@ -1,4 +1,4 @@
-//! A thread that serves connections on its own runtime.
+//! A worker: a thread that serves connections on its own runtime.
 
 use std::{
     io,
@@ -16,17 +16,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::connection::Server;
 use crate::bounds::Share;
 
-/// An accepted connection, its peer, its place, and its guard.
+/// An accepted connection, its peer, its slot, and its guard.
 type Connection = (std::net::TcpStream, SocketAddr, Share, OpenConnection);
 
-/// Counts connections: those of a worker, and all together.
+/// The number of open connections, of this worker and of all workers.
 #[derive(Clone)]
 struct Open {
     of_worker: Arc<AtomicUsize>,
     all: Gauge,
 }
 
-/// A connection counts as open while this exists, however it ends.
+/// Counts a connection as open until it is dropped.
 struct OpenConnection(Open);
 
 impl Open {
@@ -55,8 +55,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker, which counts its connections here. `make` runs in its runtime and creates
-    /// what it serves.
+    /// Starts a worker. It counts its connections in `open`. `make` runs on the worker's runtime
+    /// and creates the services.
     ///
     /// # Errors
     /// Fails if the thread cannot be started, or if `make` fails.
@@ -101,21 +101,21 @@ impl Worker {
             })?;
         started
             .recv()
-            .map_err(|_| io::Error::other("a worker ended before it began"))??;
+            .map_err(|_| io::Error::other("a worker ended before it was ready"))??;
         Ok(worker)
     }
 
-    /// The number of its open connections.
+    /// Returns the number of open connections.
     pub(super) fn connections(&self) -> usize {
         self.open.of_worker.load(Ordering::Relaxed)
     }
 
-    /// The runtime of its connections.
+    /// Returns the runtime of the connections.
     pub(super) fn runtime(&self) -> Handle {
         self.runtime.clone()
     }
 
-    /// Gives it a connection.
+    /// Passes a connection to the worker.
     pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Share) {
         match stream.into_std() {
             Ok(stream) => {
@@ -128,13 +128,13 @@ impl Worker {
         }
     }
 
-    /// Sends GOAWAY on all of its connections.
+    /// Sends GOAWAY on all connections.
     pub(super) fn go_away(&self) {
         self.ended.close();
         self.go_away.cancel();
     }
 
-    /// Waits until all of its connections have ended, after [`Self::go_away`].
+    /// Waits until all connections have ended, after [`Self::go_away`].
     pub(super) async fn ended(&self) {
         self.ended.wait().await;
     }

@@ -289,7 +289,9 @@ async fn the_gateway_recovers_when_it_ran_out_of_descriptors() {
     for _ in 0..100 {
         idle.push(soon(TcpStream::connect(gateway.address)).await.unwrap());
     }
-    gateway.logged("no connection can be accepted").await;
+    gateway
+        .logged("cannot accept connections at the moment")
+        .await;
     drop(idle);
     let mut client = Client::connect(gateway.address).await;
     let mut call = client

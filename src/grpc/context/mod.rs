@@ -31,7 +31,7 @@ pub(crate) struct CallContext {
 }
 
 impl CallContext {
-    /// Reads the headers of a call that arrived just now.
+    /// Reads the headers of a call that has just arrived.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         Self {
             request_id: request_id::request_id(headers),

@@ -1,4 +1,4 @@
-//! What Bedrock does after the last frame of a stream.
+//! The ways in which Bedrock can end a stream, for tests.
 
 use bytes::Bytes;
 use tonic::Code;
@@ -13,23 +13,24 @@ use super::{
 pub(super) enum Fault {
     /// The response ends.
     End,
-    /// The connection closes, and the response has not ended.
+    /// The connection is closed before the response has ended.
     Close,
     /// The connection is reset.
     Reset,
     /// Nothing more arrives.
     Silence,
-    /// More bytes of the body, by their name; then the response ends.
+    /// The body has more bytes, which this name selects; then the response ends.
     Body(&'static str),
-    /// Bytes that are not of the protocol.
+    /// Bytes arrive that violate the protocol.
     Garbage,
     /// RST_STREAM with this code.
     ResetStream(u32),
-    /// GOAWAY with this code and this last stream; then the connection closes, or is silent.
+    /// GOAWAY with this code and this last stream. Then the connection is closed, or stays open and
+    /// silent.
     GoAway { code: u32, last: u32, closes: bool },
 }
 
-/// All codes of RFC 9113, and one that it does not define.
+/// All error codes of RFC 9113, and one that it does not define.
 const CODES: [u32; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0xff];
 const BODIES: [&str; 9] = [
     "throttlingException",
@@ -71,12 +72,12 @@ impl Fault {
         all
     }
 
-    /// Whether it differs from others by a code alone.
+    /// Returns whether this fault differs from others only by its code.
     pub(super) fn is_one_of_many(&self) -> bool {
         matches!(self, Self::ResetStream(_) | Self::GoAway { .. })
     }
 
-    /// The bytes that it adds to the body.
+    /// Returns the bytes that the fault adds to the body.
     pub(super) fn body(&self) -> Option<Bytes> {
         let Self::Body(name) = self else { return None };
         let last = event("messageStop", r#"{"stopReason":"end_turn"}"#);
@@ -101,7 +102,8 @@ impl Fault {
         })
     }
 
-    /// The code of a stream that it ends before it is complete. `None`: one of several.
+    /// Returns the gRPC code of a stream that the fault ends early. `None` if several codes are
+    /// possible.
     pub(super) fn code(&self) -> Option<Code> {
         match self {
             Self::End | Self::Close | Self::Reset => Some(Code::Unavailable),

@@ -1,15 +1,16 @@
-//! How a stream ends is a function of the bytes that Bedrock sends, not of how they are grouped.
+//! Tests that the end of a stream depends on the bytes that Bedrock sends, not on how the network
+//! groups them.
 //!
-//! A stream is cut before one of its frames, a fault follows, and the bytes arrive in different
-//! groups: every message and the status must be the same for all of them. In memory and with a
-//! paused clock; `tests/gateway/endings` has samples over real sockets.
+//! Each test ends a stream before one of its frames, adds a fault, and sends the bytes in different
+//! groups. Every message and the status must be the same for all groupings. The tests run in
+//! memory, with a paused clock; `tests/gateway/endings` has samples over real sockets.
 //!
 //! | file | job |
 //! |---|---|
-//! | `streams` | streams, as frames |
+//! | `streams` | the streams, as frames |
 //! | `fault` | what Bedrock does after the last frame |
-//! | `peer` | a Bedrock in memory that writes groups of bytes |
-//! | `outcome` | the service under test, and what its caller gets |
+//! | `peer` | a Bedrock in memory, which writes groups of bytes |
+//! | `outcome` | the service under test, and what its caller receives |
 
 mod fault;
 mod http;
@@ -27,12 +28,13 @@ use self::{
     streams::Stream,
 };
 
-/// Streams of at most this many pieces arrive in all groupings; others in [`SEEDED`] of them.
+/// Streams of at most this many pieces are tested in all groupings. For others, [`SEEDED`]
+/// groupings are drawn.
 const ALL_GROUPINGS: usize = 8;
 const SEEDED: usize = 64;
 
-/// The groupings of this many pieces: a bit for each gap between two pieces, set if they arrive in
-/// separate reads.
+/// Returns the groupings of this many pieces. Each has a bit for each gap between two pieces, which
+/// is set if the pieces arrive in separate reads.
 fn groupings(pieces: usize, random: &mut fastrand::Rng) -> Vec<u64> {
     let gaps = pieces.saturating_sub(1);
     if pieces <= ALL_GROUPINGS {
@@ -43,8 +45,8 @@ fn groupings(pieces: usize, random: &mut fastrand::Rng) -> Vec<u64> {
     chosen
 }
 
-/// Checks one stream that is cut before a frame and ends with a fault: all groupings have the same
-/// outcome. `limit` bounds the groupings.
+/// Checks one stream that ends before a frame with a fault: all groupings must have the same
+/// outcome. `limit` is the maximum number of groupings.
 fn same_in_all_groupings(
     http: Http,
     stream: &Stream,
@@ -82,7 +84,7 @@ fn same_in_all_groupings(
                 None => expected = Some((streamed, outcome::invoke(&played))),
                 Some((first, folded)) => {
                     assert_eq!(&streamed, first, "{name}");
-                    // Both methods run the same stream: every eighth grouping shows it.
+                    // Both methods run the same stream, so every eighth grouping is sufficient.
                     if number % 8 == 1 {
                         assert_eq!(&outcome::invoke(&played), folded, "{name}");
                     }
@@ -98,7 +100,7 @@ fn same_in_all_groupings(
     }
 }
 
-/// Every fault before every frame of the shortest stream, in all groupings.
+/// Checks every fault before every frame of the shortest stream, in all groupings.
 fn all_of_a_short_stream(http: Http) {
     let mut random = fastrand::Rng::with_seed(1);
     let stream = Stream::short();
@@ -124,11 +126,12 @@ fn a_short_stream_ends_the_same_in_all_groupings_over_http2() {
     all_of_a_short_stream(Http::Two);
 }
 
-/// A seeded choice of cuts and faults for each stream, in up to 64 groupings.
+/// Checks a seeded selection of ends and faults for each stream, in up to 64 groupings.
 fn sample(streams: &[Stream], cuts: usize) {
     let mut random = fastrand::Rng::with_seed(2);
     for stream in streams {
-        // The end is where groupings mattered: before, at and after `messageStop`.
+        // Most frames near `messageStop` are tested, because groupings are most likely to matter
+        // there.
         let near_the_end = stream.len().saturating_sub(random.usize(0..3));
         let anywhere = random.usize(0..=stream.len());
         for frames in [near_the_end, anywhere].into_iter().take(cuts) {
@@ -158,7 +161,8 @@ fn long_silence_in_mid_stream_ends_no_call() {
     for silence in [150, 3_000] {
         let script = Script::new(Http::One, Stream::short().frames(5), &Fault::End);
         let long = Spacing::Long(Duration::from_secs(silence));
-        // The head and the first event arrive together: before it, there is another limit.
+        // The head and the first event arrive together, because another limit applies before the
+        // first event.
         let together = script.grouped(0b100, long);
         let outcome = outcome::stream_invoke(&together);
         assert!(outcome.is_ok(), "{silence} s: {outcome:#?}");
@@ -170,7 +174,7 @@ fn long_silence_in_mid_stream_ends_no_call() {
     }
 }
 
-/// `metadata` is awaited for 10 s after `messageStop`, and no longer.
+/// The gateway waits for `metadata` for 10 s after `messageStop`.
 #[test]
 fn metadata_has_ten_seconds() {
     for (seconds, has_usage) in [(9, true), (11, false)] {
@@ -191,7 +195,7 @@ fn metadata_has_ten_seconds() {
     );
 }
 
-/// The outcome of a service that is asked for the first time is that of any other.
+/// A new service has the same outcome as one that has served calls.
 #[test]
 fn the_service_under_test_answers() {
     let service = service();

@@ -1,4 +1,4 @@
-//! The service under test, and what its caller gets.
+//! The service under test, and what its caller receives.
 
 use std::{cell::OnceCell, sync::Arc, time::Duration};
 
@@ -21,17 +21,17 @@ use crate::{
 
 const TARGET: &str = "a.model";
 
-/// What the caller of a call gets.
+/// What the caller of a call receives.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// The messages without heartbeats, and without what differs from call to call.
+    /// The messages, without heartbeats and without values that differ from call to call.
     pub(super) messages: Vec<StreamInvokeResponse>,
-    /// The whole answer of `Invoke`, likewise.
+    /// The whole answer of `Invoke`, without values that differ from call to call.
     pub(super) answer: Option<pb::InvokeResponse>,
-    /// Code, message and reason.
+    /// The code, the message and the reason.
     pub(super) status: (Code, String, String),
     pub(super) heartbeats: usize,
-    /// On the paused clock.
+    /// The duration of the call on the paused clock.
     pub(super) took: Duration,
 }
 
@@ -47,7 +47,7 @@ impl Outcome {
         self.status.0 == Code::Ok
     }
 
-    /// Whether Bedrock's usage arrived.
+    /// Returns whether Bedrock's usage arrived.
     pub(super) fn has_usage(&self) -> bool {
         let of_stream = self.messages.last().and_then(|last| match &last.event {
             Some(Event::Metadata(event)) => event.metadata.as_ref(),
@@ -77,7 +77,7 @@ thread_local! {
     static SDK: OnceCell<Sdk> = const { OnceCell::new() };
 }
 
-/// A service with no connections as yet.
+/// Creates a service without connections.
 pub(super) fn service() -> Inference {
     let config = config();
     let sdk = SDK.with(|sdk| {
@@ -102,13 +102,13 @@ pub(super) fn service() -> Inference {
         metrics: Arc::new(Metrics::default()),
         traces: Traces::start(&config.traces).unwrap(),
         memory: Shares::new("memory", 1 << 20, Default::default()),
-        // All requests here are small: no thread is needed.
+        // All requests here are small, so no thread is needed.
         work: WorkQueue::start(0, 1).unwrap(),
         cut: Default::default(),
     }
 }
 
-/// A request with this message, as it arrives from a client.
+/// Returns a request with this message, in the form in which clients send it.
 fn request(message: &impl prost::Message) -> http::Request<Body> {
     let message = message.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap();
@@ -129,7 +129,7 @@ fn input() -> Option<pb::ConverseInput> {
     })
 }
 
-/// Runs a call against a Bedrock that plays this.
+/// Runs a call against a Bedrock that plays this script.
 fn run<T>(played: &Played, call: impl AsyncFnOnce(Inference) -> T) -> (T, Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -149,7 +149,7 @@ fn run<T>(played: &Played, call: impl AsyncFnOnce(Inference) -> T) -> (T, Durati
     })
 }
 
-/// Calls `StreamInvoke`, and reads to the end.
+/// Calls `StreamInvoke` and reads the answer to its end.
 pub(super) fn stream_invoke(played: &Played) -> Outcome {
     let (mut outcome, took) = run(played, async |service| {
         let mut outcome = Outcome {
@@ -221,7 +221,7 @@ fn comparable(mut message: StreamInvokeResponse) -> StreamInvokeResponse {
     message
 }
 
-/// Code, message and reason of a status.
+/// Returns the code, the message and the reason of a status.
 fn told(status: &Status) -> (Code, String, String) {
     let details = tonic_types::Status::decode(status.details())
         .unwrap()

@@ -14,7 +14,7 @@ use crate::bedrock::memory::PeerEnd;
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n\
     x-amzn-requestid: request-1\r\ntransfer-encoding: chunked\r\n\r\n";
 const PREFACE: usize = 24;
-/// HTTP/2 allows no more in one frame unless the peer raises SETTINGS_MAX_FRAME_SIZE.
+/// The maximum size of an HTTP/2 frame, unless the peer raises SETTINGS_MAX_FRAME_SIZE.
 const MAX_DATA: usize = 16_384;
 const STREAM: u32 = 1;
 
@@ -28,20 +28,20 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What is between two groups of bytes.
+/// What happens between two groups of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spacing {
-    /// Nothing: each is there when the one before it was read.
+    /// No pause: the next group is available as soon as the previous one was read.
     None,
-    /// Turns of other tasks.
+    /// Other tasks run in between.
     Yield,
-    /// A time in which all other tasks become idle.
+    /// A pause in which all other tasks become idle.
     Pause,
-    /// This time.
+    /// A pause of this length.
     Long(Duration),
 }
 
-/// How the connection goes on after the last byte.
+/// What happens to the connection after the last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
     StaysOpen,
@@ -49,14 +49,14 @@ enum Last {
     IsReset,
 }
 
-/// The bytes of a response, piece by piece: the head, each frame, the fault.
+/// The bytes of a response in pieces: the head, each frame, the fault.
 pub(super) struct Script {
     http: Http,
     pieces: Vec<Bytes>,
     last: Last,
 }
 
-/// A script in groups.
+/// A script whose pieces are combined into groups.
 #[derive(Clone)]
 pub(super) struct Played {
     pub(super) http: Http,
@@ -80,7 +80,7 @@ impl Script {
             Fault::Reset => last = Last::IsReset,
             Fault::Silence => {}
             Fault::Garbage => {
-                // A chunk without a length; padding that is longer than its frame.
+                // A chunk without a length, or padding that is longer than its frame.
                 pieces.push(match http {
                     Http::One => Bytes::from_static(b"zz\r\n"),
                     Http::Two => http2_frame(DATA, 8, STREAM, &[200, 0]),
@@ -109,7 +109,8 @@ impl Script {
         self.pieces.len()
     }
 
-    /// The script in these groups: a bit for each gap, set if it separates two groups.
+    /// Combines the pieces into groups. `mask` has a bit for each gap, which is set if the gap
+    /// separates two groups.
     pub(super) fn grouped(&self, mask: u64, spacing: Spacing) -> Played {
         let mut groups: Vec<BytesMut> = Vec::new();
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -165,7 +166,7 @@ impl Played {
             Last::IsReset => {
                 let _sent = sender.send(Err(io::ErrorKind::ConnectionReset.into()));
             }
-            // Until the gateway closes it.
+            // Waits until the gateway closes the connection.
             Last::StaysOpen => sender.closed().await,
         }
     }

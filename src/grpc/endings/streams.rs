@@ -1,4 +1,4 @@
-//! Streams, as frames.
+//! The streams of the tests, as frames.
 
 use std::{env, fs, path::Path};
 
@@ -6,10 +6,10 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::Bytes;
 
-/// Larger streams would need a peer that waits for window updates.
+/// The maximum size of a stream. A larger one would need a peer that waits for window updates.
 const MAX_BYTES: usize = 100 << 10;
 
-/// A stream of Bedrock's.
+/// A stream from Bedrock.
 pub(super) struct Stream {
     pub(super) name: String,
     frames: Vec<Bytes>,
@@ -17,7 +17,7 @@ pub(super) struct Stream {
     complete_at: usize,
 }
 
-/// An event as AWS's own encoder writes it.
+/// Encodes an event with AWS's own encoder.
 pub(super) fn frame(message_type: &str, name_header: &str, name: &str, payload: &str) -> Bytes {
     let header = |name: &str, value: &str| {
         Header::new(
@@ -50,12 +50,13 @@ impl Stream {
         }
     }
 
-    /// `messageStart`, a delta, its stop, `messageStop`, `metadata`.
+    /// Returns the stream `messageStart`, a delta, its stop, `messageStop`, `metadata`.
     pub(super) fn short() -> Self {
         Self::of("short", &[START, TEXT, STOP, END, METADATA])
     }
 
-    /// Every kind of block, early metadata, unknown events, and characters that are cut in half.
+    /// Returns streams with every kind of block, early metadata, unknown events, and characters
+    /// that are split between two deltas.
     pub(super) fn generated() -> Vec<Self> {
         let tool = (
             "contentBlockStart",
@@ -91,7 +92,7 @@ impl Stream {
             Self::of("nothing else", &[END]),
             Self::of("twice", &[START, TEXT, END, METADATA, START, TEXT, END]),
             Self::of(
-                "delta behind the end",
+                "delta after the end",
                 &[START, TEXT, END, TEXT, STOP, METADATA],
             ),
             Self::of(
@@ -114,7 +115,7 @@ impl Stream {
         ]
     }
 
-    /// The streams of `BEDROCK_GRPC_RECORDED`.
+    /// Returns the streams in `BEDROCK_GRPC_RECORDED`.
     pub(super) fn recorded() -> Vec<Self> {
         let folder = env::var_os("BEDROCK_GRPC_RECORDED").unwrap();
         let cases = fs::read_dir(Path::new(&folder).join("stream")).unwrap();
@@ -139,12 +140,12 @@ impl Stream {
         self.frames.len()
     }
 
-    /// The first frames.
+    /// Returns the first frames.
     pub(super) fn frames(&self, count: usize) -> &[Bytes] {
         &self.frames[..count]
     }
 
-    /// Whether the first frames are a complete answer.
+    /// Returns whether the first frames are a complete answer.
     pub(super) fn is_complete(&self, count: usize) -> bool {
         count >= self.complete_at
     }

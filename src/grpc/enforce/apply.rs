@@ -1,13 +1,13 @@
-//! All rules, in their order.
+//! Applies all rules, in their order.
 
-use super::{Enforced, guardrail, s3, tier, tokens, written};
+use super::{Enforced, guardrail, raw_json, s3, tier, tokens};
 use crate::{config::s3::S3Locations, error::Violation, pb::ConverseInput, validate::Violations};
 
 impl Enforced<'_> {
     /// Applies all rules to a request whose defaults are filled in.
     ///
     /// # Errors
-    /// Returns everything in the request that the operator does not allow.
+    /// Returns all parts of the request that the operator does not allow.
     pub(in crate::grpc) fn apply(&self, input: &mut ConverseInput) -> Result<(), Vec<Violation>> {
         let mut out = Violations::new();
         out.field("input", |out| self.check(input, out));
@@ -37,6 +37,6 @@ impl Enforced<'_> {
         let none = S3Locations::default();
         let locations = self.policy.s3_locations.as_ref().unwrap_or(&none);
         s3::check(locations, input, out);
-        written::check(self, locations, input, out);
+        raw_json::check(self, locations, input, out);
     }
 }

@@ -1,4 +1,5 @@
-//! The operator's request metadata: a caller must not be able to charge its calls to another one.
+//! Enforces the operator's request metadata: a caller must not be able to charge its calls to
+//! another caller.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +18,12 @@ use crate::{
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct Attribution {
     pairs: BTreeMap<String, String>,
-    /// Keys that callers cannot set, even if the operator has no value for them in this call.
+    /// The keys that callers cannot set, even if the operator has no value for them in this call.
     reserved: Vec<String>,
 }
 
 impl Attribution {
-    /// Returns the pairs of a target, the gateway and the call's metadata.
+    /// Collects the pairs of a target, of the gateway and of the call's metadata.
     pub(in crate::grpc) fn of(
         target: &BTreeMap<String, String>,
         gateway: &RequestMetadata,
@@ -30,7 +31,8 @@ impl Attribution {
     ) -> Self {
         let from_headers = gateway.from_headers.iter().filter_map(|(key, header)| {
             let mut values = call.get_all(header).iter();
-            // At most one of several values is from the proxy, and it is not known which one.
+            // If there are several values, at most one is from the proxy, and the gateway cannot
+            // tell which one.
             let (Some(value), None) = (values.next(), values.next()) else {
                 return None;
             };
@@ -46,12 +48,12 @@ impl Attribution {
         }
     }
 
-    /// Returns whether there is anything to enforce.
+    /// Returns whether there is nothing to enforce.
     pub(super) fn is_empty(&self) -> bool {
         self.pairs.is_empty() && self.reserved.is_empty()
     }
 
-    /// Writes the pairs over the caller's.
+    /// Adds the pairs to the request. They replace the caller's pairs with the same keys.
     ///
     /// # Errors
     /// Fails if there are more pairs than Bedrock accepts.
@@ -70,7 +72,7 @@ impl Attribution {
         Err(vec![Violation {
             field: "input.request_metadata".to_owned(),
             description: format!(
-                "has {by_caller} pairs, and this gateway adds its own: {} in all, but Bedrock accepts {MAX_PAIRS}; send fewer",
+                "has {by_caller} pairs, and with those of this gateway there are {}, but Bedrock accepts {MAX_PAIRS}; send fewer",
                 pairs.len()
             ),
         }])

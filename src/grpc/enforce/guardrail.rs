@@ -1,4 +1,4 @@
-//! The guardrail that a caller can neither replace nor change nor bypass.
+//! Enforces the operator's guardrail: a caller can neither replace, change nor bypass it.
 
 use crate::{
     config::Guardrail,
@@ -9,9 +9,8 @@ use crate::{
     validate::Violations,
 };
 
-const REPLACED: &str =
-    "this gateway enforces its own guardrail on this target; leave out guardrail_config";
-/// If there are marked blocks, a guardrail assesses only these.
+const REPLACED: &str = "this gateway enforces a guardrail on this target; remove guardrail_config";
+/// If a request has marked blocks, a guardrail checks only these.
 pub(super) const SELECTIVE: &str = "is not allowed: this gateway enforces a guardrail, which would check the marked blocks only; send the content unmarked";
 
 pub(super) fn check(guardrail: &Guardrail, input: &ConverseInput, out: &mut Violations) {
@@ -39,8 +38,8 @@ pub(super) fn write(guardrail: &Guardrail, input: &mut ConverseInput) {
     input.guardrail_config = Some(ours(guardrail, input));
 }
 
-/// The operator's guardrail. The caller can choose only its trace, and only if the operator sets
-/// none.
+/// Returns the operator's guardrail. The caller can only choose its trace, and only if the operator
+/// does not set it.
 fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfiguration {
     let mut ours = configured(guardrail);
     if let Some(theirs) = &input.guardrail_config
@@ -51,9 +50,9 @@ fn ours(guardrail: &Guardrail, input: &ConverseInput) -> GuardrailStreamConfigur
     ours
 }
 
-/// Whether each field is absent or equal to the operator's.
+/// Returns whether each field is absent or equal to the operator's.
 fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfiguration) -> bool {
-    // Written out, so that a new field cannot be forgotten here.
+    // All fields are listed, so that the compiler reports a new one.
     let GuardrailStreamConfiguration {
         guardrail_identifier,
         guardrail_version,
@@ -70,7 +69,7 @@ fn agrees(theirs: &GuardrailStreamConfiguration, ours: &GuardrailStreamConfigura
         && number(*stream_processing_mode, ours.stream_processing_mode)
 }
 
-/// The operator's guardrail in the form of a request.
+/// Returns the operator's guardrail in the form of a request.
 pub(in crate::grpc) fn configured(guardrail: &Guardrail) -> GuardrailStreamConfiguration {
     let trace = match guardrail.trace {
         Some("enabled") => GuardrailTrace::Enabled,

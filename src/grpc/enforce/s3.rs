@@ -1,4 +1,5 @@
-//! The objects in Amazon S3 that requests name. Bedrock reads them with the gateway's role.
+//! Restricts the objects in Amazon S3 that requests can name. Bedrock reads them with the gateway's
+//! role.
 
 use crate::{
     config::s3::S3Locations,
@@ -9,7 +10,7 @@ use crate::{
     validate::{Shown, Violations},
 };
 
-/// Returns whether a text names an object in S3, in whatever spelling Bedrock might accept.
+/// Returns whether a text names an object in S3, in any spelling that Bedrock might accept.
 pub(super) fn is_location(text: &str) -> bool {
     let text = text.trim_start();
     let scheme = text.split("://").next().unwrap_or_default();
@@ -31,7 +32,7 @@ pub(super) fn is_location(text: &str) -> bool {
 
 pub(super) fn refusal(uri: &str) -> String {
     format!(
-        "{} is not in a location that this gateway allows; send the bytes, or ask its operator to add the location to s3_locations",
+        "{} is not in a location that this gateway allows; send the bytes, or ask the operator to add the location to s3_locations",
         Shown(uri)
     )
 }
@@ -66,7 +67,7 @@ fn content(locations: &S3Locations, block: &ContentBlock, out: &mut Violations) 
                 Some(Part::Document(block)) => out.field("document", |out| {
                     document(locations, block.source.as_ref(), out);
                 }),
-                // Written out, so that a new kind cannot be forgotten here.
+                // All kinds are listed, so that the compiler reports a new one.
                 Some(
                     Part::Json(_) | Part::JsonStruct(_) | Part::Text(_) | Part::SearchResult(_),
                 )

@@ -1,4 +1,4 @@
-//! The service tiers that requests may ask for.
+//! Restricts the service tiers that requests can ask for.
 
 use crate::{
     config::ServiceTier,
@@ -24,7 +24,7 @@ pub(super) fn refusal(tiers: &[ServiceTier]) -> String {
 }
 
 pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Violations) {
-    // Written out, so that a new field cannot be forgotten here.
+    // All fields are listed, so that the compiler reports a new one.
     let Some(pb::ServiceTier { r#type }) = input.service_tier else {
         return;
     };
@@ -33,8 +33,8 @@ pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Viol
     }
 }
 
-/// A request that names no tier gets Bedrock's default tier; if that one is not allowed, the
-/// preferred one instead.
+/// Sets the tier of a request that names none. Without a tier, Bedrock would use its default tier.
+/// If that one is not allowed, the preferred one is set.
 pub(super) fn write(tiers: &[ServiceTier], input: &mut ConverseInput) {
     if input.service_tier.is_some() || tiers.contains(&ServiceTier::Default) {
         return;

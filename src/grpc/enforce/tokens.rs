@@ -1,9 +1,9 @@
-//! The maximum of output tokens.
+//! Enforces the maximum number of output tokens.
 
 use crate::{pb::ConverseInput, validate::Violations};
 
-/// The names of the number of output tokens in models' native fields, in lower case and without
-/// separators. The budget for thinking is a part of it.
+/// The names of the maximum number of output tokens in models' native fields, in lower case and
+/// without separators. The budget for thinking is a part of that number.
 const NAMES: [&str; 10] = [
     "maxtokens",
     "maxtokenstosample",
@@ -23,7 +23,7 @@ pub(in crate::grpc) fn is_name(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-/// Returns whether a number is within the maximum. What is not a number is not.
+/// Returns whether a number is within the maximum. Returns false for NaN.
 pub(super) fn is_within(number: f64, ceiling: i32) -> bool {
     number <= f64::from(ceiling)
 }
@@ -44,7 +44,8 @@ pub(super) fn check(ceiling: i32, input: &ConverseInput, out: &mut Violations) {
     }
 }
 
-/// A request without a number of tokens would get the model's maximum.
+/// Sets the maximum in a request that has no number of tokens. Without it, the model's maximum
+/// would apply.
 pub(super) fn write(ceiling: i32, input: &mut ConverseInput) {
     let config = input.inference_config.get_or_insert_default();
     let asked = config.max_tokens.unwrap_or(ceiling);

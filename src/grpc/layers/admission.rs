@@ -1,8 +1,8 @@
-//! How many calls of models may be open at once in this process.
+//! Admits calls of models: limits how many may be open at once in this process.
 //!
-//! A place is taken before anything of the request's message is read, and held until the response's
-//! body has ended. tonic's and tower's limits give theirs back with the response's head, which
-//! bounds nothing that streams.
+//! A call gets a slot before its message is read, and holds it until the response's body has ended.
+//! The limits of tonic and tower release theirs with the response's head, so they do not limit
+//! streams.
 
 use std::{
     pin::Pin,
@@ -26,10 +26,11 @@ use crate::{
     telemetry::{Metrics, metrics::LimitedResource},
 };
 
-/// Everything else is small, and has to work when the gateway is full: health, reflection, targets.
+/// All other services are small, and must work when all slots are taken: health, reflection,
+/// targets.
 const LIMITED: &str = "/bedrock.inference.v1.InferenceService/";
 
-/// The places of a process. Cheap to clone; all clones share them.
+/// The slots of a process. Cheap to clone; all clones share them.
 #[derive(Clone, Debug)]
 pub struct Admission {
     places: Shares,
@@ -37,8 +38,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Returns places for so many calls of models, and for so many calls beside them that stay
-    /// open.
+    /// Creates slots for this many calls of models, and for this many other calls that stay open.
     pub fn new(places: usize, watches: usize, metrics: &Metrics) -> Self {
         let what = LimitedResource { what: "watches" };
         let refused_watches = metrics.limited.get_or_create_owned(&what);
@@ -48,13 +48,13 @@ impl Admission {
         }
     }
 
-    /// Returns the places of calls beside inference that stay open.
+    /// Returns the slots of other calls that stay open.
     pub(super) fn watches(&self) -> Shares {
         self.watches.clone()
     }
 
-    /// Takes a place and notes it in the request. Until its message is complete, the place can go
-    /// to a client with fewer.
+    /// Takes a slot and records it in the request. Until the request's message is complete, another
+    /// client that holds fewer slots can get the slot.
     fn enter<B>(&self, request: &mut Request<B>) -> Result<Option<Arc<Share>>, Status> {
         if !request.uri().path().starts_with(LIMITED) {
             return Ok(None);
@@ -69,11 +69,11 @@ impl Admission {
             Err(limited) => {
                 let message = match limited {
                     bounds::Limited::Full => format!(
-                        "this replica serves {} calls already, as many as it may; try another one",
+                        "this replica already serves {} calls, its maximum; retry on another replica",
                         self.places.total()
                     ),
                     bounds::Limited::Share => {
-                        "this client has its share of this replica's calls, and others are waiting; try another replica"
+                        "this client already uses its share of this replica's calls, and other clients are waiting; retry on another replica"
                             .to_owned()
                     }
                 };
@@ -173,8 +173,7 @@ where
     }
 }
 
-/// A response body that holds its call's place, and what sees to it that it does not do so for
-/// ever.
+/// A response body that holds the slot of its call, with the watchdog that limits for how long.
 struct AdmittedBody {
     inner: Body,
     _place: Option<Arc<Share>>,

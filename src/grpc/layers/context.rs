@@ -1,4 +1,5 @@
-//! Records when a call arrived, its ID and its timeout; returns the ID in the response.
+//! Records the call context (time of arrival, request ID, timeout), and returns the request ID in
+//! the response.
 
 use std::{
     pin::Pin,

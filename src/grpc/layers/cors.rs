@@ -1,4 +1,4 @@
-//! Which web pages may call.
+//! Implements CORS: allows web pages of the configured origins to make calls.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use super::rate_limits;
 use crate::{config::Cors, grpc::context::REQUEST_ID};
 
-/// How long a browser may remember the answer to its question.
+/// How long a browser may cache the response to a preflight request.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
 
-/// Allows the origins of the config; none: pages of other origins can't call.
+/// Allows the origins of the configuration. Without any, pages of other origins can't make calls.
 pub(super) fn layer(cors: &Cors) -> CorsLayer {
     let origins = &cors.allowed_origins;
     let allowed = if origins.iter().any(|origin| origin == "*") {
@@ -27,12 +27,13 @@ pub(super) fn layer(cors: &Cors) -> CorsLayer {
         .allow_origin(allowed)
         .allow_methods([Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
-        // What a client needs of an error or a trailers-only response.
+        // The headers that a client needs from an error or a trailers-only response.
         .expose_headers(exposed())
         .max_age(MAX_AGE)
 }
 
-/// What pages need of an error or a trailers-only response, and of their limits.
+/// Returns the headers that pages may read: those of an error or a trailers-only response, and
+/// those of their limits.
 fn exposed() -> Vec<HeaderName> {
     let of_grpc = [
         HeaderName::from_static("grpc-status"),

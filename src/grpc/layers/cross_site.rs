@@ -26,11 +26,11 @@ use crate::{
 
 /// An origin that a page's own server allows, in addition to the configured ones.
 ///
-/// Put into the extensions of a request by [`allow_own_origin`].
+/// Marks a request. [`allow_own_origin`] puts it into the request's extensions.
 #[derive(Clone, Copy, Debug)]
 struct OwnOrigin;
 
-/// Lets the pages that the gateway itself serves call it: marks a request whose `Origin` is the
+/// Allows pages that the gateway itself serves to call it: marks a request whose `Origin` is the
 /// address to which the request was sent.
 pub fn allow_own_origin<B>(mut request: Request<B>) -> Request<B> {
     if is_own_origin(&request) {
@@ -57,7 +57,7 @@ fn is_own_origin<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// The value of a header that occurs exactly once.
+/// Returns the value of a header. `None` unless it occurs exactly once.
 fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -68,7 +68,7 @@ fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue>
 
 #[derive(Clone, Debug)]
 pub(super) struct CrossSiteLayer {
-    /// `None`: every origin.
+    /// The allowed origins. `None`: all origins.
     origins: Option<Arc<[HeaderValue]>>,
 }
 
@@ -126,9 +126,10 @@ where
 }
 
 impl CrossSiteLayer {
-    /// The response to a request that must not reach a service.
+    /// Returns the response to a request that must not reach a service. `None` if it may.
     fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        // Neither has a message: what they request does not exist.
+        // Neither method has a request message, and no service supports them, so the answer is left
+        // to the services.
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
@@ -149,7 +150,7 @@ impl CrossSiteLayer {
         if headers.contains_key(header::ORIGIN) {
             return single(headers, header::ORIGIN).is_some_and(|origin| origins.contains(origin));
         }
-        // Browsers that send no origin still tell whether the page belongs to another site.
+        // Browsers that send no origin still report whether the page belongs to another site.
         headers
             .get_all("sec-fetch-site")
             .iter()
@@ -157,7 +158,7 @@ impl CrossSiteLayer {
     }
 }
 
-/// Whether there is one content type, and it is one of gRPC or gRPC-Web, such as
+/// Returns whether there is exactly one content type, and it is one of gRPC or gRPC-Web, such as
 /// `application/grpc+proto`.
 fn is_grpc(headers: &HeaderMap) -> bool {
     let Some(content_type) = single(headers, header::CONTENT_TYPE) else {
@@ -191,11 +192,11 @@ fn unsupported_media_type() -> Response<Body> {
     response
 }
 
-/// HTTP 403, with the status that gRPC clients read.
+/// Returns HTTP 403, with the status that gRPC clients read.
 fn forbidden<B>(request: &Request<B>) -> Response<Body> {
     let failure = Failure::new(
         Reason::OriginNotAllowed,
-        "pages of this origin may not call this gateway; its operator can add the origin to cors.allowed_origins",
+        "pages of this origin may not call this gateway; ask the operator to add the origin to cors.allowed_origins",
     );
     let request_id = request
         .extensions()

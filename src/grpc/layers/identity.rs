@@ -1,5 +1,5 @@
-//! Identifies the caller before the message is read, and rejects calls that need an identity and
-//! have none.
+//! Identifies the caller before the message is read. Rejects calls that need an identity and have
+//! none.
 
 use std::{
     pin::Pin,
@@ -74,7 +74,7 @@ where
             }
             Answer::Refuse(refused) => IdentityFuture::refused(&request, refused),
             Answer::Later(verdict) => {
-                // The ready service must be called; its clone replaces it.
+                // The service that is ready must be called, and its clone replaces it.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
                 IdentityFuture::Verifying {

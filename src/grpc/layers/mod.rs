@@ -1,15 +1,16 @@
-//! What every call passes, from the outside in. One list, a reason for each.
+//! All layers that a call passes, in one list. The first one is the outermost. Each has a comment
+//! that explains its position.
 
 mod admission;
-mod aside;
-mod contain;
+mod catch_panic;
 mod context;
 mod cors;
 mod cross_site;
-mod deadline;
 mod identity;
-mod protocol;
+mod non_inference;
 mod rate_limits;
+mod receive_deadline;
+mod tonic_errors;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -25,7 +26,7 @@ use crate::{
 pub use admission::Admission;
 pub use cross_site::allow_own_origin;
 
-/// A whole gRPC server, but for its connections.
+/// A whole gRPC server, without its connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
 /// Puts the layers around services: [`super::server`] around the gateway's own, tests around some
@@ -39,32 +40,33 @@ pub fn stack(
     cors: &Cors,
 ) -> Stack {
     let service = ServiceBuilder::new()
-        // First, so that a call's clocks start when it arrives, and every response carries its ID.
+        // First, so that the time limits of a call begin when it arrives, and every response
+        // carries the request ID.
         .layer(context::ContextLayer)
-        // Browsers ask before they call; these questions must not reach gRPC.
+        // Browsers send preflight requests before they make calls; these must not reach gRPC.
         .layer(cors::layer(cors))
-        // Before anything is read: what a page may not send must not be executed.
+        // Before anything is read: a request that a page may not send must not be executed.
         .layer(cross_site::CrossSiteLayer::new(cors))
-        // From here on in there is only gRPC.
+        // All layers below handle only gRPC.
         .layer(GrpcWebLayer::new())
-        // Inside of gRPC-Web, which turns the trailers of a contained panic into a body.
-        .layer(contain::ContainLayer)
-        // Before any of the message is read, and before admission, which is fair between callers.
+        // Inside of gRPC-Web, which turns the trailers of a caught panic into a body.
+        .layer(catch_panic::CatchPanicLayer)
+        // Before the message is read, and before admission, which is fair between callers.
         .layer(identity::IdentityLayer { gate })
-        // Those calls that admission does not limit.
-        .layer(aside::AsideLayer {
+        // Limits the calls that admission does not limit.
+        .layer(non_inference::NonInferenceLayer {
             watches: admission.watches(),
             limits: Arc::clone(limits),
         })
-        // Before any of the message is read, so that overload costs nothing.
+        // Before the message is read, so that overload costs nothing.
         .layer(admission)
-        // Clients may never finish their message.
-        .layer(deadline::DeadlineLayer {
+        // A client may never complete its message.
+        .layer(receive_deadline::ReceiveDeadlineLayer {
             limits: Arc::clone(limits),
             cut,
         })
-        // Next to the services, for whose decoders it speaks.
-        .layer(protocol::ProtocolLayer)
+        // Next to the services, because it rewrites the errors of their decoders.
+        .layer(tonic_errors::TonicErrorsLayer)
         .service(routes);
     BoxCloneSyncService::new(
         ServiceBuilder::new()

@@ -1,5 +1,5 @@
-//! Tells callers how their limits stand: `x-ratelimit-*` in the headers as reserved, in the
-//! trailers as settled.
+//! Reports the limits of a caller in `x-ratelimit-*` metadata: after the reservation in the
+//! headers, after the settlement in the trailers.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,8 @@ use crate::{
     stream::RateLimits,
 };
 
-/// The names: of the limit, of what is left, of the seconds until it is whole again.
+/// The names of three headers: the limit, the remaining amount, and the seconds until the limit is
+/// fully available again.
 type Names = [HeaderName; 3];
 
 pub(super) const REQUESTS: Names = [
@@ -36,7 +37,7 @@ pub(super) const MONEY: Names = [
     HeaderName::from_static("x-ratelimit-reset-nano-usd"),
 ];
 
-/// Puts them into a response, if its call has limits.
+/// Adds the headers to a response, if its call has limits.
 pub(super) fn told(mut response: Response<Body>) -> Response<Body> {
     let Some(limits) = response.extensions_mut().remove::<RateLimits>() else {
         return response;

@@ -1,4 +1,4 @@
-//! From the bytes of a message to the message, within the budget.
+//! Decodes a message, within the memory budget.
 
 use std::sync::Arc;
 
@@ -15,24 +15,25 @@ use crate::{
     pb::{self, Unmeasured},
 };
 
-/// What decoding may take in addition to the bytes of a message: more than a hundred thousand
-/// parts.
+/// The maximum memory that decoding may take in addition to the bytes of a message. It is enough
+/// for more than a hundred thousand parts.
 const MAX_OVERHEAD: usize = 64 << 20;
 
 /// A decoded message.
 pub(crate) struct Decoded<T> {
     pub(crate) message: T,
-    /// About how long the message is as JSON.
+    /// The approximate length of the message as JSON, in bytes.
     pub(crate) json_bytes: usize,
-    /// What it holds of the budget.
+    /// The part of the budget that the message holds.
     pub(crate) memory: Arc<Share>,
 }
 
-/// Decodes a message of the type of this name. It is measured first: two bytes can become some
-/// hundred.
+/// Decodes a message of the type with this name. The message is measured first, because two encoded
+/// bytes can become some hundred bytes of memory.
 ///
 /// # Errors
-/// It is not a message of this type, has too many parts, or there is no memory for it.
+/// Fails if the bytes are not a message of this type, if the message has too many parts, or if
+/// there is not enough memory.
 pub(crate) fn decode<T: Message + Default>(
     type_name: &str,
     received: Received,
@@ -42,9 +43,9 @@ pub(crate) fn decode<T: Message + Default>(
     let (bytes, memory) = received.unpack(limits, stop)?;
     let measure =
         pb::measure(type_name, &bytes, MAX_OVERHEAD, || stop.is_set()).map_err(|why| match why {
-            Unmeasured::Malformed => unreadable(&format!("it is no {type_name}")),
+            Unmeasured::Malformed => unreadable(&format!("it is not a valid {type_name}")),
             Unmeasured::TooMuch => too_large(format_args!(
-                "it has too many parts: decoded they take more than {MAX_OVERHEAD} bytes in addition to its {}",
+                "it has too many parts: decoding them takes more than {MAX_OVERHEAD} bytes in addition to its {}",
                 bytes.len()
             )),
             Unmeasured::Stopped => {

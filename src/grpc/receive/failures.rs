@@ -1,48 +1,47 @@
-//! What can be wrong with a message, or with the room for it.
+//! The failures of receiving a message.
 
 use crate::{
     bounds::Limited,
     error::{Failure, Reason},
 };
 
-/// Returns why a call ends whose place went to another client.
+/// Returns the failure of a call whose slot went to another client.
 pub(super) fn slot_taken() -> Failure {
     Failure::new(
         Reason::ReplicaSaturated,
-        "this replica is full, and the call gave its place to another client before its message was complete; try again",
+        "this replica is full, and another client got this call's slot before the message was complete; retry on another replica",
     )
 }
 
-/// Returns why a call is refused for which there is no memory.
+/// Returns the failure of a call for which there is not enough memory.
 pub(crate) fn saturated(limited: Limited) -> Failure {
     Failure::new(
         Reason::ReplicaSaturated,
         match limited {
             Limited::Full => {
-                "this replica is receiving as much as its memory allows; try another one"
+                "this replica has no memory for another request; retry on another replica"
             }
             Limited::Share => {
-                "this client has its share of this replica's memory, and others are waiting; try again"
+                "this client already uses its share of this replica's memory, and other clients are waiting; retry the call"
             }
         },
     )
 }
 
-/// Returns why a message can't be read.
+/// Returns the failure for a message that cannot be decoded.
 pub(super) fn unreadable(why: &str) -> Failure {
     Failure::new(
         Reason::MessageUnreadable,
-        format!("the request's message can't be read: {why}"),
+        format!("the request's message cannot be decoded: {why}"),
     )
 }
 
-/// Returns why a message is refused for its size.
+/// Returns the failure for a message that is too large.
 pub(super) fn too_large(found: std::fmt::Arguments<'_>) -> Failure {
     Failure::new(
         Reason::MessageTooLarge,
         format!(
-            "the request is larger than this gateway allows ({found}); send less, give media by s3_location, or ask \
-             the operator to raise limits.max_request_size"
+            "the request is larger than this gateway allows ({found}); send less, send media as s3_location, or ask the operator to raise limits.max_request_size"
         ),
     )
 }

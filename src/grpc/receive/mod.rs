@@ -1,19 +1,19 @@
-//! Reads the one message of a call from its connection.
+//! Receives the one request message of a call.
 //!
-//! tonic's own decoder reserves what a message's head claims, and waits for the rest without a
-//! limit. Here, buffers grow as bytes arrive, all that is being received shares one budget, and a
-//! client that sends nothing, or less than the minimum rate, loses its place. The message is
-//! decoded later, on another thread if it is large.
+//! tonic's own decoder reserves the length that a message's head declares, and waits for the rest
+//! without a limit. Here, buffers grow as bytes arrive, and all requests that are being received
+//! share one memory budget. A client that sends nothing, or less than the minimum rate, loses its
+//! slot. The message is decoded later, on another thread if it is large.
 //!
 //! | file | job |
 //! |---|---|
 //! | `receiver` | reads a message as it arrives |
 //! | `received` | a message that has arrived |
-//! | `pieces` | bytes as they arrive |
-//! | `pace` | how slow a client may be |
-//! | `unpack` | decompression within bounds |
-//! | `decode` | from bytes to a message |
-//! | `failures` | what can be wrong |
+//! | `pieces` | buffers for bytes as they arrive |
+//! | `pace` | the minimum rate at which a client must send |
+//! | `unpack` | decompresses within limits |
+//! | `decode` | decodes a message |
+//! | `failures` | the failures of receiving a message |
 
 mod decode;
 mod failures;

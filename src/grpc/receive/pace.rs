@@ -1,4 +1,4 @@
-//! How slow a client may be while it sends its message.
+//! Enforces the minimum rate at which a client must send its message.
 
 use std::{future::Future, time::Duration};
 
@@ -9,11 +9,11 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// Measures the time in which the gateway waits for a client. While the gateway itself does not
+/// Measures the time for which the gateway waits for a client. While the gateway itself does not
 /// read, no time passes here.
 pub(super) struct Pace {
     idle: Duration,
-    /// Bytes a second.
+    /// The minimum rate, in bytes per second.
     rate: usize,
     waited: Duration,
     received: usize,
@@ -32,13 +32,13 @@ impl Pace {
     /// Waits for the client's next bytes.
     ///
     /// # Errors
-    /// None arrived within the idle limit, or all of them so far arrived too slowly. The time of
-    /// one idle limit is free.
+    /// Fails if no bytes arrive within the idle limit, or if the bytes so far arrived too slowly.
+    /// The rate applies only after the time of one idle limit.
     pub(super) async fn next<F: Future>(&mut self, bytes: F) -> Result<F::Output, Failure> {
         let begun = Instant::now();
         let next = timeout(self.idle, bytes).await.map_err(|_| {
             stalled(format!(
-                "no part of the request's message arrived for {} s",
+                "no part of the request arrived for {} s; send it faster",
                 self.idle.as_secs()
             ))
         })?;
@@ -46,7 +46,7 @@ impl Pace {
         let counted = self.waited.saturating_sub(self.idle).as_secs_f64();
         if (self.received as f64) < counted * self.rate as f64 {
             return Err(stalled(format!(
-                "the request's message arrives too slowly: {} bytes in {} s, the least is {} bytes a second",
+                "the request arrives too slowly: {} bytes in {} s; the minimum is {} bytes per second",
                 self.received,
                 self.waited.as_secs(),
                 self.rate
@@ -93,12 +93,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trickle_ends_it_and_the_gateways_own_time_is_not_counted() {
         let mut pace = Pace::new(&limits());
-        // 20 s of waiting for 1,100 bytes: 10 s of them count, for which 1,000 are enough.
+        // Of 20 s of waiting for 1,100 bytes, 10 s count, for which 1,000 bytes are enough.
         for _ in 0..4 {
             pace.received(275);
             pace.next(after(5)).await.unwrap();
         }
-        // The gateway does something else for a while.
+        // The gateway does other work for a while.
         after(1_000).await;
         pace.next(after(0)).await.unwrap();
         let failure = pace.next(after(5)).await.unwrap_err();

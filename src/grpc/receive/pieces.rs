@@ -1,15 +1,15 @@
-//! Bytes as they arrive: buffers that grow with them and are not moved often.
+//! Buffers for the bytes of a message, which grow as bytes arrive and are rarely moved.
 
 use bytes::Bytes;
 
 use crate::bounds::{Limited, Share, Stop};
 
-/// The first buffer of a message that is larger.
+/// The size of the first buffer of a larger message, in bytes.
 const FIRST: usize = 4 << 10;
-/// No buffer is larger, so that none takes long to move.
+/// The maximum size of a buffer in bytes, so that moving one never takes long.
 const PIECE: usize = 256 << 10;
 
-/// A message of a known length, of which a part has arrived.
+/// A message of known length, a part of which has arrived.
 pub(super) struct Pieces {
     full: Vec<Vec<u8>>,
     last: Vec<u8>,
@@ -18,7 +18,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Returns an empty message of this length, which takes no memory yet.
+    /// Creates an empty message of this length. It takes no memory yet.
     pub(super) fn of(length: usize) -> Self {
         Self {
             full: Vec::new(),
@@ -32,15 +32,15 @@ impl Pieces {
         self.len
     }
 
-    /// Returns how many bytes have not arrived.
+    /// Returns the number of bytes that have not arrived yet.
     pub(super) fn missing(&self) -> usize {
         self.missing
     }
 
-    /// Adds bytes, of which there are at most as many as are missing.
+    /// Adds bytes. They must not be more than are missing.
     ///
     /// # Errors
-    /// There is no memory for them.
+    /// Fails if there is not enough memory.
     pub(super) fn push(&mut self, mut data: &[u8], memory: &Share) -> Result<(), Limited> {
         while !data.is_empty() {
             let mut room = self.last.capacity() - self.last.len();
@@ -65,7 +65,7 @@ impl Pieces {
         Ok(())
     }
 
-    /// Returns all bytes in one buffer. If `stop` is set, only a part of them.
+    /// Returns all bytes in one buffer. If `stop` is set meanwhile, the result is incomplete.
     pub(super) fn join(self, stop: &Stop) -> Bytes {
         if self.full.is_empty() {
             return self.last.into();
@@ -91,7 +91,7 @@ impl Pieces {
     }
 }
 
-/// Reads pieces one after the other, and frees each that was read.
+/// Reads pieces one after the other, and frees each piece after it was read.
 struct Reader<I> {
     pieces: I,
     current: std::io::Cursor<Vec<u8>>,

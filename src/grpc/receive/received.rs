@@ -14,20 +14,21 @@ use crate::{
     error::Failure,
 };
 
-/// Smaller messages are decoded where they arrived. Measured: 256 KiB take at most a few
-/// milliseconds.
+/// The size below which messages are decoded on the worker's thread, in bytes. Measured: 256 KiB
+/// take at most a few milliseconds.
 const SMALL: usize = 256 << 10;
 
 /// A message that has arrived.
 pub(crate) struct Received {
     pub(super) pieces: Pieces,
     pub(super) encoding: Option<Encoding>,
-    /// What the message holds of the budget, as long as it or something made of it lives.
+    /// The part of the budget that the message holds, until the message and all values that were
+    /// made from it are dropped.
     pub(super) memory: Arc<Share>,
 }
 
 impl Received {
-    /// Returns whether decoding it may take long.
+    /// Returns whether decoding the message may take long.
     pub(crate) fn is_large(&self) -> bool {
         self.encoding.is_some() || self.pieces.len() > SMALL
     }

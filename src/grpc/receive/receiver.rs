@@ -1,4 +1,4 @@
-//! Reads a message as it arrives.
+//! Receives a message as its bytes arrive.
 
 use std::{future::poll_fn, sync::Arc};
 
@@ -20,25 +20,25 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// The length of the head of a message: a flag and the message's length.
+/// The length of a message's head, in bytes: a flag and the message's length.
 const HEAD: usize = 5;
 
-/// What receiving needs to know.
+/// The inputs for receiving a message.
 pub(crate) struct Receiver<'a> {
     pub(crate) limits: &'a Limits,
-    /// The budget of everything that is received and decoded.
+    /// The memory budget of all requests that are being received and decoded.
     pub(crate) memory: &'a Shares,
-    /// The call's place, which can be taken back until the message is complete.
+    /// The slot of the call. Until the message is complete, another client can get the slot.
     pub(crate) place: Option<&'a Share>,
     pub(crate) peer: ShareOwner,
 }
 
 impl Receiver<'_> {
-    /// Waits for the message and the end of the request.
+    /// Waits for the message and for the end of the request.
     ///
     /// # Errors
-    /// The client is too slow or sends something else, the message is too large, or there is no
-    /// memory or place for it.
+    /// Fails if the client is too slow or violates the protocol, if the message is too large, or if
+    /// there is not enough memory or no slot.
     pub(crate) async fn receive(
         &self,
         headers: &HeaderMap,
@@ -46,7 +46,7 @@ impl Receiver<'_> {
     ) -> Result<Received, Failure> {
         let accepts = self.limits.max_compression_ratio > 0;
         let encoding = Encoding::of(headers, accepts)?;
-        // Headers are held until the message is there, and can be large as well.
+        // Headers are kept until the message is complete, and can be large, too.
         let memory = self
             .memory
             .take(self.peer, size(headers))
@@ -64,7 +64,7 @@ impl Receiver<'_> {
             let frame = frame.map_err(|status| {
                 Failure::new(Reason::MessageUnreadable, status.message().to_owned())
             })?;
-            // The trailers of a request say nothing.
+            // The trailers of a request have no meaning.
             if let Ok(data) = frame.into_data() {
                 pace.received(data.len());
                 message.push(data, self.limits.max_request_size, &memory)?;
@@ -92,7 +92,7 @@ impl Receiver<'_> {
     }
 }
 
-/// The message as far as it has arrived.
+/// A message, a part of which has arrived.
 #[derive(Default)]
 struct Incoming {
     head: [u8; HEAD],
@@ -109,11 +109,11 @@ impl Incoming {
                 let [flag, length @ ..] = self.head;
                 let length = u32::from_be_bytes(length) as usize;
                 if flag > 1 {
-                    return Err(unreadable("its first byte is not a flag of gRPC"));
+                    return Err(unreadable("its first byte is not a valid gRPC flag"));
                 }
                 if length > max {
                     return Err(too_large(format_args!(
-                        "found {length} bytes, the limit is {max} bytes"
+                        "{length} bytes, the limit is {max} bytes"
                     )));
                 }
                 self.pieces = Some(Pieces::of(length));
@@ -124,7 +124,9 @@ impl Incoming {
             Some(pieces) if pieces.missing() >= data.len() => {
                 pieces.push(&data, memory).map_err(saturated)
             }
-            _ => Err(unreadable("more follows behind the message: send one")),
+            _ => Err(unreadable(
+                "more data follows the message: send exactly one message",
+            )),
         }
     }
 
@@ -132,13 +134,13 @@ impl Incoming {
     fn finish(self) -> Result<(Pieces, bool), Failure> {
         match self.pieces {
             Some(pieces) if pieces.missing() == 0 => Ok((pieces, self.head[0] == 1)),
-            None if self.head_len == 0 => Err(unreadable("the request has none")),
-            _ => Err(unreadable("the request ended before the message did")),
+            None if self.head_len == 0 => Err(unreadable("the request contains no message")),
+            _ => Err(unreadable("the request ended in the middle of the message")),
         }
     }
 }
 
-/// Returns how much memory headers take, about.
+/// Returns approximately how much memory headers take.
 fn size(headers: &HeaderMap) -> usize {
     const EACH: usize = 64;
     headers

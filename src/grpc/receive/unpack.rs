@@ -1,4 +1,4 @@
-//! Decompression of requests, where the operator allows it, within a bound on the ratio.
+//! Decompresses requests, if the operator allows it, within a maximum ratio.
 
 use std::io::Read;
 
@@ -15,14 +15,14 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// How much is decompressed at a time.
+/// The number of bytes that are decompressed in one step.
 const STEP: usize = Stop::INTERVAL;
-/// Short messages may expand this far whatever the ratio.
+/// The size in bytes up to which a message may expand regardless of the ratio.
 const FREE: usize = 64 << 10;
-/// The largest window of zstd, as a power of two: RFC 8878 asks decoders for 8 MiB.
+/// The maximum window of zstd, as a power of two. RFC 8878 asks decoders to support 8 MiB.
 const MAX_ZSTD_WINDOW_LOG: u32 = 23;
 
-/// How a message is compressed.
+/// The compression of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Gzip,
@@ -30,10 +30,10 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Reads `grpc-encoding`.
+    /// Returns the encoding that `grpc-encoding` names.
     ///
     /// # Errors
-    /// The encoding is not known, or compressed requests are not accepted.
+    /// Fails if the encoding is unknown, or if compressed requests are not accepted.
     pub(super) fn of(headers: &HeaderMap, accepts: bool) -> Result<Option<Self>, Failure> {
         let Some(value) = headers.get("grpc-encoding") else {
             return Ok(None);
@@ -50,7 +50,7 @@ impl Encoding {
                 };
                 return Err(Failure::new(
                     Reason::Unimplemented,
-                    format!("this grpc-encoding is not known: use one of {known}"),
+                    format!("this grpc-encoding is unknown: use one of {known}"),
                 ));
             }
         };
@@ -69,8 +69,8 @@ impl Encoding {
 /// Decompresses a message.
 ///
 /// # Errors
-/// It expands further than the ratio or the size limit allows, there is no memory for it, or it is
-/// not compressed like this.
+/// Fails if the message expands more than the ratio or the size limit allows, if there is not
+/// enough memory, or if it is not compressed in this way.
 pub(super) fn decompress(
     encoding: Encoding,
     pieces: Pieces,
@@ -81,7 +81,7 @@ pub(super) fn decompress(
     let ratio = limits.max_compression_ratio as usize;
     let by_ratio = pieces.len().saturating_mul(ratio).max(FREE);
     let compressed = pieces.into_reader();
-    let broken = |_| unreadable("it can't be decompressed");
+    let broken = |_| unreadable("it cannot be decompressed");
     let mut reader: Box<dyn Read> = match encoding {
         Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(compressed)),
         Encoding::Zstd => {
@@ -115,7 +115,7 @@ pub(super) fn decompress(
         let max = limits.max_request_size;
         if out.len() > max {
             return Err(too_large(format_args!(
-                "decompressed it has more than {max} bytes"
+                "it has more than {max} bytes after decompression"
             )));
         }
         if out.len() > by_ratio {

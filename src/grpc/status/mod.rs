@@ -1,4 +1,4 @@
-//! The only table from a [`Failure`] to a gRPC status, and the details of the status.
+//! The only table that maps a [`Failure`] to a gRPC status, and the details of the status.
 
 use std::time::Duration;
 
@@ -17,48 +17,49 @@ use crate::{
     stream::Failed,
 };
 
-/// The domain of ErrorInfo.
+/// The domain in ErrorInfo.
 const DOMAIN: &str = "bedrock-grpc";
-/// Maximum size of the encoded details: clients and proxies limit headers to 8 KiB, and details are
-/// base64 there (beyond that, grpcio replaces the whole status).
+/// The maximum size of the encoded details, in bytes. Clients and proxies limit headers to 8 KiB,
+/// in which the details are base64. Beyond that limit, grpcio replaces the whole status.
 const MAX_DETAILS_BYTES: usize = 4 << 10;
-/// Maximum length of a status message, in bytes: it is percent-encoded in the same headers.
+/// The maximum length of a status message, in bytes. It is percent-encoded in the same headers.
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
-/// Maximum length of Bedrock's message in the details, in bytes.
+/// The maximum length of Bedrock's message in the details, in bytes.
 const MAX_UPSTREAM_MESSAGE_BYTES: usize = 512;
-/// Tells a gRPC client's retry policy when to retry, in milliseconds; negative means never (gRFC
-/// A6).
+/// The header that tells a gRPC client's retry policy when to retry, in milliseconds. A negative
+/// value means never (gRFC A6).
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
-/// Maximum size of the details up to Bedrock's part, so that the others have room after it.
+/// The maximum size of the details up to and including Bedrock's part, so that the other details
+/// fit after it.
 const MAX_BEFORE_OTHERS: usize = 2 << 10;
-/// Maximum length of a model ID in an attempt, in bytes: there may be several, and real ones are
-/// shorter.
+/// The maximum length of a model ID in an attempt, in bytes. There may be several attempts, and
+/// real model IDs are shorter.
 const MAX_ATTEMPT_MODEL_ID_BYTES: usize = 256;
-/// Maximum length of a target's name, in bytes, and of the text next to it.
+/// The maximum length of a target's name, and of the text next to it, in bytes.
 const MAX_NAME_BYTES: usize = 512;
 const MAX_DESCRIPTION_BYTES: usize = 256;
-/// The retry delay if Bedrock gives no hint.
+/// The retry delay if Bedrock specifies none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The full name of Bedrock's part of the details.
+/// The full name of the detail with Bedrock's error.
 const UPSTREAM_ERROR: &str = "bedrock.inference.v1.UpstreamError";
 const PROFILES_HELP: &str =
     "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html";
 
-/// Whether the same call may be retried. `UpstreamError.retryable`, RetryInfo and the pushback
-/// follow from it.
+/// Whether the same call may be retried. This determines `UpstreamError.retryable`, RetryInfo and
+/// the pushback.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Retry {
-    /// A retry ends the same way: not retryable, pushback -1.
+    /// A retry would have the same result: not retryable, pushback -1.
     Never,
-    /// The caller decides, because a retry costs again or may end the same way: retryable, pushback
-    /// -1.
+    /// The caller decides, because a retry costs again or may have the same result: retryable,
+    /// pushback -1.
     CallerDecides,
-    /// After a delay: retryable, RetryInfo and a pushback.
+    /// A retry may succeed after a delay: retryable, with RetryInfo and a pushback.
     After,
 }
 
-/// The one table of reasons: code, and whether to retry before anything was forwarded. The table in
-/// `docs/errors.md` is compared with it.
+/// Returns the table of reasons: the code, and whether to retry if nothing was forwarded. A test
+/// compares the table in `docs/errors.md` with it.
 fn row(failure: &Failure) -> (Code, Retry) {
     use Reason as R;
     match failure.reason {
@@ -69,8 +70,8 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::CallerUnauthenticated => (Code::Unauthenticated, Retry::Never),
         R::CallerUnverifiable => (Code::Unavailable, Retry::After),
         R::TooManyFailedAttempts => (Code::ResourceExhausted, Retry::After),
-        // Without a time after which the call may succeed, it never will, or not before the window
-        // ends.
+        // If there is no time after which the call may succeed, it will never succeed, or not
+        // before the window ends.
         R::CallerStreamLimit | R::CallerRateLimit | R::CallerBudgetExhausted => {
             let retry = match failure.retry_after {
                 Some(_) => Retry::After,
@@ -114,7 +115,7 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::Cancelled => (Code::Cancelled, Retry::Never),
         R::ClientStalled => (Code::Aborted, Retry::Never),
         R::MessageTooLarge => (Code::ResourceExhausted, Retry::Never),
-        // As in gRPC's own libraries.
+        // The same code as in gRPC's own libraries.
         R::MessageUnreadable => (Code::Internal, Retry::Never),
         R::Unimplemented => (Code::Unimplemented, Retry::Never),
         R::Panic | R::Internal => (Code::Internal, Retry::Never),
@@ -129,19 +130,19 @@ fn http_status(failure: &Failure) -> Option<u16> {
     failure.upstream.as_ref()?.http_status
 }
 
-/// The gRPC code of a failure, in the spelling of gRPC's documentation.
+/// Returns the gRPC code of a failure, in the spelling of gRPC's documentation.
 pub(crate) fn code_name(failure: &Failure) -> &'static str {
     name(row(failure).0)
 }
 
-/// The status of a call that failed.
+/// Returns the status of a call that failed.
 pub(crate) fn of_failed(failed: &Failed) -> Status {
     status(&failed.failure, &failed.attempts, &failed.request_id)
 }
 
-/// The status of a failure, with all details that fit.
+/// Returns the status of a failure, with all details that fit.
 ///
-/// `attempts` are all attempts; `request_id` is the gateway's ID of the call.
+/// `attempts` are all attempts; `request_id` is the request ID of the call.
 pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &str) -> Status {
     let (code, retry) = row(failure);
     // Forwarded output cannot be taken back, so no transparent retry is allowed.
@@ -218,7 +219,7 @@ pub(crate) fn status(failure: &Failure, attempts: &[pb::Attempt], request_id: &s
             "google.rpc.Help",
             &Help {
                 links: vec![help::Link {
-                    description: "Which inference profiles hold this model".to_owned(),
+                    description: "Inference profiles that contain this model".to_owned(),
                     url: PROFILES_HELP.to_owned(),
                 }],
             },
@@ -302,7 +303,7 @@ const fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-/// Details in the order of their importance. What does not fit is omitted.
+/// The details, in the order of their importance. Details that do not fit are omitted.
 #[derive(Default)]
 struct Details {
     messages: Vec<Any>,
@@ -328,7 +329,7 @@ impl Details {
         true
     }
 
-    /// With as many attempts as fit, the last ones.
+    /// Adds Bedrock's error with as many attempts as fit. The last attempts are kept.
     fn push_upstream_error(&mut self, mut error: pb::UpstreamError) {
         while self.bytes + error.encoded_len() > MAX_BEFORE_OTHERS && !error.attempts.is_empty() {
             error.attempts.remove(0);
@@ -336,7 +337,7 @@ impl Details {
         self.add(UPSTREAM_ERROR, &error);
     }
 
-    /// Adds as many violations as fit; the message says how many there are in all.
+    /// Adds as many violations as fit. The message gives their total number.
     fn push_violations(&mut self, failure: &Failure) {
         let room = (MAX_DETAILS_BYTES - MAX_MESSAGE_BYTES).saturating_sub(self.bytes);
         let mut detail = BadRequest::default();
@@ -360,8 +361,8 @@ impl Details {
     }
 }
 
-/// A text of at most this many bytes, truncated between characters, with an ellipsis if it was
-/// truncated.
+/// Returns a text of at most this many bytes. If it is truncated, it ends with an ellipsis, and the
+/// cut is between characters.
 fn shortened(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -373,7 +374,7 @@ fn shortened(text: &str, max_bytes: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// A code in the spelling of gRPC's documentation.
+/// Returns a code in the spelling of gRPC's documentation.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -1,4 +1,4 @@
-//! The table of errors in the documentation says what the table in code says.
+//! Tests that the table of errors in the documentation agrees with the table in code.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const DOCS: &str = include_str!("../../../docs/errors.md");
 
-/// A failure for each row that a reason has, before anything was forwarded.
+/// Returns a failure for each row of a reason, before anything was forwarded.
 fn failures(reason: Reason) -> Vec<Failure> {
     let with = |http_status, original_status| {
         Failure::new(reason, "a reason")
@@ -41,7 +41,7 @@ const fn words(retry: Retry) -> &'static str {
     }
 }
 
-/// The code as gRPC's documentation spells it.
+/// Returns the code as gRPC's documentation spells it.
 fn spelled(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {
@@ -53,20 +53,20 @@ fn spelled(code: Code) -> String {
     name
 }
 
-/// What the cell "retry?" says: what comes after the first clause explains it.
+/// Returns what the cell "retry?" says. The text after the first clause only explains it.
 fn retries(cell: &str) -> Vec<&str> {
     let first = cell.split([';', ',']).next().unwrap_or_default();
     let without = cell.contains("without it").then_some("no");
     std::iter::once(first).chain(without).collect()
 }
 
-/// Reason, code and "retry?" of each row of the page.
+/// Returns reason, code and "retry?" of each row of the page.
 fn documented() -> BTreeSet<(String, String, String)> {
     let mut rows = BTreeSet::new();
     for line in DOCS.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
         if cells.len() != 4 {
-            // Another table.
+            // This row belongs to another table.
             continue;
         }
         for reason in cells[0].split(", ") {

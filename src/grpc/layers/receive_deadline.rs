@@ -1,8 +1,8 @@
-//! A call that never reaches its service: its client sends the request's message too slowly, or not
-//! at all.
+//! Ends calls that never reach their service, because the client sends the message too slowly or
+//! not at all.
 //!
 //! The service itself enforces the deadline and the end of a drain, and knows more about the call.
-//! This layer acts only while there is no service call yet.
+//! This layer acts only while no service has the call yet.
 
 use std::{
     pin::Pin,
@@ -29,24 +29,24 @@ use crate::{
 const GRACE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
-pub(super) struct DeadlineLayer {
+pub(super) struct ReceiveDeadlineLayer {
     pub(super) limits: Arc<Limits>,
-    /// Cancelled when the drain has expired.
+    /// Cancelled when the drain expires.
     pub(super) cut: CancellationToken,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct DeadlineService<S> {
+pub(super) struct ReceiveDeadlineService<S> {
     inner: S,
     limits: Arc<Limits>,
     cut: CancellationToken,
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = DeadlineService<S>;
+impl<S> Layer<S> for ReceiveDeadlineLayer {
+    type Service = ReceiveDeadlineService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        DeadlineService {
+        ReceiveDeadlineService {
             inner,
             limits: Arc::clone(&self.limits),
             cut: self.cut.clone(),
@@ -54,13 +54,13 @@ impl<S> Layer<S> for DeadlineLayer {
     }
 }
 
-impl<S, B> Service<Request<B>> for DeadlineService<S>
+impl<S, B> Service<Request<B>> for ReceiveDeadlineService<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = DeadlineFuture<S::Future>;
+    type Future = ReceiveDeadlineFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -73,7 +73,7 @@ where
             .cloned()
             .unwrap_or_else(|| CallContext::read(request.headers()));
         let deadline = context.deadline(&self.limits, None);
-        DeadlineFuture {
+        ReceiveDeadlineFuture {
             inner: self.inner.call(request),
             over: sleep_until(deadline + GRACE),
             cut: self.cut.clone().cancelled_owned(),
@@ -83,7 +83,7 @@ where
 }
 
 pin_project! {
-    pub(super) struct DeadlineFuture<F> {
+    pub(super) struct ReceiveDeadlineFuture<F> {
         #[pin]
         inner: F,
         #[pin]
@@ -94,7 +94,7 @@ pin_project! {
     }
 }
 
-impl<F, E> Future for DeadlineFuture<F>
+impl<F, E> Future for ReceiveDeadlineFuture<F>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -105,16 +105,16 @@ where
         if let Poll::Ready(response) = this.inner.poll(cx) {
             return Poll::Ready(response);
         }
-        // The service was polled first: if it could report the same, it has.
+        // The service was polled before, so it had the chance to report the same.
         let failure = if this.over.poll(cx).is_ready() {
             Failure::new(
                 Reason::DeadlineExceeded,
-                "the call's deadline is over, and its request was not complete",
+                "the call's deadline passed before the request was complete; send the request faster or set a longer deadline",
             )
         } else if this.cut.poll(cx).is_ready() {
             Failure::new(
                 Reason::Draining,
-                "this replica stops, and the call's request was not complete; try again",
+                "this replica is shutting down, and the request was not complete; retry the call",
             )
         } else {
             return Poll::Pending;

@@ -1,9 +1,9 @@
-//! Calls beside inference: health, reflection, targets. They are small and have to work when the
-//! gateway is full, so that they have separate limits.
+//! Limits calls of other services than inference: health, reflection, targets. They are small and
+//! must work when all slots are taken, so they have separate limits.
 //!
-//! Calls that stay open (health watches, reflection) have places that clients share, and end when
-//! their connection should: an open one would keep it alive without limit. All others have to send
-//! their whole request within the idle limit.
+//! Calls that stay open (health watches, reflection) have slots that clients share. They end when
+//! their connection should end; otherwise they would keep it open without limit. All other calls
+//! must send their whole request within the idle limit.
 
 use std::{
     pin::Pin,
@@ -28,43 +28,43 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// What the layer around inference bounds.
+/// The service that the admission layer limits.
 const INFERENCE: &str = "/bedrock.inference.v1.InferenceService/";
-/// Methods that answer for as long as the client likes.
+/// The methods whose calls stay open as long as the client likes.
 const STAYS_OPEN: [&str; 2] = ["/Watch", "/ServerReflectionInfo"];
 
 #[derive(Clone, Debug)]
-pub(super) struct AsideLayer {
-    /// The places of calls that stay open.
+pub(super) struct NonInferenceLayer {
+    /// The slots of calls that stay open.
     pub(super) watches: Shares,
     pub(super) limits: Arc<Limits>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct AsideService<S> {
+pub(super) struct NonInferenceService<S> {
     inner: S,
-    layer: AsideLayer,
+    layer: NonInferenceLayer,
 }
 
-impl<S> Layer<S> for AsideLayer {
-    type Service = AsideService<S>;
+impl<S> Layer<S> for NonInferenceLayer {
+    type Service = NonInferenceService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AsideService {
+        NonInferenceService {
             inner,
             layer: self.clone(),
         }
     }
 }
 
-/// What a call that stays open holds.
+/// The resources of a call that stays open.
 struct Watching {
     place: Share,
     request_id: Arc<str>,
     leaving: Option<Leaving>,
 }
 
-impl AsideLayer {
+impl NonInferenceLayer {
     fn watch<B>(&self, request: &Request<B>) -> Result<Watching, Box<Status>> {
         let extensions = request.extensions();
         let request_id = extensions
@@ -73,7 +73,7 @@ impl AsideLayer {
         let place = self.watches.take(ShareOwner::of(extensions), 1).map_err(|_| {
             let failure = Failure::new(
                 Reason::ReplicaSaturated,
-                "this replica has as many open watches as it may (limits.max_watches); try another one",
+                "this replica already has the maximum number of open watches (limits.max_watches); retry on another replica",
             );
             Box::new(status::status(&failure, &[], &request_id))
         })?;
@@ -85,13 +85,13 @@ impl AsideLayer {
     }
 }
 
-impl<S> Service<Request<Body>> for AsideService<S>
+impl<S> Service<Request<Body>> for NonInferenceService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = AsideFuture<S::Future>;
+    type Future = NonInferenceFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -100,18 +100,18 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         if path.starts_with(INFERENCE) {
-            return AsideFuture::Runs {
+            return NonInferenceFuture::Runs {
                 inner: self.inner.call(request),
                 watching: None,
             };
         }
         if STAYS_OPEN.iter().any(|method| path.ends_with(method)) {
             return match self.layer.watch(&request) {
-                Ok(watching) => AsideFuture::Runs {
+                Ok(watching) => NonInferenceFuture::Runs {
                     inner: self.inner.call(request),
                     watching: Some(watching),
                 },
-                Err(status) => AsideFuture::Refused {
+                Err(status) => NonInferenceFuture::Refused {
                     response: Some(status.into_http()),
                 },
             };
@@ -123,7 +123,7 @@ where
                 limit: Box::pin(limit),
             })
         });
-        AsideFuture::Runs {
+        NonInferenceFuture::Runs {
             inner: self.inner.call(request),
             watching: None,
         }
@@ -131,8 +131,8 @@ where
 }
 
 pin_project! {
-    #[project = AsideFutureProjection]
-    pub(super) enum AsideFuture<F> {
+    #[project = NonInferenceFutureProjection]
+    pub(super) enum NonInferenceFuture<F> {
         Runs {
             #[pin]
             inner: F,
@@ -144,7 +144,7 @@ pin_project! {
     }
 }
 
-impl<F, E> Future for AsideFuture<F>
+impl<F, E> Future for NonInferenceFuture<F>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -152,7 +152,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            AsideFutureProjection::Runs { inner, watching } => {
+            NonInferenceFutureProjection::Runs { inner, watching } => {
                 inner.poll(cx).map_ok(|response| match watching.take() {
                     None => response,
                     Some(watching) => {
@@ -160,7 +160,7 @@ where
                     }
                 })
             }
-            AsideFutureProjection::Refused { response } => match response.take() {
+            NonInferenceFutureProjection::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response)),
                 // Only a future that is polled after its end gets here.
                 None => Poll::Pending,
@@ -169,7 +169,7 @@ where
     }
 }
 
-/// A request's body that has to end within a time.
+/// A request body that must end within a time limit.
 struct QuickBody {
     inner: Body,
     limit: Pin<Box<Sleep>>,
@@ -189,7 +189,7 @@ impl HttpBody for QuickBody {
         }
         this.limit.as_mut().poll(cx).map(|()| {
             Some(Err(Status::aborted(
-                "the request's message was not complete within limits.receive_idle",
+                "the request was not complete within limits.receive_idle; send it faster",
             )))
         })
     }
@@ -203,8 +203,8 @@ impl HttpBody for QuickBody {
     }
 }
 
-/// A response's body that holds a place, and ends when its connection should or its place is taken
-/// back.
+/// A response body that holds a slot. It ends when its connection should end, or when another
+/// client gets the slot.
 struct WatchBody {
     inner: Body,
     _place: Share,
@@ -254,11 +254,11 @@ impl HttpBody for WatchBody {
         this.over = true;
         let failure = Failure::new(
             Reason::Draining,
-            "the watch ends with its connection; open it again on another one",
+            "the connection of this watch is ending; open the watch again on another connection",
         )
         .in_phase(Phase::MidStream);
         let mut trailers = HeaderMap::new();
-        // Can only fail for metadata that is no header, and the table's is.
+        // Fails only for metadata that is not a valid header, and the table's is valid.
         let _written = status::status(&failure, &[], &this.request_id).add_header(&mut trailers);
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }

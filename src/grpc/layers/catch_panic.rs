@@ -1,6 +1,6 @@
-//! A panic ends only its own call, with INTERNAL.
+//! Catches panics: a panic ends only its own call, with INTERNAL.
 //!
-//! Without this, hyper would reset the stream, and clients would see CANCELLED.
+//! Without this layer, hyper would reset the stream, and clients would see CANCELLED.
 
 use std::{
     any::Any,
@@ -23,28 +23,28 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ContainLayer;
+pub(super) struct CatchPanicLayer;
 
 #[derive(Clone, Debug)]
-pub(super) struct ContainService<S> {
+pub(super) struct CatchPanicService<S> {
     inner: S,
 }
 
-impl<S> Layer<S> for ContainLayer {
-    type Service = ContainService<S>;
+impl<S> Layer<S> for CatchPanicLayer {
+    type Service = CatchPanicService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ContainService { inner }
+        CatchPanicService { inner }
     }
 }
 
-impl<S, B> Service<Request<B>> for ContainService<S>
+impl<S, B> Service<Request<B>> for CatchPanicService<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = ContainFuture<S::Future>;
+    type Future = CatchPanicFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -53,19 +53,19 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = request.extensions().get::<CallContext>().cloned();
         let inner = catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok();
-        ContainFuture { inner, context }
+        CatchPanicFuture { inner, context }
     }
 }
 
 pin_project! {
-    pub(super) struct ContainFuture<F> {
+    pub(super) struct CatchPanicFuture<F> {
         #[pin]
         inner: Option<F>,
         context: Option<CallContext>,
     }
 }
 
-impl<F, E> Future for ContainFuture<F>
+impl<F, E> Future for CatchPanicFuture<F>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -82,7 +82,7 @@ where
             Ok(Poll::Ready(Ok(response))) => {
                 let context = this.context.take();
                 Poll::Ready(Ok(response.map(|inner| {
-                    Body::new(ContainBody {
+                    Body::new(CatchPanicBody {
                         inner,
                         context,
                         panicked: false,
@@ -98,14 +98,14 @@ where
     }
 }
 
-/// A response body that ends in INTERNAL where the inner one panics.
-struct ContainBody {
+/// A response body that ends with INTERNAL if the inner body panics.
+struct CatchPanicBody {
     inner: Body,
     context: Option<CallContext>,
     panicked: bool,
 }
 
-impl HttpBody for ContainBody {
+impl HttpBody for CatchPanicBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -159,7 +159,7 @@ fn told(panic: &(dyn Any + Send), phase: Phase, context: Option<&CallContext>) -
     );
     let failure = Failure::new(
         Reason::Panic,
-        "a bug in the gateway ended this call; its log knows more under the request ID",
+        "a bug in the gateway ended this call; the gateway's log has details under the request ID",
     )
     .in_phase(phase);
     status::status(&failure, &[], request_id)
@@ -181,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panicking_handler_answers_internal() {
-        let service = ContainLayer.layer(service_fn(|_: Request<()>| async {
+        let service = CatchPanicLayer.layer(service_fn(|_: Request<()>| async {
             panic!("on purpose");
             #[expect(unreachable_code, reason = "gives the future its type")]
             Ok::<_, Infallible>(Response::new(Body::empty()))
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panicking_body_keeps_what_came_and_ends_in_internal() {
-        let service = ContainLayer.layer(service_fn(|_: Request<()>| async {
+        let service = CatchPanicLayer.layer(service_fn(|_: Request<()>| async {
             let mut polls = 0;
             let frames = futures_util::stream::poll_fn(move |_| {
                 polls += 1;

@@ -1,5 +1,6 @@
-//! The rules for JSON that callers write themselves: raw members, which can be anywhere in the
-//! body, and native fields of the model, which can have the same meaning as a field of Bedrock.
+//! Enforces the same rules in JSON that callers write themselves: raw members, which can be
+//! anywhere in the body, and native fields of the model, which can have the same meaning as a field
+//! of Bedrock.
 
 use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     validate::Violations,
 };
 
-/// `additionalModelRequestFields`, as [`plain`] writes it.
+/// `additionalModelRequestFields`, in the form of [`plain`].
 const FIELDS: &str = "additionalmodelrequestfields";
 
 pub(super) fn check(
@@ -69,32 +70,32 @@ impl Rules<'_> {
         });
     }
 
-    /// Why no raw member may reach this place.
+    /// Returns why no raw member may be at this position. `None` if one may be.
     fn reserved(&self, first: &str, second: Option<&String>) -> Option<&'static str> {
         let policy = self.enforced.policy;
         match first {
             "requestmetadata" if !self.enforced.attribution.is_empty() => Some(
-                "request metadata is set by this gateway; add pairs of your own in input.request_metadata",
+                "this gateway sets request metadata; put your own pairs into input.request_metadata",
             ),
             "guardrailconfig" if policy.enforced_guardrail().is_some() => {
-                Some("the guardrail is enforced by this gateway; leave this raw member out")
+                Some("this gateway enforces a guardrail; remove this raw member")
             }
-            "servicetier" if policy.service_tiers.is_some() => Some(
-                "the service tiers are limited by this gateway; choose one in input.service_tier",
-            ),
+            "servicetier" if policy.service_tiers.is_some() => {
+                Some("this gateway limits the service tiers; set input.service_tier instead")
+            }
             "inferenceconfig"
                 if self.enforced.ceiling().is_some()
                     && second.is_none_or(|name| tokens::is_name(name)) =>
             {
                 Some(
-                    "the number of output tokens is limited by this gateway; set it in input.inference_config.max_tokens",
+                    "this gateway limits the number of output tokens; set input.inference_config.max_tokens instead",
                 )
             }
             _ => None,
         }
     }
 
-    /// Checks a value. `name` is that of its member, as [`plain`] writes it.
+    /// Checks a value. `name` is the name of its member, in the form of [`plain`].
     fn value(&self, in_fields: bool, name: &str, leaf: Leaf<'_>, out: &mut Violations) {
         let policy = self.enforced.policy;
         if let Leaf::Text(text) = leaf
@@ -111,10 +112,10 @@ impl Rules<'_> {
             return;
         }
         if has_guardrail && name.contains("guardrail") {
-            out.add("the guardrail is enforced by this gateway; leave its settings out");
+            out.add("this gateway enforces a guardrail; remove these settings");
         }
         if name.contains("requestmetadata") && !self.enforced.attribution.is_empty() {
-            out.add("request metadata is set by this gateway; leave it out");
+            out.add("this gateway sets request metadata; remove it");
         }
         if let Some(tiers) = &policy.service_tiers
             && name == "servicetier"

@@ -1,9 +1,9 @@
-//! Errors of tonic itself: an unknown method, an unknown encoding, undecodable bytes, a message
-//! that is too large.
+//! Rewrites the errors of tonic itself: an unknown method, an unknown encoding, undecodable bytes,
+//! a message that is too large.
 //!
-//! tonic returns these without details, and OUT_OF_RANGE for a message that is too large or, if it
-//! grew by decompression, RESOURCE_EXHAUSTED, which is gRPC's convention. This layer gives them the
-//! form of all other errors.
+//! tonic returns these errors without details. For a message that is too large it returns
+//! OUT_OF_RANGE or, if the message grew by decompression, RESOURCE_EXHAUSTED, which is gRPC's
+//! convention. This layer gives them the form of all other errors.
 
 use std::{
     pin::Pin,
@@ -21,32 +21,32 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// The paths of the gateway's own services.
+/// The prefix of the paths of the gateway's own services.
 const OURS: &str = "/bedrock.";
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ProtocolLayer;
+pub(super) struct TonicErrorsLayer;
 
 #[derive(Clone, Debug)]
-pub(super) struct ProtocolService<S> {
+pub(super) struct TonicErrorsService<S> {
     inner: S,
 }
 
-impl<S> Layer<S> for ProtocolLayer {
-    type Service = ProtocolService<S>;
+impl<S> Layer<S> for TonicErrorsLayer {
+    type Service = TonicErrorsService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ProtocolService { inner }
+        TonicErrorsService { inner }
     }
 }
 
-impl<S, B, R> Service<Request<B>> for ProtocolService<S>
+impl<S, B, R> Service<Request<B>> for TonicErrorsService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ProtocolFuture<S::Future>;
+    type Future = TonicErrorsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -55,7 +55,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = request.extensions().get::<CallContext>().cloned();
         let path = request.uri().path_and_query().cloned();
-        ProtocolFuture {
+        TonicErrorsFuture {
             inner: self.inner.call(request),
             context,
             path,
@@ -64,7 +64,7 @@ where
 }
 
 pin_project! {
-    pub(super) struct ProtocolFuture<F> {
+    pub(super) struct TonicErrorsFuture<F> {
         #[pin]
         inner: F,
         context: Option<CallContext>,
@@ -72,7 +72,7 @@ pin_project! {
     }
 }
 
-impl<F, R, E> Future for ProtocolFuture<F>
+impl<F, R, E> Future for TonicErrorsFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
 {
@@ -97,8 +97,8 @@ where
     }
 }
 
-/// The error of tonic, if there is one. The gateway itself never returns OUT_OF_RANGE, and
-/// everything else with details.
+/// Returns the failure for an error of tonic. `None` for other responses. The gateway itself never
+/// returns OUT_OF_RANGE, and returns all other errors with details.
 fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
     let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
     if code != Code::OutOfRange && headers.contains_key("grpc-status-details-bin") {
@@ -112,22 +112,21 @@ fn refused(headers: &HeaderMap, path: &str) -> Option<Failure> {
         Code::OutOfRange | Code::ResourceExhausted => Failure::new(
             Reason::MessageTooLarge,
             format!(
-                "the request is larger than this gateway allows ({}); send less, give media by s3_location, \
-                 or ask the operator to raise limits.max_request_size",
+                "the request is larger than this gateway allows ({}); send less, send media as s3_location, or ask the operator to raise limits.max_request_size",
                 told()
             ),
         ),
         Code::Unimplemented => Failure::new(
             Reason::Unimplemented,
             match told() {
-                none if none.is_empty() => format!("there is no method {path}"),
+                none if none.is_empty() => format!("unknown method {path}"),
                 told => told,
             },
         ),
         // Errors of other services stay unchanged.
         Code::Internal if path.starts_with(OURS) => Failure::new(
             Reason::MessageUnreadable,
-            format!("the request's message can't be read: {}", told()),
+            format!("the request's message cannot be decoded: {}", told()),
         ),
         _ => return None,
     })
