@@ -108,7 +108,7 @@ drain: soon
             "1:listen: `nowhere` is not an address",
             "such as 127.0.0.1:50051",
         ),
-        ("3:limits.idel: no such key", "did you mean `idle`?"),
+        ("3:limits.idel: unknown key", "did you mean `idle`?"),
         (
             "4:limits.first_event: `5` is not a duration",
             "such as 250ms",
@@ -128,7 +128,7 @@ drain: soon
             "us-east-1",
         ),
         ("11:targets.claude.defaults.max_tokens: `0`", "from 1 to"),
-        ("12:drain: a map is expected here", "not a single value"),
+        ("12:drain: expected a map", "got a single value"),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (problem, (start, hint)) in found.iter().zip(expected) {
@@ -313,7 +313,7 @@ fn what_is_wrong_with_traces_is_told() {
             "",
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")],
             "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "is not the address",
+            "is not the URL",
         ),
         (
             "",
@@ -385,17 +385,17 @@ fn wrong_targets_are_told_with_what_would_be_right() {
         ),
         (
             "targets: {a: {model_id: 'arn:aws:bedrock:eu-west-1:1:provisioned-model/p', region: us-east-1}}",
-            &["targets.a.region: the ARN can be called in its own Region eu-west-1 only"],
+            &["targets.a.region: the ARN can be called only in its own Region eu-west-1"],
         ),
         (
             "targets: {nova: {model_id: x.y}, a: {model_id: x.y, fallback: novo}}",
-            &["targets.a.fallback: there is no target `novo`; did you mean `nova`?"],
+            &["targets.a.fallback: unknown target `novo`; did you mean `nova`?"],
         ),
         (
             "targets: {a: {model_id: x.y, fallback: b}, b: {model_id: x.y, fallback: a}}",
             &[
-                "targets.a.fallback: the fallbacks lead back to `a`: a -> b -> a",
-                "targets.b.fallback: the fallbacks lead back to `b`: b -> a -> b",
+                "targets.a.fallback: the fallbacks form a cycle: a -> b -> a",
+                "targets.b.fallback: the fallbacks form a cycle: b -> a -> b",
             ],
         ),
         (
@@ -416,7 +416,7 @@ fn wrong_targets_are_told_with_what_would_be_right() {
         ),
         (
             "targets: {a: {routes: [{model_id: x.y}, {model_id: 'arn:aws:bedrock:us-east-1:1:prompt/PROMPT12345'}]}}",
-            &["targets.a.routes: a prompt of Prompt management takes other requests"],
+            &["targets.a.routes: a prompt of Prompt management accepts other requests"],
         ),
         (
             "targets: {a: {model_id: x.y, defaults: {guardrail: {version: v1}, temperature: 2}}}",
@@ -433,9 +433,9 @@ fn wrong_targets_are_told_with_what_would_be_right() {
         (
             "groups: {a: {}}\ncallers: {'team a': {}, b: {groups: [A, zzzz], keys: [{not_after: soon}, {}, {sha256: bgrpc_canary}]}}",
             &[
-                "callers.team a: a name has 1 to 128 letters",
-                "callers.b.groups[0]: there is no group `A`; did you mean `a`?",
-                "callers.b.groups[1]: there is no group `zzzz`; add it to `groups`",
+                "callers.team a: use 1 to 128 letters",
+                "callers.b.groups[0]: unknown group `A`; did you mean `a`?",
+                "callers.b.groups[1]: unknown group `zzzz`; add it to `groups`",
                 "callers.b.keys: at most 2 keys",
                 "callers.b.keys[0].sha256: required",
                 "callers.b.keys[0].not_after: `soon` is not a point in time",
@@ -455,9 +455,9 @@ fn wrong_targets_are_told_with_what_would_be_right() {
                 "access.jwt[1].audiences: must not be empty",
                 "access.jwt[1].issuer: its keys cannot be discovered: `here` is not a URL",
                 "access.jwt[2].refresh: must be from 1s to 24h",
-                "access.jwt[2].unlisted.groups[0]: there is no group `b`",
+                "access.jwt[2].unlisted.groups[0]: unknown group `b`",
                 "access.jwt[3].issuer: this issuer is listed twice",
-                "access.jwt[3].audiences: a list is expected here",
+                "access.jwt[3].audiences: expected a list",
             ],
         ),
         (

@@ -274,12 +274,12 @@ fn the_schema_has_the_keys_that_the_readers_know() {
     assert!(maps >= 15, "{maps}");
 }
 
-/// Whether a value is wrong only beside what others are, or are not.
+/// Returns whether a value is wrong only in combination with other keys.
 fn is_of_several_keys(problem: &Problem) -> bool {
     [
         "max_deadline",
-        "there is no target",
-        "there is no group",
+        "unknown target",
+        "unknown group",
         "needs limits.store",
         "needs `access.kubernetes`",
         "needs `issuer`",

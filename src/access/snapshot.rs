@@ -115,7 +115,7 @@ impl Snapshot {
                 }
                 Entry::Occupied(entry) => {
                     return Err(format!(
-                        "the key {} is listed twice, for `{}` and for `{}`; make another one with `bedrock-grpc keys new`",
+                        "the key {} is listed twice, for `{}` and for `{}`; create another one with `bedrock-grpc keys new`",
                         key.id(),
                         entry.get().0.name(),
                         identity.name(),

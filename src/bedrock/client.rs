@@ -1,4 +1,4 @@
-//! The SDK's clients, and the hooks that insert request bodies and extract responses.
+//! The SDK's clients, with hooks that insert request bodies and extract responses.
 
 use std::{
     cell::Cell,
@@ -33,17 +33,17 @@ use crate::{
 
 /// The content type of Bedrock's streams.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
-/// The most source Regions with a client: more than AWS has. Bounds the memory that callers' ARNs
-/// can use.
+/// The maximum number of source Regions with a client, which is more than AWS has. It limits the
+/// memory that ARNs from callers can use.
 const MOST_CLIENTS: usize = 64;
 
 tokio::task_local! {
-    /// The exchange of the current task. Hooks belong to the client: hooks of a call would make the
-    /// SDK build a configuration for each call.
+    /// The exchange of the current task. The hooks belong to the client, because with hooks of a
+    /// call the SDK would build a configuration for each call.
     static EXCHANGE: Exchange;
 }
 
-/// The bytes of one call, which bypass the SDK's serialization.
+/// The request and response bytes of one call, which bypass the SDK's serialization.
 #[derive(Default)]
 struct Exchange {
     request: Cell<Option<Bytes>>,
@@ -51,8 +51,8 @@ struct Exchange {
     trace: Option<TraceContext>,
 }
 
-/// A worker's client of Bedrock. Cheap to clone. All clones share their connections, which live on
-/// the worker's runtime.
+/// A worker's client of Bedrock. Cheap to clone. All clones share their connections, which the
+/// worker's runtime drives.
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
@@ -72,7 +72,7 @@ struct Regional {
     endpoint: Arc<OnceLock<Endpoint>>,
 }
 
-/// The host and port that a client calls.
+/// The host and port that a client connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The host's name or address.
@@ -84,7 +84,8 @@ pub struct Endpoint {
 /// The head of Bedrock's answer, and its events.
 #[derive(Debug)]
 pub struct Answer {
-    /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
+    /// Bedrock's request ID (`x-amzn-requestid`), which identifies the call in AWS's logs. Empty if
+    /// Bedrock sent none.
     pub request_id: String,
     /// The events.
     pub frames: BedrockEvents,
@@ -92,11 +93,11 @@ pub struct Answer {
     pub is_declared: bool,
 }
 
-/// The response to a call if its status is 2xx.
+/// The response to a call, if its status is 2xx.
 struct Response {
     body: SdkBody,
     status: u16,
-    /// Empty if there is none.
+    /// The content type. Empty if there is none.
     content_type: String,
 }
 
@@ -125,7 +126,7 @@ impl Bedrock {
         }
     }
 
-    /// Returns the same client for calls within this span, whose context is sent to Bedrock.
+    /// Returns the same client for calls within a span. The span's context is sent to Bedrock.
     #[must_use]
     pub fn in_trace(&self, span: TraceContext) -> Self {
         Self {
@@ -134,21 +135,21 @@ impl Bedrock {
         }
     }
 
-    /// Returns the endpoint of a source Region after the first call.
+    /// Returns the endpoint of a source Region. `None` before the first call.
     pub fn endpoint(&self, source_region: &str) -> Option<Endpoint> {
         let clients = self.clients();
         clients.get(source_region)?.endpoint.get().cloned()
     }
 
-    /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`, `body` the JSON,
-    /// sent verbatim.
+    /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON
+    /// and sent unchanged.
     ///
     /// Returns when the head of the answer has arrived. Only opening a connection has a timeout.
     /// Dropping the future cancels the call.
     ///
     /// # Errors
     ///
-    /// Bedrock returned an error, or the request failed.
+    /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn converse_stream(
         &self,
         source_region: &str,
@@ -175,7 +176,7 @@ impl Bedrock {
             trace: self.trace.clone(),
             ..Exchange::default()
         };
-        // Boxed, because the SDK's future has several kilobytes and would be moved with every
+        // Boxed, because the SDK's future takes several kilobytes, which would be moved with every
         // future around it.
         let sent = Box::pin(call.send());
         let call = async {
@@ -258,7 +259,7 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
     })
 }
 
-/// Returns whether a name can be part of a host name, as all Regions can.
+/// Returns whether a name can be part of a host name, as the names of all Regions can.
 pub(super) fn is_region(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())
@@ -267,8 +268,8 @@ pub(super) fn is_region(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// Inserts the [`Exchange`]'s body before signing and the trace context after it, and extracts the
-/// body of a successful response.
+/// Inserts the body of the [`Exchange`] before signing and the trace context after it, and extracts
+/// the body of a successful response.
 #[derive(Debug)]
 struct Hooks {
     endpoint: Arc<OnceLock<Endpoint>>,
@@ -288,7 +289,7 @@ impl Intercept for Hooks {
     ) -> Result<(), BoxError> {
         let body = EXCHANGE
             .try_with(|exchange| exchange.request.take())?
-            .ok_or("the body was sent already")?;
+            .ok_or("the body was already sent")?;
         let request = context.request_mut();
         request
             .headers_mut()

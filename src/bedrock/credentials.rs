@@ -2,10 +2,10 @@
 //! rejects its credentials.
 //!
 //! aws-config reads its files once and keeps their content. Mounted secrets are rotated, so the
-//! chain is rebuilt if the files have changed when the identity cache refreshes (before credentials
-//! expire; after 15 minutes for keys without an expiry), and if AWS rejects credentials as expired
-//! or unknown. Failures are remembered for a while: while STS does not answer, calls fail at once
-//! instead of queueing for it.
+//! chain is rebuilt in two cases: if the files have changed when the identity cache refreshes
+//! (before credentials expire, or after 15 minutes for keys without an expiry), and if AWS rejects
+//! credentials as expired or unknown. Failures are remembered for a while: while STS does not
+//! respond, calls fail at once instead of waiting for it.
 
 use std::{
     fmt,
@@ -41,17 +41,18 @@ use super::http::Http;
 
 /// How long the chain may take. A credential process may call a server, too.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
-/// Backoff after a failure of the chain. It doubles with each further failure.
+/// The backoff after a failure of the chain. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Backoff while nothing or something wrong is configured. A changed file ends it early.
+/// The backoff while credentials are missing or the configuration is wrong. A changed file ends it
+/// early.
 const CONFIG_PAUSE: Duration = Duration::from_secs(5);
-/// Minimum time between two rebuilds because AWS rejects credentials, if no file has changed.
+/// The minimum time between two rebuilds after rejected credentials, if no file has changed.
 const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 
-/// What a chain is built from.
+/// The inputs from which a chain is built.
 pub(super) struct ChainSource {
-    /// For STS, IAM Identity Center and the instance metadata service.
+    /// The HTTP client for STS, IAM Identity Center and the instance metadata service.
     pub(super) http: Http,
     pub(super) region: Option<Region>,
     pub(super) use_fips: Option<bool>,
@@ -63,7 +64,7 @@ pub(super) struct ChainSource {
 }
 
 impl ChainSource {
-    /// Returns a new configuration, which reads the files once, when they are needed.
+    /// Returns a new configuration. It reads the files once, when they are needed.
     fn config(&self) -> ProviderConfig {
         let mut config = ProviderConfig::without_region()
             .with_http_client(self.http.clone())
@@ -115,17 +116,17 @@ pub(super) struct Identity(Arc<Inner>);
 
 struct Inner {
     source: ChainSource,
-    /// Held while the chain is rebuilt or used.
+    /// The current chain. Locked while it is rebuilt or used.
     chain: tokio::sync::Mutex<Option<Chain>>,
     state: Mutex<State>,
     cache: RwLock<SharedIdentityCache>,
-    /// Incremented for each chain.
+    /// The number of the current credentials. It is incremented for each chain.
     generation: AtomicU64,
 }
 
 struct Chain {
     provider: Arc<DefaultCredentialsChain>,
-    /// The hash of the files that it was built from.
+    /// The hash of the files from which the chain was built.
     fingerprint: u64,
 }
 
@@ -148,13 +149,13 @@ impl Identity {
         }))
     }
 
-    /// Returns the number of the current credentials. Newer credentials have a larger one.
+    /// Returns the number of the current credentials. Newer credentials have a higher number.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Handles a rejection by AWS of the credentials of this generation. Returns whether newer ones
-    /// are available, so that the call can be retried.
+    /// Handles credentials that AWS rejected, given their number. Returns whether newer ones are
+    /// available, so that the call can be retried.
     pub(super) async fn rejected(&self, generation: u64) -> bool {
         let mut chain = self.0.chain.lock().await;
         if self.generation() > generation {
@@ -178,7 +179,7 @@ impl Identity {
         }
         tracing::warn!(
             has_changed,
-            "AWS rejects the gateway's credentials; they are loaded again"
+            "AWS rejected the gateway's credentials; reloading them"
         );
         *chain = None;
         *self.0.cache.write().unwrap_or_else(PoisonError::into_inner) = new_cache();
@@ -234,7 +235,7 @@ impl Identity {
         (failed.until > Instant::now()).then_some(failed)
     }
 
-    /// Remembers and logs the cause. Older credentials that are still valid are used meanwhile.
+    /// Records and logs the cause. Older credentials that are still valid are used meanwhile.
     async fn failed(&self, error: CredentialsError) -> provider::Result {
         let (cause, text) = self.explained(&error).await;
         let mut state = self.state();
@@ -245,7 +246,7 @@ impl Identity {
             Cause::NotConfigured | Cause::WronglyConfigured => CONFIG_PAUSE,
         };
         state.failures = state.failures.saturating_add(1);
-        tracing::warn!(detail = %text, "the gateway's AWS credentials can't be loaded");
+        tracing::warn!(detail = %text, "cannot load the gateway's AWS credentials");
         let failed = NoCredentials {
             cause,
             text,
@@ -284,27 +285,28 @@ impl Identity {
             CredentialsError::InvalidConfiguration(_) => (
                 Cause::WronglyConfigured,
                 format!(
-                    "the configuration of AWS credentials is wrong: {}",
+                    "the configuration of AWS credentials is invalid: {}",
                     causes(error)
                 ),
             ),
             _ => (
                 Cause::Unavailable,
                 format!(
-                    "AWS credentials can't be obtained for now: {}",
+                    "AWS credentials cannot be obtained at the moment: {}",
                     causes(error)
                 ),
             ),
         }
     }
 
-    /// Returns what is wrong with the profile: the chain skips a profile that it can't use.
+    /// Returns what is wrong with the profile. The chain silently skips a profile that it can't
+    /// use.
     async fn profile_problem(&self) -> Option<String> {
         let profile = ProfileFileCredentialsProvider::builder().configure(&self.0.source.config());
         let profile = profile.build();
         let error = profile.provide_credentials().await.err()?;
         let text = causes(&error);
-        // A machine without profiles is fine.
+        // A machine without profiles is not an error.
         (text.contains("was not defined") || text.contains("sso")).then_some(text)
     }
 
@@ -326,8 +328,8 @@ impl Identity {
     }
 }
 
-/// Returns all causes of an error, without the output of a credential process, which may contain
-/// secrets.
+/// Returns all causes of an error. The output of a credential process is left out, because it may
+/// contain secrets.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
@@ -357,13 +359,13 @@ impl ProvideCredentials for Identity {
 }
 
 fn new_cache() -> SharedIdentityCache {
-    // Longer than the chain's own timeout, which decides.
+    // Longer than the chain's own timeout, which applies first.
     IdentityCache::lazy()
         .load_timeout(LONGEST_LOAD + Duration::from_secs(5))
         .build()
 }
 
-/// The SDK's identity cache, which is replaced when AWS rejects its content.
+/// The SDK's identity cache. It is replaced when AWS rejects the cached identity.
 impl ResolveCachedIdentity for Identity {
     fn resolve_cached_identity<'a>(
         &'a self,

@@ -22,14 +22,14 @@ use crate::error::Failure;
 /// One event of Bedrock's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BedrockEvent {
-    /// `:event-type`, such as `contentBlockDelta`. Borrowed if it is known.
+    /// The value of `:event-type`, such as `contentBlockDelta`. Borrowed if the type is known.
     pub event_type: Cow<'static, str>,
     /// The event's JSON.
     pub payload: Bytes,
 }
 
-/// The events of an answer. Dropping them closes Bedrock's stream at once. Reading them to `None`
-/// makes the connection available to the next call.
+/// The events of an answer. Dropping them closes Bedrock's stream at once. Reading them up to
+/// `None` makes the connection available for the next call.
 pub struct BedrockEvents {
     body: SdkBody,
     decoder: FrameDecoder,
@@ -47,8 +47,8 @@ impl BedrockEvents {
         }
     }
 
-    /// Polls for the next event. `None`: the stream ended after a complete frame. Only the events
-    /// tell whether the answer is complete. A failure is the last item.
+    /// Polls for the next event. Returns `None` if the stream ended after a complete frame. Whether
+    /// the answer is complete depends on the events. A failure is the last item.
     ///
     /// Fails if Bedrock reports an error in the stream, if the stream is malformed, or if it ends
     /// inside a frame. The caller sets the failure's phase.
@@ -59,14 +59,14 @@ impl BedrockEvents {
         if self.ended {
             return Poll::Ready(None);
         }
-        // Uses tokio's budget, so that events that have already arrived do not delay the worker's
-        // other streams.
+        // Consumes tokio's budget, so that events that have already arrived do not delay the
+        // worker's other streams.
         let turn = ready!(poll_proceed(cx));
         let next = ready!(self.poll_open(cx)).transpose();
         turn.made_progress();
         if !matches!(next, Some(Ok(_))) {
             self.ended = true;
-            // Releases the connection: nothing more is read.
+            // Releases the connection, because nothing more is read.
             self.body = SdkBody::empty();
         }
         Poll::Ready(next)
@@ -117,7 +117,7 @@ impl BedrockEvents {
     }
 }
 
-/// Returns known names without an allocation.
+/// Returns the name of an event, without an allocation if it is known.
 fn event_type(name: &[u8]) -> Cow<'static, str> {
     const KNOWN: [&str; 6] = [
         "contentBlockDelta",

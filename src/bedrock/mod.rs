@@ -1,20 +1,20 @@
 //! The client of AWS: the only module that sends requests to AWS.
 //!
-//! [`Sdk`] is the configuration from aws-config's chain, loaded once and shared by all workers.
-//! Each worker has a [`Bedrock`] with one client per source Region and its own connections.
-//! [`Bedrock::converse_stream`] sends a body byte for byte and returns [`BedrockEvents`]. Polling
-//! these decodes them: no task and no channel lies in the path of a token.
+//! [`Sdk`] is the configuration that aws-config's chain loads once; all workers share it. Each
+//! worker has a [`Bedrock`], which has one client per source Region and its own connections.
+//! [`Bedrock::converse_stream`] sends a body unchanged and returns [`BedrockEvents`]. Polling these
+//! decodes them, so that no task or channel delays a token.
 //!
 //! | module | job |
 //! |---|---|
-//! | `client` | the SDK's clients, and the hooks that insert request bodies and extract responses |
+//! | `client` | the SDK's clients, with hooks that insert request bodies and extract responses |
 //! | `open` | an upstream call up to its first event |
-//! | `credentials` | the gateway's AWS identity: aws-config's chain, rebuilt when files change |
-//! | `control` | Bedrock's control plane: inference profiles |
+//! | `credentials` | the gateway's AWS credentials: aws-config's chain, rebuilt when files change |
+//! | `control` | reads inference profiles from Bedrock's control plane |
 //! | `events` | decodes a response body into events |
-//! | `frame` | the AWS event-stream encoding |
+//! | `frame` | decodes the AWS event-stream encoding |
 //! | `failure` | converts Bedrock's errors and connection errors into failures |
-//! | `http` | the HTTP client under the SDK |
+//! | `http` | the HTTP client of the SDK, with its connection pool |
 
 mod client;
 mod control;

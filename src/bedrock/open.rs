@@ -1,4 +1,4 @@
-//! An upstream call up to its first event. Until then, another attempt can replace it.
+//! Makes an upstream call up to its first event. Until then, another attempt can replace it.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::error::{Failure, Phase, Reason, Upstream};
 /// An answer whose first event has arrived.
 #[derive(Debug)]
 pub struct Opened {
-    /// `x-amzn-requestid`, which identifies the call in AWS's logs.
+    /// Bedrock's request ID (`x-amzn-requestid`), which identifies the call in AWS's logs.
     pub request_id: String,
     /// The first event.
     pub first: BedrockEvent,
@@ -21,7 +21,8 @@ impl Bedrock {
     /// cancels the call.
     ///
     /// # Errors
-    /// As [`Self::converse_stream`]; also if the stream begins with an error instead of an event.
+    /// The same as those of [`Self::converse_stream`]. Also fails if the stream begins with an
+    /// error instead of an event.
     pub async fn open(
         &self,
         source_region: &str,
@@ -36,7 +37,7 @@ impl Bedrock {
                 first,
                 rest,
             }),
-            // Something other than an event stream.
+            // The response is not an event stream.
             Some(Err(failure))
                 if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared =>
             {
@@ -57,7 +58,7 @@ impl Bedrock {
     }
 }
 
-/// Sets the request ID of the response's head: errors in the stream have none.
+/// Sets the request ID from the response's head, because errors in the stream have none.
 fn named(mut failure: Failure, request_id: &str) -> Failure {
     if let Some(upstream) = &mut failure.upstream
         && upstream.request_id.is_empty()

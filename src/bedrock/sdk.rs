@@ -1,4 +1,4 @@
-//! The configuration from aws-config's chain, loaded once.
+//! Loads the configuration from aws-config's chain, once.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -20,19 +20,20 @@ use crate::{
 };
 
 const NAME: &str = env!("CARGO_PKG_NAME");
-/// The most bytes of an answer of STS, IAM Identity Center or the instance metadata service.
+/// The maximum number of bytes of an answer of STS, IAM Identity Center or the instance metadata
+/// service.
 const LONGEST_ANSWER: usize = 1 << 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Credentials, Region and endpoints as every AWS SDK finds them, and the trusted certificates.
-/// Cheap to clone. All workers share the credentials.
+/// The credentials, Region and endpoints, which are found as in every AWS SDK, and the trusted
+/// certificates. Cheap to clone. All workers share the credentials.
 #[derive(Clone)]
 pub struct Sdk {
     config: SdkConfig,
     endpoint_url: Option<String>,
     control_endpoint_url: Option<String>,
     endpoints: Arc<BTreeMap<String, Endpoints>>,
-    /// `None`: the credentials never change.
+    /// The identity whose credentials can be reloaded. `None` if the credentials never change.
     identity: Option<Identity>,
     tls: Tls,
 }
@@ -44,8 +45,8 @@ impl Sdk {
     ///
     /// Fails if a file of certificates cannot be read.
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
-        // The profile may name certificates, so the first client has none. It calls only the
-        // instance metadata service, for the Region.
+        // The profile may name certificates, so the first client has none. It only asks the
+        // instance metadata service for the Region.
         let http = Http::new(Tls::without_roots(options)?, options);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))
@@ -68,7 +69,7 @@ impl Sdk {
         };
         let identity = Identity::new(source);
         // The SDK itself looks for `bedrock-runtime` in a services section. AWS documents
-        // `bedrock_runtime`, which the other SDKs look for.
+        // `bedrock_runtime`, which the other SDKs use.
         let endpoint_url = options.endpoint_url.clone().or_else(|| {
             setting(
                 &config,
@@ -97,7 +98,8 @@ impl Sdk {
         })
     }
 
-    /// Creates a configuration with these credentials, without the environment: for the emulator.
+    /// Creates a configuration with these credentials, without the environment. Used with the
+    /// emulator.
     ///
     /// # Errors
     ///
@@ -117,7 +119,7 @@ impl Sdk {
         Ok(Self {
             config,
             endpoint_url: options.endpoint_url.clone(),
-            // The emulator serves runtime and control plane.
+            // The emulator serves both the runtime and the control plane.
             control_endpoint_url: options
                 .control_endpoint_url
                 .clone()
@@ -133,7 +135,7 @@ impl Sdk {
         self.config.region().map(AsRef::as_ref)
     }
 
-    /// Returns the URL of a Region's control plane. `None`: its public endpoint.
+    /// Returns the URL of a Region's control plane. `None` for its public endpoint.
     pub(super) fn control_endpoint_url(&self, source_region: &str) -> Option<&str> {
         let of_region = self.endpoints.get(source_region);
         of_region
@@ -141,8 +143,8 @@ impl Sdk {
             .or(self.control_endpoint_url.as_deref())
     }
 
-    /// Makes a call. If AWS rejects its credentials and newer ones are available, retries it once:
-    /// AWS has not processed the request.
+    /// Makes a call. If AWS rejects its credentials and newer ones are available, retries the call
+    /// once, which is safe because AWS has not processed the request.
     pub(super) async fn authenticated<T, F>(
         &self,
         mut call: impl FnMut() -> F,
@@ -179,7 +181,7 @@ impl Sdk {
         if let Some(endpoint_url) = of_region.or(self.endpoint_url.as_ref()) {
             builder = builder.endpoint_url(endpoint_url);
         }
-        // An application name of the operator takes precedence.
+        // An application name set by the operator takes precedence.
         if self.config.app_name().is_none() {
             builder.set_app_name(AppName::new(NAME).ok());
         }
@@ -197,8 +199,8 @@ fn is_rejection(failure: &Failure) -> bool {
         && upstream.is_some_and(|upstream| upstream.http_status.is_some())
 }
 
-/// Returns the control plane's endpoint of the AWS environment. The service `bedrock` takes
-/// precedence.
+/// Returns the control plane's endpoint from the AWS environment. The setting for the service
+/// `bedrock` takes precedence.
 fn control_endpoint_url(config: &SdkConfig) -> Option<String> {
     setting(config, "AWS_ENDPOINT_URL", "endpoint_url", "bedrock")
         .or_else(|| config.endpoint_url().map(str::to_owned))

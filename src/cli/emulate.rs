@@ -298,7 +298,7 @@ mod tests {
         let cases: [(&[&str], &str); 6] = [
             (&["--time-to-first-token", "soon"], "300ms"),
             (&["--time-to-first-token=-1s"], "300ms"),
-            (&["--tokens-per-second=-1"], "from 0"),
+            (&["--tokens-per-second=-1"], "at least 0"),
             (&["--cut", "0"], "awkward"),
             (&["--fault", "boom"], "throttling"),
             (&["--access-key", "ME"], "ID:SECRET"),

@@ -1,5 +1,5 @@
-//! `request_metadata`: pairs that the gateway adds to requests for cost reports, whatever the
-//! caller sends.
+//! `request_metadata`: pairs that the gateway adds to all requests for cost reports. They replace
+//! the caller's pairs.
 //!
 //! Source of the limits: `requestMetadata` of ConverseStream in Bedrock's service model.
 
@@ -12,14 +12,14 @@ pub const MAX_PAIRS: usize = 16;
 /// The maximum number of characters of a key or a value.
 pub const MAX_CHARS: usize = 256;
 
-/// The pairs of the requests of all targets, in addition to those of a target. Callers can't change
-/// either.
+/// The pairs that are added to the requests of all targets, in addition to those of a target.
+/// Callers cannot change them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMetadata {
-    /// Keys and values. `request_metadata.set`.
+    /// The fixed pairs. `request_metadata.set`.
     pub set: BTreeMap<String, String>,
-    /// Keys, and the metadata of the gRPC call that has the value, such as the name of a caller
-    /// that a proxy has authenticated. If it is missing, the key is left out.
+    /// The keys whose values come from metadata of the gRPC call, such as the name of a caller that
+    /// a proxy has authenticated. If the metadata is missing, the key is left out.
     /// `request_metadata.from_headers`.
     pub from_headers: BTreeMap<String, String>,
 }
@@ -64,14 +64,14 @@ fn value(text: &str) -> Result<String, String> {
     ))
 }
 
-/// Returns whether Bedrock accepts this as a value.
+/// Returns whether Bedrock accepts a text as a value.
 pub fn is_value(text: &str) -> bool {
     text.chars().count() <= MAX_CHARS && text.chars().all(is_allowed)
 }
 
-/// Returns whether keys and values can contain this character.
+/// Returns whether keys and values can contain a character.
 pub fn is_allowed(c: char) -> bool {
-    // `\s` is ASCII white space and the vertical tab.
+    // In Bedrock's pattern, `\s` is ASCII white space and the vertical tab.
     c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || c == '\x0b' || ":_@$#=/+,-.".contains(c)
 }
 

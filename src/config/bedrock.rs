@@ -1,4 +1,4 @@
-//! How the gateway reaches Bedrock.
+//! `bedrock`: the connection to Bedrock.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -8,60 +8,61 @@ use super::{
     targets, units,
 };
 
-/// How the gateway reaches Bedrock: what aws-config's own chain does not say, and the limits on
-/// connections.
+/// The connection to Bedrock: settings that override aws-config's chain, and limits on connections.
 ///
 /// Credentials, profile, Region, endpoint and bearer token come from the variables and files that
 /// every AWS SDK reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The Region to call when neither the target nor its ARN names one. Default: what aws-config's
-    /// chain says (`AWS_REGION`, the profile, the instance's metadata).
+    /// The source Region for targets that name none, neither themselves nor in an ARN. Default: the
+    /// Region from aws-config's chain (`AWS_REGION`, the profile, the instance metadata).
     pub region: Option<String>,
-    /// Where Bedrock is, instead of the Region's public endpoint: an interface endpoint, a proxy or
-    /// the emulator. Default: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, then `AWS_ENDPOINT_URL`, then the
-    /// public endpoint.
+    /// The URL of Bedrock's runtime in place of the Region's public endpoint: an interface
+    /// endpoint, a proxy or the emulator. Default: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, then
+    /// `AWS_ENDPOINT_URL`, then the public endpoint.
     pub endpoint_url: Option<String>,
-    /// Where Bedrock's control plane is, which tells of inference profiles. Default:
+    /// The URL of Bedrock's control plane, which lists inference profiles. Default:
     /// `AWS_ENDPOINT_URL_BEDROCK`, then `AWS_ENDPOINT_URL`, then the Region's public endpoint.
     pub control_endpoint_url: Option<String>,
-    /// The endpoints of single source Regions, by Region. They take precedence over
-    /// [`Self::endpoint_url`] and [`Self::control_endpoint_url`]. PrivateLink has one interface
-    /// endpoint per Region. Default: none.
+    /// The endpoints of single source Regions. They take precedence over [`Self::endpoint_url`] and
+    /// [`Self::control_endpoint_url`]. PrivateLink has one interface endpoint per Region. Default:
+    /// none.
     pub endpoints: BTreeMap<String, Endpoints>,
-    /// How long the way to a new connection may take: DNS, TCP and TLS together. Default: 3 s.
+    /// The time limit for opening a connection: DNS, TCP and TLS together. Default: 3 s.
     pub connect_timeout: Duration,
-    /// Speak HTTP/1.1 only, for networks whose proxies break HTTP/2. Default: off.
+    /// Whether to use only HTTP/1.1, for networks whose proxies break HTTP/2. Default: false.
     pub http1_only: bool,
-    /// The most HTTP/2 connections of a worker to one endpoint. Over HTTP/1.1, where streams do not
-    /// share connections, this many times [`Self::streams_per_connection`]. Default: 128.
+    /// The maximum number of HTTP/2 connections of a worker to one endpoint. The maximum for
+    /// HTTP/1.1, where streams do not share connections, is this number times
+    /// [`Self::streams_per_connection`]. Default: 128.
     pub max_connections: usize,
-    /// How many streams an HTTP/2 connection should carry; for more, another connection is opened.
-    /// Never more than half of what the peer allows, and up to twice as many while no other
-    /// connection has room. Default: 64.
+    /// The target number of streams of an HTTP/2 connection. Beyond it, another connection is
+    /// opened. The target is never more than half of what the peer allows. While no other
+    /// connection has room, a connection carries up to twice as many streams. Default: 64.
     pub streams_per_connection: usize,
-    /// How long a connection is silent before TCP asks whether the peer is alive. NAT gateways
-    /// forget connections after 350 s. Default: 60 s.
+    /// How long a connection may be silent before TCP checks whether the peer is alive. NAT
+    /// gateways drop connections after 350 s. Default: 60 s.
     pub tcp_keepalive: Duration,
     /// How long an unused connection stays open. Default: 90 s.
     pub idle_timeout: Duration,
-    /// A PEM file with certificates to trust in addition to the others, such as that of a proxy
-    /// that opens TLS. Default: none.
+    /// A PEM file of certificates to trust in addition to the others, such as that of a proxy that
+    /// terminates TLS. Default: none.
     pub extra_ca_file: Option<PathBuf>,
-    /// The forward proxies that the environment names. Default: none.
+    /// The forward proxies that environment variables name. Default: none.
     pub proxies: Proxies,
     /// The files in which AWS SDKs look for profiles: `AWS_CONFIG_FILE` and
     /// `AWS_SHARED_CREDENTIALS_FILE`, or those in `~/.aws`. The SDK reads them; the gateway only
-    /// notices that they have changed.
+    /// detects that they have changed.
     pub shared_files: Vec<PathBuf>,
 }
 
 /// The endpoints of one source Region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Bedrock's runtime. `endpoint_url`; default: what holds for all Regions.
+    /// The URL of Bedrock's runtime. `endpoint_url`, default: the setting for all Regions.
     pub endpoint_url: Option<String>,
-    /// Bedrock's control plane. `control_endpoint_url`; default: what holds for all Regions.
+    /// The URL of Bedrock's control plane. `control_endpoint_url`, default: the setting for all
+    /// Regions.
     pub control_endpoint_url: Option<String>,
 }
 
@@ -138,7 +139,7 @@ fn read_endpoints(section: &mut Section<'_>) -> BTreeMap<String, Endpoints> {
     all
 }
 
-/// Where the SDK looks for profiles, as it decides that itself.
+/// Returns the files in which the SDK looks for profiles, by the same rules as the SDK.
 fn shared_files(section: &Section<'_>) -> Vec<PathBuf> {
     let variable = |name| section.variable(name, |text| Ok(PathBuf::from(text)));
     let home = variable("HOME");

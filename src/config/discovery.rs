@@ -7,10 +7,10 @@ use super::{section::Section, units};
 /// How the gateway looks up the destination Regions of inference profiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {
-    /// Whether the gateway looks them up. Calls are routed in either case. `discovery.enabled`,
-    /// default true.
+    /// Whether the gateway looks them up. Calls are routed even without a lookup.
+    /// `discovery.enabled`, default true.
     pub enabled: bool,
-    /// The interval between two lookups. If a lookup fails, the gateway keeps what it knows.
+    /// The interval between two lookups. If a lookup fails, the gateway keeps the previous results.
     /// `discovery.refresh`, default 15m.
     pub refresh: Duration,
 }

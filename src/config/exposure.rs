@@ -1,12 +1,12 @@
-//! What a configuration leaves open, for the warnings that `serve` logs when it starts.
+//! Finds settings that expose the gateway, for the warnings that `serve` logs when it starts.
 
 use std::net::SocketAddr;
 
 use super::{Config, Hosts, Problem, problem::ConfigLocation};
 
 impl Config {
-    /// Returns what other machines, unknown callers or web pages can use: one entry for each key
-    /// that closes it.
+    /// Returns what other machines, unidentified callers or web pages can use. Each entry names the
+    /// key that prevents it.
     pub fn exposure(&self) -> Vec<Problem> {
         exposure(self)
     }
@@ -34,28 +34,27 @@ fn exposure(config: &Config) -> Vec<Problem> {
         warn(
             "callers",
             format!(
-                "callers are not identified: everyone who can reach {} can spend this AWS account's \
-                 money; add `callers` (docs/callers.md)",
+                "callers are not identified: every client that can reach {} can spend this AWS account's money; add `callers` (docs/callers.md)",
                 server.listen
             ),
         );
     } else if !config.access.required {
         warn(
             "access.required",
-            "calls without a credential are served, too; set access.required to true".to_owned(),
+            "calls without a credential are accepted, too; set access.required to true".to_owned(),
         );
     }
     let is_reflection_open = !config.access.is_configured() || config.access.open_reflection;
     if is_reachable && is_reflection_open {
         warn(
             "access.open_reflection",
-            "the reflection service lists the API to everyone who can reach the port".to_owned(),
+            "every client that can reach the port can read the API by reflection; set access.open_reflection to false".to_owned(),
         );
     }
     if is_reachable && server.playground {
         warn(
             "playground",
-            "the playground is served to everyone who can reach the port; set it to false"
+            "every client that can reach the port can use the playground; set it to false"
                 .to_owned(),
         );
     }
@@ -67,8 +66,7 @@ fn exposure(config: &Config) -> Vec<Problem> {
     {
         warn(
             "cors.allowed_origins",
-            "every web page can call the gateway from its visitors' browsers; list the origins of \
-             your own pages instead of *"
+            "every web page can call the gateway from its visitors' browsers; list the origins of your pages instead of *"
                 .to_owned(),
         );
     }
@@ -98,13 +96,15 @@ fn exposure(config: &Config) -> Vec<Problem> {
     for (key, url) in plain_endpoints(config) {
         warn(
             &key,
-            format!("{url} has no TLS: prompts and answers are readable on the way; use https://"),
+            format!(
+                "{url} has no TLS: prompts and answers are readable on the network; use https://"
+            ),
         );
     }
     open
 }
 
-/// Whether other machines can reach a listener, as far as its address says.
+/// Returns whether other machines can reach a listener, judged by its address.
 fn is_reachable(address: SocketAddr) -> bool {
     !address.ip().is_loopback()
 }
@@ -113,7 +113,7 @@ fn is_reachable_admin(config: &Config) -> bool {
     is_reachable(config.server.admin) && config.server.hosts == Hosts::Any
 }
 
-/// Endpoints without TLS that are not on this machine.
+/// Returns the endpoints that have no TLS and are not on this machine.
 fn plain_endpoints(config: &Config) -> Vec<(String, &str)> {
     let bedrock = &config.bedrock;
     let mut urls = vec![

@@ -1,23 +1,25 @@
-//! The host names that a listener answers to.
+//! The host names to which a listener responds.
 
 use std::net::IpAddr;
 
-/// The names by which requests can call a listener: the `host` header, or `:authority` of HTTP/2.
+/// The host names by which requests can call a listener: the `host` header, or `:authority` of
+/// HTTP/2.
 ///
-/// A web page can let its own name resolve to 127.0.0.1 after it has been loaded (DNS rebinding),
-/// and then read what is served there. Its requests still carry its name.
+/// With DNS rebinding, a web page makes its own host name resolve to 127.0.0.1 after it was loaded,
+/// and then reads what is served there. Its requests still contain its host name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hosts {
-    /// Any: the gateway is called by whatever name leads to it.
+    /// All host names.
     #[default]
     Any,
-    /// Only names of this machine: `localhost` and its subdomains, and loopback addresses, with any
-    /// port. For `dev`, which does not authenticate.
+    /// Only the names of this machine: `localhost`, its subdomains and loopback addresses, with any
+    /// port. For `dev`, which does not authenticate callers.
     Loopback,
 }
 
 impl Hosts {
-    /// The same for a listener on this address: one that others reach is called by other names.
+    /// Returns the rule for a listener on this address. If other machines can reach the address,
+    /// all names are allowed.
     #[must_use]
     pub fn on(self, listener: IpAddr) -> Self {
         if listener.is_loopback() {
@@ -27,7 +29,7 @@ impl Hosts {
         }
     }
 
-    /// Whether a request that names this host is answered; `None` if it names none.
+    /// Returns whether a request to this host is allowed. `None` if the request names no host.
     pub fn allow(self, host: Option<&str>) -> bool {
         match self {
             Self::Any => true,
@@ -64,7 +66,7 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// Nothing, or a colon and digits.
+/// Returns whether a text is empty, or a colon and digits.
 fn is_port(text: &str) -> bool {
     let digits = text.strip_prefix(':').unwrap_or(text);
     (text.is_empty() || text.starts_with(':')) && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -9,62 +9,65 @@ use super::{section::Section, units};
 pub struct Limits {
     /// A call's deadline if the caller sets none. `limits.default_deadline`, default 10m.
     pub default_deadline: Duration,
-    /// The longest deadline that a caller may set. `limits.max_deadline`, default 1h.
+    /// The maximum deadline that a caller can set. `limits.max_deadline`, default 1h.
     pub max_deadline: Duration,
-    /// Timeout for Bedrock's first event, per attempt. `limits.first_event`, default 2m.
+    /// The time limit for Bedrock's first event, per attempt. `limits.first_event`, default 2m.
     pub first_event: Duration,
-    /// Timeout between two events from Bedrock. `limits.idle`, default 1h, the longest deadline.
+    /// The time limit between two events from Bedrock. `limits.idle`, default 1h, the maximum
+    /// deadline.
     pub idle: Duration,
-    /// Response headers are sent with the first event, or after this time. `limits.headers_after`,
-    /// default 20s.
+    /// When response headers are sent: with the first event, or after this time at the latest.
+    /// `limits.headers_after`, default 20s.
     pub headers_after: Duration,
-    /// The interval of heartbeats while Bedrock is silent, unless the caller sets it. 0: none.
+    /// The interval of heartbeats while Bedrock is silent, unless the caller sets it. 0 means none.
     /// `limits.heartbeat`, default 20s.
     pub heartbeat: Duration,
-    /// How long a client may leave a message untaken; then its call ends. And how long it may leave
-    /// that end untaken; then its stream is reset. `limits.write_stall`, default 1m.
+    /// How long a client may stop reading before its call ends. If it does not read the status
+    /// within the same time, its stream is reset. `limits.write_stall`, default 1m.
     pub write_stall: Duration,
     /// What happens to the call to Bedrock when the client cancels or disconnects.
     /// `limits.on_cancel`, default `abort`.
     pub on_cancel: OnCancel,
-    /// The most attempts of a call, while nothing of an answer was seen. All calls together may
-    /// spend a tenth of their number on further attempts, and a hundred on short trouble.
+    /// The maximum number of attempts of a call before the first event. All calls also share a
+    /// retry budget: a reserve of 100 further attempts, plus one for every ten calls.
     /// `limits.max_attempts`, default 3.
     pub max_attempts: u32,
     /// The maximum size of a request message, in bytes. `limits.max_request_size`, default 32MiB.
     pub max_request_size: usize,
-    /// How far a compressed request may expand, as a multiple of its size on the wire. 0:
-    /// compressed requests are refused.
-    /// `limits.max_compression_ratio`, default 0.
+    /// The maximum ratio by which a compressed request may expand. 0 means that compressed requests
+    /// are refused. `limits.max_compression_ratio`, default 0.
     pub max_compression_ratio: u32,
     /// How long a client may send nothing while the gateway waits for its message.
     /// `limits.receive_idle`, default 10s.
     pub receive_idle: Duration,
-    /// How fast a client has to send its message at least, in bytes a second, once it has taken
-    /// longer than `receive_idle`.
-    /// `limits.receive_rate`, default 1KiB.
+    /// The minimum rate at which a client must send its message, in bytes per second. It applies
+    /// once the message has taken longer than `receive_idle`. `limits.receive_rate`, default 1KiB.
     pub receive_rate: usize,
-    /// What all requests that are being received, decoded and held may take together, in bytes.
+    /// The maximum memory of all requests that are being received, decoded and held, in bytes.
     /// `limits.memory`, default: half of the container's memory limit, or of the machine's memory.
     pub memory: Option<usize>,
-    /// Open calls in this process. `limits.max_streams`, default 1024.
+    /// The maximum number of open calls in this process. `limits.max_streams`, default 1024.
     pub max_streams: usize,
-    /// Open calls on one connection. `limits.max_streams_per_connection`, default 256.
+    /// The maximum number of open calls on one connection. `limits.max_streams_per_connection`,
+    /// default 256.
     pub max_streams_per_connection: u32,
-    /// Open connections in this process. `limits.max_connections`, default 2048.
+    /// The maximum number of open connections in this process. `limits.max_connections`, default
+    /// 2048.
     pub max_connections: usize,
-    /// Open health watches and reflection calls in this process. `limits.max_watches`, default 256.
+    /// The maximum number of open health watches and reflection calls in this process.
+    /// `limits.max_watches`, default 256.
     pub max_watches: usize,
     /// The age, ± 10 %, at which the gateway closes a connection gracefully, so that calls spread
-    /// to new replicas. Open calls continue. 0: no limit. `limits.connection_age`, default 15m.
+    /// to new replicas. Open calls continue. 0 means no limit. `limits.connection_age`, default
+    /// 15m.
     pub connection_age: Duration,
-    /// How long a connection may be silent before its client is asked whether it is there.
+    /// How long a connection may be silent before the gateway sends an HTTP/2 ping.
     /// `limits.keepalive_interval`, default 30s.
     pub keepalive_interval: Duration,
-    /// How long the client may take to answer that. `limits.keepalive_timeout`, default 10s.
+    /// How long the client may take to answer the ping. `limits.keepalive_timeout`, default 10s.
     pub keepalive_timeout: Duration,
-    /// How long a new connection may take over its TLS handshake and HTTP/2 preface.
-    /// `limits.handshake`, default 10s.
+    /// The time limit for a new connection's TLS handshake and HTTP/2 preface. `limits.handshake`,
+    /// default 10s.
     pub handshake: Duration,
 }
 
@@ -72,13 +75,13 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCancel {
     /// The gateway closes it at once. Bedrock may bill the output until then, and does not report
-    /// how much that was.
+    /// how much that is.
     Abort,
-    /// The gateway keeps reading within bounds, to learn the exact usage.
+    /// The gateway keeps reading within limits, to learn the exact usage.
     DrainForUsage {
-        /// The maximum time. `limits.drain_for_usage.time`, default 30s.
+        /// The maximum time for reading on. `limits.drain_for_usage.time`, default 30s.
         time: Duration,
-        /// The maximum number of tokens. `limits.drain_for_usage.tokens`, default 4096.
+        /// The maximum number of tokens to read. `limits.drain_for_usage.tokens`, default 4096.
         tokens: u32,
     },
 }
@@ -86,8 +89,8 @@ pub enum OnCancel {
 /// How the gateway shuts down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// The time from "not ready" to the GOAWAY, so that load balancers notice. `drain.lame_duck`,
-    /// default 5s.
+    /// The time from NOT_SERVING to the GOAWAY, in which load balancers stop sending calls.
+    /// `drain.lame_duck`, default 5s.
     pub lame_duck: Duration,
     /// The maximum time for open streams to end. `drain.limit`, default 10m.
     pub limit: Duration,

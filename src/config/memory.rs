@@ -1,24 +1,25 @@
-//! How much memory this process may use: what its control group allows (versions 1 and 2), or what
-//! the machine has.
+//! Determines how much memory this process may use: the limit of its control group (versions 1 and
+//! 2), or the machine's memory.
 
 use std::{fs, path::Path};
 
-/// The share of the available memory that requests may take, as a divisor.
+/// The share of the available memory that requests may take, as a divisor: 2 means half.
 const SHARE: usize = 2;
-/// What is assumed if nothing can be read, as outside of Linux, in bytes.
+/// The assumed memory in bytes if none can be determined, as on systems other than Linux.
 const UNKNOWN: usize = 1 << 30;
 
-/// Returns the default of `limits.memory`, in bytes: half of what this process may use.
+/// Returns the default of `limits.memory`, in bytes: half of the memory that this process may use.
 pub fn default_budget() -> usize {
     available(Path::new("/")).unwrap_or(UNKNOWN) / SHARE
 }
 
-/// Returns the least of the limits of this process' control group and those above it, and of the
+/// Returns the lowest of the limits of this process's control group and its parents, and of the
 /// machine's memory.
 fn available(root: &Path) -> Option<usize> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(|line| {
-        // `hierarchy:controllers:path`; version 2 has neither number nor controllers.
+        // The format is `hierarchy:controllers:path`. Version 2 has neither a number nor
+        // controllers.
         let mut parts = line.splitn(3, ':');
         let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
         if controllers.is_empty() {
@@ -36,8 +37,8 @@ fn available(root: &Path) -> Option<usize> {
     limits.chain(machine(root)).min()
 }
 
-/// Returns the least limit of a group and those above it. In a container the group's path may be
-/// one of the host, whose root is mounted here.
+/// Returns the lowest limit of a group and its parents. In a container, the group's path may be a
+/// path on the host, of which only the container's part is mounted here.
 fn limit(mount: &Path, group: &str, file: &str) -> Option<usize> {
     let mut least = None;
     let mut group = group.trim_matches('/');
@@ -90,7 +91,7 @@ mod tests {
             machine_with(&files)
         };
         let own = ("sys/fs/cgroup/memory.max", "536870912\n");
-        // In a container with its own namespace.
+        // In a container that has a separate namespace.
         assert_eq!(limit("0::/\n", &[own]), Some(512 << 20));
         // The host's path, of which only the container's part is mounted.
         let host = "0::/kubepods.slice/pod1.slice/cri-1.scope\n";

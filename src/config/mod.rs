@@ -1,8 +1,8 @@
-//! The configuration. Only this module reads files and the environment.
+//! The configuration. This is the only module that reads files and the environment.
 //!
-//! A file is read in two steps. [`yaml`] makes a tree in which every node has its position. Then
-//! one module per topic takes its keys and makes checked types of them. All problems of a file are
-//! reported at once.
+//! A file is read in two steps. [`yaml`] builds a tree in which every node has its position. Then
+//! one module per topic reads its keys and converts them to validated types. All problems of a file
+//! are reported at once.
 
 mod access;
 pub mod attribution;
@@ -49,12 +49,12 @@ pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
 pub use trusted_proxies::{Network, TrustedProxies};
 
-/// The JSON schema of a config (draft 2020-12). A test holds the schema and the readers of the
-/// sections to the same keys, bounds and defaults. Only [`Config::parse`] checks rules that involve
-/// more than one key.
+/// The JSON schema of the configuration (draft 2020-12). A test checks that the schema and the
+/// readers have the same keys, bounds and defaults. Only [`Config::parse`] checks rules that
+/// involve several keys.
 pub const SCHEMA: &str = include_str!("schema.json");
 
-/// A checked config.
+/// A validated configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Addresses, TLS and web pages.
@@ -63,11 +63,11 @@ pub struct Config {
     pub targets: Targets,
     /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
-    /// Who may call the gateway.
+    /// The callers, and how they prove their identity.
     pub access: Access,
     /// How the gateway looks up the destination Regions of inference profiles.
     pub discovery: Discovery,
-    /// How the gateway reaches Bedrock.
+    /// The connection to Bedrock.
     pub bedrock: bedrock::Options,
     /// Timeouts, sizes and counts.
     pub limits: Limits,
@@ -75,26 +75,26 @@ pub struct Config {
     pub drain: Drain,
     /// What the gateway logs.
     pub log: Log,
-    /// Which spans are sent, and where to.
+    /// Which spans are sent, and to which collector.
     pub traces: Traces,
 }
 
 impl Config {
-    /// Reads and checks a file. `${NAME}` and `${NAME:-default}` in values come from the
+    /// Reads and validates a file. `${NAME}` and `${NAME:-default}` in values are replaced from the
     /// environment.
     ///
     /// # Errors
-    /// All problems, at once.
+    /// Returns all problems.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         Self::load_with(path, |tree| (tree, ())).map(|(config, ())| config)
     }
 
-    /// Reads and checks a configuration file, or the values of the Helm chart, which hold a
-    /// configuration under `config`. The flag says whether they were values: the files that such a
-    /// configuration names are in the pod, not on this machine.
+    /// Reads and validates a configuration file, or the values of the Helm chart, which contain a
+    /// configuration under `config`. The flag shows whether the file was a values file: the paths
+    /// in such a configuration are in the pod, not on this machine.
     ///
     /// # Errors
-    /// Everything that is wrong with the configuration, at once.
+    /// Returns all problems.
     pub fn load_file_or_values(path: &Path) -> Result<(Self, bool), Problems> {
         Self::load_with(path, yaml::config_of_values)
     }
@@ -109,7 +109,7 @@ impl Config {
             problems: vec![Problem {
                 key: String::new(),
                 place: ConfigLocation::default(),
-                message: format!("can't be read: {error}"),
+                message: format!("cannot be read: {error}"),
             }],
         })?;
         yaml::parse(&text)
@@ -121,10 +121,10 @@ impl Config {
             .map_err(|problems| Problems { file, problems })
     }
 
-    /// Returns the defaults, with the settings of the environment.
+    /// Returns the default configuration, with the settings of the environment.
     ///
     /// # Errors
-    /// All problems of the environment.
+    /// Returns all problems of the environment.
     pub fn without_file() -> Result<Self, Problems> {
         Self::parse("", &variable).map_err(|problems| Problems {
             file: "environment".to_owned(),
@@ -132,10 +132,10 @@ impl Config {
         })
     }
 
-    /// Reads and checks a config's text with the given environment.
+    /// Parses and validates the text of a configuration, with the given environment.
     ///
     /// # Errors
-    /// All problems, in the order of the text.
+    /// Returns all problems, in the order of the text.
     pub fn parse(
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -182,13 +182,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The API key that client commands send, from `BEDROCK_GRPC_KEY`. Not an option of the command
-/// line, which others on the machine can see.
+/// Returns the API key that client commands send, from `BEDROCK_GRPC_KEY`. It is not a command-line
+/// option, because other users of the machine can see those.
 pub fn caller_key() -> Option<String> {
     variable("BEDROCK_GRPC_KEY").filter(|key| !key.trim().is_empty())
 }
 
-/// Returns how this program was started, for examples that can be pasted.
+/// Returns the command by which this program was started, for examples that can be pasted.
 pub fn program() -> String {
     std::env::args()
         .next()

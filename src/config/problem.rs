@@ -1,4 +1,4 @@
-//! A problem in a config, and its position.
+//! A problem in a configuration, and its position.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct ConfigLocation {
     pub column: u64,
 }
 
-/// A problem in a config.
+/// A problem in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The key's path, such as `targets.claude.model`. Empty for the file as a whole.
@@ -36,7 +36,7 @@ impl Problem {
     }
 }
 
-/// All problems in a config file.
+/// All problems in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     /// The file, as the operator named it.

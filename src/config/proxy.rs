@@ -1,28 +1,30 @@
-//! The forward proxies of the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
+//! The forward proxies that the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`
+//! name.
 
 use std::fmt;
 
 use super::section::Section;
 
-/// The proxies for requests to AWS. Upper-case spellings of the variables take precedence over
-/// lower-case ones.
+/// The proxies for requests to AWS. The upper-case variables take precedence over the lower-case
+/// ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For `https://` endpoints: `HTTPS_PROXY`, then `ALL_PROXY`. Default: none.
+    /// The proxy for `https://` endpoints: `HTTPS_PROXY`, then `ALL_PROXY`. Default: none.
     pub https: Option<ProxyUrl>,
-    /// For `http://` endpoints: `HTTP_PROXY`, then `ALL_PROXY`. Default: none.
+    /// The proxy for `http://` endpoints: `HTTP_PROXY`, then `ALL_PROXY`. Default: none.
     pub http: Option<ProxyUrl>,
-    /// Hosts without a proxy: `NO_PROXY`, names and their subdomains, addresses, networks such as
-    /// `10.0.0.0/8`, or `*`, separated by commas. Loopback and link-local addresses never use one.
+    /// The hosts without a proxy, from `NO_PROXY`: names (with their subdomains), addresses,
+    /// networks such as `10.0.0.0/8`, or `*`, separated by commas. Loopback and link-local
+    /// addresses never use a proxy.
     pub none_for: String,
 }
 
-/// A proxy's URL, which may hold a password: it is never shown.
+/// The URL of a proxy. It may contain a password, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(String);
 
 impl ProxyUrl {
-    /// The URL, with the user and the password in it.
+    /// Returns the URL, including the user and the password.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -54,7 +56,7 @@ pub(super) fn read(section: &Section<'_>) -> Proxies {
     }
 }
 
-/// A proxy that can be used. The value is not in the error: it may hold a password.
+/// Checks the URL of a proxy. The error does not contain the value, which may include a password.
 fn proxy(text: &str) -> Result<ProxyUrl, String> {
     let text = text.trim();
     let hint = "write a URL such as http://proxy.example.com:3128, with http:// or https://";
@@ -64,18 +66,18 @@ fn proxy(text: &str) -> Result<ProxyUrl, String> {
         "socks4" | "socks4a" | "socks5" | "socks5h" => {
             return Err(format!("SOCKS proxies are not supported; {hint}"));
         }
-        _ => return Err(format!("not a proxy's URL; {hint}")),
+        _ => return Err(format!("not the URL of a proxy; {hint}")),
     }
     let url = format!("{}://{rest}", scheme.to_ascii_lowercase());
     let uri: http::Uri = url.parse().map_err(|_| format!("not a URL; {hint}"))?;
     if uri.host().is_none_or(str::is_empty) {
-        return Err(format!("names no host; {hint}"));
+        return Err(format!("has no host; {hint}"));
     }
     Ok(ProxyUrl(url))
 }
 
-/// The exceptions in the form that all of them can be compared in: `*.example.com` is
-/// `.example.com`, and names are lower-case.
+/// Returns the exceptions in one form: `*.example.com` becomes `.example.com`, and names become
+/// lower-case.
 fn exceptions(text: &str) -> String {
     let entries = text.split([',', ' ']).map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty()).map(|entry| {

@@ -1,8 +1,8 @@
-//! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: what the operator enforces
-//! on requests.
+//! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: the settings that the
+//! operator enforces on requests.
 //!
-//! The same keys can be set for all calls, for a target, and for callers.
-//! [`RequestPolicy::and`] makes one policy of two, in which neither can be undone by the other.
+//! The same keys can be set for all calls, for a target, and for callers. [`RequestPolicy::and`]
+//! combines two policies such that neither overrides the restrictions of the other.
 
 use super::{
     s3::{S3Locations, S3Pattern},
@@ -11,14 +11,14 @@ use super::{
     units,
 };
 
-/// What the operator enforces on requests, after everything that the caller says.
+/// The settings that the operator enforces on requests. Callers cannot override them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestPolicy {
-    /// The guardrail of every request, if it is [enforced](Guardrail::enforced), or else the one of
+    /// The guardrail of every request if it is [enforced](Guardrail::enforced), otherwise of the
     /// requests that name none. `guardrail`, default: none.
     pub guardrail: Option<Guardrail>,
-    /// The most output tokens that a request may ask for. Requests that don't say how many ask for
-    /// this many. `limits.max_tokens`, default: the model's own maximum.
+    /// The maximum number of output tokens that a request may ask for. It is also the number for
+    /// requests that set none. `limits.max_tokens`, default: the model's maximum.
     pub max_tokens: Option<i32>,
     /// The service tiers that requests may ask for, the preferred one first. `service_tiers`,
     /// default: all.
@@ -28,16 +28,16 @@ pub struct RequestPolicy {
     pub s3_locations: Option<S3Locations>,
 }
 
-/// A service tier of Bedrock's.
+/// A service tier of Bedrock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceTier {
-    /// `default`: what requests get that don't name a tier.
+    /// `default`: the tier of requests that do not name one.
     Default,
     /// `flex`: cheaper and slower.
     Flex,
     /// `priority`: faster and more expensive.
     Priority,
-    /// `reserved`: capacity that was reserved.
+    /// `reserved`: reserved capacity.
     Reserved,
 }
 
@@ -49,7 +49,7 @@ impl ServiceTier {
         ("reserved", Self::Reserved),
     ];
 
-    /// Returns Bedrock's word for it.
+    /// Returns Bedrock's name of the tier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -61,11 +61,11 @@ impl ServiceTier {
 }
 
 impl RequestPolicy {
-    /// Returns the policy of a call for which both apply; `inner` is the more specific one, such as
-    /// a target's.
+    /// Returns the policy of a call to which both policies apply. `inner` is the more specific one,
+    /// such as a target's.
     ///
-    /// Ceilings: the lower one. Lists: what is in both. Guardrails: the inner one, but an enforced
-    /// one is never replaced by one that is not.
+    /// Of two maximums, the lower one applies. Of two lists, the common items apply. Of two
+    /// guardrails, the inner one applies, unless only the outer one is enforced.
     #[must_use]
     pub fn and(&self, inner: &Self) -> Self {
         let guardrail = match (&self.guardrail, &inner.guardrail) {
@@ -111,7 +111,7 @@ pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
     if service_tiers.as_ref().is_some_and(Vec::is_empty) {
         section.report(
             "service_tiers",
-            "no request could be sent: list at least one tier, or leave the key out to allow all",
+            "with an empty list, no request could be sent; list at least one tier, or remove the key to allow all",
         );
     }
     RequestPolicy {
@@ -124,7 +124,7 @@ pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
     }
 }
 
-/// Reads the ceiling in a section `limits`.
+/// Reads the maximum number of output tokens in a section `limits`.
 pub(super) fn max_tokens(limits: &mut Section<'_>) -> Option<i32> {
     limits.value("max_tokens", |text| units::number(text, 1, i32::MAX))
 }

@@ -1,9 +1,9 @@
 //! `s3_locations`: the objects in Amazon S3 that requests may name.
 //!
-//! Bedrock reads them with the gateway's role, so a caller who may name any object reads whatever
-//! the role can.
+//! Bedrock reads the objects with the gateway's role. A caller that can name any object can thus
+//! read everything that the role can.
 
-/// The scheme of locations, with which every one of them begins.
+/// The scheme with which every location begins.
 pub const SCHEME: &str = "s3://";
 
 /// The objects that requests may name: all of them, or those below some prefixes. Default: none.
@@ -13,24 +13,24 @@ pub struct S3Locations {
     prefixes: Vec<S3Prefix>,
 }
 
-/// A bucket, or a part of one.
+/// A bucket, or the objects below a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct S3Prefix {
     bucket: String,
-    /// Empty for the whole bucket. Matches the object of this key, and all whose key goes on behind
-    /// a `/`.
+    /// The prefix of the key. Empty for the whole bucket. Matches the object with this key, and
+    /// objects whose key continues after it with a `/`.
     key: String,
 }
 
-/// One item of `s3_locations`, as it is written.
+/// One item of `s3_locations`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Pattern(Option<S3Prefix>);
 
 impl S3Pattern {
-    /// Reads `s3://bucket`, `s3://bucket/prefix`, or `*` for every object.
+    /// Parses `s3://bucket`, `s3://bucket/prefix`, or `*` for every object.
     ///
     /// # Errors
-    /// What is wrong, and what to write instead.
+    /// Returns what is wrong, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "*" {
             return Ok(Self(None));
@@ -44,7 +44,7 @@ impl S3Pattern {
         match prefix {
             Some(prefix) if !leaves_its_place(&prefix.key) => Ok(Self(Some(prefix))),
             _ => Err(format!(
-                "`{text}` is not a location in Amazon S3; write s3://bucket or s3://bucket/prefix/, without wildcards, or * alone for every object"
+                "`{text}` is not an Amazon S3 location; write s3://bucket or s3://bucket/prefix/ without wildcards, or * for all objects"
             )),
         }
     }
@@ -64,7 +64,7 @@ impl FromIterator<S3Pattern> for S3Locations {
 }
 
 impl S3Locations {
-    /// Returns the locations that admit every object.
+    /// Returns the locations that allow every object.
     pub const fn everywhere() -> Self {
         Self {
             everywhere: true,
@@ -72,10 +72,10 @@ impl S3Locations {
         }
     }
 
-    /// Returns whether a request may name this object, as `s3://bucket/key`. Bucket and key are
-    /// compared byte by byte: keys of S3 have no other spelling. Below a prefix, a key with the
-    /// segment `..` is refused in any spelling, in case that something between the gateway and S3
-    /// resolves it.
+    /// Returns whether a request may name an object, given as `s3://bucket/key`. Bucket and key are
+    /// compared byte by byte, because keys of S3 have only one spelling. Below a prefix, a key with
+    /// a segment `..` is refused in any spelling, in case an intermediary between the gateway and
+    /// S3 resolves it.
     pub fn admit(&self, uri: &str) -> bool {
         self.everywhere
             || S3Prefix::split(uri).is_some_and(|(bucket, key)| {
@@ -85,7 +85,7 @@ impl S3Locations {
             })
     }
 
-    /// Returns the objects as IAM's patterns of their ARNs.
+    /// Returns the allowed objects as IAM patterns of ARNs.
     pub fn arn_patterns(&self, partition: &str) -> Vec<String> {
         let arn = |path: String| format!("arn:{partition}:s3:::{path}");
         if self.everywhere {
@@ -101,7 +101,7 @@ impl S3Locations {
         patterns.map(arn).collect()
     }
 
-    /// Returns the locations that both admit.
+    /// Returns the locations that both allow.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         match (self.everywhere, other.everywhere) {
@@ -150,7 +150,8 @@ impl S3Prefix {
     }
 }
 
-/// Whether a segment of the key is `..`, or becomes that by one or two rounds of percent-decoding.
+/// Returns whether a segment of the key is `..`, or becomes `..` by one or two rounds of
+/// percent-decoding.
 fn leaves_its_place(key: &str) -> bool {
     let decoded = |text: &str| {
         text.to_ascii_lowercase()

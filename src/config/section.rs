@@ -35,7 +35,7 @@ impl<'a> Reading<'a> {
             .push(Problem::new(key, place, message));
     }
 
-    /// All problems, in the order of the file.
+    /// Returns all problems, in the order of the file.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
@@ -43,20 +43,21 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A map whose keys are taken one by one. Keys that are left at the end are unknown and reported.
+/// A map whose keys are read one by one. Keys that were not read in the end are unknown, and are
+/// reported.
 pub(super) struct Section<'a> {
     path: String,
     place: ConfigLocation,
     entries: Vec<(Key, Node)>,
     known: Vec<&'static str>,
-    /// The keys that were read and present.
+    /// The keys that were present and have been read.
     taken: Vec<&'static str>,
     reading: &'a Reading<'a>,
 }
 
 impl<'a> Section<'a> {
-    /// Returns the section of a node. An absent value is an empty section; any other value than a
-    /// map is a problem.
+    /// Creates the section of a node. If the value is absent, the section is empty. A value that is
+    /// not a map is a problem.
     pub(super) fn of(path: impl Into<String>, node: Node, reading: &'a Reading<'a>) -> Self {
         let path = path.into();
         let entries = match node.value {
@@ -66,10 +67,7 @@ impl<'a> Section<'a> {
                 reading.report(
                     &path,
                     node.place,
-                    format!(
-                        "a map is expected here, with a key on each line, not {}",
-                        other.kind()
-                    ),
+                    format!("expected a map with one key per line, got {}", other.kind()),
                 );
                 Vec::new()
             }
@@ -105,17 +103,17 @@ impl<'a> Section<'a> {
         self.entries.iter().any(|(k, _)| k.name == key)
     }
 
-    /// Adds keys that are valid here but not read, for the suggestions in errors.
+    /// Adds keys that are valid here but read elsewhere, for the suggestions in errors.
     pub(super) fn know(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
 
-    /// Returns whether a key that was read was present.
+    /// Returns whether a key was present. The key must have been read.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)
     }
 
-    /// Returns the section under a key; empty if the key is absent.
+    /// Returns the section under a key. It is empty if the key is absent.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
         let node = self.take(key).unwrap_or(Node {
             value: Value::Null,
@@ -152,7 +150,7 @@ impl<'a> Section<'a> {
         let node = self.take(key)?;
         let path = self.path(key);
         let Value::List(items) = node.value else {
-            let message = format!("a list is expected here, not {}", node.value.kind());
+            let message = format!("expected a list, got {}", node.value.kind());
             self.reading.report(path, node.place, message);
             return Some(Vec::new());
         };
@@ -188,7 +186,7 @@ impl<'a> Section<'a> {
         map
     }
 
-    /// Returns the value under a key. The error of `read` says what to write instead.
+    /// Returns the value under a key. The error of `read` must say what to write instead.
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
@@ -229,10 +227,7 @@ impl<'a> Section<'a> {
             self.reading.report(
                 path,
                 node.place,
-                format!(
-                    "a list is expected here, such as [a, b], not {}",
-                    node.value.kind()
-                ),
+                format!("expected a list such as [a, b], got {}", node.value.kind()),
             );
             return None;
         };
@@ -255,7 +250,7 @@ impl<'a> Section<'a> {
             self.reading.report(
                 path,
                 node.place,
-                format!("a single value is expected here, not {}", node.value.kind()),
+                format!("expected a single value, got {}", node.value.kind()),
             );
             return None;
         };
@@ -278,7 +273,7 @@ impl<'a> Section<'a> {
         self.reading.report(path, self.place, message);
     }
 
-    /// Ends the reading: reports the keys that were not read, each with the most similar known key.
+    /// Ends the reading. Reports the keys that were not read, each with the most similar known key.
     pub(super) fn finish(self) {
         for (key, _) in &self.entries {
             let hint = nearest(&key.name, self.known.iter().copied()).map_or_else(
@@ -292,7 +287,7 @@ impl<'a> Section<'a> {
             self.reading.report(
                 self.path(&key.name),
                 key.place,
-                format!("no such key; {hint}"),
+                format!("unknown key; {hint}"),
             );
         }
     }
@@ -328,10 +323,10 @@ fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
     Ok(out)
 }
 
-/// Returns the candidate that is most like a name, if one is alike at all: at most a third of its
-/// letters differ.
+/// Returns the candidate that is most similar to a name. Returns `None` if more than a third of the
+/// letters differ in each candidate.
 ///
-/// The work is bounded by the lengths of the candidates: a name that is too long for a candidate is
+/// The work is limited by the lengths of the candidates: a name that is too long for a candidate is
 /// not compared with it.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
@@ -339,7 +334,7 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .filter_map(|candidate| {
             let its_length = candidate.chars().count();
             let most = its_length.max(3) / 3;
-            // Each letter more or less is a difference.
+            // Each additional or missing letter is a difference.
             let comparable = length.abs_diff(its_length) <= most;
             let distance = comparable.then(|| distance(name, candidate))?;
             (distance <= most).then_some((distance, candidate))
@@ -348,12 +343,12 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns how many letters have to be inserted, removed, replaced or swapped with their neighbour
-/// to turn one word into the other (the optimal string alignment distance).
+/// Returns the number of letters that must be inserted, removed, replaced or swapped with their
+/// neighbour to turn one word into the other (the optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // A row holds the distances of the beginning of `a` that has been read to each beginning of
-    // `b`.
+    // A row contains the distances between the beginning of `a` that has been read and each
+    // beginning of `b`.
     let mut two_before = Vec::new();
     let mut before: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

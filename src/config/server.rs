@@ -18,20 +18,19 @@ pub struct Server {
     /// The address of liveness, readiness, metrics and health, without TLS. `admin.listen`, default
     /// `0.0.0.0:9090`.
     pub admin: SocketAddr,
-    /// Threads that serve connections, each with its own connections to Bedrock. `workers`,
-    /// default: the number of CPUs.
+    /// The number of threads that serve connections. Each has its own connections to Bedrock.
+    /// `workers`, default: the number of CPUs.
     pub workers: usize,
     /// The certificate for TLS. `tls`, default: none, the gateway serves plain text.
     pub tls: Option<Tls>,
     /// The web pages that can call the gateway. `cors`, default: none.
     pub cors: Cors,
-    /// The names that ports answer to if they listen on a loopback address. Not a key of the file:
-    /// `dev` answers to loopback names only, `serve` to any.
+    /// The host names to which the ports respond if they listen on a loopback address. Not a key of
+    /// the file: `dev` responds only to loopback names, `serve` to all.
     pub hosts: Hosts,
     /// Whether the gateway serves the playground at `/` of `listen`. `playground`, default: false.
     pub playground: bool,
-    /// Which proxies are believed when they say whom they forward. `trusted_proxies`, default:
-    /// none.
+    /// The proxies whose information about clients is trusted. `trusted_proxies`, default: none.
     pub trusted_proxies: TrustedProxies,
 }
 
@@ -42,11 +41,12 @@ pub struct Tls {
     pub certificate_file: PathBuf,
     /// The private key, PEM. `tls.key_file`.
     pub key_file: PathBuf,
-    /// Which client certificates are accepted. `tls.client_ca_file`, default: none are asked for.
+    /// The accepted client certificates. `tls.client_ca_file`, default: clients are not asked for
+    /// one.
     pub clients: Option<ClientAuthentication>,
 }
 
-/// Which client certificates are accepted.
+/// The accepted client certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAuthentication {
     /// PEM file of the certificate authorities of clients. `tls.client_ca_file`.
@@ -59,8 +59,8 @@ pub struct ClientAuthentication {
 /// The web pages that can call the gateway (CORS).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
-    /// Their origins, such as `https://chat.example.com`, or `*` for all. The playground needs no
-    /// entry. `cors.allowed_origins`, default: none.
+    /// The allowed origins, such as `https://chat.example.com`, or `*` for all. The playground
+    /// needs no entry. `cors.allowed_origins`, default: none.
     pub allowed_origins: Vec<String>,
 }
 
@@ -143,6 +143,6 @@ fn origin(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is not an origin; write scheme and host without a path, such as https://chat.example.com, or *"
+        "`{text}` is not an origin; write a scheme and a host without a path, such as https://chat.example.com, or *"
     ))
 }

@@ -5,7 +5,7 @@ use super::{section::Section, units};
 /// The format and level of the log. Prompts and completions are never logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// One JSON object per line, or text for people. `log.format`, default `json`.
+    /// One JSON object per line, or readable text. `log.format`, default `json`.
     pub format: LogFormat,
     /// The level: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,h2=debug`.
     /// `log.level`, default `info`.
@@ -17,7 +17,7 @@ pub struct Log {
 pub enum LogFormat {
     /// A JSON object.
     Json,
-    /// Text for people.
+    /// Readable text.
     Text,
 }
 

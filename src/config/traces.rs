@@ -1,5 +1,5 @@
-//! `traces`: which spans are sent, and where to. Settings that are not in the file come from the
-//! environment variables of the OpenTelemetry SDKs.
+//! `traces`: which spans are sent, and to which collector. Settings that are not in the file come
+//! from the environment variables of the OpenTelemetry SDKs.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -20,22 +20,24 @@ const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 
-/// The attribute that [`Traces::service_name`] becomes.
+/// The attribute that contains [`Traces::service_name`].
 const SERVICE_NAME_KEY: &str = "service.name";
 
-/// Which spans are sent, and where to. Trace context is always propagated.
+/// Which spans are sent, and to which collector. Trace context is propagated even if no spans are
+/// sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traces {
-    /// A collector that accepts OTLP over gRPC. `traces.otlp_endpoint`, or
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none, and no spans.
+    /// The URL of a collector that accepts OTLP over gRPC. `traces.otlp_endpoint`, or
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none, and no spans are sent.
     pub otlp_endpoint: Option<String>,
-    /// Headers of every request to it. `traces.headers`, and `OTEL_EXPORTER_OTLP_HEADERS`.
+    /// The headers of every request to the collector. `traces.headers`, and
+    /// `OTEL_EXPORTER_OTLP_HEADERS`.
     pub headers: Headers,
     /// A PEM file with certificates to trust in addition to those of the machine.
     /// `traces.extra_ca_file`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`.
     pub extra_ca_file: Option<PathBuf>,
-    /// The share of traces that are sent, of those that begin at the gateway. For other traces, the
-    /// caller has decided. `traces.sample_ratio`, default 1.
+    /// The share of the traces that begin at the gateway for which spans are sent. For other
+    /// traces, the caller decides. `traces.sample_ratio`, default 1.
     pub sample_ratio: f64,
     /// The service name of the gateway. `traces.service_name`, or `OTEL_SERVICE_NAME`, default
     /// `bedrock-grpc`.
@@ -44,7 +46,7 @@ pub struct Traces {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Headers, which can contain secrets: only their names are ever shown.
+/// Headers, which can contain secrets. Only their names are ever shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub BTreeMap<String, String>);
 
@@ -92,7 +94,7 @@ pub(super) fn read(mut section: Section<'_>) -> Traces {
             either(&section, [TRACES_PROTOCOL, PROTOCOL], protocol);
         }
     }
-    // A mistake in these variables must not keep a gateway from starting that sends no spans.
+    // A mistake in these variables must not prevent the start of a gateway that sends no spans.
     if traces.otlp_endpoint.is_some() {
         traces.fill_up(&section);
     }
@@ -129,7 +131,7 @@ impl Traces {
     }
 }
 
-/// The first of some variables that is set.
+/// Returns the value of the first of two variables that is set.
 fn either<T>(
     section: &Section<'_>,
     names: [&'static str; 2],
@@ -140,13 +142,13 @@ fn either<T>(
         .find_map(|name| section.variable(name, read))
 }
 
-/// Refuses other protocols: spans that are sent to a port of another protocol are lost.
+/// Rejects other protocols: spans that are sent to a port of another protocol would be lost.
 fn protocol(text: &str) -> Result<(), String> {
     if text == "grpc" {
         return Ok(());
     }
     Err(format!(
-        "spans are sent by grpc, not by `{text}`; set traces.otlp_endpoint to where the collector takes grpc, mostly port 4317"
+        "`{text}` is not supported, because spans are sent over gRPC; set traces.otlp_endpoint to the collector's gRPC port, usually 4317"
     ))
 }
 
@@ -161,14 +163,14 @@ fn endpoint(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is not the address of a collector that takes OTLP over gRPC; write one such as http://otel-collector:4317, without a path"
+        "`{text}` is not the URL of a collector that accepts OTLP over gRPC; write one such as http://otel-collector:4317, without a path"
     ))
 }
 
 fn header_name(text: &str) -> Result<String, String> {
     let name = text.to_ascii_lowercase();
     let known = HeaderName::from_bytes(name.as_bytes());
-    // Those are gRPC's own, or binary.
+    // These names are gRPC's own, or for binary values.
     let is_free = !name.starts_with("grpc-") && !name.ends_with("-bin");
     known
         .ok()
@@ -177,7 +179,7 @@ fn header_name(text: &str) -> Result<String, String> {
         .ok_or_else(|| format!("`{text}` is not the name of a header; write one such as x-api-key"))
 }
 
-/// The value may be a secret, so it is not repeated.
+/// Checks the value of a header. It may be a secret, so the error does not repeat it.
 fn header_value(text: &str) -> Result<String, String> {
     let is_text = HeaderValue::from_str(text).is_ok() && text.is_ascii();
     is_text
@@ -192,10 +194,10 @@ fn headers(text: &str) -> Result<BTreeMap<String, String>, String> {
         .collect()
 }
 
-/// `key=value` pairs with commas between them, the values percent-encoded. Values may be secrets,
-/// so they are not repeated.
+/// Parses `key=value` pairs that are separated by commas and have percent-encoded values. Values
+/// may be secrets, so errors do not repeat them.
 fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let wrong = || "write key=value pairs with commas between them, such as a=b,c=d".to_owned();
+    let wrong = || "write key=value pairs, separated by commas, such as a=b,c=d".to_owned();
     text.split(',')
         .map(str::trim)
         .filter(|pair| !pair.is_empty())

@@ -1,18 +1,18 @@
-//! `trusted_proxies`: the proxies in front of the gateway whose statements about clients are
-//! believed.
+//! `trusted_proxies`: the proxies in front of the gateway whose information about clients is
+//! trusted.
 
 use std::net::IpAddr;
 
 use super::section::Section;
 
-/// Which proxies say whom they forward. Without them, all clients behind a load balancer count as
-/// one.
+/// The proxies that report the addresses of their clients. Without them, all clients behind a load
+/// balancer count as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Connections from here begin with a header of the PROXY protocol, version 1 or 2.
+    /// The networks whose connections begin with a header of the PROXY protocol, version 1 or 2.
     /// `trusted_proxies.proxy_protocol_from`, default: none.
     pub proxy_protocol_from: Vec<Network>,
-    /// The header `x-forwarded-for` of connections from here is believed.
+    /// The networks whose header `x-forwarded-for` is trusted.
     /// `trusted_proxies.forwarded_for_from`, default: none.
     pub forwarded_for_from: Vec<Network>,
 }
@@ -20,17 +20,17 @@ pub struct TrustedProxies {
 /// A network in CIDR notation, such as `10.0.0.0/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Any address of it.
+    /// Any address of the network.
     address: IpAddr,
-    /// How many leading bits its addresses share.
+    /// The number of leading bits that all addresses of the network share.
     prefix: u8,
 }
 
 impl Network {
-    /// Reads `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.1`.
+    /// Parses `10.0.0.0/8`, `2001:db8::/32` or `192.0.2.1`.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Returns what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
@@ -54,8 +54,8 @@ impl Network {
         Ok(Self { address, prefix })
     }
 
-    /// Returns whether an address is in the network. An IPv4 address that is written as IPv6 is in
-    /// networks of IPv4.
+    /// Returns whether an address is in the network. An IPv4-mapped IPv6 address is compared as
+    /// IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {

@@ -1,9 +1,9 @@
-//! Reads single values, such as durations, sizes and addresses. Every error says what to write
+//! Parses single values, such as durations, sizes and addresses. Every error says what to write
 //! instead.
 
 use std::{net::SocketAddr, time::Duration};
 
-/// Reads `250ms`, `30s`, `10m`, `2h` or `0`. Any other number needs a unit.
+/// Parses `250ms`, `30s`, `10m`, `2h` or `0`. All other numbers need a unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
@@ -28,7 +28,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
-/// Reads `512B`, `256KiB`, `32MiB`, `1GiB`, and units of powers of 1,000: `KB`, `MB`, `GB`.
+/// Parses `512B`, `256KiB`, `32MiB`, `1GiB`, and units of powers of 1,000: `KB`, `MB`, `GB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let wrong =
         || format!("`{text}` is not a size; write a number with a unit, such as 256KiB or 32MiB");
@@ -47,7 +47,7 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     number.checked_mul(bytes_per_unit).ok_or_else(wrong)
 }
 
-/// Reads `127.0.0.1:50051`, `[::]:50051`, or `:50051` for all addresses.
+/// Parses `127.0.0.1:50051`, `[::]:50051`, or `:50051` for all addresses.
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let full = if text.starts_with(':') {
         format!("0.0.0.0{text}")
@@ -59,7 +59,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Reads an integer within bounds.
+/// Parses an integer within bounds.
 pub(super) fn number<T>(text: &str, at_least: T, at_most: T) -> Result<T, String>
 where
     T: std::str::FromStr + PartialOrd + std::fmt::Display,
@@ -70,7 +70,7 @@ where
         .ok_or_else(|| format!("`{text}` is not a whole number from {at_least} to {at_most}"))
 }
 
-/// Reads a text that is not empty.
+/// Accepts a text that is not empty.
 pub(super) fn text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -78,7 +78,7 @@ pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads one of some words.
+/// Parses one of several words.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words
         .iter()
@@ -90,7 +90,7 @@ pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Stri
         })
 }
 
-/// Reads a duration that is longer than 0.
+/// Parses a duration that is longer than 0.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {
@@ -99,13 +99,13 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Reads `true` or `false`.
+/// Parses `true` or `false`.
 pub(super) fn boolean(text: &str) -> Result<bool, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is neither true nor false"))
 }
 
-/// Reads a number from 0 to 1.
+/// Parses a number from 0 to 1.
 pub(super) fn fraction(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()

@@ -1,4 +1,4 @@
-//! Warnings about settings that are valid but have no effect.
+//! Finds settings that are valid but have no effect.
 
 use super::{Alias, Config, Problem, RouteOptions, Targets, problem::ConfigLocation};
 use crate::aws::{Sampling, Side, model_id};
@@ -16,7 +16,8 @@ impl Config {
     }
 }
 
-/// A route that takes its source Region from `bedrock.region`, which is outside of a fence.
+/// Warns about routes that take their source Region from `bedrock.region`, if that is outside of a
+/// fence.
 fn default_region(name: &str, alias: &Alias, config: &Config) -> Option<Problem> {
     let region = config.bedrock.region.as_deref()?;
     let takes_default = |route: &&RouteOptions| {
@@ -33,7 +34,8 @@ fn default_region(name: &str, alias: &Alias, config: &Config) -> Option<Problem>
     Some(Problem::new(key, ConfigLocation::default(), message))
 }
 
-/// Defaults that the gateway does not send, because a model of the target would refuse them.
+/// Warns about defaults that the gateway does not send, because a model of the target would refuse
+/// them.
 fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
     let defaults = &alias.defaults;
     let (model_id, accepted) = strictest(alias, targets)?;
@@ -58,8 +60,8 @@ fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
     Some(Problem::new(key, ConfigLocation::default(), message))
 }
 
-/// The model that accepts the least, of all that a target may call: the same request is sent to
-/// each of them.
+/// Returns the most restrictive of the models that a target may call, because the same request is
+/// sent to each of them.
 fn strictest<'a>(alias: &'a Alias, targets: &'a Targets) -> Option<(&'a str, Sampling)> {
     let fallbacks = std::iter::successors(Some(alias), |alias| {
         targets.aliases.get(alias.fallback.as_ref()?)

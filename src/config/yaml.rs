@@ -1,5 +1,5 @@
-//! YAML as a tree in which every node has its position, so that all problems of a file can be
-//! reported at once.
+//! Parses YAML into a tree in which every node has its position, so that all problems of a file can
+//! be reported at once.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(super) struct Node {
     pub(super) place: ConfigLocation,
 }
 
-/// The value of a node. Scalars keep their text, from which checked types are read.
+/// The value of a node. Scalars are kept as text, which is parsed later.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
@@ -32,7 +32,7 @@ pub(super) struct Key {
 }
 
 impl Value {
-    /// Returns the kind of value, for messages.
+    /// Returns the kind of value, for error messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -43,7 +43,7 @@ impl Value {
     }
 }
 
-/// Reads a YAML document. An empty one is an empty map.
+/// Parses a YAML document. An empty document is an empty map.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     if text
         .lines()
@@ -70,8 +70,9 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     Ok(node(spanned))
 }
 
-/// The configuration within the values of a Helm chart, which is the map under `config`, and
-/// whether these are such values. A configuration has no such key and is returned as it is.
+/// Returns the configuration within the values of a Helm chart, which is the map under `config`,
+/// and whether the tree contains such values. A configuration has no such key and is returned
+/// unchanged.
 pub(super) fn config_of_values(tree: Node) -> (Node, bool) {
     if let Value::Map(entries) = &tree.value
         && let Some((_, config)) = entries.iter().find(|(key, _)| key.name == "config")

@@ -88,7 +88,7 @@ fn what_can_not_be_enforced_is_refused() {
     for (text, words) in [
         (
             "{limits: {max_tokens: 100}, targets: {a: {model_id: x.y, defaults: {max_tokens: 200}}}}",
-            "targets.a.defaults.max_tokens: 200 is above limits.max_tokens, 100",
+            "targets.a.defaults.max_tokens: 200 is more than limits.max_tokens: use at most 100",
         ),
         (
             "{service_tiers: [flex], targets: {a: {model_id: x.y, service_tiers: [priority]}}}",

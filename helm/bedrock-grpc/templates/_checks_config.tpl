@@ -38,13 +38,13 @@
     {{- $fallback := $target.fallback -}}
     {{- if and $fallback (not (contains "${" (toString $fallback))) -}}
       {{- if not (hasKey $targets (toString $fallback)) -}}
-        {{- fail (printf "%s.fallback: there is no target %s; %s" $path $fallback (include "bedrock-grpc.nearest" (dict "key" (toString $fallback) "known" (without (keys $targets | sortAlpha) $name)))) -}}
+        {{- fail (printf "%s.fallback: unknown target %s; %s" $path $fallback (include "bedrock-grpc.nearest" (dict "key" (toString $fallback) "known" (without (keys $targets | sortAlpha) $name)))) -}}
       {{- end -}}
       {{- $next := dict "name" (toString $fallback) "seen" (list $name) -}}
       {{- range $_ := $targets -}}
         {{- if $next.name -}}
           {{- if has $next.name $next.seen -}}
-            {{- fail (printf "%s.fallback: the fallbacks lead back to %s: %s; remove one of them" $path $next.name (join " -> " (append $next.seen $next.name))) -}}
+            {{- fail (printf "%s.fallback: the fallbacks form a cycle: %s; remove one of them" $path (join " -> " (append $next.seen $next.name))) -}}
           {{- end -}}
           {{- $following := get $targets $next.name | default dict -}}
           {{- $_ := set $next "seen" (append $next.seen $next.name) -}}
@@ -68,7 +68,7 @@
 {{- range $name, $caller := $config.callers -}}
   {{- range $i, $group := ($caller | default dict).groups -}}
     {{- if not (or (hasKey $groups (toString $group)) (contains "${" (toString $group))) -}}
-      {{- fail (printf "config.callers.%s.groups[%d]: there is no group %v in config.groups; add it" $name $i $group) -}}
+      {{- fail (printf "config.callers.%s.groups[%d]: unknown group %v; add it to config.groups" $name $i $group) -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}
@@ -88,7 +88,7 @@
           {{- fail (printf "%s: needs config.limits.store; memory keeps the counts until the pod ends, for each pod by itself" $path) -}}
         {{- end -}}
         {{- if and (hasPrefix "usd" $key) (not $config.prices) -}}
-          {{- fail (printf "%s: needs config.prices; without them it is not known what calls cost" $path) -}}
+          {{- fail (printf "%s: needs config.prices, because without them the cost of calls is unknown" $path) -}}
         {{- end -}}
       {{- end -}}
     {{- end -}}

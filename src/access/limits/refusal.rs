@@ -74,7 +74,7 @@ impl Refusal {
         else {
             return Failure::new(
                 Reason::LimitStoreUnavailable,
-                "the gateway cannot check the caller's limits at the moment; try again",
+                "the gateway cannot check the caller's limits at the moment; retry later",
             );
         };
         let kind = limit.kind;

@@ -1,9 +1,10 @@
-//! The address of the control plane.
+//! Builds the URLs of the control plane.
 
 use std::fmt::Write as _;
 
-/// Returns the URL of a path at the control plane: at `base`, or at the runtime's public endpoint
-/// with `bedrock` for `bedrock-runtime`. This holds in every partition, with FIPS and dual-stack.
+/// Returns the URL of a path at the control plane. The base is `base`, or the runtime's public
+/// endpoint with `bedrock` in place of `bedrock-runtime`. The rule holds in every partition, with
+/// FIPS and with dual-stack.
 pub(super) fn of(base: Option<&str>, runtime: &str, path: &str) -> String {
     match base {
         Some(base) => format!("{}{path}", base.trim_end_matches('/')),

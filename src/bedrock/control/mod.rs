@@ -1,4 +1,4 @@
-//! The client of Bedrock's control plane: reads inference profiles.
+//! The client of Bedrock's control plane, which reads inference profiles.
 //!
 //! Only two GET requests are needed. They are sent by the runtime's SDK client, which loads
 //! credentials, signs (both planes sign as `bedrock`) and resolves endpoints. A hook replaces the
@@ -38,12 +38,13 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// The most profiles on a page. Source: `maxResults` in Bedrock's service model.
+/// The query for the maximum number of profiles per page. Source: `maxResults` in Bedrock's service
+/// model.
 const PAGE: &str = "maxResults=1000";
-/// Maximum size of a response in bytes: a full page has about 1 MiB.
+/// The maximum size of a response in bytes. A full page has about 1 MiB.
 const LONGEST_PAGE: usize = 16 << 20;
-/// The most pages that are read: more than AWS has. Ends the loop if a server always names another
-/// page.
+/// The maximum number of pages, which is more than AWS has. It ends the loop if a server always
+/// names another page.
 const MOST_PAGES: usize = 50;
 
 tokio::task_local! {
@@ -84,7 +85,7 @@ impl ControlPlane {
     /// Returns all inference profiles of a source Region.
     ///
     /// # Errors
-    /// Bedrock returned an error, or the request failed.
+    /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn list_inference_profiles(
         &self,
         source_region: &str,
@@ -108,7 +109,7 @@ impl ControlPlane {
     /// Returns one inference profile, by ID or ARN.
     ///
     /// # Errors
-    /// As [`Self::list_inference_profiles`].
+    /// The same as those of [`Self::list_inference_profiles`].
     pub async fn get_inference_profile(
         &self,
         source_region: &str,
@@ -140,7 +141,8 @@ impl ControlPlane {
         outcome.map_err(failure::of_call)?;
         let body = body.unwrap_or_else(SdkBody::empty).collect().await;
         body.map(|body| body.to_bytes().to_vec()).map_err(|error| {
-            Failure::new(Reason::UpstreamConnect, "Bedrock's answer was cut off").with_detail(error)
+            Failure::new(Reason::UpstreamConnect, "Bedrock's answer was truncated")
+                .with_detail(error)
         })
     }
 
@@ -154,7 +156,7 @@ impl ControlPlane {
             return Err(failure::no_region(source_region));
         }
         let mut config = sdk.client_config(source_region).http_client(http.clone());
-        // The runtime's endpoint is not the control plane's.
+        // The endpoint of the runtime is not that of the control plane.
         config.set_endpoint_url(None);
         let address = Address {
             base: sdk.control_endpoint_url(source_region).map(str::to_owned),
@@ -169,16 +171,16 @@ fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         Failure::new(
             Reason::UpstreamCorrupt,
-            format!("what Bedrock says of its inference profiles can't be read: {error}"),
+            format!("cannot decode Bedrock's inference profiles: {error}"),
         )
     })
 }
 
-/// Inserts the [`Exchange`]'s address before signing, and extracts the body of a successful
+/// Inserts the address of the [`Exchange`] before signing, and extracts the body of a successful
 /// response.
 #[derive(Debug)]
 struct Address {
-    /// The URL of the control plane. `None`: the Region's public endpoint.
+    /// The URL of the control plane. `None` for the Region's public endpoint.
     base: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! An inference profile, as ListInferenceProfiles and GetInferenceProfile describe it.
+//! An inference profile, as returned by ListInferenceProfiles and GetInferenceProfile.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +9,21 @@ use crate::aws::model_id;
 /// An inference profile in one source Region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InferenceProfile {
-    /// Its ID: `us.anthropic.claude-sonnet-5`, or an opaque one.
+    /// The profile's ID, such as `us.anthropic.claude-sonnet-5`, or an opaque one.
     pub id: String,
-    /// Its ARN.
+    /// The profile's ARN.
     pub arn: String,
-    /// Its display name.
+    /// The display name.
     pub name: String,
-    /// Its status as Bedrock names it, such as `ACTIVE`.
+    /// The status as Bedrock names it, such as `ACTIVE`.
     pub status: String,
-    /// Whether AWS defined it. Otherwise the account did.
+    /// Whether AWS defined the profile. If not, the account did.
     pub is_system_defined: bool,
-    /// The foundation model behind it, such as `anthropic.claude-sonnet-5`.
+    /// The foundation model behind the profile, such as `anthropic.claude-sonnet-5`.
     pub model: String,
     /// The Regions that may serve a request, sorted by name.
     pub destination_regions: Vec<String>,
-    /// Whether other Regions may serve a request, too: a global profile.
+    /// Whether requests may be served in any Region, as for global profiles.
     pub anywhere: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The JSON of an error, in the spellings of AWS's services.
+//! Reads the JSON of an error, in the spellings of AWS's services.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The most characters of a message that was cut. A status contains fewer.
+/// The maximum number of characters of a truncated message. A status contains fewer.
 const CUT_MESSAGE: usize = 4_096;
-/// Characters of `\ud83d\ude00`.
+/// The number of characters of `\ud83d\ude00`.
 const LONGEST_ESCAPE: usize = 12;
 
 /// The content of an error's JSON. A field is empty if the JSON does not have it.
@@ -22,9 +22,8 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads what can be read. An error page of a proxy is not JSON, and JSON may be cut at the
-    /// limit of what is read of an error: the fields before the cut are kept. Other values are
-    /// skipped.
+    /// Reads as much as possible. An error page of a proxy is not JSON, and JSON may be truncated
+    /// at the limit for errors; fields before that point are kept. Other values are skipped.
     pub(super) fn read(bytes: &[u8]) -> Self {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -51,7 +50,7 @@ impl ErrorBody {
     }
 }
 
-/// Returns the start of a message that was cut by the limit.
+/// Returns the start of a message that was truncated at the limit.
 fn cut_message(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let (_, rest) = ["\"message\"", "\"Message\""]
@@ -59,7 +58,7 @@ fn cut_message(bytes: &[u8]) -> Option<String> {
         .find_map(|name| text.split_once(name))?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
     let start: String = rest.strip_prefix('"')?.chars().take(CUT_MESSAGE).collect();
-    // The cut may lie inside an escape. The longest escape is a pair of surrogates.
+    // The truncation may be inside an escape. The longest escape is a pair of surrogates.
     (0..=LONGEST_ESCAPE).find_map(|left_out| {
         let kept = start.char_indices().nth_back(left_out)?.0;
         serde_json::from_str(&format!("\"{}\"", &start[..kept])).ok()
@@ -152,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Deep or wide JSON is skipped, not built.
+    /// Deep or wide JSON is skipped without building a tree.
     #[test]
     fn what_is_not_needed_is_skipped() {
         let deep = format!(

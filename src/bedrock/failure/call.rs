@@ -1,4 +1,4 @@
-//! Converts errors before the stream into failures.
+//! Converts errors that occur before the stream into failures.
 
 use std::{
     error::Error as StdError,
@@ -18,7 +18,7 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
 };
 
-/// The shortest `RetryInfo` for missing credentials.
+/// The minimum of `RetryInfo` for missing credentials.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Converts an error of the SDK.
@@ -31,8 +31,8 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
     }
 }
 
-/// Converts a response that is an error. Reads its bytes, because the SDK's types do not cover all
-/// errors of Bedrock.
+/// Converts an error response. Reads its bytes, because the SDK's types do not cover all errors of
+/// Bedrock.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
     let body = ErrorBody::read(response.body().bytes().unwrap_or_default());
@@ -54,7 +54,7 @@ pub(super) fn of_response(response: &HttpResponse) -> Failure {
     }
 }
 
-/// Converts an error without a response.
+/// Converts an error for which there is no response.
 fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(error) = find::<http::Error>(error) {
         return of_http(error);
@@ -84,13 +84,12 @@ fn no_credentials(error: &NoCredentials) -> Failure {
         Cause::NotConfigured => not_configured(error),
         Cause::WronglyConfigured => Failure::new(
             Reason::UpstreamCredentials,
-            "the gateway's AWS credentials are not configured correctly: its operator must correct \
-             the profile or the variables that name them",
+            "the gateway's AWS credentials are not configured correctly; the operator must correct the AWS profile or the AWS_* variables",
         )
         .with_detail(error),
         Cause::Unavailable => Failure::new(
             Reason::CredentialsUnavailable,
-            "the gateway can't obtain its AWS credentials at the moment; try again",
+            "the gateway cannot obtain its AWS credentials at the moment; retry later",
         )
         .with_retry_after(error.retry_after().max(SOON))
         .with_detail(error),
@@ -100,7 +99,7 @@ fn no_credentials(error: &NoCredentials) -> Failure {
 fn not_configured(detail: impl fmt::Display) -> Failure {
     Failure::new(
         Reason::UpstreamCredentials,
-        "the gateway has no AWS credentials: its operator must configure them as for any AWS SDK",
+        "the gateway has no AWS credentials; the operator must configure them as for any AWS SDK",
     )
     .with_detail(detail)
 }

@@ -1,14 +1,15 @@
-//! The retry delay that a response asks for.
+//! Reads the retry delay from a response.
 
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::{DateTime, date_time::Format};
 
-/// Longer delays are ignored.
+/// The maximum delay. Longer ones are ignored.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns `x-amz-retry-after` in milliseconds, or `retry-after` in seconds or as a date.
+/// Returns the delay in `x-amz-retry-after` (milliseconds), or else in `retry-after` (seconds or a
+/// date).
 pub(super) fn retry_after(headers: &Headers, now: SystemTime) -> Option<Duration> {
     let milliseconds = headers
         .get("x-amz-retry-after")
@@ -28,6 +29,6 @@ fn seconds_or_date(value: &str, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let date = SystemTime::try_from(DateTime::from_str(value, Format::HttpDate).ok()?).ok()?;
-    // A date in the past means now.
+    // A date in the past means no delay.
     Some(date.duration_since(now).unwrap_or_default())
 }

@@ -1,11 +1,11 @@
-//! Converts Bedrock's errors, and errors on the connection to it, into [`Failure`]s.
+//! Converts errors from Bedrock, and errors of the connection to it, into [`Failure`]s.
 //!
 //! | module | job |
 //! |---|---|
 //! | `reason` | the table from Bedrock's error names and messages to a [`Reason`] |
-//! | `body` | the JSON of an error |
-//! | `call` | errors before the stream: HTTP, credentials, connections |
-//! | `hint` | the retry delay that a response asks for |
+//! | `body` | reads the JSON of an error |
+//! | `call` | converts errors before the stream: HTTP, credentials, connections |
+//! | `hint` | reads the retry delay from a response |
 
 mod body;
 mod call;
@@ -26,15 +26,14 @@ use crate::{
 /// Returns the failure for an invalid source Region.
 pub(super) fn no_region(name: &str) -> Failure {
     let name: String = name.chars().take(64).collect();
-    let hint =
-        "name one such as us-east-1, in the target, its ARN, the configuration or AWS_REGION";
+    let hint = "set one such as us-east-1 in the target, its ARN, the configuration or AWS_REGION";
     Failure::new(
         Reason::InvalidRequest,
         format!("{name:?} is not an AWS Region: {hint}"),
     )
 }
 
-/// Converts an exception or error in the stream.
+/// Converts an exception or error frame in the stream.
 pub(super) fn of_message(message: &Frame, request_id: &str) -> Failure {
     let name = reason::normal_name(&String::from_utf8_lossy(&message.name));
     if *message.message_type != *b"exception" && *message.message_type != *b"error" {
@@ -76,7 +75,7 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     on_the_way(
         Reason::UpstreamTruncated,
-        "Bedrock's stream was cut off".to_owned(),
+        "Bedrock's stream broke off".to_owned(),
         request_id,
     )
     .with_detail(cause)
@@ -92,8 +91,8 @@ fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
-/// Converts a successful response that is not an event stream: a proxy or load balancer answers in
-/// Bedrock's place, or the endpoint's URL is wrong.
+/// Converts a successful response that is not an event stream. Such a response comes from a proxy
+/// or load balancer in Bedrock's place, or the endpoint's URL is wrong.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
     let upstream = Upstream {
         http_status: Some(http_status),
@@ -108,8 +107,7 @@ pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &st
     .in_phase(Phase::BeforeFirstEvent)
     .with_upstream(upstream)
     .with_detail(format_args!(
-        "HTTP {http_status}, content-type {content_type:?}: a proxy, a load balancer or a wrong \
-         endpoint URL answers in Bedrock's place"
+        "HTTP {http_status}, content-type {content_type:?}: the response is not from Bedrock; check the endpoint URL and any proxy or load balancer on the path"
     ))
 }
 
@@ -120,7 +118,7 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
     let mut detail = String::new();
     let message = match reason {
         Reason::UpstreamCredentials => {
-            // Messages about signatures quote the signed request, with its security token.
+            // Messages about signatures quote the signed request, including its security token.
             let message = reason::credentials_message(name);
             upstream.message = String::new();
             message
@@ -129,8 +127,7 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
             // The text names the gateway's role, its account and the account's resources.
             detail = std::mem::take(&mut upstream.message);
             format!(
-                "Bedrock: {}: the gateway's AWS identity may not make this call; its operator must \
-                 allow it",
+                "Bedrock: {}: the gateway's AWS identity may not make this call; the operator must add the IAM permission",
                 upstream.exception
             )
         }

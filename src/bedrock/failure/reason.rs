@@ -1,9 +1,9 @@
-//! The table from Bedrock's error names and messages to a [`Reason`].
+//! The table that maps Bedrock's error names and messages to a [`Reason`].
 
 use crate::error::Reason;
 
-/// Normalizes the name of an error: `throttlingException` in a stream; over HTTP
-/// `ThrottlingException`, maybe with a namespace or a `:suffix`.
+/// Normalizes the name of an error. In a stream, a name looks like `throttlingException`; over HTTP
+/// like `ThrottlingException`, possibly with a namespace or a `:suffix`.
 pub(super) fn normal_name(raw: &str) -> String {
     let name = raw.split(':').next().unwrap_or_default().trim();
     let name = name.rsplit('#').next().unwrap_or_default();
@@ -14,9 +14,9 @@ pub(super) fn normal_name(raw: &str) -> String {
     }
 }
 
-/// Returns what an error means, by its [`normal_name`] and, where one name has several meanings, by
-/// its message. An error without a name has only its HTTP status: it was sent by a load balancer, a
-/// proxy or a service mesh, or by a Bedrock endpoint that is down.
+/// Returns the reason of an error, by its [`normal_name`] and, if the name has several meanings, by
+/// its message. An error without a name has only its HTTP status: a load balancer, a proxy, a
+/// service mesh or a failing Bedrock endpoint sent it.
 pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason {
     match name.strip_suffix("Exception").unwrap_or(name) {
         "" => of_status(http_status, message),
@@ -52,8 +52,8 @@ pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason 
     }
 }
 
-/// Returns what a status without an error name means. Redirects and 407 come from an intermediary:
-/// Bedrock sends neither.
+/// Returns the reason of a status without an error name. Redirects and 407 come from an
+/// intermediary: Bedrock sends neither.
 fn of_status(http_status: Option<u16>, message: &str) -> Reason {
     match http_status {
         Some(429) if says(message, DAILY) => Reason::UpstreamQuota,
@@ -73,8 +73,8 @@ fn of_validation(message: &str) -> Reason {
     }
 }
 
-/// "Invocation of model ID … with on-demand throughput isn’t supported", with a straight or a curly
-/// apostrophe.
+/// Phrases for "Invocation of model ID … with on-demand throughput isn’t supported", with a
+/// straight or a curly apostrophe.
 const PROFILE_ONLY: &[&str] = &[
     "on-demand throughput isn't supported",
     "on-demand throughput is not supported",
@@ -95,7 +95,7 @@ const TOO_LONG: &[&str] = &[
     "longer than the model's context",
 ];
 
-/// AWS's names for throttling, without `Exception`. Source: the list of the AWS SDKs' retry modes.
+/// AWS's names for throttling, without `Exception`. Source: the list in the AWS SDKs' retry modes.
 const THROTTLING: &[&str] = &[
     "Throttling",
     "Throttled",
@@ -107,10 +107,10 @@ const THROTTLING: &[&str] = &[
     "SlowDown",
 ];
 
-/// "Too many tokens per day, please wait before trying again."
+/// Phrases for messages such as "Too many tokens per day, please wait before trying again."
 const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 
-/// Bedrock also reports an invalid API key as AccessDeniedException.
+/// Phrases for an invalid API key, which Bedrock also reports as AccessDeniedException.
 const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
 
 fn says(message: &str, phrases: &[&str]) -> bool {
@@ -120,7 +120,7 @@ fn says(message: &str, phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| message.contains(phrase))
 }
 
-/// Returns the message for rejected credentials.
+/// Returns the message for rejected credentials, which tells the operator what to do.
 pub(super) fn credentials_message(name: &str) -> String {
     let why = match name.strip_suffix("Exception").unwrap_or(name) {
         "ExpiredToken" | "ExpiredTokenId" | "RequestExpired" => {
@@ -130,9 +130,9 @@ pub(super) fn credentials_message(name: &str) -> String {
             "are not known to AWS"
         }
         "InvalidSignature" | "SignatureDoesNotMatch" => {
-            "do not fit: the secret key or this machine's clock is wrong"
+            "do not match: the secret key or this machine's clock is wrong"
         }
         _ => "were not accepted",
     };
-    format!("the gateway's AWS credentials {why} ({name}): its operator must renew them")
+    format!("the gateway's AWS credentials {why} ({name}); the operator must renew or correct them")
 }

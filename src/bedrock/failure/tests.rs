@@ -22,7 +22,7 @@ fn response(status: u16, error_type: Option<&str>, body: &str) -> HttpResponse {
     response
 }
 
-/// Every row of the table: name, HTTP status, message, reason.
+/// All rows of the table: name, HTTP status, message, reason.
 const TABLE: &[(&str, u16, &str, Reason)] = &[
     (
         "ValidationException",
@@ -338,7 +338,7 @@ fn hints_of_when_to_come_back() {
     );
 }
 
-/// Recorded errors of Bedrock. `BEDROCK_GRPC_RECORDED` names their folder.
+/// Checks recorded errors of Bedrock, in the folder that `BEDROCK_GRPC_RECORDED` names.
 #[test]
 #[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 fn recorded_errors_have_a_reason() {

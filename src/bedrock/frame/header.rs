@@ -19,7 +19,8 @@ const STRING: u8 = 7;
 const TIMESTAMP: u8 = 8;
 const UUID: u8 = 9;
 
-/// Takes the first header. Returns `None` if the bytes are not a header.
+/// Removes the first header from the bytes and returns it. Returns `None` if the bytes are not a
+/// header.
 pub(super) fn read(bytes: &mut Bytes) -> Option<Header> {
     let name_length = usize::from(bytes.try_get_u8().ok()?);
     if name_length == 0 {

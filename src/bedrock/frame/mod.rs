@@ -1,61 +1,64 @@
-//! An incremental decoder of the AWS event-stream encoding. Pure: no I/O, no Bedrock.
+//! Decodes the AWS event-stream encoding incrementally. Performs no I/O, and does not depend on
+//! Bedrock.
 //!
-//! A frame is: total length (u32), length of the headers (u32), CRC-32 of these eight bytes,
-//! headers, payload, CRC-32 of everything before. All numbers are big-endian.
+//! A frame consists of: total length (u32), length of the headers (u32), CRC-32 of these eight
+//! bytes, headers, payload, CRC-32 of everything before. All numbers are big-endian.
 
 mod header;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The lengths and their checksum.
+/// The size of the two lengths and their checksum, in bytes.
 const PRELUDE: usize = 12;
-/// The size of the smallest frame: the prelude and the final checksum.
+/// The size of the smallest frame, in bytes: the prelude and the final checksum.
 const OVERHEAD: usize = PRELUDE + 4;
-/// The largest frame. AWS allows 16 MiB of payload and 128 KiB of headers.
+/// The maximum size of a frame, in bytes. AWS allows 16 MiB of payload and 128 KiB of headers.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
-/// AWS's limit.
+/// The maximum size of headers, in bytes, which is AWS's limit.
 const MAX_HEADERS: usize = 128 * 1024;
-/// The most memory that is reserved because of a prelude. More is reserved as bytes arrive.
+/// The maximum memory that is reserved when a prelude arrives, in bytes. More is reserved as bytes
+/// arrive.
 const RESERVE: usize = 64 * 1024;
 
 /// A decoded frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// `:message-type`: event, exception or error.
+    /// The value of `:message-type`: event, exception or error.
     pub(crate) message_type: Bytes,
-    /// `:event-type`, `:exception-type` or `:error-code`, depending on the message type.
+    /// The value of `:event-type`, `:exception-type` or `:error-code`, depending on the message
+    /// type.
     pub(crate) name: Bytes,
-    /// `:error-message`, empty unless the message is an error.
+    /// The value of `:error-message`. Empty unless the message is an error.
     pub(crate) error_message: Bytes,
-    /// The JSON.
+    /// The payload, which is JSON.
     pub(crate) payload: Bytes,
 }
 
-/// Why bytes are not a frame. The rest of the stream can't be decoded.
+/// Why bytes are not a frame. The rest of the stream cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CorruptFrame {
     #[error("a frame's lengths do not match their checksum")]
     PreludeChecksum,
     #[error("a frame does not match its checksum")]
     MessageChecksum,
-    #[error("a frame claims {0} bytes")]
+    #[error("a frame declares {0} bytes, more than the maximum")]
     Length(u32),
-    #[error("a frame claims {0} bytes of headers")]
+    #[error("a frame declares {0} bytes of headers, more than the maximum")]
     HeadersLength(u32),
-    #[error("a frame's headers cannot be read")]
+    #[error("a frame's headers are malformed")]
     Header,
-    #[error("a frame does not say what kind of message it is")]
+    #[error("a frame has no message type")]
     MessageType,
 }
 
 /// Decodes chunks of bytes, of any size, into [`Frame`]s.
 #[derive(Debug, Default)]
 pub(crate) struct FrameDecoder {
-    /// The start of a frame whose end is in a later chunk.
+    /// The start of a frame whose end has not arrived yet.
     partial: BytesMut,
     /// The rest of the last chunk.
     chunk: Bytes,
-    /// The lengths of the current frame, after its prelude was verified.
+    /// The lengths of the current frame, once its prelude was verified.
     frame: Option<Prelude>,
 }
 
@@ -66,12 +69,12 @@ struct Prelude {
 }
 
 impl FrameDecoder {
-    /// Adds the next bytes. Call this only after [`Self::decode`] has returned `None`.
+    /// Adds the next bytes. Must be called only after [`Self::decode`] has returned `None`.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
-            // Not used this way, but no bytes may be lost.
+            // Callers do not do this, but no bytes may be lost if they do.
             let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
             joined.extend_from_slice(&self.chunk);
             joined.extend_from_slice(&chunk);
@@ -132,7 +135,7 @@ impl FrameDecoder {
         Ok(Some(prelude))
     }
 
-    /// Takes the first frame if it is complete, without a copy if it lies in one chunk.
+    /// Removes the first frame if it is complete. Does not copy it if it lies in one chunk.
     fn take(&mut self, total: usize) -> Option<Bytes> {
         if self.partial.is_empty() && self.chunk.len() >= total {
             return Some(self.chunk.split_to(total));

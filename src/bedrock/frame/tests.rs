@@ -28,7 +28,7 @@ fn event(event_type: &str, payload: impl Into<Bytes>) -> AwsMessage {
         ))
 }
 
-/// Decodes chunks; the last item is the end.
+/// Decodes chunks. The last item is the result at the end of the stream.
 fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Frame>, Result<bool, CorruptFrame>) {
     let mut decoder = FrameDecoder::default();
     let mut messages = Vec::new();
@@ -45,7 +45,7 @@ fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Frame>, Result<bool, 
     (messages, Ok(decoder.is_at_boundary()))
 }
 
-/// A prelude with a correct checksum, whatever its lengths are.
+/// Returns a prelude with a correct checksum, even if its lengths are invalid.
 fn prelude(total: u32, headers: u32) -> Bytes {
     let mut bytes = [total.to_be_bytes(), headers.to_be_bytes()].concat();
     let checksum = crc32fast::hash(&bytes);
@@ -135,7 +135,7 @@ fn a_frame_without_message_type_is_corrupt() {
     );
 }
 
-/// Every recorded stream decodes, byte by byte and at once. `BEDROCK_GRPC_RECORDED` names the
+/// Decodes every recorded stream, byte by byte and at once. `BEDROCK_GRPC_RECORDED` names the
 /// folder.
 #[test]
 #[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]

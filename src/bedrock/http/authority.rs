@@ -2,8 +2,8 @@
 
 use http::Uri;
 
-/// Returns the URL's host, and its port unless it is the scheme's default: exactly what the SDK
-/// signs as `host`.
+/// Returns the URL's host, with its port unless that is the scheme's default. The SDK signs exactly
+/// this text as `host`.
 pub(super) fn authority(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();
     match (uri.port_u16(), uri.scheme_str()) {

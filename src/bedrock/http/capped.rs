@@ -12,15 +12,15 @@ use tokio::time::{Sleep, sleep};
 
 use super::body::ResponseBody;
 
-/// Maximum bytes that are read of an error. AWS's errors have a few hundred.
+/// The maximum number of bytes that are read of an error. AWS's errors have a few hundred.
 pub(super) const LONGEST_ERROR: usize = 64 * 1024;
-/// The timeout of an error's body.
+/// The time limit for reading an error's body.
 const ERROR_TIME: Duration = Duration::from_secs(5);
 
-/// A body of which a limited number of bytes is read. When it ends, the connection is closed unless
-/// the response was complete.
+/// A body of which only a limited number of bytes is read. After the last one, the connection is
+/// closed unless the response was complete.
 pub(super) struct Capped {
-    /// `None` after the last byte that is read.
+    /// The rest of the body. `None` after the last byte that is read.
     inner: Option<ResponseBody>,
     left: usize,
     limit: Limit,
@@ -79,7 +79,7 @@ impl http_body::Body for Capped {
         let next = ready!(http_body::Body::poll_frame(Pin::new(inner), cx));
         let mut data = match (next, &this.limit) {
             (Some(Ok(frame)), _) => frame.into_data().unwrap_or_default(),
-            // If the connection breaks, the bytes before that are used.
+            // If the connection breaks, the bytes received before are used.
             (Some(Err(_)) | None, Limit::Cut(_)) | (None, Limit::Fail) => {
                 this.inner = None;
                 return Poll::Ready(None);

@@ -100,7 +100,7 @@ impl Dialer {
         self.secured(origin, tunnel, deadline).await
     }
 
-    /// The socket with TLS, if the origin uses TLS.
+    /// Returns the socket, with TLS if the origin uses TLS.
     async fn secured(
         &self,
         origin: &Origin,

@@ -1,6 +1,6 @@
-//! One HTTP/1.1 connection. It carries one exchange at a time and has no task: the future that
-//! waits for the answer drives it. So a token wakes one task, and dropping the body closes the
-//! socket at once.
+//! One HTTP/1.1 connection, which carries one exchange at a time. It has no task: the future that
+//! waits for the answer drives the connection. A token thus wakes only one task, and dropping the
+//! body closes the socket at once.
 
 use std::{
     future::poll_fn,
@@ -31,7 +31,8 @@ use super::{
     slot::Slot,
 };
 
-/// The most bytes that hyper reads ahead: bounds the memory of a stream that is not read.
+/// The maximum number of bytes that hyper reads ahead. It limits the memory of a stream that the
+/// client does not read.
 const READ_AHEAD: usize = 32 * 1024;
 
 type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
@@ -39,7 +40,7 @@ type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 /// A connection without an exchange.
 pub(super) struct Http1Connection {
     send: SendRequest<Full<Bytes>>,
-    /// Boxed, because it is large and moves from the pool to a response and back.
+    /// Boxed, because it is large and moves between the pool and responses.
     driver: Box<Driver>,
     /// Set if a proxy receives the requests.
     forwarder: Option<Forwarder>,
@@ -58,9 +59,9 @@ impl Http1Connection {
         })
     }
 
-    /// Drives the connection. Returns whether it can send a request.
+    /// Polls the connection. Returns whether it can send a request.
     pub(super) fn is_ready(&mut self) -> bool {
-        // No waker is needed: the next exchange registers one.
+        // No waker is needed, because the next exchange registers one.
         let driven = Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop()));
         driven.is_pending() && self.send.is_ready()
     }
@@ -68,7 +69,7 @@ impl Http1Connection {
 
 /// The owner of idle connections.
 pub(super) trait Keeper: Send + Sync {
-    /// Takes an idle connection.
+    /// Takes back an idle connection.
     fn keep(&self, connection: Http1Connection);
 }
 
@@ -135,7 +136,7 @@ impl Http1Lease {
 pub(super) struct Http1Body {
     incoming: Incoming,
     lease: Option<Http1Lease>,
-    /// The connection has ended. Bytes that it has read may still be available.
+    /// Whether the connection has ended. Bytes that it has read may still be available.
     ended: bool,
 }
 

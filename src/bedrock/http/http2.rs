@@ -1,4 +1,4 @@
-//! One HTTP/2 connection, shared by many streams and driven by its own task. Uses h2 directly,
+//! One HTTP/2 connection, which many streams share. Its own task drives it. It uses h2 directly,
 //! because only h2 reports how many streams the peer allows.
 
 use std::{
@@ -25,18 +25,19 @@ use super::{
     slot::{Owner, Slot},
 };
 
-/// The most bytes that a stream buffers if they are not read.
+/// The maximum number of bytes that are buffered for a stream that is not read.
 const STREAM_WINDOW: u32 = 128 * 1024;
-/// The largest window of a connection.
+/// The maximum flow-control window of a connection, in bytes.
 const MAX_WINDOW: u32 = i32::MAX as u32;
-/// The most streams until the peer's settings arrive. RFC 9113 advises peers to allow 100.
+/// The maximum number of streams until the peer's settings arrive. RFC 9113 advises peers to allow
+/// at least 100.
 const UNTIL_SETTINGS: usize = 10;
-/// Maximum bytes of a response's headers. AWS's have less than 1 KiB.
+/// The maximum size of a response's headers, in bytes. Those of AWS have less than 1 KiB.
 const MAX_HEADERS: u32 = 64 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection, from the view of the pool.
+/// A connection, as the pool sees it.
 pub(super) struct Http2Connection {
     pub(super) id: u64,
     send: SendRequest<Bytes>,
@@ -44,20 +45,21 @@ pub(super) struct Http2Connection {
     pub(super) load: Arc<AtomicUsize>,
     /// Whether the peer's settings have arrived.
     settled: Arc<AtomicBool>,
-    /// The number of consecutive sweeps of the pool that found no stream.
+    /// The number of consecutive sweeps of the pool in which the connection had no stream.
     pub(super) unused: u8,
 }
 
 impl Http2Connection {
-    /// Performs the handshake and starts the connection's task. `most` is the most streams that it
-    /// carries.
+    /// Performs the handshake and starts the connection's task. `most` is the maximum number of
+    /// streams.
     pub(super) async fn start(
         io: Box<dyn Io>,
         id: u64,
         most: usize,
         owner: Weak<dyn Owner>,
     ) -> Result<Self, h2::Error> {
-        // With room for all streams' windows, streams that are not read cannot starve the others.
+        // The connection's window has room for the windows of all streams, so that streams that are
+        // not read cannot block the others.
         let window = u32::try_from(most)
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
@@ -68,7 +70,7 @@ impl Http2Connection {
             .initial_max_send_streams(UNTIL_SETTINGS)
             .enable_push(false)
             .max_header_list_size(MAX_HEADERS)
-            // Unread frames are tokens for slow readers, not an attack. The windows bound them.
+            // Unread frames are tokens for slow readers, not an attack. The windows limit them.
             .data_frame_budget(2 * window as usize)
             .handshake(io)
             .await?;
@@ -97,7 +99,7 @@ impl Http2Connection {
         })
     }
 
-    /// Returns how many streams the peer allows, as far as is known.
+    /// Returns how many streams the peer allows, or the initial limit until its settings arrive.
     pub(super) fn allowed(&self) -> usize {
         let allowed = self.send.current_max_send_streams();
         if self.settled.load(Ordering::Relaxed) {
@@ -107,7 +109,7 @@ impl Http2Connection {
         }
     }
 
-    /// Returns whether it accepts new streams: false after GOAWAY or an error.
+    /// Returns whether the connection accepts new streams. It does not after GOAWAY or an error.
     pub(super) fn is_open(&mut self) -> bool {
         match self
             .send
@@ -127,7 +129,7 @@ impl Http2Connection {
     }
 }
 
-/// Pings until a response is missing. The peer's settings have arrived with the first response.
+/// Sends pings until an answer is missing. The peer's settings have arrived with the first answer.
 async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn Owner>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
@@ -140,7 +142,7 @@ async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<d
     }
 }
 
-/// The reservation of one stream.
+/// A reservation of one stream.
 pub(super) struct Http2Lease {
     id: u64,
     send: SendRequest<Bytes>,
@@ -174,7 +176,7 @@ impl Http2Lease {
             .send_request(Request::from_parts(head, ()), body.is_empty())
             .map_err(unsent)?;
         if !body.is_empty() {
-            // h2 keeps what the windows do not allow yet. The bytes are shared, not copied.
+            // h2 buffers what the windows do not allow yet. The bytes are shared, not copied.
             stream.send_data(body, true).map_err(failed)?;
         }
         let response = response.await.map_err(failed)?;
@@ -186,8 +188,8 @@ impl Http2Lease {
 }
 
 /// Returns whether the peer has declared that it did not process the request: it refused the stream
-/// (RFC 9113, 8.7), or its GOAWAY names an earlier stream as the last one (6.8; h2 fails only later
-/// streams with it).
+/// (RFC 9113, 8.7), or its GOAWAY names an earlier stream as the last one (6.8). After a GOAWAY, h2
+/// fails only streams that the peer has not processed.
 fn is_unseen(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away()
@@ -227,7 +229,7 @@ impl Http2Body {
             return Poll::Ready(None);
         };
         let data = data.and_then(|data| {
-            // Opens the window again for the bytes that were read.
+            // Extends the window by the bytes that were read.
             self.receive.flow_control().release_capacity(data.len())?;
             Ok(data)
         });
@@ -252,7 +254,7 @@ mod tests {
         Weak::<NoOwner>::new()
     }
 
-    /// A silent peer: the network is down, and TCP has not noticed.
+    /// The peer is silent, as when the network is down and TCP has not noticed it.
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_given_up() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);

@@ -1,5 +1,5 @@
-//! Connections to a Bedrock in the same thread, for tests with a paused clock: each write of the
-//! peer is one read here.
+//! Connections to a Bedrock in the same thread, for tests with a paused clock. Each write of the
+//! peer is one read of the gateway.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-/// Accepts a connection: gets the peer's end, and says whether both speak HTTP/2.
+/// Accepts a connection: gets the peer's end, and returns whether the connection uses HTTP/2.
 type Accept = Box<dyn FnMut(PeerEnd) -> bool>;
 
 thread_local! {
@@ -23,18 +23,20 @@ thread_local! {
 
 /// The peer's end of a connection.
 pub(crate) struct PeerEnd {
-    /// What the gateway writes. Ends when the gateway closes the connection.
+    /// The bytes that the gateway writes. The channel ends when the gateway closes the connection.
     pub(crate) received: UnboundedReceiver<Bytes>,
-    /// What the gateway reads, one at a time. It closes the connection when it is dropped.
+    /// The bytes that the gateway reads, one item per read. Dropping the sender closes the
+    /// connection.
     pub(crate) sender: UnboundedSender<io::Result<Bytes>>,
 }
 
-/// From now on all connections of this thread are accepted here.
+/// Makes `accept` accept all later connections of this thread.
 pub(crate) fn listen(accept: impl FnMut(PeerEnd) -> bool + 'static) {
     ACCEPT.set(Some(Box::new(accept)));
 }
 
-/// Opens a connection to the peer of this thread, if there is one. Says whether it speaks HTTP/2.
+/// Opens a connection to the peer of this thread, if there is one. Also returns whether the
+/// connection uses HTTP/2.
 pub(super) fn dial() -> Option<(Connection, bool)> {
     ACCEPT.with_borrow_mut(|accept| {
         let accept = accept.as_mut()?;

@@ -1,8 +1,9 @@
-//! The HTTP client under the SDK. It opens several connections to an endpoint as load grows, and
+//! The HTTP client of the SDK. It opens several connections to an endpoint as the load grows, and
 //! uses the least loaded one.
 //!
-//! The SDK's client opens one HTTP/2 connection per host and queues calls at its limit of streams.
-//! Here, a call never waits for a full connection while another has room.
+//! The SDK's own client opens one HTTP/2 connection per host, and queues calls when it has reached
+//! its limit of streams. With this client, a call never waits for a full connection while another
+//! one has room.
 //!
 //! | module | job |
 //! |---|---|
@@ -62,7 +63,7 @@ use dial::Dialer;
 use origin::Origin;
 use pool::{Limits, Pool};
 
-/// The timeout for the head of an answer if the SDK sets only a connect timeout.
+/// The time limit for the head of an answer, if the SDK sets only a connect timeout.
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// The client. Cheap to clone. All clones share their connections, which the worker's runtime
@@ -70,10 +71,11 @@ const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Http {
     shared: Arc<Shared>,
-    /// The most bytes of a successful answer. A longer one is an error. `None`: a stream, which its
-    /// reader bounds.
+    /// The maximum number of bytes of a successful answer. A longer one is an error. `None` for a
+    /// stream, whose reader limits it.
     longest_answer: Option<usize>,
-    /// The timeout for connecting and the head of the answer together. `None`: the caller sets one.
+    /// The time limit for connecting and for the head of the answer together. `None` if the caller
+    /// sets one.
     head_limit: Option<Duration>,
 }
 
@@ -100,7 +102,7 @@ impl Http {
         }
     }
 
-    /// Limits successful answers to this number of bytes: for answers that are not streams.
+    /// Limits successful answers to this number of bytes. For answers that are not streams.
     #[must_use]
     pub(super) fn for_whole_answers(mut self, most: usize) -> Self {
         self.longest_answer = Some(most);
@@ -124,7 +126,7 @@ impl Http {
         let request = buffered(request).await?;
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
-            // Retried once, which is safe: the peer has not processed the request.
+            // Retried once. This is safe, because the peer has not processed the request.
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
@@ -148,7 +150,8 @@ async fn exchange(
     pool.lease().await?.send(request).await
 }
 
-/// Converts the SDK's request. Its body is in memory, because it was signed, and is not copied.
+/// Converts the SDK's request. The body is already in memory, because it was signed, and it is not
+/// copied.
 async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
     let (head, body) = request
         .try_into_http1x()
@@ -175,8 +178,8 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
-    /// The settings contain the timeouts of the SDK's credential providers: for instance 1 s for
-    /// the instance metadata service. Calls to Bedrock have none.
+    /// Creates a connector. The settings contain the timeouts of the SDK's credential providers,
+    /// such as 1 s for the instance metadata service. Calls to Bedrock have none.
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

@@ -1,4 +1,4 @@
-//! Where a connection leads to, and what HTTP needs of its socket.
+//! The destination of a connection, and the traits of its socket.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::Error;
 
-/// Where to connect.
+/// The destination of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) tls: bool,
-    /// Without the brackets of an IPv6 address.
+    /// The host, without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
 }
@@ -52,7 +52,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What HTTP needs of a socket. Boxed, so that the code above is the same with and without TLS.
+/// The traits that HTTP needs of a socket. Sockets are boxed, so that the code above them is the
+/// same with and without TLS.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}

@@ -1,4 +1,4 @@
-//! Selects the proxy of an origin, and opens tunnels through it.
+//! Selects the proxy for an origin, and opens tunnels through it.
 
 use std::{
     future::{Ready, ready},
@@ -42,7 +42,7 @@ impl ProxyRules {
         Self(Some(rules.build()))
     }
 
-    /// Returns the proxy for an origin. `None`: the connection is direct.
+    /// Returns the proxy for an origin. `None` if the connection is direct.
     pub(super) fn of(&self, origin: &Origin) -> Option<Proxy> {
         let rules = self.0.as_ref()?;
         if is_of_this_machine(&origin.host) {
@@ -58,9 +58,10 @@ impl ProxyRules {
     }
 }
 
-/// Whether a host is this machine, or a service that only this machine can use: the instance
-/// metadata service, and the credential endpoints of ECS and EKS Pod Identity. These identify the
-/// client by its address, so a proxy would receive the proxy's credentials.
+/// Returns whether a host is this machine, or a service that only this machine can use: the
+/// instance metadata service, and the credential endpoints of ECS and EKS Pod Identity. These
+/// services identify the client by its address, so through a proxy they would return the proxy's
+/// credentials.
 fn is_of_this_machine(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     if name == "localhost" || name.ends_with(".localhost") {
@@ -110,7 +111,7 @@ impl Service<Uri> for Opened {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let io = self.0.take().map(TokioIo::new);
-        ready(io.ok_or_else(|| io::Error::other("the connection was used already")))
+        ready(io.ok_or_else(|| io::Error::other("the connection was already used")))
     }
 }
 

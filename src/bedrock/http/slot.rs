@@ -5,16 +5,16 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The pool, as seen by its connections.
+/// The pool, as its connections see it.
 pub(super) trait Owner: Send + Sync {
-    /// Assigns room on connections to waiting calls.
+    /// Assigns free room on connections to waiting calls.
     fn settle(self: Arc<Self>);
 
     /// Stops new streams on the HTTP/2 connection with this ID. Its open streams continue.
     fn retire(self: Arc<Self>, id: u64);
 }
 
-/// Counts as load while it exists. Dropping it gives its room to a waiting call.
+/// A unit of load on a connection. Dropping it gives its room to a waiting call.
 pub(super) struct Slot {
     owner: Arc<dyn Owner>,
     load: Arc<AtomicUsize>,

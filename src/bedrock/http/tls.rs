@@ -1,4 +1,4 @@
-//! The certificates that TLS connections to AWS trust.
+//! TLS connections to AWS, and the certificates that they trust.
 
 use std::{
     path::{Path, PathBuf},
@@ -33,8 +33,8 @@ pub enum TlsError {
         /// What is wrong with it.
         why: String,
     },
-    /// The TLS library rejects its defaults.
-    #[error("cannot set TLS up: {0}")]
+    /// The TLS library rejected its default settings.
+    #[error("cannot set up TLS: {0}")]
     Setup(#[from] rustls::Error),
 }
 
@@ -42,16 +42,16 @@ pub enum TlsError {
 #[derive(Clone)]
 pub(in crate::bedrock) struct Tls {
     config: Arc<ClientConfig>,
-    /// Why no TLS connection can be trusted, if there are no root certificates.
+    /// Why no TLS connection can be trusted. Set if there are no root certificates.
     no_roots: Option<String>,
-    /// For TLS connections to proxies, which use HTTP/1.1.
+    /// The configuration for TLS connections to proxies, which use HTTP/1.1.
     to_proxy: Arc<ClientConfig>,
 }
 
 impl Tls {
-    /// Reads the machine's root certificates and the extra ones. A machine without root
-    /// certificates is an error only when a TLS connection is opened. `bundle` replaces the
-    /// machine's certificates, as `AWS_CA_BUNDLE` does in other AWS SDKs.
+    /// Reads the machine's root certificates and the additional ones. Missing root certificates are
+    /// reported only when a TLS connection is opened. `bundle` replaces the machine's certificates,
+    /// as `AWS_CA_BUNDLE` does in other AWS SDKs.
     pub(in crate::bedrock) fn load(
         options: &Options,
         bundle: Option<&Path>,
@@ -71,7 +71,7 @@ impl Tls {
         Self::trusting(roots, &errors, options)
     }
 
-    /// A configuration without root certificates, for requests that need no TLS.
+    /// Creates a configuration without root certificates, for requests that need no TLS.
     pub(in crate::bedrock) fn without_roots(options: &Options) -> Result<Self, TlsError> {
         let options = Options {
             extra_ca_file: None,
@@ -117,7 +117,8 @@ impl Tls {
         })
     }
 
-    /// Returns the configuration of TLS connections. Errors: why none can be trusted.
+    /// Returns the configuration for TLS connections. Fails with the reason why none can be
+    /// trusted.
     pub(super) fn config(&self, to_proxy: bool) -> Result<Arc<ClientConfig>, &str> {
         match (&self.no_roots, to_proxy) {
             (Some(why), _) => Err(why),
@@ -132,7 +133,7 @@ fn add_extra(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| error.to_string())?;
     if certificates.is_empty() {
-        return Err("it holds no certificate".to_owned());
+        return Err("it contains no certificate".to_owned());
     }
     for certificate in certificates {
         roots.add(certificate).map_err(|error| error.to_string())?;

@@ -90,22 +90,24 @@ fn of_arn(arn: &str) -> Needs {
             }
         }
         ModelIdKind::ApplicationInferenceProfile => Needs {
-            unknown: Some("the model behind it; all models are allowed, but only through it"),
+            unknown: Some("the model behind it; the policy allows all models, but only through it"),
             ..any_model_behind(called, partition)
         },
         ModelIdKind::Prompt => Needs {
             called,
-            unknown: Some("the model behind it, which must be allowed, and bedrock:RenderPrompt"),
+            unknown: Some("the model behind it; allow that model and bedrock:RenderPrompt"),
             ..Needs::default()
         },
         ModelIdKind::PromptRouter => Needs {
             called,
-            unknown: Some("the models behind it, which must be allowed"),
+            unknown: Some("the models behind it; allow them"),
             ..Needs::default()
         },
         ModelIdKind::SagemakerEndpoint => Needs {
             called,
-            unknown: Some("what the endpoint itself needs, such as sagemaker:InvokeEndpoint"),
+            unknown: Some(
+                "the permissions of the endpoint; allow them, such as sagemaker:InvokeEndpoint",
+            ),
             ..Needs::default()
         },
         ModelIdKind::OnDemand

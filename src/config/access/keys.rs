@@ -1,4 +1,4 @@
-//! API keys as they are configured: by their SHA-256, in the configuration or in a separate file.
+//! API keys in the configuration or in a separate file. Only their SHA-256 is configured.
 
 use std::{collections::BTreeMap, fmt, path::Path, time::SystemTime};
 
@@ -11,21 +11,21 @@ use crate::config::{
     yaml::{self, Node, Value},
 };
 
-/// How many keys a caller can have in one place: the current one, and the next one while clients
-/// change over.
+/// The maximum number of keys of a caller in one place: the current one, and the next one while
+/// clients change over.
 pub const KEYS_PER_CALLER: usize = 2;
 
-/// One API key. What is stored identifies the key and can't be used as one.
+/// One API key. The configured hash identifies the key and cannot be used as one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The SHA-256 of the key's text. `sha256`, in hexadecimal. Required.
     pub sha256: [u8; 32],
-    /// From when on the key is refused. `not_after`, default: never.
+    /// The time from which the key is refused. `not_after`, default: never.
     pub not_after: Option<SystemTime>,
 }
 
 impl ApiKey {
-    /// The first characters of the hash, which identify the key in logs.
+    /// Returns the first characters of the hash, which identify the key in logs.
     pub fn id(&self) -> String {
         self.sha256
             .iter()
@@ -34,11 +34,11 @@ impl ApiKey {
             .collect()
     }
 
-    /// Reads a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight
+    /// Parses a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight
     /// UTC.
     ///
     /// # Errors
-    /// It is neither; the message says what would be right.
+    /// Returns a message that says what to write instead.
     pub fn read_time(text: &str) -> Result<SystemTime, String> {
         let day = time::macros::format_description!("[year]-[month]-[day]");
         OffsetDateTime::parse(text, &Rfc3339)
@@ -65,7 +65,7 @@ impl fmt::Debug for ApiKey {
 /// Keys, by the name of their caller.
 pub type KeysByCaller = BTreeMap<String, Vec<ApiKey>>;
 
-/// Reads the keys in the list under a key.
+/// Reads the list of keys under a key of the configuration.
 pub(super) fn read(section: &mut Section<'_>, name: &'static str) -> Vec<ApiKey> {
     let sections = section.list_of_sections(name).unwrap_or_default();
     if sections.len() > KEYS_PER_CALLER {
@@ -98,7 +98,7 @@ fn read_key(mut section: Section<'_>) -> Option<ApiKey> {
 /// Reads and checks a file of keys: a map of callers to lists of keys.
 ///
 /// # Errors
-/// Everything that is wrong with it, at once.
+/// Returns all problems of the file.
 pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
     let problems = |problems| Problems {
         file: path.display().to_string(),
@@ -113,15 +113,15 @@ pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
 
 fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
     let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
-    // The file holds hashes, and is often made by machines: variables would be a way to get it
-    // wrong.
+    // Variables are not expanded in this file: it contains only hashes, and programs often write
+    // it.
     let reading = Reading::new(&|_| None);
     let mut keys = KeysByCaller::new();
     let entries = match tree.value {
         Value::Map(entries) => entries,
         Value::Null => Vec::new(),
         _ => {
-            let message = "a map is expected: the names of callers, and a list of keys for each";
+            let message = "expected a map from the names of callers to lists of keys";
             return Err(vec![Problem::new("", tree.place, message)]);
         }
     };
@@ -129,7 +129,7 @@ fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
         if !is_name(&key.name) {
             reading.report(key.name.clone(), key.place, NAME_RULE);
         }
-        // A section of one key, whose problems are then told under the caller's name.
+        // The problems of one key are reported under the caller's name.
         let list = Node {
             place: node.place,
             value: Value::Map(vec![(
@@ -151,7 +151,7 @@ fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
     }
 }
 
-/// Reports keys that more than one caller has: it would not be known who calls.
+/// Reports keys that several callers have, because the caller would be ambiguous.
 pub(super) fn check_unique<'a>(
     callers: impl Iterator<Item = (&'a str, &'a [ApiKey])>,
     reading: &Reading<'_>,
@@ -164,7 +164,7 @@ pub(super) fn check_unique<'a>(
                     format!("callers.{name}.keys"),
                     ConfigLocation::default(),
                     format!(
-                        "the key {} is listed twice, here and for `{other}`; make another one with `bedrock-grpc keys new`",
+                        "the key {} is listed twice, here and for `{other}`; create another one with `bedrock-grpc keys new`",
                         key.id()
                     ),
                 );
@@ -174,9 +174,9 @@ pub(super) fn check_unique<'a>(
 }
 
 fn sha256(text: &str) -> Result<[u8; 32], String> {
-    // The text may be a key that was pasted by mistake: it is not repeated.
+    // The text may be a key that was pasted by mistake, so the error does not repeat it.
     let wrong = || {
-        "not a SHA-256 in 64 hexadecimal digits, as `bedrock-grpc keys new` prints it; the key itself does not belong here"
+        "not a SHA-256 in 64 hexadecimal digits; write the hash that `bedrock-grpc keys new` prints, not the key itself"
             .to_owned()
     };
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -1,4 +1,4 @@
-//! `access`, `callers` and `groups`: who may call, and how callers prove who they are.
+//! `access`, `callers` and `groups`: the callers, and how they prove their identity.
 
 mod keys;
 mod name;
@@ -30,41 +30,44 @@ pub use tokens::{
     ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted, is_secure_url,
 };
 
-/// Who may call, and how callers prove who they are.
+/// The callers, and how they prove their identity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Access {
-    /// Whether calls without an identity are refused. `access.required`, default: true if there is
-    /// any way to have one.
+    /// Whether calls without an identity are refused. `access.required`, default: true if any kind
+    /// of credential is configured.
     pub required: bool,
-    /// Whether reflection is served to everyone. `access.open_reflection`, default false: like all
-    /// other services, to callers only.
+    /// Whether all clients can use reflection. `access.open_reflection`, default false: only
+    /// identified callers can use it, as all other services.
     pub open_reflection: bool,
     /// A YAML file that maps callers to lists of keys, such as a mounted Secret. It is read again
     /// when it changes. `access.keys_file`, default: none.
     pub keys_file: Option<PathBuf>,
-    /// How many failed attempts of one peer address are answered and logged one by one in a minute.
-    /// A valid credential is never refused for the failures of others.
+    /// The number of failed attempts per minute of one peer address that are answered and logged
+    /// individually. A valid credential is never refused because of other failures.
     /// `access.failures_per_minute`, default 60.
     pub failures_per_minute: FailuresPerMinute,
     /// The issuers whose tokens are accepted. `access.jwt`, default: none.
     pub jwt: Vec<JwtIssuer>,
     /// The cluster whose service accounts are accepted. `access.kubernetes`, default: none.
     pub kubernetes: Option<Kubernetes>,
-    /// Whether clients can prove who they are by certificates: `tls.client_ca_file` is set.
+    /// Whether callers can identify themselves with client certificates: `tls.client_ca_file` is
+    /// set.
     pub has_client_ca: bool,
     /// The callers, by name. `callers`.
     pub callers: BTreeMap<String, CallerOptions>,
     /// Groups of callers, by name. `groups`.
     pub groups: BTreeMap<String, GroupOptions>,
-    /// Where the counts of limits are. `limits.store`.
+    /// Where the counts for limits are stored. `limits.store`.
     pub store: LimitsStore,
-    /// What tokens cost. `prices`, default: not known.
+    /// The prices of tokens. `prices`, default: unknown.
     pub prices: Vec<Price>,
-    /// How many tokens a call reserves where that is not known. `estimates`.
+    /// The number of tokens that a call reserves for content whose tokens cannot be counted.
+    /// `estimates`.
     pub estimates: Estimates,
 }
 
-/// How many failed attempts of one peer address are answered and logged one by one in a minute.
+/// The number of failed attempts per minute of one peer address that are answered and logged
+/// individually.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailuresPerMinute(pub u32);
 
@@ -74,7 +77,7 @@ impl Default for FailuresPerMinute {
     }
 }
 
-/// What the operator decided about one caller.
+/// The operator's settings for one caller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallerOptions {
     /// The API keys that are valid for the caller, at most two, in addition to those in the keys
@@ -82,28 +85,27 @@ pub struct CallerOptions {
     pub keys: Vec<ApiKey>,
     /// The groups that the caller belongs to. `callers.<name>.groups`.
     pub groups: Vec<String>,
-    /// The service accounts that are the caller: `namespace/name`, or `namespace/*`.
+    /// The service accounts that identify the caller: `namespace/name`, or `namespace/*`.
     /// `callers.<name>.service_accounts`.
     pub service_accounts: Vec<String>,
-    /// The names of client certificates that are the caller: a SPIFFE ID or another URI, which may
-    /// end in `/*`, or a DNS name. `callers.<name>.certificates`.
+    /// The names in client certificates that identify the caller: a SPIFFE ID or another URI, which
+    /// may end in `/*`, or a DNS name. `callers.<name>.certificates`.
     pub certificates: Vec<String>,
-    /// How much the caller may use. `callers.<name>.limits`, default: as much as it can.
+    /// The caller's limits. `callers.<name>.limits`, default: unlimited.
     pub quota: Quota,
 }
 
-/// What the operator decided about a group of callers.
+/// The operator's settings for a group of callers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupOptions {
-    /// What the group is for. `groups.<name>.description`.
+    /// The purpose of the group. `groups.<name>.description`.
     pub description: String,
-    /// How much all callers of the group may use together. `groups.<name>.limits`, default: as much
-    /// as they can.
+    /// The limits of all callers of the group together. `groups.<name>.limits`, default: unlimited.
     pub quota: Quota,
 }
 
 impl Access {
-    /// What quotas need to be configured elsewhere.
+    /// Returns which other settings are present, on which quotas depend.
     pub(super) fn rules(&self) -> quota::Rules {
         quota::Rules {
             store: self.store.clone(),
@@ -111,7 +113,7 @@ impl Access {
         }
     }
 
-    /// Whether there is any way for a caller to have an identity.
+    /// Returns whether any kind of credential is configured.
     pub fn is_configured(&self) -> bool {
         self.keys_file.is_some()
             || !self.callers.is_empty()
@@ -121,7 +123,7 @@ impl Access {
     }
 }
 
-/// Reads the sections. The store is `limits.store`, which is in a separate section.
+/// Reads the sections. `limits.store` is in another section and is passed in.
 pub(super) fn read(
     root: &mut Section<'_>,
     store: LimitsStore,
@@ -197,13 +199,13 @@ fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> Quota {
     quota
 }
 
-/// What callers refer to.
+/// The names to which callers can refer.
 struct Known<'a> {
     groups: &'a BTreeMap<String, GroupOptions>,
     rules: &'a quota::Rules,
     has_kubernetes: bool,
     has_client_ca: bool,
-    /// Those of the callers before.
+    /// The service accounts of the callers that were read before.
     service_accounts: RefCell<BTreeSet<String>>,
     certificates: RefCell<BTreeSet<String>>,
 }
@@ -212,7 +214,7 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
     let service_account = |text: &str| {
         if !known.has_kubernetes {
             return Err(
-                "needs `access.kubernetes`, which says whose tokens are accepted".to_owned(),
+                "needs `access.kubernetes`, the cluster whose tokens are accepted".to_owned(),
             );
         }
         tokens::claim_once(&known.service_accounts, tokens::service_account(text)?)
@@ -243,7 +245,7 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
     caller
 }
 
-/// The name of a group that exists.
+/// Reads the name of a group, which must exist.
 fn group(name: &str, known: &BTreeMap<String, GroupOptions>) -> Result<String, String> {
     if known.contains_key(name) {
         return Ok(name.to_owned());
@@ -252,7 +254,7 @@ fn group(name: &str, known: &BTreeMap<String, GroupOptions>) -> Result<String, S
         || "add it to `groups`".to_owned(),
         |near| format!("did you mean `{near}`?"),
     );
-    Err(format!("there is no group `{name}`; {hint}"))
+    Err(format!("unknown group `{name}`; {hint}"))
 }
 
 fn check_name(section: &str, key: &YamlKey, reading: &Reading<'_>) {

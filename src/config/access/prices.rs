@@ -1,4 +1,4 @@
-//! `prices` and `estimates`: what tokens cost, and how many a request may take at most.
+//! `prices` and `estimates`: the prices of tokens, and the maximum number of tokens of a request.
 
 use std::collections::BTreeMap;
 
@@ -7,56 +7,59 @@ use crate::{
     config::{section::Section, units},
 };
 
-/// The most that a token can cost, in 1e-9 US dollars: a tenth of a cent.
+/// The maximum price of a token, in 1e-9 US dollars: a tenth of a cent.
 const MOST: u64 = 1_000_000;
 const TIERS: [&str; 3] = ["flex", "priority", "reserved"];
 
-/// The prices of some models. `prices`, a list; the first entry that matches a model counts.
+/// The prices of some models. `prices` is a list; the first entry that matches a model applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
     /// Patterns of model IDs and ARNs; `*` stands for any characters. `models`. Required.
     pub models: Vec<String>,
-    /// What a token costs.
+    /// The prices of a token.
     pub rates: Rates,
-    /// What a token costs in a service tier other than `default`, by the tier's word in Bedrock.
-    /// `service_tiers`, default: the same.
+    /// The prices of a token in service tiers other than `default`, by Bedrock's name of the tier.
+    /// `service_tiers`, default: the same prices.
     pub service_tiers: BTreeMap<&'static str, Rates>,
-    /// What a token costs with optimized latency. `optimized_latency`, default: the same.
+    /// The prices of a token with optimized latency. `optimized_latency`, default: the same prices.
     pub optimized_latency: Option<Rates>,
 }
 
-/// What a token costs, in 1e-9 US dollars: 3000 is 3 dollars for a million tokens.
+/// The prices of a token, in 1e-9 US dollars: 3000 means 3 dollars for a million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// Of the request. `input`. Required.
+    /// An input token. `input`. Required.
     pub input: u64,
-    /// Of the answer. `output`. Required.
+    /// An output token. `output`. Required.
     pub output: u64,
-    /// Read from a prompt cache. `cache_read`, default: as `input`.
+    /// A token that is read from a prompt cache. `cache_read`, default: the price of `input`.
     pub cache_read: u64,
-    /// Written to a prompt cache for five minutes. `cache_write_5m`, default: as `input`.
+    /// A token that is written to a prompt cache for five minutes. `cache_write_5m`, default: the
+    /// price of `input`.
     pub cache_write_5m: u64,
-    /// Written to a prompt cache for an hour. `cache_write_1h`, default: as `cache_write_5m`.
+    /// A token that is written to a prompt cache for an hour. `cache_write_1h`, default: the price
+    /// of `cache_write_5m`.
     pub cache_write_1h: u64,
 }
 
-/// How many input tokens are reserved for what is not text. Text is reserved with a token for each
-/// byte. `estimates`.
+/// The number of input tokens to reserve for content that is not text. For text, one token is
+/// reserved for each byte. `estimates`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimates {
-    /// Of an image. `estimates.image`, default 6000.
+    /// The tokens of an image. `estimates.image`, default 6000.
     pub image: u64,
-    /// Of a document. `estimates.document`, default 50000.
+    /// The tokens of a document. `estimates.document`, default 50000.
     pub document: u64,
-    /// Of a video. `estimates.video`, default 100000.
+    /// The tokens of a video. `estimates.video`, default 100000.
     pub video: u64,
-    /// Of a piece of audio. `estimates.audio`, default 20000.
+    /// The tokens of an audio file. `estimates.audio`, default 20000.
     pub audio: u64,
-    /// Of the stored text of a prompt of Prompt management. `estimates.prompt`, default 10000.
+    /// The tokens of the stored text of a prompt of Prompt management. `estimates.prompt`, default
+    /// 10000.
     pub prompt: u64,
-    /// Output tokens that are reserved, and asked for, where neither the caller nor the operator
-    /// sets a maximum, and a limit on tokens or money applies. `estimates.max_tokens`, default
-    /// 4096.
+    /// The number of output tokens that are reserved and requested if a limit on tokens or money
+    /// applies, and neither the caller nor the operator sets a maximum. `estimates.max_tokens`,
+    /// default 4096.
     pub max_tokens: u32,
 }
 
@@ -122,7 +125,7 @@ fn read_rates(section: &mut Section<'_>) -> Rates {
         if !section.has_had(key) {
             section.report(
                 key,
-                "required: 1e-9 US dollars for a token; 3000 is 3 dollars for a million tokens",
+                "required: the price of a token in 1e-9 US dollars; 3000 means 3 dollars for a million tokens",
             );
         }
     }

@@ -1,28 +1,28 @@
-//! `limits` of callers, groups and targets: how much they may use.
+//! `limits` of callers, groups and targets.
 
 use super::LimitsStore;
 use crate::config::{section::Section, units};
 
-/// The most that a limit on requests or tokens of a minute can be, so that counts stay exact in
-/// every store.
+/// The maximum of a limit on requests or tokens per minute, so that counts are exact in every
+/// store.
 const MOST_PER_MINUTE: u64 = 1_000_000_000;
-/// The same for tokens of a day or a month.
+/// The maximum of a limit on tokens per day or month.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
-/// The same for money, in US dollars.
+/// The maximum of a limit on money, in US dollars.
 const MOST_USD: u64 = 1_000_000;
-/// Money is counted in 1e-9 US dollars.
+/// The number of units of money in a US dollar: money is counted in 1e-9 US dollars.
 pub const NANO_PER_USD: u64 = 1_000_000_000;
 
-/// How much a caller, a group or a target may use. What is absent is not limited.
+/// The limits of a caller, a group or a target. Absent limits do not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// Open calls. `limits.open_streams`.
+    /// The number of open calls. `limits.open_streams`.
     pub open_streams: Option<u64>,
     /// Calls per minute. `limits.requests_per_minute`.
     pub requests_per_minute: Option<u64>,
     /// Input and output tokens per minute. `limits.tokens_per_minute`.
     pub tokens_per_minute: Option<u64>,
-    /// Input tokens per minute, those from and for prompt caches included.
+    /// Input tokens per minute, including those read from and written to prompt caches.
     /// `limits.input_tokens_per_minute`.
     pub input_tokens_per_minute: Option<u64>,
     /// Output tokens per minute. `limits.output_tokens_per_minute`.
@@ -38,12 +38,13 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// Whether anything is limited.
+    /// Returns whether there is any limit.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }
 
-    /// Whether tokens or money are limited, so that a call has to say how many tokens it may take.
+    /// Returns whether tokens or money are limited. Then every call needs a maximum number of
+    /// tokens.
     pub fn counts_tokens(&self) -> bool {
         let Self {
             open_streams: _,
@@ -58,19 +59,19 @@ impl Quota {
             }
     }
 
-    /// Whether money is limited, so that models need prices.
+    /// Returns whether money is limited. Then models need prices.
     pub fn counts_money(&self) -> bool {
         self.nano_usd_per_day.is_some() || self.nano_usd_per_month.is_some()
     }
 
-    /// Whether it holds limits of a day or a month, which a process alone would forget with its
-    /// end.
+    /// Returns whether there are limits per day or month, whose counts a process alone would lose
+    /// when it ends.
     pub fn is_of_days(&self) -> bool {
         self.counts_money() || self.tokens_per_day.is_some() || self.tokens_per_month.is_some()
     }
 }
 
-/// What has to be configured elsewhere for some limits.
+/// The settings on which some limits depend.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct Rules {
     pub(in crate::config) store: LimitsStore,
@@ -101,21 +102,21 @@ pub(in crate::config) fn read(limits: &mut Section<'_>, rules: &Rules) -> Quota 
         if limit.is_some() && rules.store == LimitsStore::Unset {
             limits.report(
                 key,
-                "needs limits.store, because this process forgets its counts when it ends; \
-                 `limits.store: memory` accepts that, for one replica",
+                "needs limits.store, because a process loses its counts when it ends; `limits.store: memory` accepts that, for one replica",
             );
         }
         if limit.is_some() && key.starts_with("usd") && !rules.has_prices {
             limits.report(
                 key,
-                "needs `prices`: without them it is not known what calls cost",
+                "needs `prices`, because without them the cost of calls is unknown",
             );
         }
     }
     quota
 }
 
-/// An amount of US dollars such as `12.50`, in 1e-9 dollars. Exact: no floating point is involved.
+/// Parses an amount of US dollars such as `12.50`, in 1e-9 dollars. The result is exact, because no
+/// floating point is involved.
 fn usd(text: &str) -> Result<u64, String> {
     let wrong = || {
         format!(

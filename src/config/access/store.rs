@@ -1,14 +1,15 @@
-//! `limits.store`: where the counts of limits are.
+//! `limits.store`: where the counts for limits are stored.
 
 use crate::config::section::Section;
 
-/// Where the counts of limits are.
+/// Where the counts for limits are stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LimitsStore {
-    /// In the process. Limits of a day or a month are refused then. The default.
+    /// In the process. Limits per day or month are refused. This is the default.
     #[default]
     Unset,
-    /// In the process, and the operator accepts that they start anew with it. `memory`.
+    /// In the process. The operator accepts that the counts begin at zero when the process starts.
+    /// `memory`.
     Memory,
 }
 

@@ -1,5 +1,5 @@
-//! `access.jwt` and `access.kubernetes`: whose tokens are accepted. Also the names that callers
-//! have in tokens and certificates.
+//! `access.jwt` and `access.kubernetes`: the accepted issuers of tokens. Also reads the names that
+//! callers have in tokens and certificates.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,18 +13,18 @@ use http::Uri;
 
 use crate::config::{section::Section, units};
 
-/// The file in which Kubernetes gives a pod the token of its service account.
+/// The path at which Kubernetes mounts the token of a pod's service account.
 const POD_TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// The file in which Kubernetes gives a pod the certificate authority of the API server.
+/// The path at which Kubernetes mounts the certificate authority of the API server.
 const POD_CA_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
-/// The API server, as pods reach it.
+/// The URL of the API server, as seen by pods.
 const API_SERVER: &str = "https://kubernetes.default.svc";
 const REFRESH: Duration = Duration::from_secs(300);
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 const LONGEST_REFRESH: Duration = Duration::from_secs(24 * 3_600);
 
-/// An algorithm of signatures. All are asymmetric: a key that everyone can read must not be able
-/// to sign.
+/// A signature algorithm. All are asymmetric, because the keys of issuers are public and must not
+/// be able to sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSA, PKCS #1 v1.5, SHA-256.
@@ -48,7 +48,7 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// All of them, by their names in tokens.
+    /// All algorithms, by their names in tokens.
     pub const ALL: [(&str, Self); 9] = [
         ("RS256", Self::Rs256),
         ("RS384", Self::Rs384),
@@ -61,17 +61,17 @@ impl SignatureAlgorithm {
         ("EdDSA", Self::EdDsa),
     ];
 
-    /// The algorithm of this name.
+    /// Returns the algorithm with this name.
     pub fn of(name: &str) -> Option<Self> {
         let mut all = Self::ALL.iter();
         all.find(|(known, _)| *known == name).map(|(_, own)| *own)
     }
 }
 
-/// Where the public keys of an issuer are (a JSON Web Key Set).
+/// The location of the public keys of an issuer (a JSON Web Key Set).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySetLocation {
-    /// As `<issuer>/.well-known/openid-configuration` says.
+    /// The location that `<issuer>/.well-known/openid-configuration` names.
     Discovery,
     /// At a URL.
     Url(String),
@@ -79,10 +79,10 @@ pub enum KeySetLocation {
     File(PathBuf),
 }
 
-/// Callers of a trusted issuer that are not configured by name.
+/// Settings for callers of a trusted issuer that are not configured by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unlisted {
-    /// The groups that they all belong to, in addition to those that the token names.
+    /// The groups of all these callers, in addition to those that the token names.
     /// `unlisted.groups`, default: none.
     pub groups: Vec<String>,
 }
@@ -96,7 +96,7 @@ pub struct JwtIssuer {
     pub audiences: Vec<String>,
     /// The accepted algorithms. `algorithms`, default: all that are asymmetric.
     pub algorithms: Vec<SignatureAlgorithm>,
-    /// Where the keys are. `jwks_url` or `jwks_file`, default: discovery.
+    /// The location of the keys. `jwks_url` or `jwks_file`, default: discovery.
     pub keys: KeySetLocation,
     /// PEM file of the certificate authorities for fetching the keys. `ca_file`, default: those of
     /// the machine.
@@ -105,27 +105,27 @@ pub struct JwtIssuer {
     pub refresh: Duration,
     /// The claim that names the caller. `caller_claim`, default `sub`.
     pub caller_claim: String,
-    /// What comes before the claim's value in the caller's name. `caller_prefix`, default: nothing.
+    /// The prefix of the caller's name, before the claim's value. `caller_prefix`, default: none.
     pub caller_prefix: String,
     /// The claim that names groups. `groups_claim`, default: none.
     pub groups_claim: Option<String>,
-    /// Whether callers are accepted that are not configured. `unlisted`, default: no.
+    /// Settings for callers that are not configured. `unlisted`, default: they are refused.
     pub unlisted: Option<Unlisted>,
 }
 
-/// Where the keys of a Kubernetes cluster are.
+/// The source of the keys of a Kubernetes cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClusterKeys {
-    /// With a public issuer, as on EKS.
+    /// A public issuer, as on EKS.
     Issuer {
         /// The value of `iss`. `issuer`.
         issuer: String,
         /// The URL of the keys. `jwks_url`, default: by discovery.
         jwks_url: Option<String>,
     },
-    /// With the API server, which also says which issuer it is.
+    /// The API server, which also provides the issuer's name.
     ApiServer {
-        /// Its URL. `api_server`, default `https://kubernetes.default.svc`.
+        /// The URL of the API server. `api_server`, default `https://kubernetes.default.svc`.
         url: String,
         /// The token to send. `token_file`, default: that of the pod's service account.
         token_file: PathBuf,
@@ -135,20 +135,20 @@ pub enum ClusterKeys {
 /// The cluster whose service accounts are accepted. `access.kubernetes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubernetes {
-    /// A token's `aud` must name it. `audience`. Required.
+    /// A token's `aud` must name this audience. `audience`. Required.
     pub audience: String,
-    /// Where the keys are.
+    /// The source of the keys.
     pub keys: ClusterKeys,
     /// PEM file of the certificate authorities for fetching the keys. `ca_file`, default: for the
     /// API server that of the pod, else those of the machine.
     pub ca_file: Option<PathBuf>,
     /// How often the keys are read again. `refresh`, default 5m.
     pub refresh: Duration,
-    /// Whether service accounts are accepted that no caller lists. `unlisted`, default: no.
+    /// Settings for service accounts that no caller lists. `unlisted`, default: they are refused.
     pub unlisted: Option<Unlisted>,
 }
 
-/// Reads the name of a group that exists.
+/// Reads the name of a group, which must exist.
 type Groups<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 /// Reads `jwt`.
@@ -202,7 +202,7 @@ fn read_issuer(
     if jwks_file.is_some() && (jwks_url.is_some() || ca_file.is_some()) {
         section.report(
             "jwks_file",
-            "excludes jwks_url and ca_file: the keys are either in a file or fetched",
+            "cannot be combined with jwks_url or ca_file: the keys are either in a file or fetched",
         );
     }
     let keys = match (jwks_url, jwks_file) {
@@ -258,7 +258,7 @@ pub(super) fn read_kubernetes(section: &mut Section<'_>, known: Groups<'_>) -> O
     if is_public && (api_server.is_some() || token_file.is_some()) {
         section.report(
             "issuer",
-            "excludes api_server and token_file: the keys come either from the issuer or from the API server",
+            "cannot be combined with api_server or token_file: the keys come either from the issuer or from the API server",
         );
     }
     if !is_public && jwks_url.is_some() {
@@ -302,13 +302,14 @@ fn refresh(text: &str) -> Result<Duration, String> {
 fn algorithm(text: &str) -> Result<SignatureAlgorithm, String> {
     if text == "none" || text.starts_with("HS") {
         return Err(format!(
-            "`{text}` is never accepted: everyone who can read the keys could make tokens; use an asymmetric one, such as RS256 or ES256"
+            "`{text}` is not accepted, because everyone who can read the keys could create tokens; use an asymmetric algorithm, such as RS256 or ES256"
         ));
     }
     units::one_of(text, &SignatureAlgorithm::ALL)
 }
 
-/// Whether a URL is protected from changes on the network: it has TLS, or is on this machine.
+/// Returns whether a URL is protected from changes on the network: it uses TLS, or is on this
+/// machine.
 pub fn is_secure_url(text: &str) -> bool {
     text.parse().is_ok_and(|uri: Uri| {
         let host = uri.host().unwrap_or_default();
@@ -323,7 +324,7 @@ pub fn is_secure_url(text: &str) -> bool {
     })
 }
 
-/// Reads the URL of something that decides who is let in.
+/// Reads the URL of a service that decides which callers are accepted.
 fn secure_url(text: &str) -> Result<String, String> {
     if is_secure_url(text) {
         return Ok(text.to_owned());
@@ -337,7 +338,7 @@ fn secure_url(text: &str) -> Result<String, String> {
     })
 }
 
-/// The longest name of a namespace, a service account or a host.
+/// The maximum length of the name of a namespace, a service account or a host.
 const MAX_NAME: usize = 253;
 
 /// Reads `namespace/name` or `namespace/*`.
@@ -353,7 +354,7 @@ pub(super) fn service_account(text: &str) -> Result<String, String> {
             Ok(text.to_owned())
         }
         _ => Err(format!(
-            "`{text}` is not a service account; write namespace/name, or namespace/* for all of a namespace"
+            "`{text}` is not a service account; write namespace/name, or namespace/* for all service accounts of a namespace"
         )),
     }
 }
@@ -391,13 +392,13 @@ pub(super) fn certificate(text: &str) -> Result<String, String> {
     }
 }
 
-/// Adds what a caller lists, unless another caller has it, too.
+/// Records a name that a caller lists. Fails if another caller lists it, too.
 pub(super) fn claim_once(seen: &RefCell<BTreeSet<String>>, text: String) -> Result<String, String> {
     if seen.borrow_mut().insert(text.clone()) {
         Ok(text)
     } else {
         Err(format!(
-            "`{text}` is listed twice: it would not be known which caller it is"
+            "`{text}` is listed for several callers; list it for one"
         ))
     }
 }

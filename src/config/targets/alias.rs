@@ -1,4 +1,4 @@
-//! The configured targets: aliases, and the model IDs that callers may name themselves.
+//! Aliases, and the model IDs that callers may use directly.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,19 +11,18 @@ use crate::{
 /// The targets that callers can use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Targets {
-    /// Aliases, by name. `targets`.
+    /// The aliases, by name. `targets`.
     pub aliases: BTreeMap<String, Alias>,
-    /// Patterns of model IDs and ARNs that callers may name themselves, as
-    /// [`pattern::matches`](crate::aws::pattern::matches) reads them. `allowed_model_ids`, default:
-    /// none.
+    /// The patterns of model IDs and ARNs that callers may use directly, as defined by
+    /// [`pattern::matches`](crate::aws::pattern::matches). `allowed_model_ids`, default: none.
     pub allowed_model_ids: Vec<String>,
     /// The fence for the requests of all targets. `only`, default: none.
     pub only: Fence,
-    /// What is enforced on the requests of all targets.
+    /// The settings that are enforced on the requests of all targets.
     pub policy: RequestPolicy,
 }
 
-/// A name that callers use, and its routes.
+/// An alias: a name that callers use for one or more routes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alias {
     /// A description for callers. `targets.<name>.description`.
@@ -37,9 +36,9 @@ pub struct Alias {
     /// The fence for the requests, in addition to the one for all targets. `targets.<name>.only`,
     /// default: none.
     pub only: Fence,
-    /// Values for requests that leave them out. `targets.<name>.defaults`.
+    /// The values for fields that requests leave out. `targets.<name>.defaults`.
     pub defaults: Defaults,
-    /// What is enforced on requests, in addition to what is enforced for all targets. The key
+    /// The settings that are enforced on requests, in addition to those for all targets. The key
     /// `guardrail` can also be in `defaults`.
     pub policy: RequestPolicy,
     /// Limits of this target. `targets.<name>.limits`, default: `limits`.
@@ -49,24 +48,24 @@ pub struct Alias {
     pub request_metadata: BTreeMap<String, String>,
 }
 
-/// Limits of one target. Absent ones are those of [`Limits`](super::super::Limits).
+/// The limits of one target. For absent ones, those of [`Limits`](super::super::Limits) apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetLimits {
     /// The maximum deadline. `targets.<name>.limits.max_deadline`.
     pub max_deadline: Option<Duration>,
-    /// Timeout for Bedrock's first event, per attempt. `targets.<name>.limits.first_event`.
+    /// The time limit for Bedrock's first event, per attempt. `targets.<name>.limits.first_event`.
     pub first_event: Option<Duration>,
-    /// Timeout between two events from Bedrock. `targets.<name>.limits.idle`.
+    /// The time limit between two events from Bedrock. `targets.<name>.limits.idle`.
     pub idle: Option<Duration>,
-    /// The maximum attempts of a call, raised to the number of its routes.
+    /// The maximum number of attempts of a call, raised to the number of its routes.
     /// `targets.<name>.limits.max_attempts`.
     pub max_attempts: Option<u32>,
-    /// How much all callers together may use of the target. Default: as much as they can.
+    /// The limits of all callers of the target together. Default: unlimited.
     pub quota: Quota,
 }
 
 impl Alias {
-    /// Returns an alias with one route, to a model ID, an inference profile or an ARN.
+    /// Creates an alias with one route to a model ID, an inference profile or an ARN.
     pub fn to(model_id: impl Into<String>) -> Self {
         Self {
             routes: vec![RouteOptions::to(model_id)],

@@ -1,12 +1,13 @@
-//! `defaults`: values for requests that leave them out; and `guardrail`.
+//! `defaults` and `guardrail`: values for fields that requests leave out.
 
 use crate::config::{section::Section, units};
 
-/// Values for requests that leave them out. They do not apply to prompts of Prompt management,
-/// which have their own.
+/// The values for fields that requests leave out. They do not apply to prompts of Prompt
+/// management, which have their own values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Defaults {
-    /// `max_tokens`. Bedrock reserves quota for it, or for the model's maximum if it is absent.
+    /// `max_tokens`. Bedrock reserves quota for this number, or for the model's maximum if it is
+    /// absent.
     pub max_tokens: Option<i32>,
     /// `temperature`, from 0 to 1.
     pub temperature: Option<f64>,
@@ -19,20 +20,20 @@ pub struct Defaults {
 /// A guardrail for requests and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrail {
-    /// Its ID or ARN. `guardrail.identifier`.
+    /// The guardrail's ID or ARN. `guardrail.identifier`.
     pub identifier: String,
-    /// Its version, or `DRAFT`. `guardrail.version`.
+    /// The guardrail's version, or `DRAFT`. `guardrail.version`.
     pub version: String,
     /// `guardrail.trace`: `enabled`, `disabled` or `enabled_full`.
     pub trace: Option<&'static str>,
     /// `guardrail.stream_processing_mode`: `sync` or `async`.
     pub stream_processing_mode: Option<&'static str>,
-    /// Whether every request gets it. Otherwise, only requests that name no guardrail get it.
-    /// `guardrail.enforced`, default: false.
+    /// Whether every request gets this guardrail. If not, only requests that name no guardrail get
+    /// it. `guardrail.enforced`, default: false.
     pub enforced: bool,
 }
 
-/// Reads the defaults, and the guardrail among them, which is a part of the target's policy.
+/// Reads the defaults. Also returns the guardrail among them, which is part of the target's policy.
 pub(super) fn read(mut section: Section<'_>) -> (Defaults, Option<Guardrail>) {
     let defaults = Defaults {
         max_tokens: section.value("max_tokens", |text| units::number(text, 1, i32::MAX)),

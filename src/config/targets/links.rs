@@ -1,5 +1,5 @@
-//! Checks rules that involve more than one key or target: fallbacks, fences, enforced settings, and
-//! kinds that can't be mixed.
+//! Checks rules that involve several keys or targets: fallbacks, fences, enforced settings, and
+//! kinds of targets that cannot be combined.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) fn check(
         } else if mixes_prompts(alias, targets) {
             report(
                 "routes",
-                "a prompt of Prompt management takes other requests than a model: it can't share a target or a fallback with a model"
+                "a prompt of Prompt management accepts other requests than a model does, so it cannot share a target or a fallback with a model"
                     .to_owned(),
             );
         }
@@ -37,7 +37,7 @@ pub(super) fn check(
         {
             report(
                 "defaults.max_tokens",
-                format!("{default} is above limits.max_tokens, {ceiling}: use at most {ceiling}"),
+                format!("{default} is more than limits.max_tokens: use at most {ceiling}"),
             );
         }
         if targets
@@ -48,7 +48,7 @@ pub(super) fn check(
         {
             report(
                 "service_tiers",
-                "no tier is in both this list and the one for all targets; no request could be sent"
+                "this list and the one for all targets have no tier in common, so no request could be sent; add a common tier"
                     .to_owned(),
             );
         }
@@ -68,13 +68,13 @@ fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String
             || "name another target of this file".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        return Some(format!("there is no target `{fallback}`; {hint}"));
+        return Some(format!("unknown target `{fallback}`; {hint}"));
     }
     let mut seen = vec![name];
     for next in chain(alias, targets) {
         if seen.contains(&next) {
             return Some(format!(
-                "the fallbacks lead back to `{next}`: {} -> {next}",
+                "the fallbacks form a cycle: {} -> {next}; remove one of them",
                 seen.join(" -> ")
             ));
         }
@@ -83,7 +83,8 @@ fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String
     None
 }
 
-/// Returns the names of the fallbacks of an alias, in order; endless if they form a cycle.
+/// Returns the names of an alias's fallbacks, in order. The iterator is endless if they form a
+/// cycle.
 fn chain<'a>(alias: &'a Alias, targets: &'a Targets) -> impl Iterator<Item = &'a str> {
     std::iter::successors(alias.fallback.as_deref(), |name| {
         targets.aliases.get(*name)?.fallback.as_deref()
@@ -100,8 +101,8 @@ fn mixes_prompts(alias: &Alias, targets: &Targets) -> bool {
     kinds.any(|is_prompt| Some(is_prompt) != first)
 }
 
-/// Returns what is known to lie outside of the fence, whatever the destinations of the profiles
-/// are.
+/// Returns what certainly lies outside of the fence, even before the destination Regions of the
+/// profiles are known.
 fn outside(alias: &Alias, fence: &Fence) -> Vec<String> {
     let mut messages = Vec::new();
     for route in &alias.routes {

@@ -23,7 +23,8 @@ pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;
 pub(super) use routes::region;
 
-/// Reads the targets. `max_tokens` is the ceiling, which is in another section, `limits`.
+/// Reads the targets. `max_tokens` is the maximum number of output tokens, which is in the section
+/// `limits`.
 pub(super) fn read(
     root: &mut Section<'_>,
     max_tokens: Option<i32>,
@@ -53,8 +54,8 @@ pub(super) fn read(
     targets
 }
 
-/// Checks the name of an alias. It has neither `.` nor `:`, so that no string is both an alias and
-/// a model ID.
+/// Checks the name of an alias. It contains neither `.` nor `:`, so that no text is both an alias
+/// and a model ID.
 fn check_alias_name(key: &Key, reading: &Reading<'_>) {
     let well_formed = !key.name.is_empty()
         && key.name.len() <= 64
@@ -66,7 +67,7 @@ fn check_alias_name(key: &Key, reading: &Reading<'_>) {
         reading.report(
             format!("targets.{}", key.name),
             key.place,
-            "an alias must have 1 to 64 letters, digits, `-` and `_`; with `.` or `:` it could be a model ID",
+            "an alias must have 1 to 64 letters, digits, `-` and `_`; a name with `.` or `:` could be a model ID",
         );
     }
 }
@@ -77,7 +78,7 @@ fn read_alias(mut section: Section<'_>, rules: &quota::Rules) -> Alias {
     if policy.guardrail.is_some() && default_guardrail.is_some() {
         section.report(
             "guardrail",
-            "either `guardrail` or `defaults.guardrail`, but not both",
+            "set either `guardrail` or `defaults.guardrail`, but not both",
         );
     }
     policy.guardrail = policy.guardrail.or(default_guardrail);
@@ -114,13 +115,13 @@ fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> TargetLimits {
     limits
 }
 
-/// Reads a pattern of model IDs or ARNs.
+/// Parses a pattern of model IDs or ARNs.
 pub(in crate::config) fn pattern(text: &str) -> Result<String, String> {
     let text = units::text(text)?;
     pattern::check(&text).map(|()| text)
 }
 
-/// Reads a geography, such as `eu`, or a Region.
+/// Parses a geography, such as `eu`, or a Region.
 fn place(text: &str) -> Result<FencePart, String> {
     if let Some(geography) = Geography::named(text) {
         return Ok(FencePart::Geography(geography));

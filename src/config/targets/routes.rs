@@ -13,15 +13,15 @@ pub struct RouteOptions {
     /// The source Regions, which share the calls. `regions`, or `region` for a single one. Default:
     /// the Region of the ARN, or else that of the gateway.
     pub regions: Vec<String>,
-    /// Lower ones are tried first; equal ones share the calls. `order`, default: the position in
-    /// the list, from 1.
+    /// The order. Routes with a lower order are tried first; those with equal order share the
+    /// calls. `order`, default: the position in the list, from 1.
     pub order: u32,
-    /// The share of the calls among routes with equal order. `weight`, default 1.
+    /// The route's share of the calls among routes with equal order. `weight`, default 1.
     pub weight: u32,
 }
 
 impl RouteOptions {
-    /// Returns a route to a model ID, an inference profile or an ARN, in the Region of the ARN or
+    /// Creates a route to a model ID, an inference profile or an ARN, in the Region of the ARN or
     /// of the gateway.
     pub fn to(model_id: impl Into<String>) -> Self {
         Self {
@@ -42,10 +42,10 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
             if short {
                 target.report(
                     "routes",
-                    "either `routes`, or `model_id` with `region` or `regions` for a single route, but not both",
+                    "set either `routes`, or `model_id` with `region` or `regions` for a single route, but not both",
                 );
             }
-            // Read, so that they are not reported as unknown, too.
+            // The keys are read, so that they are not reported as unknown, too.
             if short {
                 let _reported = read_place(target);
             } else {
@@ -89,7 +89,7 @@ fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
     let one = section.value("region", region);
     let several = section.list("regions", region);
     if has_both {
-        section.report("regions", "either `region` or `regions`, but not both");
+        section.report("regions", "set either `region` or `regions`, but not both");
     }
     let Some(model_id) = model_id else {
         if !section.has_had("model_id") && !section.has_had("routes") {
@@ -107,7 +107,7 @@ fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
         section.report(
             "region",
             format!(
-                "the ARN can be called in its own Region {own} only, not in {other}; leave the Region out"
+                "the ARN can be called only in its own Region {own}, not in {other}; remove the Region"
             ),
         );
     }
@@ -121,12 +121,12 @@ fn model(text: &str) -> Result<String, String> {
         Ok(text)
     } else {
         Err(format!(
-            "`{text}` is neither a model ID nor an ARN; another alias can be named as `fallback`"
+            "`{text}` is neither a model ID nor an ARN; to use another alias, set `fallback`"
         ))
     }
 }
 
-/// Reads a Region, such as `us-east-1`.
+/// Parses a Region, such as `us-east-1`.
 pub(in crate::config) fn region(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let is_region = parts.len() >= 3

@@ -1,11 +1,11 @@
-//! The reservation of a connection for one request, over either protocol.
+//! A reservation of a connection for one request, over either protocol.
 
 use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::bedrock::http::{body::ResponseBody, error::Error, http1, http2};
 
-/// The reservation of a connection for one request.
+/// A reservation of a connection for one request.
 pub(in crate::bedrock::http) enum ConnectionLease {
     Http1(http1::Http1Lease),
     Http2(http2::Http2Lease),

@@ -7,9 +7,9 @@ use crate::config::bedrock::Options;
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::bedrock::http) struct Limits {
-    /// The load of an HTTP/2 connection beyond which another one is opened.
+    /// The target load of an HTTP/2 connection. Beyond it, another one is opened.
     pub(super) target: usize,
-    /// Maximum number of HTTP/2 connections.
+    /// The maximum number of HTTP/2 connections.
     pub(super) connections: usize,
     /// How long an unused connection stays open.
     pub(super) idle: Duration,
@@ -24,7 +24,7 @@ impl Limits {
         }
     }
 
-    /// Returns the most streams of an HTTP/2 connection.
+    /// Returns the maximum number of streams of an HTTP/2 connection.
     pub(super) const fn most(&self) -> usize {
         self.target.saturating_mul(2)
     }

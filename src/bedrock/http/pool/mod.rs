@@ -1,8 +1,9 @@
-//! Selects the connection for a call, and opens others. There is one pool per origin.
+//! The connection pool: selects the connection for a call, and opens further ones. There is one
+//! pool per origin.
 //!
 //! A call uses the least loaded connection. When all have reached their target load, another one is
-//! opened, while calls continue on the existing ones. A call waits, in order, only if no connection
-//! has room.
+//! opened, while calls continue on the existing ones. A call waits only if no connection has room.
+//! Waiting calls are served in their order.
 
 mod lease;
 mod limits;
@@ -31,7 +32,7 @@ use lease::ConnectionLease;
 pub(super) use limits::Limits;
 use state::{Opened, State};
 
-/// The shortest interval between sweeps for unused connections.
+/// The minimum interval between two sweeps for unused connections.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
 
 /// The connections to one origin.
@@ -133,7 +134,7 @@ impl Pool {
 }
 
 impl Owner for Pool {
-    /// Assigns room to waiting calls, in order, and opens connections for the others.
+    /// Assigns free room to waiting calls, in their order, and opens connections for the others.
     fn settle(self: Arc<Self>) {
         let mut unwanted = Vec::new();
         let mut state = self.lock();
@@ -142,10 +143,10 @@ impl Owner for Pool {
                 state.waiting.push_front(sender);
                 break;
             };
-            // Dropped later: dropping a lease locks the pool.
+            // Dropped later, because dropping a lease locks the pool.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
-        // A stream may outlive its runtime. Then no call is waiting.
+        // A stream may outlive its runtime. In that case, no call is waiting.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -169,7 +170,7 @@ impl Keeper for Pool {
     }
 }
 
-/// Closes connections that were unused at four consecutive sweeps. Ends with the pool, or when no
+/// Closes connections that were unused in four consecutive sweeps. Ends with the pool, or when no
 /// connection is left.
 async fn sweep_unused(pool: Weak<Pool>, interval: Duration) {
     loop {

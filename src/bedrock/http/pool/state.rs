@@ -1,4 +1,5 @@
-//! The state of a pool: its connections and the waiting calls. Decides without I/O.
+//! The state of a pool: its connections and the waiting calls. It makes decisions and performs no
+//! I/O.
 
 use std::{
     collections::VecDeque,
@@ -19,11 +20,13 @@ use crate::bedrock::http::{
     slot::{Owner, Slot},
 };
 
-/// The most HTTP/2 connections that are opened concurrently. Each has room for many streams.
+/// The maximum number of HTTP/2 connections that are opened concurrently. Each has room for many
+/// streams.
 const HTTP2_DIALS: usize = 4;
-/// The most HTTP/1.1 connections that are opened concurrently. Each has room for one request.
+/// The maximum number of HTTP/1.1 connections that are opened concurrently. Each has room for one
+/// request.
 const HTTP1_DIALS: usize = 64;
-/// The pause after a failed dial while other connections are open.
+/// The pause after a failed attempt to connect, while other connections are open.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
 /// The number of consecutive sweeps after which an unused connection is closed.
 const SWEEPS: u8 = 4;
@@ -40,7 +43,7 @@ type Waiting = oneshot::Sender<Result<ConnectionLease, Error>>;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) http2: Vec<http2::Http2Connection>,
-    /// Idle HTTP/1.1 connections, the most recently used one last.
+    /// The idle HTTP/1.1 connections. The most recently used one is last.
     idle: Vec<Idle>,
     /// The number of HTTP/1.1 connections in use.
     busy: Arc<AtomicUsize>,
@@ -48,7 +51,7 @@ pub(super) struct State {
     pub(super) dialing: usize,
     /// The protocol of the last connection. `None` before the first one.
     speaks: Option<Protocol>,
-    /// When to dial again after a failure while other connections are open.
+    /// When to connect again after a failure, while other connections are open.
     pub(super) redial_at: Option<Instant>,
     sweeping: bool,
     last_id: u64,
@@ -65,7 +68,7 @@ struct Idle {
     unused: u8,
 }
 
-/// Connections that are closed when this is dropped, outside of the lock.
+/// Connections to close. They are closed when this is dropped, after the lock is released.
 pub(super) struct Closed {
     _http1: Vec<Idle>,
     _http2: Vec<http2::Http2Connection>,
@@ -77,7 +80,7 @@ impl State {
         self.last_id
     }
 
-    /// Returns the first call in the queue that still waits.
+    /// Returns the first call in the queue that is still waiting.
     pub(super) fn next_waiting(&mut self) -> Option<Waiting> {
         while let Some(sender) = self.waiting.pop_front() {
             if !sender.is_closed() {
@@ -110,7 +113,8 @@ impl State {
                 .iter()
                 .enumerate()
                 .map(|(at, connection)| (load(&connection.load), at));
-            // The oldest of equals, so that connections of a peak become unused after it.
+            // The oldest of equally loaded connections is used, so that those of a peak become
+            // unused after it.
             let (_, at) = with_load
                 .filter(|&(load, at)| load < self.http2[at].allowed().min(most))
                 .min()?;
@@ -165,7 +169,8 @@ impl State {
     }
 
     fn http2_wanted(&self, limits: &Limits) -> usize {
-        // One more when all have reached their target load, and enough for the waiting calls.
+        // One more if all connections have reached their target load, and enough for the waiting
+        // calls.
         let all_at_target = self
             .http2
             .iter()
@@ -197,8 +202,8 @@ impl State {
         });
     }
 
-    /// Returns the calls that fail with a failed dial: its share of the queue, or none while other
-    /// connections are open.
+    /// Returns the calls that fail with a failed attempt to connect: its share of the queue, or
+    /// none while other connections are open.
     pub(super) fn dial_failed(&mut self, now: Instant) -> Vec<Waiting> {
         if !self.http2.is_empty() {
             self.redial_at = Some(now + REDIAL_AFTER);
@@ -245,8 +250,8 @@ fn load(counter: &AtomicUsize) -> usize {
     counter.load(Ordering::Relaxed)
 }
 
-/// Returns the target load of a connection: half of what the peer allows, at most the operator's
-/// setting.
+/// Returns the target load of a connection: half of what the peer allows, and at most the
+/// operator's setting.
 fn target(connection: &http2::Http2Connection, limits: &Limits) -> usize {
     (connection.allowed() / 2).clamp(1, limits.target)
 }

@@ -86,9 +86,7 @@ impl Policy {
         self.behind.extend(needs.behind);
         self.anywhere.extend(needs.anywhere);
         if let Some(unknown) = needs.unknown {
-            let note = format!(
-                "{place}: the policy does not cover {unknown}, because {model_id} does not name it"
-            );
+            let note = format!("{place}: {model_id} does not name {unknown}");
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
