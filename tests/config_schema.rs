@@ -61,6 +61,7 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
         }
         ["access", "jwt", "[]"] => &[("issuer", "https://a.example"), ("audiences", "[m]")],
         ["access", "kubernetes"] => &[("audience", "m")],
+        ["accounts", _] => &[("role_arn", "arn:aws:iam::123456789012:role/x")],
         ["tls"] => &[
             ("certificate_file", "a"),
             ("key_file", "b"),
@@ -203,6 +204,19 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             &["us-east-1", "us-gov-west-1"],
             &["us-east", "US-EAST-1", "eu", "us-east-1a"],
         ),
+        "/$defs/role_arn" => (
+            &["arn:aws:iam::123456789012:role/a/b"],
+            &[
+                "",
+                "a",
+                "arn:aws:iam::1:role/a",
+                "arn:aws:iam::123456789012:user/a",
+            ],
+        ),
+        "/$defs/external_id" => (&["ab", "a:b/c", "12"], &["", "a", "a b"]),
+        "/$defs/session_name" => (&["ab", "a@b"], &["", "a", "a:b"]),
+        "/$defs/session_duration" => (&["15m", "1h", "12h"], &["899s", "13h", "1", "0"]),
+        "/$defs/tag" => (&["a", "team 7", ""], &["a*b"]),
         "/$defs/sha256" => (
             &["00000000000000000000000000000000000000000000000000000000deadBEEF"],
             &[
@@ -280,6 +294,7 @@ fn is_of_several_keys(problem: &Problem) -> bool {
         "max_deadline",
         "unknown target",
         "unknown group",
+        "unknown account",
         "needs limits.store",
         "needs `access.kubernetes`",
         "needs `issuer`",

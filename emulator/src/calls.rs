@@ -28,6 +28,13 @@ pub struct Call {
     pub model_id: String,
     /// When the call arrived.
     pub time: SystemTime,
+    /// The AWS account that is called: that of the role whose session signs, else the emulator's
+    /// own.
+    pub account: String,
+    /// The ARN of who signs, for sessions of roles.
+    pub assumed_role: Option<String>,
+    /// The tags of the session.
+    pub session_tags: Vec<(String, String)>,
     /// The source Region, from the signature's scope. The emulator's default Region if the
     /// signature has none.
     pub region: String,

@@ -9,6 +9,7 @@ use super::{
     error::WireError,
     playback::{Broken, Playback, ResetSwitch, break_off},
     regions::Outage,
+    sessions::Principal,
     uri::Operation,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Asked {
     /// Breaks off the call if its Region goes down.
     pub(super) outage: Outage,
     pub(super) reset: ResetSwitch,
+    /// Who signs it.
+    pub(super) principal: Principal,
 }
 
 /// Returns a complete answer, and ends the call.

@@ -13,6 +13,8 @@
 //! | `hosts` | restricts the accepted host names |
 //! | `state` | the state that all connections share |
 //! | `count` | CountTokens |
+//! | `sts` | AssumeRole |
+//! | `sessions` | the sessions of roles, also in other accounts |
 //! | `target` | resolves a model ID in a source Region |
 //! | [`quotas`] | limits on requests, tokens and concurrent calls, with their usage: throttling |
 //! | `regions` | the conditions of source Regions |
@@ -59,9 +61,11 @@ mod runtime;
 pub mod script;
 mod server;
 mod service;
+mod sessions;
 mod shape;
 mod stamp;
 mod state;
+mod sts;
 mod target;
 mod tls;
 mod uri;
@@ -76,6 +80,7 @@ pub use self::{
     regions::Condition,
     replay::Replay,
     server::Emulator,
+    sessions::Role,
 };
 
 /// Compiles the example in README.md.

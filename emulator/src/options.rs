@@ -13,6 +13,7 @@ use super::{
     pace::{Cut, Pace},
     quotas::Quotas,
     replay::Replay,
+    sessions::Role,
 };
 
 /// The clock against which signatures are checked.
@@ -37,6 +38,11 @@ pub struct Options {
     pub fault: Option<Fault>,
     /// The account's initial quotas. They do not apply to recorded exchanges.
     pub quotas: Quotas,
+    /// The roles that can be assumed with AWS STS. None: any role of any account.
+    pub roles: Vec<Role>,
+    /// How long sessions of roles are valid, whatever the client asks for. `None`: as it asks, or
+    /// an hour.
+    pub session_lifetime: Option<Duration>,
     /// Recorded exchanges to serve in place of generated answers.
     pub replay: Option<Replay>,
     /// The maximum number of open streams on one HTTP/2 connection.
@@ -64,6 +70,8 @@ impl Default for Options {
             clock: Arc::new(SystemTime::now),
             fault: None,
             quotas: Quotas::default(),
+            roles: Vec::new(),
+            session_lifetime: None,
             replay: None,
             max_concurrent_streams: 100,
             cut: Cut::default(),

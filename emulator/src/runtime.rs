@@ -160,7 +160,7 @@ fn recorded_or_made(
     if let Some(tokens) = state.options.pace.tokens {
         length::set(&mut script, tokens.get(), &request);
     }
-    let lease = take_place(state, &target, &asked.region, &request, &script)?;
+    let lease = take_place(state, &target, asked, &request, &script)?;
     Ok((Recorded::Script(script), lease))
 }
 
@@ -168,14 +168,15 @@ fn recorded_or_made(
 fn take_place(
     state: &State,
     target: &Target,
-    source: &str,
+    asked: &Asked,
     request: &Value,
     script: &Script,
 ) -> Result<Option<Lease>, WireError> {
     let Some(model) = target.model else {
         return Ok(None);
     };
-    let at_home = [source.to_owned()];
+    let source = &asked.region;
+    let at_home = [source.clone()];
     let (scope, destinations) = match &target.way {
         Way::Unmetered => return Ok(None),
         Way::OnDemand => (Scope::OnDemand, &at_home[..]),
@@ -193,6 +194,7 @@ fn take_place(
     let written = used("inputTokens") + used("cacheWriteInputTokens");
     let max_tokens = request["inferenceConfig"]["maxTokens"].as_u64();
     let admitted = state.ledger.admit(Admission {
+        account: asked.principal.account(),
         model: model.id,
         source,
         scope,

@@ -159,6 +159,22 @@ impl Emulator {
         self.state.ledger.set(quotas);
     }
 
+    /// Denies everything to the sessions of a role, and refuses new ones, as if the owner of its
+    /// account had revoked them.
+    pub fn revoke_role(&self, arn: &str) {
+        self.state.sessions.revoke(arn);
+    }
+
+    /// Forgets all sessions of roles: AWS knows their keys no longer.
+    pub fn forget_sessions(&self) {
+        self.state.sessions.forget();
+    }
+
+    /// Allows new sessions of a revoked role. Those from before stay denied.
+    pub fn restore_role(&self, arn: &str) {
+        self.state.sessions.restore(arn);
+    }
+
     /// Stops accepting connections, waits for running calls up to the limit in the options, and
     /// ends.
     pub async fn stop(mut self) {

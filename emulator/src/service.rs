@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::{
     auth,
     calls::{Call, End, Record},
-    control, count,
+    catalogue, control, count,
     error::WireError,
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::Effect,
@@ -18,7 +18,9 @@ use super::{
     playback::{Broken, ResetSwitch, break_off},
     regions::Condition,
     runtime,
+    sessions::Principal,
     state::State,
+    sts,
     uri::Operation,
 };
 
@@ -87,8 +89,9 @@ impl Service {
                     operation,
                     outage,
                     reset,
+                    principal: Principal::Own,
                 };
-                self.operate(asked, condition, record).await?
+                self.operate(asked, condition, &request_id, record).await?
             }
         };
         if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -99,11 +102,25 @@ impl Service {
 
     fn call(&self, request_id: &str, operation: &Operation, parts: &Parts, body: &Bytes) -> Call {
         let region = auth::region(&parts.headers);
+        let (name, identifier) = match operation {
+            Operation::Sts => (sts_operation(body), sts::role_arn(body)),
+            _ => (operation.name(), operation.identifier().to_owned()),
+        };
+        let session = match auth::session(&parts.headers, &self.state.sessions) {
+            Some(Principal::Session(session)) => Some(session),
+            _ => None,
+        };
+        let account = session
+            .as_ref()
+            .map_or(catalogue::ACCOUNT, |own| &own.account);
         Call {
             id: 0,
             request_id: request_id.to_owned(),
-            operation: operation.name(),
-            model_id: operation.identifier().to_owned(),
+            operation: name,
+            model_id: identifier,
+            account: account.to_owned(),
+            assumed_role: session.as_ref().map(|session| session.arn.clone()),
+            session_tags: session.map_or_else(Vec::new, |session| session.tags.clone()),
             time: (self.state.options.clock)(),
             region: region.unwrap_or_else(|| self.state.options.region.clone()),
             inference_region: None,
@@ -119,8 +136,9 @@ impl Service {
 
     async fn operate(
         &self,
-        asked: Asked,
+        mut asked: Asked,
         condition: Option<Condition>,
+        request_id: &str,
         mut record: Record,
     ) -> Result<Answer, Broken> {
         let condition = condition.filter(|_| !runtime::names_a_fault(&asked));
@@ -129,10 +147,41 @@ impl Service {
         }
         let now = (self.state.options.clock)();
         let credentials = &self.state.options.credentials;
-        if let Err(error) = auth::check(credentials, &asked.parts, &asked.body, now) {
-            return Ok(refuse(&error, record));
-        }
+        let service = match asked.operation {
+            Operation::Sts => auth::Service::Sts,
+            _ => auth::Service::Bedrock,
+        };
+        let sessions = &self.state.sessions;
+        let principal = auth::check(
+            credentials,
+            sessions,
+            service,
+            &asked.parts,
+            &asked.body,
+            now,
+        )
+        .and_then(|principal| {
+            let action = asked.operation.name();
+            sessions.check(&principal, action).map(|()| principal)
+        });
+        let principal = match principal {
+            Ok(principal) => principal,
+            Err(error) if asked.operation == Operation::Sts => {
+                record.refused(error.code);
+                let answer = sts::error(error.status, error.code, &error.message, request_id);
+                return Ok(complete(answer, record));
+            }
+            Err(error) => return Ok(refuse(&error, record)),
+        };
+        asked.principal = principal;
         match asked.operation {
+            Operation::Sts => {
+                let (answer, code) = sts::answer(&asked, &asked.principal, &self.state, request_id);
+                if let Some(code) = code {
+                    record.refused(code);
+                }
+                Ok(complete(answer, record))
+            }
             Operation::Converse(_) | Operation::ConverseStream(_) => {
                 runtime::answer(&self.state, condition, asked, record).await
             }
@@ -171,6 +220,15 @@ impl Service {
             Ok(response) => complete(response, record),
             Err(error) => refuse(&error, record),
         })
+    }
+}
+
+/// The name of an action of STS; empty for an unknown one.
+fn sts_operation(body: &[u8]) -> &'static str {
+    match sts::action(body).as_str() {
+        "AssumeRole" => "AssumeRole",
+        "GetCallerIdentity" => "GetCallerIdentity",
+        _ => "",
     }
 }
 

@@ -4,6 +4,15 @@ use std::time::SystemTime;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+/// ISO 8601 in UTC, to the millisecond: lifetimes in tests are short.
+pub(super) fn iso8601_millis(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at);
+    let at = at.replace_nanosecond(u32::from(at.millisecond()) * 1_000_000);
+    at.ok()
+        .and_then(|at| at.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
 /// Formats a time in ISO 8601 and UTC, to the second.
 pub(super) fn iso8601(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);

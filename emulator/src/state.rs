@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
     account::Account, calls::CallLog, fault::Fault, options::Options, quotas::Ledger,
-    regions::Regions,
+    regions::Regions, sessions::Sessions,
 };
 
 /// The state that all connections of an emulator share.
@@ -14,6 +14,7 @@ pub(super) struct State {
     pub(super) regions: Regions,
     pub(super) ledger: Ledger,
     pub(super) account: Account,
+    pub(super) sessions: Sessions,
     pub(super) log: Arc<CallLog>,
 }
 
@@ -24,6 +25,7 @@ impl State {
             regions: Regions::default(),
             ledger: Ledger::new(options.quotas.clone()),
             account: Account::default(),
+            sessions: Sessions::new(options.roles.clone()),
             log: CallLog::new(options.keep_calls),
             options,
         }

@@ -19,6 +19,8 @@ pub(super) enum Operation {
     GetFoundationModel(String),
     ListProvisionedModelThroughputs,
     GetProvisionedModelThroughput(String),
+    /// AWS STS: its actions are in the body.
+    Sts,
     /// A call to the control API, with the part of the path after `/_emulator/`.
     Own(String),
     Unknown,
@@ -44,6 +46,7 @@ impl Operation {
         // the known prefix and suffix.
         let model = |end: &str| named(path.strip_suffix(end)?, "/model/");
         match path {
+            "/" => Some(Self::Sts),
             "/inference-profiles" => Some(Self::CreateInferenceProfile),
             "/tagResource" => Some(Self::TagResource),
             "/untagResource" => Some(Self::UntagResource),
@@ -87,6 +90,7 @@ impl Operation {
             Self::GetFoundationModel(_) => "GetFoundationModel",
             Self::ListProvisionedModelThroughputs => "ListProvisionedModelThroughputs",
             Self::GetProvisionedModelThroughput(_) => "GetProvisionedModelThroughput",
+            Self::Sts => "Sts",
             Self::Own(_) | Self::Unknown => "",
         }
     }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::limits::Scope;
+use crate::config::CallerSession;
 
 /// The name in metrics of all callers that are not configured.
 const UNLISTED: &str = "unlisted";
@@ -17,6 +18,8 @@ pub struct Caller {
     pub is_listed: bool,
     /// The configured groups that the caller belongs to.
     pub groups: Vec<Arc<str>>,
+    /// What distinguishes the caller's calls in AWS.
+    pub session: Arc<CallerSession>,
     /// What is limited of the caller and its groups. `None`: nothing.
     pub scopes: Option<Arc<[Arc<Scope>]>>,
 }

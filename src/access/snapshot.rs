@@ -103,6 +103,9 @@ impl Snapshot {
             name: Arc::clone(name),
             is_listed: options.is_some(),
             groups,
+            session: options
+                .map(|own| Arc::new(own.session.clone()))
+                .unwrap_or_default(),
             scopes: (!scopes.is_empty()).then(|| scopes.into()),
         }))
     }

@@ -5,6 +5,7 @@ mod geography;
 pub mod model_id;
 pub mod pattern;
 mod redact;
+pub mod role;
 mod sampling;
 
 pub use fence::{Fence, FencePart, Side};

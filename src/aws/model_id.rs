@@ -89,6 +89,12 @@ pub fn region_of_arn(model_id: &str) -> Option<&str> {
     (!region.is_empty()).then_some(region)
 }
 
+/// Returns the AWS account of an ARN, if it contains one.
+pub fn account_of_arn(model_id: &str) -> Option<&str> {
+    let account = arn_parts(model_id)?.nth(4)?;
+    (!account.is_empty()).then_some(account)
+}
+
 /// Returns the resource of an ARN, after the account: `inference-profile/us.anthropic…`.
 fn arn_resource(model_id: &str) -> Option<&str> {
     arn_parts(model_id)?.nth(5)

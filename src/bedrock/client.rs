@@ -24,9 +24,9 @@ use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
 use http::Uri;
 
-use super::{BedrockEvents, Sdk, failure, http::Http};
+use super::{BedrockEvents, Sdk, SessionOwner, failure, http::Http, session::Session};
 use crate::{
-    config::bedrock::Options,
+    config::{CallerSession, bedrock::Options},
     error::Failure,
     telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext},
 };
@@ -57,12 +57,30 @@ struct Exchange {
 pub struct Bedrock {
     shared: Arc<Shared>,
     trace: Option<TraceContext>,
+    account: Option<Account>,
 }
 
 struct Shared {
     sdk: Sdk,
     http: Http,
-    clients: Mutex<HashMap<String, Regional>>,
+    clients: Mutex<Clients>,
+}
+
+/// The clients of a worker, by source Region.
+#[derive(Default)]
+struct Clients {
+    /// Those that sign by the gateway's own identity.
+    own: HashMap<String, Regional>,
+    /// Those that sign by sessions, by account.
+    of_accounts: HashMap<Arc<str>, HashMap<String, Regional>>,
+}
+
+/// What signs calls in place of the gateway's own identity.
+#[derive(Clone)]
+struct Account {
+    name: Arc<str>,
+    /// `None`: there is no such account.
+    session: Option<Session>,
 }
 
 /// The client of one source Region.
@@ -123,7 +141,30 @@ impl Bedrock {
         Self {
             shared: Arc::new(shared),
             trace: None,
+            account: None,
         }
+    }
+
+    /// Returns the same client for calls of an AWS account: signed by the session of its owner or,
+    /// without one, by the one that callers share. An empty name is the account of the gateway's
+    /// own identity.
+    #[must_use]
+    pub fn in_account(mut self, name: &Arc<str>, owner: Option<&SessionOwner>) -> Self {
+        let session = self.shared.sdk.accounts().session(name, owner);
+        self.account = (session.is_some() || !name.is_empty()).then(|| Account {
+            name: Arc::clone(name),
+            session,
+        });
+        self
+    }
+
+    /// Returns the caller as an owner of sessions, if any account has separate sessions for it.
+    pub fn session_owner(
+        &self,
+        name: &Arc<str>,
+        options: &Arc<CallerSession>,
+    ) -> Option<SessionOwner> {
+        self.shared.sdk.owner(name, options)
     }
 
     /// Returns the same client for calls within a span. The span's context is sent to Bedrock.
@@ -132,13 +173,19 @@ impl Bedrock {
         Self {
             shared: Arc::clone(&self.shared),
             trace: Some(span),
+            account: self.account.clone(),
         }
     }
 
     /// Returns the endpoint of a source Region. `None` before the first call.
-    pub fn endpoint(&self, source_region: &str) -> Option<Endpoint> {
+    pub fn endpoint(&self, account: &str, source_region: &str) -> Option<Endpoint> {
         let clients = self.clients();
-        clients.get(source_region)?.endpoint.get().cloned()
+        let of_account = if account.is_empty() {
+            &clients.own
+        } else {
+            clients.of_accounts.get(account)?
+        };
+        of_account.get(source_region)?.endpoint.get().cloned()
     }
 
     /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON
@@ -156,9 +203,15 @@ impl Bedrock {
         model_id: &str,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let sdk = &self.shared.sdk;
-        sdk.authenticated(|| self.converse_stream_once(source_region, model_id, body.clone()))
-            .await
+        let call = || self.converse_stream_once(source_region, model_id, body.clone());
+        match &self.account {
+            None => self.shared.sdk.authenticated(call).await,
+            Some(Account {
+                session: Some(session),
+                ..
+            }) => session.authenticated(call).await,
+            Some(Account { name, .. }) => Err(failure::no_account(name)),
+        }
     }
 
     async fn converse_stream_once(
@@ -214,13 +267,18 @@ impl Bedrock {
         }
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<String, Regional>> {
+    fn clients(&self) -> MutexGuard<'_, Clients> {
         let clients = self.shared.clients.lock();
         clients.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn client(&self, source_region: &str) -> Result<Client, Failure> {
         let mut clients = self.clients();
+        let account = self.account.as_ref().map(|account| &account.name);
+        let clients = match account {
+            None => &mut clients.own,
+            Some(name) => clients.of_accounts.entry(Arc::clone(name)).or_default(),
+        };
         if let Some(regional) = clients.get(source_region) {
             return Ok(regional.client.clone());
         }
@@ -230,7 +288,7 @@ impl Bedrock {
         let config = self
             .shared
             .sdk
-            .client_config(source_region)
+            .client_config(account.map(AsRef::as_ref), source_region)
             .http_client(self.shared.http.clone());
         let endpoint = Arc::default();
         let hooks = Hooks {

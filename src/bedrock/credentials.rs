@@ -91,6 +91,8 @@ pub(super) enum Cause {
     WronglyConfigured,
     /// A provider is configured but does not respond, or returns an error.
     Unavailable,
+    /// STS does not let the gateway assume a role.
+    Refused,
 }
 
 /// The error of an identity without credentials. Its text is for the operator.
@@ -104,6 +106,19 @@ pub(super) struct NoCredentials {
 }
 
 impl NoCredentials {
+    pub(super) fn new(cause: Cause, text: String, pause: Duration) -> Self {
+        Self {
+            cause,
+            text,
+            until: Instant::now() + pause,
+        }
+    }
+
+    /// Returns whether the next attempt to obtain credentials is still to come.
+    pub(super) fn is_recent(&self) -> bool {
+        self.until > Instant::now()
+    }
+
     /// Returns the time until the chain is called next.
     pub(super) fn retry_after(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
@@ -232,7 +247,7 @@ impl Identity {
 
     fn recent_failure(&self) -> Option<NoCredentials> {
         let failed = self.state().failed.clone()?;
-        (failed.until > Instant::now()).then_some(failed)
+        failed.is_recent().then_some(failed)
     }
 
     /// Records and logs the cause. Older credentials that are still valid are used meanwhile.
@@ -243,15 +258,11 @@ impl Identity {
             Cause::Unavailable => FIRST_PAUSE
                 .saturating_mul(1 << state.failures.min(8))
                 .min(LONGEST_PAUSE),
-            Cause::NotConfigured | Cause::WronglyConfigured => CONFIG_PAUSE,
+            Cause::NotConfigured | Cause::WronglyConfigured | Cause::Refused => CONFIG_PAUSE,
         };
         state.failures = state.failures.saturating_add(1);
         tracing::warn!(detail = %text, "cannot load the gateway's AWS credentials");
-        let failed = NoCredentials {
-            cause,
-            text,
-            until: Instant::now() + pause,
-        };
+        let failed = NoCredentials::new(cause, text, pause);
         state.failed = Some(failed.clone());
         match &state.last {
             Some(last)
@@ -330,7 +341,7 @@ impl Identity {
 
 /// Returns all causes of an error. The output of a credential process is left out, because it may
 /// contain secrets.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
         let cause = cause.to_string();

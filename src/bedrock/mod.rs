@@ -10,12 +10,16 @@
 //! | `client` | the SDK's clients, with hooks that insert request bodies and extract responses |
 //! | `open` | an upstream call up to its first event |
 //! | `credentials` | the gateway's AWS credentials: aws-config's chain, rebuilt when files change |
+//! | `accounts` | which session signs a call: that of an account, or the caller's own |
+//! | `session` | the credentials of an assumed role |
+//! | `session_name` | the names of callers' sessions |
 //! | `control` | reads inference profiles from Bedrock's control plane |
 //! | `events` | decodes a response body into events |
 //! | `frame` | decodes the AWS event-stream encoding |
 //! | `failure` | converts Bedrock's errors and connection errors into failures |
 //! | `http` | the HTTP client of the SDK, with its connection pool |
 
+mod accounts;
 mod client;
 mod control;
 mod credentials;
@@ -25,7 +29,10 @@ mod frame;
 mod http;
 mod open;
 mod sdk;
+mod session;
+mod session_name;
 
+pub use accounts::SessionOwner;
 pub use client::{Answer, Bedrock, Endpoint};
 pub use control::{ControlPlane, InferenceProfile};
 pub use events::{BedrockEvent, BedrockEvents};

@@ -8,15 +8,22 @@ use aws_sdk_bedrockruntime::config::{
     AppName, Builder, FrameworkMetadata, SharedIdentityCache, StalledStreamProtectionConfig,
     retry::RetryConfig, timeout::TimeoutConfig,
 };
+use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::{
+    accounts::{Accounts, SessionOwner},
     credentials::{ChainSource, Identity},
+    failure,
     http::{Http, Tls, TlsError},
+    session::SignedBySession,
 };
 use crate::{
-    config::bedrock::{Endpoints, Options},
-    error::{Failure, Reason},
+    config::{
+        AccountOptions, CallerSession,
+        bedrock::{Endpoints, Options},
+    },
+    error::Failure,
 };
 
 const NAME: &str = env!("CARGO_PKG_NAME");
@@ -35,6 +42,7 @@ pub struct Sdk {
     endpoints: Arc<BTreeMap<String, Endpoints>>,
     /// The identity whose credentials can be reloaded. `None` if the credentials never change.
     identity: Option<Identity>,
+    accounts: Accounts,
     tls: Tls,
 }
 
@@ -89,6 +97,7 @@ impl Sdk {
             .credentials_provider(SharedCredentialsProvider::new(identity.clone()))
             .build();
         Ok(Self {
+            accounts: Accounts::none(config.clone(), Some(identity.clone())),
             config,
             endpoint_url,
             control_endpoint_url,
@@ -110,13 +119,19 @@ impl Sdk {
         options: &Options,
     ) -> Result<Self, TlsError> {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
+        let tls = Tls::load(options, None)?;
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .identity_cache(IdentityCache::lazy().build())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(options.region.clone().map(Region::new))
             .build();
+        // The emulator serves STS, too.
+        let http = Http::new(tls.clone(), options).for_whole_answers(LONGEST_ANSWER);
+        let mut for_sts = config.clone().into_builder().http_client(http);
+        for_sts.set_endpoint_url(options.endpoint_url.clone());
         Ok(Self {
+            accounts: Accounts::none(for_sts.build(), None),
             config,
             endpoint_url: options.endpoint_url.clone(),
             // The emulator serves both the runtime and the control plane.
@@ -126,8 +141,29 @@ impl Sdk {
                 .or_else(|| options.endpoint_url.clone()),
             endpoints: Arc::new(options.endpoints.clone()),
             identity: None,
-            tls: Tls::load(options, None)?,
+            tls,
         })
+    }
+
+    /// Returns the same with these accounts, which are called by sessions of their roles. Sessions
+    /// that are as before keep their credentials.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: &BTreeMap<String, AccountOptions>) -> Self {
+        self.accounts = self.accounts.with(accounts);
+        self
+    }
+
+    pub(super) fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Returns the caller as an owner of sessions, if it has any.
+    pub(super) fn owner(
+        &self,
+        name: &Arc<str>,
+        options: &Arc<CallerSession>,
+    ) -> Option<SessionOwner> {
+        self.accounts.owner(name, options)
     }
 
     /// Returns the Region of the AWS environment.
@@ -135,11 +171,12 @@ impl Sdk {
         self.config.region().map(AsRef::as_ref)
     }
 
-    /// Returns the URL of a Region's control plane. `None` for its public endpoint.
-    pub(super) fn control_endpoint_url(&self, source_region: &str) -> Option<&str> {
-        let of_region = self.endpoints.get(source_region);
-        of_region
-            .and_then(|endpoints| endpoints.control_endpoint_url.as_deref())
+    /// Returns the URL of a Region's control plane for an account. `None` for its public endpoint.
+    pub(super) fn control_endpoint_url(&self, account: &str, source_region: &str) -> Option<&str> {
+        let of_account = self.accounts.endpoints(account, source_region);
+        [of_account, self.endpoints.get(source_region)]
+            .into_iter()
+            .find_map(|endpoints| endpoints?.control_endpoint_url.as_deref())
             .or(self.control_endpoint_url.as_deref())
     }
 
@@ -157,7 +194,9 @@ impl Sdk {
         };
         let generation = identity.generation();
         match call().await {
-            Err(failure) if is_rejection(&failure) && identity.rejected(generation).await => {
+            Err(failure)
+                if failure::is_rejection(&failure) && identity.rejected(generation).await =>
+            {
                 call().await
             }
             outcome => outcome,
@@ -168,18 +207,31 @@ impl Sdk {
         self.tls.clone()
     }
 
-    /// Returns a client's configuration for one source Region, without an HTTP client.
-    pub(super) fn client_config(&self, source_region: &str) -> Builder {
+    /// Returns a client's configuration for one source Region, without an HTTP client. With an
+    /// account, calls are signed by the session of their task, otherwise by the gateway's own
+    /// identity.
+    pub(super) fn client_config(&self, account: Option<&str>, source_region: &str) -> Builder {
         let mut builder = Builder::from(&self.config)
             .region(Region::new(source_region.to_owned()))
             // Routing decides on retries and timeouts. The stream outlives the SDK's call.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let of_region = self.endpoints.get(source_region);
-        let of_region = of_region.and_then(|endpoints| endpoints.endpoint_url.as_ref());
-        if let Some(endpoint_url) = of_region.or(self.endpoint_url.as_ref()) {
+        let of_account =
+            account.and_then(|account| self.accounts.endpoints(account, source_region));
+        let endpoint_url = [of_account, self.endpoints.get(source_region)]
+            .into_iter()
+            .find_map(|endpoints| endpoints?.endpoint_url.as_ref());
+        if let Some(endpoint_url) = endpoint_url.or(self.endpoint_url.as_ref()) {
             builder = builder.endpoint_url(endpoint_url);
+        }
+        if account.is_some() {
+            // A Bedrock API key is of another identity, and would take precedence.
+            let signature = AuthSchemeId::from("sigv4");
+            builder = builder
+                .auth_scheme_preference([signature])
+                .identity_cache(SharedIdentityCache::new(SignedBySession))
+                .credentials_provider(SharedCredentialsProvider::new(SignedBySession));
         }
         // An application name set by the operator takes precedence.
         if self.config.app_name().is_none() {
@@ -190,13 +242,6 @@ impl Sdk {
         }
         builder
     }
-}
-
-/// Returns whether AWS rejected the credentials of a call.
-fn is_rejection(failure: &Failure) -> bool {
-    let upstream = failure.upstream.as_deref();
-    failure.reason == Reason::UpstreamCredentials
-        && upstream.is_some_and(|upstream| upstream.http_status.is_some())
 }
 
 /// Returns the control plane's endpoint from the AWS environment. The setting for the service

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use super::{
     proxy::{self, Proxies},
     section::Section,
-    targets, units,
+    units,
 };
 
 /// The connection to Bedrock: settings that override aws-config's chain, and limits on connections.
@@ -89,7 +89,7 @@ impl Default for Options {
 pub(super) fn read(mut section: Section<'_>) -> Options {
     let default = Options::default();
     let options = Options {
-        region: section.value("region", targets::region),
+        region: section.value("region", units::region),
         endpoint_url: section.value("endpoint_url", url),
         control_endpoint_url: section.value("control_endpoint_url", url),
         connect_timeout: section
@@ -123,10 +123,10 @@ pub(super) fn read(mut section: Section<'_>) -> Options {
     options
 }
 
-fn read_endpoints(section: &mut Section<'_>) -> BTreeMap<String, Endpoints> {
+pub(super) fn read_endpoints(section: &mut Section<'_>) -> BTreeMap<String, Endpoints> {
     let mut all = BTreeMap::new();
     for (region, mut urls) in section.named_sections("endpoints") {
-        if let Err(message) = targets::region(&region.name) {
+        if let Err(message) = units::region(&region.name) {
             urls.report("", message);
         }
         let endpoints = Endpoints {

@@ -5,6 +5,7 @@
 //! are reported at once.
 
 mod access;
+mod accounts;
 pub mod attribution;
 pub mod bedrock;
 mod discovery;
@@ -26,7 +27,7 @@ mod units;
 mod warnings;
 mod yaml;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 pub use access::{
     Access, ApiKey, CallerOptions, ClusterKeys, Estimates, FailuresPerMinute, GroupOptions,
@@ -34,6 +35,7 @@ pub use access::{
     NANO_PER_USD, Price, Quota, Rates, SignatureAlgorithm, Unlisted, is_name as is_caller_name,
     is_secure_url, load_keys,
 };
+pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;
 pub use discovery::Discovery;
 pub use hosts::Hosts;
@@ -61,6 +63,8 @@ pub struct Config {
     pub server: Server,
     /// The targets that callers can use.
     pub targets: Targets,
+    /// AWS accounts that the gateway calls with a role of theirs, by name.
+    pub accounts: BTreeMap<String, AccountOptions>,
     /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
     /// The callers, and how they prove their identity.
@@ -156,9 +160,11 @@ impl Config {
         let server = server::read(&mut root);
         let has_client_ca = server.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
         let access = access::read(&mut root, store, has_client_ca, &reading);
+        let accounts = accounts::read(&mut root, &reading);
         let config = Self {
             server,
-            targets: targets::read(&mut root, max_tokens, access.rules(), &reading),
+            targets: targets::read(&mut root, max_tokens, access.rules(), &accounts, &reading),
+            accounts,
             request_metadata: attribution::read(root.section("request_metadata")),
             access,
             discovery: discovery::read(root.section("discovery")),

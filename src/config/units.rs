@@ -112,3 +112,24 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
         .filter(|number| (0.0..=1.0).contains(number))
         .ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
 }
+
+/// Reads a Region, such as `us-east-1`.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_region = parts.len() >= 3
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        })
+        && parts
+            .last()
+            .is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    if is_region {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is not an AWS Region; write one such as us-east-1"
+    ))
+}

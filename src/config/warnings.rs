@@ -1,19 +1,80 @@
 //! Finds settings that are valid but have no effect.
 
+use std::time::Duration;
+
 use super::{Alias, Config, Problem, RouteOptions, Targets, problem::ConfigLocation};
 use crate::aws::{Sampling, Side, model_id};
+
+/// The longest session of a role that another role assumes.
+const LONGEST_CHAINED_SESSION: Duration = Duration::from_secs(60 * 60);
 
 impl Config {
     /// Returns settings that are valid but have no effect, such as defaults that a model refuses.
     pub fn warnings(&self) -> Vec<Problem> {
         let targets = &self.targets;
         let mut warnings = Vec::new();
+        warnings.extend(long_sessions(self));
+        warnings.extend(unused_accounts(self));
+        warnings.extend(tags_without_accounts(self));
         for (name, alias) in &targets.aliases {
             warnings.extend(sampling(name, alias, targets));
             warnings.extend(default_region(name, alias, self));
         }
         warnings
     }
+}
+
+/// Sessions that are longer than STS grants if the gateway's own identity is a role.
+fn long_sessions(config: &Config) -> impl Iterator<Item = Problem> {
+    let is_long = |duration: Duration| duration > LONGEST_CHAINED_SESSION;
+    let long = config
+        .accounts
+        .iter()
+        .filter(move |(_, account)| account.session_duration.is_some_and(is_long));
+    long.map(|(name, _)| {
+        Problem::new(
+            format!("accounts.{name}.session_duration"),
+            ConfigLocation::default(),
+            "AWS grants at most 1h if the gateway's own identity is a role, as with IRSA, EKS Pod Identity, ECS and EC2 (role chaining); leave it out unless the gateway has access keys",
+        )
+    })
+}
+
+/// Accounts that no route names. ARNs can still be called in them.
+fn unused_accounts(config: &Config) -> impl Iterator<Item = Problem> {
+    let targets = &config.targets;
+    let routes = || targets.aliases.values().flat_map(|alias| &alias.routes);
+    let is_unused = move |name: &&String| {
+        let owns_arn = |model_id: &str| {
+            model_id::account_of_arn(model_id)
+                .is_some_and(|id| targets.account_names.get(id) == Some(*name))
+        };
+        targets.allowed_model_ids.is_empty()
+            && !routes().any(|route| route.accounts.contains(name) || owns_arn(&route.model_id))
+    };
+    config.accounts.keys().filter(is_unused).map(|name| {
+        Problem::new(
+            format!("accounts.{name}"),
+            ConfigLocation::default(),
+            "no target names this account; set `account` or `accounts` in a route",
+        )
+    })
+}
+
+/// Session tags of callers that no session can carry.
+fn tags_without_accounts(config: &Config) -> impl Iterator<Item = Problem> {
+    let has_none = config.accounts.is_empty();
+    let callers = config.access.callers.iter().filter(move |(_, caller)| {
+        let session = &caller.session;
+        has_none && session.role_arn.is_none() && !session.session_tags.is_empty()
+    });
+    callers.map(|(name, _)| {
+        Problem::new(
+            format!("callers.{name}.session_tags"),
+            ConfigLocation::default(),
+            "only sessions of roles have tags: name a role in `accounts`, or in `callers.<name>.role_arn`",
+        )
+    })
 }
 
 /// Warns about routes that take their source Region from `bedrock.region`, if that is outside of a

@@ -191,6 +191,10 @@ impl Inference {
         let limits = &ready.target.limits;
         let deadline = context.deadline(&self.limits, limits.max_deadline);
         let rate_limits = report.rate_limits();
+        let owner = context.caller.as_ref().and_then(|caller| {
+            let options = &caller.caller().session;
+            self.bedrock.session_owner(caller.name(), options)
+        });
         let call_stream = CallStream::start(Call {
             bedrock: self.bedrock.clone(),
             candidates: ready.candidates,
@@ -208,7 +212,9 @@ impl Inference {
                 first_event: limits.first_event.unwrap_or(self.limits.first_event),
                 deadline,
                 budget: self.budget.clone(),
+                session_owner: owner.as_ref().map(|owner| Arc::clone(&owner.name)),
             },
+            owner,
             target: ready.target,
             write_stall: self.limits.write_stall,
             on_cancel: self.limits.on_cancel,

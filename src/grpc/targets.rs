@@ -13,10 +13,7 @@ use crate::{
         self, GetTargetRequest, GetTargetResponse, ListTargetsRequest, ListTargetsResponse,
         RouteHealth, Target, target_service_server::TargetService,
     },
-    routing::{
-        RouteCandidate, Router,
-        health::{Availability, HealthSnapshot},
-    },
+    routing::{RouteCandidate, Router, health::Availability},
     stream::origin,
     validate::{self, Violations},
 };
@@ -140,8 +137,14 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
     let route = &candidate.route;
     let health = route.health.snapshot(now);
     let profile = route.profile();
-    let unavailable_for = health
-        .availability
+    let availability = match health.availability {
+        // As for calls that the shared identity of the account signs.
+        Availability::Available => route
+            .identity_skipped_until(None, now)
+            .map_or(Availability::Available, Availability::IdentityFailsUntil),
+        availability => availability,
+    };
+    let unavailable_for = availability
         .until()
         .and_then(|until| prost_types::Duration::try_from(until - now).ok());
     pb::Route {
@@ -152,7 +155,7 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
         status: profile
             .as_ref()
             .map_or_else(String::new, |profile| profile.status.clone()),
-        health: route_health(&health).into(),
+        health: route_health(availability, health.tried).into(),
         order: i32::try_from(candidate.order).unwrap_or(i32::MAX),
         weight: i32::try_from(candidate.weight).unwrap_or(i32::MAX),
         open_calls: i32::try_from(health.open_calls).unwrap_or(i32::MAX),
@@ -164,11 +167,11 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
     }
 }
 
-fn route_health(health: &HealthSnapshot) -> RouteHealth {
-    match health.availability {
+fn route_health(availability: Availability, tried: bool) -> RouteHealth {
+    match availability {
         Availability::ThrottledUntil(_) => RouteHealth::Throttled,
-        Availability::OpenUntil(_) => RouteHealth::Unhealthy,
-        Availability::Available if health.tried => RouteHealth::Healthy,
+        Availability::OpenUntil(_) | Availability::IdentityFailsUntil(_) => RouteHealth::Unhealthy,
+        Availability::Available if tried => RouteHealth::Healthy,
         Availability::Available => RouteHealth::Unspecified,
     }
 }

@@ -5,12 +5,16 @@
 //! almost as well as comparing all routes, and avoids that all calls go to the route that is least
 //! loaded at the moment.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::{
     health::{Availability, RoutePermit},
+    identity::IdentityFault,
     target::RouteCandidate,
 };
+use crate::error::Failure;
 
 /// The factor below which two loads count as equal. Weights then decide.
 const SAME: f64 = 1.25;
@@ -22,6 +26,11 @@ pub(super) struct RouteChoice {
     tried: Vec<bool>,
     /// Whether the call can no longer use each route.
     ruled_out: Vec<bool>,
+    /// Whether the routes are in several accounts, so that another identity may be able to make the
+    /// call.
+    several_accounts: bool,
+    /// The caller whose own identity signs the call, if it has one.
+    owner: Option<Arc<str>>,
 }
 
 /// The next step of a call.
@@ -38,13 +47,83 @@ pub(super) enum NextStep {
 }
 
 impl RouteChoice {
-    pub(super) fn new(candidates: Vec<RouteCandidate>) -> Self {
+    pub(super) fn new(candidates: Vec<RouteCandidate>, owner: Option<Arc<str>>) -> Self {
         let none = vec![false; candidates.len()];
+        let mut accounts = candidates.iter().map(|known| &known.route.account);
+        let first = accounts.next();
+        let several_accounts = accounts.any(|account| Some(account) != first);
         Self {
             candidates,
             tried: none.clone(),
             ruled_out: none,
+            several_accounts,
+            owner,
         }
+    }
+
+    /// Notes that Bedrock has answered on this route.
+    pub(super) fn answered(&self, index: usize) {
+        if !self.several_accounts {
+            return;
+        }
+        if let Some(candidate) = self.candidates.get(index) {
+            candidate.route.credentials.succeeded(self.owner.as_deref());
+            candidate.route.access.succeeded(self.owner.as_deref());
+        }
+    }
+
+    /// Notes that the identity of this route has failed. Returns whether another account is left,
+    /// whose identity may be able to make the call.
+    pub(super) fn identity_failed(
+        &mut self,
+        index: usize,
+        fault: IdentityFault,
+        failure: &Failure,
+        now: Instant,
+    ) -> bool {
+        if !self.several_accounts {
+            return false;
+        }
+        let Some(failed) = self.candidates.get(index).map(|known| &known.route) else {
+            return false;
+        };
+        let failing = match fault {
+            IdentityFault::Credentials => failed.credentials.as_ref(),
+            IdentityFault::Access => &failed.access,
+        };
+        failing.failed(self.owner.as_deref(), failure, now);
+        for (candidate, ruled_out) in self.candidates.iter().zip(&mut self.ruled_out) {
+            *ruled_out |= candidate.route.account == failed.account;
+        }
+        self.ruled_out.contains(&false)
+    }
+
+    /// Returns whether a route is called or skipped by this call.
+    fn availability(&self, candidate: &RouteCandidate, now: Instant) -> Availability {
+        let route = &candidate.route;
+        match route.health.availability(now) {
+            Availability::Available if self.several_accounts => {
+                let until = route.identity_skipped_until(self.owner.as_deref(), now);
+                until.map_or(Availability::Available, Availability::IdentityFailsUntil)
+            }
+            availability => availability,
+        }
+    }
+
+    /// Begins an attempt, unless another call has become the probe of the route or of its identity.
+    pub(super) fn permit(&self, index: usize, now: Instant, insists: bool) -> Option<RoutePermit> {
+        let route = &self.candidates.get(index)?.route;
+        if !self.several_accounts {
+            return route.health.permit(now, insists);
+        }
+        let owner = self.owner.as_deref();
+        let may_begin = insists
+            || (route.credentials.skipped_until(owner, now).is_none()
+                && route.access.begin(owner, now)
+                && route.credentials.begin(owner, now));
+        may_begin
+            .then(|| route.health.permit(now, insists))
+            .flatten()
     }
 
     pub(super) fn candidate(&self, index: usize) -> Option<&RouteCandidate> {
@@ -68,11 +147,11 @@ impl RouteChoice {
     pub(super) fn next(&self, now: Instant, random: &mut impl FnMut() -> f64) -> NextStep {
         // A target with a single route calls it regardless of its health: skipping it would fail
         // calls that Bedrock may answer.
-        if let [only] = self.candidates.as_slice() {
+        if self.candidates.len() == 1 {
             return match (self.is(&self.ruled_out, 0), self.is(&self.tried, 0)) {
                 (true, _) => NextStep::Nothing,
                 (false, true) => NextStep::Again(0),
-                (false, false) => match only.route.health.permit(now, true) {
+                (false, false) => match self.permit(0, now, true) {
                     Some(permit) => NextStep::Take(0, permit),
                     None => NextStep::Nothing,
                 },
@@ -80,11 +159,7 @@ impl RouteChoice {
         }
         let mut untried = self.left(|index| !self.is(&self.tried, index), now);
         while let Some(index) = self.draw(&untried, now, random) {
-            if let Some(permit) = self
-                .candidates
-                .get(index)
-                .and_then(|candidate| candidate.route.health.permit(now, false))
-            {
+            if let Some(permit) = self.permit(index, now, false) {
                 return NextStep::Take(index, permit);
             }
             // Another call has become the probe.
@@ -103,7 +178,7 @@ impl RouteChoice {
             .filter(|index| wanted(*index) && !self.is(&self.ruled_out, *index))
             .filter(|index| {
                 self.candidates.get(*index).is_some_and(|candidate| {
-                    candidate.route.health.availability(now) == Availability::Available
+                    self.availability(candidate, now) == Availability::Available
                 })
             })
             .collect()
@@ -161,7 +236,7 @@ impl RouteChoice {
         (0..self.candidates.len())
             .filter(|index| !self.is(&self.ruled_out, *index))
             .filter_map(|index| self.candidates.get(index))
-            .map(|candidate| candidate.route.health.availability(now))
+            .map(|candidate| self.availability(candidate, now))
             .filter_map(|availability| Some((availability.until()?, availability)))
             .min_by_key(|(until, _)| *until)
             .map_or(NextStep::Nothing, |(until, availability)| {

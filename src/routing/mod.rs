@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `target` | what an alias or model ID resolves to, with the operator's settings for it |
 //! | `route` | one model ID in one source Region of one AWS account |
+//! | [`identity`] | which AWS identities fail |
 //! | [`health`] | breaker, cooldown and load of a route |
 //! | `profiles` | the inference profiles that Bedrock's control plane has listed |
 //! | `choice` | selects the route of a call's next attempt |
@@ -15,6 +16,7 @@
 pub mod attempts;
 mod choice;
 pub mod health;
+pub mod identity;
 mod metrics;
 mod open_call;
 mod profiles;
@@ -31,10 +33,10 @@ use tokio::sync::Notify;
 
 pub use metrics::RouteMetrics;
 pub use open_call::OpenCall;
-pub use route::{Place, Route, RouteKey};
+pub use route::{AccountRegion, Route, RouteKey};
 pub use target::{RouteCandidate, Target};
 
-use self::profiles::Profiles;
+use self::{identity::IdentityHealth, profiles::Profiles};
 use crate::{
     aws::{Fence, model_id, pattern},
     bedrock::InferenceProfile,
@@ -56,6 +58,8 @@ struct Inner {
     allowed_model_ids: Vec<String>,
     only: Fence,
     policy: RequestPolicy,
+    /// The names of the accounts, by the ID that AWS gives them.
+    account_names: BTreeMap<String, String>,
     default_region: Option<String>,
     routes: Mutex<Routes>,
     profiles: Profiles,
@@ -69,15 +73,22 @@ struct Routes {
     all: HashMap<RouteKey, Arc<Route>>,
     /// Direct targets, by name.
     raw: HashMap<String, Arc<Target>>,
+    /// Whose credentials fail, by account.
+    credentials: HashMap<Arc<str>, Arc<IdentityHealth>>,
 }
 
 impl Routes {
     /// Returns the route of a key, and creates it if necessary. A new route belongs to an alias if
     /// `of_alias` is set. All aliases are added before callers can name other routes.
     fn get(&mut self, key: RouteKey, of_alias: bool) -> Arc<Route> {
-        let entry = self.all.entry(key);
-        let new = |key: &RouteKey| Arc::new(Route::new(key, of_alias));
-        Arc::clone(entry.or_insert_with_key(new))
+        let Self {
+            all, credentials, ..
+        } = self;
+        let new = |key: &RouteKey| {
+            let credentials = credentials.entry(Arc::clone(&key.account)).or_default();
+            Arc::new(Route::new(key, Arc::clone(credentials), of_alias))
+        };
+        Arc::clone(all.entry(key).or_insert_with_key(new))
     }
 }
 
@@ -98,6 +109,7 @@ impl Router {
             allowed_model_ids: targets.allowed_model_ids,
             only: targets.only,
             policy: targets.policy,
+            account_names: targets.account_names,
             default_region: default_region.map(str::to_owned),
             routes: Mutex::new(routes),
             profiles: Profiles::default(),
@@ -139,7 +151,7 @@ impl Router {
     /// Returns the inference profiles of the gateway's Region that callers can use: the IDs of
     /// system profiles, and the ARNs of application profiles.
     pub fn inference_profiles(&self) -> Vec<String> {
-        let Some(place) = self.default_place() else {
+        let Some(place) = self.default_account_region() else {
             return Vec::new();
         };
         let profiles = self.0.profiles.of(&place);
@@ -166,10 +178,10 @@ impl Router {
 
     /// Sets the inference profiles that Bedrock's control plane has listed for a source Region of
     /// an account.
-    pub fn learn(&self, place: &Place, profiles: Vec<InferenceProfile>) {
+    pub fn learn(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
         self.0.profiles.learn(place, profiles);
         for route in self.routes() {
-            if route.place() == *place {
+            if route.account_region() == *place {
                 self.0.profiles.teach(&route);
             }
         }
@@ -186,8 +198,8 @@ impl Router {
     }
 
     /// Returns the source Region of targets that name none, in the gateway's own account.
-    pub fn default_place(&self) -> Option<Place> {
-        self.default_region().map(|region| Place {
+    pub fn default_account_region(&self) -> Option<AccountRegion> {
+        self.default_region().map(|region| AccountRegion {
             account: own_account(),
             source_region: region.to_owned(),
         })
@@ -202,13 +214,13 @@ impl Router {
             .or(self.0.default_region.as_deref())
             .ok_or_else(|| no_region(name))?;
         if routes.raw.len() >= MOST_RAW {
-            let Routes { all, raw } = &mut *routes;
+            let Routes { all, raw, .. } = &mut *routes;
             raw.clear();
             // Routes of aliases and of open calls are kept.
             all.retain(|_, route| Arc::strong_count(route) > 1);
         }
         let key = RouteKey {
-            account: own_account(),
+            account: owner(&self.0.account_names, name),
             model_id: name.to_owned(),
             source_region: region.to_owned(),
         };
@@ -265,6 +277,22 @@ fn own_account() -> Arc<str> {
     Arc::default()
 }
 
+/// Returns the account that owns what an ARN names, or else that of the gateway's own identity.
+fn owner(account_names: &BTreeMap<String, String>, model_id: &str) -> Arc<str> {
+    let id = model_id::account_of_arn(model_id);
+    let name = id.and_then(|id| account_names.get(id));
+    name.map_or_else(own_account, |name| name.as_str().into())
+}
+
+/// Returns the accounts of a route.
+fn accounts(options: &RouteOptions, targets: &Targets) -> Vec<Arc<str>> {
+    if options.accounts.is_empty() {
+        return vec![owner(&targets.account_names, &options.model_id)];
+    }
+    let names = options.accounts.iter();
+    names.map(|name| name.as_str().into()).collect()
+}
+
 /// Returns the target of an alias: its own routes, followed by those of its fallbacks.
 fn of_alias(
     name: &str,
@@ -284,17 +312,19 @@ fn of_alias(
             .max();
         for options in &alias.routes {
             for region in regions(name, options, default_region)? {
-                let key = RouteKey {
-                    account: own_account(),
-                    model_id: options.model_id.clone(),
-                    source_region: region.to_owned(),
-                };
-                candidates.push(RouteCandidate {
-                    route: routes.get(key, true),
-                    order: before.unwrap_or_default() + options.order,
-                    weight: options.weight,
-                    fences: fences.clone(),
-                });
+                for account in accounts(options, targets) {
+                    let key = RouteKey {
+                        account,
+                        model_id: options.model_id.clone(),
+                        source_region: region.to_owned(),
+                    };
+                    candidates.push(RouteCandidate {
+                        route: routes.get(key, true),
+                        order: before.unwrap_or_default() + options.order,
+                        weight: options.weight,
+                        fences: fences.clone(),
+                    });
+                }
             }
         }
         next = match &alias.fallback {

@@ -34,6 +34,7 @@ mod tests {
                 model_id: "a.model".to_owned(),
                 source_region: "us-east-1".to_owned(),
             },
+            Arc::default(),
             true,
         ));
         let one = OpenCall::on(Arc::clone(&route));

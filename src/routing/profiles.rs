@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Place, route::Route};
+use super::{AccountRegion, route::Route};
 use crate::{
     aws::{ModelIdKind, model_id},
     bedrock::InferenceProfile,
@@ -15,12 +15,12 @@ use crate::{
 /// The known profiles, which all routes of a process share.
 #[derive(Debug, Default)]
 pub(super) struct Profiles {
-    by_place: RwLock<HashMap<Place, HashMap<String, Arc<InferenceProfile>>>>,
+    by_place: RwLock<HashMap<AccountRegion, HashMap<String, Arc<InferenceProfile>>>>,
 }
 
 impl Profiles {
     /// Adds or updates the profiles of a source Region in an account.
-    pub(super) fn learn(&self, place: &Place, profiles: Vec<InferenceProfile>) {
+    pub(super) fn learn(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
         let mut by_place = self
             .by_place
             .write()
@@ -34,7 +34,7 @@ impl Profiles {
     }
 
     /// Returns the profiles of a source Region in an account.
-    pub(super) fn of(&self, place: &Place) -> Vec<Arc<InferenceProfile>> {
+    pub(super) fn of(&self, place: &AccountRegion) -> Vec<Arc<InferenceProfile>> {
         let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
         by_place
             .get(place)
@@ -45,7 +45,7 @@ impl Profiles {
     /// Sets the profile of a route, or a profile that serves its model.
     pub(super) fn teach(&self, route: &Route) {
         let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = by_place.get(&route.place()) else {
+        let Some(known) = by_place.get(&route.account_region()) else {
             return;
         };
         if let Some(profile) = known.get(model_id::profile_id(&route.model_id)) {

@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use super::health::RouteHealth;
+use tokio::time::Instant;
+
+use super::{health::RouteHealth, identity::IdentityHealth};
 use crate::{
     aws::{Fence, Geography, ModelIdKind, Sampling, Side, model_id},
     bedrock::InferenceProfile,
@@ -27,7 +29,7 @@ pub struct RouteKey {
 
 /// A source Region of an AWS account. Discovery looks up profiles for each one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct AccountRegion {
     /// The name of the AWS account, as in [`RouteKey::account`].
     pub account: Arc<str>,
     /// The source Region.
@@ -52,6 +54,10 @@ pub struct Route {
     pub of_alias: bool,
     /// The health, as observed by the calls of this replica.
     pub health: RouteHealth,
+    /// Whose credentials fail in the account. All routes of the account share this.
+    pub credentials: Arc<IdentityHealth>,
+    /// Which identities may not call this model.
+    pub access: IdentityHealth,
     /// The number of open calls to Bedrock.
     pub(super) open: AtomicUsize,
     /// The inference profile, if the model ID is one and Bedrock's control plane has listed it.
@@ -62,7 +68,7 @@ pub struct Route {
 
 impl Route {
     /// Creates a route without a profile.
-    pub fn new(key: &RouteKey, of_alias: bool) -> Self {
+    pub fn new(key: &RouteKey, credentials: Arc<IdentityHealth>, of_alias: bool) -> Self {
         Self {
             account: Arc::clone(&key.account),
             model_id: key.model_id.clone(),
@@ -71,6 +77,8 @@ impl Route {
             of_alias,
             open: AtomicUsize::default(),
             health: RouteHealth::default(),
+            credentials,
+            access: IdentityHealth::default(),
             profile: RwLock::default(),
             held_by: RwLock::default(),
         }
@@ -86,8 +94,8 @@ impl Route {
     }
 
     /// Returns the Region and account that are called.
-    pub fn place(&self) -> Place {
-        Place {
+    pub fn account_region(&self) -> AccountRegion {
+        AccountRegion {
             account: Arc::clone(&self.account),
             source_region: self.source_region.clone(),
         }
@@ -103,6 +111,13 @@ impl Route {
             source_region: self.source_region.clone(),
             account: metrics::Account::named(&self.account),
         }
+    }
+
+    /// Returns until when an identity is not tried on this route. `None`: it is tried.
+    pub fn identity_skipped_until(&self, owner: Option<&str>, now: Instant) -> Option<Instant> {
+        self.credentials
+            .skipped_until(owner, now)
+            .max(self.access.skipped_until(owner, now))
     }
 
     /// Returns the number of open calls to Bedrock.

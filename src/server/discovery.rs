@@ -11,7 +11,7 @@ use crate::{
     aws::ModelIdKind,
     bedrock::ControlPlane,
     error::{Failure, Reason},
-    routing::{Place, Router},
+    routing::{AccountRegion, Router},
 };
 
 /// The minimum time between two lookups of new routes. A new route is looked up immediately
@@ -46,17 +46,18 @@ struct Discovery {
     control: ControlPlane,
     router: Router,
     /// The places that were listed, and the profiles that were looked up, in this round.
-    asked: HashSet<(Place, String)>,
+    asked: HashSet<(AccountRegion, String)>,
     /// The failures that were logged, each of them once.
-    told: HashSet<(Place, Reason)>,
+    told: HashSet<(AccountRegion, Reason)>,
 }
 
 impl Discovery {
     /// Looks up every called Region of every account, and every profile that is in no list.
     async fn all(&mut self) {
         let routes = self.router.routes();
-        let mut places: BTreeSet<Place> = routes.iter().map(|route| route.place()).collect();
-        places.extend(self.router.default_place());
+        let mut places: BTreeSet<AccountRegion> =
+            routes.iter().map(|route| route.account_region()).collect();
+        places.extend(self.router.default_account_region());
         for place in places {
             self.list(&place).await;
         }
@@ -73,7 +74,7 @@ impl Discovery {
             if route.profile().is_some() || !is_profile {
                 continue;
             }
-            let place = route.place();
+            let place = route.account_region();
             self.list(&place).await;
             if route.profile().is_none() {
                 self.get(&place, &route.model_id).await;
@@ -81,13 +82,13 @@ impl Discovery {
         }
     }
 
-    async fn list(&mut self, place: &Place) {
+    async fn list(&mut self, place: &AccountRegion) {
         if !self.asked.insert((place.clone(), String::new())) {
             return;
         }
         match self
             .control
-            .list_inference_profiles(&place.source_region)
+            .list_inference_profiles(&place.account, &place.source_region)
             .await
         {
             Ok(profiles) => self.router.learn(place, profiles),
@@ -95,13 +96,13 @@ impl Discovery {
         }
     }
 
-    async fn get(&mut self, place: &Place, id: &str) {
+    async fn get(&mut self, place: &AccountRegion, id: &str) {
         if !self.asked.insert((place.clone(), id.to_owned())) {
             return;
         }
         match self
             .control
-            .get_inference_profile(&place.source_region, id)
+            .get_inference_profile(&place.account, &place.source_region, id)
             .await
         {
             Ok(profile) => self.router.learn(place, vec![profile]),
@@ -109,7 +110,7 @@ impl Discovery {
         }
     }
 
-    fn complain(&mut self, place: &Place, action: &str, failure: &Failure) {
+    fn complain(&mut self, place: &AccountRegion, action: &str, failure: &Failure) {
         if !self.told.insert((place.clone(), failure.reason)) {
             return;
         }

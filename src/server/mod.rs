@@ -92,6 +92,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let mut health = Health::serving().await;
     let router = Router::new(config.targets.clone(), sdk.default_region());
     let mut metrics = Metrics::default();
+    let sdk = sdk.with_accounts(&config.accounts);
     metrics.also(RouteMetrics::of(router.clone()));
     if let Some(tls) = &config.server.tls {
         metrics.certificate_expiry(tls::expiry(tls)?);

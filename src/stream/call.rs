@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{report::CallReport, timers::Times};
 use crate::{
-    bedrock::Bedrock,
+    bedrock::{Bedrock, SessionOwner},
     config::OnCancel,
     error::Failure,
     pb,
@@ -17,6 +17,8 @@ use crate::{
 /// Everything that is needed to begin a call.
 pub(crate) struct Call {
     pub(crate) bedrock: Bedrock,
+    /// The caller whose own AWS identity signs the call, if it has one.
+    pub(crate) owner: Option<SessionOwner>,
     pub(crate) target: Arc<Target>,
     /// The routes on which attempts can be made.
     pub(crate) candidates: Vec<RouteCandidate>,

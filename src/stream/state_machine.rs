@@ -114,6 +114,7 @@ impl StateMachine {
     pub(super) fn start(call: Call) -> Self {
         let Call {
             bedrock,
+            owner,
             target,
             candidates,
             body,
@@ -130,7 +131,10 @@ impl StateMachine {
         let id = Arc::clone(&request_id);
         let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
             let span_id = made.last_span_id();
-            let bedrock = bedrock.in_trace(trace.child(span_id));
+            let mut bedrock = bedrock.in_trace(trace.child(span_id));
+            if owner.is_some() || !route.account.is_empty() {
+                bedrock = bedrock.in_account(&route.account, owner.as_ref());
+            }
             let (body, request_id) = (body.clone(), Arc::clone(&id));
             async move {
                 let open = OpenCall::on(Arc::clone(&route));

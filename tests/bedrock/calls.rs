@@ -45,7 +45,7 @@ async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
     })
     .await;
     let bedrock = server.bedrock();
-    assert_eq!(bedrock.endpoint("us-east-1"), None);
+    assert_eq!(bedrock.endpoint("", "us-east-1"), None);
     let body = Bytes::from_static(BODY.as_bytes());
     let traced = bedrock.in_trace(span.clone());
     traced
@@ -59,7 +59,7 @@ async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
     assert!(authorization.contains("SignedHeaders="), "{authorization}");
     assert!(!authorization.contains("trace"), "{authorization}");
     // The clones share what is known of the endpoint.
-    let called = bedrock.endpoint("us-east-1").expect("who was called");
+    let called = bedrock.endpoint("", "us-east-1").expect("who was called");
     let host = format!("{}:{}", called.address, called.port);
     assert_eq!(call.header("host"), host);
 

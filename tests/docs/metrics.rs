@@ -13,7 +13,7 @@ use super::page;
 /// Every metric with the names of its labels, from what `/metrics` would show.
 fn exported() -> BTreeMap<String, BTreeSet<String>> {
     let config = Config::parse(
-        "bedrock: {region: us-east-1}\ntargets: {a: {model_id: amazon.nova-lite-v1:0}}",
+        "bedrock: {region: us-east-1}\naccounts: {one: {role_arn: 'arn:aws:iam::123456789012:role/x'}}\nallowed_model_ids: [x.*]\ntargets: {a: {model_id: amazon.nova-lite-v1:0, account: one}}",
         &|_| None,
     )
     .unwrap();
@@ -21,7 +21,10 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
     let router = Router::new(config.targets, Some("us-east-1"));
     all.also(RouteMetrics::of(router));
     let target = metrics::Target::default();
-    let route = metrics::Route::default();
+    let route = metrics::Route {
+        account: metrics::Account::named(&"one".into()),
+        ..metrics::Route::default()
+    };
     drop(all.calls.get_or_create(&metrics::Call {
         method: "Invoke",
         target: target.clone(),

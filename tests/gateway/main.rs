@@ -1,6 +1,8 @@
 //! The gateway's behaviour over real sockets: emulator, AWS SDK, gateway and a gRPC client.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod callers;
 #[cfg(test)]
 mod endings;

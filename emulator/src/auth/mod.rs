@@ -9,7 +9,28 @@ use std::time::SystemTime;
 
 pub use access_key::AccessKey;
 
-use super::error::WireError;
+use super::{
+    error::WireError,
+    sessions::{Principal, Sessions},
+};
+
+/// A service that requests are signed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Both endpoints of Bedrock.
+    Bedrock,
+    /// AWS STS.
+    Sts,
+}
+
+impl Service {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bedrock => "bedrock",
+            Self::Sts => "sts",
+        }
+    }
+}
 
 /// The access key ID that the emulator accepts by default. It is not a secret.
 pub const DEV_ACCESS_KEY_ID: &str = "EMULATOR";
@@ -52,17 +73,27 @@ pub(super) fn region(headers: &HeaderMap) -> Option<String> {
     Some(region.to_owned())
 }
 
-/// Checks a request's signature or token.
+/// The session whose key a request's signature names, whether it is valid or not.
+pub(super) fn session(headers: &HeaderMap, sessions: &Sessions) -> Option<Principal> {
+    let authorization = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let claim = sigv4::Authorization::parse(authorization).ok()?;
+    sessions.of_key(claim.access_key_id).map(Principal::Session)
+}
+
+/// Checks a request's signature or token, and returns who has signed it.
 ///
 /// Returns the error of the real endpoint: HTTP 403 with one of its codes.
 pub(super) fn check(
     credentials: &Credentials,
+    sessions: &Sessions,
+    service: Service,
     parts: &Parts,
     body: &[u8],
     now: SystemTime,
-) -> Result<(), WireError> {
+) -> Result<Principal, WireError> {
+    let session = session(&parts.headers, sessions);
     if !credentials.checked {
-        return Ok(());
+        return Ok(session.unwrap_or(Principal::Own));
     }
     let authorization = parts.headers.get(http::header::AUTHORIZATION);
     let Some(authorization) = authorization.and_then(|value| value.to_str().ok()) else {
@@ -72,11 +103,33 @@ pub(super) fn check(
         ));
     };
     match authorization.strip_prefix("Bearer ") {
-        Some(token) if credentials.bearer_tokens.iter().any(|known| known == token) => Ok(()),
+        Some(token) if credentials.bearer_tokens.iter().any(|known| known == token) => {
+            Ok(Principal::Own)
+        }
         Some(_) => Err(WireError::denied(
             "AccessDeniedException",
             "Authentication failed: Please make sure your API Key is valid.",
         )),
-        None => sigv4::check(&credentials.access_keys, authorization, parts, body, now),
+        None => {
+            let of_session = match &session {
+                Some(Principal::Session(session)) => Some(AccessKey {
+                    id: session.key_id.clone(),
+                    secret: session.secret.clone(),
+                    session_token: Some(session.token.clone()),
+                }),
+                _ => None,
+            };
+            let keys = credentials.access_keys.iter().chain(&of_session);
+            sigv4::check(keys, service.name(), authorization, parts, body, now)?;
+            match session {
+                Some(Principal::Session(session)) if now >= session.expiry => {
+                    Err(WireError::denied(
+                        "ExpiredTokenException",
+                        "The security token included in the request is expired",
+                    ))
+                }
+                session => Ok(session.unwrap_or(Principal::Own)),
+            }
+        }
     }
 }

@@ -14,8 +14,6 @@ use super::{access_key::AccessKey, canonical};
 use crate::error::WireError;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The service name in signatures of both Bedrock endpoints.
-const SERVICE: &str = "bedrock";
 /// The value that replaces a payload's hash, for unsigned payloads.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// The maximum difference between a signature's date and the current time.
@@ -28,7 +26,7 @@ const UNKNOWN_KEY: &str = "The security token included in the request is invalid
 
 /// The parts of an `authorization` header.
 pub(super) struct Authorization<'a> {
-    access_key_id: &'a str,
+    pub(super) access_key_id: &'a str,
     date: &'a str,
     pub(super) region: &'a str,
     service: &'a str,
@@ -77,15 +75,16 @@ impl<'a> Authorization<'a> {
 }
 
 /// Checks the date, the key and the signature.
-pub(super) fn check(
-    keys: &[AccessKey],
+pub(super) fn check<'k>(
+    keys: impl IntoIterator<Item = &'k AccessKey>,
+    service: &str,
     authorization: &str,
     parts: &Parts,
     body: &[u8],
     now: SystemTime,
 ) -> Result<(), WireError> {
     let claim = Authorization::parse(authorization)?;
-    let key = keys.iter().find(|key| {
+    let key = keys.into_iter().find(|key| {
         key.id == claim.access_key_id
             && key.session_token.as_deref() == text(&parts.headers, "x-amz-security-token")
     });
@@ -98,8 +97,8 @@ pub(super) fn check(
         )
     })?;
     check_date(signed_at.assume_utc(), now.into())?;
-    if claim.service != SERVICE {
-        let message = format!("Credential should be scoped to correct service: '{SERVICE}'.");
+    if claim.service != service {
+        let message = format!("Credential should be scoped to correct service: '{service}'.");
         return Err(WireError::denied("InvalidSignatureException", message));
     }
     let expected = date
@@ -151,13 +150,16 @@ fn signature(
     };
     let request = canonical::request(parts, &claim.signed_headers, &hash)?;
     let date = signed_at.format(DATE).ok()?;
-    let scope = format!("{}/{}/{SERVICE}/aws4_request", claim.date, claim.region);
+    let scope = format!(
+        "{}/{}/{}/aws4_request",
+        claim.date, claim.region, claim.service
+    );
     let to_sign = format!(
         "{ALGORITHM}\n{date}\n{scope}\n{}",
         canonical::hash(request.as_bytes())
     );
     let signing_key =
-        v4::generate_signing_key(&key.secret, signed_at.into(), claim.region, SERVICE);
+        v4::generate_signing_key(&key.secret, signed_at.into(), claim.region, claim.service);
     Some(v4::calculate_signature(signing_key, to_sign.as_bytes()))
 }
 

@@ -31,14 +31,20 @@ fn record(call: &Call) -> Value {
         call.operation,
         "Converse" | "ConverseStream" | "CountTokens"
     );
+    let is_sts = matches!(call.operation, "AssumeRole" | "GetCallerIdentity");
     let mut record = json!({
         "eventTime": stamp::iso8601(call.time),
-        "eventSource": "bedrock.amazonaws.com",
+        "eventSource": if is_sts { "sts.amazonaws.com" } else { "bedrock.amazonaws.com" },
         "eventName": call.operation,
         "awsRegion": call.region,
+        "recipientAccountId": call.account,
         "requestID": call.request_id,
         "requestParameters": runs.then(|| json!({"modelId": call.model_id})),
     });
+    if let Some(arn) = &call.assumed_role {
+        record["userIdentity"] =
+            json!({"type": "AssumedRole", "arn": arn, "accountId": call.account});
+    }
     if let Some(region) = &call.inference_region {
         record["additionalEventData"] = json!({"inferenceRegion": region});
     }

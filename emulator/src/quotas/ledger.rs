@@ -26,6 +26,8 @@ pub(crate) enum Scope {
 pub(crate) struct Admission<'a> {
     /// The foundation model's ID.
     pub(crate) model: &'static str,
+    /// The AWS account that is called.
+    pub(crate) account: &'a str,
     /// The source Region.
     pub(crate) source: &'a str,
     pub(crate) scope: Scope,
@@ -63,8 +65,8 @@ struct Books {
     running: BTreeMap<(&'static str, String), u32>,
 }
 
-/// Model, source Region, scope.
-type Key = (&'static str, String, Scope);
+/// Account, model, source Region, scope.
+type Key = (String, &'static str, String, Scope);
 
 /// The current usage.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +79,7 @@ pub(crate) struct Used {
 /// The usage within the last minute. Only present if a rate is limited.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Minute {
+    pub(crate) account: String,
     pub(crate) model: &'static str,
     pub(crate) region: String,
     pub(crate) scope: Scope,
@@ -123,9 +126,10 @@ impl Ledger {
         let minutes = books
             .windows
             .iter_mut()
-            .map(|((model, region, scope), window)| {
+            .map(|((account, model, region, scope), window)| {
                 window.slide(now, minute);
                 Minute {
+                    account: account.clone(),
                     model,
                     region: region.clone(),
                     scope: *scope,
@@ -153,7 +157,12 @@ impl Ledger {
         let mut books = self.books();
         let rate = books.rate(&call);
         let minute = books.quotas.minute();
-        let key = (call.model, call.source.to_owned(), call.scope);
+        let key = (
+            call.account.to_owned(),
+            call.model,
+            call.source.to_owned(),
+            call.scope,
+        );
         if rate.is_limited() {
             let window = books.windows.entry(key.clone()).or_default();
             window.slide(now, minute);
@@ -187,7 +196,9 @@ impl Ledger {
 
 impl Books {
     fn rate(&self, call: &Admission<'_>) -> Rate {
-        let quota = self.quotas.of(call.model, call.source);
+        let quota = self
+            .quotas
+            .of_account(call.account, call.model, call.source);
         match call.scope {
             Scope::OnDemand => quota.on_demand,
             Scope::CrossRegion => quota.cross_region,

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::ACCOUNT;
+
 pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope};
 
 /// Quotas of an account. By default, there are none.
@@ -26,9 +28,9 @@ pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope};
 pub struct Quotas {
     /// The quota without an override.
     pub default: Quota,
-    /// The overrides. Each one replaces the whole default. The most specific one applies: for a
-    /// model and Region, then for a model, then for a Region. Of two equally specific ones, the
-    /// last one applies.
+    /// The overrides. Each one replaces the whole default. The most specific one applies: for an
+    /// account, then for a model, then for a Region. Of two equally specific ones, the last one
+    /// applies.
     pub overrides: Vec<QuotaOverride>,
     /// The length of a minute, in milliseconds. `None` means 60,000. Shorter ones make tests fast.
     pub minute_ms: Option<u64>,
@@ -50,6 +52,19 @@ impl Quotas {
         self.overrides.push(QuotaOverride {
             model: model.map(str::to_owned),
             region: region.map(str::to_owned),
+            account: None,
+            quota,
+        });
+        self
+    }
+
+    /// Sets the quota of all models of an account, in one Region or all.
+    #[must_use]
+    pub fn with_account(mut self, account: &str, region: Option<&str>, quota: Quota) -> Self {
+        self.overrides.push(QuotaOverride {
+            model: None,
+            region: region.map(str::to_owned),
+            account: Some(account.to_owned()),
             quota,
         });
         self
@@ -60,15 +75,25 @@ impl Quotas {
             .map_or(Duration::from_secs(60), Duration::from_millis)
     }
 
-    /// Returns the quota of a model in a Region.
+    /// Returns the quota of a model in a Region, for the emulator's own account.
     pub fn of(&self, model: &str, region: &str) -> &Quota {
+        self.of_account(ACCOUNT, model, region)
+    }
+
+    /// The quota of a model in a Region, for an account.
+    pub fn of_account(&self, account: &str, model: &str, region: &str) -> &Quota {
         let fits =
             |own: &Option<String>, asked: &str| own.as_deref().is_none_or(|own| own == asked);
-        let fitting = self
-            .overrides
-            .iter()
-            .filter(|one| fits(&one.model, model) && fits(&one.region, region));
-        let nearest = fitting.max_by_key(|one| (one.model.is_some(), one.region.is_some()));
+        let fitting = self.overrides.iter().filter(|one| {
+            fits(&one.account, account) && fits(&one.model, model) && fits(&one.region, region)
+        });
+        let nearest = fitting.max_by_key(|one| {
+            (
+                one.account.is_some(),
+                one.model.is_some(),
+                one.region.is_some(),
+            )
+        });
         nearest.map_or(&self.default, |one| &one.quota)
     }
 }
@@ -82,6 +107,8 @@ pub struct QuotaOverride {
     pub model: Option<String>,
     /// For rates, the source Region; for capacity, the destination Region. `None`: all Regions.
     pub region: Option<String>,
+    /// The AWS account that is called. `None`: all accounts, each with a separate quota.
+    pub account: Option<String>,
     /// The quota.
     pub quota: Quota,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::advance;
 
 use super::{
-    Admission, Lease, Ledger, Quota, Quotas, Rate, Refused, Scope,
+    ACCOUNT, Admission, Lease, Ledger, Quota, Quotas, Rate, Refused, Scope,
     ledger::{Minute, Running},
 };
 
@@ -36,6 +36,7 @@ impl Caller {
 
     fn ask(&self, scope: Scope, reserve: u64, charge: u64) -> Result<Lease, Refused> {
         self.ledger.admit(Admission {
+            account: ACCOUNT,
             model: MODEL,
             source: "us-east-1",
             scope,
@@ -128,6 +129,7 @@ async fn on_demand_geographic_and_global_calls_are_counted_apart() {
     assert_eq!(admitted(Scope::Global), 5);
     let minutes = caller.ledger.used().minutes;
     let minute = |scope, requests| Minute {
+        account: ACCOUNT.to_owned(),
         model: MODEL,
         region: "us-east-1".to_owned(),
         scope,

@@ -67,7 +67,8 @@ pub struct ControlPlane {
 struct Shared {
     sdk: Sdk,
     http: Http,
-    clients: Mutex<HashMap<String, Client>>,
+    /// By account and source Region.
+    clients: Mutex<HashMap<(String, String), Client>>,
 }
 
 impl ControlPlane {
@@ -82,18 +83,20 @@ impl ControlPlane {
         }
     }
 
-    /// Returns all inference profiles of a source Region.
+    /// Returns all inference profiles of a source Region of an account. An empty account is that of
+    /// the gateway's own identity.
     ///
     /// # Errors
     /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn list_inference_profiles(
         &self,
+        account: &str,
         source_region: &str,
     ) -> Result<Vec<InferenceProfile>, Failure> {
         let mut profiles = Vec::new();
         let mut path = format!("/inference-profiles?{PAGE}");
         for _ in 0..MOST_PAGES {
-            let page: profile::Page = parsed(&self.get(source_region, path).await?)?;
+            let page: profile::Page = parsed(&self.get(account, source_region, path).await?)?;
             profiles.extend(page.profiles.into_iter().map(InferenceProfile::from));
             match page.next_token {
                 Some(token) if !token.is_empty() => {
@@ -112,26 +115,43 @@ impl ControlPlane {
     /// The same as those of [`Self::list_inference_profiles`].
     pub async fn get_inference_profile(
         &self,
+        account: &str,
         source_region: &str,
         id: &str,
     ) -> Result<InferenceProfile, Failure> {
         let path = format!("/inference-profiles/{}", address::encoded(id));
-        let profile: profile::Description = parsed(&self.get(source_region, path).await?)?;
+        let profile: profile::Description = parsed(&self.get(account, source_region, path).await?)?;
         Ok(profile.into())
     }
 
-    async fn get(&self, source_region: &str, path: String) -> Result<Vec<u8>, Failure> {
+    async fn get(
+        &self,
+        account: &str,
+        source_region: &str,
+        path: String,
+    ) -> Result<Vec<u8>, Failure> {
         let sdk = &self.shared.sdk;
-        sdk.authenticated(|| self.get_once(source_region, path.clone()))
-            .await
+        let call = || self.get_once(account, source_region, path.clone());
+        if account.is_empty() {
+            return sdk.authenticated(call).await;
+        }
+        match sdk.accounts().session(account, None) {
+            Some(session) => session.authenticated(call).await,
+            None => Err(failure::no_account(account)),
+        }
     }
 
-    async fn get_once(&self, source_region: &str, path: String) -> Result<Vec<u8>, Failure> {
+    async fn get_once(
+        &self,
+        account: &str,
+        source_region: &str,
+        path: String,
+    ) -> Result<Vec<u8>, Failure> {
         let exchange = Exchange {
             path: RefCell::new(path),
             response: Cell::default(),
         };
-        let call = self.client(source_region)?.list_async_invokes();
+        let call = self.client(account, source_region)?.list_async_invokes();
         let call = async {
             let outcome = call.send().await;
             let body = EXCHANGE.try_with(|exchange| exchange.response.take());
@@ -146,23 +166,28 @@ impl ControlPlane {
         })
     }
 
-    fn client(&self, source_region: &str) -> Result<Client, Failure> {
+    fn client(&self, account: &str, source_region: &str) -> Result<Client, Failure> {
         let Shared { sdk, http, clients } = &*self.shared;
+        let key = (account.to_owned(), source_region.to_owned());
         let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(source_region) {
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
         }
-        let mut config = sdk.client_config(source_region).http_client(http.clone());
+        let mut config = sdk
+            .client_config((!account.is_empty()).then_some(account), source_region)
+            .http_client(http.clone());
         // The endpoint of the runtime is not that of the control plane.
         config.set_endpoint_url(None);
         let address = Address {
-            base: sdk.control_endpoint_url(source_region).map(str::to_owned),
+            base: sdk
+                .control_endpoint_url(account, source_region)
+                .map(str::to_owned),
         };
         let client = Client::from_conf(config.interceptor(address).build());
-        clients.insert(source_region.to_owned(), client.clone());
+        clients.insert(key, client.clone());
         Ok(client)
     }
 }

@@ -79,6 +79,13 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     .with_detail(cause)
 }
 
+/// Returns whether AWS rejected the credentials of a call.
+pub(in crate::bedrock) fn is_rejection(failure: &Failure) -> bool {
+    let upstream = failure.upstream.as_deref();
+    failure.reason == Reason::UpstreamCredentials
+        && upstream.is_some_and(|upstream| upstream.http_status.is_some())
+}
+
 fn no_credentials(error: &NoCredentials) -> Failure {
     match error.cause {
         Cause::NotConfigured => not_configured(error),
@@ -90,6 +97,12 @@ fn no_credentials(error: &NoCredentials) -> Failure {
         Cause::Unavailable => Failure::new(
             Reason::CredentialsUnavailable,
             "the gateway cannot obtain its AWS credentials at the moment; retry later",
+        )
+        .with_retry_after(error.retry_after().max(SOON))
+        .with_detail(error),
+        Cause::Refused => Failure::new(
+            Reason::CredentialsUnavailable,
+            "AWS does not let the gateway assume the role for this account: its operator must allow it",
         )
         .with_retry_after(error.retry_after().max(SOON))
         .with_detail(error),
@@ -139,6 +152,9 @@ fn chain<'a>(
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+/// Returns the first cause of this type.
+pub(in crate::bedrock) fn find<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
     chain(error).find_map(|cause| cause.downcast_ref())
 }

@@ -15,7 +15,7 @@ mod reason;
 use std::fmt;
 
 use body::ErrorBody;
-pub(super) use call::of_call;
+pub(super) use call::{find, is_rejection, of_call};
 
 use super::frame::{CorruptFrame, Frame};
 use crate::{
@@ -30,6 +30,14 @@ pub(super) fn no_region(name: &str) -> Failure {
     Failure::new(
         Reason::InvalidRequest,
         format!("{name:?} is not an AWS Region: {hint}"),
+    )
+}
+
+/// Returns the failure for an account that is not configured any more.
+pub(super) fn no_account(name: &str) -> Failure {
+    Failure::new(
+        Reason::Internal,
+        format!("there is no AWS account `{name}` in the gateway's configuration"),
     )
 }
 

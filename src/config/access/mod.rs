@@ -14,6 +14,7 @@ use std::{
 };
 
 use super::{
+    accounts::{self, CallerSession},
     section::{Reading, Section, nearest},
     units,
     yaml::Key as YamlKey,
@@ -93,6 +94,9 @@ pub struct CallerOptions {
     pub certificates: Vec<String>,
     /// The caller's limits. `callers.<name>.limits`, default: unlimited.
     pub quota: Quota,
+    /// What distinguishes the caller's calls in AWS. `callers.<name>.role_arn` and
+    /// `callers.<name>.session_tags`.
+    pub session: CallerSession,
 }
 
 /// The operator's settings for a group of callers.
@@ -240,6 +244,7 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
             .list("certificates", certificate)
             .unwrap_or_default(),
         quota: read_limits(section.section("limits"), known.rules),
+        session: accounts::read_caller(&mut section),
     };
     section.finish();
     caller

@@ -16,6 +16,9 @@ pub struct Targets {
     /// The patterns of model IDs and ARNs that callers may use directly, as defined by
     /// [`pattern::matches`](crate::aws::pattern::matches). `allowed_model_ids`, default: none.
     pub allowed_model_ids: Vec<String>,
+    /// The names of the AWS accounts in `accounts`, by the ID that AWS gives them: an ARN is called
+    /// in the account that owns it.
+    pub account_names: BTreeMap<String, String>,
     /// The fence for the requests of all targets. `only`, default: none.
     pub only: Fence,
     /// The settings that are enforced on the requests of all targets.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::alias::{Alias, Targets};
 use crate::{
-    aws::{Fence, ModelIdKind, Side, model_id},
+    aws::{Fence, ModelIdKind, Side, model_id, role},
     config::{
+        accounts::AccountOptions,
         problem::ConfigLocation,
         section::{Reading, nearest},
     },
@@ -15,6 +16,7 @@ use crate::{
 pub(super) fn check(
     targets: &Targets,
     places: &BTreeMap<String, ConfigLocation>,
+    accounts: &BTreeMap<String, AccountOptions>,
     reading: &Reading<'_>,
 ) {
     for (name, alias) in &targets.aliases {
@@ -30,6 +32,9 @@ pub(super) fn check(
                 "a prompt of Prompt management accepts other requests than a model does, so it cannot share a target or a fallback with a model"
                     .to_owned(),
             );
+        }
+        for message in wrong_accounts(alias, accounts) {
+            report("routes", message);
         }
         let ceiling = targets.policy.and(&alias.policy).max_tokens;
         if let (Some(default), Some(ceiling)) = (alias.defaults.max_tokens, ceiling)
@@ -58,6 +63,33 @@ pub(super) fn check(
             }
         }
     }
+}
+
+/// Returns what is wrong with the AWS accounts of an alias.
+fn wrong_accounts(alias: &Alias, accounts: &BTreeMap<String, AccountOptions>) -> Vec<String> {
+    let mut messages = Vec::new();
+    for route in &alias.routes {
+        for name in &route.accounts {
+            let Some(account) = accounts.get(name) else {
+                let hint = nearest(name, accounts.keys().map(String::as_str)).map_or_else(
+                    || "add it to `accounts`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                messages.push(format!("unknown account `{name}`; {hint}"));
+                continue;
+            };
+            let own = model_id::account_of_arn(&route.model_id);
+            if let (Some(own), Some(called)) = (own, role::account_of(&account.role_arn))
+                && own != called
+            {
+                messages.push(format!(
+                    "{} belongs to AWS account {own}, but the role of `{name}` to {called}: name the account that owns it",
+                    route.model_id
+                ));
+            }
+        }
+    }
+    messages
 }
 
 fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String> {

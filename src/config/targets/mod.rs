@@ -9,19 +9,19 @@ use std::collections::BTreeMap;
 
 use super::{
     access::quota,
+    accounts::AccountOptions,
     attribution,
     request_policy::{self, RequestPolicy},
     section::{Reading, Section},
     units,
     yaml::Key,
 };
-use crate::aws::{Fence, FencePart, Geography, pattern};
+use crate::aws::{Fence, FencePart, Geography, pattern, role};
 
 pub use alias::{Alias, TargetLimits, Targets};
 pub(in crate::config) use defaults::guardrail;
 pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;
-pub(super) use routes::region;
 
 /// Reads the targets. `max_tokens` is the maximum number of output tokens, which is in the section
 /// `limits`.
@@ -29,6 +29,7 @@ pub(super) fn read(
     root: &mut Section<'_>,
     max_tokens: Option<i32>,
     rules: quota::Rules,
+    accounts: &BTreeMap<String, AccountOptions>,
     reading: &Reading<'_>,
 ) -> Targets {
     let policy = RequestPolicy {
@@ -47,10 +48,19 @@ pub(super) fn read(
     let targets = Targets {
         aliases,
         allowed_model_ids,
+        // Of several roles in an account, the first by name.
+        account_names: accounts
+            .iter()
+            .rev()
+            .filter_map(|(name, account)| {
+                let id = role::account_of(&account.role_arn)?;
+                Some((id.to_owned(), name.clone()))
+            })
+            .collect(),
         only: only.unwrap_or_default(),
         policy,
     };
-    links::check(&targets, &places, reading);
+    links::check(&targets, &places, accounts, reading);
     targets
 }
 
@@ -126,7 +136,7 @@ fn place(text: &str) -> Result<FencePart, String> {
     if let Some(geography) = Geography::named(text) {
         return Ok(FencePart::Geography(geography));
     }
-    region(text).map(FencePart::Region).map_err(|_| {
+    units::region(text).map(FencePart::Region).map_err(|_| {
         let names: Vec<_> = Geography::names().collect();
         format!(
             "`{text}` is neither a geography ({}) nor an AWS Region such as eu-west-1",

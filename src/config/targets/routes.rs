@@ -13,6 +13,10 @@ pub struct RouteOptions {
     /// The source Regions, which share the calls. `regions`, or `region` for a single one. Default:
     /// the Region of the ARN, or else that of the gateway.
     pub regions: Vec<String>,
+    /// The AWS accounts that are called, by their names in `accounts`. Each makes separate routes,
+    /// which share the calls. `accounts`, or `account` for a single one. Default: the account of
+    /// the gateway's own identity.
+    pub accounts: Vec<String>,
     /// The order. Routes with a lower order are tried first; those with equal order share the
     /// calls. `order`, default: the position in the list, from 1.
     pub order: u32,
@@ -27,6 +31,7 @@ impl RouteOptions {
         Self {
             model_id: model_id.into(),
             regions: Vec::new(),
+            accounts: Vec::new(),
             order: 1,
             weight: 1,
         }
@@ -36,7 +41,7 @@ impl RouteOptions {
 /// Reads the routes of a target: `routes`, or `model_id` for a single one.
 pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
     let sections = target.list_of_sections("routes");
-    let short = target.has("model_id") || target.has("region") || target.has("regions");
+    let short = PLACE_KEYS.iter().any(|key| target.has(key));
     match sections {
         Some(sections) => {
             if short {
@@ -49,7 +54,7 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
             if short {
                 let _reported = read_place(target);
             } else {
-                target.know(&["model_id", "region", "regions"]);
+                target.know(&PLACE_KEYS);
             }
             if sections.is_empty() {
                 target.report("routes", "at least one route is required");
@@ -61,9 +66,10 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
         }
         None => read_place(target)
             .into_iter()
-            .map(|(model_id, regions)| RouteOptions {
-                regions,
-                ..RouteOptions::to(model_id)
+            .map(|place| RouteOptions {
+                regions: place.regions,
+                accounts: place.accounts,
+                ..RouteOptions::to(place.model_id)
             })
             .collect(),
     }
@@ -72,9 +78,10 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
 fn read_route(mut section: Section<'_>, place: u32) -> Option<RouteOptions> {
     let order = section.value("order", |text| units::number(text, 1, 1_000));
     let weight = section.value("weight", |text| units::number(text, 1, 1_000));
-    let route = read_place(&mut section).map(|(model_id, regions)| RouteOptions {
-        model_id,
-        regions,
+    let route = read_place(&mut section).map(|at| RouteOptions {
+        model_id: at.model_id,
+        regions: at.regions,
+        accounts: at.accounts,
         order: order.unwrap_or(place),
         weight: weight.unwrap_or(1),
     });
@@ -82,15 +89,30 @@ fn read_route(mut section: Section<'_>, place: u32) -> Option<RouteOptions> {
     route
 }
 
-/// Reads a model ID and its source Regions.
-fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
+/// The keys of [`read_place`].
+const PLACE_KEYS: [&str; 5] = ["model_id", "region", "regions", "account", "accounts"];
+
+/// A model ID, its source Regions and accounts.
+struct RoutePlace {
+    model_id: String,
+    regions: Vec<String>,
+    accounts: Vec<String>,
+}
+
+/// Reads a model ID, its source Regions and accounts.
+fn read_place(section: &mut Section<'_>) -> Option<RoutePlace> {
     let model_id = section.value("model_id", model);
     let has_both = section.has("region") && section.has("regions");
-    let one = section.value("region", region);
-    let several = section.list("regions", region);
+    let one = section.value("region", units::region);
+    let several = section.list("regions", units::region);
     if has_both {
         section.report("regions", "set either `region` or `regions`, but not both");
     }
+    if section.has("account") && section.has("accounts") {
+        section.report("accounts", "either `account` or `accounts`, but not both");
+    }
+    let account = section.value("account", units::text);
+    let accounts = section.list("accounts", units::text);
     let Some(model_id) = model_id else {
         if !section.has_had("model_id") && !section.has_had("routes") {
             section.report(
@@ -112,7 +134,14 @@ fn read_place(section: &mut Section<'_>) -> Option<(String, Vec<String>)> {
         );
     }
     regions.dedup();
-    Some((model_id, regions))
+    let mut accounts: Vec<String> = accounts.into_iter().flatten().chain(account).collect();
+    accounts.sort();
+    accounts.dedup();
+    Some(RoutePlace {
+        model_id,
+        regions,
+        accounts,
+    })
 }
 
 fn model(text: &str) -> Result<String, String> {
@@ -124,25 +153,4 @@ fn model(text: &str) -> Result<String, String> {
             "`{text}` is neither a model ID nor an ARN; to use another alias, set `fallback`"
         ))
     }
-}
-
-/// Parses a Region, such as `us-east-1`.
-pub(in crate::config) fn region(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let is_region = parts.len() >= 3
-        && parts.iter().all(|part| {
-            !part.is_empty()
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        })
-        && parts
-            .last()
-            .is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
-    if is_region {
-        return Ok(text.to_owned());
-    }
-    Err(format!(
-        "`{text}` is not an AWS Region; write one such as us-east-1"
-    ))
 }

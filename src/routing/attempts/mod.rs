@@ -19,6 +19,7 @@ use self::verdict::RetryVerdict;
 use super::{
     choice::{NextStep, RouteChoice},
     health::{Availability, RoutePermit},
+    identity::IdentityFault,
     retry_budget::RetryBudget,
     route::Route,
     target::RouteCandidate,
@@ -48,6 +49,8 @@ pub struct AttemptPolicy {
     pub deadline: Instant,
     /// The retry budget of all calls of the process.
     pub budget: RetryBudget,
+    /// The caller whose own AWS identity signs the call. `None`: the one that callers share.
+    pub session_owner: Option<Arc<str>>,
 }
 
 /// A successful attempt.
@@ -97,6 +100,7 @@ where
                 log.answered(&request_id);
                 let mut permit = permit;
                 permit.answers(now);
+                progress.choice.answered(index);
                 return Ok(Begun {
                     route,
                     permit,
@@ -120,15 +124,19 @@ struct CallProgress {
     made: u32,
     /// The failure of the last attempt.
     last: Option<Failure>,
+    /// Whether the last attempt failed because of its identity. The next one is on another account,
+    /// and makes no outage worse.
+    identity_failed: bool,
 }
 
 impl CallProgress {
     fn new(candidates: Vec<RouteCandidate>, policy: AttemptPolicy) -> Self {
         Self {
-            choice: RouteChoice::new(candidates),
+            choice: RouteChoice::new(candidates, policy.session_owner.clone()),
             policy,
             made: 0,
             last: None,
+            identity_failed: false,
         }
     }
 
@@ -147,7 +155,8 @@ impl CallProgress {
             }
             match self.choice.next(now, &mut fastrand::f64) {
                 NextStep::Take(index, permit) => {
-                    if self.made > 0 && !rested && !self.policy.budget.withdraw() {
+                    let is_free = self.made == 0 || rested || self.identity_failed;
+                    if !is_free && !self.policy.budget.withdraw() {
                         return Err(self.give_up());
                     }
                     return self.take(index, permit);
@@ -159,16 +168,16 @@ impl CallProgress {
                         rested = true;
                     }
                     let alone = self.choice.len() == 1;
-                    let permit = self
-                        .choice
-                        .candidate(index)
-                        .and_then(|known| known.route.health.permit(Instant::now(), alone));
+                    let permit = self.choice.permit(index, Instant::now(), alone);
                     if let Some(permit) = permit {
                         return self.take(index, permit);
                     }
                 }
                 NextStep::Wait(until, availability) => {
                     let wait = until.saturating_duration_since(now);
+                    if std::mem::take(&mut self.identity_failed) {
+                        self.last = None;
+                    }
                     let last = self
                         .last
                         .get_or_insert_with(|| unavailable(availability, wait));
@@ -234,6 +243,15 @@ impl CallProgress {
 
     /// Records a failed attempt. Returns an error if no further attempt can help.
     fn failed(&mut self, index: usize, failure: Failure) -> Result<(), Failure> {
+        self.identity_failed = IdentityFault::of(&failure).is_some_and(|fault| {
+            let now = Instant::now();
+            self.choice.identity_failed(index, fault, &failure, now)
+        });
+        if self.identity_failed {
+            // What keeps another identity from making the call is what the caller should know.
+            self.last.get_or_insert(failure);
+            return Ok(());
+        }
         match RetryVerdict::of(&failure) {
             RetryVerdict::Final => return Err(failure),
             RetryVerdict::Elsewhere => self.choice.failed(index, true),
@@ -278,6 +296,10 @@ fn unavailable(availability: Availability, wait: Duration) -> Failure {
         Availability::ThrottledUntil(_) => (
             Reason::UpstreamThrottled,
             "all routes of this target are cooling down, because Bedrock throttles them; retry after the given delay",
+        ),
+        Availability::IdentityFailsUntil(_) => (
+            Reason::CredentialsUnavailable,
+            "AWS refuses the gateway's identities for all routes of this target; retry after the given delay",
         ),
         Availability::OpenUntil(_) | Availability::Available => (
             Reason::UpstreamUnavailable,

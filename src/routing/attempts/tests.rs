@@ -43,6 +43,7 @@ fn policy() -> AttemptPolicy {
         first_event: Duration::from_secs(60),
         deadline: Instant::now() + Duration::from_secs(300),
         budget: RetryBudget::default(),
+        session_owner: None,
     }
 }
 
@@ -301,6 +302,7 @@ fn routes() -> impl Strategy<Value = Vec<RouteOptions>> {
     );
     let one = (model, regions, 1_u32..4, 1_u32..4);
     let one = one.prop_map(|(model, regions, order, weight)| RouteOptions {
+        accounts: Vec::new(),
         model_id: model.to_owned(),
         regions: regions.into_iter().map(str::to_owned).collect(),
         order,
@@ -360,6 +362,7 @@ proptest! {
             let script = Mutex::new(behaviours.iter().cycle());
             for _ in 0..calls {
                 let policy = AttemptPolicy {
+                    session_owner: None,
                     attempt_allowance: max_attempts,
                     first_event: Duration::from_secs(2),
                     deadline: Instant::now() + MS * u32::try_from(deadline).unwrap(),

@@ -61,7 +61,7 @@ impl RetryVerdict {
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied
             | Reason::UpstreamCredentials
-            // All routes use the same identity, so no other route can help.
+            // The identity is the cause. Other accounts have been tried before this is looked at.
             | Reason::CredentialsUnavailable
             | Reason::UpstreamResource
             | Reason::ModelError

@@ -41,6 +41,8 @@ pub enum Availability {
     ThrottledUntil(Instant),
     /// The route is skipped until this time, because it fails.
     OpenUntil(Instant),
+    /// The route is skipped until this time, because the AWS identity that would call it fails.
+    IdentityFailsUntil(Instant),
 }
 
 impl Availability {
@@ -48,7 +50,9 @@ impl Availability {
     pub fn until(self) -> Option<Instant> {
         match self {
             Self::Available => None,
-            Self::ThrottledUntil(until) | Self::OpenUntil(until) => Some(until),
+            Self::ThrottledUntil(until)
+            | Self::OpenUntil(until)
+            | Self::IdentityFailsUntil(until) => Some(until),
         }
     }
 }

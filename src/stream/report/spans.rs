@@ -89,7 +89,7 @@ impl Ended<'_> {
         attempt: &attempts::Attempt,
         is_last: bool,
     ) {
-        let endpoint = bedrock.endpoint(&attempt.route.source_region);
+        let endpoint = bedrock.endpoint(&attempt.route.account, &attempt.route.source_region);
         let failure = attempt
             .failure
             .or_else(|| self.failure_of_answer().filter(|_| is_last));
