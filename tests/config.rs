@@ -368,13 +368,13 @@ fn wrong_targets_are_told_with_what_would_be_right() {
         (
             "targets: {a: {model_id: x.y, routes: []}}",
             &[
-                "targets.a.routes: either `routes`, or `model_id`",
+                "targets.a.routes: set either `routes`, or `model_id`",
                 "targets.a.routes: at least one route",
             ][..],
         ),
         (
             "targets: {a: {model_id: x.y, region: us-east-1, regions: [us-west-2]}}",
-            &["targets.a.regions: either `region` or `regions`"],
+            &["targets.a.regions: set either `region` or `regions`"],
         ),
         (
             "targets: {a: {routes: [{region: us-east-1}, {model_id: x.y, weight: 0}]}}",
@@ -448,8 +448,8 @@ fn wrong_targets_are_told_with_what_would_be_right() {
             &[
                 "access.jwt[0].issuer: required: the value of the tokens' `iss`",
                 "access.jwt[0].audiences: required: tokens for other services",
-                "access.jwt[0].algorithms[0]: `none` is never accepted",
-                "access.jwt[0].algorithms[1]: `HS256` is never accepted",
+                "access.jwt[0].algorithms[0]: `none` is not accepted",
+                "access.jwt[0].algorithms[1]: `HS256` is not accepted",
                 "access.jwt[0].algorithms[2]: `RS257` is not one of: RS256,",
                 "access.jwt[0].jwks_url: `http://keys.example` has no TLS",
                 "access.jwt[1].audiences: must not be empty",
@@ -466,12 +466,12 @@ fn wrong_targets_are_told_with_what_would_be_right() {
                 "access.kubernetes.audience: required",
                 "access.kubernetes.jwks_url: needs `issuer`",
                 "callers.a.service_accounts[1]: `b` is not a service account; write namespace/name",
-                "callers.d.service_accounts[0]: `b/c` is listed twice",
+                "callers.d.service_accounts[0]: `b/c` is listed for several callers",
             ],
         ),
         (
             "access: {kubernetes: {audience: a, issuer: 'https://a', token_file: b}}",
-            &["access.kubernetes.issuer: excludes api_server and token_file"],
+            &["access.kubernetes.issuer: cannot be combined with api_server or token_file"],
         ),
         (
             "tls: {certificate_file: a, key_file: b, client_auth: maybe}",
@@ -486,7 +486,7 @@ fn wrong_targets_are_told_with_what_would_be_right() {
             &[
                 "callers.a.certificates[1]: `x y` is not a name of a certificate; write a SPIFFE ID",
                 "callers.a.certificates[2]: `*.example` is not a name",
-                "callers.b.certificates[0]: `a.example` is listed twice",
+                "callers.b.certificates[0]: `a.example` is listed for several callers",
             ],
         ),
         (

@@ -1,30 +1,31 @@
-//! One caller, as calls see it.
+//! The caller of a call, with the settings that apply to it.
 
 use std::{fmt, sync::Arc};
 
 use super::limits::Scope;
 use crate::config::CallerSession;
 
-/// The name in metrics of all callers that are not configured.
+/// The label in metrics for all callers that are not configured.
 const UNLISTED: &str = "unlisted";
 
-/// What the operator decided about one caller, with its groups merged in.
+/// The operator's settings for one caller, merged with those of its groups.
 #[derive(Debug)]
 pub struct Caller {
-    /// The caller's name: from the config, or as a trusted issuer says it.
+    /// The caller's name, from the configuration or from a trusted issuer.
     pub name: Arc<str>,
-    /// Whether the name is from the config. Others are not bounded in number, so they are no
-    /// labels of metrics.
+    /// Whether the name is from the configuration. Other names are unlimited in number, so metrics
+    /// do not use them as labels.
     pub is_listed: bool,
     /// The configured groups that the caller belongs to.
     pub groups: Vec<Arc<str>>,
-    /// What distinguishes the caller's calls in AWS.
+    /// The session name and tags that identify the caller's calls in AWS.
     pub session: Arc<CallerSession>,
-    /// What is limited of the caller and its groups. `None`: nothing.
+    /// The limits of the caller and its groups. `None` if there are none.
     pub scopes: Option<Arc<[Arc<Scope>]>>,
 }
 
-/// Who makes a call. Cheap to clone. It keeps what the operator decided when the call began.
+/// The identity of a caller. Cheap to clone. It keeps the settings that applied when the call
+/// began.
 #[derive(Clone)]
 pub struct Identity(Arc<Caller>);
 
@@ -33,12 +34,13 @@ impl Identity {
         Self(caller)
     }
 
-    /// The caller's name. Calls of one name are the same caller's, whatever they prove it by.
+    /// Returns the caller's name. Calls with the same name belong to the same caller, whichever
+    /// credentials they have.
     pub fn name(&self) -> &Arc<str> {
         &self.0.name
     }
 
-    /// The caller's name in metrics: bounded in number.
+    /// Returns the label of the caller in metrics. The number of labels is limited.
     pub fn label(&self) -> &str {
         if self.0.is_listed {
             &self.0.name
@@ -47,7 +49,7 @@ impl Identity {
         }
     }
 
-    /// What the operator decided about the caller.
+    /// Returns the operator's settings for the caller.
     pub fn caller(&self) -> &Caller {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Client certificates, and which names they prove.
+//! Client certificates, and the names that they prove.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
 use super::claimed::{ClaimKind, Claimed};
 
-/// The names of a certificate that are looked at.
+/// The maximum number of names in a certificate that are read.
 const MAX_NAMES: usize = 100;
 
 /// The certificate that a client presented in its handshake.
@@ -19,12 +19,13 @@ pub struct ClientCertificate {
     pub(super) claimed: Arc<Claimed>,
     pub(super) not_after: SystemTime,
     pub(super) chain: Vec<CertificateDer<'static>>,
-    /// The number of the last verifier that accepted the chain. 0: none yet.
+    /// The number of the last verifier that accepted the chain. 0 if none has yet.
     pub(super) accepted_by: AtomicU64,
 }
 
 impl ClientCertificate {
-    /// Reads the names of a chain that a client presented. `None` if it is empty or cannot be read.
+    /// Reads the names from the chain that a client presented. `None` if the chain is empty or
+    /// cannot be parsed.
     pub fn of(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let first = chain.first()?;
         let (_, certificate) = x509_parser::parse_x509_certificate(first).ok()?;
@@ -54,8 +55,8 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-/// The names that a certificate proves: its URI, such as a SPIFFE ID, then its DNS names in lower
-/// case. Of several URIs none counts: a SPIFFE ID is the only one of its certificate.
+/// Returns the names that a certificate proves: its URI, such as a SPIFFE ID, and its DNS names in
+/// lower case. If there are several URIs, none is used, because a SPIFFE ID must be the only one.
 fn names(certificate: &X509Certificate<'_>) -> Vec<Arc<str>> {
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.map_or(&[][..], |extension| &extension.value.general_names);

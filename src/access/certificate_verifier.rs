@@ -1,4 +1,4 @@
-//! Accepts client certificates of configured authorities.
+//! Accepts client certificates of the configured certificate authorities.
 
 use std::{
     sync::{
@@ -18,8 +18,8 @@ use super::{
     verifier::{Verdict, Verifier},
 };
 
-/// Accepts certificates of configured authorities. A handshake checks a certificate once; this
-/// checks it again if the authorities have changed, and its end for each call.
+/// Accepts certificates of the configured authorities. A handshake verifies a certificate once.
+/// This verifier repeats that if the authorities have changed, and checks the expiry for each call.
 #[derive(Debug)]
 pub struct CertificateVerifier {
     number: u64,
@@ -30,7 +30,7 @@ pub struct CertificateVerifier {
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl CertificateVerifier {
-    /// Accepts what this verifier of handshakes accepts.
+    /// Creates a verifier that accepts the same certificates as this verifier of handshakes.
     pub fn new(authorities: Arc<dyn ClientCertVerifier>) -> Self {
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),

@@ -1,14 +1,14 @@
-//! Who a credential names, as its issuer says it.
+//! The caller that a credential names, according to its issuer.
 
 use std::sync::Arc;
 
-/// How the names of Kubernetes service accounts begin. The namespace and the name follow.
+/// The prefix of the names of Kubernetes service accounts. The namespace and the name follow.
 pub(super) const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
-/// What kind of name a credential has. Names of different kinds are never confused.
+/// The kind of name in a credential. Names of different kinds are never confused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClaimKind {
-    /// The name of a caller, as an issuer of tokens says it.
+    /// The name of a caller, as stated by an issuer of tokens.
     Token,
     /// A Kubernetes service account.
     ServiceAccount,
@@ -16,17 +16,17 @@ pub enum ClaimKind {
     Certificate,
 }
 
-/// Who a credential names, as its issuer says it.
+/// The caller that a credential names, according to its issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claimed {
     /// The name.
     pub name: Arc<str>,
-    /// Other names of the same caller. The first one that is configured counts.
+    /// Other names of the same caller. The first configured one is used.
     pub other_names: Vec<Arc<str>>,
-    /// What kind of name it is.
+    /// The kind of the names.
     pub kind: ClaimKind,
-    /// Names of groups. Those that are not configured are ignored.
+    /// The names of groups. Those that are not configured are ignored.
     pub groups: Vec<Arc<str>>,
-    /// Whether the caller need not be configured, and the groups that it then belongs to.
+    /// The groups of the caller if it is not configured. `None` if the caller must be configured.
     pub unlisted: Option<Arc<[Arc<str>]>>,
 }

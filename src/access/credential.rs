@@ -1,4 +1,4 @@
-//! What a call holds as proof of who makes it.
+//! Reads the credential of a call from its headers and its connection.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -6,20 +6,20 @@ use http::{HeaderMap, header::AUTHORIZATION};
 
 use super::certificate::ClientCertificate;
 
-/// The header for API keys of clients whose `authorization` belongs to a proxy.
+/// The header for API keys of clients whose `authorization` is for a proxy.
 const API_KEY: &str = "x-api-key";
 const BEARER: &str = "bearer ";
 
-/// The other end of a connection. It is the same for all calls of the connection.
+/// The peer of a connection, which is the same for all its calls.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Its client certificate, if the connection has one. It was checked in the handshake.
+    /// The peer's client certificate, if it presented one. The handshake has verified it.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
 
-/// The proof that a call holds. Its `Debug` form hides it.
+/// The credential of a call. Its `Debug` form hides it.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// An API key or a token, as text.
@@ -38,8 +38,8 @@ impl fmt::Debug for Credential<'_> {
 }
 
 impl<'a> Credential<'a> {
-    /// The credential that counts: `x-api-key`, then `authorization: Bearer`, then the client
-    /// certificate. A call that holds a better one is judged by that alone.
+    /// Returns the credential to check: `x-api-key`, then `authorization: Bearer`, then the client
+    /// certificate. Only the first of these that is present is checked.
     pub fn of(headers: &'a HeaderMap, peer: Option<&'a Peer>) -> Option<Self> {
         let bearer = headers.get(API_KEY).map_or_else(
             || {
@@ -52,7 +52,8 @@ impl<'a> Credential<'a> {
             |value| Some(value.as_bytes()),
         );
         if let Some(text) = bearer {
-            // Bytes that are no text are of no known credential: the empty text is neither.
+            // Bytes that are not text cannot be a valid credential. The empty text is not one
+            // either.
             let text = std::str::from_utf8(text).unwrap_or_default();
             return Some(Self::Bearer(text.trim_ascii()));
         }

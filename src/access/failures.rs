@@ -1,8 +1,9 @@
-//! How many failed attempts each peer address has made lately. Bounded, whatever is sent.
+//! Counts the recent failed attempts of each peer address. Its memory is limited, even under
+//! attack.
 //!
-//! Failed attempts of an address beyond its share are not logged one by one, and their clients are
-//! told to slow down. A valid credential is never refused for that: behind a proxy, all callers
-//! share one address.
+//! Failed attempts of an address beyond the limit are not logged individually, and their clients
+//! are told to slow down. A valid credential is never refused for this reason, because all callers
+//! behind a proxy share one address.
 
 use std::{
     collections::HashMap,
@@ -13,19 +14,19 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The addresses that are remembered. Beyond that, those that have been quiet are forgotten first,
-/// then all.
+/// The maximum number of addresses that are counted. Beyond it, addresses without recent failures
+/// are removed first, then all.
 const MOST_ADDRESSES: usize = 4_096;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Failed attempts by peer address.
+/// The failed attempts by peer address.
 #[derive(Debug)]
 pub(super) struct Failures {
     per_minute: u32,
     addresses: Mutex<HashMap<IpAddr, Window>>,
 }
 
-/// One minute of an address, from its first failed attempt on.
+/// One minute of an address, which begins with its first failed attempt.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     began: Instant,
@@ -35,11 +36,11 @@ struct Window {
 /// What to do with a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// Answer and log it.
+    /// Answer and log the attempt.
     Told,
-    /// The first beyond the address's share: say in the log that no more are logged for now.
+    /// The first attempt beyond the limit: log that further ones are not logged for now.
     Last(Duration),
-    /// Beyond the share, which is renewed after this time.
+    /// An attempt beyond the limit, which is renewed after this time.
     Limited(Duration),
 }
 
@@ -82,8 +83,8 @@ impl Failures {
     }
 }
 
-/// What counts as one address: of IPv6, the network of 64 bits that one machine can have for
-/// itself.
+/// Returns the part of an address that is counted. For IPv6, this is the 64-bit network, all of
+/// whose addresses one machine can use.
 fn block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -1,6 +1,7 @@
-//! Finds the identity of a call: API keys first, then the verifiers in their order.
+//! The access gate: decides where a caller's identity comes from. Checks API keys first, then the
+//! verifiers in their order.
 //!
-//! What calls are judged by is one immutable value, which is replaced as a whole.
+//! The rules are one immutable value, which is replaced as a whole.
 
 use std::{
     pin::Pin,
@@ -28,16 +29,16 @@ use crate::{
     telemetry::{Metrics, metrics},
 };
 
-/// Health checks are served to everyone: probes have no credentials.
+/// Health checks need no credential, because probes have none.
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// Reflection is served to everyone if the operator wants it.
+/// Reflection needs no credential if the operator allows that.
 const REFLECTION: &str = "/grpc.reflection.";
 
-/// When a caller may try again whose credential cannot be checked at the moment.
+/// The retry delay for a call whose credential cannot be checked at the moment.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// Decides which calls may go on, and whose they are. Cheap to clone; all clones share what is
-/// configured.
+/// Decides whether a call is allowed, and identifies its caller. Cheap to clone; all clones share
+/// the rules.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
@@ -48,10 +49,10 @@ struct Inner {
     metrics: Arc<Metrics>,
 }
 
-/// What calls are judged by.
+/// The rules by which calls are checked.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// No identities are configured: every call may go on without one.
+    /// Whether no identities are configured. Then every call is allowed without one.
     is_open: bool,
     required: bool,
     open_reflection: bool,
@@ -60,7 +61,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What the config says, with these verifiers behind the API keys.
+    /// Creates the rules of a configuration. These verifiers are used after the API keys.
     pub fn new(access: &Access, snapshot: Snapshot, verifiers: Arc<[Box<dyn Verifier>]>) -> Self {
         Self {
             is_open: !access.is_configured() && !access.required && verifiers.is_empty(),
@@ -71,34 +72,34 @@ impl Rules {
         }
     }
 
-    /// Whether calls of this method need no identity.
+    /// Returns whether calls of this method need no identity.
     fn are_open(&self, path: &str) -> bool {
         !self.required || (self.open_reflection && path.starts_with(REFLECTION))
     }
 }
 
-/// What the gate says of a call.
+/// The gate's decision about a call.
 pub enum Answer {
-    /// It may go on. `None`: without an identity.
+    /// The call is allowed. `None` if it has no identity.
     Pass(Option<Identity>),
-    /// It is refused.
+    /// The call is refused.
     Refuse(Refused),
-    /// The verifier has to fetch something first. What it says then goes to [`Gate::settle`].
+    /// The verifier must fetch something first. Its result must be passed to [`Gate::settle`].
     Later(Pin<Box<dyn Future<Output = Result<Arc<Claimed>, Rejection>> + Send>>),
 }
 
-/// A call that was refused: why, and when to try again, if its address has used up its share of
-/// failed attempts.
+/// A call that was refused, with the reason. Also the time to wait, if its address has exceeded its
+/// limit of failed attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// What is wrong with the credential.
     pub rejection: Rejection,
-    /// When the address may fail again.
+    /// The time after which the address may fail again.
     pub slow_down: Option<Duration>,
 }
 
 impl Refused {
-    /// What the caller is told.
+    /// Returns the failure for the caller.
     pub fn failure(&self) -> Failure {
         if self.rejection == Rejection::Unverifiable {
             return Failure::new(Reason::CallerUnverifiable, self.rejection.message())
@@ -119,7 +120,7 @@ impl Refused {
 }
 
 impl Gate {
-    /// A gate that judges by these rules.
+    /// Creates a gate with these rules.
     pub fn new(rules: Rules, failures: FailuresPerMinute, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             rules: ArcSwap::from_pointee(rules),
@@ -128,18 +129,18 @@ impl Gate {
         }))
     }
 
-    /// Whether no identities are configured, so that calls need not be looked at.
+    /// Returns whether no identities are configured, so that calls need not be checked.
     pub fn is_open(&self) -> bool {
         self.0.rules.load().is_open
     }
 
-    /// From now on calls are judged by these rules. Those that have begun keep what they began
-    /// with.
+    /// Replaces the rules for later calls. Calls that have begun keep the rules with which they
+    /// began.
     pub fn swap(&self, rules: Rules) {
         self.0.rules.store(Arc::new(rules));
     }
 
-    /// The same for callers and their keys alone. The verifiers stay.
+    /// Replaces only the callers and their keys, and keeps the verifiers.
     pub fn swap_snapshot(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
         self.0.rules.rcu(|rules| Rules {
@@ -148,7 +149,7 @@ impl Gate {
         });
     }
 
-    /// Judges a call by its headers and its connection.
+    /// Checks a call by its headers and its connection.
     pub fn judge(&self, path: &str, headers: &HeaderMap, peer: Option<&Peer>) -> Answer {
         let rules = self.0.rules.load();
         if rules.is_open || path.starts_with(HEALTH) {
@@ -179,8 +180,8 @@ impl Gate {
                 Verdict::Later(verdict) => return Answer::Later(verdict),
             }
         }
-        // The credential may be meant for another party, such as a proxy. A call that needs none is
-        // not refused for it.
+        // The credential may be meant for another party, such as a proxy. A call that needs no
+        // credential is not refused because of it.
         if open {
             Answer::Pass(None)
         } else {
@@ -188,7 +189,7 @@ impl Gate {
         }
     }
 
-    /// Judges a call by what its verifier said.
+    /// Decides about a call by the result of its verifier.
     pub fn settle(
         &self,
         verdict: Result<Arc<Claimed>, Rejection>,
@@ -202,8 +203,7 @@ impl Gate {
         };
         match rules.snapshot.by_claim(&claimed) {
             Ok(identity) => Answer::Pass(Some(identity)),
-            // A connection with a certificate may be that of a proxy: the certificate need not be
-            // meant for this.
+            // The certificate may be that of a proxy, and not meant for the gateway.
             Err(Rejection::Unlisted)
                 if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>
             {
@@ -254,7 +254,7 @@ impl Gate {
     }
 }
 
-/// A path as far as it is worth logging: callers choose it.
+/// Returns a path, shortened for the log because callers choose it.
 fn shortened(path: &str) -> &str {
     let end = path.floor_char_boundary(128);
     &path[..end]

@@ -1,32 +1,35 @@
 //! The form of API keys: `bgrpc_`, 32 random characters, 6 characters of checksum.
 //!
-//! The prefix lets secret scanners find keys that leaked. The checksum tells a key that was cut or
-//! mistyped from one that is not known, without a lookup. The random part has 190 bits. A key fits
-//! into one block of SHA-256, which is all that is stored of it.
+//! The prefix lets secret scanners find leaked keys. The checksum distinguishes a truncated or
+//! mistyped key from an unknown one without a lookup. The random part has 190 bits. Only the key's
+//! SHA-256 is stored, and a key fits into one block of it.
 
 use std::fmt;
 
 use aws_lc_rs::{digest, error::Unspecified, rand};
 
-/// What every key begins with.
+/// The prefix of every key.
 pub const PREFIX: &str = "bgrpc_";
-/// The random characters of a key: 62 to the power of 32 is more than 2 to the power of 190.
+/// The number of random characters of a key: 62 to the power of 32 is more than 2 to the power of
+/// 190.
 const RANDOM: usize = 32;
-/// The characters of the checksum: 62 to the power of 6 is more than 2 to the power of 32.
+/// The number of characters of the checksum: 62 to the power of 6 is more than 2 to the power of
+/// 32.
 const CHECKSUM: usize = 6;
 const LENGTH: usize = PREFIX.len() + RANDOM + CHECKSUM;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Bytes from here on are drawn again, so that all characters are equally likely: 4 times 62.
+/// Random bytes from this value on are discarded, so that all characters are equally likely. The
+/// value is 4 times 62.
 const UNBIASED: u8 = 248;
 
-/// A new key. It is shown once; its `Debug` form hides it.
+/// A new key. It is shown once. Its `Debug` form hides it.
 pub struct Secret(String);
 
 impl Secret {
-    /// Draws a new key.
+    /// Generates a new key.
     ///
     /// # Errors
-    /// The operating system has no random bytes to give.
+    /// Fails if the operating system provides no random bytes.
     pub fn generate() -> Result<Self, Unspecified> {
         let mut key = PREFIX.to_owned();
         while key.len() < PREFIX.len() + RANDOM {
@@ -41,12 +44,12 @@ impl Secret {
         Ok(Self(key))
     }
 
-    /// The key itself, to be shown to the one who asked for it.
+    /// Returns the key itself, to show it to the person who requested it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What is stored of it.
+    /// Returns the key's SHA-256, which is stored.
     pub fn sha256(&self) -> [u8; 32] {
         sha256(&self.0)
     }
@@ -58,12 +61,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether a text is meant to be a key of this gateway.
+/// Returns whether a text has the prefix of a key of this gateway.
 pub fn is_key(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// Whether a key is whole: right length, right characters, right checksum.
+/// Returns whether a key is complete: it has the right length, characters and checksum.
 pub fn is_whole(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some((body, sum)) = bytes.split_at_checked(PREFIX.len() + RANDOM) else {
@@ -72,7 +75,7 @@ pub fn is_whole(text: &str) -> bool {
     bytes.len() == LENGTH && is_key(text) && sum == checksum(body)
 }
 
-/// The SHA-256 of a key's text.
+/// Returns the SHA-256 of a key's text.
 pub fn sha256(text: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
@@ -80,7 +83,7 @@ pub fn sha256(text: &str) -> [u8; 32] {
     hash
 }
 
-/// The CRC-32 of the key up to here, with the least digit first.
+/// Returns the checksum: the CRC-32 of the key before it, with the least significant digit first.
 fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
     let mut rest = crc32fast::hash(body);
     let mut text = [0; CHECKSUM];
@@ -121,7 +124,7 @@ mod tests {
                 counts[usize::from(*byte)] += 1;
             }
         }
-        // 64,000 draws of 62 characters: 1,032 each, with a standard deviation of 32.
+        // 64,000 characters are drawn out of 62: about 1,032 each, with a standard deviation of 32.
         for letter in ALPHABET {
             let count = counts[usize::from(*letter)];
             assert!((800..1_264).contains(&count), "{letter}: {count}");

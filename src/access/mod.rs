@@ -1,25 +1,24 @@
 //! The identity of a caller, and how credentials prove it.
 //!
-//! A call's credential is checked before any of its message is read. The result is an
-//! [`Identity`], which is then part of the call's context. The configured callers are an immutable
-//! snapshot that is replaced as a whole while calls run: a call keeps the snapshot that it started
-//! with.
+//! A call's credential is checked before its message is read. The result is an [`Identity`], which
+//! becomes part of the call's context. The configured callers are an immutable snapshot, which is
+//! replaced as a whole while calls run. A call keeps the snapshot with which it began.
 //!
 //! | file | job |
 //! |---|---|
-//! | `gate` | finds the identity of a call, by the verifiers in their order |
-//! | `credential` | what a call's headers and connection hold as proof |
-//! | `certificate` | client certificates: the names that they prove |
-//! | `certificate_verifier` | accepts client certificates of configured authorities |
-//! | `claimed` | who a credential names, as its issuer says it |
-//! | `verifier` | the trait for checks of credentials that name the caller, such as tokens |
+//! | `gate` | decides a call's identity, with the verifiers in their order |
+//! | `credential` | reads the credential from a call's headers and connection |
+//! | `certificate` | client certificates, and the names that they prove |
+//! | `certificate_verifier` | accepts client certificates of the configured authorities |
+//! | `claimed` | the caller that a credential names, according to its issuer |
+//! | `verifier` | the trait for verifiers of credentials, such as tokens |
 //! | [`token`] | checks tokens: of issuers, and of Kubernetes service accounts |
 //! | [`key`] | the form of API keys: prefix, random part, checksum |
-//! | [`limits`] | how much callers, groups and targets may use |
+//! | [`limits`] | limits of callers, groups and targets |
 //! | `snapshot` | the configured callers and their keys |
-//! | `caller` | one caller, as calls see it |
+//! | `caller` | the caller of a call, with the settings that apply to it |
 //! | `rejection` | why a credential was refused |
-//! | `failures` | how many failed attempts a peer address has made |
+//! | `failures` | counts the recent failed attempts of each peer address |
 
 mod caller;
 mod certificate;

@@ -3,32 +3,32 @@
 /// Why a credential was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rejection {
-    /// There is none.
+    /// The call has no credential.
     Missing,
-    /// It is of no kind that this gateway takes.
+    /// The credential is of a kind that this gateway does not accept.
     WrongKind,
-    /// A key that was cut or mistyped.
+    /// The key is truncated or mistyped.
     Malformed,
-    /// A key that is not configured, or not any more.
+    /// The key is not configured, or no longer configured.
     Unknown,
-    /// Its time is over.
+    /// The credential has expired.
     Expired,
-    /// Its time has not begun.
+    /// The credential is not valid yet.
     NotYetValid,
-    /// Its signature does not match, or its algorithm is not allowed.
+    /// The signature does not match, or its algorithm is not allowed.
     BadSignature,
-    /// It was issued by another issuer or for another audience.
+    /// The token has another issuer or another audience.
     WrongAudience,
-    /// It is longer than any token that is accepted.
+    /// The token is longer than the maximum.
     TooLong,
-    /// It is valid, but its caller is not configured.
+    /// The credential is valid, but its caller is not configured.
     Unlisted,
-    /// What is needed to check it is not available at the moment.
+    /// The credential cannot be checked at the moment.
     Unverifiable,
 }
 
 impl Rejection {
-    /// One word for logs and metrics.
+    /// Returns the name of the rejection in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -45,27 +45,30 @@ impl Rejection {
         }
     }
 
-    /// What the caller is told. It says what to do, and nothing about the credential that was sent.
+    /// Returns the message for the caller. It says what to do, and does not reveal anything about
+    /// the credential.
     pub const fn message(self) -> &'static str {
         match self {
             Self::Missing => {
-                "this gateway serves known callers only, and the call has no credential; send an API key or a token as \
+                "the call has no credential; send an API key or a token as \
                  `authorization: Bearer ...`, or an API key as `x-api-key`"
             }
             Self::WrongKind => {
-                "the credential is of no kind that this gateway accepts; send it as `authorization: Bearer ...`, or an API \
+                "this gateway does not accept this kind of credential; send an API key or a token as `authorization: Bearer ...`, or an API \
                  key as `x-api-key`"
             }
             Self::Malformed => {
                 "the credential is incomplete or mistyped; send it exactly as it was issued"
             }
             Self::Unknown => {
-                "the credential is not known to this gateway, or was revoked; ask its operator for another one"
+                "the credential is unknown to this gateway, or was revoked; ask the operator for another one"
             }
             Self::Expired => {
-                "the credential has expired; use the next one, or read the token's file again"
+                "the credential has expired; use a new one, or read the token file again"
             }
-            Self::NotYetValid => "the credential is not valid yet; check the clocks",
+            Self::NotYetValid => {
+                "the credential is not valid yet; check the clocks of its issuer and of the gateway"
+            }
             Self::BadSignature => {
                 "the token's signature does not match any key of its issuer that this gateway accepts"
             }
@@ -76,10 +79,10 @@ impl Rejection {
                 "the token is longer than 16 KiB; ask its issuer for one with fewer claims"
             }
             Self::Unlisted => {
-                "the credential is valid, but this gateway does not know its caller; ask the gateway's operator to add it"
+                "the credential is valid, but its caller is not configured at this gateway; ask the operator to add the caller"
             }
             Self::Unverifiable => {
-                "the token cannot be checked at the moment, because the keys of its issuer cannot be fetched; try again"
+                "the token cannot be checked at the moment, because the gateway cannot fetch the keys of its issuer; retry later"
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The configured callers and their keys. Immutable: another config is another snapshot.
+//! The configured callers and their keys. A snapshot is immutable; another configuration has
+//! another snapshot.
 
 use std::{
     cmp::Reverse,
@@ -16,10 +17,10 @@ use super::{
 };
 use crate::config::{Access, ApiKey, CallerOptions, KeysByCaller};
 
-/// The callers that are remembered as their credentials describe them. Beyond that, all are
-/// forgotten.
+/// The maximum number of callers that are cached as their credentials describe them. Beyond it, all
+/// are removed from the cache.
 const MOST_DESCRIBED: usize = 4_096;
-/// The longest name of a caller that is not configured.
+/// The maximum length of the name of a caller that is not configured.
 const MAX_NAME: usize = 256;
 
 /// The configured callers and their keys.
@@ -27,25 +28,27 @@ const MAX_NAME: usize = 256;
 pub struct Snapshot {
     access: Access,
     names: Arc<Names>,
-    /// By the SHA-256 of the key: comparing hashes tells nothing about keys by its timing.
+    /// The callers by the SHA-256 of their keys. The time for comparing hashes reveals nothing
+    /// about the keys.
     keys: HashMap<[u8; 32], (Identity, Option<SystemTime>)>,
     callers: HashMap<Arc<str>, Identity>,
-    /// By `namespace/name` or `namespace/*`.
+    /// The callers by `namespace/name` or `namespace/*` of a service account.
     service_accounts: HashMap<Arc<str>, Identity>,
-    /// By the URI or DNS name of a certificate.
+    /// The callers by the URI or DNS name of a certificate.
     certificates: HashMap<Arc<str>, Identity>,
-    /// By the beginning of the URI of a certificate, the longest first.
+    /// The callers by the prefix of a certificate's URI, the longest prefix first.
     certificate_prefixes: Vec<(Arc<str>, Identity)>,
-    /// Callers that are not configured, or have more groups than configured.
+    /// A cache of callers that are not configured, or that have more groups than configured.
     described: Mutex<HashMap<Claimed, Identity>>,
 }
 
 impl Snapshot {
-    /// What a config and its keys file say together. `names` are those of the process, by which
-    /// counts are kept.
+    /// Creates the snapshot of a configuration and its keys file. `names` are those of the process,
+    /// by which counts are kept.
     ///
     /// # Errors
-    /// A key that two callers have, or keys of a caller that is not configured.
+    /// Fails if two callers have the same key, or if there are keys of a caller that is not
+    /// configured.
     pub fn new(access: &Access, file: &KeysByCaller, names: &Arc<Names>) -> Result<Self, String> {
         let mut snapshot = Self {
             access: access.clone(),
@@ -77,7 +80,7 @@ impl Snapshot {
         for (name, keys) in file {
             let identity = snapshot.callers.get(name.as_str()).cloned().ok_or_else(|| {
                 format!(
-                    "access.keys_file holds keys of `{name}`, which is not among `callers`; add it there, or remove its keys"
+                    "access.keys_file contains keys of `{name}`, which is not in `callers`; add the caller there, or remove its keys"
                 )
             })?;
             snapshot.add_keys(&identity, keys)?;
@@ -85,7 +88,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// A caller with these groups. `options`: what is configured of it.
+    /// Returns a caller with these groups. `options` are its configured settings.
     fn identity(
         &self,
         name: &Arc<str>,
@@ -129,10 +132,10 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Whose key this is.
+    /// Returns the caller that has a key.
     ///
     /// # Errors
-    /// It is no whole key, not known, or expired.
+    /// Fails if the key is incomplete, unknown or expired.
     pub(super) fn by_key(&self, text: &str, now: SystemTime) -> Result<Identity, Rejection> {
         if !key::is_whole(text) {
             return Err(Rejection::Malformed);
@@ -144,10 +147,10 @@ impl Snapshot {
         }
     }
 
-    /// The caller that a verified credential names.
+    /// Returns the caller that a verified credential names.
     ///
     /// # Errors
-    /// There is no such caller.
+    /// Fails if there is no such caller.
     pub(super) fn by_claim(&self, claimed: &Claimed) -> Result<Identity, Rejection> {
         let listed = self.listed(claimed);
         let is_member =
@@ -163,10 +166,10 @@ impl Snapshot {
         }
     }
 
-    /// The configured caller of a credential.
+    /// Returns the configured caller that a credential names.
     fn listed(&self, claimed: &Claimed) -> Option<&Identity> {
         match claimed.kind {
-            // The names of service accounts are the cluster's to give.
+            // Only the cluster may name service accounts.
             ClaimKind::Token if claimed.name.starts_with(SERVICE_ACCOUNT) => None,
             ClaimKind::Token => self.callers.get(&claimed.name),
             ClaimKind::ServiceAccount => {
@@ -192,7 +195,7 @@ impl Snapshot {
         }
     }
 
-    /// A caller that is not configured, or has more groups than configured.
+    /// Returns a caller that is not configured, or that has more groups than configured.
     fn described(
         &self,
         claimed: &Claimed,
@@ -218,7 +221,7 @@ impl Snapshot {
                 groups.push(Arc::clone(group));
             }
         }
-        // The operator decided nothing about this caller.
+        // The operator has no settings for this caller.
         if groups.is_empty() {
             return Err(Rejection::Unlisted);
         }
@@ -233,8 +236,8 @@ impl Snapshot {
     }
 }
 
-/// Whether this can be the name of a caller that is not configured: it travels in logs and in the
-/// keys of the limits store.
+/// Returns whether a text can be the name of a caller that is not configured. Names are part of
+/// logs and of keys of the limits store.
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -41,13 +41,13 @@ pub(super) async fn header<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Optio
     io.read_exact(rest).await?;
     if head.get(..V2.len()) != Some(V2) {
         return Err(invalid(
-            "a connection from a proxy without the PROXY protocol",
+            "a connection without a PROXY protocol header, from a proxy that must send one",
         ));
     }
     let [.., command, family, high, low] = head;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if command >> 4 != 2 || length > MAX_V2 {
-        return Err(invalid("a PROXY header that this gateway does not know"));
+        return Err(invalid("an unknown PROXY protocol header"));
     }
     let mut addresses = vec![0; length];
     io.read_exact(&mut addresses).await?;
@@ -64,7 +64,7 @@ pub(super) async fn header<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Optio
                 addresses.get(..16).and_then(|bytes| bytes.try_into().ok());
             Ok(source.map(|bytes| Ipv6Addr::from(bytes).into()))
         }
-        _ => Err(invalid("a PROXY header that this gateway does not know")),
+        _ => Err(invalid("an unknown PROXY protocol header")),
     }
 }
 
@@ -73,7 +73,7 @@ async fn version_1<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Option<IpAddr
     let mut line = Vec::with_capacity(MAX_V1);
     while !line.ends_with(b"\r\n") {
         if line.len() == MAX_V1 {
-            return Err(invalid("a PROXY header without an end"));
+            return Err(invalid("an incomplete PROXY protocol header"));
         }
         line.push(io.read_u8().await?);
     }
@@ -84,8 +84,8 @@ async fn version_1<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Option<IpAddr
         (Some("TCP4" | "TCP6"), Some(source)) => source
             .parse()
             .map(Some)
-            .map_err(|_| invalid("a PROXY header without an address")),
-        _ => Err(invalid("a PROXY header that this gateway does not know")),
+            .map_err(|_| invalid("a PROXY protocol header without an address")),
+        _ => Err(invalid("an unknown PROXY protocol header")),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Everything that calls are counted by: the store, the prices, and the limits of targets.
+//! The dependencies for counting the usage of calls: the store, the prices, and the limits of
+//! targets.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,7 +17,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Everything that calls are counted by. Cheap to clone.
+/// The dependencies for counting the usage of calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Accounts(Arc<Inner>);
 
@@ -29,7 +30,7 @@ struct Inner {
 }
 
 impl Accounts {
-    /// What the config says, with the quotas of targets by their names.
+    /// Creates the accounts of a configuration, with the quotas of targets by their names.
     pub fn new<'a>(
         access: &Access,
         targets: impl Iterator<Item = (&'a str, &'a Quota)>,
@@ -49,7 +50,7 @@ impl Accounts {
         }))
     }
 
-    /// The limits that a call of this caller to this target has to keep.
+    /// Returns the scopes whose limits apply to a call of this caller to this target.
     pub fn scopes(&self, caller: Option<&Identity>, target: &str) -> Scopes {
         Scopes {
             caller: caller.and_then(|caller| caller.caller().scopes.clone()),
@@ -57,25 +58,25 @@ impl Accounts {
         }
     }
 
-    /// What models cost.
+    /// Returns the prices of models.
     pub fn prices(&self) -> &PriceList {
         &self.0.prices
     }
 
-    /// How many tokens a call reserves where that is not known.
+    /// Returns the number of tokens to reserve for content whose tokens cannot be counted.
     pub fn estimates(&self) -> &Estimates {
         &self.0.estimates
     }
 
-    /// Reserves and settles.
+    /// Returns the limiter, which reserves and settles.
     pub fn limiter(&self) -> &Limiter {
         &self.0.limiter
     }
 
-    /// Reserves for a call, if anything of it is limited.
+    /// Reserves the amounts of a call, if any of its scopes has a limit.
     ///
     /// # Errors
-    /// A limit refuses it.
+    /// Fails if the call exceeds a limit.
     pub async fn reserve(
         &self,
         scopes: Scopes,
@@ -89,12 +90,13 @@ impl Accounts {
 }
 
 impl Scopes {
-    /// Whether tokens or money are limited, so that a call needs a maximum of output tokens.
+    /// Returns whether tokens or money are limited. Then a call needs a maximum number of output
+    /// tokens.
     pub fn counts_tokens(&self) -> bool {
         self.any(|kind| !matches!(kind, Kind::OpenStreams | Kind::RequestsPerMinute))
     }
 
-    /// Whether money is limited, so that a call's models need prices.
+    /// Returns whether money is limited. Then the models of a call need prices.
     pub fn counts_money(&self) -> bool {
         self.any(Kind::is_money)
     }

@@ -9,32 +9,32 @@ use super::{
 };
 use crate::telemetry::Metrics;
 
-/// Reserves and settles. Cheap to clone; all clones share the counts.
+/// Reserves and settles amounts. Cheap to clone; all clones share the counts.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
 }
 
-/// What a call has reserved. Dropped without being settled, it counts as used as a whole.
+/// The reservation of a call. If it is dropped without being settled, all of it counts as used.
 #[derive(Debug)]
 pub struct Charge {
     limiter: Limiter,
     reservation: Option<Reservation>,
-    /// How the limits stood when it was made.
+    /// The state of the limits after the reservation.
     pub standings: Standings,
 }
 
 impl Limiter {
-    /// Counts in this store.
+    /// Creates a limiter that counts in this store.
     pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
         Self { store, metrics }
     }
 
-    /// Reserves for a call.
+    /// Reserves the amounts of a call.
     ///
     /// # Errors
-    /// A limit refuses it.
+    /// Fails if the call exceeds a limit.
     pub async fn reserve(&self, scopes: Scopes, amounts: Amounts) -> Result<Charge, Refusal> {
         let reservation = Reservation {
             id: fastrand::u128(..),
@@ -56,14 +56,14 @@ impl Limiter {
         })
     }
 
-    /// How each limit of these scopes stands, in their order.
+    /// Returns the state of each limit of these scopes, in their order.
     pub async fn standings(&self, scopes: Scopes) -> Vec<Standing> {
         self.store.standings(scopes).wait().await
     }
 }
 
 impl Charge {
-    /// How much is reserved.
+    /// Returns the reserved amounts.
     pub fn reserved(&self) -> Amounts {
         self.reservation
             .as_ref()
@@ -71,8 +71,8 @@ impl Charge {
             .unwrap_or_default()
     }
 
-    /// Replaces what was reserved by what was used. Returns how the limits stand then, if that is
-    /// known at once.
+    /// Replaces the reserved amounts by those that were used. Returns the state of the limits, if
+    /// it is known immediately.
     pub fn settle(mut self, used: Amounts) -> Option<Standings> {
         let reservation = self.reservation.take()?;
         let metrics = &self.limiter.metrics;

@@ -2,12 +2,12 @@
 
 use crate::config::Quota;
 
-/// What a call takes, or has taken.
+/// The amounts that a call reserves or has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Calls: one, as long as anything is counted.
+    /// The number of calls: 1 if anything is counted.
     pub requests: u64,
-    /// Input tokens, those from and for prompt caches included.
+    /// Input tokens, including those read from and written to prompt caches.
     pub input: u64,
     /// Output tokens.
     pub output: u64,
@@ -38,12 +38,12 @@ pub enum Kind {
     MoneyPerMonth,
 }
 
-/// Over which time a limit counts.
+/// The period for which a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// What is going on now.
+    /// The present: open calls.
     Open,
-    /// A bucket that holds a minute's worth and refills evenly.
+    /// A token bucket, which holds the amount of a minute and refills evenly.
     Minute,
     /// A day, UTC.
     Day,
@@ -56,7 +56,7 @@ pub enum Window {
 pub struct Limit {
     /// What is limited.
     pub kind: Kind,
-    /// The most of it.
+    /// The maximum amount.
     pub most: u64,
 }
 
@@ -74,7 +74,7 @@ impl Kind {
         Self::MoneyPerMonth,
     ];
 
-    /// The name of the limit, as in the config.
+    /// Returns the name of the limit, as in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenStreams => "open_streams",
@@ -89,7 +89,7 @@ impl Kind {
         }
     }
 
-    /// Over which time it counts.
+    /// Returns the period for which the limit counts.
     pub const fn window(self) -> Window {
         match self {
             Self::OpenStreams => Window::Open,
@@ -102,7 +102,7 @@ impl Kind {
         }
     }
 
-    /// How much of it this is.
+    /// Returns the amount that this kind of limit counts.
     pub const fn of(self, amounts: &Amounts) -> u64 {
         match self {
             Self::OpenStreams => 1,
@@ -116,12 +116,12 @@ impl Kind {
         }
     }
 
-    /// Whether it is counted in money.
+    /// Returns whether the limit counts money.
     pub const fn is_money(self) -> bool {
         matches!(self, Self::MoneyPerDay | Self::MoneyPerMonth)
     }
 
-    /// The limit of this kind in a quota, if there is one.
+    /// Returns the limit of this kind in a quota, if there is one.
     fn in_quota(self, quota: &Quota) -> Option<u64> {
         match self {
             Self::OpenStreams => quota.open_streams,
@@ -138,7 +138,7 @@ impl Kind {
 }
 
 impl Limit {
-    /// The limits of a quota.
+    /// Returns the limits of a quota.
     pub fn of(quota: &Quota) -> Box<[Self]> {
         let limit = |kind: Kind| {
             let most = kind.in_quota(quota)?;

@@ -1,30 +1,31 @@
-//! The arithmetic of one count. All of it is in integers, so that every store comes to the same
+//! The arithmetic of one count. It uses only integers, so that every store computes the same
 //! results.
 //!
-//! | window | what is counted | when it is given back |
+//! | window | counted amount | released |
 //! |---|---|---|
-//! | open | what is going on | with its end |
-//! | minute | used and not refilled, times 60,000 | `limit` of it for each millisecond |
-//! | day, month | what was taken in the current one | with the next one |
+//! | open | open calls | when the call ends |
+//! | minute | used amount that is not refilled yet, times 60,000 | `limit` per millisecond |
+//! | day, month | amount used in the current period | at the beginning of the next one |
 
 use super::kind::{Limit, Window};
 
-/// Milliseconds of a minute: buckets count in amounts times this, so that what a millisecond
-/// refills is a whole number.
+/// The milliseconds of a minute. Buckets count the amount times this number, so that the refill of
+/// a millisecond is an integer.
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// One count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Level {
-    /// What is taken: of buckets times 60,000.
+    /// The amount in use. For buckets, times 60,000.
     taken: u64,
-    /// Buckets: when that was so, in milliseconds since 1970. Days and months: which one it is of.
+    /// For buckets: the time of the last update, in milliseconds since 1970. For days and months:
+    /// the number of the period.
     at: u64,
 }
 
 impl Level {
-    /// What the count is at this time. A clock that stepped back counts as standing still.
+    /// Returns the count at this time. If the clock has stepped back, no time has passed.
     fn now(self, limit: &Limit, now: u64) -> Self {
         match limit.kind.window() {
             Window::Open => self,
@@ -50,7 +51,7 @@ impl Level {
         }
     }
 
-    /// How much of the limit is left.
+    /// Returns the remaining amount of the limit.
     pub(super) fn left(self, limit: &Limit, now: u64) -> u64 {
         let taken = self.now(limit, now).taken;
         match limit.kind.window() {
@@ -59,11 +60,11 @@ impl Level {
         }
     }
 
-    /// Whether so much more fits.
+    /// Checks whether a further amount fits into the limit.
     ///
     /// # Errors
-    /// It does not; in so many milliseconds it may. `None`: not in this month, or never, since it
-    /// is more than the limit itself.
+    /// Returns the number of milliseconds after which the amount may fit. `None` if it does not fit
+    /// in this period, or never, because it exceeds the limit itself.
     pub(super) fn fits(self, limit: &Limit, amount: u64, now: u64) -> Result<(), Option<u64>> {
         let level = self.now(limit, now);
         match limit.kind.window() {
@@ -82,8 +83,8 @@ impl Level {
                 } else if amount > limit.most {
                     Err(None)
                 } else {
-                    // What is too much now, and how long the refill takes over it. A clock that
-                    // stepped back has to come back first.
+                    // The excess determines how long the refill takes. If the clock has stepped
+                    // back, that time is added.
                     let behind = level.at.saturating_sub(now);
                     Err(Some((wanted - full).div_ceil(limit.most) + behind))
                 }
@@ -100,14 +101,14 @@ impl Level {
         }
     }
 
-    /// Takes so much.
+    /// Adds an amount.
     pub(super) fn take(&mut self, limit: &Limit, amount: u64, now: u64) {
         *self = self.now(limit, now);
         self.taken = self.taken.saturating_add(scaled(limit, amount));
     }
 
-    /// Replaces what was taken at some time by what it turned out to be. What was taken in a day or
-    /// a month that is over is over.
+    /// Replaces an amount that was taken at some time by the actual amount. Nothing changes if its
+    /// day or month is over.
     pub(super) fn correct(&mut self, limit: &Limit, taken: u64, actual: u64, then: u64, now: u64) {
         *self = self.now(limit, now);
         let window = limit.kind.window();
@@ -122,7 +123,8 @@ impl Level {
         }
     }
 
-    /// In how many milliseconds the limit is whole again, if nothing else is taken.
+    /// Returns the number of milliseconds until the limit is fully available again, if nothing else
+    /// is taken.
     pub(super) fn whole_in(self, limit: &Limit, now: u64) -> u64 {
         let level = self.now(limit, now);
         match limit.kind.window() {
@@ -140,7 +142,7 @@ fn scaled(limit: &Limit, amount: u64) -> u64 {
     }
 }
 
-/// The number of the day or the month that a time belongs to. Later ones have higher numbers.
+/// Returns the number of the day or month that contains a time. Later periods have higher numbers.
 fn number_of(window: Window, now: u64) -> u64 {
     match window {
         Window::Month => {
@@ -151,7 +153,7 @@ fn number_of(window: Window, now: u64) -> u64 {
     }
 }
 
-/// When the day or the month of a time ends.
+/// Returns the end of the day or month that contains a time.
 fn end_of(window: Window, now: u64) -> u64 {
     let day = now / DAY;
     match window {
@@ -164,8 +166,8 @@ fn end_of(window: Window, now: u64) -> u64 {
     }
 }
 
-/// The year and the month of a day, counted from 1970-01-01. Howard Hinnant's algorithm
-/// `civil_from_days`: years begin in March, so that the leap day is the last one.
+/// Returns the year and month of a day, which is counted from 1970-01-01. This is Howard Hinnant's
+/// algorithm `civil_from_days`: years begin in March, so that the leap day is the last day.
 fn month_of(day: u64) -> (u64, u64) {
     let day = day + 719_468;
     let era = day / 146_097;

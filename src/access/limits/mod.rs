@@ -1,22 +1,22 @@
-//! How much callers, groups and targets may use: reserve before Bedrock is called, settle by its
-//! usage.
+//! Limits of callers, groups and targets: a call reserves before Bedrock is called, and settles by
+//! Bedrock's usage.
 //!
-//! A call reserves the most that it can use from all scopes that it belongs to, at once or not at
-//! all. When it is over, what it has used replaces what it had reserved. So no limit is exceeded,
-//! however many calls are open. The counts are kept by name, apart from the config, which can
-//! change while calls run.
+//! A call reserves the maximum that it can use from all its scopes at once, or from none. When it
+//! ends, the amounts that it has used replace the reservation. So no limit is exceeded, even with
+//! many open calls. Counts are kept by name and separately from the configuration, which can change
+//! while calls run.
 //!
 //! | file | job |
 //! |---|---|
-//! | `kind` | the kinds of limits, and how each counts |
-//! | `scope` | who or what a limit is for |
+//! | `kind` | the kinds of limits, and the period for which each counts |
+//! | `scope` | the caller, group or target that a limit is for |
 //! | `level` | the arithmetic of one count |
-//! | `store` | the trait of what holds the counts |
-//! | `process` | counts in this process |
-//! | `refusal` | a call that a limit refuses |
-//! | `accounts` | everything that calls are counted by |
+//! | `store` | the trait of stores, which hold the counts |
+//! | `process` | a store in this process |
+//! | `refusal` | the failure of a call that exceeds a limit |
+//! | `accounts` | the dependencies for counting: store, prices, limits of targets |
 //! | `charge` | the reservation of one call, settled exactly once |
-//! | `price` | what a call costs |
+//! | `price` | computes what a call costs |
 
 mod accounts;
 mod charge;

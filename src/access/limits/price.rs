@@ -1,4 +1,4 @@
-//! What a call costs, in integers of 1e-9 US dollars.
+//! Computes the cost of a call, in integers of 1e-9 US dollars.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use crate::config::{Price, Rates};
 /// The tokens of a call, as Bedrock counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Of the request, without those from and for prompt caches.
+    /// Input tokens, without those read from and written to prompt caches.
     pub input: u64,
-    /// Of the answer.
+    /// Output tokens.
     pub output: u64,
-    /// Read from a prompt cache.
+    /// Tokens that were read from a prompt cache.
     pub cache_read: u64,
-    /// Written to a prompt cache for five minutes.
+    /// Tokens that were written to a prompt cache for five minutes.
     pub cache_write_5m: u64,
-    /// Written to a prompt cache for an hour.
+    /// Tokens that were written to a prompt cache for an hour.
     pub cache_write_1h: u64,
 }
 
 /// The options of a call on which its prices depend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Billing {
-    /// The service tier in Bedrock's word: `default`, `flex`, `priority` or `reserved`. Empty:
-    /// `default`.
+    /// The service tier as Bedrock names it: `default`, `flex`, `priority` or `reserved`. Empty
+    /// means `default`.
     pub service_tier: &'static str,
     /// Whether latency is optimized.
     pub optimized_latency: bool,
@@ -34,17 +34,17 @@ pub struct Billing {
 pub struct PriceList(Vec<Arc<Price>>);
 
 impl PriceList {
-    /// These prices; of several that match a model, the first counts.
+    /// Creates a list of prices. If several match a model, the first one applies.
     pub fn new(prices: Vec<Price>) -> Self {
         Self(prices.into_iter().map(Arc::new).collect())
     }
 
-    /// Whether there are none at all.
+    /// Returns whether there are no prices.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The prices of a model, by its ID or ARN, or by the foundation model behind it.
+    /// Returns the prices of a model, found by its ID or ARN, or by the foundation model behind it.
     pub fn of(&self, model_id: &str, matches: impl Fn(&str, &str) -> bool) -> Option<Arc<Price>> {
         let is_priced = |price: &&Arc<Price>| {
             price
@@ -57,7 +57,7 @@ impl PriceList {
 }
 
 impl Used {
-    /// All input tokens.
+    /// Returns the number of all input tokens.
     pub fn all_input(&self) -> u64 {
         self.input
             .saturating_add(self.cache_read)
@@ -65,7 +65,7 @@ impl Used {
             .saturating_add(self.cache_write_1h)
     }
 
-    /// What the tokens cost.
+    /// Returns the cost of the tokens.
     pub fn cost(&self, price: &Price, billing: Billing) -> u64 {
         let rates = rates(price, billing);
         [
@@ -82,8 +82,8 @@ impl Used {
     }
 }
 
-/// The most that so many tokens can cost. Bedrock may serve a request in the default tier though it
-/// asks for another one.
+/// Returns the maximum cost of these tokens. Bedrock may serve a request in the default tier even
+/// if it asks for another one.
 pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
     let default = Billing::default();
     [rates(price, billing), rates(price, default)]

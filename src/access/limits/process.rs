@@ -1,4 +1,4 @@
-//! Counts in this process.
+//! A store that counts in this process.
 
 use std::{
     fmt,
@@ -13,17 +13,18 @@ use super::{
     store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store},
 };
 
-/// The time in milliseconds since 1970.
+/// A clock, which returns the time in milliseconds since 1970.
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// The counts of one scope, by the number of their kind.
 type Levels = [Level; Kind::ALL.len()];
 
-/// Counts in this process: exact for one replica, gone with its end.
+/// A store in this process. It is exact for one replica, and its counts are lost when the process
+/// ends.
 #[derive(Clone)]
 pub struct InProcess {
     clock: Clock,
-    /// By the number of the scope. One lock for all: a step is a few dozen instructions, and must
-    /// see all scopes of a call at once.
+    /// The counts, by the number of the scope. One lock protects all of them: a step takes a few
+    /// dozen instructions, and needs all scopes of a call at once.
     levels: Arc<Mutex<Vec<Levels>>>,
 }
 
@@ -43,7 +44,7 @@ impl Default for InProcess {
 }
 
 impl InProcess {
-    /// Counts by this clock.
+    /// Creates a store with this clock.
     pub fn with_clock(clock: Clock) -> Self {
         Self {
             clock,
@@ -56,7 +57,7 @@ impl InProcess {
     }
 }
 
-/// The count of a limit.
+/// Returns the count of a limit.
 fn level(levels: &mut Vec<Levels>, scope: usize, kind: Kind) -> &mut Level {
     if levels.len() <= scope {
         levels.resize(scope + 1, Levels::default());
@@ -64,7 +65,7 @@ fn level(levels: &mut Vec<Levels>, scope: usize, kind: Kind) -> &mut Level {
     &mut levels[scope][kind as usize]
 }
 
-/// How the limits of a call stand.
+/// Returns the state of the limits of a call.
 fn standings(levels: &mut Vec<Levels>, scopes: &Scopes, now: u64) -> Standings {
     let mut all = Standings::default();
     for scope in scopes.iter() {

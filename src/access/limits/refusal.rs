@@ -1,4 +1,4 @@
-//! A call that a limit refuses.
+//! The refusal of a call that exceeds a limit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,23 +11,24 @@ use crate::{
     error::{Failure, Reason, Violation},
 };
 
-/// A call that a limit refuses.
+/// Why a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// More was wanted than is left.
+    /// The call needs more than the limit's remaining amount.
     Exceeded {
-        /// Whose limit it is.
+        /// The caller, group or target that the limit is for.
         scope: Arc<Scope>,
         /// The limit.
         limit: Limit,
-        /// What the call would reserve.
+        /// The amount that the call would reserve.
         wanted: u64,
-        /// What is left.
+        /// The remaining amount.
         left: u64,
-        /// In how many milliseconds the call may fit. `None`: not before the next month, or never.
+        /// The number of milliseconds after which the call may fit. `None` if it does not fit
+        /// before the next month, or never.
         wait: Option<u64>,
     },
-    /// The store can't be asked, and the operator wants no calls without it.
+    /// The store is unreachable, and the operator has forbidden calls without it.
     StoreUnavailable,
 }
 
@@ -48,7 +49,7 @@ impl Refusal {
         }
     }
 
-    /// Of two, the one that holds for longer.
+    /// Returns the one of two refusals that lasts longer.
     #[must_use]
     pub fn or_longer(self, other: Self) -> Self {
         let holds = |refusal: &Self| match refusal {
@@ -62,7 +63,7 @@ impl Refusal {
         }
     }
 
-    /// What the caller is told.
+    /// Returns the failure for the caller.
     pub fn failure(&self) -> Failure {
         let Self::Exceeded {
             scope,
@@ -91,7 +92,7 @@ impl Refusal {
         );
         let what_to_do = match wait {
             None if *wanted > limit.most => {
-                "the call alone is larger than the limit; send less, or set a lower max_tokens"
+                "the call alone exceeds the limit; send less, or set a lower max_tokens"
             }
             None => "the limit is renewed with the next month, UTC",
             Some(_) if kind.window() == Window::Day => {
@@ -114,7 +115,7 @@ impl Refusal {
     }
 }
 
-/// The scope in a message.
+/// Returns the scope as it appears in a message.
 fn said(scope: &Scope) -> String {
     format!(
         "the limit of {} `{}` is reached",
@@ -123,7 +124,7 @@ fn said(scope: &Scope) -> String {
     )
 }
 
-/// An amount with its unit, if it has one.
+/// Returns an amount with its unit, if it has one.
 fn amount(kind: Kind, number: u64) -> String {
     if kind.is_money() {
         let (whole, nano) = (number / NANO_PER_USD, number % NANO_PER_USD);

@@ -1,4 +1,4 @@
-//! Who or what a limit is for.
+//! The callers, groups and targets that limits are for.
 
 use std::{
     collections::HashMap,
@@ -23,19 +23,19 @@ pub enum ScopeKind {
 /// A caller, a group or a target, with its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// What it is.
+    /// Whether this is a caller, a group or a target.
     pub kind: ScopeKind,
-    /// Its name.
+    /// The name of the caller, group or target.
     pub name: Arc<str>,
-    /// Its number in this process: the same for the same kind and name, whatever the config says of
-    /// it.
+    /// The scope's number in this process. It is the same for the same kind and name, even after
+    /// the configuration has changed.
     pub number: usize,
     /// Its limits.
     pub limits: Box<[Limit]>,
 }
 
 impl ScopeKind {
-    /// One word for it.
+    /// Returns the name of the kind.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Caller => "caller",
@@ -56,7 +56,8 @@ impl fmt::Display for Scope {
 pub struct Names(Mutex<HashMap<(ScopeKind, Arc<str>), usize>>);
 
 impl Names {
-    /// The scope of this name with the limits of a quota. `None` if nothing is limited.
+    /// Returns the scope with this name and the limits of a quota. `None` if the quota has no
+    /// limits.
     pub fn scope(&self, kind: ScopeKind, name: &str, quota: &Quota) -> Option<Arc<Scope>> {
         if !quota.is_limited() {
             return None;

@@ -1,4 +1,4 @@
-//! The trait of what holds the counts.
+//! The trait of stores, which hold the counts of limits.
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -8,8 +8,7 @@ use super::{
     scope::Scope,
 };
 
-/// The scopes that a call belongs to: those of its caller, which are known beforehand, and its
-/// target.
+/// The scopes of a call: those of its caller, which are prepared beforehand, and its target.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
     /// The caller and its groups.
@@ -19,70 +18,72 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    /// All of them.
+    /// Returns all scopes.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Scope>> {
         let caller = self.caller.iter().flat_map(|scopes| scopes.iter());
         caller.chain(&self.target)
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no scopes.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
 
-    /// Whether any of them limits something of this kind.
+    /// Returns whether any scope has a limit of such a kind.
     pub fn any(&self, of: impl Fn(Kind) -> bool) -> bool {
         self.iter()
             .any(|scope| scope.limits.iter().any(|limit| of(limit.kind)))
     }
 }
 
-/// What a call has reserved, from which scopes, and when.
+/// The amounts that a call has reserved, with their scopes and time.
 #[derive(Clone, Debug)]
 pub struct Reservation {
-    /// Unlike all others of all replicas, so that a step that is repeated has no further effect.
+    /// An ID that is unique among all replicas, so that a repeated step has no further effect.
     pub id: u128,
-    /// From whom.
+    /// The scopes of the call.
     pub scopes: Scopes,
-    /// How much.
+    /// The reserved amounts.
     pub amounts: Amounts,
-    /// When, by the store's clock, in milliseconds since 1970. Set by [`Store::reserve`].
+    /// The time of the reservation by the store's clock, in milliseconds since 1970. Set by
+    /// [`Store::reserve`].
     pub at: u64,
 }
 
 /// A reservation that was granted.
 #[derive(Clone, Debug)]
 pub struct Granted {
-    /// What was reserved, and when.
+    /// The reservation, with its time.
     pub reservation: Reservation,
-    /// How the limits stand with it.
+    /// The state of the limits after the reservation.
     pub standings: Standings,
 }
 
-/// How a limit stands.
+/// The state of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The limit.
+    /// The limit itself.
     pub limit: u64,
-    /// What is left of it.
+    /// The remaining amount.
     pub left: u64,
-    /// In how many milliseconds it is whole again, if nothing else is taken.
+    /// The number of milliseconds until the limit is fully available again, if nothing else is
+    /// taken.
     pub whole_in: u64,
 }
 
-/// How the tightest limits of a call stand: those of which the smallest share is left.
+/// The states of the tightest limits of a call, which are those with the smallest remaining share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standings {
-    /// Of requests.
+    /// The tightest limit on requests.
     pub requests: Option<Standing>,
-    /// Of tokens.
+    /// The tightest limit on tokens.
     pub tokens: Option<Standing>,
-    /// Of money, in 1e-9 US dollars.
+    /// The tightest limit on money, in 1e-9 US dollars.
     pub money: Option<Standing>,
 }
 
 impl Standings {
-    /// Takes a limit's standing into account.
+    /// Adds the state of a limit, which replaces a less tight one.
     pub fn add(&mut self, kind: Kind, standing: Standing) {
         let place = match kind {
             Kind::OpenStreams => return,
@@ -101,16 +102,16 @@ impl Standings {
     }
 }
 
-/// The answer of a store: at once, or after a while, which is bounded by the store.
+/// The result of a step: available immediately, or later. The store limits the wait.
 pub enum Step<T> {
-    /// At once.
+    /// The result is available.
     Done(T),
-    /// After a while.
+    /// The result will be available later.
     Later(Pin<Box<dyn Future<Output = T> + Send>>),
 }
 
 impl<T> Step<T> {
-    /// Waits for it.
+    /// Waits for the result.
     pub async fn wait(self) -> T {
         match self {
             Self::Done(answer) => answer,
@@ -119,15 +120,15 @@ impl<T> Step<T> {
     }
 }
 
-/// Holds the counts. All steps are atomic over all scopes of a call.
+/// A store, which holds the counts. All steps are atomic over all scopes of a call.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// Reserves from all scopes, or from none.
+    /// Reserves amounts from all scopes, or from none.
     fn reserve(&self, reservation: Reservation) -> Step<Result<Granted, Refusal>>;
 
-    /// Replaces what was reserved by what was used. Never waits: a store that is far away does it
-    /// in the background. Returns how the limits stand then, if that is known at once.
+    /// Replaces the reserved amounts by those that were used. Never waits: a remote store does this
+    /// in the background. Returns the state of the limits, if it is known immediately.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings>;
 
-    /// How each limit of these scopes stands, in their order.
+    /// Returns the state of each limit of these scopes, in their order.
     fn standings(&self, scopes: Scopes) -> Step<Vec<Standing>>;
 }

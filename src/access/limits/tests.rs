@@ -1,5 +1,5 @@
-//! The counts against a model that does it the slow way: it keeps everything that ever happened,
-//! and counts anew for each decision.
+//! Tests the counts against a slow model, which keeps all events and recalculates the counts for
+//! each decision.
 
 use std::sync::{
     Arc,
@@ -14,16 +14,17 @@ use crate::config::Quota;
 
 const DAY: u64 = 86_400_000;
 
-/// Everything that was taken from one limit: when, how much, and by which call.
+/// Everything that was taken from one limit: the time, the amount, and the call.
 #[derive(Default)]
 struct History(Vec<(u64, i128, u64)>);
 
 impl History {
-    /// What counts of it at this time.
+    /// Returns the amount in use at this time.
     fn taken(&self, limit: Limit, now: u64) -> u128 {
         match limit.kind.window() {
             Window::Open => self.0.iter().map(|(_, amount, _)| amount).sum::<i128>() as u128,
-            // In 1/60,000 of the amount: taken in the order in which it happened, refilled between.
+            // In units of 1/60,000: amounts are added in the order of their times, and the bucket
+            // is refilled in between.
             Window::Minute => {
                 let mut taken = 0_i128;
                 let mut last = 0;
@@ -35,7 +36,7 @@ impl History {
                 }
                 (taken - i128::from(now - last) * i128::from(limit.most)).max(0) as u128
             }
-            // What calls took that began in the current one.
+            // The amounts of calls that began in the current period.
             window => self
                 .0
                 .iter()
@@ -70,7 +71,7 @@ enum Event {
         caller: usize,
         amounts: Amounts,
     },
-    /// One of the calls that are open ends, with so many percent of what it reserved.
+    /// One of the open calls ends, and has used this percentage of its reservation.
     End {
         which: usize,
         percent: u64,
@@ -159,13 +160,13 @@ proptest! {
         quotas in prop::collection::vec(quota(), 5),
         events in prop::collection::vec(event(), 1..120),
     ) {
-        // 2026-11-26 and 23 hours: days and months end in between.
+        // 2026-11-26, 23:00: days and months end during the test.
         let now = Arc::new(AtomicU64::new(1_795_734_000_000));
         let clock = Arc::clone(&now);
         let store = InProcess::with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
         let names = Names::default();
         let scope = |kind, name: usize| names.scope(kind, &name.to_string(), &quotas[name]);
-        // Three callers, the first two of which share a group; all share a target.
+        // There are three callers, the first two of which share a group. All share a target.
         let group = scope(ScopeKind::Group, 3);
         let target = scope(ScopeKind::Target, 4);
         let callers: Vec<Scopes> = (0..3)
@@ -201,7 +202,7 @@ proptest! {
                         }
                         Err(refusal) => {
                             prop_assert!(!fits, "{amounts:?}: {refusal:?}");
-                            // It says the truth about when to try again.
+                            // The retry delay must be correct.
                             if let Refusal::Exceeded { scope, limit, wanted, wait: Some(wait), .. } = refusal
                                 && limit.kind != Kind::OpenStreams
                             {
@@ -345,10 +346,7 @@ fn a_refusal_says_which_limit_and_when_it_helps_to_try_again() {
     );
     let failure = exceeded(per_minute, 101);
     assert_eq!(failure.retry_after, None);
-    assert!(
-        failure.message.contains("larger than the limit"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("exceeds the limit"), "{failure}");
     let per_day = Quota {
         tokens_per_day: Some(100),
         ..Quota::default()

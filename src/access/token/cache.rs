@@ -1,5 +1,5 @@
-//! Tokens that were checked lately, by their SHA-256. Bounded, whatever is sent: only valid tokens
-//! are in it.
+//! Caches recently checked tokens by their SHA-256. Only valid tokens are cached, and their number
+//! is limited.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,8 @@ use std::{
 use super::claims::Valid;
 use crate::access::claimed::Claimed;
 
-/// The tokens that are remembered. Beyond that, those that have ended are forgotten, else all.
+/// The maximum number of cached tokens. Beyond it, expired tokens are removed, or all if none has
+/// expired.
 const MOST_TOKENS: usize = 8_192;
 
 #[derive(Debug, Default)]
@@ -23,8 +24,8 @@ struct Entry {
 }
 
 impl Cache {
-    /// What a token claims, if it was checked, has not ended, and its issuer still has the same
-    /// keys. `generation` is that of an issuer's keys.
+    /// Returns the claims of a token, if it is in the cache, has not expired, and the keys of its
+    /// issuer have not changed. `generation` returns the generation of an issuer's keys.
     pub(super) fn get(
         &self,
         hash: &[u8; 32],

@@ -1,4 +1,4 @@
-//! What is read from a token: before its signature is checked, and after.
+//! Reads a token: some fields before its signature is checked, and its claims afterwards.
 
 use std::{
     sync::Arc,
@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 
 use crate::access::{claimed::Claimed, rejection::Rejection};
 
-/// How far clocks may differ.
+/// The maximum difference between clocks.
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
-/// The groups of a token that are looked at.
+/// The maximum number of groups of a token that are read.
 const MAX_GROUPS: usize = 200;
 
-/// What selects the key of a token. Nothing of it is trusted.
+/// The fields that select the key of a token. They are not trusted.
 #[derive(Debug)]
 pub(super) struct Unchecked {
     pub(super) issuer: String,
@@ -24,12 +24,12 @@ pub(super) struct Unchecked {
     pub(super) key_id: Option<String>,
 }
 
-/// A token's verified claims, and until when they count.
+/// The verified claims of a token, and the time until which they are valid.
 #[derive(Clone, Debug)]
 pub(super) struct Valid {
     pub(super) claimed: Arc<Claimed>,
     pub(super) until: SystemTime,
-    /// The generation of the keys that it was checked with.
+    /// The generation of the keys with which the token was checked.
     pub(super) generation: u64,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Valid {
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// Extensions that a reader has to understand. This one understands none.
+    /// Extensions that a reader must understand. This one understands none.
     crit: Option<IgnoredAny>,
 }
 
@@ -46,17 +46,17 @@ struct Payload {
     iss: Option<String>,
 }
 
-/// Whether a credential is meant to be a token: three parts, of which the first is a JSON object in
-/// base64.
+/// Returns whether a credential looks like a token: it has three parts, of which the first is a
+/// JSON object in base64.
 pub(super) fn is_token(text: &str) -> bool {
     text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 impl Unchecked {
-    /// Reads it.
+    /// Reads the fields from a token.
     ///
     /// # Errors
-    /// It is not a signed token, or it has no issuer.
+    /// Fails if the text is not a signed token, or has no issuer.
     pub(super) fn read(token: &str) -> Result<Self, Rejection> {
         let mut parts = token.split('.');
         let header: Header = parse(parts.next()).ok_or(Rejection::Malformed)?;
@@ -77,8 +77,8 @@ fn parse<T: for<'a> Deserialize<'a>>(part: Option<&str>) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
-/// A claim by its name, or by a path such as `realm_access.roles`. Names with dots come first:
-/// issuers use URLs as names.
+/// Returns a claim by its name, or by a path such as `realm_access.roles`. A name that contains
+/// dots takes precedence, because issuers use URLs as names.
 pub(super) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
         let (first, rest) = path.split_once('.')?;
@@ -86,7 +86,7 @@ pub(super) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a
     })
 }
 
-/// The groups that a claim names: a list, or a single one.
+/// Returns the groups in a claim, which is a list or a single group.
 pub(super) fn groups(claim: Option<&Value>) -> Vec<Arc<str>> {
     match claim {
         Some(Value::String(one)) => vec![one.as_str().into()],
@@ -100,7 +100,7 @@ pub(super) fn groups(claim: Option<&Value>) -> Vec<Arc<str>> {
     }
 }
 
-/// When a token ends, with the leeway. `None`: not a point in time that can be represented.
+/// Returns the expiry of a token, including the leeway. `None` if the time cannot be represented.
 pub(super) fn end(claims: &Map<String, Value>) -> Option<SystemTime> {
     let seconds = claims.get("exp")?.as_f64()?;
     let since = Duration::try_from_secs_f64(seconds).ok()?;

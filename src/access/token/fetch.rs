@@ -1,8 +1,8 @@
-//! One HTTP GET, with a bound on its answer. The caller bounds its time.
+//! Makes one HTTP GET request, and limits the size of the answer. The caller limits the time.
 //!
-//! It happens every few minutes, so nothing is kept: certificate authorities are read again each
-//! time, and each request has its own connection. Redirects are errors: the operator configures
-//! where keys are.
+//! Fetches happen every few minutes, so nothing is reused: certificate authorities are read each
+//! time, and each request has a new connection. Redirects are errors, because the operator
+//! configures the location of the keys.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -21,13 +21,13 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// The longest answer.
+/// The maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// Fetches documents.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    /// PEM file of the certificate authorities to trust, in place of the machine's.
+    /// A PEM file of certificate authorities to trust, in place of the machine's.
     ca_file: Option<PathBuf>,
 }
 
@@ -39,7 +39,7 @@ impl Client {
     /// Returns the body of the answer.
     ///
     /// # Errors
-    /// What went wrong, with the URL. The token is not part of it.
+    /// Returns what went wrong, with the URL. The message does not contain the token.
     pub(super) async fn get(&self, url: &str, token: Option<&str>) -> Result<Bytes, String> {
         let wrong = |why: &dyn fmt::Display| format!("{url}: {why}");
         let uri: Uri = url.parse().map_err(|_| wrong(&"not a URL"))?;
@@ -82,8 +82,8 @@ impl Client {
         answer.map_err(|error| wrong(&error))
     }
 
-    /// The configuration of TLS. Reading certificates takes milliseconds, so it is done on a
-    /// separate thread.
+    /// Returns the TLS configuration. Reading certificates takes milliseconds, so a separate thread
+    /// does it.
     async fn tls(&self) -> Result<Arc<ClientConfig>, String> {
         let ca_file = self.ca_file.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -140,7 +140,7 @@ where
             .map_err(|error| format!("the answer cannot be read: {error}"))
     };
     let driven = async {
-        // How the connection ends is seen by the answer.
+        // The error of the connection is reported through the answer.
         let _ended = connection.await;
         std::future::pending().await
     };

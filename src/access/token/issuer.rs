@@ -1,4 +1,4 @@
-//! One trusted issuer: checks a token's signature and claims with the keys that are known now.
+//! One trusted issuer: checks a token's signature and claims with the current keys.
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
@@ -19,18 +19,18 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What becomes of a token.
+/// The result of checking a token.
 pub(super) enum Checked {
-    /// It is valid or refused.
+    /// The token is valid or rejected.
     Done(Result<Arc<Claimed>, Rejection>),
-    /// The key of this issuer is not known.
+    /// The token's key of this issuer is unknown.
     KeyMissing(usize),
 }
 
-/// An issuer, and what it may say.
+/// A trusted issuer, with its settings.
 #[derive(Debug)]
 pub(super) struct Issuer {
-    /// The value of `iss`. `None`: the source of the keys says it.
+    /// The value of `iss`. `None` if it comes with the keys.
     name: Option<String>,
     algorithms: Vec<SignatureAlgorithm>,
     validation: Validation,
@@ -40,7 +40,7 @@ pub(super) struct Issuer {
     pub(super) ring: Ring,
 }
 
-/// How a token names its caller.
+/// The claim that names the caller.
 #[derive(Debug)]
 enum CallerClaim {
     Claim { path: String, prefix: String },
@@ -48,10 +48,10 @@ enum CallerClaim {
 }
 
 impl Issuer {
-    /// An issuer of `access.jwt`.
+    /// Creates an issuer of `access.jwt`.
     ///
     /// # Errors
-    /// The file of its keys cannot be used.
+    /// Fails if the file of its keys cannot be used.
     pub(super) fn jwt(options: &JwtIssuer, metrics: &Arc<Metrics>) -> Result<Self, String> {
         let ca_file = options.ca_file.clone();
         let source = match &options.keys {
@@ -73,10 +73,10 @@ impl Issuer {
         })
     }
 
-    /// The cluster of `access.kubernetes`.
+    /// Creates the issuer of the cluster in `access.kubernetes`.
     ///
     /// # Errors
-    /// Never, at present: its keys are not in a file.
+    /// Does not fail at present, because the keys are not in a file.
     pub(super) fn kubernetes(options: &Kubernetes, metrics: &Arc<Metrics>) -> Result<Self, String> {
         let ca_file = options.ca_file.clone();
         let (name, source) = match &options.keys {
@@ -103,7 +103,7 @@ impl Issuer {
         })
     }
 
-    /// Whether a token's `iss` is this issuer. `None` while that is not known.
+    /// Returns whether a token's `iss` is this issuer. `None` while this issuer's name is unknown.
     pub(super) fn is(&self, issuer: &str) -> Option<bool> {
         match &self.name {
             Some(name) => Some(name == issuer),
@@ -114,10 +114,10 @@ impl Issuer {
         }
     }
 
-    /// Checks a token that says it is from this issuer.
+    /// Checks a token whose `iss` is this issuer.
     ///
     /// # Errors
-    /// Why it is refused, or nothing if its key is not known.
+    /// Returns the rejection, or `None` if the token's key is unknown.
     pub(super) fn check(
         &self,
         token: &str,
@@ -132,7 +132,7 @@ impl Issuer {
         let key_id = unchecked.key_id.as_deref();
         let key = loaded.set.find(key_id, algorithm).ok_or(None)?;
         let mut validation = self.validation.clone();
-        // The library wants a single family of algorithms here: that of the key.
+        // The library accepts only algorithms of a single family here, which is that of the key.
         validation.algorithms = vec![algorithm];
         validation.iss = Some(HashSet::from([unchecked.issuer.clone()]));
         let decoded = decode::<Map<String, Value>>(token, key, &validation)
@@ -172,10 +172,10 @@ impl Issuer {
     }
 }
 
-/// Whether a file holds keys that can be used.
+/// Checks whether a file contains usable keys.
 ///
 /// # Errors
-/// Why not.
+/// Returns why the file cannot be used.
 pub fn check_file(path: &Path) -> Result<(), String> {
     Source::read_file(path).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! A set of public keys (JWKS).
+//! A JSON Web Key Set (JWKS): the public keys of an issuer.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -9,19 +9,19 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The keys of a set that are used.
+/// The maximum number of keys in a set that are used.
 const MAX_KEYS: usize = 100;
 
 /// The public keys of an issuer.
 pub struct KeySet {
     keys: Vec<Key>,
-    /// The same for sets with the same keys in another order.
+    /// The keys in a canonical order, to detect changes.
     canonical: BTreeSet<String>,
 }
 
 struct Key {
     id: Option<String>,
-    /// The only algorithm that it is for, if it names one.
+    /// The only algorithm that the key is for, if it names one.
     algorithm: Option<Algorithm>,
     key: DecodingKey,
 }
@@ -32,11 +32,12 @@ struct Document {
 }
 
 impl KeySet {
-    /// Reads a JSON Web Key Set. Keys of unknown types, symmetric ones and those for encryption are
+    /// Parses a JSON Web Key Set. Symmetric keys, keys for encryption and keys of unknown types are
     /// left out.
     ///
     /// # Errors
-    /// It is no key set, or no key of it can be used. The message contains nothing of it.
+    /// Fails if the JSON is not a key set, or if none of its keys can be used. The message contains
+    /// nothing from it.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(json).map_err(|error| {
             format!(
@@ -64,7 +65,8 @@ impl KeySet {
         Ok(set)
     }
 
-    /// The key for a token: that of its key ID, or, without one, the only key that fits.
+    /// Returns the key for a token: the one with its key ID. If the token has no key ID, the only
+    /// key that fits.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
         let mut fitting = self.keys.iter().filter(|key| {
             key.key.family() == algorithm.family()
@@ -87,7 +89,7 @@ fn read(value: Value) -> Option<Key> {
         return None;
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    // A symmetric key would be one that everyone who reads the set can sign with.
+    // Everyone who can read the set could sign with a symmetric key.
     if key.family() == AlgorithmFamily::Hmac {
         return None;
     }

@@ -1,18 +1,18 @@
-//! Checks tokens (JWT): those of issuers, and those of Kubernetes service accounts.
+//! Verifies tokens (JWT) of configured issuers and of Kubernetes service accounts.
 //!
-//! Signatures are checked with the issuer's public keys, which a task per issuer keeps fresh. No
-//! call fetches keys itself: a call whose key is not known asks for a fetch and waits for it, for
-//! a bounded time, and only if the last fetch is not too recent.
+//! Signatures are checked with the issuer's public keys, which one task per issuer refreshes. Calls
+//! do not fetch keys themselves. A call whose key is unknown requests a fetch and waits for it for
+//! a limited time, unless the last fetch is too recent.
 //!
 //! | file | job |
 //! |---|---|
 //! | `issuer` | one trusted issuer: checks a token's signature and claims |
-//! | `claims` | what is read from a token: before its signature is checked, and after |
-//! | `cache` | tokens that were checked lately |
+//! | `claims` | reads a token: before its signature is checked, and afterwards |
+//! | `cache` | caches recently checked tokens |
 //! | `ring` | the current keys of an issuer, and the task that keeps them fresh |
-//! | `source` | where keys are: a file, a URL, discovery, the API server |
+//! | `source` | the location of keys: a file, a URL, discovery, the API server |
 //! | `key_set` | a set of public keys (JWKS) |
-//! | `fetch` | one HTTP GET with bounds |
+//! | `fetch` | makes one HTTP GET request within limits |
 
 mod cache;
 mod claims;
@@ -42,10 +42,11 @@ use crate::{config::Access, telemetry::Metrics};
 pub use issuer::check_file;
 pub use key_set::KeySet;
 
-/// The longest token. Tokens of identity providers with many groups have a few KiB.
+/// The maximum length of a token, in bytes. Tokens of identity providers with many groups have a
+/// few KiB.
 const MAX_TOKEN: usize = 16 << 10;
 
-/// Checks tokens of all trusted issuers. Dropping it ends the tasks that fetch their keys.
+/// Verifies tokens of all trusted issuers. Dropping it ends the tasks that fetch their keys.
 #[derive(Debug)]
 pub struct TokenVerifier(Arc<Inner>);
 
@@ -56,15 +57,15 @@ struct Inner {
 }
 
 impl TokenVerifier {
-    /// Starts to read the keys of all issuers, on the current runtime. `None` if no issuer is
-    /// configured.
+    /// Starts to read the keys of all issuers, on the current runtime. Returns `None` if no issuer
+    /// is configured.
     ///
     /// # Errors
-    /// A file of keys cannot be used. Keys that cannot be fetched are no error: they are tried
-    /// again.
+    /// Fails if a file of keys cannot be used. Keys that cannot be fetched are not an error: the
+    /// fetch is retried.
     pub fn start(access: &Access, metrics: &Arc<Metrics>) -> Result<Option<Self>, String> {
-        // The library panics when it has to choose between several providers. The first choice of
-        // the process counts, so a second one is not needed.
+        // The library panics if it must choose between several cryptography providers. The first
+        // choice in the process applies, so an error here means that one was chosen.
         let _chosen = CryptoProvider::install_default(&crypto::aws_lc::DEFAULT_PROVIDER);
         let jwt = access
             .jwt
@@ -80,7 +81,7 @@ impl TokenVerifier {
 }
 
 impl Inner {
-    /// Checks a token that is not in the cache, with the keys that are known now.
+    /// Checks a token that is not in the cache, with the current keys.
     fn check(&self, token: &str, hash: [u8; 32]) -> Checked {
         let unchecked = match Unchecked::read(token) {
             Ok(unchecked) => unchecked,
@@ -106,13 +107,13 @@ impl Inner {
             }
         }
         match unknown {
-            // The cluster's issuer is known once its keys are.
+            // The name of the cluster's issuer is unknown until its keys are fetched.
             Some(index) => Checked::KeyMissing(index),
             None => Checked::Done(Err(Rejection::WrongAudience)),
         }
     }
 
-    /// What is said of a token whose key is not known, if no fetch can change that now.
+    /// Returns the rejection for a token whose key is unknown, if a fetch cannot change that now.
     fn without_key(&self, index: usize) -> Rejection {
         let is_fresh = self
             .issuers

@@ -1,8 +1,8 @@
-//! The current keys of an issuer, and the task that keeps them fresh.
+//! The current keys of an issuer, and the task that refreshes them.
 //!
-//! The task fetches at a fixed interval, after failures more often, and when a call asks for a key
-//! that is not known. Two fetches that calls cause are at least [`COOLDOWN`] apart, however many
-//! calls ask. If a fetch fails, the previous keys stay.
+//! The task fetches keys at a fixed interval, more often after failures, and when a call requests
+//! an unknown key. Two fetches that calls request are at least [`COOLDOWN`] apart, even if many
+//! calls request them. If a fetch fails, the previous keys stay valid.
 
 use std::{
     sync::{
@@ -25,30 +25,31 @@ use super::{
 };
 use crate::telemetry::{Metrics, metrics};
 
-/// The time for one fetch.
+/// The time limit of one fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a call waits for a fetch.
+/// The maximum time for which a call waits for a fetch.
 const WAIT: Duration = Duration::from_secs(3);
-/// The least time between the beginnings of two fetches that calls cause, and between two attempts
-/// if fetches fail.
+/// The minimum time between two fetches that calls request, and between two attempts after
+/// failures.
 const COOLDOWN: Duration = Duration::from_secs(10);
-/// The calls that wait for a fetch at the same time. Further ones are refused at once.
+/// The maximum number of calls that wait for a fetch at the same time. Further calls are refused at
+/// once.
 const MAX_WAITING: usize = 1_024;
 
-/// The keys of an issuer. Dropping it ends their refresh.
+/// The keys of an issuer. Dropping this ends their refresh.
 #[derive(Debug)]
 pub(super) struct Ring {
     shared: Arc<Shared>,
     task: AbortHandle,
 }
 
-/// Keys, and which they are.
+/// Keys that were loaded, with their generation.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) set: KeySet,
-    /// The issuer, if the source of the keys says it.
+    /// The issuer, if the source of the keys names it.
     pub(super) issuer: Option<String>,
-    /// Counts the changes of the keys.
+    /// The generation, which is incremented when the keys change.
     pub(super) generation: u64,
 }
 
@@ -64,19 +65,19 @@ struct Shared {
 #[derive(Clone, Copy, Debug)]
 struct State {
     is_fetching: bool,
-    /// Counts completed fetches.
+    /// The number of completed fetches.
     fetches: u64,
-    /// Whether the last one succeeded.
+    /// Whether the last fetch succeeded.
     is_fresh: bool,
-    /// Whether calls can cause another fetch: the last one is not too recent.
+    /// Whether calls can request another fetch. They cannot if the last one is too recent.
     may_ask: bool,
 }
 
 impl Ring {
-    /// Starts to keep the keys of an issuer fresh, on the current runtime.
+    /// Starts to refresh the keys of an issuer, on the current runtime.
     ///
     /// # Errors
-    /// The keys are in a file, which cannot be used.
+    /// Fails if the keys are in a file that cannot be used.
     pub(super) fn start(
         issuer: &str,
         source: Source,
@@ -114,23 +115,23 @@ impl Ring {
         Ok(Self { shared, task })
     }
 
-    /// The keys, if they have been read.
+    /// Returns the keys, if they have been read.
     pub(super) fn load(&self) -> arc_swap::Guard<Option<Arc<Loaded>>> {
         self.shared.loaded.load()
     }
 
-    /// The generation of the keys. 0 if there are none.
+    /// Returns the generation of the keys. 0 if there are none.
     pub(super) fn generation(&self) -> u64 {
         self.load().as_ref().map_or(0, |loaded| loaded.generation)
     }
 
-    /// Whether the last fetch succeeded, so that a key that is not known does not exist.
+    /// Returns whether the last fetch succeeded. If it did, an unknown key does not exist.
     pub(super) fn is_fresh(&self) -> bool {
         self.shared.state.borrow().is_fresh
     }
 
-    /// Waits for newer keys, for a bounded time. `None` if there can be none now: the last fetch is
-    /// too recent, or too many calls wait already.
+    /// Waits for newer keys, for a limited time. Returns `None` if a fetch is not possible now: the
+    /// last one is too recent, or too many calls are waiting.
     pub(super) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
         let State {
             is_fetching,
@@ -160,7 +161,7 @@ impl Drop for Ring {
 }
 
 impl Shared {
-    /// Takes keys into use. Returns whether they differ from the previous ones.
+    /// Sets the current keys. Returns whether they differ from the previous ones.
     fn accept(&self, fetched: Fetched) -> bool {
         let current = self.loaded.load();
         let current = current.as_ref();
@@ -196,14 +197,14 @@ impl Drop for Waiting {
     }
 }
 
-/// The task that keeps keys fresh.
+/// The task that refreshes keys.
 struct Keeper {
     shared: Arc<Shared>,
     issuer: String,
     source: Source,
     refresh: Duration,
     metrics: Arc<Metrics>,
-    /// What went wrong last. The same problem is logged once.
+    /// The last problem. The same problem is logged only once.
     problem: Option<String>,
 }
 
@@ -240,7 +241,7 @@ impl Keeper {
         }
     }
 
-    /// Takes what was fetched into use, or says what went wrong.
+    /// Uses the fetched keys, or logs what went wrong.
     fn note(&mut self, fetched: Result<Fetched, String>) {
         let issuer = self.issuer.as_str();
         let outcome = if fetched.is_ok() { "ok" } else { "error" };

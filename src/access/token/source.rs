@@ -1,4 +1,5 @@
-//! Where the keys of an issuer are: a file, a URL, discovery, the API server of a cluster.
+//! The location of an issuer's keys: a file, a URL, a discovery document, or the API server of a
+//! cluster.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +8,22 @@ use serde::Deserialize;
 use super::{fetch::Client, key_set::KeySet};
 use crate::config::is_secure_url;
 
-/// The longest file of keys.
+/// The maximum size of a file of keys, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 const DISCOVERY: &str = "/.well-known/openid-configuration";
-/// Where an API server serves the keys of its service accounts.
+/// The path at which an API server serves the keys of its service accounts.
 const API_SERVER_KEYS: &str = "/openid/v1/jwks";
 
-/// Where the keys of an issuer are.
+/// The location of an issuer's keys.
 #[derive(Debug)]
 pub(super) enum Source {
     /// In a file, such as a mounted ConfigMap.
     File(PathBuf),
     /// At a URL.
     Url { url: String, client: Client },
-    /// As the issuer's discovery document says.
+    /// A URL that the issuer's discovery document names.
     Discovery { issuer: String, client: Client },
-    /// With an API server, which is asked with a token.
+    /// An API server, which needs a token.
     ApiServer {
         url: String,
         token_file: PathBuf,
@@ -30,7 +31,7 @@ pub(super) enum Source {
     },
 }
 
-/// Keys, and the issuer if the source says it.
+/// The fetched keys, and the issuer if the source names it.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) set: KeySet,
@@ -69,7 +70,7 @@ impl Source {
     /// Reads keys from a file.
     ///
     /// # Errors
-    /// It cannot be read, or holds no keys that can be used.
+    /// Fails if the file cannot be read, or contains no usable keys.
     pub(super) fn read_file(path: &Path) -> Result<Fetched, String> {
         let wrong = |why: String| format!("jwks_file {}: {why}", path.display());
         let length = std::fs::metadata(path)
@@ -88,7 +89,7 @@ impl Source {
     /// Reads the keys.
     ///
     /// # Errors
-    /// What went wrong, with the place but without secrets.
+    /// Returns what went wrong, with the location and without secrets.
     pub(super) async fn fetch(&self) -> Result<Fetched, String> {
         match self {
             Self::File(path) => Self::read_file(path),
@@ -101,7 +102,7 @@ impl Source {
                 let document = document(client, &url, None).await?;
                 if document.issuer != *issuer {
                     return Err(format!(
-                        "{url}: names another issuer than the configured one"
+                        "{url}: the document names another issuer than the configured one"
                     ));
                 }
                 if !is_secure_url(&document.jwks_uri) {
@@ -117,7 +118,7 @@ impl Source {
                 token_file,
                 client,
             } => {
-                // The token is replaced every hour.
+                // Kubernetes replaces the token every hour, so the file is read each time.
                 let token = std::fs::read_to_string(token_file)
                     .map_err(|error| format!("token_file {}: {error}", token_file.display()))?;
                 let token = Some(token.trim());

@@ -168,7 +168,7 @@ fn read_issuer(
     let issuer = section.value("issuer", |text| {
         let issuer = units::text(text)?;
         if before.iter().any(|other| other.issuer == issuer) {
-            return Err("this issuer is listed twice".to_owned());
+            return Err("this issuer is listed twice; remove one of the entries".to_owned());
         }
         Ok(issuer)
     });

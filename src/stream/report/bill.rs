@@ -1,5 +1,5 @@
-//! What a call has used and what that costs: settles what it had reserved, exactly once, whatever
-//! way it ended.
+//! Counts what a call has used and its cost. Settles the call's reservation exactly once, however
+//! the call ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,12 +17,13 @@ use crate::{
     routing::Route,
 };
 
-/// How the limits of a call stand, for its response: as reserved, then as settled.
+/// The state of a call's limits, for its response: after the reservation, and later after the
+/// settlement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RateLimits(Arc<Mutex<Standings>>);
 
 impl RateLimits {
-    /// Returns how they stand now.
+    /// Returns the current state.
     pub(crate) fn now(&self) -> Standings {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -32,28 +33,28 @@ impl RateLimits {
     }
 }
 
-/// What a call has used, as far as it is known.
+/// The usage of a call, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct Bill {
     accounts: Accounts,
     charge: Option<Charge>,
     rate_limits: Option<RateLimits>,
-    /// How the call asked to be served; then, how it was.
+    /// The service options that the call asked for, and later those with which it was served.
     billing: Billing,
     price: Option<Arc<Price>>,
-    /// Bytes of output that were read from Bedrock: at least as many as tokens.
+    /// The bytes of output that were read from Bedrock. There are at least as many bytes as tokens.
     output_bytes: u64,
     answered: bool,
     used: Option<Used>,
 }
 
-/// What a call has cost.
+/// The cost of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     pub(crate) used: Used,
-    /// In 1e-9 US dollars. `None` if the model has no price.
+    /// The cost in 1e-9 US dollars. `None` if the model has no price.
     pub(crate) nano_usd: Option<u64>,
-    /// Bedrock did not say what the call used, so that this is an estimate from above.
+    /// Whether the cost is an upper estimate, because Bedrock did not report the usage.
     pub(crate) is_estimated: bool,
 }
 
@@ -76,17 +77,17 @@ impl Bill {
         }
     }
 
-    /// Returns how the call's limits stand, if it has any.
+    /// Returns the state of the call's limits, if it has any.
     pub(crate) fn rate_limits(&self) -> Option<RateLimits> {
         self.rate_limits.clone()
     }
 
-    /// Where the call went last.
+    /// Records the route of the last attempt.
     pub(super) fn route(&mut self, route: &Route) {
         self.price = price_of(&self.accounts, route);
     }
 
-    /// Bedrock sent an event. The last one is told what the call costs.
+    /// Records an event from Bedrock. The cost is added to the last event.
     pub(super) fn event(&mut self, response: &mut StreamInvokeResponse) {
         self.answered = true;
         match &mut response.event {
@@ -137,8 +138,8 @@ impl Bill {
         });
     }
 
-    /// Settles a call that is over. `reason` is why it failed, if it did; `attempts` how often
-    /// Bedrock was called for it.
+    /// Settles a call that has ended. `reason` is the reason of its failure, if it failed;
+    /// `attempts` is the number of attempts.
     pub(super) fn settle(mut self, reason: Option<Reason>, attempts: usize) -> Cost {
         let reserved = self
             .charge
@@ -148,8 +149,8 @@ impl Bill {
         let is_billed = self.answered || (attempts > 0 && may_be_billed(reason));
         let (used, is_estimated) = match self.used {
             Some(used) => (used, false),
-            // From above, so that cancelling a call is never cheaper: the whole input, and a token
-            // for each byte of output.
+            // An upper estimate, so that cancelling a call is never cheaper: the whole input, and
+            // one token for each byte of output.
             None if is_billed => {
                 let used = Used {
                     input: reserved.input,
@@ -183,8 +184,8 @@ impl Bill {
     }
 }
 
-/// Returns the price of a route's model, by what is sent to Bedrock, or else by the foundation
-/// model behind it.
+/// Returns the price of a route's model, found by the model ID that is sent to Bedrock, or else by
+/// the foundation model behind it.
 pub(crate) fn price_of(accounts: &Accounts, route: &Route) -> Option<Arc<Price>> {
     let prices = accounts.prices();
     if prices.is_empty() {
@@ -196,7 +197,7 @@ pub(crate) fn price_of(accounts: &Accounts, route: &Route) -> Option<Arc<Price>>
     })
 }
 
-/// Bedrock's word for a service tier.
+/// Returns Bedrock's name of a service tier.
 pub(crate) const fn tier_word(tier: ServiceTierType) -> &'static str {
     match tier {
         ServiceTierType::Unspecified | ServiceTierType::Default => "default",
@@ -206,8 +207,8 @@ pub(crate) const fn tier_word(tier: ServiceTierType) -> &'static str {
     }
 }
 
-/// Returns whether Bedrock may have worked, and billed, for a call that was not answered. It has
-/// not if it refused the call, or was not reached.
+/// Returns whether Bedrock may have done work, and billed it, for a call that was not answered. It
+/// has not if it refused the call or was not reached.
 const fn may_be_billed(reason: Option<Reason>) -> bool {
     matches!(
         reason,

@@ -1,4 +1,4 @@
-//! Reports a call when it is over, however it ended: one log line, its counters and its spans.
+//! Reports a call when it has ended: one log line, its counters and its spans.
 
 mod bill;
 mod spans;
@@ -26,19 +26,20 @@ use crate::{
 /// The label of direct targets: callers must not create label values.
 const RAW_TARGET: &str = "raw";
 
-/// The codes of calls that ended without a failure of ours.
+/// The code of calls that ended without a failure of the gateway.
 const OK: &str = "OK";
 const CANCELLED: &str = "CANCELLED";
 
-/// What is known about a call when it arrives.
+/// The facts about a call that are known when it arrives.
 pub(crate) struct Arrival {
     pub(crate) request_id: Arc<str>,
     pub(crate) arrived: Instant,
     pub(crate) trace: TraceContext,
 }
-/// How many types of unknown events are logged per call. Real answers hold one or two.
+/// The maximum number of unknown event types that are logged per call. Real answers contain one or
+/// two.
 const MAX_UNKNOWN_EVENTS: usize = 8;
-/// How much of a type's name is logged, in characters.
+/// The maximum length of an event type in the log, in characters.
 const MAX_EVENT_NAME_CHARS: usize = 64;
 
 /// Collects the report of a call. If it is dropped before an end was recorded, it reports that the
@@ -46,7 +47,7 @@ const MAX_EVENT_NAME_CHARS: usize = 64;
 pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
     trace: CallTrace,
-    /// What only spans report.
+    /// The data that only spans need.
     followed: Option<Box<Followed>>,
     method: &'static str,
     target: metrics::Target,
@@ -60,14 +61,14 @@ pub(crate) struct CallReport {
     stop_reason: String,
     arrived: Instant,
     first_event: Option<Instant>,
-    /// When the last delta arrived, and the histogram of gaps.
+    /// The time of the last delta, and the histogram of gaps between deltas.
     last_token: Option<(Instant, Durations)>,
     tokens: [(&'static str, i32); 4],
     /// Whether Bedrock's `metadata` has been read.
     usage_known: bool,
     /// The types of unknown events that were logged.
     unknown_events: Vec<String>,
-    /// What it has used and reserved, if that is counted.
+    /// The usage and the reservation of the call, if they are counted.
     bill: Option<Box<Bill>>,
     end: (&'static str, Option<Reason>),
     /// The gRPC code of a failure, in the spelling of gRPC's documentation.
@@ -141,12 +142,12 @@ impl CallReport {
         self.route = route.labels();
     }
 
-    /// What the call has reserved, and how it is counted.
+    /// Sets the call's reservation, and how it is counted.
     pub(crate) fn bill(&mut self, bill: Bill) {
         self.bill = Some(Box::new(bill));
     }
 
-    /// Returns how the call's limits stand, if it has any.
+    /// Returns the state of the call's limits, if it has any.
     pub(crate) fn rate_limits(&self) -> Option<RateLimits> {
         self.bill.as_ref()?.rate_limits()
     }
@@ -219,8 +220,8 @@ impl CallReport {
             _ => {}
         }
         if !response.raw_members.is_empty() {
-            // The API has fields for empty lists and maps, but these can't show that they are
-            // there.
+            // The API has fields for empty lists and maps, but these cannot show that the lists and
+            // maps were present.
             let unknown = response
                 .raw_members
                 .iter()
@@ -251,7 +252,7 @@ impl CallReport {
         }
     }
 
-    /// Logs an unknown event once per call and type: an answer may hold any number of them.
+    /// Logs an unknown event once per call and type, because an answer may contain many of them.
     fn warn_of_unknown(&mut self, event: &str) {
         let event: String = event.chars().take(MAX_EVENT_NAME_CHARS).collect();
         if self.unknown_events.len() == MAX_UNKNOWN_EVENTS || self.unknown_events.contains(&event) {
@@ -261,7 +262,7 @@ impl CallReport {
             event,
             request_id = %self.request_id,
             trace_id = %self.trace.context().trace_id,
-            "forwarded an unknown event of Bedrock; further ones of this type in this call are only counted"
+            "forwarded an unknown event of Bedrock; further events of this type in this call are only counted"
         );
         self.unknown_events.push(event);
     }
@@ -283,8 +284,8 @@ impl CallReport {
         self.usage_known
     }
 
-    /// The answer is complete, but `metadata` will not arrive: because of this failure, or because
-    /// Bedrock's stream has ended.
+    /// Records that the answer is complete, but `metadata` will not arrive: because of this
+    /// failure, or because Bedrock's stream has ended.
     pub(crate) fn usage_missing(&mut self, reason: Option<Reason>) {
         let reason = reason.map_or("", Reason::as_str);
         tracing::warn!(reason, request_id = %self.request_id, bedrock_request_id = %self.bedrock_request_id, "the answer is complete, but Bedrock sent no usage");
@@ -307,7 +308,7 @@ impl CallReport {
         self.trace.context()
     }
 
-    /// What the call asks for, with the operator's defaults.
+    /// Records the parameters of the call, with the operator's defaults.
     pub(crate) fn asked(
         &mut self,
         inference: Option<pb::InferenceConfiguration>,
@@ -319,14 +320,14 @@ impl CallReport {
         }
     }
 
-    /// The attempts that the call makes, and the client that knows their endpoints.
+    /// Records the attempts of the call, and the client that knows their endpoints.
     pub(crate) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
         if self.trace.recorder().is_some() {
             self.followed.get_or_insert_default().follow(bedrock, log);
         }
     }
 
-    /// Records the spans of a call that is over, if it has any.
+    /// Creates the spans of a call that has ended, if it is sampled.
     fn record_spans(&self) {
         let Some(recorder) = self.trace.recorder() else {
             return;
@@ -363,7 +364,8 @@ impl CallReport {
 impl Drop for CallReport {
     fn drop(&mut self) {
         let (code, reason) = self.end;
-        // First, so that the limits are settled when the client sees the end.
+        // Settled first, so that the limits are up to date when the client sees the end of the
+        // call.
         let _cost = self
             .bill
             .take()
@@ -434,8 +436,8 @@ impl Drop for CallReport {
     }
 }
 
-/// Logs what the caller of a failed call does not receive: hosts, causes, the gateway's identity.
-/// The request ID, which the caller has, identifies the log line.
+/// Logs the details that the caller of a failed call does not receive: hosts, causes, the gateway's
+/// identity. The request ID, which the caller has, identifies the log line.
 pub(crate) fn log_detail(failure: &Failure, request_id: &str, route: &Route) {
     if failure.detail.is_empty() {
         return;

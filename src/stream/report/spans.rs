@@ -1,4 +1,4 @@
-//! The spans of a call: its own, and one for each attempt.
+//! Creates the spans of a call: one for the call, and one for each attempt.
 
 use tokio::time::Instant;
 
@@ -10,21 +10,21 @@ use crate::{
     telemetry::trace::{Attempt, Call, Recorder, Request, TraceContext, Usage},
 };
 
-/// What only spans report about a call. Most calls are not sampled.
+/// The data about a call that only spans need. Most calls are not sampled.
 #[derive(Default)]
 pub(super) struct Followed {
     request: Request,
     made: Option<(Bedrock, AttemptLog)>,
 }
 
-/// What is known about a call that is over.
+/// The facts about a call that has ended.
 pub(super) struct Ended<'a> {
     pub(super) trace: &'a TraceContext,
     pub(super) method: &'static str,
     /// The label of the target.
     pub(super) target: &'a str,
     pub(super) request_id: &'a str,
-    /// The gRPC code, and the reason of a failure.
+    /// The gRPC code, and the reason if the call failed.
     pub(super) code: &'static str,
     pub(super) reason: Option<Reason>,
     pub(super) stop_reason: &'a str,
@@ -33,7 +33,7 @@ pub(super) struct Ended<'a> {
 }
 
 impl Followed {
-    /// The parameters of the call, with the operator's defaults.
+    /// Records the parameters of the call, with the operator's defaults.
     pub(super) fn asked(
         &mut self,
         inference: Option<pb::InferenceConfiguration>,
@@ -49,7 +49,7 @@ impl Followed {
         };
     }
 
-    /// The attempts of the call, and the client that knows their endpoints.
+    /// Records the attempts of the call, and the client that knows their endpoints.
     pub(super) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
         self.made = Some((bedrock.clone(), log.clone()));
     }
@@ -80,7 +80,8 @@ impl Followed {
 }
 
 impl Ended<'_> {
-    /// Only the last attempt can have succeeded; then it ended as the call did.
+    /// Records an attempt. Only the last attempt can have succeeded; it then ended in the same way
+    /// as the call.
     fn record_attempt(
         &self,
         recorder: &Recorder,
