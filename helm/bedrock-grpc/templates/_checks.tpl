@@ -52,11 +52,17 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- if $v.tls.certificate.enabled -}}
     {{- fail "tls.certificate.enabled: creates a certificate that nothing uses; set tls.enabled as well" -}}
   {{- end -}}
+  {{- if $v.tls.clients.caKey -}}
+    {{- fail "tls.clients.caKey: has no effect while tls.enabled is false; set tls.enabled to true, or remove it" -}}
+  {{- end -}}
   {{- range $key := list "existingSecret" "caKey" -}}
     {{- if get $v.tls $key -}}
       {{- fail (printf "tls.%s: has no effect while tls.enabled is false, and calls would travel in plaintext; set tls.enabled to true, or remove it" $key) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- if and $v.tls.clients.caKey $v.tls.clients.required $v.tests.enabled -}}
+  {{- fail "tests.enabled: the test's pod has no client certificate, which tls.clients.required demands; set one of the two to false" -}}
 {{- end -}}
 {{- $certificate := $v.tls.certificate -}}
 {{- if $certificate.enabled -}}

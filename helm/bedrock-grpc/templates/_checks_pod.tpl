@@ -120,7 +120,7 @@
     {{- include "bedrock-grpc.checkResources" (dict "resources" ($container.resources | default dict) "path" (printf "%s[%d].resources" $key $i)) -}}
   {{- end -}}
 {{- end -}}
-{{- $own := list "config" "tls" "secrets" -}}
+{{- $own := list "config" "tls" "secrets" "service-account" -}}
 {{- $volumes := $own -}}
 {{- range $i, $volume := $v.extraVolumes -}}
   {{- if has $volume.name $own -}}
@@ -137,6 +137,7 @@
 {{- $paths := list "/etc/bedrock-grpc/config.yaml" -}}
 {{- if $v.tls.enabled -}}{{- $paths = append $paths "/etc/bedrock-grpc/tls" -}}{{- end -}}
 {{- if $v.existingSecretFiles -}}{{- $paths = append $paths "/etc/bedrock-grpc/secrets" -}}{{- end -}}
+{{- if include "bedrock-grpc.asksApiServer" . -}}{{- $paths = append $paths "/var/run/secrets/kubernetes.io/serviceaccount" -}}{{- end -}}
 {{- range $i, $mount := $v.extraVolumeMounts -}}
   {{- if has $mount.name $own -}}
     {{- fail (printf "extraVolumeMounts[%d].name: the volume %s is the chart's own; use another name" $i $mount.name) -}}

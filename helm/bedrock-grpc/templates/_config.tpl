@@ -147,9 +147,20 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- define "bedrock-grpc.config" -}}
 {{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml -}}
 {{- if .Values.tls.enabled -}}
-  {{- $_ := set $config "tls" (dict "certificate_file" "/etc/bedrock-grpc/tls/tls.crt" "key_file" "/etc/bedrock-grpc/tls/tls.key") -}}
+  {{- $tls := dict "certificate_file" "/etc/bedrock-grpc/tls/tls.crt" "key_file" "/etc/bedrock-grpc/tls/tls.key" -}}
+  {{- with .Values.tls.clients.caKey -}}
+    {{- $_ := set $tls "client_ca_file" (printf "/etc/bedrock-grpc/tls/%s" .) -}}
+    {{- $_ := set $tls "client_auth" ($.Values.tls.clients.required | ternary "required" "optional") -}}
+  {{- end -}}
+  {{- $_ := set $config "tls" $tls -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* "true" if the gateway gets the keys of service accounts from the API server, with its pod's own token. */}}
+{{- define "bedrock-grpc.asksApiServer" -}}
+{{- $kubernetes := get (get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict) "kubernetes" -}}
+{{- if and (kindIs "map" $kubernetes) (not (get $kubernetes "issuer")) (not (get $kubernetes "token_file")) -}}true{{- end -}}
 {{- end -}}
 
 {{/*
@@ -166,6 +177,18 @@ New keys that name an endpoint belong here: network policies open the way to eac
   {{- range $key := list "endpoint_url" "control_endpoint_url" -}}
     {{- $path := list "bedrock" "endpoints" $region $key -}}
     {{- $urls = append $urls (list (printf "config.%s" (join "." $path)) (include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" ""))) -}}
+  {{- end -}}
+{{- end -}}
+{{- $access := get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict -}}
+{{- range $key := list "issuer" "jwks_url" "api_server" -}}
+  {{- $path := list "access" "kubernetes" $key -}}
+  {{- $urls = append $urls (list (printf "config.%s" (join "." $path)) (include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" ""))) -}}
+{{- end -}}
+{{- range $i, $issuer := get $access "jwt" | default list -}}
+  {{- /* With the keys in a file, nothing is fetched. */ -}}
+  {{- if and (kindIs "map" $issuer) (not (get $issuer "jwks_file")) -}}
+    {{- $key := empty (get $issuer "jwks_url") | ternary "issuer" "jwks_url" -}}
+    {{- $urls = append $urls (list (printf "config.access.jwt[%d].%s" $i $key) (get $issuer $key | default "" | toString)) -}}
   {{- end -}}
 {{- end -}}
 {{- range $i, $variable := .Values.extraEnv -}}
