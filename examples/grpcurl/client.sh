@@ -7,9 +7,17 @@ SERVICE=bedrock.inference.v1.InferenceService
 # Reads a request from standard input and prints events as JSON. A failure is printed as JSON on
 # standard error; the exit code is 64 plus the gRPC code.
 call() { # METHOD [FLAG OF GRPCURL]...
-    local method=$1
+    local method=$1 headers=()
     shift
-    grpcurl -plaintext -format-error -max-msg-sz $((32 << 20)) "$@" -d @ "$GATEWAY_GRPC" "$SERVICE/$method"
+    # The file is replaced before the token expires, so each call reads it. The token is in a
+    # variable because others on the machine can see the command line.
+    if [ -n "${BEDROCK_GRPC_TOKEN_FILE:-}" ]; then
+        TOKEN=$(cat "$BEDROCK_GRPC_TOKEN_FILE")
+        export TOKEN
+        # shellcheck disable=SC2016
+        headers=(-expand-headers -H 'authorization: Bearer ${TOKEN}')
+    fi
+    grpcurl -plaintext -format-error -max-msg-sz $((32 << 20)) "${headers[@]}" "$@" -d @ "$GATEWAY_GRPC" "$SERVICE/$method"
 }
 
 # A question to a target.

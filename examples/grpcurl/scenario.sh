@@ -36,10 +36,13 @@ get() {
     jq -c "$1" <<<"$row"
 }
 
+gateway=$GATEWAY_GRPC
 jq -c '.rows[]' "$file" | while IFS= read -r row; do
     name=$(get .name | tr -d '"')
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
     method=$(get '.method // "StreamInvoke"' | tr -d '"')
+    own=$(get '.connection.address // "gateway"' | tr -d '"')
+    GATEWAY_GRPC=${!own}
     : >"$work/events"
     : >"$work/failure"
     # Finds the row's calls in the emulator's log.
@@ -65,6 +68,9 @@ jq -c '.rows[]' "$file" | while IFS= read -r row; do
 
     begun=$(date +%s%3N)
     calls='[]'
+    for _ in $(seq 2 "$(get '.times // 1')"); do
+        ask
+    done
     while :; do
         ask
         if [ "$method" = Invoke ]; then

@@ -1,5 +1,7 @@
 """A channel to the gateway, configured as docs/clients.md recommends."""
 
+import collections
+import os
 import pathlib
 
 import grpc
@@ -11,7 +13,7 @@ MAX_ANSWER_BYTES = 32 << 20
 
 def open_channel(address: str, *, service_config: str | None = None, keepalive_seconds: int = 30) -> grpc.Channel:
     """Use `dns:///NAME:PORT` of a headless Service to spread calls over its pods."""
-    return grpc.insecure_channel(
+    channel = grpc.insecure_channel(
         address,
         options=[
             # Deadline, retries and round_robin.
@@ -26,6 +28,32 @@ def open_channel(address: str, *, service_config: str | None = None, keepalive_s
             ("grpc.http2.max_pings_without_data", 0),
         ],
     )
+    file = os.environ.get("BEDROCK_GRPC_TOKEN_FILE")
+    return grpc.intercept_channel(channel, TokenFile(file)) if file else channel
+
+
+class CallDetails(
+    collections.namedtuple("CallDetails", ("method", "timeout", "metadata", "credentials", "wait_for_ready", "compression")),
+    grpc.ClientCallDetails,
+):
+    pass
+
+
+class TokenFile(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Sends the token in a file. The file is replaced before the token expires, so each call reads it.
+
+    With TLS, grpc.metadata_call_credentials does the same.
+    """
+
+    def __init__(self, file: str):
+        self.file = pathlib.Path(file)
+
+    def intercept_unary_unary(self, continuation, details, request):
+        token = ("authorization", f"Bearer {self.file.read_text().strip()}")
+        own = [getattr(details, field, None) for field in CallDetails._fields]
+        return continuation(CallDetails(*own)._replace(metadata=[*(details.metadata or ()), token]), request)
+
+    intercept_unary_stream = intercept_unary_unary
 
 
 def inference(channel: grpc.Channel) -> inference_service_pb2_grpc.InferenceServiceStub:

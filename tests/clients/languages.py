@@ -83,6 +83,7 @@ LANGUAGES = [
         without={
             "readme": "its scenario.js presses the page's buttons first",
             "large-answer-refused": "connect-web has no limit",
+            "token-file": "pages read no files",
             "round-robin": "a load balancer chooses",
             "update": "a load balancer chooses",
             "go-away": "the browser owns the connection",

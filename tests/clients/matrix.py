@@ -14,6 +14,7 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
+from identities import Identities
 from languages import LANGUAGES, ROOT
 from update import Update
 from ways import Ways
@@ -148,12 +149,12 @@ def wrong(language, row, result, seen):
 
 def main(names):
     languages = [language for language in LANGUAGES if language.name in names]
-    with Ways(os.environ["GATEWAY_GRPC"]) as ways, Update() as update:
-        results, seen = run_all(languages, ways, update)
+    with Identities(languages) as identities, Ways(os.environ["GATEWAY_GRPC"], identities.address) as ways, Update() as update:
+        results, seen = run_all(languages, ways, update, identities)
     return report(languages, results, seen)
 
 
-def run_all(languages, ways, update):
+def run_all(languages, ways, update, identities):
     """What every client and Bedrock received, by language and row."""
     results, seen = {}, {}
     for language in languages:
@@ -163,8 +164,10 @@ def run_all(languages, ways, update):
         pods = {}
         if language.pods:
             pods = {"GATEWAY_PODS": ways.both(language.pods, ways.port), "GATEWAY_UPDATE": ways.both(language.pods, update.port)}
+        token_file = identities.file(language)
+        ways.give_token(token_file, *identities.keys[language.name])
         with update.during():
-            results[language.name] = run(language, rows, ways.environment | pods)
+            results[language.name] = run(language, rows, ways.environment | pods | {"BEDROCK_GRPC_TOKEN_FILE": str(token_file)})
         if result := results[language.name].get("round-robin"):
             result["least_calls_of_a_pod"] = min(pod.calls - was for pod, was in zip(ways.pods, before, strict=True))
         if result := results[language.name].get("update"):

@@ -27,9 +27,9 @@ TIMEOUT_S = 60
 
 
 class Pod:
-    def __init__(self, host, port, folder):
+    def __init__(self, host, port, folder, more=""):
         self.config = pathlib.Path(folder) / f"{host}.yaml"
-        self.config.write_text(CONFIG.format(host=host, port=port))
+        self.config.write_text(CONFIG.format(host=host, port=port) + more)
         self.start()
 
     def start(self):
@@ -45,7 +45,7 @@ class Pod:
         )
         for line in self.process.stderr:
             if '"serving"' in line:
-                self.admin = json.loads(line)["admin"]
+                self.address, self.admin = (json.loads(line)[key] for key in ("address", "admin"))
                 break
         else:
             raise RuntimeError("a pod did not come up")

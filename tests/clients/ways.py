@@ -63,9 +63,13 @@ class Way:
     async def answers(self, reader, writer, dead):
         while not dead.is_set():
             frame = await read_frame(reader)
+            self.answering(frame)
             writer.write(frame)
             self.answered(frame, writer, dead)
             await writer.drain()
+
+    def answering(self, frame):
+        """Called before a frame of an answer is forwarded."""
 
     def answered(self, frame, writer, dead):
         """Called when a frame of an answer was forwarded."""
@@ -99,6 +103,24 @@ class Crossing(Way):
     takes_one_call = True
 
 
+class Rotating(Way):
+    """Replaces the client's token when a call has ended, before the client knows of it."""
+
+    # The file of the token, and the tokens that come next.
+    file, tokens = None, []
+
+    def answering(self, frame):
+        if frame[3] == HEADERS and frame[4] & END_STREAM and self.tokens:
+            replace(self.file, self.tokens.pop(0))
+
+
+def replace(file, text):
+    """Replaces a file at once, as Kubernetes does."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.rename(file)
+
+
 def goaway(last_call):
     return bytes([0, 0, 8, GOAWAY, 0, 0, 0, 0, 0]) + last_call.to_bytes(4, "big") + bytes(4)
 
@@ -111,8 +133,9 @@ async def read_frame(reader):
 class Ways:
     """All proxies, while the context lasts. `environment` tells the clients their addresses."""
 
-    def __init__(self, gateway):
+    def __init__(self, gateway, identifying):
         self.gateway = gateway
+        self.rotating = Rotating(identifying)
         self.ready, self.loop = threading.Event(), asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.run)
 
@@ -131,6 +154,11 @@ class Ways:
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
             runner.run(self.serve())
 
+    def give_token(self, file, first, *others):
+        """Writes a token to a file, which gets another one after each call at GATEWAY_TOKENS."""
+        replace(file, first)
+        self.rotating.file, self.rotating.tokens = file, list(others)
+
     def both(self, how, port):
         """Both pods that listen on a port, in the form that a library accepts."""
         addresses = f"127.0.0.1:{port},127.0.0.2:{port}"
@@ -148,6 +176,7 @@ class Ways:
         await frozen.listen()
         await go_away.listen()
         await crossing.listen()
+        await self.rotating.listen()
         port = await self.pods[0].listen()
         # Every address of 127.0.0.0/8 is this machine.
         await self.pods[1].listen("127.0.0.2", port)
@@ -159,6 +188,7 @@ class Ways:
             "GATEWAY_FROZEN": frozen.address,
             "GATEWAY_GO_AWAY": go_away.address,
             "GATEWAY_CROSSING": crossing.address,
+            "GATEWAY_TOKENS": self.rotating.address,
             "PODS_HOSTS": str(hosts),
         }
         self.port, self.dns_port = port, dns_port

@@ -2,7 +2,9 @@
 //! retry throttling.
 
 use std::{
+    fs,
     future::{Future, pending, poll_fn},
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -32,16 +34,19 @@ const MOST_SENT_ANEW: u32 = 3;
 pub struct ConfiguredChannel {
     pods: Pods,
     config: Arc<ServiceConfig>,
+    /// The file of the token to send.
+    token_file: Option<Arc<Path>>,
     /// State of retry throttling.
     tokens: Arc<Mutex<f64>>,
 }
 
 impl ConfiguredChannel {
-    pub fn new(pods: Pods, config: ServiceConfig) -> Self {
+    pub fn new(pods: Pods, config: ServiceConfig, token_file: Option<PathBuf>) -> Self {
         let tokens = config.retry_throttling.map_or(0.0, |it| it.max_tokens);
         Self {
             pods,
             config: Arc::new(config),
+            token_file: token_file.map(Into::into),
             tokens: Arc::new(Mutex::new(tokens)),
         }
     }
@@ -98,7 +103,11 @@ impl ConfiguredChannel {
     }
 
     /// A response that has begun, or the status in its place.
-    async fn attempt(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+    async fn attempt(&self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        if let Some(file) = &self.token_file {
+            let token = bearer(file).map_err(Status::unauthenticated)?;
+            request.headers_mut().insert(AUTHORIZATION, token);
+        }
         let no_pod = || Status::unavailable("DNS names no pod");
         let mut channel = self.pods.next().ok_or_else(no_pod)?;
         let failed = |error| Status::from_error(Box::new(error));
@@ -128,6 +137,15 @@ impl ConfiguredChannel {
         *tokens = (*tokens - 1.0).max(0.0);
         *tokens > throttling.max_tokens / 2.0
     }
+}
+
+/// Reads a token. Its file is replaced before the token expires, so each attempt reads it.
+fn bearer(file: &Path) -> Result<HeaderValue, String> {
+    let token = fs::read_to_string(file).map_err(|error| format!("the token's file: {error}"))?;
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
+        .map_err(|_| "the token's file does not hold a token".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl tonic::codegen::Service<Request<Body>> for ConfiguredChannel {

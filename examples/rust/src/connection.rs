@@ -1,6 +1,6 @@
 //! A channel to the gateway, configured as docs/clients.md recommends.
 
-use std::{error::Error, fs, net::SocketAddr, time::Duration};
+use std::{env, error::Error, fs, net::SocketAddr, time::Duration};
 
 use tonic::transport::{self, Endpoint};
 
@@ -36,7 +36,8 @@ pub async fn connect(
         Pods::one(endpoint(address, keepalive)?.connect_lazy())
     };
     // One delta of a tool's input, or an image, can be larger than the default of 4 MB.
-    let client = Client::new(ConfiguredChannel::new(pods, config));
+    let token_file = env::var_os("BEDROCK_GRPC_TOKEN_FILE").map(Into::into);
+    let client = Client::new(ConfiguredChannel::new(pods, config, token_file));
     Ok(client.max_decoding_message_size(MAX_ANSWER_BYTES))
 }
 

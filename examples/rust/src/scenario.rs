@@ -89,7 +89,7 @@ pub async fn run(address: &str, file: &str, names: &[String]) -> Result<(), Box<
                 let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
                 let none = serde_json::from_value(json!({}))?;
                 let pods = Pods::one(endpoint.connect_lazy());
-                Client::new(ConfiguredChannel::new(pods, none))
+                Client::new(ConfiguredChannel::new(pods, none, None))
             }
             Some(own) => {
                 let to = own.address.as_ref().map(env::var).transpose()?;

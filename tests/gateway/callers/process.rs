@@ -1,10 +1,14 @@
 //! Callers as an operator configures them: with the command line and files.
 
 use bedrock_emulator::{Emulator, Options};
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
 use tokio::process::Command;
 use tonic::Code;
 
-use crate::harness::{Process, Serve, ask, bearer, file, soon};
+use crate::harness::{
+    Process, Serve, TokenKey, ask, bearer, but, claims, file, key_set, seconds, soon,
+};
 
 const TARGETS: &str = "targets: {nova: {model_id: 'amazon.nova-lite-v1:0'}}\n";
 
@@ -93,6 +97,51 @@ async fn no_output_of_the_gateway_contains_a_key() {
         assert!(!ended.stderr.contains(secret), "{}", ended.stderr);
         assert!(!ended.stdout.contains(secret), "{}", ended.stdout);
         assert!(!heard.contains(secret), "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn no_output_of_the_gateway_contains_a_token() {
+    let key = TokenKey::new("a", Algorithm::ES256);
+    let canary = |claims: Value| key.sign(&but(claims, "canary", json!("canary-of-the-claims")));
+    let expired = but(claims("team-a"), "exp", json!(seconds(-90)));
+    let tokens = [
+        canary(claims("team-a")),
+        canary(expired),
+        canary(but(claims("team-a"), "aud", json!("another"))),
+        canary(claims("canary-of-a-stranger")),
+        TokenKey::forged("a", &claims("team-a")),
+    ];
+    let keys = file(&key_set(&[&key]).to_string());
+    let own = file("canary-of-the-pod");
+    // The port of discard: nothing serves keys there.
+    let sections = format!(
+        "{TARGETS}callers: {{team-a: {{}}}}\nlog: {{level: debug}}\naccess:\n\
+         \x20 jwt: [{{issuer: 'https://login.example.com', audiences: [bedrock-grpc], jwks_file: {}}}]\n\
+         \x20 kubernetes: {{audience: a, api_server: 'https://127.0.0.1:9', token_file: {}}}\n",
+        keys.path().display(),
+        own.path().display()
+    );
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let mut serve = Serve::with_keys(&emulator, &sections, &[]).await;
+    let failed = serve.process.logged("cannot be read").await;
+    assert!(failed.contains("https://127.0.0.1:9"), "{failed}");
+    let mut heard = failed;
+    for (index, token) in tokens.iter().enumerate() {
+        let answer = serve.open(bearer(ask("nova"), token)).await.end().await;
+        assert_eq!(answer.code() == Code::Ok, index == 0, "{answer:?}");
+        heard.push_str(&format!("{answer:?}"));
+    }
+    serve.process.terminate().await;
+    let ended = serve.process.end().await;
+    for reason in ["expired", "wrong_audience", "unlisted", "bad_signature"] {
+        assert!(ended.stderr.contains(reason), "{reason}:\n{}", ended.stderr);
+    }
+    for part in tokens.iter().flat_map(|token| token.split('.')) {
+        for output in [&ended.stderr, &ended.stdout, &heard] {
+            assert!(!output.contains(part), "{part}:\n{output}");
+            assert!(!output.contains("canary"), "{output}");
+        }
     }
 }
 
