@@ -8,7 +8,7 @@ import re
 import sys
 
 PACKAGE = ".bedrock.inference.v1."
-# Files that come first, because readers need them first. All others follow by name.
+# The files that readers need first. All others follow in alphabetical order.
 FIRST = [
     "inference_service",
     "converse",

@@ -1,5 +1,5 @@
-//! A Bedrock that answers ConverseStream with as many tokens as it is told to, all at once or each
-//! when the client has the previous one.
+//! A Bedrock for the bench. It answers ConverseStream with a given number of tokens: all at once,
+//! or each one when the client has received the previous one.
 
 use std::{
     convert::Infallible,
@@ -31,20 +31,20 @@ use crate::{Error, scenario::Protocol};
 
 type Body = BoxBody<Bytes, Infallible>;
 
-/// What the next calls are answered with.
+/// The answer to the next calls.
 #[derive(Clone)]
 struct Answer {
     tokens: usize,
-    /// Each token takes a permit; absent: all tokens are sent at once.
+    /// The permits for tokens: each token takes one. `None`: all tokens are sent at once.
     permits: Option<Arc<Semaphore>>,
 }
 
-/// A running Bedrock, on a task of the current runtime.
+/// A running Bedrock, as a task of the current runtime.
 pub(crate) struct Bedrock {
     address: SocketAddr,
     protocol: Protocol,
     answer: Arc<Mutex<Answer>>,
-    /// The certificate that the gateway must trust, as a file.
+    /// The certificate that the gateway must trust, in a file.
     ca_file: tempfile::NamedTempFile,
 }
 
@@ -73,7 +73,7 @@ impl Bedrock {
         })
     }
 
-    /// The URL that the gateway calls.
+    /// Returns the URL that the gateway calls.
     pub(crate) fn url(&self) -> String {
         let scheme = match self.protocol {
             Protocol::Http1 => "http",
@@ -82,12 +82,12 @@ impl Bedrock {
         format!("{scheme}://{}", self.address)
     }
 
-    /// The certificate that the gateway must trust.
+    /// Returns the certificate that the gateway must trust.
     pub(crate) fn ca_file(&self) -> &Path {
         self.ca_file.path()
     }
 
-    /// Answers the next calls with so many tokens, all in one write.
+    /// Answers the next calls with this many tokens in one write.
     pub(crate) fn answer_at_once(&self, tokens: usize) {
         self.set(Answer {
             tokens,
@@ -95,8 +95,8 @@ impl Bedrock {
         });
     }
 
-    /// Answers the next call with so many tokens, each for a permit of the returned semaphore. The
-    /// first has its permit.
+    /// Answers the next call with this many tokens. Each one takes a permit of the returned
+    /// semaphore, except the first one.
     pub(crate) fn answer_one_by_one(&self, tokens: usize) -> Arc<Semaphore> {
         let permits = Arc::new(Semaphore::new(1));
         self.set(Answer {
@@ -145,7 +145,7 @@ where
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         async move {
-            // The request is read to its end, as Bedrock does.
+            // Bedrock, too, reads the request to its end before it answers.
             request
                 .into_body()
                 .collect()
@@ -192,7 +192,8 @@ fn body(answer: Answer) -> Body {
     }
 }
 
-/// One token of an answer; the first with what comes before it, and, as the last part, the end.
+/// Returns one part of an answer: a token, or the end as the last part. The first part includes the
+/// events before the first token.
 fn part_of_answer(part: usize, tokens: usize) -> Bytes {
     let mut out = BytesMut::new();
     if part == 0 {
@@ -216,7 +217,7 @@ fn part_of_answer(part: usize, tokens: usize) -> Bytes {
     out.freeze()
 }
 
-/// Appends an event whose padding always has the same length, so that counts repeat.
+/// Appends an event. Its padding always has the same length, so that counts repeat.
 fn event(out: &mut BytesMut, event_type: &str, members: &str) {
     let headers = [
         (":event-type", event_type),

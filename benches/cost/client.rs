@@ -1,4 +1,4 @@
-//! A gRPC client on one HTTP/2 connection, with one call at a time.
+//! A gRPC client on one HTTP/2 connection. It makes one call at a time.
 
 use std::{future::poll_fn, net::SocketAddr};
 
@@ -16,11 +16,12 @@ use crate::Error;
 
 const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const PROMPT: &str = "Why is the sky blue?";
-/// Larger than any answer here: the client never holds the gateway back.
+/// The flow-control window. It is larger than any answer, so that the client never slows down the
+/// gateway.
 const WINDOW: u32 = 16 << 20;
 /// The tag of `StreamInvokeResponse.content_block_delta`, which is first in its message.
 const DELTA: u8 = 3 << 3 | 2;
-/// Bytes before a message: a flag and the length.
+/// The number of bytes before a message: a flag and the length.
 const HEAD: usize = 5;
 
 /// A connected client.
@@ -40,7 +41,8 @@ impl Client {
             .handshake(stream)
             .await?;
         tokio::spawn(async move {
-            // Ends with the client; calls that fail with it report their error.
+            // The connection ends with the client. Calls that fail because of it report their own
+            // error.
             let _ended = connection.await;
         });
         Ok(Self {
@@ -58,7 +60,7 @@ impl Client {
         self.call("Invoke", &request, || {}).await
     }
 
-    /// Makes one `StreamInvoke` call; `on_token` is called for each content delta.
+    /// Makes one `StreamInvoke` call, and calls `on_token` for each content delta.
     pub(crate) async fn stream_invoke(&mut self, on_token: impl Fn()) -> Result<(), Error> {
         let request = StreamInvokeRequest {
             target: MODEL.to_owned(),
@@ -126,7 +128,7 @@ fn framed(message: &impl Message) -> Result<Bytes, Error> {
     Ok(out.freeze())
 }
 
-/// Takes one whole message with its head off the front, if there is one.
+/// Removes one whole message with its head from the front of the buffer, if there is one.
 fn next_message(received: &mut BytesMut) -> Option<BytesMut> {
     let head: [u8; HEAD] = received.get(..HEAD)?.try_into().ok()?;
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);

@@ -1,4 +1,4 @@
-//! `bedrock-grpc serve` under a counter.
+//! Runs `bedrock-grpc serve` under a counter.
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +51,7 @@ impl Counter {
 
     fn read(self, out: &str) -> Result<Totals, Error> {
         match self {
-            // "summary: 123456"
+            // The line is "summary: 123456".
             Self::Callgrind => {
                 let total = out
                     .lines()
@@ -62,7 +62,7 @@ impl Counter {
                     .ok_or("callgrind wrote no total")?;
                 Ok([(Self::INSTRUCTIONS.to_owned(), total.trim().parse()?)].into())
             }
-            // "     1234 epoll_wait", after a head and before "total"
+            // A line is "     1234 epoll_wait". The lines are after a head and before "total".
             Self::Strace => Ok(out
                 .lines()
                 .filter_map(|line| {
@@ -76,7 +76,7 @@ impl Counter {
 }
 
 impl Gateway {
-    /// Starts it and waits until it listens.
+    /// Starts the gateway, and waits until it listens.
     pub(crate) fn start(counter: Counter, bedrock: &Bedrock) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yaml");
@@ -102,7 +102,7 @@ impl Gateway {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{counter:?} can't be started: {error}; is it installed?"))?;
+            .map_err(|error| format!("cannot start {counter:?}: {error}; install it"))?;
         let log = process.stderr.take().ok_or("no standard error")?;
         let mut log = BufReader::new(log);
         let mut seen = String::new();
@@ -117,7 +117,7 @@ impl Gateway {
             }
             seen.push_str(&line);
         };
-        // The log is written as in production: one line for each call. It must not block.
+        // The log is written as in production, with one line for each call. Writing must not block.
         thread::spawn(move || {
             let _read = log.read_to_end(&mut Vec::new());
         });
@@ -129,22 +129,22 @@ impl Gateway {
         })
     }
 
-    /// The address of the gRPC port.
+    /// Returns the address of the gRPC port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops it and returns what was counted from its start to its end.
+    /// Stops the gateway, and returns the counts from its start to its end.
     pub(crate) fn stop(mut self) -> Result<Totals, Error> {
         let id = self.process.id();
         let gateway = match self.counter {
-            // It takes the gateway's place in the process.
+            // callgrind runs the gateway in its own process.
             Counter::Callgrind => id,
             Counter::Strace => child_of(id)?,
         };
         let ended = Command::new("kill").arg(gateway.to_string()).status()?;
         if !ended.success() || !self.process.wait()?.success() {
-            return Err("the gateway did not stop well".into());
+            return Err("the gateway did not exit with success".into());
         }
         self.counter
             .read(&fs::read_to_string(self.folder.path().join("counted"))?)
@@ -153,7 +153,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // Only if a call failed: otherwise the process has ended.
+        // The process is still running only if a call failed.
         if let Ok(None) = self.process.try_wait() {
             if let Ok(child) = child_of(self.process.id()) {
                 let _killed = Command::new("kill")
@@ -186,7 +186,7 @@ drain: {{ lame_duck: 0s, limit: 5s }}
     )
 }
 
-/// The address in the log line that says that the gateway serves.
+/// Returns the address in the log line that reports that the gateway serves.
 fn listens_at(line: &str) -> Option<SocketAddr> {
     if !line.contains("serving") {
         return None;
@@ -195,7 +195,7 @@ fn listens_at(line: &str) -> Option<SocketAddr> {
         .find_map(|word| word.trim_matches(':').parse().ok())
 }
 
-/// The process that another one has started.
+/// Returns the process that another process has started.
 fn child_of(id: u32) -> Result<u32, Error> {
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
     let child = children.split_whitespace().next();

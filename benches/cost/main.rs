@@ -1,26 +1,26 @@
 //! Counts what a call costs the gateway: instructions and system calls.
 //! `cargo bench --profile release --bench cost -- --help`.
 //!
-//! Times differ from run to run, and from machine to machine. Counts do not: the gateway runs with
-//! one worker, one call is in progress at a time, and Bedrock sends the next token only when the
-//! client has the previous one. So the counts of one build repeat to within about one percent, on a
-//! busy machine too.
+//! Times differ from run to run and from machine to machine, but counts do not: the gateway runs
+//! with one worker, only one call is in progress, and Bedrock sends the next token only when the
+//! client has received the previous one. The counts of one build repeat to within about one
+//! percent, even on a busy machine.
 //!
 //! ```text
 //! client ──gRPC──> bedrock-grpc serve ──HTTP/1.1 or TLS with HTTP/2──> lockstep Bedrock
 //!                  (under valgrind or strace)
 //! ```
 //!
-//! Each figure is the difference of two runs that differ only in their number of calls (or tokens),
-//! divided by that number: start-up, first connections and shutdown cancel out.
+//! Each figure is the difference between two runs that differ only in their number of calls (or
+//! tokens), divided by that number. Start-up, first connections and shutdown thus cancel out.
 //!
 //! | module | job |
 //! |---|---|
-//! | `bedrock` | a Bedrock that sends each token when it is told to |
-//! | `client` | one gRPC call after the other |
-//! | `gateway` | starts `bedrock-grpc serve` under a counter, and reads what it counted |
-//! | `scenario` | what is counted |
-//! | `record` | the figures in `record.json`, and how far new ones may differ |
+//! | `bedrock` | a Bedrock that sends each token on request |
+//! | `client` | makes one gRPC call after the other |
+//! | `gateway` | starts `bedrock-grpc serve` under a counter, and reads the counts |
+//! | `scenario` | the kinds of calls that are counted |
+//! | `record` | the figures in `record.json`, and the tolerance for new ones |
 
 mod bedrock;
 mod client;
@@ -58,11 +58,11 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<(), Error> {
     let mut recording = false;
     for argument in arguments {
         match argument.as_str() {
-            // Cargo passes this one.
+            // Cargo passes this argument.
             "--bench" => {}
             "--record" => recording = true,
             "--help" => return Ok(io::stdout().write_all(HELP.as_bytes())?),
-            other => return Err(format!("{other}: no such option\n\n{HELP}").into()),
+            other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
         }
     }
     let figures = scenario::count_all()?;

@@ -1,4 +1,4 @@
-//! The recorded figures, and how far new ones may differ from them.
+//! The recorded figures, and the tolerance for new ones.
 
 use std::{
     collections::BTreeMap,
@@ -14,13 +14,14 @@ use crate::{Error, scenario::Figures};
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/record.json");
 /// The share by which a count may differ from the recorded one.
 const TOLERANCE: f64 = 0.03;
-/// System calls of one repetition are few: a timer that fires in one run and not in another shows.
+/// The tolerance for system calls. There are only a few per repetition, so that a single timer
+/// makes a difference.
 const SYSTEM_CALLS: f64 = 0.15;
 
-/// What `record.json` holds.
+/// The content of `record.json`.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    /// The compiler that built the gateway: another one makes other instructions.
+    /// The compiler that built the gateway. Another compiler generates other instructions.
     rustc: String,
     figures: BTreeMap<String, Figures>,
 }
@@ -63,7 +64,7 @@ pub(crate) fn compare(figures: &BTreeMap<String, Figures>) -> Result<(), Error> 
     if record.rustc != rustc {
         writeln!(
             io::stdout(),
-            "not compared: the record is of {}, this build of {rustc}",
+            "not compared: the record was made with {}, this build with {rustc}",
             record.rustc
         )?;
         return Ok(());
@@ -76,22 +77,20 @@ pub(crate) fn compare(figures: &BTreeMap<String, Figures>) -> Result<(), Error> 
         };
         if (new.instructions - old.instructions).abs() > TOLERANCE * old.instructions {
             differences.push(format!(
-                "{name}: {:.0} instructions, recorded are {:.0}",
+                "{name}: {:.0} instructions, recorded: {:.0}",
                 new.instructions, old.instructions
             ));
         }
         let (new, old) = (system_calls(new), system_calls(old));
         if (new - old).abs() > (TOLERANCE * old).max(SYSTEM_CALLS) {
-            differences.push(format!(
-                "{name}: {new:.2} system calls, recorded are {old:.2}"
-            ));
+            differences.push(format!("{name}: {new:.2} system calls, recorded: {old:.2}"));
         }
     }
     if differences.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "costs differ from the record:\n  {}\nif that is meant, record the new figures: \
+        "costs differ from the record:\n  {}\nif this is intended, record the new figures: \
          cargo bench --profile release --bench cost -- --record",
         differences.join("\n  ")
     )

@@ -1,4 +1,4 @@
-//! What is counted: three kinds of calls, over both protocols to Bedrock.
+//! The kinds of calls that are counted, over both protocols between the gateway and Bedrock.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,7 +12,7 @@ use crate::{
     gateway::{Counter, Gateway, Totals},
 };
 
-/// How the gateway reaches Bedrock.
+/// The protocol between the gateway and Bedrock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// HTTP/1.1 without TLS.
@@ -21,18 +21,18 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// What is done again and again.
+/// The action that is repeated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// `Invoke` with an answer of one token.
     Unary,
-    /// `StreamInvoke` with fifty tokens that Bedrock sends at once.
+    /// `StreamInvoke` with fifty tokens, which Bedrock sends at once.
     Fifty,
     /// One token of a stream whose tokens arrive one by one.
     Paced,
 }
 
-/// What one repetition costs.
+/// The cost of one repetition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Instructions in user space, counted by callgrind.
@@ -41,11 +41,13 @@ pub(crate) struct Figures {
     pub(crate) system_calls: BTreeMap<String, f64>,
 }
 
-/// Repetitions of the shorter run: connections are open and caches are filled by then.
+/// The number of repetitions in the shorter run. After these, connections are open and caches are
+/// filled.
 const FEW: usize = 40;
-/// Repetitions that the longer run has in addition.
+/// The number of additional repetitions in the longer run.
 const MORE: usize = 100;
-/// Rarer system calls are noise: timers, and the allocator's.
+/// The number of system calls per repetition below which they are noise, such as those of timers
+/// and of the allocator.
 const RARE: f64 = 0.02;
 
 impl fmt::Display for Protocol {
@@ -109,7 +111,7 @@ fn count(runtime: &Runtime, protocol: Protocol, kind: Kind) -> Result<Figures, E
     })
 }
 
-/// What a gateway costs from its start to its end, with so many repetitions in between.
+/// Returns the counts of a gateway from its start to its end, with this many repetitions.
 fn totals(
     runtime: &Runtime,
     counter: Counter,
@@ -140,7 +142,7 @@ fn totals(
             }
         }
         drop(client);
-        // On another thread: this one has to close the client's connection meanwhile.
+        // On another thread, because this one must close the client's connection meanwhile.
         tokio::task::spawn_blocking(|| gateway.stop()).await?
     })
 }

@@ -19,7 +19,7 @@ use crate::stage::Stage;
 pub(crate) struct Outcome {
     /// When the call began, from the beginning of the load.
     pub(crate) began: Duration,
-    /// Why the call failed. `None`: the answer is complete.
+    /// Why the call failed. `None` if the answer is complete.
     pub(crate) failure: Option<String>,
     pub(crate) first_event: Duration,
     /// The source Region that answered.
@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Outcomes(pub(crate) Vec<Outcome>);
 
 impl Outcomes {
-    /// The calls that began between two moments.
+    /// Returns the calls that began between two moments.
     pub(crate) fn between(&self, from: Duration, to: Duration) -> Self {
         let within = |outcome: &&Outcome| outcome.began >= from && outcome.began < to;
         Self(self.0.iter().filter(within).cloned().collect())
@@ -76,8 +76,8 @@ impl Outcomes {
     }
 }
 
-/// Sends this many calls a second for this time, and waits until all have ended. Before each call,
-/// `meanwhile` gets the time that has passed.
+/// Sends this many calls per second for this time, and waits until all have ended. Before each
+/// call, calls `meanwhile` with the time that has passed.
 pub(crate) async fn offer(
     stage: &Stage,
     per_second: f64,

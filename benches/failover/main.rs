@@ -42,9 +42,9 @@ cargo bench --bench failover -- [--short]
 /// The times of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// Measure only failover, not what it is compared with.
+    /// Whether to measure only failover, without the baselines.
     short: bool,
-    /// One minute of the quotas.
+    /// The length of a minute of the quotas.
     minute: Duration,
     /// The time before anything is counted.
     warm_up: Duration,

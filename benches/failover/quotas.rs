@@ -13,9 +13,9 @@ use crate::{
     stage::{MODEL, PROFILE, REGIONS, Stage},
 };
 
-/// What one Region allows on demand, in calls a second.
+/// The quota of one Region for calls on demand, in calls per second.
 const REGION: f64 = 10.0;
-/// Three times as much is offered.
+/// The offered load, which is three times the quota.
 const OFFERED: f64 = 30.0;
 /// Goals.
 const GOODPUT: f64 = 0.95;
@@ -24,7 +24,7 @@ const FIRST_EVENT: f64 = 2.0;
 
 /// The result of a scenario.
 struct Result {
-    /// Answered calls, as a share of what the combined quota allows.
+    /// The answered calls, as a share of what the combined quota allows.
     goodput: f64,
     /// Calls to Bedrock for each answered call.
     attempts: f64,
@@ -64,7 +64,7 @@ pub(crate) async fn run(times: Times) -> std::result::Result<Vec<String>, Error>
     if without.iter().any(|other| ours.goodput < other.goodput) {
         wrong.push("failover is worse than no failover".to_owned());
     }
-    // Times are for people to judge, because other load on this machine is not known here.
+    // The times are not checked, because the other load on this machine is unknown.
     let slower = ours.first_event.as_secs_f64() / p99.as_secs_f64();
     say(&format!(
         "first event p99 of failover: {slower:.2} x unloaded (goal {FIRST_EVENT} x)"
@@ -119,7 +119,7 @@ async fn scenario(
     Ok(result)
 }
 
-/// The number of ConverseStream calls that the emulator has received.
+/// Returns the number of ConverseStream calls that the emulator has received.
 fn outcomes_at_bedrock(stage: &Stage, at_least: usize) -> usize {
     let calls = stage.emulator.calls();
     let last = calls.last().map_or(0, |call| call.id);

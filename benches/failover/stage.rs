@@ -19,7 +19,7 @@ use crate::Error;
 
 /// The source Regions.
 pub(crate) const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
-/// A model that is available on demand in all of them, and through a profile over them.
+/// A model that is available on demand in all these Regions, and through a profile.
 pub(crate) const MODEL: &str = "amazon.nova-lite-v1:0";
 pub(crate) const PROFILE: &str = "us.amazon.nova-lite-v1:0";
 
@@ -36,7 +36,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With one target `t`: this model ID in these source Regions, all with equal order.
+    /// Starts them with one target `t`: this model ID in these source Regions, all with equal
+    /// order.
     pub(crate) async fn start(model_id: &str, regions: &[&str]) -> Result<Self, Error> {
         let emulator = Emulator::start(Options {
             pace: Pace {

@@ -1,4 +1,4 @@
-//! The inputs, by name. Each goes on until its process is ended.
+//! The attacks, by name. Each one continues until its process is ended.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{io::AsyncWriteExt, task::JoinSet};
 
 use crate::{Error, streams, wire};
 
-/// All of them.
+/// The names of all attacks.
 pub(crate) const NAMES: &[&str] = &[
     "long target",
     "raw members",
@@ -37,7 +37,7 @@ pub(crate) const NAMES: &[&str] = &[
     "large headers",
 ];
 
-/// What is sent at once, and how often.
+/// The number of concurrent attacks of one kind, and how often they are repeated.
 const AT_ONCE: usize = 4;
 const MIB: usize = 1 << 20;
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(name: &str, grpc: SocketAddr, admin: SocketAddr) -> Resu
     }
 }
 
-/// The request that is sent again and again.
+/// Returns the request that an attack sends repeatedly.
 fn request(name: &str) -> StreamInvokeRequest {
     let mut request = streams::request();
     let input = request.input.get_or_insert_default();
@@ -126,8 +126,7 @@ fn request(name: &str) -> StreamInvokeRequest {
     request
 }
 
-/// Sends the same request over and over, on a few connections at once, and goes on when it is
-/// refused.
+/// Sends the same request repeatedly on a few connections, and continues if it is refused.
 async fn calls(to: SocketAddr, message: Bytes) -> Result<(), Error> {
     let mut senders = JoinSet::new();
     for _ in 0..AT_ONCE {
@@ -147,7 +146,7 @@ async fn calls(to: SocketAddr, message: Bytes) -> Result<(), Error> {
     std::future::pending().await
 }
 
-/// Sends large requests and leaves as soon as they are sent.
+/// Sends large requests, and disconnects as soon as they are sent.
 async fn cancelled(to: SocketAddr) -> Result<(), Error> {
     let message = wire::encoded(&request("large text"));
     loop {
@@ -167,7 +166,7 @@ enum Hold {
     Watches,
 }
 
-/// Opens as many calls as it can, and begins again when they are ended.
+/// Opens as many calls as possible, and begins again when they are ended.
 async fn hold(to: SocketAddr, what: Hold) -> Result<(), Error> {
     const CONNECTIONS: usize = 16;
     let path = match what {
@@ -193,7 +192,7 @@ async fn hold(to: SocketAddr, what: Hold) -> Result<(), Error> {
                     Hold::Watches => (&[0, 0, 0, 0, 0][..], true),
                 };
                 if !bytes.is_empty() {
-                    // An error: it was refused.
+                    // An error means that the gateway refused the data.
                     let _sent = body.send_data(Bytes::from_static(bytes), end);
                 }
                 held.push((response, body));
@@ -210,12 +209,12 @@ async fn hold(to: SocketAddr, what: Hold) -> Result<(), Error> {
     }
 }
 
-/// Opens connections that send a beginning and no more.
+/// Opens connections that send only the beginning of a request.
 async fn connections(to: SocketAddr, begin: &[u8], count: usize) -> Result<(), Error> {
     let mut held = Vec::new();
     for _ in 0..count {
         if let Ok(mut tcp) = wire::tcp(to).await {
-            // It may be closed at once.
+            // The gateway may close the connection at once.
             let _sent = tcp.write_all(begin).await;
             held.push(tcp);
         }
@@ -223,7 +222,7 @@ async fn connections(to: SocketAddr, begin: &[u8], count: usize) -> Result<(), E
     std::future::pending().await
 }
 
-/// Opens connections and closes them, as fast as it can.
+/// Opens and closes connections as fast as possible.
 async fn connect_and_leave(to: SocketAddr) -> Result<(), Error> {
     loop {
         if let Ok(mut tcp) = wire::tcp(to).await {

@@ -1,4 +1,4 @@
-//! Children: started, and ended.
+//! Starts and ends child processes.
 
 use std::{
     collections::HashMap,
@@ -10,20 +10,20 @@ use std::{
 
 use crate::{Error, roles::Role};
 
-/// A child that runs. Ends when dropped.
+/// A running child process. Dropping it ends the process.
 pub(crate) struct Child {
     process: process::Child,
-    /// Its standard input, at whose end it ends, too.
+    /// The standard input of the process, which ends when this is closed.
     _alive: ChildStdin,
     says: HashMap<String, String>,
 }
 
 impl Child {
-    /// Starts a child and waits until it says that it is ready.
+    /// Starts a child process, and waits until it reports that it is ready.
     pub(crate) fn start(role: &Role) -> Result<Self, Error> {
         let this = std::env::current_exe()?;
         let mut command = match role {
-            // What the attack costs its own side should not be what is measured.
+            // The attacker's own cost must not affect the measurement.
             Role::Attacker { .. } => {
                 let mut command = Command::new("nice");
                 command.args(["-n", "10"]).arg(this);
@@ -36,14 +36,14 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(match role {
-                // Its log: written as in production, and not read.
+                // The log is written as in production, but not read.
                 Role::Gateway { .. } => Stdio::null(),
                 _ => Stdio::inherit(),
             })
             .spawn()?;
         let pipes = (process.stdin.take(), process.stdout.take());
         let (Some(alive), Some(answers)) = pipes else {
-            return Err("a child has no pipes".into());
+            return Err("a child process has no pipes".into());
         };
         let mut line = String::new();
         BufReader::new(answers).read_line(&mut line)?;
@@ -53,7 +53,7 @@ impl Child {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         if says.is_empty() {
-            return Err("a child has ended".into());
+            return Err("a child process has ended".into());
         }
         Ok(Self {
             process,
@@ -62,29 +62,29 @@ impl Child {
         })
     }
 
-    /// An address that it said when it started.
+    /// Returns an address that the process printed when it started.
     pub(crate) fn address(&self, name: &str) -> Result<SocketAddr, Error> {
         let said = self.says.get(name);
         Ok(said
-            .ok_or_else(|| format!("a child did not say its {name}"))?
+            .ok_or_else(|| format!("a child process did not print its {name}"))?
             .parse()?)
     }
 
-    /// The most memory that it ever had (VmHWM), in bytes.
+    /// Returns the maximum memory that the process ever had (VmHWM), in bytes.
     pub(crate) fn peak_memory(&self) -> Result<u64, Error> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let peak = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))
             .and_then(|line| line.trim().strip_suffix("kB"))
-            .ok_or("the gateway has ended, or this kernel does not tell VmHWM")?;
+            .ok_or("the gateway has ended, or this kernel has no VmHWM")?;
         Ok(peak.trim().parse::<u64>()? << 10)
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ended = self.process.kill();
         let _reaped = self.process.wait();
     }

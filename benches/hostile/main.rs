@@ -1,22 +1,22 @@
-//! What well-behaved streams notice of a client that attacks the gateway. `cargo bench --bench
-//! hostile -- --help`.
+//! Measures the effect of an attacking client on well-behaved streams. `cargo bench --bench hostile
+//! -- --help`.
 //!
 //! ```text
 //! streams (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
 //! attacker (child, low priority, another address) ──┘
 //! ```
 //!
-//! Each attack is paired with a calm time of the same length just before it. A token is late by the
-//! time from when the emulator was due to send it to its arrival.
+//! Each attack is preceded by a calm period of the same length. The lateness of a token is the time
+//! from when the emulator was due to send it to its arrival.
 //!
 //! | module | job |
 //! |---|---|
-//! | `roles` | what the child processes do |
-//! | `child` | starting them |
-//! | `streams` | the well-behaved streams, and when their tokens arrive |
-//! | `attacks` | the inputs, by name |
-//! | `wire` | connections of the attacker |
-//! | `verdict` | lateness with and without an attacker, and what it may be |
+//! | `roles` | the roles of the child processes |
+//! | `child` | starts and ends child processes |
+//! | `streams` | the well-behaved streams, and the arrival times of their tokens |
+//! | `attacks` | the attacks, by name |
+//! | `wire` | the attacker's connections |
+//! | `verdict` | lateness with and without an attack, and its limits |
 
 mod attacks;
 mod child;
@@ -34,7 +34,7 @@ use std::{
 use child::Child;
 use roles::Role;
 
-/// What stops the benchmark.
+/// An error that stops the benchmark.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 const HELP: &str = "\
@@ -42,17 +42,17 @@ Attacks a gateway that serves 200 streams of 10 tokens a second, and measures ho
 
 cargo bench --bench hostile -- [--short] [--seconds N] [--streams N] [--only NAME]
 
-  --short      1 second of calm and of each attack in place of 5, and 50 streams
-  --seconds N  so long
-  --streams N  so many streams
-  --only NAME  this attack
+  --short      use 1 second of calm and of each attack instead of 5, and 50 streams
+  --seconds N  run each attack for N seconds
+  --streams N  use N well-behaved streams
+  --only NAME  run only this attack
 ";
 
 struct Options {
     length: Duration,
     streams: usize,
     only: Option<String>,
-    /// Whether lateness is judged: a short run on a busy machine shows only that all survives.
+    /// Whether lateness is judged. A short run on a busy machine only shows that no stream fails.
     judges: bool,
 }
 
@@ -80,7 +80,7 @@ fn run(arguments: &[String]) -> Result<(), Error> {
 }
 
 impl Options {
-    /// `None`: print the help.
+    /// Parses the arguments. `None` means that the help should be printed.
     fn of(arguments: &[String]) -> Result<Option<Self>, Error> {
         let mut options = Self {
             length: Duration::from_secs(5),
@@ -93,10 +93,10 @@ impl Options {
             let mut value = || {
                 arguments
                     .next()
-                    .ok_or_else(|| format!("{argument}: give a value"))
+                    .ok_or_else(|| format!("{argument}: a value is missing"))
             };
             match argument.as_str() {
-                // Cargo's own.
+                // Cargo passes this argument.
                 "--bench" => {}
                 "--short" => {
                     options.length = Duration::from_secs(1);
@@ -107,7 +107,7 @@ impl Options {
                 "--streams" => options.streams = value()?.parse()?,
                 "--only" => options.only = Some(value()?.clone()),
                 "--help" => return Ok(None),
-                other => return Err(format!("{other}: no such option\n\n{HELP}").into()),
+                other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
             }
         }
         Ok(Some(options))
@@ -154,7 +154,7 @@ async fn measure(options: &Options) -> Result<(), Error> {
             pair.wrong(options.judges)
                 .map(|what| format!("{name}: {what}")),
         );
-        // Without optimisation, and on a busy machine, more is in flight at a time.
+        // Without optimization, and on a busy machine, more requests are in flight at a time.
         let extra = verdict::MEMORY_BESIDES * if options.judges { 1 } else { 2 };
         if peak > (roles::MEMORY + extra) as u64 {
             wrong.push(format!("{name}: {} MiB of memory", peak >> 20));
@@ -167,7 +167,7 @@ async fn measure(options: &Options) -> Result<(), Error> {
     if wrong.is_empty() {
         writeln!(
             out,
-            "\nhostile: no stream failed, and all is within its bounds"
+            "\nhostile: no stream failed, and all figures are within their limits"
         )?;
         return Ok(());
     }

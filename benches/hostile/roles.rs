@@ -1,5 +1,5 @@
-//! What the children do. A child is this program again, with the role as its first argument. It
-//! says one line when it is ready, and lives until its standard input ends.
+//! The roles of the child processes. A child process is this program again, with its role as the
+//! first argument. It prints one line when it is ready, and lives until its standard input ends.
 
 use std::{
     io::{self, Write as _},
@@ -19,12 +19,12 @@ use bedrock_grpc::{
 
 use crate::{Error, attacks, streams::TOKENS_PER_SECOND};
 
-/// What the gateway may use for requests, in bytes: half of a container of 512 MiB.
+/// The memory that the gateway may use for requests, in bytes: half of a container of 512 MiB.
 pub(crate) const MEMORY: usize = 256 << 20;
-/// Answers that last longer than the benchmark: ten minutes.
+/// The number of tokens of an answer. Answers take ten minutes, which is longer than the benchmark.
 const TOKENS: usize = 6_000;
 
-/// The role of a child process, and everything it needs to know.
+/// The role of a child process, with its parameters.
 pub(crate) enum Role {
     /// The emulator.
     Emulator,

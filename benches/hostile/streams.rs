@@ -1,4 +1,4 @@
-//! The well-behaved streams, and when their tokens arrive.
+//! The well-behaved streams, and the arrival times of their tokens.
 
 use std::{
     net::SocketAddr,
@@ -18,10 +18,10 @@ use crate::Error;
 /// The pace of each stream.
 pub(crate) const TOKENS_PER_SECOND: f64 = 10.0;
 const MODEL: &str = "us.amazon.nova-lite-v1:0";
-/// Streams on one connection.
+/// The number of streams on one connection.
 const PER_CONNECTION: usize = 50;
 
-/// A token: which stream, which of its tokens, and when it arrived.
+/// A token: its stream, its number, and its arrival time.
 #[derive(Clone, Copy)]
 pub(crate) struct Token {
     pub(crate) stream: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Token {
     pub(crate) at: Duration,
 }
 
-/// What arrived so far, and why a stream failed.
+/// The tokens that have arrived, and why a stream failed.
 #[derive(Default)]
 struct Seen {
     tokens: Vec<Token>,
@@ -85,19 +85,19 @@ impl Streams {
         })
     }
 
-    /// The time since the streams were opened.
+    /// Returns the time since the streams were opened.
     pub(crate) fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// The tokens that arrived between these times.
+    /// Returns the tokens that arrived between these times.
     pub(crate) fn tokens(&self, from: Duration, to: Duration) -> Vec<Token> {
         let seen = lock(&self.seen);
         let within = |token: &&Token| token.at >= from && token.at < to;
         seen.tokens.iter().filter(within).copied().collect()
     }
 
-    /// Why the first stream failed that did.
+    /// Returns why the first stream failed, if any has.
     pub(crate) fn failure(&self) -> Option<String> {
         lock(&self.seen).failure.clone()
     }
@@ -107,7 +107,7 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A question whose answer is as long as the emulator's pace says.
+/// Returns a request whose answer is as long as the emulator's pace allows.
 pub(crate) fn request() -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: MODEL.to_owned(),

@@ -1,17 +1,17 @@
-//! Lateness with and without an attacker, and what it may be.
+//! The lateness with and without an attack, and its limits.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
 use crate::streams::{Streams, TOKENS_PER_SECOND, Token};
 
-/// What the 99th percentile may be above that of the calm time.
+/// The maximum increase of the 99th percentile over that of the calm period.
 const P99: Duration = Duration::from_millis(20);
-/// What the latest token may be later than that of the calm time.
+/// The maximum increase of the latest token over that of the calm period.
 const WORST: Duration = Duration::from_millis(100);
-/// What the process may take beside its budget, in bytes.
+/// The memory that the process may use in addition to its budget, in bytes.
 pub(crate) const MEMORY_BESIDES: usize = 64 << 20;
 
-/// A calm time and an attack.
+/// The tokens of a calm period and of an attack.
 pub(crate) struct Pair {
     calm: Lateness,
     attacked: Lateness,
@@ -32,8 +32,8 @@ impl Pair {
     ) -> Self {
         let calm = streams.tokens(from, attacked_from);
         let attacked = streams.tokens(attacked_from, to);
-        // Each stream's schedule: token N was due at its beginning plus N times the gap, and none
-        // arrives before it is due.
+        // The schedule of each stream: token N is due at its beginning plus N times the gap. No
+        // token arrives before it is due.
         let mut begins: HashMap<usize, Duration> = HashMap::new();
         for token in calm.iter().chain(&attacked) {
             let begin = token.at.saturating_sub(due(token));
@@ -63,7 +63,7 @@ impl Pair {
         }
     }
 
-    /// What is worse than it may be.
+    /// Returns what exceeds its limit.
     pub(crate) fn wrong(&self, judges: bool) -> impl Iterator<Item = String> {
         let Self { calm, attacked } = self;
         let few = attacked.tokens * 2 < calm.tokens;

@@ -1,4 +1,4 @@
-//! Connections of the attacker: HTTP/2 by a library, and frame by frame.
+//! The attacker's connections: HTTP/2 with a library, and frame by frame.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -26,7 +26,7 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A TCP connection from an address that is not that of the well-behaved clients.
+/// Opens a TCP connection from an address that the well-behaved clients do not use.
 pub(crate) async fn tcp(to: SocketAddr) -> Result<TcpStream, Error> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::new(127, 0, 0, 2), 0).into())?;
@@ -35,10 +35,10 @@ pub(crate) async fn tcp(to: SocketAddr) -> Result<TcpStream, Error> {
     Ok(stream)
 }
 
-/// An HTTP/2 connection.
+/// Returns an HTTP/2 connection.
 pub(crate) async fn http2(to: SocketAddr) -> Result<SendRequest<Bytes>, Error> {
     let (send, connection) = h2::client::handshake(tcp(to).await?).await?;
-    // Its end shows in its calls.
+    // The calls report the end of the connection.
     tokio::spawn(async move { drop(connection.await) });
     Ok(send)
 }
@@ -72,7 +72,7 @@ pub(crate) async fn call(
     Ok(())
 }
 
-/// A message with gRPC's five bytes before it.
+/// Returns a message with gRPC's five bytes before it.
 pub(crate) fn message(bytes: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(bytes.len() + 5);
     out.put_u8(0);
@@ -81,12 +81,12 @@ pub(crate) fn message(bytes: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// The same of a message.
+/// Encodes a message, with gRPC's five bytes before it.
 pub(crate) fn encoded(request: &impl Message) -> Bytes {
     message(&request.encode_to_vec())
 }
 
-/// A frame of HTTP/2.
+/// Returns a frame of HTTP/2.
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Bytes {
     let mut bytes = BytesMut::new();
     let length = (payload.len() as u32).to_be_bytes();
@@ -98,7 +98,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
-/// The headers of a call, as literals without indexing (RFC 7541, section 6.2.2).
+/// Returns the headers of a call, as literals without indexing (RFC 7541, section 6.2.2).
 pub(crate) fn call_headers() -> BytesMut {
     let mut block = BytesMut::new();
     for (name, value) in [
@@ -114,7 +114,7 @@ pub(crate) fn call_headers() -> BytesMut {
     block
 }
 
-/// A header of less than 127 bytes in name and value.
+/// Appends a header whose name and value each have less than 127 bytes.
 pub(crate) fn put_header(block: &mut BytesMut, name: &str, value: &str) {
     block.put_u8(0);
     for text in [name, value] {

@@ -12,8 +12,8 @@ use std::{
 
 use crate::{Error, roles::Role};
 
-/// The variable that names a profiler and its options, such as `valgrind --tool=callgrind`, which
-/// then runs the gateways.
+/// The variable that names a profiler and its options, such as `valgrind --tool=callgrind`. The
+/// gateways run under it.
 const GATEWAY_UNDER: &str = "GATEWAY_UNDER";
 
 /// A child process that listens. Dropping it ends the process.
@@ -93,7 +93,7 @@ impl Child {
     }
 }
 
-/// Returns the command for this program, run by what [`GATEWAY_UNDER`] names.
+/// Returns the command for this program. The command that [`GATEWAY_UNDER`] names runs it.
 fn command(role: &Role) -> Result<Command, Error> {
     let program = std::env::current_exe()?;
     let under = std::env::var(GATEWAY_UNDER).unwrap_or_default();

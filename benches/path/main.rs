@@ -15,13 +15,13 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `roles` | what the child processes do |
+//! | `roles` | the roles of the child processes |
 //! | `child` | starting child processes, and measuring them |
-//! | `load` | makes calls, a number of them at a time; counts tokens, measures times |
+//! | `load` | makes concurrent calls, counts tokens and measures times |
 //! | `question` | the request that all calls send |
 //! | `stage` | the child processes of a scenario, and the ways through them |
-//! | `scenarios` | what is measured, and how |
-//! | `report` | the table |
+//! | `scenarios` | the measurements |
+//! | `report` | prints the table |
 
 mod child;
 mod load;
@@ -71,7 +71,11 @@ fn run(arguments: Vec<String>) -> Result<(), Error> {
             // An argument that Cargo adds.
             "--bench" => {}
             "--short" => short = true,
-            "--only" => only.push(arguments.next().ok_or("--only: which scenario?")?),
+            "--only" => only.push(
+                arguments
+                    .next()
+                    .ok_or("--only: the name of a scenario is missing")?,
+            ),
             "--help" => return Ok(io::stdout().write_all(HELP.as_bytes())?),
             other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
         }

@@ -5,7 +5,7 @@ use bedrock_grpc::pb::{ContentBlock, ConverseInput, Message, Role, content_block
 pub(crate) const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const PROMPT: &str = "Why is the sky blue?";
 
-/// The request to the gateway.
+/// Returns the request to the gateway.
 pub(crate) fn input() -> ConverseInput {
     ConverseInput {
         messages: vec![Message {
@@ -18,12 +18,12 @@ pub(crate) fn input() -> ConverseInput {
     }
 }
 
-/// The path of the request to Bedrock.
+/// Returns the path of the request to Bedrock.
 pub(crate) fn path() -> String {
     format!("/model/{}/converse-stream", MODEL.replace(':', "%3A"))
 }
 
-/// The request to Bedrock: what the gateway turns [`input`] into.
+/// Returns the request to Bedrock: what the gateway turns [`input`] into.
 pub(crate) fn body() -> String {
     format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{PROMPT}"}}]}}]}}"#)
 }

@@ -18,7 +18,7 @@ const DIRECT_CONNECTIONS: usize = 16;
 /// Slots of a gateway: more than any scenario uses.
 const PLACES: usize = 100_000;
 
-/// Which way is measured.
+/// The side that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     /// The gateway, with Bedrock over plain HTTP/1.1.
@@ -34,7 +34,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// The protocol between the gateway and Bedrock.
+    /// Returns the protocol between the gateway and Bedrock.
     pub(crate) fn upstream(self) -> &'static str {
         match self {
             Self::GatewayHttp1 | Self::Proxy | Self::DirectHttp1 => "HTTP/1.1",
@@ -89,7 +89,7 @@ impl Stage {
         }
     }
 
-    /// The time from the gateway's start until it listened.
+    /// Returns the time from the gateway's start until it listened.
     pub(crate) fn gateway_start(&self) -> Duration {
         self.http1.start
     }

@@ -12,10 +12,10 @@ use crate::{
     metrics::{self, number, total},
 };
 
-/// How long it may take until all sides have noticed the last end, even on a busy machine.
+/// The time limit for all sides to notice the last end, even on a busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
-/// What gateway and emulator have counted.
+/// The counts of the gateway and the emulator.
 #[derive(Clone, Debug)]
 pub(crate) struct Books {
     /// The gateway's ended calls, by code.
@@ -27,8 +27,8 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Waits until both have nothing open, and reads their counts. After a time limit, reads them
-    /// anyway.
+    /// Waits until neither has open calls, and reads their counts. After a time limit, reads the
+    /// counts anyway.
     pub(crate) async fn of(gateway: &Child, emulator: &mut Child) -> Result<Self, Error> {
         let begun = Instant::now();
         loop {
@@ -47,7 +47,7 @@ impl Books {
         }
     }
 
-    /// The counts since an earlier reading.
+    /// Returns the counts since an earlier reading.
     pub(crate) fn since(mut self, before: &Self) -> Self {
         let less = |now: &mut BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
             for (name, count) in now {
@@ -100,8 +100,8 @@ impl Books {
             0,
         );
         check("calls open at the emulator", self.emulator("open"), 0, 0);
-        // If a client left before the first message, gateway and emulator may or may not have
-        // noticed the call.
+        // If a client disconnected before the first message, the gateway and the emulator may or
+        // may not have noticed the call.
         let (calls, early) = (clients.calls, clients.early);
         let left = clients.cancelled + early;
         check(
@@ -113,7 +113,7 @@ impl Books {
         for (code, count) in &clients.ended {
             let code = Code::from(*code);
             // The last message, or an error before the first one, can be in transit when the client
-            // leaves.
+            // disconnects.
             let unseen = if code == Code::Ok { left } else { early };
             let what = format!("calls that ended with {code:?} at the gateway");
             check(&what, self.gateway(code), *count, count + unseen);

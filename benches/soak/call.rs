@@ -12,9 +12,10 @@ use crate::plan::{Fate, Plan};
 /// The outcome of a call.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// The code that the client received. `None` if it left.
+    /// The code that the client received. `None` if the client disconnected.
     pub(crate) code: Option<Code>,
-    /// The client left before the first message: what the other sides noticed depends on timing.
+    /// Whether the client disconnected before the first message. The observations of the other
+    /// sides then depend on timing.
     pub(crate) early: bool,
     /// Content deltas that arrived.
     pub(crate) deltas: usize,
@@ -65,7 +66,8 @@ struct Reader {
 const METADATA: usize = 6;
 
 impl Reader {
-    /// Reads up to this many messages. `None`: all were read, and the client leaves.
+    /// Reads up to this many messages. Returns `None` if all were read; the client then
+    /// disconnects.
     async fn read(
         &mut self,
         plan: &Plan,
@@ -148,7 +150,7 @@ impl Reader {
                     return Err(format!("expected {deltas} deltas before the failure"));
                 }
             }
-            // An answer can be shorter than what the client wanted to read.
+            // An answer can be shorter than the number of messages that the client wanted to read.
             (Fate::Cancel { .. }, Some(Code::Ok)) if is_whole => {}
             (Fate::Cancel { .. } | Fate::CancelEarly { .. }, None) => {}
             (_, end) => return Err(format!("the call ended with {end:?}")),
@@ -174,7 +176,7 @@ async fn nothing_follows(stream: &mut Streaming<StreamInvokeResponse>) -> Result
     }
 }
 
-/// The attempts that a failure reports.
+/// Returns the attempts that a failure reports.
 fn attempts(status: &Status) -> Result<usize, String> {
     let details = tonic_types::pb::Status::decode(status.details())
         .map_err(|error| format!("the details cannot be decoded: {error}"))?;

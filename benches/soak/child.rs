@@ -61,7 +61,7 @@ impl Child {
             .parse()?)
     }
 
-    /// A file of `/proc/PID`.
+    /// Returns a file of `/proc/PID`.
     pub(crate) fn proc(&self, name: &str) -> std::path::PathBuf {
         format!("/proc/{}/{name}", self.process.id()).into()
     }

@@ -1,4 +1,4 @@
-//! A number of calls at a time, each followed by the next one.
+//! Makes a number of concurrent calls. Each one is followed by the next one.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt, net::SocketAddr, rc::Rc, time::Duration};
 
@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 8;
 const CONNECTION_WINDOW: u32 = 64 << 20;
 /// Longer than any call takes, even on a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(120);
-/// The number of mistakes to print.
+/// The maximum number of mistakes that are printed.
 const TELL: usize = 5;
 
 /// The outcome of all calls, as their clients saw it.
@@ -30,9 +30,9 @@ pub(crate) struct Counted {
     pub(crate) calls: u64,
     /// Calls that ended, by code.
     pub(crate) ended: BTreeMap<i32, u64>,
-    /// Calls whose clients left after some messages.
+    /// The number of calls whose clients disconnected after some messages.
     pub(crate) cancelled: u64,
-    /// Calls whose clients left before the first message.
+    /// The number of calls whose clients disconnected before the first message.
     pub(crate) early: u64,
     /// Attempts that the gateway reports.
     pub(crate) attempts: u64,
@@ -82,8 +82,8 @@ impl fmt::Display for Counted {
     }
 }
 
-/// Makes calls for this time, at least one in each of `streams` slots, and waits for those that are
-/// open then.
+/// Makes calls for this time, at least one in each of `streams` slots, and then waits for the open
+/// ones.
 pub(crate) async fn run(
     address: SocketAddr,
     streams: usize,

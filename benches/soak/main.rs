@@ -5,9 +5,10 @@
 //! load (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
 //! ```
 //!
-//! In the end, everything must add up. Each answer is what the model sent, up to where it broke
-//! off. Each call has one end, on which the client, the gateway's metrics and the emulator's log
-//! agree. The gateway uses no more resources than when it was warm, and none once it is idle.
+//! In the end, all counts must agree. Each answer must be what the model sent, up to the point
+//! where it broke off. Each call must have one end, on which the client, the gateway's metrics and
+//! the emulator's log agree. The gateway must use no more resources than when it was warm, and none
+//! once it is idle.
 //!
 //! | module | job |
 //! |---|---|
@@ -126,7 +127,7 @@ async fn soak(options: &Options) -> Result<(), Error> {
     let endpoint = format!("http://{}", emulator.address("http")?);
     let gateway = Child::start(&Role::Gateway { endpoint })?;
     let address = gateway.address("grpc")?;
-    // One call first: what is allocated with the first call is not a leak.
+    // The first call is made alone, because memory that it allocates is not a leak.
     load::run(address, 1, Duration::ZERO, options.seed).await?;
     let quiet_before = watch::quiet(&gateway, None).await?;
     let before = account::Books::of(&gateway, &mut emulator).await?;

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::{Error, child::Child};
 
-/// The whole text.
+/// Returns the whole text.
 pub(crate) async fn read(gateway: &Child) -> Result<String, Error> {
     let address = gateway.address("admin")?;
     let stream = TcpStream::connect(address).await?;

@@ -37,11 +37,11 @@ const FAULTS: [(&str, Code, usize); 12] = [
 /// What the client or the emulator does to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Nothing: the call succeeds.
+    /// The call succeeds.
     Whole,
-    /// The client leaves after this many messages.
+    /// The client disconnects after this many messages.
     Cancel { after: usize },
-    /// The client leaves before the first message.
+    /// The client disconnects before the first message.
     CancelEarly { within: Duration },
     /// The call fails with this code after this many deltas.
     Fault { code: Code, deltas: usize },

@@ -8,8 +8,8 @@ use crate::{Error, child::Child, metrics};
 
 /// The time between two samples.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long a gateway may take to become idle: longer than the idle timeout of its connections to
-/// Bedrock.
+/// The time limit for a gateway to become idle. It is longer than the idle timeout of its
+/// connections to Bedrock.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
 /// More than twice that idle timeout: what is open for longer is a leak.
 const NO_MORE_GO: Duration = Duration::from_secs(3);
@@ -39,7 +39,8 @@ impl Held {
         })
     }
 
-    /// What an idle gateway uses in addition to what it used when it was idle before the load.
+    /// Returns the resources that an idle gateway uses in addition to those that it used before the
+    /// load.
     pub(crate) fn left_over(&self, before: &Self) -> Vec<String> {
         let left = |what: &str, open: u64, before: u64| {
             (open > before).then(|| {
@@ -57,7 +58,7 @@ impl Held {
         .collect()
     }
 
-    /// The median of each figure.
+    /// Returns the median of each figure.
     fn median(looks: &[Self]) -> Result<Self, Error> {
         let middle = |of: fn(&Self) -> u64| {
             let mut all: Vec<u64> = looks.iter().map(of).collect();
@@ -88,7 +89,7 @@ impl fmt::Display for Held {
     }
 }
 
-/// What the gateway used when it was warm, and what it used at the end, both under load.
+/// The resources of the gateway when it was warm and at the end, both under load.
 #[derive(Debug)]
 pub(crate) struct Course {
     warm: Held,
@@ -96,7 +97,7 @@ pub(crate) struct Course {
 }
 
 impl Course {
-    /// What grew.
+    /// Returns the resources whose use grew.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let grown = |what: &str, warm: u64, end: u64, slack: u64| {
             (end > warm + warm / 20 + slack).then(|| format!("{what} grew from {warm} to {end}"))

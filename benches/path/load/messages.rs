@@ -68,7 +68,7 @@ impl Messages {
             .extend_from_slice(&partial[partial.len() - rest..]);
     }
 
-    /// The number of bytes after the last complete message.
+    /// Returns the number of bytes after the last complete message.
     fn whole(&self, mut bytes: &[u8], call: &mut Call<'_>) -> usize {
         while let Some(length) = self.framing.length(bytes)
             && let Some((message, rest)) = bytes.split_at_checked(length)

@@ -112,7 +112,7 @@ impl Way {
         Ok(Self(Protocol::Http2 { connections }))
     }
 
-    /// How long a full gateway takes to refuse a call.
+    /// Returns how long a full gateway takes to refuse a call.
     pub(crate) async fn refusal(&self) -> Result<Duration, Error> {
         let Protocol::Http2 { connections } = &self.0 else {
             return Err("only gRPC has refusals".into());

@@ -23,7 +23,7 @@ pub(super) async fn run(
         server: Server {
             listen: local,
             admin: local,
-            // As many as the byte proxy has.
+            // The same number as the byte proxy has.
             workers: 1,
             ..Server::default()
         },

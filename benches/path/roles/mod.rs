@@ -1,5 +1,5 @@
-//! What the child processes do. A child process is this program again, with its role as the first
-//! argument.
+//! The roles of the child processes. A child process is this program again, with its role as the
+//! first argument.
 //!
 //! A child process prints its addresses as one line of `name=value` pairs on standard output. It
 //! lives until its standard input ends, so no child outlives the bench.
@@ -16,7 +16,7 @@ use std::{
 
 use crate::Error;
 
-/// The role of a child process, and everything it needs to know.
+/// The role of a child process, with its parameters.
 #[derive(Clone, Debug)]
 pub(crate) enum Role {
     /// The emulator, which answers with this many tokens at this pace.

@@ -11,7 +11,7 @@ pub(super) struct Scenario {
     what: &'static str,
     method: Method,
     streams: usize,
-    /// Tokens of one answer. 0: as many as last for the whole measurement.
+    /// The number of tokens of one answer. 0: enough tokens for the whole measurement.
     tokens: usize,
     /// Tokens per second of one stream. Infinite: as fast as the emulator can send.
     tokens_per_second: f64,
@@ -19,7 +19,7 @@ pub(super) struct Scenario {
     goals: [Goal; 2],
 }
 
-/// What CPU time is divided by.
+/// The unit by which CPU time is divided.
 #[derive(Clone, Copy)]
 enum Per {
     Token,
@@ -124,7 +124,7 @@ impl Scenario {
             ramp: match (short, is_paced) {
                 (_, false) => Duration::ZERO,
                 (true, true) => Duration::from_millis(200),
-                // As many phases as there are streams.
+                // The start of the streams is spread, so that they do not send at the same times.
                 (false, true) => Duration::from_secs(2),
             },
             window,
@@ -165,8 +165,8 @@ impl Scenario {
         Ok(rows)
     }
 
-    /// The share of the intended pace that arrived. Less than all of it means that this machine was
-    /// overloaded.
+    /// Returns the share of the intended pace that was reached. Less than all of it means that this
+    /// machine was overloaded.
     fn pace_kept(&self, shape: Shape, seen: &Seen) -> f64 {
         let wanted = self.tokens_per_second * shape.streams as f64 * shape.window.as_secs_f64();
         if wanted.is_finite() {

@@ -37,7 +37,7 @@ pub(super) const SCENARIOS: [Scenario; 2] = [
     },
     Scenario {
         name: "first-crowd",
-        // Each stream lasts a second, so a call that waits for the end of another one is visible.
+        // Each stream lasts one second, so a call that waits for the end of another one is visible.
         what: "500 calls at a time, each of 20 tokens in 1 s",
         streams: 500,
         tokens: 20,

@@ -68,7 +68,7 @@ async fn per_stream(
     ramp: Duration,
 ) -> Result<f64, Error> {
     let way = stage.way(side, Method::Stream).await?;
-    // What the first call loads does not belong to the streams.
+    // Memory that the first call allocates does not belong to the streams.
     let warm_up = Load::start(&way, 1, Duration::ZERO);
     warm_up.all_answered(ANSWER_LIMIT).await?;
     warm_up.stop().await;

@@ -1,4 +1,5 @@
-//! What is measured. Compared sides take turns, so that other load on the machine affects both.
+//! The measurements. The sides that are compared take turns, so that other load on the machine
+//! affects both.
 
 mod cpu;
 mod first;
@@ -68,7 +69,7 @@ struct Shape {
     window: Duration,
 }
 
-/// What was observed of a side in one window.
+/// The observations of a side in one window.
 struct Seen {
     cpu: Duration,
     tokens: u64,

@@ -57,7 +57,7 @@ pub(super) fn run(endpoint: String) -> Result<(), Error> {
         ("admin", listeners.admin.local_addr()?.to_string()),
     ])?;
     std::thread::spawn(|| {
-        // Its figures are at /metrics, so the parent process never asks for them here.
+        // Its figures are in /metrics, so the parent process never asks for them here.
         let _parent_gone = super::answer(Vec::new);
         std::process::exit(0);
     });

@@ -1,5 +1,5 @@
-//! What the child processes do. A child process is this program again, with its role as the first
-//! argument.
+//! The roles of the child processes. A child process is this program again, with its role as the
+//! first argument.
 //!
 //! A child process prints its addresses as one line of `name=value` pairs on standard output. For
 //! each line on its standard input, it prints its figures in the same form. It lives until its
@@ -12,7 +12,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use crate::Error;
 
-/// The role of a child process, and everything it needs to know.
+/// The role of a child process, with its parameters.
 pub(crate) enum Role {
     /// The emulator.
     Emulator,
