@@ -1,5 +1,6 @@
 //! `iam-policy`: prints the smallest IAM policy that a configuration needs.
 
+mod accounts;
 mod policy;
 mod resources;
 
@@ -17,10 +18,12 @@ use crate::config::Config;
 #[command(after_help = "\
 The policy is written to standard output, notes on what it does not cover to standard error. The command does not call Bedrock. It assumes that
 an inference profile serves from all Regions of its geography. The policy allows models only through their profiles.
+With `accounts`, the output is an object: `gateway` has the policy of the gateway's own identity, `accounts` the role, policy and trust policy of each.
 
 Examples:
   bedrock-grpc iam-policy --config config.yaml --account 123456789012 > policy.json
   bedrock-grpc iam-policy --config values.yaml --account 123456789012 > policy.json    # values of the Helm chart
+  bedrock-grpc iam-policy --config config.yaml --own-role arn:aws:iam::123456789012:role/gateway    # with `accounts`
   aws iam put-role-policy --role-name bedrock-grpc --policy-name bedrock --policy-document file://policy.json")]
 pub struct IamPolicy {
     /// The configuration file, or the values file of the Helm chart, YAML
@@ -35,6 +38,11 @@ pub struct IamPolicy {
         hide_default_value = true
     )]
     account: String,
+
+    /// The gateway's own identity, the ARN of a role or user. Required with `accounts`, whose trust
+    /// policies name it
+    #[arg(long, value_name = "ARN")]
+    own_role: Option<String>,
 
     /// The source Region of targets without one, if `bedrock.region` is not set
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
@@ -55,10 +63,16 @@ impl IamPolicy {
             account: self.account,
             region: config.bedrock.region.clone().or(self.region),
         };
-        match Policy::of(&config, &names) {
-            Ok(policy) => {
-                output.line(&serde_json::to_string_pretty(&policy.document())?)?;
-                for note in policy.notes() {
+        let policies = if config.accounts.is_empty() {
+            Policy::of(&config, "", &names)
+                .map(|policy| (policy.document(), policy.notes().to_vec()))
+        } else {
+            accounts::policies(&config, &names, self.own_role.as_deref())
+        };
+        match policies {
+            Ok((document, notes)) => {
+                output.line(&serde_json::to_string_pretty(&document)?)?;
+                for note in &notes {
                     output.note(note);
                 }
                 Ok(Exit::Success)

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::resources::{Names, Needs, partition_of};
 use crate::{
     aws::model_id,
-    config::{Config, RequestPolicy},
+    config::{AccountOptions, Config, RequestPolicy, RouteOptions},
 };
 
 /// The IAM action that ConverseStream requires.
@@ -24,22 +24,31 @@ pub(super) struct Policy {
     guardrails: BTreeSet<String>,
     objects: BTreeSet<String>,
     discovery: bool,
+    /// The roles that are assumed.
+    roles: BTreeSet<String>,
+    tags_sessions: bool,
     notes: Vec<String>,
 }
 
 impl Policy {
-    /// Collects the resources and actions that a configuration needs.
+    /// Collects the resources and actions that a configuration needs in one AWS account, by its
+    /// name in `accounts`. An empty name is the account of the gateway's own identity, which also
+    /// assumes the roles.
     ///
     /// # Errors
     /// Fails if a target's source Region is not known.
-    pub(super) fn of(config: &Config, names: &Names) -> Result<Self, String> {
+    pub(super) fn of(config: &Config, account: &str, names: &Names) -> Result<Self, String> {
         let mut policy = Self {
             discovery: config.discovery.enabled,
             ..Self::default()
         };
+        if account.is_empty() {
+            policy.add_roles(config);
+        }
         for (alias, target) in &config.targets.aliases {
             let place = format!("targets.{alias}");
-            for route in &target.routes {
+            let is_here = |route: &&RouteOptions| is_called(config, route, account);
+            for route in target.routes.iter().filter(is_here) {
                 for region in regions(&route.model_id, &route.regions, names, &place)? {
                     policy.add(
                         &place,
@@ -51,7 +60,8 @@ impl Policy {
                 }
             }
         }
-        for pattern in &config.targets.allowed_model_ids {
+        let may_be_here = |pattern: &&String| may_own(config, pattern, account);
+        for pattern in config.targets.allowed_model_ids.iter().filter(may_be_here) {
             let place = "allowed_model_ids";
             for region in regions(pattern, &[], names, place)? {
                 policy.add(place, pattern, names.needs(pattern, &region));
@@ -59,6 +69,17 @@ impl Policy {
             }
         }
         Ok(policy)
+    }
+
+    /// Adds the roles that the gateway assumes.
+    fn add_roles(&mut self, config: &Config) {
+        let roles = config.accounts.values().map(|account| &account.role_arn);
+        let callers = config.access.callers.values();
+        let of_callers = callers.filter_map(|caller| caller.session.role_arn.as_ref());
+        self.roles.extend(roles.chain(of_callers).cloned());
+        let mut names = config.accounts.keys();
+        self.tags_sessions =
+            has_sessions_of_callers(config) || names.any(|name| tags_sessions(config, name));
     }
 
     /// Adds the resources that a call needs in addition to the model: its guardrail, and objects in
@@ -134,6 +155,12 @@ impl Policy {
             None,
         );
         allow("Objects", &["s3:GetObject"], &self.objects, None);
+        let assume: &[&str] = if self.tags_sessions {
+            &["sts:AssumeRole", "sts:TagSession"]
+        } else {
+            &["sts:AssumeRole"]
+        };
+        allow("Roles", assume, &self.roles, None);
         if self.discovery {
             let discovery = [
                 "bedrock:ListInferenceProfiles",
@@ -144,6 +171,46 @@ impl Policy {
         }
         json!({"Version": "2012-10-17", "Statement": statements})
     }
+}
+
+/// Returns whether a route is called in this account.
+fn is_called(config: &Config, route: &RouteOptions, account: &str) -> bool {
+    if !route.accounts.is_empty() {
+        return route.accounts.iter().any(|name| name == account);
+    }
+    let id = model_id::account_of_arn(&route.model_id);
+    let owner = id.and_then(|id| config.targets.account_names.get(id));
+    owner.map_or("", String::as_str) == account
+}
+
+/// Returns whether a pattern of model IDs and ARNs can match something that is called in this
+/// account.
+fn may_own(config: &Config, pattern: &str, account: &str) -> bool {
+    if !pattern.starts_with("arn:") {
+        // Only ARNs show that they belong to another account.
+        return account.is_empty();
+    }
+    let names = &config.targets.account_names;
+    match model_id::account_of_arn(pattern) {
+        Some(id) if id.contains('*') => {
+            account.is_empty() || names.values().any(|name| name == account)
+        }
+        Some(id) => names.get(id).map_or("", String::as_str) == account,
+        None => account.is_empty(),
+    }
+}
+
+/// Returns whether any caller has separate sessions.
+fn has_sessions_of_callers(config: &Config) -> bool {
+    let mut callers = config.access.callers.values();
+    callers.any(|caller| !caller.session.is_default())
+}
+
+/// Returns whether sessions in an account have tags.
+pub(super) fn tags_sessions(config: &Config, account: &str) -> bool {
+    let tags =
+        |account: &AccountOptions| account.session_per_caller || !account.session_tags.is_empty();
+    has_sessions_of_callers(config) || config.accounts.get(account).is_some_and(tags)
 }
 
 /// Returns the source Regions of a route: that of the ARN, the configured ones, or the gateway's.

@@ -9,7 +9,7 @@ fn policy(text: &str) -> (Value, Vec<String>) {
         account: "111122223333".to_owned(),
         region: Some("us-east-1".to_owned()),
     };
-    let policy = Policy::of(&config, &names).unwrap();
+    let policy = Policy::of(&config, "", &names).unwrap();
     (policy.document(), policy.notes().to_vec())
 }
 
@@ -224,7 +224,7 @@ fn a_missing_region_is_an_error() {
         account: "*".to_owned(),
         region: None,
     };
-    let message = Policy::of(&config, &names).unwrap_err();
+    let message = Policy::of(&config, "", &names).unwrap_err();
     assert!(
         message.starts_with("targets.a: the source Region of amazon.nova-lite-v1:0"),
         "{message}"
