@@ -15,7 +15,7 @@ use tonic::Code;
 
 use crate::harness::{
     Gateway, KeyServer, TokenKey, ask, bearer, but, claims, file, issuer, key_of, key_options,
-    key_set, keyed, soon,
+    key_set, keyed, serve_keys_over_tls, soon,
 };
 
 const KEYS: &str = "/keys";
@@ -72,6 +72,54 @@ async fn keys_are_fetched_from_a_url() {
     assert_eq!(server.requests(), [""]);
     let fetched = r#"bedrock_grpc_issuer_key_fetches_total{outcome="ok"}"#;
     assert_eq!(gateway.metric(fetched).await, 1.0);
+}
+
+#[tokio::test]
+async fn keys_are_fetched_over_tls_from_a_server_that_is_trusted() {
+    let key = key("a");
+    let certified = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (own, other) = (certified(), certified());
+    let private = own.signing_key.serialize_pem();
+    let address = serve_keys_over_tls(&own.cert.pem(), &private, &key_set(&[&key])).await;
+    for (trusted, host, code) in [
+        (&own, "localhost", Code::Ok),
+        (&other, "localhost", Code::Unavailable),
+        // The certificate is not for this name.
+        (&own, "127.0.0.1", Code::Unavailable),
+    ] {
+        let ca = file(&trusted.cert.pem());
+        let gateway = gateway(|access| {
+            let url = format!("https://{host}:{}/keys", address.port());
+            let mut issuer = issuer(KeySetLocation::Url(url));
+            issuer.ca_file = Some(ca.path().to_owned());
+            access.jwt.push(issuer);
+        })
+        .await;
+        assert_eq!(
+            call(&gateway, &key.sign(&claims("team-a"))).await,
+            code,
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_no_keys_are_not_used() {
+    let (server, key) = (KeyServer::start().await, key("a"));
+    let set = key_set(&[&key]);
+    server.serves("/elsewhere", &set);
+    let mut huge = set.clone();
+    huge["padding"] = json!("x".repeat(2 << 20));
+    server.redirects("/redirect", &server.url("/elsewhere"));
+    server.serves("/huge", &huge);
+    server.serves("/other", &json!({"hello": "world"}));
+    server.fails("/error");
+    for path in ["/redirect", "/huge", "/other", "/error", "/none"] {
+        let url = server.url(path);
+        let gateway = gateway(|access| access.jwt.push(issuer(KeySetLocation::Url(url)))).await;
+        let answer = call(&gateway, &key.sign(&claims("team-a"))).await;
+        assert_eq!(answer, Code::Unavailable, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,9 @@ pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};
 pub(crate) use raw::{Frame, RawCall, STREAM_INVOKE, message, status};
 pub(crate) use serve::{Serve, file};
-pub(crate) use tokens::{KeyServer, TokenKey, but, claims, issuer, key_set, seconds};
+pub(crate) use tokens::{
+    KeyServer, TokenKey, but, claims, issuer, key_set, seconds, serve_keys_over_tls,
+};
 pub(crate) use web::{Web, get};
 
 /// Longer than anything that works can take, on a slow machine under load.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -15,9 +16,12 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bedrock_grpc::config::{JwtIssuer, KeySetLocation, SignatureAlgorithm};
+use hyper_util::rt::TokioIo;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 const ISSUER: &str = "https://login.example.com";
 const AUDIENCE: &str = "bedrock-grpc";
@@ -147,6 +151,7 @@ enum Document {
     Json(String),
     Error,
     Hangs,
+    Redirect(String),
 }
 
 impl KeyServer {
@@ -195,6 +200,10 @@ impl KeyServer {
         self.set(path, Document::Hangs);
     }
 
+    pub(crate) fn redirects(&self, path: &str, to: &str) {
+        self.set(path, Document::Redirect(to.to_owned()));
+    }
+
     /// The `authorization` of all requests so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.requests.borrow().clone()
@@ -206,6 +215,43 @@ impl KeyServer {
         let enough = requests.wait_for(|requests| requests.len() >= count);
         super::soon(enough).await.unwrap();
     }
+}
+
+/// Serves one key set over TLS with this certificate and key (PEM), until the test ends. Returns
+/// the address.
+pub(crate) async fn serve_keys_over_tls(certificate: &str, key: &str, set: &Value) -> SocketAddr {
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let json = set.to_string();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let (acceptor, json) = (acceptor.clone(), json.clone());
+            tokio::spawn(async move {
+                // A client that does not trust the certificate ends the handshake.
+                let Ok(tls) = acceptor.accept(tcp).await else {
+                    return;
+                };
+                let service = hyper::service::service_fn(move |_| {
+                    std::future::ready(Ok::<_, Infallible>(http::Response::new(json.clone())))
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(tls), service);
+                let _ended = connection.await;
+            });
+        }
+    });
+    address
 }
 
 impl Drop for KeyServer {
@@ -229,6 +275,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     match document {
         Some(Document::Json(json)) => json.into_response(),
         Some(Document::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Document::Redirect(to)) => (StatusCode::FOUND, [("location", to)]).into_response(),
         Some(Document::Hangs) => std::future::pending().await,
         None => StatusCode::NOT_FOUND.into_response(),
     }
