@@ -62,6 +62,8 @@ fn needed(place: &[&str]) -> Vec<(String, Value)> {
         ["access", "jwt", "[]"] => &[("issuer", "https://a.example"), ("audiences", "[m]")],
         ["access", "kubernetes"] => &[("audience", "m")],
         ["accounts", _] => &[("role_arn", "arn:aws:iam::123456789012:role/x")],
+        ["limits"] => &[("store", "rediss://a")],
+        ["limits", "store"] => &[("url", "rediss://a")],
         ["tls"] => &[
             ("certificate_file", "a"),
             ("key_file", "b"),
@@ -176,6 +178,15 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
                 "http://localhost",
             ],
             &["a.example", "http://a", "ftp://a", "https://"],
+        ),
+        "/$defs/redis_url" => (
+            &["redis://a", "rediss://a.example:1/2", "valkey://b"],
+            &["a.example:1", "http://a", "redis://"],
+        ),
+        "/$defs/deployment" => (&["a", "a-b_c.d:e/f"], &["a b", "a{b"]),
+        "/$defs/store_timeout" => (
+            &["1ms", "50ms", "5000ms", "5s"],
+            &["0", "0ms", "5001ms", "6s", "50", "soon"],
         ),
         "/$defs/refresh" => (&["1s", "10m", "24h"], &["0", "10", "999ms", "25h", "soon"]),
         "/$defs/service_account" => (
@@ -296,6 +307,7 @@ fn is_of_several_keys(problem: &Problem) -> bool {
         "unknown group",
         "unknown account",
         "needs limits.store",
+        "needs a password",
         "needs `access.kubernetes`",
         "needs `issuer`",
         "needs `tls.client_ca_file`",

@@ -32,8 +32,8 @@ use std::{collections::BTreeMap, path::Path};
 pub use access::{
     Access, ApiKey, CallerOptions, ClusterKeys, Estimates, FailuresPerMinute, GroupOptions,
     JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes, LimitsStore,
-    NANO_PER_USD, Price, Quota, Rates, SignatureAlgorithm, Unlisted, is_name as is_caller_name,
-    is_secure_url, load_keys,
+    NANO_PER_USD, OnStoreFailure, Price, Quota, Rates, RedisStore, SignatureAlgorithm,
+    StorePassword, Unlisted, is_name as is_caller_name, is_secure_url, load_keys,
 };
 pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;

@@ -103,6 +103,12 @@ impl<'a> Section<'a> {
         self.entries.iter().any(|(k, _)| k.name == key)
     }
 
+    /// Returns whether the value of a key that has not been read is a map.
+    pub(super) fn has_map(&self, key: &str) -> bool {
+        let entry = self.entries.iter().find(|(k, _)| k.name == key);
+        entry.is_some_and(|(_, node)| matches!(node.value, Value::Map(_)))
+    }
+
     /// Adds keys that are valid here but read elsewhere, for the suggestions in errors.
     pub(super) fn know(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);

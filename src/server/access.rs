@@ -7,7 +7,7 @@ use super::tls;
 use crate::{
     access::{
         CertificateVerifier, Gate, Rules, Snapshot, Verifier,
-        limits::{Accounts, InProcess, Names},
+        limits::{Accounts, Names, Store},
         token::TokenVerifier,
     },
     config::{self, Access, Config, KeysByCaller, Tls},
@@ -58,13 +58,18 @@ fn rules(
 }
 
 /// Creates the accounts that count tokens and money.
-pub(super) fn accounts(config: &Config, names: &Names, metrics: &Arc<Metrics>) -> Accounts {
+pub(super) fn accounts(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    names: &Names,
+    metrics: &Arc<Metrics>,
+) -> Accounts {
     let aliases = config.targets.aliases.iter();
     Accounts::new(
         &config.access,
         aliases.map(|(name, alias)| (name.as_str(), &alias.limits.quota)),
         names,
-        Arc::new(InProcess::default()),
+        Arc::clone(store),
         Arc::clone(metrics),
     )
 }

@@ -11,6 +11,7 @@
 
 mod access;
 mod connection;
+mod counts;
 mod discovery;
 mod drain;
 mod hosts;
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
 pub use self::drain::Stop;
-use self::{drain::drain, hosts::HostCheck, worker::Worker};
+use self::{counts::Counts, drain::drain, hosts::HostCheck, worker::Worker};
 use crate::{
     access::limits::Names,
     admin::Admin,
@@ -105,7 +106,8 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     );
     let names = Arc::new(Names::default());
     let gate = access::gate(&config.access, config.server.tls.as_ref(), &names, &metrics)?;
-    let accounts = access::accounts(&config, &names, &metrics);
+    let counts = Counts::open(&config.access, &metrics).await?;
+    let accounts = access::accounts(&config, &counts.store, &names, &metrics);
     let limited = |what| {
         metrics
             .limited
@@ -223,6 +225,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     drop(grpc_listener);
     health.end_watches().await;
     drain(&workers, &cut, &stop, config.drain.limit).await;
+    counts.close().await;
     traces.flush().await;
 
     end.cancel();

@@ -47,6 +47,21 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         all.limited
             .get_or_create(&metrics::LimitedResource { what: "memory" }),
     );
+    let store = &all.limit_store;
+    drop(
+        store
+            .duration
+            .get_or_create(&metrics::StoreStep { step: "reserve" }),
+    );
+    drop(store.failures.get_or_create(&metrics::StoreFailure {
+        step: "reserve",
+        reason: "timeout",
+    }));
+    drop(
+        store
+            .without
+            .get_or_create(&metrics::WithoutStore { policy: "deny" }),
+    );
     all.certificate_expiry(0);
     drop(all.attempts.get_or_create(&metrics::Attempt {
         target: target.clone(),

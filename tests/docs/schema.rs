@@ -191,9 +191,11 @@ fn value(schema: &Node, root: &Node) -> String {
     match schema.reference() {
         "address" => return "address".to_owned(),
         "boolean" => return "`true` or `false`".to_owned(),
-        "duration" | "positive_duration" | "heartbeat" | "refresh" => return "duration".to_owned(),
+        "duration" | "positive_duration" | "heartbeat" | "refresh" | "store_timeout" => {
+            return "duration".to_owned();
+        }
         "size" => return "size".to_owned(),
-        "text" => return "text".to_owned(),
+        "text" | "deployment" => return "text".to_owned(),
         "usd" => return "US dollars".to_owned(),
         "sha256" => return "64 hexadecimal digits".to_owned(),
         "role_arn" => return "ARN of a role".to_owned(),
@@ -203,7 +205,7 @@ fn value(schema: &Node, root: &Node) -> String {
         "region" => return "Region".to_owned(),
         "place" => return "Region or geography".to_owned(),
         "model" => return "model ID or ARN".to_owned(),
-        "url" | "secure_url" | "collector" => return "URL".to_owned(),
+        "url" | "secure_url" | "collector" | "redis_url" => return "URL".to_owned(),
         _ => {}
     }
     for alternative in resolved.get("anyOf").map_or(&[][..], Node::items) {

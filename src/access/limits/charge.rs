@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     kind::Amounts,
     refusal::Refusal,
-    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store},
+    store::{Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store},
 };
 use crate::telemetry::Metrics;
 
@@ -41,6 +41,7 @@ impl Limiter {
             scopes,
             amounts,
             at: 0,
+            held: Held::default(),
         };
         let Granted {
             reservation,

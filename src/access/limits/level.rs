@@ -25,6 +25,11 @@ pub(super) struct Level {
 }
 
 impl Level {
+    /// Returns a count that another store has kept.
+    pub(super) const fn new(taken: u64, at: u64) -> Self {
+        Self { taken, at }
+    }
+
     /// Returns the count at this time. If the clock has stepped back, no time has passed.
     fn now(self, limit: &Limit, now: u64) -> Self {
         match limit.kind.window() {

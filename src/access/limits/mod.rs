@@ -12,7 +12,9 @@
 //! | `scope` | the caller, group or target that a limit is for |
 //! | `level` | the arithmetic of one count |
 //! | `store` | the trait of stores, which hold the counts |
+//! | `decision` | whether a call fits, and the state of its limits |
 //! | `process` | a store in this process |
+//! | `remote` | a store in Redis or Valkey, for all replicas |
 //! | `refusal` | the failure of a call that exceeds a limit |
 //! | `accounts` | the dependencies for counting: store, prices, limits of targets |
 //! | `charge` | the reservation of one call, settled exactly once |
@@ -20,11 +22,13 @@
 
 mod accounts;
 mod charge;
+mod decision;
 mod kind;
 mod level;
 mod price;
 mod process;
 mod refusal;
+mod remote;
 mod scope;
 mod store;
 #[cfg(test)]
@@ -36,5 +40,6 @@ pub use kind::{Amounts, Kind, Limit, Window};
 pub use price::{Billing, PriceList, Used, most as most_expensive};
 pub use process::InProcess;
 pub use refusal::Refusal;
+pub use remote::Remote;
 pub use scope::{Names, Scope, ScopeKind};
-pub use store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store};
+pub use store::{Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store};

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    decision,
     kind::{Amounts, Kind},
     level::Level,
     refusal::Refusal,
@@ -65,41 +66,13 @@ fn level(levels: &mut Vec<Levels>, scope: usize, kind: Kind) -> &mut Level {
     &mut levels[scope][kind as usize]
 }
 
-/// Returns the state of the limits of a call.
-fn standings(levels: &mut Vec<Levels>, scopes: &Scopes, now: u64) -> Standings {
-    let mut all = Standings::default();
-    for scope in scopes.iter() {
-        for limit in &scope.limits {
-            let level = *level(levels, scope.number, limit.kind);
-            let standing = Standing {
-                limit: limit.most,
-                left: level.left(limit, now),
-                whole_in: level.whole_in(limit, now),
-            };
-            all.add(limit.kind, standing);
-        }
-    }
-    all
-}
-
 impl Store for InProcess {
     fn reserve(&self, mut reservation: Reservation) -> Step<Result<Granted, Refusal>> {
         let now = (self.clock)();
         let mut levels = self.lock();
-        let mut refusal: Option<Refusal> = None;
-        for scope in reservation.scopes.iter() {
-            for limit in &scope.limits {
-                let amount = limit.kind.of(&reservation.amounts);
-                let level = *level(&mut levels, scope.number, limit.kind);
-                if let Err(wait) = level.fits(limit, amount, now) {
-                    let other = Refusal::new(scope, *limit, amount, level.left(limit, now), wait);
-                    refusal = Some(match refusal {
-                        Some(known) => known.or_longer(other),
-                        None => other,
-                    });
-                }
-            }
-        }
+        let refusal = decision::refusal(&reservation, now, |scope, limit| {
+            *level(&mut levels, scope.number, limit.kind)
+        });
         if let Some(refusal) = refusal {
             return Step::Done(Err(refusal));
         }
@@ -110,7 +83,9 @@ impl Store for InProcess {
             }
         }
         reservation.at = now;
-        let standings = standings(&mut levels, &reservation.scopes, now);
+        let standings = decision::standings(&reservation.scopes, now, |scope, limit| {
+            *level(&mut levels, scope.number, limit.kind)
+        });
         Step::Done(Ok(Granted {
             reservation,
             standings,
@@ -136,23 +111,18 @@ impl Store for InProcess {
                 );
             }
         }
-        Some(standings(&mut levels, &reservation.scopes, now))
+        let standings = decision::standings(&reservation.scopes, now, |scope, limit| {
+            *level(&mut levels, scope.number, limit.kind)
+        });
+        Some(standings)
     }
 
     fn standings(&self, scopes: Scopes) -> Step<Vec<Standing>> {
         let now = (self.clock)();
         let mut levels = self.lock();
-        let mut all = Vec::new();
-        for scope in scopes.iter() {
-            for limit in &scope.limits {
-                let level = *level(&mut levels, scope.number, limit.kind);
-                all.push(Standing {
-                    limit: limit.most,
-                    left: level.left(limit, now),
-                    whole_in: level.whole_in(limit, now),
-                });
-            }
-        }
+        let all = decision::each(&scopes, now, |scope, limit| {
+            *level(&mut levels, scope.number, limit.kind)
+        });
         Step::Done(all)
     }
 }

@@ -73,10 +73,12 @@ impl Refusal {
             wait,
         } = self
         else {
-            return Failure::new(
+            let mut failure = Failure::new(
                 Reason::LimitStoreUnavailable,
                 "the gateway cannot check the caller's limits at the moment; retry later",
             );
+            failure.retry_after = Some(Duration::from_secs(1));
+            return failure;
         };
         let kind = limit.kind;
         let reason = match kind.window() {

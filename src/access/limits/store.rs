@@ -2,8 +2,11 @@
 
 use std::{fmt, pin::Pin, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::{
     kind::{Amounts, Kind},
+    level::Level,
     refusal::Refusal,
     scope::Scope,
 };
@@ -48,6 +51,33 @@ pub struct Reservation {
     /// The time of the reservation by the store's clock, in milliseconds since 1970. Set by
     /// [`Store::reserve`].
     pub at: u64,
+    /// What a store that is far away knows of it.
+    pub held: Held,
+}
+
+/// What a store that is far away knows of a reservation. Set by [`Store::reserve`].
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Whether the store has the reservation.
+    pub(super) in_store: InStore,
+    /// When it was made in this process instead, because the store did not answer.
+    pub(super) locally_at: Option<u64>,
+    /// When the call began, by the clock of this process.
+    pub(super) began: Option<Instant>,
+    /// The counts of all limits with it.
+    pub(super) levels: Box<[Level]>,
+}
+
+/// Whether a store that is far away has a reservation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum InStore {
+    /// It was never asked, or refused.
+    #[default]
+    No,
+    /// It has granted the reservation.
+    Yes,
+    /// It has not answered, and may still execute what it was asked.
+    Unknown,
 }
 
 /// A reservation that was granted.

@@ -151,6 +151,7 @@ fn reservation(scopes: &Scopes, amounts: Amounts) -> Reservation {
         scopes: scopes.clone(),
         amounts,
         at: 0,
+        held: Held::default(),
     }
 }
 

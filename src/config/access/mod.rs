@@ -25,8 +25,8 @@ use name::NAME_RULE;
 pub use name::is_name;
 pub use prices::{Estimates, Price, Rates};
 pub use quota::{NANO_PER_USD, Quota};
-pub use store::LimitsStore;
 pub(super) use store::read as read_store;
+pub use store::{LimitsStore, OnStoreFailure, RedisStore, StorePassword};
 pub use tokens::{
     ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted, is_secure_url,
 };

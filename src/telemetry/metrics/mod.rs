@@ -2,6 +2,7 @@
 
 mod durations;
 mod labels;
+mod limit_store;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,7 @@ pub use labels::{
     Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Issuer, KeyFetch,
     LimitedResource, Route, Target, Tokens, Unknown, UsageMissing,
 };
+pub use limit_store::{LimitStore, StoreFailure, StoreStep, WithoutStore};
 
 /// The upper bounds for gaps between tokens, in seconds. Tokens usually arrive every 5 to 50 ms,
 /// sometimes several together.
@@ -58,6 +60,8 @@ pub struct Metrics {
     pub tokens_beyond_reservation: Counter,
     /// Money that calls used beyond their reservation from a limit, in 1e-9 US dollars.
     pub nano_usd_beyond_reservation: Counter,
+    /// The store that holds the counts of limits for all replicas.
+    pub limit_store: LimitStore,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// The duration of calls, from arrival to end.
@@ -95,6 +99,7 @@ impl Default for Metrics {
             Unit::Seconds,
             started,
         );
+        let limit_store = LimitStore::new(&mut registry);
         let mut all = New(&mut registry);
         Self {
             open_calls: all.counts("open_calls", "Open calls"),
@@ -134,6 +139,7 @@ impl Default for Metrics {
                 "nano_usd_beyond_reservation",
                 "Money that calls used beyond their reservation from a limit, in 1e-9 US dollars",
             ),
+            limit_store,
             calls: all.counts("calls", "Calls that have ended"),
             call_duration: all.times("call_duration", "Time from a call's arrival to its end", || {
                 Durations::new(CALLS)

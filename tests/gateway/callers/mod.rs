@@ -5,4 +5,5 @@ mod issuers;
 mod keys;
 mod limits;
 mod process;
+mod store;
 mod tokens;

@@ -7,6 +7,7 @@ mod collector;
 mod details;
 mod process;
 mod raw;
+mod redis;
 mod serve;
 mod tokens;
 mod web;
@@ -28,6 +29,7 @@ use bedrock_grpc::{
 use tokio::{net::TcpStream, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 
+pub(crate) use self::redis::{LossyProxy, RedisServer, quick_store_at, store_at};
 pub(crate) use answer::{Answer, Stream};
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
 pub(crate) use callers::{access_of, bearer, key_of, key_options, keyed};

@@ -1,0 +1,25 @@
+-- Releases the place of an open call of a replica whose lease has lapsed. Its tokens and its money
+-- stay charged as reserved, because Bedrock may have billed them. Without an ID, it ends the lease.
+-- KEYS: the reservations of that replica, the leases, then each scope.
+-- ARGV: replica, how long its reservations are kept for corrections, ID, limits.
+-- Replies: 1 lapsed, 0 nothing to do.
+
+local now = clock()
+local ends = redis.call('ZSCORE', KEYS[2], ARGV[1])
+-- It has been renewed in the meantime.
+if ends and tonumber(ends) > now then return 0 end
+local id = ARGV[3]
+if id == '' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return 1
+end
+local value = redis.call('HGET', KEYS[1], id)
+local record = value and record_of(value)
+if not record or record.state ~= 'open' then return 0 end
+for _, level in ipairs(levels(ARGV[4], 3)) do
+  if level.kind == 0 then correct(level, 1, 0, record.at, now) end
+end
+redis.call('HSET', KEYS[1], id, (string.gsub(value, ' open ', ' lapsed ', 1)))
+log(' lapse ', id, ' ', text(now), ' ', ARGV[4])
+return 1

@@ -1,0 +1,156 @@
+//! The scripts that the store executes, and how they are called.
+
+use std::fmt::Write as _;
+
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind,
+    aio::MultiplexedConnection,
+};
+
+use crate::access::limits::{kind::Amounts, store::Scopes};
+
+const LEVEL: &str = include_str!("level.lua");
+/// Scripts without flags are refused while the store is full. What only frees or corrects must work
+/// even then. Flags need Redis 7.
+const REFUSED_WHEN_FULL: &str = "#!lua";
+const ALLOWED_WHEN_FULL: &str = "#!lua flags=allow-oom";
+
+/// The most tokens of a call that are counted. With the bounds of the configuration, counts stay
+/// below 2^53, up to which Lua's numbers are exact.
+const MOST_TOKENS: u64 = 50_000_000_000;
+/// The same for money, in 1e-9 US dollars.
+const MOST_MONEY: u64 = 1_000_000_000_000_000;
+
+/// The scripts.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    pub(super) reserve: Program,
+    pub(super) settle: Program,
+    pub(super) renew: Program,
+    pub(super) lapse: Program,
+    pub(super) leave: Program,
+}
+
+/// One script.
+#[derive(Debug)]
+pub(super) struct Program {
+    source: String,
+    sha1: String,
+}
+
+/// One call of a script.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) program: &'a Program,
+    pub(super) keys: Vec<String>,
+    pub(super) arguments: Vec<String>,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self::with_level(LEVEL)
+    }
+
+    fn with_level(level: &str) -> Self {
+        let program = |flags: &str, body: &str| {
+            let source = format!("{flags}\n{level}\n{body}");
+            let sha1 = Script::new(&source).get_hash().to_owned();
+            Program { source, sha1 }
+        };
+        Self {
+            reserve: program(REFUSED_WHEN_FULL, include_str!("reserve.lua")),
+            settle: program(ALLOWED_WHEN_FULL, include_str!("settle.lua")),
+            renew: program(ALLOWED_WHEN_FULL, include_str!("renew.lua")),
+            lapse: program(ALLOWED_WHEN_FULL, include_str!("lapse.lua")),
+            leave: program(ALLOWED_WHEN_FULL, include_str!("leave.lua")),
+        }
+    }
+
+    /// Scripts whose clock is a key of the store, for tests.
+    #[cfg(test)]
+    pub(super) fn with_clock(key: &str) -> Self {
+        let real = "  local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)\n";
+        assert!(LEVEL.contains(real));
+        let from_key = format!("  return tonumber(redis.call('GET', '{key}'))\n");
+        Self::with_level(&LEVEL.replace(real, &from_key))
+    }
+}
+
+impl Call<'_> {
+    /// The command that calls the script by its hash.
+    pub(super) fn by_hash(&self) -> Cmd {
+        self.command("EVALSHA", &self.program.sha1)
+    }
+
+    /// The command that sends the script, too. The store knows it afterwards.
+    pub(super) fn in_full(&self) -> Cmd {
+        self.command("EVAL", &self.program.source)
+    }
+
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command
+            .arg(script)
+            .arg(self.keys.len())
+            .arg(&self.keys)
+            .arg(&self.arguments);
+        command
+    }
+
+    /// Calls the script. A store that does not know it, such as one that was restarted, gets it.
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> RedisResult<T> {
+        match self.by_hash().query_async(connection).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.in_full().query_async(connection).await
+            }
+            result => result,
+        }
+    }
+}
+
+/// The limits of scopes, as the scripts read them: `kind:most,kind:most;kind:most`.
+pub(super) fn limits_of(scopes: &Scopes) -> String {
+    let mut out = String::new();
+    for scope in scopes.iter() {
+        for limit in &scope.limits {
+            // Writing to a String cannot fail.
+            let _infallible = write!(out, "{}:{},", limit.kind as usize, limit.most);
+        }
+        out.pop();
+        out.push(';');
+    }
+    out.pop();
+    out
+}
+
+/// The names of scopes, such as `caller:team-a;group:all`, without characters that end a name.
+pub(super) fn names_of(scopes: &Scopes) -> Vec<String> {
+    scopes
+        .iter()
+        .map(|scope| {
+            let mut out = format!("{}:", scope.kind.as_str());
+            for byte in scope.name.bytes() {
+                if byte.is_ascii_alphanumeric() || b"._/:@-".contains(&byte) {
+                    out.push(char::from(byte));
+                } else {
+                    let _infallible = write!(out, "%{byte:02X}");
+                }
+            }
+            out
+        })
+        .collect()
+}
+
+/// The amounts as arguments.
+pub(super) fn arguments_of(amounts: &Amounts) -> [String; 4] {
+    [
+        amounts.requests.min(MOST_TOKENS),
+        amounts.input.min(MOST_TOKENS),
+        amounts.output.min(MOST_TOKENS),
+        amounts.nano_usd.min(MOST_MONEY),
+    ]
+    .map(|amount| amount.to_string())
+}

@@ -1,0 +1,48 @@
+//! Opens the store of limits, and settles what is open before the process ends.
+
+use std::{io, sync::Arc, time::Duration};
+
+use crate::{
+    access::limits::{InProcess, Remote, Store},
+    config::{Access, LimitsStore},
+    telemetry::Metrics,
+};
+
+/// How long the start waits for the store. Without it, calls are decided as configured.
+const CONNECTS: Duration = Duration::from_secs(2);
+/// How long the end waits until the store has all that calls have used.
+const SETTLES: Duration = Duration::from_secs(5);
+
+/// The store of limits.
+pub(super) struct Counts {
+    pub(super) store: Arc<dyn Store>,
+    remote: Option<Remote>,
+}
+
+impl Counts {
+    /// Opens the store of a configuration.
+    ///
+    /// # Errors
+    /// Fails if a file that it names cannot be used. A store that does not answer is no error.
+    pub(super) async fn open(access: &Access, metrics: &Arc<Metrics>) -> io::Result<Self> {
+        let LimitsStore::Redis(options) = &access.store else {
+            return Ok(Self {
+                store: Arc::new(InProcess::default()),
+                remote: None,
+            });
+        };
+        let remote = Remote::start((**options).clone(), Arc::clone(metrics))?;
+        remote.connected(CONNECTS).await;
+        Ok(Self {
+            store: Arc::new(remote.clone()),
+            remote: Some(remote),
+        })
+    }
+
+    /// Settles what is open, before the process ends.
+    pub(super) async fn close(self) {
+        if let Some(remote) = self.remote {
+            remote.close(SETTLES).await;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A real `redis-server` on a free port, with a folder that is deleted afterwards. Unit tests and
+//! tests of the gateway share this file.
+
+use std::{net::TcpListener, process::Stdio, time::Duration};
+
+use redis::FromRedisValue;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+/// Longer than a start can take, on a slow machine under load.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A running server.
+pub(crate) struct RedisServer {
+    child: Child,
+    /// Its output is read only while it starts: the pipe has to stay open.
+    _output: BufReader<ChildStdout>,
+    port: u16,
+    args: Vec<String>,
+    folder: TempDir,
+}
+
+impl RedisServer {
+    /// A server that keeps acknowledged writes and evicts nothing.
+    pub(crate) async fn start() -> Self {
+        Self::with(&["--appendonly", "yes", "--appendfsync", "always"]).await
+    }
+
+    /// A server with these settings.
+    pub(crate) async fn with(args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        // Another process may take the port first.
+        for _ in 0..10 {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            if let Some((child, output)) = spawn(port, &args, &folder).await {
+                return Self {
+                    child,
+                    _output: output,
+                    port,
+                    args,
+                    folder,
+                };
+            }
+        }
+        panic!("redis-server did not start with {args:?}");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Starts it again, after [`Self::kill`], with the data that it has written.
+    pub(crate) async fn restart(&mut self) {
+        let (child, output) = spawn(self.port, &self.args, &self.folder)
+            .await
+            .expect("it started before");
+        (self.child, self._output) = (child, output);
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap();
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {id}")])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Sends a command, written as for `redis-cli`.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &str) -> T {
+        let mut words = command.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        for word in words {
+            command.arg(word);
+        }
+        let address = ("127.0.0.1".to_owned(), self.port);
+        let client = redis::Client::open(address).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        command.query_async(&mut connection).await.unwrap()
+    }
+}
+
+/// Starts the program, and waits until it accepts connections. `None` if it ended.
+async fn spawn(
+    port: u16,
+    args: &[String],
+    folder: &TempDir,
+) -> Option<(Child, BufReader<ChildStdout>)> {
+    let mut child = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--dir"])
+        .arg(folder.path())
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("redis-server is needed");
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let read = timeout(SOON, output.read_line(&mut line)).await;
+        if read.expect("redis-server hangs").unwrap() == 0 {
+            return None;
+        }
+        if line.contains("eady to accept connections") {
+            return Some((child, output));
+        }
+    }
+}
