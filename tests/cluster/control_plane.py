@@ -42,6 +42,9 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{api}"
         self.kubeconfig = self.kubeconfig_for("admin", "/O=system:masters/CN=admin")
         self._start_etcd(etcd, peer)
+        self.ports = api, etcd, manager
+        self.account_keys = []
+        self._add_account_key()
         self._start_api_server(api, etcd)
         self.version = json.loads(self.kubectl("version", "--output=json"))["serverVersion"]["gitVersion"].removeprefix("v")
         self._start_manager(manager)
@@ -68,17 +71,32 @@ class ControlPlane:
     def _start_api_server(self, port, etcd):
         key, certificate = self.authority.sign("api", "/CN=kube-apiserver")
         kubelet_key, kubelet_certificate = self.authority.sign("to-kubelet", "/O=system:masters/CN=kube-apiserver-kubelet-client")
-        run("openssl", "genrsa", "-out", self.work / "accounts.key", "2048")
         self.processes.start(
             "kube-apiserver", self.bin / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1",
             f"--secure-port={port}", f"--advertise-address={ADVERTISED}", "--endpoint-reconciler-type=none", f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}", f"--client-ca-file={self.authority.certificate}", "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction", "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={self.work / 'accounts.key'}", f"--service-account-signing-key-file={self.work / 'accounts.key'}",
+            # The last key signs; tokens of the others are still accepted.
+            *(f"--service-account-key-file={key}" for key in self.account_keys), f"--service-account-signing-key-file={self.account_keys[-1]}",
             f"--service-cluster-ip-range={SERVICES}", f"--kubelet-certificate-authority={self.authority.certificate}",
             f"--kubelet-client-certificate={kubelet_certificate}", f"--kubelet-client-key={kubelet_key}",
             "--kubelet-preferred-address-types=InternalIP")
         until("the API server is ready", self._ready, lambda: self.processes.tail("kube-apiserver"))
+
+    def _add_account_key(self):
+        key = self.work / f"accounts-{len(self.account_keys)}.key"
+        run("openssl", "genrsa", "-out", key, "2048")
+        self.account_keys.append(key)
+
+    def rotate_account_keys(self):
+        """Signs the tokens of service accounts with a new key."""
+        self._add_account_key()
+        # It ends by itself if the API server goes while it starts.
+        self.processes.end("kube-controller-manager")
+        self.processes.end("kube-apiserver")
+        api, etcd, manager = self.ports
+        self._start_api_server(api, etcd)
+        self._start_manager(manager)
 
     def _ready(self):
         self.processes.check_alive()
@@ -89,7 +107,7 @@ class ControlPlane:
         self.processes.start(
             "kube-controller-manager", self.bin / "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig_for('manager', '/CN=system:kube-controller-manager')}", "--use-service-account-credentials",
-            f"--root-ca-file={self.authority.certificate}", f"--service-account-private-key-file={self.work / 'accounts.key'}",
+            f"--root-ca-file={self.authority.certificate}", f"--service-account-private-key-file={self.account_keys[0]}",
             "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}",
             # The autoscaler looks every 15 s by default: a test would wait for nothing.
             "--horizontal-pod-autoscaler-sync-period=3s",

@@ -12,6 +12,7 @@ import chart_sets
 import fake_nodes
 import rendering
 import rolling
+import service_accounts
 from control_plane import ControlPlane
 from metrics_apis import MetricsApis
 from processes import Failed, Processes, check, run, say
@@ -33,7 +34,7 @@ def check_chart(cluster):
     fake_nodes.end(cluster)
 
 
-PARTS = ["chart", "node"]
+PARTS = ["accounts", "chart", "node"]
 
 
 def everything():
@@ -52,8 +53,12 @@ def everything():
     try:
         cluster = ControlPlane(work, bin, processes)
         check(f"Kubernetes {cluster.version} serves", True)
-        chart_sets.install_definitions(cluster)
         lap("control plane")
+        if "accounts" in parts:
+            service_accounts.run_all(cluster, binary, work)
+            lap("service accounts")
+        if {"chart", "node"} & set(parts):
+            chart_sets.install_definitions(cluster)
         if "chart" in parts:
             check_chart(cluster)
             lap("chart")

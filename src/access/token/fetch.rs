@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+/// The accepted types. Kubernetes serves keys only to clients that accept the first one.
+const ACCEPTED: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 /// The maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -52,7 +54,7 @@ impl Client {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = Request::get(path)
             .header(HOST, authority.as_str())
-            .header(ACCEPT, "application/json")
+            .header(ACCEPT, ACCEPTED)
             .header(
                 USER_AGENT,
                 concat!("bedrock-grpc/", env!("CARGO_PKG_VERSION")),

@@ -266,6 +266,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         .map_or("", |value| value.to_str().unwrap())
         .to_owned();
     shared.requests.send_modify(|all| all.push(header));
+    let accepted = request.headers().get("accept");
+    let accepted = accepted.map_or("", |value| value.to_str().unwrap());
+    // As the API server of Kubernetes does.
+    if request.uri().path() == "/openid/v1/jwks" && !accepted.contains("application/jwk-set+json") {
+        return StatusCode::NOT_ACCEPTABLE.into_response();
+    }
     let document = shared
         .documents
         .lock()
