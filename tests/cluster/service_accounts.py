@@ -26,7 +26,7 @@ COOLDOWN_S = 10
 
 
 class Gateway:
-    """A gateway that asks the API server with a token of its own service account."""
+    """A gateway that asks the API server with its own token."""
 
     def __init__(self, cluster, binary, folder):
         self.cluster, self.binary, self.folder = cluster, binary, folder
