@@ -18,6 +18,8 @@ VARIABLES = {"$namespace": ".*", "$pod": ".*", "$target": ".*", "$__rate_interva
 WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent"}
 # These compare, or subtract, in the middle: without its threshold, the rest is not an expression.
 WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMissed", "BedrockGrpcCertificateExpires"}
+# With this, there is an alert on the keys of issuers.
+ISSUERS = "--set=config.access.kubernetes.audience=a"
 SUFFIXES = {"counter": "_total", "histogram": "_bucket", "info": "_info", "gauge": ""}
 
 
@@ -236,6 +238,30 @@ def test_alerts_see_the_pods_of_every_legal_name(length, replica_set, tmp_path):
     promtool(tmp_path, {"rules.yaml": rules(f"--set=fullnameOverride={name},metrics.prometheusRule.fullRatio=1")}, [case])
 
 
+def test_keys_of_issuers_that_cannot_be_fetched_raise_an_alert(tmp_path):
+    pod = pod_of("rel-bedrock-grpc", "7c9b4", "bcdfg")
+
+    def fetches(issuer, outcome, values):
+        return series("bedrock_grpc_issuer_key_fetches_total", values, namespace=NAMESPACE, pod=pod, issuer=issuer, outcome=outcome)
+
+    fetched = [
+        fetches("https://always.example", "ok", "1+1x90"),
+        fetches("https://sometimes.example", "ok", "1+1x90"),
+        fetches("https://sometimes.example", "error", "1+1x90"),
+        fetches("https://down.example", "ok", "1+1x20 21x70"),
+        fetches("https://down.example", "error", "_x20 1+6x70"),
+        fetches("https://never.example", "error", "1+6x90"),
+    ]
+    firing = 'count(ALERTS{alertstate="firing", alertname="BedrockGrpcIssuerKeys"}) by (issuer)'
+
+    def at(minute, *issuers):
+        samples = [{"labels": f'{{issuer="https://{issuer}.example"}}', "value": 1} for issuer in issuers]
+        return {"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples}
+
+    case = {"interval": "1m", "input_series": fetched, "promql_expr_test": [at(3), at(15, "never"), at(60, "down", "never")]}
+    promtool(tmp_path, {"rules.yaml": rules(ISSUERS)}, [case])
+
+
 def test_releases_in_one_prometheus_are_told_from_each_other(tmp_path):
     """Also those whose name begins with another one's, and long ones, whose pods have one part less."""
     names = {"a": "gateway", "b": "gateway-canary", "c": "gateway-" + "x" * 45, "d": "gateway-" + "x" * 39}
@@ -261,8 +287,9 @@ def test_every_alert_has_a_runbook():
     """And every runbook an alert; each says what it means, how to look and what to do."""
     folder = ROOT / "docs/runbooks"
     pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("BedrockGrpc*.md")}
-    assert pages.keys() == alerts().keys()
-    for alert in rules()["groups"][0]["rules"]:
+    every = rules(ISSUERS)["groups"][0]["rules"]
+    assert pages.keys() == alerts().keys() | {alert["alert"] for alert in every}
+    for alert in every:
         page = pages[alert["alert"]]
         assert alert["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{alert['alert']}.md")
         assert page.startswith(f"# {alert['alert']}\n")

@@ -163,5 +163,17 @@ alerts:
   summary: {{ printf "The certificate of {{ $labels.pod }} expires in {{ $value | humanizeDuration }}" | quote }}
   description: Renew the certificate. The service reads it at start, so restart the pods afterwards (kubectl rollout restart).
 {{- end }}
+{{- $access := get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict }}
+{{- if or (get $access "jwt") (get $access "kubernetes") }}
+- alert: BedrockGrpcIssuerKeys
+  {{- $fetches := "bedrock_grpc_issuer_key_fetches_total" }}
+  expr: |-
+    sum by (pod, issuer) ({{ include "bedrock-grpc.risen" (dict "metric" $fetches "selector" (printf `%s, outcome="error"` $pods) "window" "15m") }}) > 0
+      unless sum by (pod, issuer) ({{ include "bedrock-grpc.risen" (dict "metric" $fetches "selector" (printf `%s, outcome="ok"` $pods) "window" "15m") }}) > 0
+  for: 5m
+  severity: warning
+  summary: {{ printf "{{ $labels.pod }} cannot fetch the keys of {{ $labels.issuer }}" | quote }}
+  description: Known keys stay valid, but tokens with new keys are refused, and without any key all of the issuer's tokens. The log says why.
+{{- end }}
 {{- /* Alerts on the configuration's reload, the store and budgets belong here when the service has them. */ -}}
 {{- end -}}
