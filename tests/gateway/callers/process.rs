@@ -176,7 +176,7 @@ async fn a_keys_file_with_mistakes_stops_the_start_with_their_places() {
         ),
         (
             "team-b: []\nteam-c:\n  - sha256: '0000000000000000000000000000000000000000000000000000000000000000'\n",
-            "not among `callers`",
+            "not in `callers`",
         ),
     ] {
         let keys = file(keys);
