@@ -144,13 +144,13 @@ async fn the_environment_switches_it_on_and_losses_are_logged_once() {
     collector.refuse();
     let lost = request("lost", "", ask(MODEL));
     serve.open(lost).await.end().await.is_whole();
-    serve.process.logged("spans are lost").await;
+    serve.process.logged("dropping spans").await;
     let lost = request("lost again", "", ask(MODEL));
     serve.open(lost).await.end().await.is_whole();
     serve.process.terminate().await;
     let ended = serve.process.end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("spans are lost"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("dropping spans"), "{}", ended.stderr);
     assert!(
         ended
             .stderr
