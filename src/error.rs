@@ -62,6 +62,8 @@ reasons! {
     UpstreamValidation => "UPSTREAM_VALIDATION",
     /// The conversation exceeds the model's context window.
     ContextTooLong => "CONTEXT_TOO_LONG",
+    /// Bedrock does not count tokens for this model.
+    CountTokensUnsupported => "COUNT_TOKENS_UNSUPPORTED",
     /// The model can be called only through an inference profile.
     InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",
     /// The gateway's AWS identity may not call this model.

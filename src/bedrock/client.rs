@@ -24,7 +24,10 @@ use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
 use http::Uri;
 
-use super::{BedrockEvents, Sdk, SessionOwner, failure, http::Http, session::Session};
+use super::{
+    BedrockEvents, ControlPlane, Sdk, SessionOwner, failure, http::Http, sdk::is_region,
+    session::Session,
+};
 use crate::{
     config::{CallerSession, bedrock::Options},
     error::Failure,
@@ -48,6 +51,8 @@ tokio::task_local! {
 struct Exchange {
     request: Cell<Option<Bytes>>,
     response: Cell<Option<Response>>,
+    /// Whether the SDK reads the response itself.
+    reads_response: bool,
     trace: Option<TraceContext>,
 }
 
@@ -63,6 +68,7 @@ pub struct Bedrock {
 struct Shared {
     sdk: Sdk,
     http: Http,
+    control: ControlPlane,
     clients: Mutex<Clients>,
 }
 
@@ -111,6 +117,15 @@ pub struct Answer {
     pub is_declared: bool,
 }
 
+/// Bedrock's answer to CountTokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenCount {
+    /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
+    pub request_id: String,
+    /// The number of input tokens.
+    pub input_tokens: i32,
+}
+
 /// The response to a call, if its status is 2xx.
 struct Response {
     body: SdkBody,
@@ -136,6 +151,7 @@ impl Bedrock {
         let shared = Shared {
             sdk: sdk.clone(),
             http: Http::new(sdk.tls(), options),
+            control: ControlPlane::new(sdk, options),
             clients: Mutex::default(),
         };
         Self {
@@ -156,6 +172,11 @@ impl Bedrock {
             session,
         });
         self
+    }
+
+    /// Returns the worker's client of Bedrock's control plane.
+    pub fn control(&self) -> &ControlPlane {
+        &self.shared.control
     }
 
     /// Returns the caller as an owner of sessions, if any account has separate sessions for it.
@@ -267,6 +288,53 @@ impl Bedrock {
         }
     }
 
+    /// Calls CountTokens in a source Region. `model_id` is that of a foundation model, `body` the
+    /// JSON, sent verbatim.
+    ///
+    /// # Errors
+    ///
+    /// Bedrock returned an error, or the request failed.
+    pub async fn count_tokens(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<TokenCount, Failure> {
+        let call = || self.count_tokens_once(source_region, model_id, body.clone());
+        match &self.account {
+            None => self.shared.sdk.authenticated(call).await,
+            Some(Account {
+                session: Some(session),
+                ..
+            }) => session.authenticated(call).await,
+            Some(Account { name, .. }) => Err(failure::no_account(name)),
+        }
+    }
+
+    async fn count_tokens_once(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<TokenCount, Failure> {
+        let call = self
+            .client(source_region)?
+            .count_tokens()
+            .model_id(model_id);
+        let exchange = Exchange {
+            request: Cell::new(Some(body)),
+            reads_response: true,
+            trace: self.trace.clone(),
+            ..Exchange::default()
+        };
+        let output = EXCHANGE.scope(exchange, Box::pin(call.send())).await;
+        let output = output.map_err(failure::of_call)?;
+        Ok(TokenCount {
+            request_id: output.request_id().unwrap_or_default().to_owned(),
+            input_tokens: output.input_tokens(),
+        })
+    }
+
     fn clients(&self) -> MutexGuard<'_, Clients> {
         let clients = self.shared.clients.lock();
         clients.unwrap_or_else(PoisonError::into_inner)
@@ -315,15 +383,6 @@ fn endpoint(uri: &Uri) -> Option<Endpoint> {
         address: uri.host()?.to_owned(),
         port: uri.port_u16().unwrap_or(scheme_port),
     })
-}
-
-/// Returns whether a name can be part of a host name, as the names of all Regions can.
-pub(super) fn is_region(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len())
-        && name.bytes().all(allowed)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
 }
 
 /// Inserts the body of the [`Exchange`] before signing and the trace context after it, and extracts
@@ -393,6 +452,9 @@ impl Intercept for Hooks {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if EXCHANGE.try_with(|exchange| exchange.reads_response)? {
+            return Ok(());
+        }
         let response = context.response_mut();
         if response.status().is_success() {
             let body = std::mem::replace(response.body_mut(), SdkBody::empty());

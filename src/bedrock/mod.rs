@@ -33,7 +33,7 @@ mod session;
 mod session_name;
 
 pub use accounts::SessionOwner;
-pub use client::{Answer, Bedrock, Endpoint};
+pub use client::{Answer, Bedrock, Endpoint, TokenCount};
 pub use control::{ControlPlane, InferenceProfile};
 pub use events::{BedrockEvent, BedrockEvents};
 pub use http::TlsError;

@@ -266,3 +266,12 @@ fn setting(
         .ok()?;
     config.service_config()?.load_config(key)
 }
+
+/// Returns whether a name can be part of a host name, as the names of all Regions can.
+pub(super) fn is_region(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(allowed)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}

@@ -13,9 +13,10 @@ use super::{
     failure::{Failure, find},
 };
 use crate::pb::{
-    GetTargetRequest, InvokeRequest, InvokeResponse, ListTargetsRequest, StreamInvokeRequest,
-    StreamInvokeResponse, Target, inference_service_client::InferenceServiceClient,
-    stream_invoke_response::Event, target_service_client::TargetServiceClient,
+    CountTokensRequest, CountTokensResponse, GetTargetRequest, InvokeRequest, InvokeResponse,
+    ListTargetsRequest, StreamInvokeRequest, StreamInvokeResponse, Target,
+    inference_service_client::InferenceServiceClient, stream_invoke_response::Event,
+    target_service_client::TargetServiceClient,
 };
 
 /// An answer can contain images, for which the default of 4 MiB is too small.
@@ -54,6 +55,21 @@ impl Gateway {
     pub async fn invoke(&self, request: &InvokeRequest) -> Result<InvokeResponse, Failure> {
         let (response, _) = self
             .call(|| async { self.inference().invoke(self.request(request.clone())).await })
+            .await?;
+        Ok(response)
+    }
+
+    /// Calls CountTokens. Fails if the call fails.
+    pub async fn count_tokens(
+        &self,
+        request: &CountTokensRequest,
+    ) -> Result<CountTokensResponse, Failure> {
+        let (response, _) = self
+            .call(|| async {
+                self.inference()
+                    .count_tokens(self.request(request.clone()))
+                    .await
+            })
             .await?;
         Ok(response)
     }

@@ -2,7 +2,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`chat`], [`invoke`], [`targets`], [`health`] | the commands that call a running gateway |
+//! | [`chat`], [`invoke`], [`count`], [`targets`], [`health`] | commands that call a gateway |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
 //! | `samples` | the sample callers of `dev --callers` |
 //! | `rates` | the options for quotas, shared by `dev` and `emulate` |
@@ -14,6 +14,7 @@
 //! | [`credential`] | the key or token that the client commands send |
 //! | [`connect`] | the connection options of the client commands |
 //! | [`client`] | the calls of the client commands, with deadline and retry |
+//! | `request_file` | the file with a Converse request |
 //! | [`events`] | an answer as JSON lines |
 //! | [`failure`] | a failed call, as text and as JSON |
 //! | [`interrupt`] | handles Ctrl-C |
@@ -24,6 +25,7 @@ pub mod chat;
 pub mod check;
 pub mod client;
 pub mod connect;
+pub mod count;
 pub mod credential;
 #[cfg(feature = "emulator")]
 pub mod dev;
@@ -40,6 +42,7 @@ pub mod keys;
 pub mod output;
 #[cfg(feature = "emulator")]
 pub mod rates;
+mod request_file;
 mod runtime;
 #[cfg(feature = "emulator")]
 mod samples;
@@ -93,6 +96,7 @@ enum Command {
     Keys(keys::Keys),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
+    Count(count::Count),
     Targets(targets::Targets),
     Health(health::Health),
 }
@@ -130,6 +134,7 @@ pub fn main() -> Exit {
         Command::Keys(keys) => keys.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
+        Command::Count(count) => block_on(count.run(&mut output)),
         Command::Targets(targets) => block_on(targets.run(&mut output)),
         Command::Health(health) => block_on(health.run(&mut output)),
     };

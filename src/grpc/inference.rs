@@ -16,17 +16,18 @@ use tonic::{
 
 use super::{
     context::CallContext,
+    count::Count,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Received, Receiver},
     status,
 };
 use crate::{
     access::limits::Accounts,
-    bedrock::Bedrock,
+    bedrock::{Bedrock, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     config::{Limits, RequestMetadata},
     error::{Failure, Reason},
-    pb::{self, InvokeResponse, StreamInvokeResponse},
+    pb::{self, CountTokensResponse, InvokeResponse, StreamInvokeResponse},
     routing::{Router, attempts::AttemptPolicy, retry_budget::RetryBudget},
     stream::{Arrival, Bill, Call, CallReport, CallStream, RateLimits, Times, Watchdog},
     telemetry::{Metrics, Traces},
@@ -107,13 +108,44 @@ impl Inference {
         Ok((messages, watchdog, rate_limits))
     }
 
-    /// Receives a call's message and begins the call, unless a check before that fails.
-    async fn begin(
+    /// Handles `CountTokens`.
+    pub(super) async fn count_tokens(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(CountTokensResponse, Watchdog, Option<RateLimits>), Status> {
+        let context = context(&request);
+        let (report, ready) = self
+            .prepared(Method::CountTokens, &context, request)
+            .await?;
+        let rate_limits = report.rate_limits();
+        let deadline = context.deadline(&self.limits, ready.target.limits.max_deadline);
+        let count = Count {
+            bedrock: &self.bedrock,
+            owner: self.session_owner(&context),
+            first_event: ready.target.limits.first_event,
+            limits: &self.limits,
+            deadline,
+            cut: &self.cut,
+        };
+        let response = count.run(&ready, &context.request_id, report).await?;
+        let limit = deadline.max(Instant::now() + self.limits.write_stall);
+        Ok((response, Watchdog::until(limit), rate_limits))
+    }
+
+    /// Returns the caller as an owner of AWS sessions, if it has separate ones.
+    fn session_owner(&self, context: &CallContext) -> Option<SessionOwner> {
+        let caller = context.caller.as_ref()?;
+        let options = &caller.caller().session;
+        self.bedrock.session_owner(caller.name(), options)
+    }
+
+    /// Receives a call's message and checks it.
+    async fn prepared(
         &self,
         method: Method,
         context: &CallContext,
         request: Request<Body>,
-    ) -> Result<(CallStream, Option<RateLimits>), Status> {
+    ) -> Result<(CallReport, Ready), Status> {
         let (parts, body) = request.into_parts();
         let peer = ShareOwner::of(&parts.extensions);
         let place = parts.extensions.get::<Arc<Share>>();
@@ -187,14 +219,22 @@ impl Inference {
                 return Err(status);
             }
         };
+        Ok((report, ready))
+    }
+
+    /// Receives a call's message and begins the call, unless a check before that fails.
+    async fn begin(
+        &self,
+        method: Method,
+        context: &CallContext,
+        request: Request<Body>,
+    ) -> Result<(CallStream, Option<RateLimits>), Status> {
+        let (mut report, ready) = self.prepared(method, context, request).await?;
         report.asked(ready.inference, ready.guardrail);
         let limits = &ready.target.limits;
         let deadline = context.deadline(&self.limits, limits.max_deadline);
         let rate_limits = report.rate_limits();
-        let owner = context.caller.as_ref().and_then(|caller| {
-            let options = &caller.caller().session;
-            self.bedrock.session_owner(caller.name(), options)
-        });
+        let owner = self.session_owner(context);
         let call_stream = CallStream::start(Call {
             bedrock: self.bedrock.clone(),
             candidates: ready.candidates,
@@ -203,7 +243,7 @@ impl Inference {
                 deadline,
                 idle: limits.idle.unwrap_or(self.limits.idle),
                 heartbeat: match method {
-                    Method::Invoke => Duration::ZERO,
+                    Method::Invoke | Method::CountTokens => Duration::ZERO,
                     Method::StreamInvoke => ready.heartbeat.unwrap_or(self.limits.heartbeat),
                 },
             },

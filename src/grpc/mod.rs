@@ -1,6 +1,8 @@
 //! The gRPC services, the layers around them, and the table from failures to statuses.
 
 mod context;
+mod count;
+mod counted;
 mod defaults;
 #[cfg(test)]
 mod endings;

@@ -11,7 +11,7 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 
 use super::{
-    defaults,
+    counted, defaults,
     enforce::{Attribution, Enforced},
     estimate,
     receive::{Decoded, Received, decode, saturated},
@@ -26,8 +26,8 @@ use crate::{
     config::{Limits, RequestMetadata},
     error::{Failure, Reason, Violation},
     pb::{
-        ConverseInput, GuardrailStreamConfiguration, InferenceConfiguration, InvokeRequest,
-        StreamInvokeRequest,
+        ConverseInput, CountTokensRequest, GuardrailStreamConfiguration, InferenceConfiguration,
+        InvokeRequest, StreamInvokeRequest,
     },
     routing::{RouteCandidate, Router, Target},
     translate,
@@ -39,6 +39,7 @@ use crate::{
 pub(super) enum Method {
     Invoke,
     StreamInvoke,
+    CountTokens,
 }
 
 impl Method {
@@ -46,6 +47,7 @@ impl Method {
         match self {
             Self::Invoke => "Invoke",
             Self::StreamInvoke => "StreamInvoke",
+            Self::CountTokens => "CountTokens",
         }
     }
 }
@@ -140,6 +142,28 @@ impl Preparation {
                     memory,
                 })
             }
+            Method::CountTokens => {
+                let request: Decoded<CountTokensRequest> =
+                    self.decode("bedrock.inference.v1.CountTokensRequest", received, stop)?;
+                let Decoded {
+                    message: CountTokensRequest { target, input },
+                    json_bytes,
+                    memory,
+                } = request;
+                // The fields are those of InvokeRequest, and so are the rules.
+                let message = InvokeRequest { target, input };
+                let resolved = self.resolve(&message.target);
+                let model_id = model_id(&resolved, &message.target);
+                Ok(Question {
+                    valid: validate::invoke_until(stop, &message, model_id),
+                    target: message.target,
+                    input: message.input,
+                    heartbeat: None,
+                    resolved,
+                    json_bytes,
+                    memory,
+                })
+            }
             Method::StreamInvoke => {
                 let request: Decoded<StreamInvokeRequest> =
                     self.decode("bedrock.inference.v1.StreamInvokeRequest", received, stop)?;
@@ -213,6 +237,9 @@ impl Preparation {
         enforced
             .apply(&mut input)
             .map_err(Failure::invalid_request)?;
+        if self.method == Method::CountTokens {
+            counted::keep_what_counts(&mut input);
+        }
         let body = translate::request::to_converse_of_valid(&input, question.json_bytes, stop)
             .map_err(Failure::invalid_request)?;
         if stop.is_set() {
@@ -221,7 +248,16 @@ impl Preparation {
                 "the client cancelled the call",
             ));
         }
-        let amounts = estimate::amounts(accounts, &scopes, kind, &candidates, &input, body.len())?;
+        let amounts = match self.method {
+            Method::Invoke | Method::StreamInvoke => {
+                estimate::amounts(accounts, &scopes, kind, &candidates, &input, body.len())?
+            }
+            // A count uses no tokens and costs nothing.
+            Method::CountTokens => Amounts {
+                requests: 1,
+                ..Amounts::default()
+            },
+        };
         Ok(Ready {
             candidates,
             scopes,

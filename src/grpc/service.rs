@@ -57,6 +57,7 @@ impl Service<Request<Body>> for InferenceServer {
         let method = match request.uri().path().rsplit('/').next() {
             Some("Invoke") => Method::Invoke,
             Some("StreamInvoke") => Method::StreamInvoke,
+            Some("CountTokens") => Method::CountTokens,
             // The layer outside reports the unknown method.
             _ => return Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
         };
@@ -66,6 +67,15 @@ impl Service<Request<Body>> for InferenceServer {
                 Method::Invoke => {
                     inference
                         .invoke(request)
+                        .await
+                        .map(|(message, watchdog, limits)| {
+                            let only = futures_util::stream::once(ready(Ok(message)));
+                            response(only, watchdog, limits)
+                        })
+                }
+                Method::CountTokens => {
+                    inference
+                        .count_tokens(request)
                         .await
                         .map(|(message, watchdog, limits)| {
                             let only = futures_util::stream::once(ready(Ok(message)));

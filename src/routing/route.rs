@@ -1,8 +1,11 @@
 //! A route: one model ID in one source Region of one AWS account, with its profile and its health.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -13,6 +16,9 @@ use crate::{
     bedrock::InferenceProfile,
     telemetry::metrics,
 };
+
+/// How long Bedrock's refusal to count a model's tokens is remembered.
+const COUNT_REFUSED_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// The identity of a route. Quotas, and therefore health, belong to an account, a Region and a
 /// model.
@@ -64,6 +70,8 @@ pub struct Route {
     profile: RwLock<Option<Arc<InferenceProfile>>>,
     /// The inference profile that serves the model in this Region, if one is known.
     held_by: RwLock<Option<String>>,
+    /// Until when CountTokens is not called for its model.
+    count_refused_until: RwLock<Option<Instant>>,
 }
 
 impl Route {
@@ -81,6 +89,7 @@ impl Route {
             access: IdentityHealth::default(),
             profile: RwLock::default(),
             held_by: RwLock::default(),
+            count_refused_until: RwLock::default(),
         }
     }
 
@@ -118,6 +127,46 @@ impl Route {
         self.credentials
             .skipped_until(owner, now)
             .max(self.access.skipped_until(owner, now))
+    }
+
+    /// Returns the foundation model that counts the tokens of this route's calls. `None`: it is not
+    /// known, or the route does not lead to a foundation model.
+    pub fn foundation_model(&self) -> Option<String> {
+        let id = model_id::profile_id(&self.model_id);
+        match self.kind {
+            ModelIdKind::OnDemand => Some(id.to_owned()),
+            ModelIdKind::SystemInferenceProfile | ModelIdKind::ApplicationInferenceProfile => {
+                let of_profile = self.profile().map(|profile| profile.model.clone());
+                of_profile.filter(|model| !model.is_empty()).or_else(|| {
+                    model_id::geography_of(&self.model_id)?;
+                    id.split_once('.').map(|(_, model)| model.to_owned())
+                })
+            }
+            ModelIdKind::ProvisionedThroughput
+            | ModelIdKind::CustomModelDeployment
+            | ModelIdKind::ImportedModel
+            | ModelIdKind::Prompt
+            | ModelIdKind::PromptRouter
+            | ModelIdKind::SagemakerEndpoint => None,
+        }
+    }
+
+    /// Returns whether Bedrock has recently refused to count tokens for this route's model.
+    pub fn refuses_to_count(&self, now: Instant) -> bool {
+        let until = self.count_refused_until.read();
+        until
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some_and(|until| now < until)
+    }
+
+    /// Notes that Bedrock refuses to count tokens for this route's model. Models can gain support,
+    /// so the gateway calls CountTokens again later.
+    pub fn refused_to_count(&self, now: Instant) {
+        let mut until = self
+            .count_refused_until
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *until = Some(now + COUNT_REFUSED_FOR);
     }
 
     /// Returns the number of open calls to Bedrock.

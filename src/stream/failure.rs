@@ -32,7 +32,7 @@ pub(super) fn silent_for(limit: Duration) -> Failure {
 }
 
 /// Returns the deadline of the call has passed.
-pub(super) fn deadline_exceeded() -> Failure {
+pub(crate) fn deadline_exceeded() -> Failure {
     Failure::new(
         Reason::DeadlineExceeded,
         "the call's deadline has passed; the gateway closed the call to Bedrock",
@@ -62,7 +62,7 @@ pub(super) fn client_stalled(limit: Duration) -> Failure {
 }
 
 /// The drain has expired.
-pub(super) fn draining() -> Failure {
+pub(crate) fn draining() -> Failure {
     Failure::new(
         Reason::Draining,
         "this replica is shutting down and its drain limit has expired; retry the call",

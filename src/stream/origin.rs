@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Returns an attempt as a message.
-pub(super) fn attempt(attempt: &Attempt) -> pb::Attempt {
+pub(crate) fn attempt(attempt: &Attempt) -> pb::Attempt {
     pb::Attempt {
         model_id: attempt.route.model_id.clone(),
         source_region: attempt.route.source_region.clone(),
@@ -21,7 +21,7 @@ pub(super) fn attempt(attempt: &Attempt) -> pb::Attempt {
 }
 
 /// Returns what a target was resolved to.
-pub(super) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
+pub(crate) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
     pb::ResolvedTarget {
         name: target.name.clone(),
         model_id: route.model_id.clone(),

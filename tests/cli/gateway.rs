@@ -9,7 +9,8 @@ use std::{
 };
 
 use bedrock_grpc::pb::{
-    InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
+    CountTokensRequest, CountTokensResponse, InvokeRequest, InvokeResponse, StreamInvokeRequest,
+    StreamInvokeResponse,
     inference_service_server::{InferenceService, InferenceServiceServer},
     stream_invoke_response::Event,
 };
@@ -201,6 +202,22 @@ impl InferenceService for Scripted {
             Ok(answer) => answer.map(Response::new),
             Err(_) => Err(Status::cancelled("the test gave no answer")),
         }
+    }
+
+    /// Counts messages. The target `refused` is refused.
+    async fn count_tokens(
+        &self,
+        request: Request<CountTokensRequest>,
+    ) -> Result<Response<CountTokensResponse>, Status> {
+        let CountTokensRequest { target, input } = request.into_inner();
+        if target == "refused" {
+            return Err(Status::failed_precondition("this model cannot count"));
+        }
+        Ok(Response::new(CountTokensResponse {
+            input_tokens: i32::try_from(input.unwrap_or_default().messages.len()).unwrap(),
+            counted_by: format!("behind.{target}"),
+            ..CountTokensResponse::default()
+        }))
     }
 
     async fn stream_invoke(

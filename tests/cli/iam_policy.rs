@@ -25,22 +25,40 @@ fn iam_policy(config: &Path, args: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn the_example_s_policy_names_all_that_it_calls() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/config.yaml");
-    let (code, policy, notes) = iam_policy(&example, &["--account", "111122223333"]);
+    let account = ["--account", "999900001111"];
+    let own_role = ["--own-role", "arn:aws:iam::999900001111:role/gateway"];
+    let (code, policies, notes) = iam_policy(&example, &[account, own_role].concat());
     assert_eq!(code, Some(0), "{notes}");
-    let policy: Value = serde_json::from_str(&policy).unwrap();
-    assert_eq!(policy["Version"], "2012-10-17");
-    let text = policy.to_string();
+    let policies: Value = serde_json::from_str(&policies).unwrap();
+    for policy in [
+        &policies["gateway"]["policy"],
+        &policies["accounts"]["research"]["policy"],
+        &policies["accounts"]["research"]["trust_policy"],
+    ] {
+        assert_eq!(policy["Version"], "2012-10-17");
+    }
+    let text = policies.to_string();
     for needed in [
         "arn:aws:bedrock:us-west-2:111122223333:inference-profile/us.anthropic.claude-sonnet-5",
-        "arn:aws:bedrock:us-east-1:111122223333:inference-profile/global.anthropic.claude-sonnet-5",
+        "arn:aws:bedrock:us-east-1:999900001111:inference-profile/global.anthropic.claude-sonnet-5",
         "arn:aws:bedrock:::foundation-model/anthropic.claude-sonnet-5",
-        "arn:aws:bedrock:us-east-1:111122223333:inference-profile/eu.amazon.nova-*",
+        "arn:aws:bedrock:us-east-1:999900001111:inference-profile/eu.amazon.nova-*",
         "bedrock:ListInferenceProfiles",
+        "sts:AssumeRole",
+        "a1b2c3d4",
     ] {
         assert!(text.contains(needed), "{needed} is not in {text}");
     }
     // An application profile hides its model: the note reports it, outside of the document.
     assert!(notes.contains("application-inference-profile/"), "{notes}");
+}
+
+#[test]
+fn with_accounts_the_gateways_own_identity_must_be_given() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/config.yaml");
+    let (code, policy, error) = iam_policy(&example, &[]);
+    assert_eq!((code, policy.as_str()), (Some(64), ""));
+    assert!(error.contains("--own-role"), "{error}");
 }
 
 #[test]

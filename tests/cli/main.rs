@@ -7,6 +7,8 @@ mod chat;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod count;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod gateway;

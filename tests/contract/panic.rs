@@ -8,7 +8,8 @@ use bedrock_grpc::{
     config::{Access, Cors, FailuresPerMinute, Limits},
     grpc::{self, Admission, Stack},
     pb::{
-        InvokeRequest, InvokeResponse, StreamInvokeRequest, StreamInvokeResponse,
+        CountTokensRequest, CountTokensResponse, InvokeRequest, InvokeResponse,
+        StreamInvokeRequest, StreamInvokeResponse,
         inference_service_server::{InferenceService, InferenceServiceServer},
     },
     telemetry::Metrics,
@@ -40,6 +41,13 @@ impl InferenceService for Panics {
         Pin<Box<dyn Stream<Item = Result<StreamInvokeResponse, Status>> + Send>>;
 
     async fn invoke(&self, _: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
+        panic!("in a unary handler");
+    }
+
+    async fn count_tokens(
+        &self,
+        _: Request<CountTokensRequest>,
+    ) -> Result<Response<CountTokensResponse>, Status> {
         panic!("in a unary handler");
     }
 

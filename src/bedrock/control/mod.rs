@@ -32,7 +32,7 @@ use http_body_util::BodyExt as _;
 
 pub use profile::InferenceProfile;
 
-use super::{Sdk, client::is_region, failure, http::Http};
+use super::{Sdk, failure, http::Http, sdk::is_region};
 use crate::{
     config::bedrock::Options,
     error::{Failure, Reason},

@@ -83,7 +83,9 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::LimitStoreUnavailable => (Code::Unavailable, Retry::After),
         R::OriginNotAllowed => (Code::PermissionDenied, Retry::Never),
         R::UpstreamValidation | R::ContextTooLong => (Code::InvalidArgument, Retry::Never),
-        R::InferenceProfileRequired => (Code::FailedPrecondition, Retry::Never),
+        R::InferenceProfileRequired | R::CountTokensUnsupported => {
+            (Code::FailedPrecondition, Retry::Never)
+        }
         R::UpstreamAccessDenied => (Code::PermissionDenied, Retry::Never),
         R::UpstreamCredentials => (Code::Internal, Retry::Never),
         R::CredentialsUnavailable => (Code::Unavailable, Retry::After),

@@ -62,7 +62,8 @@ impl AttemptLog {
             .map_or_else(new_span_id, |entry| entry.attempt.span_id)
     }
 
-    pub(super) fn begin(&self, route: &Arc<Route>) {
+    /// Notes that an attempt begins on a route.
+    pub(crate) fn begin(&self, route: &Arc<Route>) {
         self.entries().push(Entry {
             attempt: Attempt {
                 route: Arc::clone(route),
@@ -77,14 +78,16 @@ impl AttemptLog {
         });
     }
 
-    pub(super) fn answered(&self, request_id: &str) {
+    /// Notes that the current attempt was answered.
+    pub(crate) fn answered(&self, request_id: &str) {
         self.end(|attempt| {
             attempt.answered = true;
             request_id.clone_into(&mut attempt.request_id);
         });
     }
 
-    pub(super) fn failed(&self, failure: &Failure) {
+    /// Notes that the current attempt failed.
+    pub(crate) fn failed(&self, failure: &Failure) {
         self.end(|attempt| {
             attempt.failure = Some(failure.reason);
             if let Some(upstream) = &failure.upstream {

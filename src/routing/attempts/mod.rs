@@ -53,6 +53,13 @@ pub struct AttemptPolicy {
     pub session_owner: Option<Arc<str>>,
 }
 
+/// Returns whether a call that failed in this way may succeed on another route. `other_account`:
+/// whether that route is called by another identity.
+pub(crate) fn may_succeed_elsewhere(failure: &Failure, other_account: bool) -> bool {
+    (other_account && IdentityFault::of(failure).is_some())
+        || RetryVerdict::of(failure) != RetryVerdict::Final
+}
+
 /// A successful attempt.
 #[derive(Debug)]
 pub struct Opened<T> {

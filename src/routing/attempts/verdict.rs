@@ -57,6 +57,7 @@ impl RetryVerdict {
             | Reason::LimitStoreUnavailable
             | Reason::OriginNotAllowed
             | Reason::UpstreamValidation
+            | Reason::CountTokensUnsupported
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied

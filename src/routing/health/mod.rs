@@ -119,6 +119,7 @@ impl Blame {
             | Reason::LimitStoreUnavailable
             | Reason::OriginNotAllowed
             | Reason::UpstreamValidation
+            | Reason::CountTokensUnsupported
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied

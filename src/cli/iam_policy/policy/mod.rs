@@ -135,6 +135,15 @@ impl Policy {
         };
         allow("Targets", &[STREAM], &self.called, None);
         // These models can be called only through the profiles.
+        // CountTokens is called for the models themselves, also for those behind profiles, and in
+        // source Regions only: patterns such as us-east-* are for destinations.
+        let is_model = |arn: &&String| {
+            let region = model_id::region_of_model(arn);
+            arn.contains("foundation-model/") && (region == "*" || !region.contains('*'))
+        };
+        let models = self.called.iter().chain(&self.behind).filter(is_model);
+        let models = models.cloned().collect();
+        allow("CountTokens", &["bedrock:CountTokens"], &models, None);
         let through = json!({"ArnLike": {"bedrock:InferenceProfileArn": self.profiles}});
         allow(
             "ModelsBehindProfiles",

@@ -27,14 +27,20 @@ fn a_model_on_demand_is_all_that_it_needs() {
     let (policy, notes) = policy(
         "discovery: {enabled: false}\ntargets: {a: {model_id: amazon.nova-lite-v1:0, regions: [us-east-1, eu-west-1]}}",
     );
+    let models = [
+        "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0",
+        "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0",
+    ];
     let expected = json!({"Version": "2012-10-17", "Statement": [{
         "Sid": "Targets",
         "Effect": "Allow",
         "Action": ["bedrock:InvokeModelWithResponseStream"],
-        "Resource": [
-            "arn:aws:bedrock:eu-west-1::foundation-model/amazon.nova-lite-v1:0",
-            "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0",
-        ],
+        "Resource": models,
+    }, {
+        "Sid": "CountTokens",
+        "Effect": "Allow",
+        "Action": ["bedrock:CountTokens"],
+        "Resource": models,
     }]});
     assert_eq!(policy, expected);
     assert!(notes.is_empty());

@@ -1,6 +1,9 @@
 //! Parses the accepted forms of Converse requests.
 
-use std::fmt;
+use std::{
+    fmt, fs,
+    io::{self, Read},
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -17,6 +20,18 @@ pub(super) struct RequestFile {
 }
 
 impl RequestFile {
+    /// Reads a file, or standard input for `-`, and returns it with its name for errors. Fails with
+    /// a description of what is wrong.
+    pub(super) fn read(path: &str) -> Result<(&str, Self), String> {
+        let name = match path {
+            "-" => "standard input",
+            path => path,
+        };
+        let text = read(path).map_err(|error| format!("{name}: {error}"))?;
+        let file = Self::parse(&text).map_err(|error| format!("{name}: {error}"))?;
+        Ok((name, file))
+    }
+
     /// Parses a body, a body with the member `modelId`, or an object of `modelId` and `body`. Fails
     /// if the text is not JSON or not an object, or if `modelId` is not a string.
     pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
@@ -33,6 +48,15 @@ impl RequestFile {
         };
         Ok(Self { model_id, body })
     }
+}
+
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    if path != "-" {
+        return fs::read(path);
+    }
+    let mut text = Vec::new();
+    io::stdin().lock().read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn write(members: &[(String, &RawValue)]) -> Result<String, serde_json::Error> {

@@ -1,23 +1,18 @@
 //! `invoke`: sends a Converse request in Bedrock's JSON over gRPC, and prints the answer in
 //! Converse's JSON.
 
-use std::{
-    fs,
-    io::{self, Read},
-};
+use std::io;
 
 use clap::Args;
 
-use self::file::RequestFile;
 use super::{
     client::Gateway, connect::Connect, events, exit::Exit, interrupt::Interrupts, output::Output,
+    request_file::RequestFile,
 };
 use crate::{
     pb::{ConverseInput, InvokeRequest, StreamInvokeRequest},
     translate,
 };
-
-mod file;
 
 /// Send a Converse request in Bedrock's JSON and print the answer in the same JSON
 #[derive(Debug, Args)]
@@ -100,23 +95,9 @@ impl Invoke {
     /// Returns the client and the request. Fails with a description of what is wrong.
     fn prepare(&self) -> Result<(Gateway, RequestFile, ConverseInput), String> {
         let gateway = self.connect.gateway(None)?;
-        let name = match self.converse.as_str() {
-            "-" => "standard input",
-            path => path,
-        };
-        let text = read(&self.converse).map_err(|error| format!("{name}: {error}"))?;
-        let file = RequestFile::parse(&text).map_err(|error| format!("{name}: {error}"))?;
+        let (name, file) = RequestFile::read(&self.converse)?;
         let input = translate::request::from_converse(file.body.as_bytes())
             .map_err(|error| format!("{name}: {error}"))?;
         Ok((gateway, file, input))
     }
-}
-
-fn read(path: &str) -> io::Result<Vec<u8>> {
-    if path != "-" {
-        return fs::read(path);
-    }
-    let mut text = Vec::new();
-    io::stdin().lock().read_to_end(&mut text)?;
-    Ok(text)
 }

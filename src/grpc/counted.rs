@@ -1,0 +1,31 @@
+//! The part of a request that CountTokens takes.
+
+use crate::pb::ConverseInput;
+
+/// The members of a Converse request that CountTokens takes, as JSON Pointers.
+const COUNTED: [&str; 4] = [
+    "/messages",
+    "/system",
+    "/toolConfig",
+    "/additionalModelRequestFields",
+];
+
+/// Leaves out what CountTokens does not take.
+pub(super) fn keep_what_counts(input: &mut ConverseInput) {
+    let everything = std::mem::take(input);
+    *input = ConverseInput {
+        messages: everything.messages,
+        system: everything.system,
+        tool_config: everything.tool_config,
+        additional_model_request_fields: everything.additional_model_request_fields,
+        raw_members: everything.raw_members,
+        ..ConverseInput::default()
+    };
+    let counts = |pointer: &str| {
+        COUNTED.iter().any(|member| {
+            let rest = pointer.strip_prefix(member);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    input.raw_members.retain(|member| counts(&member.pointer));
+}
