@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use super::{lingering::Lingering, proxy_protocol, rewind::Rewind};
 use crate::{
-    access::{ClientCertificate, Peer},
+    access::{ClientCertificate, Gate, Peer},
     bounds::{Leaving, Share, ShareOwner},
     config::{Limits, Network, TrustedProxies},
     grpc::Stack,
@@ -68,8 +68,8 @@ pub(super) struct Server {
     proxies: TrustedProxies,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
-    /// Whether calls need the identity of their peer.
-    knows_callers: bool,
+    /// Whether calls need the identity of their peer. That can change while connections are open.
+    gate: Gate,
 }
 
 impl Server {
@@ -78,7 +78,7 @@ impl Server {
         tls: Option<TlsAcceptor>,
         limits: &Limits,
         proxies: TrustedProxies,
-        knows_callers: bool,
+        gate: Gate,
     ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
@@ -105,7 +105,7 @@ impl Server {
             proxies,
             http1,
             http2,
-            knows_callers,
+            gate,
         }
     }
 
@@ -207,7 +207,7 @@ impl Server {
         let leaving = Leaving::default();
         let noted = leaving.clone();
         let trusted: Arc<[Network]> = self.proxies.forwarded_for_from.as_slice().into();
-        let knows_callers = self.knows_callers;
+        let gate = self.gate.clone();
         let service =
             self.stack
                 .clone()
@@ -222,7 +222,7 @@ impl Server {
                     let extensions = request.extensions_mut();
                     extensions.insert(ShareOwner::from(address));
                     extensions.insert(noted.clone());
-                    if knows_callers {
+                    if !gate.is_open() {
                         extensions.insert(Peer {
                             address,
                             certificate: certificate.clone(),

@@ -151,12 +151,11 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     work,
                     cut,
                 };
-                let knows_callers = !gate.is_open();
                 let stack = grpc::server(
                     inference,
                     Targets { router },
                     &health,
-                    gate,
+                    gate.clone(),
                     admission,
                     &config.server.cors,
                 )
@@ -177,7 +176,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     tls,
                     &config.limits,
                     config.server.trusted_proxies.clone(),
-                    knows_callers,
+                    gate,
                 ))
             })
         })
