@@ -241,6 +241,37 @@ async fn short_sessions_are_renewed_before_they_expire() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
+/// Ten minutes of load with sessions of one minute, renewed after 48 s.
+#[tokio::test]
+#[ignore = "takes ten minutes"]
+async fn sessions_of_a_minute_over_ten_minutes_fail_no_call() {
+    let lifetime = Duration::from_secs(60);
+    let gateway = gateway(|config, options| {
+        config.server.workers = 2;
+        options.session_lifetime = Some(lifetime);
+        options.keep_calls = 100_000;
+    })
+    .await;
+    let began = Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    let mut made = 0;
+    while began.elapsed() < Duration::from_secs(600) {
+        ticks.tick().await;
+        made += load(&gateway, 8).await.len();
+    }
+    let calls = gateway.emulator.calls();
+    let failed = calls.iter().filter(|call| call.error_code.is_some());
+    assert_eq!(failed.count(), 0);
+    assert_eq!(of("ConverseStream", &calls).count(), made);
+    for role in [ONE, TWO] {
+        let assumed = of("AssumeRole", &calls).filter(|call| call.model_id == role);
+        let assumed = assumed.count();
+        // One at the beginning, and one after each 48 s.
+        assert!((12..=13).contains(&assumed), "{role}: {assumed}");
+    }
+    println!("{made} calls");
+}
+
 #[tokio::test]
 async fn a_session_that_aws_no_longer_accepts_is_replaced_within_the_call() {
     let gateway = gateway(|_, _| {}).await;

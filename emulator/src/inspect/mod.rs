@@ -6,6 +6,7 @@ mod events;
 mod quotas;
 mod regions;
 mod reply;
+mod roles;
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -28,6 +29,7 @@ pub(super) fn answer(
         ("calls", "") => calls::answer(method, &state.log),
         ("events", "") => events::answer(method, &state.log),
         ("quotas", "") => quotas::answer(method, body, &state.ledger),
+        ("roles", arn) => roles::answer(method, arn, body, &state.sessions),
         ("regions", name) => regions::answer(method, name, body, &state.regions),
         _ => Err(Problem::NoSuchPath),
     };
@@ -37,7 +39,7 @@ pub(super) fn answer(
             let (status, message) = match problem {
                 Problem::NoSuchPath => {
                     let message =
-                        "Unknown path. Use /_emulator/calls, /events, /quotas or /regions.";
+                        "Unknown path. Use /_emulator/calls, /events, /quotas, /regions or /roles.";
                     (404, message.to_owned())
                 }
                 Problem::Method(can) => (405, can.to_owned()),

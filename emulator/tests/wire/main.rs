@@ -14,5 +14,6 @@ mod regions;
 mod replay;
 mod runtime;
 mod signatures;
+mod sts;
 mod support;
 mod wire;
