@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -24,6 +25,8 @@ use super::{
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
+/// The variable with a configuration whose first account is called.
+const ACCOUNTS: &str = "TEST_ACCOUNTS";
 const STREAM: &str = "content-type: application/vnd.amazon.eventstream\r\n";
 const RUNTIME: &str = "bedrock-runtime.us-east-1.amazonaws.com";
 
@@ -89,7 +92,13 @@ async fn calls_by_the_environment() {
         Ok(sdk) => sdk,
         Err(error) => return println!("outcome: {error}"),
     };
-    let bedrock = Bedrock::new(&sdk, &options);
+    let accounts = std::env::var(ACCOUNTS).unwrap_or_default();
+    let accounts = Config::parse(&accounts, &|_| None).expect("accounts");
+    let sdk = sdk.with_accounts(&accounts.accounts);
+    let mut bedrock = Bedrock::new(&sdk, &options);
+    if let Some(name) = accounts.accounts.keys().next() {
+        bedrock = bedrock.in_account(&name.as_str().into(), None);
+    }
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(_)) = lines.next_line().await {
         let body = bytes::Bytes::from_static(b"{}");
@@ -514,4 +523,56 @@ async fn an_unreadable_bundle_is_an_error_at_the_start() {
         text.contains("outcome: AWS_CA_BUNDLE") && text.contains("/nonexistent.pem"),
         "{text}"
     );
+}
+
+/// Roles are assumed with the keys of the environment. A Bedrock API key is of another identity.
+#[tokio::test]
+async fn a_session_signs_the_calls_of_its_account_whatever_else_the_environment_has() {
+    let emulator = Emulator::start(Options::default()).expect("loopback");
+    let url = emulator.endpoint_url();
+    let mut caller = Caller::start(
+        home("", ""),
+        &[
+            ("AWS_ENDPOINT_URL", &url),
+            ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
+            ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
+            ("AWS_BEARER_TOKEN_BEDROCK", "not-a-real-key"),
+            (
+                ACCOUNTS,
+                "accounts: {one: {role_arn: 'arn:aws:iam::111122223333:role/x'}}",
+            ),
+        ],
+    );
+    // The request is empty, so an error of its content shows that the signature was accepted.
+    let outcome = caller.call().await;
+    assert!(outcome.starts_with("UPSTREAM_VALIDATION"), "{outcome}");
+    let calls = emulator.calls();
+    let [assume, converse] = &calls[..] else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(assume.operation, "AssumeRole");
+    assert_eq!(assume.account, "123456789012");
+    assert_eq!(converse.operation, "ConverseStream");
+    assert_eq!(converse.account, "111122223333");
+}
+
+/// Without its own credentials, the gateway cannot assume a role, and says why.
+#[tokio::test]
+async fn without_own_credentials_no_role_is_assumed() {
+    let emulator = Emulator::start(Options::default()).expect("loopback");
+    let url = emulator.endpoint_url();
+    let mut caller = Caller::start(
+        home("", ""),
+        &[
+            ("AWS_ENDPOINT_URL", &url),
+            (
+                ACCOUNTS,
+                "accounts: {one: {role_arn: 'arn:aws:iam::111122223333:role/x'}}",
+            ),
+        ],
+    );
+    let outcome = caller.call().await;
+    assert!(outcome.starts_with("UPSTREAM_CREDENTIALS"), "{outcome}");
+    assert!(outcome.contains("no AWS credentials"), "{outcome}");
+    assert!(emulator.calls().is_empty());
 }
