@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bedrock_emulator::{Call, Options, Role};
+use bedrock_emulator::{Call, Options, Quota, Quotas, Rate, Role};
 use bedrock_grpc::{
     config::{AccountOptions, CallerSession, Config, RouteOptions},
     pb::{GetTargetRequest, RouteHealth, stream_invoke_response::Event},
@@ -114,6 +114,35 @@ async fn accounts_and_regions_share_the_calls_and_each_role_is_assumed_once() {
         .collect();
     assert_eq!(assumed.len(), 2, "{assumed:?}");
     assert_eq!(BTreeSet::from_iter(assumed), BTreeSet::from([ONE, TWO]));
+}
+
+#[tokio::test]
+async fn the_quotas_of_two_accounts_in_two_regions_add_up() {
+    let quota = Quota::rate(Rate {
+        requests_per_minute: Some(25),
+        tokens_per_minute: None,
+    });
+    let gateway = gateway(|_, options| options.quotas = Quotas::everywhere(quota)).await;
+    let mut answered = BTreeMap::<(String, String), usize>::new();
+    for _ in 0..100 {
+        let answer = gateway.stream(ask("t")).await;
+        if answer.end.is_ok() {
+            let start = answer.events().find_map(|event| match event {
+                Event::MessageStart(start) => start.target.clone(),
+                _ => None,
+            });
+            let target = start.expect("a message_start");
+            *answered
+                .entry((target.account, target.source_region))
+                .or_default() += 1;
+        }
+    }
+    let sum: usize = answered.values().sum();
+    assert!(sum >= 95, "{answered:?}");
+    assert!(answered.values().all(|calls| *calls <= 25), "{answered:?}");
+    let calls = gateway.emulator.calls();
+    let attempts = of("ConverseStream", &calls).count();
+    assert!(attempts <= 110, "{attempts} attempts");
 }
 
 #[tokio::test]
