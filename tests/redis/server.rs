@@ -1,7 +1,12 @@
 //! A real `redis-server` on a free port, with a folder that is deleted afterwards. Unit tests and
 //! tests of the gateway share this file.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{
+    net::TcpListener,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use redis::FromRedisValue;
 use tempfile::TempDir;
@@ -14,11 +19,14 @@ use tokio::{
 /// Longer than a start can take, on a slow machine under load.
 const SOON: Duration = Duration::from_secs(60);
 
+/// Lines of a log.
+type Log = Arc<Mutex<Vec<String>>>;
+
 /// A running server.
 pub(crate) struct RedisServer {
     child: Child,
-    /// Its output is read only while it starts: the pipe has to stay open.
-    _output: BufReader<ChildStdout>,
+    /// The lines of its log since it started.
+    log: Log,
     port: u16,
     args: Vec<String>,
     folder: TempDir,
@@ -39,10 +47,10 @@ impl RedisServer {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = free.local_addr().unwrap().port();
             drop(free);
-            if let Some((child, output)) = spawn(port, &args, &folder).await {
+            if let Some((child, log)) = spawn(port, &args, &folder).await {
                 return Self {
                     child,
-                    _output: output,
+                    log,
                     port,
                     args,
                     folder,
@@ -63,10 +71,10 @@ impl RedisServer {
 
     /// Starts it again, after [`Self::kill`], with the data that it has written.
     pub(crate) async fn restart(&mut self) {
-        let (child, output) = spawn(self.port, &self.args, &self.folder)
+        let (child, log) = spawn(self.port, &self.args, &self.folder)
             .await
             .expect("it started before");
-        (self.child, self._output) = (child, output);
+        (self.child, self.log) = (child, log);
     }
 
     /// Sends a signal, by its name without `SIG`.
@@ -78,6 +86,24 @@ impl RedisServer {
             .await
             .unwrap();
         assert!(status.success());
+    }
+
+    /// The lines of its log that contain this word, up to now.
+    pub(crate) async fn log_of(&self, word: &str) -> Vec<String> {
+        let mark = "the log is read up to here";
+        let mut eval = redis::cmd("EVAL");
+        eval.arg(format!("redis.log(redis.LOG_WARNING, '{mark}')"))
+            .arg(0);
+        let client = redis::Client::open(("127.0.0.1".to_owned(), self.port)).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        eval.exec_async(&mut connection).await.unwrap();
+        loop {
+            let log = self.log.lock().unwrap().clone();
+            if log.iter().any(|line| line.contains(mark)) {
+                return log.into_iter().filter(|line| line.contains(word)).collect();
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Sends a command, written as for `redis-cli`.
@@ -94,12 +120,16 @@ impl RedisServer {
     }
 }
 
+/// Collects the log. Without a reader, the pipe would fill up and the server would block.
+async fn follow(output: BufReader<ChildStdout>, log: Log) {
+    let mut lines = output.lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        log.lock().unwrap().push(line);
+    }
+}
+
 /// Starts the program, and waits until it accepts connections. `None` if it ended.
-async fn spawn(
-    port: u16,
-    args: &[String],
-    folder: &TempDir,
-) -> Option<(Child, BufReader<ChildStdout>)> {
+async fn spawn(port: u16, args: &[String], folder: &TempDir) -> Option<(Child, Log)> {
     let mut child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--dir"])
@@ -120,7 +150,9 @@ async fn spawn(
             return None;
         }
         if line.contains("eady to accept connections") {
-            return Some((child, output));
+            let log = Log::default();
+            tokio::spawn(follow(output, Arc::clone(&log)));
+            return Some((child, log));
         }
     }
 }

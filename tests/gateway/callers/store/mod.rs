@@ -1,5 +1,6 @@
 //! Limits whose counts are in Redis, for all replicas together.
 
+mod exactness;
 mod failures;
 mod leases;
 mod secure;
