@@ -30,6 +30,12 @@ impl Place {
                 }
             }
         }
+        // A caller's list narrows the one for all callers.
+        if matches!(self.path.first().map(String::as_str), Some("callers" | "groups"))
+            && let Some(map) = config.as_object_mut()
+        {
+            map.insert("allowed_model_ids".to_owned(), json!(["m"]));
+        }
         config.to_string()
     }
 
@@ -183,6 +189,7 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             &["redis://a", "rediss://a.example:1/2", "valkey://b"],
             &["a.example:1", "http://a", "redis://"],
         ),
+        "/$defs/alias_pattern" => (&["*"], &["a.b", "a:b", "a/b", ""]),
         "/$defs/deployment" => (&["a", "a-b_c.d:e/f"], &["a b", "a{b"]),
         "/$defs/store_timeout" => (
             &["1ms", "50ms", "5000ms", "5s"],

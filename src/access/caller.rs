@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::limits::Scope;
+use super::{limits::Scope, permission::Permission};
 use crate::config::CallerSession;
 
 /// The label in metrics for all callers that are not configured.
@@ -20,6 +20,8 @@ pub struct Caller {
     pub groups: Vec<Arc<str>>,
     /// The session name and tags that identify the caller's calls in AWS.
     pub session: Arc<CallerSession>,
+    /// What the caller may do. `None` if it may do everything that the gateway allows.
+    pub permission: Option<Arc<Permission>>,
     /// The limits of the caller and its groups. `None` if there are none.
     pub scopes: Option<Arc<[Arc<Scope>]>>,
 }
@@ -47,6 +49,11 @@ impl Identity {
         } else {
             UNLISTED
         }
+    }
+
+    /// Returns what the caller may do. `None` if it may do everything that the gateway allows.
+    pub fn permission(&self) -> Option<&Arc<Permission>> {
+        self.0.permission.as_ref()
     }
 
     /// Returns the operator's settings for the caller.

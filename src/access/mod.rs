@@ -16,6 +16,7 @@
 //! | [`key`] | the form of API keys: prefix, random part, checksum |
 //! | [`limits`] | limits of callers, groups and targets |
 //! | `snapshot` | the configured callers and their keys |
+//! | `permission` | what a caller may do |
 //! | `caller` | the caller of a call, with the settings that apply to it |
 //! | `rejection` | why a credential was refused |
 //! | `failures` | counts the recent failed attempts of each peer address |
@@ -29,6 +30,7 @@ mod failures;
 mod gate;
 pub mod key;
 pub mod limits;
+mod permission;
 mod rejection;
 mod snapshot;
 pub mod token;
@@ -40,6 +42,7 @@ pub use certificate_verifier::CertificateVerifier;
 pub use claimed::{ClaimKind, Claimed};
 pub use credential::{Credential, Peer};
 pub use gate::{Answer, Gate, Refused, Rules};
+pub use permission::{AllowList, Permission};
 pub use rejection::Rejection;
 pub use snapshot::Snapshot;
 pub use verifier::{Verdict, Verifier};

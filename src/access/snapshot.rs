@@ -13,6 +13,7 @@ use super::{
     claimed::{ClaimKind, Claimed, SERVICE_ACCOUNT},
     key,
     limits::{Names, ScopeKind},
+    permission::Permission,
     rejection::Rejection,
 };
 use crate::config::{Access, ApiKey, CallerOptions, KeysByCaller};
@@ -102,9 +103,16 @@ impl Snapshot {
             names.scope(ScopeKind::Group, group, &options.quota)
         });
         let scopes: Vec<_> = own.into_iter().chain(of_groups).collect();
+        let permission = Permission::of(
+            options.map(|own| &own.permission),
+            groups
+                .iter()
+                .filter_map(|group| Some(&self.access.groups.get(&**group)?.permission)),
+        );
         Identity::new(Arc::new(Caller {
             name: Arc::clone(name),
             is_listed: options.is_some(),
+            permission: permission.map(Arc::new),
             groups,
             session: options
                 .map(|own| Arc::new(own.session.clone()))

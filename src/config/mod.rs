@@ -33,7 +33,8 @@ pub use access::{
     Access, ApiKey, CallerOptions, ClusterKeys, Estimates, FailuresPerMinute, GroupOptions,
     JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes, LimitsStore,
     NANO_PER_USD, OnStoreFailure, Price, Quota, Rates, RedisStore, SignatureAlgorithm,
-    StorePassword, Unlisted, is_name as is_caller_name, is_secure_url, load_keys,
+    StorePassword, Unlisted, is_name as is_caller_name, is_secure_url, load_keys, METHODS,
+    Permission,
 };
 pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;
@@ -159,11 +160,14 @@ impl Config {
         let store = access::read_store(&mut limits);
         let server = server::read(&mut root);
         let has_client_ca = server.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
-        let access = access::read(&mut root, store, has_client_ca, &reading);
+        let prices = access::read_prices(&mut root);
+        let rules = access::quota::Rules::of(&store, &prices);
         let accounts = accounts::read(&mut root, &reading);
+        let targets = targets::read(&mut root, max_tokens, rules, &accounts, &reading);
+        let access = access::read(&mut root, store, prices, has_client_ca, &targets, &reading);
         let config = Self {
             server,
-            targets: targets::read(&mut root, max_tokens, access.rules(), &accounts, &reading),
+            targets,
             accounts,
             request_metadata: attribution::read(root.section("request_metadata")),
             access,

@@ -85,6 +85,24 @@ impl RequestPolicy {
         }
     }
 
+    /// Returns the policy of a caller that is in two groups. Neither group is above the other, so
+    /// a list of one adds to that of the other.
+    ///
+    /// Of two maximums, the lower one applies. Of two lists, all items apply. Of two guardrails,
+    /// the first one applies, unless only the other one is enforced.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let all = |one: &Vec<ServiceTier>, other: &Vec<ServiceTier>| {
+            let further = other.iter().filter(|tier| !one.contains(tier));
+            one.iter().chain(further).copied().collect()
+        };
+        Self {
+            service_tiers: merge(&self.service_tiers, &other.service_tiers, all),
+            s3_locations: merge(&self.s3_locations, &other.s3_locations, S3Locations::or),
+            ..other.and(self)
+        }
+    }
+
     /// Returns the guardrail that no caller can replace.
     pub fn enforced_guardrail(&self) -> Option<&Guardrail> {
         self.guardrail.as_ref().filter(|known| known.enforced)

@@ -129,6 +129,19 @@ impl S3Locations {
     }
 }
 
+impl S3Locations {
+    /// Returns the locations that at least one of the two admits.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let further = other.prefixes.iter();
+        let further = further.filter(|prefix| !self.prefixes.contains(prefix));
+        Self {
+            everywhere: self.everywhere || other.everywhere,
+            prefixes: self.prefixes.iter().chain(further).cloned().collect(),
+        }
+    }
+}
+
 impl S3Prefix {
     fn split(uri: &str) -> Option<(&str, &str)> {
         let rest = uri.strip_prefix(SCHEME)?;

@@ -21,16 +21,13 @@ use crate::{
 pub(super) fn policy<'a>(
     accounts: &Accounts,
     scopes: &Scopes,
-    policy: &'a RequestPolicy,
+    mut policy: Cow<'a, RequestPolicy>,
 ) -> Cow<'a, RequestPolicy> {
-    if policy.max_tokens.is_some() || !scopes.counts_tokens() {
-        return Cow::Borrowed(policy);
+    if policy.max_tokens.is_none() && scopes.counts_tokens() {
+        let ceiling = i32::try_from(accounts.estimates().max_tokens).unwrap_or(i32::MAX);
+        policy.to_mut().max_tokens = Some(ceiling);
     }
-    let ceiling = i32::try_from(accounts.estimates().max_tokens).unwrap_or(i32::MAX);
-    Cow::Owned(RequestPolicy {
-        max_tokens: Some(ceiling),
-        ..policy.clone()
-    })
+    policy
 }
 
 /// Returns what a call reserves for this body, whichever of these routes answers.

@@ -17,6 +17,7 @@ use tonic::{
 use super::{
     context::CallContext,
     count::Count,
+    permission,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Received, Receiver},
     status,
@@ -155,7 +156,11 @@ impl Inference {
             place: place.map(AsRef::as_ref),
             peer,
         };
-        let received = receiver.receive(&parts.headers, body).await;
+        // The message of a call that is not allowed is not read.
+        let received = match permission::check_path(context.caller.as_ref(), parts.uri.path()) {
+            Ok(()) => receiver.receive(&parts.headers, body).await,
+            Err(failure) => Err(failure),
+        };
         let metrics = Arc::clone(&self.metrics);
         let mut report = CallReport::start(
             metrics,

@@ -10,6 +10,7 @@ mod enforce;
 mod estimate;
 mod inference;
 mod layers;
+mod permission;
 mod prepare;
 mod receive;
 mod service;

@@ -4,7 +4,7 @@
 //! All work of a call that grows with its message is done here, in one step and without waiting, so
 //! that it can run on another thread if the message is large.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prost::Message;
@@ -13,7 +13,7 @@ use tonic::metadata::MetadataMap;
 use super::{
     counted, defaults,
     enforce::{Attribution, Enforced},
-    estimate,
+    estimate, permission,
     receive::{Decoded, Received, decode, saturated},
 };
 use crate::{
@@ -202,7 +202,7 @@ impl Preparation {
         let mut violations = Violations::new();
         validate::target(name, &mut violations);
         violations.finish().map_err(Failure::invalid_request)?;
-        self.router.resolve(name)
+        permission::resolve(&self.router, self.caller.as_ref(), name)
     }
 
     fn ready(self, question: Question, stop: &Stop) -> Result<Ready, Failure> {
@@ -221,10 +221,20 @@ impl Preparation {
         let sampling = sampling.unwrap_or(Sampling::Neither);
         let accounts = &self.accounts;
         let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
-        let policy = estimate::policy(accounts, &scopes, &target.policy);
+        let permission = self.caller.as_ref().and_then(Identity::permission);
+        let policy = match permission {
+            Some(permission) => Cow::Owned(target.policy.and(&permission.policy)),
+            None => Cow::Borrowed(&target.policy),
+        };
+        let policy = estimate::policy(accounts, &scopes, policy);
         let policy = policy.as_ref();
-        defaults::apply(&target.defaults, policy, kind, sampling, &mut input);
+        let defaults = match permission {
+            Some(permission) => Cow::Owned(permission.defaults.over(&target.defaults)),
+            None => Cow::Borrowed(&target.defaults),
+        };
+        defaults::apply(&defaults, policy, kind, sampling, &mut input);
         let attribution = Attribution::of(
+            permission.map(|permission| &permission.request_metadata),
             &target.request_metadata,
             &self.request_metadata,
             &self.metadata,

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{context::CallContext, status};
+use super::{context::CallContext, permission, status};
 use crate::{
+    access::Identity,
     aws::Side,
     error::{Failure, Reason, Violation},
     pb::{
@@ -29,9 +30,11 @@ pub struct Targets {
 }
 
 impl Targets {
-    fn target(&self, name: &str) -> Result<Target, Failure> {
-        let target = self.router.resolve(name)?;
+    fn target(&self, caller: Option<&Identity>, name: &str) -> Result<Target, Failure> {
+        let target = permission::resolve(&self.router, caller, name)?;
         let now = Instant::now();
+        let fallback = target.fallback.as_deref();
+        let fallback = fallback.filter(|name| permission::may_use(&self.router, caller, name));
         Ok(Target {
             name: name.to_owned(),
             description: target.description.clone(),
@@ -40,7 +43,7 @@ impl Targets {
                 .iter()
                 .map(|candidate| pb_route(candidate, now))
                 .collect(),
-            fallback: target.fallback.clone().unwrap_or_default(),
+            fallback: fallback.unwrap_or_default().to_owned(),
         })
     }
 }
@@ -51,7 +54,8 @@ impl TargetService for Targets {
         &self,
         request: Request<ListTargetsRequest>,
     ) -> Result<Response<ListTargetsResponse>, Status> {
-        let request_id = request_id(&request);
+        let (request_id, caller) = context(&request);
+        let caller = caller.as_ref();
         let request = request.into_inner();
         let page_size = page_size(request.page_size)
             .map_err(|failure| status::status(&failure, &[], &request_id))?;
@@ -59,6 +63,7 @@ impl TargetService for Targets {
         if request.include_inference_profiles {
             names.extend(self.router.inference_profiles());
         }
+        names.retain(|name| permission::may_use(&self.router, caller, name));
         // The token is the last name of the previous page, because names are sorted.
         let mut rest = names
             .iter()
@@ -68,7 +73,7 @@ impl TargetService for Targets {
         while targets.len() < page_size
             && let Some(name) = rest.next()
         {
-            let target = self.target(name);
+            let target = self.target(caller, name);
             targets.push(target.map_err(|failure| status::status(&failure, &[], &request_id))?);
         }
         let next_page_token = match (rest.peek(), targets.last()) {
@@ -78,7 +83,7 @@ impl TargetService for Targets {
         Ok(Response::new(ListTargetsResponse {
             targets,
             next_page_token,
-            allowed_model_ids: self.router.allowed_model_ids().to_vec(),
+            allowed_model_ids: permission::allowed_model_ids(&self.router, caller),
         }))
     }
 
@@ -86,14 +91,14 @@ impl TargetService for Targets {
         &self,
         request: Request<GetTargetRequest>,
     ) -> Result<Response<GetTargetResponse>, Status> {
-        let request_id = request_id(&request);
+        let (request_id, caller) = context(&request);
         let name = request.into_inner().target;
         let mut violations = Violations::new();
         validate::target(&name, &mut violations);
         violations.finish().map_err(|violations| {
             status::status(&Failure::invalid_request(violations), &[], &request_id)
         })?;
-        let target = self.target(&name).map_err(|failure| {
+        let target = self.target(caller.as_ref(), &name).map_err(|failure| {
             let named = pb::Attempt {
                 model_id: name.clone(),
                 ..pb::Attempt::default()
@@ -106,13 +111,15 @@ impl TargetService for Targets {
     }
 }
 
-fn request_id<T>(request: &Request<T>) -> String {
-    request
-        .extensions()
-        .get::<CallContext>()
-        .map_or_else(String::new, |context| {
-            context.request_id.as_ref().to_owned()
-        })
+/// Returns the request ID and the caller.
+fn context<T>(request: &Request<T>) -> (String, Option<Identity>) {
+    let context = request.extensions().get::<CallContext>();
+    context.map_or_else(Default::default, |context| {
+        (
+            context.request_id.as_ref().to_owned(),
+            context.caller.clone(),
+        )
+    })
 }
 
 fn page_size(asked: i32) -> Result<usize, Failure> {

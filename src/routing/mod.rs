@@ -122,14 +122,26 @@ impl Router {
     /// # Errors
     /// The target is unknown or not allowed, or its source Region is not known.
     pub fn resolve(&self, target: &str) -> Result<Arc<Target>, Failure> {
+        self.resolve_among(target, |_| true)
+    }
+
+    /// Resolves the `target` of a request of a caller that may only know of some aliases.
+    ///
+    /// # Errors
+    /// The target is unknown or not allowed, or its source Region is not known.
+    pub fn resolve_among(
+        &self,
+        target: &str,
+        is_visible: impl Fn(&str) -> bool,
+    ) -> Result<Arc<Target>, Failure> {
         if let Some(known) = self.0.aliases.get(target) {
             return known.clone();
         }
         let allowed = self.may_be_named(target);
         // No known model ID has the form of an alias, so the name is probably mistyped, unless the
         // operator allows it.
-        if !model_id::is_raw(target) && (!allowed || self.near(target).is_some()) {
-            return Err(self.unknown(target));
+        if !model_id::is_raw(target) && (!allowed || self.near(target, &is_visible).is_some()) {
+            return Err(self.unknown_among(target, is_visible));
         }
         if !allowed {
             return Err(Failure::new(
@@ -141,6 +153,28 @@ impl Router {
             ));
         }
         self.raw(target)
+    }
+
+    /// Returns the failure for an unknown target, with a hint from the aliases that the caller may
+    /// know of.
+    pub fn unknown_among(&self, target: &str, is_visible: impl Fn(&str) -> bool) -> Failure {
+        let hint = match self.near(target, &is_visible) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None if !self.aliases().any(is_visible) => {
+                "this gateway has no aliases; use a model ID, an inference profile ID or an ARN"
+                    .to_owned()
+            }
+            None => "TargetService.ListTargets lists the targets".to_owned(),
+        };
+        Failure::new(
+            Reason::TargetUnknown,
+            format!("target `{target}` is unknown; {hint}"),
+        )
+    }
+
+    /// Returns whether a name is that of an alias.
+    pub fn is_alias(&self, name: &str) -> bool {
+        self.0.aliases.contains_key(name)
     }
 
     /// Returns the names of the aliases.
@@ -252,23 +286,8 @@ impl Router {
             .any(|pattern| pattern::matches(pattern, model_id))
     }
 
-    fn near(&self, target: &str) -> Option<&str> {
-        nearest(target, self.aliases())
-    }
-
-    fn unknown(&self, target: &str) -> Failure {
-        let hint = match self.near(target) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None if self.0.aliases.is_empty() => {
-                "this gateway has no aliases; use a model ID, an inference profile ID or an ARN"
-                    .to_owned()
-            }
-            None => "TargetService.ListTargets lists the targets".to_owned(),
-        };
-        Failure::new(
-            Reason::TargetUnknown,
-            format!("target `{target}` is unknown; {hint}"),
-        )
+    fn near(&self, target: &str, is_visible: impl Fn(&str) -> bool) -> Option<&str> {
+        nearest(target, self.aliases().filter(|alias| is_visible(alias)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod keys;
 mod name;
+mod permission;
 mod prices;
 pub(super) mod quota;
 mod store;
@@ -16,6 +17,7 @@ use std::{
 use super::{
     accounts::{self, CallerSession},
     section::{Reading, Section, nearest},
+    targets::Targets,
     units,
     yaml::Key as YamlKey,
 };
@@ -23,6 +25,8 @@ use super::{
 pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, load as load_keys};
 use name::NAME_RULE;
 pub use name::is_name;
+pub use permission::{METHODS, Permission};
+pub(super) use prices::read as read_prices;
 pub use prices::{Estimates, Price, Rates};
 pub use quota::{NANO_PER_USD, Quota};
 pub(super) use store::read as read_store;
@@ -94,6 +98,8 @@ pub struct CallerOptions {
     pub certificates: Vec<String>,
     /// The caller's limits. `callers.<name>.limits`, default: unlimited.
     pub quota: Quota,
+    /// What the caller may do. Default: everything that the gateway allows.
+    pub permission: Permission,
     /// What distinguishes the caller's calls in AWS. `callers.<name>.role_arn` and
     /// `callers.<name>.session_tags`.
     pub session: CallerSession,
@@ -106,17 +112,11 @@ pub struct GroupOptions {
     pub description: String,
     /// The limits of all callers of the group together. `groups.<name>.limits`, default: unlimited.
     pub quota: Quota,
+    /// What each caller of the group may do. Default: everything that the gateway allows.
+    pub permission: Permission,
 }
 
 impl Access {
-    /// Returns which other settings are present, on which quotas depend.
-    pub(super) fn rules(&self) -> quota::Rules {
-        quota::Rules {
-            store: self.store.clone(),
-            has_prices: !self.prices.is_empty(),
-        }
-    }
-
     /// Returns whether any kind of credential is configured.
     pub fn is_configured(&self) -> bool {
         self.keys_file.is_some()
@@ -127,11 +127,13 @@ impl Access {
     }
 }
 
-/// Reads the sections. `limits.store` is in another section and is passed in.
+/// Reads the sections. `limits.store` and the prices are in other sections and are passed in.
 pub(super) fn read(
     root: &mut Section<'_>,
     store: LimitsStore,
+    prices: Vec<Price>,
     has_client_ca: bool,
+    targets: &Targets,
     reading: &Reading<'_>,
 ) -> Access {
     let mut section = root.section("access");
@@ -147,16 +149,17 @@ pub(super) fn read(
             })
             .map(FailuresPerMinute)
             .unwrap_or_default(),
-        prices: prices::read(root),
+        prices,
         estimates: prices::read_estimates(root.section("estimates")),
         store,
         has_client_ca,
         ..Access::default()
     };
-    let rules = access.rules();
+    let rules = quota::Rules::of(&access.store, &access.prices);
     for (key, section) in root.named_sections("groups") {
         check_name("groups", &key, reading);
-        access.groups.insert(key.name, read_group(section, &rules));
+        let group = read_group(section, targets, &rules);
+        access.groups.insert(key.name, group);
     }
     let known_group = |name: &str| group(name, &access.groups);
     let jwt = tokens::read_jwt(&mut section, &known_group);
@@ -166,6 +169,7 @@ pub(super) fn read(
     section.finish();
     let known = Known {
         groups: &access.groups,
+        targets,
         rules: &rules,
         has_kubernetes: wants_kubernetes,
         has_client_ca,
@@ -186,26 +190,23 @@ pub(super) fn read(
     access
 }
 
-fn read_group(mut section: Section<'_>, rules: &quota::Rules) -> GroupOptions {
+fn read_group(mut section: Section<'_>, targets: &Targets, rules: &quota::Rules) -> GroupOptions {
+    let (permission, quota) = permission::read(&mut section, targets, rules);
     let group = GroupOptions {
         description: section
             .value("description", units::text)
             .unwrap_or_default(),
-        quota: read_limits(section.section("limits"), rules),
+        quota,
+        permission,
     };
     section.finish();
     group
 }
 
-fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> Quota {
-    let quota = quota::read(&mut section, rules);
-    section.finish();
-    quota
-}
-
 /// The names to which callers can refer.
 struct Known<'a> {
     groups: &'a BTreeMap<String, GroupOptions>,
+    targets: &'a Targets,
     rules: &'a quota::Rules,
     has_kubernetes: bool,
     has_client_ca: bool,
@@ -232,6 +233,7 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
         }
         tokens::claim_once(&known.certificates, tokens::certificate(text)?)
     };
+    let (permission, quota) = permission::read(&mut section, known.targets, known.rules);
     let caller = CallerOptions {
         keys: keys::read(&mut section, "keys"),
         groups: section
@@ -243,9 +245,13 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
         certificates: section
             .list("certificates", certificate)
             .unwrap_or_default(),
-        quota: read_limits(section.section("limits"), known.rules),
+        quota,
+        permission,
         session: accounts::read_caller(&mut section),
     };
+    let groups = caller.groups.iter();
+    let groups = groups.filter_map(|name| Some(&known.groups.get(name)?.permission));
+    permission::check_together(&section, &caller.permission, groups);
     section.finish();
     caller
 }

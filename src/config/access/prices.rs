@@ -76,7 +76,7 @@ impl Default for Estimates {
     }
 }
 
-pub(super) fn read(root: &mut Section<'_>) -> Vec<Price> {
+pub(in crate::config) fn read(root: &mut Section<'_>) -> Vec<Price> {
     let sections = root.list_of_sections("prices").unwrap_or_default();
     sections.into_iter().map(read_price).collect()
 }

@@ -1,6 +1,6 @@
 //! `limits` of callers, groups and targets.
 
-use super::LimitsStore;
+use super::{LimitsStore, Price};
 use crate::config::{section::Section, units};
 
 /// The maximum of a limit on requests or tokens per minute, so that counts are exact in every
@@ -76,6 +76,16 @@ impl Quota {
 pub(in crate::config) struct Rules {
     pub(in crate::config) store: LimitsStore,
     pub(in crate::config) has_prices: bool,
+}
+
+impl Rules {
+    /// Returns which of the settings are present on which quotas depend.
+    pub(in crate::config) fn of(store: &LimitsStore, prices: &[Price]) -> Self {
+        Self {
+            store: store.clone(),
+            has_prices: !prices.is_empty(),
+        }
+    }
 }
 
 /// Reads the keys of a quota in a section `limits`, which can have other keys, too.

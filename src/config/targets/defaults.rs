@@ -17,6 +17,30 @@ pub struct Defaults {
     pub stop_sequences: Vec<String>,
 }
 
+impl Defaults {
+    /// Returns these values, and those of `outer` for what is absent. Temperature and `top_p`
+    /// belong together: the values of both come from the same level.
+    #[must_use]
+    pub fn over(&self, outer: &Self) -> Self {
+        let sampling = if self.temperature.is_some() || self.top_p.is_some() {
+            self
+        } else {
+            outer
+        };
+        let stop_sequences = if self.stop_sequences.is_empty() {
+            &outer.stop_sequences
+        } else {
+            &self.stop_sequences
+        };
+        Self {
+            max_tokens: self.max_tokens.or(outer.max_tokens),
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            stop_sequences: stop_sequences.clone(),
+        }
+    }
+}
+
 /// A guardrail for requests and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrail {
@@ -34,7 +58,7 @@ pub struct Guardrail {
 }
 
 /// Reads the defaults. Also returns the guardrail among them, which is part of the target's policy.
-pub(super) fn read(mut section: Section<'_>) -> (Defaults, Option<Guardrail>) {
+pub(in crate::config) fn read(mut section: Section<'_>) -> (Defaults, Option<Guardrail>) {
     let defaults = Defaults {
         max_tokens: section.value("max_tokens", |text| units::number(text, 1, i32::MAX)),
         temperature: section.value("temperature", units::fraction),

@@ -19,7 +19,7 @@ use super::{
 use crate::aws::{Fence, FencePart, Geography, pattern, role};
 
 pub use alias::{Alias, TargetLimits, Targets};
-pub(in crate::config) use defaults::guardrail;
+pub(in crate::config) use defaults::{guardrail, read as read_defaults};
 pub use defaults::{Defaults, Guardrail};
 pub use routes::RouteOptions;
 

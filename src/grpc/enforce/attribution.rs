@@ -23,8 +23,10 @@ pub(in crate::grpc) struct Attribution {
 }
 
 impl Attribution {
-    /// Collects the pairs of a target, of the gateway and of the call's metadata.
+    /// Collects the pairs of the caller's settings, of a target, of the gateway and of the call's
+    /// metadata. If several have the same key, the first of them applies.
     pub(in crate::grpc) fn of(
+        caller: Option<&BTreeMap<String, String>>,
         target: &BTreeMap<String, String>,
         gateway: &RequestMetadata,
         call: &MetadataMap,
@@ -39,7 +41,7 @@ impl Attribution {
             let value = value.to_str().ok().filter(|value| is_value(value))?;
             Some((key.clone(), value.to_owned()))
         });
-        let set = gateway.set.iter().chain(target);
+        let set = gateway.set.iter().chain(target).chain(caller.into_iter().flatten());
         Self {
             pairs: from_headers
                 .chain(set.map(|(key, value)| (key.clone(), value.clone())))

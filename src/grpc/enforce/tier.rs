@@ -15,7 +15,13 @@ const fn number(tier: ServiceTier) -> ServiceTierType {
     }
 }
 
+/// A caller's list and a target's can have no tier in common.
+const NONE: &str = "no service tier is allowed for this caller on this target; use another target";
+
 pub(super) fn refusal(tiers: &[ServiceTier]) -> String {
+    if tiers.is_empty() {
+        return NONE.to_owned();
+    }
     let words: Vec<_> = tiers.iter().map(|tier| tier.as_str()).collect();
     format!(
         "this service tier is not allowed by this gateway: use {}",
@@ -24,6 +30,11 @@ pub(super) fn refusal(tiers: &[ServiceTier]) -> String {
 }
 
 pub(super) fn check(tiers: &[ServiceTier], input: &ConverseInput, out: &mut Violations) {
+    // Without a tier, Bedrock would use its default tier, which is not allowed either.
+    if tiers.is_empty() {
+        out.add_at("service_tier", NONE);
+        return;
+    }
     // All fields are listed, so that the compiler reports a new one.
     let Some(pb::ServiceTier { r#type }) = input.service_tier else {
         return;

@@ -12,10 +12,11 @@ use tonic::body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::rate_limits;
+use super::{non_inference::INFERENCE, rate_limits};
 use crate::{
-    access::{Answer, Claimed, Gate, Identity, Peer, Refused, Rejection},
-    grpc::{context::CallContext, status},
+    access::{Answer, Claimed, Gate, Identity, Peer, Rejection},
+    error::Failure,
+    grpc::{context::CallContext, permission, status},
 };
 
 type Verdict = Result<std::sync::Arc<Claimed>, Rejection>;
@@ -66,13 +67,13 @@ where
             .gate
             .judge(request.uri().path(), request.headers(), peer);
         match answer {
-            Answer::Pass(identity) => {
-                identify(&mut request, identity);
-                IdentityFuture::Passed {
+            Answer::Pass(identity) => match identify(&mut request, identity) {
+                Ok(()) => IdentityFuture::Passed {
                     inner: self.inner.call(request),
-                }
-            }
-            Answer::Refuse(refused) => IdentityFuture::refused(&request, refused),
+                },
+                Err(failure) => IdentityFuture::refused(&request, &failure),
+            },
+            Answer::Refuse(refused) => IdentityFuture::refused(&request, &refused.failure()),
             Answer::Later(verdict) => {
                 // The service that is ready must be called, and its clone replaces it.
                 let clone = self.inner.clone();
@@ -86,10 +87,19 @@ where
     }
 }
 
-fn identify<B>(request: &mut Request<B>, identity: Option<Identity>) {
+/// Adds the caller to the call's context.
+///
+/// # Errors
+/// Fails if the caller may not use the method. Calls of inference are checked where they are
+/// counted.
+fn identify<B>(request: &mut Request<B>, identity: Option<Identity>) -> Result<(), Failure> {
+    if !request.uri().path().starts_with(INFERENCE) {
+        permission::check_path(identity.as_ref(), request.uri().path())?;
+    }
     if let Some(context) = request.extensions_mut().get_mut::<CallContext>() {
         context.caller = identity;
     }
+    Ok(())
 }
 
 pin_project! {
@@ -116,13 +126,13 @@ impl<S, B> IdentityFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    fn refused(request: &Request<B>, refused: Refused) -> Self {
+    fn refused(request: &Request<B>, failure: &Failure) -> Self {
         let request_id = request
             .extensions()
             .get::<CallContext>()
             .map_or("", |context| context.request_id.as_ref());
         Self::Refused {
-            response: Some(status::status(&refused.failure(), &[], request_id).into_http()),
+            response: Some(status::status(failure, &[], request_id).into_http()),
         }
     }
 }
@@ -153,13 +163,13 @@ where
                     };
                     let peer = request.extensions().get::<Peer>();
                     match gate.settle(verdict, request.uri().path(), peer) {
-                        Answer::Refuse(refused) => Self::refused(&request, refused),
-                        Answer::Pass(identity) => {
-                            identify(&mut request, identity);
-                            Self::Passed {
+                        Answer::Refuse(refused) => Self::refused(&request, &refused.failure()),
+                        Answer::Pass(identity) => match identify(&mut request, identity) {
+                            Ok(()) => Self::Passed {
                                 inner: service.call(request),
-                            }
-                        }
+                            },
+                            Err(failure) => Self::refused(&request, &failure),
+                        },
                         // `settle` never waits.
                         Answer::Later(_) => return Poll::Pending,
                     }

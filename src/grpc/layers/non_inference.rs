@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The service that the admission layer limits.
-const INFERENCE: &str = "/bedrock.inference.v1.InferenceService/";
+pub(super) const INFERENCE: &str = "/bedrock.inference.v1.InferenceService/";
 /// The methods whose calls stay open as long as the client likes.
 const STAYS_OPEN: [&str; 2] = ["/Watch", "/ServerReflectionInfo"];
 

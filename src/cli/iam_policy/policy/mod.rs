@@ -56,7 +56,7 @@ impl Policy {
                         names.needs(&route.model_id, &region),
                     );
                     let enforced = config.targets.policy.and(&target.policy);
-                    policy.add_enforced(&enforced, names, &region);
+                    policy.add_enforced(&enforced, config, names, &region);
                 }
             }
         }
@@ -65,7 +65,7 @@ impl Policy {
             let place = "allowed_model_ids";
             for region in regions(pattern, &[], names, place)? {
                 policy.add(place, pattern, names.needs(pattern, &region));
-                policy.add_enforced(&config.targets.policy, names, &region);
+                policy.add_enforced(&config.targets.policy, config, names, &region);
             }
         }
         Ok(policy)
@@ -84,7 +84,23 @@ impl Policy {
 
     /// Adds the resources that a call needs in addition to the model: its guardrail, and objects in
     /// Amazon S3.
-    fn add_enforced(&mut self, enforced: &RequestPolicy, names: &Names, region: &str) {
+    fn add_enforced(
+        &mut self,
+        enforced: &RequestPolicy,
+        config: &Config,
+        names: &Names,
+        region: &str,
+    ) {
+        let groups = config.access.groups.values().map(|group| &group.permission);
+        let callers = config.access.callers.values();
+        let callers = callers.map(|caller| &caller.permission);
+        for level in groups.chain(callers) {
+            self.add_one(&enforced.and(&level.policy), names, region);
+        }
+        self.add_one(enforced, names, region);
+    }
+
+    fn add_one(&mut self, enforced: &RequestPolicy, names: &Names, region: &str) {
         if let Some(guardrail) = &enforced.guardrail {
             let guardrail = names.guardrail(&guardrail.identifier, region);
             self.guardrails.insert(guardrail);
