@@ -31,8 +31,10 @@ impl Place {
             }
         }
         // A caller's list narrows the one for all callers.
-        if matches!(self.path.first().map(String::as_str), Some("callers" | "groups"))
-            && let Some(map) = config.as_object_mut()
+        if matches!(
+            self.path.first().map(String::as_str),
+            Some("callers" | "groups")
+        ) && let Some(map) = config.as_object_mut()
         {
             map.insert("allowed_model_ids".to_owned(), json!(["m"]));
         }

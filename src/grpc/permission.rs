@@ -102,12 +102,7 @@ fn restricted(caller: Option<&Identity>) -> Option<(&Identity, &Permission)> {
     Some((caller, caller.permission()?))
 }
 
-fn not_allowed(
-    router: &Router,
-    caller: &Identity,
-    permission: &Permission,
-    name: &str,
-) -> Failure {
+fn not_allowed(router: &Router, caller: &Identity, permission: &Permission, name: &str) -> Failure {
     let aliases = router
         .aliases()
         .filter(|alias| permission.targets.admits(alias));

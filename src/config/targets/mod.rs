@@ -19,8 +19,8 @@ use super::{
 use crate::aws::{Fence, FencePart, Geography, pattern, role};
 
 pub use alias::{Alias, TargetLimits, Targets};
-pub(in crate::config) use defaults::{guardrail, read as read_defaults};
 pub use defaults::{Defaults, Guardrail};
+pub(in crate::config) use defaults::{guardrail, read as read_defaults};
 pub use routes::RouteOptions;
 
 /// Reads the targets. `max_tokens` is the maximum number of output tokens, which is in the section

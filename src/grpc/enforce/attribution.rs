@@ -41,7 +41,11 @@ impl Attribution {
             let value = value.to_str().ok().filter(|value| is_value(value))?;
             Some((key.clone(), value.to_owned()))
         });
-        let set = gateway.set.iter().chain(target).chain(caller.into_iter().flatten());
+        let set = gateway
+            .set
+            .iter()
+            .chain(target)
+            .chain(caller.into_iter().flatten());
         Self {
             pairs: from_headers
                 .chain(set.map(|(key, value)| (key.clone(), value.clone())))
