@@ -87,13 +87,13 @@ impl Shared {
         self.renew(&mut link, true).await?;
         self.look(&mut link, told).await;
         self.probe(&mut link, PATIENCE).await?;
+        self.connected(Some(link));
+        self.recovered();
         tracing::info!(
             address = address_of(&self.options),
             replica = self.replica,
             "connected to the store of limits"
         );
-        self.connected(Some(link));
-        self.recovered();
         Ok(())
     }
 

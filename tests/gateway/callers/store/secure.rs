@@ -4,9 +4,8 @@ use std::{fs, net::TcpListener};
 
 use bedrock_emulator::{Emulator, Options};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tonic::Code;
 
-use crate::harness::{RedisServer, Serve, ask, file, key_of, keyed, soon};
+use crate::harness::{RedisServer, Serve, ask, file, key_of, keyed};
 
 /// What docs/limits-store.md allows the user.
 const RULES: &str = "resetkeys ~{bedrock-grpc}:* resetchannels -@all +evalsha +eval +info +time +hget +hmget +hset +hdel +hlen +hexists +hgetall +exists +set +del +pexpire +persist +zadd +zrem +zscore +zrangebyscore";
@@ -69,7 +68,9 @@ callers:
     let refused = call(&serve).await;
     assert_eq!(refused.details().reason(), "LIMIT_STORE_UNAVAILABLE");
     fs::write(password.path(), "canary-two").unwrap();
-    soon(async { while call(&serve).await.code() != Code::Ok {} }).await;
+    // Calls in a loop would fill the pipe of the log, which nothing reads meanwhile.
+    serve.process.logged("connected to the store").await;
+    call(&serve).await.is_whole();
 
     serve.process.terminate().await;
     let log = serve.process.log().to_owned();
