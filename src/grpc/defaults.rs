@@ -9,7 +9,7 @@ use crate::{
     config::{Defaults, Guardrail, RequestPolicy},
     grpc::enforce,
     pb::{ConverseInput, InferenceConfiguration},
-    translate::visit_json::{self, Leaf, plain},
+    translate::visit_json::{self, Leaf},
 };
 
 /// Parameters that the caller has set in raw members or in the model's native fields.
@@ -122,7 +122,7 @@ impl Written {
     fn by_caller(input: &ConverseInput) -> Self {
         let mut written = Self::default();
         if let Some(fields) = &input.additional_model_request_fields {
-            visit_json::visit_fields(fields, &mut |name, leaf| written.field(&plain(name), leaf));
+            visit_json::visit_fields(fields, &mut |name, leaf| written.field(name, leaf));
         }
         for member in &input.raw_members {
             let steps = visit_json::steps(&member.pointer);
@@ -152,7 +152,7 @@ impl Written {
                     }
                     let last = steps.last().map_or("", String::as_str);
                     visit_json::visit(&member.json, last, &mut |name, leaf| {
-                        written.field(&plain(name), leaf);
+                        written.field(name, leaf);
                     });
                 }
                 _ => {}

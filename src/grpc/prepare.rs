@@ -214,7 +214,7 @@ impl Preparation {
         self.timeout?;
         let candidates = target.inside()?;
         let mut input = question.input.unwrap_or_default();
-        translate::history::leave_out_empty_answers(&mut input);
+        translate::history::repair(&mut input);
         let kind = ModelIdKind::of(target.model_id());
         // The same body is sent to all routes.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();

@@ -5,7 +5,7 @@ use pb::stream_invoke_response::Event;
 
 use super::{
     Error, gateway,
-    json::{BEDROCK_DEPTH, Position, UnpairedSurrogates, Writer},
+    json::{MAX_DEPTH, Position, UnpairedSurrogates, Writer},
     raw, split_surrogates,
     table::{BadJson, Decoder, Encoder, Mode, Object, Value},
 };
@@ -170,7 +170,7 @@ fn member(line: &mut Writer, name: &str, value: &impl Object, raw: &[pb::RawMemb
     let (json, _) = raw::merge(
         out.finish().0.into_string(),
         raw,
-        BEDROCK_DEPTH,
+        MAX_DEPTH,
         raw::Json::Unknown,
     );
     line.key(name);

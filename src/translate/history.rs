@@ -1,15 +1,83 @@
-//! Repairs answers that callers send back as part of the conversation.
+//! Repairs answers that callers send back as part of the conversation: models return blank texts
+//! and empty answers, but Bedrock does not accept them.
 
-use std::mem::take;
+use std::{collections::HashMap, mem::take};
 
-use crate::pb::{ConverseInput, Message, Role};
+use super::raw;
+use crate::pb::{ContentBlock, ConverseInput, Message, Role, content_block::Content};
+
+/// Makes the answers in the conversation acceptable to Bedrock.
+pub(crate) fn repair(input: &mut ConverseInput) {
+    leave_out_blank_texts(input);
+    leave_out_empty_answers(input);
+}
+
+/// Removes the blank texts of answers. The pointers of raw members are adjusted, because they refer
+/// to blocks by their position. A text to which a raw member refers is kept.
+fn leave_out_blank_texts(input: &mut ConverseInput) {
+    let has_blank = |message: &Message| {
+        message.role() == Role::Assistant && message.content.iter().any(is_blank)
+    };
+    if !input.messages.iter().any(has_blank) {
+        return;
+    }
+    // The raw members in each message: their index, and the block to which they refer.
+    let mut raw_in: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
+    for (index, member) in input.raw_members.iter().enumerate() {
+        if let Some((message, block, _)) = block_of(&member.pointer) {
+            raw_in.entry(message).or_default().push((index, block));
+        }
+    }
+    for (at, message) in input.messages.iter_mut().enumerate() {
+        if !has_blank(message) {
+            continue;
+        }
+        let raw_here = raw_in.remove(&at).unwrap_or_default();
+        let mut kept: Vec<bool> = message.content.iter().map(|it| !is_blank(it)).collect();
+        for (_, block) in &raw_here {
+            if let Some(kept) = kept.get_mut(*block) {
+                *kept = true;
+            }
+        }
+        let mut left_out_before = Vec::with_capacity(kept.len());
+        let mut left_out = 0;
+        for kept in &kept {
+            left_out_before.push(left_out);
+            left_out += usize::from(!kept);
+        }
+        let mut keep = kept.into_iter();
+        message.content.retain(|_| keep.next().unwrap_or(true));
+        for (index, block) in raw_here {
+            let before = *left_out_before.get(block).unwrap_or(&left_out);
+            if let Some(member) = input.raw_members.get_mut(index)
+                && let Some((_, _, rest)) = block_of(&member.pointer)
+            {
+                member.pointer = format!("/messages/{at}/content/{}{rest}", block - before);
+            }
+        }
+    }
+}
+
+fn is_blank(block: &ContentBlock) -> bool {
+    matches!(&block.content, Some(Content::Text(text)) if text.trim_start().is_empty())
+}
+
+/// Returns the message and the block to which a pointer refers, and the rest of the pointer.
+fn block_of(pointer: &str) -> Option<(usize, usize, &str)> {
+    let (message, block) = pointer
+        .strip_prefix("/messages/")?
+        .split_once("/content/")?;
+    let end = block.find('/').unwrap_or(block.len());
+    let (block, rest) = block.split_at_checked(end)?;
+    Some((raw::index(message)?, raw::index(block)?, rest))
+}
 
 /// Removes answers without any content block, because Bedrock refuses empty messages. The user
 /// messages before and after such an answer are merged into one, because roles must alternate.
 ///
 /// Changes nothing if a raw member's pointer begins with `/messages`, since it refers to messages
 /// by their position.
-pub(crate) fn leave_out_empty_answers(input: &mut ConverseInput) {
+fn leave_out_empty_answers(input: &mut ConverseInput) {
     let counts_messages = |pointer: &str| pointer.starts_with("/messages");
     let raw_members = &mut input.raw_members.iter();
     if !input.messages.iter().any(is_empty_answer)
@@ -91,6 +159,52 @@ mod tests {
             let mut input = input(&messages);
             leave_out_empty_answers(&mut input);
             assert_eq!(input.messages, expected);
+        }
+    }
+
+    #[test]
+    fn blank_texts_of_answers_are_left_out() {
+        let user = message(Role::User, &[" "]);
+        let answer = message(Role::Assistant, &["\n\n", "a ", " \t", "b"]);
+        let mut input = input(&[user.clone(), answer, message(Role::Assistant, &[" "])]);
+        repair(&mut input);
+        let kept = message(Role::Assistant, &["a ", "b"]);
+        assert_eq!(input.messages, [user, kept]);
+    }
+
+    #[test]
+    fn raw_members_follow_their_block() {
+        let answer = message(Role::Assistant, &["\n", "a", " ", " ", "b"]);
+        let mut input = input(&[message(Role::User, &["a"]), answer]);
+        let pointers = [
+            ("/messages/1/content/1/x", "/messages/1/content/0/x"),
+            // The blank text to which a raw member refers is kept.
+            ("/messages/1/content/3/y/0", "/messages/1/content/1/y/0"),
+            ("/messages/1/content/4/z", "/messages/1/content/2/z"),
+            ("/messages/1/content/5", "/messages/1/content/3"),
+            ("/messages/1/content/-", "/messages/1/content/-"),
+            ("/messages/0/content/1", "/messages/0/content/1"),
+            ("/messages/2", "/messages/2"),
+            ("/messages/01/content/4", "/messages/01/content/4"),
+            (
+                "/messages/1/content/99999999999999999999",
+                "/messages/1/content/99999999999999999999",
+            ),
+        ];
+        input.raw_members = pointers
+            .iter()
+            .map(|(pointer, _)| RawMember {
+                pointer: (*pointer).to_owned(),
+                json: "1".to_owned(),
+            })
+            .collect();
+        repair(&mut input);
+        assert_eq!(
+            input.messages[1],
+            message(Role::Assistant, &["a", " ", "b"])
+        );
+        for (member, (_, expected)) in input.raw_members.iter().zip(pointers) {
+            assert_eq!(member.pointer, expected);
         }
     }
 

@@ -329,7 +329,7 @@ fn separate(added: &mut String, was_empty: bool) {
 }
 
 /// Parses an array index as JSON Pointers write it: without a sign or a leading zero.
-fn index(token: &str) -> Option<usize> {
+pub(super) fn index(token: &str) -> Option<usize> {
     let digits = token.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = token.len() > 1 && token.starts_with('0');
     if digits && !leading_zero {

@@ -2,7 +2,7 @@
 //! response.
 
 use super::{
-    json::{BEDROCK_DEPTH, Position},
+    json::{MAX_DEPTH, Position},
     raw,
     table::{
         BadJson, Encoder, Json, Object,
@@ -44,7 +44,7 @@ pub fn to_converse(response: &pb::InvokeResponse) -> String {
     let (json, _) = raw::merge(
         out.finish().0.into_string(),
         &response.raw_members,
-        BEDROCK_DEPTH,
+        MAX_DEPTH,
         raw::Json::Unknown,
     );
     json

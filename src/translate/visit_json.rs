@@ -1,6 +1,8 @@
 //! Visits the values in JSON that callers write themselves: in raw members and in the fields for
 //! the model's native parameters.
 
+use std::rc::Rc;
+
 use prost_types::{Struct, Value, value::Kind as StructKind};
 
 use super::json::{Kind, MAX_DEPTH, Reader, Syntax};
@@ -22,13 +24,13 @@ pub(crate) enum Leaf<'v> {
 }
 
 /// Calls `visit` for every value in a JSON text, outer values before inner ones. `visit` gets the
-/// value and the name of its member. Items of an array get the name of the array, and the text as a
-/// whole gets the name `member`.
+/// value and the name of its member, as [`plain`] writes it. Items of an array get the name of the
+/// array, and the text as a whole gets the name `member`.
 ///
 /// Stops where the text is not JSON. Such a text is rejected before it is sent.
 pub(crate) fn visit(json: &str, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>)) {
     let mut reader = Reader::with_limit(json, MAX_DEPTH);
-    let _syntax = value(&mut reader, member, visit);
+    let _syntax = values(&mut reader, member, visit);
 }
 
 /// Visits the values in the model's native fields, which are JSON text or a Struct.
@@ -54,49 +56,79 @@ pub(crate) fn steps(pointer: &str) -> Vec<String> {
         .collect()
 }
 
-/// Visits a value and the values in it. The reader's limit on nesting also limits the recursion.
-fn value(
+/// An object or an array that has not ended.
+struct Level {
+    /// The name of its member.
+    name: Rc<str>,
+    is_object: bool,
+    /// Whether its first item has not been read yet.
+    first: bool,
+}
+
+/// Visits a value and the values in it. Does not recurse. Each name is converted once, even if it
+/// is that of many items.
+fn values(
     reader: &mut Reader<'_>,
     member: &str,
     visit: &mut impl FnMut(&str, Leaf<'_>),
 ) -> Result<(), Syntax> {
-    match reader.peek()? {
-        Kind::Object => {
-            visit(member, Leaf::Nested);
-            reader.enter_object()?;
-            let mut first = true;
-            while let Some(name) = reader.member(&mut first)? {
-                value(reader, &name, visit)?;
+    let mut open: Vec<Level> = Vec::new();
+    let mut name: Rc<str> = plain(member).into();
+    loop {
+        match reader.peek()? {
+            kind @ (Kind::Object | Kind::Array) => {
+                visit(&name, Leaf::Nested);
+                let is_object = kind == Kind::Object;
+                if is_object {
+                    reader.enter_object()?;
+                } else {
+                    reader.enter_array()?;
+                }
+                open.push(Level {
+                    name: Rc::clone(&name),
+                    is_object,
+                    first: true,
+                });
+            }
+            Kind::String => visit(&name, Leaf::Text(&reader.string()?)),
+            Kind::Number => {
+                let number = reader.number()?.parse();
+                visit(&name, Leaf::Number(number.unwrap_or(f64::NAN)));
+            }
+            Kind::Boolean => {
+                reader.boolean()?;
+                visit(&name, Leaf::Boolean);
+            }
+            Kind::Null => {
+                reader.null()?;
+                visit(&name, Leaf::Null);
             }
         }
-        Kind::Array => {
-            visit(member, Leaf::Nested);
-            reader.enter_array()?;
-            let mut first = true;
-            while reader.element(&mut first)? {
-                value(reader, member, visit)?;
-            }
-        }
-        Kind::String => visit(member, Leaf::Text(&reader.string()?)),
-        Kind::Number => {
-            let number = reader.number()?.parse();
-            visit(member, Leaf::Number(number.unwrap_or(f64::NAN)));
-        }
-        Kind::Boolean => {
-            reader.boolean()?;
-            visit(member, Leaf::Boolean);
-        }
-        Kind::Null => {
-            reader.null()?;
-            visit(member, Leaf::Null);
+        match next(reader, &mut open)? {
+            Some(following) => name = following,
+            None => return Ok(()),
         }
     }
-    Ok(())
+}
+
+/// Goes to the next value and returns its name. `None` if there is no other value.
+fn next(reader: &mut Reader<'_>, open: &mut Vec<Level>) -> Result<Option<Rc<str>>, Syntax> {
+    while let Some(level) = open.last_mut() {
+        if level.is_object {
+            if let Some(name) = reader.member(&mut level.first)? {
+                return Ok(Some(plain(&name).into()));
+            }
+        } else if reader.element(&mut level.first)? {
+            return Ok(Some(Rc::clone(&level.name)));
+        }
+        open.pop();
+    }
+    Ok(None)
 }
 
 fn structure(fields: &Struct, visit: &mut impl FnMut(&str, Leaf<'_>), depth: u32) {
     for (name, value) in &fields.fields {
-        struct_value(value, name, visit, depth);
+        struct_value(value, &plain(name), visit, depth);
     }
 }
 
@@ -145,7 +177,7 @@ mod tests {
     #[test]
     fn every_value_is_seen_with_the_name_of_its_member() {
         assert_eq!(
-            seen(r#"{"a":[1,{"\u0062":"s3:\/\/x"},[null]],"a":true}"#),
+            seen(r#"{"A_":[1,{"\u0062":"s3:\/\/x"},[null]],"a":true}"#),
             [
                 "root Nested",
                 "a Nested",
@@ -159,5 +191,13 @@ mod tests {
         );
         assert_eq!(seen("\"x\""), [r#"root Text("x")"#]);
         assert_eq!(seen("{\"a\":"), ["root Nested"]);
+    }
+
+    #[test]
+    fn deep_values_are_visited_without_recursion() {
+        let json = format!("{}1{}", "{\"a\":[".repeat(500), "]}".repeat(500));
+        let seen = seen(&json);
+        assert_eq!(seen.len(), 1_001);
+        assert_eq!(seen.last().unwrap(), "a Number(1.0)");
     }
 }

@@ -7,11 +7,8 @@ use prost_types::{Struct, Value, value::Kind};
 use super::path::{Shown, Violations};
 use crate::{
     bounds::Stop,
-    translate::json::{self, NotJson},
+    translate::json::{self, MAX_DEPTH, NotJson},
 };
-
-/// The maximum nesting depth of a Struct. Deeper values could exhaust the stack of a parser.
-const MAX_DEPTH: usize = 64;
 
 /// Checks that JSON text is well-formed and does not nest too deep. The text is read only here: the
 /// translation copies it unchanged.
@@ -121,8 +118,9 @@ fn check(json: &str, stop: &Stop) -> Result<(), Problem<'static>> {
     }
 }
 
-/// Checks a Struct. Recurses at most to the maximum depth.
-fn check_struct(value: &Struct, depth: usize) -> Result<(), Problem<'_>> {
+/// Checks a Struct. Recurses at most to the maximum depth. A Struct from a caller is never that
+/// deep, because the decoder of protobuf messages has a lower limit.
+fn check_struct(value: &Struct, depth: u32) -> Result<(), Problem<'_>> {
     if depth > MAX_DEPTH {
         return Err(Problem::TooDeep);
     }
@@ -132,7 +130,7 @@ fn check_struct(value: &Struct, depth: usize) -> Result<(), Problem<'_>> {
         .try_for_each(|(name, value)| check_value(name, value, depth))
 }
 
-fn check_value<'a>(name: &'a str, value: &'a Value, depth: usize) -> Result<(), Problem<'a>> {
+fn check_value<'a>(name: &'a str, value: &'a Value, depth: u32) -> Result<(), Problem<'a>> {
     match &value.kind {
         None => Err(Problem::Value(
             name,
@@ -169,7 +167,7 @@ mod tests {
             " [1, -0.5e3, \"\\u00e9 [[[ \\\" {{{\", true, null]\n",
             "12345678901234567890123",
             "\"\"",
-            &nested(64),
+            &nested(1_000),
         ] {
             check(json, &Stop::never()).unwrap_or_else(|problem| panic!("{json}: {problem}"));
         }
@@ -198,7 +196,7 @@ mod tests {
     #[test]
     fn depth_is_bounded_without_a_stack() {
         for json in [
-            nested(65),
+            nested(1_001),
             nested(10_000),
             "[".repeat(1_000_000),
             "{\"a\":".repeat(10_000),
@@ -228,17 +226,17 @@ mod tests {
             assert!(problem.contains("in member \"k\""), "{problem}");
         }
         let mut deep = Struct::default();
-        for level in 2..=65 {
+        for level in 2..=1_001 {
             deep = structure(Some(Kind::StructValue(deep)));
-            assert_eq!(check_struct(&deep, 1).is_ok(), level <= 64, "{level}");
+            assert_eq!(check_struct(&deep, 1).is_ok(), level <= 1_000, "{level}");
         }
         let mut list = Kind::ListValue(prost_types::ListValue::default());
-        for level in 3..=65 {
+        for level in 3..=1_001 {
             list = Kind::ListValue(prost_types::ListValue {
                 values: vec![Value { kind: Some(list) }],
             });
             let deep = structure(Some(list.clone()));
-            assert_eq!(check_struct(&deep, 1).is_ok(), level <= 64, "{level}");
+            assert_eq!(check_struct(&deep, 1).is_ok(), level <= 1_000, "{level}");
         }
     }
 

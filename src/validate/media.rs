@@ -28,10 +28,7 @@ pub(super) fn image(block: &pb::ImageBlock, out: &mut Violations) {
         &Format::of::<pb::ImageFormat>(block.format, &block.format_name),
         out,
     );
-    // In an answer that the caller sends back, `error` may explain why there is no image.
-    if block.source.is_some() || block.error.is_none() {
-        source(block.source.as_ref(), out);
-    }
+    source(block.source.as_ref(), out);
 }
 
 /// Checks an image for a guardrail. Guardrails accept fewer formats, and only bytes as the source.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::path::{Shown, Violations};
-use super::word::{Word, optional_enum, optional_text};
+use super::word::{Word, optional_enum, optional_text, required_text};
 use super::{citation, inference, json, media};
 use crate::pb;
 
@@ -12,11 +12,6 @@ const TOOL_NAME: Word = Word {
     max: 64,
     set: "`[a-zA-Z0-9_-]`",
     allowed: |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
-};
-const TOOL_USE_ID: Word = Word {
-    max: 64,
-    set: "`[a-zA-Z0-9_.:-]`",
-    allowed: |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'),
 };
 const MAX_REFERENCE_TYPE_CHARS: usize = 64;
 const MAX_REFERENCE_NAME_CHARS: usize = 128;
@@ -101,11 +96,13 @@ fn specification(spec: &pb::ToolSpecification, out: &mut Violations) {
     });
 }
 
+/// Checks a tool use of the model. A model may use other characters than Bedrock documents in the
+/// ID and in the name, so Bedrock decides which it accepts. The same is true of results.
 pub(super) fn tool_use(block: &pb::ToolUseBlock, out: &mut Violations) {
     use pb::tool_use_block::Input;
 
-    TOOL_USE_ID.required("tool_use_id", &block.tool_use_id, out);
-    TOOL_NAME.required("name", &block.name, out);
+    required_text("tool_use_id", &block.tool_use_id, out);
+    required_text("name", &block.name, out);
     match &block.input {
         None => out.missing_at(
             "input",
@@ -117,7 +114,7 @@ pub(super) fn tool_use(block: &pb::ToolUseBlock, out: &mut Violations) {
 }
 
 pub(super) fn tool_result(block: &pb::ToolResultBlock, out: &mut Violations) {
-    TOOL_USE_ID.required("tool_use_id", &block.tool_use_id, out);
+    required_text("tool_use_id", &block.tool_use_id, out);
     optional_enum::<pb::ToolResultStatus>("status", block.status, out);
     out.items("content", &block.content, result_part);
 }

@@ -168,11 +168,11 @@ pub(crate) const CASES: &[Case] = &[
     ),
     (
         "input.additional_model_request_fields_struct",
-        &["64 levels"],
+        &["1000 levels"],
         |r| {
             fields(
                 r,
-                Fields::AdditionalModelRequestFieldsStruct(deep_structure(65)),
+                Fields::AdditionalModelRequestFieldsStruct(deep_structure(1_001)),
             );
         },
     ),
@@ -314,7 +314,7 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     ("additional fields as a Struct of the greatest depth", |r| {
         fields(
             r,
-            Fields::AdditionalModelRequestFieldsStruct(deep_structure(64)),
+            Fields::AdditionalModelRequestFieldsStruct(deep_structure(1_000)),
         );
     }),
     ("the longest path, in characters", |r| {

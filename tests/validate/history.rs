@@ -26,10 +26,12 @@ enum Block {
     Text(Vec<String>, bool),
     Reasoning(Vec<String>, Option<String>),
     Redacted,
-    /// JSON text in pieces of this many characters.
-    ToolUse(String, usize),
+    /// JSON text in pieces of this many characters, and what the model wrote as ID and name.
+    ToolUse(String, usize, &'static str),
     ToolResult(String),
     Image,
+    /// An announced image that does not follow.
+    NoImage(&'static str),
     /// A stop without a start.
     Nothing,
 }
@@ -65,11 +67,9 @@ impl Block {
                 let redacted = json!({"reasoningContent": {"redactedContent": "AAEC"}});
                 events.push(delta(index, &redacted));
             }
-            Self::ToolUse(input, size) => {
-                let id = format!("tooluse_{index}");
-                events.push(start(
-                    json!({"toolUse": {"toolUseId": id, "name": "a_tool"}}),
-                ));
+            Self::ToolUse(input, size, word) => {
+                let id = format!("{word}{index}");
+                events.push(start(json!({"toolUse": {"toolUseId": id, "name": word}})));
                 let characters: Vec<char> = input.chars().collect();
                 for piece in characters.chunks(*size) {
                     let input: String = piece.iter().collect();
@@ -89,6 +89,7 @@ impl Block {
                 let image = json!({"image": {"source": {"bytes": "AAEC"}}});
                 events.push(delta(index, &image));
             }
+            Self::NoImage(format) => events.push(start(json!({"image": {"format": format}}))),
             Self::Nothing => {}
         }
         let stop = json!({"contentBlockIndex": index});
@@ -97,23 +98,33 @@ impl Block {
     }
 }
 
+/// More characters than Bedrock documents for an ID or a name.
+const TOO_LONG: &str =
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
 fn block() -> impl Strategy<Value = Block> {
-    let text = || prop_oneof![Just(String::new()), "(?s).{1,8}"];
-    let inputs = vec![
-        "",
-        "{}",
-        "{\"a\": [1, 2.50, \"\u{1f600}\"]}",
-        "{\"a\":{\"b\":null}}",
+    let text = || prop_oneof![Just(String::new()), "[ \n]{1,3}", "(?s).{1,8}"];
+    let input = prop_oneof![
+        select(vec![
+            "",
+            "{}",
+            "{\"a\": [1, 2.50, \"\u{1f600}\"]}",
+            "{\"a\":{\"b\":null}}",
+        ])
+        .prop_map(str::to_owned),
+        (1..1_000_usize).prop_map(|depth| "[".repeat(depth) + &"]".repeat(depth)),
     ];
+    let words = vec!["a_tool", "functions.a:b", "a/b c", "é", "$", TOO_LONG];
     prop_oneof![
         (vec(text(), 0..4), any::<bool>()).prop_map(|(pieces, cited)| Block::Text(pieces, cited)),
         (vec(text(), 0..3), prop::option::of("[a-z]{1,8}"))
             .prop_map(|(pieces, signature)| Block::Reasoning(pieces, signature)),
         Just(Block::Redacted),
-        (select(inputs), 1..9_usize)
-            .prop_map(|(input, size)| Block::ToolUse(input.to_owned(), size)),
+        (input, 1..9_usize, select(words))
+            .prop_map(|(input, size, word)| Block::ToolUse(input, size, word)),
         text().prop_map(Block::ToolResult),
         Just(Block::Image),
+        select(vec!["png", "PNG", "image/new"]).prop_map(Block::NoImage),
         Just(Block::Nothing),
     ]
 }
@@ -182,7 +193,7 @@ proptest! {
         let whole = r#"{"text":"Once up"}"#;
         let truncated = &whole[..length.min(whole.len() - 1)];
         let mut events = vec![event("messageStart", &json!({"role": "assistant"}))];
-        events.extend(Block::ToolUse(truncated.to_owned(), 4).events(0));
+        events.extend(Block::ToolUse(truncated.to_owned(), 4, "a_tool").events(0));
         events.push(event("messageStop", &json!({"stopReason": "max_tokens"})));
         let answer = answer(events.iter().map(|(name, payload)| (*name, payload.as_bytes())));
         let Some(Content::ToolUse(tool)) = &answer.content[0].content else {

@@ -181,6 +181,9 @@ fn json_that_is_10_000_levels_deep_is_refused_everywhere() {
         ]
     );
     for violation in found {
-        assert_eq!(violation.description, "is nested more than 64 levels deep");
+        assert_eq!(
+            violation.description,
+            "is nested more than 1000 levels deep"
+        );
     }
 }

@@ -6,11 +6,11 @@ use super::{Enforced, guardrail, s3, tier, tokens};
 use crate::{
     config::s3::S3Locations,
     pb::{ConverseInput, RawMember, converse_input::AdditionalModelRequestFields as Fields},
-    translate::visit_json::{self, Leaf, plain},
+    translate::visit_json::{self, Leaf},
     validate::Violations,
 };
 
-/// `additionalModelRequestFields`, in the form of [`plain`].
+/// `additionalModelRequestFields`, in the form of [`visit_json::plain`].
 const FIELDS: &str = "additionalmodelrequestfields";
 
 pub(super) fn check(
@@ -32,7 +32,7 @@ pub(super) fn check(
         };
         out.field(field, |out| {
             visit_json::visit_fields(fields, &mut |name, leaf| {
-                rules.value(true, &plain(name), leaf, out);
+                rules.value(true, name, leaf, out);
             });
         });
     }
@@ -65,7 +65,7 @@ impl Rules<'_> {
         });
         out.field("json", |out| {
             visit_json::visit(&member.json, last, &mut |name, leaf| {
-                self.value(in_fields, &plain(name), leaf, out);
+                self.value(in_fields, name, leaf, out);
             });
         });
     }
@@ -95,7 +95,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Checks a value. `name` is the name of its member, in the form of [`plain`].
+    /// Checks a value. `name` is the name of its member, in the form of [`visit_json::plain`].
     fn value(&self, in_fields: bool, name: &str, leaf: Leaf<'_>, out: &mut Violations) {
         let policy = self.enforced.policy;
         if let Leaf::Text(text) = leaf

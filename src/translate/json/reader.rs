@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::unescape::{UnpairedSurrogates, unescape};
-
-/// The maximum nesting depth of JSON from Bedrock.
-pub(crate) const BEDROCK_DEPTH: u32 = 128;
+use super::{
+    MAX_DEPTH,
+    unescape::{UnpairedSurrogates, unescape},
+};
 
 /// The value of [`Syntax::what`] for text that nests deeper than the reader's limit.
 pub(super) const TOO_DEEP: &str = "nested too deep";
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
     /// Creates a reader of JSON from Bedrock or a file.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Syntax> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self::with_limit(text, BEDROCK_DEPTH)),
+            Ok(text) => Ok(Self::with_limit(text, MAX_DEPTH)),
             Err(error) => Err(Syntax {
                 at: error.valid_up_to(),
                 what: "not UTF-8",
@@ -101,13 +101,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Creates a reader of text in which values may nest `limit` levels deep, at most 128.
+    /// Creates a reader of text in which values may nest `limit` levels deep.
     pub(crate) fn with_limit(text: &'a str, limit: u32) -> Self {
         Self {
             text,
             at: 0,
             depth: 0,
-            limit: limit.min(BEDROCK_DEPTH),
+            limit,
         }
     }
 
@@ -361,14 +361,12 @@ impl<'a> Reader<'a> {
         self.white_space();
         let start = self.at;
         let outside = self.depth;
-        // Each open level has one bit, the innermost one the lowest: 1 for objects, 0 for arrays.
-        // 128 levels fit.
-        let mut objects: u128 = 0;
+        let mut open = OpenLevels::default();
         let mut first = true;
         loop {
             let value_follows = if self.depth == outside {
                 true
-            } else if objects & 1 == 1 {
+            } else if open.innermost_is_object() {
                 self.skip_member_name(&mut first)?
             } else {
                 self.element(&mut first)?
@@ -380,12 +378,12 @@ impl<'a> Reader<'a> {
                 match self.peek()? {
                     Kind::Object => {
                         self.enter_object()?;
-                        objects = objects << 1 | 1;
+                        open.push(true);
                         first = true;
                     }
                     Kind::Array => {
                         self.enter_array()?;
-                        objects <<= 1;
+                        open.push(false);
                         first = true;
                     }
                     Kind::String => drop(self.skip_string()?),
@@ -394,7 +392,7 @@ impl<'a> Reader<'a> {
                     Kind::Null => self.null()?,
                 }
             } else {
-                objects >>= 1;
+                open.pop();
                 first = false;
             }
             if self.depth == outside {
@@ -422,11 +420,44 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The kinds of the open levels, one bit for each: 1 for objects, 0 for arrays. Allocates only if
+/// there are more than 128 levels.
+#[derive(Default)]
+struct OpenLevels {
+    /// The innermost levels, the innermost one in the lowest bit.
+    bits: u128,
+    count: u32,
+    /// The levels outside of `bits`, 128 in each item.
+    outer: Vec<u128>,
+}
+
+impl OpenLevels {
+    const fn innermost_is_object(&self) -> bool {
+        self.bits & 1 == 1
+    }
+
+    fn push(&mut self, is_object: bool) {
+        if self.count > 0 && self.count.is_multiple_of(u128::BITS) {
+            self.outer.push(std::mem::take(&mut self.bits));
+        }
+        self.bits = self.bits << 1 | u128::from(is_object);
+        self.count += 1;
+    }
+
+    fn pop(&mut self) {
+        self.bits >>= 1;
+        self.count = self.count.saturating_sub(1);
+        if self.count > 0 && self.count.is_multiple_of(u128::BITS) {
+            self.bits = self.outer.pop().unwrap_or_default();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::plain;
+    use super::{OpenLevels, Reader, plain};
 
     proptest! {
         #[test]
@@ -436,6 +467,35 @@ mod tests {
         )) {
             let one_by_one = text.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
             prop_assert_eq!(plain(&text), one_by_one.unwrap_or(text.len()));
+        }
+
+        #[test]
+        fn open_levels_are_a_stack(steps in prop::collection::vec(prop::option::weighted(0.7, any::<bool>()), 0..900)) {
+            let (mut open, mut expected) = (OpenLevels::default(), Vec::new());
+            for step in steps {
+                match step {
+                    Some(is_object) => {
+                        open.push(is_object);
+                        expected.push(is_object);
+                    }
+                    None if expected.pop().is_some() => open.pop(),
+                    None => {}
+                }
+                prop_assert_eq!(open.innermost_is_object(), expected.last() == Some(&true));
+            }
+        }
+
+        #[test]
+        fn values_of_any_depth_are_skipped(levels in prop::collection::vec(any::<bool>(), 0..2_000)) {
+            let open = levels.iter().map(|object| if *object { "{\"a\":" } else { "[" });
+            let close = levels.iter().rev().map(|object| if *object { "}" } else { "]" });
+            let json: String = open.chain(["1"]).chain(close).collect();
+            let depth = u32::try_from(levels.len()).unwrap();
+            let mut reader = Reader::with_limit(&json, depth);
+            prop_assert_eq!(reader.skip().unwrap(), &json);
+            if depth > 0 {
+                prop_assert!(Reader::with_limit(&json, depth - 1).skip().is_err());
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::reader::{BEDROCK_DEPTH, Reader};
+use super::{MAX_DEPTH, reader::Reader};
 use crate::bounds::Stop;
 
 /// Writes JSON without white space to a buffer. The writer adds commas; the caller alternates keys
@@ -173,7 +173,7 @@ impl Writer {
 
     /// Writes a value that should be JSON text. If it is not, writes it as a JSON string.
     pub(crate) fn raw_or_string(&mut self, json: &str) {
-        let mut reader = Reader::with_limit(json, BEDROCK_DEPTH);
+        let mut reader = Reader::with_limit(json, MAX_DEPTH);
         if reader.skip().and_then(|_| reader.end()).is_ok() {
             self.raw(json);
         } else {

@@ -148,6 +148,73 @@ async fn an_answer_with_an_empty_text_or_without_blocks_can_be_sent_back() {
     }
 }
 
+/// The conversation as Bedrock gets it with the next question, after `answer`, a stream.
+async fn sent_back(answer: Frames) -> serde_json::Value {
+    let gateway = replayed(&answer.stop("tool_use").metadata()).await;
+    let request = invoke(recording::asking("Hello", ""));
+    let input = request.input.clone().unwrap();
+    let target = request.target.clone();
+    let answer = invoked(&gateway, request).await.unwrap().message.unwrap();
+    let next = InvokeRequest {
+        target,
+        input: Some(go_on((&input, answer))),
+    };
+    // The replay has no answer to it.
+    let _refused = invoked(&gateway, next).await;
+    let calls = gateway.ended(2).await;
+    serde_json::from_slice(&calls[1].body).unwrap()
+}
+
+#[tokio::test]
+async fn tool_uses_of_any_form_can_be_sent_back() {
+    let deep = "[".repeat(100) + &"]".repeat(100);
+    for (id, name, input) in [
+        ("call/1 é", "a.b", "{}"),
+        (&*"x".repeat(100), &*"y".repeat(100), "{}"),
+        ("functions.a:0", "a", &*format!("{{\"a\":{deep}}}")),
+    ] {
+        let start = format!(
+            r#"{{"contentBlockIndex":0,"start":{{"toolUse":{{"toolUseId":"{id}","name":"{name}"}}}}}}"#
+        );
+        let delta =
+            serde_json::json!({"contentBlockIndex": 0, "delta": {"toolUse": {"input": input}}});
+        let frames = Frames::default()
+            .start()
+            .event("contentBlockStart", &start)
+            .event("contentBlockDelta", &delta.to_string())
+            .block_stop(0);
+        let body = sent_back(frames).await;
+        let input: serde_json::Value = serde_json::from_str(input).unwrap();
+        let expected =
+            serde_json::json!({"toolUse": {"toolUseId": id, "name": name, "input": input}});
+        assert_eq!(
+            body["messages"][1]["content"],
+            serde_json::json!([expected])
+        );
+    }
+}
+
+/// `Invoke` returns a blank text as it is. Bedrock does not accept it in the conversation.
+#[tokio::test]
+async fn blank_texts_before_a_tool_use_are_not_sent_back() {
+    let frames = Frames::default()
+        .start()
+        .text(r"\n\n")
+        .block_stop(0)
+        .event(
+            "contentBlockStart",
+            r#"{"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"t-1","name":"write"}}}"#,
+        )
+        .block_stop(1);
+    let body = sent_back(frames).await;
+    let tool = serde_json::json!({"toolUse": {"toolUseId": "t-1", "name": "write", "input": {}}});
+    assert_eq!(body["messages"][1]["content"], serde_json::json!([tool]));
+    // An answer of nothing else is left out, and the questions around it are joined.
+    let body = sent_back(Frames::default().start().text(" ").block_stop(0)).await;
+    let questions = serde_json::json!([{"role": "user", "content": [{"text": "Hello"}, {"text": "And then?"}]}]);
+    assert_eq!(body["messages"], questions);
+}
+
 #[tokio::test]
 async fn a_tool_use_that_max_tokens_truncated_is_returned_and_refused_with_an_explanation() {
     let frames = Frames::default()
