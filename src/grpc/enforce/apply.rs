@@ -1,7 +1,10 @@
 //! Applies all rules, in their order.
 
 use super::{Enforced, guardrail, raw_json, s3, tier, tokens};
-use crate::{config::s3::S3Locations, error::Violation, pb::ConverseInput, validate::Violations};
+use crate::{
+    aws::ModelIdKind, config::s3::S3Locations, error::Violation, pb::ConverseInput,
+    validate::Violations,
+};
 
 impl Enforced<'_> {
     /// Applies all rules to a request whose defaults are filled in.
@@ -15,7 +18,10 @@ impl Enforced<'_> {
         if let Some(guardrail) = self.policy.enforced_guardrail() {
             guardrail::write(guardrail, input);
         }
-        if let Some(ceiling) = self.ceiling() {
+        // Prompts of Prompt management have their own number, and Bedrock rejects any other.
+        if let Some(ceiling) = self.policy.max_tokens
+            && self.kind != ModelIdKind::Prompt
+        {
             tokens::write(ceiling, input);
         }
         if let Some(tiers) = &self.policy.service_tiers {
@@ -28,7 +34,7 @@ impl Enforced<'_> {
         if let Some(guardrail) = self.policy.enforced_guardrail() {
             guardrail::check(guardrail, input, out);
         }
-        if let Some(ceiling) = self.ceiling() {
+        if let Some(ceiling) = self.policy.max_tokens {
             tokens::check(ceiling, input, out);
         }
         if let Some(tiers) = &self.policy.service_tiers {

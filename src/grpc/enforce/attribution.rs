@@ -1,7 +1,7 @@
 //! Enforces the operator's request metadata: a caller must not be able to charge its calls to
 //! another caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tonic::metadata::MetadataMap;
 
@@ -38,7 +38,11 @@ impl Attribution {
             let (Some(value), None) = (values.next(), values.next()) else {
                 return None;
             };
-            let value = value.to_str().ok().filter(|value| is_value(value))?;
+            // An empty value would say nothing about the call, but hide what applies otherwise.
+            let value = value.to_str().ok()?;
+            if value.trim().is_empty() || !is_value(value) {
+                return None;
+            }
             Some((key.clone(), value.to_owned()))
         });
         let set = gateway
@@ -59,16 +63,22 @@ impl Attribution {
         self.pairs.is_empty() && self.reserved.is_empty()
     }
 
-    /// Adds the pairs to the request. They replace the caller's pairs with the same keys.
+    /// Adds the pairs to the request. They replace the caller's pairs with the same keys. Keys that
+    /// differ only in case or in the spaces around them are the same: Bedrock would record both,
+    /// and a reader of its logs could take the caller's for the operator's.
     ///
     /// # Errors
     /// Fails if there are more pairs than Bedrock accepts.
     pub(super) fn write(&self, input: &mut ConverseInput) -> Result<(), Vec<Violation>> {
         let pairs = &mut input.request_metadata;
         let by_caller = pairs.len();
-        for key in &self.reserved {
-            pairs.remove(key);
-        }
+        let set: HashSet<String> = self
+            .reserved
+            .iter()
+            .chain(self.pairs.keys())
+            .map(|key| normalized(key))
+            .collect();
+        pairs.retain(|key, _| !set.contains(&normalized(key)));
         for (key, value) in &self.pairs {
             pairs.insert(key.clone(), value.clone());
         }
@@ -83,4 +93,9 @@ impl Attribution {
             ),
         }])
     }
+}
+
+/// Returns the form of a key that all its spellings have. A key has only ASCII characters.
+fn normalized(key: &str) -> String {
+    key.trim().to_ascii_lowercase()
 }

@@ -37,13 +37,3 @@ pub(super) struct Enforced<'a> {
     /// The kind of the model ID that is called.
     pub(super) kind: ModelIdKind,
 }
-
-impl Enforced<'_> {
-    /// Returns the maximum number of output tokens. `None` for prompts of Prompt management, which
-    /// have their own number; Bedrock rejects any other.
-    fn ceiling(&self) -> Option<i32> {
-        self.policy
-            .max_tokens
-            .filter(|_| self.kind != ModelIdKind::Prompt)
-    }
-}

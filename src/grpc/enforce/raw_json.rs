@@ -84,7 +84,7 @@ impl Rules<'_> {
                 Some("this gateway limits the service tiers; set input.service_tier instead")
             }
             "inferenceconfig"
-                if self.enforced.ceiling().is_some()
+                if policy.max_tokens.is_some()
                     && second.is_none_or(|name| tokens::is_name(name)) =>
             {
                 Some(
@@ -118,21 +118,21 @@ impl Rules<'_> {
             out.add("this gateway sets request metadata; remove it");
         }
         if let Some(tiers) = &policy.service_tiers
-            && name == "servicetier"
+            && name.contains("servicetier")
             && !matches!(leaf, Leaf::Text(text) if tiers.iter().any(|tier| tier.as_str() == text))
         {
             out.add(tier::refusal(tiers));
         }
-        if let Some(ceiling) = self.enforced.ceiling()
-            && tokens::is_name(name)
-        {
+        if let Some(ceiling) = policy.max_tokens {
             let number = match leaf {
                 Leaf::Number(number) => number,
                 Leaf::Text(text) => text.trim().parse().unwrap_or(f64::NAN),
                 Leaf::Boolean | Leaf::Null | Leaf::Nested => return,
             };
-            if !tokens::is_within(number, ceiling) {
+            if tokens::is_name(name) && !tokens::is_within(number, ceiling) {
                 out.add(tokens::refusal(ceiling));
+            } else if tokens::is_answers(name) && number > 1.0 {
+                out.add(tokens::ONE_ANSWER);
             }
         }
     }

@@ -12,7 +12,8 @@ use crate::{
 
 /// Returns whether a text names an object in S3, in any spelling that Bedrock might accept.
 pub(super) fn is_location(text: &str) -> bool {
-    let text = text.trim_start();
+    // Also skips quotes, brackets and characters that are not visible.
+    let text = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
     let scheme = text.split("://").next().unwrap_or_default();
     let has_scheme = scheme.len() < text.len()
         && ["s3", "s3a", "s3n"]
@@ -125,6 +126,9 @@ mod tests {
             "s3://a/b",
             "S3://a/b",
             "\n s3://a/b",
+            "\u{feff}s3://a/b",
+            "'s3://a/b'",
+            "[\"s3://a/b\"]",
             "s3a://a/b",
             "s3n://a",
             "arn:aws:s3:::a/b",

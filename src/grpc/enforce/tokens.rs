@@ -2,26 +2,57 @@
 
 use crate::{pb::ConverseInput, validate::Violations};
 
-/// The names of the maximum number of output tokens in models' native fields, in lower case and
-/// without separators. The budget for thinking is a part of that number.
-const NAMES: [&str; 10] = [
-    "maxtokens",
-    "maxtokenstosample",
-    "maxnewtokens",
-    "maxtokencount",
+/// Names of the maximum number of output tokens in models' native fields that do not have `token`
+/// in them. All names here are in lower case and without separators.
+const NAMES: [&str; 11] = [
+    "numpredict",
+    "npredict",
     "maxgenlen",
+    "maxgenlength",
     "maxgenerationlength",
-    "maxcompletiontokens",
-    "maxoutputtokens",
     "maxlength",
-    "budgettokens",
+    "maxlen",
+    "maxnewlength",
+    "maxoutputlength",
+    "maxcompletionlength",
+    "maxdecodelength",
+];
+/// What names of numbers of tokens have in them if they limit or extend the output. The budget for
+/// thinking is a part of the output.
+const OF_OUTPUT: [&str; 10] = [
+    "max", "budget", "limit", "count", "predict", "generat", "complet", "output", "new", "num",
+];
+/// What names of numbers of tokens have in them if the numbers do not concern the output.
+const NOT_OF_OUTPUT: [&str; 4] = ["input", "prompt", "context", "tokenid"];
+
+/// Names of the number of answers to one request.
+const ANSWERS: [&str; 10] = [
+    "n",
+    "bestof",
+    "numgenerations",
+    "numresults",
+    "numreturnsequences",
+    "numcompletions",
+    "numcandidates",
+    "candidatecount",
+    "numsamples",
+    "numoutputs",
 ];
 
-/// Returns whether a member is a number of output tokens. `name` is in lower case and without
-/// separators.
+/// Returns whether a member is a number of output tokens, as models name it: `max_tokens`,
+/// `maxTokenCount`, `budget_tokens`, `num_predict`. `name` is in lower case and without separators.
 pub(in crate::grpc) fn is_name(name: &str) -> bool {
-    NAMES.contains(&name)
+    let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    let of_output = || name.contains("token") && has(&OF_OUTPUT) && !has(&NOT_OF_OUTPUT);
+    NAMES.contains(&name) || of_output()
 }
+
+/// Returns whether a member is a number of answers. `name` is in lower case and without separators.
+pub(super) fn is_answers(name: &str) -> bool {
+    ANSWERS.contains(&name)
+}
+
+pub(super) const ONE_ANSWER: &str = "asks for several answers, but this gateway limits the number of output tokens: ask for one answer";
 
 /// Returns whether a number is within the maximum. Returns false for NaN.
 pub(super) fn is_within(number: f64, ceiling: i32) -> bool {
@@ -50,4 +81,45 @@ pub(super) fn write(ceiling: i32, input: &mut ConverseInput) {
     let config = input.inference_config.get_or_insert_default();
     let asked = config.max_tokens.unwrap_or(ceiling);
     config.max_tokens = Some(asked.min(ceiling));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_numbers_of_output_tokens() {
+        for name in [
+            "maxtokens",
+            "maxtokenstosample",
+            "maxnewtokens",
+            "maxtokencount",
+            "maxgenlen",
+            "maxcompletiontokens",
+            "maxoutputtokens",
+            "maxthinkingtokens",
+            "budgettokens",
+            "thinkingtokenbudget",
+            "tokenlimit",
+            "numpredict",
+            "npredict",
+            "numoutputtokens",
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in [
+            "temperature",
+            "topk",
+            "stoptokenids",
+            "eostokenid",
+            "maxinputtokens",
+            "truncateprompttokens",
+            "skipspecialtokens",
+            "tokenizer",
+            "maxcontexttokens",
+            "n",
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
 }

@@ -64,6 +64,50 @@ async fn a_header_that_is_there_twice_says_nothing() {
 }
 
 #[tokio::test]
+async fn keys_of_another_spelling_are_the_operators_too() {
+    let gateway = gateway(
+        "
+request_metadata: {from_headers: {caller: x-caller}, set: {Team: red}}
+targets:
+  t: {model_id: 'amazon.nova-lite-v1:0', request_metadata: {Cost Centre: '7'}}
+",
+    )
+    .await;
+    let mut asked = ask("t");
+    let pairs = &mut asked.input.get_or_insert_default().request_metadata;
+    for key in [
+        "Caller",
+        "CALLER ",
+        "caller",
+        "team",
+        " Team",
+        "cost centre",
+        "mine",
+    ] {
+        pairs.insert(key.to_owned(), "forged".to_owned());
+    }
+    let operators = json!({"Team": "red", "Cost Centre": "7", "mine": "forged"});
+    let body = sent(&gateway, asked.clone()).await;
+    assert_eq!(body["requestMetadata"], operators);
+    // An empty header is like none.
+    for empty in ["", " "] {
+        let mut request = tonic::Request::new(asked.clone());
+        request
+            .metadata_mut()
+            .insert("x-caller", empty.parse().unwrap());
+        let body = sent(&gateway, request).await;
+        assert_eq!(body["requestMetadata"], operators);
+    }
+    let mut request = tonic::Request::new(asked);
+    request
+        .metadata_mut()
+        .insert("x-caller", "alice".parse().unwrap());
+    let body = sent(&gateway, request).await;
+    assert_eq!(body["requestMetadata"]["caller"], "alice");
+    assert!(body["requestMetadata"].get("Caller").is_none());
+}
+
+#[tokio::test]
 async fn without_attribution_raw_members_reach_everything() {
     let gateway = gateway("targets: {t: {model_id: 'amazon.nova-lite-v1:0'}}").await;
     let body = sent(

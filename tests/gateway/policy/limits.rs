@@ -112,6 +112,16 @@ async fn raw_members_do_not_reach_the_ceiling() {
         "{\"textGenerationConfig\":{\"maxTokenCount\":101}}",
         "{\"max_gen_len\":101}",
         "{\"max_completion_tokens\":101}",
+        "{\"maxTokens\":101}",
+        "{\"num_predict\":101}",
+        "{\"options\":{\"num_predict\":101}}",
+        "{\"n_predict\":101}",
+        "{\"N-Predict\":\"101\"}",
+        "{\"max_output_tokens\":101}",
+        "{\"reasoning_config\":{\"budget_tokens\":101}}",
+        "{\"thinking_token_budget\":101}",
+        "{\"n\":2}",
+        "{\"num_generations\":5}",
         "{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}}",
     ] {
         let [text, structure] = with_fields(fields);
@@ -129,8 +139,13 @@ async fn raw_members_do_not_reach_the_ceiling() {
         body["inferenceConfig"],
         json!({"maxTokens": 100, "topK": 5})
     );
-    for request in with_fields("{\"max_tokens\":100,\"top_k\":500}") {
-        sent(&gateway, request).await;
+    for fields in [
+        "{\"max_tokens\":100,\"top_k\":500}",
+        "{\"n\":1,\"stop_token_ids\":[50256],\"max_input_tokens\":4000}",
+    ] {
+        for request in with_fields(fields) {
+            sent(&gateway, request).await;
+        }
     }
 }
 
@@ -177,6 +192,7 @@ async fn only_service_tiers_that_both_lists_allow_are_asked_for() {
     for fields in [
         "{\"service_tier\":\"reserved\"}",
         "{\"serviceTier\":{\"type\":\"flex\"}}",
+        "{\"amazon-bedrock-serviceTier\":\"reserved\"}",
     ] {
         let [text, structure] = with_fields(fields);
         refused(&gateway, text, "input.additional_model_request_fields_json").await;
