@@ -20,6 +20,8 @@ WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent"}
 WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMissed", "BedrockGrpcCertificateExpires"}
 # With this, there is an alert on the keys of issuers.
 ISSUERS = "--set=config.access.kubernetes.audience=a"
+# With this, there are alerts on the store of limits.
+STORE = "--set=config.limits.store=redis://redis.example.com"
 SUFFIXES = {"counter": "_total", "histogram": "_bucket", "info": "_info", "gauge": ""}
 
 
@@ -262,6 +264,36 @@ def test_keys_of_issuers_that_cannot_be_fetched_raise_an_alert(tmp_path):
     promtool(tmp_path, {"rules.yaml": rules(ISSUERS)}, [case])
 
 
+def test_a_store_of_limits_that_is_down_or_evicts_raises_an_alert(tmp_path):
+    """Down: without a connection most of the time, or one call in twenty is decided without it. A single time-out is no alert."""
+    pods = {name: pod_of("rel-bedrock-grpc", "7c9b4", name) for name in ("works", "stops", "shaky", "slows")}
+
+    def counts(name, metric, values, **labels):
+        return series(f"bedrock_grpc_limit_store_{metric}", values, namespace=NAMESPACE, pod=pods[name], **labels)
+
+    reserve = {"step": "reserve"}
+    counted = [
+        *(counts(name, "available", "1x90") for name in ("works", "slows")),
+        *(counts(name, "seconds_count", "0+600x90", **reserve) for name in ("works", "shaky", "slows")),
+        counts("works", "without_total", "_x30 1x60", policy="local"),
+        counts("works", "evicts", "0x40 1x50"),
+        counts("stops", "available", "1x20 0x70"),
+        counts("stops", "seconds_count", "0+600x20 12000x70", **reserve),
+        # The circuit breaker opens and closes again.
+        counts("shaky", "available", "1x20 0 0 1 0 0 1 0 0 1 0 0 1 0 0 1x60"),
+        counts("slows", "without_total", "_x50 60+60x40", policy="local"),
+    ]
+
+    def firing(alert, minute, *expected):
+        samples = [{"labels": f'{{pod="{pods[name]}"}}' if name else "{}", "value": 1} for name in expected]
+        return {"expr": f'count(ALERTS{{alertstate="firing", alertname="BedrockGrpcLimitsStore{alert}"}}) by (pod)', "eval_time": f"{minute}m", "exp_samples": samples}
+
+    checks = [firing("Down", 19), firing("Down", 30, "stops", "shaky"), firing("Down", 48, "stops"), firing("Down", 60, "stops", "slows")]
+    checks += [firing("Eviction", 39), firing("Eviction", 60, "")]
+    case = {"interval": "1m", "input_series": counted, "promql_expr_test": checks}
+    promtool(tmp_path, {"rules.yaml": rules(STORE)}, [case])
+
+
 def test_releases_in_one_prometheus_are_told_from_each_other(tmp_path):
     """Also those whose name begins with another one's, and long ones, whose pods have one part less."""
     names = {"a": "gateway", "b": "gateway-canary", "c": "gateway-" + "x" * 45, "d": "gateway-" + "x" * 39}
@@ -287,7 +319,7 @@ def test_every_alert_has_a_runbook():
     """And every runbook an alert; each says what it means, how to look and what to do."""
     folder = ROOT / "docs/runbooks"
     pages = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("BedrockGrpc*.md")}
-    every = rules(ISSUERS)["groups"][0]["rules"]
+    every = rules(ISSUERS, STORE)["groups"][0]["rules"]
     assert pages.keys() == alerts().keys() | {alert["alert"] for alert in every}
     for alert in every:
         page = pages[alert["alert"]]

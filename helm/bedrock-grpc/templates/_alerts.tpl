@@ -175,5 +175,6 @@ alerts:
   summary: {{ printf "{{ $labels.pod }} cannot fetch the keys of {{ $labels.issuer }}" | quote }}
   description: Known keys stay valid, but tokens with new keys are refused, and without any key all of the issuer's tokens. The log says why.
 {{- end }}
-{{- /* Alerts on the configuration's reload, the store and budgets belong here when the service has them. */ -}}
+{{- include "bedrock-grpc.alertsOnLimitsStore" . }}
+{{- /* Alerts on the configuration's reload and budgets belong here when the service has them. */ -}}
 {{- end -}}

