@@ -6,6 +6,7 @@
 import copy
 import functools
 import json
+import os
 import re
 import string
 import subprocess
@@ -18,7 +19,7 @@ from kubernetes_validate import utils as kubernetes_validate
 
 import crds
 import kubernetes_rules
-from rendering import BINARY, CHART, TOOLS
+from rendering import BINARY, CHART, TOOLS, VARIABLES
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
@@ -264,7 +265,7 @@ def check(configs, folder):
         paths.append(path)
     if not paths:
         return {}
-    result = subprocess.run([BINARY, "check", *paths], capture_output=True, text=True)
+    result = subprocess.run([BINARY, "check", *paths], capture_output=True, text=True, env=os.environ | VARIABLES)
     problems = {}
     for line in (result.stdout + result.stderr).splitlines():
         if (match := re.search(rf"{re.escape(str(folder))}/(\d+)\.yaml(.*)", line)) and not match[2].startswith(": ok; ") and "warning" not in line.lower():

@@ -14,6 +14,8 @@ BINARY = pathlib.Path(os.environ["BEDROCK_GRPC"])
 HELMS = ["helm-v3", "helm-v4"]
 # The first one is what the chart does without any values.
 VALUE_SETS = ["defaults", *sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))]
+# The variables that the chart itself sets for the gateway.
+VARIABLES = {"LIMITS_STORE_USERNAME": "limits"}
 RELEASE = "rel"
 NAMESPACE = "ns"
 

@@ -1,6 +1,7 @@
 """What the chart makes of `config` is what the service takes."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from rendering import BINARY, HELMS, ROOT, VALUE_SETS, objects, parse, run, template
+from rendering import BINARY, HELMS, ROOT, VALUE_SETS, VARIABLES, objects, parse, run, template
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -35,7 +36,7 @@ def written(rendered, folder):
 
 @pytest.mark.parametrize("value_set", VALUE_SETS)
 def test_the_service_takes_the_config(value_set, tmp_path):
-    answer = run(BINARY, "check", written(objects(value_set), tmp_path))
+    answer = run(BINARY, "check", written(objects(value_set), tmp_path), env=os.environ | VARIABLES)
     assert ": ok; " in answer
 
 
