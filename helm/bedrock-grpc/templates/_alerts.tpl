@@ -60,7 +60,7 @@ alerts:
     expr: sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, reason=~"UPSTREAM_TRUNCATED|UPSTREAM_CORRUPT|UPSTREAM_IDLE|MODEL_STREAM_ERROR"` $pods) "window" "10m") }}) by (reason, target) > 5
     for: 10m
     severity: warning
-    summary: {{ printf "Answers of {{ $labels.target }} are cut: {{ $labels.reason }}" | quote }}
+    summary: {{ printf "Answers of {{ $labels.target }} break off: {{ $labels.reason }}" | quote }}
     description: Bedrock's streams end before their answers do. Callers get an error, never a short answer that looks complete.
   - alert: BedrockGrpcSlowFirstEvent
     expr: histogram_quantile(0.95, sum(rate(bedrock_grpc_time_to_first_event_seconds_bucket{ {{- $pods -}} }[10m])) by (le, target)) > {{ $rule.firstEventSeconds }}
@@ -98,7 +98,7 @@ alerts:
     expr: sum({{ include "bedrock-grpc.risen" (dict "metric" "bedrock_grpc_unknown_total" "selector" $pods "window" "1h") }}) by (kind) > 0
     for: 0m
     severity: info
-    summary: {{ printf "Bedrock sends an {{ $labels.kind }} that this version has no field for" | quote }}
+    summary: {{ printf "Bedrock sends an {{ $labels.kind }} for which this version has no field" | quote }}
     description: Nothing is lost; clients get it as raw JSON. A newer version may have a field for it.
 {{- end -}}
 
