@@ -42,11 +42,13 @@ CONFIG = {
     "duration": ["0", "250ms", "5s", "010m", "10m", "2h", 0],
     "positive_duration": ["250ms", "5s", "010m", "10m", "2h", "45m"],
     "usd": ["0.000000001", "12.50", "1000000", 12.5, 100],
+    "refresh": ["1s", "90s", "010m", "24h"],
+    "service_account": ["team-a/web", "team-b/*", "ci/a.b"],
     "heartbeat": ["0", "1s", "20s", "2m", 0],
 }  # fmt: skip
 # What refers to other parts of a config, or has a meaning beyond its pattern: by its key. Fences
 # (`only`) are left to `check`, which knows the Regions of each geography.
-MEANT = {"not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "only": [[]]}
+MEANT = {"not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
 NAMES = ["a", "config", "tls", "x-1", "claude", "nova"]
 RELEASES = [*["rel"] * 12, "bedrock-grpc", "1rel", "a.b", "r" * 53, "rel-" + "x" * 40, "x" + "-" * 20 + "x", "prod-gateway", "42"]
 

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -37,7 +39,7 @@ CONFIG = {
     "allowed_model_ids": ["amazon.*"],
     "targets": {
         "claude": {"routes": [fault("throttling") | {"region": "us-west-2"}, {"model_id": "us.anthropic.claude-sonnet-5", "region": "us-east-1"}]},
-        "nova": {"model_id": MODEL},
+        "nova": {"model_id": MODEL, "limits": {"requests_per_minute": 1000000}},
         "throttled": fault("throttling"),
         "used-up": fault("quota"),
         "broken": fault("service-unavailable"),
@@ -155,6 +157,22 @@ class Prometheus:
         return labels
 
 
+def start_store(start):
+    """Starts a store of limits. Returns its URL and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = start("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+
+    def answers():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=LONG) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16) == b"+PONG\r\n"
+
+    wait_for(answers)
+    return f"redis://127.0.0.1:{port}", process
+
+
 def start_with_tls(folder, start):
     """Starts a gateway with TLS that has no calls. Returns its admin address."""
     names = {"certificate_file": str(folder / "tls.crt"), "key_file": str(folder / "tls.key")}
@@ -170,7 +188,6 @@ def start_with_tls(folder, start):
 def watched_gateway(folder, rules):
     """A gateway that has had calls of every kind, one of which is still open, and a Prometheus that has read what it says of them."""
     announced = folder / "emulator"
-    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true"}
     with contextlib.ExitStack() as processes:
@@ -179,6 +196,9 @@ def watched_gateway(folder, rules):
             BINARY, "emulate", "--listen", "127.0.0.1:0", "--unchecked", "--time-to-first-token", "5ms", "--tokens-per-second", "500", "--announce", announced
         )
         endpoint = wait_for(lambda: announced.exists() and announced.read_text(encoding="utf-8").strip())
+        store, store_process = start_store(start)
+        limits = CONFIG["limits"] | {"store": store}
+        (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"limits": limits}), encoding="utf-8")
         log = folder / "gateway.log"
         serve = start(BINARY, "serve", "--config", folder / "config.yaml", environment=keys | {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": endpoint}, log=log)
         gateway = Gateway(*logged(serve, log, r'"address":"([^"]+)","admin":"([^"]+)"'))
@@ -212,4 +232,8 @@ def watched_gateway(folder, rules):
             return prometheus.query('max_over_time(bedrock_grpc_breaker_state{state="open"}[1h]) == 1')
 
         wait_for(has_seen_an_open_breaker)
+        # The store hangs, so that the last call is decided without it.
+        store_process.send_signal(signal.SIGSTOP)
+        gateway.call("nova")
+        prometheus.read_again()
         yield gateway, prometheus

@@ -49,7 +49,7 @@ def test_reflection(gateway):
     assert set(SERVICES) <= set(database.get_services())
     # A separate pool: it knows only what the gateway returns.
     service = descriptor_pool.DescriptorPool(database).FindServiceByName(SERVICE)
-    assert {method.name for method in service.methods} == {"Invoke", "StreamInvoke"}
+    assert {method.name for method in service.methods} == {"CountTokens", "Invoke", "StreamInvoke"}
     request = service.methods_by_name["StreamInvoke"].input_type
     generated = inference_service_pb2.StreamInvokeRequest.DESCRIPTOR
     assert [field.name for field in request.fields] == [field.name for field in generated.fields]

@@ -7,6 +7,8 @@
   {{- include "bedrock-grpc.checkKeys" (dict "value" $config "keys" (.Files.Get "files/config-keys.json" | fromJson) "path" "config") -}}
   {{- include "bedrock-grpc.checkTargets" . -}}
   {{- include "bedrock-grpc.checkCallers" . -}}
+  {{- include "bedrock-grpc.checkCredentials" . -}}
+  {{- include "bedrock-grpc.checkAllowedTargets" . -}}
   {{- include "bedrock-grpc.checkQuotas" . -}}
 {{- end -}}
 {{- /* Durations are read whether or not anything here needs them. */ -}}
@@ -74,10 +76,66 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Service accounts and certificates of callers, which need a part that vouches for them, and of which each belongs to one caller. */}}
+{{- define "bedrock-grpc.checkCredentials" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $needs := dict
+      "service_accounts" (list (($config.access | default dict).kubernetes) "config.access.kubernetes, the cluster whose tokens are accepted")
+      "certificates" (list (or .Values.tls.clients.caKey (($config.tls | default dict).client_ca_file)) "tls.clients.caKey, the authorities whose client certificates are accepted") -}}
+{{- range $key, $need := $needs -}}
+  {{- $seen := dict -}}
+  {{- range $name, $caller := $config.callers -}}
+    {{- range $i, $value := get ($caller | default dict) $key | default list -}}
+      {{- $path := printf "config.callers.%s.%s[%d]" $name $key $i -}}
+      {{- if not (first $need) -}}
+        {{- fail (printf "%s: needs %s" $path (last $need)) -}}
+      {{- end -}}
+      {{- if hasKey $seen (toString $value) -}}
+        {{- fail (printf "%s: %v is at %s already; remove one of them" $path $value (get $seen (toString $value))) -}}
+      {{- end -}}
+      {{- $_ := set $seen (toString $value) $path -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Patterns of the targets that callers and groups may use: each must match one. */}}
+{{- define "bedrock-grpc.checkAllowedTargets" -}}
+{{- $config := .Values.config | default dict -}}
+{{- $targets := $config.targets | default dict -}}
+{{- range $section := list "callers" "groups" -}}
+  {{- range $name, $member := get $config $section | default dict -}}
+    {{- range $i, $pattern := ($member | default dict).targets -}}
+      {{- $pattern = toString $pattern -}}
+      {{- if not (or (eq $pattern "*") (contains "${" $pattern)) -}}
+        {{- $found := dict -}}
+        {{- if regexMatch "^[A-Za-z0-9_*-]+$" $pattern -}}
+          {{- range $target := keys $targets -}}
+            {{- if regexMatch (printf "^%s$" (replace "*" ".*" $pattern)) $target -}}{{- $_ := set $found "one" true -}}{{- end -}}
+          {{- end -}}
+        {{- end -}}
+        {{- if not $found -}}
+          {{- fail (printf "config.%s.%s.targets[%d]: %s matches no target; %s" $section $name $i $pattern (include "bedrock-grpc.nearest" (dict "key" $pattern "known" (keys $targets | sortAlpha)))) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Limits of a day or a month, which need a place for their counts, and those of money, which need prices. */}}
 {{- define "bedrock-grpc.checkQuotas" -}}
 {{- $config := .Values.config | default dict -}}
-{{- $store := ($config.limits | default dict).store -}}
+{{- $limits := $config.limits | default dict -}}
+{{- $store := $limits.store -}}
+{{- range $key := list "on_store_failure" "replicas" -}}
+  {{- if and (hasKey $limits $key) (or (not $store) (eq (toString $store) "memory")) -}}
+    {{- fail (printf "config.limits.%s: needs a store that replicas share, such as `store: rediss://HOST`" $key) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (hasKey $limits "replicas") (not (has (toString ($limits.on_store_failure | default "local")) (list "local"))) (not (contains "${" (toString $limits.on_store_failure))) -}}
+  {{- fail "config.limits.replicas: has no effect without `on_store_failure: local`; remove it" -}}
+{{- end -}}
 {{- range $section := list "callers" "groups" "targets" -}}
   {{- range $name, $member := get $config $section | default dict -}}
     {{- $limits := (kindIs "map" $member | ternary $member dict).limits | default dict -}}
