@@ -595,6 +595,26 @@ fn wrong_accounts_are_told_with_what_would_be_right() {
 }
 
 #[test]
+fn a_store_without_the_number_of_replicas_is_warned_of() {
+    for (limits, is_warned) in [
+        ("store: 'redis://h'", true),
+        ("store: 'redis://h', on_store_failure: local", true),
+        ("store: 'redis://h', replicas: 1", false),
+        ("store: 'redis://h', on_store_failure: deny", false),
+        ("store: 'redis://h', on_store_failure: allow", false),
+        ("store: memory", false),
+    ] {
+        let warnings = parse(&format!("limits: {{{limits}}}")).unwrap().warnings();
+        let keys: Vec<_> = warnings
+            .iter()
+            .map(|warning| warning.key.as_str())
+            .collect();
+        let expected: &[&str] = if is_warned { &["limits.replicas"] } else { &[] };
+        assert_eq!(keys, expected, "{limits}");
+    }
+}
+
+#[test]
 fn accounts_without_effect_are_warned_of() {
     for (text, key, words) in [
         (

@@ -1,27 +1,47 @@
-//! Finds settings that are valid but have no effect.
+//! Finds settings that are valid but have no effect, or that can have a surprising one.
 
 use std::time::Duration;
 
-use super::{Alias, Config, Problem, RouteOptions, Targets, problem::ConfigLocation};
+use super::{
+    Alias, Config, LimitsStore, OnStoreFailure, Problem, RouteOptions, Targets,
+    problem::ConfigLocation,
+};
 use crate::aws::{Sampling, Side, model_id};
 
 /// The longest session of a role that another role assumes.
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_secs(60 * 60);
 
 impl Config {
-    /// Returns settings that are valid but have no effect, such as defaults that a model refuses.
+    /// Returns settings that are valid but have no effect, such as defaults that a model refuses,
+    /// or that can have a surprising one.
     pub fn warnings(&self) -> Vec<Problem> {
         let targets = &self.targets;
         let mut warnings = Vec::new();
         warnings.extend(long_sessions(self));
         warnings.extend(unused_accounts(self));
         warnings.extend(tags_without_accounts(self));
+        warnings.extend(undivided_limits(self));
         for (name, alias) in &targets.aliases {
             warnings.extend(sampling(name, alias, targets));
             warnings.extend(default_region(name, alias, self));
         }
         warnings
     }
+}
+
+/// A store that several replicas share, without the number of replicas that `local` divides by.
+fn undivided_limits(config: &Config) -> Option<Problem> {
+    let LimitsStore::Redis(store) = &config.access.store else {
+        return None;
+    };
+    let is_undivided = store.on_failure == OnStoreFailure::Local && store.replicas.is_none();
+    is_undivided.then(|| {
+        Problem::new(
+            "limits.replicas".to_owned(),
+            ConfigLocation::default(),
+            "is not set, so each replica enforces the whole of each limit while the store does not answer (`on_store_failure: local`); set the number of replicas, or `on_store_failure: deny`",
+        )
+    })
 }
 
 /// Sessions that are longer than STS grants if the gateway's own identity is a role.

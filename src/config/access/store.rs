@@ -49,8 +49,9 @@ pub struct RedisStore {
     /// What happens to calls while the store does not answer. `limits.on_store_failure`, default
     /// `local`.
     pub on_failure: OnStoreFailure,
-    /// The number of replicas, by which `local` divides limits. `limits.replicas`, default 1.
-    pub replicas: u32,
+    /// The number of replicas, by which `local` divides limits. `limits.replicas`. `None`: each
+    /// replica enforces the whole limits.
+    pub replicas: Option<u32>,
 }
 
 /// What happens to calls while the store does not answer.
@@ -97,7 +98,7 @@ impl RedisStore {
             timeout: Duration::from_millis(50),
             deployment: "bedrock-grpc".to_owned(),
             on_failure: OnStoreFailure::default(),
-            replicas: 1,
+            replicas: None,
         }
     }
 
@@ -153,7 +154,7 @@ pub(in crate::config) fn read(limits: &mut Section<'_>) -> LimitsStore {
     let replicas = limits.value("replicas", |text| units::number(text, 1, 10_000));
     if let LimitsStore::Redis(store) = &mut store {
         store.on_failure = on_failure.unwrap_or_default();
-        store.replicas = replicas.unwrap_or(1);
+        store.replicas = replicas;
         if replicas.is_some() && store.on_failure != OnStoreFailure::Local {
             limits.report(
                 "replicas",
@@ -367,7 +368,7 @@ mod tests {
         assert_eq!(store.ca_file, Some(PathBuf::from("/ca.pem")));
         assert_eq!(
             (store.timeout, store.replicas),
-            (Duration::from_millis(20), 3)
+            (Duration::from_millis(20), Some(3))
         );
         assert_eq!(store.deployment, "prod");
         fs::write(file.path(), "\n").unwrap();

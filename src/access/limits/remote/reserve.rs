@@ -207,7 +207,7 @@ impl Shared {
 
     /// The reservation with this replica's share of each limit.
     pub(super) fn local_share(&self, reservation: &Reservation) -> Reservation {
-        let replicas = u64::from(self.options.replicas.max(1));
+        let replicas = u64::from(self.options.replicas.unwrap_or(1).max(1));
         let share = |scope: &Arc<Scope>| {
             let limits = scope.limits.iter().map(|limit| Limit {
                 kind: limit.kind,

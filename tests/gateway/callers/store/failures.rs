@@ -228,7 +228,7 @@ async fn without_a_store_each_replica_has_its_share() {
     redis.kill().await;
     let mut store = store_at(redis.port(), OnStoreFailure::Local);
     if let LimitsStore::Redis(store) = &mut store {
-        store.replicas = 2;
+        store.replicas = Some(2);
     }
     let quota = Quota {
         requests_per_minute: Some(5),

@@ -162,3 +162,58 @@ async fn a_group_is_counted_over_its_callers_and_all_or_nothing() {
     let own = counted(&redis, 1).await;
     assert!(own <= 60_000, "{own}");
 }
+
+/// How often the store has executed this command since its statistics were reset.
+fn executed(statistics: &str, command: &str) -> u64 {
+    let prefix = format!("cmdstat_{command}:calls=");
+    let line = statistics
+        .lines()
+        .find_map(|line| line.strip_prefix(&prefix));
+    line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+#[cfg_attr(not(redis_server), ignore = "needs redis-server")]
+async fn a_call_costs_one_round_trip_before_and_one_after() {
+    const CALLS: u64 = 20;
+    let (redis, key) = (RedisServer::start().await, key_of());
+    // Scopes and limits do not add round trips.
+    let quota = Quota {
+        open_streams: Some(50),
+        requests_per_minute: Some(1_000),
+        tokens_per_minute: Some(1_000_000),
+        tokens_per_day: Some(1_000_000),
+        tokens_per_month: Some(1_000_000),
+        ..Quota::default()
+    };
+    let gateway = Gateway::with(|config, _| {
+        config.access = access_of(&[("team-a", &key)]);
+        config.access.store = store_at(redis.port(), OnStoreFailure::Deny);
+        let groups = &mut config.access.groups;
+        groups.insert(
+            "all".to_owned(),
+            GroupOptions {
+                quota,
+                ..GroupOptions::default()
+            },
+        );
+        let caller = config.access.callers.get_mut("team-a").unwrap();
+        caller.groups = vec!["all".to_owned()];
+        caller.quota = quota;
+    })
+    .await;
+    // The first call brings the scripts.
+    let mut total = used(&gateway.stream(keyed(tokens(10), &key)).await);
+    counts(&redis, TOKENS_PER_DAY, total).await;
+    let _: String = redis.ask("CONFIG RESETSTAT").await;
+    for _ in 0..CALLS {
+        total += used(&gateway.stream(keyed(tokens(10), &key)).await);
+    }
+    counts(&redis, TOKENS_PER_DAY, total).await;
+    let statistics: String = redis.ask("INFO commandstats").await;
+    // Only the renewal of the lease, every 5 s, looks for leases: twice.
+    let renewals = executed(&statistics, "zrangebyscore") / 2;
+    let scripts = executed(&statistics, "evalsha");
+    assert_eq!(scripts, 2 * CALLS + renewals, "{statistics}");
+    assert_eq!(executed(&statistics, "eval"), 0, "{statistics}");
+}
