@@ -25,6 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // Tests that need a real Redis are shown as ignored without it. In CI, they fail.
     println!("cargo:rerun-if-env-changed=CI");
+    println!("cargo:rustc-check-cfg=cfg(jq)");
+    if env::var_os("CI").is_some_and(|value| value == "true") || is_installed("jq") {
+        println!("cargo:rustc-cfg=jq");
+    }
     println!("cargo:rustc-check-cfg=cfg(redis_server)");
     if env::var_os("CI").is_some_and(|value| value == "true") || is_installed("redis-server") {
         println!("cargo:rustc-cfg=redis_server");

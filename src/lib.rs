@@ -16,7 +16,7 @@
 //! | [`bedrock`] | the only module that calls AWS: credentials, connections, frames |
 //! | [`bounds`] | divides calls, memory and threads fairly among clients |
 //! | [`config`] | validates the configuration; alone reads files and the environment |
-//! | [`telemetry`] | logs, metrics and traces |
+//! | [`telemetry`] | logs, metrics, traces and usage records |
 //! | [`admin`] | liveness, readiness and metrics, on a separate port |
 //! | [`playground`] | a web page for trying the gateway, built from `playground/` |
 //! | [`error`] | the reasons for which a call can fail, independent of gRPC |

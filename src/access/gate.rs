@@ -158,7 +158,7 @@ impl Gate {
         let open = rules.are_open(path);
         let Some(credential) = Credential::of(headers, peer) else {
             return if open {
-                Answer::Pass(None)
+                self.unidentified()
             } else {
                 self.refuse(Rejection::Missing, path, peer)
             };
@@ -183,7 +183,7 @@ impl Gate {
         // The credential may be meant for another party, such as a proxy. A call that needs no
         // credential is not refused because of it.
         if open {
-            Answer::Pass(None)
+            self.unidentified()
         } else {
             self.refuse(Rejection::WrongKind, path, peer)
         }
@@ -207,10 +207,16 @@ impl Gate {
             Err(Rejection::Unlisted)
                 if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>
             {
-                Answer::Pass(None)
+                self.unidentified()
             }
             Err(rejection) => self.refuse(rejection, path, peer),
         }
+    }
+
+    /// Accepts a call without an identity.
+    fn unidentified(&self) -> Answer {
+        self.0.metrics.unidentified_calls.inc();
+        Answer::Pass(None)
     }
 
     fn refuse(&self, rejection: Rejection, path: &str, peer: Option<&Peer>) -> Answer {

@@ -24,6 +24,7 @@ mod telemetry;
 mod traces;
 mod trusted_proxies;
 mod units;
+mod usage_records;
 mod warnings;
 mod yaml;
 
@@ -50,6 +51,7 @@ pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Target
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
 pub use trusted_proxies::{Network, TrustedProxies};
+pub use usage_records::{RecordFile, UsageRecords};
 
 /// The JSON schema of the configuration (draft 2020-12). A test checks that the schema and the
 /// readers have the same keys, bounds and defaults. Only [`Config::parse`] checks rules that
@@ -81,6 +83,8 @@ pub struct Config {
     pub log: Log,
     /// Which spans are sent, and to which collector.
     pub traces: Traces,
+    /// Where the gateway writes usage records.
+    pub usage_records: UsageRecords,
 }
 
 impl Config {
@@ -176,6 +180,7 @@ impl Config {
             drain: limits::read_drain(root.section("drain")),
             log: telemetry::read(root.section("log")),
             traces: traces::read(root.section("traces")),
+            usage_records: usage_records::read(root.section("usage_records")),
         };
         root.finish();
         let problems = reading.into_problems();

@@ -152,7 +152,7 @@ fn protocol(text: &str) -> Result<(), String> {
     ))
 }
 
-fn endpoint(text: &str) -> Result<String, String> {
+pub(super) fn endpoint(text: &str) -> Result<String, String> {
     let is_endpoint = text.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
@@ -167,7 +167,7 @@ fn endpoint(text: &str) -> Result<String, String> {
     ))
 }
 
-fn header_name(text: &str) -> Result<String, String> {
+pub(super) fn header_name(text: &str) -> Result<String, String> {
     let name = text.to_ascii_lowercase();
     let known = HeaderName::from_bytes(name.as_bytes());
     // These names are gRPC's own, or for binary values.
@@ -180,7 +180,7 @@ fn header_name(text: &str) -> Result<String, String> {
 }
 
 /// Checks the value of a header. It may be a secret, so the error does not repeat it.
-fn header_value(text: &str) -> Result<String, String> {
+pub(super) fn header_value(text: &str) -> Result<String, String> {
     let is_text = HeaderValue::from_str(text).is_ok() && text.is_ascii();
     is_text
         .then(|| text.to_owned())

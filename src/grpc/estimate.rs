@@ -13,7 +13,7 @@ use crate::{
         content_block::Content, document_source, media_source, tool_result_content_block,
     },
     routing::RouteCandidate,
-    stream::{price_of, tier_word},
+    stream::{Ceiling, price_of, tier_word},
 };
 
 /// Returns the policy of a call. If the call's tokens or money are limited, the policy always has a
@@ -30,32 +30,45 @@ pub(super) fn policy<'a>(
     policy
 }
 
-/// Returns what a call reserves for this body, whichever of these routes answers.
+/// The maximum usage of a call.
+pub(super) struct Estimate {
+    /// What the call reserves from its limits.
+    pub(super) amounts: Amounts,
+    /// What the call used, if Bedrock does not report it.
+    pub(super) ceiling: Ceiling,
+}
+
+/// Returns the maximum usage of a call with this body, whichever of these routes answers.
 ///
 /// # Errors
 /// Fails if money is limited, and a model that may answer has no price.
-pub(super) fn amounts(
+pub(super) fn estimate(
     accounts: &Accounts,
     scopes: &Scopes,
     kind: ModelIdKind,
     candidates: &[RouteCandidate],
     input: &ConverseInput,
     body_bytes: usize,
-) -> Result<Amounts, Failure> {
+) -> Result<Estimate, Failure> {
     let mut amounts = Amounts {
         requests: 1,
         ..Amounts::default()
     };
-    if !scopes.counts_tokens() {
-        return Ok(amounts);
-    }
     let estimates = accounts.estimates();
-    amounts.input = input_tokens(estimates, kind, input, body_bytes);
+    let input_tokens = input_tokens(estimates, kind, input, body_bytes);
     let max_tokens = input
         .inference_config
         .as_ref()
         .and_then(|config| config.max_tokens)
         .and_then(|tokens| u64::try_from(tokens).ok());
+    if !scopes.counts_tokens() {
+        let ceiling = Ceiling {
+            input: input_tokens,
+            output: max_tokens.unwrap_or(u64::MAX),
+        };
+        return Ok(Estimate { amounts, ceiling });
+    }
+    amounts.input = input_tokens;
     amounts.output = max_tokens.unwrap_or_else(|| estimates.max_tokens.into());
     if scopes.counts_money() {
         for candidate in candidates {
@@ -72,7 +85,11 @@ pub(super) fn amounts(
             amounts.nano_usd = amounts.nano_usd.max(most);
         }
     }
-    Ok(amounts)
+    let ceiling = Ceiling {
+        input: amounts.input,
+        output: amounts.output,
+    };
+    Ok(Estimate { amounts, ceiling })
 }
 
 /// Returns the service tier and the other properties of the call that its price depends on.

@@ -170,6 +170,7 @@ impl Inference {
                 request_id: Arc::clone(&context.request_id),
                 arrived: context.arrived,
                 trace: context.trace.clone(),
+                record: context.record.clone(),
             },
             status::code_name,
         );
@@ -200,7 +201,10 @@ impl Inference {
             report.target(target);
         }
         let ready = match ready {
-            Ok(ready) => self.reserve(&mut report, &ready).await.map(|()| ready),
+            Ok(ready) => {
+                let reserved = self.reserve(&mut report, &ready, context).await;
+                reserved.map(|()| ready)
+            }
             Err(failure) => Err(failure),
         };
         let ready = match ready {
@@ -271,16 +275,27 @@ impl Inference {
     }
 
     /// Reserves the maximum usage of the call.
-    async fn reserve(&self, report: &mut CallReport, ready: &Ready) -> Result<(), Failure> {
+    async fn reserve(
+        &self,
+        report: &mut CallReport,
+        ready: &Ready,
+        context: &CallContext,
+    ) -> Result<(), Failure> {
         let accounts = &self.accounts;
-        if ready.scopes.is_empty() && accounts.prices().is_empty() {
+        let is_counted = !ready.scopes.is_empty() || !accounts.prices().is_empty();
+        if !is_counted && context.record.is_none() {
             return Ok(());
         }
         let charge = accounts
             .reserve(ready.scopes.clone(), ready.amounts)
             .await
             .map_err(|refusal| refusal.failure())?;
-        report.bill(Bill::new(accounts.clone(), charge, ready.billing));
+        report.bill(Bill::new(
+            accounts.clone(),
+            charge,
+            ready.billing,
+            ready.ceiling,
+        ));
         Ok(())
     }
 

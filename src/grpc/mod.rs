@@ -26,6 +26,7 @@ use crate::{
     access::Gate,
     config::Cors,
     pb::{FILE_DESCRIPTOR_SET, target_service_server::TargetServiceServer},
+    telemetry::UsageRecords,
 };
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
@@ -97,7 +98,7 @@ pub fn server(
     inference: Inference,
     targets: Targets,
     health: &Health,
-    gate: Gate,
+    (gate, records): (Gate, UsageRecords),
     admission: Admission,
     cors: &Cors,
 ) -> Result<Stack, tonic_reflection::server::Error> {
@@ -131,5 +132,12 @@ pub fn server(
                 .max_decoding_message_size(MAX_SMALL_MESSAGE),
         )
         .prepare();
-    Ok(layers::stack(routes, gate, admission, &limits, cut, cors))
+    Ok(layers::stack(
+        routes,
+        (gate, records),
+        admission,
+        &limits,
+        cut,
+        cors,
+    ))
 }

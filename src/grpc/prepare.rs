@@ -13,7 +13,8 @@ use tonic::metadata::MetadataMap;
 use super::{
     counted, defaults,
     enforce::{Attribution, Enforced},
-    estimate, permission,
+    estimate::{self, Estimate, estimate},
+    permission,
     receive::{Decoded, Received, decode, saturated},
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
         InvokeRequest, StreamInvokeRequest,
     },
     routing::{RouteCandidate, Router, Target},
+    stream::Ceiling,
     translate,
     validate::{self, Violations},
 };
@@ -87,6 +89,8 @@ pub(super) struct Ready {
     pub(super) scopes: Scopes,
     /// The maximum usage of the call.
     pub(super) amounts: Amounts,
+    /// What the call used, if Bedrock does not report it. `None` if Bedrock bills nothing.
+    pub(super) ceiling: Option<Ceiling>,
     pub(super) billing: Billing,
     pub(super) inference: Option<InferenceConfiguration>,
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
@@ -258,20 +262,26 @@ impl Preparation {
                 "the client cancelled the call",
             ));
         }
-        let amounts = match self.method {
+        let (amounts, ceiling) = match self.method {
             Method::Invoke | Method::StreamInvoke => {
-                estimate::amounts(accounts, &scopes, kind, &candidates, &input, body.len())?
+                let Estimate { amounts, ceiling } =
+                    estimate(accounts, &scopes, kind, &candidates, &input, body.len())?;
+                (amounts, Some(ceiling))
             }
             // A count uses no tokens and costs nothing.
-            Method::CountTokens => Amounts {
-                requests: 1,
-                ..Amounts::default()
-            },
+            Method::CountTokens => {
+                let amounts = Amounts {
+                    requests: 1,
+                    ..Amounts::default()
+                };
+                (amounts, None)
+            }
         };
         Ok(Ready {
             candidates,
             scopes,
             amounts,
+            ceiling,
             billing: estimate::billing(&input),
             body: held(body, question.memory)?,
             heartbeat: question.heartbeat,

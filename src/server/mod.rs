@@ -43,7 +43,7 @@ use crate::{
     grpc::{self, Admission, Health, Inference, Stack, Targets},
     playground::Playground,
     routing::{RouteMetrics, Router, retry_budget::RetryBudget},
-    telemetry::{Metrics, Traces, metrics::LimitedResource},
+    telemetry::{Metrics, Traces, UsageRecords, metrics::LimitedResource},
 };
 
 /// The pause of the accept loop when the process has no file descriptors left. It is long enough
@@ -126,6 +126,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let request_metadata = Arc::new(config.request_metadata.clone());
     let cut = CancellationToken::new();
     let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
+    let records = UsageRecords::start(&config, &metrics).map_err(io::Error::other)?;
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
 
     let workers = (0..config.server.workers)
@@ -135,7 +136,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
             let (gate, accounts) = (gate.clone(), accounts.clone());
             let request_metadata = Arc::clone(&request_metadata);
-            let traces = traces.clone();
+            let (traces, records) = (traces.clone(), records.clone());
             let (memory, work) = (memory.clone(), work.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
@@ -155,7 +156,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     inference,
                     Targets { router },
                     &health,
-                    gate.clone(),
+                    (gate.clone(), records),
                     admission,
                     &config.server.cors,
                 )
@@ -224,7 +225,12 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     drop(grpc_listener);
     health.end_watches().await;
     drain(&workers, &cut, &stop, config.drain.limit).await;
+    // Calls that are still open end here, so that they are settled and recorded.
+    for worker in workers {
+        worker.stop().await;
+    }
     counts.close().await;
+    records.flush().await;
     traces.flush().await;
 
     end.cancel();

@@ -7,14 +7,22 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::{net::TcpStream, runtime::Handle, sync::mpsc};
+use tokio::{
+    net::TcpStream,
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::connection::Server;
 use crate::bounds::Share;
+
+/// How long a worker may take to drop its connections and calls.
+const STOPS: Duration = Duration::from_secs(1);
 
 /// An accepted connection, its peer, its slot, and its guard.
 type Connection = (std::net::TcpStream, SocketAddr, Share, OpenConnection);
@@ -52,6 +60,8 @@ pub(super) struct Worker {
     ended: TaskTracker,
     stop: CancellationToken,
     runtime: Handle,
+    /// Closed when the thread has dropped everything.
+    gone: watch::Receiver<()>,
 }
 
 impl Worker {
@@ -67,6 +77,7 @@ impl Worker {
     ) -> io::Result<Self> {
         let (connections, queue) = mpsc::unbounded_channel();
         let (made, started) = std::sync::mpsc::channel();
+        let (alive, gone) = watch::channel(());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -80,13 +91,14 @@ impl Worker {
             go_away: CancellationToken::new(),
             ended: TaskTracker::new(),
             stop: CancellationToken::new(),
+            gone,
         };
         let go_away = worker.go_away.clone();
         let (ended, stop) = (worker.ended.clone(), worker.stop.clone());
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || {
-                runtime.block_on(async move {
+                let told = runtime.block_on(async move {
                     let server = match make() {
                         Ok(server) => Arc::new(server),
                         Err(error) => return made.send(Err(error)),
@@ -97,7 +109,10 @@ impl Worker {
                         () = stop.cancelled() => {}
                     }
                     told
-                })
+                });
+                drop(runtime);
+                drop(alive);
+                told
             })?;
         started
             .recv()
@@ -132,6 +147,13 @@ impl Worker {
     pub(super) fn go_away(&self) {
         self.ended.close();
         self.go_away.cancel();
+    }
+
+    /// Stops the worker: drops its connections and calls, and waits for that within a limit.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        // Fails when the thread has ended, or after the limit.
+        let _gone = tokio::time::timeout(STOPS, self.gone.changed()).await;
     }
 
     /// Waits until all connections have ended, after [`Self::go_away`].

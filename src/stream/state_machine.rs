@@ -227,6 +227,9 @@ impl StateMachine {
                 report.first_event();
             }
         }
+        if let Some(report) = &mut self.report {
+            report.sent(&message);
+        }
         self.client = Client::Takes(self.timers.last_told());
         Poll::Ready(Some(Ok(message)))
     }

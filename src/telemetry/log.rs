@@ -1,5 +1,5 @@
-//! Writes log lines to standard error: one JSON object each, or readable text. Only commands write
-//! to standard output.
+//! Writes log lines to standard error: one JSON object each, or readable text. Only commands and
+//! usage records write to standard output.
 
 use std::io::IsTerminal;
 

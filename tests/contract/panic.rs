@@ -12,7 +12,7 @@ use bedrock_grpc::{
         StreamInvokeRequest, StreamInvokeResponse,
         inference_service_server::{InferenceService, InferenceServiceServer},
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, UsageRecords},
 };
 use futures_util::{Stream, StreamExt, stream};
 use hyper::{body::Incoming, server::conn::http2};
@@ -82,10 +82,13 @@ async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
     let routes = Routes::new(InferenceServiceServer::new(Panics { steps }));
     let stack: Stack = grpc::stack(
         routes,
-        Gate::new(
-            Rules::new(&Access::default(), Snapshot::default(), Arc::from([])),
-            FailuresPerMinute::default(),
-            Arc::new(Metrics::default()),
+        (
+            Gate::new(
+                Rules::new(&Access::default(), Snapshot::default(), Arc::from([])),
+                FailuresPerMinute::default(),
+                Arc::new(Metrics::default()),
+            ),
+            UsageRecords::default(),
         ),
         Admission::new(places, 1, &Metrics::default()),
         &Arc::new(Limits::default()),

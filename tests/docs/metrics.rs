@@ -47,6 +47,9 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         all.limited
             .get_or_create(&metrics::LimitedResource { what: "memory" }),
     );
+    for family in [&all.usage_records_written, &all.usage_records_dropped] {
+        drop(family.get_or_create(&metrics::UsageSink { sink: "file" }));
+    }
     let store = &all.limit_store;
     drop(
         store

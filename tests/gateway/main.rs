@@ -40,4 +40,6 @@ mod traces;
 #[cfg(test)]
 mod unread;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod validation;

@@ -172,7 +172,7 @@ New keys that name an endpoint belong here: network policies open the way to eac
 */}}
 {{- define "bedrock-grpc.endpoints" -}}
 {{- $urls := list -}}
-{{- range $path := list (list "bedrock" "endpoint_url") (list "bedrock" "control_endpoint_url") (list "traces" "otlp_endpoint") -}}
+{{- range $path := list (list "bedrock" "endpoint_url") (list "bedrock" "control_endpoint_url") (list "traces" "otlp_endpoint") (list "usage_records" "otlp_endpoint") -}}
   {{- $urls = append $urls (list (printf "config.%s" (join "." $path)) (include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" ""))) -}}
 {{- end -}}
 {{- $bedrock := get (include "bedrock-grpc.writtenConfig" . | fromYaml) "bedrock" | default dict -}}

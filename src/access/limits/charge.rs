@@ -78,12 +78,16 @@ impl Charge {
         let reservation = self.reservation.take()?;
         let metrics = &self.limiter.metrics;
         let reserved = &reservation.amounts;
-        let beyond =
-            used.input.saturating_sub(reserved.input) + used.output.saturating_sub(reserved.output);
-        metrics.tokens_beyond_reservation.inc_by(beyond);
-        metrics
-            .nano_usd_beyond_reservation
-            .inc_by(used.nano_usd.saturating_sub(reserved.nano_usd));
+        // Without such a limit, nothing is reserved.
+        if reservation.scopes.counts_tokens() {
+            let input = used.input.saturating_sub(reserved.input);
+            let output = used.output.saturating_sub(reserved.output);
+            metrics.tokens_beyond_reservation.inc_by(input + output);
+        }
+        if reservation.scopes.counts_money() {
+            let money = used.nano_usd.saturating_sub(reserved.nano_usd);
+            metrics.nano_usd_beyond_reservation.inc_by(money);
+        }
         self.limiter.store.settle(reservation, used)
     }
 }

@@ -11,7 +11,12 @@ use tokio::time::Instant;
 
 pub(crate) use request_id::REQUEST_ID;
 
-use crate::{access::Identity, config::Limits, error::Failure, telemetry::trace::TraceContext};
+use crate::{
+    access::Identity,
+    config::Limits,
+    error::Failure,
+    telemetry::{trace::TraceContext, usage::OpenRecord},
+};
 
 /// The context of a call, known before its message is read. A layer puts it into the request's
 /// extensions.
@@ -28,6 +33,8 @@ pub(crate) struct CallContext {
     /// The identity of the caller. `None` until it is verified, and for calls that need no
     /// identity.
     pub(crate) caller: Option<Identity>,
+    /// The usage record of the call, if its caller is identified and records are written.
+    pub(crate) record: Option<OpenRecord>,
 }
 
 impl CallContext {
@@ -39,6 +46,7 @@ impl CallContext {
             timeout: grpc_timeout::timeout(headers),
             trace: TraceContext::of_call(headers),
             caller: None,
+            record: None,
         }
     }
 }

@@ -12,11 +12,15 @@ use tonic::body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{non_inference::INFERENCE, rate_limits};
+use super::{non_inference::INFERENCE, rate_limits, usage};
 use crate::{
     access::{Answer, Claimed, Gate, Identity, Peer, Rejection},
     error::Failure,
     grpc::{context::CallContext, permission, status},
+    telemetry::{
+        UsageRecords,
+        usage::{Identified, OpenRecord},
+    },
 };
 
 type Verdict = Result<std::sync::Arc<Claimed>, Rejection>;
@@ -25,12 +29,14 @@ type Later = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 #[derive(Clone, Debug)]
 pub(super) struct IdentityLayer {
     pub(super) gate: Gate,
+    pub(super) records: UsageRecords,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct IdentityService<S> {
     inner: S,
     gate: Gate,
+    records: UsageRecords,
 }
 
 impl<S> Layer<S> for IdentityLayer {
@@ -40,6 +46,7 @@ impl<S> Layer<S> for IdentityLayer {
         IdentityService {
             inner,
             gate: self.gate.clone(),
+            records: self.records.clone(),
         }
     }
 }
@@ -60,6 +67,7 @@ where
         if self.gate.is_open() {
             return IdentityFuture::Passed {
                 inner: self.inner.call(request),
+                record: None,
             };
         }
         let peer = request.extensions().get::<Peer>();
@@ -67,12 +75,16 @@ where
             .gate
             .judge(request.uri().path(), request.headers(), peer);
         match answer {
-            Answer::Pass(identity) => match identify(&mut request, identity) {
-                Ok(()) => IdentityFuture::Passed {
-                    inner: self.inner.call(request),
-                },
-                Err(failure) => IdentityFuture::refused(&request, &failure),
-            },
+            Answer::Pass(identity) => {
+                let record = identify(&mut request, identity, &self.records);
+                match permitted(&request) {
+                    Ok(()) => IdentityFuture::Passed {
+                        inner: usage::watched(record.as_ref(), || self.inner.call(request)),
+                        record,
+                    },
+                    Err(failure) => IdentityFuture::refused(&request, &failure),
+                }
+            }
             Answer::Refuse(refused) => IdentityFuture::refused(&request, &refused.failure()),
             Answer::Later(verdict) => {
                 // The service that is ready must be called, and its clone replaces it.
@@ -80,26 +92,44 @@ where
                 let ready = std::mem::replace(&mut self.inner, clone);
                 IdentityFuture::Verifying {
                     verdict,
-                    waiting: Some((ready, self.gate.clone(), request)),
+                    waiting: Some((ready, self.gate.clone(), self.records.clone(), request)),
                 }
             }
         }
     }
 }
 
-/// Adds the caller to the call's context.
-///
-/// # Errors
-/// Fails if the caller may not use the method. Calls of inference are checked where they are
+/// Adds the caller to the call's context, and begins its usage record.
+fn identify<B>(
+    request: &mut Request<B>,
+    identity: Option<Identity>,
+    records: &UsageRecords,
+) -> Option<OpenRecord> {
+    let path = request.uri().path().to_owned();
+    let context = request.extensions_mut().get_mut::<CallContext>()?;
+    context.record = identity.as_ref().and_then(|caller| {
+        records.open(&Identified {
+            request_id: &context.request_id,
+            trace_id: &context.trace.trace_id,
+            arrived: context.arrived,
+            caller: caller.name(),
+            groups: &caller.caller().groups,
+            path: &path,
+        })
+    });
+    context.caller = identity;
+    context.record.clone()
+}
+
+/// Checks whether the caller may use the method. Calls of inference are checked where they are
 /// counted.
-fn identify<B>(request: &mut Request<B>, identity: Option<Identity>) -> Result<(), Failure> {
-    if !request.uri().path().starts_with(INFERENCE) {
-        permission::check_path(identity.as_ref(), request.uri().path())?;
+fn permitted<B>(request: &Request<B>) -> Result<(), Failure> {
+    let path = request.uri().path();
+    if path.starts_with(INFERENCE) {
+        return Ok(());
     }
-    if let Some(context) = request.extensions_mut().get_mut::<CallContext>() {
-        context.caller = identity;
-    }
-    Ok(())
+    let context = request.extensions().get::<CallContext>();
+    permission::check_path(context.and_then(|context| context.caller.as_ref()), path)
 }
 
 pin_project! {
@@ -111,10 +141,11 @@ pin_project! {
         Passed {
             #[pin]
             inner: S::Future,
+            record: Option<OpenRecord>,
         },
         Verifying {
             verdict: Later,
-            waiting: Option<(S, Gate, Request<B>)>,
+            waiting: Option<(S, Gate, UsageRecords, Request<B>)>,
         },
         Refused {
             response: Option<Response<Body>>,
@@ -127,10 +158,11 @@ where
     S: Service<Request<B>>,
 {
     fn refused(request: &Request<B>, failure: &Failure) -> Self {
-        let request_id = request
-            .extensions()
-            .get::<CallContext>()
-            .map_or("", |context| context.request_id.as_ref());
+        let context = request.extensions().get::<CallContext>();
+        let request_id = context.map_or("", |context| context.request_id.as_ref());
+        if let Some(record) = context.and_then(|context| context.record.as_ref()) {
+            record.end(status::code_name(failure), failure.reason.as_str());
+        }
         Self::Refused {
             response: Some(status::status(failure, &[], request_id).into_http()),
         }
@@ -146,8 +178,11 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let next = match self.as_mut().project() {
-                IdentityFutureProjection::Passed { inner } => {
-                    return inner.poll(cx).map_ok(rate_limits::told);
+                IdentityFutureProjection::Passed { inner, record } => {
+                    let polled = usage::watched(record.as_ref(), || inner.poll(cx));
+                    return polled.map_ok(|response| {
+                        usage::recorded(rate_limits::told(response), record.take())
+                    });
                 }
                 IdentityFutureProjection::Refused { response } => {
                     return match response.take() {
@@ -158,18 +193,22 @@ where
                 }
                 IdentityFutureProjection::Verifying { verdict, waiting } => {
                     let verdict = ready!(verdict.as_mut().poll(cx));
-                    let Some((mut service, gate, mut request)) = waiting.take() else {
+                    let Some((mut service, gate, records, mut request)) = waiting.take() else {
                         return Poll::Pending;
                     };
                     let peer = request.extensions().get::<Peer>();
                     match gate.settle(verdict, request.uri().path(), peer) {
                         Answer::Refuse(refused) => Self::refused(&request, &refused.failure()),
-                        Answer::Pass(identity) => match identify(&mut request, identity) {
-                            Ok(()) => Self::Passed {
-                                inner: service.call(request),
-                            },
-                            Err(failure) => Self::refused(&request, &failure),
-                        },
+                        Answer::Pass(identity) => {
+                            let record = identify(&mut request, identity, &records);
+                            match permitted(&request) {
+                                Ok(()) => Self::Passed {
+                                    inner: service.call(request),
+                                    record,
+                                },
+                                Err(failure) => Self::refused(&request, &failure),
+                            }
+                        }
                         // `settle` never waits.
                         Answer::Later(_) => return Poll::Pending,
                     }

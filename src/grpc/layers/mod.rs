@@ -11,6 +11,7 @@ mod non_inference;
 mod rate_limits;
 mod receive_deadline;
 mod tonic_errors;
+mod usage;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -22,6 +23,7 @@ use tower::{ServiceBuilder, util::BoxCloneSyncService};
 use crate::{
     access::Gate,
     config::{Cors, Limits},
+    telemetry::UsageRecords,
 };
 pub use admission::Admission;
 pub use cross_site::allow_own_origin;
@@ -33,7 +35,7 @@ pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, 
 /// that misbehave.
 pub fn stack(
     routes: Routes,
-    gate: Gate,
+    (gate, records): (Gate, UsageRecords),
     admission: Admission,
     limits: &Arc<Limits>,
     cut: CancellationToken,
@@ -52,7 +54,7 @@ pub fn stack(
         // Inside of gRPC-Web, which turns the trailers of a caught panic into a body.
         .layer(catch_panic::CatchPanicLayer)
         // Before the message is read, and before admission, which is fair between callers.
-        .layer(identity::IdentityLayer { gate })
+        .layer(identity::IdentityLayer { gate, records })
         // Limits the calls that admission does not limit.
         .layer(non_inference::NonInferenceLayer {
             watches: admission.watches(),

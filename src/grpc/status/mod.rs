@@ -377,7 +377,7 @@ fn shortened(text: &str, max_bytes: usize) -> String {
 }
 
 /// Returns a code in the spelling of gRPC's documentation.
-fn name(code: Code) -> &'static str {
+pub(crate) fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

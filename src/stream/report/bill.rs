@@ -15,6 +15,7 @@ use crate::{
         tool_result_block_delta_content,
     },
     routing::Route,
+    telemetry::usage::UsageSource,
 };
 
 /// The state of a call's limits, for its response: after the reservation, and later after the
@@ -46,6 +47,16 @@ pub(crate) struct Bill {
     output_bytes: u64,
     answered: bool,
     used: Option<Used>,
+    ceiling: Option<Ceiling>,
+}
+
+/// The maximum usage of a call for which Bedrock reports no usage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ceiling {
+    /// All input tokens.
+    pub(crate) input: u64,
+    /// Output tokens.
+    pub(crate) output: u64,
 }
 
 /// The cost of a call.
@@ -54,12 +65,18 @@ pub(crate) struct Cost {
     pub(crate) used: Used,
     /// The cost in 1e-9 US dollars. `None` if the model has no price.
     pub(crate) nano_usd: Option<u64>,
-    /// Whether the cost is an upper estimate, because Bedrock did not report the usage.
-    pub(crate) is_estimated: bool,
+    /// Where the usage comes from.
+    pub(crate) source: UsageSource,
 }
 
 impl Bill {
-    pub(crate) fn new(accounts: Accounts, charge: Option<Charge>, billing: Billing) -> Self {
+    /// Creates the bill of a call. Calls that Bedrock does not bill have no `ceiling`.
+    pub(crate) fn new(
+        accounts: Accounts,
+        charge: Option<Charge>,
+        billing: Billing,
+        ceiling: Option<Ceiling>,
+    ) -> Self {
         let rate_limits = charge.as_ref().map(|charge| {
             let rate_limits = RateLimits::default();
             rate_limits.set(charge.standings);
@@ -74,6 +91,7 @@ impl Bill {
             output_bytes: 0,
             answered: false,
             used: None,
+            ceiling,
         }
     }
 
@@ -141,25 +159,20 @@ impl Bill {
     /// Settles a call that has ended. `reason` is the reason of its failure, if it failed;
     /// `attempts` is the number of attempts.
     pub(super) fn settle(mut self, reason: Option<Reason>, attempts: usize) -> Cost {
-        let reserved = self
-            .charge
-            .as_ref()
-            .map(Charge::reserved)
-            .unwrap_or_default();
         let is_billed = self.answered || (attempts > 0 && may_be_billed(reason));
-        let (used, is_estimated) = match self.used {
-            Some(used) => (used, false),
+        let (used, source) = match (self.used, self.ceiling) {
+            (Some(used), _) => (used, UsageSource::Reported),
             // An upper estimate, so that cancelling a call is never cheaper: the whole input, and
             // one token for each byte of output.
-            None if is_billed => {
+            (None, Some(ceiling)) if is_billed => {
                 let used = Used {
-                    input: reserved.input,
-                    output: self.output_bytes.min(reserved.output),
+                    input: ceiling.input,
+                    output: self.output_bytes.min(ceiling.output),
                     ..Used::default()
                 };
-                (used, true)
+                (used, UsageSource::Estimated)
             }
-            None => (Used::default(), false),
+            (None, _) => (Used::default(), UsageSource::None),
         };
         let nano_usd = self
             .price
@@ -179,7 +192,7 @@ impl Bill {
         Cost {
             used,
             nano_usd,
-            is_estimated,
+            source,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Reports a call when it has ended: one log line, its counters and its spans.
 
 mod bill;
+mod record;
 mod spans;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-pub(crate) use self::bill::{Bill, RateLimits, price_of, tier_word};
+pub(crate) use self::bill::{Bill, Ceiling, RateLimits, price_of, tier_word};
 use self::spans::{Ended, Followed};
 use crate::{
     bedrock::Bedrock,
@@ -20,6 +21,7 @@ use crate::{
     telemetry::{
         metrics::{self, Durations, Metrics},
         trace::{CallTrace, TraceContext, Traces, Usage},
+        usage::OpenRecord,
     },
 };
 
@@ -35,6 +37,8 @@ pub(crate) struct Arrival {
     pub(crate) request_id: Arc<str>,
     pub(crate) arrived: Instant,
     pub(crate) trace: TraceContext,
+    /// The usage record of the call, if its caller is identified.
+    pub(crate) record: Option<OpenRecord>,
 }
 /// The maximum number of unknown event types that are logged per call. Real answers contain one or
 /// two.
@@ -71,6 +75,13 @@ pub(crate) struct CallReport {
     /// The usage and the reservation of the call, if they are counted.
     bill: Option<Box<Bill>>,
     end: (&'static str, Option<Reason>),
+    /// Whether the call has ended. If not, its client has cancelled it, or a layer ends it.
+    is_ended: bool,
+    record: Option<OpenRecord>,
+    /// The name of the target, if the call has a usage record.
+    target_name: String,
+    /// The number of deltas that were sent to the client.
+    sent_deltas: u64,
     /// The gRPC code of a failure, in the spelling of gRPC's documentation.
     code_of: fn(&Failure) -> &'static str,
 }
@@ -88,6 +99,7 @@ impl CallReport {
             request_id,
             arrived,
             trace,
+            record,
         } = arrival;
         metrics.open_calls.inc();
         Self {
@@ -117,6 +129,10 @@ impl CallReport {
             unknown_events: Vec::new(),
             bill: None,
             end: (CANCELLED, Some(Reason::Cancelled)),
+            is_ended: false,
+            record,
+            target_name: String::new(),
+            sent_deltas: 0,
             code_of,
         }
     }
@@ -129,6 +145,9 @@ impl CallReport {
             RAW_TARGET
         };
         self.target.target = name.to_owned();
+        if self.record.is_some() {
+            self.target_name.clone_from(&target.name);
+        }
     }
 
     /// Records the route of the last attempt.
@@ -173,6 +192,12 @@ impl CallReport {
     /// Records Bedrock's request ID.
     pub(crate) fn bedrock_request_id(&mut self, id: &str) {
         id.clone_into(&mut self.bedrock_request_id);
+    }
+
+    /// Records that a message is sent to the client.
+    pub(crate) fn sent(&mut self, message: &StreamInvokeResponse) {
+        let is_delta = matches!(message.event, Some(Event::ContentBlockDelta(_)));
+        self.sent_deltas += u64::from(is_delta);
     }
 
     /// Records that the first event is sent to the client.
@@ -277,6 +302,7 @@ impl CallReport {
     /// Records that the call ended successfully.
     pub(crate) fn ok(&mut self) {
         self.end = (OK, None);
+        self.is_ended = true;
     }
 
     /// Returns whether Bedrock's `metadata` has been read.
@@ -301,6 +327,7 @@ impl CallReport {
     /// Records that the call failed.
     pub(crate) fn failed(&mut self, failure: &Failure) {
         self.end = ((self.code_of)(failure), Some(failure.reason));
+        self.is_ended = true;
     }
 
     /// Returns the trace context of the call.
@@ -366,10 +393,13 @@ impl Drop for CallReport {
         let (code, reason) = self.end;
         // Settled first, so that the limits are up to date when the client sees the end of the
         // call.
-        let _cost = self
+        let cost = self
             .bill
             .take()
             .map(|bill| bill.settle(reason, self.attempts));
+        if let Some(record) = self.record.take() {
+            self.write_record(&record, cost.unwrap_or_default());
+        }
         let reason = reason.map_or("", Reason::as_str);
         self.metrics.open_calls.dec();
         self.metrics
@@ -404,10 +434,7 @@ impl Drop for CallReport {
                     .inc_by(count.unsigned_abs().into());
             }
         }
-        let milliseconds = |since: Instant| since.elapsed().as_millis() as u64;
-        let first_event_ms = self
-            .first_event
-            .map(|at| (at - self.arrived).as_millis() as u64);
+        let first_event_ms = self.first_event.map(|at| self.milliseconds_until(at));
         let [(_, input), (_, output), (_, cache_read), (_, cache_write)] = self.tokens;
         let trace = self.trace.context();
         tracing::info!(
@@ -424,7 +451,7 @@ impl Drop for CallReport {
             code,
             reason,
             stop_reason = %self.stop_reason,
-            duration_ms = milliseconds(self.arrived),
+            duration_ms = self.milliseconds_until(Instant::now()),
             first_event_ms,
             input_tokens = input,
             output_tokens = output,

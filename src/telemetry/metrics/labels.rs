@@ -133,6 +133,13 @@ pub struct LimitedResource {
     pub what: &'static str,
 }
 
+/// The label for a sink of usage records.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UsageSink {
+    /// `file` or `otlp`.
+    pub sink: &'static str,
+}
+
 /// The label for an event or member for which the API has no field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {

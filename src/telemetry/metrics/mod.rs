@@ -16,7 +16,7 @@ use prometheus_client::{
 pub use durations::Durations;
 pub use labels::{
     Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Issuer, KeyFetch,
-    LimitedResource, Route, Target, Tokens, Unknown, UsageMissing,
+    LimitedResource, Route, Target, Tokens, Unknown, UsageMissing, UsageSink,
 };
 pub use limit_store::{LimitStore, StoreFailure, StoreStep, WithoutStore};
 
@@ -49,6 +49,8 @@ pub struct Metrics {
     pub refused: Counter,
     /// Calls that were rejected because their credential was missing or invalid.
     pub authentication_failures: Family<AuthenticationFailure, Counter>,
+    /// Calls without an identity that were accepted although callers are configured.
+    pub unidentified_calls: Counter,
     /// Fetches of the keys of token issuers.
     pub key_fetches: Family<KeyFetch, Counter>,
     /// When the keys of token issuers were last fetched, in seconds since the Unix epoch.
@@ -80,6 +82,10 @@ pub struct Metrics {
     pub usage_missing: Family<UsageMissing, Counter>,
     /// Calls whose client cancelled or disconnected, by whether their usage is known.
     pub cancelled: Family<Cancelled, Counter>,
+    /// Usage records that were written, by sink.
+    pub usage_records_written: Family<UsageSink, Counter>,
+    /// Usage records that were dropped, by sink.
+    pub usage_records_dropped: Family<UsageSink, Counter>,
     /// Events and members of events for which the API has no field.
     pub unknown: Family<Unknown, Counter>,
 }
@@ -131,6 +137,10 @@ impl Default for Metrics {
                 "authentication_failures",
                 "Calls that were refused because their credential was missing or not valid",
             ),
+            unidentified_calls: all.counts(
+                "unidentified_calls",
+                "Calls without an identity that were accepted although callers are configured",
+            ),
             tokens_beyond_reservation: all.counts(
                 "tokens_beyond_reservation",
                 "Tokens that calls used beyond their reservation from a limit",
@@ -168,6 +178,14 @@ impl Default for Metrics {
             cancelled: all.counts(
                 "cancelled",
                 "Calls whose client cancelled or disconnected, by whether their usage is known",
+            ),
+            usage_records_written: all.counts(
+                "usage_records_written",
+                "Usage records that were written, by sink",
+            ),
+            usage_records_dropped: all.counts(
+                "usage_records_dropped",
+                "Usage records that were dropped because the sink was too slow or down, by sink",
             ),
             unknown: all.counts(
                 "unknown",

@@ -11,18 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::KeyValue;
+use http::HeaderMap;
 use opentelemetry_otlp::{WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    resource::TelemetryResourceDetector,
     trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanExporter, SpanProcessor},
 };
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
-use crate::config;
+use crate::{
+    config,
+    telemetry::otlp::{self, TIMEOUT},
+};
 
 /// The maximum number of spans in the queue or in flight, about 10 MB.
 const QUEUE: usize = 4_096;
@@ -30,14 +30,6 @@ const QUEUE: usize = 4_096;
 const BATCH: usize = 512;
 /// The maximum time for which a span waits for a batch.
 const DELAY: Duration = Duration::from_secs(1);
-/// The timeout of a request with a batch.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// The timeout of a new connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The TCP keepalive: idle time, interval and number of probes.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
-const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const TCP_KEEPALIVE_RETRIES: u32 = 3;
 /// The minimum time between two log lines about dropped spans.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -50,10 +42,11 @@ pub(super) struct Exporter {
 
 impl Exporter {
     pub(super) fn start(endpoint: &str, config: &config::Traces) -> Result<Self, String> {
-        let headers = headers(config);
-        let otlp = opentelemetry_otlp::SpanExporter::builder()
+        let headers = otlp::headers(&config.headers);
+        let channel = otlp::channel("traces", endpoint, config.extra_ca_file.as_deref())?;
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
-            .with_channel(channel(endpoint, config)?)
+            .with_channel(channel)
             .with_timeout(TIMEOUT)
             // Added last, so that the configuration takes precedence over the environment.
             .with_interceptor(move |mut request: tonic::Request<()>| {
@@ -63,7 +56,7 @@ impl Exporter {
             })
             .build()
             .map_err(|error| format!("traces: {error}"))?;
-        Ok(Self::over(otlp, &resource(config)))
+        Ok(Self::over(exporter, &otlp::resource(config)))
     }
 
     fn over(exporter: impl SpanExporter + 'static, resource: &Resource) -> Self {
@@ -100,53 +93,6 @@ impl Exporter {
         }
         self.tally.tell_the_rest();
     }
-}
-
-fn channel(endpoint: &str, config: &config::Traces) -> Result<Channel, String> {
-    let wrong =
-        |error: tonic::transport::Error| format!("traces.otlp_endpoint: `{endpoint}`: {error}");
-    let is_tls = endpoint.starts_with("https:");
-    let mut address = Endpoint::from_shared(endpoint.to_owned())
-        .map_err(wrong)?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_keepalive(Some(TCP_KEEPALIVE))
-        .tcp_keepalive_interval(Some(TCP_KEEPALIVE_INTERVAL))
-        .tcp_keepalive_retries(Some(TCP_KEEPALIVE_RETRIES))
-        .timeout(TIMEOUT);
-    if is_tls {
-        let mut tls = ClientTlsConfig::new().with_native_roots();
-        if let Some(path) = &config.extra_ca_file {
-            let pem = std::fs::read(path)
-                .map_err(|error| format!("traces.extra_ca_file: {}: {error}", path.display()))?;
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
-        address = address.tls_config(tls).map_err(wrong)?;
-    }
-    Ok(address.connect_lazy())
-}
-
-/// Returns the configured headers, which have been validated.
-fn headers(config: &config::Traces) -> HeaderMap {
-    let pairs = config.headers.0.iter().filter_map(|(name, value)| {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        let mut value = HeaderValue::from_str(value).ok()?;
-        value.set_sensitive(true);
-        Some((name, value))
-    });
-    pairs.collect()
-}
-
-fn resource(config: &config::Traces) -> Resource {
-    let attributes = config
-        .attributes
-        .iter()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    Resource::builder_empty()
-        .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .with_attributes(attributes)
-        .with_service_name(config.service_name.clone())
-        .build()
 }
 
 /// An exporter that records the result of its batches.

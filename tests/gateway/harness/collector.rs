@@ -10,6 +10,10 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{
+    collector::logs::v1::{
+        ExportLogsServiceRequest, ExportLogsServiceResponse,
+        logs_service_server::{LogsService, LogsServiceServer},
+    },
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
         trace_service_server::{TraceService, TraceServiceServer},
@@ -44,6 +48,7 @@ struct Received {
 #[derive(Default)]
 struct Kept {
     spans: Vec<Span>,
+    logs: Vec<Log>,
     resource: BTreeMap<String, String>,
     metadata: MetadataMap,
 }
@@ -62,6 +67,14 @@ pub(crate) struct Span {
     pub(crate) attributes: BTreeMap<String, String>,
     /// The error message, if the status is an error.
     pub(crate) error: Option<String>,
+}
+
+/// A log record.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) event: String,
+    pub(crate) time: u64,
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 impl Collector {
@@ -84,8 +97,10 @@ impl Collector {
             let tls = ServerTlsConfig::new().identity(identity);
             server = server.tls_config(tls).unwrap();
         }
+        let logs = LogsServiceServer::from_arc(Arc::clone(&received));
         let serving = server
             .add_service(service)
+            .add_service(logs)
             .serve_with_incoming(TcpListenerStream::new(listener));
         Self {
             address,
@@ -131,9 +146,30 @@ impl Collector {
         Spans { call, attempts }
     }
 
+    /// Waits for this many logs and returns all.
+    pub(crate) async fn logs(&self, count: usize) -> Vec<Log> {
+        let mut changes = self.received.changes.subscribe();
+        soon(async {
+            loop {
+                changes.mark_unchanged();
+                let logs = self.received.kept.lock().unwrap().logs.clone();
+                if logs.len() >= count {
+                    return logs;
+                }
+                changes.changed().await.unwrap();
+            }
+        })
+        .await
+    }
+
     /// Makes the collector accept nothing from now on.
     pub(crate) fn refuse(&self) {
         self.received.refuses.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the collector accept everything again.
+    pub(crate) fn accept(&self) {
+        self.received.refuses.store(false, Ordering::Relaxed);
     }
 
     /// The attributes of the process.
@@ -203,6 +239,34 @@ impl TraceService for Received {
         drop(kept);
         self.changes.send_modify(|n| *n += 1);
         Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Received {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(Status::unavailable("no room for logs"));
+        }
+        let (metadata, _, request) = request.into_parts();
+        let mut kept = self.kept.lock().unwrap();
+        kept.metadata = metadata;
+        for resource_logs in request.resource_logs {
+            kept.resource = attributes(resource_logs.resource.unwrap_or_default().attributes);
+            let scopes = resource_logs.scope_logs.into_iter();
+            let logs = scopes.flat_map(|scope| scope.log_records);
+            kept.logs.extend(logs.map(|log| Log {
+                event: log.event_name,
+                time: log.time_unix_nano,
+                attributes: attributes(log.attributes),
+            }));
+        }
+        drop(kept);
+        self.changes.send_modify(|n| *n += 1);
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
 

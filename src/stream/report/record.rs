@@ -1,0 +1,55 @@
+//! Fills in the usage record of a call that has ended.
+
+use tokio::time::Instant;
+
+use super::{CallReport, OK, bill::Cost};
+use crate::{
+    error::Reason,
+    telemetry::usage::{OpenRecord, RecordedTokens},
+};
+
+/// The method whose clients receive deltas one by one.
+const STREAM: &str = "StreamInvoke";
+
+impl CallReport {
+    /// Fills in the record, and writes it if the call has ended. Otherwise the client has cancelled
+    /// it, or a layer decides the outcome, such as a deadline that has expired.
+    pub(super) fn write_record(&self, record: &OpenRecord, cost: Cost) {
+        let used = cost.used;
+        let (code, reason) = self.end;
+        record.fill(|record| {
+            record.target.clone_from(&self.target_name);
+            record.model_id.clone_from(&self.model_id);
+            record.source_region.clone_from(&self.source_region);
+            record.account.clone_from(&self.account);
+            record.attempts = self.attempts;
+            record.stop_reason.clone_from(&self.stop_reason);
+            record
+                .bedrock_request_id
+                .clone_from(&self.bedrock_request_id);
+            record.tokens = RecordedTokens {
+                input_tokens: used.input,
+                output_tokens: used.output,
+                cache_read_input_tokens: used.cache_read,
+                cache_write_input_tokens: used.cache_write_5m.saturating_add(used.cache_write_1h),
+            };
+            record.usage = cost.source;
+            record.delivered_output_tokens = match code {
+                OK => used.output,
+                _ if self.method == STREAM => self.sent_deltas,
+                _ => 0,
+            };
+            record.cost_nano_usd = cost.nano_usd;
+            record.first_event_ms = self.first_event.map(|at| self.milliseconds_until(at));
+        });
+        if self.is_ended {
+            record.end(code, reason.map_or("", Reason::as_str));
+            record.finish();
+        }
+    }
+
+    /// Returns the time from the call's arrival, in milliseconds.
+    pub(super) fn milliseconds_until(&self, at: Instant) -> u64 {
+        (at - self.arrived).as_millis() as u64
+    }
+}
