@@ -3,6 +3,7 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdout, Command},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -27,6 +29,8 @@ pub(crate) struct RedisServer {
     child: Child,
     /// The lines of its log since it started.
     log: Log,
+    /// Reads the log, and ends with it.
+    reader: JoinHandle<()>,
     port: u16,
     args: Vec<String>,
     folder: TempDir,
@@ -40,17 +44,29 @@ impl RedisServer {
 
     /// A server with these settings.
     pub(crate) async fn with(args: &[&str]) -> Self {
+        Self::of(tempfile::tempdir().unwrap(), args).await
+    }
+
+    /// Another server, which begins with the data that this one has written.
+    pub(crate) async fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        copy_files(self.folder.path(), folder.path());
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        Self::of(folder, &args).await
+    }
+
+    async fn of(folder: TempDir, args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         // Another process may take the port first.
         for _ in 0..10 {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = free.local_addr().unwrap().port();
             drop(free);
-            if let Some((child, log)) = spawn(port, &args, &folder).await {
+            if let Some((child, log, reader)) = spawn(port, &args, &folder).await {
                 return Self {
                     child,
                     log,
+                    reader,
                     port,
                     args,
                     folder,
@@ -69,12 +85,18 @@ impl RedisServer {
         self.child.kill().await.unwrap();
     }
 
+    /// Ends it with SIGKILL, and returns the lines of its log that contain this word.
+    pub(crate) async fn kill_and_read_log(&mut self, word: &str) -> Vec<String> {
+        self.kill().await;
+        (&mut self.reader).await.unwrap();
+        let log = self.log.lock().unwrap().clone();
+        log.into_iter().filter(|line| line.contains(word)).collect()
+    }
+
     /// Starts it again, after [`Self::kill`], with the data that it has written.
     pub(crate) async fn restart(&mut self) {
-        let (child, log) = spawn(self.port, &self.args, &self.folder)
-            .await
-            .expect("it started before");
-        (self.child, self.log) = (child, log);
+        let started = spawn(self.port, &self.args, &self.folder).await;
+        (self.child, self.log, self.reader) = started.expect("it started before");
     }
 
     /// Sends a signal, by its name without `SIG`.
@@ -120,6 +142,19 @@ impl RedisServer {
     }
 }
 
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_files(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 /// Collects the log. Without a reader, the pipe would fill up and the server would block.
 async fn follow(output: BufReader<ChildStdout>, log: Log) {
     let mut lines = output.lines();
@@ -129,7 +164,11 @@ async fn follow(output: BufReader<ChildStdout>, log: Log) {
 }
 
 /// Starts the program, and waits until it accepts connections. `None` if it ended.
-async fn spawn(port: u16, args: &[String], folder: &TempDir) -> Option<(Child, Log)> {
+async fn spawn(
+    port: u16,
+    args: &[String],
+    folder: &TempDir,
+) -> Option<(Child, Log, JoinHandle<()>)> {
     let mut child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--dir"])
@@ -151,8 +190,8 @@ async fn spawn(port: u16, args: &[String], folder: &TempDir) -> Option<(Child, L
         }
         if line.contains("eady to accept connections") {
             let log = Log::default();
-            tokio::spawn(follow(output, Arc::clone(&log)));
-            return Some((child, log));
+            let reader = tokio::spawn(follow(output, Arc::clone(&log)));
+            return Some((child, log, reader));
         }
     }
 }

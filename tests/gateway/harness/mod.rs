@@ -141,16 +141,7 @@ impl Gateway {
     /// Returns a metric of the admin port, such as `name` or `name{label="value"}`: the sum of the
     /// samples that have these labels. 0 if there is none yet.
     pub(crate) async fn metric(&self, sample: &str) -> f64 {
-        let text = web::get(self.admin, "/metrics").await.1;
-        let (name, wanted) = labels(sample);
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let values = lines.filter_map(|line| {
-            let (sample, value) = line.rsplit_once(' ').unwrap();
-            let (its_name, its_labels) = labels(sample);
-            let has = |label: &&str| its_labels.contains(label);
-            (its_name == name && wanted.iter().all(has)).then(|| value.parse::<f64>().unwrap())
-        });
-        values.sum()
+        metric(self.admin, sample).await
     }
 
     /// Waits until this many calls have ended at the emulator, and returns them.
@@ -173,6 +164,20 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.running.abort();
     }
+}
+
+/// Returns a metric of this admin port: see [`Gateway::metric`].
+pub(crate) async fn metric(admin: SocketAddr, sample: &str) -> f64 {
+    let text = web::get(admin, "/metrics").await.1;
+    let (name, wanted) = labels(sample);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let values = lines.filter_map(|line| {
+        let (sample, value) = line.rsplit_once(' ').unwrap();
+        let (its_name, its_labels) = labels(sample);
+        let has = |label: &&str| its_labels.contains(label);
+        (its_name == name && wanted.iter().all(has)).then(|| value.parse::<f64>().unwrap())
+    });
+    values.sum()
 }
 
 /// The name of a sample, and its labels as written. No label of the gateway contains a comma.

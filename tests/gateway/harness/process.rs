@@ -12,8 +12,9 @@ use super::soon;
 /// A running command.
 pub(crate) struct Process {
     child: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: BufReader<ChildStderr>,
+    /// `None`: it is discarded.
+    stdout: Option<BufReader<ChildStdout>>,
+    stderr: Option<BufReader<ChildStderr>>,
     /// Everything that was read of standard error so far.
     log: String,
 }
@@ -32,7 +33,9 @@ impl Process {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
+        let built = env!("CARGO_BIN_EXE_bedrock-grpc").to_owned();
+        let binary = std::env::var("GATEWAY_BINARY").unwrap_or(built);
+        let mut child = Command::new(binary)
             .args(args)
             .env_clear()
             .envs(environment)
@@ -43,8 +46,8 @@ impl Process {
             .spawn()
             .unwrap();
         Self {
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            stderr: BufReader::new(child.stderr.take().unwrap()),
+            stdout: child.stdout.take().map(BufReader::new),
+            stderr: child.stderr.take().map(BufReader::new),
             log: String::new(),
             child,
         }
@@ -52,12 +55,12 @@ impl Process {
 
     /// Reads standard output up to the first line that contains this text, and returns that line.
     pub(crate) async fn printed(&mut self, part: &str) -> String {
-        line_with(&mut self.stdout, part).await.0
+        line_with(self.stdout.as_mut().unwrap(), part).await.0
     }
 
     /// The same for standard error.
     pub(crate) async fn logged(&mut self, part: &str) -> String {
-        let (line, read) = line_with(&mut self.stderr, part).await;
+        let (line, read) = line_with(self.stderr.as_mut().unwrap(), part).await;
         self.log.push_str(&read);
         line
     }
@@ -65,6 +68,13 @@ impl Process {
     /// Everything that was read of standard error so far.
     pub(crate) fn log(&self) -> &str {
         &self.log
+    }
+
+    /// Reads and drops all further output. Without a reader, a process that writes much blocks once
+    /// the pipe is full.
+    pub(crate) fn discard_output(&mut self) {
+        tokio::spawn(discard(self.stdout.take().unwrap()));
+        tokio::spawn(discard(self.stderr.take().unwrap()));
     }
 
     /// Sends SIGTERM.
@@ -87,12 +97,11 @@ impl Process {
 
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Ended {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        let (status, _, _) = soon(async {
+        let (status, stdout, stderr) = soon(async {
             tokio::join!(
                 self.child.wait(),
-                self.stdout.read_to_string(&mut stdout),
-                self.stderr.read_to_string(&mut stderr),
+                rest(self.stdout.take()),
+                rest(self.stderr.take()),
             )
         })
         .await;
@@ -102,6 +111,19 @@ impl Process {
             stderr,
         }
     }
+}
+
+/// Everything that is left.
+async fn rest(output: Option<impl AsyncRead + Unpin>) -> String {
+    let mut text = String::new();
+    if let Some(mut output) = output {
+        output.read_to_string(&mut text).await.unwrap();
+    }
+    text
+}
+
+async fn discard(mut output: impl AsyncRead + Unpin) {
+    let _end = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
 }
 
 /// The first line that contains this, and everything up to it.

@@ -22,6 +22,7 @@ drain: {lame_duck: 0, limit: 30s}
 pub(crate) struct Serve {
     pub(crate) process: Process,
     address: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl Serve {
@@ -31,20 +32,28 @@ impl Serve {
         sections: &str,
         variables: &[(&str, &str)],
     ) -> Self {
+        Self::at(&emulator.endpoint_url(), sections, variables).await
+    }
+
+    /// The same with an emulator of another process.
+    pub(crate) async fn at(endpoint: &str, sections: &str, variables: &[(&str, &str)]) -> Self {
         let config = file(&format!("{CONFIG}{sections}"));
-        let endpoint = emulator.endpoint_url();
         let fixed = [
             ("AWS_REGION", "us-east-1"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint),
         ];
         let mut process = Process::start(
             ["serve", "--config", config.path().to_str().unwrap()],
             fixed.into_iter().chain(variables.iter().copied()),
         );
         let line: Value = serde_json::from_str(&process.logged("serving").await).unwrap();
-        let address = line["address"].as_str().unwrap().parse().unwrap();
-        Self { process, address }
+        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
+        Self {
+            process,
+            address: address("address"),
+            admin: address("admin"),
+        }
     }
 
     /// The same, with the access key that the emulator accepts.
