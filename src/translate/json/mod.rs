@@ -7,13 +7,10 @@ mod writer;
 
 use crate::bounds::Stop;
 pub(crate) use position::Position;
+pub use reader::MAX_DEPTH;
 pub(crate) use reader::{Kind, Reader, Syntax};
 pub(crate) use unescape::UnpairedSurrogates;
 pub(crate) use writer::Writer;
-
-/// The maximum nesting depth of JSON from callers and from Bedrock. JSON parsers of Java, such as
-/// Jackson, have the same limit. No reader recurses, so it does not protect the stack.
-pub const MAX_DEPTH: u32 = 1_000;
 
 /// Why a text was not accepted as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
