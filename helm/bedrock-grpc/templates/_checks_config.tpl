@@ -105,6 +105,9 @@
 {{- $targets := $config.targets | default dict -}}
 {{- range $section := list "callers" "groups" -}}
   {{- range $name, $member := get $config $section | default dict -}}
+    {{- if and ($member | default dict).allowed_model_ids (not $config.allowed_model_ids) -}}
+      {{- fail (printf "config.%s.%s.allowed_model_ids[0]: this list only narrows config.allowed_model_ids, which is empty; add the pattern there, too" $section $name) -}}
+    {{- end -}}
     {{- range $i, $pattern := ($member | default dict).targets -}}
       {{- $pattern = toString $pattern -}}
       {{- if not (or (eq $pattern "*") (contains "${" $pattern)) -}}
