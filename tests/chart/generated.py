@@ -48,7 +48,7 @@ CONFIG = {
 }  # fmt: skip
 # What refers to other parts of a config, or has a meaning beyond its pattern: by its key. Fences
 # (`only`) are left to `check`, which knows the Regions of each geography.
-MEANT = {"not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
+MEANT = {"session_duration": ["15m", "1h", "12h"], "not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
 NAMES = ["a", "config", "tls", "x-1", "claude", "nova"]
 RELEASES = [*["rel"] * 12, "bedrock-grpc", "1rel", "a.b", "r" * 53, "rel-" + "x" * 40, "x" + "-" * 20 + "x", "prod-gateway", "42"]
 

@@ -16,6 +16,7 @@
 {{- end -}}
 {{- $pairs := list -}}
 {{- range $i, $each := $v.topologySpreadConstraints -}}
+  {{- if not (kindIs "map" $each) -}}{{- fail (printf "topologySpreadConstraints[%d]: is empty; write a constraint, or remove it" $i) -}}{{- end -}}
   {{- $pair := printf "%s %s" $each.topologyKey $each.whenUnsatisfiable -}}
   {{- if has $pair $pairs -}}{{- fail (printf "topologySpreadConstraints[%d].topologyKey: %s has two constraints with the same whenUnsatisfiable; remove one" $i $each.topologyKey) -}}{{- end -}}
   {{- $pairs = append $pairs $pair -}}
