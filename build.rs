@@ -5,8 +5,9 @@ use std::{env, error::Error, path::PathBuf};
 use prost::Message;
 
 const PROTO_ROOT: &str = "proto";
-const SERVICES: [&str; 2] = [
+const SERVICES: [&str; 3] = [
     "bedrock/inference/v1/inference_service.proto",
+    "bedrock/inference/v1/limits_service.proto",
     "bedrock/inference/v1/target_service.proto",
 ];
 /// No service imports it, because it is sent in status details.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{limits::Scope, permission::Permission};
+use super::{claimed::ClaimKind, limits::Scope, permission::Permission};
 use crate::config::CallerSession;
 
 /// The label in metrics for all callers that are not configured.
@@ -26,26 +26,66 @@ pub struct Caller {
     pub scopes: Option<Arc<[Arc<Scope>]>>,
 }
 
+/// The kind of credential that has proven an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// An API key.
+    ApiKey,
+    /// A token of an issuer.
+    Token,
+    /// A token of a Kubernetes service account.
+    ServiceAccount,
+    /// A client certificate.
+    Certificate,
+}
+
+impl From<ClaimKind> for CredentialKind {
+    fn from(kind: ClaimKind) -> Self {
+        match kind {
+            ClaimKind::Token => Self::Token,
+            ClaimKind::ServiceAccount => Self::ServiceAccount,
+            ClaimKind::Certificate => Self::Certificate,
+        }
+    }
+}
+
 /// The identity of a caller. Cheap to clone. It keeps the settings that applied when the call
 /// began.
 #[derive(Clone)]
-pub struct Identity(Arc<Caller>);
+pub struct Identity {
+    caller: Arc<Caller>,
+    credential: CredentialKind,
+}
 
 impl Identity {
+    /// Creates the identity of a caller that has proven it by an API key.
     pub(super) fn new(caller: Arc<Caller>) -> Self {
-        Self(caller)
+        Self {
+            caller,
+            credential: CredentialKind::ApiKey,
+        }
+    }
+
+    /// Returns the same identity, proven by another kind of credential.
+    pub(super) fn by(self, credential: CredentialKind) -> Self {
+        Self { credential, ..self }
+    }
+
+    /// Returns the kind of credential that has proven the identity.
+    pub fn credential(&self) -> CredentialKind {
+        self.credential
     }
 
     /// Returns the caller's name. Calls with the same name belong to the same caller, whichever
     /// credentials they have.
     pub fn name(&self) -> &Arc<str> {
-        &self.0.name
+        &self.caller.name
     }
 
     /// Returns the label of the caller in metrics. The number of labels is limited.
     pub fn label(&self) -> &str {
-        if self.0.is_listed {
-            &self.0.name
+        if self.caller.is_listed {
+            &self.caller.name
         } else {
             UNLISTED
         }
@@ -53,17 +93,17 @@ impl Identity {
 
     /// Returns what the caller may do. `None` if it may do everything that the gateway allows.
     pub fn permission(&self) -> Option<&Arc<Permission>> {
-        self.0.permission.as_ref()
+        self.caller.permission.as_ref()
     }
 
     /// Returns the operator's settings for the caller.
     pub fn caller(&self) -> &Caller {
-        &self.0
+        &self.caller
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identity").field(&self.0.name).finish()
+        f.debug_tuple("Identity").field(&self.caller.name).finish()
     }
 }

@@ -202,7 +202,7 @@ impl Gate {
             Err(rejection) => return self.refuse(rejection, path, peer),
         };
         match rules.snapshot.by_claim(&claimed) {
-            Ok(identity) => Answer::Pass(Some(identity)),
+            Ok(identity) => Answer::Pass(Some(identity.by(claimed.kind.into()))),
             // The certificate may be that of a proxy, and not meant for the gateway.
             Err(Rejection::Unlisted)
                 if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>

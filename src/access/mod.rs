@@ -36,7 +36,7 @@ mod snapshot;
 pub mod token;
 mod verifier;
 
-pub use caller::{Caller, Identity};
+pub use caller::{Caller, CredentialKind, Identity};
 pub use certificate::ClientCertificate;
 pub use certificate_verifier::CertificateVerifier;
 pub use claimed::{ClaimKind, Claimed};

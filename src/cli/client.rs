@@ -13,9 +13,10 @@ use super::{
     failure::{Failure, find},
 };
 use crate::pb::{
-    CountTokensRequest, CountTokensResponse, GetTargetRequest, InvokeRequest, InvokeResponse,
-    ListTargetsRequest, StreamInvokeRequest, StreamInvokeResponse, Target,
-    inference_service_client::InferenceServiceClient, stream_invoke_response::Event,
+    CountTokensRequest, CountTokensResponse, GetLimitsRequest, GetLimitsResponse, GetTargetRequest,
+    InvokeRequest, InvokeResponse, ListTargetsRequest, StreamInvokeRequest, StreamInvokeResponse,
+    Target, inference_service_client::InferenceServiceClient,
+    limits_service_client::LimitsServiceClient, stream_invoke_response::Event,
     target_service_client::TargetServiceClient,
 };
 
@@ -132,6 +133,18 @@ impl Gateway {
             })
             .await?;
         Ok(response.target.unwrap_or_default())
+    }
+
+    /// Returns the caller's permissions and limits. Fails if the call fails.
+    pub async fn get_limits(&self) -> Result<GetLimitsResponse, Failure> {
+        let (response, _) = self
+            .call(|| async {
+                LimitsServiceClient::new(self.channel.clone())
+                    .get_limits(self.request(GetLimitsRequest {}))
+                    .await
+            })
+            .await?;
+        Ok(response)
     }
 
     /// Returns the health of a service. The empty name means the whole gateway. Fails if the call

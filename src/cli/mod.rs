@@ -2,7 +2,8 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`chat`], [`invoke`], [`count`], [`targets`], [`health`] | commands that call a gateway |
+//! | [`chat`], [`invoke`], [`count`], [`targets`] | commands that call a gateway |
+//! | [`limits`], [`health`] | commands that ask a gateway about the caller and about itself |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
 //! | `samples` | the sample callers of `dev --callers` |
 //! | `rates` | the options for quotas, shared by `dev` and `emulate` |
@@ -39,6 +40,7 @@ pub mod iam_policy;
 pub mod interrupt;
 pub mod invoke;
 pub mod keys;
+pub mod limits;
 pub mod output;
 #[cfg(feature = "emulator")]
 pub mod rates;
@@ -98,6 +100,7 @@ enum Command {
     Invoke(invoke::Invoke),
     Count(count::Count),
     Targets(targets::Targets),
+    Limits(limits::Limits),
     Health(health::Health),
 }
 
@@ -136,6 +139,7 @@ pub fn main() -> Exit {
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
         Command::Count(count) => block_on(count.run(&mut output)),
         Command::Targets(targets) => block_on(targets.run(&mut output)),
+        Command::Limits(limits) => block_on(limits.run(&mut output)),
         Command::Health(health) => block_on(health.run(&mut output)),
     };
     match result {

@@ -10,6 +10,7 @@ mod enforce;
 mod estimate;
 mod inference;
 mod layers;
+mod limits;
 mod permission;
 mod prepare;
 mod receive;
@@ -25,7 +26,10 @@ use tonic_health::server::HealthReporter;
 use crate::{
     access::Gate,
     config::Cors,
-    pb::{FILE_DESCRIPTOR_SET, target_service_server::TargetServiceServer},
+    pb::{
+        FILE_DESCRIPTOR_SET, limits_service_server::LimitsServiceServer,
+        target_service_server::TargetServiceServer,
+    },
     telemetry::UsageRecords,
 };
 pub use inference::Inference;
@@ -48,8 +52,9 @@ impl std::fmt::Debug for Health {
 }
 
 /// The services whose health is reported, in addition to `""`, the server as a whole.
-const SERVICES: [&str; 2] = [
+const SERVICES: [&str; 3] = [
     "bedrock.inference.v1.InferenceService",
+    "bedrock.inference.v1.LimitsService",
     "bedrock.inference.v1.TargetService",
 ];
 
@@ -104,6 +109,12 @@ pub fn server(
 ) -> Result<Stack, tonic_reflection::server::Error> {
     let limits = Arc::clone(&inference.limits);
     let cut = inference.cut.clone();
+    let limits_service = limits::Limits {
+        router: inference.router.clone(),
+        accounts: inference.accounts.clone(),
+    };
+    let limits_service =
+        LimitsServiceServer::new(limits_service).max_decoding_message_size(MAX_SMALL_MESSAGE);
     let inference = service::InferenceServer::new(inference);
     let targets = TargetServiceServer::new(targets).max_decoding_message_size(MAX_SMALL_MESSAGE);
     let health = health
@@ -120,6 +131,7 @@ pub fn server(
     };
     let routes = Routes::new(inference)
         .add_service(targets)
+        .add_service(limits_service)
         .add_service(health)
         .add_service(
             reflection()

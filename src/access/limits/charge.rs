@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{
     kind::Amounts,
     refusal::Refusal,
-    store::{Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store},
+    store::{
+        Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable,
+    },
 };
 use crate::telemetry::Metrics;
 
@@ -58,7 +60,10 @@ impl Limiter {
     }
 
     /// Returns the state of each limit of these scopes, in their order.
-    pub async fn standings(&self, scopes: Scopes) -> Vec<Standing> {
+    ///
+    /// # Errors
+    /// Fails if the store does not answer.
+    pub async fn standings(&self, scopes: Scopes) -> Result<Vec<Standing>, StoreUnavailable> {
         self.store.standings(scopes).wait().await
     }
 }

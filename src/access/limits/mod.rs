@@ -42,4 +42,6 @@ pub use process::InProcess;
 pub use refusal::Refusal;
 pub use remote::Remote;
 pub use scope::{Names, Scope, ScopeKind};
-pub use store::{Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store};
+pub use store::{
+    Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable,
+};

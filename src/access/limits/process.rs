@@ -11,7 +11,7 @@ use super::{
     kind::{Amounts, Kind},
     level::Level,
     refusal::Refusal,
-    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store},
+    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable},
 };
 
 /// A clock, which returns the time in milliseconds since 1970.
@@ -117,12 +117,12 @@ impl Store for InProcess {
         Some(standings)
     }
 
-    fn standings(&self, scopes: Scopes) -> Step<Vec<Standing>> {
+    fn standings(&self, scopes: Scopes) -> Step<Result<Vec<Standing>, StoreUnavailable>> {
         let now = (self.clock)();
         let mut levels = self.lock();
         let all = decision::each(&scopes, now, |scope, limit| {
             *level(&mut levels, scope.number, limit.kind)
         });
-        Step::Done(all)
+        Step::Done(Ok(all))
     }
 }

@@ -132,6 +132,10 @@ impl Standings {
     }
 }
 
+/// A store that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreUnavailable;
+
 /// The result of a step: available immediately, or later. The store limits the wait.
 pub enum Step<T> {
     /// The result is available.
@@ -159,6 +163,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// in the background. Returns the state of the limits, if it is known immediately.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings>;
 
-    /// Returns the state of each limit of these scopes, in their order.
-    fn standings(&self, scopes: Scopes) -> Step<Vec<Standing>>;
+    /// Returns the state of each limit of these scopes, in their order. Fails if the store does not
+    /// answer.
+    fn standings(&self, scopes: Scopes) -> Step<Result<Vec<Standing>, StoreUnavailable>>;
 }

@@ -16,7 +16,13 @@ use crate::{
 };
 
 /// The methods that `methods` can list. Callers can always use health checks and `GetLimits`.
-pub const METHODS: [&str; 4] = ["Invoke", "StreamInvoke", "ListTargets", "GetTarget"];
+pub const METHODS: [&str; 5] = [
+    "Invoke",
+    "StreamInvoke",
+    "CountTokens",
+    "ListTargets",
+    "GetTarget",
+];
 
 /// What a caller, or the callers of a group, may do. An absent list does not restrict anything.
 #[derive(Clone, Debug, Default, PartialEq)]

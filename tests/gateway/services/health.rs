@@ -14,9 +14,10 @@ use tonic_health::pb::{
 
 use crate::harness::{Gateway, Process, ask, faulty, get, invoke, soon};
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
     "",
     "bedrock.inference.v1.InferenceService",
+    "bedrock.inference.v1.LimitsService",
     "bedrock.inference.v1.TargetService",
 ];
 

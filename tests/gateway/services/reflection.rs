@@ -5,8 +5,9 @@ use prost_types::FileDescriptorProto;
 
 use crate::harness::Gateway;
 
-const OURS: [&str; 2] = [
+const OURS: [&str; 3] = [
     "bedrock.inference.v1.InferenceService",
+    "bedrock.inference.v1.LimitsService",
     "bedrock.inference.v1.TargetService",
 ];
 

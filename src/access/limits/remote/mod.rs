@@ -46,7 +46,7 @@ use super::{
     kind::{Amounts, Kind},
     level::Level,
     refusal::Refusal,
-    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store},
+    store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable},
 };
 use crate::{config::RedisStore, telemetry::Metrics};
 
@@ -156,10 +156,9 @@ impl Store for Remote {
         standings
     }
 
-    /// If the store does not answer, these are the counts of this process.
-    fn standings(&self, scopes: Scopes) -> Step<Vec<Standing>> {
+    fn standings(&self, scopes: Scopes) -> Step<Result<Vec<Standing>, StoreUnavailable>> {
         let Some(mut link) = self.shared.available() else {
-            return self.shared.local.standings(scopes);
+            return Step::Done(Err(StoreUnavailable));
         };
         let shared = Arc::clone(&self.shared);
         Step::Later(Box::pin(async move {
@@ -174,10 +173,8 @@ impl Store for Remote {
             let answer = pipeline.query_async(&mut link.connection);
             let answer = timeout(shared.options.timeout, answer).await;
             let read = answer.ok().and_then(Result::ok).and_then(read_levels);
-            let Some((now, levels)) = read else {
-                return shared.local.standings(scopes).wait().await;
-            };
-            decision::each(&scopes, now, reserve::in_order(&levels))
+            let (now, levels) = read.ok_or(StoreUnavailable)?;
+            Ok(decision::each(&scopes, now, reserve::in_order(&levels)))
         }))
     }
 }
