@@ -17,7 +17,7 @@ use super::{
     pace::Cut,
     plan,
     playback::{Broken, Plan, Playback, ResetSwitch},
-    quotas::{Admission, Lease, Refused, Scope},
+    quotas::{Admission, Lease, Refused, Scope, Tokens},
     regions::{Condition, Outage},
     replay::{self, Recorded},
     script::{ApiError, Script},
@@ -201,6 +201,10 @@ fn take_place(
         destinations,
         reserve: written + used("cacheReadInputTokens") + max_tokens.unwrap_or(model.max_output),
         charge: written + used("outputTokens") * model.burn_down,
+        usage: Tokens {
+            input: used("inputTokens"),
+            output: used("outputTokens"),
+        },
     });
     admitted.map(Some).map_err(|refused| match refused {
         Refused::Requests => throttled("requests"),

@@ -37,6 +37,15 @@ pub(crate) struct Admission<'a> {
     pub(crate) reserve: u64,
     /// The number of tokens that the call will have used when it ends.
     pub(crate) charge: u64,
+    /// The input and output tokens of its usage.
+    pub(crate) usage: Tokens,
+}
+
+/// Tokens as `metadata.usage` reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
 }
 
 /// Why a call is not admitted.
@@ -63,6 +72,8 @@ struct Books {
     windows: BTreeMap<Key, Window>,
     /// The number of calls of each model that run in a Region.
     running: BTreeMap<(&'static str, String), u32>,
+    /// What the calls of each model have used that have ended.
+    ended: BTreeMap<&'static str, Ended>,
 }
 
 /// Account, model, source Region, scope.
@@ -74,6 +85,7 @@ type Key = (String, &'static str, String, Scope);
 pub(crate) struct Used {
     pub(crate) minutes: Vec<Minute>,
     pub(crate) running: Vec<Running>,
+    pub(crate) ended: Vec<Ended>,
 }
 
 /// The usage within the last minute. Only present if a rate is limited.
@@ -95,6 +107,16 @@ pub(crate) struct Running {
     pub(crate) calls: u32,
 }
 
+/// What the calls of a model have used that have ended, since the quotas were set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ended {
+    pub(crate) model: &'static str,
+    pub(crate) calls: u64,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+}
+
 impl Ledger {
     pub(crate) fn new(quotas: Quotas) -> Self {
         Self(Arc::new(Mutex::new(Books {
@@ -113,6 +135,7 @@ impl Ledger {
         books.quotas = quotas;
         books.edition += 1;
         books.windows.clear();
+        books.ended.clear();
     }
 
     pub(crate) fn quotas(&self) -> Quotas {
@@ -147,7 +170,11 @@ impl Ledger {
                 calls: *calls,
             });
         let running = running.collect();
-        Used { minutes, running }
+        Used {
+            minutes,
+            running,
+            ended: books.ended.values().cloned().collect(),
+        }
     }
 
     /// Admits a call if the quota and a destination Region have room for it. A refused call uses
@@ -190,6 +217,7 @@ impl Ledger {
             edition: books.edition,
             entry,
             charge: call.charge,
+            usage: call.usage,
         })
     }
 }
@@ -240,6 +268,7 @@ pub(crate) struct Lease {
     edition: u64,
     entry: Option<(Key, u64)>,
     charge: u64,
+    usage: Tokens,
 }
 
 impl Lease {
@@ -268,8 +297,15 @@ impl Drop for Lease {
                 books.running.remove(&place);
             }
         }
+        if books.edition != self.edition {
+            return;
+        }
+        let ended = books.ended.entry(self.model).or_default();
+        ended.model = self.model;
+        ended.calls += 1;
+        ended.input_tokens += self.usage.input;
+        ended.output_tokens += self.usage.output;
         if let Some((key, number)) = self.entry.take()
-            && books.edition == self.edition
             && let Some(window) = books.windows.get_mut(&key)
         {
             window.settle(number, self.charge);

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::ACCOUNT;
 
-pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope};
+pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope, Tokens};
 
 /// Quotas of an account. By default, there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

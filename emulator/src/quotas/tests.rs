@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::advance;
 
 use super::{
-    ACCOUNT, Admission, Lease, Ledger, Quota, Quotas, Rate, Refused, Scope,
-    ledger::{Minute, Running},
+    ACCOUNT, Admission, Lease, Ledger, Quota, Quotas, Rate, Refused, Scope, Tokens,
+    ledger::{Ended, Minute, Running},
 };
 
 const MODEL: &str = "amazon.nova-lite-v1:0";
@@ -43,6 +43,10 @@ impl Caller {
             destinations: &self.destinations,
             reserve,
             charge,
+            usage: Tokens {
+                input: charge,
+                output: 1,
+            },
         })
     }
 
@@ -191,4 +195,24 @@ fn the_nearest_override_holds() {
     assert_eq!(capacity("m", "other"), Some(3));
     assert_eq!(capacity("other", "r"), Some(5));
     assert_eq!(capacity("other", "other"), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_have_ended_are_added_up() {
+    let caller = Caller::new(Quotas::default());
+    let first = caller.ask(Scope::OnDemand, 10, 7).unwrap();
+    drop(caller.ask(Scope::Global, 10, 5).unwrap());
+    drop(first);
+    let before = caller.ask(Scope::OnDemand, 10, 100).unwrap();
+    let ended = Ended {
+        model: MODEL,
+        calls: 2,
+        input_tokens: 12,
+        output_tokens: 2,
+    };
+    assert_eq!(caller.ledger.used().ended, [ended]);
+    // Calls that were admitted before do not count with new quotas.
+    caller.ledger.set(Quotas::default());
+    drop(before);
+    assert!(caller.ledger.used().ended.is_empty());
 }

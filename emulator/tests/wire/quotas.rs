@@ -252,8 +252,18 @@ async fn quotas_are_set_over_http() {
     let (status, answer) = own(&emulator, "PUT", "quotas", &body.to_string()).await;
     assert_eq!(status, 200, "{answer}");
     assert_eq!(answer["quotas"]["default"]["capacity"], 9);
-    assert_eq!(answer["used"], json!({"minutes": [], "running": []}));
+    assert_eq!(
+        answer["used"],
+        json!({"minutes": [], "running": [], "ended": []})
+    );
     assert!(ask(&emulator, "us-east-1", MODEL, None).await.is_ok());
+    let (_, answer) = own(&emulator, "GET", "quotas", "").await;
+    let ended = &answer["used"]["ended"][0];
+    assert_eq!(
+        (&ended["model"], &ended["calls"]),
+        (&json!(MODEL), &json!(1))
+    );
+    assert!(ended["outputTokens"].as_u64() > Some(0), "{answer}");
     assert_eq!(
         ask(&emulator, "us-east-1", MODEL, None).await,
         throttled("requests")

@@ -70,6 +70,15 @@ pub(super) struct Load {
     policy: OnStoreFailure,
     keys: Vec<Arc<Secret>>,
     _emulator: Process,
+    emulator: std::net::SocketAddr,
+}
+
+/// What the emulator has billed, without calls that still run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Billed {
+    pub(super) calls: u64,
+    pub(super) tokens: i128,
+    pub(super) nano_usd: i128,
 }
 
 /// What the clients have seen.
@@ -266,6 +275,7 @@ impl Load {
         let line = emulator.printed("AWS_ENDPOINT_URL_BEDROCK_RUNTIME=").await;
         let endpoint = line.split_once('=').unwrap().1.to_owned();
         emulator.discard_output();
+        let listens = endpoint.trim_start_matches("http://").parse().unwrap();
         let keys: Vec<_> = CALLERS.iter().map(|_| Arc::new(key_of())).collect();
         let sections = sections(redis.port(), policy, timeout, &keys);
         let (mut replicas, mut known) = (Vec::new(), Vec::new());
@@ -299,6 +309,7 @@ impl Load {
             policy,
             keys,
             _emulator: emulator,
+            emulator: listens,
         }
     }
 
@@ -381,6 +392,24 @@ impl Load {
             }
         }
         sum
+    }
+
+    /// What the emulator has billed.
+    pub(super) async fn billed(&self) -> Billed {
+        let (_, text) = crate::harness::get(self.emulator, "/_emulator/quotas").await;
+        let quotas: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let ended = quotas["used"]["ended"].as_array().unwrap();
+        assert_eq!(ended.len(), 1, "{text}");
+        let number = |name: &str| ended[0][name].as_u64().unwrap();
+        let (input, output) = (
+            i128::from(number("inputTokens")),
+            i128::from(number("outputTokens")),
+        );
+        Billed {
+            calls: number("calls"),
+            tokens: input + output,
+            nano_usd: input * INPUT + output * OUTPUT,
+        }
     }
 
     /// Tokens and money that calls used beyond their reservations.

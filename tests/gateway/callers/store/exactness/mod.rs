@@ -53,12 +53,19 @@ fn replay(model: &mut Model, log: &[String]) -> Tally {
 }
 
 /// Checks that the store has counted what the model has, and what Bedrock has billed.
-async fn counted(redis: &RedisServer, model: &Model, seen: &Seen) {
+async fn counted(load: &Load, model: &Model, seen: &Seen) {
     assert_eq!(model.unsettled(), (0, 0));
-    model.compare(&Stored::of(redis).await).unwrap();
+    model.compare(&Stored::of(&load.redis).await).unwrap();
     assert_eq!(model.taken(ALL, OPEN_STREAMS), 0);
-    assert_eq!(model.taken(ALL, TOKENS_PER_MONTH), seen.tokens);
-    assert_eq!(model.taken(ALL, USD_PER_MONTH), seen.nano_usd);
+    let billed = load.billed().await;
+    assert_eq!(billed.calls, seen.admitted);
+    for (tokens, nano_usd) in [
+        (billed.tokens, billed.nano_usd),
+        (seen.tokens, seen.nano_usd),
+    ] {
+        assert_eq!(model.taken(ALL, TOKENS_PER_MONTH), tokens);
+        assert_eq!(model.taken(ALL, USD_PER_MONTH), nano_usd);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +77,7 @@ async fn every_decision_of_three_replicas_is_that_of_the_model() {
     let mut model = Model::default();
     let tally = replay(&mut model, &soon(load.redis.log_of("limits")).await);
     println!("no trouble: {seen} {tally:?}");
-    counted(&load.redis, &model, &seen).await;
+    counted(&load, &model, &seen).await;
     assert_eq!(
         (tally.granted, tally.refused),
         (seen.admitted, seen.refused)
@@ -104,7 +111,7 @@ async fn with_trouble(
     let mut model = Model::default();
     let tally = replay(&mut model, &soon(load.redis.log_of("limits")).await);
     println!("{name}, {policy:?}: {seen} {tally:?}");
-    counted(&load.redis, &model, &seen).await;
+    counted(&load, &model, &seen).await;
     load.decided_without_the_store(&seen).await;
     assert_eq!(load.beyond_reservations().await, 0.0);
 }
@@ -206,7 +213,7 @@ async fn a_store_that_is_killed_counts_exactly_after_its_restart() {
             "killed, {policy:?}: {seen} {lost} of {} not written, then {tally:?}",
             log.len()
         );
-        counted(&load.redis, &model, &seen).await;
+        counted(&load, &model, &seen).await;
         load.decided_without_the_store(&seen).await;
     }
 }
@@ -246,7 +253,7 @@ async fn a_replica_that_pauses_is_charged_as_reserved_and_corrected_later() {
     println!("replica paused: {seen} {tally:?}");
     assert!(tally.lapsed > 0);
     // In the end, everything is exact.
-    counted(&load.redis, &model, &seen).await;
+    counted(&load, &model, &seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,7 +284,9 @@ async fn a_replica_that_is_killed_stays_charged_as_reserved() {
     .await;
     model.compare(&Stored::of(&load.redis).await).unwrap();
     assert_eq!(model.taken(ALL, OPEN_STREAMS), 0);
-    // What Bedrock may have billed is charged: never less than what clients have received.
-    assert!(model.taken(ALL, TOKENS_PER_MONTH) >= seen.tokens);
-    assert!(model.taken(ALL, USD_PER_MONTH) >= seen.nano_usd);
+    // Never less is charged than Bedrock has billed.
+    let billed = load.billed().await;
+    assert!(billed.calls >= seen.admitted);
+    assert!(model.taken(ALL, TOKENS_PER_MONTH) >= billed.tokens);
+    assert!(model.taken(ALL, USD_PER_MONTH) >= billed.nano_usd);
 }
