@@ -170,6 +170,7 @@ impl Inference {
                 request_id: Arc::clone(&context.request_id),
                 arrived: context.arrived,
                 trace: context.trace.clone(),
+                caller: context.caller.clone(),
                 record: context.record.clone(),
             },
             status::code_name,

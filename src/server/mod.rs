@@ -10,6 +10,7 @@
 //! (docs/adr/0003-one-runtime-per-worker.md).
 
 mod access;
+mod budgets;
 mod connection;
 mod counts;
 mod discovery;
@@ -188,6 +189,9 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
         let learning = discovery::run(control, router.clone(), config.discovery.refresh);
         AbortOnDrop(tokio::spawn(learning).abort_handle())
     });
+
+    let _budgets = budgets::follow(&config, &accounts, &names, &metrics)
+        .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
 
     let _keys = access::follow_keys(&config.access, names, &gate)
         .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));

@@ -22,8 +22,19 @@ WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMis
 ISSUERS = "--set=config.access.kubernetes.audience=a"
 # With this, there are alerts on the store of limits.
 STORE = "--set=config.limits.store=redis://redis.example.com"
-# Their series come with callers that fail, and with issuers of tokens. This gateway has neither.
-WITHOUT_SERIES = {"bedrock_grpc_authentication_failures_total", "bedrock_grpc_issuer_key_fetches_total", "bedrock_grpc_issuer_keys_fetched_timestamp_seconds"}
+# Their series come with callers, issuers of tokens, and sinks of usage records, which this gateway
+# does not have.
+WITHOUT_SERIES = {
+    "bedrock_grpc_authentication_failures_total",
+    "bedrock_grpc_budget_used_ratio",
+    "bedrock_grpc_caller_calls_total",
+    "bedrock_grpc_caller_cost_nano_usd_total",
+    "bedrock_grpc_caller_tokens_total",
+    "bedrock_grpc_issuer_key_fetches_total",
+    "bedrock_grpc_issuer_keys_fetched_timestamp_seconds",
+    "bedrock_grpc_usage_records_dropped_total",
+    "bedrock_grpc_usage_records_written_total",
+}
 SUFFIXES = {"counter": "_total", "histogram": "_bucket", "info": "_info", "gauge": ""}
 
 
@@ -226,7 +237,7 @@ def pod_of(deployment, replica_set, random):
     return f"{deployment}-{replica_set}-"[:58] + random
 
 
-def series(name, values, **labels):
+def series(name, values, /, **labels):
     return {"series": name + "{" + ", ".join(f'{key}="{value}"' for key, value in labels.items()) + "}", "values": values}
 
 
@@ -279,6 +290,33 @@ def test_keys_of_issuers_that_cannot_be_fetched_raise_an_alert(tmp_path):
 
     case = {"interval": "1m", "input_series": fetched, "promql_expr_test": [at(3), at(15, "never"), at(60, "down", "never")]}
     promtool(tmp_path, {"rules.yaml": rules(ISSUERS)}, [case])
+
+
+def test_budgets_and_failed_credentials_raise_alerts(tmp_path):
+    pod = pod_of("rel-bedrock-grpc", "7c9b4", "bcdfg")
+
+    def budget(name, values):
+        return series("bedrock_grpc_budget_used_ratio", values, namespace=NAMESPACE, pod=pod, scope="caller", name=name, limit="usd_per_month")
+
+    def failures(reason, values):
+        return series("bedrock_grpc_authentication_failures_total", values, namespace=NAMESPACE, pod=pod, reason=reason)
+
+    counted = [
+        budget("below", "0.79x60"),
+        budget("above", "0.5x20 0.8x40"),
+        budget("new-month", "0.9x20 0x40"),
+        failures("missing", "0+1x60"),
+        failures("unknown", "0x20 0+30x40"),
+    ]
+
+    def firing(alert, label, minute, *expected):
+        samples = [{"labels": f'{{{label}="{name}"}}', "value": 1} for name in expected]
+        return {"expr": f'count(ALERTS{{alertstate="firing", alertname="{alert}"}}) by ({label})', "eval_time": f"{minute}m", "exp_samples": samples}
+
+    checks = [firing("BedrockGrpcBudget", "name", 15, "new-month"), firing("BedrockGrpcBudget", "name", 40, "above")]
+    checks += [firing("BedrockGrpcAuthenticationFailures", "reason", 15), firing("BedrockGrpcAuthenticationFailures", "reason", 50, "unknown")]
+    case = {"interval": "1m", "input_series": counted, "promql_expr_test": checks}
+    promtool(tmp_path, {"rules.yaml": rules(ISSUERS, STORE)}, [case])
 
 
 def test_a_store_of_limits_that_is_down_or_evicts_raises_an_alert(tmp_path):

@@ -50,6 +50,22 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
     for family in [&all.usage_records_written, &all.usage_records_dropped] {
         drop(family.get_or_create(&metrics::UsageSink { sink: "file" }));
     }
+    let callers = &all.callers;
+    let caller = String::new();
+    drop(callers.calls.get_or_create(&metrics::CallerCall {
+        caller: caller.clone(),
+        code: "OK",
+    }));
+    drop(callers.tokens.get_or_create(&metrics::CallerTokens {
+        caller: caller.clone(),
+        kind: "input",
+    }));
+    drop(callers.cost.get_or_create(&metrics::CallerLabel { caller }));
+    drop(callers.budgets.get_or_create(&metrics::Budget {
+        scope: "caller",
+        name: String::new(),
+        limit: "usd_per_day",
+    }));
     let store = &all.limit_store;
     drop(
         store

@@ -176,5 +176,22 @@ alerts:
   description: Known keys stay valid, but tokens with new keys are refused, and without any key all of the issuer's tokens. The log says why.
 {{- end }}
 {{- include "bedrock-grpc.alertsOnLimitsStore" . }}
-{{- /* Alerts on the configuration's reload and budgets belong here when the service has them. */ -}}
+{{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml }}
+{{- if or $access (get $config "callers") }}
+- alert: BedrockGrpcAuthenticationFailures
+  expr: sum by (reason) ({{ include "bedrock-grpc.risen" (dict "metric" "bedrock_grpc_authentication_failures_total" "selector" $pods "window" "10m") }}) > 60
+  for: 5m
+  severity: warning
+  summary: {{ printf "Many calls have no valid credential: {{ $labels.reason }}" | quote }}
+  description: A client has a wrong, expired or revoked credential, or someone tries keys. The audit lines in the log have the addresses.
+{{- end }}
+{{- if get (get $config "limits" | default dict) "store" }}
+- alert: BedrockGrpcBudget
+  expr: max by (scope, name, limit) (bedrock_grpc_budget_used_ratio{ {{- $pods -}} }) >= 0.8
+  for: 1m
+  severity: warning
+  summary: {{ printf "{{ $labels.scope }} {{ $labels.name }} has used {{ $value | humanizePercentage }} of {{ $labels.limit }}" | quote }}
+  description: When the limit is used up, calls end with CALLER_BUDGET_EXHAUSTED until the day or the month is over (UTC).
+{{- end }}
+{{- /* Alerts on the configuration's reload belong here when the service has them. */ -}}
 {{- end -}}

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 pub(crate) use self::bill::{Bill, Ceiling, RateLimits, price_of, tier_word};
 use self::spans::{Ended, Followed};
 use crate::{
+    access::Identity,
     bedrock::Bedrock,
     error::{Failure, Reason},
     pb::{self, MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event},
@@ -37,6 +38,8 @@ pub(crate) struct Arrival {
     pub(crate) request_id: Arc<str>,
     pub(crate) arrived: Instant,
     pub(crate) trace: TraceContext,
+    /// The caller, if it is identified.
+    pub(crate) caller: Option<Identity>,
     /// The usage record of the call, if its caller is identified.
     pub(crate) record: Option<OpenRecord>,
 }
@@ -77,6 +80,7 @@ pub(crate) struct CallReport {
     end: (&'static str, Option<Reason>),
     /// Whether the call has ended. If not, its client has cancelled it, or a layer ends it.
     is_ended: bool,
+    caller: Option<Identity>,
     record: Option<OpenRecord>,
     /// The name of the target, if the call has a usage record.
     target_name: String,
@@ -99,6 +103,7 @@ impl CallReport {
             request_id,
             arrived,
             trace,
+            caller,
             record,
         } = arrival;
         metrics.open_calls.inc();
@@ -130,6 +135,7 @@ impl CallReport {
             bill: None,
             end: (CANCELLED, Some(Reason::Cancelled)),
             is_ended: false,
+            caller,
             record,
             target_name: String::new(),
             sent_deltas: 0,
@@ -365,6 +371,7 @@ impl CallReport {
             method: self.method,
             target: &self.target.target,
             request_id: &self.request_id,
+            caller: self.caller_name(),
             code,
             reason,
             stop_reason: &self.stop_reason,
@@ -374,6 +381,11 @@ impl CallReport {
             Some(followed) => followed.record(recorder, &ended),
             None => Followed::default().record(recorder, &ended),
         }
+    }
+
+    /// Returns the name of the caller. Empty if it is not identified.
+    fn caller_name(&self) -> &str {
+        self.caller.as_ref().map_or("", |caller| caller.name())
     }
 
     fn usage_of_answer(&self) -> Option<Usage> {
@@ -397,9 +409,11 @@ impl Drop for CallReport {
             .bill
             .take()
             .map(|bill| bill.settle(reason, self.attempts));
+        let cost = cost.unwrap_or_default();
         if let Some(record) = self.record.take() {
-            self.write_record(&record, cost.unwrap_or_default());
+            self.write_record(&record, cost);
         }
+        self.count_for_caller(cost);
         let reason = reason.map_or("", Reason::as_str);
         self.metrics.open_calls.dec();
         self.metrics
@@ -443,6 +457,7 @@ impl Drop for CallReport {
             model_id = %self.model_id,
             source_region = %self.source_region,
             account = %self.account,
+            caller = self.caller_name(),
             attempts = self.attempts,
             request_id = %self.request_id,
             trace_id = %trace.trace_id,

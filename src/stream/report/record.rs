@@ -1,17 +1,49 @@
-//! Fills in the usage record of a call that has ended.
+//! Counts a call that has ended for its caller, and fills in its usage record.
 
 use tokio::time::Instant;
 
 use super::{CallReport, OK, bill::Cost};
 use crate::{
     error::Reason,
-    telemetry::usage::{OpenRecord, RecordedTokens},
+    telemetry::{
+        metrics::{CallerCall, CallerLabel, CallerTokens},
+        usage::{OpenRecord, RecordedTokens},
+    },
 };
 
 /// The method whose clients receive deltas one by one.
 const STREAM: &str = "StreamInvoke";
 
 impl CallReport {
+    /// Counts the call for its caller.
+    pub(super) fn count_for_caller(&self, cost: Cost) {
+        let Some(caller) = &self.caller else {
+            return;
+        };
+        let metrics = &self.metrics.callers;
+        let label = || caller.label().to_owned();
+        let (code, _) = self.end;
+        let call = CallerCall {
+            caller: label(),
+            code,
+        };
+        metrics.calls.get_or_create(&call).inc();
+        for (kind, count) in self.tokens {
+            if count > 0 {
+                let tokens = CallerTokens {
+                    caller: label(),
+                    kind,
+                };
+                let counter = metrics.tokens.get_or_create(&tokens);
+                counter.inc_by(count.unsigned_abs().into());
+            }
+        }
+        if let Some(nano_usd) = cost.nano_usd {
+            let caller = CallerLabel { caller: label() };
+            metrics.cost.get_or_create(&caller).inc_by(nano_usd);
+        }
+    }
+
     /// Fills in the record, and writes it if the call has ended. Otherwise the client has cancelled
     /// it, or a layer decides the outcome, such as a deadline that has expired.
     pub(super) fn write_record(&self, record: &OpenRecord, cost: Cost) {

@@ -24,6 +24,8 @@ pub(super) struct Ended<'a> {
     /// The label of the target.
     pub(super) target: &'a str,
     pub(super) request_id: &'a str,
+    /// The name of the caller. Empty if it is not identified.
+    pub(super) caller: &'a str,
     /// The gRPC code, and the reason if the call failed.
     pub(super) code: &'static str,
     pub(super) reason: Option<Reason>,
@@ -70,6 +72,7 @@ impl Followed {
             method: ended.method,
             target: ended.target,
             request_id: ended.request_id,
+            caller: ended.caller,
             code: ended.code,
             reason: ended.reason.map_or("", Reason::as_str),
             attempts: attempts.len(),

@@ -1,5 +1,6 @@
 //! The metrics of the gateway, for Prometheus. docs/observability.md lists them.
 
+mod callers;
 mod durations;
 mod labels;
 mod limit_store;
@@ -13,6 +14,7 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
+pub use callers::{Budget, CallerCall, CallerLabel, CallerTokens, Callers};
 pub use durations::Durations;
 pub use labels::{
     Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Issuer, KeyFetch,
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub nano_usd_beyond_reservation: Counter,
     /// The store that holds the counts of limits for all replicas.
     pub limit_store: LimitStore,
+    /// Calls, tokens, cost and budgets by caller.
+    pub callers: Callers,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// The duration of calls, from arrival to end.
@@ -106,6 +110,7 @@ impl Default for Metrics {
             started,
         );
         let limit_store = LimitStore::new(&mut registry);
+        let callers = Callers::new(&mut registry);
         let mut all = New(&mut registry);
         Self {
             open_calls: all.counts("open_calls", "Open calls"),
@@ -150,6 +155,7 @@ impl Default for Metrics {
                 "Money that calls used beyond their reservation from a limit, in 1e-9 US dollars",
             ),
             limit_store,
+            callers,
             calls: all.counts("calls", "Calls that have ended"),
             call_duration: all.times("call_duration", "Time from a call's arrival to its end", || {
                 Durations::new(CALLS)

@@ -1,6 +1,7 @@
 //! The names of span attributes.
 //!
-//! Sources: the semantic conventions 1.44 (`rpc`, `error`, `server`, `cloud`, `aws`), and those for
+//! Sources: the semantic conventions 1.44 (`rpc`, `error`, `server`, `cloud`, `aws`,
+//! `enduser`), and those for
 //! generative AI in a separate repository (open-telemetry/semantic-conventions-genai:
 //! `gen_ai.client.inference` and AWS Bedrock, status Development, as of November 2026). The
 //! constants of the crate `opentelemetry-semantic-conventions` are deprecated for the latter.
@@ -9,6 +10,7 @@
 pub(super) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub(super) const RPC_METHOD: &str = "rpc.method";
 pub(super) const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
+pub(super) const ENDUSER_ID: &str = "enduser.id";
 
 // Attributes of an attempt, the span of a generative AI client.
 pub(super) const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";

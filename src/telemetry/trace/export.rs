@@ -204,6 +204,7 @@ mod tests {
             method: "Invoke",
             target: "raw",
             request_id: "",
+            caller: "",
             code: "OK",
             reason: "",
             attempts: 1,

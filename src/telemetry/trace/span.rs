@@ -26,6 +26,8 @@ pub struct Call<'a> {
     pub target: &'a str,
     /// The request ID of the call.
     pub request_id: &'a str,
+    /// The name of the caller. Empty if it is not identified.
+    pub caller: &'a str,
     /// The gRPC code, such as `OK` or `UNAVAILABLE`.
     pub code: &'static str,
     /// The reason in ErrorInfo. Empty for OK.
@@ -115,6 +117,9 @@ impl Call<'_> {
         ];
         if !self.reason.is_empty() {
             attributes.push(KeyValue::new(attribute::REASON, self.reason));
+        }
+        if !self.caller.is_empty() {
+            attributes.push(text(attribute::ENDUSER_ID, self.caller));
         }
         let failed = is_servers_fault(self.code);
         if failed {

@@ -4,6 +4,7 @@ mod certificates;
 mod issuers;
 mod keys;
 mod limits;
+mod observed;
 mod own_limits;
 mod permission;
 mod process;
