@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bedrock_grpc::{
@@ -29,13 +30,29 @@ struct Broken {
 
 impl Broken {
     async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+        Self::listening(answer.into(), false).await
+    }
+
+    /// The same, but the connections stay open.
+    async fn hanging(answer: impl Into<Vec<u8>>) -> Self {
+        Self::listening(answer.into(), true).await
+    }
+
+    async fn listening(answer: Vec<u8>, hangs: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::<AtomicUsize>::default();
-        let (counter, answer) = (Arc::clone(&requests), Arc::new(answer.into()));
+        let (counter, answer) = (Arc::clone(&requests), Arc::new(answer));
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                tokio::spawn(serve(tcp, Arc::clone(&answer), Arc::clone(&counter)));
+                let (answer, counter) = (Arc::clone(&answer), Arc::clone(&counter));
+                tokio::spawn(async move {
+                    let open = serve(tcp, answer, counter).await;
+                    if let Some(mut tcp) = open.filter(|_| hangs) {
+                        // Until the client closes its side.
+                        let _closed = tcp.read(&mut [0]).await;
+                    }
+                });
             }
         });
         Self { address, requests }
@@ -46,13 +63,18 @@ impl Broken {
     }
 }
 
-async fn serve(mut tcp: TcpStream, answer: Arc<Vec<u8>>, counter: Arc<AtomicUsize>) {
+/// Returns the connection after the answer.
+async fn serve(
+    mut tcp: TcpStream,
+    answer: Arc<Vec<u8>>,
+    counter: Arc<AtomicUsize>,
+) -> Option<TcpStream> {
     let mut request = Vec::new();
     let head = loop {
         let mut buffer = [0; 4096];
         let length = tcp.read(&mut buffer).await.unwrap_or_default();
         if length == 0 {
-            return;
+            return None;
         }
         request.extend_from_slice(&buffer[..length]);
         if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -69,7 +91,8 @@ async fn serve(mut tcp: TcpStream, answer: Arc<Vec<u8>>, counter: Arc<AtomicUsiz
     tcp.read_exact(&mut rest).await.unwrap();
     counter.fetch_add(1, Ordering::Relaxed);
     // A client that has seen enough closes the connection.
-    let _closed = tcp.write_all(&answer).await;
+    tcp.write_all(&answer).await.ok()?;
+    Some(tcp)
 }
 
 fn http(status: &str, headers: &str, body: &str) -> String {
@@ -187,6 +210,25 @@ async fn an_outage_without_a_name_fails_over_and_counts_for_the_route() {
             .into_inner();
         let routes = target.target.unwrap().routes;
         assert_eq!(routes[0].health(), RouteHealth::Unhealthy, "{name}");
+    }
+}
+
+/// The status decides. A body that does not arrive delays the next attempt by a moment only.
+#[tokio::test]
+async fn the_body_of_an_outage_is_not_waited_for() {
+    for status in [
+        "503 Service Unavailable",
+        "429 Too Many Requests",
+        "302 Found",
+    ] {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: 100\r\n\r\nsorry");
+        let broken = Broken::hanging(head).await;
+        let gateway = gateway(&["us-east-1", "us-west-2"], &[("us-east-1", &broken)]).await;
+        let begun = Instant::now();
+        gateway.stream(ask("t")).await.is_whole();
+        assert_eq!(broken.requests(), 1, "{status}");
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(3), "{status}: {took:?}");
     }
 }
 

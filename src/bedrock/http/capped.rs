@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::Frame;
 use tokio::time::{Sleep, sleep};
 
@@ -14,8 +15,11 @@ use super::body::ResponseBody;
 
 /// The maximum number of bytes that are read of an error. AWS's errors have a few hundred.
 pub(super) const LONGEST_ERROR: usize = 64 * 1024;
-/// The time limit for reading an error's body.
-const ERROR_TIME: Duration = Duration::from_secs(5);
+/// The time limit for reading an error's body. Bedrock sends it together with the head.
+const ERROR_TIME: Duration = Duration::from_millis(500);
+/// The time limit if the status alone decides what follows. The body only adds a message then, and
+/// the next attempt should not wait for it.
+const DECIDED_TIME: Duration = Duration::from_millis(100);
 
 /// A body of which only a limited number of bytes is read. After the last one, the connection is
 /// closed unless the response was complete.
@@ -39,12 +43,14 @@ enum Limit {
 struct TooLong;
 
 impl Capped {
-    /// Limits the body of an error.
-    pub(super) fn error(body: ResponseBody) -> Self {
+    /// Limits the body of an error with this status.
+    pub(super) fn error(body: ResponseBody, status: StatusCode) -> Self {
+        let is_decided = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let time = if is_decided { DECIDED_TIME } else { ERROR_TIME };
         Self {
             inner: Some(body),
             left: LONGEST_ERROR,
-            limit: Limit::Cut(Box::pin(sleep(ERROR_TIME))),
+            limit: Limit::Cut(Box::pin(sleep(time))),
         }
     }
 

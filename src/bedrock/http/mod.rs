@@ -130,13 +130,13 @@ impl Http {
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
-        let is_error = !response.status().is_success();
+        let status = response.status();
         response
-            .map(|body| match (is_error, self.longest_answer) {
+            .map(|body| match (status.is_success(), self.longest_answer) {
                 // Only the start of an error is read, for a limited time.
-                (true, _) => SdkBody::from_body_1_x(Capped::error(body)),
-                (false, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
-                (false, None) => SdkBody::from_body_1_x(body),
+                (false, _) => SdkBody::from_body_1_x(Capped::error(body, status)),
+                (true, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
+                (true, None) => SdkBody::from_body_1_x(body),
             })
             .try_into()
             .map_err(Error::broken)

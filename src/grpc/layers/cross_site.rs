@@ -4,7 +4,7 @@
 //! types. It sends none before a "simple" request, such as a POST of `text/plain`: the page cannot
 //! read the response, but the request has been executed. So requests with any other content type
 //! get 415, and requests from an origin that is not in `cors.allowed_origins` get 403, before a
-//! service sees them.
+//! service sees them. gRPC in another format than protobuf gets UNIMPLEMENTED.
 
 use std::{
     future::{Ready, ready},
@@ -133,10 +133,12 @@ impl CrossSiteLayer {
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
-        if !is_grpc(request.headers()) {
-            return Some(unsupported_media_type());
+        match format(request.headers()) {
+            Format::NotGrpc => Some(unsupported_media_type()),
+            _ if !self.is_origin_allowed(request) => Some(forbidden(request)),
+            Format::Other => Some(unknown_format(request)),
+            Format::Protobuf => None,
         }
-        (!self.is_origin_allowed(request)).then(|| forbidden(request))
     }
 
     fn is_origin_allowed<B>(&self, request: &Request<B>) -> bool {
@@ -158,27 +160,54 @@ impl CrossSiteLayer {
     }
 }
 
-/// Returns whether there is exactly one content type, and it is one of gRPC or gRPC-Web, such as
-/// `application/grpc+proto`.
-fn is_grpc(headers: &HeaderMap) -> bool {
+/// What a content type says about the messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Protobuf in gRPC or gRPC-Web.
+    Protobuf,
+    /// Another format in gRPC or gRPC-Web, such as `application/grpc+json`.
+    Other,
+    /// Not gRPC.
+    NotGrpc,
+}
+
+/// Returns the format of the messages. There must be exactly one content type.
+fn format(headers: &HeaderMap) -> Format {
     let Some(content_type) = single(headers, header::CONTENT_TYPE) else {
-        return false;
+        return Format::NotGrpc;
     };
     let content_type = content_type.to_str().unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
     let Some(rest) = essence.strip_prefix("application/grpc") else {
-        return false;
+        return Format::NotGrpc;
     };
     let rest = match rest.strip_prefix("-web") {
         Some(rest) => rest.strip_prefix("-text").unwrap_or(rest),
         None => rest,
     };
-    let is_format = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    rest.is_empty()
-        || rest
-            .strip_prefix('+')
-            .is_some_and(|format| !format.is_empty() && format.chars().all(is_format))
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    match rest.strip_prefix('+') {
+        None if rest.is_empty() => Format::Protobuf,
+        Some("proto") => Format::Protobuf,
+        Some(name) if !name.is_empty() && name.chars().all(is_name) => Format::Other,
+        _ => Format::NotGrpc,
+    }
+}
+
+/// Returns the status for messages in another format than protobuf. They would be decoded as
+/// protobuf otherwise.
+fn unknown_format<B>(request: &Request<B>) -> Response<Body> {
+    let failure = Failure::new(
+        Reason::Unimplemented,
+        "the messages of this service are protobuf: send content-type application/grpc or application/grpc-web+proto",
+    );
+    status::status(&failure, &[], request_id(request)).into_http()
+}
+
+fn request_id<B>(request: &Request<B>) -> &str {
+    let context = request.extensions().get::<CallContext>();
+    context.map_or("", |context| context.request_id.as_ref())
 }
 
 fn unsupported_media_type() -> Response<Body> {
@@ -198,11 +227,7 @@ fn forbidden<B>(request: &Request<B>) -> Response<Body> {
         Reason::OriginNotAllowed,
         "pages of this origin may not call this gateway; ask the operator to add the origin to cors.allowed_origins",
     );
-    let request_id = request
-        .extensions()
-        .get::<CallContext>()
-        .map_or("", |context| context.request_id.as_ref());
-    let mut response = status::status(&failure, &[], request_id).into_http();
+    let mut response = status::status(&failure, &[], request_id(request)).into_http();
     *response.status_mut() = StatusCode::FORBIDDEN;
     response
 }

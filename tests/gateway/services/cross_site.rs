@@ -109,6 +109,37 @@ async fn only_grpc_content_types_reach_a_service() {
 }
 
 #[tokio::test]
+async fn formats_other_than_protobuf_are_unimplemented() {
+    let gateway = gateway().await;
+    for content_type in [
+        "application/grpc+json",
+        "application/grpc+thrift",
+        "application/grpc-web+json",
+        "application/grpc-web-text+json",
+        "Application/GRPC+JSON; charset=utf-8",
+        "application/grpc+protobuf",
+    ] {
+        let headers = [("content-type", content_type), ("te", "trailers")];
+        let (status, answer) = post_h2(&gateway, STREAM_INVOKE, &headers).await;
+        assert_eq!(status, StatusCode::OK, "{content_type}");
+        assert_eq!(answer["grpc-status"], "12", "{content_type}");
+        let answer = post(&gateway, STREAM_INVOKE, &headers).await;
+        assert_eq!(answer.header("grpc-status"), "12", "{content_type}");
+    }
+    assert_eq!(gateway.emulator.calls(), []);
+    for content_type in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/grpc-web-text+proto",
+    ] {
+        let answer = post(&gateway, STREAM_INVOKE, &[("content-type", content_type)]).await;
+        assert_ne!(answer.header("grpc-status"), "12", "{content_type}");
+        assert_eq!(answer.status, StatusCode::OK, "{content_type}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_do_not_reach_a_service() {
     let gateway = gateway().await;
     let own = format!("http://{}", gateway.address);
