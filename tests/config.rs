@@ -444,6 +444,10 @@ fn wrong_targets_are_told_with_what_would_be_right() {
             ],
         ),
         (
+            "groups: {a: {}, b: {}}\ncallers: {x: {groups: [a, b, a]}, y: {groups: [b, a]}}",
+            &["callers.x.groups: group `a` is listed twice; remove one of the entries"],
+        ),
+        (
             "access:\n  jwt:\n    - algorithms: [none, HS256, RS257]\n      jwks_url: http://keys.example\n      jwks_file: a\n    - {issuer: here, audiences: []}\n    - {issuer: 'https://a.example', audiences: [a], refresh: 25h, unlisted: {groups: [b]}}\n    - {issuer: 'https://a.example', audiences: a}",
             &[
                 "access.jwt[0].issuer: required: the value of the tokens' `iss`",

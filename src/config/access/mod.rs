@@ -249,6 +249,16 @@ fn read_caller(mut section: Section<'_>, known: &Known<'_>) -> CallerOptions {
         permission,
         session: accounts::read_caller(&mut section),
     };
+    let twice = caller.groups.iter().enumerate().find(|(index, name)| {
+        let earlier = caller.groups.iter().take(*index);
+        earlier.into_iter().any(|other| other == *name)
+    });
+    if let Some((_, name)) = twice {
+        section.report(
+            "groups",
+            format!("group `{name}` is listed twice; remove one of the entries"),
+        );
+    }
     let groups = caller.groups.iter();
     let groups = groups.filter_map(|name| Some(&known.groups.get(name)?.permission));
     permission::check_together(&section, &caller.permission, groups);

@@ -10,3 +10,4 @@ mod permission;
 mod process;
 mod store;
 mod tokens;
+mod walk;
