@@ -20,9 +20,8 @@ const MOST_ADDRESSES: usize = 4_096;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The failed attempts by peer address.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Failures {
-    per_minute: u32,
     addresses: Mutex<HashMap<IpAddr, Window>>,
 }
 
@@ -45,15 +44,8 @@ pub(super) enum Attempt {
 }
 
 impl Failures {
-    pub(super) fn new(per_minute: u32) -> Self {
-        Self {
-            per_minute,
-            addresses: Mutex::default(),
-        }
-    }
-
-    /// Counts a failed attempt of an address.
-    pub(super) fn count(&self, address: IpAddr, now: Instant) -> Attempt {
+    /// Counts a failed attempt of an address, of which this many per minute are logged.
+    pub(super) fn count(&self, address: IpAddr, now: Instant, per_minute: u32) -> Attempt {
         let address = block(address);
         let mut addresses = self
             .addresses
@@ -75,7 +67,7 @@ impl Failures {
         }
         window.failed = window.failed.saturating_add(1);
         let rest = (window.began + MINUTE).saturating_duration_since(now);
-        match window.failed.checked_sub(self.per_minute) {
+        match window.failed.checked_sub(per_minute) {
             None | Some(0) => Attempt::Told,
             Some(1) => Attempt::Last(rest),
             Some(_) => Attempt::Limited(rest),
@@ -100,37 +92,37 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_of_each_minute() {
-        let failures = Failures::new(2);
+        let failures = Failures::default();
         let (a, b) = (
             IpAddr::from(Ipv4Addr::LOCALHOST),
             IpAddr::from([10, 0, 0, 1]),
         );
         let start = Instant::now();
-        assert_eq!(failures.count(a, start), Attempt::Told);
-        assert_eq!(failures.count(a, start), Attempt::Told);
-        assert_eq!(failures.count(a, start), Attempt::Last(MINUTE));
+        assert_eq!(failures.count(a, start, 2), Attempt::Told);
+        assert_eq!(failures.count(a, start, 2), Attempt::Told);
+        assert_eq!(failures.count(a, start, 2), Attempt::Last(MINUTE));
         let later = start + Duration::from_secs(20);
         let rest = Duration::from_secs(40);
-        assert_eq!(failures.count(a, later), Attempt::Limited(rest));
-        assert_eq!(failures.count(b, later), Attempt::Told);
-        assert_eq!(failures.count(a, start + MINUTE), Attempt::Told);
+        assert_eq!(failures.count(a, later, 2), Attempt::Limited(rest));
+        assert_eq!(failures.count(b, later, 2), Attempt::Told);
+        assert_eq!(failures.count(a, start + MINUTE, 2), Attempt::Told);
     }
 
     #[test]
     fn the_addresses_of_one_ipv6_network_count_together() {
-        let failures = Failures::new(1);
+        let failures = Failures::default();
         let now = Instant::now();
         let address = |low| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, low));
-        assert_eq!(failures.count(address(1), now), Attempt::Told);
-        assert_ne!(failures.count(address(2), now), Attempt::Told);
+        assert_eq!(failures.count(address(1), now, 1), Attempt::Told);
+        assert_ne!(failures.count(address(2), now, 1), Attempt::Told);
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let failures = Failures::new(1);
+        let failures = Failures::default();
         let now = Instant::now();
         for number in 0..100_000_u32 {
-            failures.count(IpAddr::from(Ipv4Addr::from(number)), now);
+            failures.count(IpAddr::from(Ipv4Addr::from(number)), now, 1);
             assert!(failures.addresses.lock().unwrap().len() <= MOST_ADDRESSES);
         }
     }

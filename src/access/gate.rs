@@ -1,7 +1,7 @@
 //! The access gate: decides where a caller's identity comes from. Checks API keys first, then the
 //! verifiers in their order.
 //!
-//! The rules are one immutable value, which is replaced as a whole.
+//! The rules are one immutable value. Each call is checked by the rules of its configuration.
 
 use std::{
     pin::Pin,
@@ -9,7 +9,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -38,38 +37,44 @@ const REFLECTION: &str = "/grpc.reflection.";
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Decides whether a call is allowed, and identifies its caller. Cheap to clone; all clones share
-/// the rules.
+/// the counts of failed attempts.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    rules: ArcSwap<Rules>,
     failures: Failures,
     metrics: Arc<Metrics>,
 }
 
 /// The rules by which calls are checked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rules {
     /// Whether no identities are configured. Then every call is allowed without one.
     is_open: bool,
     required: bool,
     open_reflection: bool,
-    snapshot: Arc<Snapshot>,
-    verifiers: Arc<[Box<dyn Verifier>]>,
+    failures_per_minute: FailuresPerMinute,
+    snapshot: Snapshot,
+    verifiers: Vec<Box<dyn Verifier>>,
 }
 
 impl Rules {
     /// Creates the rules of a configuration. These verifiers are used after the API keys.
-    pub fn new(access: &Access, snapshot: Snapshot, verifiers: Arc<[Box<dyn Verifier>]>) -> Self {
+    pub fn new(access: &Access, snapshot: Snapshot, verifiers: Vec<Box<dyn Verifier>>) -> Self {
         Self {
             is_open: !access.is_configured() && !access.required && verifiers.is_empty(),
             required: access.required,
             open_reflection: access.open_reflection,
-            snapshot: Arc::new(snapshot),
+            failures_per_minute: access.failures_per_minute,
+            snapshot,
             verifiers,
         }
+    }
+
+    /// Returns whether no identities are configured, so that calls need not be checked.
+    pub fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Returns whether calls of this method need no identity.
@@ -120,38 +125,22 @@ impl Refused {
 }
 
 impl Gate {
-    /// Creates a gate with these rules.
-    pub fn new(rules: Rules, failures: FailuresPerMinute, metrics: Arc<Metrics>) -> Self {
+    /// Creates a gate without failed attempts.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
-            rules: ArcSwap::from_pointee(rules),
-            failures: Failures::new(failures.0),
+            failures: Failures::default(),
             metrics,
         }))
     }
 
-    /// Returns whether no identities are configured, so that calls need not be checked.
-    pub fn is_open(&self) -> bool {
-        self.0.rules.load().is_open
-    }
-
-    /// Replaces the rules for later calls. Calls that have begun keep the rules with which they
-    /// began.
-    pub fn swap(&self, rules: Rules) {
-        self.0.rules.store(Arc::new(rules));
-    }
-
-    /// Replaces only the callers and their keys, and keeps the verifiers.
-    pub fn swap_snapshot(&self, snapshot: Snapshot) {
-        let snapshot = Arc::new(snapshot);
-        self.0.rules.rcu(|rules| Rules {
-            snapshot: Arc::clone(&snapshot),
-            ..Rules::clone(rules)
-        });
-    }
-
     /// Checks a call by its headers and its connection.
-    pub fn judge(&self, path: &str, headers: &HeaderMap, peer: Option<&Peer>) -> Answer {
-        let rules = self.0.rules.load();
+    pub fn judge(
+        &self,
+        rules: &Rules,
+        path: &str,
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Answer {
         if rules.is_open || path.starts_with(HEALTH) {
             return Answer::Pass(None);
         }
@@ -160,7 +149,7 @@ impl Gate {
             return if open {
                 self.unidentified()
             } else {
-                self.refuse(Rejection::Missing, path, peer)
+                self.refuse(rules, Rejection::Missing, path, peer)
             };
         };
         let now = SystemTime::now();
@@ -169,14 +158,14 @@ impl Gate {
         {
             return match rules.snapshot.by_key(text, now) {
                 Ok(identity) => Answer::Pass(Some(identity)),
-                Err(rejection) => self.refuse(rejection, path, peer),
+                Err(rejection) => self.refuse(rules, rejection, path, peer),
             };
         }
         for verifier in rules.verifiers.iter() {
             match verifier.verify(credential, now) {
                 Verdict::NotMine => {}
-                Verdict::Valid(claimed) => return self.settle(Ok(claimed), path, peer),
-                Verdict::Refused(rejection) => return self.refuse(rejection, path, peer),
+                Verdict::Valid(claimed) => return self.settle(rules, Ok(claimed), path, peer),
+                Verdict::Refused(rejection) => return self.refuse(rules, rejection, path, peer),
                 Verdict::Later(verdict) => return Answer::Later(verdict),
             }
         }
@@ -185,21 +174,21 @@ impl Gate {
         if open {
             self.unidentified()
         } else {
-            self.refuse(Rejection::WrongKind, path, peer)
+            self.refuse(rules, Rejection::WrongKind, path, peer)
         }
     }
 
     /// Decides about a call by the result of its verifier.
     pub fn settle(
         &self,
+        rules: &Rules,
         verdict: Result<Arc<Claimed>, Rejection>,
         path: &str,
         peer: Option<&Peer>,
     ) -> Answer {
-        let rules = self.0.rules.load();
         let claimed = match verdict {
             Ok(claimed) => claimed,
-            Err(rejection) => return self.refuse(rejection, path, peer),
+            Err(rejection) => return self.refuse(rules, rejection, path, peer),
         };
         match rules.snapshot.by_claim(&claimed) {
             Ok(identity) => Answer::Pass(Some(identity.by(claimed.kind.into()))),
@@ -209,7 +198,7 @@ impl Gate {
             {
                 self.unidentified()
             }
-            Err(rejection) => self.refuse(rejection, path, peer),
+            Err(rejection) => self.refuse(rules, rejection, path, peer),
         }
     }
 
@@ -219,7 +208,13 @@ impl Gate {
         Answer::Pass(None)
     }
 
-    fn refuse(&self, rejection: Rejection, path: &str, peer: Option<&Peer>) -> Answer {
+    fn refuse(
+        &self,
+        rules: &Rules,
+        rejection: Rejection,
+        path: &str,
+        peer: Option<&Peer>,
+    ) -> Answer {
         let inner = &self.0;
         inner
             .metrics
@@ -229,7 +224,10 @@ impl Gate {
             })
             .inc();
         let attempt = peer.map_or(Attempt::Told, |peer| {
-            inner.failures.count(peer.address.ip(), Instant::now())
+            let most = rules.failures_per_minute.0;
+            inner
+                .failures
+                .count(peer.address.ip(), Instant::now(), most)
         });
         let slow_down = match attempt {
             Attempt::Told => {

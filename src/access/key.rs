@@ -75,6 +75,12 @@ pub fn is_whole(text: &str) -> bool {
     bytes.len() == LENGTH && is_key(text) && sum == checksum(body)
 }
 
+/// Returns the SHA-256 of a text, in hexadecimal.
+pub fn hex_sha256(text: &str) -> String {
+    let hash = sha256(text);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Returns the SHA-256 of a key's text.
 pub fn sha256(text: &str) -> [u8; 32] {
     let mut hash = [0; 32];

@@ -33,10 +33,13 @@ pub struct SessionOwner {
 
 /// The accounts of a configuration. Cheap to clone; clones share the sessions.
 #[derive(Clone)]
-pub(super) struct Accounts {
-    by_name: Arc<HashMap<String, Account>>,
+pub(super) struct Accounts(Arc<Inner>);
+
+struct Inner {
+    by_name: HashMap<String, Account>,
     /// Whether an account has a session for each caller.
     any_per_caller: bool,
+    /// The sessions of all configurations of the process.
     sessions: Arc<Sessions>,
 }
 
@@ -49,32 +52,32 @@ struct Account {
 impl Accounts {
     /// Returns no accounts. `config` is the gateway's own identity, by which roles are assumed.
     pub(super) fn none(config: SdkConfig, own: Option<Identity>) -> Self {
-        Self {
-            by_name: Arc::default(),
+        Self(Arc::new(Inner {
+            by_name: HashMap::new(),
             any_per_caller: false,
             sessions: Arc::new(Sessions {
                 config,
                 own,
                 kept: Mutex::default(),
             }),
-        }
+        }))
     }
 
     /// Returns these accounts. Sessions that are as before keep their credentials.
     pub(super) fn with(&self, options: &BTreeMap<String, AccountOptions>) -> Self {
         let account = |options: &AccountOptions| Account {
-            shared: self.sessions.get(options, shared_role(options)),
+            shared: self.0.sessions.get(options, shared_role(options)),
             options: options.clone(),
         };
         let by_name = options
             .iter()
             .map(|(name, options)| (name.clone(), account(options)))
             .collect();
-        Self {
-            by_name: Arc::new(by_name),
+        Self(Arc::new(Inner {
+            by_name,
             any_per_caller: options.values().any(|account| account.session_per_caller),
-            sessions: Arc::clone(&self.sessions),
-        }
+            sessions: Arc::clone(&self.0.sessions),
+        }))
     }
 
     /// Returns the caller as an owner of sessions, if it has any.
@@ -83,7 +86,7 @@ impl Accounts {
         name: &Arc<str>,
         options: &Arc<CallerSession>,
     ) -> Option<SessionOwner> {
-        let owns = self.any_per_caller || !options.is_default();
+        let owns = self.0.any_per_caller || !options.is_default();
         owns.then(|| SessionOwner {
             name: Arc::clone(name),
             options: Arc::clone(options),
@@ -92,7 +95,8 @@ impl Accounts {
 
     /// Returns the endpoints of a source Region that only an account has.
     pub(super) fn endpoints(&self, account: &str, source_region: &str) -> Option<&Endpoints> {
-        self.by_name
+        self.0
+            .by_name
             .get(account)?
             .options
             .endpoints
@@ -102,7 +106,7 @@ impl Accounts {
     /// Returns the session that signs a call of an account. `None`: the gateway's own identity
     /// signs it, or there is no such account.
     pub(super) fn session(&self, account: &str, owner: Option<&SessionOwner>) -> Option<Session> {
-        let Some(account) = self.by_name.get(account) else {
+        let Some(account) = self.0.by_name.get(account) else {
             return owner.and_then(|owner| self.session_instead_of_own(account, owner));
         };
         let Some(owner) = owner else {
@@ -124,13 +128,14 @@ impl Accounts {
             role.arn.clone_from(arn);
         }
         name_after(&mut role, owner);
-        Some(self.sessions.get(&account.options, role))
+        Some(self.0.sessions.get(&account.options, role))
     }
 
     /// Returns the session of a caller whose role belongs to none of the accounts.
     fn session_instead_of_own(&self, account: &str, owner: &SessionOwner) -> Option<Session> {
         let arn = owner.options.role_arn.as_ref()?;
         let is_elsewhere = self
+            .0
             .by_name
             .values()
             .any(|known| role::account_of(&known.options.role_arn) == role::account_of(arn));
@@ -145,7 +150,7 @@ impl Accounts {
             duration: None,
         };
         name_after(&mut role, owner);
-        Some(self.sessions.in_region(None, role))
+        Some(self.0.sessions.in_region(None, role))
     }
 }
 
@@ -171,7 +176,8 @@ fn name_after(role: &mut Role, owner: &SessionOwner) {
 struct Sessions {
     config: SdkConfig,
     own: Option<Identity>,
-    kept: Mutex<HashMap<Role, Kept>>,
+    /// By the Region of STS, if the account has one, and the role.
+    kept: Mutex<HashMap<(Option<String>, Role), Kept>>,
 }
 
 struct Kept {
@@ -187,13 +193,14 @@ impl Sessions {
     fn in_region(&self, sts_region: Option<&str>, role: Role) -> Session {
         let now = Instant::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.get_mut(&role) {
+        let key = (sts_region.map(str::to_owned), role.clone());
+        if let Some(known) = kept.get_mut(&key) {
             known.used = now;
             return known.session.clone();
         }
         if kept.len() >= MOST_SESSIONS {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.used);
-            if let Some(oldest) = oldest.map(|(role, _)| role.clone()) {
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
                 kept.remove(&oldest);
             }
         }
@@ -202,12 +209,12 @@ impl Sessions {
             config = config.region(Region::new(region.to_owned()));
         }
         let sts = aws_sdk_sts::Client::from_conf(config.build());
-        let session = Session::new(role.clone(), sts, self.own.clone());
+        let session = Session::new(role, sts, self.own.clone());
         let entry = Kept {
             session: session.clone(),
             used: now,
         };
-        kept.insert(role, entry);
+        kept.insert(key, entry);
         session
     }
 }

@@ -25,8 +25,8 @@ use bytes::Bytes;
 use http::Uri;
 
 use super::{
-    BedrockEvents, ControlPlane, Sdk, SessionOwner, failure, http::Http, sdk::is_region,
-    session::Session,
+    BedrockEvents, ControlPlane, Sdk, SessionOwner, accounts::Accounts, failure, http::Http,
+    sdk::is_region, session::Session,
 };
 use crate::{
     config::{CallerSession, bedrock::Options},
@@ -61,6 +61,8 @@ struct Exchange {
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
+    /// The accounts of the call's configuration.
+    accounts: Accounts,
     trace: Option<TraceContext>,
     account: Option<Account>,
 }
@@ -93,6 +95,8 @@ struct Account {
 #[derive(Clone)]
 struct Regional {
     client: Client,
+    /// The URL that the client calls. `None`: the public endpoint.
+    url: Option<Arc<str>>,
     endpoint: Arc<OnceLock<Endpoint>>,
 }
 
@@ -156,6 +160,18 @@ impl Bedrock {
         };
         Self {
             shared: Arc::new(shared),
+            accounts: sdk.accounts().clone(),
+            trace: None,
+            account: None,
+        }
+    }
+
+    /// Returns the same client for calls with the accounts of another configuration.
+    #[must_use]
+    pub fn with_accounts_of(&self, sdk: &Sdk) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            accounts: sdk.accounts().clone(),
             trace: None,
             account: None,
         }
@@ -166,7 +182,7 @@ impl Bedrock {
     /// own identity.
     #[must_use]
     pub fn in_account(mut self, name: &Arc<str>, owner: Option<&SessionOwner>) -> Self {
-        let session = self.shared.sdk.accounts().session(name, owner);
+        let session = self.accounts.session(name, owner);
         self.account = (session.is_some() || !name.is_empty()).then(|| Account {
             name: Arc::clone(name),
             session,
@@ -175,8 +191,8 @@ impl Bedrock {
     }
 
     /// Returns the worker's client of Bedrock's control plane.
-    pub fn control(&self) -> &ControlPlane {
-        &self.shared.control
+    pub fn control(&self) -> ControlPlane {
+        self.shared.control.with_accounts(&self.accounts)
     }
 
     /// Returns the caller as an owner of sessions, if any account has separate sessions for it.
@@ -185,7 +201,7 @@ impl Bedrock {
         name: &Arc<str>,
         options: &Arc<CallerSession>,
     ) -> Option<SessionOwner> {
-        self.shared.sdk.owner(name, options)
+        self.accounts.owner(name, options)
     }
 
     /// Returns the same client for calls within a span. The span's context is sent to Bedrock.
@@ -193,6 +209,7 @@ impl Bedrock {
     pub fn in_trace(&self, span: TraceContext) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            accounts: self.accounts.clone(),
             trace: Some(span),
             account: self.account.clone(),
         }
@@ -343,29 +360,34 @@ impl Bedrock {
     fn client(&self, source_region: &str) -> Result<Client, Failure> {
         let mut clients = self.clients();
         let account = self.account.as_ref().map(|account| &account.name);
+        let sdk = &self.shared.sdk;
+        let name = account.map(AsRef::as_ref);
+        let url = sdk.endpoint_url(&self.accounts, name, source_region);
         let clients = match account {
             None => &mut clients.own,
             Some(name) => clients.of_accounts.entry(Arc::clone(name)).or_default(),
         };
-        if let Some(regional) = clients.get(source_region) {
+        // Another configuration can have another endpoint.
+        if let Some(regional) = clients.get(source_region)
+            && regional.url.as_deref() == url
+        {
             return Ok(regional.client.clone());
         }
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
         }
-        let config = self
-            .shared
-            .sdk
-            .client_config(account.map(AsRef::as_ref), source_region)
+        let config = sdk
+            .client_config(source_region, url, account.is_some())
             .http_client(self.shared.http.clone());
         let endpoint = Arc::default();
         let hooks = Hooks {
             endpoint: Arc::clone(&endpoint),
         };
         let client = Client::from_conf(config.interceptor(hooks).build());
-        if clients.len() < MOST_CLIENTS {
+        if clients.len() < MOST_CLIENTS || clients.contains_key(source_region) {
             let regional = Regional {
                 client: client.clone(),
+                url: url.map(Arc::from),
                 endpoint,
             };
             clients.insert(source_region.to_owned(), regional);

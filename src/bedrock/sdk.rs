@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::{
-    accounts::{Accounts, SessionOwner},
+    accounts::Accounts,
     credentials::{ChainSource, Identity},
     failure,
     http::{Http, Tls, TlsError},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{
-        AccountOptions, CallerSession,
+        AccountOptions,
         bedrock::{Endpoints, Options},
     },
     error::Failure,
@@ -157,23 +157,19 @@ impl Sdk {
         &self.accounts
     }
 
-    /// Returns the caller as an owner of sessions, if it has any.
-    pub(super) fn owner(
-        &self,
-        name: &Arc<str>,
-        options: &Arc<CallerSession>,
-    ) -> Option<SessionOwner> {
-        self.accounts.owner(name, options)
-    }
-
     /// Returns the Region of the AWS environment.
     pub fn default_region(&self) -> Option<&str> {
         self.config.region().map(AsRef::as_ref)
     }
 
     /// Returns the URL of a Region's control plane for an account. `None` for its public endpoint.
-    pub(super) fn control_endpoint_url(&self, account: &str, source_region: &str) -> Option<&str> {
-        let of_account = self.accounts.endpoints(account, source_region);
+    pub(super) fn control_endpoint_url<'a>(
+        &'a self,
+        accounts: &'a Accounts,
+        account: &str,
+        source_region: &str,
+    ) -> Option<&'a str> {
+        let of_account = accounts.endpoints(account, source_region);
         [of_account, self.endpoints.get(source_region)]
             .into_iter()
             .find_map(|endpoints| endpoints?.control_endpoint_url.as_deref())
@@ -207,25 +203,39 @@ impl Sdk {
         self.tls.clone()
     }
 
-    /// Returns a client's configuration for one source Region, without an HTTP client. With an
-    /// account, calls are signed by the session of their task, otherwise by the gateway's own
-    /// identity.
-    pub(super) fn client_config(&self, account: Option<&str>, source_region: &str) -> Builder {
+    /// Returns the URL of a Region's runtime for an account. `None` for its public endpoint.
+    pub(super) fn endpoint_url<'a>(
+        &'a self,
+        accounts: &'a Accounts,
+        account: Option<&str>,
+        source_region: &str,
+    ) -> Option<&'a str> {
+        let of_account = account.and_then(|account| accounts.endpoints(account, source_region));
+        [of_account, self.endpoints.get(source_region)]
+            .into_iter()
+            .find_map(|endpoints| endpoints?.endpoint_url.as_deref())
+            .or(self.endpoint_url.as_deref())
+    }
+
+    /// Returns a client's configuration for one source Region and endpoint, without an HTTP client.
+    /// `None` is the public endpoint. Calls are signed by the session of their task if
+    /// `by_session` is set, otherwise by the gateway's own identity.
+    pub(super) fn client_config(
+        &self,
+        source_region: &str,
+        endpoint_url: Option<&str>,
+        by_session: bool,
+    ) -> Builder {
         let mut builder = Builder::from(&self.config)
             .region(Region::new(source_region.to_owned()))
             // Routing decides on retries and timeouts. The stream outlives the SDK's call.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let of_account =
-            account.and_then(|account| self.accounts.endpoints(account, source_region));
-        let endpoint_url = [of_account, self.endpoints.get(source_region)]
-            .into_iter()
-            .find_map(|endpoints| endpoints?.endpoint_url.as_ref());
-        if let Some(endpoint_url) = endpoint_url.or(self.endpoint_url.as_ref()) {
+        if let Some(endpoint_url) = endpoint_url {
             builder = builder.endpoint_url(endpoint_url);
         }
-        if account.is_some() {
+        if by_session {
             // A Bedrock API key is of another identity, and would take precedence.
             let signature = AuthSchemeId::from("sigv4");
             builder = builder

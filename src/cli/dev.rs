@@ -128,6 +128,7 @@ impl Dev {
                 return Ok(Exit::Failed);
             }
         }
+        signals::ignore_hangup()?;
         let served = server::run(config, sdk, listeners, signals::stop()?).await;
         emulator.stop().await;
         Ok(match served {

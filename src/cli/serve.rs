@@ -7,8 +7,8 @@ use clap::Args;
 use super::{exit::Exit, output::Output, signals};
 use crate::{
     bedrock::Sdk,
-    config::Config,
-    server::{self, Listeners},
+    config::{Config, ConfigFile, Problems},
+    server::{self, Listeners, Reload},
     telemetry,
 };
 
@@ -22,6 +22,9 @@ Traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT, unless the config sets `traces`.
 SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to `drain.limit`, and exits with 0.
 A second signal ends open calls immediately, each with a status, and the gateway exits with 0.
 
+Changes of the configuration file take effect within 2 seconds, without a restart. SIGHUP has it read at once. A file with a
+mistake is refused as a whole; the log says why, and the previous configuration stays in use.
+
 A minimal config:
   targets:
     claude:
@@ -33,14 +36,20 @@ pub struct Serve {
 }
 
 impl Serve {
+    /// Reads the configuration file, if there is one.
+    fn read(&self) -> Result<(Option<ConfigFile>, Config), Problems> {
+        let Some(path) = &self.config else {
+            return Ok((None, Config::without_file()?));
+        };
+        let file = ConfigFile::read(path)?;
+        let config = Config::of_file(&file)?;
+        Ok((Some(file), config))
+    }
+
     /// Serves until SIGTERM or Ctrl-C, then drains. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let read = self
-            .config
-            .as_deref()
-            .map_or_else(Config::without_file, Config::load);
-        let config = match read {
-            Ok(config) => config,
+        let (file, config) = match self.read() {
+            Ok(read) => read,
             Err(problems) => {
                 output.error(&problems.to_string());
                 return Ok(Exit::BadInput);
@@ -69,8 +78,20 @@ impl Serve {
                 return Ok(Exit::BadInput);
             }
         };
+        let reload = match file {
+            Some(file) => Some(Reload {
+                file,
+                requested: signals::hangup()?,
+            }),
+            None => {
+                signals::ignore_hangup()?;
+                None
+            }
+        };
         let served = match Listeners::bind(&config) {
-            Ok(listeners) => server::run(config, sdk, listeners, signals::stop()?).await,
+            Ok(listeners) => {
+                server::run_with(config, reload, sdk, listeners, signals::stop()?).await
+            }
             Err(error) => Err(error),
         };
         Ok(match served {

@@ -1,9 +1,13 @@
 //! Handles the signals of commands that serve: the first SIGTERM or Ctrl-C begins a drain, the
-//! second one ends the process immediately, and SIGHUP is ignored.
+//! second one ends the process immediately. SIGHUP makes `serve` read its configuration again;
+//! other commands ignore it.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 
 use crate::server::Stop;
 
@@ -13,12 +17,24 @@ pub fn ignore_hangup() -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            tracing::info!(
-                "SIGHUP ignored: the configuration is read at the start only; restart to apply changes"
-            );
+            tracing::info!("SIGHUP ignored: there is no configuration file to read again");
         }
     });
     Ok(())
+}
+
+/// Returns what SIGHUP notifies. Fails if the signal handler cannot be installed.
+pub fn hangup() -> io::Result<Arc<Notify>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let requested = Arc::new(Notify::new());
+    let told = Arc::clone(&requested);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: the configuration is read again");
+            told.notify_one();
+        }
+    });
+    Ok(requested)
 }
 
 /// Returns the tokens that this process's signals cancel. Fails if the signal handlers cannot be
@@ -26,7 +42,6 @@ pub fn ignore_hangup() -> io::Result<()> {
 pub fn stop() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    ignore_hangup()?;
     let stop = Stop::default();
     let told = stop.clone();
     tokio::spawn(async move {

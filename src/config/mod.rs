@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 pub mod attribution;
 pub mod bedrock;
+mod changes;
 mod discovery;
 mod exposure;
 mod hosts;
@@ -16,9 +17,11 @@ mod memory;
 mod problem;
 mod proxy;
 pub mod request_policy;
+mod restart;
 pub mod s3;
 mod section;
 mod server;
+mod source;
 mod targets;
 mod telemetry;
 mod traces;
@@ -26,6 +29,7 @@ mod trusted_proxies;
 mod units;
 mod usage_records;
 mod warnings;
+mod weaker;
 mod yaml;
 
 use std::{collections::BTreeMap, path::Path};
@@ -38,6 +42,7 @@ pub use access::{
 };
 pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;
+pub use changes::changed_keys;
 pub use discovery::Discovery;
 pub use hosts::Hosts;
 pub use limits::{Drain, Limits, OnCancel};
@@ -45,13 +50,16 @@ pub use memory::default_budget;
 pub use problem::{ConfigLocation, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
 pub use request_policy::{RequestPolicy, ServiceTier};
+pub use restart::needs_restart;
 pub use section::nearest;
 pub use server::{ClientAuthentication, Cors, Server, Tls};
+pub use source::ConfigFile;
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
 pub use trusted_proxies::{Network, TrustedProxies};
 pub use usage_records::{RecordFile, UsageRecords};
+pub use weaker::weakened;
 
 /// The JSON schema of the configuration (draft 2020-12). A test checks that the schema and the
 /// readers have the same keys, bounds and defaults. Only [`Config::parse`] checks rules that
@@ -85,6 +93,9 @@ pub struct Config {
     pub traces: Traces,
     /// Where the gateway writes usage records.
     pub usage_records: UsageRecords,
+    /// Whether a reload may remove protection: all callers, `access.required`, the authorities of
+    /// clients, or a fence. `allow_weaker`, default false.
+    pub allow_weaker: bool,
 }
 
 impl Config {
@@ -95,6 +106,17 @@ impl Config {
     /// Returns all problems.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         Self::load_with(path, |tree| (tree, ())).map(|(config, ())| config)
+    }
+
+    /// Parses and validates the text of a file, with the environment of the process.
+    ///
+    /// # Errors
+    /// Returns all problems.
+    pub fn of_file(file: &ConfigFile) -> Result<Self, Problems> {
+        Self::parse(&file.text, &variable).map_err(|problems| Problems {
+            file: file.path.display().to_string(),
+            problems,
+        })
     }
 
     /// Reads and validates a configuration file, or the values of the Helm chart, which contain a
@@ -111,15 +133,8 @@ impl Config {
         path: &Path,
         part: fn(yaml::Node) -> (yaml::Node, T),
     ) -> Result<(Self, T), Problems> {
+        let text = source::read(path)?;
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| Problems {
-            file: file.clone(),
-            problems: vec![Problem {
-                key: String::new(),
-                place: ConfigLocation::default(),
-                message: format!("cannot be read: {error}"),
-            }],
-        })?;
         yaml::parse(&text)
             .map_err(|problem| vec![problem])
             .and_then(|tree| {
@@ -181,6 +196,9 @@ impl Config {
             log: telemetry::read(root.section("log")),
             traces: traces::read(root.section("traces")),
             usage_records: usage_records::read(root.section("usage_records")),
+            allow_weaker: root
+                .value("allow_weaker", units::boolean)
+                .unwrap_or_default(),
         };
         root.finish();
         let problems = reading.into_problems();

@@ -17,21 +17,20 @@ use tonic::{
 use super::{
     context::CallContext,
     count::Count,
+    generation::Generations,
     permission,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Received, Receiver},
     status,
 };
 use crate::{
-    access::limits::Accounts,
     bedrock::{Bedrock, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
-    config::{Limits, RequestMetadata},
     error::{Failure, Reason},
     pb::{self, CountTokensResponse, InvokeResponse, StreamInvokeResponse},
-    routing::{Router, attempts::AttemptPolicy, retry_budget::RetryBudget},
+    routing::{attempts::AttemptPolicy, retry_budget::RetryBudget},
     stream::{Arrival, Bill, Call, CallReport, CallStream, RateLimits, Times, Watchdog},
-    telemetry::{Metrics, Traces},
+    telemetry::Metrics,
     translate::fold::Fold,
 };
 
@@ -42,20 +41,12 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 pub struct Inference {
     /// The worker's client of Bedrock.
     pub bedrock: Bedrock,
-    /// Resolves targets.
-    pub router: Router,
-    /// The limits on time and size.
-    pub limits: Arc<Limits>,
+    /// The configuration. A call sees the one that is current when it arrives.
+    pub generations: Generations,
     /// The retry budget that all calls share.
     pub budget: RetryBudget,
-    /// The metadata that the gateway adds to requests, for cost reports.
-    pub request_metadata: Arc<RequestMetadata>,
-    /// The accounts that count tokens and money.
-    pub accounts: Accounts,
     /// The metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// Decides which calls have spans.
-    pub traces: Traces,
     /// The memory budget of all requests that are being received, decoded and held.
     pub memory: Shares,
     /// Threads for large messages.
@@ -70,17 +61,16 @@ impl Inference {
         &self,
         request: Request<Body>,
     ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>), Status> {
-        let context = context(&request);
+        let context = self.context(&request);
         // A unary response cannot contain heartbeats.
         let (mut call_stream, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
         let mut fold = Fold::default();
         while let Some(message) = call_stream.next().await {
             fold.push(message.map_err(|failed| status::of_failed(&failed))?);
         }
-        let limits = &self.limits;
         let limit = context
-            .deadline(limits, None)
-            .max(Instant::now() + limits.write_stall);
+            .deadline(None)
+            .max(Instant::now() + context.generation.limits.write_stall);
         Ok((fold.finish(), Watchdog::until(limit), rate_limits))
     }
 
@@ -96,12 +86,12 @@ impl Inference {
         ),
         Status,
     > {
-        let context = context(&request);
+        let context = self.context(&request);
         let (call_stream, rate_limits) =
             self.begin(Method::StreamInvoke, &context, request).await?;
         let watchdog = call_stream.watchdog();
         let call_stream = call_stream
-            .commit(self.limits.headers_after)
+            .commit(context.generation.limits.headers_after)
             .await
             .map_err(|failed| status::of_failed(&failed))?;
         let messages =
@@ -114,30 +104,35 @@ impl Inference {
         &self,
         request: Request<Body>,
     ) -> Result<(CountTokensResponse, Watchdog, Option<RateLimits>), Status> {
-        let context = context(&request);
+        let context = self.context(&request);
         let (report, ready) = self
             .prepared(Method::CountTokens, &context, request)
             .await?;
         let rate_limits = report.rate_limits();
-        let deadline = context.deadline(&self.limits, ready.target.limits.max_deadline);
+        let deadline = context.deadline(ready.target.limits.max_deadline);
+        let limits = &context.generation.limits;
+        let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
         let count = Count {
-            bedrock: &self.bedrock,
-            owner: self.session_owner(&context),
+            owner: session_owner(&bedrock, &context),
+            bedrock: &bedrock,
             first_event: ready.target.limits.first_event,
-            limits: &self.limits,
+            limits,
             deadline,
             cut: &self.cut,
         };
         let response = count.run(&ready, &context.request_id, report).await?;
-        let limit = deadline.max(Instant::now() + self.limits.write_stall);
+        let limit = deadline.max(Instant::now() + limits.write_stall);
         Ok((response, Watchdog::until(limit), rate_limits))
     }
 
-    /// Returns the caller as an owner of AWS sessions, if it has separate ones.
-    fn session_owner(&self, context: &CallContext) -> Option<SessionOwner> {
-        let caller = context.caller.as_ref()?;
-        let options = &caller.caller().session;
-        self.bedrock.session_owner(caller.name(), options)
+    /// Returns the context that the layer added to the request. For calls that did not pass the
+    /// layer, as in tests of the service alone, the context has only the time of arrival and the
+    /// configuration.
+    fn context<T>(&self, request: &Request<T>) -> CallContext {
+        let context = request.extensions().get::<CallContext>();
+        context.cloned().unwrap_or_else(|| {
+            CallContext::read(&http::HeaderMap::new(), self.generations.current())
+        })
     }
 
     /// Receives a call's message and checks it.
@@ -150,8 +145,9 @@ impl Inference {
         let (parts, body) = request.into_parts();
         let peer = ShareOwner::of(&parts.extensions);
         let place = parts.extensions.get::<Arc<Share>>();
+        let generation = &context.generation;
         let receiver = Receiver {
-            limits: &self.limits,
+            limits: &generation.limits,
             memory: &self.memory,
             place: place.map(AsRef::as_ref),
             peer,
@@ -164,7 +160,7 @@ impl Inference {
         let metrics = Arc::clone(&self.metrics);
         let mut report = CallReport::start(
             metrics,
-            &self.traces,
+            &generation.traces,
             method.name(),
             Arrival {
                 request_id: Arc::clone(&context.request_id),
@@ -177,12 +173,9 @@ impl Inference {
         );
         let preparation = Preparation {
             method,
-            router: self.router.clone(),
-            limits: Arc::clone(&self.limits),
-            request_metadata: Arc::clone(&self.request_metadata),
+            generation: Arc::clone(generation),
             metadata: MetadataMap::from_headers(parts.headers),
             timeout: context.timeout.clone(),
-            accounts: self.accounts.clone(),
             caller: context.caller.clone(),
         };
         let prepared = match received {
@@ -202,10 +195,7 @@ impl Inference {
             report.target(target);
         }
         let ready = match ready {
-            Ok(ready) => {
-                let reserved = self.reserve(&mut report, &ready, context).await;
-                reserved.map(|()| ready)
-            }
+            Ok(ready) => reserve(&mut report, &ready, context).await.map(|()| ready),
             Err(failure) => Err(failure),
         };
         let ready = match ready {
@@ -218,7 +208,7 @@ impl Inference {
                 };
                 let mut status = status::status(&failure, &[named], &context.request_id);
                 if failure.reason == Reason::Unimplemented {
-                    let accepted = if self.limits.max_compression_ratio > 0 {
+                    let accepted = if generation.limits.max_compression_ratio > 0 {
                         "identity,gzip,zstd"
                     } else {
                         "identity"
@@ -242,62 +232,39 @@ impl Inference {
         let (mut report, ready) = self.prepared(method, context, request).await?;
         report.asked(ready.inference, ready.guardrail);
         let limits = &ready.target.limits;
-        let deadline = context.deadline(&self.limits, limits.max_deadline);
+        let of_all = &context.generation.limits;
+        let deadline = context.deadline(limits.max_deadline);
         let rate_limits = report.rate_limits();
-        let owner = self.session_owner(context);
+        let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
+        let owner = session_owner(&bedrock, context);
         let call_stream = CallStream::start(Call {
-            bedrock: self.bedrock.clone(),
+            bedrock,
             candidates: ready.candidates,
             body: ready.body,
             times: Times {
                 deadline,
-                idle: limits.idle.unwrap_or(self.limits.idle),
+                idle: limits.idle.unwrap_or(of_all.idle),
                 heartbeat: match method {
                     Method::Invoke | Method::CountTokens => Duration::ZERO,
-                    Method::StreamInvoke => ready.heartbeat.unwrap_or(self.limits.heartbeat),
+                    Method::StreamInvoke => ready.heartbeat.unwrap_or(of_all.heartbeat),
                 },
             },
             policy: AttemptPolicy {
-                attempt_allowance: limits.max_attempts.unwrap_or(self.limits.max_attempts),
-                first_event: limits.first_event.unwrap_or(self.limits.first_event),
+                attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),
+                first_event: limits.first_event.unwrap_or(of_all.first_event),
                 deadline,
                 budget: self.budget.clone(),
                 session_owner: owner.as_ref().map(|owner| Arc::clone(&owner.name)),
             },
             owner,
             target: ready.target,
-            write_stall: self.limits.write_stall,
-            on_cancel: self.limits.on_cancel,
+            write_stall: of_all.write_stall,
+            on_cancel: of_all.on_cancel,
             request_id: Arc::clone(&context.request_id),
             report,
             cut: self.cut.clone(),
         });
         Ok((call_stream, rate_limits))
-    }
-
-    /// Reserves the maximum usage of the call.
-    async fn reserve(
-        &self,
-        report: &mut CallReport,
-        ready: &Ready,
-        context: &CallContext,
-    ) -> Result<(), Failure> {
-        let accounts = &self.accounts;
-        let is_counted = !ready.scopes.is_empty() || !accounts.prices().is_empty();
-        if !is_counted && context.record.is_none() {
-            return Ok(());
-        }
-        let charge = accounts
-            .reserve(ready.scopes.clone(), ready.amounts)
-            .await
-            .map_err(|refusal| refusal.failure())?;
-        report.bill(Bill::new(
-            accounts.clone(),
-            charge,
-            ready.billing,
-            ready.ceiling,
-        ));
-        Ok(())
     }
 
     /// Decodes, validates and translates the message. Small messages are handled on this thread,
@@ -323,12 +290,32 @@ impl Inference {
     }
 }
 
-/// Returns the context that the layer added to the request. For calls that did not pass the layer,
-/// as in tests of the service alone, the context has only the time of arrival.
-fn context<T>(request: &Request<T>) -> CallContext {
-    request
-        .extensions()
-        .get::<CallContext>()
-        .cloned()
-        .unwrap_or_else(|| CallContext::read(&http::HeaderMap::new()))
+/// Returns the caller as an owner of AWS sessions, if it has separate ones.
+fn session_owner(bedrock: &Bedrock, context: &CallContext) -> Option<SessionOwner> {
+    let caller = context.caller.as_ref()?;
+    bedrock.session_owner(caller.name(), &caller.caller().session)
+}
+
+/// Reserves the maximum usage of the call.
+async fn reserve(
+    report: &mut CallReport,
+    ready: &Ready,
+    context: &CallContext,
+) -> Result<(), Failure> {
+    let accounts = &context.generation.accounts;
+    let is_counted = !ready.scopes.is_empty() || !accounts.prices().is_empty();
+    if !is_counted && context.record.is_none() {
+        return Ok(());
+    }
+    let charge = accounts
+        .reserve(ready.scopes.clone(), ready.amounts)
+        .await
+        .map_err(|refusal| refusal.failure())?;
+    report.bill(Bill::new(
+        accounts.clone(),
+        charge,
+        ready.billing,
+        ready.ceiling,
+    ));
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
 
-use super::{context::CallContext, permission};
+use super::{Generations, context::CallContext, permission};
 use crate::{
     access::{
         CredentialKind, Identity,
@@ -12,16 +12,13 @@ use crate::{
     },
     config,
     pb::{self, GetLimitsRequest, GetLimitsResponse, LimitScope, limits_service_server},
-    routing::Router,
 };
 
 /// The dependencies of the service. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    /// Resolves targets.
-    pub(super) router: Router,
-    /// The accounts that count tokens and money.
-    pub(super) accounts: Accounts,
+    /// The configuration for calls without a context, as in tests of the service alone.
+    pub(super) generations: Generations,
 }
 
 #[tonic::async_trait]
@@ -31,16 +28,20 @@ impl limits_service_server::LimitsService for Limits {
         request: Request<GetLimitsRequest>,
     ) -> Result<Response<GetLimitsResponse>, Status> {
         let context = request.extensions().get::<CallContext>();
+        let generation = context.map_or_else(
+            || self.generations.current(),
+            |context| Arc::clone(&context.generation),
+        );
+        let router = &generation.router;
         let caller = context.and_then(|context| context.caller.clone());
         let caller = caller.as_ref();
-        let mut targets: Vec<_> = self
-            .router
+        let mut targets: Vec<_> = router
             .aliases()
-            .filter(|alias| permission::may_use(&self.router, caller, alias))
+            .filter(|alias| permission::may_use(router, caller, alias))
             .map(str::to_owned)
             .collect();
         targets.sort_unstable();
-        let (limits, counts_unavailable) = self.limits(caller, &targets).await;
+        let (limits, counts_unavailable) = limits(&generation.accounts, caller, &targets).await;
         let methods = match caller.and_then(Identity::permission) {
             Some(permission) => permission.methods(),
             None => &config::METHODS,
@@ -52,7 +53,7 @@ impl limits_service_server::LimitsService for Limits {
             groups: groups.iter().map(name).collect(),
             credential: credential(caller).into(),
             methods: methods.iter().map(|&method| method.to_owned()).collect(),
-            allowed_model_ids: permission::allowed_model_ids(&self.router, caller),
+            allowed_model_ids: permission::allowed_model_ids(router, caller),
             targets,
             limits,
             counts_unavailable,
@@ -60,42 +61,40 @@ impl limits_service_server::LimitsService for Limits {
     }
 }
 
-impl Limits {
-    /// Returns the limits of the caller and of these targets, and whether their counts are not
-    /// available.
-    async fn limits(
-        &self,
-        caller: Option<&Identity>,
-        targets: &[String],
-    ) -> (Vec<pb::Limit>, bool) {
-        let of_caller = self.accounts.scopes(caller, "").caller;
-        let of_targets = targets
-            .iter()
-            .filter_map(|target| self.accounts.scopes(None, target).target);
-        let of_caller = of_caller.iter().flat_map(|scopes| scopes.iter().cloned());
-        let all: Arc<[Arc<Scope>]> = of_caller.chain(of_targets).collect();
-        if all.is_empty() {
-            return (Vec::new(), false);
+/// Returns the limits of the caller and of these targets, and whether their counts are not
+/// available.
+async fn limits(
+    accounts: &Accounts,
+    caller: Option<&Identity>,
+    targets: &[String],
+) -> (Vec<pb::Limit>, bool) {
+    let of_caller = accounts.scopes(caller, "").caller;
+    let of_targets = targets
+        .iter()
+        .filter_map(|target| accounts.scopes(None, target).target);
+    let of_caller = of_caller.iter().flat_map(|scopes| scopes.iter().cloned());
+    let all: Arc<[Arc<Scope>]> = of_caller.chain(of_targets).collect();
+    if all.is_empty() {
+        return (Vec::new(), false);
+    }
+    let scopes = Scopes {
+        caller: Some(Arc::clone(&all)),
+        target: None,
+    };
+    let standings = accounts.limiter().standings(scopes).await;
+    let each = all
+        .iter()
+        .flat_map(|scope| scope.limits.iter().map(move |limit| (scope, limit)));
+    match standings {
+        Ok(standings) => {
+            let limits = each.zip(standings);
+            let limits =
+                limits.map(|((scope, limit), standing)| described(scope, limit, Some(standing)));
+            (limits.collect(), false)
         }
-        let scopes = Scopes {
-            caller: Some(Arc::clone(&all)),
-            target: None,
-        };
-        let standings = self.accounts.limiter().standings(scopes).await;
-        let each = all
-            .iter()
-            .flat_map(|scope| scope.limits.iter().map(move |limit| (scope, limit)));
-        match standings {
-            Ok(standings) => {
-                let limits = each.zip(standings);
-                let limits = limits
-                    .map(|((scope, limit), standing)| described(scope, limit, Some(standing)));
-                (limits.collect(), false)
-            }
-            Err(_) => {
-                let limits = each.map(|(scope, limit)| described(scope, limit, None));
-                (limits.collect(), true)
-            }
+        Err(_) => {
+            let limits = each.map(|(scope, limit)| described(scope, limit, None));
+            (limits.collect(), true)
         }
     }
 }

@@ -8,6 +8,7 @@ mod defaults;
 mod endings;
 mod enforce;
 mod estimate;
+mod generation;
 mod inference;
 mod layers;
 mod limits;
@@ -18,23 +19,21 @@ mod service;
 mod status;
 mod targets;
 
-use std::sync::Arc;
-
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::{
     access::Gate,
-    config::Cors,
     pb::{
         FILE_DESCRIPTOR_SET, limits_service_server::LimitsServiceServer,
         target_service_server::TargetServiceServer,
     },
     telemetry::UsageRecords,
 };
+pub use generation::{Generation, Generations, Origins, Parts};
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
-pub use targets::Targets;
+use targets::Targets;
 
 /// The health of every service, and of the server as a whole: whether calls should be sent here.
 ///
@@ -101,20 +100,20 @@ const MAX_SMALL_MESSAGE: usize = 16 << 10;
 /// Fails if the descriptor set can't be read, which would be a bug of the build.
 pub fn server(
     inference: Inference,
-    targets: Targets,
     health: &Health,
     (gate, records): (Gate, UsageRecords),
     admission: Admission,
-    cors: &Cors,
 ) -> Result<Stack, tonic_reflection::server::Error> {
-    let limits = Arc::clone(&inference.limits);
+    let generations = inference.generations.clone();
     let cut = inference.cut.clone();
     let limits_service = limits::Limits {
-        router: inference.router.clone(),
-        accounts: inference.accounts.clone(),
+        generations: generations.clone(),
     };
     let limits_service =
         LimitsServiceServer::new(limits_service).max_decoding_message_size(MAX_SMALL_MESSAGE);
+    let targets = Targets {
+        generations: generations.clone(),
+    };
     let inference = service::InferenceServer::new(inference);
     let targets = TargetServiceServer::new(targets).max_decoding_message_size(MAX_SMALL_MESSAGE);
     let health = health
@@ -146,10 +145,9 @@ pub fn server(
         .prepare();
     Ok(layers::stack(
         routes,
+        generations,
         (gate, records),
         admission,
-        &limits,
         cut,
-        cors,
     ))
 }

@@ -14,23 +14,23 @@ use super::{
     counted, defaults,
     enforce::{Attribution, Enforced},
     estimate::{self, Estimate, estimate},
+    generation::Generation,
     permission,
     receive::{Decoded, Received, decode, saturated},
 };
 use crate::{
     access::{
         Identity,
-        limits::{Accounts, Amounts, Billing, Scopes},
+        limits::{Amounts, Billing, Scopes},
     },
     aws::{ModelIdKind, Sampling},
     bounds::{Share, Stop},
-    config::{Limits, RequestMetadata},
     error::{Failure, Reason, Violation},
     pb::{
         ConverseInput, CountTokensRequest, GuardrailStreamConfiguration, InferenceConfiguration,
         InvokeRequest, StreamInvokeRequest,
     },
-    routing::{RouteCandidate, Router, Target},
+    routing::{RouteCandidate, Target},
     stream::Ceiling,
     translate,
     validate::{self, Violations},
@@ -57,14 +57,11 @@ impl Method {
 /// The data that preparing a call needs in addition to its message.
 pub(super) struct Preparation {
     pub(super) method: Method,
-    pub(super) router: Router,
-    pub(super) limits: Arc<Limits>,
-    pub(super) request_metadata: Arc<RequestMetadata>,
+    /// The configuration of the call.
+    pub(super) generation: Arc<Generation>,
     pub(super) metadata: MetadataMap,
     /// The caller's timeout, or the error if it is invalid.
     pub(super) timeout: Result<Option<Duration>, Failure>,
-    /// The accounts that count tokens and money.
-    pub(super) accounts: Accounts,
     pub(super) caller: Option<Identity>,
 }
 
@@ -198,7 +195,7 @@ impl Preparation {
         received: Received,
         stop: &Stop,
     ) -> Result<Decoded<T>, Failure> {
-        decode(type_name, received, &self.limits, stop)
+        decode(type_name, received, &self.generation.limits, stop)
     }
 
     /// Resolves a target. Names that are too long for a target are not looked up.
@@ -206,7 +203,7 @@ impl Preparation {
         let mut violations = Violations::new();
         validate::target(name, &mut violations);
         violations.finish().map_err(Failure::invalid_request)?;
-        permission::resolve(&self.router, self.caller.as_ref(), name)
+        permission::resolve(&self.generation.router, self.caller.as_ref(), name)
     }
 
     fn ready(self, question: Question, stop: &Stop) -> Result<Ready, Failure> {
@@ -223,7 +220,7 @@ impl Preparation {
         // The same body is sent to all routes.
         let sampling = candidates.iter().map(|known| known.route.sampling()).max();
         let sampling = sampling.unwrap_or(Sampling::Neither);
-        let accounts = &self.accounts;
+        let accounts = &self.generation.accounts;
         let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
         let permission = self.caller.as_ref().and_then(Identity::permission);
         let policy = match permission {
@@ -240,7 +237,7 @@ impl Preparation {
         let attribution = Attribution::of(
             permission.map(|permission| &permission.request_metadata),
             &target.request_metadata,
-            &self.request_metadata,
+            &self.generation.request_metadata,
             &self.metadata,
         );
         let enforced = Enforced {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{context::CallContext, permission, status};
+use super::{Generations, context::CallContext, permission, status};
 use crate::{
     access::Identity,
     aws::Side,
@@ -24,28 +24,27 @@ const MAX_PAGE_SIZE: i32 = 1_000;
 
 /// The dependencies of the service. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Targets {
-    /// Resolves targets.
-    pub router: Router,
+pub(super) struct Targets {
+    /// The configuration for calls without a context, as in tests of the service alone.
+    pub(super) generations: Generations,
 }
 
-impl Targets {
-    fn target(&self, caller: Option<&Identity>, name: &str) -> Result<Target, Failure> {
-        let target = permission::resolve(&self.router, caller, name)?;
-        let now = Instant::now();
-        let fallback = target.fallback.as_deref();
-        let fallback = fallback.filter(|name| permission::may_use(&self.router, caller, name));
-        Ok(Target {
-            name: name.to_owned(),
-            description: target.description.clone(),
-            routes: target
-                .candidates
-                .iter()
-                .map(|candidate| pb_route(candidate, now))
-                .collect(),
-            fallback: fallback.unwrap_or_default().to_owned(),
-        })
-    }
+/// Returns a target as a caller sees it.
+fn target(router: &Router, caller: Option<&Identity>, name: &str) -> Result<Target, Failure> {
+    let target = permission::resolve(router, caller, name)?;
+    let now = Instant::now();
+    let fallback = target.fallback.as_deref();
+    let fallback = fallback.filter(|name| permission::may_use(router, caller, name));
+    Ok(Target {
+        name: name.to_owned(),
+        description: target.description.clone(),
+        routes: target
+            .candidates
+            .iter()
+            .map(|candidate| pb_route(candidate, now))
+            .collect(),
+        fallback: fallback.unwrap_or_default().to_owned(),
+    })
 }
 
 #[tonic::async_trait]
@@ -54,16 +53,17 @@ impl TargetService for Targets {
         &self,
         request: Request<ListTargetsRequest>,
     ) -> Result<Response<ListTargetsResponse>, Status> {
-        let (request_id, caller) = context(&request);
-        let caller = caller.as_ref();
+        let context = self.context(&request);
+        let (router, request_id) = (&context.generation.router, &context.request_id);
+        let caller = context.caller.as_ref();
         let request = request.into_inner();
         let page_size = page_size(request.page_size)
-            .map_err(|failure| status::status(&failure, &[], &request_id))?;
-        let mut names: BTreeSet<String> = self.router.aliases().map(str::to_owned).collect();
+            .map_err(|failure| status::status(&failure, &[], request_id))?;
+        let mut names: BTreeSet<String> = router.aliases().map(str::to_owned).collect();
         if request.include_inference_profiles {
-            names.extend(self.router.inference_profiles());
+            names.extend(router.inference_profiles());
         }
-        names.retain(|name| permission::may_use(&self.router, caller, name));
+        names.retain(|name| permission::may_use(router, caller, name));
         // The token is the last name of the previous page, because names are sorted.
         let mut rest = names
             .iter()
@@ -73,8 +73,8 @@ impl TargetService for Targets {
         while targets.len() < page_size
             && let Some(name) = rest.next()
         {
-            let target = self.target(caller, name);
-            targets.push(target.map_err(|failure| status::status(&failure, &[], &request_id))?);
+            let target = target(router, caller, name);
+            targets.push(target.map_err(|failure| status::status(&failure, &[], request_id))?);
         }
         let next_page_token = match (rest.peek(), targets.last()) {
             (Some(_), Some(last)) => last.name.clone(),
@@ -83,7 +83,7 @@ impl TargetService for Targets {
         Ok(Response::new(ListTargetsResponse {
             targets,
             next_page_token,
-            allowed_model_ids: permission::allowed_model_ids(&self.router, caller),
+            allowed_model_ids: permission::allowed_model_ids(router, caller),
         }))
     }
 
@@ -91,35 +91,37 @@ impl TargetService for Targets {
         &self,
         request: Request<GetTargetRequest>,
     ) -> Result<Response<GetTargetResponse>, Status> {
-        let (request_id, caller) = context(&request);
+        let context = self.context(&request);
+        let request_id = &context.request_id;
         let name = request.into_inner().target;
         let mut violations = Violations::new();
         validate::target(&name, &mut violations);
         violations.finish().map_err(|violations| {
-            status::status(&Failure::invalid_request(violations), &[], &request_id)
+            status::status(&Failure::invalid_request(violations), &[], request_id)
         })?;
-        let target = self.target(caller.as_ref(), &name).map_err(|failure| {
-            let named = pb::Attempt {
-                model_id: name.clone(),
-                ..pb::Attempt::default()
-            };
-            status::status(&failure, &[named], &request_id)
-        })?;
+        let target = target(&context.generation.router, context.caller.as_ref(), &name).map_err(
+            |failure| {
+                let named = pb::Attempt {
+                    model_id: name.clone(),
+                    ..pb::Attempt::default()
+                };
+                status::status(&failure, &[named], request_id)
+            },
+        )?;
         Ok(Response::new(GetTargetResponse {
             target: Some(target),
         }))
     }
 }
 
-/// Returns the request ID and the caller.
-fn context<T>(request: &Request<T>) -> (String, Option<Identity>) {
-    let context = request.extensions().get::<CallContext>();
-    context.map_or_else(Default::default, |context| {
-        (
-            context.request_id.as_ref().to_owned(),
-            context.caller.clone(),
-        )
-    })
+impl Targets {
+    /// Returns the call's context.
+    fn context<T>(&self, request: &Request<T>) -> CallContext {
+        let context = request.extensions().get::<CallContext>();
+        context.cloned().unwrap_or_else(|| {
+            CallContext::read(&http::HeaderMap::new(), self.generations.current())
+        })
+    }
 }
 
 fn page_size(asked: i32) -> Result<usize, Failure> {

@@ -1,6 +1,6 @@
 //! Reports the state of the routes as metrics, at each scrape.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use prometheus_client::{
     collector::Collector, encoding::DescriptorEncoder, metrics::MetricType, registry::Unit,
@@ -10,29 +10,39 @@ use tokio::time::Instant;
 use super::{
     Router,
     health::{BreakerState, HealthSnapshot},
-    route::Route,
 };
 use crate::telemetry::metrics as labels;
 
 /// Reports each route of an alias separately, and all other routes together.
-#[derive(Debug)]
-pub struct RouteMetrics(Router);
+pub struct RouteMetrics(Box<dyn Fn() -> Option<Router> + Send + Sync>);
+
+impl fmt::Debug for RouteMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteMetrics").finish_non_exhaustive()
+    }
+}
 
 impl RouteMetrics {
     /// Returns metrics of the routes that this router has at the time of a scrape.
     pub fn of(router: Router) -> Self {
-        Self(router)
+        Self::of_current(move || Some(router.clone()))
+    }
+
+    /// Returns metrics of the routes of the router that is current at the time of a scrape, if
+    /// there is one.
+    pub fn of_current(router: impl Fn() -> Option<Router> + Send + Sync + 'static) -> Self {
+        Self(Box::new(router))
     }
 }
 
 impl Collector for RouteMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let now = Instant::now();
-        let (mut of_aliases, others): (Vec<_>, Vec<_>) = self
-            .0
-            .routes()
-            .into_iter()
-            .partition(|route| route.of_alias);
+        let Some(router) = self.0() else {
+            return Ok(());
+        };
+        let mut of_aliases = router.routes();
+        of_aliases.retain(|route| route.of_alias);
         of_aliases.sort_by_key(|route| route.key());
         let known: Vec<_> = of_aliases
             .iter()
@@ -45,9 +55,11 @@ impl Collector for RouteMetrics {
             .iter()
             .map(|route| (route.labels(), route.open_calls()))
             .collect();
-        if !self.0.allowed_model_ids().is_empty() {
-            let all = others.iter().map(Arc::as_ref).map(Route::open_calls).sum();
-            open.push((labels::Route::default(), all));
+        let named: usize = open.iter().map(|(_, count)| count).sum();
+        // Also those of aliases that the configuration no longer has.
+        let others = router.open_calls().saturating_sub(named);
+        if !router.allowed_model_ids().is_empty() || others > 0 {
+            open.push((labels::Route::default(), others));
         }
         open_calls(&mut encoder, &open)
     }

@@ -2,6 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `registry` | what is known of routes, which survives another configuration |
 //! | `target` | what an alias or model ID resolves to, with the operator's settings for it |
 //! | `route` | one model ID in one source Region of one AWS account |
 //! | [`identity`] | which AWS identities fail |
@@ -20,6 +21,7 @@ pub mod identity;
 mod metrics;
 mod open_call;
 mod profiles;
+mod registry;
 pub mod retry_budget;
 mod route;
 mod target;
@@ -29,14 +31,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::Notify;
-
 pub use metrics::RouteMetrics;
 pub use open_call::OpenCall;
 pub use route::{AccountRegion, Route, RouteKey};
 pub use target::{RouteCandidate, Target};
 
-use self::{identity::IdentityHealth, profiles::Profiles};
+use self::registry::Registry;
 use crate::{
     aws::{Fence, model_id, pattern},
     bedrock::InferenceProfile,
@@ -47,7 +47,7 @@ use crate::{
 /// The maximum number of direct targets that are kept. Callers choose their names.
 const MOST_RAW: usize = 1_024;
 
-/// Resolves targets. Cheap to clone; all clones share the routes.
+/// Resolves the targets of one configuration. Cheap to clone; all clones share the routes.
 #[derive(Clone, Debug)]
 pub struct Router(Arc<Inner>);
 
@@ -62,32 +62,25 @@ struct Inner {
     account_names: BTreeMap<String, String>,
     default_region: Option<String>,
     routes: Mutex<Routes>,
-    profiles: Profiles,
-    /// Notified when there is a new route whose profile can be looked up.
-    unknown: Notify,
+    /// What all configurations of the process share.
+    registry: Arc<Registry>,
 }
 
-/// The routes, each stored once.
-#[derive(Debug, Default)]
+/// The routes of a configuration, each stored once.
+#[derive(Debug)]
 struct Routes {
     all: HashMap<RouteKey, Arc<Route>>,
     /// Direct targets, by name.
     raw: HashMap<String, Arc<Target>>,
-    /// Whose credentials fail, by account.
-    credentials: HashMap<Arc<str>, Arc<IdentityHealth>>,
+    registry: Arc<Registry>,
 }
 
 impl Routes {
     /// Returns the route of a key, and creates it if necessary. A new route belongs to an alias if
     /// `of_alias` is set. All aliases are added before callers can name other routes.
     fn get(&mut self, key: RouteKey, of_alias: bool) -> Arc<Route> {
-        let Self {
-            all, credentials, ..
-        } = self;
-        let new = |key: &RouteKey| {
-            let credentials = credentials.entry(Arc::clone(&key.account)).or_default();
-            Arc::new(Route::new(key, Arc::clone(credentials), of_alias))
-        };
+        let Self { all, registry, .. } = self;
+        let new = |key: &RouteKey| Arc::new(Route::new(key, registry.state(key), of_alias));
         Arc::clone(all.entry(key).or_insert_with_key(new))
     }
 }
@@ -95,7 +88,27 @@ impl Routes {
 impl Router {
     /// Creates a router for these targets. `default_region` comes from the settings of the AWS SDK.
     pub fn new(targets: Targets, default_region: Option<&str>) -> Self {
-        let mut routes = Routes::default();
+        Self::with(Arc::default(), targets, default_region)
+    }
+
+    /// Creates a router for the targets of another configuration. Routes of both have one state.
+    #[must_use]
+    pub fn next(&self, targets: Targets) -> Self {
+        let registry = Arc::clone(&self.0.registry);
+        registry.prune();
+        let next = Self::with(registry, targets, self.default_region());
+        for route in next.routes() {
+            next.0.registry.profiles.teach(&route);
+        }
+        next
+    }
+
+    fn with(registry: Arc<Registry>, targets: Targets, default_region: Option<&str>) -> Self {
+        let mut routes = Routes {
+            all: HashMap::new(),
+            raw: HashMap::new(),
+            registry: Arc::clone(&registry),
+        };
         let aliases = targets
             .aliases
             .iter()
@@ -112,8 +125,7 @@ impl Router {
             account_names: targets.account_names,
             default_region: default_region.map(str::to_owned),
             routes: Mutex::new(routes),
-            profiles: Profiles::default(),
-            unknown: Notify::new(),
+            registry,
         }))
     }
 
@@ -188,7 +200,7 @@ impl Router {
         let Some(place) = self.default_account_region() else {
             return Vec::new();
         };
-        let profiles = self.0.profiles.of(&place);
+        let profiles = self.0.registry.profiles.of(&place);
         let names = profiles.iter().map(|profile| {
             if profile.is_system_defined {
                 profile.id.clone()
@@ -210,20 +222,32 @@ impl Router {
         routes.all.values().cloned().collect()
     }
 
+    /// Returns the number of open calls to Bedrock, on routes of all configurations.
+    fn open_calls(&self) -> usize {
+        self.0.registry.open_calls()
+    }
+
     /// Sets the inference profiles that Bedrock's control plane has listed for a source Region of
     /// an account.
     pub fn learn(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
-        self.0.profiles.learn(place, profiles);
+        self.0.registry.profiles.learn(place, profiles);
         for route in self.routes() {
             if route.account_region() == *place {
-                self.0.profiles.teach(&route);
+                self.0.registry.profiles.teach(&route);
             }
         }
     }
 
-    /// Waits until there is a new route whose profile can be looked up.
-    pub async fn has_unknown_route(&self) {
-        self.0.unknown.notified().await;
+    /// Has the profiles of new routes looked up.
+    pub fn look_up_profiles(&self) {
+        self.0.registry.unknown.notify_one();
+    }
+
+    /// Waits until there is a new route whose profile can be looked up, in this configuration or a
+    /// later one.
+    pub fn unknown_route(&self) -> impl Future<Output = ()> + Send + use<> {
+        let registry = Arc::clone(&self.0.registry);
+        async move { registry.unknown.notified().await }
     }
 
     /// Returns the source Region of targets that name none.
@@ -252,6 +276,7 @@ impl Router {
             raw.clear();
             // Routes of aliases and of open calls are kept.
             all.retain(|_, route| Arc::strong_count(route) > 1);
+            self.0.registry.prune();
         }
         let key = RouteKey {
             account: owner(&self.0.account_names, name),
@@ -259,9 +284,9 @@ impl Router {
             source_region: region.to_owned(),
         };
         let route = routes.get(key, false);
-        self.0.profiles.teach(&route);
+        self.0.registry.profiles.teach(&route);
         if route.profile().is_none() {
-            self.0.unknown.notify_one();
+            self.0.registry.unknown.notify_one();
         }
         let candidate = RouteCandidate {
             route,

@@ -11,14 +11,14 @@ pub struct OpenCall(Arc<Route>);
 impl OpenCall {
     /// Counts a further open call on a route.
     pub fn on(route: Arc<Route>) -> Self {
-        route.open.fetch_add(1, Relaxed);
+        route.state.open.fetch_add(1, Relaxed);
         Self(route)
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Relaxed);
+        self.0.state.open.fetch_sub(1, Relaxed);
     }
 }
 

@@ -42,8 +42,8 @@ pub struct AccountRegion {
     pub source_region: String,
 }
 
-/// A model ID in a source Region of an AWS account. All targets with this [`RouteKey`] share the
-/// route.
+/// A model ID in a source Region of an AWS account. All targets of a configuration with this
+/// [`RouteKey`] share the route.
 #[derive(Debug)]
 pub struct Route {
     /// The name of the AWS account that is called. Empty for the account of the gateway's own
@@ -63,7 +63,17 @@ pub struct Route {
     /// Whose credentials fail in the account. All routes of the account share this.
     pub credentials: Arc<IdentityHealth>,
     /// Which identities may not call this model.
-    pub access: IdentityHealth,
+    pub access: Arc<IdentityHealth>,
+    pub(super) state: Arc<RouteState>,
+}
+
+/// What this replica knows of a route. The routes of all configurations with the same [`RouteKey`]
+/// share it.
+#[derive(Debug, Default)]
+pub(super) struct RouteState {
+    health: RouteHealth,
+    credentials: Arc<IdentityHealth>,
+    access: Arc<IdentityHealth>,
     /// The number of open calls to Bedrock.
     pub(super) open: AtomicUsize,
     /// The inference profile, if the model ID is one and Bedrock's control plane has listed it.
@@ -74,22 +84,29 @@ pub struct Route {
     count_refused_until: RwLock<Option<Instant>>,
 }
 
+impl RouteState {
+    /// Creates the state of a route that was not called yet.
+    pub(super) fn new(credentials: Arc<IdentityHealth>) -> Self {
+        Self {
+            credentials,
+            ..Self::default()
+        }
+    }
+}
+
 impl Route {
-    /// Creates a route without a profile.
-    pub fn new(key: &RouteKey, credentials: Arc<IdentityHealth>, of_alias: bool) -> Self {
+    /// Creates a route with the state of its key.
+    pub(super) fn new(key: &RouteKey, state: Arc<RouteState>, of_alias: bool) -> Self {
         Self {
             account: Arc::clone(&key.account),
             model_id: key.model_id.clone(),
             kind: ModelIdKind::of(&key.model_id),
             source_region: key.source_region.clone(),
             of_alias,
-            open: AtomicUsize::default(),
-            health: RouteHealth::default(),
-            credentials,
-            access: IdentityHealth::default(),
-            profile: RwLock::default(),
-            held_by: RwLock::default(),
-            count_refused_until: RwLock::default(),
+            health: state.health.clone(),
+            credentials: Arc::clone(&state.credentials),
+            access: Arc::clone(&state.access),
+            state,
         }
     }
 
@@ -153,7 +170,7 @@ impl Route {
 
     /// Returns whether Bedrock has recently refused to count tokens for this route's model.
     pub fn refuses_to_count(&self, now: Instant) -> bool {
-        let until = self.count_refused_until.read();
+        let until = self.state.count_refused_until.read();
         until
             .unwrap_or_else(PoisonError::into_inner)
             .is_some_and(|until| now < until)
@@ -163,6 +180,7 @@ impl Route {
     /// so the gateway calls CountTokens again later.
     pub fn refused_to_count(&self, now: Instant) {
         let mut until = self
+            .state
             .count_refused_until
             .write()
             .unwrap_or_else(PoisonError::into_inner);
@@ -171,12 +189,13 @@ impl Route {
 
     /// Returns the number of open calls to Bedrock.
     pub fn open_calls(&self) -> usize {
-        self.open.load(Relaxed)
+        self.state.open.load(Relaxed)
     }
 
     /// Returns the inference profile, if the model ID is one and Bedrock has listed it.
     pub fn profile(&self) -> Option<Arc<InferenceProfile>> {
-        self.profile
+        self.state
+            .profile
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -184,18 +203,27 @@ impl Route {
 
     /// Sets the inference profile that Bedrock has listed for this route.
     pub fn learn(&self, profile: Arc<InferenceProfile>) {
-        *self.profile.write().unwrap_or_else(PoisonError::into_inner) = Some(profile);
+        *self
+            .state
+            .profile
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(profile);
     }
 
     /// Sets the inference profile that serves the model in this Region.
     pub fn suggest(&self, inference_profile: Option<String>) {
-        *self.held_by.write().unwrap_or_else(PoisonError::into_inner) = inference_profile;
+        *self
+            .state
+            .held_by
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = inference_profile;
     }
 
     /// Returns the profile to call if the model is not available on demand: one that Bedrock lists,
     /// or else one with the usual name.
     pub fn inference_profile(&self) -> Option<String> {
         let known = self
+            .state
             .held_by
             .read()
             .unwrap_or_else(PoisonError::into_inner)

@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    access::limits::{Accounts, Limit, Names, Scope, ScopeKind, Scopes, Standing, Window},
+    access::limits::{Limit, Names, Scope, ScopeKind, Scopes, Standing, Window},
     config::{Config, Quota},
+    grpc::Generations,
     telemetry::{
         Metrics,
         metrics::{Budget, Callers},
@@ -17,37 +18,39 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// The maximum number of callers, groups and targets whose counts are read in one step.
 const AT_ONCE: usize = 100;
 
-/// Reads the counts of all budgets repeatedly. Returns `None` if there are none.
-pub(super) fn follow(
-    config: &Config,
-    accounts: &Accounts,
-    names: &Names,
-    metrics: &Arc<Metrics>,
-) -> Option<impl Future<Output = ()> + Send + use<>> {
-    let budgets = with_budgets(config, names);
-    if budgets.is_empty() {
-        return None;
-    }
-    let (accounts, callers) = (accounts.clone(), metrics.callers.clone());
-    Some(async move {
-        loop {
-            for some in budgets.chunks(AT_ONCE) {
-                let scopes = Scopes {
-                    caller: Some(some.into()),
-                    target: None,
-                };
-                // If the store does not answer, the last known values stay.
-                if let Ok(standings) = accounts.limiter().standings(scopes).await {
-                    show(&callers, some, &standings);
-                }
-            }
-            tokio::time::sleep(REFRESH).await;
+/// Reads the counts of all budgets of the current configuration, forever.
+pub(super) async fn follow(generations: Generations, metrics: Arc<Metrics>) {
+    let callers = metrics.callers.clone();
+    let mut shown = 0;
+    loop {
+        // The configuration is not held while the task waits.
+        let (number, accounts, budgets) = {
+            let current = generations.current();
+            let budgets = Arc::clone(&current.budgets);
+            (current.number, current.accounts.clone(), budgets)
+        };
+        if shown != number {
+            // Budgets that the configuration no longer has are not shown any more.
+            callers.budgets.clear();
+            shown = number;
         }
-    })
+        for some in budgets.chunks(AT_ONCE) {
+            let scopes = Scopes {
+                caller: Some(some.into()),
+                target: None,
+            };
+            // If the store does not answer, the last known values stay.
+            if let Ok(standings) = accounts.limiter().standings(scopes).await {
+                show(&callers, some, &standings);
+            }
+        }
+        drop((accounts, budgets));
+        tokio::time::sleep(REFRESH).await;
+    }
 }
 
 /// Returns the callers, groups and targets with a limit of a day or a month.
-fn with_budgets(config: &Config, names: &Names) -> Vec<Arc<Scope>> {
+pub(super) fn of(config: &Config, names: &Names) -> Arc<[Arc<Scope>]> {
     let access = &config.access;
     let callers = access.callers.iter();
     let callers = callers.map(|(name, caller)| (ScopeKind::Caller, name, &caller.quota));

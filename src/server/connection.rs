@@ -18,10 +18,10 @@ use tower::ServiceExt;
 
 use super::{lingering::Lingering, proxy_protocol, rewind::Rewind};
 use crate::{
-    access::{ClientCertificate, Gate, Peer},
+    access::{ClientCertificate, Peer},
     bounds::{Leaving, Share, ShareOwner},
     config::{Limits, Network, TrustedProxies},
-    grpc::Stack,
+    grpc::{Generations, Stack},
     stream::resettable,
 };
 
@@ -63,23 +63,21 @@ where
 pub(super) struct Server {
     stack: Stack,
     tls: Option<TlsAcceptor>,
-    handshake: Duration,
-    age: Duration,
-    proxies: TrustedProxies,
-    http1: http1::Builder,
-    http2: http2::Builder<Streams>,
-    /// Whether calls need the identity of their peer. That can change while connections are open.
-    gate: Gate,
+    generations: Generations,
 }
 
-impl Server {
-    pub(super) fn new(
-        stack: Stack,
-        tls: Option<TlsAcceptor>,
-        limits: &Limits,
-        proxies: TrustedProxies,
-        gate: Gate,
-    ) -> Self {
+/// The settings of a connection. They are those of the configuration that was current when the
+/// connection was accepted.
+struct Settings {
+    handshake: Duration,
+    age: Duration,
+    forwarded_for_from: Arc<[Network]>,
+    http1: http1::Builder,
+    http2: http2::Builder<Streams>,
+}
+
+impl Settings {
+    fn of(limits: &Limits, proxies: &TrustedProxies) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -98,14 +96,21 @@ impl Server {
             .keep_alive_interval(limits.keepalive_interval)
             .keep_alive_timeout(limits.keepalive_timeout);
         Self {
-            stack,
-            tls,
             handshake: limits.handshake,
             age: limits.connection_age,
-            proxies,
+            forwarded_for_from: proxies.forwarded_for_from.as_slice().into(),
             http1,
             http2,
-            gate,
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn new(stack: Stack, tls: Option<TlsAcceptor>, generations: Generations) -> Self {
+        Self {
+            stack,
+            tls,
+            generations,
         }
     }
 
@@ -126,10 +131,17 @@ impl Server {
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
 
         let mut client = peer;
-        let is_from = |networks: &[Network]| networks.iter().any(|one| one.contains(peer.ip()));
-        if is_from(&self.proxies.proxy_protocol_from) {
+        // A connection can outlive many generations, so it keeps only what it needs.
+        let (settings, has_header) = {
+            let generation = self.generations.current();
+            let proxies = &generation.trusted_proxies;
+            let mut senders = proxies.proxy_protocol_from.iter();
+            let has_header = senders.any(|one| one.contains(peer.ip()));
+            (Settings::of(&generation.limits, proxies), has_header)
+        };
+        if has_header {
             let header = proxy_protocol::header(&mut stream);
-            if let Some(address) = self.in_time(header, &go_away).await? {
+            if let Some(address) = in_time(settings.handshake, header, &go_away).await? {
                 client.set_ip(address);
             }
         }
@@ -138,6 +150,7 @@ impl Server {
             certificate: None,
             place,
             go_away,
+            settings,
         };
         match &self.tls {
             None => {
@@ -156,25 +169,6 @@ impl Server {
         }
     }
 
-    /// Waits for a part of a connection's beginning, within the time limit. A peer that sends
-    /// nothing uses a file descriptor, and could delay the exit of the process.
-    async fn in_time<T>(
-        &self,
-        beginning: impl Future<Output = io::Result<T>>,
-        go_away: &CancellationToken,
-    ) -> io::Result<T> {
-        let begun = tokio::select! {
-            begun = tokio::time::timeout(self.handshake, beginning) => begun,
-            () = go_away.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
-        };
-        begun.map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                "no request within limits.handshake",
-            )
-        })?
-    }
-
     async fn begin<I>(
         &self,
         beginning: impl Future<Output = io::Result<Beginning<I>>>,
@@ -183,7 +177,12 @@ impl Server {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let ((io, is_http2), certificate) = self.in_time(beginning, &connection.go_away).await?;
+        let ((io, is_http2), certificate) = in_time(
+            connection.settings.handshake,
+            beginning,
+            &connection.go_away,
+        )
+        .await?;
         connection.certificate = certificate;
         self.run(io, is_http2, connection).await
     }
@@ -202,12 +201,12 @@ impl Server {
             certificate,
             place,
             go_away,
+            settings,
         } = connection;
         let io = TokioIo::new(Lingering::new(io));
         let leaving = Leaving::default();
         let noted = leaving.clone();
-        let trusted: Arc<[Network]> = self.proxies.forwarded_for_from.as_slice().into();
-        let gate = self.gate.clone();
+        let trusted = settings.forwarded_for_from;
         let service =
             self.stack
                 .clone()
@@ -222,12 +221,10 @@ impl Server {
                     let extensions = request.extensions_mut();
                     extensions.insert(ShareOwner::from(address));
                     extensions.insert(noted.clone());
-                    if !gate.is_open() {
-                        extensions.insert(Peer {
-                            address,
-                            certificate: certificate.clone(),
-                        });
-                    }
+                    extensions.insert(Peer {
+                        address,
+                        certificate: certificate.clone(),
+                    });
                     request
                 });
         let service = TowerToHyperService::new(service);
@@ -235,12 +232,12 @@ impl Server {
             tokio::select! {
                 () = go_away.cancelled() => {}
                 () = place.taken_back() => {}
-                () = of_age(self.age) => {}
+                () = of_age(settings.age) => {}
             }
             leaving.token().cancel();
         };
         if is_http2 {
-            let mut connection = std::pin::pin!(self.http2.serve_connection(io, service));
+            let mut connection = std::pin::pin!(settings.http2.serve_connection(io, service));
             tokio::select! {
                 ended = &mut connection => return Ok(ended?),
                 () = gone => connection.as_mut().graceful_shutdown(),
@@ -248,7 +245,7 @@ impl Server {
             Ok(connection.await?)
         } else {
             let served = resettable(async {
-                let mut connection = std::pin::pin!(self.http1.serve_connection(io, service));
+                let mut connection = std::pin::pin!(settings.http1.serve_connection(io, service));
                 tokio::select! {
                     ended = &mut connection => return ended,
                     () = gone => connection.as_mut().graceful_shutdown(),
@@ -275,6 +272,26 @@ struct Connection<'a> {
     /// The connection's slot among those that may be open.
     place: &'a Share,
     go_away: CancellationToken,
+    settings: Settings,
+}
+
+/// Waits for a part of a connection's beginning, within the time limit. A peer that sends nothing
+/// uses a file descriptor, and could delay the exit of the process.
+async fn in_time<T>(
+    limit: Duration,
+    beginning: impl Future<Output = io::Result<T>>,
+    go_away: &CancellationToken,
+) -> io::Result<T> {
+    let begun = tokio::select! {
+        begun = tokio::time::timeout(limit, beginning) => begun,
+        () = go_away.cancelled() => return Err(io::ErrorKind::ConnectionAborted.into()),
+    };
+    begun.map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            "no request within limits.handshake",
+        )
+    })?
 }
 
 /// Waits for the maximum age of a connection, ± 10 %, so that connections that began together do

@@ -11,7 +11,8 @@ use crate::{
     aws::ModelIdKind,
     bedrock::ControlPlane,
     error::{Failure, Reason},
-    routing::{AccountRegion, Router},
+    grpc::Generations,
+    routing::AccountRegion,
 };
 
 /// The minimum time between two lookups of new routes. A new route is looked up immediately
@@ -19,10 +20,10 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Looks up the profiles of the router's routes, forever.
-pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration) {
+pub(super) async fn run(control: ControlPlane, generations: Generations, refresh: Duration) {
     let mut discovery = Discovery {
         control,
-        router,
+        generations,
         asked: HashSet::new(),
         told: HashSet::new(),
     };
@@ -34,7 +35,7 @@ pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => break,
-                () = discovery.router.has_unknown_route() => {}
+                () = discovery.has_unknown_route() => {}
             }
             discovery.unknown().await;
             tokio::time::sleep(PAUSE).await;
@@ -44,7 +45,7 @@ pub(super) async fn run(control: ControlPlane, router: Router, refresh: Duration
 
 struct Discovery {
     control: ControlPlane,
-    router: Router,
+    generations: Generations,
     /// The places that were listed, and the profiles that were looked up, in this round.
     asked: HashSet<(AccountRegion, String)>,
     /// The failures that were logged, each of them once.
@@ -52,21 +53,31 @@ struct Discovery {
 }
 
 impl Discovery {
+    /// Waits until there is a new route. The notification is of the process, not of a generation,
+    /// so no generation is held meanwhile.
+    async fn has_unknown_route(&self) {
+        let found = self.generations.current().router.unknown_route();
+        found.await;
+    }
+
     /// Looks up every called Region of every account, and every profile that is in no list.
     async fn all(&mut self) {
-        let routes = self.router.routes();
+        let router = self.generations.current().router.clone();
+        let routes = router.routes();
         let mut places: BTreeSet<AccountRegion> =
             routes.iter().map(|route| route.account_region()).collect();
-        places.extend(self.router.default_account_region());
+        places.extend(router.default_account_region());
         for place in places {
             self.list(&place).await;
         }
+        drop((router, routes));
         self.unknown().await;
     }
 
     /// Looks up the routes whose profiles are unknown.
     async fn unknown(&mut self) {
-        for route in self.router.routes() {
+        let routes = self.generations.current().router.routes();
+        for route in routes {
             let is_profile = matches!(
                 route.kind,
                 ModelIdKind::SystemInferenceProfile | ModelIdKind::ApplicationInferenceProfile
@@ -82,16 +93,22 @@ impl Discovery {
         }
     }
 
+    /// Returns the client with the accounts of the current configuration.
+    fn control(&self) -> ControlPlane {
+        self.control
+            .with_accounts_of(&self.generations.current().sdk)
+    }
+
     async fn list(&mut self, place: &AccountRegion) {
         if !self.asked.insert((place.clone(), String::new())) {
             return;
         }
         match self
-            .control
+            .control()
             .list_inference_profiles(&place.account, &place.source_region)
             .await
         {
-            Ok(profiles) => self.router.learn(place, profiles),
+            Ok(profiles) => self.generations.current().router.learn(place, profiles),
             Err(failure) => self.complain(place, "bedrock:ListInferenceProfiles", &failure),
         }
     }
@@ -101,11 +118,15 @@ impl Discovery {
             return;
         }
         match self
-            .control
+            .control()
             .get_inference_profile(&place.account, &place.source_region, id)
             .await
         {
-            Ok(profile) => self.router.learn(place, vec![profile]),
+            Ok(profile) => self
+                .generations
+                .current()
+                .router
+                .learn(place, vec![profile]),
             Err(failure) => self.complain(place, "bedrock:GetInferenceProfile", &failure),
         }
     }

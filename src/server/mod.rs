@@ -18,6 +18,7 @@ mod drain;
 mod hosts;
 mod lingering;
 mod proxy_protocol;
+mod reload;
 mod rewind;
 mod tls;
 mod worker;
@@ -25,7 +26,7 @@ mod worker;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -33,17 +34,23 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
-pub use self::drain::Stop;
-use self::{counts::Counts, drain::drain, hosts::HostCheck, worker::Worker};
+use self::{
+    counts::Counts,
+    drain::drain,
+    hosts::HostCheck,
+    reload::{Builder, Reloader},
+    worker::Worker,
+};
+pub use self::{drain::Stop, reload::Reload};
 use crate::{
-    access::limits::Names,
+    access::{Gate, key, limits::Names},
     admin::Admin,
     bedrock::{Bedrock, ControlPlane, Sdk},
     bounds::{Shares, WorkQueue},
     config::{self, Config, Hosts},
-    grpc::{self, Admission, Health, Inference, Stack, Targets},
+    grpc::{self, Admission, Generations, Health, Inference, Stack},
     playground::Playground,
-    routing::{RouteMetrics, Router, retry_budget::RetryBudget},
+    routing::{RouteMetrics, retry_budget::RetryBudget},
     telemetry::{Metrics, Traces, UsageRecords, metrics::LimitedResource},
 };
 
@@ -86,29 +93,64 @@ impl Listeners {
     }
 }
 
-/// Serves until a stop signal, then drains.
+/// Serves until a stop signal, then drains. Of the files, only the keys file is read again when it
+/// changes.
 ///
 /// # Errors
 /// Fails if a listener, the TLS files or a worker's runtime cannot be used.
 pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> io::Result<()> {
+    run_with(config, None, sdk, listeners, stop).await
+}
+
+/// Serves until a stop signal, then drains. Changes of the configuration file take effect while the
+/// gateway runs. `config` is what the file contains.
+///
+/// # Errors
+/// Fails if a listener, the TLS files or a worker's runtime cannot be used.
+pub async fn run_with(
+    config: Config,
+    reload: Option<Reload>,
+    sdk: Sdk,
+    listeners: Listeners,
+    stop: Stop,
+) -> io::Result<()> {
     let mut health = Health::serving().await;
-    let router = Router::new(config.targets.clone(), sdk.default_region());
+    let text = reload.as_ref().map_or("", |reload| &reload.file.text);
+    let hash = key::hex_sha256(text);
     let mut metrics = Metrics::default();
-    let sdk = sdk.with_accounts(&config.accounts);
-    metrics.also(RouteMetrics::of(router.clone()));
     if let Some(tls) = &config.server.tls {
         metrics.certificate_expiry(tls::expiry(tls)?);
     }
+    let routes = Arc::new(OnceLock::<Generations>::new());
+    let current = Arc::clone(&routes);
+    metrics.also(RouteMetrics::of_current(move || {
+        let generations = current.get();
+        generations.map(|generations| generations.current().router.clone())
+    }));
     let metrics = Arc::new(metrics);
     let admission = Admission::new(
         config.limits.max_streams,
         config.limits.max_watches,
         &metrics,
     );
-    let names = Arc::new(Names::default());
-    let gate = access::gate(&config.access, config.server.tls.as_ref(), &names, &metrics)?;
+    let gate = Gate::new(Arc::clone(&metrics));
     let counts = Counts::open(&config.access, &metrics).await?;
-    let accounts = access::accounts(&config, &counts.store, &names, &metrics);
+    let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
+    let builder = Builder {
+        sdk: sdk.clone(),
+        names: Arc::new(Names::default()),
+        store: Arc::clone(&counts.store),
+        traces: traces.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let (first, tokens) = builder
+        .build(&config, hash, None)
+        .map_err(|problems| io::Error::other(problems.join("\n")))?;
+    metrics
+        .config
+        .loaded(first.number, &first.hash, first.loaded_at);
+    let generations = Generations::new(first);
+    routes.get_or_init(|| generations.clone());
     let limited = |what| {
         metrics
             .limited
@@ -124,44 +166,29 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
     let threads = (config.server.workers / 2).clamp(1, MAX_MESSAGE_THREADS);
     let work = WorkQueue::start(threads, MAX_WAITING_MESSAGES)?;
     let budget = RetryBudget::default();
-    let request_metadata = Arc::new(config.request_metadata.clone());
     let cut = CancellationToken::new();
-    let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
     let records = UsageRecords::start(&config, &metrics).map_err(io::Error::other)?;
     let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
 
     let workers = (0..config.server.workers)
         .map(|index| {
-            let (config, sdk, router) = (config.clone(), sdk.clone(), router.clone());
+            let (config, sdk, generations) = (config.clone(), sdk.clone(), generations.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
-            let (gate, accounts) = (gate.clone(), accounts.clone());
-            let request_metadata = Arc::clone(&request_metadata);
-            let (traces, records) = (traces.clone(), records.clone());
+            let (gate, records) = (gate.clone(), records.clone());
             let (memory, work) = (memory.clone(), work.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk, &config.bedrock),
-                    router: router.clone(),
-                    limits: Arc::new(config.limits.clone()),
+                    generations: generations.clone(),
                     budget,
-                    request_metadata,
-                    accounts,
                     metrics,
-                    traces,
                     memory,
                     work,
                     cut,
                 };
-                let stack = grpc::server(
-                    inference,
-                    Targets { router },
-                    &health,
-                    (gate.clone(), records),
-                    admission,
-                    &config.server.cors,
-                )
-                .map_err(io::Error::other)?;
+                let stack = grpc::server(inference, &health, (gate, records), admission)
+                    .map_err(io::Error::other)?;
                 let stack = if config.server.playground {
                     let playground = Playground::before(stack);
                     Stack::new(MapRequest::new(playground, grpc::allow_own_origin))
@@ -173,28 +200,28 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
                     Hosts::Any => stack,
                     hosts => Stack::new(HostCheck::before(stack, hosts)),
                 };
-                Ok(connection::Server::new(
-                    stack,
-                    tls,
-                    &config.limits,
-                    config.server.trusted_proxies.clone(),
-                    gate,
-                ))
+                Ok(connection::Server::new(stack, tls, generations))
             })
         })
         .collect::<io::Result<Vec<_>>>()?;
 
     let control = ControlPlane::new(&sdk, &config.bedrock);
     let _discovery = config.discovery.enabled.then(|| {
-        let learning = discovery::run(control, router.clone(), config.discovery.refresh);
+        let learning = discovery::run(control, generations.clone(), config.discovery.refresh);
         AbortOnDrop(tokio::spawn(learning).abort_handle())
     });
 
-    let _budgets = budgets::follow(&config, &accounts, &names, &metrics)
-        .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
+    let following = budgets::follow(generations.clone(), Arc::clone(&metrics));
+    let _budgets = AbortOnDrop(tokio::spawn(following).abort_handle());
 
-    let _keys = access::follow_keys(&config.access, names, &gate)
-        .map(|following| AbortOnDrop(tokio::spawn(following).abort_handle()));
+    let reloader = Reloader {
+        builder,
+        generations: generations.clone(),
+        started: config.clone(),
+        tokens,
+        reload,
+    };
+    let _reloading = AbortOnDrop(tokio::spawn(reloader.run()).abort_handle());
 
     let runtimes = workers.iter().map(Worker::runtime);
     let admin = Admin::new(metrics, runtimes.chain([Handle::current()]))
@@ -222,13 +249,14 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
             tracing::info!("draining");
             admin.set_ready(false).await;
             health.not_serving().await;
-            tokio::time::sleep(config.drain.lame_duck).await;
+            tokio::time::sleep(generations.current().drain.lame_duck).await;
         } => {}
         () = stop.now.cancelled() => {}
     }
     drop(grpc_listener);
     health.end_watches().await;
-    drain(&workers, &cut, &stop, config.drain.limit).await;
+    let limit = generations.current().drain.limit;
+    drain(&workers, &cut, &stop, limit).await;
     // Calls that are still open end here, so that they are settled and recorded.
     for worker in workers {
         worker.stop().await;

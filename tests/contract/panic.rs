@@ -4,15 +4,20 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use bedrock_grpc::{
-    access::{Gate, Rules, Snapshot},
-    config::{Access, Cors, FailuresPerMinute, Limits},
-    grpc::{self, Admission, Stack},
+    access::{
+        Gate, Rules, Snapshot,
+        limits::{Accounts, InProcess, Names},
+    },
+    bedrock::Sdk,
+    config::Config,
+    grpc::{self, Admission, Generation, Generations, Parts, Stack},
     pb::{
         CountTokensRequest, CountTokensResponse, InvokeRequest, InvokeResponse,
         StreamInvokeRequest, StreamInvokeResponse,
         inference_service_server::{InferenceService, InferenceServiceServer},
     },
-    telemetry::{Metrics, UsageRecords},
+    routing::Router,
+    telemetry::{Metrics, Traces, UsageRecords},
 };
 use futures_util::{Stream, StreamExt, stream};
 use hyper::{body::Incoming, server::conn::http2};
@@ -77,23 +82,37 @@ impl InferenceService for Panics {
     }
 }
 
+/// The default configuration.
+fn generation(metrics: &Arc<Metrics>) -> Generation {
+    let config = Config::default();
+    let parts = Parts {
+        router: Router::new(config.targets.clone(), None),
+        rules: Rules::new(&config.access, Snapshot::default(), Vec::new()),
+        accounts: Accounts::new(
+            &config.access,
+            std::iter::empty(),
+            &Names::default(),
+            Arc::new(InProcess::default()),
+            Arc::clone(metrics),
+        ),
+        budgets: Arc::from([]),
+        sdk: Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", &config.bedrock).unwrap(),
+        traces: Traces::default(),
+    };
+    let in_use = &metrics.config.generations_in_use;
+    Generation::new(1, String::new(), &config, parts, in_use)
+}
+
 /// Serves forever, with slots for this many calls.
 async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
     let routes = Routes::new(InferenceServiceServer::new(Panics { steps }));
+    let metrics = Arc::new(Metrics::default());
     let stack: Stack = grpc::stack(
         routes,
-        (
-            Gate::new(
-                Rules::new(&Access::default(), Snapshot::default(), Arc::from([])),
-                FailuresPerMinute::default(),
-                Arc::new(Metrics::default()),
-            ),
-            UsageRecords::default(),
-        ),
-        Admission::new(places, 1, &Metrics::default()),
-        &Arc::new(Limits::default()),
+        Generations::new(generation(&metrics)),
+        (Gate::new(Arc::clone(&metrics)), UsageRecords::default()),
+        Admission::new(places, 1, &metrics),
         CancellationToken::new(),
-        &Cors::default(),
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -66,6 +66,7 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         name: String::new(),
         limit: "usd_per_day",
     }));
+    all.config.loaded(1, "", std::time::SystemTime::UNIX_EPOCH);
     let store = &all.limit_store;
     drop(
         store

@@ -28,6 +28,8 @@ mod policy;
 mod raw_members;
 #[cfg(test)]
 mod recorded;
+#[cfg(test)]
+mod reload;
 mod retries;
 #[cfg(test)]
 mod routes;

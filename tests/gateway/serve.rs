@@ -87,19 +87,6 @@ async fn sigterm_lets_open_streams_end_and_exits_with_0() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
-/// By default the signal ends a process, and some init systems send it to have a configuration read
-/// again.
-#[tokio::test]
-async fn sighup_is_ignored_and_logged() {
-    let emulator = Emulator::start(Options::default()).unwrap();
-    let mut serve = Serve::with_keys(&emulator, TARGETS, &[]).await;
-    for _ in 0..2 {
-        serve.process.signal("HUP").await;
-        serve.process.logged("SIGHUP ignored").await;
-        serve.open(ask("nova")).await.end().await.is_whole();
-    }
-}
-
 #[tokio::test]
 async fn a_second_sigterm_does_not_wait() {
     let emulator = Emulator::start(Options::default()).unwrap();

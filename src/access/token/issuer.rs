@@ -1,6 +1,11 @@
 //! One trusted issuer: checks a token's signature and claims with the current keys.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jsonwebtoken::{Algorithm, Validation, decode, errors::ErrorKind};
 use serde_json::{Map, Value};
@@ -37,7 +42,24 @@ pub(super) struct Issuer {
     caller: CallerClaim,
     groups_claim: Option<String>,
     unlisted: Option<Arc<[Arc<str>]>>,
-    pub(super) ring: Ring,
+    keys: KeysFrom,
+    pub(super) ring: Arc<Ring>,
+}
+
+/// Where the keys of an issuer are, and how often they are read.
+#[derive(Clone, Debug, PartialEq)]
+enum KeysFrom {
+    Jwt {
+        issuer: String,
+        location: KeySetLocation,
+        ca_file: Option<PathBuf>,
+        refresh: Duration,
+    },
+    Cluster {
+        location: ClusterKeys,
+        ca_file: Option<PathBuf>,
+        refresh: Duration,
+    },
 }
 
 /// The claim that names the caller.
@@ -48,12 +70,23 @@ enum CallerClaim {
 }
 
 impl Issuer {
-    /// Creates an issuer of `access.jwt`.
+    /// Creates an issuer of `access.jwt`. It shares its keys with a `known` one that has them from
+    /// the same place.
     ///
     /// # Errors
     /// Fails if the file of its keys cannot be used.
-    pub(super) fn jwt(options: &JwtIssuer, metrics: &Arc<Metrics>) -> Result<Self, String> {
+    pub(super) fn jwt(
+        options: &JwtIssuer,
+        known: &[Self],
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, String> {
         let ca_file = options.ca_file.clone();
+        let keys = KeysFrom::Jwt {
+            issuer: options.issuer.clone(),
+            location: options.keys.clone(),
+            ca_file: ca_file.clone(),
+            refresh: options.refresh,
+        };
         let source = match &options.keys {
             KeySetLocation::File(path) => Source::File(path.clone()),
             KeySetLocation::Url(url) => Source::url(url, ca_file),
@@ -69,16 +102,29 @@ impl Issuer {
             },
             groups_claim: options.groups_claim.clone(),
             unlisted: options.unlisted.as_ref().map(groups),
-            ring: Ring::start(&options.issuer, source, options.refresh, metrics)?,
+            ring: ring(&keys, known, || {
+                Ring::start(&options.issuer, source, options.refresh, metrics)
+            })?,
+            keys,
         })
     }
 
-    /// Creates the issuer of the cluster in `access.kubernetes`.
+    /// Creates the issuer of the cluster in `access.kubernetes`. It shares its keys with a `known`
+    /// one that has them from the same place.
     ///
     /// # Errors
     /// Does not fail at present, because the keys are not in a file.
-    pub(super) fn kubernetes(options: &Kubernetes, metrics: &Arc<Metrics>) -> Result<Self, String> {
+    pub(super) fn kubernetes(
+        options: &Kubernetes,
+        known: &[Self],
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, String> {
         let ca_file = options.ca_file.clone();
+        let keys = KeysFrom::Cluster {
+            location: options.keys.clone(),
+            ca_file: ca_file.clone(),
+            refresh: options.refresh,
+        };
         let (name, source) = match &options.keys {
             ClusterKeys::Issuer { issuer, jwks_url } => {
                 let source = match jwks_url {
@@ -99,7 +145,10 @@ impl Issuer {
             caller: CallerClaim::ServiceAccount,
             groups_claim: None,
             unlisted: options.unlisted.as_ref().map(groups),
-            ring: Ring::start(&label, source, options.refresh, metrics)?,
+            ring: ring(&keys, known, || {
+                Ring::start(&label, source, options.refresh, metrics)
+            })?,
+            keys,
         })
     }
 
@@ -169,6 +218,18 @@ impl Issuer {
             groups: groups.unwrap_or_default(),
             unlisted: self.unlisted.clone(),
         })
+    }
+}
+
+/// Returns the keys of a known issuer that come from the same place, or starts to read them.
+fn ring(
+    keys: &KeysFrom,
+    known: &[Issuer],
+    start: impl FnOnce() -> Result<Ring, String>,
+) -> Result<Arc<Ring>, String> {
+    match known.iter().find(|known| known.keys == *keys) {
+        Some(known) => Ok(Arc::clone(&known.ring)),
+        None => start().map(Arc::new),
     }
 }
 

@@ -46,8 +46,9 @@ pub use key_set::KeySet;
 /// few KiB.
 const MAX_TOKEN: usize = 16 << 10;
 
-/// Verifies tokens of all trusted issuers. Dropping it ends the tasks that fetch their keys.
-#[derive(Debug)]
+/// Verifies tokens of all trusted issuers. Cheap to clone. Dropping the last clone ends the tasks
+/// that fetch the issuers' keys, unless another verifier has the same issuers.
+#[derive(Clone, Debug)]
 pub struct TokenVerifier(Arc<Inner>);
 
 #[derive(Debug)]
@@ -57,23 +58,29 @@ struct Inner {
 }
 
 impl TokenVerifier {
-    /// Starts to read the keys of all issuers, on the current runtime. Returns `None` if no issuer
-    /// is configured.
+    /// Starts to read the keys of all issuers, on the current runtime. Issuers of the verifier
+    /// `before` whose keys are in the same place share their keys. Returns `None` if no issuer is
+    /// configured.
     ///
     /// # Errors
     /// Fails if a file of keys cannot be used. Keys that cannot be fetched are not an error: the
     /// fetch is retried.
-    pub fn start(access: &Access, metrics: &Arc<Metrics>) -> Result<Option<Self>, String> {
+    pub fn start(
+        access: &Access,
+        before: Option<&Self>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Self>, String> {
         // The library panics if it must choose between several cryptography providers. The first
         // choice in the process applies, so an error here means that one was chosen.
         let _chosen = CryptoProvider::install_default(&crypto::aws_lc::DEFAULT_PROVIDER);
+        let known: &[Issuer] = before.map_or(&[], |before| &before.0.issuers);
         let jwt = access
             .jwt
             .iter()
-            .map(|options| Issuer::jwt(options, metrics));
+            .map(|options| Issuer::jwt(options, known, metrics));
         let kubernetes = access.kubernetes.iter();
         let issuers = jwt
-            .chain(kubernetes.map(|options| Issuer::kubernetes(options, metrics)))
+            .chain(kubernetes.map(|options| Issuer::kubernetes(options, known, metrics)))
             .collect::<Result<Vec<_>, _>>()?;
         let cache = Cache::default();
         Ok((!issuers.is_empty()).then(|| Self(Arc::new(Inner { issuers, cache }))))

@@ -32,7 +32,7 @@ use http_body_util::BodyExt as _;
 
 pub use profile::InferenceProfile;
 
-use super::{Sdk, failure, http::Http, sdk::is_region};
+use super::{Sdk, accounts::Accounts, failure, http::Http, sdk::is_region};
 use crate::{
     config::bedrock::Options,
     error::{Failure, Reason},
@@ -62,13 +62,22 @@ struct Exchange {
 #[derive(Clone)]
 pub struct ControlPlane {
     shared: Arc<Shared>,
+    accounts: Accounts,
 }
 
 struct Shared {
     sdk: Sdk,
     http: Http,
-    /// By account and source Region.
-    clients: Mutex<HashMap<(String, String), Client>>,
+    clients: Mutex<HashMap<ClientKey, Client>>,
+}
+
+/// What distinguishes two clients.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ClientKey {
+    account: String,
+    source_region: String,
+    /// The URL of the control plane. `None` for the Region's public endpoint.
+    base: Option<String>,
 }
 
 impl ControlPlane {
@@ -80,6 +89,20 @@ impl ControlPlane {
                 http: Http::new(sdk.tls(), options).for_whole_answers(LONGEST_PAGE),
                 clients: Mutex::default(),
             }),
+            accounts: sdk.accounts().clone(),
+        }
+    }
+
+    /// Returns the same client with the accounts of another configuration.
+    #[must_use]
+    pub fn with_accounts_of(&self, sdk: &Sdk) -> Self {
+        self.with_accounts(sdk.accounts())
+    }
+
+    pub(super) fn with_accounts(&self, accounts: &Accounts) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            accounts: accounts.clone(),
         }
     }
 
@@ -135,7 +158,7 @@ impl ControlPlane {
         if account.is_empty() {
             return sdk.authenticated(call).await;
         }
-        match sdk.accounts().session(account, None) {
+        match self.accounts.session(account, None) {
             Some(session) => session.authenticated(call).await,
             None => Err(failure::no_account(account)),
         }
@@ -168,7 +191,12 @@ impl ControlPlane {
 
     fn client(&self, account: &str, source_region: &str) -> Result<Client, Failure> {
         let Shared { sdk, http, clients } = &*self.shared;
-        let key = (account.to_owned(), source_region.to_owned());
+        let base = sdk.control_endpoint_url(&self.accounts, account, source_region);
+        let key = ClientKey {
+            account: account.to_owned(),
+            source_region: source_region.to_owned(),
+            base: base.map(str::to_owned),
+        };
         let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
@@ -177,14 +205,12 @@ impl ControlPlane {
             return Err(failure::no_region(source_region));
         }
         let mut config = sdk
-            .client_config((!account.is_empty()).then_some(account), source_region)
+            .client_config(source_region, None, !account.is_empty())
             .http_client(http.clone());
         // The endpoint of the runtime is not that of the control plane.
         config.set_endpoint_url(None);
         let address = Address {
-            base: sdk
-                .control_endpoint_url(account, source_region)
-                .map(str::to_owned),
+            base: key.base.clone(),
         };
         let client = Client::from_conf(config.interceptor(address).build());
         clients.insert(key, client.clone());

@@ -1,5 +1,5 @@
-//! The context of a call, which is read from its headers: time of arrival, request ID, timeout,
-//! trace and caller.
+//! The context of a call: the generation of the configuration, and what is read from the headers
+//! (time of arrival, request ID, timeout, trace and caller).
 
 mod grpc_timeout;
 mod request_id;
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 pub(crate) use request_id::REQUEST_ID;
 
+use super::generation::Generation;
 use crate::{
     access::Identity,
-    config::Limits,
     error::Failure,
     telemetry::{trace::TraceContext, usage::OpenRecord},
 };
@@ -22,6 +22,8 @@ use crate::{
 /// extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct CallContext {
+    /// The configuration for the whole call.
+    pub(crate) generation: Arc<Generation>,
     /// The caller's `x-request-id`, or one that the gateway generated.
     pub(crate) request_id: Arc<str>,
     /// When the call's headers arrived. All time limits of the call are measured from this time.
@@ -39,8 +41,9 @@ pub(crate) struct CallContext {
 
 impl CallContext {
     /// Reads the headers of a call that has just arrived.
-    pub(crate) fn read(headers: &HeaderMap) -> Self {
+    pub(crate) fn read(headers: &HeaderMap, generation: Arc<Generation>) -> Self {
         Self {
+            generation,
             request_id: request_id::request_id(headers),
             arrived: Instant::now(),
             timeout: grpc_timeout::timeout(headers),
@@ -54,7 +57,8 @@ impl CallContext {
 impl CallContext {
     /// Returns the time at which the call must have ended. For an invalid timeout, which is refused
     /// later, the default applies. `cap` is the target's maximum deadline, if it has one.
-    pub(crate) fn deadline(&self, limits: &Limits, cap: Option<Duration>) -> Instant {
+    pub(crate) fn deadline(&self, cap: Option<Duration>) -> Instant {
+        let limits = &self.generation.limits;
         let timeout = match self.timeout {
             Ok(Some(timeout)) => timeout,
             Ok(None) | Err(_) => limits.default_deadline,

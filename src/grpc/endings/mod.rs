@@ -199,5 +199,6 @@ fn metadata_has_ten_seconds() {
 #[test]
 fn the_service_under_test_answers() {
     let service = service();
-    assert!(service.limits.idle >= service.limits.max_deadline);
+    let limits = &service.generations.current().limits;
+    assert!(limits.idle >= limits.max_deadline);
 }

@@ -9,11 +9,14 @@ use tonic::{Code, Status, body::Body};
 
 use super::{http::Http, peer::Played};
 use crate::{
-    access::limits::{Accounts, InProcess, Names},
+    access::{
+        Rules, Snapshot,
+        limits::{Accounts, InProcess, Names},
+    },
     bedrock::{Bedrock, Sdk, memory},
     bounds::{Shares, WorkQueue},
     config::Config,
-    grpc::inference::Inference,
+    grpc::{Generation, Generations, Parts, inference::Inference},
     pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
     routing::Router,
     telemetry::{Metrics, Traces},
@@ -86,12 +89,9 @@ pub(super) fn service() -> Inference {
         });
         sdk.clone()
     });
-    Inference {
-        bedrock: Bedrock::new(&sdk, &config.bedrock),
+    let parts = Parts {
         router: Router::new(config.targets.clone(), Some("us-east-1")),
-        limits: Arc::new(config.limits.clone()),
-        budget: Default::default(),
-        request_metadata: Arc::default(),
+        rules: Rules::new(&config.access, Snapshot::default(), Vec::new()),
         accounts: Accounts::new(
             &config.access,
             std::iter::empty(),
@@ -99,8 +99,16 @@ pub(super) fn service() -> Inference {
             Arc::new(InProcess::default()),
             Arc::default(),
         ),
+        budgets: Arc::from([]),
+        sdk: sdk.clone(),
+        traces: Traces::default(),
+    };
+    let generation = Generation::new(1, String::new(), &config, parts, &Default::default());
+    Inference {
+        bedrock: Bedrock::new(&sdk, &config.bedrock),
+        generations: Generations::new(generation),
+        budget: Default::default(),
         metrics: Arc::new(Metrics::default()),
-        traces: Traces::start(&config.traces).unwrap(),
         memory: Shares::new("memory", 1 << 20, Default::default()),
         // All requests here are small, so no thread is needed.
         work: WorkQueue::start(0, 1).unwrap(),

@@ -11,21 +11,30 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::grpc::context::{CallContext, REQUEST_ID};
+use crate::grpc::{
+    Generations,
+    context::{CallContext, REQUEST_ID},
+};
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ContextLayer;
+#[derive(Clone, Debug)]
+pub(super) struct ContextLayer {
+    pub(super) generations: Generations,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct ContextService<S> {
     inner: S,
+    generations: Generations,
 }
 
 impl<S> Layer<S> for ContextLayer {
     type Service = ContextService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ContextService { inner }
+        ContextService {
+            inner,
+            generations: self.generations.clone(),
+        }
     }
 }
 
@@ -42,7 +51,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let context = CallContext::read(request.headers());
+        let context = CallContext::read(request.headers(), self.generations.current());
         let request_id = HeaderValue::from_str(&context.request_id).ok();
         request.extensions_mut().insert(context);
         ContextFuture {

@@ -2,27 +2,22 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::rate_limits;
-use crate::{config::Cors, grpc::context::REQUEST_ID};
+use crate::grpc::context::{CallContext, REQUEST_ID};
 
 /// How long a browser may cache the response to a preflight request.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
 
-/// Allows the origins of the configuration. Without any, pages of other origins can't make calls.
-pub(super) fn layer(cors: &Cors) -> CorsLayer {
-    let origins = &cors.allowed_origins;
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(
-            origins
-                .iter()
-                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
-        )
-    };
+/// Allows the origins of the call's configuration. Without any, pages of other origins can't make
+/// calls.
+pub(super) fn layer() -> CorsLayer {
+    let allowed = AllowOrigin::predicate(|origin, request| {
+        let context = request.extensions.get::<CallContext>();
+        context.is_some_and(|context| context.generation.origins.admit(origin))
+    });
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::POST])

@@ -8,7 +8,6 @@
 
 use std::{
     future::{Ready, ready},
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -19,9 +18,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    config::Cors,
     error::{Failure, Reason},
-    grpc::{context::CallContext, status},
+    grpc::{Origins, context::CallContext, status},
 };
 
 /// An origin that a page's own server allows, in addition to the configured ones.
@@ -66,42 +64,19 @@ fn single(headers: &HeaderMap, name: header::HeaderName) -> Option<&HeaderValue>
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct CrossSiteLayer {
-    /// The allowed origins. `None`: all origins.
-    origins: Option<Arc<[HeaderValue]>>,
-}
-
-impl CrossSiteLayer {
-    pub(super) fn new(cors: &Cors) -> Self {
-        let origins = &cors.allowed_origins;
-        let all = origins.iter().any(|origin| origin == "*");
-        let listed = || {
-            origins
-                .iter()
-                .filter_map(|origin| HeaderValue::from_str(origin).ok())
-                .collect()
-        };
-        Self {
-            origins: (!all).then(listed),
-        }
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CrossSiteLayer;
 
 #[derive(Clone, Debug)]
 pub(super) struct CrossSiteService<S> {
     inner: S,
-    layer: CrossSiteLayer,
 }
 
 impl<S> Layer<S> for CrossSiteLayer {
     type Service = CrossSiteService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CrossSiteService {
-            inner,
-            layer: self.clone(),
-        }
+        CrossSiteService { inner }
     }
 }
 
@@ -118,46 +93,47 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.layer.refuse(&request) {
+        match refuse(&request) {
             Some(response) => Either::Left(ready(Ok(response))),
             None => Either::Right(self.inner.call(request)),
         }
     }
 }
 
-impl CrossSiteLayer {
-    /// Returns the response to a request that must not reach a service. `None` if it may.
-    fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        // Neither method has a request message, and no service supports them, so the answer is left
-        // to the services.
-        if matches!(*request.method(), Method::GET | Method::HEAD) {
-            return None;
-        }
-        match format(request.headers()) {
-            Format::NotGrpc => Some(unsupported_media_type()),
-            _ if !self.is_origin_allowed(request) => Some(forbidden(request)),
-            Format::Other => Some(unknown_format(request)),
-            Format::Protobuf => None,
-        }
+/// Returns the response to a request that must not reach a service. `None` if it may.
+fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
+    // Neither method has a request message, and no service supports them, so the answer is left to
+    // the services.
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
     }
+    match format(request.headers()) {
+        Format::NotGrpc => Some(unsupported_media_type()),
+        _ if !is_origin_allowed(request) => Some(forbidden(request)),
+        Format::Other => Some(unknown_format(request)),
+        Format::Protobuf => None,
+    }
+}
 
-    fn is_origin_allowed<B>(&self, request: &Request<B>) -> bool {
-        let Some(origins) = &self.origins else {
-            return true;
-        };
-        let headers = request.headers();
-        if request.extensions().get::<OwnOrigin>().is_some() {
-            return true;
-        }
-        if headers.contains_key(header::ORIGIN) {
-            return single(headers, header::ORIGIN).is_some_and(|origin| origins.contains(origin));
-        }
-        // Browsers that send no origin still report whether the page belongs to another site.
-        headers
-            .get_all("sec-fetch-site")
-            .iter()
-            .all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
+fn is_origin_allowed<B>(request: &Request<B>) -> bool {
+    let context = request.extensions().get::<CallContext>();
+    let origins = context.map(|context| &context.generation.origins);
+    if matches!(origins, Some(Origins::Any)) {
+        return true;
     }
+    let headers = request.headers();
+    if request.extensions().get::<OwnOrigin>().is_some() {
+        return true;
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return single(headers, header::ORIGIN)
+            .is_some_and(|origin| origins.is_some_and(|origins| origins.admit(origin)));
+    }
+    // Browsers that send no origin still report whether the page belongs to another site.
+    headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
 /// What a content type says about the messages.

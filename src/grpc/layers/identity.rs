@@ -3,6 +3,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,14 +17,14 @@ use super::{non_inference::INFERENCE, rate_limits, usage};
 use crate::{
     access::{Answer, Claimed, Gate, Identity, Peer, Rejection},
     error::Failure,
-    grpc::{context::CallContext, permission, status},
+    grpc::{Generation, context::CallContext, permission, status},
     telemetry::{
         UsageRecords,
         usage::{Identified, OpenRecord},
     },
 };
 
-type Verdict = Result<std::sync::Arc<Claimed>, Rejection>;
+type Verdict = Result<Arc<Claimed>, Rejection>;
 type Later = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 #[derive(Clone, Debug)]
@@ -64,16 +65,23 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if self.gate.is_open() {
+        let rules = |request: &Request<B>| {
+            let context = request.extensions().get::<CallContext>()?;
+            (!context.generation.rules.is_open()).then(|| Arc::clone(&context.generation))
+        };
+        let Some(generation) = rules(&request) else {
             return IdentityFuture::Passed {
                 inner: self.inner.call(request),
                 record: None,
             };
-        }
+        };
         let peer = request.extensions().get::<Peer>();
-        let answer = self
-            .gate
-            .judge(request.uri().path(), request.headers(), peer);
+        let answer = self.gate.judge(
+            &generation.rules,
+            request.uri().path(),
+            request.headers(),
+            peer,
+        );
         match answer {
             Answer::Pass(identity) => {
                 let record = identify(&mut request, identity, &self.records);
@@ -92,7 +100,12 @@ where
                 let ready = std::mem::replace(&mut self.inner, clone);
                 IdentityFuture::Verifying {
                     verdict,
-                    waiting: Some((ready, self.gate.clone(), self.records.clone(), request)),
+                    waiting: Some((
+                        ready,
+                        (self.gate.clone(), self.records.clone()),
+                        generation,
+                        request,
+                    )),
                 }
             }
         }
@@ -145,7 +158,7 @@ pin_project! {
         },
         Verifying {
             verdict: Later,
-            waiting: Option<(S, Gate, UsageRecords, Request<B>)>,
+            waiting: Option<(S, (Gate, UsageRecords), Arc<Generation>, Request<B>)>,
         },
         Refused {
             response: Option<Response<Body>>,
@@ -193,11 +206,13 @@ where
                 }
                 IdentityFutureProjection::Verifying { verdict, waiting } => {
                     let verdict = ready!(verdict.as_mut().poll(cx));
-                    let Some((mut service, gate, records, mut request)) = waiting.take() else {
+                    let Some((mut service, (gate, records), generation, mut request)) =
+                        waiting.take()
+                    else {
                         return Poll::Pending;
                     };
                     let peer = request.extensions().get::<Peer>();
-                    match gate.settle(verdict, request.uri().path(), peer) {
+                    match gate.settle(&generation.rules, verdict, request.uri().path(), peer) {
                         Answer::Refuse(refused) => Self::refused(&request, &refused.failure()),
                         Answer::Pass(identity) => {
                             let record = identify(&mut request, identity, &records);

@@ -13,18 +13,14 @@ mod receive_deadline;
 mod tonic_errors;
 mod usage;
 
-use std::{convert::Infallible, sync::Arc};
+use std::convert::Infallible;
 
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
-use crate::{
-    access::Gate,
-    config::{Cors, Limits},
-    telemetry::UsageRecords,
-};
+use crate::{access::Gate, grpc::Generations, telemetry::UsageRecords};
 pub use admission::Admission;
 pub use cross_site::allow_own_origin;
 
@@ -35,20 +31,19 @@ pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, 
 /// that misbehave.
 pub fn stack(
     routes: Routes,
+    generations: Generations,
     (gate, records): (Gate, UsageRecords),
     admission: Admission,
-    limits: &Arc<Limits>,
     cut: CancellationToken,
-    cors: &Cors,
 ) -> Stack {
     let service = ServiceBuilder::new()
-        // First, so that the time limits of a call begin when it arrives, and every response
-        // carries the request ID.
-        .layer(context::ContextLayer)
+        // First, so that the time limits of a call begin when it arrives, every response carries
+        // the request ID, and all layers see the same generation of the configuration.
+        .layer(context::ContextLayer { generations })
         // Browsers send preflight requests before they make calls; these must not reach gRPC.
-        .layer(cors::layer(cors))
+        .layer(cors::layer())
         // Before anything is read: a request that a page may not send must not be executed.
-        .layer(cross_site::CrossSiteLayer::new(cors))
+        .layer(cross_site::CrossSiteLayer)
         // All layers below handle only gRPC.
         .layer(GrpcWebLayer::new())
         // Inside of gRPC-Web, which turns the trailers of a caught panic into a body.
@@ -58,15 +53,11 @@ pub fn stack(
         // Limits the calls that admission does not limit.
         .layer(non_inference::NonInferenceLayer {
             watches: admission.watches(),
-            limits: Arc::clone(limits),
         })
         // Before the message is read, so that overload costs nothing.
         .layer(admission)
         // A client may never complete its message.
-        .layer(receive_deadline::ReceiveDeadlineLayer {
-            limits: Arc::clone(limits),
-            cut,
-        })
+        .layer(receive_deadline::ReceiveDeadlineLayer { cut })
         // Next to the services, because it rewrites the errors of their decoders.
         .layer(tonic_errors::TonicErrorsLayer)
         .service(routes);

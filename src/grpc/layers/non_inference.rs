@@ -37,7 +37,6 @@ const STAYS_OPEN: [&str; 2] = ["/Watch", "/ServerReflectionInfo"];
 pub(super) struct NonInferenceLayer {
     /// The slots of calls that stay open.
     pub(super) watches: Shares,
-    pub(super) limits: Arc<Limits>,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +115,13 @@ where
                 },
             };
         }
-        let limit = sleep(self.layer.limits.receive_idle);
+        // Without a context, as in tests of this layer alone, the default applies.
+        let context = request.extensions().get::<CallContext>();
+        let limit = context.map_or_else(
+            || Limits::default().receive_idle,
+            |context| context.generation.limits.receive_idle,
+        );
+        let limit = sleep(limit);
         let request = request.map(|inner| {
             Body::new(QuickBody {
                 inner,

@@ -20,7 +20,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    config::Limits,
     error::{Failure, Phase, Reason},
     grpc::{context::CallContext, status},
 };
@@ -30,7 +29,6 @@ const GRACE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub(super) struct ReceiveDeadlineLayer {
-    pub(super) limits: Arc<Limits>,
     /// Cancelled when the drain expires.
     pub(super) cut: CancellationToken,
 }
@@ -38,7 +36,6 @@ pub(super) struct ReceiveDeadlineLayer {
 #[derive(Clone, Debug)]
 pub(super) struct ReceiveDeadlineService<S> {
     inner: S,
-    limits: Arc<Limits>,
     cut: CancellationToken,
 }
 
@@ -48,7 +45,6 @@ impl<S> Layer<S> for ReceiveDeadlineLayer {
     fn layer(&self, inner: S) -> Self::Service {
         ReceiveDeadlineService {
             inner,
-            limits: Arc::clone(&self.limits),
             cut: self.cut.clone(),
         }
     }
@@ -67,17 +63,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let context = request
-            .extensions()
-            .get::<CallContext>()
-            .cloned()
-            .unwrap_or_else(|| CallContext::read(request.headers()));
-        let deadline = context.deadline(&self.limits, None);
+        let context = request.extensions().get::<CallContext>();
+        let over = context.map(|context| sleep_until(context.deadline(None) + GRACE));
+        let request_id = context.map(|context| Arc::clone(&context.request_id));
         ReceiveDeadlineFuture {
             inner: self.inner.call(request),
-            over: sleep_until(deadline + GRACE),
+            over,
             cut: self.cut.clone().cancelled_owned(),
-            context,
+            request_id: request_id.unwrap_or_default(),
         }
     }
 }
@@ -87,10 +80,10 @@ pin_project! {
         #[pin]
         inner: F,
         #[pin]
-        over: Sleep,
+        over: Option<Sleep>,
         #[pin]
         cut: WaitForCancellationFutureOwned,
-        context: CallContext,
+        request_id: Arc<str>,
     }
 }
 
@@ -106,7 +99,11 @@ where
             return Poll::Ready(response);
         }
         // The service was polled before, so it had the chance to report the same.
-        let failure = if this.over.poll(cx).is_ready() {
+        let is_over = this
+            .over
+            .as_pin_mut()
+            .is_some_and(|over| over.poll(cx).is_ready());
+        let failure = if is_over {
             Failure::new(
                 Reason::DeadlineExceeded,
                 "the call's deadline passed before the request was complete; send the request faster or set a longer deadline",
@@ -120,7 +117,7 @@ where
             return Poll::Pending;
         };
         let failure = failure.in_phase(Phase::Connect);
-        let status = status::status(&failure, &[], &this.context.request_id);
+        let status = status::status(&failure, &[], this.request_id);
         Poll::Ready(Ok(status.into_http()))
     }
 }

@@ -1,6 +1,7 @@
 //! The metrics of the gateway, for Prometheus. docs/observability.md lists them.
 
 mod callers;
+mod config;
 mod durations;
 mod labels;
 mod limit_store;
@@ -15,6 +16,7 @@ use prometheus_client::{
 };
 
 pub use callers::{Budget, CallerCall, CallerLabel, CallerTokens, Callers};
+pub use config::{ConfigHash, ConfigMetrics};
 pub use durations::Durations;
 pub use labels::{
     Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Issuer, KeyFetch,
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub limit_store: LimitStore,
     /// Calls, tokens, cost and budgets by caller.
     pub callers: Callers,
+    /// The configuration and its reloads.
+    pub config: ConfigMetrics,
     /// Calls that have ended.
     pub calls: Family<Call, Counter>,
     /// The duration of calls, from arrival to end.
@@ -111,6 +115,7 @@ impl Default for Metrics {
         );
         let limit_store = LimitStore::new(&mut registry);
         let callers = Callers::new(&mut registry);
+        let config = ConfigMetrics::new(&mut registry);
         let mut all = New(&mut registry);
         Self {
             open_calls: all.counts("open_calls", "Open calls"),
@@ -156,6 +161,7 @@ impl Default for Metrics {
             ),
             limit_store,
             callers,
+            config,
             calls: all.counts("calls", "Calls that have ended"),
             call_duration: all.times("call_duration", "Time from a call's arrival to its end", || {
                 Durations::new(CALLS)

@@ -35,11 +35,8 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// Samples calls and sends their spans. Cheap to clone. All clones share the exporter. The default
 /// has no exporter.
 #[derive(Clone, Debug, Default)]
-pub struct Traces(Option<Arc<Sending>>);
-
-#[derive(Debug)]
-struct Sending {
-    exporter: Exporter,
+pub struct Traces {
+    exporter: Option<Arc<Exporter>>,
     sample_ratio: f64,
 }
 
@@ -53,22 +50,30 @@ impl Traces {
         let Some(endpoint) = &config.otlp_endpoint else {
             return Ok(Self::default());
         };
-        let sending = Sending {
-            exporter: Exporter::start(endpoint, config)?,
+        Ok(Self {
+            exporter: Some(Arc::new(Exporter::start(endpoint, config)?)),
             sample_ratio: config.sample_ratio,
-        };
-        Ok(Self(Some(Arc::new(sending))))
+        })
+    }
+
+    /// Returns the same exporter with another ratio.
+    #[must_use]
+    pub fn with_sample_ratio(&self, sample_ratio: f64) -> Self {
+        Self {
+            exporter: self.exporter.clone(),
+            sample_ratio,
+        }
     }
 
     /// Returns the trace of a call that arrived at this time. The client's sampling decision
     /// applies. If the trace begins here, the configured ratio decides.
     pub fn call(&self, mut context: TraceContext, arrived: Instant) -> CallTrace {
-        if let (Some(sending), None) = (&self.0, context.parent) {
-            context.sampled = is_within(sending.sample_ratio, context.trace_id);
+        if let (Some(_), None) = (&self.exporter, context.parent) {
+            context.sampled = is_within(self.sample_ratio, context.trace_id);
         }
-        let sending = self.0.as_ref().filter(|_| context.sampled);
-        let recorder = sending.map(|sending| Recorder {
-            sending: Arc::clone(sending),
+        let exporter = self.exporter.as_ref().filter(|_| context.sampled);
+        let recorder = exporter.map(|exporter| Recorder {
+            exporter: Arc::clone(exporter),
             arrived,
             arrived_at: SystemTime::now() - arrived.elapsed(),
         });
@@ -77,10 +82,10 @@ impl Traces {
 
     /// Sends the remaining spans, within a timeout.
     pub async fn flush(&self) {
-        let Some(sending) = self.0.clone() else {
+        let Some(exporter) = self.exporter.clone() else {
             return;
         };
-        let flushing = tokio::task::spawn_blocking(move || sending.exporter.end(FLUSH));
+        let flushing = tokio::task::spawn_blocking(move || exporter.end(FLUSH));
         let _ended = flushing.await;
     }
 }
@@ -107,7 +112,7 @@ impl CallTrace {
 /// Creates the spans of a completed call.
 #[derive(Debug)]
 pub struct Recorder {
-    sending: Arc<Sending>,
+    exporter: Arc<Exporter>,
     arrived: Instant,
     arrived_at: SystemTime,
 }
@@ -124,7 +129,7 @@ impl Recorder {
     }
 
     fn send(&self, span: SpanData) {
-        self.sending.exporter.send(span);
+        self.exporter.send(span);
     }
 
     fn at(&self, moment: Instant) -> SystemTime {

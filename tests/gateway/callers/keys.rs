@@ -193,6 +193,8 @@ async fn keys_in_a_file_are_reloaded_while_calls_run() {
     let keys = file(&format!("team-a:\n{}", entry(&old)));
     let gateway = Gateway::with(|config, _| {
         config.access.required = true;
+        // The test calls until the keys have changed.
+        config.access.failures_per_minute = FailuresPerMinute(1_000_000);
         config.access.keys_file = Some(keys.path().to_owned());
         let caller = CallerOptions::default();
         config.access.callers.insert("team-a".to_owned(), caller);

@@ -23,6 +23,8 @@ pub(crate) struct Serve {
     pub(crate) process: Process,
     address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// The configuration, which `serve` watches.
+    _config: NamedTempFile,
 }
 
 impl Serve {
@@ -53,6 +55,7 @@ impl Serve {
             process,
             address: address("address"),
             admin: address("admin"),
+            _config: config,
         }
     }
 

@@ -212,6 +212,6 @@ async fn without_a_config_no_page_may_call_and_with_a_star_all() {
         preflight(&open, PAGE)
             .await
             .header("access-control-allow-origin"),
-        "*"
+        PAGE
     );
 }

@@ -1,0 +1,94 @@
+//! Which keys differ between two configurations. Values are compared, but never returned: they can
+//! be secrets.
+
+use std::collections::BTreeSet;
+
+use super::yaml::{self, Node, Value};
+
+/// Returns the paths of the keys that differ between two texts of a configuration, such as
+/// `targets.claude.model_id`. Of a map that only one of them has, the path is returned, not its
+/// keys. A text that is not valid YAML has no keys.
+pub fn changed_keys(old: &str, new: &str) -> Vec<String> {
+    let tree = |text: &str| yaml::parse(text).ok().map(|node| node.value);
+    let mut keys = Vec::new();
+    compare(
+        "",
+        &tree(old).unwrap_or(Value::Null),
+        &tree(new).unwrap_or(Value::Null),
+        &mut keys,
+    );
+    keys
+}
+
+fn compare(path: &str, old: &Value, new: &Value, keys: &mut Vec<String>) {
+    let (old, new) = match (old, new) {
+        (Value::Map(old), Value::Map(new)) => (old, new),
+        (old, new) if is_same(old, new) => return,
+        // The whole document: a map is compared with nothing.
+        (Value::Null, Value::Map(only)) | (Value::Map(only), Value::Null) if path.is_empty() => {
+            keys.extend(only.iter().map(|(key, _)| key.name.clone()));
+            return;
+        }
+        _ => {
+            keys.push(path.to_owned());
+            return;
+        }
+    };
+    let names = old.iter().chain(new).map(|(key, _)| key.name.as_str());
+    for name in names.collect::<BTreeSet<_>>() {
+        let find = |map: &'_ [(yaml::Key, Node)]| {
+            let found = map.iter().find(|(key, _)| key.name == name);
+            found.map(|(_, node)| node.value.clone())
+        };
+        let path = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
+        match (find(old), find(new)) {
+            (Some(old), Some(new)) => compare(&path, &old, &new, keys),
+            _ => keys.push(path),
+        }
+    }
+}
+
+fn is_same(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Null, Value::Null) => true,
+        (Value::Scalar(old), Value::Scalar(new)) => old == new,
+        (Value::List(old), Value::List(new)) => {
+            old.len() == new.len()
+                && old
+                    .iter()
+                    .zip(new)
+                    .all(|(old, new)| is_same(&old.value, &new.value))
+        }
+        (Value::Map(_), Value::Map(_)) => {
+            let mut keys = Vec::new();
+            compare("x", old, new, &mut keys);
+            keys.is_empty()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_differ_are_named_by_their_paths() {
+        let old = "a: {b: 1, c: [1, {d: 2}]}\ne: 3\nf: {g: 4}\n";
+        for (new, expected) in [
+            (old, &[][..]),
+            ("f: {g: 4}\ne: 3\na: {c: [1, {d: 2}], b: 1}\n# x\n", &[]),
+            ("a: {b: 2, c: [1, {d: 2}]}\ne: 3\nf: {g: 4}\n", &["a.b"]),
+            ("a: {b: 1, c: [1, {d: 3}]}\nf: {g: 4}\n", &["a.c", "e"]),
+            ("a: {b: 1, c: [1, {d: 2}]}\ne: 3\nh: 5\n", &["f", "h"]),
+            ("", &["a", "e", "f"]),
+        ] {
+            assert_eq!(changed_keys(old, new), expected, "{new}");
+            assert_eq!(changed_keys(new, old), expected, "{new}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The keys that need a restart. All others take effect with a reload.
+
+use super::Config;
+
+/// A key, and whether two configurations differ in it.
+type Row = (&'static str, fn(&Config, &Config) -> bool);
+
+/// Creates a row: a key, and the fields to compare.
+macro_rules! row {
+    ($key:literal, $($field:ident).+) => {
+        ($key, |old, new| old.$($field).+ != new.$($field).+)
+    };
+}
+
+/// The only table of the keys that need a restart. docs/reload.md lists them.
+const NEED_RESTART: &[Row] = &[
+    row!("listen", server.listen),
+    row!("admin.listen", server.admin),
+    row!("workers", server.workers),
+    row!("playground", server.playground),
+    row!("tls", server.tls),
+    row!("bedrock", bedrock),
+    row!("discovery", discovery),
+    row!("limits.store", access.store),
+    row!("limits.memory", limits.memory),
+    row!("limits.max_streams", limits.max_streams),
+    row!("limits.max_connections", limits.max_connections),
+    row!("limits.max_watches", limits.max_watches),
+    row!("log", log),
+    row!("usage_records", usage_records),
+    row!("traces.otlp_endpoint", traces.otlp_endpoint),
+    row!("traces.headers", traces.headers),
+    row!("traces.extra_ca_file", traces.extra_ca_file),
+    row!("traces.service_name", traces.service_name),
+    row!("traces.attributes", traces.attributes),
+];
+
+/// Returns the keys in which two configurations differ and that need a restart. Keys whose whole
+/// section needs one are not listed separately.
+pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let differ = NEED_RESTART.iter().filter(|(_, differ)| differ(old, new));
+    differ.map(|(key, _)| *key).collect()
+}

@@ -1,0 +1,174 @@
+//! The generation of the configuration that a call sees, from its start to its end.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::{
+    access::{
+        Rules,
+        limits::{Accounts, Scope},
+    },
+    bedrock::Sdk,
+    config::{Config, Cors, Drain, Limits, RequestMetadata, TrustedProxies},
+    routing::Router,
+    telemetry::Traces,
+};
+
+/// One configuration and everything that is built from it. It never changes: another configuration
+/// is another generation.
+///
+/// The state of the process is not part of it. Health, cooldowns, counts of limits and connections
+/// survive a reload.
+pub struct Generation {
+    /// The number, from 1. Each reload adds 1.
+    pub number: u64,
+    /// The SHA-256 of the configuration's text, in hexadecimal.
+    pub hash: String,
+    /// When the configuration was loaded.
+    pub loaded_at: SystemTime,
+    /// Resolves targets.
+    pub router: Router,
+    /// The rules by which callers are identified.
+    pub rules: Rules,
+    /// The accounts that count tokens and money.
+    pub accounts: Accounts,
+    /// The callers, groups and targets with a limit of a day or a month.
+    pub budgets: Arc<[Arc<Scope>]>,
+    /// The AWS accounts and their endpoints.
+    pub sdk: Sdk,
+    /// The limits on time and size.
+    pub limits: Limits,
+    /// How the gateway shuts down.
+    pub drain: Drain,
+    /// The proxies whose information about clients is trusted.
+    pub trusted_proxies: TrustedProxies,
+    /// The metadata that the gateway adds to requests, for cost reports.
+    pub request_metadata: RequestMetadata,
+    /// The web pages that can call the gateway.
+    pub origins: Origins,
+    /// Decides which calls have spans.
+    pub traces: Traces,
+    _in_use: InUse,
+}
+
+/// What is built from a configuration for its generation.
+pub struct Parts {
+    /// Resolves targets.
+    pub router: Router,
+    /// The rules by which callers are identified.
+    pub rules: Rules,
+    /// The accounts that count tokens and money.
+    pub accounts: Accounts,
+    /// The callers, groups and targets with a limit of a day or a month.
+    pub budgets: Arc<[Arc<Scope>]>,
+    /// The AWS accounts and their endpoints.
+    pub sdk: Sdk,
+    /// The exporter of spans.
+    pub traces: Traces,
+}
+
+impl Generation {
+    /// Creates a generation. `in_use` counts it until it is dropped.
+    pub fn new(number: u64, hash: String, config: &Config, parts: Parts, in_use: &Gauge) -> Self {
+        Self {
+            number,
+            hash,
+            loaded_at: SystemTime::now(),
+            router: parts.router,
+            rules: parts.rules,
+            accounts: parts.accounts,
+            budgets: parts.budgets,
+            sdk: parts.sdk.with_accounts(&config.accounts),
+            limits: config.limits.clone(),
+            drain: config.drain.clone(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            request_metadata: config.request_metadata.clone(),
+            origins: Origins::of(&config.server.cors),
+            traces: parts.traces.with_sample_ratio(config.traces.sample_ratio),
+            _in_use: InUse::begin(in_use),
+        }
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("number", &self.number)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The origins of web pages that can call the gateway.
+#[derive(Clone, Debug)]
+pub enum Origins {
+    /// All origins.
+    Any,
+    /// These origins.
+    Listed(Vec<HeaderValue>),
+}
+
+impl Origins {
+    /// Returns the origins of a configuration.
+    pub fn of(cors: &Cors) -> Self {
+        let origins = &cors.allowed_origins;
+        if origins.iter().any(|origin| origin == "*") {
+            return Self::Any;
+        }
+        let origins = origins.iter();
+        Self::Listed(
+            origins
+                .filter_map(|origin| HeaderValue::from_str(origin).ok())
+                .collect(),
+        )
+    }
+
+    /// Returns whether pages of an origin can call the gateway.
+    pub(super) fn admit(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(origins) => origins.contains(origin),
+        }
+    }
+}
+
+/// Counts a generation as in use until it is dropped.
+#[derive(Debug)]
+struct InUse(Gauge);
+
+impl InUse {
+    fn begin(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The current generation. Cheap to clone; all clones see the same one.
+#[derive(Clone, Debug)]
+pub struct Generations(Arc<ArcSwap<Generation>>);
+
+impl Generations {
+    /// Begins with this generation.
+    pub fn new(first: Generation) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(first)))
+    }
+
+    /// Returns the current generation. A call does this once, when it arrives.
+    pub fn current(&self) -> Arc<Generation> {
+        self.0.load_full()
+    }
+
+    /// Replaces the current generation, for calls that arrive later.
+    pub fn replace(&self, next: Generation) {
+        self.0.store(Arc::new(next));
+    }
+}

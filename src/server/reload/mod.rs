@@ -1,0 +1,217 @@
+//! Applies changes of the configuration while the process runs.
+//!
+//! One task reads the configuration file and the keys file, and is the only one that replaces the
+//! current generation. So a change of one file cannot bring back what a change of the other one has
+//! removed.
+//!
+//! | file | job |
+//! |---|---|
+//! | `watch` | notices that files may have changed |
+//! | `files` | reads the files, once they are complete |
+//! | `build` | builds a generation, and so checks a configuration whole |
+
+mod build;
+mod files;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+pub(super) use self::build::{Before, Builder};
+use self::{
+    files::{Content, Files},
+    watch::Watch,
+};
+use crate::{
+    access::{key, token::TokenVerifier},
+    config::{Config, ConfigFile, changed_keys, needs_restart, weakened},
+    grpc::Generations,
+};
+
+/// How often the files are read if no change was noticed.
+const POLL: Duration = Duration::from_secs(2);
+/// How long further changes of files are awaited after a change. Several events belong to most
+/// changes.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// What makes a gateway reload its configuration.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// The configuration file, with the text that the gateway starts with.
+    pub file: ConfigFile,
+    /// Notified when the file is to be read again, as by SIGHUP.
+    pub requested: Arc<Notify>,
+}
+
+/// The task that applies changes.
+pub(super) struct Reloader {
+    pub(super) builder: Builder,
+    pub(super) generations: Generations,
+    /// The configuration with which the process started.
+    pub(super) started: Config,
+    /// The verifier of tokens in the current generation.
+    pub(super) tokens: Option<TokenVerifier>,
+    pub(super) reload: Option<Reload>,
+}
+
+impl Reloader {
+    /// Applies changes, forever.
+    pub(super) async fn run(self) {
+        let Self {
+            builder,
+            generations,
+            started,
+            tokens,
+            reload,
+        } = self;
+        let (text, requested) = match reload {
+            Some(reload) => (Some(reload.file), reload.requested),
+            None => (None, Arc::default()),
+        };
+        let files = Files::new(text.as_ref(), &started);
+        if files.is_empty() {
+            return;
+        }
+        let mut current = Current {
+            builder,
+            generations,
+            config: started.clone(),
+            started,
+            tokens,
+            seen: files.first(),
+            used: files.first(),
+            files,
+        };
+        let mut watch = Watch::new();
+        // The keys file is read for the first time here: it may have changed since the start.
+        let mut is_requested = false;
+        loop {
+            watch.files(current.files.paths());
+            current.look(is_requested).await;
+            tokio::select! {
+                () = watch.changed() => {
+                    is_requested = false;
+                    tokio::time::sleep(DEBOUNCE).await;
+                }
+                () = tokio::time::sleep(POLL) => is_requested = false,
+                () = requested.notified() => is_requested = true,
+            }
+        }
+    }
+}
+
+/// The configuration in use, and the files that were read.
+struct Current {
+    builder: Builder,
+    generations: Generations,
+    started: Config,
+    config: Config,
+    tokens: Option<TokenVerifier>,
+    files: Files,
+    /// What was read last, and either used or refused.
+    seen: Content,
+    /// What is in use.
+    used: Content,
+}
+
+impl Current {
+    /// Reads the files, and uses them if they have changed or if that was requested.
+    async fn look(&mut self, is_requested: bool) {
+        let Some(content) = self.files.read(&self.seen, is_requested).await else {
+            return;
+        };
+        self.seen = content.clone();
+        let metrics = Arc::clone(&self.builder.metrics);
+        let number = self.generations.current().number;
+        if content == self.used {
+            metrics.config.last_reload_successful.set(1);
+            tracing::info!(
+                generation = number,
+                "the configuration was read again; it is the one in use"
+            );
+            return;
+        }
+        if let Err(problems) = self.apply(content) {
+            metrics.config.last_reload_successful.set(0);
+            for problem in problems {
+                tracing::error!(
+                    problem,
+                    generation = number,
+                    "a change of the configuration was refused; the previous one stays in use"
+                );
+            }
+        }
+    }
+
+    /// Checks the content of the files whole, and uses it for later calls.
+    fn apply(&mut self, content: Content) -> Result<(), Vec<String>> {
+        let config = match content.file()? {
+            None => self.config.clone(),
+            Some(file) if file.is_empty() => {
+                return Err(vec![format!(
+                    "{}: the file is empty; write the configuration, or stop the gateway",
+                    file.path.display()
+                )]);
+            }
+            Some(file) => Config::of_file(file).map_err(|problems| {
+                let lines = problems.to_string();
+                lines.lines().map(str::to_owned).collect::<Vec<_>>()
+            })?,
+        };
+        let weaker = weakened(&self.config, &config);
+        if !weaker.is_empty() {
+            let refused = |(key, lost)| {
+                format!("{key}: {lost}; to allow that, set `allow_weaker: true` in the same file")
+            };
+            return Err(weaker.into_iter().map(refused).collect());
+        }
+        // What needs a restart stays as it was at the start.
+        let mut effective = config.clone();
+        effective.server.tls.clone_from(&self.started.server.tls);
+        let hash = content
+            .text()
+            .map_or_else(|| self.generations.current().hash.clone(), key::hex_sha256);
+        let current = self.generations.current();
+        let before = Before {
+            generation: &current,
+            tokens: self.tokens.as_ref(),
+        };
+        let (next, tokens) = self.builder.build(&effective, hash, Some(&before))?;
+        let (number, loaded_at) = (next.number, next.loaded_at);
+        let mut changed = changed_keys(
+            self.used.text().unwrap_or_default(),
+            content.text().unwrap_or_default(),
+        );
+        if content.keys() != self.used.keys() {
+            changed.push("access.keys_file (content)".to_owned());
+        }
+        for warning in config.exposure().into_iter().chain(config.warnings()) {
+            tracing::warn!(key = warning.key, "{}", warning.message);
+        }
+        let restart = needs_restart(&self.config, &config);
+        if !restart.is_empty() {
+            tracing::warn!(
+                keys = restart.join(", "),
+                "these keys have changed and need a restart; they take effect at the next start"
+            );
+        }
+        self.generations.replace(next);
+        let next = self.generations.current();
+        next.router.look_up_profiles();
+        self.builder
+            .metrics
+            .config
+            .loaded(number, &next.hash, loaded_at);
+        tracing::info!(
+            target: "bedrock_grpc::audit",
+            generation = number,
+            sha256 = next.hash,
+            changed = changed.join(", "),
+            "the configuration was reloaded"
+        );
+        self.files.follow(&config);
+        (self.config, self.tokens, self.used) = (config, tokens, content);
+        Ok(())
+    }
+}

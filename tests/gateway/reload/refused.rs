@@ -1,0 +1,155 @@
+//! Changes that are refused as a whole: the previous configuration stays in use.
+
+use std::fs;
+
+use super::{REFUSED, RELOADED, Reloading, alias};
+use crate::harness::{MODEL, ask, key_of, keyed};
+
+/// The configuration with one caller.
+fn with_caller(hash: &str) -> String {
+    format!(
+        "{}callers:\n  team-a:\n    keys: [{{sha256: {hash}}}]\n",
+        alias("one", MODEL)
+    )
+}
+
+fn hex(bytes: [u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn a_file_with_mistakes_is_refused_with_all_of_them() {
+    let mut gateway = Reloading::start(&alias("one", MODEL)).await;
+    let broken = "targets: {one: {model: x}}\nworkers: 0\n";
+    gateway.becomes(broken, REFUSED).await;
+    gateway.process.logged(REFUSED).await;
+    gateway.process.logged(REFUSED).await;
+    let log = gateway.process.log();
+    for key in ["targets.one.model_id", "targets.one.model", "workers"] {
+        assert!(log.contains(&format!(": {key}: ")), "{key}: {log}");
+    }
+    assert!(!gateway.last_reload_successful().await);
+    gateway.stream(ask("one")).await.is_whole();
+
+    gateway.becomes("targets: {one: [", REFUSED).await;
+    gateway.stream(ask("one")).await.is_whole();
+
+    gateway.becomes(&alias("two", MODEL), RELOADED).await;
+    assert!(gateway.last_reload_successful().await);
+    gateway.stream(ask("two")).await.is_whole();
+}
+
+#[tokio::test]
+async fn the_previous_text_needs_no_reload() {
+    let mut gateway = Reloading::start(&alias("one", MODEL)).await;
+    gateway.becomes("targets: 1\n", REFUSED).await;
+    gateway
+        .becomes(&alias("one", MODEL), "it is the one in use")
+        .await;
+    assert!(gateway.last_reload_successful().await);
+}
+
+#[tokio::test]
+async fn an_empty_file_and_a_missing_file_are_refused() {
+    let mut gateway = Reloading::start(&alias("one", MODEL)).await;
+    for empty in ["", "# nothing yet\n\n"] {
+        fs::write(gateway.path(), empty).unwrap();
+        let line = gateway.process.logged(REFUSED).await;
+        assert!(line.contains("the file is empty"), "{line}");
+        gateway.stream(ask("one")).await.is_whole();
+    }
+    fs::remove_file(gateway.path()).unwrap();
+    let line = gateway.process.logged(REFUSED).await;
+    assert!(line.contains("cannot be read"), "{line}");
+    assert!(!gateway.last_reload_successful().await);
+    gateway.becomes(&alias("two", MODEL), RELOADED).await;
+    gateway.stream(ask("two")).await.is_whole();
+}
+
+/// The beginning of a file can be a valid configuration, with less protection.
+#[tokio::test]
+async fn a_half_written_file_does_not_open_the_gateway() {
+    let key = key_of();
+    let whole = with_caller(&hex(key.sha256()));
+    let mut gateway = Reloading::start(&whole).await;
+    let half = alias("one", MODEL);
+    assert!(whole.starts_with(&half));
+    gateway.becomes(&half, REFUSED).await;
+    gateway.process.logged(REFUSED).await;
+    let log = gateway.process.log();
+    assert!(log.contains("callers: no caller is left"), "{log}");
+    assert!(log.contains("access.required: "), "{log}");
+    assert!(log.contains("allow_weaker: true"), "{log}");
+    assert_eq!(
+        gateway.stream(ask("one")).await.code(),
+        tonic::Code::Unauthenticated
+    );
+    gateway.stream(keyed(ask("one"), &key)).await.is_whole();
+
+    // The operator can mean it.
+    let meant = format!("allow_weaker: true\n{half}");
+    gateway.becomes(&meant, RELOADED).await;
+    gateway.stream(ask("one")).await.is_whole();
+}
+
+#[tokio::test]
+async fn a_fence_does_not_disappear() {
+    let fenced = format!("only: [us]\n{}", alias("one", MODEL));
+    let mut gateway = Reloading::start(&fenced).await;
+    let line = gateway.becomes(&alias("one", MODEL), REFUSED).await;
+    assert!(line.contains("only: the region fence is missing"), "{line}");
+    let of_alias = |only: &str| format!("targets: {{one: {{model_id: '{MODEL}'{only}}}}}\n");
+    let narrower = format!("only: [us]\n{}", of_alias(", only: [us-east-1]"));
+    gateway.becomes(&narrower, RELOADED).await;
+    let line = gateway
+        .becomes(&format!("only: [us]\n{}", of_alias("")), REFUSED)
+        .await;
+    assert!(line.contains("targets.one.only: "), "{line}");
+}
+
+/// The keys file and the configuration are used together or not at all.
+#[tokio::test]
+async fn a_keys_file_does_not_bring_back_removed_callers() {
+    let (kept, removed) = (key_of(), key_of());
+    let entry = |name: &str, hash: &str| format!("{name}:\n  - sha256: {hash}\n");
+    let (kept_hash, removed_hash) = (hex(kept.sha256()), hex(removed.sha256()));
+    let keys = crate::harness::file(&format!(
+        "{}{}",
+        entry("team-a", &kept_hash),
+        entry("team-b", &removed_hash)
+    ));
+    let with = |callers: &str| {
+        format!(
+            "{}callers: {callers}\naccess: {{keys_file: {}}}\n",
+            alias("one", MODEL),
+            keys.path().display()
+        )
+    };
+    let mut gateway = Reloading::start(&with("{team-a: {}, team-b: {}}")).await;
+    gateway.stream(keyed(ask("one"), &removed)).await.is_whole();
+    // The keys of a caller that does not exist are a mistake, so nothing changes.
+    let line = gateway.becomes(&with("{team-a: {}}"), REFUSED).await;
+    assert!(line.contains("team-b"), "{line}");
+    gateway.stream(keyed(ask("one"), &removed)).await.is_whole();
+    // With the keys file, both changes take effect, and the key is refused at the next call.
+    fs::write(keys.path(), entry("team-a", &kept_hash)).unwrap();
+    let line = gateway.process.logged(RELOADED).await;
+    assert!(line.contains("access.keys_file (content)"), "{line}");
+    assert!(line.contains("callers.team-b"), "{line}");
+    assert_eq!(
+        gateway.stream(keyed(ask("one"), &removed)).await.code(),
+        tonic::Code::Unauthenticated
+    );
+    gateway.stream(keyed(ask("one"), &kept)).await.is_whole();
+    // A later change of the configuration brings no key back.
+    let later = format!("{}# later\n", with("{team-a: {}}"));
+    gateway.becomes(&later, RELOADED).await;
+    assert_eq!(
+        gateway.stream(keyed(ask("one"), &removed)).await.code(),
+        tonic::Code::Unauthenticated
+    );
+    let log = gateway.process.log();
+    for hash in [&kept_hash, &removed_hash] {
+        assert!(!log.contains(hash.as_str()), "{log}");
+    }
+}
