@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use http::Request;
+use prost::Message as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -55,6 +56,18 @@ pub struct Inference {
     pub cut: CancellationToken,
 }
 
+/// The maximum size of the answer that `Invoke` collects, in bytes of its events. Source:
+/// docs/limits.md.
+const MAX_ANSWER: usize = 64 << 20;
+
+fn too_large(request_id: &str) -> Status {
+    let failure = Failure::new(
+        Reason::MessageTooLarge,
+        format!("the answer has more than {MAX_ANSWER} bytes; use StreamInvoke"),
+    );
+    status::status(&failure, &[], request_id)
+}
+
 impl Inference {
     /// Handles `Invoke`: returns the whole answer.
     pub(super) async fn invoke(
@@ -65,8 +78,13 @@ impl Inference {
         // A unary response cannot contain heartbeats.
         let (mut call_stream, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
         let mut fold = Fold::default();
+        let mut left = MAX_ANSWER;
         while let Some(message) = call_stream.next().await {
-            fold.push(message.map_err(|failed| status::of_failed(&failed))?);
+            let message = message.map_err(|failed| status::of_failed(&failed))?;
+            left = left
+                .checked_sub(message.encoded_len())
+                .ok_or_else(|| too_large(&context.request_id))?;
+            fold.push(message);
         }
         let limit = context
             .deadline(None)

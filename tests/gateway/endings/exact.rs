@@ -119,6 +119,29 @@ async fn empty_lists_and_maps_survive() {
     assert_eq!(gateway.metric("bedrock_grpc_unknown_total").await, 0.0);
 }
 
+/// `Invoke` holds the whole answer in memory, so it has a limit. `StreamInvoke` has none.
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_refused_by_invoke_only() {
+    let text = "x".repeat(5 << 20);
+    let frames = (0..13).fold(Frames::default().start(), |frames, _| frames.text(&text));
+    let gateway = replayed(&whole(frames)).await;
+    let request = recording::asking("Hello", "");
+    let refused = invoked(&gateway, invoke(request.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(Details::of(&refused).reason(), "MESSAGE_TOO_LARGE");
+    let answer = gateway.stream(request).await;
+    assert_eq!(answer.text().len(), 13 * text.len());
+    // The gateway is as before.
+    let small = replayed(&whole(Frames::default().start().text("a"))).await;
+    let request = recording::asking("Hello", "");
+    assert_eq!(
+        text_of(&invoked(&small, invoke(request)).await.unwrap()),
+        "a"
+    );
+}
+
 /// The conversation with this answer in it, and another question.
 fn go_on(question_and_answer: (&ConverseInput, Message)) -> ConverseInput {
     let (input, answer) = question_and_answer;
