@@ -4,11 +4,18 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { InferenceService, type StreamInvokeRequest } from "../gen/bedrock/inference/v1/inference_service_pb";
 import { TargetService, type Target } from "../gen/bedrock/inference/v1/target_service_pb";
+import { Credential } from "./credential";
 
 // The page's own origin: no CORS, and nothing to configure.
-const transport = createGrpcWebTransport({ baseUrl: location.origin });
+const credential = new Credential();
+const transport = createGrpcWebTransport({ baseUrl: location.origin, interceptors: [credential.authorize] });
 const inference = createClient(InferenceService, transport);
 const targetService = createClient(TargetService, transport);
+
+/** Sets the API key or token that is sent with each call. */
+export function useKey(text: string): void {
+  credential.set(text);
+}
 
 /** The targets of the gateway. */
 export interface Routes {

@@ -7,7 +7,7 @@ import type { Attachment } from "./attachment";
 import { Conversation, Exchange } from "./conversation";
 import { failureOf } from "./failure";
 import { timeText } from "./figures";
-import { listTargets, streamInvoke } from "./gateway";
+import { listTargets, streamInvoke, useKey } from "./gateway";
 import { requestOf } from "./request";
 import { CodeDialog } from "./view/code";
 import { Composer } from "./view/composer";
@@ -210,7 +210,18 @@ byId("examples", HTMLUListElement).append(
 
 composer.clear();
 composer.focus();
-listTargets().then(
-  (routes) => settings.show(routes),
-  (error: unknown) => settings.showProblem(`The targets can't be listed: ${failureOf(error).message}`),
-);
+
+function loadTargets(): void {
+  listTargets().then(
+    (routes) => settings.show(routes),
+    (error: unknown) => settings.showProblem(`The targets can't be listed: ${failureOf(error).message}`),
+  );
+}
+
+const key = byId("key", HTMLInputElement);
+key.addEventListener("input", () => useKey(key.value));
+// The targets are those that the caller may use.
+key.addEventListener("change", loadTargets);
+// Some browsers fill in the values of a page that is loaded again.
+key.value = "";
+loadTargets();
