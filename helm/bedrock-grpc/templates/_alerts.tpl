@@ -100,6 +100,12 @@ alerts:
     severity: info
     summary: {{ printf "Bedrock sends an {{ $labels.kind }} for which this version has no field" | quote }}
     description: Nothing is lost; clients get it as raw JSON. A newer version may have a field for it.
+  - alert: BedrockGrpcConfigReload
+    expr: sum(1 - bedrock_grpc_config_last_reload_successful{ {{- $pods -}} }) by (pod) > 0
+    for: 5m
+    severity: warning
+    summary: {{ printf "{{ $labels.pod }} refuses the last change of its configuration" | quote }}
+    description: The previous configuration stays in use, but a pod that starts anew fails. The pod's log has a line for each problem.
 {{- end -}}
 
 {{/* Alerts on pods and their scraping. */}}
