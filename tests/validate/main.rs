@@ -124,23 +124,30 @@ fn an_empty_request_names_what_is_required() {
 
 #[test]
 fn the_answer_stays_small_however_much_is_wrong() {
+    let name = "\u{1b}[31m secret ".repeat(10_000);
+    let mut request = request::full();
+    request::tool_spec(request::input(&mut request)).name = name.clone();
+    let mut found = violations(&request);
+    assert!(!found.is_empty());
+
     let mut request = request::full();
     let block = pb::ContentBlock {
         content: Some(pb::content_block::Content::ToolUse(pb::ToolUseBlock {
-            name: "\u{1b}[31m secret ".repeat(10_000),
+            name,
             ..Default::default()
         })),
     };
     request::input(&mut request).messages[1].content = vec![block; 1000];
-    let found = violations(&request);
-    assert_eq!(found.len(), MAX_VIOLATIONS);
+    let of_blocks = violations(&request);
+    assert_eq!(of_blocks.len(), MAX_VIOLATIONS);
     assert!(
-        found[MAX_VIOLATIONS - 1]
+        of_blocks[MAX_VIOLATIONS - 1]
             .description
-            .contains("2951 more rules"),
+            .contains("1951 more rules"),
         "{:?}",
-        found.last()
+        of_blocks.last()
     );
+    found.extend(of_blocks);
     for violation in &found {
         assert!(violation.description.len() < 400, "{violation:?}");
         assert!(!violation.description.contains(char::is_control));
