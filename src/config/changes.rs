@@ -36,20 +36,21 @@ fn compare(path: &str, old: &Value, new: &Value, keys: &mut Vec<String>) {
     };
     let names = old.iter().chain(new).map(|(key, _)| key.name.as_str());
     for name in names.collect::<BTreeSet<_>>() {
-        let find = |map: &'_ [(yaml::Key, Node)]| {
-            let found = map.iter().find(|(key, _)| key.name == name);
-            found.map(|(_, node)| node.value.clone())
-        };
         let path = if path.is_empty() {
             name.to_owned()
         } else {
             format!("{path}.{name}")
         };
-        match (find(old), find(new)) {
-            (Some(old), Some(new)) => compare(&path, &old, &new, keys),
+        match (find(old, name), find(new, name)) {
+            (Some(old), Some(new)) => compare(&path, old, new, keys),
             _ => keys.push(path),
         }
     }
+}
+
+fn find<'a>(map: &'a [(yaml::Key, Node)], name: &str) -> Option<&'a Value> {
+    let found = map.iter().find(|(key, _)| key.name == name);
+    found.map(|(_, node)| &node.value)
 }
 
 fn is_same(old: &Value, new: &Value) -> bool {

@@ -38,7 +38,7 @@ use self::{
     counts::Counts,
     drain::drain,
     hosts::HostCheck,
-    reload::{Builder, Reloader},
+    reload::{Builder, Files, Reloader},
     worker::Worker,
 };
 pub use self::{drain::Stop, reload::Reload};
@@ -143,6 +143,7 @@ pub async fn run_with(
         traces: traces.clone(),
         metrics: Arc::clone(&metrics),
     };
+    let files = Files::new(reload.as_ref().map(|reload| &reload.file), &config);
     let (first, tokens) = builder
         .build(&config, hash, None)
         .map_err(|problems| io::Error::other(problems.join("\n")))?;
@@ -219,7 +220,8 @@ pub async fn run_with(
         generations: generations.clone(),
         started: config.clone(),
         tokens,
-        reload,
+        files,
+        requested: reload.map(|reload| reload.requested).unwrap_or_default(),
     };
     let _reloading = AbortOnDrop(tokio::spawn(reloader.run()).abort_handle());
 

@@ -118,7 +118,7 @@ fn identify<B>(
     identity: Option<Identity>,
     records: &UsageRecords,
 ) -> Option<OpenRecord> {
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     let context = request.extensions_mut().get_mut::<CallContext>()?;
     context.record = identity.as_ref().and_then(|caller| {
         records.open(&Identified {
@@ -127,7 +127,7 @@ fn identify<B>(
             arrived: context.arrived,
             caller: caller.name(),
             groups: &caller.caller().groups,
-            path: &path,
+            path: uri.path(),
         })
     });
     context.caller = identity;

@@ -11,10 +11,11 @@ use crate::config::{Config, ConfigFile};
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// The files of a configuration.
-pub(super) struct Files {
+pub(in crate::server) struct Files {
     /// The configuration file, as it was read first. `None`: there is no file.
     config: Option<ConfigFile>,
     keys: Option<PathBuf>,
+    first: Content,
 }
 
 /// The content of the files.
@@ -27,10 +28,17 @@ pub(super) struct Content {
 }
 
 impl Files {
-    pub(super) fn new(config: Option<&ConfigFile>, started: &Config) -> Self {
+    /// Reads the keys file of a configuration. Must be called before the configuration is used, so
+    /// that no later change of the file is missed.
+    pub(in crate::server) fn new(config: Option<&ConfigFile>, started: &Config) -> Self {
+        let keys = started.access.keys_file.clone();
         Self {
             config: config.cloned(),
-            keys: started.access.keys_file.clone(),
+            first: Content {
+                config: config.cloned().map(Ok),
+                keys: keys.as_deref().map(read_keys),
+            },
+            keys,
         }
     }
 
@@ -39,13 +47,9 @@ impl Files {
         self.config.is_none() && self.keys.is_none()
     }
 
-    /// Returns the content with which the gateway started. It has no keys, because they may have
-    /// changed since.
-    pub(super) fn first(&self) -> Content {
-        Content {
-            config: self.config.clone().map(Ok),
-            keys: self.keys.as_deref().map(read_keys),
-        }
+    /// Returns the content before the gateway started.
+    pub(super) const fn first(&self) -> &Content {
+        &self.first
     }
 
     /// Uses the files that another configuration names.

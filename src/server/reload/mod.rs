@@ -18,11 +18,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
-pub(super) use self::build::{Before, Builder};
-use self::{
-    files::{Content, Files},
-    watch::Watch,
+pub(super) use self::{
+    build::{Before, Builder},
+    files::Files,
 };
+use self::{files::Content, watch::Watch};
 use crate::{
     access::{key, token::TokenVerifier},
     config::{Config, ConfigFile, changed_keys, needs_restart, weakened},
@@ -52,7 +52,10 @@ pub(super) struct Reloader {
     pub(super) started: Config,
     /// The verifier of tokens in the current generation.
     pub(super) tokens: Option<TokenVerifier>,
-    pub(super) reload: Option<Reload>,
+    /// The files, as they were read before the first generation was built.
+    pub(super) files: Files,
+    /// Notified when the files are to be read again.
+    pub(super) requested: Arc<Notify>,
 }
 
 impl Reloader {
@@ -63,13 +66,9 @@ impl Reloader {
             generations,
             started,
             tokens,
-            reload,
+            files,
+            requested,
         } = self;
-        let (text, requested) = match reload {
-            Some(reload) => (Some(reload.file), reload.requested),
-            None => (None, Arc::default()),
-        };
-        let files = Files::new(text.as_ref(), &started);
         if files.is_empty() {
             return;
         }
@@ -79,12 +78,12 @@ impl Reloader {
             config: started.clone(),
             started,
             tokens,
-            seen: files.first(),
-            used: files.first(),
+            seen: files.first().clone(),
+            used: files.first().clone(),
             files,
         };
         let mut watch = Watch::new();
-        // The keys file is read for the first time here: it may have changed since the start.
+        // The files may have changed since the start.
         let mut is_requested = false;
         loop {
             watch.files(current.files.paths());
@@ -189,11 +188,11 @@ impl Current {
         for warning in config.exposure().into_iter().chain(config.warnings()) {
             tracing::warn!(key = warning.key, "{}", warning.message);
         }
-        let restart = needs_restart(&self.config, &config);
+        let restart = needs_restart(&self.started, &config);
         if !restart.is_empty() {
             tracing::warn!(
                 keys = restart.join(", "),
-                "these keys have changed and need a restart; they take effect at the next start"
+                "these keys have changed since the start and need a restart; they take effect at the next start"
             );
         }
         self.generations.replace(next);

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
     use crate::telemetry::usage::record::tests::record;
 
-    /// A sink that says what it gets, and does what it is told for each batch.
+    /// A sink that reports the size of each batch, and answers as the test orders.
     struct Obedient {
         got: mpsc::Sender<usize>,
         orders: mpsc::Receiver<Result<(), usize>>,

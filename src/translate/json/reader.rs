@@ -7,6 +7,7 @@ use super::unescape::{UnpairedSurrogates, unescape};
 /// The maximum nesting depth of JSON from callers and from Bedrock. JSON parsers of Java, such as
 /// Jackson, have the same limit. No reader recurses, so it does not protect the stack.
 pub const MAX_DEPTH: u32 = 1_000;
+
 /// The value of [`Syntax::what`] for text that nests deeper than the reader's limit.
 pub(super) const TOO_DEEP: &str = "nested too deep";
 /// The value of [`Syntax::what`] if the reading was stopped.
