@@ -123,7 +123,7 @@ fn serve(endpoint: String) -> Result<(), Error> {
         },
         ..Config::default()
     };
-    telemetry::log::start(&config.log)?;
+    let _log = telemetry::log::start(&config.log)?;
     let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
     let listeners = Listeners::bind(&config)?;
     say(&[

@@ -91,10 +91,13 @@ impl Dev {
                 return Ok(Exit::Usage);
             }
         };
-        if let Err(message) = telemetry::log::start(&config.log) {
-            output.error(&message);
-            return Ok(Exit::Usage);
-        }
+        let log = match telemetry::log::start(&config.log) {
+            Ok(log) => log,
+            Err(message) => {
+                output.error(&message);
+                return Ok(Exit::Usage);
+            }
+        };
         let started = Emulator::start(self.emulator())
             .map_err(|error| format!("--emulator-listen {}: {error}", self.emulator_listen))
             .and_then(|emulator| {
@@ -106,7 +109,7 @@ impl Dev {
         let (emulator, listeners) = match started {
             Ok(started) => started,
             Err(message) => {
-                output.error(&message);
+                log.text(&output.error_text(&message));
                 return Ok(Exit::Failed);
             }
         };
@@ -124,7 +127,8 @@ impl Dev {
         if let Some(path) = &self.announce {
             let addresses = format!("grpc={grpc}\nadmin={admin}\nemulator={emulator_url}\n");
             if let Err(error) = announce(path, addresses).await {
-                output.error(&format!("--announce {}: {error}", path.display()));
+                let message = format!("--announce {}: {error}", path.display());
+                log.text(&output.error_text(&message));
                 return Ok(Exit::Failed);
             }
         }
@@ -134,7 +138,7 @@ impl Dev {
         Ok(match served {
             Ok(()) => Exit::Success,
             Err(error) => {
-                output.error(&error.to_string());
+                log.text(&output.error_text(&error.to_string()));
                 Exit::Failed
             }
         })

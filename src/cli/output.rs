@@ -55,6 +55,14 @@ impl Output {
         self.labelled(ERROR, "error:", message);
     }
 
+    /// Returns what [`Output::error`] would print. Commands that serve write it to their log,
+    /// because standard error can block.
+    pub fn error_text(&self, message: &str) -> String {
+        let label = self.style(ERROR);
+        let message = printable(message, self.err_is_terminal);
+        format!("{label}error:{label:#} {message}\n")
+    }
+
     /// Prints a warning.
     pub fn warning(&mut self, message: &str) {
         self.labelled(WARNING, "warning:", message);
@@ -80,13 +88,18 @@ impl Output {
         self.styled(Style::new(), &format!(" {message}\n"));
     }
 
-    fn styled(&mut self, style: Style, text: &str) {
-        let text = printable(text, self.err_is_terminal);
-        let style = if self.err_has_colours {
+    /// Returns the style, or none without colours.
+    fn style(&self, style: Style) -> Style {
+        if self.err_has_colours {
             style
         } else {
             Style::new()
-        };
+        }
+    }
+
+    fn styled(&mut self, style: Style, text: &str) {
+        let text = printable(text, self.err_is_terminal);
+        let style = self.style(style);
         let mut err = io::stderr().lock();
         let _ = write!(err, "{style}{text}{style:#}").and_then(|()| err.flush());
     }

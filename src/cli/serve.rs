@@ -55,51 +55,52 @@ impl Serve {
                 return Ok(Exit::BadInput);
             }
         };
-        if let Err(message) = telemetry::log::start(&config.log) {
-            output.error(&message);
-            return Ok(Exit::BadInput);
-        }
-        for open in config.exposure() {
-            tracing::warn!(key = open.key, "{}", open.message);
-        }
-        for warning in config.warnings() {
-            tracing::warn!(key = warning.key, "{}", warning.message);
-        }
-        let targets = &config.targets;
-        if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
-            tracing::warn!(
-                "the configuration allows no target: add `targets` or `allowed_model_ids`"
-            );
-        }
-        let sdk = match Sdk::load(&config.bedrock).await {
-            Ok(sdk) => sdk,
-            Err(error) => {
-                output.error(&error.to_string());
+        let log = match telemetry::log::start(&config.log) {
+            Ok(log) => log,
+            Err(message) => {
+                output.error(&message);
                 return Ok(Exit::BadInput);
             }
         };
-        let reload = match file {
-            Some(file) => Some(Reload {
-                file,
-                requested: signals::hangup()?,
-            }),
-            None => {
-                signals::ignore_hangup()?;
-                None
-            }
-        };
-        let served = match Listeners::bind(&config) {
-            Ok(listeners) => {
-                server::run_with(config, reload, sdk, listeners, signals::stop()?).await
-            }
-            Err(error) => Err(error),
-        };
-        Ok(match served {
+        Ok(match serve(file, config).await {
             Ok(()) => Exit::Success,
-            Err(error) => {
-                output.error(&error.to_string());
-                Exit::Failed
+            Err((exit, message)) => {
+                log.text(&output.error_text(&message));
+                exit
             }
         })
     }
+}
+
+/// Serves until a stop signal. Fails with the exit code and the error to print.
+async fn serve(file: Option<ConfigFile>, config: Config) -> Result<(), (Exit, String)> {
+    let failed = |error: io::Error| (Exit::Failed, error.to_string());
+    for open in config.exposure() {
+        tracing::warn!(key = open.key, "{}", open.message);
+    }
+    for warning in config.warnings() {
+        tracing::warn!(key = warning.key, "{}", warning.message);
+    }
+    let targets = &config.targets;
+    if targets.aliases.is_empty() && targets.allowed_model_ids.is_empty() {
+        tracing::warn!("the configuration allows no target: add `targets` or `allowed_model_ids`");
+    }
+    let sdk = Sdk::load(&config.bedrock)
+        .await
+        .map_err(|error| (Exit::BadInput, error.to_string()))?;
+    let reload = match file {
+        Some(file) => Some(Reload {
+            file,
+            requested: signals::hangup().map_err(failed)?,
+        }),
+        None => {
+            signals::ignore_hangup().map_err(failed)?;
+            None
+        }
+    };
+    let listeners = Listeners::bind(&config).map_err(failed)?;
+    let stop = signals::stop().map_err(failed)?;
+    server::run_with(config, reload, sdk, listeners, stop)
+        .await
+        .map_err(failed)
 }

@@ -17,6 +17,8 @@ mod headers;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod metrics;

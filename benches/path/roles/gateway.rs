@@ -44,7 +44,7 @@ pub(super) async fn run(
         },
         ..Config::default()
     };
-    telemetry::log::start(&config.log)?;
+    let _log = telemetry::log::start(&config.log)?;
     let sdk = Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &config.bedrock)?;
     let listeners = Listeners::bind(&config)?;
     super::ready(&[("grpc", listeners.grpc.local_addr()?.to_string())])?;

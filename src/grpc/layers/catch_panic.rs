@@ -20,6 +20,7 @@ use tower_service::Service;
 use crate::{
     error::{Failure, Phase, Reason},
     grpc::{context::CallContext, status},
+    telemetry::log::panic_message,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -143,15 +144,10 @@ impl HttpBody for CatchPanicBody {
 
 /// Logs a panic, and returns its status. The caller does not get the details.
 fn told(panic: &(dyn Any + Send), phase: Phase, context: Option<&CallContext>) -> Status {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
     let request_id = context.map_or("", |context| context.request_id.as_ref());
     let trace = context.map(|context| &context.trace);
     tracing::error!(
-        panic = message,
+        panic = panic_message(panic),
         request_id,
         trace_id = trace.map(|trace| tracing::field::display(trace.trace_id)),
         span_id = trace.map(|trace| tracing::field::display(trace.span_id)),

@@ -113,6 +113,11 @@ impl Default for Metrics {
             Unit::Seconds,
             started,
         );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that were dropped because standard error was not read in time, or failed",
+            super::log::dropped(),
+        );
         let limit_store = LimitStore::new(&mut registry);
         let callers = Callers::new(&mut registry);
         let config = ConfigMetrics::new(&mut registry);

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::MetadataExt,
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,9 +32,22 @@ pub(super) trait Output: Send + 'static {
     fn ready(&mut self) -> io::Result<(&mut dyn Write, bool)>;
 }
 
-impl Output for io::Stdout {
+/// Standard output without the lock and the buffer of [`io::stdout`]: others would wait for the
+/// lock while a write blocks, and lines in the buffer would count as written.
+pub(super) struct StandardOutput(File);
+
+impl StandardOutput {
+    /// # Errors
+    /// Fails if the process has no file descriptors left.
+    pub(super) fn open() -> io::Result<Self> {
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Self(File::from(stdout)))
+    }
+}
+
+impl Output for StandardOutput {
     fn ready(&mut self) -> io::Result<(&mut dyn Write, bool)> {
-        Ok((self, false))
+        Ok((&mut self.0, false))
     }
 }
 

@@ -25,7 +25,7 @@ pub use open::OpenRecord;
 pub use record::{RecordedTokens, UsageRecord, UsageSource};
 
 use self::{
-    file::{JsonLines, RotatedFile},
+    file::{JsonLines, RotatedFile, StandardOutput},
     logs::OtlpLogs,
     writer::{Sink, Writer},
 };
@@ -72,7 +72,9 @@ impl UsageRecords {
         match &records.file {
             None => {}
             Some(RecordFile::Stdout) => {
-                writers.push(start(JsonLines::new(std::io::stdout()), metrics)?);
+                let stdout = StandardOutput::open()
+                    .map_err(|error| format!("usage_records.file: stdout: {error}"))?;
+                writers.push(start(JsonLines::new(stdout), metrics)?);
             }
             Some(RecordFile::Path(path)) => {
                 writers.push(start(JsonLines::new(RotatedFile::at(path)), metrics)?);

@@ -95,6 +95,12 @@ impl Process {
         assert!(status.success());
     }
 
+    /// Waits for the end without reading, and then reads what the pipes hold.
+    pub(crate) async fn end_unread(mut self) -> Ended {
+        soon(self.child.wait()).await.unwrap();
+        self.end().await
+    }
+
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Ended {
         let (status, stdout, stderr) = soon(async {

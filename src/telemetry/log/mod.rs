@@ -1,0 +1,161 @@
+//! Writes log lines to standard error: one JSON object each, or readable text. Only commands and
+//! usage records write to standard output.
+//!
+//! A separate thread writes the lines, because standard error blocks if it is a pipe that is full.
+//! A call must never wait for the reader of the log.
+
+mod queue;
+
+use std::{
+    any::Any,
+    fs::File,
+    io::{self, IsTerminal},
+    os::fd::AsFd,
+    panic::{self, PanicHookInfo},
+    sync::{Arc, LazyLock},
+    thread,
+    time::Duration,
+};
+
+use prometheus_client::metrics::counter::Counter;
+
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use self::queue::Queue;
+use crate::config::{Log, LogFormat};
+
+/// The crate whose events are logged at the operator's level.
+const OWN: &str = env!("CARGO_CRATE_NAME");
+/// The maximum level of other crates, by a prefix of an event's target, regardless of `log.level`.
+/// Events of the AWS SDK contain credentials and the output of credential processes at every level.
+/// Events of other crates contain headers at `trace`.
+const OTHERS: &[(&str, LevelFilter)] = &[("aws_", LevelFilter::OFF), ("", LevelFilter::DEBUG)];
+
+/// How long the end of the process waits until the last lines are written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The number of lines that were dropped. There is one log in the process.
+static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
+
+/// Returns the number of lines that were dropped because standard error was not read in time, or
+/// failed.
+pub(super) fn dropped() -> Counter {
+    DROPPED.clone()
+}
+
+/// The log of the process. Keep it until the process ends: the last lines are written when it is
+/// dropped.
+#[must_use]
+#[derive(Debug)]
+pub struct Logging(Arc<Queue>);
+
+impl Logging {
+    /// Adds text that is not an event, such as the error that ends the process. It keeps its place
+    /// among the lines.
+    pub fn text(&self, text: &str) {
+        self.0.add(text.as_bytes());
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        // If standard error is not read, the lines are lost.
+        let _is_written = self.0.flush(FLUSH);
+    }
+}
+
+/// Starts logging for the whole process, also of panics.
+///
+/// # Errors
+/// Fails if the level cannot be parsed, if logging was started before, or if the thread cannot be
+/// started.
+pub fn start(log: &Log) -> Result<Logging, String> {
+    let filter: Targets = log
+        .level
+        .parse()
+        .map_err(|error| format!("log.level: `{}`: {error}", log.level))?;
+    let queue = queue().map_err(|error| format!("cannot write the log: {error}"))?;
+    let lines = fmt::layer()
+        .with_writer(Arc::clone(&queue))
+        // Such errors would be written to standard error directly.
+        .log_internal_errors(false);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(|event| *event.level() <= most(event.target())));
+    let started = match log.format {
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Text => registry
+            .with(lines.with_ansi(io::stderr().is_terminal()))
+            .try_init(),
+    };
+    started.map_err(|error| error.to_string())?;
+    // The default hook writes to standard error, and so it can block the panicking thread.
+    panic::set_hook(Box::new(log_panic));
+    Ok(Logging(queue))
+}
+
+/// Starts the queue in front of standard error.
+fn queue() -> io::Result<Arc<Queue>> {
+    // Without the lock of `io::stderr`, which others would wait for while a write blocks.
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    Queue::start(stderr, dropped())
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    tracing::error!(
+        panic = panic_message(panic.payload()),
+        location = panic.location().map(tracing::field::display),
+        thread = thread::current().name(),
+        "a thread panicked; this is a bug"
+    );
+}
+
+/// Returns the message of a panic if it is constant. Other messages can quote a request.
+pub fn panic_message(payload: &(dyn Any + Send)) -> &'static str {
+    let constant = payload.downcast_ref::<&'static str>();
+    constant.copied().unwrap_or("not shown: it can quote data")
+}
+
+/// Returns the maximum level of events with a target.
+fn most(target: &str) -> LevelFilter {
+    if target.split("::").next() == Some(OWN) {
+        return LevelFilter::TRACE;
+    }
+    let of_others = OTHERS.iter().find(|(start, _)| target.starts_with(start));
+    of_others.map_or(LevelFilter::DEBUG, |(_, most)| *most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_panic_quotes_no_data() {
+        let data = String::from("secret\u{e9}");
+        let quoting = panic::catch_unwind(|| data[..7].len()).unwrap_err();
+        assert_eq!(panic_message(&*quoting), "not shown: it can quote data");
+        let constant = panic::catch_unwind(|| panic!("no data")).unwrap_err();
+        assert_eq!(panic_message(&*constant), "no data");
+    }
+
+    #[test]
+    fn other_crates_never_log_what_holds_secrets() {
+        for (target, level) in [
+            ("bedrock_grpc::bedrock::http", LevelFilter::TRACE),
+            ("bedrock_grpc", LevelFilter::TRACE),
+            ("bedrock_grpc_other", LevelFilter::DEBUG),
+            ("aws_config::credential_process", LevelFilter::OFF),
+            ("aws_smithy_runtime::client", LevelFilter::OFF),
+            ("aws_sdk_sts", LevelFilter::OFF),
+            ("hyper::proto", LevelFilter::DEBUG),
+            ("h2", LevelFilter::DEBUG),
+        ] {
+            assert_eq!(most(target), level, "{target}");
+        }
+    }
+}

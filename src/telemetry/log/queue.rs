@@ -1,0 +1,306 @@
+//! The bounded queue of log lines, and the thread that writes them.
+//!
+//! `tracing-appender` has such a queue, too. It is bounded in lines instead of bytes, allocates
+//! every line, and writes to standard output if it cannot flush at the end. Usage records may go
+//! there.
+
+use std::{
+    fmt, io, mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use prometheus_client::metrics::counter::Counter;
+
+/// The maximum size of the queue in bytes: about ten thousand lines.
+const QUEUE: usize = 4 << 20;
+/// The capacity that a buffer keeps when it is empty, in bytes.
+const KEPT: usize = 64 << 10;
+/// The pause before a write to an output that is not ready is repeated.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The queue. Writing to it never waits for the output: lines that do not fit are dropped and
+/// counted.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// There are lines for the thread.
+    added: Condvar,
+    /// The thread has written all lines.
+    written: Condvar,
+    dropped: Counter,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Lines,
+    /// Whether the thread writes lines that it has taken.
+    is_writing: bool,
+}
+
+/// Lines one after the other.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    /// Where each line ends.
+    ends: Vec<usize>,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+/// Each call of `write` adds one line, as `tracing_subscriber` does for each event.
+impl io::Write for &Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.add(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// Starts the thread, which runs until the process ends.
+    ///
+    /// # Errors
+    /// Fails if the thread cannot be started.
+    pub(super) fn start(
+        output: impl io::Write + Send + 'static,
+        dropped: Counter,
+    ) -> io::Result<Arc<Self>> {
+        let queue = Arc::new(Self {
+            state: Mutex::default(),
+            added: Condvar::new(),
+            written: Condvar::new(),
+            dropped,
+        });
+        let own = Arc::clone(&queue);
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || own.run(output))?;
+        Ok(queue)
+    }
+
+    /// Adds a line, or drops it if the queue is full.
+    pub(super) fn add(&self, line: &[u8]) {
+        let mut state = self.lock();
+        let lines = &mut state.lines;
+        if lines.bytes.len().saturating_add(line.len()) > QUEUE {
+            drop(state);
+            self.dropped.inc();
+            return;
+        }
+        lines.bytes.extend_from_slice(line);
+        lines.ends.push(lines.bytes.len());
+        // While the thread writes, it looks for more by itself.
+        let is_idle = lines.ends.len() == 1 && !state.is_writing;
+        drop(state);
+        if is_idle {
+            self.added.notify_one();
+        }
+    }
+
+    /// Waits until all lines are written, for at most this time. Returns whether they are.
+    pub(super) fn flush(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        let mut state = self.lock();
+        while state.is_writing || !state.lines.bytes.is_empty() {
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            let waited = self.written.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, mut output: impl io::Write) -> ! {
+        let mut reported = self.dropped.get();
+        let mut lines = Lines::default();
+        loop {
+            self.take(&mut lines);
+            if lines.write_to(&mut output, &self.dropped) {
+                let dropped = self.dropped.get();
+                if dropped > reported {
+                    tracing::warn!(
+                        lines = dropped - reported,
+                        "dropped log lines: standard error was not read in time"
+                    );
+                    reported = dropped;
+                }
+            }
+            lines.clear();
+        }
+    }
+
+    /// Waits for lines and takes all of them. The lines that were taken before count as written.
+    fn take(&self, lines: &mut Lines) {
+        let mut state = self.lock();
+        state.is_writing = false;
+        while state.lines.bytes.is_empty() {
+            self.written.notify_all();
+            state = self
+                .added
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.is_writing = true;
+        mem::swap(&mut state.lines, lines);
+    }
+}
+
+impl Lines {
+    /// Writes all lines. Returns false and counts the lines that are not written completely if the
+    /// output fails, for example because its reader has closed it.
+    fn write_to(&self, output: &mut impl io::Write, dropped: &Counter) -> bool {
+        let mut at = 0;
+        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match output.write(rest) {
+                Ok(count) if count > 0 => at += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Another process can make a shared output non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(PAUSE);
+                }
+                Ok(_) | Err(_) => {
+                    let written = self.ends.partition_point(|end| *end <= at);
+                    dropped.inc_by((self.ends.len() - written) as u64);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
+        self.ends.clear();
+        self.ends.shrink_to(KEPT / size_of::<usize>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, sync::mpsc};
+
+    use super::*;
+
+    /// An output that accepts as many bytes as the test orders, and reports what it got.
+    struct Obedient {
+        got: mpsc::Sender<Vec<u8>>,
+        orders: mpsc::Receiver<io::Result<usize>>,
+    }
+
+    impl Write for Obedient {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // A test that gives no more orders is over.
+            let count = self.orders.recv().unwrap_or(Ok(usize::MAX))?;
+            let count = count.min(bytes.len());
+            let _over = self.got.send(bytes[..count].to_vec());
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Test {
+        queue: Arc<Queue>,
+        got: mpsc::Receiver<Vec<u8>>,
+        orders: mpsc::Sender<io::Result<usize>>,
+        dropped: Counter,
+    }
+
+    fn start() -> Test {
+        let ((sender, got), (orders, receiver)) = (mpsc::channel(), mpsc::channel());
+        let dropped = Counter::default();
+        let output = Obedient {
+            got: sender,
+            orders: receiver,
+        };
+        Test {
+            queue: Queue::start(output, dropped.clone()).unwrap(),
+            got,
+            orders,
+            dropped,
+        }
+    }
+
+    /// Waits until the thread has taken what was added so far.
+    fn taken(queue: &Queue) {
+        while !queue.lock().lines.bytes.is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_stuck_output_delays_nothing_and_the_queue_is_bounded() {
+        let test = start();
+        test.queue.add(b"first\n");
+        taken(&test.queue);
+        let line = [b'x'; 1024];
+        for _ in 0..QUEUE / line.len() + 7 {
+            (&*test.queue).write_all(&line).unwrap();
+        }
+        assert_eq!(test.dropped.get(), 7);
+        // The end of the process does not wait longer than it should.
+        assert!(!test.queue.flush(Duration::from_millis(10)));
+        // What fits is written as soon as the output accepts it.
+        for _ in 0..2 {
+            test.orders.send(Ok(usize::MAX)).unwrap();
+        }
+        assert_eq!(test.got.recv().unwrap(), b"first\n");
+        assert_eq!(test.got.recv().unwrap().len(), QUEUE);
+        assert!(test.queue.flush(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn lines_are_written_in_order_whatever_the_output_accepts_at_once() {
+        let test = start();
+        for order in [Ok(3), Ok(1), Err(io::ErrorKind::WouldBlock.into())] {
+            test.orders.send(order).unwrap();
+        }
+        test.queue.add(b"one\n");
+        test.orders
+            .send(Err(io::ErrorKind::Interrupted.into()))
+            .unwrap();
+        test.queue.add(b"two\n");
+        test.queue.add(b"three\n");
+        drop(test.orders);
+        assert!(test.queue.flush(Duration::from_secs(60)));
+        let all: Vec<u8> = test.got.try_iter().flatten().collect();
+        assert_eq!(all, b"one\ntwo\nthree\n");
+        assert_eq!(test.dropped.get(), 0);
+    }
+
+    #[test]
+    fn lines_that_an_output_refuses_are_counted_and_later_ones_are_written() {
+        let test = start();
+        test.queue.add(b"0\n");
+        taken(&test.queue);
+        for line in [&b"1\n"[..], b"2\n", b"3\n"] {
+            test.queue.add(line);
+        }
+        // The second write accepts one line and a half.
+        for order in [Ok(2), Ok(3), Err(io::ErrorKind::BrokenPipe.into())] {
+            test.orders.send(order).unwrap();
+        }
+        assert!(test.queue.flush(Duration::from_secs(60)));
+        assert_eq!(test.dropped.get(), 2);
+        test.queue.add(b"4\n");
+        test.orders.send(Ok(usize::MAX)).unwrap();
+        assert!(test.queue.flush(Duration::from_secs(60)));
+        let all: Vec<_> = test.got.try_iter().collect();
+        assert_eq!(all, [&b"0\n"[..], b"1\n2", b"4\n"]);
+    }
+}
