@@ -1,6 +1,6 @@
 //! The schema of the config says what the readers do: the same keys, bounds, words and defaults.
 
-use bedrock_grpc::config::{Config, Problem, SCHEMA};
+use bedrock_grpc::config::{Config, Problem, SCHEMA, needs_restart};
 use serde_json::{Map, Value, json};
 
 /// Like no key that there is, so that all of them are told.
@@ -372,4 +372,34 @@ fn defaults_are_those_of_the_readers() {
         assert_eq!(with, without, "{}: {default}", place.key());
     }
     assert!(defaults >= 30, "{defaults}");
+}
+
+/// The keys whose change replaces the chart's pods.
+const CHART: &str = include_str!("../helm/bedrock-grpc/files/restart-keys.json");
+
+#[test]
+fn the_chart_replaces_pods_for_the_keys_that_need_a_restart_and_for_no_others() {
+    let chart: Vec<String> = serde_json::from_str(CHART).unwrap();
+    let (mut needed, mut compared) = (Vec::new(), 0);
+    for place in places() {
+        let path = place.path.join(".");
+        let owner = chart
+            .iter()
+            .find(|key| path == **key || path.starts_with(&format!("{key}.")));
+        let (good, _) = examples(&place.schema);
+        let values = [Value::Null].into_iter().chain(good);
+        let configs: Vec<_> = values
+            .filter_map(|value| parse(&place.holding(value)).ok())
+            .collect();
+        for pair in configs.windows(2).filter(|pair| pair[0] != pair[1]) {
+            compared += 1;
+            let restart = needs_restart(&pair[0], &pair[1]);
+            assert_eq!(owner.is_some(), !restart.is_empty(), "{path}: {restart:?}");
+            needed.extend(owner);
+        }
+    }
+    assert!(compared > 200, "{compared}");
+    for key in &chart {
+        assert!(needed.contains(&key), "no change of {key} was compared");
+    }
 }

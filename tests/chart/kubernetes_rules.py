@@ -80,6 +80,8 @@ def _beyond_schema(obj):
         yield from _deployment(spec)
     elif obj["kind"] == "Pod":
         yield from _pod(spec)
+    elif obj["kind"] == "Job":
+        yield from _job(obj)
     elif obj["kind"] == "Service":
         yield from _service(spec)
     elif obj["kind"] == "PodDisruptionBudget":
@@ -132,6 +134,15 @@ def _deployment(spec):
     yield from _pod(spec["template"]["spec"])
 
 
+def _job(job):
+    # It becomes a label of the pods.
+    if len(job["metadata"]["name"]) > 63:
+        yield f"metadata.name: {job['metadata']['name']} is longer than 63 characters"
+    template = job["spec"]["template"]
+    yield from metadata_problems({"kind": "Pod", "metadata": template["metadata"] | {"name": "pod"}})
+    yield from _pod(template["spec"])
+
+
 def _pod(spec):
     containers = spec["containers"] + spec.get("initContainers", [])
     for name in _duplicates(each["name"] for each in containers):
@@ -142,7 +153,7 @@ def _pod(spec):
     for index, volume in enumerate(spec.get("volumes", [])):
         if len(volume) > 2:
             yield f"volumes[{index}] has several sources"
-    own = [each for each in containers if each["name"] in ("gateway", "health")]
+    own = [each for each in containers if each["name"] in ("gateway", "health", "check")]
     for container in own:
         if not IMAGE.fullmatch(container["image"]):
             yield f"image: {container['image']}"

@@ -82,7 +82,7 @@ def test_without_aws_the_pod_answers_its_first_call(tmp_path):
     pod = deployment["spec"]["template"]["spec"]
     (sidecar,), (gateway,) = pod["initContainers"], pod["containers"]
     assert sidecar["restartPolicy"] == "Always"
-    (config,) = [obj["data"]["config.yaml"] for obj in objects("try", "ConfigMap")]
+    (config,) = [obj["data"]["config.yaml"] for obj in objects("try", "ConfigMap") if "config.yaml" in obj["data"]]
     emulator_port, port, admin = free_ports(3)
     config = yaml.safe_load(config.replace("127.0.0.1:8900", f"127.0.0.1:{emulator_port}"))
     config |= {"listen": f"127.0.0.1:{port}", "admin": {"listen": f"127.0.0.1:{admin}"}}
@@ -90,7 +90,7 @@ def test_without_aws_the_pod_answers_its_first_call(tmp_path):
     environment = {each["name"]: each["value"] for each in gateway["env"]}
     log = tmp_path / "gateway.log"
     arguments = [word.replace("127.0.0.1:8900", f"127.0.0.1:{emulator_port}") for word in sidecar["args"]]
-    serve = [word.replace("/etc/bedrock-grpc/config.yaml", str(tmp_path / "config.yaml")) for word in gateway["args"]]
+    serve = [word.replace("/etc/bedrock-grpc/config/config.yaml", str(tmp_path / "config.yaml")) for word in gateway["args"]]
     with running(BINARY, *arguments), running(BINARY, *serve, environment=environment, log=log) as process:
         logged(process, log, '("serving")')
         end = time.monotonic() + LONG

@@ -5,12 +5,12 @@ import pytest
 from rendering import VALUE_SETS, objects
 
 # What users hand in is theirs.
-OWN_CONTAINERS = {"gateway", "health"}
+OWN_CONTAINERS = {"gateway", "health", "check"}
 
 
 def pods(value_set):
     """The specs of all pods that a set of values makes."""
-    specs = [obj["spec"]["template"]["spec"] for obj in objects(value_set, "Deployment")]
+    specs = [obj["spec"]["template"]["spec"] for kind in ("Deployment", "Job") for obj in objects(value_set, kind)]
     return specs + [obj["spec"] for obj in objects(value_set, "Pod")]
 
 
@@ -39,10 +39,11 @@ def test_every_mount_has_its_volume(value_set):
 
 
 @pytest.mark.parametrize("value_set", VALUE_SETS)
-def test_selectors_find_the_gateway_and_not_the_test(value_set):
+def test_selectors_find_the_gateway_and_no_other_pod(value_set):
     (deployment,) = objects(value_set, "Deployment")
     gateway = deployment["spec"]["template"]["metadata"]["labels"]
-    tests = [obj["metadata"]["labels"] for obj in objects(value_set, "Pod")]
+    others = [obj["metadata"]["labels"] for obj in objects(value_set, "Pod")]
+    others += [obj["spec"]["template"]["metadata"]["labels"] for obj in objects(value_set, "Job")]
     selectors = [deployment["spec"]["selector"]["matchLabels"]]
     selectors += [obj["spec"]["selector"] for obj in objects(value_set, "Service")]
     selectors += [obj["spec"]["selector"]["matchLabels"] for obj in objects(value_set, "PodDisruptionBudget")]
@@ -51,7 +52,7 @@ def test_selectors_find_the_gateway_and_not_the_test(value_set):
     selectors += [obj["spec"]["endpointSelector"]["matchLabels"] for obj in objects(value_set, "CiliumNetworkPolicy")]
     for selector in selectors:
         assert selector.items() <= gateway.items()
-        assert not [labels for labels in tests if selector.items() <= labels.items()]
+        assert not [labels for labels in others if selector.items() <= labels.items()]
 
 
 def test_the_service_monitor_finds_the_admin_service_alone():

@@ -17,4 +17,6 @@ mod metrics;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod schema;

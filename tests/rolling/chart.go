@@ -107,7 +107,12 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 		case "PodDisruptionBudget":
 			budget = fmt.Sprint(spec.MaxUnavailable) == "1"
 		case "ConfigMap":
-			if err := yaml.Unmarshal([]byte(object.Data["config.yaml"]), &life.config); err != nil {
+			// Another one belongs to the Job that checks the configuration.
+			text, ok := object.Data["config.yaml"]
+			if !ok {
+				continue
+			}
+			if err := yaml.Unmarshal([]byte(text), &life.config); err != nil {
 				return nil, err
 			}
 		}

@@ -101,7 +101,11 @@ alerts:
     summary: {{ printf "Bedrock sends an {{ $labels.kind }} for which this version has no field" | quote }}
     description: Nothing is lost; clients get it as raw JSON. A newer version may have a field for it.
   - alert: BedrockGrpcConfigReload
-    expr: sum(1 - bedrock_grpc_config_last_reload_successful{ {{- $pods -}} }) by (pod) > 0
+    # Not for pods that stop, if kube-state-metrics is there: pods of an old version drain beside a
+    # newer configuration.
+    expr: |-
+      sum by (pod) (1 - bedrock_grpc_config_last_reload_successful{ {{- $pods -}} }) > 0
+        unless max by (pod) (kube_pod_deletion_timestamp{ {{- $pods -}} })
     for: 5m
     severity: warning
     summary: {{ printf "{{ $labels.pod }} refuses the last change of its configuration" | quote }}
@@ -199,5 +203,4 @@ alerts:
   summary: {{ printf "{{ $labels.scope }} {{ $labels.name }} has used {{ $value | humanizePercentage }} of {{ $labels.limit }}" | quote }}
   description: When the limit is used up, calls end with CALLER_BUDGET_EXHAUSTED until the day or the month is over (UTC).
 {{- end }}
-{{- /* Alerts on the configuration's reload belong here when the service has them. */ -}}
 {{- end -}}

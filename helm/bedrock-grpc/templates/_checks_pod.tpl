@@ -135,7 +135,7 @@
   {{- end -}}
   {{- $volumes = append $volumes $volume.name -}}
 {{- end -}}
-{{- $paths := list "/etc/bedrock-grpc/config.yaml" -}}
+{{- $paths := list "/etc/bedrock-grpc/config" -}}
 {{- if $v.tls.enabled -}}{{- $paths = append $paths "/etc/bedrock-grpc/tls" -}}{{- end -}}
 {{- if $v.existingSecretFiles -}}{{- $paths = append $paths "/etc/bedrock-grpc/secrets" -}}{{- end -}}
 {{- if include "bedrock-grpc.asksApiServer" . -}}{{- $paths = append $paths "/var/run/secrets/kubernetes.io/serviceaccount" -}}{{- end -}}
@@ -146,7 +146,7 @@
   {{- if not (has $mount.name $volumes) -}}
     {{- fail (printf "extraVolumeMounts[%d].name: there is no volume %s in extraVolumes; add it" $i $mount.name) -}}
   {{- end -}}
-  {{- if or (has $mount.mountPath $paths) (eq $mount.mountPath "/etc/bedrock-grpc") -}}
+  {{- if or (has $mount.mountPath $paths) (eq $mount.mountPath "/etc/bedrock-grpc") (hasPrefix "/etc/bedrock-grpc/config/" $mount.mountPath) -}}
     {{- fail (printf "extraVolumeMounts[%d].mountPath: something else is mounted at %s; use another path" $i $mount.mountPath) -}}
   {{- end -}}
   {{- if and $mount.subPath $mount.subPathExpr -}}

@@ -160,6 +160,32 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/*
+The part of the configuration that replaces the pods when it changes. With `reloadConfig`: the keys that the service can't change while it runs, which a
+test compares with the service, and the names of variables, because a running pod does not see new ones. Without it: the whole configuration.
+*/}}
+{{- define "bedrock-grpc.configForPods" -}}
+{{- if .Values.reloadConfig -}}
+  {{- $config := include "bedrock-grpc.config" . | fromYaml -}}
+  {{- $chosen := dict -}}
+  {{- range $path := .Files.Get "files/restart-keys.json" | fromJsonArray -}}
+    {{- $at := dict "value" $config "found" true -}}
+    {{- range $key := splitList "." $path -}}
+      {{- if and $at.found (kindIs "map" $at.value) (hasKey $at.value $key) -}}
+        {{- $_ := set $at "value" (get $at.value $key) -}}
+      {{- else -}}
+        {{- $_ := set $at "found" false -}}
+      {{- end -}}
+    {{- end -}}
+    {{- if $at.found -}}{{- $_ := set $chosen $path $at.value -}}{{- end -}}
+  {{- end -}}
+  {{- $variables := regexFindAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*" (toYaml $config) -1 | uniq | sortAlpha -}}
+  {{- toYaml (dict "keys" $chosen "variables" $variables) -}}
+{{- else -}}
+  {{- include "bedrock-grpc.config" . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* "true" if the gateway gets the keys of service accounts from the API server, with its pod's own token. */}}
 {{- define "bedrock-grpc.asksApiServer" -}}
 {{- $kubernetes := get (get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict) "kubernetes" -}}
