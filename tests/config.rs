@@ -164,6 +164,62 @@ fn values_can_come_from_the_environment() {
 }
 
 #[test]
+fn values_can_come_from_files() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("value");
+    let reference = format!("${{file:{}}}", path.display());
+    let region = || parse(&format!("bedrock: {{region: '{reference}'}}")).unwrap();
+    for content in ["eu-central-1", "eu-central-1\n", "eu-central-1\r\n"] {
+        std::fs::write(&path, content).unwrap();
+        let read = region().bedrock.region;
+        assert_eq!(read.as_deref(), Some("eu-central-1"), "{content:?}");
+    }
+    std::fs::write(&path, "central").unwrap();
+    let mixed = format!("bedrock: {{region: 'eu-{reference}-${{NUMBER:-1}}'}}");
+    let read = parse(&mixed).unwrap().bedrock.region;
+    assert_eq!(read.as_deref(), Some("eu-central-1"));
+
+    let large = "x".repeat(65_537);
+    for (content, expected) in [
+        (&b"\n\n"[..], "is empty"),
+        (large.as_bytes(), "is larger than 64 KiB"),
+        (b"hunter2\xff", "is not text in UTF-8"),
+        (b"hunter2 ", "is not valid for this key; correct the file"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        let found = problems(&format!("bedrock: {{region: '{reference}'}}")).join("\n");
+        let start = "1:bedrock.region: ";
+        assert!(found.contains(start) && found.contains(expected), "{found}");
+        assert!(found.contains(path.to_str().unwrap()), "{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    for (reference, expected) in [
+        (
+            "${file:/nonexistent/value}",
+            "the file /nonexistent/value cannot be read",
+        ),
+        ("${file:/}", "the file / is not a regular file"),
+        ("${file:value}", "`value` is not an absolute path"),
+    ] {
+        let found = problems(&format!("bedrock: {{region: '{reference}'}}")).join("\n");
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+/// Messages about several keys can repeat a value.
+#[test]
+fn the_content_of_a_file_is_in_no_message() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("value");
+    std::fs::write(&path, "hunter2-model").unwrap();
+    let reference = format!("${{file:{}}}", path.display());
+    let text = format!("targets: {{a: {{model_id: '{reference}', fallback: a, region: nowhere}}}}");
+    let found = problems(&text).join("\n");
+    assert!(!found.is_empty());
+    assert!(!found.contains("hunter2"), "{found}");
+}
+
+#[test]
 fn a_cancelled_call_can_be_read_on_for_its_usage() {
     let on_cancel = |text: &str| parse(text).unwrap().limits.on_cancel;
     assert_eq!(on_cancel("limits: {on_cancel: abort}"), OnCancel::Abort);

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::peers::Peers;
+use super::{config::PeerAddress, peers::Peers};
 
 /// How long a client may take to send the head of a request. A connection that is idle for this
 /// time is closed, too.
@@ -80,7 +81,8 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
         let (server, routes) = (Arc::clone(&server), routes.clone());
         connections.spawn(async move {
             let _open = (place, peer);
-            let served = tokio::time::timeout(MAX_AGE, connection(&server, stream, routes));
+            let served =
+                tokio::time::timeout(MAX_AGE, connection(&server, stream, address, routes));
             if let Ok(Err(error)) = served.await {
                 tracing::debug!(%error, "a connection to the admin port ended");
             }
@@ -91,6 +93,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router) {
 async fn connection(
     server: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
+    address: SocketAddr,
     routes: Router,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
@@ -98,7 +101,8 @@ async fn connection(
     // version is known. This limit covers the time before that.
     let asked = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&asked);
-    let service = routes.map_request(move |request: http::Request<hyper::body::Incoming>| {
+    let service = routes.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(PeerAddress(address));
         noted.store(true, Ordering::Relaxed);
         request.map(axum::body::Body::new)
     });

@@ -1,7 +1,9 @@
 //! Serves liveness, readiness and metrics on a separate port without TLS: for probes over HTTP and
-//! gRPC, and for Prometheus.
+//! gRPC, and for Prometheus. Shows the configuration to this machine.
 
+mod config;
 mod health;
+mod host;
 mod listen;
 mod peers;
 
@@ -18,11 +20,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::CONTENT_TYPE;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::health::Health;
+pub use self::config::ShownConfig;
+use self::{health::Health, host::host_of};
 use crate::{config::Hosts, telemetry::Metrics};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,6 +39,7 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     runtimes: Arc<[Handle]>,
     hosts: Hosts,
+    config: ShownConfig,
 }
 
 impl Admin {
@@ -49,6 +53,7 @@ impl Admin {
             metrics,
             runtimes,
             hosts: Hosts::Any,
+            config: ShownConfig::default(),
         }
     }
 
@@ -56,6 +61,13 @@ impl Admin {
     #[must_use]
     pub fn answering_to(mut self, hosts: Hosts) -> Self {
         self.hosts = hosts;
+        self
+    }
+
+    /// Returns the same state, which shows this configuration to requests of this machine.
+    #[must_use]
+    pub fn showing(mut self, config: ShownConfig) -> Self {
+        self.config = config;
         self
     }
 
@@ -79,6 +91,7 @@ impl Admin {
             .route("/livez", get(|| async { "ok" }))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .route("/config", get(config::show).with_state(self.config.clone()))
             .route_service(GRPC_HEALTH, self.health.service())
             .layer(middleware::from_fn_with_state(self.hosts, check_host))
             .with_state(self);
@@ -92,12 +105,7 @@ impl Admin {
 
 /// Rejects requests to other host names.
 async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let of_uri = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str());
-    let of_header = || request.headers().get(HOST)?.to_str().ok();
-    if hosts.allow(of_uri.or_else(of_header)) {
+    if hosts.allow(host_of(&request)) {
         return next.run(request).await;
     }
     let text = "this port answers requests to localhost only\n";

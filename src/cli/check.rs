@@ -12,6 +12,7 @@ use super::{exit::Exit, output::Output};
 use crate::{
     access::{Snapshot, token},
     config::{self, Access, Config, KeySetLocation, Problem},
+    telemetry::log,
 };
 
 /// Validate configuration files and report every error, with its line, its key and how to fix it
@@ -52,9 +53,10 @@ impl Check {
 }
 
 /// Reads a configuration file and the files that it names. Fails with all errors.
-fn load(file: &Path) -> Result<Config, String> {
+pub(super) fn load(file: &Path) -> Result<Config, String> {
     let (config, is_values) =
         Config::load_file_or_values(file).map_err(|problems| problems.to_string())?;
+    log::Level::of(&config.log)?;
     let keys_file = config.access.keys_file.as_ref();
     if !(is_values && keys_file.is_some_and(|path| !path.exists())) {
         check_callers(&config.access)?;

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::pb::{
     CountTokensRequest, CountTokensResponse, GetLimitsRequest, GetLimitsResponse, GetTargetRequest,
-    InvokeRequest, InvokeResponse, ListTargetsRequest, StreamInvokeRequest, StreamInvokeResponse,
-    Target, inference_service_client::InferenceServiceClient,
+    GetTargetResponse, InvokeRequest, InvokeResponse, ListTargetsRequest, ListTargetsResponse,
+    StreamInvokeRequest, StreamInvokeResponse, inference_service_client::InferenceServiceClient,
     limits_service_client::LimitsServiceClient, stream_invoke_response::Event,
     target_service_client::TargetServiceClient,
 };
@@ -93,12 +93,12 @@ impl Gateway {
         })
     }
 
-    /// Lists all aliases, optionally the allowed inference profiles, and the patterns of allowed
-    /// model IDs. Fails if the call fails.
+    /// Returns all pages of the list of targets as one, optionally with the allowed inference
+    /// profiles. Fails if the call fails.
     pub async fn list_targets(
         &self,
         include_inference_profiles: bool,
-    ) -> Result<(Vec<Target>, Vec<String>), Failure> {
+    ) -> Result<ListTargetsResponse, Failure> {
         let mut targets = Vec::new();
         let mut request = ListTargetsRequest {
             include_inference_profiles,
@@ -114,14 +114,14 @@ impl Gateway {
                 .await?;
             targets.extend(page.targets);
             if page.next_page_token.is_empty() {
-                return Ok((targets, page.allowed_model_ids));
+                return Ok(ListTargetsResponse { targets, ..page });
             }
             request.page_token = page.next_page_token;
         }
     }
 
     /// Returns one target, by any name that requests can use. Fails if the call fails.
-    pub async fn get_target(&self, name: &str) -> Result<Target, Failure> {
+    pub async fn get_target(&self, name: &str) -> Result<GetTargetResponse, Failure> {
         let request = GetTargetRequest {
             target: name.to_owned(),
         };
@@ -132,7 +132,7 @@ impl Gateway {
                     .await
             })
             .await?;
-        Ok(response.target.unwrap_or_default())
+        Ok(response)
     }
 
     /// Returns the caller's permissions and limits. Fails if the call fails.

@@ -30,6 +30,7 @@ pub mod count;
 pub mod credential;
 #[cfg(feature = "emulator")]
 pub mod dev;
+pub mod diff;
 #[cfg(feature = "emulator")]
 pub mod emulate;
 pub mod events;
@@ -93,6 +94,7 @@ enum Command {
     #[cfg(feature = "emulator")]
     Emulate(emulate::Args),
     Check(check::Check),
+    Diff(diff::Diff),
     Schema(schema::Schema),
     IamPolicy(iam_policy::IamPolicy),
     Keys(keys::Keys),
@@ -132,6 +134,7 @@ pub fn main() -> Exit {
         #[cfg(feature = "emulator")]
         Command::Emulate(emulate) => emulator(emulate, &mut output),
         Command::Check(check) => check.run(&mut output),
+        Command::Diff(diff) => block_on(diff.run(&mut output)),
         Command::Schema(schema) => schema.run(&mut output),
         Command::IamPolicy(policy) => policy.run(&mut output),
         Command::Keys(keys) => keys.run(&mut output),

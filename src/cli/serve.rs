@@ -9,7 +9,7 @@ use crate::{
     bedrock::Sdk,
     config::{Config, ConfigFile, Problems},
     server::{self, Listeners, Reload},
-    telemetry,
+    telemetry::{self, log::LevelHandle},
 };
 
 /// Run the gateway with Amazon Bedrock
@@ -62,7 +62,7 @@ impl Serve {
                 return Ok(Exit::BadInput);
             }
         };
-        Ok(match serve(file, config).await {
+        Ok(match serve(file, config, log.level()).await {
             Ok(()) => Exit::Success,
             Err((exit, message)) => {
                 log.text(&output.error_text(&message));
@@ -73,7 +73,11 @@ impl Serve {
 }
 
 /// Serves until a stop signal. Fails with the exit code and the error to print.
-async fn serve(file: Option<ConfigFile>, config: Config) -> Result<(), (Exit, String)> {
+async fn serve(
+    file: Option<ConfigFile>,
+    config: Config,
+    level: LevelHandle,
+) -> Result<(), (Exit, String)> {
     let failed = |error: io::Error| (Exit::Failed, error.to_string());
     for open in config.exposure() {
         tracing::warn!(key = open.key, "{}", open.message);
@@ -92,6 +96,7 @@ async fn serve(file: Option<ConfigFile>, config: Config) -> Result<(), (Exit, St
         Some(file) => Some(Reload {
             file,
             requested: signals::hangup().map_err(failed)?,
+            level,
         }),
         None => {
             signals::ignore_hangup().map_err(failed)?;

@@ -1,23 +1,61 @@
 //! Which keys differ between two configurations. Values are compared, but never returned: they can
 //! be secrets.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
-use super::yaml::{self, Node, Value};
+use super::{
+    ConfigFile,
+    value_files::files_of,
+    yaml::{self, Node, Value},
+};
 
 /// Returns the paths of the keys that differ between two texts of a configuration, such as
 /// `targets.claude.model_id`. Of a map that only one of them has, the path is returned, not its
-/// keys. A text that is not valid YAML has no keys.
-pub fn changed_keys(old: &str, new: &str) -> Vec<String> {
-    let tree = |text: &str| yaml::parse(text).ok().map(|node| node.value);
-    let mut keys = Vec::new();
-    compare(
-        "",
-        &tree(old).unwrap_or(Value::Null),
-        &tree(new).unwrap_or(Value::Null),
-        &mut keys,
-    );
+/// keys. A key whose value refers to a file with other content is returned with that file. A text
+/// that is not valid YAML has no keys.
+pub fn changed_keys(old: &ConfigFile, new: &ConfigFile) -> Vec<String> {
+    let (old_tree, new_tree) = (tree(&old.text), tree(&new.text));
+    let mut keys = changed_in_text(&old_tree, &new_tree);
+    of_files("", &new_tree, &mut |key, path| {
+        // A reference that is new is a changed key already.
+        let is_old = old.values.paths().any(|other| other == path);
+        if is_old && new.values.differ_in(&old.values, path) {
+            keys.push(format!("{key} (content of {})", path.display()));
+        }
+    });
     keys
+}
+
+fn tree(text: &str) -> Value {
+    yaml::parse(text).map_or(Value::Null, |node| node.value)
+}
+
+fn changed_in_text(old: &Value, new: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    compare("", old, new, &mut keys);
+    keys
+}
+
+/// Calls `note` with each key whose value refers to a file, and that file.
+fn of_files(key: &str, value: &Value, note: &mut dyn FnMut(&str, &Path)) {
+    match value {
+        Value::Null => {}
+        Value::Scalar(text) => files_of(text).iter().for_each(|path| note(key, path)),
+        Value::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                of_files(&format!("{key}[{index}]"), &item.value, note);
+            }
+        }
+        Value::Map(entries) => {
+            for (name, node) in entries {
+                let key = match key {
+                    "" => name.name.clone(),
+                    key => format!("{key}.{}", name.name),
+                };
+                of_files(&key, &node.value, note);
+            }
+        }
+    }
 }
 
 fn compare(path: &str, old: &Value, new: &Value, keys: &mut Vec<String>) {
@@ -88,8 +126,9 @@ mod tests {
             ("a: {b: 1, c: [1, {d: 2}]}\ne: 3\nh: 5\n", &["f", "h"]),
             ("", &["a", "e", "f"]),
         ] {
-            assert_eq!(changed_keys(old, new), expected, "{new}");
-            assert_eq!(changed_keys(new, old), expected, "{new}");
+            let (old, new) = (tree(old), tree(new));
+            assert_eq!(changed_in_text(&old, &new), expected, "{new:?}");
+            assert_eq!(changed_in_text(&new, &old), expected, "{new:?}");
         }
     }
 }

@@ -16,11 +16,13 @@ mod limits;
 mod memory;
 mod problem;
 mod proxy;
+mod reference;
 pub mod request_policy;
 mod restart;
 pub mod s3;
 mod section;
 mod server;
+mod shown;
 mod source;
 mod targets;
 mod telemetry;
@@ -28,6 +30,7 @@ mod traces;
 mod trusted_proxies;
 mod units;
 mod usage_records;
+mod value_files;
 mod warnings;
 mod weaker;
 mod yaml;
@@ -50,16 +53,18 @@ pub use memory::default_budget;
 pub use problem::{ConfigLocation, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
 pub use request_policy::{RequestPolicy, ServiceTier};
-pub use restart::needs_restart;
+pub use restart::{needs_restart, restart_key};
 pub use section::nearest;
 pub use server::{ClientAuthentication, Cors, Server, Tls};
+pub use shown::{ChangedKey, Shown, masked};
 pub use source::ConfigFile;
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
 pub use trusted_proxies::{Network, TrustedProxies};
 pub use usage_records::{RecordFile, UsageRecords};
-pub use weaker::weakened;
+pub use value_files::ValueFiles;
+pub use weaker::{protection, weakened};
 
 /// The JSON schema of the configuration (draft 2020-12). A test checks that the schema and the
 /// readers have the same keys, bounds and defaults. Only [`Config::parse`] checks rules that
@@ -100,12 +105,12 @@ pub struct Config {
 
 impl Config {
     /// Reads and validates a file. `${NAME}` and `${NAME:-default}` in values are replaced from the
-    /// environment.
+    /// environment, `${file:/path}` by the content of a file.
     ///
     /// # Errors
     /// Returns all problems.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        Self::load_with(path, |tree| (tree, ())).map(|(config, ())| config)
+        Self::of_file(&ConfigFile::read(path)?)
     }
 
     /// Parses and validates the text of a file, with the environment of the process.
@@ -113,35 +118,37 @@ impl Config {
     /// # Errors
     /// Returns all problems.
     pub fn of_file(file: &ConfigFile) -> Result<Self, Problems> {
-        Self::parse(&file.text, &variable).map_err(|problems| Problems {
-            file: file.path.display().to_string(),
-            problems,
-        })
+        yaml::parse(&file.text)
+            .map_err(|problem| vec![problem])
+            .and_then(|tree| Self::read(tree, &variable, &file.values))
+            .map_err(|problems| Problems {
+                file: file.path.display().to_string(),
+                problems,
+            })
     }
 
     /// Reads and validates a configuration file, or the values of the Helm chart, which contain a
     /// configuration under `config`. The flag shows whether the file was a values file: the paths
-    /// in such a configuration are in the pod, not on this machine.
+    /// in such a configuration are in the pod, not on this machine. A value that refers to a file
+    /// which does not exist here counts as absent.
     ///
     /// # Errors
     /// Returns all problems.
     pub fn load_file_or_values(path: &Path) -> Result<(Self, bool), Problems> {
-        Self::load_with(path, yaml::config_of_values)
-    }
-
-    fn load_with<T>(
-        path: &Path,
-        part: fn(yaml::Node) -> (yaml::Node, T),
-    ) -> Result<(Self, T), Problems> {
-        let text = source::read(path)?;
-        let file = path.display().to_string();
-        yaml::parse(&text)
-            .map_err(|problem| vec![problem])
-            .and_then(|tree| {
-                let (tree, kind) = part(tree);
-                Ok((Self::read(tree, &variable)?, kind))
-            })
-            .map_err(|problems| Problems { file, problems })
+        let file = ConfigFile::read(path)?;
+        let whole = yaml::parse(&file.text).map_err(|problem| vec![problem]);
+        let read = |tree| {
+            let (tree, is_values) = yaml::config_of_values(tree);
+            let files = match is_values {
+                true => file.values.clone().elsewhere_if_missing(),
+                false => file.values.clone(),
+            };
+            Ok((Self::read(tree, &variable, &files)?, is_values))
+        };
+        whole.and_then(read).map_err(|problems| Problems {
+            file: path.display().to_string(),
+            problems,
+        })
     }
 
     /// Returns the default configuration, with the settings of the environment.
@@ -155,7 +162,8 @@ impl Config {
         })
     }
 
-    /// Parses and validates the text of a configuration, with the given environment.
+    /// Parses and validates the text of a configuration, with the given environment. Reads the
+    /// files that values refer to.
     ///
     /// # Errors
     /// Returns all problems, in the order of the text.
@@ -164,14 +172,16 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Vec<Problem>> {
         let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
-        Self::read(tree, environment)
+        let files = ValueFiles::of(&tree);
+        Self::read(tree, environment, &files)
     }
 
     fn read(
         tree: yaml::Node,
         environment: &dyn Fn(&str) -> Option<String>,
+        files: &ValueFiles,
     ) -> Result<Self, Vec<Problem>> {
-        let reading = section::Reading::new(environment);
+        let reading = section::Reading::new(environment, files);
         let mut root = section::Section::of("", tree, &reading);
         let mut limits = root.section("limits");
         let max_tokens = request_policy::max_tokens(&mut limits);

@@ -26,7 +26,7 @@ const NEED_RESTART: &[Row] = &[
     row!("limits.max_streams", limits.max_streams),
     row!("limits.max_connections", limits.max_connections),
     row!("limits.max_watches", limits.max_watches),
-    row!("log", log),
+    row!("log.format", log.format),
     row!("usage_records", usage_records),
     row!("traces.otlp_endpoint", traces.otlp_endpoint),
     row!("traces.headers", traces.headers),
@@ -34,6 +34,15 @@ const NEED_RESTART: &[Row] = &[
     row!("traces.service_name", traces.service_name),
     row!("traces.attributes", traces.attributes),
 ];
+
+/// Returns the key that needs a restart to which a path of [`super::ChangedKey`] belongs.
+pub fn restart_key(path: &str) -> Option<&'static str> {
+    let keys = NEED_RESTART.iter().map(|(key, _)| *key);
+    keys.into_iter().find(|key| {
+        let rest = path.strip_prefix(key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
 
 /// Returns the keys in which two configurations differ and that need a restart. Keys whose whole
 /// section needs one are not listed separately.

@@ -4,6 +4,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use super::{
     problem::{ConfigLocation, Problem},
+    reference::{Part, parts},
+    value_files::{NoValue, ValueFiles, files_of},
     yaml::{Key, Node, Value},
 };
 
@@ -14,13 +16,15 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Reading<'a> {
     problems: RefCell<Vec<Problem>>,
     environment: Environment<'a>,
+    files: &'a ValueFiles,
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(environment: Environment<'a>) -> Self {
+    pub(super) fn new(environment: Environment<'a>, files: &'a ValueFiles) -> Self {
         Self {
             problems: RefCell::default(),
             environment,
+            files,
         }
     }
 
@@ -38,6 +42,9 @@ impl<'a> Reading<'a> {
     /// Returns all problems, in the order of the file.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
+        for problem in &mut problems {
+            problem.message = self.files.hide_in(&problem.message);
+        }
         problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
         problems
     }
@@ -260,13 +267,25 @@ impl<'a> Section<'a> {
             );
             return None;
         };
-        match expand(&text, self.reading.environment).and_then(|text| read(&text)) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                self.reading.report(path, node.place, message);
-                None
-            }
-        }
+        let message = match expand(&text, self.reading) {
+            Ok(expanded) => match read(&expanded.text) {
+                Ok(value) => return Some(value),
+                // The message can contain the value, whole or in part.
+                Err(_) if expanded.is_secret => format!(
+                    "the value with the content of {} is not valid for this key; correct the file",
+                    files_of(&text)
+                        .iter()
+                        .map(|path| path.display().to_string())
+                        .collect::<Vec<_>>()
+                        .join(" and ")
+                ),
+                Err(message) => message,
+            },
+            Err(NoValue::Wrong(message)) => message,
+            Err(NoValue::Elsewhere) => return None,
+        };
+        self.reading.report(path, node.place, message);
+        None
     }
 
     /// Reports a problem of the section as a whole, or of keys that contradict each other.
@@ -299,34 +318,42 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Replaces `${NAME}` by the value of the environment variable, and `${NAME:-default}` by the value
-/// or the default. `$${` is a literal `${`.
-fn expand(text: &str, environment: Environment<'_>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        if rest[..start].ends_with('$') {
-            out.push_str(&rest[..start]);
-            out.push('{');
-            rest = &rest[start + 2..];
-            continue;
+/// A value in which references are replaced.
+struct Expanded {
+    text: String,
+    /// Whether a part of the text is from a file.
+    is_secret: bool,
+}
+
+/// Replaces `${NAME}` by the value of the environment variable, `${NAME:-default}` by the value or
+/// the default, and `${file:/path}` by the content of the file. `$${` is a literal `${`.
+fn expand(text: &str, reading: &Reading<'_>) -> Result<Expanded, NoValue> {
+    let mut expanded = Expanded {
+        text: String::new(),
+        is_secret: false,
+    };
+    for part in parts(text).map_err(NoValue::Wrong)? {
+        match part {
+            Part::Text(text) => expanded.text.push_str(text),
+            Part::Variable { name, default } => {
+                let value = (reading.environment)(name)
+                    .or_else(|| default.map(str::to_owned))
+                    .ok_or_else(|| NoValue::Wrong(format!("the environment variable {name} is not set; set it, or give a default: ${{{name}:-default}}")))?;
+                expanded.text.push_str(&value);
+            }
+            Part::File(path) => {
+                let value = reading.files.get(path).map_err(|wrong| match wrong {
+                    NoValue::Wrong(what) => {
+                        NoValue::Wrong(format!("the file {} {what}", path.display()))
+                    }
+                    NoValue::Elsewhere => NoValue::Elsewhere,
+                })?;
+                expanded.text.push_str(value);
+                expanded.is_secret = true;
+            }
         }
-        out.push_str(&rest[..start]);
-        let Some(end) = rest[start..].find('}') else {
-            return Err("`${` without `}`; write `$${` for a literal `${`".to_owned());
-        };
-        let inside = &rest[start + 2..start + end];
-        let (name, default) = inside
-            .split_once(":-")
-            .map_or((inside, None), |(name, default)| (name, Some(default)));
-        let value = environment(name)
-            .or_else(|| default.map(str::to_owned))
-            .ok_or_else(|| format!("the environment variable {name} is not set; set it, or give a default: ${{{name}:-default}}"))?;
-        out.push_str(&value);
-        rest = &rest[start + end + 1..];
     }
-    out.push_str(rest);
-    Ok(out)
+    Ok(expanded)
 }
 
 /// Returns the candidate that is most similar to a name. Returns `None` if more than a third of the

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{Generations, context::CallContext, permission, status};
+use super::{Generation, Generations, context::CallContext, permission, status};
 use crate::{
     access::Identity,
     aws::Side,
     error::{Failure, Reason, Violation},
     pb::{
-        self, GetTargetRequest, GetTargetResponse, ListTargetsRequest, ListTargetsResponse,
-        RouteHealth, Target, target_service_server::TargetService,
+        self, ConfigVersion, GetTargetRequest, GetTargetResponse, ListTargetsRequest,
+        ListTargetsResponse, RouteHealth, Target, target_service_server::TargetService,
     },
     routing::{RouteCandidate, Router, health::Availability},
     stream::origin,
@@ -84,6 +84,7 @@ impl TargetService for Targets {
             targets,
             next_page_token,
             allowed_model_ids: permission::allowed_model_ids(router, caller),
+            config: Some(version(&context.generation)),
         }))
     }
 
@@ -110,6 +111,7 @@ impl TargetService for Targets {
         )?;
         Ok(Response::new(GetTargetResponse {
             target: Some(target),
+            config: Some(version(&context.generation)),
         }))
     }
 }
@@ -121,6 +123,14 @@ impl Targets {
         context.cloned().unwrap_or_else(|| {
             CallContext::read(&http::HeaderMap::new(), self.generations.current())
         })
+    }
+}
+
+fn version(generation: &Generation) -> ConfigVersion {
+    ConfigVersion {
+        generation: i64::try_from(generation.number).unwrap_or(i64::MAX),
+        sha256: generation.hash.clone(),
+        loaded_at: Some(generation.loaded_at.into()),
     }
 }
 

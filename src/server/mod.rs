@@ -38,13 +38,13 @@ use self::{
     counts::Counts,
     drain::drain,
     hosts::HostCheck,
-    reload::{Builder, Files, Reloader},
+    reload::{Builder, Files, Reloader, shown},
     worker::Worker,
 };
 pub use self::{drain::Stop, reload::Reload};
 use crate::{
     access::{Gate, key, limits::Names},
-    admin::Admin,
+    admin::{Admin, ShownConfig},
     bedrock::{Bedrock, ControlPlane, Sdk},
     bounds::{Shares, WorkQueue},
     config::{self, Config, Hosts},
@@ -150,6 +150,9 @@ pub async fn run_with(
     metrics
         .config
         .loaded(first.number, &first.hash, first.loaded_at);
+    let shown_config = ShownConfig::default();
+    let file = reload.as_ref().map(|reload| &reload.file);
+    shown_config.set(shown(file, &config, &first, &[]));
     let generations = Generations::new(first);
     routes.get_or_init(|| generations.clone());
     let limited = |what| {
@@ -215,19 +218,26 @@ pub async fn run_with(
     let following = budgets::follow(generations.clone(), Arc::clone(&metrics));
     let _budgets = AbortOnDrop(tokio::spawn(following).abort_handle());
 
+    let (requested, level) = match reload {
+        Some(reload) => (reload.requested, Some(reload.level)),
+        None => (Arc::default(), None),
+    };
     let reloader = Reloader {
         builder,
         generations: generations.clone(),
         started: config.clone(),
         tokens,
         files,
-        requested: reload.map(|reload| reload.requested).unwrap_or_default(),
+        requested,
+        level,
+        shown: shown_config.clone(),
     };
     let _reloading = AbortOnDrop(tokio::spawn(reloader.run()).abort_handle());
 
     let runtimes = workers.iter().map(Worker::runtime);
     let admin = Admin::new(metrics, runtimes.chain([Handle::current()]))
         .await
+        .showing(shown_config)
         .answering_to(config.server.hosts.on(config.server.admin.ip()));
     admin.set_ready(true).await;
     let end = CancellationToken::new();

@@ -9,6 +9,8 @@ mod check;
 #[cfg(test)]
 mod count;
 #[cfg(test)]
+mod diff;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod gateway;

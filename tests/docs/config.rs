@@ -18,6 +18,8 @@ The configuration is one YAML file: `serve --config FILE`, or the variable `BEDR
 - `bedrock-grpc check FILE` validates a file and reports all errors at once.
 - `bedrock-grpc schema` prints the JSON schema, so that editors can complete and check keys.
 - A value can contain `${NAME}` and `${NAME:-default}`, which are replaced from the environment. Use them for secrets.
+- A value can contain `${file:/path}`, which is replaced by the content of the file without trailing line breaks: UTF-8 text of at most 64 KiB. The
+  content is a secret, which no error and no output contains. `serve` reads the file again when it changes ([reload.md](reload.md)).
 - The reasons for limits are in [limits.md](limits.md); targets are explained in [targets.md](targets.md), traces in [observability.md](observability.md#traces).
 
 | value | how to write it |

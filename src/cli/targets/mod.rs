@@ -7,10 +7,11 @@ use std::{io, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::facts::{health, kind, unavailable_for};
 use super::{client::Gateway, connect::Connect, exit::Exit, failure::Failure, output::Output};
-use crate::pb::{Route, Target};
+use crate::pb::{ConfigVersion, Route, Target};
 
 /// The default timeout.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -52,7 +53,11 @@ impl Targets {
                 return Ok(Exit::Failed);
             }
         };
-        let (targets, patterns) = match self.ask(&gateway).await {
+        let Answer {
+            targets,
+            patterns,
+            config,
+        } = match self.ask(&gateway).await {
             Ok(answer) => answer,
             Err(failure) => {
                 failure.print(output);
@@ -61,7 +66,7 @@ impl Targets {
         };
         if self.json {
             for target in &targets {
-                output.line(&as_json(target).to_string())?;
+                output.line(&as_json(target, config.as_ref()).to_string())?;
             }
             return Ok(Exit::Success);
         }
@@ -74,25 +79,66 @@ impl Targets {
                 patterns.join(", ")
             ))?,
         }
+        if let Some(config) = config {
+            output.line(&format!(
+                "Configuration: generation {}, loaded at {}, SHA-256 {}",
+                config.generation,
+                loaded_at(&config),
+                config.sha256
+            ))?;
+        }
         Ok(Exit::Success)
     }
 
-    async fn ask(&self, gateway: &Gateway) -> Result<(Vec<Target>, Vec<String>), Failure> {
-        match &self.target {
-            None => gateway.list_targets(self.all).await,
-            Some(name) => Ok((vec![gateway.get_target(name).await?], Vec::new())),
-        }
+    async fn ask(&self, gateway: &Gateway) -> Result<Answer, Failure> {
+        let Some(name) = &self.target else {
+            let list = gateway.list_targets(self.all).await?;
+            return Ok(Answer {
+                targets: list.targets,
+                patterns: list.allowed_model_ids,
+                config: list.config,
+            });
+        };
+        let answer = gateway.get_target(name).await?;
+        Ok(Answer {
+            targets: vec![answer.target.unwrap_or_default()],
+            patterns: Vec::new(),
+            config: answer.config,
+        })
     }
 }
 
+/// What a gateway answers.
+struct Answer {
+    targets: Vec<Target>,
+    /// The patterns of further model IDs that callers may use.
+    patterns: Vec<String>,
+    /// The configuration of the replica. Older gateways do not tell it.
+    config: Option<ConfigVersion>,
+}
+
+/// Returns when a configuration was loaded, in UTC.
+fn loaded_at(config: &ConfigVersion) -> String {
+    let seconds = config.loaded_at.map_or(0, |time| time.seconds);
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
 /// Formats a target as JSON, with the field names of the API.
-fn as_json(target: &Target) -> Value {
+fn as_json(target: &Target, config: Option<&ConfigVersion>) -> Value {
     let routes: Vec<_> = target.routes.iter().map(route_as_json).collect();
     json!({
         "name": target.name,
         "description": target.description,
         "fallback": target.fallback,
         "routes": routes,
+        "config": config.map(|config| json!({
+            "generation": config.generation,
+            "sha256": config.sha256,
+            "loaded_at": loaded_at(config),
+        })),
     })
 }
 

@@ -8,6 +8,7 @@ use super::name::{NAME_RULE, is_name};
 use crate::config::{
     problem::{ConfigLocation, Problem, Problems},
     section::{Reading, Section},
+    value_files::ValueFiles,
     yaml::{self, Node, Value},
 };
 
@@ -113,9 +114,10 @@ pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
 
 fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
     let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
-    // Variables are not expanded in this file: it contains only hashes, and programs often write
+    // References are not replaced in this file: it contains only hashes, and programs often write
     // it.
-    let reading = Reading::new(&|_| None);
+    let files = ValueFiles::default();
+    let reading = Reading::new(&|_| None, &files);
     let mut keys = KeysByCaller::new();
     let entries = match tree.value {
         Value::Map(entries) => entries,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::config::{Config, ConfigFile};
+use crate::config::{Config, ConfigFile, ValueFiles};
 
 /// A file that has changed within this time may still be written.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -57,9 +57,12 @@ impl Files {
         self.keys.clone_from(&config.access.keys_file);
     }
 
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+    /// Returns the paths of all files, with those to which values of `content` refer.
+    pub(super) fn paths<'a>(&'a self, content: &'a Content) -> impl Iterator<Item = &'a Path> {
         let config = self.config.as_ref().map(|file| file.path.as_path());
-        config.into_iter().chain(self.keys.as_deref())
+        let values = content.values().map(ValueFiles::paths);
+        let files = config.into_iter().chain(self.keys.as_deref());
+        files.chain(values.into_iter().flatten())
     }
 
     /// Reads the files. Returns `None` if they are as `seen`, unless that does not matter. Waits
@@ -70,8 +73,9 @@ impl Files {
             return None;
         }
         loop {
-            let rest = self.unsettled_for();
-            let is_missing = matches!(content.config, Some(Err(_)));
+            let rest = self.unsettled_for(&content);
+            let is_missing = matches!(content.config, Some(Err(_)))
+                || content.values().is_some_and(ValueFiles::are_incomplete);
             let wait = match rest {
                 Some(rest) => rest,
                 // An editor may be about to rename another file to this name.
@@ -92,7 +96,7 @@ impl Files {
     }
 
     /// Returns the remaining time for which a file may still be written. `None`: all are complete.
-    fn unsettled_for(&self) -> Option<Duration> {
+    fn unsettled_for(&self, content: &Content) -> Option<Duration> {
         let now = SystemTime::now();
         let rest = |path: &Path| {
             let modified = std::fs::metadata(path).ok()?.modified().ok()?;
@@ -101,7 +105,7 @@ impl Files {
                 Err(_) => Some(SETTLE),
             }
         };
-        self.paths().filter_map(rest).max()
+        self.paths(content).filter_map(rest).max()
     }
 
     fn now(&self) -> Content {
@@ -137,6 +141,14 @@ impl Content {
     pub(super) fn text(&self) -> Option<&str> {
         match &self.config {
             Some(Ok(file)) => Some(&file.text),
+            _ => None,
+        }
+    }
+
+    /// Returns the files that values of the configuration refer to.
+    fn values(&self) -> Option<&ValueFiles> {
+        match &self.config {
+            Some(Ok(file)) => Some(&file.values),
             _ => None,
         }
     }

@@ -1,17 +1,19 @@
 //! Applies changes of the configuration while the process runs.
 //!
-//! One task reads the configuration file and the keys file, and is the only one that replaces the
-//! current generation. So a change of one file cannot bring back what a change of the other one has
-//! removed.
+//! One task reads the configuration file, the files of its values and the keys file, and is the
+//! only one that replaces the current generation. So a change of one file cannot bring back what a
+//! change of another one has removed.
 //!
 //! | file | job |
 //! |---|---|
 //! | `watch` | notices that files may have changed |
 //! | `files` | reads the files, once they are complete |
+//! | `shown` | what the admin port shows of the configuration |
 //! | `build` | builds a generation, and so checks a configuration whole |
 
 mod build;
 mod files;
+mod shown;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -21,12 +23,15 @@ use tokio::sync::Notify;
 pub(super) use self::{
     build::{Before, Builder},
     files::Files,
+    shown::shown,
 };
 use self::{files::Content, watch::Watch};
 use crate::{
     access::{key, token::TokenVerifier},
-    config::{Config, ConfigFile, changed_keys, needs_restart, weakened},
+    admin::ShownConfig,
+    config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
     grpc::Generations,
+    telemetry::log::{self, LevelHandle},
 };
 
 /// How often the files are read if no change was noticed.
@@ -42,6 +47,8 @@ pub struct Reload {
     pub file: ConfigFile,
     /// Notified when the file is to be read again, as by SIGHUP.
     pub requested: Arc<Notify>,
+    /// Changes the level of the log.
+    pub level: LevelHandle,
 }
 
 /// The task that applies changes.
@@ -56,6 +63,10 @@ pub(super) struct Reloader {
     pub(super) files: Files,
     /// Notified when the files are to be read again.
     pub(super) requested: Arc<Notify>,
+    /// Changes the level of the log.
+    pub(super) level: Option<LevelHandle>,
+    /// What the admin port shows.
+    pub(super) shown: ShownConfig,
 }
 
 impl Reloader {
@@ -68,6 +79,8 @@ impl Reloader {
             tokens,
             files,
             requested,
+            level,
+            shown,
         } = self;
         if files.is_empty() {
             return;
@@ -81,12 +94,14 @@ impl Reloader {
             seen: files.first().clone(),
             used: files.first().clone(),
             files,
+            level,
+            shown,
         };
         let mut watch = Watch::new();
         // The files may have changed since the start.
         let mut is_requested = false;
         loop {
-            watch.files(current.files.paths());
+            watch.files(current.files.paths(&current.seen));
             current.look(is_requested).await;
             tokio::select! {
                 () = watch.changed() => {
@@ -112,6 +127,8 @@ struct Current {
     seen: Content,
     /// What is in use.
     used: Content,
+    level: Option<LevelHandle>,
+    shown: ShownConfig,
 }
 
 impl Current {
@@ -158,13 +175,14 @@ impl Current {
                 lines.lines().map(str::to_owned).collect::<Vec<_>>()
             })?,
         };
-        let weaker = weakened(&self.config, &config);
+        let weaker = weakened(&protection(&self.config), &config);
         if !weaker.is_empty() {
             let refused = |(key, lost)| {
                 format!("{key}: {lost}; to allow that, set `allow_weaker: true` in the same file")
             };
             return Err(weaker.into_iter().map(refused).collect());
         }
+        let level = log::Level::of(&config.log).map_err(|problem| vec![problem])?;
         // What needs a restart stays as it was at the start.
         let mut effective = config.clone();
         effective.server.tls.clone_from(&self.started.server.tls);
@@ -178,10 +196,10 @@ impl Current {
         };
         let (next, tokens) = self.builder.build(&effective, hash, Some(&before))?;
         let (number, loaded_at) = (next.number, next.loaded_at);
-        let mut changed = changed_keys(
-            self.used.text().unwrap_or_default(),
-            content.text().unwrap_or_default(),
-        );
+        let mut changed = match (self.used.file(), content.file()) {
+            (Ok(Some(old)), Ok(Some(new))) => changed_keys(old, new),
+            _ => Vec::new(),
+        };
         if content.keys() != self.used.keys() {
             changed.push("access.keys_file (content)".to_owned());
         }
@@ -197,18 +215,33 @@ impl Current {
         }
         self.generations.replace(next);
         let next = self.generations.current();
+        let file = content.file().ok().flatten();
+        self.shown.set(shown(file, &config, &next, &restart));
         next.router.look_up_profiles();
         self.builder
             .metrics
             .config
             .loaded(number, &next.hash, loaded_at);
-        tracing::info!(
-            target: "bedrock_grpc::audit",
-            generation = number,
-            sha256 = next.hash,
-            changed = changed.join(", "),
-            "the configuration was reloaded"
-        );
+        let audit = || {
+            tracing::info!(
+                target: "bedrock_grpc::audit",
+                generation = number,
+                sha256 = next.hash,
+                changed = changed.join(", "),
+                "the configuration was reloaded"
+            );
+        };
+        // The line is logged if the level before or after the change allows it.
+        let is_logged = tracing::enabled!(target: "bedrock_grpc::audit", tracing::Level::INFO);
+        if is_logged {
+            audit();
+        }
+        if let Some(handle) = &self.level {
+            handle.set(level);
+        }
+        if !is_logged {
+            audit();
+        }
         self.files.follow(&config);
         (self.config, self.tokens, self.used) = (config, tokens, content);
         Ok(())

@@ -4,6 +4,7 @@
 //! A separate thread writes the lines, because standard error blocks if it is a pipe that is full.
 //! A call must never wait for the reader of the log.
 
+mod level;
 mod queue;
 
 use std::{
@@ -20,12 +21,14 @@ use std::{
 use prometheus_client::metrics::counter::Counter;
 
 use tracing_subscriber::{
-    filter::{LevelFilter, Targets, filter_fn},
+    filter::{LevelFilter, filter_fn},
     fmt,
     layer::SubscriberExt,
+    reload,
     util::SubscriberInitExt,
 };
 
+pub use self::level::{Level, LevelHandle};
 use self::queue::Queue;
 use crate::config::{Log, LogFormat};
 
@@ -52,20 +55,28 @@ pub(super) fn dropped() -> Counter {
 /// dropped.
 #[must_use]
 #[derive(Debug)]
-pub struct Logging(Arc<Queue>);
+pub struct Logging {
+    queue: Arc<Queue>,
+    level: LevelHandle,
+}
 
 impl Logging {
     /// Adds text that is not an event, such as the error that ends the process. It keeps its place
     /// among the lines.
     pub fn text(&self, text: &str) {
-        self.0.add(text.as_bytes());
+        self.queue.add(text.as_bytes());
+    }
+
+    /// Returns what changes the level later.
+    pub fn level(&self) -> LevelHandle {
+        self.level.clone()
     }
 }
 
 impl Drop for Logging {
     fn drop(&mut self) {
         // If standard error is not read, the lines are lost.
-        let _is_written = self.0.flush(FLUSH);
+        let _is_written = self.queue.flush(FLUSH);
     }
 }
 
@@ -75,10 +86,7 @@ impl Drop for Logging {
 /// Fails if the level cannot be parsed, if logging was started before, or if the thread cannot be
 /// started.
 pub fn start(log: &Log) -> Result<Logging, String> {
-    let filter: Targets = log
-        .level
-        .parse()
-        .map_err(|error| format!("log.level: `{}`: {error}", log.level))?;
+    let (filter, handle) = reload::Layer::new(Level::of(log)?.0);
     let queue = queue().map_err(|error| format!("cannot write the log: {error}"))?;
     let lines = fmt::layer()
         .with_writer(Arc::clone(&queue))
@@ -96,7 +104,10 @@ pub fn start(log: &Log) -> Result<Logging, String> {
     started.map_err(|error| error.to_string())?;
     // The default hook writes to standard error, and so it can block the panicking thread.
     panic::set_hook(Box::new(log_panic));
-    Ok(Logging(queue))
+    Ok(Logging {
+        queue,
+        level: LevelHandle(handle),
+    })
 }
 
 /// Starts the queue in front of standard error.

@@ -3,7 +3,9 @@
 
 mod refused;
 mod replaced;
+mod shown;
 mod survives;
+mod values;
 
 use std::{net::SocketAddr, path::PathBuf};
 

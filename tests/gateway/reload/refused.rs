@@ -13,7 +13,7 @@ fn with_caller(hash: &str) -> String {
     )
 }
 
-fn hex(bytes: [u8; 32]) -> String {
+pub(super) fn hex(bytes: [u8; 32]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

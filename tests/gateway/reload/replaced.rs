@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tonic::Code;
 
-use super::{HEAD, RELOADED, Reloading, alias};
+use super::{HEAD, REFUSED, RELOADED, Reloading, alias};
 use crate::harness::{MODEL, ask};
 
 #[tokio::test]
@@ -90,15 +90,14 @@ async fn a_key_that_needs_a_restart_is_named_and_changes_nothing() {
     let mut gateway = Reloading::start(&alias("one", MODEL)).await;
     let line = gateway
         .becomes(
-            &format!("workers: 7\nlog: {{level: debug}}\n{}", alias("two", MODEL)),
+            &format!("workers: 7\nlog: {{format: text}}\n{}", alias("two", MODEL)),
             "need a restart",
         )
         .await;
     let line: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(line["keys"], "workers, log");
+    assert_eq!(line["keys"], "workers, log.format");
     gateway.process.logged(RELOADED).await;
     gateway.stream(ask("two")).await.is_whole();
-    assert!(!gateway.process.log().contains("DEBUG"));
 }
 
 #[tokio::test]
@@ -122,4 +121,23 @@ async fn pages_of_another_origin_are_allowed_without_a_restart() {
         answer.headers.get("access-control-allow-origin").unwrap(),
         "https://chat.example.com"
     );
+}
+
+#[tokio::test]
+async fn the_level_of_the_log_changes_without_a_restart() {
+    let with = |level: &str| format!("log: {{level: '{level}'}}\n{}", alias("one", MODEL));
+    let mut gateway = Reloading::start(&with("info")).await;
+    // The line of the reload is logged if the level before or after it allows that.
+    gateway.becomes(&with("error"), RELOADED).await;
+    let before = gateway.process.log().len();
+    gateway.stream(ask("one")).await.is_whole();
+    let debug = with("info,h2=debug");
+    gateway.becomes(&debug, RELOADED).await;
+    let silent = gateway.process.log()[before..].to_owned();
+    assert_eq!(silent.lines().count(), 1, "{silent}");
+    gateway.stream(ask("one")).await.is_whole();
+    gateway.process.logged("\"level\":\"DEBUG\"").await;
+
+    let line = gateway.becomes(&with("a=b=c"), REFUSED).await;
+    assert!(line.contains("log.level: `a=b=c`: "), "{line}");
 }

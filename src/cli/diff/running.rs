@@ -1,0 +1,72 @@
+//! Asks the admin port of a running gateway for its configuration.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode, Uri, header::HOST};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// How long the gateway may take to answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The maximum size of the answer.
+const MAX_SIZE: usize = 16 << 20;
+/// The default port of the admin port.
+const PORT: u16 = 9090;
+
+/// The configuration of a running gateway.
+#[derive(Debug, Deserialize)]
+pub(super) struct Running {
+    pub(super) sha256: String,
+    /// The keys that protect the gateway.
+    pub(super) protection: Vec<String>,
+    /// The configuration, with secrets masked. `null` if there is no file.
+    pub(super) config: Value,
+}
+
+/// Fetches the configuration from an admin port, such as `http://127.0.0.1:9090`.
+pub(super) async fn fetch(url: &str) -> Result<Running, String> {
+    let wrong = || {
+        format!("--admin {url}: write the address of the admin port, such as http://127.0.0.1:9090")
+    };
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let is_plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/" | "/config");
+    let host = uri.host().filter(|_| is_plain).ok_or_else(wrong)?;
+    let port = uri.port_u16().unwrap_or(PORT);
+    let answer = tokio::time::timeout(DEADLINE, ask(host, port)).await;
+    let answer = answer.unwrap_or_else(|_| Err("no answer within 10 s".to_owned()));
+    answer.map_err(|error| format!("{url}: {error}"))
+}
+
+async fn ask(host: &str, port: u16) -> Result<Running, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((bare, port))
+        .await
+        .map_err(|error| text(&error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| text(&error))?;
+    let request = Request::get("/config")
+        .header(HOST, format!("{host}:{port}"))
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| text(&error))?;
+    // The exchange fails if the connection does.
+    let _connection = tokio::spawn(connection);
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| text(&error))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_SIZE).collect().await;
+    let body = body.map_err(|error| text(&error))?.to_bytes();
+    if status != StatusCode::OK {
+        let body = String::from_utf8_lossy(&body);
+        return Err(format!("HTTP status {status}: {}", body.trim()));
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| format!("not the answer of an admin port: {error}"))
+}

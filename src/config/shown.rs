@@ -1,0 +1,351 @@
+//! The configuration as it may be shown: values that can be secrets are masked, and references such
+//! as `${NAME}` and `${file:/path}` are not replaced.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::{
+    ConfigFile,
+    reference::{Part, parts},
+    value_files::ValueFiles,
+    yaml::{self, Value},
+};
+
+/// What a secret is replaced by.
+const MASK: &str = "***";
+/// The keys whose values are secrets, or can be used to guess one.
+const SECRET: &[&str] = &["password", "sha256"];
+/// The keys whose map contains secrets.
+const SECRET_MAPS: &[&str] = &["headers"];
+
+/// Returns the configuration of a file, or of values of the Helm chart, as JSON. Secrets are
+/// masked. A text that is not valid YAML is `null`.
+pub fn masked(file: &ConfigFile) -> Json {
+    json(&[], &tree(&file.text), &|path, text| mask(path, text))
+}
+
+/// A key in which two configurations differ. Secrets are masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedKey {
+    /// The path of the key, such as `targets.claude.model_id`.
+    pub key: String,
+    /// The value in the old configuration. `None` if the key is not set.
+    pub old: Option<String>,
+    /// The value in the new configuration. `None` if the key is not set.
+    pub new: Option<String>,
+}
+
+/// The keys and values of a configuration, for a comparison with another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// By path.
+    values: BTreeMap<String, ShownValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ShownValue {
+    masked: String,
+    /// The text with the content of files. `None` if only the masked value is known.
+    whole: Option<String>,
+}
+
+impl Shown {
+    /// Returns the keys of a file.
+    pub fn of_file(file: &ConfigFile) -> Self {
+        let tree = tree(&file.text);
+        let whole = json(&[], &tree, &|_, text| whole(text, &file.values));
+        let (mut masked, mut exact) = (BTreeMap::new(), BTreeMap::new());
+        flatten("", &self::masked(file), &mut masked);
+        flatten("", &whole, &mut exact);
+        let value = |(key, masked)| {
+            let whole = exact.remove(&key);
+            (key, ShownValue { masked, whole })
+        };
+        Self {
+            values: masked.into_iter().map(value).collect(),
+        }
+    }
+
+    /// Returns the keys of a configuration that [`masked`] has made, in another process. Its masked
+    /// values are not known.
+    pub fn of_masked(masked: &Json) -> Self {
+        let mut values = BTreeMap::new();
+        flatten("", masked, &mut values);
+        let value = |(key, masked)| {
+            (
+                key,
+                ShownValue {
+                    masked,
+                    whole: None,
+                },
+            )
+        };
+        Self {
+            values: values.into_iter().map(value).collect(),
+        }
+    }
+
+    /// Returns the keys in which another configuration differs, in alphabetical order.
+    pub fn changes_to(&self, new: &Self) -> Vec<ChangedKey> {
+        let mut changes = Vec::new();
+        let keys = self.values.keys().chain(new.values.keys());
+        for key in keys.collect::<std::collections::BTreeSet<_>>() {
+            let (old, new) = (self.values.get(key), new.values.get(key));
+            let is_same = match (old, new) {
+                (Some(old), Some(new)) => match (&old.whole, &new.whole) {
+                    (Some(old), Some(new)) => old == new,
+                    _ => old.masked == new.masked,
+                },
+                _ => false,
+            };
+            if !is_same {
+                let masked = |value: Option<&ShownValue>| value.map(|value| value.masked.clone());
+                changes.push(ChangedKey {
+                    key: key.clone(),
+                    old: masked(old),
+                    new: masked(new),
+                });
+            }
+        }
+        changes
+    }
+
+    /// Returns the keys whose values cannot be compared with those of another configuration,
+    /// because both are masked and one of them is from another process.
+    pub fn incomparable_with(&self, new: &Self) -> Vec<&str> {
+        let values = self.values.iter().filter(|(key, old)| {
+            let new = new.values.get(*key);
+            new.is_some_and(|new| {
+                (old.whole.is_none() || new.whole.is_none())
+                    && old.masked == new.masked
+                    && (old.masked.contains(MASK) || old.masked.contains("${file:"))
+            })
+        });
+        values.map(|(key, _)| key.as_str()).collect()
+    }
+}
+
+fn tree(text: &str) -> Value {
+    yaml::parse(text).map_or(Value::Null, |tree| yaml::config_of_values(tree).0.value)
+}
+
+/// Converts a tree to JSON. `show` gets the path of a scalar, and its text.
+fn json(path: &[&str], value: &Value, show: &dyn Fn(&[&str], &str) -> String) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Scalar(text) => typed(show(path, text)),
+        Value::List(items) => {
+            let items = items.iter().map(|item| json(path, &item.value, show));
+            Json::Array(items.collect())
+        }
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|(key, node)| {
+                let path: Vec<_> = path.iter().copied().chain([key.name.as_str()]).collect();
+                (key.name.clone(), json(&path, &node.value, show))
+            });
+            Json::Object(entries.collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// Returns a boolean or an integer as such. The tree contains only text.
+fn typed(text: String) -> Json {
+    match text.as_str() {
+        "true" => return Json::Bool(true),
+        "false" => return Json::Bool(false),
+        _ => {}
+    }
+    match text.parse::<i64>() {
+        // Not `007` or `+1`, which can be names.
+        Ok(number) if number.to_string() == text => Json::from(number),
+        _ => Json::String(text),
+    }
+}
+
+/// Adds the values by the paths of their keys. Lists of plain values are one value.
+fn flatten(path: &str, value: &Json, values: &mut BTreeMap<String, String>) {
+    match value {
+        Json::Null => {}
+        Json::Object(entries) if !entries.is_empty() => {
+            for (key, value) in entries {
+                let path = match path {
+                    "" => key.clone(),
+                    path => format!("{path}.{key}"),
+                };
+                flatten(&path, value, values);
+            }
+        }
+        Json::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            for (index, item) in items.iter().enumerate() {
+                flatten(&format!("{path}[{index}]"), item, values);
+            }
+        }
+        Json::Object(_) if path.is_empty() => {}
+        Json::String(text) => {
+            values.insert(path.to_owned(), text.clone());
+        }
+        value => {
+            values.insert(path.to_owned(), value.to_string());
+        }
+    }
+}
+
+/// Returns a value with the content of the files that it refers to. Only for comparisons.
+fn whole(text: &str, files: &ValueFiles) -> String {
+    let mut whole = text.to_owned();
+    for part in parts(text).unwrap_or_default() {
+        if let Part::File(path) = part {
+            whole.push('\0');
+            whole.push_str(files.get(path).unwrap_or_default());
+        }
+    }
+    whole
+}
+
+fn mask(path: &[&str], text: &str) -> String {
+    let is_secret = path.last().is_some_and(|key| SECRET.contains(key))
+        || path
+            .iter()
+            .rev()
+            .skip(1)
+            .any(|key| SECRET_MAPS.contains(key));
+    if is_secret {
+        return masked_text(text);
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    // A password can contain any character, so the last `@` is what ends it.
+    let (user, server) = match rest.rsplit_once('@') {
+        Some((user, server)) => (format!("{}@", masked_text(user)), server),
+        None => (String::new(), rest),
+    };
+    let server = match server.split_once('?') {
+        Some((server, query)) => format!("{server}?{}", masked_text(query)),
+        None => server.to_owned(),
+    };
+    format!("{scheme}://{user}{server}")
+}
+
+/// Masks a text, but not the references in it.
+fn masked_text(text: &str) -> String {
+    let Ok(parts) = parts(text) else {
+        return MASK.to_owned();
+    };
+    let mut masked = String::new();
+    for part in parts {
+        match part {
+            // Text next to text is one secret.
+            Part::Text(_) if masked.ends_with(MASK) => {}
+            Part::Text(_) => masked.push_str(MASK),
+            Part::Variable {
+                name,
+                default: None,
+            } => masked.push_str(&format!("${{{name}}}")),
+            Part::Variable { name, .. } => masked.push_str(&format!("${{{name}:-{MASK}}}")),
+            Part::File(path) => masked.push_str(&format!("${{file:{}}}", path.display())),
+        }
+    }
+    masked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> ConfigFile {
+        ConfigFile {
+            path: "config.yaml".into(),
+            text: text.to_owned(),
+            values: ValueFiles::default(),
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        for (text, expected) in [
+            ("workers: 2", r#"{"workers":2}"#),
+            ("playground: true", r#"{"playground":true}"#),
+            ("only: [us, '007']", r#"{"only":["us","007"]}"#),
+            (
+                "callers: {a: {keys: [{sha256: 00ff, not_after: 2030-01-01}]}}",
+                r#"{"callers":{"a":{"keys":[{"sha256":"***","not_after":"2030-01-01"}]}}}"#,
+            ),
+            (
+                "limits: {store: 'rediss://user:p@ss@host:6379/1'}",
+                r#"{"limits":{"store":"rediss://***@host:6379/1"}}"#,
+            ),
+            (
+                "limits: {store: 'rediss://user:${PW:-hunter2}@host'}",
+                r#"{"limits":{"store":"rediss://***${PW:-***}@host"}}"#,
+            ),
+            (
+                "limits: {store: '${STORE:-redis://u:hunter2@host}'}",
+                r#"{"limits":{"store":"${STORE:-redis://***@host}"}}"#,
+            ),
+            (
+                "limits: {store: {url: 'redis://host', password: hunter2}}",
+                r#"{"limits":{"store":{"url":"redis://host","password":"***"}}}"#,
+            ),
+            (
+                "limits: {store: {password: '${PW}'}}",
+                r#"{"limits":{"store":{"password":"${PW}"}}}"#,
+            ),
+            (
+                "traces: {headers: {authorization: 'Bearer ${file:/run/token}', x: hunter2}}",
+                r#"{"traces":{"headers":{"authorization":"***${file:/run/token}","x":"***"}}}"#,
+            ),
+            (
+                "bedrock: {endpoint_url: 'https://host/x?token=hunter2'}",
+                r#"{"bedrock":{"endpoint_url":"https://host/x?***"}}"#,
+            ),
+            (
+                "bedrock: {region: '${REGION:-us-east-1}'}",
+                r#"{"bedrock":{"region":"${REGION:-us-east-1}"}}"#,
+            ),
+        ] {
+            let expected: Json = serde_json::from_str(expected).unwrap();
+            assert_eq!(masked(&file(text)), expected, "{text}");
+        }
+    }
+
+    fn changes(old: &Shown, new: &Shown) -> Vec<String> {
+        let changes = old.changes_to(new);
+        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        changes
+            .into_iter()
+            .map(|change| format!("{} {} {}", change.key, shown(change.old), shown(change.new)))
+            .collect()
+    }
+
+    #[test]
+    fn changes_are_listed_by_key() {
+        let old = "workers: 2\ntargets: {a: {model_id: x, routes: [{model_id: y}]}}\nonly: [us]\n\
+            callers: {a: {keys: [{sha256: aa}]}}\n";
+        let new = "targets: {a: {model_id: z, routes: [{model_id: y}, {model_id: w}]}}\n\
+            only: [us, eu]\ncallers: {a: {keys: [{sha256: bb}]}}\n";
+        let (old, new) = (Shown::of_file(&file(old)), Shown::of_file(&file(new)));
+        assert_eq!(changes(&old, &old), [""; 0]);
+        assert_eq!(
+            changes(&old, &new),
+            [
+                "callers.a.keys[0].sha256 *** ***",
+                "only [\"us\"] [\"us\",\"eu\"]",
+                "targets.a.model_id x z",
+                "targets.a.routes[1].model_id - w",
+                "workers 2 -",
+            ]
+        );
+        assert!(old.incomparable_with(&new).is_empty());
+    }
+
+    #[test]
+    fn masked_values_of_another_process_cannot_be_compared() {
+        let old = file("workers: 2\ncallers: {a: {keys: [{sha256: aa}]}}\n");
+        let new = file("workers: 3\ncallers: {a: {keys: [{sha256: bb}]}}\n");
+        let (old, new) = (Shown::of_masked(&masked(&old)), Shown::of_file(&new));
+        assert_eq!(changes(&old, &new), ["workers 2 3"]);
+        assert_eq!(old.incomparable_with(&new), ["callers.a.keys[0].sha256"]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The files that values of a configuration refer to, as `${file:/path}`. Their content is secret:
+//! it is in no error and in no debug output.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    reference::{Part, parts},
+    yaml::{Node, Value},
+};
+
+/// The maximum size of a file. A value is a password, a token or a URL.
+const MAX_SIZE: u64 = 64 << 10;
+/// The minimum length of content that is removed from messages. Shorter text is in many messages by
+/// coincidence.
+const MIN_HIDDEN: usize = 4;
+
+/// The content of a file, without the line breaks at its end.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The files that values refer to, as they were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValueFiles {
+    files: BTreeMap<PathBuf, Result<Secret, String>>,
+    /// Whether other files are on another machine.
+    is_elsewhere: bool,
+}
+
+/// Why a file gives no value.
+#[derive(Debug)]
+pub(super) enum NoValue {
+    /// The file is on another machine.
+    Elsewhere,
+    /// What is wrong with the file.
+    Wrong(String),
+}
+
+impl ValueFiles {
+    /// Reads the files that the values of a tree refer to.
+    pub(super) fn of(tree: &Node) -> Self {
+        let mut paths = Vec::new();
+        collect(&tree.value, &mut paths);
+        let read = |path: PathBuf| (path.clone(), read(&path));
+        Self {
+            files: paths.into_iter().map(read).collect(),
+            is_elsewhere: false,
+        }
+    }
+
+    /// Forgets the files that do not exist. Their values count as valid.
+    pub(super) fn elsewhere_if_missing(mut self) -> Self {
+        self.files.retain(|path, _| path.exists());
+        self.is_elsewhere = true;
+        self
+    }
+
+    /// Returns the content of a file.
+    pub(super) fn get(&self, path: &Path) -> Result<&str, NoValue> {
+        match self.files.get(path) {
+            Some(Ok(Secret(text))) => Ok(text),
+            Some(Err(message)) => Err(NoValue::Wrong(message.clone())),
+            None if self.is_elsewhere => Err(NoValue::Elsewhere),
+            None => Err(NoValue::Wrong(
+                "cannot be used here; write the value itself".to_owned(),
+            )),
+        }
+    }
+
+    /// Returns the paths of the files.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
+    /// Returns whether a file cannot be used.
+    pub fn are_incomplete(&self) -> bool {
+        self.files.values().any(Result::is_err)
+    }
+
+    /// Returns whether a file has other content than among `others`.
+    pub(super) fn differ_in(&self, others: &Self, path: &Path) -> bool {
+        self.files.get(path) != others.files.get(path)
+    }
+
+    /// Replaces the content of the files in a message by references to them.
+    pub(super) fn hide_in(&self, message: &str) -> String {
+        let mut hidden = message.to_owned();
+        for (path, content) in &self.files {
+            if let Ok(Secret(text)) = content
+                && text.len() >= MIN_HIDDEN
+            {
+                hidden = hidden.replace(text, &format!("${{file:{}}}", path.display()));
+            }
+        }
+        hidden
+    }
+}
+
+/// Returns the files that a value refers to.
+pub(super) fn files_of(text: &str) -> Vec<&Path> {
+    let parts = parts(text).unwrap_or_default();
+    let files = parts.into_iter().filter_map(|part| match part {
+        Part::File(path) => Some(path),
+        _ => None,
+    });
+    files.collect()
+}
+
+fn collect(value: &Value, paths: &mut Vec<PathBuf>) {
+    match value {
+        Value::Null => {}
+        Value::Scalar(text) => paths.extend(files_of(text).into_iter().map(Path::to_owned)),
+        Value::List(items) => items.iter().for_each(|item| collect(&item.value, paths)),
+        Value::Map(entries) => {
+            for (_, node) in entries {
+                collect(&node.value, paths);
+            }
+        }
+    }
+}
+
+/// Reads a file. Only regular files are read, because others can block or have no end.
+fn read(path: &Path) -> Result<Secret, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    let most = MAX_SIZE + 1;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 == most {
+        return Err("is larger than 64 KiB; a value is a short text".to_owned());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err("is empty; write the value to it".to_owned());
+    }
+    Ok(Secret(text.to_owned()))
+}
