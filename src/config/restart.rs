@@ -35,13 +35,21 @@ const NEED_RESTART: &[Row] = &[
     row!("traces.attributes", traces.attributes),
 ];
 
+/// Keys that are compared as a part of another one.
+const PARTS: &[(&str, &str)] = &[
+    ("limits.on_store_failure", "limits.store"),
+    ("limits.replicas", "limits.store"),
+];
+
 /// Returns the key that needs a restart to which a path of [`super::ChangedKey`] belongs.
 pub fn restart_key(path: &str) -> Option<&'static str> {
-    let keys = NEED_RESTART.iter().map(|(key, _)| *key);
-    keys.into_iter().find(|key| {
+    let keys = NEED_RESTART.iter().map(|(key, _)| (*key, *key));
+    let mut keys = keys.chain(PARTS.iter().copied());
+    let found = keys.find(|(key, _)| {
         let rest = path.strip_prefix(key);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    })
+    });
+    found.map(|(_, owner)| owner)
 }
 
 /// Returns the keys in which two configurations differ and that need a restart. Keys whose whole

@@ -19,12 +19,13 @@ LIVE = [
     {"targets": {"nova": {"model_id": "amazon.nova-lite-v1:0"}}},
     {"callers": {"app": {}}},
     {"limits": {"idle": "1m"}},
+    {"log": {"level": "debug"}},
     {"traces": {"sample_ratio": 1}},
     {"cors": {"allowed_origins": ["https://chat.example.com"]}},
 ]
 RESTART = [
     {"workers": 3},
-    {"log": {"level": "debug"}},
+    {"log": {"format": "text"}},
     {"limits": {"max_streams": 200}},
     {"limits": {"on_store_failure": "deny"}},
     {"bedrock": {"region": "eu-west-1"}},
