@@ -20,7 +20,7 @@ const MAX_SIZE: u64 = 64 << 10;
 /// coincidence.
 const MIN_HIDDEN: usize = 4;
 
-/// The content of a file, without the line breaks at its end.
+/// The content of a file, without trailing line breaks.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(String);
 

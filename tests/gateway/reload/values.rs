@@ -88,7 +88,7 @@ async fn kubelet_replaces_a_mounted_secret() {
     gateway.stream(keyed(ask("one"), &new)).await.is_whole();
 }
 
-/// The file of a value is missing when the process starts: the process says so, and ends.
+/// The file of a value is missing when the process starts: the process reports that, and exits.
 #[tokio::test]
 async fn a_missing_file_of_a_value_is_reported_at_the_start() {
     let folder = TempDir::new().unwrap();
