@@ -26,6 +26,7 @@ type lifecycle struct {
 	drainLimit  time.Duration
 	grace       time.Duration // From the pod's end being asked for to SIGKILL.
 	config      map[string]any
+	checksum    string // By which Kubernetes replaces pods.
 }
 
 // rendered is what is read of the chart's objects.
@@ -43,7 +44,8 @@ type rendered struct {
 			} `yaml:"rollingUpdate"`
 		}
 		Template struct {
-			Spec struct {
+			Metadata struct{ Annotations map[string]string }
+			Spec     struct {
 				GraceSeconds int `yaml:"terminationGracePeriodSeconds"`
 				Containers   []container
 			}
@@ -94,6 +96,7 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 		case "Deployment":
 			pod := spec.Template.Spec
 			life.replicas = spec.Replicas
+			life.checksum = spec.Template.Metadata.Annotations["checksum/config"]
 			life.minReady = scaled(seconds(spec.MinReadySeconds))
 			life.preStop = scaled(seconds(pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds))
 			life.probePeriod = scaled(seconds(pod.Containers[0].StartupProbe.PeriodSeconds))

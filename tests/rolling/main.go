@@ -34,7 +34,7 @@ const (
 // options are what can be set.
 type options struct {
 	binary, emulator, helm, root, work string
-	streams, updates                   int
+	streams, updates, changes          int
 	factor, rate                       float64
 	short, onlyUpdates                 bool
 	longest                            time.Duration
@@ -50,10 +50,11 @@ func main() {
 	flag.StringVar(&o.work, "work", "", "an empty folder for configs and logs")
 	flag.IntVar(&o.streams, "streams", 1000, "streams that are always open")
 	flag.IntVar(&o.updates, "updates", 20, "rolling updates in a row")
+	flag.IntVar(&o.changes, "changes", 20, "changes of the config of running pods")
 	flag.Float64Var(&o.factor, "factor", 10, "by how much all times are divided")
 	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the pace of each stream")
 	flag.DurationVar(&o.longest, "longest", 300*time.Second, "how long streams are at most, before it is divided")
-	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, times divided by 20")
+	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, 8 changes of the config, times divided by 20")
 	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "rolling updates, and nothing else")
 	flag.Func("set", "a value of the chart's, as helm takes it; can be given again", func(value string) error {
 		o.set = append(o.set, value)
@@ -61,7 +62,7 @@ func main() {
 	})
 	flag.Parse()
 	if o.short {
-		o.streams, o.longest, o.updates, o.factor = 200, 150*time.Second, 3, 20
+		o.streams, o.longest, o.updates, o.changes, o.factor = 200, 150*time.Second, 3, 8, 20
 	}
 	if o.emulator == "" {
 		o.emulator = o.binary

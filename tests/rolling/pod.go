@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -18,6 +21,7 @@ type pod struct {
 	address netip.Addr
 	life    *lifecycle // As it was rendered when the pod was made.
 	admin   string
+	volume  *volume
 }
 
 // ending is how a pod went.
@@ -33,15 +37,16 @@ func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	life := c.life
 	p := &pod{address: address, life: life, admin: fmt.Sprintf("%v:%d", address, c.adminPort)}
 	name := fmt.Sprintf("pod-%v", address)
-	config := filepath.Join(c.directory, name+".yaml")
-	text, err := json.Marshal(c.configOf(p))
-	if err != nil {
+	p.volume = &volume{folder: filepath.Join(c.directory, name)}
+	// A pod that is started again has a new one.
+	if err := os.RemoveAll(p.volume.folder); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(config, text, 0o644); err != nil {
+	if err := c.configure(p, life.config); err != nil {
 		return nil, err
 	}
-	if p.process, err = start(name, c.directory, environment(), c.binary, "serve", "--config", config); err != nil {
+	var err error
+	if p.process, err = start(name, c.directory, environment(), c.binary, "serve", "--config", p.volume.path()); err != nil {
 		return nil, err
 	}
 	for deadline := time.Now().Add(patience); !p.ready(); {
@@ -53,10 +58,19 @@ func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	return p, nil
 }
 
+// configure writes a pod's config, as a kubelet does.
+func (c *cluster) configure(p *pod, chart map[string]any) error {
+	text, err := json.Marshal(c.configOf(p, chart))
+	if err != nil {
+		return err
+	}
+	return p.volume.write(text)
+}
+
 // configOf returns the chart's config, changed so that it runs here: loopback, the emulator, and
 // the pace of the life cycle.
-func (c *cluster) configOf(p *pod) map[string]any {
-	config := maps.Clone(p.life.config)
+func (c *cluster) configOf(p *pod, chart map[string]any) map[string]any {
+	config := maps.Clone(chart)
 	set := func(key string, members map[string]any) {
 		merged := map[string]any{}
 		if before, ok := config[key].(map[string]any); ok {
@@ -85,6 +99,21 @@ func (p *pod) ready() bool {
 	}
 	answer.Body.Close()
 	return answer.StatusCode == http.StatusOK
+}
+
+// metric returns the value of a metric without labels.
+func (p *pod) metric(name string) (float64, error) {
+	answer, err := probe.Get("http://" + p.admin + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no metric %s", p.name, name)
 }
 
 // stop does what a kubelet does: the preStop hook, SIGTERM, and SIGKILL when the grace period is
