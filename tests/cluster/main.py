@@ -34,7 +34,7 @@ def check_chart(cluster):
     fake_nodes.end(cluster)
 
 
-PARTS = ["accounts", "chart", "node"]
+PARTS = ["accounts", "chart", "node", "reload"]
 
 
 def everything():
@@ -57,13 +57,13 @@ def everything():
         if "accounts" in parts:
             service_accounts.run_all(cluster, binary, work)
             lap("service accounts")
-        if {"chart", "node"} & set(parts):
+        if {"chart", "node", "reload"} & set(parts):
             chart_sets.install_definitions(cluster)
         if "chart" in parts:
             check_chart(cluster)
             lap("chart")
-        if "node" in parts:
-            rolling.run_all(cluster, binary, inside, cgroup)
+        if {"node", "reload"} & set(parts):
+            rolling.run_all(cluster, binary, inside, cgroup, parts)
             lap("node")
     except Failed as failure:
         say(f"FAILED: {failure}\n{processes.dead()}")

@@ -15,6 +15,8 @@ TAG = "test"
 ADDRESS = "198.18.0.1"
 PODS = "198.18.1.0/24"
 DNS_SERVICE = "10.253.0.10"
+# The kubelet's default is 60: tests would wait longer, and see nothing else.
+SYNC_SECONDS = 10
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 # What the kubelet sets for the whole machine, and what is set back.
 SETTINGS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
@@ -147,7 +149,7 @@ Root = "{self.work}/runc"
             "imageGCHighThresholdPercent": 100, "imageMinimumGCAge": "24h",
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%",
                              "imagefs.inodesFree": "0%"},
-            "makeIPTablesUtilChains": False,
+            "makeIPTablesUtilChains": False, "syncFrequency": f"{SYNC_SECONDS}s",
         }))
         kubeconfig = self.cluster.kubeconfig_for("kubelet", f"/O=system:nodes/CN=system:node:{NAME}")
         self.processes.start("kubelet", self.bin / "kubelet", f"--config={config}", f"--kubeconfig={kubeconfig}", f"--root-dir={self.work}/kubelet",

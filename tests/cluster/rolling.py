@@ -8,6 +8,7 @@ import threading
 import chart_sets
 import images
 import node
+import reload
 import rendering
 from processes import PATIENCE, Failed, check, run, until
 
@@ -92,7 +93,8 @@ class Release:
     """The chart, installed on the node."""
 
     def __init__(self, cluster, binary):
-        self.cluster, self.binary = cluster, binary
+        self.cluster, self.binary, self.name = cluster, binary, RELEASE
+        self.values = json.loads(json.dumps(VALUES))
         chart_sets.make_namespace(cluster, NAMESPACE)
         self.kubectl("create", "secret", "generic", "bedrock-key", f"--from-literal=AWS_BEARER_TOKEN_BEDROCK={TOKEN}")
 
@@ -108,11 +110,19 @@ class Release:
     def pods(self):
         return [pod for pod in self.get("pods", "--selector", SELECTOR) if "deletionTimestamp" not in pod["metadata"]]
 
-    def install(self, bedrock):
-        values = json.loads(json.dumps(VALUES))
-        values["config"]["bedrock"] = {"region": "us-east-1", "endpoint_url": bedrock}
+    def write_values(self, changes):
+        """The values with some changes, as a file."""
         path = self.cluster.work / "values.json"
-        path.write_text(json.dumps(values))
+        path.write_text(json.dumps(merged(self.values, changes)))
+        return path
+
+    def write_config(self, text):
+        """Edits the ConfigMap by hand."""
+        self.kubectl("patch", f"configmap/{RELEASE}", "--type=merge", "--patch", json.dumps({"data": {"config.yaml": text}}))
+
+    def install(self, bedrock):
+        self.values["config"]["bedrock"] = {"region": "us-east-1", "endpoint_url": bedrock}
+        path = self.write_values({})
         try:
             self.helm("helm-v4", "install", RELEASE, rendering.CHART, "--values", path, "--wait", f"--timeout={PATIENCE}s")
         except Failed as failure:
@@ -124,8 +134,8 @@ class Release:
     def explain(self):
         return self.kubectl("get", "events,pods", "--output=wide") + self.kubectl("describe", "pods") + self.cluster.processes.tail("kubelet")
 
-    def chat(self, address):
-        return run(self.binary, "chat", "--address", f"http://{address}", "--target", "claude", "hello").strip()
+    def chat(self, address, target="claude"):
+        return run(self.binary, "chat", "--address", f"http://{address}", "--target", target, "hello").strip()
 
     def check_service(self):
         """Calls by all ways there are, and what a container is."""
@@ -197,6 +207,12 @@ class Release:
         check("uninstalled, all pods are removed", True)
 
 
+def merged(base, changes):
+    """Nested maps, with some keys changed."""
+    both = base | changes
+    return {key: merged(base[key], value) if key in base and key in changes and isinstance(value, dict) else value for key, value in both.items()}
+
+
 def said(report):
     counts = ", ".join(f"{sum(report[what].values())} {what}" for what in ("broken", "failed"))
     return f"{report['ended_well']} streams ended well, {counts}, {report['open']} open" + "".join(
@@ -215,8 +231,8 @@ def start_bedrock(cluster, binary):
     return f"http://{node.ADDRESS}:{port}"
 
 
-def run_all(cluster, binary, inside, cgroup):
-    """The node, and everything on it."""
+def run_all(cluster, binary, inside, cgroup, parts):
+    """The node, and everything on it that is asked for."""
     machine = node.Node(cluster, cgroup)
     try:
         for archive in (images.pause(machine.work / "pause", node.PAUSE, cluster.bin / "pause"),
@@ -231,11 +247,14 @@ def run_all(cluster, binary, inside, cgroup):
         endings, clients = Endings(cluster), Clients(cluster, STREAMS)
         try:
             until(f"{STREAMS} streams are open", lambda: clients.report()["open"] >= STREAMS * 0.9, release.explain)
-            release.check_updates(clients)
-            release.check_scale_in(clients)
-            release.check_eviction(clients)
-            release.check_endings(endings)
-            release.check_kill(clients)
+            if "reload" in parts:
+                reload.run_all(release, clients)
+            if "node" in parts:
+                release.check_updates(clients)
+                release.check_scale_in(clients)
+                release.check_eviction(clients)
+                release.check_endings(endings)
+                release.check_kill(clients)
         finally:
             clients.end()
             endings.end()
