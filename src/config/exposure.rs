@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, Hosts, Problem, problem::ConfigLocation};
+use super::{Config, Hosts, LimitsStore, OnStoreFailure, Problem, problem::ConfigLocation};
 
 impl Config {
     /// Returns what other machines, unidentified callers or web pages can use. Each entry names the
@@ -93,12 +93,49 @@ fn exposure(config: &Config) -> Vec<Problem> {
                 .to_owned(),
         );
     }
-    for (key, url) in plain_endpoints(config) {
+    let s3_locations = config.targets.policy.s3_locations.as_ref();
+    if s3_locations.is_some_and(|locations| locations.is_everywhere()) {
+        warn(
+            "s3_locations",
+            "callers can have Bedrock read every object in Amazon S3 that the gateway's AWS \
+             identity may read; list buckets or prefixes instead of *"
+                .to_owned(),
+        );
+    }
+    let proxies = &server.trusted_proxies;
+    for (key, networks) in [
+        ("proxy_protocol_from", &proxies.proxy_protocol_from),
+        ("forwarded_for_from", &proxies.forwarded_for_from),
+    ] {
+        if networks.iter().any(|network| network.is_everything()) {
+            warn(
+                &format!("trusted_proxies.{key}"),
+                "every client can claim any address, and so avoid its share of connections and \
+                 calls; list the networks of your proxies only"
+                    .to_owned(),
+            );
+        }
+    }
+    if config.allow_weaker {
+        warn(
+            "allow_weaker",
+            "a changed configuration file can remove callers, client certificates and fences; \
+             remove the key after the change for which you set it"
+                .to_owned(),
+        );
+    }
+    if let LimitsStore::Redis(store) = &config.access.store
+        && store.on_failure == OnStoreFailure::Allow
+    {
+        warn(
+            "limits.on_store_failure",
+            "calls have no limits while the store does not answer; use local or deny".to_owned(),
+        );
+    }
+    for (key, url, what) in plain_connections(config) {
         warn(
             &key,
-            format!(
-                "{url} has no TLS: prompts and answers are readable on the network; use https://"
-            ),
+            format!("{url} has no TLS: {what} are readable on the network; use TLS"),
         );
     }
     open
@@ -111,6 +148,43 @@ fn is_reachable(address: SocketAddr) -> bool {
 
 fn is_reachable_admin(config: &Config) -> bool {
     is_reachable(config.server.admin) && config.server.hosts == Hosts::Any
+}
+
+/// Returns the connections that have no TLS and lead to other machines: the key, the address, and
+/// what can be read on them.
+fn plain_connections(config: &Config) -> Vec<(String, String, &'static str)> {
+    let mut plain: Vec<_> = plain_endpoints(config)
+        .into_iter()
+        .map(|(key, url)| (key, url.to_owned(), "prompts and answers"))
+        .collect();
+    for (key, endpoint) in [
+        ("traces.otlp_endpoint", &config.traces.otlp_endpoint),
+        (
+            "usage_records.otlp_endpoint",
+            &config.usage_records.otlp_endpoint,
+        ),
+    ] {
+        let url = endpoint.as_deref().filter(|url| is_plain(url));
+        let what = "names, token counts and the headers for the collector";
+        plain.extend(url.map(|url| (key.to_owned(), url.to_owned(), what)));
+    }
+    if let LimitsStore::Redis(store) = &config.access.store {
+        // Without the credentials that a URL can contain.
+        let url = format!("{}:{}", store.host, store.port);
+        if !store.tls && !Hosts::Loopback.allow(Some(&url)) {
+            let what = "the password of the store and the names of callers";
+            plain.push(("limits.store".to_owned(), url, what));
+        }
+    }
+    plain
+}
+
+/// Returns whether a URL has no TLS and leads to another machine.
+fn is_plain(url: &str) -> bool {
+    let authority = url
+        .strip_prefix("http://")
+        .map(|rest| rest.split('/').next());
+    authority.is_some_and(|authority| !Hosts::Loopback.allow(authority))
 }
 
 /// Returns the endpoints that have no TLS and are not on this machine.
@@ -128,12 +202,6 @@ fn plain_endpoints(config: &Config) -> Vec<(String, &str)> {
         urls.push((key("endpoint_url"), &endpoints.endpoint_url));
         urls.push((key("control_endpoint_url"), &endpoints.control_endpoint_url));
     }
-    let is_plain = |url: &str| {
-        let authority = url
-            .strip_prefix("http://")
-            .map(|rest| rest.split('/').next());
-        authority.is_some_and(|authority| !Hosts::Loopback.allow(authority))
-    };
     urls.into_iter()
         .filter_map(|(key, url)| Some((key, url.as_deref()?)))
         .filter(|(_, url)| is_plain(url))
@@ -155,6 +223,12 @@ mod tests {
 playground: true
 cors: {allowed_origins: ['*']}
 allowed_model_ids: ['*']
+s3_locations: ['*']
+trusted_proxies: {proxy_protocol_from: [10.0.0.0/8, '::/0'], forwarded_for_from: [0.0.0.0/0]}
+allow_weaker: true
+limits: {store: 'redis://:secret@redis.internal', on_store_failure: allow}
+traces: {otlp_endpoint: 'http://collector.internal:4317'}
+usage_records: {otlp_endpoint: 'http://collector.internal:4317'}
 bedrock:
   endpoint_url: http://proxy.internal
   endpoints: {us-west-2: {control_endpoint_url: 'http://10.0.0.1:80/x'}}
@@ -167,10 +241,21 @@ bedrock:
             "cors.allowed_origins",
             "admin.listen",
             "allowed_model_ids",
+            "s3_locations",
+            "trusted_proxies.proxy_protocol_from",
+            "trusted_proxies.forwarded_for_from",
+            "allow_weaker",
+            "limits.on_store_failure",
             "bedrock.endpoint_url",
             "bedrock.endpoints.us-west-2.control_endpoint_url",
+            "traces.otlp_endpoint",
+            "usage_records.otlp_endpoint",
+            "limits.store",
         ];
         assert_eq!(keys(all), expected);
+        let config = Config::parse(all, &|_| None).unwrap();
+        let shown = format!("{:?}", config.exposure());
+        assert!(!shown.contains("secret"), "{shown}");
     }
 
     #[test]
@@ -182,6 +267,11 @@ tls: {certificate_file: a, key_file: b}
 access: {keys_file: keys.yaml}
 bedrock: {endpoint_url: 'http://localhost:8900'}
 allowed_model_ids: ['eu.*']
+s3_locations: ['s3://bucket']
+trusted_proxies: {proxy_protocol_from: [10.0.0.0/8]}
+limits: {store: 'rediss://redis.internal'}
+traces: {otlp_endpoint: 'https://collector.internal:4317'}
+usage_records: {otlp_endpoint: 'http://127.0.0.1:4317'}
 ";
         assert_eq!(keys(closed), [""; 0]);
         let local = "

@@ -72,6 +72,11 @@ impl S3Locations {
         }
     }
 
+    /// Returns whether every object is allowed.
+    pub const fn is_everywhere(&self) -> bool {
+        self.everywhere
+    }
+
     /// Returns whether a request may name an object, given as `s3://bucket/key`. Bucket and key are
     /// compared byte by byte, because keys of S3 have only one spelling. Below a prefix, a key with
     /// a segment `..` is refused in any spelling, in case an intermediary between the gateway and

@@ -54,6 +54,11 @@ impl Network {
         Ok(Self { address, prefix })
     }
 
+    /// Returns whether all addresses of a family are in the network.
+    pub const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Returns whether an address is in the network. An IPv4-mapped IPv6 address is compared as
     /// IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
