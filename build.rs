@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
     // Tests that need recorded traffic are shown as ignored without it.
     println!("cargo:rerun-if-env-changed={RECORDED}");
+    // Set by cargo-fuzz.
+    println!("cargo:rustc-check-cfg=cfg(fuzzing)");
     println!("cargo:rustc-check-cfg=cfg(recorded)");
     if env::var_os(RECORDED).is_some() {
         println!("cargo:rustc-cfg=recorded");

@@ -21,6 +21,7 @@
 //! | [`playground`] | a web page for trying the gateway, built from `playground/` |
 //! | [`error`] | the reasons for which a call can fail, independent of gRPC |
 //! | [`pb`] | the types that are generated from `proto/` |
+//! | `fuzzing` | the fuzz targets, for tests and cargo-fuzz only |
 //!
 //! The emulator that `dev`, `emulate` and the tests use is a separate crate, in `emulator/`. It
 //! imports nothing from the gateway.
@@ -41,6 +42,8 @@ pub mod bounds;
 pub mod cli;
 pub mod config;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod grpc;
 pub mod pb;
 pub mod playground;

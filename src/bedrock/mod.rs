@@ -36,6 +36,8 @@ pub use accounts::SessionOwner;
 pub use client::{Answer, Bedrock, Endpoint, TokenCount};
 pub use control::{ControlPlane, InferenceProfile};
 pub use events::{BedrockEvent, BedrockEvents};
+#[cfg(any(test, fuzzing))]
+pub(crate) use frame::{CorruptFrame, Frame, FrameDecoder};
 pub use http::TlsError;
 #[cfg(test)]
 pub(crate) use http::memory;

@@ -33,6 +33,8 @@ use crate::{
 pub use generation::{Generation, Generations, Origins, Parts};
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
+#[cfg(any(test, fuzzing))]
+pub(crate) use receive::{Receiver, decode as decode_message};
 use targets::Targets;
 
 /// The health of every service, and of the server as a whole: whether calls should be sent here.

@@ -25,7 +25,7 @@ mod gateway;
 pub(crate) mod history;
 pub mod json;
 mod mapping;
-mod raw;
+pub(crate) mod raw;
 pub mod request;
 pub mod response;
 mod split_surrogates;

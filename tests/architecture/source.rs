@@ -71,6 +71,7 @@ impl Source {
     /// The modules below this one that are compiled for tests only, as `grpc/endings`.
     pub(crate) fn test_modules(&self) -> Vec<String> {
         let code = without_comments_and_literals(&self.text);
+        let code = code.replace(TESTS_AND_FUZZING, "#[cfg(test)]");
         let items = code.split("#[cfg(test)]").skip(1);
         let names = items.filter_map(|item| {
             let tokens = split_public(&tokens(item)).0;
@@ -109,6 +110,9 @@ impl Source {
         self.text.lines().count() - tests
     }
 }
+
+/// The attribute of code that only tests and fuzz targets use.
+const TESTS_AND_FUZZING: &str = "#[cfg(any(test, fuzzing))]";
 
 /// Replaces a line of test code in `code`.
 const TEST_LINE: char = '\u{1}';
@@ -199,7 +203,7 @@ fn quoted(chars: &[char], start: usize, quote: char) -> usize {
 fn without_tests(code: &str) -> String {
     let mut out = String::new();
     let mut rest = code;
-    while let Some(start) = ["#[cfg(test)]", "#[cfg(all(test"]
+    while let Some(start) = ["#[cfg(test)]", "#[cfg(all(test", TESTS_AND_FUZZING]
         .iter()
         .filter_map(|attribute| rest.find(attribute))
         .min()

@@ -23,7 +23,8 @@ mod received;
 mod receiver;
 mod unpack;
 
-pub(super) use decode::{Decoded, decode};
+pub(super) use decode::Decoded;
+pub(crate) use decode::decode;
 pub(super) use failures::saturated;
 pub(super) use received::Received;
-pub(super) use receiver::Receiver;
+pub(crate) use receiver::Receiver;

@@ -53,7 +53,9 @@ impl Receiver<'_> {
             .map_err(saturated)?;
         let mut pace = Pace::new(self.limits);
         let mut message = Incoming::default();
-        while !body.is_end_stream() {
+        // `is_end_stream` is not asked: the body of gRPC-Web reports what is wrong with the end of
+        // its text only after the last byte.
+        loop {
             let frame = tokio::select! {
                 biased;
                 frame = pace.next(poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx))) => frame?,

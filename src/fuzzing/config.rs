@@ -1,0 +1,56 @@
+//! Reads the text of a configuration.
+
+use crate::config::{
+    Config, ConfigFile, Problems, ValueFiles, changed_keys, masked, needs_restart, protection,
+    weakened,
+};
+
+/// The value of all environment variables whose names end with `_SECRET`.
+const SECRET: &str = "hunter2-0123456789";
+
+/// The input is the text.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    // No file of this machine is read.
+    if text.contains("${file:") {
+        return;
+    }
+    let environment = |name: &str| name.ends_with("_SECRET").then(|| SECRET.to_owned());
+    let parsed = Config::parse(text, &environment);
+    assert_eq!(Config::parse(text, &environment), parsed);
+    let file = ConfigFile {
+        path: "config.yaml".into(),
+        text: text.to_owned(),
+        values: ValueFiles::default(),
+    };
+    assert_eq!(changed_keys(&file, &file), [""; 0]);
+    // What other processes of this machine can read. The environment is not shown.
+    let shown = masked(&file).to_string();
+    assert!(text.contains(SECRET) || !shown.contains(SECRET), "{shown}");
+    match parsed {
+        Ok(config) => {
+            // What operators see of a valid configuration.
+            for shown in config.exposure().iter().chain(&config.warnings()) {
+                assert!(!shown.message.is_empty());
+            }
+            assert_eq!(needs_restart(&config, &config), [""; 0]);
+            assert!(weakened(&protection(&config), &config).is_empty());
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            let lines = text.lines().count() as u64 + 1;
+            for problem in &problems {
+                assert!(!problem.message.is_empty());
+                assert!(problem.place.line <= lines, "{problem:?}");
+            }
+            let problems = Problems {
+                file: "x".to_owned(),
+                problems,
+            };
+            // Problems are logged and printed.
+            assert!(!problems.to_string().is_empty());
+        }
+    }
+}
