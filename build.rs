@@ -5,7 +5,8 @@ use std::{env, error::Error, path::PathBuf};
 use prost::Message;
 
 const PROTO_ROOT: &str = "proto";
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
+    "bedrock/inference/v1/guardrail_service.proto",
     "bedrock/inference/v1/inference_service.proto",
     "bedrock/inference/v1/limits_service.proto",
     "bedrock/inference/v1/target_service.proto",

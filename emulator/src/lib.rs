@@ -12,7 +12,7 @@
 //! | `inspect` | the control API: received calls, and conditions |
 //! | `hosts` | restricts the accepted host names |
 //! | `state` | the state that all connections share |
-//! | `count` | CountTokens |
+//! | `count`, `guardrail` | CountTokens, ApplyGuardrail |
 //! | `sts` | AssumeRole |
 //! | `sessions` | the sessions of roles, also in other accounts |
 //! | `target` | resolves a model ID in a source Region |
@@ -47,6 +47,7 @@ mod exchange;
 pub mod fault;
 mod fold;
 pub mod frame;
+mod guardrail;
 mod hosts;
 mod inspect;
 mod length;

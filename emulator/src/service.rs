@@ -14,7 +14,7 @@ use super::{
     error::WireError,
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::Effect,
-    hosts, inspect,
+    guardrail, hosts, inspect,
     playback::{Broken, ResetSwitch, break_off},
     regions::Condition,
     runtime,
@@ -189,7 +189,8 @@ impl Service {
         }
     }
 
-    /// Answers a call without a stream: a call of the control plane, or of CountTokens.
+    /// Answers a call without a stream: a call of the control plane, CountTokens or
+    /// ApplyGuardrail.
     async fn answer_at_once(
         &self,
         condition: Option<Condition>,
@@ -214,6 +215,9 @@ impl Service {
         }
         let answered = match &asked.operation {
             Operation::CountTokens(model_id) => count::answer(model_id, &asked),
+            Operation::ApplyGuardrail(identifier, version) => {
+                guardrail::answer(identifier, version, &asked)
+            }
             _ => control::answer(&asked, &self.state),
         };
         Ok(match answered {

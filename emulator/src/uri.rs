@@ -8,6 +8,8 @@ pub(super) enum Operation {
     Converse(String),
     ConverseStream(String),
     CountTokens(String),
+    /// A guardrail and its version.
+    ApplyGuardrail(String, String),
     ListInferenceProfiles,
     GetInferenceProfile(String),
     CreateInferenceProfile,
@@ -51,6 +53,7 @@ impl Operation {
             "/tagResource" => Some(Self::TagResource),
             "/untagResource" => Some(Self::UntagResource),
             "/listTagsForResource" => Some(Self::ListTagsForResource),
+            _ if path.starts_with("/guardrail/") => applied(path),
             _ => model("/converse-stream")
                 .map(Self::ConverseStream)
                 .or_else(|| model("/converse").map(Self::Converse))
@@ -79,6 +82,7 @@ impl Operation {
             Self::Converse(_) => "Converse",
             Self::ConverseStream(_) => "ConverseStream",
             Self::CountTokens(_) => "CountTokens",
+            Self::ApplyGuardrail(..) => "ApplyGuardrail",
             Self::ListInferenceProfiles => "ListInferenceProfiles",
             Self::GetInferenceProfile(_) => "GetInferenceProfile",
             Self::CreateInferenceProfile => "CreateInferenceProfile",
@@ -101,6 +105,7 @@ impl Operation {
             Self::Converse(id)
             | Self::ConverseStream(id)
             | Self::CountTokens(id)
+            | Self::ApplyGuardrail(id, _)
             | Self::GetInferenceProfile(id)
             | Self::DeleteInferenceProfile(id)
             | Self::GetFoundationModel(id)
@@ -108,6 +113,16 @@ impl Operation {
             _ => "",
         }
     }
+}
+
+/// Returns ApplyGuardrail of a path such as `/guardrail/ID/version/1/apply`.
+fn applied(path: &str) -> Option<Operation> {
+    let (guardrail, version) = path.strip_suffix("/apply")?.rsplit_once("/version/")?;
+    let identifier = named(guardrail, "/guardrail/")?;
+    Some(Operation::ApplyGuardrail(
+        identifier,
+        percent_decode(version),
+    ))
 }
 
 /// Returns the identifier after a prefix of the path.

@@ -7,7 +7,10 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `client` | the SDK's clients, with hooks that insert request bodies and extract responses |
+//! | `client` | the SDK's clients, one for each account and source Region |
+//! | `exchange` | hooks that insert request bodies and extract responses |
+//! | `converse_stream` | calls ConverseStream, up to the head of the answer |
+//! | `count_tokens`, `apply_guardrail` | call CountTokens and ApplyGuardrail |
 //! | `open` | an upstream call up to its first event |
 //! | `credentials` | the gateway's AWS credentials: aws-config's chain, rebuilt when files change |
 //! | `accounts` | which session signs a call: that of an account, or the caller's own |
@@ -20,10 +23,14 @@
 //! | `http` | the HTTP client of the SDK, with its connection pool |
 
 mod accounts;
+mod apply_guardrail;
 mod client;
 mod control;
+mod converse_stream;
+mod count_tokens;
 mod credentials;
 mod events;
+mod exchange;
 mod failure;
 mod frame;
 mod http;
@@ -33,9 +40,13 @@ mod session;
 mod session_name;
 
 pub use accounts::SessionOwner;
-pub use client::{Answer, Bedrock, Endpoint, TokenCount};
+pub use apply_guardrail::GuardrailAnswer;
+pub use client::Bedrock;
 pub use control::{ControlPlane, InferenceProfile};
+pub use converse_stream::Answer;
+pub use count_tokens::TokenCount;
 pub use events::{BedrockEvent, BedrockEvents};
+pub use exchange::Endpoint;
 #[cfg(any(test, fuzzing))]
 pub(crate) use frame::{CorruptFrame, Frame, FrameDecoder};
 pub use http::TlsError;

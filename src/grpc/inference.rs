@@ -1,5 +1,5 @@
-//! Implements `InferenceService`. Both methods run the same stream; `Invoke` combines its messages
-//! into one.
+//! Implements `InferenceService` and `GuardrailService`. `Invoke` and `StreamInvoke` run the same
+//! stream; `Invoke` combines its messages into one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,19 +16,21 @@ use tonic::{
 };
 
 use super::{
+    apply_guardrail,
     context::CallContext,
-    count::Count,
+    count,
     generation::Generations,
     permission,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Received, Receiver},
     status,
+    unary::UnaryCall,
 };
 use crate::{
     bedrock::{Bedrock, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     error::{Failure, Reason},
-    pb::{self, CountTokensResponse, InvokeResponse, StreamInvokeResponse},
+    pb::{self, ApplyGuardrailResponse, CountTokensResponse, InvokeResponse, StreamInvokeResponse},
     routing::{attempts::AttemptPolicy, retry_budget::RetryBudget},
     stream::{Arrival, Bill, Call, CallReport, CallStream, RateLimits, Times, Watchdog},
     telemetry::Metrics,
@@ -127,20 +129,45 @@ impl Inference {
             .prepared(Method::CountTokens, &context, request)
             .await?;
         let rate_limits = report.rate_limits();
-        let deadline = context.deadline(ready.target.limits.max_deadline);
-        let limits = &context.generation.limits;
         let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
-        let count = Count {
-            owner: session_owner(&bedrock, &context),
-            bedrock: &bedrock,
-            first_event: ready.target.limits.first_event,
-            limits,
-            deadline,
+        let call = self.unary_call(&context, &bedrock, &ready);
+        let response = count::run(&call, &ready, report).await?;
+        Ok((response, watchdog_of(&call, &context), rate_limits))
+    }
+
+    /// Handles `ApplyGuardrail`.
+    pub(super) async fn apply_guardrail(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(ApplyGuardrailResponse, Watchdog, Option<RateLimits>), Status> {
+        let context = self.context(&request);
+        let (report, ready) = self
+            .prepared(Method::ApplyGuardrail, &context, request)
+            .await?;
+        let rate_limits = report.rate_limits();
+        let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
+        let call = self.unary_call(&context, &bedrock, &ready);
+        let response = apply_guardrail::run(&call, &ready, report).await?;
+        Ok((response, watchdog_of(&call, &context), rate_limits))
+    }
+
+    /// Returns a call that Bedrock answers with one message.
+    fn unary_call<'a>(
+        &'a self,
+        context: &'a CallContext,
+        bedrock: &'a Bedrock,
+        ready: &Ready,
+    ) -> UnaryCall<'a> {
+        let limits = &ready.target.limits;
+        let of_all = &context.generation.limits;
+        UnaryCall {
+            owner: session_owner(bedrock, context),
+            bedrock,
+            first_event: limits.first_event.unwrap_or(of_all.first_event),
+            deadline: context.deadline(limits.max_deadline),
             cut: &self.cut,
-        };
-        let response = count.run(&ready, &context.request_id, report).await?;
-        let limit = deadline.max(Instant::now() + limits.write_stall);
-        Ok((response, Watchdog::until(limit), rate_limits))
+            request_id: &context.request_id,
+        }
     }
 
     /// Returns the context that the layer added to the request. For calls that did not pass the
@@ -263,7 +290,7 @@ impl Inference {
                 deadline,
                 idle: limits.idle.unwrap_or(of_all.idle),
                 heartbeat: match method {
-                    Method::Invoke | Method::CountTokens => Duration::ZERO,
+                    Method::Invoke | Method::CountTokens | Method::ApplyGuardrail => Duration::ZERO,
                     Method::StreamInvoke => ready.heartbeat.unwrap_or(of_all.heartbeat),
                 },
             },
@@ -306,6 +333,12 @@ impl Inference {
             )
         })
     }
+}
+
+/// Returns the watchdog for the response of a call that has been answered.
+fn watchdog_of(call: &UnaryCall<'_>, context: &CallContext) -> Watchdog {
+    let limit = Instant::now() + context.generation.limits.write_stall;
+    Watchdog::until(call.deadline.max(limit))
 }
 
 /// Returns the caller as an owner of AWS sessions, if it has separate ones.

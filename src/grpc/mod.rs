@@ -1,5 +1,6 @@
 //! The gRPC services, the layers around them, and the table from failures to statuses.
 
+mod apply_guardrail;
 mod context;
 mod count;
 mod counted;
@@ -18,6 +19,9 @@ mod receive;
 mod service;
 mod status;
 mod targets;
+mod unary;
+
+use std::sync::Arc;
 
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
@@ -53,7 +57,8 @@ impl std::fmt::Debug for Health {
 }
 
 /// The services whose health is reported, in addition to `""`, the server as a whole.
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 4] = [
+    "bedrock.inference.v1.GuardrailService",
     "bedrock.inference.v1.InferenceService",
     "bedrock.inference.v1.LimitsService",
     "bedrock.inference.v1.TargetService",
@@ -116,6 +121,8 @@ pub fn server(
     let targets = Targets {
         generations: generations.clone(),
     };
+    let inference = Arc::new(inference);
+    let guardrails = service::GuardrailServer::new(Arc::clone(&inference));
     let inference = service::InferenceServer::new(inference);
     let targets = TargetServiceServer::new(targets).max_decoding_message_size(MAX_SMALL_MESSAGE);
     let health = health
@@ -131,6 +138,7 @@ pub fn server(
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let routes = Routes::new(inference)
+        .add_service(guardrails)
         .add_service(targets)
         .add_service(limits_service)
         .add_service(health)

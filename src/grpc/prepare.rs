@@ -12,7 +12,7 @@ use tonic::metadata::MetadataMap;
 
 use super::{
     counted, defaults,
-    enforce::{Attribution, Enforced},
+    enforce::{Attribution, Enforced, applied_guardrail},
     estimate::{self, Estimate, estimate},
     generation::Generation,
     permission,
@@ -23,17 +23,26 @@ use crate::{
         Identity,
         limits::{Amounts, Billing, Scopes},
     },
-    aws::{ModelIdKind, Sampling},
+    aws::{ModelIdKind, Sampling, model_id},
     bounds::{Share, Stop},
+    config::RequestPolicy,
     error::{Failure, Reason, Violation},
     pb::{
-        ConverseInput, CountTokensRequest, GuardrailStreamConfiguration, InferenceConfiguration,
-        InvokeRequest, StreamInvokeRequest,
+        ApplyGuardrailRequest, ConverseInput, CountTokensRequest, GuardrailStreamConfiguration,
+        InferenceConfiguration, InvokeRequest, StreamInvokeRequest,
     },
     routing::{RouteCandidate, Target},
     stream::Ceiling,
     translate,
     validate::{self, Violations},
+};
+
+/// What a call reserves that uses no tokens.
+const ONE_REQUEST: Amounts = Amounts {
+    requests: 1,
+    input: 0,
+    output: 0,
+    nano_usd: 0,
 };
 
 /// The method that was called.
@@ -42,6 +51,7 @@ pub(super) enum Method {
     Invoke,
     StreamInvoke,
     CountTokens,
+    ApplyGuardrail,
 }
 
 impl Method {
@@ -50,6 +60,7 @@ impl Method {
             Self::Invoke => "Invoke",
             Self::StreamInvoke => "StreamInvoke",
             Self::CountTokens => "CountTokens",
+            Self::ApplyGuardrail => "ApplyGuardrail",
         }
     }
 }
@@ -78,7 +89,7 @@ pub(super) struct Prepared {
 pub(super) struct Ready {
     pub(super) target: Arc<Target>,
     pub(super) candidates: Vec<RouteCandidate>,
-    /// The Converse request body. Its memory is counted until its last clone is dropped.
+    /// The body of the request to Bedrock. Its memory is counted until its last clone is dropped.
     pub(super) body: Bytes,
     /// The interval of heartbeats, if the caller set one.
     pub(super) heartbeat: Option<Duration>,
@@ -90,18 +101,29 @@ pub(super) struct Ready {
     pub(super) ceiling: Option<Ceiling>,
     pub(super) billing: Billing,
     pub(super) inference: Option<InferenceConfiguration>,
+    /// The guardrail of the call.
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
 }
 
-/// A decoded request of either method.
+/// A decoded request of any method.
 struct Question {
     target: String,
-    input: Option<ConverseInput>,
+    input: Input,
     heartbeat: Option<Duration>,
     resolved: Result<Arc<Target>, Failure>,
     valid: Result<(), Vec<Violation>>,
     json_bytes: usize,
     memory: Arc<Share>,
+}
+
+/// What a request gives to Bedrock.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it exists once per call, and nearly all calls have the larger variant"
+)]
+enum Input {
+    Converse(Option<ConverseInput>),
+    Guardrail(ApplyGuardrailRequest),
 }
 
 impl Preparation {
@@ -132,11 +154,11 @@ impl Preparation {
                     memory,
                 } = request;
                 let resolved = self.resolve(&message.target);
-                let model_id = model_id(&resolved, &message.target);
+                let model_id = resolved_model_id(&resolved, &message.target);
                 Ok(Question {
                     valid: validate::invoke_until(stop, &message, model_id),
                     target: message.target,
-                    input: message.input,
+                    input: Input::Converse(message.input),
                     heartbeat: None,
                     resolved,
                     json_bytes,
@@ -154,13 +176,31 @@ impl Preparation {
                 // The fields are those of InvokeRequest, and so are the rules.
                 let message = InvokeRequest { target, input };
                 let resolved = self.resolve(&message.target);
-                let model_id = model_id(&resolved, &message.target);
+                let model_id = resolved_model_id(&resolved, &message.target);
                 Ok(Question {
                     valid: validate::invoke_until(stop, &message, model_id),
                     target: message.target,
-                    input: message.input,
+                    input: Input::Converse(message.input),
                     heartbeat: None,
                     resolved,
+                    json_bytes,
+                    memory,
+                })
+            }
+            Method::ApplyGuardrail => {
+                let request: Decoded<ApplyGuardrailRequest> =
+                    self.decode("bedrock.inference.v1.ApplyGuardrailRequest", received, stop)?;
+                let Decoded {
+                    message,
+                    json_bytes,
+                    memory,
+                } = request;
+                Ok(Question {
+                    valid: validate::apply_guardrail_until(stop, &message),
+                    resolved: self.resolve(&message.target),
+                    target: message.target.clone(),
+                    input: Input::Guardrail(message),
+                    heartbeat: None,
                     json_bytes,
                     memory,
                 })
@@ -174,12 +214,12 @@ impl Preparation {
                     memory,
                 } = request;
                 let resolved = self.resolve(&message.target);
-                let model_id = model_id(&resolved, &message.target);
+                let model_id = resolved_model_id(&resolved, &message.target);
                 let heartbeat = message.heartbeat_interval;
                 Ok(Question {
                     valid: validate::stream_invoke_until(stop, &message, model_id),
                     target: message.target,
-                    input: message.input,
+                    input: Input::Converse(message.input),
                     heartbeat: heartbeat.and_then(|interval| Duration::try_from(interval).ok()),
                     resolved,
                     json_bytes,
@@ -212,9 +252,14 @@ impl Preparation {
         let target = question.resolved?;
         // An invalid timeout is an error: a caller that asks for one second must not get ten
         // minutes.
-        self.timeout?;
+        self.timeout.clone()?;
         let candidates = target.inside()?;
-        let mut input = question.input.unwrap_or_default();
+        let mut input = match question.input {
+            Input::Converse(input) => input.unwrap_or_default(),
+            Input::Guardrail(request) => {
+                return self.ready_to_apply(&request, target, candidates, question.memory, stop);
+            }
+        };
         translate::history::repair(&mut input);
         let kind = ModelIdKind::of(target.model_id());
         // The same body is sent to all routes.
@@ -223,11 +268,7 @@ impl Preparation {
         let accounts = &self.generation.accounts;
         let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
         let permission = self.caller.as_ref().and_then(Identity::permission);
-        let policy = match permission {
-            Some(permission) => Cow::Owned(target.policy.and(&permission.policy)),
-            None => Cow::Borrowed(&target.policy),
-        };
-        let policy = estimate::policy(accounts, &scopes, policy);
+        let policy = estimate::policy(accounts, &scopes, self.policy(&target));
         let policy = policy.as_ref();
         let defaults = match permission {
             Some(permission) => Cow::Owned(permission.defaults.over(&target.defaults)),
@@ -254,10 +295,7 @@ impl Preparation {
         let body = translate::request::to_converse_of_valid(&input, question.json_bytes, stop)
             .map_err(Failure::invalid_request)?;
         if stop.is_set() {
-            return Err(Failure::new(
-                Reason::Cancelled,
-                "the client cancelled the call",
-            ));
+            return Err(cancelled());
         }
         let (amounts, ceiling) = match self.method {
             Method::Invoke | Method::StreamInvoke => {
@@ -266,13 +304,7 @@ impl Preparation {
                 (amounts, Some(ceiling))
             }
             // A count uses no tokens and costs nothing.
-            Method::CountTokens => {
-                let amounts = Amounts {
-                    requests: 1,
-                    ..Amounts::default()
-                };
-                (amounts, None)
-            }
+            Method::CountTokens | Method::ApplyGuardrail => (ONE_REQUEST, None),
         };
         Ok(Ready {
             candidates,
@@ -287,6 +319,60 @@ impl Preparation {
             target,
         })
     }
+
+    /// Prepares a call of ApplyGuardrail, which uses no tokens.
+    fn ready_to_apply(
+        &self,
+        request: &ApplyGuardrailRequest,
+        target: Arc<Target>,
+        mut candidates: Vec<RouteCandidate>,
+        memory: Arc<Share>,
+        stop: &Stop,
+    ) -> Result<Ready, Failure> {
+        let guardrail =
+            applied_guardrail(&self.policy(&target), request).map_err(Failure::invalid_request)?;
+        let identifier = guardrail.guardrail_identifier.as_deref();
+        // A guardrail can be applied only in its Region.
+        if let Some(region) = identifier.and_then(model_id::region_of_arn) {
+            candidates.retain(|known| known.route.source_region == region);
+            if candidates.is_empty() {
+                let mut out = Violations::new();
+                let problem = format!("is in {region}, where the target has no route");
+                out.add_at("guardrail_identifier", problem);
+                out.finish().map_err(Failure::invalid_request)?;
+            }
+        }
+        let body = translate::guardrail::to_apply_guardrail(request, stop)
+            .map_err(Failure::invalid_request)?;
+        if stop.is_set() {
+            return Err(cancelled());
+        }
+        let accounts = &self.generation.accounts;
+        Ok(Ready {
+            candidates,
+            scopes: accounts.scopes(self.caller.as_ref(), &target.name),
+            amounts: ONE_REQUEST,
+            ceiling: None,
+            billing: Billing::default(),
+            body: held(body, memory)?,
+            heartbeat: None,
+            inference: None,
+            guardrail: Some(guardrail),
+            target,
+        })
+    }
+
+    /// Returns what the operator enforces for a target and this caller.
+    fn policy<'t>(&self, target: &'t Target) -> Cow<'t, RequestPolicy> {
+        match self.caller.as_ref().and_then(Identity::permission) {
+            Some(permission) => Cow::Owned(target.policy.and(&permission.policy)),
+            None => Cow::Borrowed(&target.policy),
+        }
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure::new(Reason::Cancelled, "the client cancelled the call")
 }
 
 /// Returns a body that holds exactly its own size of the budget, as long as it lives.
@@ -311,6 +397,6 @@ fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
 
 /// Returns the model ID that a target resolves to, because an alias may be a prompt, to which other
 /// rules apply. Returns the target's name if it is unknown.
-fn model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
+fn resolved_model_id<'a>(target: &'a Result<Arc<Target>, Failure>, name: &'a str) -> &'a str {
     target.as_ref().map_or(name, |target| target.model_id())
 }

@@ -1,7 +1,8 @@
-//! Serves `InferenceService` over HTTP: selects the method, and writes its answer.
+//! Serves `InferenceService` and `GuardrailService` over HTTP: selects the method, and writes its
+//! answer.
 //!
-//! tonic generates such a service, too, but that one uses tonic's decoder, whose memory and time
-//! this gateway cannot limit; see `receive`.
+//! tonic generates such services, too, but those use tonic's decoder, whose memory and time this
+//! gateway cannot limit; see `receive`.
 
 use std::{
     convert::Infallible,
@@ -22,7 +23,7 @@ use tonic::{
 };
 use tower_service::Service;
 
-use super::{inference::Inference, prepare::Method};
+use super::inference::Inference;
 use crate::{
     pb,
     stream::{RateLimits, Watchdog},
@@ -30,13 +31,51 @@ use crate::{
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
 /// The HTTP service for `InferenceService`. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct InferenceServer(Arc<Inference>);
 
 impl InferenceServer {
-    pub(super) fn new(inference: Inference) -> Self {
-        Self(Arc::new(inference))
+    pub(super) fn new(inference: Arc<Inference>) -> Self {
+        Self(inference)
+    }
+}
+
+/// The HTTP service for `GuardrailService`. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct GuardrailServer(Arc<Inference>);
+
+impl GuardrailServer {
+    pub(super) fn new(inference: Arc<Inference>) -> Self {
+        Self(inference)
+    }
+}
+
+impl NamedService for GuardrailServer {
+    const NAME: &'static str = "bedrock.inference.v1.GuardrailService";
+}
+
+impl Service<Request<Body>> for GuardrailServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match method_name(&request) {
+            Some("ApplyGuardrail") => {}
+            _ => return unimplemented(),
+        }
+        let inference = Arc::clone(&self.0);
+        Box::pin(async move {
+            let response = inference.apply_guardrail(request).await.map(unary);
+            Ok(response.unwrap_or_else(Status::into_http))
+        })
     }
 }
 
@@ -47,42 +86,30 @@ impl NamedService for InferenceServer {
 impl Service<Request<Body>> for InferenceServer {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let method = match request.uri().path().rsplit('/').next() {
-            Some("Invoke") => Method::Invoke,
-            Some("StreamInvoke") => Method::StreamInvoke,
-            Some("CountTokens") => Method::CountTokens,
-            // The layer outside reports the unknown method.
-            _ => return Box::pin(ready(Ok(Status::unimplemented("").into_http()))),
+        enum Called {
+            Invoke,
+            StreamInvoke,
+            CountTokens,
+        }
+        let called = match method_name(&request) {
+            Some("Invoke") => Called::Invoke,
+            Some("StreamInvoke") => Called::StreamInvoke,
+            Some("CountTokens") => Called::CountTokens,
+            _ => return unimplemented(),
         };
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
-            let response = match method {
-                Method::Invoke => {
-                    inference
-                        .invoke(request)
-                        .await
-                        .map(|(message, watchdog, limits)| {
-                            let only = futures_util::stream::once(ready(Ok(message)));
-                            response(only, watchdog, limits)
-                        })
-                }
-                Method::CountTokens => {
-                    inference
-                        .count_tokens(request)
-                        .await
-                        .map(|(message, watchdog, limits)| {
-                            let only = futures_util::stream::once(ready(Ok(message)));
-                            response(only, watchdog, limits)
-                        })
-                }
-                Method::StreamInvoke => inference
+            let response = match called {
+                Called::Invoke => inference.invoke(request).await.map(unary),
+                Called::CountTokens => inference.count_tokens(request).await.map(unary),
+                Called::StreamInvoke => inference
                     .stream_invoke(request)
                     .await
                     .map(|(messages, watchdog, limits)| response(messages, watchdog, limits)),
@@ -90,6 +117,23 @@ impl Service<Request<Body>> for InferenceServer {
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }
+}
+
+fn method_name(request: &Request<Body>) -> Option<&str> {
+    request.uri().path().rsplit('/').next()
+}
+
+/// Answers a call of an unknown method, which the layer outside reports.
+fn unimplemented() -> Answer {
+    Box::pin(ready(Ok(Status::unimplemented("").into_http())))
+}
+
+/// Returns a response with one message.
+fn unary<T: Message + 'static>(
+    (message, watchdog, limits): (T, Watchdog, Option<RateLimits>),
+) -> Response<Body> {
+    let only = futures_util::stream::once(ready(Ok(message)));
+    response(only, watchdog, limits)
 }
 
 /// Returns a response with these messages as its body. They are never compressed, because a

@@ -50,7 +50,9 @@ use self::{
 use crate::{config::OnCancel, pb::StreamInvokeResponse};
 pub(crate) use call::{Call, Failed};
 pub(crate) use failure::{deadline_exceeded, draining};
-pub(crate) use report::{Arrival, Bill, CallReport, Ceiling, RateLimits, price_of, tier_word};
+pub(crate) use report::{
+    Arrival, Bill, CallReport, Ceiling, RateLimits, log_detail, price_of, tier_word,
+};
 pub(crate) use reset::Watchdog;
 pub use reset::resettable;
 pub(crate) use timers::Times;

@@ -5,6 +5,7 @@
 //! | [`request`] | the body of a request to Bedrock |
 //! | [`event`] | one event of a stream |
 //! | [`fold`] | combines the events of a stream into one answer |
+//! | [`guardrail`] | requests and responses of ApplyGuardrail |
 //! | [`response`] | the complete answer in Converse's form |
 //! | `mapping` | one table per message; new content blocks and request members are added here |
 //! | `table` | the macros that turn a table into a reader and a writer |
@@ -22,6 +23,7 @@ mod error;
 pub mod event;
 pub mod fold;
 mod gateway;
+pub mod guardrail;
 pub(crate) mod history;
 pub mod json;
 mod mapping;

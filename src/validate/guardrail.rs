@@ -2,7 +2,7 @@
 
 use super::media;
 use super::path::{Shown, Violations};
-use super::word::{longer_than, optional_enum, required_enum_item, required_text};
+use super::word::{longer_than, optional_enum, required_enum, required_enum_item, required_text};
 use crate::pb;
 
 /// Source: Bedrock's service model.
@@ -35,6 +35,17 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         ),
         _ => {}
     }
+    form(identifier, version, out);
+    optional_enum::<pb::GuardrailTrace>("trace", *trace, out);
+    optional_enum::<pb::GuardrailStreamProcessingMode>(
+        "stream_processing_mode",
+        *stream_processing_mode,
+        out,
+    );
+}
+
+/// Checks the form of a guardrail's identifier and version, where they are not empty.
+fn form(identifier: &str, version: &str, out: &mut Violations) {
     if longer_than(identifier, MAX_IDENTIFIER_CHARS) {
         out.add_at(
             "guardrail_identifier",
@@ -58,12 +69,40 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
             ),
         );
     }
-    optional_enum::<pb::GuardrailTrace>("trace", *trace, out);
-    optional_enum::<pb::GuardrailStreamProcessingMode>(
-        "stream_processing_mode",
-        *stream_processing_mode,
-        out,
-    );
+}
+
+/// Checks a request of `ApplyGuardrail`, without its target.
+pub(super) fn apply(request: &pb::ApplyGuardrailRequest, out: &mut Violations) {
+    // All fields are listed, so that the compiler reports a new one.
+    let pb::ApplyGuardrailRequest {
+        target: _,
+        guardrail_identifier,
+        guardrail_version,
+        source,
+        content: blocks,
+        output_scope,
+    } = request;
+    let identifier = guardrail_identifier.as_deref().unwrap_or_default();
+    let version = guardrail_version.as_deref().unwrap_or_default();
+    match (identifier, version) {
+        ("", "") => {}
+        ("", _) => out.missing_at(
+            "guardrail_identifier",
+            "is required if `guardrail_version` is set",
+        ),
+        (_, "") => out.missing_at(
+            "guardrail_version",
+            "is required if `guardrail_identifier` is set: use `DRAFT` or a number",
+        ),
+        _ => {}
+    }
+    form(identifier, version, out);
+    required_enum::<pb::GuardrailContentSource>("source", *source, "INPUT or OUTPUT", out);
+    if blocks.is_empty() {
+        out.no_items_at("content", "is required: add at least one block");
+    }
+    out.items("content", blocks, content);
+    optional_enum::<pb::GuardrailOutputScope>("output_scope", *output_scope, out);
 }
 
 /// Source: Bedrock's service model, `[a-z0-9]+` or

@@ -102,6 +102,21 @@ pub fn stream_invoke_until(
     out.finish()
 }
 
+/// Checks a request of `ApplyGuardrail`. If `stop` is set meanwhile, the rest is not checked, and
+/// the result is meaningless.
+///
+/// # Errors
+/// All violations, as with [`invoke`].
+pub fn apply_guardrail_until(
+    stop: &Stop,
+    request: &pb::ApplyGuardrailRequest,
+) -> Result<(), Vec<Violation>> {
+    let mut out = Violations::until(stop.clone());
+    target(&request.target, &mut out);
+    guardrail::apply(request, &mut out);
+    out.finish()
+}
+
 /// Checks the field `target` of any request.
 pub fn target(target: &str, out: &mut Violations) {
     target::check(target, out);

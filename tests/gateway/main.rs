@@ -11,6 +11,8 @@ mod endings;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod guardrails;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod headers;

@@ -1,4 +1,5 @@
-//! The API covers everything that the AWS SDK can send to ConverseStream and receive from it.
+//! The API covers everything that the AWS SDK can send to ConverseStream and ApplyGuardrail, and
+//! receive from them.
 //!
 //! Reads the generated source of the SDK version in Cargo.lock. Builds samples of the request and
 //! of every event, with each member, variant and enum value that the SDK has, and translates them
@@ -12,8 +13,9 @@ mod sample;
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use bedrock_grpc::{
+    bounds::Stop,
     pb::{self, stream_invoke_response::Event},
-    translate::{event, request},
+    translate::{event, guardrail, request},
 };
 use prost::Message;
 use prost_types::{EnumDescriptorProto, FileDescriptorSet};
@@ -41,9 +43,14 @@ const CARRIED_AS_STRINGS: [&str; 15] = [
 ];
 
 /// Enums that have another name in the proto.
-const RENAMED: [(&str, &str); 2] = [
+const RENAMED: [(&str, &str); 4] = [
+    (
+        "GuardrailContentQualifier",
+        "GuardrailConverseContentQualifier",
+    ),
     ("ConversationRole", "Role"),
     ("GuardrailConverseImageFormat", "ImageFormat"),
+    ("GuardrailImageFormat", "ImageFormat"),
 ];
 
 /// The folder of the SDK's source.
@@ -91,6 +98,12 @@ fn missing(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
             missing.extend(missing_from_event(kind, &payload));
         }
     }
+    for body in sample::of(&model, "ApplyGuardrailInput") {
+        missing.extend(missing_from_guardrail_request(&body));
+    }
+    for body in sample::of(&model, "ApplyGuardrailOutput") {
+        missing.extend(missing_from_guardrail_response(&body));
+    }
     for (name, shape) in &model.shapes {
         if let Shape::Words(words) = shape {
             missing.extend(missing_words(name, words));
@@ -110,6 +123,29 @@ fn missing_from_request(body: &Value) -> Vec<String> {
     let sent: Value = serde_json::from_slice(&request::to_converse(&input).unwrap()).unwrap();
     if missing.is_empty() && sent != *body {
         return vec![format!("request: {body} comes out as {sent}")];
+    }
+    missing
+}
+
+fn missing_from_guardrail_request(body: &Value) -> Vec<String> {
+    let request = match guardrail::from_apply_guardrail(body.to_string().as_bytes()) {
+        Ok(request) => request,
+        Err(error) => return vec![format!("guardrail request: {error}")],
+    };
+    let sent = guardrail::to_apply_guardrail(&request, &Stop::never()).unwrap();
+    let sent: Value = serde_json::from_slice(&sent).unwrap();
+    if sent != *body {
+        return vec![format!("guardrail request: {body} comes out as {sent}")];
+    }
+    Vec::new()
+}
+
+fn missing_from_guardrail_response(body: &Value) -> Vec<String> {
+    let response = guardrail::from_response(body.to_string().as_bytes()).unwrap();
+    let missing = raw("guardrail response", &response.raw_members);
+    let again: Value = serde_json::from_str(&guardrail::to_response(&response)).unwrap();
+    if missing.is_empty() && again != *body {
+        return vec![format!("guardrail response: {body} comes out as {again}")];
     }
     missing
 }
@@ -278,6 +314,39 @@ fn a_new_member_of_the_request_would_be_noticed() {
             .all(|line| line.starts_with("request: /serviceLevel = "))
     );
     assert!(!missing.is_empty());
+}
+
+#[test]
+fn a_new_member_of_a_guardrails_response_would_be_noticed() {
+    let read = |asked: &str| {
+        let source = read(asked)?;
+        Some(match asked {
+            "operation/apply_guardrail/_apply_guardrail_output.rs" => {
+                source.replace("pub action_reason:", "pub action_motive:")
+            }
+            "protocol_serde/shape_apply_guardrail.rs" => {
+                source.replace("\"actionReason\"", "\"actionMotive\"")
+            }
+            _ => source,
+        })
+    };
+    assert_eq!(
+        missing(&read),
+        ["guardrail response: /actionMotive = \"x\""]
+    );
+}
+
+#[test]
+fn a_new_scope_of_a_guardrails_response_would_be_noticed() {
+    let missing = doctored(
+        "types/_guardrail_output_scope.rs",
+        "\"FULL\" =>",
+        "\"ALL\" =>",
+    );
+    assert!(
+        missing.contains(&"enum GuardrailOutputScope: ALL".to_owned()),
+        "{missing:?}"
+    );
 }
 
 #[test]

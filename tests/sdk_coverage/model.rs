@@ -1,4 +1,4 @@
-//! The shapes of ConverseStream, read from the SDK's generated source.
+//! The shapes of ConverseStream and ApplyGuardrail, read from the SDK's generated source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,17 @@ const OPAQUE: &str = "GuardrailAutomatedReasoningPolicyAssessment";
 
 const INPUT: &str = "ConverseStreamInput";
 const OUTPUT: &str = "ConverseStreamOutput";
+const GUARDRAIL_INPUT: &str = "ApplyGuardrailInput";
+const GUARDRAIL_OUTPUT: &str = "ApplyGuardrailOutput";
 
-/// All shapes that are reachable from the operation's input and output.
+/// The members of inputs that are part of the request's path.
+const IN_PATH: [(&str, &str); 3] = [
+    (INPUT, "model_id"),
+    (GUARDRAIL_INPUT, "guardrail_identifier"),
+    (GUARDRAIL_INPUT, "guardrail_version"),
+];
+
+/// All shapes that are reachable from the operations' inputs and outputs.
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) shapes: BTreeMap<String, Shape>,
@@ -43,7 +52,9 @@ impl Model {
     /// expected.
     pub(crate) fn read(read: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut model = Self::default();
-        let mut open = vec![INPUT.to_owned()];
+        let mut open = [INPUT, GUARDRAIL_INPUT, GUARDRAIL_OUTPUT]
+            .map(str::to_owned)
+            .to_vec();
 
         let output = source(read, &format!("types/_{}.rs", snake(OUTPUT)))?;
         let frames = source(read, "event_stream_serde.rs")?;
@@ -117,10 +128,10 @@ fn source(read: &dyn Fn(&str) -> Option<String>, path: &str) -> Result<String, S
 
 fn shape(read: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Shape, String> {
     let snake = snake(name);
-    let path = if name == INPUT {
-        format!("operation/converse_stream/_{snake}.rs")
-    } else {
-        format!("types/_{snake}.rs")
+    let path = match name {
+        INPUT => format!("operation/converse_stream/_{snake}.rs"),
+        GUARDRAIL_INPUT | GUARDRAIL_OUTPUT => format!("operation/apply_guardrail/_{snake}.rs"),
+        _ => format!("types/_{snake}.rs"),
     };
     let types = source(read, &path)?;
     let from_words = format!("impl ::std::convert::From<&str> for {name} {{");
@@ -135,7 +146,14 @@ fn shape(read: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Shape, Str
         (fields(&types, name)?, Shape::Struct as fn(_) -> _)
     };
     let derived: BTreeSet<&String> = members.iter().map(|(name, _)| name).collect();
-    let serde = source(read, &format!("protocol_serde/shape_{snake}.rs"))?;
+    let serde = if name == GUARDRAIL_OUTPUT {
+        let serde = source(read, "protocol_serde/shape_apply_guardrail.rs")?;
+        // The names of errors are before it.
+        let reader = serde.split_once("fn de_apply_guardrail(");
+        reader.ok_or("no `fn de_apply_guardrail`")?.1.to_owned()
+    } else {
+        source(read, &format!("protocol_serde/shape_{snake}.rs"))?
+    };
     let written = names(&serde);
     let written: BTreeSet<&String> = written.iter().filter(|name| *name != "__type").collect();
     if derived != written {
@@ -178,14 +196,16 @@ fn body(source: &str, declaration: &str) -> Result<Vec<String>, String> {
 fn fields(source: &str, name: &str) -> Result<Vec<(String, Type)>, String> {
     let mut fields = Vec::new();
     for line in body(source, &format!("pub struct {name} {{"))? {
+        if line == "_request_id: Option<String>," {
+            continue;
+        }
         let field = line
             .strip_prefix("pub ")
             .and_then(|line| line.strip_suffix(','));
         let (field, r#type) = field
             .and_then(|field| field.split_once(": "))
             .ok_or_else(|| format!("{name}: no field: {line}"))?;
-        // The model's ID is part of the request's path.
-        if (name, field) != (INPUT, "model_id") {
+        if !IN_PATH.contains(&(name, field)) {
             let r#type = match (Type::parse(r#type)?, documented(source, field)) {
                 (Type::Text, Some(words)) => Type::Documented(words),
                 (r#type, _) => r#type,

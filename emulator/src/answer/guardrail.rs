@@ -10,7 +10,8 @@ use super::{
     triggers,
 };
 
-const BLOCKED: &str = "Sorry, the model cannot answer this question.";
+/// The guardrail's message in place of blocked content.
+pub(super) const BLOCKED: &str = "Sorry, the model cannot answer this question.";
 /// The number of characters in one unit of a policy.
 const UNIT: usize = 1000;
 /// The maximum number of entities that are found in one text.
@@ -26,7 +27,7 @@ pub(super) struct Verdict {
 
 /// Personal data in a text.
 #[derive(Clone, Debug, PartialEq)]
-struct Entity {
+pub(super) struct Entity {
     text: String,
     kind: &'static str,
 }
@@ -88,14 +89,19 @@ fn texts(answer: &[Content]) -> String {
 
 fn mask(content: &mut Content, found: &[Entity]) {
     if let Content::Text { text, .. } = content {
-        for entity in found {
-            *text = text.replace(&entity.text, &format!("{{{}}}", entity.kind));
-        }
+        *text = masked(text, found);
     }
 }
 
+/// Returns a text with the names of the entities in their places.
+pub(super) fn masked(text: &str, found: &[Entity]) -> String {
+    found.iter().fold(text.to_owned(), |text, entity| {
+        text.replace(&entity.text, &format!("{{{}}}", entity.kind))
+    })
+}
+
 /// Returns the e-mail addresses, phone numbers and US social security numbers in a text.
-fn entities(text: &str) -> Vec<Entity> {
+pub(super) fn entities(text: &str) -> Vec<Entity> {
     let mut found: Vec<Entity> = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || "\"'“”()<>,;".contains(c)) {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '+');
@@ -142,17 +148,7 @@ fn entity(word: &str) -> Option<&'static str> {
 fn trace(id: &str, request: &Request<'_>, output: &str, masked: &[Entity]) -> Value {
     let mut assessment = metrics(output, true);
     if !masked.is_empty() {
-        let found: Vec<Value> = masked
-            .iter()
-            .map(
-                |entity| json!({"action": "ANONYMIZED", "match": entity.text, "type": entity.kind}),
-            )
-            .collect();
-        add(
-            &mut assessment,
-            "sensitiveInformationPolicy",
-            json!({ "piiEntities": found }),
-        );
+        add(&mut assessment, "sensitiveInformationPolicy", pii(masked));
     }
     json!({
         "modelOutput": [output],
@@ -164,16 +160,23 @@ fn trace(id: &str, request: &Request<'_>, output: &str, masked: &[Entity]) -> Va
 
 fn blocked_trace(id: &str, prompt: &str) -> Value {
     let mut assessment = metrics(prompt, false);
-    let word = format!("emulate:{}", triggers::GUARDRAIL_BLOCK);
-    add(
-        &mut assessment,
-        "wordPolicy",
-        json!({"customWords": [{"action": "BLOCKED", "match": word}]}),
-    );
+    add(&mut assessment, "wordPolicy", block_of());
     json!({
         "inputAssessment": {id: assessment},
         "actionReason": "Guardrail blocked.",
     })
+}
+
+/// Returns the finding of a blocked trigger word.
+pub(super) fn block_of() -> Value {
+    let word = format!("emulate:{}", triggers::GUARDRAIL_BLOCK);
+    json!({"customWords": [{"action": "BLOCKED", "match": word}]})
+}
+
+/// Returns the finding of masked personal data.
+pub(super) fn pii(found: &[Entity]) -> Value {
+    let entity = |entity: &Entity| json!({"action": "ANONYMIZED", "match": entity.text, "type": entity.kind});
+    json!({"piiEntities": found.iter().map(entity).collect::<Vec<_>>()})
 }
 
 fn add(assessment: &mut Value, policy: &str, found: Value) {
@@ -183,7 +186,7 @@ fn add(assessment: &mut Value, policy: &str, found: Value) {
 }
 
 /// Returns the guardrail's metrics. Units are 1,000 characters; the latency grows with the text.
-fn metrics(text: &str, output: bool) -> Value {
+pub(super) fn metrics(text: &str, output: bool) -> Value {
     let characters = text.chars().count();
     let units = characters.div_ceil(UNIT).max(1);
     json!({"invocationMetrics": {

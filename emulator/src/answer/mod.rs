@@ -9,10 +9,12 @@
 //! | `text` | generated prose, dictated texts, tokens |
 //! | `tools`, `schema` | which tool is called, with an input that matches its schema |
 //! | `reasoning`, `citations`, `guardrail` | content in addition to the text |
+//! | `applied` | ApplyGuardrail |
 //! | `draft`, `limits` | the answer as blocks and pieces, and its early end |
 //! | `usage`, `fields` | the metadata of the answer |
 //! | `script` | the events of the answer |
 
+mod applied;
 mod citations;
 mod compose;
 mod draft;
@@ -68,6 +70,19 @@ pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Scr
 pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
     validate::check(model_id, request)?;
     Ok(usage::input_tokens(request))
+}
+
+/// Answers an ApplyGuardrail request body for a guardrail.
+///
+/// # Errors
+/// What Bedrock returns for invalid input.
+pub fn apply_guardrail(
+    identifier: &str,
+    version: &str,
+    request: &Value,
+) -> Result<Value, ApiError> {
+    validate::check_guardrail(identifier, version, request)?;
+    Ok(applied::respond(request))
 }
 
 /// Returns the ARN of the model that a prompt router chooses, if the model ID is a router's ARN.

@@ -31,6 +31,11 @@ fn record(call: &Call) -> Value {
         call.operation,
         "Converse" | "ConverseStream" | "CountTokens"
     );
+    let parameters = if call.operation == "ApplyGuardrail" {
+        Some(json!({"guardrailIdentifier": call.model_id}))
+    } else {
+        runs.then(|| json!({"modelId": call.model_id}))
+    };
     let is_sts = matches!(call.operation, "AssumeRole" | "GetCallerIdentity");
     let mut record = json!({
         "eventTime": stamp::iso8601(call.time),
@@ -39,7 +44,7 @@ fn record(call: &Call) -> Value {
         "awsRegion": call.region,
         "recipientAccountId": call.account,
         "requestID": call.request_id,
-        "requestParameters": runs.then(|| json!({"modelId": call.model_id})),
+        "requestParameters": parameters,
     });
     if let Some(arn) = &call.assumed_role {
         record["userIdentity"] =

@@ -9,6 +9,7 @@ mod account;
 mod control;
 mod faults;
 mod frames;
+mod guardrail;
 mod quotas;
 mod regions;
 mod replay;

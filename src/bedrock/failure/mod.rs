@@ -89,6 +89,15 @@ pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     .with_detail(cause)
 }
 
+/// Converts an answer that is too long for Bedrock to have sent it.
+pub(super) fn too_long(most: usize, request_id: &str) -> Failure {
+    on_the_way(
+        Reason::UpstreamCorrupt,
+        format!("the answer from Bedrock's endpoint is larger than {most} bytes"),
+        request_id,
+    )
+}
+
 fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
     let upstream = Upstream {
         request_id: request_id.to_owned(),

@@ -16,10 +16,11 @@ use crate::{
 };
 
 /// The methods that `methods` can list. Callers can always use health checks and `GetLimits`.
-pub const METHODS: [&str; 5] = [
+pub const METHODS: [&str; 6] = [
     "Invoke",
     "StreamInvoke",
     "CountTokens",
+    "ApplyGuardrail",
     "ListTargets",
     "GetTarget",
 ];

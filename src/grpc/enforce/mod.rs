@@ -4,6 +4,7 @@
 //! | file | job |
 //! |---|---|
 //! | `apply` | applies all rules, in their order |
+//! | `applied` | the guardrail of `ApplyGuardrail` |
 //! | `attribution` | the operator's request metadata |
 //! | `guardrail` | the guardrail |
 //! | `tokens` | the maximum number of output tokens |
@@ -14,6 +15,7 @@
 //! Each rule first checks what the caller sent, so that no setting is silently ignored. Then the
 //! operator's value replaces the field.
 
+mod applied;
 mod apply;
 mod attribution;
 mod guardrail;
@@ -22,6 +24,7 @@ mod s3;
 mod tier;
 mod tokens;
 
+pub(super) use applied::applied as applied_guardrail;
 pub(super) use attribution::Attribution;
 pub(super) use guardrail::configured as configured_guardrail;
 pub(super) use tokens::is_name as is_tokens;

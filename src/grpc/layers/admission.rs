@@ -1,4 +1,4 @@
-//! Admits calls of models: limits how many may be open at once in this process.
+//! Admits calls that call Bedrock: limits how many may be open at once in this process.
 //!
 //! A call gets a slot before its message is read, and holds it until the response's body has ended.
 //! The limits of tonic and tower release theirs with the response's head, so they do not limit
@@ -18,6 +18,7 @@ use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::upstream::calls_bedrock;
 use crate::{
     bounds::{self, Share, ShareOwner, Shares},
     error::{Failure, Reason},
@@ -25,10 +26,6 @@ use crate::{
     stream::Watchdog,
     telemetry::{Metrics, metrics::LimitedResource},
 };
-
-/// All other services are small, and must work when all slots are taken: health, reflection,
-/// targets.
-const LIMITED: &str = "/bedrock.inference.v1.InferenceService/";
 
 /// The slots of a process. Cheap to clone; all clones share them.
 #[derive(Clone, Debug)]
@@ -56,7 +53,7 @@ impl Admission {
     /// Takes a slot and records it in the request. Until the request's message is complete, another
     /// client that holds fewer slots can get the slot.
     fn enter<B>(&self, request: &mut Request<B>) -> Result<Option<Arc<Share>>, Status> {
-        if !request.uri().path().starts_with(LIMITED) {
+        if !calls_bedrock(request.uri().path()) {
             return Ok(None);
         }
         let peer = ShareOwner::of(request.extensions());

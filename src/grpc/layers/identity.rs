@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{non_inference::INFERENCE, rate_limits, usage};
+use super::{rate_limits, upstream::calls_bedrock, usage};
 use crate::{
     access::{Answer, Claimed, Gate, Identity, Peer, Rejection},
     error::Failure,
@@ -134,11 +134,11 @@ fn identify<B>(
     context.record.clone()
 }
 
-/// Checks whether the caller may use the method. Calls of inference are checked where they are
-/// counted.
+/// Checks whether the caller may use the method. Calls that call Bedrock are checked where they
+/// are counted.
 fn permitted<B>(request: &Request<B>) -> Result<(), Failure> {
     let path = request.uri().path();
-    if path.starts_with(INFERENCE) {
+    if calls_bedrock(path) {
         return Ok(());
     }
     let context = request.extensions().get::<CallContext>();

@@ -11,6 +11,7 @@ mod non_inference;
 mod rate_limits;
 mod receive_deadline;
 mod tonic_errors;
+mod upstream;
 mod usage;
 
 use std::convert::Infallible;

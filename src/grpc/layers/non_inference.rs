@@ -21,6 +21,7 @@ use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::upstream::calls_bedrock;
 use crate::{
     bounds::{Leaving, Share, ShareOwner, Shares},
     config::Limits,
@@ -28,8 +29,6 @@ use crate::{
     grpc::{context::CallContext, status},
 };
 
-/// The service that the admission layer limits.
-pub(super) const INFERENCE: &str = "/bedrock.inference.v1.InferenceService/";
 /// The methods whose calls stay open as long as the client likes.
 const STAYS_OPEN: [&str; 2] = ["/Watch", "/ServerReflectionInfo"];
 
@@ -98,7 +97,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if path.starts_with(INFERENCE) {
+        if calls_bedrock(path) {
             return NonInferenceFuture::Runs {
                 inner: self.inner.call(request),
                 watching: None,

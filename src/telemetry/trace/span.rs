@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{TraceContext, attribute};
 
-const SERVICE: &str = "bedrock.inference.v1.InferenceService";
+const PACKAGE: &str = "bedrock.inference.v1";
 /// The maximum number and size of stop sequences in a span. Spans are kept in memory.
 const MOST_STOP_SEQUENCES: usize = 8;
 const MOST_STOP_CHARS: usize = 64;
@@ -20,7 +20,7 @@ const MOST_STOP_CHARS: usize = 64;
 /// A completed call, recorded as the span of an RPC server.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// `Invoke` or `StreamInvoke`.
+    /// `Invoke`, `StreamInvoke`, `CountTokens` or `ApplyGuardrail`.
     pub method: &'static str,
     /// The alias, or `raw`.
     pub target: &'a str,
@@ -106,7 +106,11 @@ impl Call<'_> {
         began: SystemTime,
         ended: SystemTime,
     ) -> SpanData {
-        let method = format!("{SERVICE}/{}", self.method);
+        let service = match self.method {
+            "ApplyGuardrail" => "GuardrailService",
+            _ => "InferenceService",
+        };
+        let method = format!("{PACKAGE}.{service}/{}", self.method);
         let mut attributes = vec![
             KeyValue::new(attribute::RPC_SYSTEM_NAME, "grpc"),
             KeyValue::new(attribute::RPC_METHOD, method.clone()),

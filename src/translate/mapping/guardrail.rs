@@ -4,7 +4,7 @@ use crate::{
     pb,
     translate::table::{
         Json,
-        codec::{Choice, Choices, List, Map, Named, Optional, Required},
+        codec::{Choice, Choices, List, Map, Named, Optional, Required, RequiredList},
         object, plain_list, union, words,
     },
 };
@@ -175,4 +175,38 @@ object!(AppliedGuardrailDetails {
     "guardrailArn" => guardrail_arn: Optional,
     "guardrailOrigin" => guardrail_origin: List,
     "guardrailOwnership" => guardrail_ownership: Optional,
+});
+
+object!(ApplyGuardrailRequest {
+    "source" => source: Choice<pb::GuardrailContentSource>,
+    "content" => content: RequiredList,
+    "outputScope" => output_scope: Choice<pb::GuardrailOutputScope>,
+});
+
+words!(GuardrailContentSource {
+    "INPUT" => Input,
+    "OUTPUT" => Output,
+});
+
+words!(GuardrailOutputScope {
+    "INTERVENTIONS" => Interventions,
+    "FULL" => Full,
+});
+
+object!(ApplyGuardrailResponse {
+    "action" => action + action_name: Named<pb::GuardrailAction>,
+    "actionReason" => action_reason: Optional,
+    "outputs" => outputs: List,
+    "assessments" => assessments: List,
+    "usage" => usage: Optional,
+    "guardrailCoverage" => guardrail_coverage: Optional,
+});
+
+words!(GuardrailAction {
+    "NONE" => None,
+    "GUARDRAIL_INTERVENED" => GuardrailIntervened,
+});
+
+object!(GuardrailOutputContent {
+    "text" => text: Optional,
 });

@@ -131,7 +131,7 @@ async fn callers_learn_who_they_are_and_what_is_left() {
     assert_eq!(other.caller, "team-b");
     assert_eq!(other.targets, ["nova", "other"]);
     assert_eq!(other.allowed_model_ids, ["*"]);
-    assert_eq!(other.methods.len(), 5);
+    assert_eq!(other.methods.len(), 6);
     // Limits of others are not shown.
     assert_eq!(other.limits.len(), 1, "{other:?}");
 }

@@ -21,6 +21,7 @@ use bedrock_grpc::{
     bedrock::Sdk,
     config::{Alias, Config, Drain, RouteOptions, Server},
     pb::{
+        guardrail_service_client::GuardrailServiceClient,
         inference_service_client::InferenceServiceClient,
         target_service_client::TargetServiceClient,
     },
@@ -116,6 +117,10 @@ impl Gateway {
     pub(crate) fn inference(&self) -> InferenceServiceClient<Channel> {
         InferenceServiceClient::new(self.channel())
             .max_decoding_message_size(CONNECTION_WINDOW as usize)
+    }
+
+    pub(crate) fn guardrails(&self) -> GuardrailServiceClient<Channel> {
+        GuardrailServiceClient::new(self.channel())
     }
 
     pub(crate) fn targets(&self) -> TargetServiceClient<Channel> {

@@ -5,7 +5,8 @@ use prost_types::FileDescriptorProto;
 
 use crate::harness::Gateway;
 
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
+    "bedrock.inference.v1.GuardrailService",
     "bedrock.inference.v1.InferenceService",
     "bedrock.inference.v1.LimitsService",
     "bedrock.inference.v1.TargetService",
@@ -30,7 +31,7 @@ macro_rules! asks {
             };
             let questions = [
                 ask(MessageRequest::ListServices(String::new())),
-                ask(MessageRequest::FileContainingSymbol(OURS[0].to_owned())),
+                ask(MessageRequest::FileContainingSymbol(OURS[1].to_owned())),
                 ask(MessageRequest::FileContainingSymbol(
                     "bedrock.inference.v1.UpstreamError".to_owned(),
                 )),

@@ -6,7 +6,9 @@ use bedrock_emulator::Pace;
 use bedrock_grpc::{
     config::{OnCancel, Price, Quota, Rates},
     pb::{
-        CountTokensRequest, GetTargetRequest, ListTargetsRequest, StreamInvokeRequest,
+        ApplyGuardrailRequest, CountTokensRequest, GetTargetRequest, GuardrailContentSource,
+        GuardrailConverseContentBlock, GuardrailConverseTextBlock, ListTargetsRequest,
+        StreamInvokeRequest, guardrail_converse_content_block::Content,
         stream_invoke_response::Event,
     },
 };
@@ -29,6 +31,16 @@ fn price() -> Price {
             ..Rates::default()
         },
         ..Price::default()
+    }
+}
+
+/// A text for a guardrail.
+fn guarded(text: &str) -> GuardrailConverseContentBlock {
+    GuardrailConverseContentBlock {
+        content: Some(Content::Text(GuardrailConverseTextBlock {
+            text: text.to_owned(),
+            ..GuardrailConverseTextBlock::default()
+        })),
     }
 }
 
@@ -124,6 +136,28 @@ async fn other_methods_have_records_and_cost_nothing() {
         (&json!("none"), (0, 0))
     );
     assert_eq!(record["cost_nano_usd"], 0);
+
+    let check = ApplyGuardrailRequest {
+        target: "nova".to_owned(),
+        guardrail_identifier: Some("gr1".to_owned()),
+        guardrail_version: Some("1".to_owned()),
+        source: GuardrailContentSource::Input.into(),
+        content: vec![guarded("Why?")],
+        ..ApplyGuardrailRequest::default()
+    };
+    let mut guardrails = test.gateway.guardrails();
+    soon(guardrails.apply_guardrail(keyed(check, &test.key)))
+        .await
+        .unwrap();
+    let record = test.next("OK", "").await;
+    let service = "bedrock.inference.v1.GuardrailService";
+    assert_eq!(record["method"], format!("{service}/ApplyGuardrail"));
+    assert_eq!(record["target"], "nova");
+    assert_eq!(record["attempts"], 1);
+    assert_eq!(
+        (&record["usage"], tokens(&record)),
+        (&json!("none"), (0, 0))
+    );
 
     let mut targets = test.gateway.targets();
     soon(targets.list_targets(keyed(ListTargetsRequest::default(), &test.key)))

@@ -1,4 +1,5 @@
-//! The input of Converse and ConverseStream, from the service model (botocore 1.44.5).
+//! The input of Converse, ConverseStream and ApplyGuardrail, from the service model (botocore
+//! 1.44.5).
 
 use super::{
     super::super::shape::{
@@ -32,6 +33,27 @@ pub(super) static CONVERSE: Shape = Structure(&[
     may("performanceConfig", &Structure(&[may("latency", &LATENCY)])),
     may("serviceTier", &Structure(&[must("type", &TIER)])),
     may("outputConfig", &OUTPUT),
+]);
+
+/// The `guardrailIdentifier` and `guardrailVersion` in the path of ApplyGuardrail.
+pub(super) static GUARDRAIL_IDENTIFIER: Text =
+    Text::length(0, 2048).matching(patterns::GUARDRAIL, patterns::guardrail);
+pub(super) static GUARDRAIL_VERSION: Text = Text::length(0, usize::MAX)
+    .matching("(|([1-9][0-9]{0,7})|(DRAFT))", patterns::guardrail_version);
+
+/// The request body of ApplyGuardrail.
+pub(super) static APPLY_GUARDRAIL: Shape = Structure(&[
+    must("source", &one_of(&["INPUT", "OUTPUT"])),
+    must("content", &List(&GUARDED, ANY)),
+    may("outputScope", &one_of(&["INTERVENTIONS", "FULL"])),
+]);
+static GUARDED: Shape = Union(
+    "GuardrailContentBlock",
+    &[may("text", &GUARD_TEXT), may("image", &GUARDED_IMAGE)],
+);
+static GUARDED_IMAGE: Shape = Structure(&[
+    must("format", &one_of(&["png", "jpeg"])),
+    must("source", &Union("GuardrailImageSource", &[BYTES])),
 ]);
 
 static ANY_KEY: Text = Text::length(0, usize::MAX);

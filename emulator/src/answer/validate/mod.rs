@@ -18,6 +18,26 @@ use serde_json::Value;
 pub(super) use self::resource::resource as resource_of;
 use super::super::{script::ApiError, shape};
 
+/// Checks a request of ApplyGuardrail.
+///
+/// # Errors
+/// `SerializationException` or `ValidationException`, both HTTP 400.
+pub(super) fn check_guardrail(
+    identifier: &str,
+    version: &str,
+    request: &Value,
+) -> Result<(), ApiError> {
+    let path = [
+        (
+            "guardrailIdentifier",
+            identifier,
+            &api::GUARDRAIL_IDENTIFIER,
+        ),
+        ("guardrailVersion", version, &api::GUARDRAIL_VERSION),
+    ];
+    shape::check(&path, request, &api::APPLY_GUARDRAIL)
+}
+
 /// Checks a request with all rules.
 ///
 /// # Errors

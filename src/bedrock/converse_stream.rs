@@ -1,0 +1,92 @@
+//! Calls ConverseStream, up to the head of the answer.
+
+use aws_sdk_bedrockruntime::operation::RequestId;
+use bytes::Bytes;
+
+use super::{
+    Bedrock, BedrockEvents,
+    exchange::{Exchange, Response},
+    failure,
+};
+use crate::error::Failure;
+
+/// The content type of Bedrock's streams.
+const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+
+/// The head of Bedrock's answer, and its events.
+#[derive(Debug)]
+pub struct Answer {
+    /// Bedrock's request ID (`x-amzn-requestid`), which identifies the call in AWS's logs. Empty if
+    /// Bedrock sent none.
+    pub request_id: String,
+    /// The events.
+    pub frames: BedrockEvents,
+    /// Whether the content type of the response is that of an event stream.
+    pub is_declared: bool,
+}
+
+impl Bedrock {
+    /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON
+    /// and sent unchanged.
+    ///
+    /// Returns when the head of the answer has arrived. Only opening a connection has a timeout.
+    /// Dropping the future cancels the call.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Bedrock returned an error, or if the request failed.
+    pub async fn converse_stream(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        self.signed(|| self.converse_stream_once(source_region, model_id, body.clone()))
+            .await
+    }
+
+    async fn converse_stream_once(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let call = self
+            .client(source_region)?
+            .converse_stream()
+            .model_id(model_id);
+        let exchange = Exchange::of(body, self.trace());
+        match exchange.run(Box::pin(call.send())).await {
+            (Ok(output), response) => {
+                let request_id = output.request_id().unwrap_or_default().to_owned();
+                match response {
+                    Some(response) if may_be_a_stream(&response) => {
+                        let is_declared = response.content_type == EVENT_STREAM;
+                        let frames = BedrockEvents::new(response.body, request_id.clone());
+                        Ok(Answer {
+                            request_id,
+                            frames,
+                            is_declared,
+                        })
+                    }
+                    Some(Response {
+                        status,
+                        content_type,
+                        ..
+                    }) => Err(failure::not_a_stream(status, &content_type, &request_id)),
+                    None => Err(failure::not_a_stream(200, "", &request_id)),
+                }
+            }
+            (Err(error), _) => Err(failure::of_call(error)),
+        }
+    }
+}
+
+/// Returns whether a response may be an event stream. Without a content type, the first frame
+/// decides.
+fn may_be_a_stream(response: &Response) -> bool {
+    let media_type = response.content_type.split(';').next().unwrap_or_default();
+    let media_type = media_type.trim().to_ascii_lowercase();
+    response.status == 200
+        && ["", EVENT_STREAM, "application/octet-stream"].contains(&media_type.as_str())
+}

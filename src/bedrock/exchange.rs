@@ -1,0 +1,198 @@
+//! The bytes of one call, which bypass the SDK's serialization: hooks insert the request's body and
+//! extract the response's.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
+
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{
+                BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+            },
+            dyn_dispatch_hint,
+        },
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
+use bytes::Bytes;
+use http::Uri;
+
+use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext};
+
+tokio::task_local! {
+    /// The exchange of the current task. The hooks belong to the client, because with hooks of a
+    /// call the SDK would build a configuration for each call.
+    static EXCHANGE: Exchange;
+}
+
+/// The request and response bytes of one call.
+#[derive(Default)]
+pub(super) struct Exchange {
+    request: Cell<Option<Bytes>>,
+    response: Cell<Option<Response>>,
+    /// Whether the SDK reads the response itself.
+    reads_response: bool,
+    trace: Option<TraceContext>,
+}
+
+impl Exchange {
+    /// Creates the exchange of a call whose response is extracted.
+    pub(super) fn of(body: Bytes, trace: Option<TraceContext>) -> Self {
+        Self {
+            request: Cell::new(Some(body)),
+            trace,
+            ..Self::default()
+        }
+    }
+
+    /// Creates the exchange of a call whose response the SDK reads.
+    pub(super) fn with_response_for_sdk(body: Bytes, trace: Option<TraceContext>) -> Self {
+        Self {
+            reads_response: true,
+            ..Self::of(body, trace)
+        }
+    }
+
+    /// Makes a call of the SDK with these bytes. The SDK's future takes several kilobytes, so it is
+    /// boxed: it would be moved with every future around it.
+    ///
+    /// Also returns the response, if its status is 2xx and the SDK does not read it.
+    pub(super) async fn run<F: Future>(self, call: Pin<Box<F>>) -> (F::Output, Option<Response>) {
+        let call = async {
+            let outcome = call.await;
+            let response = EXCHANGE.try_with(|exchange| exchange.response.take());
+            (outcome, response.ok().flatten())
+        };
+        EXCHANGE.scope(self, call).await
+    }
+}
+
+/// The response to a call, if its status is 2xx.
+pub(super) struct Response {
+    pub(super) body: SdkBody,
+    pub(super) status: u16,
+    /// The content type. Empty if there is none.
+    pub(super) content_type: String,
+}
+
+/// The host and port that a client connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The host's name or address.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+}
+
+fn endpoint(uri: &Uri) -> Option<Endpoint> {
+    let scheme_port = match uri.scheme_str() {
+        Some("http") => 80,
+        _ => 443,
+    };
+    Some(Endpoint {
+        address: uri.host()?.to_owned(),
+        port: uri.port_u16().unwrap_or(scheme_port),
+    })
+}
+
+/// Inserts the body of the [`Exchange`] before signing and the trace context after it, and extracts
+/// the body of a successful response.
+#[derive(Debug)]
+pub(super) struct Hooks {
+    /// Set by the first call of the client.
+    endpoint: Arc<OnceLock<Endpoint>>,
+}
+
+impl Hooks {
+    /// Creates the hooks of a client, which record its endpoint.
+    pub(super) fn new(endpoint: &Arc<OnceLock<Endpoint>>) -> Self {
+        Self {
+            endpoint: Arc::clone(endpoint),
+        }
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Hooks {
+    fn name(&self) -> &'static str {
+        "bedrock-grpc"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = EXCHANGE
+            .try_with(|exchange| exchange.request.take())?
+            .ok_or("the body was already sent")?;
+        let request = context.request_mut();
+        request
+            .headers_mut()
+            .try_insert("content-length", body.len().to_string())?;
+        request
+            .headers_mut()
+            .try_insert("content-type", "application/json")?;
+        *request.body_mut() = SdkBody::from(body);
+        Ok(())
+    }
+
+    /// Runs after signing: proxies and service meshes change these headers, and Bedrock would
+    /// reject a signature that covers them.
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        if self.endpoint.get().is_none()
+            && let Some(endpoint) = request.uri().parse().ok().as_ref().and_then(endpoint)
+        {
+            // A concurrent call may have set the same value.
+            let _known = self.endpoint.set(endpoint);
+        }
+        EXCHANGE.try_with(|exchange| {
+            let Some(span) = &exchange.trace else {
+                return Ok(());
+            };
+            let headers = request.headers_mut();
+            headers.try_insert(TRACEPARENT, span.traceparent())?;
+            if let Some(state) = span.tracestate() {
+                headers.try_insert(TRACESTATE, state.to_owned())?;
+            }
+            Ok(())
+        })?
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if EXCHANGE.try_with(|exchange| exchange.reads_response)? {
+            return Ok(());
+        }
+        let response = context.response_mut();
+        if response.status().is_success() {
+            let body = std::mem::replace(response.body_mut(), SdkBody::empty());
+            let content_type = response.headers().get("content-type");
+            let response = Response {
+                body,
+                status: response.status().as_u16(),
+                content_type: content_type.unwrap_or_default().to_owned(),
+            };
+            EXCHANGE.try_with(|exchange| exchange.response.set(Some(response)))?;
+        }
+        Ok(())
+    }
+}

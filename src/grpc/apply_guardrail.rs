@@ -1,0 +1,80 @@
+//! `ApplyGuardrail`: has Bedrock check content with a guardrail, without a call to a model.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tonic::Status;
+
+use super::{
+    prepare::Ready,
+    unary::{Answered, UnaryCall},
+};
+use crate::{
+    bedrock::Bedrock,
+    error::{Failure, Phase, Reason, Upstream},
+    pb::ApplyGuardrailResponse,
+    routing::{Route, attempts::AttemptLog},
+    stream::{CallReport, origin},
+    translate,
+};
+
+/// Makes the call, and reports it.
+pub(super) async fn run(
+    call: &UnaryCall<'_>,
+    ready: &Ready,
+    report: CallReport,
+) -> Result<ApplyGuardrailResponse, Status> {
+    let log = AttemptLog::default();
+    let guardrail = ready.guardrail.clone().unwrap_or_default();
+    let identifier = guardrail.guardrail_identifier.unwrap_or_default();
+    let version = guardrail.guardrail_version.unwrap_or_default();
+    let attempt = |bedrock: Bedrock, route: &Arc<Route>| {
+        let region = route.source_region.clone();
+        let (identifier, version) = (identifier.clone(), version.clone());
+        let body = ready.body.clone();
+        async move {
+            let answer = bedrock
+                .apply_guardrail(&region, &identifier, &version, body)
+                .await?;
+            let response = translate::guardrail::from_response(&answer.body);
+            let response = response.map_err(|error| unreadable(&error, &answer.request_id))?;
+            Ok((answer.request_id, response))
+        }
+    };
+    let answer = call.first_answer(routes(ready), &log, attempt);
+    let (answered, attempts) = call.report(answer, &log, report).await?;
+    let Answered {
+        route,
+        request_id: bedrock_request_id,
+        answer,
+    } = answered;
+    Ok(ApplyGuardrailResponse {
+        guardrail_identifier: identifier.clone(),
+        guardrail_version: version.clone(),
+        target: Some(origin::target(&ready.target, &route)),
+        request_id: call.request_id.to_owned(),
+        bedrock_request_id,
+        attempts,
+        ..answer
+    })
+}
+
+/// Returns one route for each account and source Region, because the model is not called.
+fn routes(ready: &Ready) -> Vec<&Arc<Route>> {
+    let mut seen = BTreeSet::new();
+    let routes = ready.candidates.iter().map(|candidate| &candidate.route);
+    routes
+        .filter(|route| seen.insert(route.account_region()))
+        .collect()
+}
+
+fn unreadable(error: &translate::Error, request_id: &str) -> Failure {
+    Failure::new(
+        Reason::UpstreamCorrupt,
+        format!("the gateway cannot decode the answer from Bedrock's endpoint: {error}"),
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+    .with_upstream(Upstream {
+        request_id: request_id.to_owned(),
+        ..Upstream::default()
+    })
+}

@@ -1,0 +1,13 @@
+//! Which calls make calls to Bedrock. Admission limits these; all others are small, and must work
+//! when all slots are taken: health, reflection, targets.
+
+/// The paths of the services whose calls make calls to Bedrock.
+const SERVICES: [&str; 2] = [
+    "/bedrock.inference.v1.InferenceService/",
+    "/bedrock.inference.v1.GuardrailService/",
+];
+
+/// Returns whether a call with this path makes calls to Bedrock.
+pub(super) fn calls_bedrock(path: &str) -> bool {
+    SERVICES.iter().any(|service| path.starts_with(service))
+}

@@ -1,0 +1,158 @@
+//! Makes the attempts of a call that Bedrock answers with one message, such as CountTokens.
+//!
+//! These operations have separate quotas, so their outcome does not affect the health of routes.
+//! Each route is tried once, in the order of the target.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::status;
+use crate::{
+    bedrock::{Bedrock, SessionOwner},
+    error::{Failure, Phase, Reason, Upstream},
+    pb,
+    routing::{
+        Route,
+        attempts::{AttemptLog, may_succeed_elsewhere},
+    },
+    stream::{CallReport, deadline_exceeded, draining, log_detail, origin},
+};
+
+/// A call that Bedrock answers with one message.
+pub(super) struct UnaryCall<'a> {
+    pub(super) bedrock: &'a Bedrock,
+    /// The caller whose own AWS identity signs the call, if it has one.
+    pub(super) owner: Option<SessionOwner>,
+    /// The time limit of each attempt.
+    pub(super) first_event: Duration,
+    pub(super) deadline: Instant,
+    /// Cancelled when the drain expires.
+    pub(super) cut: &'a CancellationToken,
+    pub(super) request_id: &'a str,
+}
+
+/// An answer of Bedrock.
+pub(super) struct Answered<T> {
+    pub(super) route: Arc<Route>,
+    /// Bedrock's request ID.
+    pub(super) request_id: String,
+    pub(super) answer: T,
+}
+
+impl UnaryCall<'_> {
+    /// Calls these routes one after the other, until one answers or another one cannot help.
+    /// Routes whose identity fails come last.
+    ///
+    /// `call` makes one attempt, and returns Bedrock's request ID and its answer.
+    ///
+    /// # Errors
+    /// Returns the last failure.
+    pub(super) async fn first_answer<T, F>(
+        &self,
+        mut routes: Vec<&Arc<Route>>,
+        log: &AttemptLog,
+        call: impl Fn(Bedrock, &Arc<Route>) -> F,
+    ) -> Result<Answered<T>, Failure>
+    where
+        F: Future<Output = Result<(String, T), Failure>>,
+    {
+        let now = Instant::now();
+        let owner = self.owner.as_ref().map(|owner| owner.name.as_ref());
+        routes.sort_by_key(|route| route.identity_skipped_until(owner, now));
+        let mut last = None;
+        for (index, route) in routes.iter().enumerate() {
+            log.begin(route);
+            match self
+                .within_limit(call(self.signing_for(route), route))
+                .await
+            {
+                Ok((request_id, answer)) => {
+                    log.answered(&request_id);
+                    return Ok(Answered {
+                        route: Arc::clone(route),
+                        request_id,
+                        answer,
+                    });
+                }
+                Err(failure) => {
+                    log.failed(&failure);
+                    log_detail(&failure, self.request_id, route);
+                    let rest = routes.get(index + 1..).unwrap_or_default();
+                    let other_account = rest.iter().any(|other| other.account != route.account);
+                    let may_succeed = may_succeed_elsewhere(&failure, other_account);
+                    last = Some(failure);
+                    if !may_succeed {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Failure::new(Reason::Internal, "the target has no route")))
+    }
+
+    /// Waits for the answer within the deadline, and reports the call. Also returns the attempts
+    /// for the response.
+    ///
+    /// # Errors
+    /// Returns the status for the client.
+    pub(super) async fn report<T>(
+        &self,
+        answer: impl Future<Output = Result<Answered<T>, Failure>>,
+        log: &AttemptLog,
+        mut report: CallReport,
+    ) -> Result<(Answered<T>, Vec<pb::Attempt>), Status> {
+        let answered = tokio::select! {
+            answered = answer => answered,
+            () = tokio::time::sleep_until(self.deadline) => Err(deadline_exceeded()),
+            () = self.cut.cancelled() => Err(draining()),
+        };
+        let made = log.attempts();
+        let unanswered = answered.as_ref().err().map(|failure| failure.reason);
+        report.attempts(&made, unanswered);
+        let attempts: Vec<_> = made.iter().map(origin::attempt).collect();
+        match answered {
+            Ok(answered) => {
+                report.route(&answered.route);
+                report.bedrock_request_id(&answered.request_id);
+                report.ok();
+                Ok((answered, attempts))
+            }
+            Err(failure) => {
+                if let Some(last) = made.last() {
+                    report.route(&last.route);
+                }
+                report.failed(&failure);
+                Err(status::status(&failure, &attempts, self.request_id))
+            }
+        }
+    }
+
+    /// Returns the client that signs calls on a route.
+    fn signing_for(&self, route: &Route) -> Bedrock {
+        let bedrock = self.bedrock.clone();
+        if self.owner.is_some() || !route.account.is_empty() {
+            bedrock.in_account(&route.account, self.owner.as_ref())
+        } else {
+            bedrock
+        }
+    }
+
+    async fn within_limit<T>(
+        &self,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let limit = self.first_event;
+        match tokio::time::timeout(limit, call).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Failure::new(
+                Reason::UpstreamIdle,
+                format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),
+            )
+            .in_phase(Phase::BeforeFirstEvent)
+            .with_upstream(Upstream::default())),
+        }
+    }
+}
