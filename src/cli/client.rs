@@ -13,11 +13,12 @@ use super::{
     failure::{Failure, find},
 };
 use crate::pb::{
-    CountTokensRequest, CountTokensResponse, GetLimitsRequest, GetLimitsResponse, GetTargetRequest,
-    GetTargetResponse, InvokeRequest, InvokeResponse, ListTargetsRequest, ListTargetsResponse,
-    StreamInvokeRequest, StreamInvokeResponse, inference_service_client::InferenceServiceClient,
-    limits_service_client::LimitsServiceClient, stream_invoke_response::Event,
-    target_service_client::TargetServiceClient,
+    ApplyGuardrailRequest, ApplyGuardrailResponse, CountTokensRequest, CountTokensResponse,
+    GetLimitsRequest, GetLimitsResponse, GetTargetRequest, GetTargetResponse, InvokeRequest,
+    InvokeResponse, ListTargetsRequest, ListTargetsResponse, StreamInvokeRequest,
+    StreamInvokeResponse, guardrail_service_client::GuardrailServiceClient,
+    inference_service_client::InferenceServiceClient, limits_service_client::LimitsServiceClient,
+    stream_invoke_response::Event, target_service_client::TargetServiceClient,
 };
 
 /// An answer can contain images, for which the default of 4 MiB is too small.
@@ -69,6 +70,22 @@ impl Gateway {
             .call(|| async {
                 self.inference()
                     .count_tokens(self.request(request.clone()))
+                    .await
+            })
+            .await?;
+        Ok(response)
+    }
+
+    /// Calls ApplyGuardrail. Fails if the call fails.
+    pub async fn apply_guardrail(
+        &self,
+        request: &ApplyGuardrailRequest,
+    ) -> Result<ApplyGuardrailResponse, Failure> {
+        let (response, _) = self
+            .call(|| async {
+                GuardrailServiceClient::new(self.channel.clone())
+                    .max_decoding_message_size(MAX_RESPONSE_BYTES)
+                    .apply_guardrail(self.request(request.clone()))
                     .await
             })
             .await?;

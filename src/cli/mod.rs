@@ -2,7 +2,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`chat`], [`invoke`], [`count`], [`targets`] | commands that call a gateway |
+//! | [`chat`], [`invoke`], [`count`], [`guardrail`], [`targets`] | commands that call a gateway |
 //! | [`limits`], [`health`] | commands that ask a gateway about the caller and about itself |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
 //! | `samples` | the sample callers of `dev --callers` |
@@ -36,6 +36,7 @@ pub mod emulate;
 pub mod events;
 pub mod exit;
 pub mod failure;
+pub mod guardrail;
 pub mod health;
 pub mod iam_policy;
 pub mod interrupt;
@@ -101,6 +102,7 @@ enum Command {
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
     Count(count::Count),
+    Guardrail(guardrail::Guardrail),
     Targets(targets::Targets),
     Limits(limits::Limits),
     Health(health::Health),
@@ -141,6 +143,7 @@ pub fn main() -> Exit {
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
         Command::Count(count) => block_on(count.run(&mut output)),
+        Command::Guardrail(guardrail) => block_on(guardrail.run(&mut output)),
         Command::Targets(targets) => block_on(targets.run(&mut output)),
         Command::Limits(limits) => block_on(limits.run(&mut output)),
         Command::Health(health) => block_on(health.run(&mut output)),

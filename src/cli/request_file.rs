@@ -23,11 +23,7 @@ impl RequestFile {
     /// Reads a file, or standard input for `-`, and returns it with its name for errors. Fails with
     /// a description of what is wrong.
     pub(super) fn read(path: &str) -> Result<(&str, Self), String> {
-        let name = match path {
-            "-" => "standard input",
-            path => path,
-        };
-        let text = read(path).map_err(|error| format!("{name}: {error}"))?;
+        let (name, text) = bytes(path)?;
         let file = Self::parse(&text).map_err(|error| format!("{name}: {error}"))?;
         Ok((name, file))
     }
@@ -48,6 +44,17 @@ impl RequestFile {
         };
         Ok(Self { model_id, body })
     }
+}
+
+/// Reads a file, or standard input for `-`, and returns its bytes with its name for errors. Fails
+/// with a description of what is wrong.
+pub(super) fn bytes(path: &str) -> Result<(&str, Vec<u8>), String> {
+    let name = match path {
+        "-" => "standard input",
+        path => path,
+    };
+    let bytes = read(path).map_err(|error| format!("{name}: {error}"))?;
+    Ok((name, bytes))
 }
 
 fn read(path: &str) -> io::Result<Vec<u8>> {

@@ -9,8 +9,11 @@ use std::{
 };
 
 use bedrock_grpc::pb::{
-    CountTokensRequest, CountTokensResponse, InvokeRequest, InvokeResponse, StreamInvokeRequest,
+    ApplyGuardrailRequest, ApplyGuardrailResponse, CountTokensRequest, CountTokensResponse,
+    GuardrailAction, GuardrailOutputContent, InvokeRequest, InvokeResponse, StreamInvokeRequest,
     StreamInvokeResponse,
+    guardrail_converse_content_block::Content,
+    guardrail_service_server::{GuardrailService, GuardrailServiceServer},
     inference_service_server::{InferenceService, InferenceServiceServer},
     stream_invoke_response::Event,
 };
@@ -76,7 +79,9 @@ impl Gateway {
             streams: streams_in,
             invokes: invokes_in,
         });
-        let routes = Routes::new(service).add_service(health_service);
+        let routes = Routes::new(service)
+            .add_service(GuardrailServiceServer::new(Masks))
+            .add_service(health_service);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -235,6 +240,50 @@ impl InferenceService for Scripted {
             Ok(answer) => answer.map(Response::new),
             Err(_) => Err(Status::cancelled("the test gave no answer")),
         }
+    }
+}
+
+/// A guardrail that masks `secret`, and shows its request in the reason.
+struct Masks;
+
+#[tonic::async_trait]
+impl GuardrailService for Masks {
+    /// The target `refused` is refused.
+    async fn apply_guardrail(
+        &self,
+        request: Request<ApplyGuardrailRequest>,
+    ) -> Result<Response<ApplyGuardrailResponse>, Status> {
+        let request = request.into_inner();
+        if request.target == "refused" {
+            return Err(Status::permission_denied("you may not check this"));
+        }
+        let Some(Content::Text(block)) = &request.content[0].content else {
+            return Err(Status::invalid_argument("no text"));
+        };
+        let found = block.text.contains("secret");
+        let output = GuardrailOutputContent {
+            text: Some(block.text.replace("secret", "{SECRET}")),
+        };
+        let (action, name) = if found {
+            (GuardrailAction::GuardrailIntervened, "GUARDRAIL_INTERVENED")
+        } else {
+            (GuardrailAction::None, "NONE")
+        };
+        let reason = format!(
+            "{} {} {}",
+            request.target,
+            request.source().as_str_name(),
+            request.output_scope().as_str_name()
+        );
+        Ok(Response::new(ApplyGuardrailResponse {
+            action: action.into(),
+            action_name: name.to_owned(),
+            action_reason: Some(reason),
+            outputs: found.then_some(output).into_iter().collect(),
+            guardrail_identifier: request.guardrail_identifier().to_owned(),
+            guardrail_version: request.guardrail_version().to_owned(),
+            ..ApplyGuardrailResponse::default()
+        }))
     }
 }
 

@@ -15,6 +15,8 @@ mod failures;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod guardrail;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod iam_policy;

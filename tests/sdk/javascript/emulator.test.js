@@ -16,6 +16,7 @@ import {
   paginateListInferenceProfiles,
 } from "@aws-sdk/client-bedrock";
 import {
+  ApplyGuardrailCommand,
   BedrockRuntimeClient,
   ConverseCommand,
   ConverseStreamCommand,
@@ -144,6 +145,21 @@ test("CountTokens", async () => {
   const { inputTokens } = await count("anthropic.claude-sonnet-4-5-20250929-v1:0");
   assert.ok(inputTokens > 0);
   await assert.rejects(count("us.anthropic.claude-sonnet-4-5-20250929-v1:0"), { name: "ValidationException" });
+});
+
+test("ApplyGuardrail", async () => {
+  const apply = (text, guardrailIdentifier = "gr1") =>
+    runtime.send(
+      new ApplyGuardrailCommand({ guardrailIdentifier, guardrailVersion: "DRAFT", source: "INPUT", content: [{ text: { text } }] }),
+    );
+  const blocked = await apply("emulate:guardrail_block");
+  assert.equal(blocked.action, "GUARDRAIL_INTERVENED");
+  assert.equal(blocked.assessments[0].wordPolicy.customWords[0].action, "BLOCKED");
+  assert.equal(blocked.outputs.length, 1);
+  const passed = await apply("Hello");
+  assert.deepEqual([passed.action, passed.outputs], ["NONE", []]);
+  assert.equal(passed.usage.topicPolicyUnits, 1);
+  await assert.rejects(apply("Hello", "Not a guardrail"), { name: "ValidationException" });
 });
 
 test("ListFoundationModels", async () => {

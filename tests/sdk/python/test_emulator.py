@@ -271,6 +271,26 @@ def test_count_tokens(runtime):
         runtime.count_tokens(modelId=f"us.{model}", input={"converse": {"messages": HELLO}})
 
 
+def test_apply_guardrail(runtime):
+    def apply(*texts, guardrail="gr1", **options):
+        content = [{"text": text if isinstance(text, dict) else {"text": text}} for text in texts]
+        return runtime.apply_guardrail(guardrailIdentifier=guardrail, guardrailVersion="1", source="OUTPUT", content=content, **options)
+
+    masked = apply("Write to ann@example.com", {"text": "Who?", "qualifiers": ["query"]}, outputScope="FULL")
+    assert masked["action"] == "GUARDRAIL_INTERVENED"
+    assert masked["outputs"] == [{"text": "Write to {EMAIL}"}]
+    [assessment] = masked["assessments"]
+    assert assessment["sensitiveInformationPolicy"]["piiEntities"][0]["match"] == "ann@example.com"
+    assert masked["guardrailCoverage"]["textCharacters"] == {"guarded": 24, "total": 28}
+    assert masked["usage"]["sensitiveInformationPolicyUnits"] == 1
+    passed = apply("Hello")
+    assert (passed["action"], passed["outputs"]) == ("NONE", [])
+    arn = "arn:aws:bedrock:{}:123456789012:guardrail/gr1"
+    assert apply("Hello", guardrail=arn.format("us-east-1"))["action"] == "NONE"
+    with pytest.raises(runtime.exceptions.ResourceNotFoundException):
+        apply("Hello", guardrail=arn.format("us-west-2"))
+
+
 def test_quotas_and_conditions_of_regions():
     runtime = client("bedrock-runtime", "ap-northeast-1")
     ask = lambda: runtime.converse(modelId="amazon.nova-micro-v1:0", messages=HELLO)
