@@ -18,6 +18,8 @@ const MAX_NAMES: usize = 100;
 pub struct ClientCertificate {
     pub(super) claimed: Arc<Claimed>,
     pub(super) not_after: SystemTime,
+    /// When the client presented it.
+    pub(super) presented_at: SystemTime,
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// The number of the last verifier that accepted the chain. 0 if none has yet.
     pub(super) accepted_by: AtomicU64,
@@ -41,6 +43,7 @@ impl ClientCertificate {
                 unlisted: None,
             }),
             not_after: UNIX_EPOCH + Duration::from_secs(not_after),
+            presented_at: SystemTime::now(),
             chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
             accepted_by: AtomicU64::new(0),
         })

@@ -20,7 +20,8 @@ use super::{
 
 /// Accepts certificates of the configured authorities. A handshake verifies a certificate once.
 /// This verifier repeats that if the authorities have changed, and checks the expiry for each call.
-#[derive(Debug)]
+/// Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct CertificateVerifier {
     number: u64,
     authorities: Arc<dyn ClientCertVerifier>,
@@ -38,25 +39,42 @@ impl CertificateVerifier {
         }
     }
 
+    /// Returns whether a new connection with this certificate, or without one, would be accepted
+    /// if its handshake were at the same time. A connection can be older than the authorities.
+    pub(super) fn allow(&self, certificate: Option<&ClientCertificate>) -> bool {
+        match certificate {
+            Some(certificate) => self.accepts(certificate),
+            None => !self.authorities.client_auth_mandatory(),
+        }
+    }
+
+    fn accepts(&self, certificate: &ClientCertificate) -> bool {
+        if certificate.accepted_by.load(Ordering::Relaxed) == self.number {
+            return true;
+        }
+        let Some((first, others)) = certificate.chain.split_first() else {
+            return false;
+        };
+        let presented_at = certificate.presented_at.duration_since(UNIX_EPOCH);
+        let time = UnixTime::since_unix_epoch(presented_at.unwrap_or_default());
+        let verified = self.authorities.verify_client_cert(first, others, time);
+        if verified.is_ok() {
+            certificate
+                .accepted_by
+                .store(self.number, Ordering::Relaxed);
+        }
+        verified.is_ok()
+    }
+
     fn check(&self, certificate: &ClientCertificate, now: SystemTime) -> Result<(), Rejection> {
         if now >= certificate.not_after {
             return Err(Rejection::Expired);
         }
-        if certificate.accepted_by.load(Ordering::Relaxed) == self.number {
-            return Ok(());
+        if self.accepts(certificate) {
+            Ok(())
+        } else {
+            Err(Rejection::UntrustedCertificate)
         }
-        let (first, others) = certificate
-            .chain
-            .split_first()
-            .ok_or(Rejection::BadSignature)?;
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.authorities
-            .verify_client_cert(first, others, UnixTime::since_unix_epoch(now))
-            .map_err(|_| Rejection::BadSignature)?;
-        certificate
-            .accepted_by
-            .store(self.number, Ordering::Relaxed);
-        Ok(())
     }
 }
 
@@ -145,7 +163,7 @@ mod tests {
         assert_eq!(first.check(&certificate, now), Ok(()));
         assert_eq!(
             second.check(&certificate, now),
-            Err(Rejection::BadSignature)
+            Err(Rejection::UntrustedCertificate)
         );
         assert_eq!(third.check(&certificate, now), Ok(()));
         let end = certificate.not_after;

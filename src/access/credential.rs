@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use http::{HeaderMap, header::AUTHORIZATION};
+use tokio_util::sync::CancellationToken;
 
 use super::certificate::ClientCertificate;
 
@@ -17,6 +18,9 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The peer's client certificate, if it presented one. The handshake has verified it.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Cancelled when a call was refused because of the certificate. The connection then accepts no
+    /// further calls, so that the client opens another one.
+    pub outdated: CancellationToken,
 }
 
 /// The credential of a call. Its `Debug` form hides it.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     caller::Identity,
+    certificate_verifier::CertificateVerifier,
     claimed::{ClaimKind, Claimed},
     credential::{Credential, Peer},
     failures::{Attempt, Failures},
@@ -57,6 +58,8 @@ pub struct Rules {
     failures_per_minute: FailuresPerMinute,
     snapshot: Snapshot,
     verifiers: Vec<Box<dyn Verifier>>,
+    /// Accepts the certificates of clients. `None` if clients are not asked for one.
+    clients: Option<CertificateVerifier>,
 }
 
 impl Rules {
@@ -69,7 +72,18 @@ impl Rules {
             failures_per_minute: access.failures_per_minute,
             snapshot,
             verifiers,
+            clients: None,
         }
+    }
+
+    /// Returns the same rules for connections on which clients are asked for a certificate. These
+    /// certificates identify callers, too.
+    #[must_use]
+    pub fn with_client_certificates(mut self, clients: CertificateVerifier) -> Self {
+        self.is_open = false;
+        self.verifiers.push(Box::new(clients.clone()));
+        self.clients = Some(clients);
+        self
     }
 
     /// Returns whether no identities are configured, so that calls need not be checked.
@@ -144,6 +158,12 @@ impl Gate {
         if rules.is_open || path.starts_with(HEALTH) {
             return Answer::Pass(None);
         }
+        // The handshake may have been under another configuration.
+        if let Some(clients) = &rules.clients
+            && !clients.allow(peer.and_then(|peer| peer.certificate.as_deref()))
+        {
+            return self.refuse_connection(rules, Rejection::UntrustedCertificate, path, peer);
+        }
         let open = rules.are_open(path);
         let Some(credential) = Credential::of(headers, peer) else {
             return if open {
@@ -165,7 +185,14 @@ impl Gate {
             match verifier.verify(credential, now) {
                 Verdict::NotMine => {}
                 Verdict::Valid(claimed) => return self.settle(rules, Ok(claimed), path, peer),
-                Verdict::Refused(rejection) => return self.refuse(rules, rejection, path, peer),
+                Verdict::Refused(rejection) => {
+                    return match credential {
+                        Credential::Bearer(_) => self.refuse(rules, rejection, path, peer),
+                        Credential::Certificate(_) => {
+                            self.refuse_connection(rules, rejection, path, peer)
+                        }
+                    };
+                }
                 Verdict::Later(verdict) => return Answer::Later(verdict),
             }
         }
@@ -206,6 +233,21 @@ impl Gate {
     fn unidentified(&self) -> Answer {
         self.0.metrics.unidentified_calls.inc();
         Answer::Pass(None)
+    }
+
+    /// Refuses a call because of the certificate of its connection. The client needs another
+    /// connection, so this one ends when its open calls have ended.
+    fn refuse_connection(
+        &self,
+        rules: &Rules,
+        rejection: Rejection,
+        path: &str,
+        peer: Option<&Peer>,
+    ) -> Answer {
+        if let Some(peer) = peer {
+            peer.outdated.cancel();
+        }
+        self.refuse(rules, rejection, path, peer)
     }
 
     fn refuse(

@@ -17,6 +17,8 @@ pub enum Rejection {
     NotYetValid,
     /// The signature does not match, or its algorithm is not allowed.
     BadSignature,
+    /// The certificate of the connection is missing, or its authority is no longer accepted.
+    UntrustedCertificate,
     /// The token has another issuer or another audience.
     WrongAudience,
     /// The token is longer than the maximum.
@@ -38,6 +40,7 @@ impl Rejection {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::BadSignature => "bad_signature",
+            Self::UntrustedCertificate => "untrusted_certificate",
             Self::WrongAudience => "wrong_audience",
             Self::TooLong => "too_long",
             Self::Unlisted => "unlisted",
@@ -71,6 +74,10 @@ impl Rejection {
             }
             Self::BadSignature => {
                 "the token's signature does not match any key of its issuer that this gateway accepts"
+            }
+            Self::UntrustedCertificate => {
+                "the connection has no client certificate that this gateway still accepts; open a new connection with a certificate \
+                 of an accepted authority"
             }
             Self::WrongAudience => {
                 "the token was issued by an issuer or for an audience that this gateway does not accept"

@@ -49,8 +49,8 @@ pub use events::{BedrockEvent, BedrockEvents};
 pub use exchange::Endpoint;
 #[cfg(any(test, fuzzing))]
 pub(crate) use frame::{CorruptFrame, Frame, FrameDecoder};
-pub use http::TlsError;
 #[cfg(test)]
 pub(crate) use http::memory;
+pub use http::{TlsError, Trust};
 pub use open::Opened;
 pub use sdk::Sdk;

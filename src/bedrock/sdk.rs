@@ -1,6 +1,10 @@
 //! Loads the configuration from aws-config's chain, once.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, identity::IdentityCache};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -15,7 +19,7 @@ use super::{
     accounts::Accounts,
     credentials::{ChainSource, Identity},
     failure,
-    http::{Http, Tls, TlsError},
+    http::{Http, Tls, TlsError, Trust},
     session::SignedBySession,
 };
 use crate::{
@@ -44,6 +48,8 @@ pub struct Sdk {
     identity: Option<Identity>,
     accounts: Accounts,
     tls: Tls,
+    /// The file that replaces the machine's root certificates.
+    bundle: Option<PathBuf>,
 }
 
 impl Sdk {
@@ -55,7 +61,7 @@ impl Sdk {
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
         // The profile may name certificates, so the first client has none. It only asks the
         // instance metadata service for the Region.
-        let http = Http::new(Tls::without_roots(options)?, options);
+        let http = Http::new(Tls::new(Trust::without_roots(options)?), options);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))
             .no_credentials();
@@ -64,7 +70,8 @@ impl Sdk {
         }
         let config = loader.load().await;
         let bundle = setting(&config, "AWS_CA_BUNDLE", "ca_bundle", "bedrock_runtime");
-        let tls = Tls::load(options, bundle.as_deref().map(Path::new))?;
+        let bundle = bundle.map(PathBuf::from);
+        let tls = Tls::new(Trust::load(options, bundle.as_deref())?);
         let http = Http::new(tls.clone(), options).for_whole_answers(LONGEST_ANSWER);
         let source = ChainSource {
             http: http.clone(),
@@ -104,6 +111,7 @@ impl Sdk {
             endpoints: Arc::new(options.endpoints.clone()),
             identity: Some(identity),
             tls,
+            bundle,
         })
     }
 
@@ -119,7 +127,7 @@ impl Sdk {
         options: &Options,
     ) -> Result<Self, TlsError> {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
-        let tls = Tls::load(options, None)?;
+        let tls = Tls::new(Trust::load(options, None)?);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .identity_cache(IdentityCache::lazy().build())
@@ -142,6 +150,7 @@ impl Sdk {
             endpoints: Arc::new(options.endpoints.clone()),
             identity: None,
             tls,
+            bundle: None,
         })
     }
 
@@ -197,6 +206,26 @@ impl Sdk {
             }
             outcome => outcome,
         }
+    }
+
+    /// Reads the trusted certificates again, with this content of `bedrock.extra_ca_file`. `None`
+    /// if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file of certificates cannot be used.
+    pub fn read_trust(
+        &self,
+        options: &Options,
+        extra: Option<(&Path, Result<impl AsRef<[u8]>, String>)>,
+    ) -> Result<Trust, TlsError> {
+        Trust::with_extra(options, self.bundle.as_deref(), extra)
+    }
+
+    /// Trusts these certificates on all connections to AWS that are opened from now on. Open
+    /// connections get no further requests, but their calls continue to their end.
+    pub fn trust(&self, trust: Trust) {
+        self.tls.replace(trust);
     }
 
     pub(super) fn tls(&self) -> Tls {

@@ -11,6 +11,7 @@ pub mod bedrock;
 mod changes;
 mod discovery;
 mod exposure;
+mod files;
 mod hosts;
 mod limits;
 mod memory;
@@ -41,7 +42,7 @@ pub use access::{
     Access, ApiKey, CallerOptions, ClusterKeys, Estimates, FailuresPerMinute, GroupOptions,
     JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes, LimitsStore, METHODS,
     NANO_PER_USD, OnStoreFailure, Permission, Price, Quota, Rates, RedisStore, SignatureAlgorithm,
-    StorePassword, Unlisted, is_name as is_caller_name, is_secure_url, load_keys,
+    StorePassword, Unlisted, check_keys, is_name as is_caller_name, is_secure_url, load_keys,
 };
 pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;
@@ -98,8 +99,8 @@ pub struct Config {
     pub traces: Traces,
     /// Where the gateway writes usage records.
     pub usage_records: UsageRecords,
-    /// Whether a reload may remove protection: all callers, `access.required`, the authorities of
-    /// clients, or a fence. `allow_weaker`, default false.
+    /// Whether a reload may remove protection: all callers, `access.required`, `tls`, the check of
+    /// client certificates, or a fence. `allow_weaker`, default false.
     pub allow_weaker: bool,
 }
 

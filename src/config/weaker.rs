@@ -5,6 +5,7 @@ use super::Config;
 
 const CALLERS: &str = "callers";
 const REQUIRED: &str = "access.required";
+const TLS: &str = "tls";
 const CLIENT_CA: &str = "tls.client_ca_file";
 const CLIENT_AUTH: &str = "tls.client_auth";
 const ONLY: &str = "only";
@@ -16,6 +17,7 @@ pub fn protection(config: &Config) -> Vec<String> {
     let of_all = [
         (CALLERS, !config.access.callers.is_empty()),
         (REQUIRED, config.access.required),
+        (TLS, tls.is_some()),
         (CLIENT_CA, clients.is_some()),
         (CLIENT_AUTH, clients.is_some_and(|clients| clients.required)),
         (ONLY, !config.targets.only.is_unrestricted()),
@@ -63,6 +65,7 @@ fn what(key: &str) -> &'static str {
     match key {
         CALLERS => "no caller is left",
         REQUIRED => "calls without an identity would be allowed",
+        TLS => "new connections would be plain text",
         CLIENT_CA => "client certificates would no longer be checked",
         CLIENT_AUTH => "client certificates would no longer be required",
         ONLY => "the region fence is missing",

@@ -51,6 +51,8 @@ pub struct Generation {
     pub origins: Origins,
     /// Decides which calls have spans.
     pub traces: Traces,
+    /// The TLS of new connections. `None`: they are plain text.
+    pub tls: Option<ServerTls>,
     _in_use: InUse,
 }
 
@@ -68,6 +70,17 @@ pub struct Parts {
     pub sdk: Sdk,
     /// The exporter of spans.
     pub traces: Traces,
+    /// The TLS of new connections. `None`: they are plain text.
+    pub tls: Option<ServerTls>,
+}
+
+/// The TLS of connections of clients. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// The certificate and its key, the authorities of clients, and the sessions.
+    pub config: Arc<rustls::ServerConfig>,
+    /// When the certificate expires, in seconds since the Unix epoch.
+    pub certificate_expiry: i64,
 }
 
 impl Generation {
@@ -88,6 +101,7 @@ impl Generation {
             request_metadata: config.request_metadata.clone(),
             origins: Origins::of(&config.server.cors),
             traces: parts.traces.with_sample_ratio(config.traces.sample_ratio),
+            tls: parts.tls,
             _in_use: InUse::begin(in_use),
         }
     }

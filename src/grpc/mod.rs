@@ -34,7 +34,7 @@ use crate::{
     },
     telemetry::UsageRecords,
 };
-pub use generation::{Generation, Generations, Origins, Parts};
+pub use generation::{Generation, Generations, Origins, Parts, ServerTls};
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};
 #[cfg(any(test, fuzzing))]

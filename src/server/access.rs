@@ -1,15 +1,15 @@
 //! Creates the rules by which callers are identified, and the accounts that count their usage.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use super::tls;
+use super::{contents::Contents, tls};
 use crate::{
     access::{
-        CertificateVerifier, Rules, Snapshot, Verifier,
+        Rules, Snapshot, Verifier,
         limits::{Accounts, Names, Store},
         token::TokenVerifier,
     },
-    config::{self, Access, Config, KeysByCaller, Tls},
+    config::{self, Access, Config, KeysByCaller},
     telemetry::Metrics,
 };
 
@@ -24,34 +24,31 @@ pub(super) type RulesAndTokens = (Rules, Option<TokenVerifier>);
 /// problems.
 pub(super) fn rules(
     access: &Access,
-    tls: Option<&Tls>,
+    contents: &Contents,
+    tls: Option<&tls::Loaded>,
     before: Option<&TokenVerifier>,
     names: &Arc<Names>,
     metrics: &Arc<Metrics>,
 ) -> Result<RulesAndTokens, Vec<String>> {
     let mut problems = Vec::new();
     let mut noted = |problem| problems.push(problem);
-    let snapshot = read(access, names).map_err(&mut noted).ok();
+    let snapshot = read(access, contents, names).map_err(&mut noted).ok();
     let tokens = TokenVerifier::start(access, before, metrics)
         .map_err(&mut noted)
         .ok();
-    let clients = tls.and_then(|tls| tls.clients.as_ref());
-    let certificates = clients
-        .map(tls::clients_of)
-        .transpose()
-        .map_err(|error| noted(error.to_string()))
-        .ok();
-    let (Some(snapshot), Some(tokens), Some(certificates)) = (snapshot, tokens, certificates)
-    else {
+    let (Some(snapshot), Some(tokens)) = (snapshot, tokens) else {
         return Err(problems);
     };
     let of_tokens = tokens
         .clone()
         .map(|verifier| Box::new(verifier) as Box<dyn Verifier>);
-    let certificates = certificates
-        .map(|authorities| Box::new(CertificateVerifier::new(authorities)) as Box<dyn Verifier>);
-    let verifiers = of_tokens.into_iter().chain(certificates);
-    Ok((Rules::new(access, snapshot, verifiers.collect()), tokens))
+    let clients = tls.and_then(|tls| tls.clients.clone());
+    let rules = Rules::new(access, snapshot, of_tokens.into_iter().collect());
+    let rules = match clients {
+        Some(clients) => rules.with_client_certificates(clients),
+        None => rules,
+    };
+    Ok((rules, tokens))
 }
 
 /// Creates the accounts that count tokens and money.
@@ -71,14 +68,12 @@ pub(super) fn accounts(
     )
 }
 
-fn read(access: &Access, names: &Arc<Names>) -> Result<Snapshot, String> {
+fn read(access: &Access, contents: &Contents, names: &Arc<Names>) -> Result<Snapshot, String> {
     let keys = match &access.keys_file {
-        Some(path) => load(path)?,
+        Some(path) => {
+            config::check_keys(path, contents.of(path)).map_err(|problems| problems.to_string())?
+        }
         None => KeysByCaller::new(),
     };
     Snapshot::new(access, &keys, names)
-}
-
-fn load(path: &Path) -> Result<KeysByCaller, String> {
-    config::load_keys(path).map_err(|problems| problems.to_string())
 }

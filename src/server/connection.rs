@@ -62,7 +62,6 @@ where
 /// Serves connections.
 pub(super) struct Server {
     stack: Stack,
-    tls: Option<TlsAcceptor>,
     generations: Generations,
 }
 
@@ -106,12 +105,8 @@ impl Settings {
 }
 
 impl Server {
-    pub(super) fn new(stack: Stack, tls: Option<TlsAcceptor>, generations: Generations) -> Self {
-        Self {
-            stack,
-            tls,
-            generations,
-        }
+    pub(super) fn new(stack: Stack, generations: Generations) -> Self {
+        Self { stack, generations }
     }
 
     /// Serves a connection until it ends. After
@@ -152,14 +147,15 @@ impl Server {
             go_away,
             settings,
         };
-        match &self.tls {
+        let tls = self.generations.current().tls.clone();
+        match tls {
             None => {
                 let beginning = async { Ok((protocol(stream).await?, None)) };
                 self.begin(beginning, connection).await
             }
             Some(tls) => {
                 let beginning = async {
-                    let stream = tls.accept(stream).await?;
+                    let stream = TlsAcceptor::from(tls.config).accept(stream).await?;
                     let chain = stream.get_ref().1.peer_certificates();
                     let certificate = chain.and_then(ClientCertificate::of).map(Arc::new);
                     Ok((protocol(stream).await?, certificate))
@@ -207,6 +203,8 @@ impl Server {
         let leaving = Leaving::default();
         let noted = leaving.clone();
         let trusted = settings.forwarded_for_from;
+        let peer_outdated = CancellationToken::new();
+        let outdated = peer_outdated.clone();
         let service =
             self.stack
                 .clone()
@@ -224,6 +222,7 @@ impl Server {
                     extensions.insert(Peer {
                         address,
                         certificate: certificate.clone(),
+                        outdated: peer_outdated.clone(),
                     });
                     request
                 });
@@ -233,6 +232,7 @@ impl Server {
                 () = go_away.cancelled() => {}
                 () = place.taken_back() => {}
                 () = of_age(settings.age) => {}
+                () = outdated.cancelled() => {}
             }
             leaving.token().cancel();
         };

@@ -12,6 +12,7 @@
 mod access;
 mod budgets;
 mod connection;
+mod contents;
 mod counts;
 mod discovery;
 mod drain;
@@ -38,7 +39,7 @@ use self::{
     counts::Counts,
     drain::drain,
     hosts::HostCheck,
-    reload::{Builder, Files, Reloader, shown},
+    reload::{Builder, Built, Files, Reloader, shown},
     worker::Worker,
 };
 pub use self::{drain::Stop, reload::Reload};
@@ -51,7 +52,10 @@ use crate::{
     grpc::{self, Admission, Generations, Health, Inference, Stack},
     playground::Playground,
     routing::{RouteMetrics, retry_budget::RetryBudget},
-    telemetry::{Metrics, Traces, UsageRecords, metrics::LimitedResource},
+    telemetry::{
+        Metrics, Traces, UsageRecords,
+        metrics::{CertificateExpiry, LimitedResource},
+    },
 };
 
 /// The pause of the accept loop when the process has no file descriptors left. It is long enough
@@ -93,8 +97,8 @@ impl Listeners {
     }
 }
 
-/// Serves until a stop signal, then drains. Of the files, only the keys file is read again when it
-/// changes.
+/// Serves until a stop signal, then drains. The files that the configuration names take effect when
+/// they change.
 ///
 /// # Errors
 /// Fails if a listener, the TLS files or a worker's runtime cannot be used.
@@ -118,14 +122,16 @@ pub async fn run_with(
     let text = reload.as_ref().map_or("", |reload| &reload.file.text);
     let hash = key::hex_sha256(text);
     let mut metrics = Metrics::default();
-    if let Some(tls) = &config.server.tls {
-        metrics.certificate_expiry(tls::expiry(tls)?);
-    }
-    let routes = Arc::new(OnceLock::<Generations>::new());
-    let current = Arc::clone(&routes);
+    let current = Arc::new(OnceLock::<Generations>::new());
+    let of_routes = Arc::clone(&current);
     metrics.also(RouteMetrics::of_current(move || {
-        let generations = current.get();
+        let generations = of_routes.get();
         generations.map(|generations| generations.current().router.clone())
+    }));
+    let of_tls = Arc::clone(&current);
+    metrics.also(CertificateExpiry::of_current(move || {
+        let generation = of_tls.get()?.current();
+        generation.tls.as_ref().map(|tls| tls.certificate_expiry)
     }));
     let metrics = Arc::new(metrics);
     let admission = Admission::new(
@@ -144,9 +150,16 @@ pub async fn run_with(
         metrics: Arc::clone(&metrics),
     };
     let files = Files::new(reload.as_ref().map(|reload| &reload.file), &config);
-    let (first, tokens) = builder
-        .build(&config, hash, None)
+    let Built {
+        generation: first,
+        kept,
+        trust,
+    } = builder
+        .build(&config, hash, files.first().others(), None)
         .map_err(|problems| io::Error::other(problems.join("\n")))?;
+    if let Some(trust) = trust {
+        sdk.trust(trust);
+    }
     metrics
         .config
         .loaded(first.number, &first.hash, first.loaded_at);
@@ -154,7 +167,7 @@ pub async fn run_with(
     let file = reload.as_ref().map(|reload| &reload.file);
     shown_config.set(shown(file, &config, &first, &[]));
     let generations = Generations::new(first);
-    routes.get_or_init(|| generations.clone());
+    current.get_or_init(|| generations.clone());
     let limited = |what| {
         metrics
             .limited
@@ -172,13 +185,12 @@ pub async fn run_with(
     let budget = RetryBudget::default();
     let cut = CancellationToken::new();
     let records = UsageRecords::start(&config, &metrics).map_err(io::Error::other)?;
-    let tls = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
 
     let workers = (0..config.server.workers)
         .map(|index| {
             let (config, sdk, generations) = (config.clone(), sdk.clone(), generations.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
-            let (tls, admission, budget) = (tls.clone(), admission.clone(), budget.clone());
+            let (admission, budget) = (admission.clone(), budget.clone());
             let (gate, records) = (gate.clone(), records.clone());
             let (memory, work) = (memory.clone(), work.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
@@ -204,7 +216,7 @@ pub async fn run_with(
                     Hosts::Any => stack,
                     hosts => Stack::new(HostCheck::before(stack, hosts)),
                 };
-                Ok(connection::Server::new(stack, tls, generations))
+                Ok(connection::Server::new(stack, generations))
             })
         })
         .collect::<io::Result<Vec<_>>>()?;
@@ -226,7 +238,7 @@ pub async fn run_with(
         builder,
         generations: generations.clone(),
         started: config.clone(),
-        tokens,
+        kept,
         files,
         requested,
         level,

@@ -1,54 +1,153 @@
-//! Loads the gateway's TLS certificate.
+//! Loads the gateway's TLS certificate, its key, and the certificate authorities of clients.
+//!
+//! They are loaded together. What has changed is a new configuration of rustls, with sessions of
+//! its own. A session from before can therefore not be resumed, and cannot outlive the authority
+//! that its client was accepted by.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        self,
-        server::{WebPkiClientVerifier, danger::ClientCertVerifier},
-    },
+use tokio_rustls::rustls::{
+    self, ServerConfig,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use crate::config::{ClientAuthentication, Tls};
+use super::contents::Contents;
+use crate::{
+    access::CertificateVerifier,
+    config::{ClientAuthentication, Tls},
+    grpc,
+};
 
-/// Reads the certificate and its key.
-pub(super) fn acceptor(tls: &Tls) -> io::Result<TlsAcceptor> {
-    let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable("tls.certificate_file", &tls.certificate_file, &error))?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key_file)
-        .map_err(|error| unreadable("tls.key_file", &tls.key_file, &error))?;
+/// What is loaded from the TLS files of a configuration.
+pub(super) struct Loaded {
+    pems: Pems,
+    server: grpc::ServerTls,
+    /// Accepts the certificates of clients. `None` if clients are not asked for one.
+    pub(super) clients: Option<CertificateVerifier>,
+}
+
+/// The content of the files, and what else decides which connections are accepted.
+#[derive(PartialEq, Eq)]
+struct Pems {
+    certificate: Arc<[u8]>,
+    key: Arc<[u8]>,
+    client_ca: Option<Arc<[u8]>>,
+    is_client_required: bool,
+}
+
+impl Loaded {
+    /// Loads the files of a configuration. Returns `before` if their content is the same, so that
+    /// sessions can still be resumed.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be used, or if the key is not that of the certificate. Returns all
+    /// problems.
+    pub(super) fn new(
+        tls: &Tls,
+        contents: &Contents,
+        before: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, Vec<String>> {
+        let pems = Pems::of(tls, contents)?;
+        if let Some(before) = before.filter(|before| before.pems == pems) {
+            return Ok(Arc::clone(before));
+        }
+        let mut problems = Vec::new();
+        let mut noted = |problem| problems.push(problem);
+        let chain = certificates(
+            "tls.certificate_file",
+            &tls.certificate_file,
+            &pems.certificate,
+        )
+        .and_then(|chain| Ok((expiry(tls, &chain)?, chain)))
+        .map_err(&mut noted);
+        let key = PrivateKeyDer::from_pem_slice(&pems.key)
+            .map_err(|error| noted(unusable("tls.key_file", &tls.key_file, &error)));
+        let clients = tls.clients.as_ref().zip(pems.client_ca.as_deref());
+        let clients = clients
+            .map(|(clients, pem)| accepted_clients(clients, pem))
+            .transpose()
+            .map_err(&mut noted);
+        let (Ok((expiry, chain)), Ok(key), Ok(clients)) = (chain, key, clients) else {
+            return Err(problems);
+        };
+        let config = config(tls, chain, key, clients.clone()).map_err(|problem| vec![problem])?;
+        Ok(Arc::new(Self {
+            server: grpc::ServerTls {
+                config: Arc::new(config),
+                certificate_expiry: expiry,
+            },
+            clients: clients.map(CertificateVerifier::new),
+            pems,
+        }))
+    }
+
+    /// Returns what connections need.
+    pub(super) fn server(&self) -> grpc::ServerTls {
+        self.server.clone()
+    }
+}
+
+impl Pems {
+    fn of(tls: &Tls, contents: &Contents) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut content = |key: &str, path: &Path| match contents.of(path) {
+            Ok(content) => content,
+            Err(error) => {
+                problems.push(format!("{key}: {} {error}", path.display()));
+                Arc::default()
+            }
+        };
+        let clients = tls.clients.as_ref();
+        let pems = Self {
+            certificate: content("tls.certificate_file", &tls.certificate_file),
+            key: content("tls.key_file", &tls.key_file),
+            client_ca: clients.map(|clients| content("tls.client_ca_file", &clients.ca_file)),
+            is_client_required: clients.is_some_and(|clients| clients.required),
+        };
+        if problems.is_empty() {
+            Ok(pems)
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+fn config(
+    tls: &Tls,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_client_cert_verifier(match &tls.clients {
-            Some(clients) => clients_of(clients)?,
-            None => WebPkiClientVerifier::no_client_auth(),
-        })
+        .map_err(|error| format!("tls: {error}"))?
+        .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_single_cert(chain, key)
-        .map_err(|error| unreadable("tls.key_file", &tls.key_file, &error))?;
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => format!(
+                "tls.key_file: {} is not the key of the certificate in {}; write both files of one certificate",
+                tls.key_file.display(),
+                tls.certificate_file.display()
+            ),
+            error => unusable("tls.key_file", &tls.key_file, &error),
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
 }
 
 /// Returns the verifier of client certificates.
-///
-/// # Errors
-/// Fails if the file cannot be read, or contains no certificate authority.
-pub(super) fn clients_of(
+fn accepted_clients(
     clients: &ClientAuthentication,
-) -> io::Result<Arc<dyn ClientCertVerifier>> {
+    pem: &[u8],
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    const KEY: &str = "tls.client_ca_file";
     let path = &clients.ca_file;
-    let wrong = |error: &dyn std::fmt::Display| unreadable("tls.client_ca_file", path, error);
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(&error))?;
     let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| wrong(&error))?;
+    for certificate in certificates(KEY, path, pem)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| unusable(KEY, path, &error))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
@@ -57,37 +156,41 @@ pub(super) fn clients_of(
     } else {
         verifier.allow_unauthenticated()
     };
-    verifier.build().map_err(|error| wrong(&error))
+    verifier
+        .build()
+        .map_err(|error| unusable(KEY, path, &error))
 }
 
-/// Returns when the certificate expires, in seconds since the Unix epoch. This is the earliest
-/// expiry in the chain, because clients then reject the whole chain.
-///
-/// # Errors
-/// Fails if the file cannot be read, or contains anything other than certificates.
-pub(super) fn expiry(tls: &Tls) -> io::Result<i64> {
-    let chain = CertificateDer::pem_file_iter(&tls.certificate_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable("tls.certificate_file", &tls.certificate_file, &error))?;
+/// Returns when a chain expires, in seconds since the Unix epoch. This is the earliest expiry in
+/// the chain, because clients then reject the whole chain.
+fn expiry(tls: &Tls, chain: &[CertificateDer<'_>]) -> Result<i64, String> {
+    let wrong =
+        |error: &dyn fmt::Display| unusable("tls.certificate_file", &tls.certificate_file, error);
     let mut expiries = Vec::with_capacity(chain.len());
-    for certificate in &chain {
-        let (_, certificate) = x509_parser::parse_x509_certificate(certificate)
-            .map_err(|error| unreadable("tls.certificate_file", &tls.certificate_file, &error))?;
+    for certificate in chain {
+        let (_, certificate) =
+            x509_parser::parse_x509_certificate(certificate).map_err(|error| wrong(&error))?;
         expiries.push(certificate.validity().not_after.timestamp());
     }
-    let none = || {
-        unreadable(
-            "tls.certificate_file",
-            &tls.certificate_file,
-            &"contains no certificate",
-        )
-    };
-    expiries.into_iter().min().ok_or_else(none)
+    let first = expiries.into_iter().min();
+    first.ok_or_else(|| wrong(&"it contains no certificate"))
 }
 
-fn unreadable(key: &str, file: &Path, error: &dyn std::fmt::Display) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("{key}: cannot use {}: {error}", file.display()),
-    )
+/// Returns the certificates of a PEM file, at least one.
+fn certificates(
+    key: &str,
+    path: &Path,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable(key, path, &error))?;
+    if certificates.is_empty() {
+        return Err(unusable(key, path, &"it contains no certificate"));
+    }
+    Ok(certificates)
+}
+
+fn unusable(key: &str, file: &Path, error: &dyn fmt::Display) -> String {
+    format!("{key}: cannot use {}: {error}", file.display())
 }

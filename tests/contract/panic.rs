@@ -98,6 +98,7 @@ fn generation(metrics: &Arc<Metrics>) -> Generation {
         budgets: Arc::from([]),
         sdk: Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", &config.bedrock).unwrap(),
         traces: Traces::default(),
+        tls: None,
     };
     let in_use = &metrics.config.generations_in_use;
     Generation::new(1, String::new(), &config, parts, in_use)

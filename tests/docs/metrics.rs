@@ -82,7 +82,7 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
             .without
             .get_or_create(&metrics::WithoutStore { policy: "deny" }),
     );
-    all.certificate_expiry(0);
+    all.also(metrics::CertificateExpiry::of_current(|| Some(0)));
     drop(all.attempts.get_or_create(&metrics::Attempt {
         target: target.clone(),
         route,

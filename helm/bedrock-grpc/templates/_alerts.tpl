@@ -171,7 +171,7 @@ alerts:
   for: 15m
   severity: warning
   summary: {{ printf "The certificate of {{ $labels.pod }} expires in {{ $value | humanizeDuration }}" | quote }}
-  description: Renew the certificate. The service reads it at start, so restart the pods afterwards (kubectl rollout restart).
+  description: Renew the certificate. The pods use the new one without a restart, unless they refuse the change; then the metric bedrock_grpc_config_last_reload_successful is 0.
 {{- end }}
 {{- $access := get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict }}
 {{- if or (get $access "jwt") (get $access "kubernetes") }}

@@ -1,6 +1,6 @@
 //! Opens sockets: DNS, TCP, a proxy's tunnel, TLS.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
@@ -15,7 +15,7 @@ use super::{
     error::Error,
     origin::{Io, Origin},
     proxy::{Proxy, ProxyRules},
-    tls::{HTTP2, Tls},
+    tls::{HTTP2, Trust},
 };
 use crate::config::bedrock::Options;
 
@@ -36,22 +36,36 @@ pub(super) struct Forwarder {
 }
 
 /// Opens sockets.
+#[derive(Clone)]
 pub(super) struct Dialer {
-    tls: Tls,
-    proxies: ProxyRules,
+    trust: Arc<Trust>,
+    proxies: Arc<ProxyRules>,
     timeout: Duration,
     keepalive: TcpKeepalive,
 }
 
 impl Dialer {
-    pub(super) fn new(tls: Tls, options: &Options) -> Self {
+    pub(super) fn new(trust: Arc<Trust>, options: &Options) -> Self {
         Self {
-            tls,
-            proxies: ProxyRules::new(&options.proxies),
+            trust,
+            proxies: Arc::new(ProxyRules::new(&options.proxies)),
             timeout: options.connect_timeout,
             keepalive: TcpKeepalive::new()
                 .with_time(options.tcp_keepalive)
                 .with_interval(options.tcp_keepalive / 4),
+        }
+    }
+
+    /// Returns whether this is what the sockets trust.
+    pub(super) fn trusts(&self, trust: &Arc<Trust>) -> bool {
+        Arc::ptr_eq(&self.trust, trust)
+    }
+
+    /// Returns the same for sockets that trust something else.
+    pub(super) fn trusting(&self, trust: Arc<Trust>) -> Self {
+        Self {
+            trust,
+            ..self.clone()
         }
     }
 
@@ -131,7 +145,7 @@ impl Dialer {
         is_proxy: bool,
     ) -> Result<tokio_rustls::client::TlsStream<Box<dyn Io>>, Error> {
         let config = self
-            .tls
+            .trust
             .config(is_proxy)
             .map_err(|why| Error::connect(format!("cannot connect to {origin}: {why}")))?;
         let name = ServerName::try_from(origin.host.clone()).map_err(|_| {
@@ -216,10 +230,8 @@ mod tests {
             .await
             .expect("a connection");
         let options = Options::default();
-        let dialer = Dialer::new(
-            Tls::load(&options, None).expect("no extra certificates"),
-            &options,
-        );
+        let trust = Trust::load(&options, None).expect("no extra certificates");
+        let dialer = Dialer::new(Arc::new(trust), &options);
         dialer.tune(&tcp).expect("options of TCP");
         let socket = SockRef::from(&tcp);
         assert!(socket.tcp_nodelay().expect("an option") && socket.keepalive().expect("an option"));

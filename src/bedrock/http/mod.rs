@@ -54,7 +54,7 @@ use http_body_util::BodyExt as _;
 
 pub(super) use error::{Error, Kind};
 pub(super) use tls::Tls;
-pub use tls::TlsError;
+pub use tls::{TlsError, Trust};
 
 use crate::config::bedrock::Options;
 use body::ResponseBody;
@@ -81,9 +81,15 @@ pub(super) struct Http {
 
 struct Shared {
     connect_timeout: Duration,
-    dialer: Arc<Dialer>,
+    tls: Tls,
     limits: Limits,
-    pools: Mutex<HashMap<Origin, Arc<Pool>>>,
+    pools: Mutex<Pools>,
+}
+
+/// The pools whose connections trust the same certificates.
+struct Pools {
+    dialer: Arc<Dialer>,
+    by_origin: HashMap<Origin, Arc<Pool>>,
 }
 
 impl Http {
@@ -91,9 +97,12 @@ impl Http {
     pub(super) fn new(tls: Tls, options: &Options) -> Self {
         let shared = Shared {
             connect_timeout: options.connect_timeout,
-            dialer: Arc::new(Dialer::new(tls, options)),
             limits: Limits::new(options),
-            pools: Mutex::default(),
+            pools: Mutex::new(Pools {
+                dialer: Arc::new(Dialer::new(tls.current(), options)),
+                by_origin: HashMap::new(),
+            }),
+            tls,
         };
         Self {
             shared: Arc::new(shared),
@@ -110,16 +119,25 @@ impl Http {
     }
 
     fn pool(&self, origin: Origin) -> Arc<Pool> {
-        let mut pools = self
-            .shared
-            .pools
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Shared { dialer, limits, .. } = &*self.shared;
-        pools
+        let Shared {
+            tls, limits, pools, ..
+        } = &*self.shared;
+        let trust = tls.current();
+        let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = HashMap::new();
+        if !pools.dialer.trusts(&trust) {
+            pools.dialer = Arc::new(pools.dialer.trusting(trust));
+            retired = std::mem::take(&mut pools.by_origin);
+        }
+        let Pools { dialer, by_origin } = &mut *pools;
+        let pool = by_origin
             .entry(origin)
             .or_insert_with_key(|origin| Pool::new(origin.clone(), dialer.clone(), *limits))
-            .clone()
+            .clone();
+        drop(pools);
+        // Open calls keep the pool of their connection until they end.
+        drop(retired);
+        pool
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {

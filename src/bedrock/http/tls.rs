@@ -1,10 +1,12 @@
 //! TLS connections to AWS, and the certificates that they trust.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
@@ -38,9 +40,28 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// The TLS configuration, shared by all workers together with the sessions that can be resumed.
+/// The current TLS configuration. All workers share it. Cheap to clone; all clones see the same
+/// one.
 #[derive(Clone)]
-pub(in crate::bedrock) struct Tls {
+pub(in crate::bedrock) struct Tls(Arc<ArcSwap<Trust>>);
+
+impl Tls {
+    pub(in crate::bedrock) fn new(first: Trust) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(first)))
+    }
+
+    pub(super) fn current(&self) -> Arc<Trust> {
+        self.0.load_full()
+    }
+
+    /// Trusts other certificates from now on. Connections of before get no further requests.
+    pub(in crate::bedrock) fn replace(&self, next: Trust) {
+        self.0.store(Arc::new(next));
+    }
+}
+
+/// The certificates that TLS connections to AWS trust, with the sessions that can be resumed.
+pub struct Trust {
     config: Arc<ClientConfig>,
     /// Why no TLS connection can be trusted. Set if there are no root certificates.
     no_roots: Option<String>,
@@ -48,7 +69,13 @@ pub(in crate::bedrock) struct Tls {
     to_proxy: Arc<ClientConfig>,
 }
 
-impl Tls {
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust").finish_non_exhaustive()
+    }
+}
+
+impl Trust {
     /// Reads the machine's root certificates and the additional ones. Missing root certificates are
     /// reported only when a TLS connection is opened. `bundle` replaces the machine's certificates,
     /// as `AWS_CA_BUNDLE` does in other AWS SDKs.
@@ -56,10 +83,22 @@ impl Tls {
         options: &Options,
         bundle: Option<&Path>,
     ) -> Result<Self, TlsError> {
+        let extra = options.extra_ca_file.as_deref();
+        let extra = extra.map(|path| (path, std::fs::read(path).map_err(|why| why.to_string())));
+        Self::with_extra(options, bundle, extra)
+    }
+
+    /// The same, with this content of the additional file.
+    pub(in crate::bedrock) fn with_extra(
+        options: &Options,
+        bundle: Option<&Path>,
+        extra: Option<Extra<'_, impl AsRef<[u8]>>>,
+    ) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         let mut errors = Vec::new();
         if let Some(path) = bundle {
-            add_extra(&mut roots, path).map_err(|why| TlsError::Bundle {
+            let content = std::fs::read(path).map_err(|why| why.to_string());
+            add_extra(&mut roots, content).map_err(|why| TlsError::Bundle {
                 path: path.to_owned(),
                 why,
             })?;
@@ -68,29 +107,25 @@ impl Tls {
             roots.add_parsable_certificates(native.certs);
             errors = native.errors;
         }
+        if let Some((path, content)) = extra {
+            add_extra(&mut roots, content).map_err(|why| TlsError::ExtraCa {
+                path: path.to_owned(),
+                why,
+            })?;
+        }
         Self::trusting(roots, &errors, options)
     }
 
     /// Creates a configuration without root certificates, for requests that need no TLS.
     pub(in crate::bedrock) fn without_roots(options: &Options) -> Result<Self, TlsError> {
-        let options = Options {
-            extra_ca_file: None,
-            ..options.clone()
-        };
-        Self::trusting(RootCertStore::empty(), &[], &options)
+        Self::trusting(RootCertStore::empty(), &[], options)
     }
 
     fn trusting(
-        mut roots: RootCertStore,
+        roots: RootCertStore,
         errors: &[rustls_native_certs::Error],
         options: &Options,
     ) -> Result<Self, TlsError> {
-        if let Some(path) = &options.extra_ca_file {
-            add_extra(&mut roots, path).map_err(|why| TlsError::ExtraCa {
-                path: path.clone(),
-                why,
-            })?;
-        }
         let no_roots = roots.is_empty().then(|| {
             let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
             format!(
@@ -128,9 +163,15 @@ impl Tls {
     }
 }
 
-fn add_extra(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+/// The path of a PEM file, and its content.
+type Extra<'a, C> = (&'a Path, Result<C, String>);
+
+fn add_extra(
+    roots: &mut RootCertStore,
+    content: Result<impl AsRef<[u8]>, String>,
+) -> Result<(), String> {
+    let certificates = CertificateDer::pem_slice_iter(content?.as_ref())
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| error.to_string())?;
     if certificates.is_empty() {
         return Err("it contains no certificate".to_owned());
@@ -161,9 +202,8 @@ mod tests {
                 extra_ca_file: Some(path.clone()),
                 ..Options::default()
             };
-            let error = Tls::load(&options, None)
-                .err()
-                .expect("no certificates")
+            let error = Trust::load(&options, None)
+                .expect_err("no certificates")
                 .to_string();
             assert!(
                 error.contains(&*path.to_string_lossy()) && error.contains("PEM"),

@@ -101,15 +101,30 @@ fn read_key(mut section: Section<'_>) -> Option<ApiKey> {
 /// # Errors
 /// Returns all problems of the file.
 pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
-    let problems = |problems| Problems {
+    check(
+        path,
+        std::fs::read(path).map_err(|error| format!("cannot be read: {error}")),
+    )
+}
+
+/// Checks the content of a file of keys, or fails with the reason why it cannot be read.
+///
+/// # Errors
+/// Returns all problems of the file.
+pub fn check(
+    path: &Path,
+    content: Result<impl AsRef<[u8]>, String>,
+) -> Result<KeysByCaller, Problems> {
+    let whole = |message: String| vec![Problem::new("", ConfigLocation::default(), message)];
+    let keys = content.map_err(whole).and_then(|content| {
+        let text = std::str::from_utf8(content.as_ref())
+            .map_err(|error| whole(format!("is not UTF-8 text: {error}")))?;
+        parse(text)
+    });
+    keys.map_err(|problems| Problems {
         file: path.display().to_string(),
         problems,
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot be read: {error}");
-        problems(vec![Problem::new("", ConfigLocation::default(), message)])
-    })?;
-    parse(&text).map_err(problems)
+    })
 }
 
 fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {

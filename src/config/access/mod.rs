@@ -22,7 +22,7 @@ use super::{
     yaml::Key as YamlKey,
 };
 
-pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, load as load_keys};
+pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, check as check_keys, load as load_keys};
 use name::NAME_RULE;
 pub use name::is_name;
 pub use permission::{METHODS, Permission};

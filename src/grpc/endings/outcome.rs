@@ -102,6 +102,7 @@ pub(super) fn service() -> Inference {
         budgets: Arc::from([]),
         sdk: sdk.clone(),
         traces: Traces::default(),
+        tls: None,
     };
     let generation = Generation::new(1, String::new(), &config, parts, &Default::default());
     Inference {

@@ -7,13 +7,16 @@ use crate::{
         limits::{Names, Store},
         token::TokenVerifier,
     },
-    bedrock::Sdk,
+    bedrock::{Sdk, Trust},
     config::Config,
     grpc::{Generation, Parts},
     routing::Router,
-    server::{access, budgets, tls},
+    server::{access, budgets, contents::Contents, tls},
     telemetry::{Metrics, Traces},
 };
+
+/// The content of a PEM file.
+type Pem = Arc<[u8]>;
 
 /// The state of the process, which all generations share.
 pub(in crate::server) struct Builder {
@@ -24,14 +27,33 @@ pub(in crate::server) struct Builder {
     pub(in crate::server) metrics: Arc<Metrics>,
 }
 
+/// What was built for a generation and can be used for the next one.
+#[derive(Default)]
+pub(in crate::server) struct Kept {
+    /// The verifier of tokens.
+    tokens: Option<TokenVerifier>,
+    /// What was loaded from the TLS files.
+    tls: Option<Arc<tls::Loaded>>,
+    /// The content of `bedrock.extra_ca_file`.
+    extra_ca: Option<Pem>,
+}
+
+/// What was built from a configuration.
+pub(in crate::server) struct Built {
+    pub(in crate::server) generation: Generation,
+    pub(in crate::server) kept: Kept,
+    /// The certificates that connections to AWS trust, if they have changed.
+    pub(in crate::server) trust: Option<Trust>,
+}
+
 /// What a generation takes over from the one before it.
 pub(in crate::server) struct Before<'a> {
     pub(in crate::server) generation: &'a Generation,
-    pub(in crate::server) tokens: Option<&'a TokenVerifier>,
+    pub(in crate::server) kept: &'a Kept,
 }
 
 impl Builder {
-    /// Builds a generation, and the verifier of tokens in it.
+    /// Builds a generation from a configuration and the content of its files.
     ///
     /// # Errors
     /// Returns all problems.
@@ -39,24 +61,29 @@ impl Builder {
         &self,
         config: &Config,
         hash: String,
+        files: &Contents,
         before: Option<&Before<'_>>,
-    ) -> Result<(Generation, Option<TokenVerifier>), Vec<String>> {
+    ) -> Result<Built, Vec<String>> {
+        let kept = before.map(|before| before.kept);
+        let tls_before = kept.and_then(|kept| kept.tls.as_ref());
         let server_tls = config.server.tls.as_ref();
-        let tokens = before.and_then(|before| before.tokens);
+        let tls = server_tls
+            .map(|tls| tls::Loaded::new(tls, files, tls_before))
+            .transpose();
         let rules = access::rules(
             &config.access,
-            server_tls,
-            tokens,
+            files,
+            tls.as_ref().ok().and_then(Option::as_deref),
+            kept.and_then(|kept| kept.tokens.as_ref()),
             &self.names,
             &self.metrics,
         );
-        let acceptor = server_tls.map(tls::acceptor).transpose();
-        let (rules, tokens) = match (rules, acceptor) {
-            (Ok(rules), Ok(_)) => rules,
-            (rules, acceptor) => {
-                let of_tls = acceptor.err().map(|error| error.to_string());
-                let problems = rules.err().into_iter().flatten();
-                return Err(problems.chain(of_tls).collect());
+        let trust = self.trust(config, files, kept.and_then(|kept| kept.extra_ca.as_ref()));
+        let ((rules, tokens), tls, (extra_ca, trust)) = match (rules, tls, trust) {
+            (Ok(rules), Ok(tls), Ok(trust)) => (rules, tls, trust),
+            (rules, tls, trust) => {
+                let problems = rules.err().into_iter().chain(tls.err());
+                return Err(problems.flatten().chain(trust.err()).collect());
             }
         };
         let targets = config.targets.clone();
@@ -71,10 +98,40 @@ impl Builder {
             budgets: budgets::of(config, &self.names),
             sdk: self.sdk.clone(),
             traces: self.traces.clone(),
+            tls: tls.as_ref().map(|tls| tls.server()),
         };
         let number = before.map_or(1, |before| before.generation.number + 1);
         let in_use = &self.metrics.config.generations_in_use;
         let generation = Generation::new(number, hash, config, parts, in_use);
-        Ok((generation, tokens))
+        let kept = Kept {
+            tokens,
+            tls,
+            extra_ca,
+        };
+        Ok(Built {
+            generation,
+            kept,
+            trust,
+        })
+    }
+
+    /// Returns the content of `bedrock.extra_ca_file` and, if it is not as `before`, the
+    /// certificates to trust.
+    fn trust(
+        &self,
+        config: &Config,
+        files: &Contents,
+        before: Option<&Pem>,
+    ) -> Result<(Option<Pem>, Option<Trust>), String> {
+        let path = config.bedrock.extra_ca_file.as_deref();
+        let extra = path.map(|path| (path, files.of(path)));
+        let content = extra.as_ref().and_then(|(_, content)| content.clone().ok());
+        let is_readable = content.is_some() == path.is_some();
+        if is_readable && content.as_ref() == before {
+            return Ok((content, None));
+        }
+        let trust = self.sdk.read_trust(&config.bedrock, extra);
+        let trust = trust.map_err(|error| error.to_string())?;
+        Ok((content, Some(trust)))
     }
 }

@@ -5,81 +5,79 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::config::{Config, ConfigFile, ValueFiles};
+use crate::{
+    config::{Config, ConfigFile, ValueFiles},
+    server::contents::Contents,
+};
 
 /// A file that has changed within this time may still be written.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// The files of a configuration.
 pub(in crate::server) struct Files {
-    /// The configuration file, as it was read first. `None`: there is no file.
+    /// The configuration file, as it was read last without mistakes. `None`: there is no file.
     config: Option<ConfigFile>,
-    keys: Option<PathBuf>,
+    /// The files that this configuration names.
+    named: Vec<PathBuf>,
     first: Content,
 }
 
 /// The content of the files.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Content {
+pub(in crate::server) struct Content {
     /// The configuration file, or why it cannot be read.
     config: Option<Result<ConfigFile, Vec<String>>>,
-    /// The keys file. An error is reported where the keys are parsed.
-    keys: Option<Result<String, String>>,
+    /// The files that it names. An error is reported where they are used.
+    others: Contents,
 }
 
 impl Files {
-    /// Reads the keys file of a configuration. Must be called before the configuration is used, so
-    /// that no later change of the file is missed.
-    pub(in crate::server) fn new(config: Option<&ConfigFile>, started: &Config) -> Self {
-        let keys = started.access.keys_file.clone();
+    /// Reads the files that a configuration names. Must be called before the configuration is used,
+    /// so that no later change of a file is missed.
+    pub(in crate::server) fn new(file: Option<&ConfigFile>, started: &Config) -> Self {
+        let named = named(started);
         Self {
-            config: config.cloned(),
+            config: file.cloned(),
             first: Content {
-                config: config.cloned().map(Ok),
-                keys: keys.as_deref().map(read_keys),
+                config: file.cloned().map(Ok),
+                others: Contents::read(named.iter().map(PathBuf::as_path)),
             },
-            keys,
+            named,
         }
     }
 
     /// Returns whether there is no file that could change.
     pub(super) fn is_empty(&self) -> bool {
-        self.config.is_none() && self.keys.is_none()
+        self.config.is_none() && self.named.is_empty()
     }
 
     /// Returns the content before the gateway started.
-    pub(super) const fn first(&self) -> &Content {
+    pub(in crate::server) const fn first(&self) -> &Content {
         &self.first
-    }
-
-    /// Uses the files that another configuration names.
-    pub(super) fn follow(&mut self, config: &Config) {
-        self.keys.clone_from(&config.access.keys_file);
     }
 
     /// Returns the paths of all files, with those to which values of `content` refer.
     pub(super) fn paths<'a>(&'a self, content: &'a Content) -> impl Iterator<Item = &'a Path> {
         let config = self.config.as_ref().map(|file| file.path.as_path());
+        let named = self.named.iter().map(PathBuf::as_path);
         let values = content.values().map(ValueFiles::paths);
-        let files = config.into_iter().chain(self.keys.as_deref());
+        let files = config.into_iter().chain(named);
         files.chain(values.into_iter().flatten())
     }
 
     /// Reads the files. Returns `None` if they are as `seen`, unless that does not matter. Waits
     /// until the files have not changed for a while.
-    pub(super) async fn read(&self, seen: &Content, even_if_seen: bool) -> Option<Content> {
+    pub(super) async fn read(&mut self, seen: &Content, even_if_seen: bool) -> Option<Content> {
         let mut content = self.now();
         if content == *seen && !even_if_seen {
             return None;
         }
         loop {
             let rest = self.unsettled_for(&content);
-            let is_missing = matches!(content.config, Some(Err(_)))
-                || content.values().is_some_and(ValueFiles::are_incomplete);
             let wait = match rest {
                 Some(rest) => rest,
                 // An editor may be about to rename another file to this name.
-                None if is_missing && content != *seen => SETTLE,
+                None if content.has_missing() && content != *seen => SETTLE,
                 None => return Some(content),
             };
             tokio::time::sleep(wait).await;
@@ -108,20 +106,33 @@ impl Files {
         self.paths(content).filter_map(rest).max()
     }
 
-    fn now(&self) -> Content {
-        let read = |file: &ConfigFile| {
-            ConfigFile::read(&file.path)
-                .map_err(|problems| problems.to_string().lines().map(str::to_owned).collect())
-        };
+    /// Reads the configuration file, and the files that it names now. If it has mistakes, these are
+    /// the files that it named before.
+    fn now(&mut self) -> Content {
+        let file = self.config.as_ref().map(|file| {
+            ConfigFile::read(&file.path).map_err(|problems| lines(&problems.to_string()))
+        });
+        if let Some(Ok(file)) = &file
+            && self.config.as_ref() != Some(file)
+            && let Ok(config) = Config::of_file(file)
+        {
+            self.named = named(&config);
+            self.config = Some(file.clone());
+        }
         Content {
-            config: self.config.as_ref().map(read),
-            keys: self.keys.as_deref().map(read_keys),
+            config: file,
+            others: Contents::read(self.named.iter().map(PathBuf::as_path)),
         }
     }
 }
 
-fn read_keys(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+fn named(config: &Config) -> Vec<PathBuf> {
+    config.files().map(|(_, path)| path.to_owned()).collect()
+}
+
+/// Returns the lines of a message, which has one line for each problem.
+pub(super) fn lines(message: &str) -> Vec<String> {
+    message.lines().map(str::to_owned).collect()
 }
 
 impl Content {
@@ -145,6 +156,11 @@ impl Content {
         }
     }
 
+    /// Returns the content of the other files.
+    pub(in crate::server) const fn others(&self) -> &Contents {
+        &self.others
+    }
+
     /// Returns the files that values of the configuration refer to.
     fn values(&self) -> Option<&ValueFiles> {
         match &self.config {
@@ -153,8 +169,9 @@ impl Content {
         }
     }
 
-    /// Returns the content of the keys file.
-    pub(super) fn keys(&self) -> Option<&Result<String, String>> {
-        self.keys.as_ref()
+    fn has_missing(&self) -> bool {
+        matches!(self.config, Some(Err(_)))
+            || self.values().is_some_and(ValueFiles::are_incomplete)
+            || self.others.has_missing()
     }
 }

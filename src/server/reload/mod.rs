@@ -1,8 +1,8 @@
 //! Applies changes of the configuration while the process runs.
 //!
-//! One task reads the configuration file, the files of its values and the keys file, and is the
-//! only one that replaces the current generation. So a change of one file cannot bring back what a
-//! change of another one has removed.
+//! One task reads the configuration file, the files of its values and the files that it names. It
+//! is the only one that replaces the current generation. So a change of one file cannot bring back
+//! what a change of another one has removed.
 //!
 //! | file | job |
 //! |---|---|
@@ -21,13 +21,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 pub(super) use self::{
-    build::{Before, Builder},
+    build::{Before, Builder, Built, Kept},
     files::Files,
     shown::shown,
 };
 use self::{files::Content, watch::Watch};
 use crate::{
-    access::{key, token::TokenVerifier},
+    access::key,
     admin::ShownConfig,
     config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
     grpc::Generations,
@@ -57,8 +57,8 @@ pub(super) struct Reloader {
     pub(super) generations: Generations,
     /// The configuration with which the process started.
     pub(super) started: Config,
-    /// The verifier of tokens in the current generation.
-    pub(super) tokens: Option<TokenVerifier>,
+    /// What was built for the current generation.
+    pub(super) kept: Kept,
     /// The files, as they were read before the first generation was built.
     pub(super) files: Files,
     /// Notified when the files are to be read again.
@@ -76,7 +76,7 @@ impl Reloader {
             builder,
             generations,
             started,
-            tokens,
+            kept,
             files,
             requested,
             level,
@@ -90,7 +90,7 @@ impl Reloader {
             generations,
             config: started.clone(),
             started,
-            tokens,
+            kept,
             seen: files.first().clone(),
             used: files.first().clone(),
             files,
@@ -121,7 +121,7 @@ struct Current {
     generations: Generations,
     started: Config,
     config: Config,
-    tokens: Option<TokenVerifier>,
+    kept: Kept,
     files: Files,
     /// What was read last, and either used or refused.
     seen: Content,
@@ -170,10 +170,9 @@ impl Current {
                     file.path.display()
                 )]);
             }
-            Some(file) => Config::of_file(file).map_err(|problems| {
-                let lines = problems.to_string();
-                lines.lines().map(str::to_owned).collect::<Vec<_>>()
-            })?,
+            Some(file) => {
+                Config::of_file(file).map_err(|problems| files::lines(&problems.to_string()))?
+            }
         };
         let weaker = weakened(&protection(&self.config), &config);
         if !weaker.is_empty() {
@@ -183,26 +182,28 @@ impl Current {
             return Err(weaker.into_iter().map(refused).collect());
         }
         let level = log::Level::of(&config.log).map_err(|problem| vec![problem])?;
-        // What needs a restart stays as it was at the start.
-        let mut effective = config.clone();
-        effective.server.tls.clone_from(&self.started.server.tls);
         let hash = content
             .text()
             .map_or_else(|| self.generations.current().hash.clone(), key::hex_sha256);
         let current = self.generations.current();
         let before = Before {
             generation: &current,
-            tokens: self.tokens.as_ref(),
+            kept: &self.kept,
         };
-        let (next, tokens) = self.builder.build(&effective, hash, Some(&before))?;
+        let files = content.others();
+        let Built {
+            generation: next,
+            kept,
+            trust,
+        } = self.builder.build(&config, hash, files, Some(&before))?;
         let (number, loaded_at) = (next.number, next.loaded_at);
         let mut changed = match (self.used.file(), content.file()) {
             (Ok(Some(old)), Ok(Some(new))) => changed_keys(old, new),
             _ => Vec::new(),
         };
-        if content.keys() != self.used.keys() {
-            changed.push("access.keys_file (content)".to_owned());
-        }
+        let rewritten = |path| files.differ_in(self.used.others(), path);
+        let rewritten = config.files().filter(|(_, path)| rewritten(path));
+        changed.extend(rewritten.map(|(key, _)| format!("{key} (content)")));
         for warning in config.exposure().into_iter().chain(config.warnings()) {
             tracing::warn!(key = warning.key, "{}", warning.message);
         }
@@ -212,6 +213,9 @@ impl Current {
                 keys = restart.join(", "),
                 "these keys have changed since the start and need a restart; they take effect at the next start"
             );
+        }
+        if let Some(trust) = trust {
+            self.builder.sdk.trust(trust);
         }
         self.generations.replace(next);
         let next = self.generations.current();
@@ -242,8 +246,7 @@ impl Current {
         if !is_logged {
             audit();
         }
-        self.files.follow(&config);
-        (self.config, self.tokens, self.used) = (config, tokens, content);
+        (self.config, self.kept, self.used) = (config, kept, content);
         Ok(())
     }
 }

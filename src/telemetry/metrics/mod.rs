@@ -1,6 +1,7 @@
 //! The metrics of the gateway, for Prometheus. docs/observability.md lists them.
 
 mod callers;
+mod certificate;
 mod config;
 mod durations;
 mod labels;
@@ -16,6 +17,7 @@ use prometheus_client::{
 };
 
 pub use callers::{Budget, CallerCall, CallerLabel, CallerTokens, Callers};
+pub use certificate::CertificateExpiry;
 pub use config::{ConfigHash, ConfigMetrics};
 pub use durations::Durations;
 pub use labels::{
@@ -246,20 +248,6 @@ impl Metrics {
     /// Adds a collector.
     pub fn also(&mut self, collector: impl Collector) {
         self.registry.register_collector(Box::new(collector));
-    }
-
-    /// Adds a metric for the time at which the certificate of the gRPC port expires, in seconds
-    /// since the Unix epoch. Returns the gauge, to be updated when the certificate is renewed.
-    pub fn certificate_expiry(&mut self, expiry: i64) -> Gauge {
-        let gauge = Gauge::default();
-        gauge.set(expiry);
-        self.registry.register_with_unit(
-            "tls_certificate_expiry_timestamp",
-            "When the certificate of the gRPC port expires, in seconds since the Unix epoch",
-            Unit::Seconds,
-            gauge.clone(),
-        );
-        gauge
     }
 
     /// Returns all metrics in the text format of OpenMetrics.

@@ -7,7 +7,6 @@ use bedrock_grpc::{
     config::{CallerOptions, ClientAuthentication, Config, Tls},
     pb::inference_service_client::InferenceServiceClient,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use tempfile::NamedTempFile;
 use tonic::{
     Code,
@@ -15,41 +14,10 @@ use tonic::{
 };
 
 use crate::harness::{
-    Answer, Gateway, Process, Serve, Stream, ask, file, key_of, key_options, keyed, soon,
+    Answer, Authority, Gateway, Process, Serve, Stream, ask, file, key_of, key_options, keyed, soon,
 };
 
 const TEAM_A: &str = "spiffe://example.com/team-a";
-
-/// A certificate authority.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self(CertifiedIssuer::self_signed(params, key).unwrap())
-    }
-
-    /// A certificate and its key, PEM.
-    fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = vec![match name.contains("://") {
-            true => SanType::URI(name.try_into().unwrap()),
-            false => SanType::DnsName(name.try_into().unwrap()),
-        }];
-        params.use_authority_key_identifier_extension = true;
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    fn identity(&self, name: &str) -> Identity {
-        let (certificate, key) = self.sign(name, |_| {});
-        Identity::from_pem(certificate, key)
-    }
-}
 
 /// A gateway that identifies callers by certificates.
 struct Mutual {
@@ -62,7 +30,7 @@ impl Mutual {
     async fn with(required: bool, change: impl FnOnce(&mut Config)) -> Self {
         let authority = Authority::new();
         let (certificate, key) = authority.sign("localhost", |_| {});
-        let files = [certificate, key, authority.0.pem()].map(|pem| file(&pem));
+        let files = [certificate, key, authority.pem()].map(|pem| file(&pem));
         let gateway = Gateway::with(|config, _| {
             let [certificate_file, key_file, ca_file] =
                 files.each_ref().map(|file| file.path().to_owned());
@@ -95,7 +63,7 @@ impl Mutual {
     }
 
     fn client(&self, identity: Option<Identity>) -> InferenceServiceClient<Channel> {
-        let ca = Certificate::from_pem(self.authority.0.pem());
+        let ca = Certificate::from_pem(self.authority.pem());
         let mut tls = ClientTlsConfig::new().ca_certificate(ca);
         if let Some(identity) = identity {
             tls = tls.identity(identity);
@@ -222,7 +190,7 @@ async fn the_client_commands_present_a_certificate() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("localhost", |_| {});
     let (client, client_key) = authority.sign(TEAM_A, |_| {});
-    let pems = [certificate, key, authority.0.pem(), client, client_key];
+    let pems = [certificate, key, authority.pem(), client, client_key];
     let files = pems.map(|pem| file(&pem));
     let [certificate, key, ca, client, client_key] =
         files.each_ref().map(|file| file.path().to_str().unwrap());

@@ -1,6 +1,7 @@
 //! A whole gateway with its own emulator, and what its clients send and receive.
 
 mod answer;
+mod authority;
 mod call;
 mod callers;
 mod collector;
@@ -27,11 +28,13 @@ use bedrock_grpc::{
     },
     server::{self, Listeners, Stop},
 };
+use tempfile::NamedTempFile;
 use tokio::{net::TcpStream, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use self::redis::{LossyProxy, RedisServer, quick_store_at, store_at};
 pub(crate) use answer::{Answer, Stream};
+pub(crate) use authority::Authority;
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
 pub(crate) use callers::{access_of, bearer, key_of, key_options, keyed};
 pub(crate) use collector::{Collector, Span, Spans};
@@ -56,6 +59,8 @@ pub(crate) struct Gateway {
     pub(crate) emulator: Emulator,
     pub(crate) stop: Stop,
     running: JoinHandle<io::Result<()>>,
+    /// The certificate authority of the emulator, if it serves TLS.
+    _ca: Option<NamedTempFile>,
 }
 
 impl Gateway {
@@ -86,7 +91,9 @@ impl Gateway {
         let ca = file(emulator.ca_pem().unwrap());
         config.bedrock.endpoint_url = emulator.tls_endpoint_url();
         config.bedrock.extra_ca_file = Some(ca.path().to_owned());
-        Self::on(emulator, config).await
+        let mut gateway = Self::on(emulator, config).await;
+        gateway._ca = Some(ca);
+        gateway
     }
 
     async fn on(emulator: Emulator, config: Config) -> Self {
@@ -103,6 +110,7 @@ impl Gateway {
             emulator,
             stop,
             running,
+            _ca: None,
         }
     }
 

@@ -3,8 +3,10 @@
 
 mod refused;
 mod replaced;
+mod rotation;
 mod shown;
 mod survives;
+mod tls;
 mod values;
 
 use std::{net::SocketAddr, path::PathBuf};

@@ -1,0 +1,48 @@
+//! The content of the files that a configuration names, as it was read at one time.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The content of files, or why they cannot be read. Cheap to compare with a later content.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Contents(BTreeMap<PathBuf, Result<Arc<[u8]>, String>>);
+
+impl Contents {
+    /// Reads these files.
+    pub(super) fn read<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        let read = |path: &Path| std::fs::read(path).map(Arc::from);
+        let files = paths.into_iter().map(|path| {
+            let content = read(path).map_err(|error| format!("cannot be read: {error}"));
+            (path.to_owned(), content)
+        });
+        Self(files.collect())
+    }
+
+    /// Returns the content of a file.
+    ///
+    /// # Errors
+    /// Fails with the reason why it could not be read.
+    pub(super) fn of(&self, path: &Path) -> Result<Arc<[u8]>, String> {
+        match self.0.get(path) {
+            Some(content) => content.clone(),
+            None => Err("was not read".to_owned()),
+        }
+    }
+
+    /// Returns whether a file could not be read.
+    pub(super) fn has_missing(&self) -> bool {
+        self.0.values().any(Result::is_err)
+    }
+
+    /// Returns whether the content of a file differs. A file that only one of both has does not
+    /// count.
+    pub(super) fn differ_in(&self, other: &Self, path: &Path) -> bool {
+        match (self.0.get(path), other.0.get(path)) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The gateway's own certificate and key.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bedrock_emulator::Options;
+
+use super::*;
+use crate::harness::{MODEL, Stream, ask, paced};
+
+#[tokio::test]
+async fn a_renewed_certificate_closes_no_connection() {
+    let files = Files::new();
+    let first = files.renew();
+    let sections = format!("{}{}", files.section(), alias("one", MODEL));
+    let options = Options {
+        pace: paced(Duration::from_millis(20), 150),
+        ..Options::default()
+    };
+    let mut gateway = Reloading::with(&sections, options).await;
+    let raw = files.raw_client(None);
+    let seen = handshake(gateway.address, &raw).await.unwrap();
+    assert_eq!(seen.certificate, first);
+    let before = expiry(&gateway).await.unwrap();
+    let (mut client, opened) = files.client(&gateway, None);
+    let mut stream = soon(Stream::open(&mut client, ask("one"))).await;
+    stream.tokens(2).await;
+
+    let end = SystemTime::now() + Duration::from_secs(40 * 86_400);
+    let (certificate, key) = files
+        .authority
+        .sign("localhost", |params| params.not_after = end.into());
+    files.write("tls.crt", &certificate);
+    files.write("tls.key", &key);
+    let line = gateway.process.logged(RELOADED).await;
+    assert!(line.contains("tls.certificate_file (content)"), "{line}");
+    assert!(line.contains("tls.key_file (content)"), "{line}");
+    assert!(!gateway.process.log().contains(REFUSED));
+
+    // New connections get the new certificate. A session from before is not resumed.
+    let seen = handshake(gateway.address, &raw).await.unwrap();
+    let second = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    assert_eq!(seen.certificate, second);
+    assert_eq!(seen.kind, HandshakeKind::Full);
+    // The old connection serves its open stream and new calls.
+    soon(Stream::open(&mut client, ask("one")))
+        .await
+        .end()
+        .await
+        .is_whole();
+    let answer = stream.end().await;
+    answer.is_whole();
+    assert_eq!(answer.texts().count(), 150);
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
+
+    let now = expiry(&gateway).await.unwrap();
+    let expected = end.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(now, i64::try_from(expected).unwrap());
+    assert_ne!(now, before);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_certificates_changes_nothing() {
+    let files = Files::new();
+    let first = files.renew();
+    let sections = |name: &str| format!("{}{}", files.section(), alias(name, MODEL));
+    let mut gateway = Reloading::start(&sections("one")).await;
+    let raw = files.raw_client(None);
+    let before = expiry(&gateway).await;
+    let (certificate, key) = files.authority.sign("localhost", |_| {});
+
+    files.write("tls.key", &key);
+    let line = gateway.process.logged(REFUSED).await;
+    assert!(line.contains("is not the key of the certificate"), "{line}");
+    assert!(!gateway.last_reload_successful().await);
+    for broken in ["", "no PEM", &certificate[..certificate.len() / 2]] {
+        files.write("tls.crt", broken);
+        let line = gateway.process.logged(REFUSED).await;
+        assert!(line.contains("tls.certificate_file: "), "{line}");
+    }
+    fs::remove_file(files.path("tls.crt")).unwrap();
+    let line = gateway.process.logged(REFUSED).await;
+    assert!(line.contains("cannot be read"), "{line}");
+    // A change of the configuration is not used with files that do not match it.
+    let line = gateway.becomes(&sections("two"), REFUSED).await;
+    assert!(line.contains("cannot be read"), "{line}");
+    let seen = handshake(gateway.address, &raw).await.unwrap();
+    assert_eq!(seen.certificate, first);
+    assert_eq!(expiry(&gateway).await, before);
+    let (mut client, _) = files.client(&gateway, None);
+    soon(Stream::open(&mut client, ask("one")))
+        .await
+        .end()
+        .await
+        .is_whole();
+
+    files.write("tls.crt", &certificate);
+    let line = gateway.process.logged(RELOADED).await;
+    assert!(line.contains("targets.two"), "{line}");
+    assert!(gateway.last_reload_successful().await);
+    let seen = handshake(gateway.address, &raw).await.unwrap();
+    assert_ne!(seen.certificate, first);
+    let log = gateway.process.log();
+    for secret in key.lines().filter(|line| !line.starts_with('-')) {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_survive_a_change_of_something_else() {
+    let files = Files::new();
+    let sections = |name: &str| format!("{}{}", files.section(), alias(name, MODEL));
+    let mut gateway = Reloading::start(&sections("one")).await;
+    let raw = files.raw_client(None);
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let seen = handshake(gateway.address, &raw).await.unwrap();
+        assert_eq!(seen.kind, kind);
+    }
+    gateway.becomes(&sections("two"), RELOADED).await;
+    let seen = handshake(gateway.address, &raw).await.unwrap();
+    assert_eq!(seen.kind, HandshakeKind::Resumed);
+}
+
+#[tokio::test]
+async fn tls_is_switched_on_and_off_for_new_connections() {
+    let files = Files::new();
+    let plain = alias("one", MODEL);
+    let encrypted = format!("{}{plain}", files.section());
+    let mut gateway = Reloading::start(&plain).await;
+    let mut old = gateway.client().await;
+    assert_eq!(expiry(&gateway).await, None);
+    gateway.becomes(&encrypted, RELOADED).await;
+    let (mut client, _) = files.client(&gateway, None);
+    for client in [&mut client, &mut old] {
+        soon(Stream::open(client, ask("one")))
+            .await
+            .end()
+            .await
+            .is_whole();
+    }
+    assert!(expiry(&gateway).await.is_some());
+
+    let line = gateway.becomes(&plain, REFUSED).await;
+    assert!(
+        line.contains("tls: new connections would be plain text"),
+        "{line}"
+    );
+    let raw = files.raw_client(None);
+    handshake(gateway.address, &raw).await.unwrap();
+    gateway
+        .becomes(&format!("allow_weaker: true\n{plain}"), RELOADED)
+        .await;
+    gateway.stream(ask("one")).await.is_whole();
+    assert_eq!(expiry(&gateway).await, None);
+}
