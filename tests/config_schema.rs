@@ -158,6 +158,10 @@ fn examples(schema: &Map<String, Value>) -> (Vec<Value>, Vec<Value>) {
             &["10", "1.5s", "-1s", "1 s", "1d", "soon"],
         ),
         "/$defs/heartbeat" => (&["0", "1s", "1500ms", "1m"], &["999ms", "10", "1.5s"]),
+        "/$defs/coalesce" => (
+            &["0", "1s", "50ms", "1000ms"],
+            &["1001ms", "2s", "10", "0.5s"],
+        ),
         "/$defs/collector" => (
             &["http://a:4317", "https://a.example/"],
             &["a:4317", "http://a/v1/traces", "grpc://a"],

@@ -120,6 +120,6 @@ pub(crate) fn request() -> StreamInvokeRequest {
             }],
             ..ConverseInput::default()
         }),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }

@@ -105,7 +105,7 @@ impl Plan {
                 }],
                 ..ConverseInput::default()
             }),
-            heartbeat_interval: None,
+            ..StreamInvokeRequest::default()
         }
     }
 }

@@ -65,7 +65,7 @@ impl Invoke {
             let request = StreamInvokeRequest {
                 target,
                 input: Some(input),
-                heartbeat_interval: None,
+                ..StreamInvokeRequest::default()
             };
             return events::print(&gateway, &request, &mut interrupts, output).await;
         }

@@ -294,6 +294,10 @@ impl Inference {
                     Method::StreamInvoke => ready.heartbeat.unwrap_or(of_all.heartbeat),
                 },
             },
+            coalesce: match method {
+                Method::Invoke | Method::CountTokens => Duration::ZERO,
+                Method::StreamInvoke => ready.coalesce.or(limits.coalesce).unwrap_or_default(),
+            },
             policy: AttemptPolicy {
                 attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),
                 first_event: limits.first_event.unwrap_or(of_all.first_event),

@@ -93,6 +93,8 @@ pub(super) struct Ready {
     pub(super) body: Bytes,
     /// The interval of heartbeats, if the caller set one.
     pub(super) heartbeat: Option<Duration>,
+    /// The time within which deltas are joined, if the caller set one.
+    pub(super) coalesce: Option<Duration>,
     /// The scopes whose limits apply to the call.
     pub(super) scopes: Scopes,
     /// The maximum usage of the call.
@@ -110,6 +112,7 @@ struct Question {
     target: String,
     input: Input,
     heartbeat: Option<Duration>,
+    coalesce: Option<Duration>,
     resolved: Result<Arc<Target>, Failure>,
     valid: Result<(), Vec<Violation>>,
     json_bytes: usize,
@@ -160,6 +163,7 @@ impl Preparation {
                     target: message.target,
                     input: Input::Converse(message.input),
                     heartbeat: None,
+                    coalesce: None,
                     resolved,
                     json_bytes,
                     memory,
@@ -182,6 +186,7 @@ impl Preparation {
                     target: message.target,
                     input: Input::Converse(message.input),
                     heartbeat: None,
+                    coalesce: None,
                     resolved,
                     json_bytes,
                     memory,
@@ -215,12 +220,13 @@ impl Preparation {
                 } = request;
                 let resolved = self.resolve(&message.target);
                 let model_id = resolved_model_id(&resolved, &message.target);
-                let heartbeat = message.heartbeat_interval;
+                let (heartbeat, coalesce) = (message.heartbeat_interval, message.coalesce);
                 Ok(Question {
                     valid: validate::stream_invoke_until(stop, &message, model_id),
                     target: message.target,
                     input: Input::Converse(message.input),
                     heartbeat: heartbeat.and_then(|interval| Duration::try_from(interval).ok()),
+                    coalesce: coalesce.and_then(|time| Duration::try_from(time).ok()),
                     resolved,
                     json_bytes,
                     memory,
@@ -314,6 +320,7 @@ impl Preparation {
             billing: estimate::billing(&input),
             body: held(body, question.memory)?,
             heartbeat: question.heartbeat,
+            coalesce: question.coalesce,
             inference: input.inference_config,
             guardrail: input.guardrail_config,
             target,

@@ -318,7 +318,7 @@ mod tests {
                 }],
                 ..ConverseInput::default()
             }),
-            heartbeat_interval: None,
+            ..StreamInvokeRequest::default()
         };
         let measured = of(&request.encode_to_vec()).unwrap();
         // The messages are: the request, the input, a message, two blocks, the image, its source.

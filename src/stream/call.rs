@@ -25,6 +25,8 @@ pub(crate) struct Call {
     /// The Converse request body.
     pub(crate) body: Bytes,
     pub(crate) times: Times,
+    /// Deltas of a block that arrive within this time after a message are joined. Zero: none are.
+    pub(crate) coalesce: Duration,
     /// The limits on attempts and retries before the first event.
     pub(crate) policy: AttemptPolicy,
     /// How long the client may stop reading before its stream is reset.

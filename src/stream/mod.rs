@@ -10,6 +10,9 @@
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `wake_filter` | skips polls when no source has woken the call |
 //! | `call` | the inputs of a call, and the result of a failed one |
+//! | `client_end` | whether the client still reads messages |
+//! | `outbox` | the messages that are ready for the client |
+//! | `coalesce` | joins deltas for clients that want fewer messages |
 //! | `timers` | the time limits of a call and its heartbeats, on one timer |
 //! | `failure` | the failures of a call in progress |
 //! | `grammar` | checks the order of events, and adds missing ones |
@@ -21,11 +24,14 @@
 
 mod answer;
 mod call;
+mod client_end;
+mod coalesce;
 mod failure;
 mod grammar;
 mod interrupt;
 mod on_cancel;
 pub(crate) mod origin;
+mod outbox;
 mod report;
 mod reset;
 mod state_machine;

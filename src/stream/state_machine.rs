@@ -10,7 +10,6 @@
 //! outcome. The outcome thus depends on Bedrock's bytes, not on how the network groups them.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -22,11 +21,13 @@ use tokio::time::Instant;
 use super::{
     answer::Answer,
     call::{Call, Failed},
-    failure::{client_stalled, deadline_exceeded, draining, silent_for, truncated, unreadable},
+    client_end::{Check, ClientEnd},
+    failure::{deadline_exceeded, draining, silent_for, truncated, unreadable},
     grammar::{self, Grammar},
     interrupt::Interrupt,
     on_cancel::{self, CancelledCall},
     origin,
+    outbox::{Outbox, Outgoing},
     report::{self, CallReport},
     timers::{Alarm, METADATA_WAIT, Timers, Times},
 };
@@ -60,21 +61,6 @@ enum Stage {
     Ended,
 }
 
-/// How long the client's end may take to poll for a message after it was woken. It runs on the same
-/// thread.
-const ANSWER: Duration = Duration::from_millis(100);
-
-/// The last observation of the client's end, which is the gRPC response body.
-enum Client {
-    /// The client's end polled for a message, and there was none.
-    Waits,
-    /// The client's end was woken to check whether it is still polling. It polls again, unless it
-    /// cannot send earlier messages.
-    Woken,
-    /// The client's end received a message at about this time, and has not polled since.
-    Takes(Instant),
-}
-
 /// A call in progress.
 pub(super) struct StateMachine {
     stage: Stage,
@@ -82,13 +68,12 @@ pub(super) struct StateMachine {
     cut: Interrupt,
     events: translate::event::Reader,
     grammar: Grammar,
-    /// The messages to send, in order.
-    queue: VecDeque<StreamInvokeResponse>,
+    outbox: Outbox,
+    /// A failure that follows the deltas that the outbox held back.
+    failure: Option<Failure>,
     /// The failure of the call, if the client's end was not polling when it ended.
     verdict: Option<Box<Failed>>,
-    client: Client,
-    /// When the client's end was last woken to check whether it is polling.
-    woken: Option<Instant>,
+    client: ClientEnd,
     /// Whether any event was forwarded to the client.
     forwarded: bool,
     times: Times,
@@ -119,6 +104,7 @@ impl StateMachine {
             candidates,
             body,
             times,
+            coalesce,
             request_id,
             mut report,
             cut,
@@ -159,10 +145,10 @@ impl StateMachine {
             cut: Interrupt::new(cut),
             events: translate::event::Reader::default(),
             grammar: Grammar::default(),
-            queue: VecDeque::new(),
+            outbox: Outbox::new(coalesce),
+            failure: None,
             verdict: None,
-            client: Client::Waits,
-            woken: None,
+            client: ClientEnd::new(),
             forwarded: false,
             times,
             log,
@@ -180,10 +166,15 @@ impl StateMachine {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<StreamInvokeResponse, Box<Failed>>>> {
-        self.client = Client::Waits;
+        self.client.polls();
         loop {
-            if let Some(message) = self.queue.pop_front() {
-                return self.hand(message);
+            if let Some(outgoing) = self.outbox.next() {
+                return self.hand(outgoing);
+            }
+            if self.is_over()
+                && let Some(last) = self.outbox.flush()
+            {
+                return self.hand(last);
             }
             if let Some(failed) = self.verdict.take() {
                 return Poll::Ready(Some(Err(failed)));
@@ -195,14 +186,20 @@ impl StateMachine {
                 self.finish(cx);
                 continue;
             }
-            let failure = match self.step(cx) {
+            let failure = match self.next_step(cx) {
                 Poll::Ready(Ok(())) => continue,
                 Poll::Ready(Err(failure)) => failure,
                 Poll::Pending if self.cut.poll(cx).is_ready() => draining(),
-                Poll::Pending => match self.timers.poll(cx) {
+                Poll::Pending => match self.timers.poll(cx, self.outbox.flush_at()) {
                     Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Alarm::Flush) => {
+                        if let Some(joined) = self.outbox.flush() {
+                            return self.hand(joined);
+                        }
+                        continue;
+                    }
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
-                        return self.hand(heartbeat(silent));
+                        return self.hand(heartbeat(silent).into());
                     }
                     Poll::Ready(Alarm::NoMetadata) => silent_for(METADATA_WAIT),
                     Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
@@ -213,13 +210,17 @@ impl StateMachine {
                 self.finish_without_usage(Some(&failure));
                 continue;
             }
+            if let Some(joined) = self.outbox.flush() {
+                self.failure = Some(failure);
+                return self.hand(joined);
+            }
             return Poll::Ready(Some(Err(self.fail(failure))));
         }
     }
 
     fn hand(
         &mut self,
-        message: StreamInvokeResponse,
+        Outgoing { message, deltas }: Outgoing,
     ) -> Poll<Option<Result<StreamInvokeResponse, Box<Failed>>>> {
         if !self.forwarded && !matches!(message.event, Some(Event::Heartbeat(_))) {
             self.forwarded = true;
@@ -228,10 +229,23 @@ impl StateMachine {
             }
         }
         if let Some(report) = &mut self.report {
-            report.sent(&message);
+            report.sent(deltas);
         }
-        self.client = Client::Takes(self.timers.last_told());
+        self.client.takes(self.timers.last_told());
         Poll::Ready(Some(Ok(message)))
+    }
+
+    /// Returns whether no further message will be added to the outbox.
+    fn is_over(&self) -> bool {
+        self.verdict.is_some() || matches!(self.stage, Stage::Ended)
+    }
+
+    /// Makes one step, unless a failure is left over from an earlier one.
+    fn next_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        match self.failure.take() {
+            Some(failure) => Poll::Ready(Err(failure)),
+            None => self.step(cx),
+        }
     }
 
     /// Makes one step: adds messages to the queue, changes the stage, or fails.
@@ -289,7 +303,7 @@ impl StateMachine {
                 report.token(self.timers.last_heard());
             }
         }
-        self.grammar.accept(response, &mut self.queue);
+        self.grammar.accept(response, &mut self.outbox.queue);
         if is_stop {
             self.timers.complete();
             // What Bedrock sends after a complete answer does not affect the health of the route.
@@ -301,7 +315,7 @@ impl StateMachine {
             return;
         }
         let attempts = self.log.attempts().iter().map(origin::attempt).collect();
-        if let Some(first) = self.queue.front_mut()
+        if let Some(first) = self.outbox.queue.front_mut()
             && let Some(Event::MessageStart(start)) = &mut first.event
         {
             start.target = self
@@ -338,7 +352,7 @@ impl StateMachine {
     /// Ends a complete answer whose `metadata` will not arrive, because of this failure or because
     /// Bedrock's stream has ended.
     fn finish_without_usage(&mut self, failure: Option<&Failure>) {
-        self.grammar.finish(&mut self.queue);
+        self.grammar.finish(&mut self.outbox.queue);
         if let Some(report) = &mut self.report {
             report.usage_missing(failure.map(|failure| failure.reason));
         }
@@ -419,30 +433,14 @@ impl StateMachine {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
         }
-        let told = self.timers.last_told();
-        let since = match self.client {
-            Client::Takes(since) => since,
-            Client::Woken => told,
-            // This state is not reliable. gRPC's encoder polls for one more message before it sends
-            // what it has. If it cannot send, it does not poll again.
-            Client::Waits => {
-                let known = self.woken.map_or(told, |woken| woken.max(told));
-                let due = self.times.deadline.min(known + write_stall);
-                if now < due {
-                    return Watch::At(due);
-                }
-                self.client = Client::Woken;
-                self.woken = Some(now);
+        let (told, deadline) = (self.timers.last_told(), self.times.deadline);
+        let failure = match self.client.check(now, told, deadline, write_stall) {
+            Check::At(next) => return Watch::At(next),
+            Check::WakeThenAt(next) => {
                 self.cut.wake();
-                return Watch::At(now + ANSWER);
+                return Watch::At(next);
             }
-        };
-        let failure = if now >= self.times.deadline {
-            deadline_exceeded()
-        } else if now >= since + write_stall {
-            client_stalled(write_stall)
-        } else {
-            return Watch::At(self.times.deadline.min(since + write_stall));
+            Check::Fail(failure) => failure,
         };
         if self.grammar.is_finished() {
             self.succeed();
@@ -457,10 +455,7 @@ impl StateMachine {
 
     /// Returns whether the client's end has polled since the last check. For a call that has ended.
     pub(super) fn asked(&mut self) -> bool {
-        !matches!(
-            std::mem::replace(&mut self.client, Client::Woken),
-            Client::Woken
-        )
+        self.client.has_polled()
     }
 
     /// Handles a client that has disconnected. Returns the rest of the call if the call is still

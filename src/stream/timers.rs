@@ -38,6 +38,8 @@ pub(super) enum Alarm {
     },
     /// The answer is complete, and `metadata` has not arrived in time.
     NoMetadata,
+    /// Deltas that were held back are due.
+    Flush,
     /// A heartbeat is due.
     Heartbeat {
         /// The time for which Bedrock has been silent.
@@ -56,6 +58,8 @@ pub(super) struct Timers {
     any_event: bool,
     /// The time until which a complete answer waits for its `metadata`.
     metadata_by: Option<Instant>,
+    /// When deltas that are held back must be sent.
+    flush_at: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     /// The task that the timer will wake. If `None`, the timer must be polled again.
     waker: Option<Waker>,
@@ -71,6 +75,7 @@ impl Timers {
             told: now,
             any_event: false,
             metadata_by: None,
+            flush_at: None,
             timer: Box::pin(sleep_until(now)),
             waker: None,
         };
@@ -114,15 +119,23 @@ impl Timers {
         self.told
     }
 
-    /// Waits for the next time limit.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Alarm> {
+    /// Waits for the next time limit, or until deltas that are held back must be sent.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, flush_at: Option<Instant>) -> Poll<Alarm> {
+        if flush_at != self.flush_at {
+            self.flush_at = flush_at;
+            // The timer may be set to a later time. If it is set to an earlier one, it is set anew
+            // when it fires.
+            if flush_at.is_some_and(|at| at < self.timer.deadline()) {
+                self.set();
+            }
+        }
         loop {
             if !self.is_over(cx) {
                 return Poll::Pending;
             }
             let now = Instant::now();
             if let Some(alarm) = self.alarm(now) {
-                if matches!(alarm, Alarm::Heartbeat { .. }) {
+                if matches!(alarm, Alarm::Heartbeat { .. } | Alarm::Flush) {
                     self.told = now;
                 }
                 self.set();
@@ -160,7 +173,9 @@ impl Timers {
     }
 
     fn alarm(&self, now: Instant) -> Option<Alarm> {
-        if now >= self.times.deadline {
+        if self.flush_at.is_some_and(|at| now >= at) {
+            Some(Alarm::Flush)
+        } else if now >= self.times.deadline {
             Some(Alarm::Deadline)
         } else if self.metadata_by.is_some_and(|at| now >= at) {
             Some(Alarm::NoMetadata)
@@ -178,7 +193,12 @@ impl Timers {
     }
 
     fn next_alarm(&self) -> Instant {
-        let alarms = [self.silence_at(), self.heartbeat_at(), self.metadata_by];
+        let alarms = [
+            self.silence_at(),
+            self.heartbeat_at(),
+            self.metadata_by,
+            self.flush_at,
+        ];
         alarms
             .into_iter()
             .flatten()
@@ -206,7 +226,7 @@ mod tests {
 
     async fn next(timers: &mut Timers) -> (Alarm, Duration) {
         let before = Instant::now();
-        let alarm = poll_fn(|cx| timers.poll(cx)).await;
+        let alarm = poll_fn(|cx| timers.poll(cx, None)).await;
         (alarm, before.elapsed())
     }
 

@@ -39,7 +39,7 @@ pub(crate) use path::Shown;
 pub use path::{MAX_VIOLATIONS, Violations};
 use target::Shape;
 
-use crate::{bounds::Stop, error::Violation, pb};
+use crate::{bounds::Stop, config::TargetLimits, error::Violation, pb};
 
 /// Source: `google/protobuf/duration.proto`, about 10,000 years.
 const MAX_SECONDS: i64 = 315_576_000_000;
@@ -98,6 +98,9 @@ pub fn stream_invoke_until(
     input(model_id, request.input.as_ref(), &mut out);
     if let Some(interval) = &request.heartbeat_interval {
         heartbeat_interval(*interval, &mut out);
+    }
+    if let Some(time) = &request.coalesce {
+        coalesce(*time, &mut out);
     }
     out.finish()
 }
@@ -219,19 +222,36 @@ fn converse(input: &pb::ConverseInput, out: &mut Violations) {
 
 fn heartbeat_interval(interval: Duration, out: &mut Violations) {
     const FIELD: &str = "heartbeat_interval";
-    let Duration { seconds, nanos } = interval;
-    let in_range = (-MAX_SECONDS..=MAX_SECONDS).contains(&seconds)
-        && (-999_999_999..=999_999_999).contains(&nanos);
-    let signs_agree = (seconds >= 0 && nanos >= 0) || (seconds <= 0 && nanos <= 0);
-    if !in_range || !signs_agree {
-        out.add_at(
-            FIELD,
-            "is not a valid google.protobuf.Duration: check its range and the signs of seconds and nanos",
-        );
-    } else if seconds < 1 && (seconds, nanos) != (0, 0) {
+    if !is_valid(interval) {
+        out.add_at(FIELD, INVALID_DURATION);
+    } else if interval.seconds < 1 && (interval.seconds, interval.nanos) != (0, 0) {
         out.add_at(
             FIELD,
             "is less than 1 s: use at least 1 s, or 0 for no heartbeats",
         );
     }
+}
+
+fn coalesce(time: Duration, out: &mut Violations) {
+    const FIELD: &str = "coalesce";
+    if !is_valid(time) {
+        out.add_at(FIELD, INVALID_DURATION);
+    } else if std::time::Duration::try_from(time)
+        .map_or(true, |time| time > TargetLimits::MAX_COALESCE)
+    {
+        out.add_at(
+            FIELD,
+            "is not between 0 and 1 s: use at most 1 s, or 0 for one message per delta",
+        );
+    }
+}
+
+const INVALID_DURATION: &str =
+    "is not a valid google.protobuf.Duration: check its range and the signs of seconds and nanos";
+
+fn is_valid(Duration { seconds, nanos }: Duration) -> bool {
+    let in_range = (-MAX_SECONDS..=MAX_SECONDS).contains(&seconds)
+        && (-999_999_999..=999_999_999).contains(&nanos);
+    let signs_agree = (seconds >= 0 && nanos >= 0) || (seconds <= 0 && nanos <= 0);
+    in_range && signs_agree
 }

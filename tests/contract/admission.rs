@@ -220,7 +220,7 @@ fn bomb(size: usize) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: MODEL.to_owned(),
         input: Some(question(&"a".repeat(size))),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }
 

@@ -45,7 +45,7 @@ async fn the_length_of_a_target_is_checked_before_it_is_searched_for() {
         let request = StreamInvokeRequest {
             target: name.repeat((4 << 20) / name.len()),
             input: Some(question("Hello")),
-            heartbeat_interval: None,
+            ..StreamInvokeRequest::default()
         };
         let took = refused(&gateway, STREAM_INVOKE, &request).await;
         assert!(took < LINEAR, "{name}: {took:?}");

@@ -191,7 +191,8 @@ fn value(schema: &Node, root: &Node) -> String {
     match schema.reference() {
         "address" => return "address".to_owned(),
         "boolean" => return "`true` or `false`".to_owned(),
-        "duration" | "positive_duration" | "heartbeat" | "refresh" | "store_timeout" => {
+        "duration" | "positive_duration" | "heartbeat" | "coalesce" | "refresh"
+        | "store_timeout" => {
             return "duration".to_owned();
         }
         "size" => return "size".to_owned(),

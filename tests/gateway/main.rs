@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod callers;
 #[cfg(test)]
+mod coalesce;
+#[cfg(test)]
 mod counting;
 #[cfg(test)]
 mod endings;

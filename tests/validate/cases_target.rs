@@ -85,6 +85,16 @@ pub(crate) const CASES: &[Case] = &[
     ("heartbeat_interval", &["Duration"], |r| {
         r.heartbeat_interval = duration(i64::MIN, i32::MIN)
     }),
+    ("coalesce", &["at most 1 s"], |r| {
+        r.coalesce = duration(1, 1)
+    }),
+    ("coalesce", &["at most 1 s"], |r| {
+        r.coalesce = duration(0, -1)
+    }),
+    ("coalesce", &["Duration"], |r| r.coalesce = duration(1, -1)),
+    ("coalesce", &["Duration"], |r| {
+        r.coalesce = duration(i64::MIN, i32::MIN)
+    }),
     ("input", &["required"], |r| r.input = None),
     ("input.messages", &["at least one message"], |r| {
         input(r).messages.clear()

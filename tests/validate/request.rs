@@ -334,6 +334,7 @@ pub(crate) fn full() -> pb::StreamInvokeRequest {
         target: "us.amazon.nova-lite-v1:0".into(),
         input: Some(input),
         heartbeat_interval: duration(20, 0),
+        coalesce: duration(0, 50_000_000),
     }
 }
 

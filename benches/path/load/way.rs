@@ -50,7 +50,7 @@ impl Way {
                 let request = StreamInvokeRequest {
                     target,
                     input,
-                    heartbeat_interval: None,
+                    ..StreamInvokeRequest::default()
                 };
                 ("StreamInvoke", request.encode_to_vec())
             }

@@ -39,7 +39,7 @@ fn ask(target: &str, input: ConverseInput) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: target.to_owned(),
         input: Some(input),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }
 

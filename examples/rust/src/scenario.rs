@@ -203,7 +203,7 @@ impl Row {
         let mut request = StreamInvokeRequest {
             target,
             input: Some(input),
-            heartbeat_interval: None,
+            ..StreamInvokeRequest::default()
         };
         loop {
             *answer = Answer::default();

@@ -48,7 +48,7 @@ impl Conversation {
                 inference_config: self.inference.clone(),
                 ..ConverseInput::default()
             }),
-            heartbeat_interval: None,
+            ..StreamInvokeRequest::default()
         }
     }
 

@@ -60,11 +60,19 @@ pub struct TargetLimits {
     pub first_event: Option<Duration>,
     /// The time limit between two events from Bedrock. `targets.<name>.limits.idle`.
     pub idle: Option<Duration>,
+    /// Joins deltas that arrive within this time after a message, unless the caller sets
+    /// `coalesce`. `targets.<name>.limits.coalesce`.
+    pub coalesce: Option<Duration>,
     /// The maximum number of attempts of a call, raised to the number of its routes.
     /// `targets.<name>.limits.max_attempts`.
     pub max_attempts: Option<u32>,
     /// The limits of all callers of the target together. Default: unlimited.
     pub quota: Quota,
+}
+
+impl TargetLimits {
+    /// The longest time for `coalesce`. Readers notice longer ones as a pause.
+    pub const MAX_COALESCE: Duration = Duration::from_secs(1);
 }
 
 impl Alias {

@@ -5,7 +5,7 @@ mod defaults;
 mod links;
 mod routes;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     access::quota,
@@ -118,11 +118,20 @@ fn read_limits(mut section: Section<'_>, rules: &quota::Rules) -> TargetLimits {
         max_deadline: section.value("max_deadline", units::positive_duration),
         first_event: section.value("first_event", units::positive_duration),
         idle: section.value("idle", units::positive_duration),
+        coalesce: section.value("coalesce", coalesce),
         max_attempts: section.value("max_attempts", |text| units::number(text, 1, 10)),
         quota: quota::read(&mut section, rules),
     };
     section.finish();
     limits
+}
+
+fn coalesce(text: &str) -> Result<Duration, String> {
+    let duration = units::duration(text)?;
+    if duration > TargetLimits::MAX_COALESCE {
+        return Err("must be at most 1s, or 0 for a message per delta".to_owned());
+    }
+    Ok(duration)
 }
 
 /// Parses a pattern of model IDs or ARNs.

@@ -10,8 +10,10 @@
 //! | `streams` | the streams, as frames |
 //! | `fault` | what Bedrock does after the last frame |
 //! | `peer` | a Bedrock in memory, which writes groups of bytes |
+//! | `coalesced` | tests of streams whose deltas are joined |
 //! | `outcome` | the service under test, and what its caller receives |
 
+mod coalesced;
 mod fault;
 mod http;
 mod outcome;

@@ -34,6 +34,8 @@ pub(super) struct Outcome {
     /// The code, the message and the reason.
     pub(super) status: (Code, String, String),
     pub(super) heartbeats: usize,
+    /// When each of the messages arrived, on the paused clock.
+    pub(super) arrivals: Vec<Duration>,
     /// The duration of the call on the paused clock.
     pub(super) took: Duration,
 }
@@ -160,18 +162,26 @@ fn run<T>(played: &Played, call: impl AsyncFnOnce(Inference) -> T) -> (T, Durati
 
 /// Calls `StreamInvoke` and reads the answer to its end.
 pub(super) fn stream_invoke(played: &Played) -> Outcome {
+    stream_invoke_coalesced(played, Duration::ZERO)
+}
+
+/// Calls `StreamInvoke`, which joins deltas that arrive within this time, and reads the answer to
+/// its end.
+pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Outcome {
     let (mut outcome, took) = run(played, async |service| {
         let mut outcome = Outcome {
             messages: Vec::new(),
             answer: None,
             status: (Code::Ok, String::new(), String::new()),
             heartbeats: 0,
+            arrivals: Vec::new(),
             took: Duration::ZERO,
         };
         let request = request(&pb::StreamInvokeRequest {
             target: TARGET.to_owned(),
             input: input(),
-            heartbeat_interval: None,
+            coalesce: prost_types::Duration::try_from(coalesce).ok(),
+            ..pb::StreamInvokeRequest::default()
         });
         let (messages, _watchdog, _limits) = match service.stream_invoke(request).await {
             Ok(answer) => answer,
@@ -181,12 +191,16 @@ pub(super) fn stream_invoke(played: &Played) -> Outcome {
             }
         };
         let mut messages = std::pin::pin!(messages);
+        let begun = tokio::time::Instant::now();
         while let Some(message) = messages.next().await {
             match message {
                 Ok(message) if matches!(message.event, Some(Event::Heartbeat(_))) => {
                     outcome.heartbeats += 1;
                 }
-                Ok(message) => outcome.messages.push(comparable(message)),
+                Ok(message) => {
+                    outcome.messages.push(comparable(message));
+                    outcome.arrivals.push(begun.elapsed());
+                }
                 Err(status) => outcome.status = told(&status),
             }
         }
@@ -218,6 +232,7 @@ pub(super) fn invoke(played: &Played) -> Outcome {
         answer,
         status,
         heartbeats: 0,
+        arrivals: Vec::new(),
         took,
     }
 }

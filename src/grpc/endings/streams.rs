@@ -38,7 +38,7 @@ pub(super) fn event(name: &str, payload: &str) -> Bytes {
 }
 
 impl Stream {
-    fn of(name: &str, events: &[(&str, &str)]) -> Self {
+    pub(super) fn of(name: &str, events: &[(&str, &str)]) -> Self {
         let frames = events.iter().map(|(name, payload)| event(name, payload));
         Self {
             name: name.to_owned(),

@@ -200,10 +200,9 @@ impl CallReport {
         id.clone_into(&mut self.bedrock_request_id);
     }
 
-    /// Records that a message is sent to the client.
-    pub(crate) fn sent(&mut self, message: &StreamInvokeResponse) {
-        let is_delta = matches!(message.event, Some(Event::ContentBlockDelta(_)));
-        self.sent_deltas += u64::from(is_delta);
+    /// Records that a message with this number of deltas is sent to the client.
+    pub(crate) fn sent(&mut self, deltas: u64) {
+        self.sent_deltas += deltas;
     }
 
     /// Records that the first event is sent to the client.

@@ -84,6 +84,6 @@ pub(super) fn asking(words: &str, fault: &str) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: format!("{MODEL}{fault}"),
         input: Some(question(words)),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }

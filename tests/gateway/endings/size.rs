@@ -37,7 +37,7 @@ fn hello(model_id: &str) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: model_id.to_owned(),
         input: Some(question("Hello")),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }
 
@@ -104,7 +104,7 @@ async fn many_violations_are_listed_as_far_as_they_fit() {
     let request = StreamInvokeRequest {
         target: "nova".to_owned(),
         input: Some(input),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     };
     let answer = gateway.stream(request).await;
     assert_eq!(answer.code(), Code::InvalidArgument);

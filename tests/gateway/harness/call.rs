@@ -29,7 +29,7 @@ pub(crate) fn ask(target: &str) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: target.to_owned(),
         input: Some(question("Why is the sky blue?")),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }
 

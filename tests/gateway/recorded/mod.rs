@@ -44,7 +44,7 @@ impl Case {
         StreamInvokeRequest {
             target: self.model_id.clone(),
             input: Some(translate::request::from_converse(self.body.get().as_bytes()).unwrap()),
-            heartbeat_interval: None,
+            ..StreamInvokeRequest::default()
         }
     }
 

@@ -19,7 +19,7 @@ fn asking(model_id: &str) -> StreamInvokeRequest {
     StreamInvokeRequest {
         target: model_id.to_owned(),
         input: Some(input),
-        heartbeat_interval: None,
+        ..StreamInvokeRequest::default()
     }
 }
 

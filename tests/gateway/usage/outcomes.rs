@@ -292,6 +292,22 @@ async fn failures_of_bedrock_have_records() {
 }
 
 #[tokio::test]
+async fn joined_deltas_are_counted_one_by_one() {
+    let mut test = recorded(|_, options| options.pace = paced(Duration::from_millis(1), 30)).await;
+    let mut request = ask(MODEL);
+    request.coalesce = Some(prost_types::Duration {
+        seconds: 1,
+        nanos: 0,
+    });
+    let answer = test.gateway.stream(keyed(request, &test.key)).await;
+    answer.is_whole();
+    assert!(answer.texts().count() < 30, "{}", answer.texts().count());
+    let record = test.records.next().await;
+    assert_eq!(record["delivered_output_tokens"], record["output_tokens"]);
+    test.ends().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_call_is_charged_an_upper_estimate() {
     let mut test = recorded(|_, options| options.pace = slow()).await;
     let mut open = Stream::open(&mut test.gateway.inference(), keyed(ask(MODEL), &test.key)).await;

@@ -1,0 +1,155 @@
+//! Tests of streams whose deltas are joined: only the number of messages and the times of deltas
+//! differ.
+
+use std::time::Duration;
+
+use super::{
+    fault::Fault,
+    http::Http,
+    outcome::{self, Outcome},
+    peer::{Script, Spacing},
+    streams::Stream,
+};
+use crate::pb::{
+    StreamInvokeResponse, content_block_delta_event::Delta,
+    reasoning_content_block_delta::Delta as Reasoning, stream_invoke_response::Event,
+};
+
+const COALESCE: Duration = Duration::from_millis(50);
+
+/// A stream of one block with these texts.
+fn texts(texts: &[&str]) -> Stream {
+    let deltas: Vec<_> = texts
+        .iter()
+        .map(|text| format!(r#"{{"contentBlockIndex":0,"delta":{{"text":"{text}"}}}}"#))
+        .collect();
+    let mut events = vec![("messageStart", r#"{"role":"assistant"}"#)];
+    events.extend(deltas.iter().map(|delta| ("contentBlockDelta", &**delta)));
+    events.push(("contentBlockStop", r#"{"contentBlockIndex":0}"#));
+    events.push(("messageStop", r#"{"stopReason":"end_turn"}"#));
+    events.push((
+        "metadata",
+        r#"{"usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3},"metrics":{"latencyMs":1}}"#,
+    ));
+    Stream::of("texts", &events)
+}
+
+/// The text of a message, if it is nothing but a piece of text, reasoning or tool input.
+fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
+    let plain = message.raw_members.is_empty();
+    let Some(Event::ContentBlockDelta(delta)) = &mut message.event else {
+        return None;
+    };
+    let index = delta.content_block_index;
+    let (kind, text) = match delta.delta.as_mut()? {
+        Delta::Text(text) => (0, text),
+        Delta::ToolUse(tool_use) => (1, &mut tool_use.input),
+        Delta::ReasoningContent(reasoning) => match reasoning.delta.as_mut()? {
+            Reasoning::Text(text) => (2, text),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    plain.then_some((index, kind, text))
+}
+
+/// Joins all adjacent pieces of the same block.
+fn joined(messages: &[StreamInvokeResponse]) -> Vec<StreamInvokeResponse> {
+    let mut out: Vec<StreamInvokeResponse> = Vec::new();
+    for message in messages {
+        let mut message = message.clone();
+        if let (Some((index, kind, next)), Some((last_index, last_kind, all))) =
+            (text(&mut message), out.last_mut().and_then(text))
+            && (index, kind) == (last_index, last_kind)
+        {
+            all.push_str(next);
+            continue;
+        }
+        out.push(message);
+    }
+    out
+}
+
+/// The texts of the deltas, and when they arrived in milliseconds.
+fn deltas(outcome: &Outcome) -> Vec<(String, u128)> {
+    let arrived = outcome.messages.iter().zip(&outcome.arrivals);
+    arrived
+        .filter_map(|(message, arrived)| {
+            let mut message = message.clone();
+            let (_, _, text) = text(&mut message)?;
+            Some((text.clone(), arrived.as_millis()))
+        })
+        .collect()
+}
+
+fn paced(stream: &Stream, frames: usize, fault: &Fault, pause: u64) -> (Outcome, Outcome) {
+    let script = Script::new(Http::One, stream.frames(frames), fault);
+    let played = script.grouped(u64::MAX, Spacing::Long(Duration::from_millis(pause)));
+    (
+        outcome::stream_invoke(&played),
+        outcome::stream_invoke_coalesced(&played, COALESCE),
+    )
+}
+
+#[test]
+fn a_joined_stream_has_the_same_content_and_end() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut fewer = 0;
+    for stream in Stream::generated().iter().chain(&[texts(&["a"; 20])]) {
+        for frames in 0..=stream.len() {
+            for fault in Fault::all(Http::One) {
+                let pause = random.choice([0, 1, 20, 70]).unwrap_or_default();
+                let (plain, coalesced) = paced(stream, frames, &fault, pause);
+                let name = format!("{} cut after {frames}, {fault:?}, {pause} ms", stream.name);
+                assert_eq!(coalesced.status, plain.status, "{name}");
+                assert_eq!(
+                    joined(&coalesced.messages),
+                    joined(&plain.messages),
+                    "{name}"
+                );
+                assert_eq!(coalesced.took, plain.took, "{name}");
+                assert!(coalesced.messages.len() <= plain.messages.len(), "{name}");
+                fewer += usize::from(coalesced.messages.len() < plain.messages.len());
+            }
+        }
+    }
+    assert!(fewer > 50, "only {fewer} streams had joined deltas");
+}
+
+/// The first delta is not delayed, the others are sent 50 ms after the message before, and the end
+/// of the block sends the rest.
+#[test]
+fn deltas_are_sent_in_the_interval() {
+    let stream = texts(&["1", "2", "3", "4", "5", "6", "7", "8"]);
+    let (plain, coalesced) = paced(&stream, stream.len(), &Fault::End, 15);
+    let at = deltas(&plain)[0].1;
+    let expected = [("1", 0), ("234", 50), ("567", 100), ("8", 120)];
+    let expected = expected.map(|(text, after)| (text.to_owned(), at + after));
+    assert_eq!(deltas(&coalesced), expected);
+    let ends = |outcome: &Outcome| outcome.arrivals[outcome.arrivals.len() - 3..].to_vec();
+    assert_eq!(ends(&coalesced), ends(&plain));
+}
+
+/// A delta that arrives after the interval is not delayed.
+#[test]
+fn slow_deltas_are_not_delayed() {
+    let stream = texts(&["1", "2", "3", "4"]);
+    let (plain, coalesced) = paced(&stream, stream.len(), &Fault::End, 60);
+    assert_eq!(coalesced.messages, plain.messages);
+    assert_eq!(coalesced.arrivals, plain.arrivals);
+}
+
+/// Deltas that were held back arrive in time if Bedrock is silent after them.
+#[test]
+fn held_deltas_do_not_wait_for_the_next_event() {
+    let stream = texts(&["1", "2", "3"]);
+    let (plain, coalesced) = paced(&stream, 4, &Fault::Silence, 10);
+    let at = deltas(&plain)[0].1;
+    assert_eq!(
+        deltas(&coalesced),
+        [("1".to_owned(), at), ("23".to_owned(), at + 50)]
+    );
+    // Silence ends at the deadline, in both.
+    assert_eq!(coalesced.took, plain.took);
+    assert_eq!(coalesced.heartbeats, plain.heartbeats);
+}

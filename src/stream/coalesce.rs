@@ -1,0 +1,148 @@
+//! Joins deltas of one block that arrive shortly after each other, for clients that want fewer and
+//! larger messages.
+//!
+//! A delta is held back only if the last message was a delta of the same block and kind, and was
+//! sent less than the interval ago. Everything else is sent at once, after what is held back. The
+//! first delta of a block is thus never delayed, and neither is the end of the answer.
+
+use std::{mem, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::pb::{
+    StreamInvokeResponse, content_block_delta_event::Delta,
+    reasoning_content_block_delta::Delta as Reasoning, stream_invoke_response::Event,
+};
+
+/// Joins the deltas of a stream.
+#[derive(Debug)]
+pub(super) struct Coalescer {
+    interval: Duration,
+    /// The last message that was sent, if it was a delta, and when.
+    last: Option<(Place, Instant)>,
+    held: Option<Joined>,
+}
+
+/// Deltas that are sent as one message.
+#[derive(Debug)]
+pub(super) struct Joined {
+    place: Place,
+    pub(super) message: StreamInvokeResponse,
+    /// The number of deltas from Bedrock.
+    pub(super) deltas: u64,
+}
+
+/// Where the text of a delta is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    block: i32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Reasoning,
+    ToolInput,
+}
+
+impl Coalescer {
+    /// Joins deltas that arrive within this time after a message.
+    pub(super) fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            last: None,
+            held: None,
+        }
+    }
+
+    /// Returns whether the deltas that are held back must be sent before this message.
+    pub(super) fn must_flush_before(&self, message: &StreamInvokeResponse) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| place_of(message) != Some(held.place))
+    }
+
+    /// Returns the next message of the stream, to send it now, or holds it back.
+    pub(super) fn offer(
+        &mut self,
+        mut message: StreamInvokeResponse,
+        now: Instant,
+    ) -> Option<StreamInvokeResponse> {
+        if let Some(held) = &mut self.held {
+            if let (Some(all), Some(next)) = (text(&mut held.message), text(&mut message)) {
+                all.push_str(next);
+                held.deltas += 1;
+            }
+            return None;
+        }
+        let place = place_of(&message);
+        if let Some(place) = place
+            && self.due_after(place).is_some_and(|due| now < due)
+        {
+            self.held = Some(Joined {
+                place,
+                message,
+                deltas: 1,
+            });
+            return None;
+        }
+        self.last = place.map(|place| (place, now));
+        Some(message)
+    }
+
+    /// Returns when the deltas that are held back must be sent.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due_after(self.held.as_ref()?.place)
+    }
+
+    /// Returns the deltas that are held back. They are sent now.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Joined> {
+        let held = mem::take(&mut self.held)?;
+        self.last = Some((held.place, now));
+        Some(held)
+    }
+
+    fn due_after(&self, place: Place) -> Option<Instant> {
+        let (last, sent) = self.last?;
+        (last == place).then(|| sent + self.interval)
+    }
+}
+
+/// Returns where the text of a message is appended. `None` if the message is not a piece of text,
+/// or if it has more than text.
+fn place_of(message: &StreamInvokeResponse) -> Option<Place> {
+    let Some(Event::ContentBlockDelta(delta)) = &message.event else {
+        return None;
+    };
+    if !message.raw_members.is_empty() {
+        return None;
+    }
+    let kind = match delta.delta.as_ref()? {
+        Delta::Text(_) => Kind::Text,
+        Delta::ToolUse(_) => Kind::ToolInput,
+        Delta::ReasoningContent(reasoning) => match reasoning.delta.as_ref()? {
+            Reasoning::Text(_) => Kind::Reasoning,
+            Reasoning::RedactedContent(_) | Reasoning::Signature(_) => return None,
+        },
+        Delta::ToolResult(_) | Delta::Citation(_) | Delta::Image(_) => return None,
+    };
+    Some(Place {
+        block: delta.content_block_index,
+        kind,
+    })
+}
+
+fn text(message: &mut StreamInvokeResponse) -> Option<&mut String> {
+    let Some(Event::ContentBlockDelta(delta)) = &mut message.event else {
+        return None;
+    };
+    match delta.delta.as_mut()? {
+        Delta::Text(text) => Some(text),
+        Delta::ToolUse(tool_use) => Some(&mut tool_use.input),
+        Delta::ReasoningContent(reasoning) => match reasoning.delta.as_mut()? {
+            Reasoning::Text(text) => Some(text),
+            Reasoning::RedactedContent(_) | Reasoning::Signature(_) => None,
+        },
+        Delta::ToolResult(_) | Delta::Citation(_) | Delta::Image(_) => None,
+    }
+}

@@ -1,0 +1,82 @@
+//! The messages that are ready for the client, in order.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+use super::coalesce::{Coalescer, Joined};
+use crate::pb::{StreamInvokeResponse, stream_invoke_response::Event};
+
+/// The messages of a call that were not sent yet.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    pub(super) queue: VecDeque<StreamInvokeResponse>,
+    coalescer: Option<Coalescer>,
+}
+
+/// A message to send.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) message: StreamInvokeResponse,
+    /// The number of deltas from Bedrock in the message.
+    pub(super) deltas: u64,
+}
+
+impl Outbox {
+    /// Creates an empty outbox. It joins deltas that arrive within this time after a message. Zero:
+    /// each delta is a message.
+    pub(super) fn new(coalesce: Duration) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            coalescer: (!coalesce.is_zero()).then(|| Coalescer::new(coalesce)),
+        }
+    }
+
+    /// Returns the next message that can be sent now.
+    pub(super) fn next(&mut self) -> Option<Outgoing> {
+        let Some(coalescer) = &mut self.coalescer else {
+            return self.queue.pop_front().map(Outgoing::from);
+        };
+        let now = Instant::now();
+        while let Some(next) = self.queue.front() {
+            if coalescer.must_flush_before(next) {
+                return coalescer.take(now).map(Outgoing::from);
+            }
+            let message = self.queue.pop_front()?;
+            if let Some(message) = coalescer.offer(message, now) {
+                return Some(message.into());
+            }
+        }
+        None
+    }
+
+    /// Returns the deltas that are held back, to send them now.
+    pub(super) fn flush(&mut self) -> Option<Outgoing> {
+        let joined = self.coalescer.as_mut()?.take(Instant::now())?;
+        Some(joined.into())
+    }
+
+    /// Returns when [`Self::flush`] is due, if deltas are held back.
+    pub(super) fn flush_at(&self) -> Option<Instant> {
+        self.coalescer.as_ref()?.due()
+    }
+}
+
+impl From<StreamInvokeResponse> for Outgoing {
+    fn from(message: StreamInvokeResponse) -> Self {
+        let is_delta = matches!(message.event, Some(Event::ContentBlockDelta(_)));
+        Self {
+            message,
+            deltas: is_delta.into(),
+        }
+    }
+}
+
+impl From<Joined> for Outgoing {
+    fn from(joined: Joined) -> Self {
+        Self {
+            message: joined.message,
+            deltas: joined.deltas,
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Streams whose deltas are joined. `src/grpc/endings/coalesced.rs` tests the times of messages, and
+//! what is sent before a failure.
+
+use std::time::Duration;
+
+use crate::harness::{Answer, Gateway, ask, paced};
+
+const TOKENS: usize = 40;
+
+/// A gateway whose target `nova` joins deltas within this time.
+async fn joining(coalesce: Option<Duration>) -> Gateway {
+    Gateway::with(|config, options| {
+        options.pace = paced(Duration::from_millis(1), TOKENS);
+        let nova = config.targets.aliases.get_mut("nova").unwrap();
+        nova.limits.coalesce = coalesce;
+    })
+    .await
+}
+
+async fn asking(gateway: &Gateway, coalesce: Option<Duration>) -> Answer {
+    let mut request = ask("nova");
+    request.coalesce = coalesce.map(|time| time.try_into().unwrap());
+    let answer = gateway.stream(request).await;
+    answer.is_whole();
+    answer
+}
+
+#[tokio::test]
+async fn a_caller_can_join_deltas() {
+    let gateway = joining(None).await;
+    let plain = asking(&gateway, None).await;
+    assert_eq!(plain.texts().count(), TOKENS);
+    let joined = asking(&gateway, Some(Duration::from_secs(1))).await;
+    assert!(
+        joined.texts().count() < TOKENS,
+        "{}",
+        joined.texts().count()
+    );
+    assert_eq!(joined.text(), plain.text());
+    assert_eq!(joined.texts().next(), plain.texts().next());
+    // The gaps between Bedrock's deltas are measured, not those between messages.
+    let gaps = r#"bedrock_grpc_inter_token_gap_seconds_count{target="nova"}"#;
+    assert_eq!(gateway.metric(gaps).await, 2.0 * (TOKENS - 1) as f64);
+}
+
+#[tokio::test]
+async fn a_target_has_a_default_that_a_caller_can_switch_off() {
+    let gateway = joining(Some(Duration::from_secs(1))).await;
+    let joined = asking(&gateway, None).await;
+    assert!(
+        joined.texts().count() < TOKENS,
+        "{}",
+        joined.texts().count()
+    );
+    let plain = asking(&gateway, Some(Duration::ZERO)).await;
+    assert_eq!(plain.texts().count(), TOKENS);
+    assert_eq!(plain.text(), joined.text());
+}
