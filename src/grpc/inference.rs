@@ -294,9 +294,10 @@ impl Inference {
                     Method::StreamInvoke => ready.heartbeat.unwrap_or(of_all.heartbeat),
                 },
             },
-            coalesce: match method {
-                Method::Invoke | Method::CountTokens => Duration::ZERO,
-                Method::StreamInvoke => ready.coalesce.or(limits.coalesce).unwrap_or_default(),
+            coalesce: if method == Method::StreamInvoke {
+                ready.coalesce.or(limits.coalesce).unwrap_or_default()
+            } else {
+                Duration::ZERO
             },
             policy: AttemptPolicy {
                 attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),

@@ -206,6 +206,7 @@ impl Preparation {
                     target: message.target.clone(),
                     input: Input::Guardrail(message),
                     heartbeat: None,
+                    coalesce: None,
                     json_bytes,
                     memory,
                 })
@@ -363,6 +364,7 @@ impl Preparation {
             billing: Billing::default(),
             body: held(body, memory)?,
             heartbeat: None,
+            coalesce: None,
             inference: None,
             guardrail: Some(guardrail),
             target,

@@ -1,5 +1,5 @@
-//! Streams whose deltas are joined. `src/grpc/endings/coalesced.rs` tests the times of messages, and
-//! what is sent before a failure.
+//! Streams whose deltas are joined. The times of messages, and what is sent before a failure, are
+//! tested in `src/grpc/endings/coalesced.rs`.
 
 use std::time::Duration;
 
