@@ -4,6 +4,7 @@
 //! The rules are one immutable value. Each call is checked by the rules of its configuration.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -20,11 +21,12 @@ use super::{
     failures::{Attempt, Failures},
     key,
     rejection::Rejection,
+    revocation::{Admits, Proof, ProofKind, Revocations},
     snapshot::Snapshot,
     verifier::{Verdict, Verifier},
 };
 use crate::{
-    config::{Access, FailuresPerMinute},
+    config::{Access, FailuresPerMinute, OnRevoke},
     error::{Failure, Reason},
     telemetry::{Metrics, metrics},
 };
@@ -39,13 +41,19 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Decides whether a call is allowed, and identifies its caller. Cheap to clone; all clones share
 /// the counts of failed attempts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gate(Arc<Inner>);
 
-#[derive(Debug)]
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     failures: Failures,
     metrics: Arc<Metrics>,
+    revocations: Revocations,
 }
 
 /// The rules by which calls are checked.
@@ -56,6 +64,7 @@ pub struct Rules {
     required: bool,
     open_reflection: bool,
     failures_per_minute: FailuresPerMinute,
+    on_revoke: OnRevoke,
     snapshot: Snapshot,
     verifiers: Vec<Box<dyn Verifier>>,
     /// Accepts the certificates of clients. `None` if clients are not asked for one.
@@ -70,6 +79,7 @@ impl Rules {
             required: access.required,
             open_reflection: access.open_reflection,
             failures_per_minute: access.failures_per_minute,
+            on_revoke: access.on_revoke,
             snapshot,
             verifiers,
             clients: None,
@@ -94,6 +104,24 @@ impl Rules {
     /// Returns whether calls of this method need no identity.
     fn are_open(&self, path: &str) -> bool {
         !self.required || (self.open_reflection && path.starts_with(REFLECTION))
+    }
+}
+
+impl Admits for Rules {
+    fn admits(&self, proof: &Proof) -> bool {
+        if self.on_revoke == OnRevoke::Finish || self.is_open {
+            return true;
+        }
+        if let ProofKind::Claim(claimed) = &proof.by
+            && !self.snapshot.expects(claimed.kind)
+        {
+            return false;
+        }
+        let identity = match &proof.by {
+            ProofKind::Key(sha256) => self.snapshot.by_hash(sha256, SystemTime::now()),
+            ProofKind::Claim(claimed) => self.snapshot.by_claim(claimed),
+        };
+        identity.is_ok_and(|identity| *identity.name() == proof.caller)
     }
 }
 
@@ -144,7 +172,31 @@ impl Gate {
         Self(Arc::new(Inner {
             failures: Failures::default(),
             metrics,
+            revocations: Revocations::default(),
         }))
+    }
+
+    /// Ends open calls whose credential these rules do not accept, if they say so. Call it when a
+    /// configuration takes effect. Returns the number of revoked credentials with open calls.
+    pub fn enforce(&self, rules: Arc<Rules>) -> usize {
+        self.0.revocations.enforce(rules)
+    }
+
+    /// Returns an identity whose calls end when the credential is revoked, if the rules say so.
+    fn revocable(
+        &self,
+        rules: &Rules,
+        identity: Identity,
+        by: impl FnOnce() -> ProofKind,
+    ) -> Identity {
+        if rules.on_revoke == OnRevoke::Finish {
+            return identity;
+        }
+        let proof = Proof {
+            caller: Arc::clone(identity.name()),
+            by: by(),
+        };
+        identity.until(self.0.revocations.begin(proof))
     }
 
     /// Checks a call by its headers and its connection.
@@ -177,7 +229,10 @@ impl Gate {
             && key::is_key(text)
         {
             return match rules.snapshot.by_key(text, now) {
-                Ok(identity) => Answer::Pass(Some(identity)),
+                Ok(identity) => {
+                    let by = || ProofKind::Key(key::sha256(text));
+                    Answer::Pass(Some(self.revocable(rules, identity, by)))
+                }
                 Err(rejection) => self.refuse(rules, rejection, path, peer),
             };
         }
@@ -218,7 +273,11 @@ impl Gate {
             Err(rejection) => return self.refuse(rules, rejection, path, peer),
         };
         match rules.snapshot.by_claim(&claimed) {
-            Ok(identity) => Answer::Pass(Some(identity.by(claimed.kind.into()))),
+            Ok(identity) => {
+                let identity = identity.by(claimed.kind.into());
+                let by = || ProofKind::Claim(Arc::clone(&claimed));
+                Answer::Pass(Some(self.revocable(rules, identity, by)))
+            }
             // The certificate may be that of a proxy, and not meant for the gateway.
             Err(Rejection::Unlisted)
                 if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>

@@ -148,7 +148,19 @@ impl Snapshot {
         if !key::is_whole(text) {
             return Err(Rejection::Malformed);
         }
-        match self.keys.get(&key::sha256(text)) {
+        self.by_hash(&key::sha256(text), now)
+    }
+
+    /// Returns the caller that has a key with this SHA-256.
+    ///
+    /// # Errors
+    /// Fails if the key is unknown or expired.
+    pub(super) fn by_hash(
+        &self,
+        sha256: &[u8; 32],
+        now: SystemTime,
+    ) -> Result<Identity, Rejection> {
+        match self.keys.get(sha256) {
             None => Err(Rejection::Unknown),
             Some((_, Some(not_after))) if now >= *not_after => Err(Rejection::Expired),
             Some((identity, _)) => Ok(identity.clone()),
@@ -171,6 +183,15 @@ impl Snapshot {
                 Err(Rejection::Unlisted)
             }
             listed => self.described(claimed, listed),
+        }
+    }
+
+    /// Returns whether callers can prove their identity by credentials of this kind.
+    pub(super) fn expects(&self, kind: ClaimKind) -> bool {
+        match kind {
+            ClaimKind::Token => !self.access.jwt.is_empty(),
+            ClaimKind::ServiceAccount => self.access.kubernetes.is_some(),
+            ClaimKind::Certificate => self.access.has_client_ca,
         }
     }
 

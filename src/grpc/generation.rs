@@ -32,7 +32,7 @@ pub struct Generation {
     /// Resolves targets.
     pub router: Router,
     /// The rules by which callers are identified.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// The accounts that count tokens and money.
     pub accounts: Accounts,
     /// The callers, groups and targets with a limit of a day or a month.
@@ -91,7 +91,7 @@ impl Generation {
             hash,
             loaded_at: SystemTime::now(),
             router: parts.router,
-            rules: parts.rules,
+            rules: Arc::new(parts.rules),
             accounts: parts.accounts,
             budgets: parts.budgets,
             sdk: parts.sdk.with_accounts(&config.accounts),

@@ -27,6 +27,7 @@ use super::{
     unary::UnaryCall,
 };
 use crate::{
+    access::Revocation,
     bedrock::{Bedrock, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     error::{Failure, Reason},
@@ -166,6 +167,7 @@ impl Inference {
             first_event: limits.first_event.unwrap_or(of_all.first_event),
             deadline: context.deadline(limits.max_deadline),
             cut: &self.cut,
+            revocation: revocation(context).map(Arc::as_ref),
             request_id: &context.request_id,
         }
     }
@@ -313,6 +315,7 @@ impl Inference {
             request_id: Arc::clone(&context.request_id),
             report,
             cut: self.cut.clone(),
+            revocation: revocation(context).cloned(),
         });
         Ok((call_stream, rate_limits))
     }
@@ -374,4 +377,9 @@ async fn reserve(
         ready.ceiling,
     ));
     Ok(())
+}
+
+/// Returns what ends a call if its credential is revoked.
+fn revocation(context: &CallContext) -> Option<&Arc<Revocation>> {
+    context.caller.as_ref()?.revocation()
 }

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use super::status;
 use crate::{
+    access::Revocation,
     bedrock::{Bedrock, SessionOwner},
     error::{Failure, Phase, Reason, Upstream},
     pb,
@@ -18,7 +19,7 @@ use crate::{
         Route,
         attempts::{AttemptLog, may_succeed_elsewhere},
     },
-    stream::{CallReport, deadline_exceeded, draining, log_detail, origin},
+    stream::{CallReport, deadline_exceeded, draining, log_detail, origin, revoked},
 };
 
 /// A call that Bedrock answers with one message.
@@ -31,6 +32,8 @@ pub(super) struct UnaryCall<'a> {
     pub(super) deadline: Instant,
     /// Cancelled when the drain expires.
     pub(super) cut: &'a CancellationToken,
+    /// Ends the call if the caller's credential is revoked.
+    pub(super) revocation: Option<&'a Revocation>,
     pub(super) request_id: &'a str,
 }
 
@@ -108,6 +111,7 @@ impl UnaryCall<'_> {
             answered = answer => answered,
             () = tokio::time::sleep_until(self.deadline) => Err(deadline_exceeded()),
             () = self.cut.cancelled() => Err(draining()),
+            () = Revocation::revoked(self.revocation) => Err(revoked()),
         };
         let made = log.attempts();
         let unanswered = answered.as_ref().err().map(|failure| failure.reason);

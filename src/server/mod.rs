@@ -243,6 +243,7 @@ pub async fn run_with(
         requested,
         level,
         shown: shown_config.clone(),
+        gate: gate.clone(),
     };
     let _reloading = AbortOnDrop(tokio::spawn(reloader.run()).abort_handle());
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{report::CallReport, timers::Times};
 use crate::{
+    access::Revocation,
     bedrock::{Bedrock, SessionOwner},
     config::OnCancel,
     error::Failure,
@@ -36,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) report: CallReport,
     /// Cancelled when the drain expires.
     pub(crate) cut: CancellationToken,
+    /// Ends the call if the caller's credential is revoked.
+    pub(crate) revocation: Option<Arc<Revocation>>,
 }
 
 /// A failed call with its attempts: everything that is needed for the gRPC status.

@@ -33,7 +33,15 @@ pub(super) struct ClientEnd {
     woken: Option<Instant>,
 }
 
-/// What the watchdog does next.
+/// The watchdog's next action.
+pub(super) enum Watch {
+    /// Check again at this time.
+    At(Instant),
+    /// The call has ended; nothing is left to watch.
+    Over,
+}
+
+/// The result of a check of the client's end.
 pub(super) enum Check {
     /// Check again at this time.
     At(Instant),

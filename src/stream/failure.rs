@@ -61,6 +61,15 @@ pub(super) fn client_stalled(limit: Duration) -> Failure {
     )
 }
 
+/// The credential of the call was revoked.
+pub(crate) fn revoked() -> Failure {
+    Failure::new(
+        Reason::CallerUnauthenticated,
+        "the credential of this call was revoked; ask the operator for another one",
+    )
+    .in_phase(Phase::BeforeFirstEvent)
+}
+
 /// The drain has expired.
 pub(crate) fn draining() -> Failure {
     Failure::new(

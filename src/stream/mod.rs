@@ -49,13 +49,10 @@ use std::{
 use futures_core::Stream;
 use tokio::time::Instant;
 
-use self::{
-    state_machine::{StateMachine, Watch},
-    wake_filter::WakeFilter,
-};
-use crate::{config::OnCancel, pb::StreamInvokeResponse};
+use self::{client_end::Watch, state_machine::StateMachine, wake_filter::WakeFilter};
+use crate::{access::Revocation, config::OnCancel, pb::StreamInvokeResponse};
 pub(crate) use call::{Call, Failed};
-pub(crate) use failure::{deadline_exceeded, draining};
+pub(crate) use failure::{deadline_exceeded, draining, revoked};
 pub(crate) use report::{
     Arrival, Bill, CallReport, Ceiling, RateLimits, log_detail, price_of, tier_word,
 };
@@ -78,8 +75,10 @@ impl CallStream {
     /// Starts a call.
     pub(crate) fn start(call: Call) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
+        let revocation = call.revocation.clone();
         let core = Arc::new(Mutex::new(StateMachine::start(call)));
-        let watching = watch(Arc::downgrade(&core), write_stall, reset::Stream::this());
+        let stream = reset::Stream::this();
+        let watching = watch(Arc::downgrade(&core), write_stall, revocation, stream);
         let watchdog = Watchdog::start(watching);
         Self {
             core,
@@ -143,23 +142,33 @@ fn lock(core: &Mutex<StateMachine>) -> MutexGuard<'_, StateMachine> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the call of a client that has stopped reading. HTTP/2 does not poll the response body while
-/// the client leaves no flow-control window, so the call's own timers do not run.
+/// Ends the call of a client that has stopped reading, and a call whose credential is revoked.
+/// HTTP/2 does not poll the response body while the client leaves no flow-control window, so the
+/// call's own timers do not run.
 ///
 /// The client may still read the messages that are ready, and the status. If it does not read these
 /// either, its stream is reset and the call's slot is released. Dropping the body ends this task.
 async fn watch(
     core: Weak<Mutex<StateMachine>>,
     write_stall: Duration,
+    revocation: Option<Arc<Revocation>>,
     stream: Option<reset::Stream>,
 ) {
-    while let Some(core) = core.upgrade() {
-        let next = match lock(&core).watch(Instant::now(), write_stall) {
+    while let Some(call) = core.upgrade() {
+        let next = match lock(&call).watch(Instant::now(), write_stall) {
             Watch::At(next) => next,
             Watch::Over => break,
         };
-        drop(core);
-        tokio::time::sleep_until(next).await;
+        drop(call);
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = Revocation::revoked(revocation.as_deref()) => {
+                if let Some(call) = core.upgrade() {
+                    lock(&call).revoke();
+                }
+                break;
+            }
+        }
     }
     let asked = || core.upgrade().is_some_and(|core| lock(&core).asked());
     let _so_far = asked();

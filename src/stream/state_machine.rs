@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use super::{
     answer::Answer,
     call::{Call, Failed},
-    client_end::{Check, ClientEnd},
-    failure::{deadline_exceeded, draining, silent_for, truncated, unreadable},
+    client_end::{Check, ClientEnd, Watch},
+    failure::{deadline_exceeded, draining, revoked, silent_for, truncated, unreadable},
     grammar::{self, Grammar},
     interrupt::Interrupt,
     on_cancel::{self, CancelledCall},
@@ -85,14 +85,6 @@ pub(super) struct StateMachine {
     request_id: Arc<str>,
     bedrock_request_id: String,
     report: Option<CallReport>,
-}
-
-/// The watchdog's next action.
-pub(super) enum Watch {
-    /// Check again at this time.
-    At(Instant),
-    /// The call has ended; nothing is left to watch.
-    Over,
 }
 
 impl StateMachine {
@@ -442,6 +434,21 @@ impl StateMachine {
             }
             Check::Fail(failure) => failure,
         };
+        self.end_unpolled(failure);
+        Watch::Over
+    }
+
+    /// Ends the call because its credential was revoked.
+    pub(super) fn revoke(&mut self) {
+        if !matches!(self.stage, Stage::Ended) {
+            self.end_unpolled(revoked());
+            self.cut.wake();
+        }
+    }
+
+    /// Ends the call while it is not polled. A complete answer does not fail. The client may still
+    /// read the messages in the queue, and then the status.
+    fn end_unpolled(&mut self, failure: Failure) {
         if self.grammar.is_finished() {
             self.succeed();
         } else if self.grammar.is_complete() {
@@ -449,8 +456,6 @@ impl StateMachine {
         } else {
             self.verdict = Some(self.fail(failure));
         }
-        // The client may still read the messages in the queue, and then the status.
-        Watch::Over
     }
 
     /// Returns whether the client's end has polled since the last check. For a call that has ended.

@@ -51,6 +51,9 @@ pub struct Access {
     /// individually. A valid credential is never refused because of other failures.
     /// `access.failures_per_minute`, default 60.
     pub failures_per_minute: FailuresPerMinute,
+    /// What happens to open calls when a reload revokes their credential. `access.on_revoke`,
+    /// default `finish`.
+    pub on_revoke: OnRevoke,
     /// The issuers whose tokens are accepted. `access.jwt`, default: none.
     pub jwt: Vec<JwtIssuer>,
     /// The cluster whose service accounts are accepted. `access.kubernetes`, default: none.
@@ -80,6 +83,16 @@ impl Default for FailuresPerMinute {
     fn default() -> Self {
         Self(60)
     }
+}
+
+/// What happens to open calls when a reload revokes their credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnRevoke {
+    /// They continue to their end. `finish`. The default.
+    #[default]
+    Finish,
+    /// They end at once. `cut`.
+    Cut,
 }
 
 /// The operator's settings for one caller.
@@ -148,6 +161,12 @@ pub(super) fn read(
                 units::number(text, 1, 1_000_000)
             })
             .map(FailuresPerMinute)
+            .unwrap_or_default(),
+        on_revoke: section
+            .value("on_revoke", |text| {
+                let words = [("finish", OnRevoke::Finish), ("cut", OnRevoke::Cut)];
+                units::one_of(text, &words)
+            })
             .unwrap_or_default(),
         prices,
         estimates: prices::read_estimates(root.section("estimates")),

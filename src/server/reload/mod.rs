@@ -27,7 +27,7 @@ pub(super) use self::{
 };
 use self::{files::Content, watch::Watch};
 use crate::{
-    access::key,
+    access::{Gate, key},
     admin::ShownConfig,
     config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
     grpc::Generations,
@@ -67,6 +67,8 @@ pub(super) struct Reloader {
     pub(super) level: Option<LevelHandle>,
     /// What the admin port shows.
     pub(super) shown: ShownConfig,
+    /// Ends open calls of revoked credentials.
+    pub(super) gate: Gate,
 }
 
 impl Reloader {
@@ -81,6 +83,7 @@ impl Reloader {
             requested,
             level,
             shown,
+            gate,
         } = self;
         if files.is_empty() {
             return;
@@ -96,6 +99,7 @@ impl Reloader {
             files,
             level,
             shown,
+            gate,
         };
         let mut watch = Watch::new();
         // The files may have changed since the start.
@@ -129,6 +133,7 @@ struct Current {
     used: Content,
     level: Option<LevelHandle>,
     shown: ShownConfig,
+    gate: Gate,
 }
 
 impl Current {
@@ -219,6 +224,7 @@ impl Current {
         }
         self.generations.replace(next);
         let next = self.generations.current();
+        let revoked = self.gate.enforce(Arc::clone(&next.rules));
         let file = content.file().ok().flatten();
         self.shown.set(shown(file, &config, &next, &restart));
         next.router.look_up_profiles();
@@ -239,6 +245,14 @@ impl Current {
         let is_logged = tracing::enabled!(target: "bedrock_grpc::audit", tracing::Level::INFO);
         if is_logged {
             audit();
+        }
+        if revoked > 0 {
+            tracing::info!(
+                target: "bedrock_grpc::audit",
+                generation = number,
+                credentials = revoked,
+                "open calls of revoked credentials were ended"
+            );
         }
         if let Some(handle) = &self.level {
             handle.set(level);

@@ -1,9 +1,13 @@
 //! Changes of the configuration while the gateway runs: which take effect, which are refused, and
 //! what survives them.
 
+mod cooldown;
 mod refused;
 mod replaced;
+mod revoked;
 mod rotation;
+mod sections;
+mod sequences;
 mod shown;
 mod survives;
 mod tls;
@@ -63,6 +67,7 @@ impl Reloading {
                 ("AWS_REGION", "us-east-1"),
                 ("AWS_EC2_METADATA_DISABLED", "true"),
                 ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint.as_str()),
+                ("AWS_ENDPOINT_URL_STS", endpoint.as_str()),
                 ("AWS_ACCESS_KEY_ID", DEV_ACCESS_KEY_ID),
                 ("AWS_SECRET_ACCESS_KEY", DEV_SECRET_ACCESS_KEY),
             ],

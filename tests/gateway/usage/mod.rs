@@ -1,7 +1,7 @@
 //! Usage records: exactly one for each call of an identified caller, however the call ends.
 
 mod outcomes;
-mod records;
+pub(crate) mod records;
 mod report;
 mod sinks;
 mod sums;

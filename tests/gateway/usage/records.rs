@@ -12,13 +12,13 @@ use tokio::{
 use crate::harness::soon;
 
 /// A named pipe in place of a file, so that tests can wait for each record.
-pub(super) struct Records {
+pub(crate) struct Records {
     folder: TempDir,
     lines: BufReader<pipe::Receiver>,
 }
 
 impl Records {
-    pub(super) fn create() -> Self {
+    pub(crate) fn create() -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("usage.jsonl");
         let status = std::process::Command::new("mkfifo")
@@ -37,19 +37,19 @@ impl Records {
         }
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("usage.jsonl")
     }
 
     /// Waits for the next record.
-    pub(super) async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         let mut line = String::new();
         soon(self.lines.read_line(&mut line)).await.unwrap();
         serde_json::from_str(&line).unwrap()
     }
 
     /// The records that were not read yet, when the gateway has stopped.
-    pub(super) fn rest(&mut self) -> Vec<Value> {
+    pub(crate) fn rest(&mut self) -> Vec<Value> {
         let mut bytes = self.lines.buffer().to_vec();
         let mut more = [0; 65_536];
         while let Ok(count) = self.lines.get_ref().try_read(&mut more) {
