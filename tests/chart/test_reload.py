@@ -18,6 +18,7 @@ LIVE = [
     {"targets": {"claude": {"model_id": "eu.anthropic.claude-sonnet-5"}}},
     {"targets": {"nova": {"model_id": "amazon.nova-lite-v1:0"}}},
     {"callers": {"app": {}}},
+    {"targets": {"claude": {"description": "${file:/etc/bedrock-grpc/secrets/text}"}}},
     {"limits": {"idle": "1m"}},
     {"log": {"level": "debug"}},
     {"traces": {"sample_ratio": 1}},
@@ -46,7 +47,7 @@ def merged(base, change):
 
 def rendered(folder, config, *arguments, helm="helm-v3"):
     values = folder / "values.yaml"
-    values.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
+    values.write_text(yaml.safe_dump({"existingSecretFiles": "files", "config": config}), encoding="utf-8")
     return parse(template("--values", values, *arguments, helm=helm))
 
 
@@ -127,6 +128,13 @@ def test_the_job_refuses_what_would_keep_pods_from_starting(tmp_path):
         code, output = run_job(rendered(tmp_path, config), tmp_path, {})
         assert code == 64, output
         assert words in output
+
+
+def test_the_job_accepts_files_that_are_not_there_yet(tmp_path):
+    config = {"callers": {"app": {}}, "access": {"keys_file": "/etc/bedrock-grpc/secrets/keys.yaml"}}
+    config["targets"] = {"a": {"model_id": "${file:/etc/bedrock-grpc/secrets/model}"}}
+    code, output = run_job(rendered(tmp_path, config), tmp_path, {})
+    assert code == 0, output
 
 
 def test_the_job_needs_nothing_that_the_upgrade_creates():

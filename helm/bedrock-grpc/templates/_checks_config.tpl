@@ -2,7 +2,7 @@
 {{- define "bedrock-grpc.checkConfig" -}}
 {{- $v := .Values -}}
 {{- $config := include "bedrock-grpc.writtenConfig" . | fromYaml -}}
-{{- include "bedrock-grpc.checkTexts" (dict "value" $config "path" "config") -}}
+{{- include "bedrock-grpc.checkTexts" (dict "root" . "value" $config "path" "config") -}}
 {{- if $v.checkConfig -}}
   {{- include "bedrock-grpc.checkKeys" (dict "value" $config "keys" (.Files.Get "files/config-keys.json" | fromJson) "path" "config") -}}
   {{- include "bedrock-grpc.checkTargets" . -}}

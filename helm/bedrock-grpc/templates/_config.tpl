@@ -179,7 +179,7 @@ test compares with the service, and the names of variables, because a running po
     {{- end -}}
     {{- if $at.found -}}{{- $_ := set $chosen $path $at.value -}}{{- end -}}
   {{- end -}}
-  {{- $variables := regexFindAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*" (toYaml $config) -1 | uniq | sortAlpha -}}
+  {{- $variables := regexFindAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-|\\})" (toYaml $config) -1 | uniq | sortAlpha -}}
   {{- toYaml (dict "keys" $chosen "variables" $variables) -}}
 {{- else -}}
   {{- include "bedrock-grpc.config" . -}}

@@ -47,30 +47,51 @@
 {{- end -}}
 
 {{/*
-Fails at the first text with a broken variable, or that looks like a secret: more people can read a ConfigMap than a Secret. Takes a dict of "value" and
-"path".
+Fails at the first text with a broken variable, or that looks like a secret: more people can read a ConfigMap than a Secret. Takes a dict of "root", "value"
+and "path".
 */}}
 {{- define "bedrock-grpc.checkTexts" -}}
 {{- $path := .path -}}
 {{- if kindIs "map" .value -}}
   {{- range $key, $value := .value -}}
-    {{- include "bedrock-grpc.checkTexts" (dict "value" $value "path" (printf "%s.%s" $path $key)) -}}
+    {{- include "bedrock-grpc.checkTexts" (dict "root" $.root "value" $value "path" (printf "%s.%s" $path $key)) -}}
   {{- end -}}
 {{- else if kindIs "slice" .value -}}
   {{- range $i, $value := .value -}}
-    {{- include "bedrock-grpc.checkTexts" (dict "value" $value "path" (printf "%s[%d]" $path $i)) -}}
+    {{- include "bedrock-grpc.checkTexts" (dict "root" $.root "value" $value "path" (printf "%s[%d]" $path $i)) -}}
   {{- end -}}
 {{- else if kindIs "string" .value -}}
   {{- $variables := regexReplaceAll "\\$\\$\\{" .value "" -}}
   {{- if or (contains "${" (regexReplaceAll "\\$\\{[^}]*\\}" $variables "")) (regexMatch "\\$\\{(:-[^}]*)?\\}" $variables) -}}
     {{- fail (printf "%s: %q is not a variable; write ${NAME} or ${NAME:-default}, and $${ for a literal ${" $path .value) -}}
   {{- end -}}
+  {{- range $file := regexFindAll "\\$\\{file:[^}]*\\}" $variables -1 -}}
+    {{- if or (contains ":-" $file) (not (hasPrefix "${file:/" $file)) -}}
+      {{- fail (printf "%s: %q is not a file; write an absolute path without a default, as in ${file:/etc/bedrock-grpc/secrets/KEY}" $path $file) -}}
+    {{- end -}}
+    {{- if not (include "bedrock-grpc.isMounted" (dict "root" $.root "file" ($file | trimPrefix "${file:" | trimSuffix "}"))) -}}
+      {{- fail (printf "%s: %s is a file that nothing mounts; set existingSecretFiles, or extraVolumes and extraVolumeMounts" $path $file) -}}
+    {{- end -}}
+  {{- end -}}
   {{- /* What is left when variables are taken away; a default in a variable is a literal, too. */ -}}
-  {{- $literal := regexReplaceAll "\\$\\{[A-Za-z0-9_]+(:-)?\\}" .value "" -}}
+  {{- $literal := regexReplaceAll "\\$\\{([A-Za-z0-9_]+(:-)?|file:[^}]*)\\}" .value "" -}}
   {{- $looks := regexMatch "(?i)\\b(bearer|basic)\\s+[^\\s$]|\\b(AKIA|ASIA)[0-9A-Z]{16}\\b|\\bABSK[A-Za-z0-9+/=]{16,}|://[^/@$]*:[^/@$]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\\bxox[abp]-|\\bgh[pousr]_[A-Za-z0-9]{20,}|\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ" $literal -}}
   {{- $named := regexMatch "(?i)^config\\.(traces|usage_records)\\.headers\\..*(auth|key|token|secret|password|cookie|credential|signature)" $path -}}
   {{- if or $looks (and $named (ne $literal "") (not (regexMatch "(?i)^(bearer|basic|apikey|token)?\\s*$" $literal))) -}}
-    {{- fail (printf "%s: a secret must not be in config, which becomes a ConfigMap; write ${NAME} and set the variable through existingSecret or externalSecret, or mount a file through existingSecretFiles" $path) -}}
+    {{- fail (printf "%s: a secret must not be in config, which becomes a ConfigMap; write ${NAME} and set the variable through existingSecret or externalSecret, or ${file:/etc/bedrock-grpc/secrets/KEY} and mount the file through existingSecretFiles" $path) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" if a file is in a folder that the gateway's container mounts. Takes a dict of "root" and "file". */}}
+{{- define "bedrock-grpc.isMounted" -}}
+{{- $v := .root.Values -}}
+{{- $folders := list -}}
+{{- if $v.existingSecretFiles -}}{{- $folders = append $folders "/etc/bedrock-grpc/secrets" -}}{{- end -}}
+{{- if $v.limitsStore.existingSecret -}}{{- $folders = append $folders "/etc/bedrock-grpc/limits-store" -}}{{- end -}}
+{{- if $v.tls.enabled -}}{{- $folders = append $folders "/etc/bedrock-grpc/tls" -}}{{- end -}}
+{{- range $v.extraVolumeMounts -}}{{- $folders = append $folders (trimSuffix "/" .mountPath) -}}{{- end -}}
+{{- range $folders -}}
+  {{- if or (eq $.file .) (hasPrefix (printf "%s/" .) $.file) -}}true{{- end -}}
 {{- end -}}
 {{- end -}}
