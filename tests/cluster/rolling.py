@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 
+import certificates
 import chart_sets
 import images
 import node
@@ -244,6 +245,8 @@ def run_all(cluster, binary, inside, cgroup, parts):
         release = Release(cluster, binary)
         release.install(bedrock)
         release.check_service()
+        if "reload" in parts:
+            certificates.run_all(release)
         endings, clients = Endings(cluster), Clients(cluster, STREAMS)
         try:
             until(f"{STREAMS} streams are open", lambda: clients.report()["open"] >= STREAMS * 0.9, release.explain)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/health" // Lets channels do what healthCheckConfig says.
 	"google.golang.org/grpc/keepalive"
 
@@ -37,7 +37,7 @@ type load struct {
 
 // dial creates the clients. Every second one also checks the health of pods, as described in
 // docs/kubernetes.md.
-func dial(target, serviceConfig string) (*load, error) {
+func dial(target, serviceConfig string, transport credentials.TransportCredentials) (*load, error) {
 	plain, err := os.ReadFile(serviceConfig)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func dial(target, serviceConfig string) (*load, error) {
 			config = withHealth
 		}
 		connection, err := grpc.NewClient(target,
-			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithTransportCredentials(transport),
 			grpc.WithDefaultServiceConfig(string(config)),
 			grpc.WithStatsHandler(attempts{l}),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver/dns"
 )
 
@@ -50,11 +51,11 @@ func main() {
 	flag.StringVar(&o.work, "work", "", "an empty folder for configs and logs")
 	flag.IntVar(&o.streams, "streams", 1000, "streams that are always open")
 	flag.IntVar(&o.updates, "updates", 20, "rolling updates in a row")
-	flag.IntVar(&o.changes, "changes", 20, "changes of the config of running pods")
+	flag.IntVar(&o.changes, "changes", 20, "changes of the config, and of the certificate, of running pods")
 	flag.Float64Var(&o.factor, "factor", 10, "by how much all times are divided")
 	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the pace of each stream")
 	flag.DurationVar(&o.longest, "longest", 300*time.Second, "how long streams are at most, before it is divided")
-	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, 8 changes of the config, times divided by 20")
+	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, 8 changes of config and certificate, times divided by 20")
 	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "rolling updates, and nothing else")
 	flag.Func("set", "a value of the chart's, as helm takes it; can be given again", func(value string) error {
 		o.set = append(o.set, value)
@@ -113,14 +114,13 @@ func (o *options) run() ([]string, error) {
 	dns.SetMinResolutionInterval(o.scaled(namesAsked))
 	target := fmt.Sprintf("dns://%s/%s:%d", c.names.address(), serviceName, c.port)
 	fmt.Printf("clients call %s\n", target)
-	l, err := dial(target, filepath.Join(o.root, "examples/service_config.json"))
+	l, err := dial(target, filepath.Join(o.root, "examples/service_config.json"), insecure.NewCredentials())
 	if err != nil {
 		return nil, err
 	}
-	tokens := func(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
 	// A fifth more, because a stream that has ended leaves its slot empty until the next one
 	// begins, which takes longer on a loaded machine.
-	l.begin(o.streams+o.streams/5, tokens(shortest), tokens(o.longest))
+	l.begin(o.streams+o.streams/5, o.tokens(shortest), o.tokens(o.longest))
 
 	d := &drill{cluster: c, load: l, options: o, render: rendering}
 	if err := d.all(); err != nil {
@@ -151,6 +151,9 @@ func (o *options) cluster(life *lifecycle) (*cluster, error) {
 }
 
 func (o *options) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / o.factor) }
+
+// tokens is how many tokens a stream of this length has.
+func (o *options) tokens(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
 
 // freePorts returns unused ports on loopback.
 func freePorts(count int) ([]int, error) {

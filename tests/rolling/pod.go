@@ -46,7 +46,7 @@ func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 		return nil, err
 	}
 	var err error
-	if p.process, err = start(name, c.directory, environment(), c.binary, "serve", "--config", p.volume.path()); err != nil {
+	if p.process, err = start(name, c.directory, environment(), c.binary, "serve", "--config", p.volume.path(configFile)); err != nil {
 		return nil, err
 	}
 	for deadline := time.Now().Add(patience); !p.ready(); {
@@ -58,13 +58,15 @@ func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	return p, nil
 }
 
+const configFile = "config.yaml"
+
 // configure writes a pod's config, as a kubelet does.
 func (c *cluster) configure(p *pod, chart map[string]any) error {
 	text, err := json.Marshal(c.configOf(p, chart))
 	if err != nil {
 		return err
 	}
-	return p.volume.write(text)
+	return p.volume.write(map[string][]byte{configFile: text})
 }
 
 // configOf returns the chart's config, changed so that it runs here: loopback, the emulator, and

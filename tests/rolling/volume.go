@@ -6,26 +6,26 @@ import (
 	"path/filepath"
 )
 
-// volume is a mounted ConfigMap, written as a kubelet does: each content has a folder, and the
-// symbolic link `..data` is renamed over the one before.
+// volume is a mounted ConfigMap or Secret, written as a kubelet does: each content has a folder,
+// and the symbolic link `..data` is renamed over the one before.
 type volume struct {
 	folder  string
 	written int
 }
 
-const configFile = "config.yaml"
+func (v *volume) path(file string) string { return filepath.Join(v.folder, file) }
 
-func (v *volume) path() string { return filepath.Join(v.folder, configFile) }
-
-func (v *volume) write(text []byte) error {
+func (v *volume) write(files map[string][]byte) error {
 	before := fmt.Sprintf("..%d", v.written)
 	v.written++
 	now := fmt.Sprintf("..%d", v.written)
 	if err := os.MkdirAll(filepath.Join(v.folder, now), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(v.folder, now, configFile), text, 0o644); err != nil {
-		return err
+	for file, text := range files {
+		if err := os.WriteFile(filepath.Join(v.folder, now, file), text, 0o644); err != nil {
+			return err
+		}
 	}
 	link, next := filepath.Join(v.folder, "..data"), filepath.Join(v.folder, "..data_tmp")
 	if err := os.Symlink(now, next); err != nil {
@@ -35,7 +35,12 @@ func (v *volume) write(text []byte) error {
 		return err
 	}
 	if v.written == 1 {
-		return os.Symlink(filepath.Join("..data", configFile), v.path())
+		for file := range files {
+			if err := os.Symlink(filepath.Join("..data", file), v.path(file)); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	return os.RemoveAll(filepath.Join(v.folder, before))
 }
