@@ -2,8 +2,8 @@
 //! fails.
 //!
 //! Streams are open all the time, and new calls arrive at a constant rate, some of them on new
-//! connections. All use a target and a caller that each configuration has. The short
-//! form is part of the tests; `tests/rotation/run` runs the full one.
+//! connections. All use a target and a caller that each configuration has. The short form is part
+//! of the tests; `tests/rotation/run` runs the full one.
 
 use std::{
     fmt, fs,
