@@ -131,7 +131,7 @@ impl Inference {
             .await?;
         let rate_limits = report.rate_limits();
         let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
-        let call = self.unary_call(&context, &bedrock, &ready);
+        let call = self.unary_call(&context, &bedrock, &ready, &report);
         let response = count::run(&call, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
     }
@@ -142,12 +142,13 @@ impl Inference {
         request: Request<Body>,
     ) -> Result<(ApplyGuardrailResponse, Watchdog, Option<RateLimits>), Status> {
         let context = self.context(&request);
-        let (report, ready) = self
+        let (mut report, ready) = self
             .prepared(Method::ApplyGuardrail, &context, request)
             .await?;
+        report.asked(None, ready.guardrail.clone());
         let rate_limits = report.rate_limits();
         let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
-        let call = self.unary_call(&context, &bedrock, &ready);
+        let call = self.unary_call(&context, &bedrock, &ready, &report);
         let response = apply_guardrail::run(&call, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
     }
@@ -158,6 +159,7 @@ impl Inference {
         context: &'a CallContext,
         bedrock: &'a Bedrock,
         ready: &Ready,
+        report: &CallReport,
     ) -> UnaryCall<'a> {
         let limits = &ready.target.limits;
         let of_all = &context.generation.limits;
@@ -169,6 +171,7 @@ impl Inference {
             cut: &self.cut,
             revocation: revocation(context).map(Arc::as_ref),
             request_id: &context.request_id,
+            trace: report.trace().clone(),
         }
     }
 

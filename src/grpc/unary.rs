@@ -20,6 +20,7 @@ use crate::{
         attempts::{AttemptLog, may_succeed_elsewhere},
     },
     stream::{CallReport, deadline_exceeded, draining, log_detail, origin, revoked},
+    telemetry::trace::TraceContext,
 };
 
 /// A call that Bedrock answers with one message.
@@ -35,6 +36,8 @@ pub(super) struct UnaryCall<'a> {
     /// Ends the call if the caller's credential is revoked.
     pub(super) revocation: Option<&'a Revocation>,
     pub(super) request_id: &'a str,
+    /// The span of the call. Each attempt has a child of it.
+    pub(super) trace: TraceContext,
 }
 
 /// An answer of Bedrock.
@@ -69,7 +72,7 @@ impl UnaryCall<'_> {
         for (index, route) in routes.iter().enumerate() {
             log.begin(route);
             match self
-                .within_limit(call(self.signing_for(route), route))
+                .within_limit(call(self.client(route, log), route))
                 .await
             {
                 Ok((request_id, answer)) => {
@@ -107,6 +110,7 @@ impl UnaryCall<'_> {
         log: &AttemptLog,
         mut report: CallReport,
     ) -> Result<(Answered<T>, Vec<pb::Attempt>), Status> {
+        report.follow(self.bedrock, log);
         let answered = tokio::select! {
             answered = answer => answered,
             () = tokio::time::sleep_until(self.deadline) => Err(deadline_exceeded()),
@@ -134,9 +138,10 @@ impl UnaryCall<'_> {
         }
     }
 
-    /// Returns the client that signs calls on a route.
-    fn signing_for(&self, route: &Route) -> Bedrock {
-        let bedrock = self.bedrock.clone();
+    /// Returns the client of the current attempt: in its span, and with its credentials.
+    fn client(&self, route: &Route, log: &AttemptLog) -> Bedrock {
+        let span = self.trace.child(log.last_span_id());
+        let bedrock = self.bedrock.in_trace(span);
         if self.owner.is_some() || !route.account.is_empty() {
             bedrock.in_account(&route.account, self.owner.as_ref())
         } else {

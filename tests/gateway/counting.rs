@@ -10,8 +10,8 @@ use bedrock_grpc::{
 use tonic::{Code, Status};
 
 use crate::harness::{
-    Details, Gateway, MODEL, access_of, alias, ask, invoke, key_of, keyed, over, question, route,
-    soon,
+    Collector, Details, Gateway, MODEL, Spans, access_of, alias, ask, invoke, key_of, keyed, over,
+    question, route, soon,
 };
 
 /// A model that counts tokens, and its inference profile.
@@ -167,6 +167,44 @@ async fn an_invalid_request_is_refused_before_bedrock_is_called() {
     let failed = count(&gateway, "novo").await.unwrap_err();
     assert_eq!(Details::of(&failed).reason(), "TARGET_UNKNOWN");
     assert!(gateway.emulator.calls().is_empty());
+}
+
+#[tokio::test]
+async fn each_attempt_has_a_span() {
+    let collector = Collector::start().await;
+    let gateway = Gateway::with(|config, _| {
+        config.traces.otlp_endpoint = Some(collector.endpoint());
+        let target = over(vec![
+            route(PROFILE, "us-east-1", 1),
+            route(PROFILE, "us-west-2", 2),
+        ]);
+        config.targets.aliases.insert("t".to_owned(), target);
+    })
+    .await;
+    let fault = "service-unavailable".parse().unwrap();
+    gateway
+        .emulator
+        .set_region("us-east-1", Condition::Fault(fault));
+    let mut asked = tonic::Request::new(request("t"));
+    let id = "counted".parse().unwrap();
+    asked.metadata_mut().insert("x-request-id", id);
+    soon(gateway.inference().count_tokens(asked)).await.unwrap();
+    let Spans { call, attempts } = collector.call("counted").await;
+    assert_eq!(call.attribute("bedrock_grpc.attempts"), "2");
+    let calls = gateway.emulator.calls();
+    assert_eq!(attempts.len(), 2);
+    for (span, seen) in attempts.iter().zip(&calls) {
+        assert_eq!(span.name, format!("count_tokens {PROFILE}"));
+        let told = format!("00-{}-{}-01", call.trace_id, span.span_id);
+        assert_eq!(seen.header("traceparent"), Some(told.as_str()));
+        assert_eq!(span.attribute("cloud.region"), seen.region);
+        assert_eq!(span.attribute("gen_ai.response.finish_reasons"), "");
+    }
+    let failures: Vec<_> = attempts
+        .iter()
+        .map(|span| span.attribute("error.type"))
+        .collect();
+    assert_eq!(failures, ["UPSTREAM_UNAVAILABLE", ""]);
 }
 
 #[tokio::test]

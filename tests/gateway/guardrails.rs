@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use tonic::{Code, IntoRequest, Status};
 
 use crate::harness::{
-    Collector, Details, Gateway, MODEL, access_of, key_of, key_options, keyed, over, route, soon,
+    Collector, Details, Gateway, MODEL, Spans, access_of, key_of, key_options, keyed, over, route,
+    soon,
 };
 
 const ARN: &str = "arn:aws:bedrock:us-west-2:123456789012:guardrail/abc1";
@@ -395,7 +396,7 @@ fn account() -> AccountOptions {
 }
 
 #[tokio::test]
-async fn the_span_of_a_call_names_its_service() {
+async fn a_call_and_its_attempt_have_spans() {
     let collector = Collector::start().await;
     let gateway = Gateway::with(|config, _| {
         config.traces.otlp_endpoint = Some(collector.endpoint());
@@ -406,11 +407,31 @@ async fn the_span_of_a_call_names_its_service() {
     asked.metadata_mut().insert("x-request-id", id);
     let answer = apply(&gateway, asked).await.unwrap();
     assert_eq!(answer.request_id, "checked");
-    let call = collector.call("checked").await.call;
+    let Spans { call, attempts } = collector.call("checked").await;
     let name = "bedrock.inference.v1.GuardrailService/ApplyGuardrail";
     assert_eq!(call.name, name);
     assert_eq!(call.attribute("rpc.method"), name);
     assert_eq!(call.attribute("rpc.response.status_code"), "OK");
+    assert_eq!(call.attribute("bedrock_grpc.attempts"), "1");
+    let [attempt] = &attempts[..] else {
+        panic!("{attempts:#?}");
+    };
+    let seen = gateway.emulator.calls().remove(0);
+    assert_eq!(attempt.name, "apply_guardrail");
+    assert_eq!(attempt.parent, call.span_id);
+    let told = format!("00-{}-{}-01", call.trace_id, attempt.span_id);
+    assert_eq!(seen.header("traceparent"), Some(told.as_str()));
+    for (name, expected) in [
+        ("gen_ai.operation.name", "apply_guardrail"),
+        ("gen_ai.request.model", ""),
+        ("gen_ai.request.stream", ""),
+        ("aws.bedrock.guardrail.id", "mine1"),
+        ("aws.request_id", seen.request_id.as_str()),
+        ("cloud.region", "us-east-1"),
+        ("error.type", ""),
+    ] {
+        assert_eq!(attempt.attribute(name), expected, "{name}");
+    }
 }
 
 /// Waits until the only call has reached Bedrock, which does not answer.

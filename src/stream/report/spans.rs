@@ -7,7 +7,7 @@ use crate::{
     error::Reason,
     pb,
     routing::attempts::{self, AttemptLog},
-    telemetry::trace::{Attempt, Call, Recorder, Request, TraceContext, Usage},
+    telemetry::trace::{Attempt, Call, Operation, Recorder, Request, TraceContext, Usage},
 };
 
 /// The data about a call that only spans need. Most calls are not sampled.
@@ -103,6 +103,7 @@ impl Ended<'_> {
             Instant::now()
         };
         let told = Attempt {
+            operation: Operation::of(self.method),
             target: self.target,
             request_id: self.request_id,
             model_id: &attempt.route.model_id,

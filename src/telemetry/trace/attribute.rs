@@ -47,6 +47,8 @@ pub(super) const ATTEMPTS: &str = "bedrock_grpc.attempts";
 
 /// The value of [`GEN_AI_OPERATION_NAME`] for Converse.
 pub(super) const CHAT: &str = "chat";
+pub(super) const COUNT_TOKENS: &str = "count_tokens";
+pub(super) const APPLY_GUARDRAIL: &str = "apply_guardrail";
 /// The value of [`GEN_AI_PROVIDER_NAME`].
 pub(super) const AWS_BEDROCK: &str = "aws.bedrock";
 /// The finish reason of an incomplete answer.

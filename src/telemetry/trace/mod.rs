@@ -24,7 +24,7 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::time::Instant;
 
 pub use context::{SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId, new_span_id};
-pub use span::{Attempt, Call, Request, Usage};
+pub use span::{Attempt, Call, Operation, Request, Usage};
 
 use self::export::Exporter;
 use crate::config;

@@ -38,9 +38,41 @@ pub struct Call<'a> {
     pub ended: Instant,
 }
 
+/// What an attempt asks Bedrock for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// ConverseStream.
+    Chat,
+    /// CountTokens.
+    CountTokens,
+    /// ApplyGuardrail, which does not call the model of its route.
+    ApplyGuardrail,
+}
+
+impl Operation {
+    /// Returns the operation that a method of the API calls.
+    pub fn of(method: &str) -> Self {
+        match method {
+            "CountTokens" => Self::CountTokens,
+            "ApplyGuardrail" => Self::ApplyGuardrail,
+            _ => Self::Chat,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => attribute::CHAT,
+            Self::CountTokens => attribute::COUNT_TOKENS,
+            Self::ApplyGuardrail => attribute::APPLY_GUARDRAIL,
+        }
+    }
+}
+
 /// A completed attempt, recorded as the span of a generative AI client.
 #[derive(Debug)]
 pub struct Attempt<'a> {
+    /// What Bedrock is asked for.
+    pub operation: Operation,
     /// The alias, or `raw`.
     pub target: &'a str,
     /// The request ID of the call.
@@ -151,15 +183,23 @@ impl Attempt<'_> {
         ended: SystemTime,
     ) -> SpanData {
         let mut attributes = vec![
-            KeyValue::new(attribute::GEN_AI_OPERATION_NAME, attribute::CHAT),
+            KeyValue::new(attribute::GEN_AI_OPERATION_NAME, self.operation.name()),
             KeyValue::new(attribute::GEN_AI_PROVIDER_NAME, attribute::AWS_BEDROCK),
-            text(attribute::GEN_AI_REQUEST_MODEL, self.model_id),
-            // Both methods call ConverseStream.
-            KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true),
             text(attribute::CLOUD_REGION, self.source_region),
             text(attribute::TARGET, self.target),
             text(attribute::REQUEST_ID, self.request_id),
         ];
+        let name = if self.operation == Operation::ApplyGuardrail {
+            self.operation.name().to_owned()
+        } else {
+            attributes.push(text(attribute::GEN_AI_REQUEST_MODEL, self.model_id));
+            format!("{} {}", self.operation.name(), self.model_id)
+        };
+        let is_chat = self.operation == Operation::Chat;
+        if is_chat {
+            // `Invoke` calls ConverseStream, too.
+            attributes.push(KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true));
+        }
         if !self.account.is_empty() {
             attributes.push(text(attribute::ACCOUNT, self.account));
         }
@@ -171,7 +211,7 @@ impl Attempt<'_> {
         if !self.bedrock_request_id.is_empty() {
             attributes.push(text(attribute::AWS_REQUEST_ID, self.bedrock_request_id));
         }
-        if let Some(after) = self.first_event {
+        if let Some(after) = self.first_event.filter(|_| is_chat) {
             let seconds = after.as_secs_f64();
             attributes.push(KeyValue::new(
                 attribute::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
@@ -194,7 +234,6 @@ impl Attempt<'_> {
         if let Some(reason) = self.failure {
             attributes.push(KeyValue::new(attribute::ERROR_TYPE, reason));
         }
-        let name = format!("{} {}", attribute::CHAT, self.model_id);
         SpanData {
             status: status(self.failure),
             ..span(context, SpanKind::Client, name, (began, ended), attributes)
