@@ -57,13 +57,14 @@ pub fn grpc_web(bytes: &[u8]) {
         assert_eq!(outcome, whole);
     }
 
-    // Text that is not base64 is refused, however it is grouped. Padding can end the text only:
-    // some clients pad each chunk, which tonic-web accepts if each is read alone.
+    // Text that is not base64 is refused, however it is grouped. Of several mistakes, the first one
+    // that is read counts. Padding can end the text only: some clients pad each chunk, which
+    // tonic-web accepts if each is read alone.
     if flags.is_multiple_of(2) && !body.contains(&b'=') {
         let whole = over("application/grpc-web-text", vec![body], false);
         for knows_end in [false, true] {
             let outcome = over("application/grpc-web-text", chunks(body, seed), knows_end);
-            assert_eq!(outcome, whole, "the end is known: {knows_end}");
+            assert_eq!(outcome.ok(), whole.as_ref().ok().cloned(), "{knows_end}");
         }
     }
     response(body, seed);
