@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{
-    Bedrock,
+    Bedrock, RequestBody,
     exchange::{Exchange, Response},
     failure,
 };
@@ -36,8 +36,9 @@ impl Bedrock {
         source_region: &str,
         identifier: &str,
         version: &str,
-        body: Bytes,
+        body: impl Into<RequestBody>,
     ) -> Result<GuardrailAnswer, Failure> {
+        let body = body.into();
         self.signed(|| self.apply_guardrail_once(source_region, identifier, version, body.clone()))
             .await
     }
@@ -47,7 +48,7 @@ impl Bedrock {
         source_region: &str,
         identifier: &str,
         version: &str,
-        body: Bytes,
+        body: RequestBody,
     ) -> Result<GuardrailAnswer, Failure> {
         let call = self
             .client(source_region)?

@@ -1,10 +1,9 @@
 //! Calls ConverseStream, up to the head of the answer.
 
 use aws_sdk_bedrockruntime::operation::RequestId;
-use bytes::Bytes;
 
 use super::{
-    Bedrock, BedrockEvents,
+    Bedrock, BedrockEvents, RequestBody,
     exchange::{Exchange, Response},
     failure,
 };
@@ -39,8 +38,9 @@ impl Bedrock {
         &self,
         source_region: &str,
         model_id: &str,
-        body: Bytes,
+        body: impl Into<RequestBody>,
     ) -> Result<Answer, Failure> {
+        let body = body.into();
         self.signed(|| self.converse_stream_once(source_region, model_id, body.clone()))
             .await
     }
@@ -49,7 +49,7 @@ impl Bedrock {
         &self,
         source_region: &str,
         model_id: &str,
-        body: Bytes,
+        body: RequestBody,
     ) -> Result<Answer, Failure> {
         let call = self
             .client(source_region)?

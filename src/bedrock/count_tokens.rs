@@ -42,7 +42,7 @@ impl Bedrock {
             .client(source_region)?
             .count_tokens()
             .model_id(model_id);
-        let exchange = Exchange::with_response_for_sdk(body, self.trace());
+        let exchange = Exchange::with_response_for_sdk(body.into(), self.trace());
         let (output, _) = exchange.run(Box::pin(call.send())).await;
         let output = output.map_err(failure::of_call)?;
         Ok(TokenCount {

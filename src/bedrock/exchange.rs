@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -21,9 +22,9 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use bytes::Bytes;
 use http::Uri;
 
+use super::RequestBody;
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 tokio::task_local! {
@@ -35,7 +36,7 @@ tokio::task_local! {
 /// The request and response bytes of one call.
 #[derive(Default)]
 pub(super) struct Exchange {
-    request: Cell<Option<Bytes>>,
+    request: Cell<Option<RequestBody>>,
     response: Cell<Option<Response>>,
     /// Whether the SDK reads the response itself.
     reads_response: bool,
@@ -44,7 +45,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Creates the exchange of a call whose response is extracted.
-    pub(super) fn of(body: Bytes, trace: Option<TraceContext>) -> Self {
+    pub(super) fn of(body: RequestBody, trace: Option<TraceContext>) -> Self {
         Self {
             request: Cell::new(Some(body)),
             trace,
@@ -53,7 +54,7 @@ impl Exchange {
     }
 
     /// Creates the exchange of a call whose response the SDK reads.
-    pub(super) fn with_response_for_sdk(body: Bytes, trace: Option<TraceContext>) -> Self {
+    pub(super) fn with_response_for_sdk(body: RequestBody, trace: Option<TraceContext>) -> Self {
         Self {
             reads_response: true,
             ..Self::of(body, trace)
@@ -129,11 +130,16 @@ impl Intercept for Hooks {
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let body = EXCHANGE
+        let (body, sha256) = EXCHANGE
             .try_with(|exchange| exchange.request.take())?
-            .ok_or("the body was already sent")?;
+            .ok_or("the body was already sent")?
+            .into_parts();
+        if let Some(sha256) = sha256 {
+            let known = PayloadSigningOverride::Precomputed(sha256.to_string());
+            config.interceptor_state().store_put(known);
+        }
         let request = context.request_mut();
         request
             .headers_mut()

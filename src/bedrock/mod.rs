@@ -11,6 +11,7 @@
 //! | `exchange` | hooks that insert request bodies and extract responses |
 //! | `converse_stream` | calls ConverseStream, up to the head of the answer |
 //! | `count_tokens`, `apply_guardrail` | call CountTokens and ApplyGuardrail |
+//! | `request_body` | the body of a request, with its hash |
 //! | `open` | an upstream call up to its first event |
 //! | `credentials` | the gateway's AWS credentials: aws-config's chain, rebuilt when files change |
 //! | `accounts` | which session signs a call: that of an account, or the caller's own |
@@ -35,6 +36,7 @@ mod failure;
 mod frame;
 mod http;
 mod open;
+mod request_body;
 mod sdk;
 mod session;
 mod session_name;
@@ -53,4 +55,5 @@ pub(crate) use frame::{CorruptFrame, Frame, FrameDecoder};
 pub(crate) use http::memory;
 pub use http::{TlsError, Trust};
 pub use open::Opened;
+pub use request_body::RequestBody;
 pub use sdk::Sdk;

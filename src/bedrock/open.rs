@@ -1,8 +1,6 @@
 //! Makes an upstream call up to its first event. Until then, another attempt can replace it.
 
-use bytes::Bytes;
-
-use super::{Bedrock, BedrockEvent, BedrockEvents, failure};
+use super::{Bedrock, BedrockEvent, BedrockEvents, RequestBody, failure};
 use crate::error::{Failure, Phase, Reason, Upstream};
 
 /// An answer whose first event has arrived.
@@ -27,7 +25,7 @@ impl Bedrock {
         &self,
         source_region: &str,
         model_id: &str,
-        body: Bytes,
+        body: impl Into<RequestBody>,
     ) -> Result<Opened, Failure> {
         let answer = self.converse_stream(source_region, model_id, body).await?;
         let mut rest = answer.frames;

@@ -69,7 +69,7 @@ async fn first_that_counts(
     if same.iter().any(|route| route.refuses_to_count(now)) {
         return Err(unsupported(&model));
     }
-    let body = body(&ready.body);
+    let body = body(ready.body.bytes());
     let attempt = |bedrock: Bedrock, route: &Arc<Route>| {
         let (region, model) = (route.source_region.clone(), model.clone());
         let body = body.clone();

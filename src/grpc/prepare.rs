@@ -24,6 +24,7 @@ use crate::{
         limits::{Amounts, Billing, Scopes},
     },
     aws::{ModelIdKind, Sampling, model_id},
+    bedrock::RequestBody,
     bounds::{Share, Stop},
     config::RequestPolicy,
     error::{Failure, Reason, Violation},
@@ -90,7 +91,7 @@ pub(super) struct Ready {
     pub(super) target: Arc<Target>,
     pub(super) candidates: Vec<RouteCandidate>,
     /// The body of the request to Bedrock. Its memory is counted until its last clone is dropped.
-    pub(super) body: Bytes,
+    pub(super) body: RequestBody,
     /// The interval of heartbeats, if the caller set one.
     pub(super) heartbeat: Option<Duration>,
     /// The time within which deltas are joined, if the caller set one.
@@ -319,7 +320,11 @@ impl Preparation {
             amounts,
             ceiling,
             billing: estimate::billing(&input),
-            body: held(body, question.memory)?,
+            body: match self.method {
+                // This body becomes a part of another one.
+                Method::CountTokens => held(body, question.memory)?.into(),
+                _ => RequestBody::hashed(held(body, question.memory)?, || stop.is_set()),
+            },
             heartbeat: question.heartbeat,
             coalesce: question.coalesce,
             inference: input.inference_config,
@@ -362,7 +367,7 @@ impl Preparation {
             amounts: ONE_REQUEST,
             ceiling: None,
             billing: Billing::default(),
-            body: held(body, memory)?,
+            body: RequestBody::hashed(held(body, memory)?, || stop.is_set()),
             heartbeat: None,
             coalesce: None,
             inference: None,

@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::{report::CallReport, timers::Times};
 use crate::{
     access::Revocation,
-    bedrock::{Bedrock, SessionOwner},
+    bedrock::{Bedrock, RequestBody, SessionOwner},
     config::OnCancel,
     error::Failure,
     pb,
@@ -24,7 +23,7 @@ pub(crate) struct Call {
     /// The routes on which attempts can be made.
     pub(crate) candidates: Vec<RouteCandidate>,
     /// The Converse request body.
-    pub(crate) body: Bytes,
+    pub(crate) body: RequestBody,
     pub(crate) times: Times,
     /// Deltas of a block that arrive within this time after a message are joined. Zero: none are.
     pub(crate) coalesce: Duration,

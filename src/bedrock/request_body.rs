@@ -1,0 +1,137 @@
+//! The body of a request to Bedrock, with its hash.
+
+use std::{fmt, fmt::Write as _, sync::Arc};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+
+/// The size in bytes from which a body is hashed in advance. The SDK hashes smaller ones in some
+/// microseconds.
+const HASHED: usize = 64 << 10;
+/// The number of bytes that are hashed between two looks at whether the result is still needed.
+const PIECE: usize = 64 << 10;
+
+/// The JSON body of a request. Cheap to clone.
+#[derive(Clone)]
+pub struct RequestBody {
+    bytes: Bytes,
+    /// The SHA-256 in hexadecimal, which the signature covers. `None`: the SDK computes it.
+    sha256: Option<Arc<str>>,
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("length", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            sha256: None,
+        }
+    }
+}
+
+impl RequestBody {
+    /// Hashes a body if it is large, for all attempts of a call. Call it on the thread that made
+    /// the body: the SDK would hash it on the thread that forwards tokens.
+    ///
+    /// If `is_stopped` returns true, the hash is left out.
+    pub fn hashed(bytes: Bytes, is_stopped: impl Fn() -> bool) -> Self {
+        let sha256 = (bytes.len() >= HASHED).then(|| sha256(&bytes, is_stopped));
+        Self {
+            bytes,
+            sha256: sha256.flatten(),
+        }
+    }
+
+    /// Returns the bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Returns the bytes and the hash, if it is known.
+    pub(super) fn into_parts(self) -> (Bytes, Option<Arc<str>>) {
+        (self.bytes, self.sha256)
+    }
+}
+
+/// Returns the SHA-256 in hexadecimal.
+fn sha256(bytes: &[u8], is_stopped: impl Fn() -> bool) -> Option<Arc<str>> {
+    let mut context = Context::new(&SHA256);
+    for piece in bytes.chunks(PIECE) {
+        if is_stopped() {
+            return None;
+        }
+        context.update(piece);
+    }
+    let mut text = String::with_capacity(64);
+    for byte in context.finish().as_ref() {
+        // Writing to a String cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    Some(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options};
+
+    use super::*;
+    use crate::{
+        bedrock::{Bedrock, Sdk},
+        config::bedrock,
+        error::Reason,
+    };
+
+    #[test]
+    fn large_bodies_are_hashed_unless_they_are_not_needed() {
+        let hash = |length: usize, stop| {
+            RequestBody::hashed(vec![b'a'; length].into(), || stop)
+                .sha256
+                .map(|hash| hash.to_string())
+        };
+        // From `head -c 1000000 /dev/zero | tr '\0' a | sha256sum`.
+        let million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
+        assert_eq!(hash(1_000_000, false).as_deref(), Some(million));
+        assert_eq!(hash(1_000_000, true), None);
+        assert_eq!(hash(HASHED - 1, false), None);
+    }
+
+    /// The emulator compares the signature with the hash of what it received.
+    #[tokio::test]
+    async fn the_signature_covers_the_hash_that_is_known() {
+        let emulator = Emulator::start(Options::default()).unwrap();
+        let options = bedrock::Options {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(emulator.endpoint_url()),
+            ..bedrock::Options::default()
+        };
+        let sdk =
+            Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &options).unwrap();
+        let client = Bedrock::new(&sdk, &options);
+        let text = "x".repeat(2 * HASHED);
+        let json = format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{text}"}}]}}]}}"#);
+        let body = RequestBody::hashed(json.into(), || false);
+        let call = async |body| {
+            client
+                .converse_stream("us-east-1", "amazon.nova-lite-v1:0", body)
+                .await
+                .map(|_| ())
+                .map_err(|failure| failure.reason)
+        };
+        assert!(body.sha256.is_some());
+        assert_eq!(call(body.clone()).await, Ok(()));
+        let without = RequestBody::from(body.bytes.clone());
+        assert_eq!(call(without).await, Ok(()));
+        let wrong = RequestBody {
+            sha256: Some("0".repeat(64).into()),
+            ..body
+        };
+        assert_eq!(call(wrong).await, Err(Reason::UpstreamCredentials));
+    }
+}
