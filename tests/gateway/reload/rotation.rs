@@ -40,6 +40,8 @@ use crate::harness::{MODEL, Stream, ask, key_of, keyed, paced, soon};
 /// How much is done, and how soon each change must take effect.
 struct Scale {
     streams: usize,
+    /// The length of a stream, at two tokens a second.
+    tokens: usize,
     calls_per_second: u32,
     changes: usize,
     rotations: usize,
@@ -52,6 +54,7 @@ impl Scale {
         match std::env::var_os("ROTATION_FULL") {
             Some(_) => Self {
                 streams: 1_000,
+                tokens: 60,
                 calls_per_second: 100,
                 changes: 100,
                 rotations: 20,
@@ -59,6 +62,7 @@ impl Scale {
             },
             None => Self {
                 streams: 50,
+                tokens: 20,
                 calls_per_second: 20,
                 changes: 10,
                 rotations: 2,
@@ -231,7 +235,6 @@ async fn rotate(files: &Files, gateway: SocketAddr, client: &Arc<ClientConfig>) 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stream_breaks_and_no_call_fails_while_everything_changes() {
-    const TOKENS: usize = 20;
     let scale = Scale::of_environment();
     let files = Files::new();
     let key = key_of();
@@ -255,7 +258,7 @@ async fn no_stream_breaks_and_no_call_fails_while_everything_changes() {
     let path = root.join("config.yaml");
     fs::write(&path, text(0)).unwrap();
     let options = Options {
-        pace: paced(Duration::from_millis(500), TOKENS),
+        pace: paced(Duration::from_millis(500), scale.tokens),
         ..Options::default()
     };
     let mut gateway = Reloading::on(folder, path, Emulator::start(options).unwrap()).await;
@@ -269,13 +272,14 @@ async fn no_stream_breaks_and_no_call_fails_while_everything_changes() {
 
     let stop = CancellationToken::new();
     let mut streaming = JoinSet::new();
+    let mut streamer = caller.clone();
     for number in 0..scale.streams {
         // 20 streams on each connection.
-        let mut caller = caller.clone();
         if number % 20 == 0 {
-            caller.channel = caller.endpoint.connect_lazy();
+            streamer.channel = caller.endpoint.connect_lazy();
         }
-        streaming.spawn(caller.keep_streaming(TOKENS, stop.clone()));
+        let streamer = streamer.clone();
+        streaming.spawn(streamer.keep_streaming(scale.tokens, stop.clone()));
     }
     let per_second = scale.calls_per_second;
     let calling = tokio::spawn(calls(caller.clone(), per_second, stop.clone()));
