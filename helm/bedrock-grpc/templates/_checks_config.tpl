@@ -8,6 +8,7 @@
   {{- include "bedrock-grpc.checkTargets" . -}}
   {{- include "bedrock-grpc.checkCallers" . -}}
   {{- include "bedrock-grpc.checkCredentials" . -}}
+  {{- include "bedrock-grpc.checkIssuers" . -}}
   {{- include "bedrock-grpc.checkAllowedTargets" . -}}
   {{- include "bedrock-grpc.checkQuotas" . -}}
 {{- end -}}
@@ -95,6 +96,34 @@
       {{- end -}}
       {{- $_ := set $seen (toString $value) $path -}}
     {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Issuers of tokens: where their keys come from. */}}
+{{- define "bedrock-grpc.checkIssuers" -}}
+{{- $access := (.Values.config | default dict).access | default dict -}}
+{{- $secure := "^https://.|^http://(localhost|127\\.[0-9.]+|\\[::1\\])([:/]|$)|\\$\\{" -}}
+{{- $seen := dict -}}
+{{- range $i, $issuer := $access.jwt | default list -}}
+  {{- $path := printf "config.access.jwt[%d]" $i -}}
+  {{- if and $issuer.jwks_file (or $issuer.jwks_url $issuer.ca_file) -}}
+    {{- fail (printf "%s.jwks_file: can't be combined with jwks_url or ca_file: the keys are either in a file or fetched" $path) -}}
+  {{- end -}}
+  {{- if not (or $issuer.jwks_url $issuer.jwks_file (regexMatch $secure (toString $issuer.issuer))) -}}
+    {{- fail (printf "%s.issuer: the keys of %v can't be discovered, because it is not an https:// URL; set jwks_url or jwks_file" $path $issuer.issuer) -}}
+  {{- end -}}
+  {{- if hasKey $seen (toString $issuer.issuer) -}}
+    {{- fail (printf "%s.issuer: %v is listed twice; remove one of the entries" $path $issuer.issuer) -}}
+  {{- end -}}
+  {{- $_ := set $seen (toString $issuer.issuer) true -}}
+{{- end -}}
+{{- with $access.kubernetes -}}
+  {{- if and .issuer (or .api_server .token_file) -}}
+    {{- fail "config.access.kubernetes.issuer: can't be combined with api_server or token_file: the keys come either from the issuer or from the API server" -}}
+  {{- end -}}
+  {{- if and .jwks_url (not .issuer) -}}
+    {{- fail "config.access.kubernetes.jwks_url: needs issuer, the value of the tokens' `iss`" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
