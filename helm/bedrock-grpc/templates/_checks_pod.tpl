@@ -99,7 +99,7 @@
     {{- fail (printf "%s.name: the chart sets the path of the configuration; write settings to config" $path) -}}
   {{- end -}}
   {{- if has $variable.name $names -}}
-    {{- fail (printf "%s.name: %s is set twice%s; remove one" $path $variable.name (and (eq $variable.name "AWS_REGION") (ne $v.aws.region "") | ternary ", here and by aws.region" "")) -}}
+    {{- fail (printf "%s.name: %q is set twice%s; remove one" $path $variable.name (and (eq $variable.name "AWS_REGION") (ne $v.aws.region "") | ternary ", here and by aws.region" "")) -}}
   {{- end -}}
   {{- $names = append $names $variable.name -}}
   {{- if and $variable.value (not (and $emulated (hasPrefix "AWS_" $variable.name))) (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|password|token|api_?key|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
