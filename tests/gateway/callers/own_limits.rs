@@ -64,6 +64,7 @@ async fn gateway(
         aliases.insert("other".to_owned(), alias(MODEL));
         let nova = aliases.get_mut("nova").unwrap();
         nova.limits.quota.tokens_per_minute = Some(100_000);
+        nova.limits.quota.tokens_per_day = Some(100_000);
     })
     .await
 }
@@ -97,6 +98,7 @@ async fn callers_learn_who_they_are_and_what_is_left() {
             5_000_000_000,
         ),
         ("tokens_per_minute", LimitScope::Target, "nova", 100_000),
+        ("tokens_per_day", LimitScope::Target, "nova", 100_000),
     ] {
         let found = find(&answer, kind);
         assert_eq!((found.scope(), found.name.as_str()), (scope, name));
@@ -106,7 +108,7 @@ async fn callers_learn_who_they_are_and_what_is_left() {
             "{kind}"
         );
     }
-    assert_eq!(answer.limits.len(), 4);
+    assert_eq!(answer.limits.len(), 5);
 
     gateway.stream(keyed(ask("nova"), &a)).await.is_whole();
     let after = limits_of(&gateway, keyed(GetLimitsRequest {}, &a))
@@ -117,8 +119,14 @@ async fn callers_learn_who_they_are_and_what_is_left() {
     assert!(requests.remaining >= Some(9), "{requests:?}");
     let refill = requests.refilled_in.unwrap();
     assert!(refill.seconds <= 6, "{refill:?}");
-    let tokens = find(&after, "tokens_per_minute").remaining.unwrap();
-    assert!(tokens < 100_000, "{tokens}");
+    // What is used of a day is not refilled while the test runs, unlike what is used of a minute.
+    let day = find(&after, "tokens_per_day").remaining.unwrap();
+    assert!(day < 100_000, "{day}");
+    let minute = find(&after, "tokens_per_minute").remaining.unwrap();
+    assert!(
+        (day..=100_000).contains(&minute),
+        "{minute} of a minute, {day} of a day"
+    );
     let money = find(&after, "usd_per_month");
     assert!(money.remaining.unwrap() < money.limit, "{money:?}");
     assert!(money.refilled_in.unwrap().seconds > 0, "{money:?}");
@@ -133,7 +141,7 @@ async fn callers_learn_who_they_are_and_what_is_left() {
     assert_eq!(other.allowed_model_ids, ["*"]);
     assert_eq!(other.methods.len(), 6);
     // Limits of others are not shown.
-    assert_eq!(other.limits.len(), 1, "{other:?}");
+    assert_eq!(other.limits.len(), 2, "{other:?}");
 }
 
 #[tokio::test]
