@@ -2,21 +2,21 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::server::conn::{http1, http2};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
 };
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
 use tower::ServiceExt;
 
-use super::{lingering::Lingering, proxy_protocol, rewind::Rewind};
+use super::{lingering::Lingering, proxy_protocol, rewind::Rewind, unread::Unread};
 use crate::{
     access::{ClientCertificate, Peer},
     bounds::{Leaving, Share, ShareOwner},
@@ -71,6 +71,7 @@ struct Settings {
     handshake: Duration,
     age: Duration,
     forwarded_for_from: Arc<[Network]>,
+    streams: u32,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
 }
@@ -98,6 +99,7 @@ impl Settings {
             handshake: limits.handshake,
             age: limits.connection_age,
             forwarded_for_from: proxies.forwarded_for_from.as_slice().into(),
+            streams: limits.max_streams_per_connection,
             http1,
             http2,
         }
@@ -205,34 +207,39 @@ impl Server {
         let trusted = settings.forwarded_for_from;
         let peer_outdated = CancellationToken::new();
         let outdated = peer_outdated.clone();
-        let service =
-            self.stack
-                .clone()
-                .map_request(move |request: http::Request<hyper::body::Incoming>| {
-                    let mut request = request.map(Body::new);
-                    let mut address = client;
-                    if !trusted.is_empty() {
-                        let client =
-                            proxy_protocol::forwarded_for(request.headers(), client.ip(), &trusted);
-                        address.set_ip(client);
-                    }
-                    let extensions = request.extensions_mut();
-                    extensions.insert(ShareOwner::from(address));
-                    extensions.insert(noted.clone());
-                    extensions.insert(Peer {
-                        address,
-                        certificate: certificate.clone(),
-                        outdated: peer_outdated.clone(),
-                    });
-                    request
-                });
-        let service = TowerToHyperService::new(service);
+        let unread = Unread::new(settings.streams, leaving.token().clone());
+        let watching = unread.clone();
+        let stack = self.stack.clone();
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let (mut request, rest) = watching.watch(request);
+            let mut address = client;
+            if !trusted.is_empty() {
+                let client =
+                    proxy_protocol::forwarded_for(request.headers(), client.ip(), &trusted);
+                address.set_ip(client);
+            }
+            let extensions = request.extensions_mut();
+            extensions.insert(ShareOwner::from(address));
+            extensions.insert(noted.clone());
+            extensions.insert(Peer {
+                address,
+                certificate: certificate.clone(),
+                outdated: peer_outdated.clone(),
+            });
+            let answer = stack.clone().oneshot(request);
+            async move {
+                let answer = answer.await;
+                rest.discard();
+                answer
+            }
+        });
         let gone = async {
             tokio::select! {
                 () = go_away.cancelled() => {}
                 () = place.taken_back() => {}
                 () = of_age(settings.age) => {}
                 () = outdated.cancelled() => {}
+                () = unread.too_many_resets() => {}
             }
             leaving.token().cancel();
         };

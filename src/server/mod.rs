@@ -22,6 +22,7 @@ mod proxy_protocol;
 mod reload;
 mod rewind;
 mod tls;
+mod unread;
 mod worker;
 
 use std::{

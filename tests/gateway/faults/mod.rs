@@ -4,4 +4,5 @@ mod cancel;
 mod deadline;
 mod drain;
 mod peers;
+mod refused;
 mod upstream;
