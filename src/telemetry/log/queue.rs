@@ -5,6 +5,7 @@
 //! there.
 
 use std::{
+    cell::Cell,
     fmt, io, mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -18,6 +19,11 @@ const QUEUE: usize = 4 << 20;
 const KEPT: usize = 64 << 10;
 /// The pause before a write to an output that is not ready is repeated.
 const PAUSE: Duration = Duration::from_millis(10);
+
+thread_local! {
+    /// Whether lines of this thread belong to the report of dropped lines.
+    static REPORTS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The queue. Writing to it never waits for the output: lines that do not fit are dropped and
 /// counted.
@@ -35,6 +41,8 @@ struct State {
     lines: Lines,
     /// Whether the thread writes lines that it has taken.
     is_writing: bool,
+    /// The report of dropped lines. The queue may be full again, so the report has its own place.
+    report: Vec<u8>,
 }
 
 /// Lines one after the other.
@@ -72,12 +80,7 @@ impl Queue {
         output: impl io::Write + Send + 'static,
         dropped: Counter,
     ) -> io::Result<Arc<Self>> {
-        let queue = Arc::new(Self {
-            state: Mutex::default(),
-            added: Condvar::new(),
-            written: Condvar::new(),
-            dropped,
-        });
+        let queue = Self::new(dropped);
         let own = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("log".to_owned())
@@ -85,9 +88,22 @@ impl Queue {
         Ok(queue)
     }
 
+    fn new(dropped: Counter) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            added: Condvar::new(),
+            written: Condvar::new(),
+            dropped,
+        })
+    }
+
     /// Adds a line, or drops it if the queue is full.
     pub(super) fn add(&self, line: &[u8]) {
         let mut state = self.lock();
+        if REPORTS.get() {
+            state.report.extend_from_slice(line);
+            return;
+        }
         let lines = &mut state.lines;
         if lines.bytes.len().saturating_add(line.len()) > QUEUE {
             drop(state);
@@ -128,16 +144,31 @@ impl Queue {
         loop {
             self.take(&mut lines);
             if lines.write_to(&mut output, &self.dropped) {
-                let dropped = self.dropped.get();
-                if dropped > reported {
-                    tracing::warn!(
-                        lines = dropped - reported,
-                        "dropped log lines: standard error was not read in time"
-                    );
-                    reported = dropped;
-                }
+                reported = self.report(&mut output, reported);
             }
             lines.clear();
+        }
+    }
+
+    /// Writes how many lines were dropped, of which this many are reported already. Returns the
+    /// number reported afterwards. If the output fails, a later report has the whole number.
+    fn report(&self, output: &mut impl io::Write, reported: u64) -> u64 {
+        let dropped = self.dropped.get();
+        if dropped == reported {
+            return reported;
+        }
+        // The event has the format of all lines. It is empty if the level of the log excludes it.
+        REPORTS.set(true);
+        tracing::warn!(
+            lines = dropped - reported,
+            "dropped log lines: standard error was not read in time, or failed"
+        );
+        REPORTS.set(false);
+        let line = mem::take(&mut self.lock().report);
+        if write_all(output, &line).is_ok() {
+            dropped
+        } else {
+            reported
         }
     }
 
@@ -161,23 +192,12 @@ impl Lines {
     /// Writes all lines. Returns false and counts the lines that are not written completely if the
     /// output fails, for example because its reader has closed it.
     fn write_to(&self, output: &mut impl io::Write, dropped: &Counter) -> bool {
-        let mut at = 0;
-        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            match output.write(rest) {
-                Ok(count) if count > 0 => at += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Another process can make a shared output non-blocking.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    std::thread::sleep(PAUSE);
-                }
-                Ok(_) | Err(_) => {
-                    let written = self.ends.partition_point(|end| *end <= at);
-                    dropped.inc_by((self.ends.len() - written) as u64);
-                    return false;
-                }
-            }
-        }
-        true
+        let Err(at) = write_all(output, &self.bytes) else {
+            return true;
+        };
+        let written = self.ends.partition_point(|end| *end <= at);
+        dropped.inc_by((self.ends.len() - written) as u64);
+        false
     }
 
     fn clear(&mut self) {
@@ -188,9 +208,31 @@ impl Lines {
     }
 }
 
+/// Writes all bytes, also to an output that is not always ready.
+///
+/// # Errors
+/// Fails with the number of bytes that were written, if the output fails.
+fn write_all(output: &mut impl io::Write, bytes: &[u8]) -> Result<(), usize> {
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        match output.write(rest) {
+            Ok(count) if count > 0 => at += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Another process can make a shared output non-blocking.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(PAUSE);
+            }
+            Ok(_) | Err(_) => return Err(at),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, sync::mpsc};
+    use std::{io::Write, sync::mpsc, thread};
+
+    use tracing::Dispatch;
 
     use super::*;
 
@@ -221,6 +263,10 @@ mod tests {
         dropped: Counter,
     }
 
+    /// Starts a queue. Its thread logs to it, as if it were the queue of the process.
+    ///
+    /// Every test logs the report. `tracing` would otherwise remember for all threads that the
+    /// first one has no use for it.
     fn start() -> Test {
         let ((sender, got), (orders, receiver)) = (mpsc::channel(), mpsc::channel());
         let dropped = Counter::default();
@@ -228,12 +274,26 @@ mod tests {
             got: sender,
             orders: receiver,
         };
+        let queue = Queue::new(dropped.clone());
+        let lines = tracing_subscriber::fmt().json().flatten_event(true);
+        let log: Dispatch = lines.with_writer(Arc::clone(&queue)).finish().into();
+        let own = Arc::clone(&queue);
+        thread::spawn(move || {
+            tracing::dispatcher::with_default(&log, || -> () { own.run(output) });
+        });
         Test {
-            queue: Queue::start(output, dropped.clone()).unwrap(),
+            queue,
             got,
             orders,
             dropped,
         }
+    }
+
+    /// The number in a report.
+    fn reported(line: &[u8]) -> u64 {
+        let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+        assert_eq!(line["level"], "WARN");
+        line["lines"].as_u64().unwrap()
     }
 
     /// Waits until the thread has taken what was added so far.
@@ -256,10 +316,11 @@ mod tests {
         // The end of the process does not wait longer than it should.
         assert!(!test.queue.flush(Duration::from_millis(10)));
         // What fits is written as soon as the output accepts it.
-        for _ in 0..2 {
+        for _ in 0..3 {
             test.orders.send(Ok(usize::MAX)).unwrap();
         }
         assert_eq!(test.got.recv().unwrap(), b"first\n");
+        assert_eq!(reported(&test.got.recv().unwrap()), 7);
         assert_eq!(test.got.recv().unwrap().len(), QUEUE);
         assert!(test.queue.flush(Duration::from_secs(60)));
     }
@@ -298,9 +359,45 @@ mod tests {
         assert!(test.queue.flush(Duration::from_secs(60)));
         assert_eq!(test.dropped.get(), 2);
         test.queue.add(b"4\n");
-        test.orders.send(Ok(usize::MAX)).unwrap();
+        for _ in 0..2 {
+            test.orders.send(Ok(usize::MAX)).unwrap();
+        }
         assert!(test.queue.flush(Duration::from_secs(60)));
-        let all: Vec<_> = test.got.try_iter().collect();
+        let mut all: Vec<_> = test.got.try_iter().collect();
+        assert_eq!(reported(&all.pop().unwrap()), 2);
         assert_eq!(all, [&b"0\n"[..], b"1\n2", b"4\n"]);
+    }
+    #[test]
+    fn the_report_of_dropped_lines_arrives_whole_although_the_queue_is_full() {
+        let test = start();
+        let add = |count| (0..count).for_each(|_| test.queue.add(&[b'x'; 1024]));
+        let accepted = |order| {
+            test.orders.send(Ok(order)).unwrap();
+            test.got.recv().unwrap()
+        };
+        test.queue.add(b"first\n");
+        taken(&test.queue);
+        add(QUEUE / 1024 + 7);
+        assert_eq!(accepted(usize::MAX), b"first\n");
+        let mut report = accepted(1);
+        // Dropped while the first report is written.
+        add(3);
+        report.append(&mut accepted(usize::MAX));
+        assert_eq!(reported(&report), 7);
+        assert_eq!(accepted(usize::MAX).len(), QUEUE);
+        // The output refuses the second report, so the next one says the same and more.
+        let closed = io::ErrorKind::BrokenPipe;
+        test.orders.send(Err(closed.into())).unwrap();
+        assert!(test.queue.flush(Duration::from_secs(60)));
+        assert_eq!(test.dropped.get(), 10);
+        test.queue.add(b"refused\n");
+        test.orders.send(Err(closed.into())).unwrap();
+        assert!(test.queue.flush(Duration::from_secs(60)));
+        test.queue.add(b"last\n");
+        assert_eq!(accepted(usize::MAX), b"last\n");
+        assert_eq!(reported(&accepted(usize::MAX)), 4);
+        assert!(test.queue.flush(Duration::from_secs(60)));
+        assert_eq!(test.dropped.get(), 11);
+        assert!(test.got.try_recv().is_err());
     }
 }
