@@ -119,8 +119,8 @@ fn exposure(config: &Config) -> Vec<Problem> {
     if config.allow_weaker {
         warn(
             "allow_weaker",
-            "a changed configuration file can remove callers, client certificates and fences; \
-             remove the key after the change for which you set it"
+            "a changed configuration file can remove callers, client certificates, fences and \
+             guardrails; remove the key after the change for which you set it"
                 .to_owned(),
         );
     }

@@ -101,7 +101,7 @@ pub struct Config {
     /// Where the gateway writes usage records.
     pub usage_records: UsageRecords,
     /// Whether a reload may remove protection: all callers, `access.required`, `tls`, the check of
-    /// client certificates, or a fence. `allow_weaker`, default false.
+    /// client certificates, a fence, or an enforced guardrail. `allow_weaker`, default false.
     pub allow_weaker: bool,
 }
 
