@@ -206,6 +206,67 @@ fn values_can_come_from_files() {
     }
 }
 
+/// Errors show paths, so a path cannot be a secret.
+#[test]
+fn paths_cannot_come_from_files() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("value");
+    std::fs::write(&path, "hunter2-path").unwrap();
+    let reference = format!("'${{file:{}}}'", path.display());
+    for (text, key) in [
+        ("access: {keys_file: REF}", "access.keys_file"),
+        (
+            "tls: {certificate_file: REF, key_file: a}",
+            "tls.certificate_file",
+        ),
+        ("tls: {certificate_file: a, key_file: REF}", "tls.key_file"),
+        (
+            "tls: {certificate_file: a, key_file: a, client_ca_file: REF}",
+            "tls.client_ca_file",
+        ),
+        ("bedrock: {extra_ca_file: REF}", "bedrock.extra_ca_file"),
+        ("traces: {extra_ca_file: REF}", "traces.extra_ca_file"),
+        ("usage_records: {file: REF}", "usage_records.file"),
+        (
+            "usage_records: {extra_ca_file: REF}",
+            "usage_records.extra_ca_file",
+        ),
+        (
+            "limits: {store: {url: 'rediss://host', password_file: REF}}",
+            "limits.store.password_file",
+        ),
+        (
+            "limits: {store: {url: 'rediss://host', ca_file: REF}}",
+            "limits.store.ca_file",
+        ),
+        (
+            "access: {jwt: [{issuer: 'https://a.example', audiences: [b], jwks_file: REF}]}",
+            "access.jwt[0].jwks_file",
+        ),
+        (
+            "access: {jwt: [{issuer: 'https://a.example', audiences: [b], ca_file: REF}]}",
+            "access.jwt[0].ca_file",
+        ),
+        (
+            "access: {kubernetes: {audience: a, token_file: REF}}",
+            "access.kubernetes.token_file",
+        ),
+        (
+            "access: {kubernetes: {audience: a, ca_file: REF}}",
+            "access.kubernetes.ca_file",
+        ),
+    ] {
+        let found = problems(&text.replace("REF", &reference)).join("\n");
+        let expected = format!("{key}: a path cannot be read from a file");
+        assert!(found.contains(&expected), "{text}: {found}");
+        assert!(!found.contains("hunter2"), "{text}: {found}");
+    }
+    let variable = |name: &str| (name == "NAME").then(|| "/k".to_owned());
+    let named = Config::parse("access: {keys_file: '${NAME}'}", &variable);
+    let named = named.unwrap().access.keys_file;
+    assert_eq!(named.as_deref(), Some(Path::new("/k")));
+}
+
 /// Messages about several keys can repeat a value.
 #[test]
 fn the_content_of_a_file_is_in_no_message() {

@@ -113,7 +113,7 @@ pub(super) fn read(mut section: Section<'_>) -> Options {
             .value("idle_timeout", units::positive_duration)
             .unwrap_or(default.idle_timeout),
         extra_ca_file: section
-            .value("extra_ca_file", units::text)
+            .path_value("extra_ca_file", units::text)
             .map(PathBuf::from),
         endpoints: read_endpoints(&mut section),
         proxies: proxy::read(&section),

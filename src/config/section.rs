@@ -210,6 +210,26 @@ impl<'a> Section<'a> {
         self.scalar(&path, node, &read)
     }
 
+    /// Returns the path of a file under a key. It cannot be the content of another file, because
+    /// errors show paths.
+    pub(super) fn path_value<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.take(key)?;
+        let path = self.path(key);
+        if let Value::Scalar(text) = &node.value
+            && !files_of(text).is_empty()
+        {
+            let message = "a path cannot be read from a file, because errors show it; \
+                write the path itself, or ${NAME}";
+            self.reading.report(path, node.place, message);
+            return None;
+        }
+        self.scalar(&path, node, &read)
+    }
+
     /// Returns the value of an environment variable. An empty variable counts as absent, as the
     /// specifications of these variables require.
     pub(super) fn variable<T>(

@@ -105,9 +105,9 @@ pub(super) fn read(root: &mut Section<'_>) -> Server {
 }
 
 fn read_tls(mut section: Section<'_>) -> Option<Tls> {
-    let certificate_file = section.value("certificate_file", units::text);
-    let key_file = section.value("key_file", units::text);
-    let client_ca_file = section.value("client_ca_file", units::text);
+    let certificate_file = section.path_value("certificate_file", units::text);
+    let key_file = section.path_value("key_file", units::text);
+    let client_ca_file = section.path_value("client_ca_file", units::text);
     let client_auth = section.value("client_auth", |text| {
         units::one_of(text, &[("required", true), ("optional", false)])
     });

@@ -15,7 +15,7 @@ use super::{
 /// What a secret is replaced by.
 const MASK: &str = "***";
 /// The keys whose values are secrets, or can be used to guess one.
-const SECRET: &[&str] = &["password", "sha256"];
+const SECRET: &[&str] = &["password", "sha256", "external_id"];
 /// The keys whose map contains secrets.
 const SECRET_MAPS: &[&str] = &["headers"];
 
@@ -271,6 +271,10 @@ mod tests {
             (
                 "callers: {a: {keys: [{sha256: 00ff, not_after: 2030-01-01}]}}",
                 r#"{"callers":{"a":{"keys":[{"sha256":"***","not_after":"2030-01-01"}]}}}"#,
+            ),
+            (
+                "accounts: {a: {role_arn: r, external_id: hunter2}}",
+                r#"{"accounts":{"a":{"role_arn":"r","external_id":"***"}}}"#,
             ),
             (
                 "limits: {store: 'rediss://user:p@ss@host:6379/1'}",

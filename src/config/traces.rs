@@ -75,7 +75,7 @@ pub(super) fn read(mut section: Section<'_>) -> Traces {
         otlp_endpoint: section.value("otlp_endpoint", endpoint),
         headers: Headers(section.map("headers", header_name, header_value)),
         extra_ca_file: section
-            .value("extra_ca_file", units::text)
+            .path_value("extra_ca_file", units::text)
             .map(PathBuf::from),
         sample_ratio: section
             .value("sample_ratio", units::fraction)

@@ -43,11 +43,11 @@ impl UsageRecords {
 
 pub(super) fn read(mut section: Section<'_>) -> UsageRecords {
     let records = UsageRecords {
-        file: section.value("file", file),
+        file: section.path_value("file", file),
         otlp_endpoint: section.value("otlp_endpoint", endpoint),
         headers: Headers(section.map("headers", header_name, header_value)),
         extra_ca_file: section
-            .value("extra_ca_file", units::text)
+            .path_value("extra_ca_file", units::text)
             .map(PathBuf::from),
     };
     section.finish();

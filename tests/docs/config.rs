@@ -20,6 +20,7 @@ The configuration is one YAML file: `serve --config FILE`, or the variable `BEDR
 - A value can contain `${NAME}` and `${NAME:-default}`, which are replaced from the environment. Use them for secrets.
 - A value can contain `${file:/path}`, which is replaced by the content of the file without trailing line breaks: UTF-8 text of at most 64 KiB. The
   content is a secret, which no error and no output contains. `serve` reads the file again when it changes ([reload.md](reload.md)).
+  Paths of files (`access.keys_file`, `tls.key_file` and the others) cannot be written like this, because errors show paths.
 - The reasons for limits are in [limits.md](limits.md); targets are explained in [targets.md](targets.md), traces in [observability.md](observability.md#traces).
 
 | value | how to write it |

@@ -155,7 +155,9 @@ pub(super) fn read(
         open_reflection: section
             .value("open_reflection", units::boolean)
             .unwrap_or_default(),
-        keys_file: section.value("keys_file", units::text).map(PathBuf::from),
+        keys_file: section
+            .path_value("keys_file", units::text)
+            .map(PathBuf::from),
         failures_per_minute: section
             .value("failures_per_minute", |text| {
                 units::number(text, 1, 1_000_000)

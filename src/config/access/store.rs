@@ -195,9 +195,11 @@ fn read_section(section: &mut Section<'_>) -> LimitsStore {
         .value("password", units::text)
         .map(StorePassword::Text);
     let file = section
-        .value("password_file", units::text)
+        .path_value("password_file", units::text)
         .map(|path| StorePassword::File(path.into()));
-    let ca_file = section.value("ca_file", units::text).map(PathBuf::from);
+    let ca_file = section
+        .path_value("ca_file", units::text)
+        .map(PathBuf::from);
     let timeout = section.value("timeout", timeout);
     let deployment = section.value("deployment", deployment);
     let Some(mut store) = store else {

@@ -178,8 +178,12 @@ fn read_issuer(
         algorithm(text).inspect_err(|_| has_wrong_ones.set(true))
     });
     let jwks_url = section.value("jwks_url", secure_url);
-    let jwks_file = section.value("jwks_file", units::text).map(PathBuf::from);
-    let ca_file = section.value("ca_file", units::text).map(PathBuf::from);
+    let jwks_file = section
+        .path_value("jwks_file", units::text)
+        .map(PathBuf::from);
+    let ca_file = section
+        .path_value("ca_file", units::text)
+        .map(PathBuf::from);
     let refresh = section.value("refresh", refresh);
     let caller_claim = section.value("caller_claim", units::text);
     let caller_prefix = section.value("caller_prefix", units::text);
@@ -244,8 +248,12 @@ pub(super) fn read_kubernetes(section: &mut Section<'_>, known: Groups<'_>) -> O
     let issuer = section.value("issuer", secure_url);
     let jwks_url = section.value("jwks_url", secure_url);
     let api_server = section.value("api_server", secure_url);
-    let token_file = section.value("token_file", units::text).map(PathBuf::from);
-    let ca_file = section.value("ca_file", units::text).map(PathBuf::from);
+    let token_file = section
+        .path_value("token_file", units::text)
+        .map(PathBuf::from);
+    let ca_file = section
+        .path_value("ca_file", units::text)
+        .map(PathBuf::from);
     let refresh = section.value("refresh", refresh);
     let unlisted = read_unlisted(&mut section, known);
     if !section.has_had("audience") {
