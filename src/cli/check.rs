@@ -11,7 +11,7 @@ use clap::Args;
 use super::{exit::Exit, output::Output};
 use crate::{
     access::{Snapshot, token},
-    config::{self, Access, Config, KeySetLocation, Problem},
+    config::{self, Access, Config, ConfigFile, KeySetLocation, Problem},
     telemetry::log,
 };
 
@@ -40,7 +40,7 @@ impl Check {
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let mut exit = Exit::Success;
         for file in &self.config {
-            match load(file) {
+            match read(file).and_then(|file| load(&file)) {
                 Ok(config) => report(file, &config, output)?,
                 Err(problems) => {
                     output.error(&problems);
@@ -52,10 +52,15 @@ impl Check {
     }
 }
 
-/// Reads a configuration file and the files that it names. Fails with all errors.
-pub(super) fn load(file: &Path) -> Result<Config, String> {
+/// Reads a configuration file, only once, because it can be a pipe.
+pub(super) fn read(file: &Path) -> Result<ConfigFile, String> {
+    ConfigFile::read(file).map_err(|problems| problems.to_string())
+}
+
+/// Validates a configuration file and the files that it names. Fails with all errors.
+pub(super) fn load(file: &ConfigFile) -> Result<Config, String> {
     let (config, is_values) =
-        Config::load_file_or_values(file).map_err(|problems| problems.to_string())?;
+        Config::of_file_or_values(file).map_err(|problems| problems.to_string())?;
     log::Level::of(&config.log)?;
     let keys_file = config.access.keys_file.as_ref();
     if !(is_values && keys_file.is_some_and(|path| !path.exists())) {

@@ -1,5 +1,5 @@
 //! The exit codes. Codes from 64 on have the meanings of `sysexits.h`: usage, data, unavailable
-//! service, temporary failure, and missing permission. 130 is the code that shells use for Ctrl-C.
+//! service, output, temporary failure, and missing permission. 130 is the code that shells use for Ctrl-C.
 
 use std::process::ExitCode;
 
@@ -28,6 +28,8 @@ pub enum Exit {
     BadInput = 64,
     /// The gateway cannot be reached, or the connection to it broke.
     Unavailable = 69,
+    /// Standard output cannot be written, and [`Exit::Failed`] has another meaning.
+    Output = 74,
     /// The same call may succeed later.
     Temporary = 75,
     /// The credentials of the caller or the gateway are not sufficient.

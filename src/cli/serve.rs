@@ -22,8 +22,9 @@ Traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT, unless the config sets `traces`.
 SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to `drain.limit`, and exits with 0.
 A second signal ends open calls immediately, each with a status, and the gateway exits with 0.
 
-Changes of the configuration file take effect within 2 seconds, without a restart. SIGHUP has it read at once. A file with a
-mistake is refused as a whole; the log says why, and the previous configuration stays in use.
+Changes of the configuration file take effect without a restart, usually within a second, about 3 seconds at most.
+SIGHUP has the file read even if nothing seems to have changed. A file with a mistake is refused as a whole; the log says why, and
+the previous configuration stays in use.
 
 A minimal config:
   targets:

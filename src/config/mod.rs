@@ -129,15 +129,14 @@ impl Config {
             })
     }
 
-    /// Reads and validates a configuration file, or the values of the Helm chart, which contain a
+    /// Parses and validates a configuration file, or the values of the Helm chart, which contain a
     /// configuration under `config`. The flag shows whether the file was a values file: the paths
     /// in such a configuration are in the pod, not on this machine. A value that refers to a file
     /// which does not exist here counts as absent.
     ///
     /// # Errors
     /// Returns all problems.
-    pub fn load_file_or_values(path: &Path) -> Result<(Self, bool), Problems> {
-        let file = ConfigFile::read(path)?;
+    pub fn of_file_or_values(file: &ConfigFile) -> Result<(Self, bool), Problems> {
         let whole = yaml::parse(&file.text).map_err(|problem| vec![problem]);
         let read = |tree| {
             let (tree, is_values) = yaml::config_of_values(tree);
@@ -148,7 +147,7 @@ impl Config {
             Ok((Self::read(tree, &variable, &files)?, is_values))
         };
         whole.and_then(read).map_err(|problems| Problems {
-            file: path.display().to_string(),
+            file: file.path.display().to_string(),
             problems,
         })
     }

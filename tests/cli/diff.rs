@@ -112,11 +112,15 @@ fn mistakes_are_reported() {
 
 #[test]
 fn a_gateway_that_cannot_be_reached_is_reported() {
-    for (url, expected) in [
-        ("http://127.0.0.1:1", "refused"),
-        ("https://127.0.0.1:1", "write the address of the admin port"),
-        ("127.0.0.1:1", "write the address of the admin port"),
-        ("http://127.0.0.1:1/metrics", "write the address"),
+    for (url, code, expected) in [
+        ("http://127.0.0.1:1", 69, "refused"),
+        (
+            "https://127.0.0.1:1",
+            2,
+            "write the address of the admin port",
+        ),
+        ("127.0.0.1:1", 2, "write the address of the admin port"),
+        ("http://127.0.0.1:1/metrics", 2, "write the address"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_bedrock-grpc"))
             .args(["diff", "--admin", url, "examples/config.yaml"])
@@ -124,7 +128,119 @@ fn a_gateway_that_cannot_be_reached_is_reported() {
             .output()
             .unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(69), "{url}: {error}");
+        assert_eq!(output.status.code(), Some(code), "{url}: {error}");
         assert!(error.contains(expected), "{url}: {error}");
     }
+}
+
+#[test]
+fn an_enforced_guardrail_is_kept() {
+    let guardrail = "guardrail: {identifier: gr-1234567890ab, version: '1', enforced: true}\n";
+    let (code, out, _) = diff(&format!("{TARGET}{guardrail}"), TARGET, &[]);
+    assert_eq!(code, Some(64), "{out}");
+    let line = "refused: guardrail: no guardrail would be enforced for all targets; ";
+    assert!(out.contains(line), "{out}");
+}
+
+#[test]
+fn a_new_file_without_any_key_is_refused() {
+    for empty in ["", "# Nothing yet.\n", "---\n", "---\n# Nothing yet.\n\n"] {
+        let (code, out, err) = diff("workers: 2\n", empty, &[]);
+        assert_eq!((code, out.as_str()), (Some(64), ""), "{empty:?}");
+        assert!(err.contains("new.yaml: the file is empty"), "{err}");
+        // A reload does nothing if the text is the same.
+        assert_eq!(diff(empty, empty, &[]).0, Some(0), "{empty:?}");
+    }
+}
+
+/// Each file is read once, because a pipe has no second content.
+#[test]
+fn pipes_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = format!("{TARGET}workers: 2\n");
+    std::fs::write(folder.path().join("old.yaml"), &old).unwrap();
+    std::fs::write(folder.path().join("new.yaml"), old.replace('2', "3")).unwrap();
+    for (files, code, expected) in [
+        ("<(cat old.yaml) <(cat new.yaml)", 1, "workers: 2 -> 3"),
+        ("old.yaml /dev/stdin <new.yaml", 1, "workers: 2 -> 3"),
+        (
+            "old.yaml /dev/stdin < <(cat new.yaml)",
+            1,
+            "workers: 2 -> 3",
+        ),
+        ("<(cat old.yaml) <(cat old.yaml)", 0, ""),
+        ("<(cat old.yaml) /dev/null", 64, ""),
+    ] {
+        let (exit, out, err) = bash(folder.path(), files);
+        assert_eq!(exit, Some(code), "{files}: {out}{err}");
+        assert_eq!(
+            out.trim_end().split("  ").next(),
+            Some(expected),
+            "{files}: {out}"
+        );
+    }
+}
+
+/// A difference that cannot be written must not look like one that a reload accepts.
+#[test]
+fn an_output_that_cannot_be_written_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("old.yaml"), "workers: 2\n").unwrap();
+    std::fs::write(folder.path().join("new.yaml"), "workers: 3\n").unwrap();
+    for options in ["", "--json "] {
+        let (code, _, err) = bash(
+            folder.path(),
+            &format!("{options}old.yaml new.yaml >/dev/full"),
+        );
+        assert_eq!(code, Some(74), "{err}");
+        assert!(err.contains("cannot write the answer"), "{err}");
+    }
+}
+
+#[test]
+fn a_value_has_one_line() {
+    let with = |text: &str| {
+        format!("targets: {{a: {{model_id: amazon.nova-lite-v1:0, description: \"{text}\"}}}}\n")
+    };
+    let old = with("a \\\\ \u{e9}");
+    for (text, shown) in [
+        ("x\\nrefused: y\\e[31m", "\"x\\nrefused: y\\u{1b}[31m\""),
+        ("x\\u009b1m", "\"x\\u{9b}1m\""),
+        ("x\\u202ey", "\"x\\u{202e}y\""),
+        ("plain \u{e9} -> 'b'", "plain \u{e9} -> 'b'"),
+    ] {
+        let (code, out, err) = diff(&old, &with(text), &[]);
+        assert_eq!(code, Some(1), "{err}");
+        let line = format!("targets.a.description: a \\ \u{e9} -> {shown}\n");
+        assert_eq!(out, line);
+    }
+}
+
+#[test]
+fn an_external_id_is_masked() {
+    let with = |id: &str| {
+        format!(
+            "{TARGET}accounts: {{x: {{role_arn: 'arn:aws:iam::123456789012:role/bedrock', \
+             external_id: {id}}}}}\n"
+        )
+    };
+    let (code, out, err) = diff(&with("hunter2"), &with("hunter2-2"), &[]);
+    let line = "accounts.x.external_id: *** -> ***\n";
+    assert_eq!((code, out.as_str()), (Some(1), line), "{err}");
+}
+
+/// Runs the command in a folder, with files and redirections in the syntax of bash.
+fn bash(folder: &std::path::Path, files: &str) -> (Option<i32>, String, String) {
+    let output = Command::new("bash")
+        .args(["-c", &format!("\"$0\" diff {files}")])
+        .arg(env!("CARGO_BIN_EXE_bedrock-grpc"))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }

@@ -3,6 +3,7 @@
 mod running;
 
 use std::{
+    borrow::Cow,
     io,
     path::{Path, PathBuf},
 };
@@ -10,7 +11,7 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use self::running::Running;
+use self::running::{AdminPort, Running};
 use super::{check, exit::Exit, output::Output};
 use crate::{
     access::key,
@@ -37,7 +38,8 @@ Exit codes of this command:
     1  a difference that a reload accepts, or secrets that cannot be compared
     2  the command line is wrong
    64  a file is wrong, or a reload refuses the change
-   69  the gateway cannot be reached, or does not show its configuration"
+   69  the gateway cannot be reached, or does not show its configuration
+   74  standard output cannot be written"
 )]
 pub struct Diff {
     /// Configuration files, YAML: the old and the new one, or only the new one with --admin
@@ -45,8 +47,8 @@ pub struct Diff {
     files: Vec<PathBuf>,
 
     /// Compare with a running gateway: the address of its admin port
-    #[arg(long, value_name = "URL")]
-    admin: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = running::parse)]
+    admin: Option<AdminPort>,
 
     /// Print an object instead of lines
     #[arg(long)]
@@ -58,8 +60,8 @@ struct Old {
     shown: Shown,
     /// The keys that protect the gateway.
     protection: Vec<String>,
-    /// The SHA-256 of the text, if it is the one of a running gateway.
-    sha256: Option<String>,
+    /// The SHA-256 of the text.
+    sha256: String,
 }
 
 /// The result of the comparison.
@@ -73,11 +75,11 @@ struct Difference {
 }
 
 impl Diff {
-    /// Compares and prints. Fails if standard output cannot be written.
+    /// Compares and prints.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let (old, new) = match (self.files.as_slice(), &self.admin) {
             ([old, new], None) => (Ok(old), new),
-            ([new], Some(url)) => (Err(url), new),
+            ([new], Some(admin)) => (Err(admin), new),
             _ => {
                 output.error("name two files, or one file and --admin URL");
                 return Ok(Exit::Usage);
@@ -85,7 +87,7 @@ impl Diff {
         };
         let difference = match old {
             Ok(old) => of_files(old, new),
-            Err(url) => match running::fetch(url).await {
+            Err(admin) => match running::fetch(admin).await {
                 Ok(running) => of_running(running, new),
                 Err(message) => {
                     output.error(&message);
@@ -100,59 +102,76 @@ impl Diff {
                 return Ok(Exit::BadInput);
             }
         };
-        if self.json {
-            output.line(&difference.as_json().to_string())?;
-        } else {
-            output.text(&difference.as_text())?;
-        }
-        Ok(difference.exit())
+        let written = match self.json {
+            true => output.line(&difference.as_json().to_string()),
+            false => output.text(&difference.as_text()),
+        };
+        Ok(match written {
+            Ok(()) => difference.exit(),
+            // The program that reads the output has closed the pipe, as `head` does.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => difference.exit(),
+            // The usual code for this, 1, would say that a reload accepts the change.
+            Err(error) => {
+                output.error(&format!("cannot write the answer: {error}"));
+                Exit::Output
+            }
+        })
     }
 }
 
 /// Compares two files.
 fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
-    let old_config = check::load(old)?;
-    let new_config = check::load(new)?;
+    let (old, new) = (check::read(old)?, check::read(new)?);
+    let old_config = check::load(&old)?;
+    let new_config = check::load(&new)?;
     let restart = needs_restart(&old_config, &new_config);
     let old = Old {
-        shown: Shown::of_file(&read(old)?),
+        shown: Shown::of_file(&old),
         protection: protection(&old_config),
-        sha256: None,
+        sha256: key::hex_sha256(&old.text),
     };
     let is_restart = |key: &str| restart_key(key).is_some_and(|key| restart.contains(&key));
     Ok(Difference {
         refused: weakened(&old.protection, &new_config),
-        ..compare(&old, &read(new)?, is_restart)
+        ..compare(&old, &new, is_restart)?
     })
 }
 
 /// Compares a running gateway with a file.
 fn of_running(running: Running, new: &Path) -> Result<Difference, String> {
-    let new_config = check::load(new)?;
+    let new = check::read(new)?;
+    let new_config = check::load(&new)?;
     let old = Old {
         shown: Shown::of_masked(&running.config),
         protection: running.protection,
-        sha256: Some(running.sha256),
+        sha256: running.sha256,
     };
     Ok(Difference {
         refused: weakened(&old.protection, &new_config),
-        ..compare(&old, &read(new)?, |key| restart_key(key).is_some())
+        ..compare(&old, &new, |key| restart_key(key).is_some())?
     })
 }
 
-fn read(file: &Path) -> Result<ConfigFile, String> {
-    ConfigFile::read(file).map_err(|problems| problems.to_string())
-}
-
-fn compare(old: &Old, new: &ConfigFile, is_restart: impl Fn(&str) -> bool) -> Difference {
+/// Compares the keys. Fails if a reload refuses the new file because it is empty.
+fn compare(
+    old: &Old,
+    new: &ConfigFile,
+    is_restart: impl Fn(&str) -> bool,
+) -> Result<Difference, String> {
+    let is_same_text = old.sha256 == key::hex_sha256(&new.text);
+    if new.is_empty() && !is_same_text {
+        return Err(format!(
+            "{}: the file is empty, and a reload refuses that; write the configuration",
+            new.path.display()
+        ));
+    }
     let shown = Shown::of_file(new);
     let changes = old.shown.changes_to(&shown);
-    let is_same_text = old.sha256.as_ref() == Some(&key::hex_sha256(&new.text));
     let unknown = match is_same_text {
         true => Vec::new(),
         false => old.shown.incomparable_with(&shown),
     };
-    Difference {
+    Ok(Difference {
         changes: changes
             .into_iter()
             .map(|change| {
@@ -162,6 +181,19 @@ fn compare(old: &Old, new: &ConfigFile, is_restart: impl Fn(&str) -> bool) -> Di
             .collect(),
         refused: Vec::new(),
         unknown: unknown.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+/// Returns a text for one line: in quotes and escaped if it has line breaks, control characters or
+/// characters that change the order of others.
+fn one_line(text: &str) -> Cow<'_, str> {
+    let disturbs = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    match text.contains(disturbs) {
+        true => Cow::Owned(format!("{text:?}")),
+        false => Cow::Borrowed(text),
     }
 }
 
@@ -177,15 +209,20 @@ impl Difference {
     }
 
     fn as_text(&self) -> String {
+        fn value(value: &Option<String>) -> Cow<'_, str> {
+            value.as_deref().map_or("(not set)".into(), one_line)
+        }
         let mut text = String::new();
-        let value =
-            |value: &Option<String>| value.clone().unwrap_or_else(|| "(not set)".to_owned());
         for (change, restarts) in &self.changes {
             let note = if *restarts { "  (needs a restart)" } else { "" };
             let (old, new) = (value(&change.old), value(&change.new));
-            text.push_str(&format!("{}: {old} -> {new}{note}\n", change.key));
+            text.push_str(&format!(
+                "{}: {old} -> {new}{note}\n",
+                one_line(&change.key)
+            ));
         }
         for key in &self.unknown {
+            let key = one_line(key);
             text.push_str(&format!("{key}: may differ; the gateway masks the value\n"));
         }
         for (key, lost) in &self.refused {

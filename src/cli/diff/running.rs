@@ -27,18 +27,30 @@ pub(super) struct Running {
     pub(super) config: Value,
 }
 
-/// Fetches the configuration from an admin port, such as `http://127.0.0.1:9090`.
-pub(super) async fn fetch(url: &str) -> Result<Running, String> {
-    let wrong = || {
-        format!("--admin {url}: write the address of the admin port, such as http://127.0.0.1:9090")
-    };
+/// The address of an admin port.
+#[derive(Clone, Debug)]
+pub(super) struct AdminPort {
+    host: String,
+    port: u16,
+}
+
+/// Parses the address of an admin port, such as `http://127.0.0.1:9090`.
+pub(super) fn parse(url: &str) -> Result<AdminPort, String> {
+    let wrong = || "write the address of the admin port, such as http://127.0.0.1:9090".to_owned();
     let uri: Uri = url.parse().map_err(|_| wrong())?;
     let is_plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/" | "/config");
     let host = uri.host().filter(|_| is_plain).ok_or_else(wrong)?;
-    let port = uri.port_u16().unwrap_or(PORT);
-    let answer = tokio::time::timeout(DEADLINE, ask(host, port)).await;
+    Ok(AdminPort {
+        host: host.to_owned(),
+        port: uri.port_u16().unwrap_or(PORT),
+    })
+}
+
+/// Fetches the configuration from an admin port.
+pub(super) async fn fetch(AdminPort { host, port }: &AdminPort) -> Result<Running, String> {
+    let answer = tokio::time::timeout(DEADLINE, ask(host, *port)).await;
     let answer = answer.unwrap_or_else(|_| Err("no answer within 10 s".to_owned()));
-    answer.map_err(|error| format!("{url}: {error}"))
+    answer.map_err(|error| format!("http://{host}:{port}: {error}"))
 }
 
 async fn ask(host: &str, port: u16) -> Result<Running, String> {

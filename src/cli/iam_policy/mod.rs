@@ -10,7 +10,7 @@ use clap::Args;
 
 use self::{policy::Policy, resources::Names};
 use super::{exit::Exit, output::Output};
-use crate::config::Config;
+use crate::config::{Config, ConfigFile};
 
 /// Print the IAM policy that a configuration needs: profiles, the models behind them, guardrails,
 /// discovery
@@ -52,7 +52,8 @@ pub struct IamPolicy {
 impl IamPolicy {
     /// Prints the policy. Fails if standard output cannot be written.
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let config = match Config::load_file_or_values(&self.config) {
+        let file = ConfigFile::read(&self.config);
+        let config = match file.and_then(|file| Config::of_file_or_values(&file)) {
             Ok((config, _)) => config,
             Err(problems) => {
                 output.error(&problems.to_string());
