@@ -1,5 +1,6 @@
 //! The exit codes. Codes from 64 on have the meanings of `sysexits.h`: usage, data, unavailable
-//! service, output, temporary failure, and missing permission. 130 is the code that shells use for Ctrl-C.
+//! service, output, temporary failure, and missing permission. 130 is the code that shells use for
+//! Ctrl-C.
 
 use std::process::ExitCode;
 
