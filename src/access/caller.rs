@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{claimed::ClaimKind, limits::Scope, permission::Permission, revocation::Revocation};
+use super::{claimed::ClaimKind, limits::Scope, permission::Permission};
 use crate::config::CallerSession;
 
 /// The label in metrics for all callers that are not configured.
@@ -55,7 +55,6 @@ impl From<ClaimKind> for CredentialKind {
 pub struct Identity {
     caller: Arc<Caller>,
     credential: CredentialKind,
-    revocation: Option<Arc<Revocation>>,
 }
 
 impl Identity {
@@ -64,26 +63,12 @@ impl Identity {
         Self {
             caller,
             credential: CredentialKind::ApiKey,
-            revocation: None,
         }
     }
 
     /// Returns the same identity, proven by another kind of credential.
     pub(super) fn by(self, credential: CredentialKind) -> Self {
         Self { credential, ..self }
-    }
-
-    /// Returns the same identity, whose calls end with its credential.
-    pub(super) fn until(self, revocation: Arc<Revocation>) -> Self {
-        Self {
-            revocation: Some(revocation),
-            ..self
-        }
-    }
-
-    /// Returns what ends the call if its credential is revoked. `None` if the call continues.
-    pub fn revocation(&self) -> Option<&Arc<Revocation>> {
-        self.revocation.as_ref()
     }
 
     /// Returns the kind of credential that has proven the identity.

@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use super::{
     caller::Identity,
+    certificate::ClientCertificate,
     certificate_verifier::CertificateVerifier,
     claimed::{ClaimKind, Claimed},
     credential::{Credential, Peer},
     failures::{Attempt, Failures},
     key,
     rejection::Rejection,
-    revocation::{Admits, Proof, ProofKind, Revocations},
+    revocation::{Admits, Presented, Proof, ProofKind, Proven, Revocation, Revocations},
     snapshot::Snapshot,
     verifier::{Verdict, Verifier},
 };
@@ -96,9 +97,15 @@ impl Rules {
         self
     }
 
-    /// Returns whether no identities are configured, so that calls need not be checked.
-    pub fn is_open(&self) -> bool {
-        self.is_open
+    /// Returns whether every call is allowed, and no reload can end one.
+    pub fn need_no_check(&self) -> bool {
+        self.is_open && self.on_revoke == OnRevoke::Finish
+    }
+
+    /// Returns whether calls are allowed on a connection with this certificate, or without one.
+    fn allow_connection(&self, certificate: Option<&ClientCertificate>) -> bool {
+        let clients = self.clients.as_ref();
+        clients.is_none_or(|clients| clients.allow(certificate))
     }
 
     /// Returns whether calls of this method need no identity.
@@ -109,26 +116,41 @@ impl Rules {
 
 impl Admits for Rules {
     fn admits(&self, proof: &Proof) -> bool {
-        if self.on_revoke == OnRevoke::Finish || self.is_open {
+        if self.on_revoke == OnRevoke::Finish {
             return true;
         }
-        if let ProofKind::Claim(claimed) = &proof.by
+        if !self.allow_connection(proof.certificate.0.as_deref()) {
+            return false;
+        }
+        let Some(proven) = proof.proven.as_ref().filter(|_| !self.is_open) else {
+            return true;
+        };
+        if let ProofKind::Claim(claimed) = &proven.by
             && !self.snapshot.expects(claimed.kind)
         {
             return false;
         }
-        let identity = match &proof.by {
+        let identity = match &proven.by {
             ProofKind::Key(sha256) => self.snapshot.by_hash(sha256, SystemTime::now()),
             ProofKind::Claim(claimed) => self.snapshot.by_claim(claimed),
         };
-        identity.is_ok_and(|identity| *identity.name() == proof.caller)
+        identity.is_ok_and(|identity| *identity.name() == proven.caller)
     }
+}
+
+/// A call that is allowed.
+#[derive(Debug, Default)]
+pub struct Allowed {
+    /// `None` if the call has no identity.
+    pub identity: Option<Identity>,
+    /// Ends the call if a reload revokes what it was allowed by. `None` if the call continues.
+    pub revocation: Option<Arc<Revocation>>,
 }
 
 /// The gate's decision about a call.
 pub enum Answer {
-    /// The call is allowed. `None` if it has no identity.
-    Pass(Option<Identity>),
+    /// The call is allowed.
+    Pass(Allowed),
     /// The call is refused.
     Refuse(Refused),
     /// The verifier must fetch something first. Its result must be passed to [`Gate::settle`].
@@ -176,27 +198,33 @@ impl Gate {
         }))
     }
 
-    /// Ends open calls whose credential these rules do not accept, if they say so. Call it when a
-    /// configuration takes effect. Returns the number of revoked credentials with open calls.
+    /// Ends open calls whose credential or connection these rules do not accept, if they say so.
+    /// Call it when a configuration takes effect. Returns the number of credentials of these calls.
     pub fn enforce(&self, rules: Arc<Rules>) -> usize {
         self.0.revocations.enforce(rules)
     }
 
-    /// Returns an identity whose calls end when the credential is revoked, if the rules say so.
-    fn revocable(
+    /// Accepts a call. A reload can end it, if the rules say so.
+    fn allow(
         &self,
         rules: &Rules,
-        identity: Identity,
-        by: impl FnOnce() -> ProofKind,
-    ) -> Identity {
-        if rules.on_revoke == OnRevoke::Finish {
-            return identity;
-        }
-        let proof = Proof {
-            caller: Arc::clone(identity.name()),
-            by: by(),
+        identity: Option<Identity>,
+        by: impl FnOnce() -> Option<ProofKind>,
+        peer: Option<&Peer>,
+    ) -> Answer {
+        let begin = || {
+            let caller = identity.as_ref().map(|one| Arc::clone(one.name()));
+            let proven = caller.zip(by());
+            self.0.revocations.begin(Proof {
+                proven: proven.map(|(caller, by)| Proven { caller, by }),
+                certificate: Presented(peer.and_then(|peer| peer.certificate.clone())),
+            })
         };
-        identity.until(self.0.revocations.begin(proof))
+        let revocation = (rules.on_revoke == OnRevoke::Cut).then(begin);
+        Answer::Pass(Allowed {
+            identity,
+            revocation,
+        })
     }
 
     /// Checks a call by its headers and its connection.
@@ -207,19 +235,20 @@ impl Gate {
         headers: &HeaderMap,
         peer: Option<&Peer>,
     ) -> Answer {
-        if rules.is_open || path.starts_with(HEALTH) {
-            return Answer::Pass(None);
+        if path.starts_with(HEALTH) {
+            return Answer::Pass(Allowed::default());
+        }
+        if rules.is_open {
+            return self.allow(rules, None, || None, peer);
         }
         // The handshake may have been under another configuration.
-        if let Some(clients) = &rules.clients
-            && !clients.allow(peer.and_then(|peer| peer.certificate.as_deref()))
-        {
+        if !rules.allow_connection(peer.and_then(|peer| peer.certificate.as_deref())) {
             return self.refuse_connection(rules, Rejection::UntrustedCertificate, path, peer);
         }
         let open = rules.are_open(path);
         let Some(credential) = Credential::of(headers, peer) else {
             return if open {
-                self.unidentified()
+                self.unidentified(rules, peer)
             } else {
                 self.refuse(rules, Rejection::Missing, path, peer)
             };
@@ -230,8 +259,8 @@ impl Gate {
         {
             return match rules.snapshot.by_key(text, now) {
                 Ok(identity) => {
-                    let by = || ProofKind::Key(key::sha256(text));
-                    Answer::Pass(Some(self.revocable(rules, identity, by)))
+                    let by = || Some(ProofKind::Key(key::sha256(text)));
+                    self.allow(rules, Some(identity), by, peer)
                 }
                 Err(rejection) => self.refuse(rules, rejection, path, peer),
             };
@@ -254,7 +283,7 @@ impl Gate {
         // The credential may be meant for another party, such as a proxy. A call that needs no
         // credential is not refused because of it.
         if open {
-            self.unidentified()
+            self.unidentified(rules, peer)
         } else {
             self.refuse(rules, Rejection::WrongKind, path, peer)
         }
@@ -275,23 +304,23 @@ impl Gate {
         match rules.snapshot.by_claim(&claimed) {
             Ok(identity) => {
                 let identity = identity.by(claimed.kind.into());
-                let by = || ProofKind::Claim(Arc::clone(&claimed));
-                Answer::Pass(Some(self.revocable(rules, identity, by)))
+                let by = || Some(ProofKind::Claim(Arc::clone(&claimed)));
+                self.allow(rules, Some(identity), by, peer)
             }
             // The certificate may be that of a proxy, and not meant for the gateway.
             Err(Rejection::Unlisted)
                 if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>
             {
-                self.unidentified()
+                self.unidentified(rules, peer)
             }
             Err(rejection) => self.refuse(rules, rejection, path, peer),
         }
     }
 
     /// Accepts a call without an identity.
-    fn unidentified(&self) -> Answer {
+    fn unidentified(&self, rules: &Rules, peer: Option<&Peer>) -> Answer {
         self.0.metrics.unidentified_calls.inc();
-        Answer::Pass(None)
+        self.allow(rules, None, || None, peer)
     }
 
     /// Refuses a call because of the certificate of its connection. The client needs another

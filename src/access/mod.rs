@@ -18,6 +18,7 @@
 //! | `snapshot` | the configured callers and their keys |
 //! | `permission` | what a caller may do |
 //! | `caller` | the caller of a call, with the settings that apply to it |
+//! | `revocation` | ends open calls that a new configuration does not accept |
 //! | `rejection` | why a credential was refused |
 //! | `failures` | counts the recent failed attempts of each peer address |
 
@@ -42,7 +43,7 @@ pub use certificate::ClientCertificate;
 pub use certificate_verifier::CertificateVerifier;
 pub use claimed::{ClaimKind, Claimed};
 pub use credential::{Credential, Peer};
-pub use gate::{Answer, Gate, Refused, Rules};
+pub use gate::{Allowed, Answer, Gate, Refused, Rules};
 pub use permission::{AllowList, Permission};
 pub use rejection::Rejection;
 pub use revocation::Revocation;

@@ -1,21 +1,31 @@
-//! Ends open calls whose credential has been revoked, if the operator chose that
-//! (`access.on_revoke: cut`).
+//! Ends open calls whose credential has been revoked, or whose connection is no longer accepted, if
+//! the operator chose that (`access.on_revoke: cut`).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use super::claimed::Claimed;
+use super::{certificate::ClientCertificate, claimed::Claimed};
 
 /// The number of entries from which on those of ended calls are removed.
 const SWEEP_FROM: usize = 1_024;
 
-/// The credential of a call, and the caller that it has proven.
+/// What a call is allowed by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proof {
+    /// `None` if the call has no identity.
+    pub(super) proven: Option<Proven>,
+    /// The certificate of its connection. It must be accepted even if the call has an API key.
+    pub(super) certificate: Presented,
+}
+
+/// The credential of a call, and the caller that it has proven.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Proven {
     pub(super) caller: Arc<str>,
     pub(super) by: ProofKind,
 }
@@ -29,14 +39,39 @@ pub(super) enum ProofKind {
     Claim(Arc<Claimed>),
 }
 
-/// Whether a credential is accepted.
+/// The certificate that a client presented for one connection, if it presented one. Two connections
+/// never have an equal one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Presented(pub(super) Option<Arc<ClientCertificate>>);
+
+impl Presented {
+    fn address(&self) -> Option<*const ClientCertificate> {
+        self.0.as_ref().map(Arc::as_ptr)
+    }
+}
+
+impl PartialEq for Presented {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for Presented {}
+
+impl Hash for Presented {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
+
+/// Whether calls are allowed.
 pub(super) trait Admits: Send + Sync {
-    /// Returns whether open calls with this credential may continue.
+    /// Returns whether open calls that were allowed by this may continue.
     fn admits(&self, proof: &Proof) -> bool;
 }
 
-/// Is cancelled when the credential of a call is revoked. All open calls with the same credential
-/// share one.
+/// Is cancelled when the credential of a call is revoked, or its connection is no longer accepted.
+/// All open calls that were allowed by the same share one.
 #[derive(Debug, Default)]
 pub struct Revocation(CancellationToken);
 
@@ -50,7 +85,7 @@ impl Revocation {
     }
 }
 
-/// The credentials of open calls. Cheap to clone; all clones share the same state.
+/// What open calls were allowed by. Cheap to clone; all clones share the same state.
 #[derive(Clone, Default)]
 pub(super) struct Revocations(Arc<Mutex<State>>);
 
@@ -63,10 +98,10 @@ struct State {
 }
 
 impl Revocations {
-    /// Notes that a call with this credential begins. The call keeps the result.
+    /// Notes that a call begins, and what it was allowed by. The call keeps the result.
     ///
     /// The call may have been checked by earlier rules than the current ones. If those do not
-    /// accept its credential, it is revoked at once.
+    /// admit it, it is revoked at once.
     pub(super) fn begin(&self, proof: Proof) -> Arc<Revocation> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = &state.current
@@ -76,7 +111,8 @@ impl Revocations {
             revocation.0.cancel();
             return Arc::new(revocation);
         }
-        if let Some(revocation) = state.calls.get(&proof).and_then(Weak::upgrade) {
+        let open = state.calls.get(&proof).and_then(Weak::upgrade);
+        if let Some(revocation) = open.filter(|open| !open.0.is_cancelled()) {
             return revocation;
         }
         if state.calls.len() >= state.sweep_at.max(SWEEP_FROM) {
@@ -88,24 +124,26 @@ impl Revocations {
         revocation
     }
 
-    /// Makes these the current rules. Returns the number of credentials with open calls that they
-    /// do not accept; these calls end.
+    /// Makes these the current rules. Open calls that they do not admit end. Returns the number of
+    /// their credentials.
     pub(super) fn enforce(&self, rules: Arc<dyn Admits>) -> usize {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut revoked = 0;
-        state.calls.retain(|proof, call| {
-            let Some(call) = call.upgrade() else {
-                return false;
-            };
-            let is_admitted = rules.admits(proof);
-            if !is_admitted {
+        let open: Vec<_> = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.current = Some(Arc::clone(&rules));
+            let calls = state.calls.iter();
+            let open = calls.filter_map(|(proof, call)| Some((proof.clone(), call.upgrade()?)));
+            open.filter(|(_, call)| !call.0.is_cancelled()).collect()
+        };
+        // Without the lock, because many certificates may have to be verified. Calls that begin
+        // meanwhile are checked by themselves.
+        let mut revoked = HashSet::new();
+        for (proof, call) in open {
+            if !rules.admits(&proof) {
                 call.0.cancel();
-                revoked += 1;
+                revoked.insert(proof.proven);
             }
-            is_admitted
-        });
-        state.current = Some(rules);
-        revoked
+        }
+        revoked.len()
     }
 }
 
@@ -118,14 +156,20 @@ mod tests {
 
     impl Admits for Only {
         fn admits(&self, proof: &Proof) -> bool {
-            proof.by == ProofKind::Key([self.0; 32])
+            let proven = proof.proven.as_ref();
+            proven.is_some_and(|proven| proven.by == ProofKind::Key([self.0; 32]))
         }
     }
 
     fn proof(byte: u8) -> Proof {
+        by(ProofKind::Key([byte; 32]))
+    }
+
+    fn by(by: ProofKind) -> Proof {
+        let caller = "a".into();
         Proof {
-            caller: "a".into(),
-            by: ProofKind::Key([byte; 32]),
+            proven: Some(Proven { caller, by }),
+            certificate: Presented::default(),
         }
     }
 
@@ -151,17 +195,14 @@ mod tests {
     fn ended_calls_leave_nothing_behind() {
         let revocations = Revocations::default();
         for number in 0..10 * SWEEP_FROM {
-            let by = ProofKind::Claim(Arc::new(Claimed {
+            let claim = ProofKind::Claim(Arc::new(Claimed {
                 name: number.to_string().into(),
                 other_names: Vec::new(),
                 kind: super::super::claimed::ClaimKind::Token,
                 groups: Vec::new(),
                 unlisted: None,
             }));
-            revocations.begin(Proof {
-                caller: "a".into(),
-                by,
-            });
+            revocations.begin(by(claim));
         }
         let state = revocations.0.lock().unwrap();
         assert!(state.calls.len() <= SWEEP_FROM, "{}", state.calls.len());

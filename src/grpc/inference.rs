@@ -27,7 +27,6 @@ use super::{
     unary::UnaryCall,
 };
 use crate::{
-    access::Revocation,
     bedrock::{Bedrock, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     error::{Failure, Reason},
@@ -169,7 +168,7 @@ impl Inference {
             first_event: limits.first_event.unwrap_or(of_all.first_event),
             deadline: context.deadline(limits.max_deadline),
             cut: &self.cut,
-            revocation: revocation(context).map(Arc::as_ref),
+            revocation: context.revocation.as_deref(),
             request_id: &context.request_id,
             trace: report.trace().clone(),
         }
@@ -318,7 +317,7 @@ impl Inference {
             request_id: Arc::clone(&context.request_id),
             report,
             cut: self.cut.clone(),
-            revocation: revocation(context).cloned(),
+            revocation: context.revocation.clone(),
         });
         Ok((call_stream, rate_limits))
     }
@@ -380,9 +379,4 @@ async fn reserve(
         ready.ceiling,
     ));
     Ok(())
-}
-
-/// Returns what ends a call if its credential is revoked.
-fn revocation(context: &CallContext) -> Option<&Arc<Revocation>> {
-    context.caller.as_ref()?.revocation()
 }

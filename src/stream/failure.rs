@@ -61,11 +61,11 @@ pub(super) fn client_stalled(limit: Duration) -> Failure {
     )
 }
 
-/// The credential of the call was revoked.
+/// The credential of the call was revoked, or its connection is no longer accepted.
 pub(crate) fn revoked() -> Failure {
     Failure::new(
         Reason::CallerUnauthenticated,
-        "the credential of this call was revoked; ask the operator for another one",
+        "the credential of this call was revoked, or the certificate of its connection is no longer accepted; ask the operator for another one",
     )
     .in_phase(Phase::BeforeFirstEvent)
 }

@@ -13,7 +13,7 @@ pub(crate) use request_id::REQUEST_ID;
 
 use super::generation::Generation;
 use crate::{
-    access::Identity,
+    access::{Identity, Revocation},
     error::Failure,
     telemetry::{trace::TraceContext, usage::OpenRecord},
 };
@@ -35,6 +35,8 @@ pub(crate) struct CallContext {
     /// The identity of the caller. `None` until it is verified, and for calls that need no
     /// identity.
     pub(crate) caller: Option<Identity>,
+    /// Ends the call if a reload revokes what it was allowed by. `None` if the call continues.
+    pub(crate) revocation: Option<Arc<Revocation>>,
     /// The usage record of the call, if its caller is identified and records are written.
     pub(crate) record: Option<OpenRecord>,
 }
@@ -49,6 +51,7 @@ impl CallContext {
             timeout: grpc_timeout::timeout(headers),
             trace: TraceContext::of_call(headers),
             caller: None,
+            revocation: None,
             record: None,
         }
     }

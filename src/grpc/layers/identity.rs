@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{rate_limits, upstream::calls_bedrock, usage};
 use crate::{
-    access::{Answer, Claimed, Gate, Identity, Peer, Rejection},
+    access::{Allowed, Answer, Claimed, Gate, Peer, Rejection},
     error::Failure,
     grpc::{Generation, context::CallContext, permission, status},
     telemetry::{
@@ -67,7 +67,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let rules = |request: &Request<B>| {
             let context = request.extensions().get::<CallContext>()?;
-            (!context.generation.rules.is_open()).then(|| Arc::clone(&context.generation))
+            (!context.generation.rules.need_no_check()).then(|| Arc::clone(&context.generation))
         };
         let Some(generation) = rules(&request) else {
             return IdentityFuture::Passed {
@@ -83,8 +83,8 @@ where
             peer,
         );
         match answer {
-            Answer::Pass(identity) => {
-                let record = identify(&mut request, identity, &self.records);
+            Answer::Pass(allowed) => {
+                let record = identify(&mut request, allowed, &self.records);
                 match permitted(&request) {
                     Ok(()) => IdentityFuture::Passed {
                         inner: usage::watched(record.as_ref(), || self.inner.call(request)),
@@ -115,11 +115,15 @@ where
 /// Adds the caller to the call's context, and begins its usage record.
 fn identify<B>(
     request: &mut Request<B>,
-    identity: Option<Identity>,
+    allowed: Allowed,
     records: &UsageRecords,
 ) -> Option<OpenRecord> {
     let uri = request.uri().clone();
     let context = request.extensions_mut().get_mut::<CallContext>()?;
+    let Allowed {
+        identity,
+        revocation,
+    } = allowed;
     context.record = identity.as_ref().and_then(|caller| {
         records.open(&Identified {
             request_id: &context.request_id,
@@ -131,6 +135,7 @@ fn identify<B>(
         })
     });
     context.caller = identity;
+    context.revocation = revocation;
     context.record.clone()
 }
 
@@ -214,8 +219,8 @@ where
                     let peer = request.extensions().get::<Peer>();
                     match gate.settle(&generation.rules, verdict, request.uri().path(), peer) {
                         Answer::Refuse(refused) => Self::refused(&request, &refused.failure()),
-                        Answer::Pass(identity) => {
-                            let record = identify(&mut request, identity, &records);
+                        Answer::Pass(allowed) => {
+                            let record = identify(&mut request, allowed, &records);
                             match permitted(&request) {
                                 Ok(()) => Self::Passed {
                                     inner: service.call(request),

@@ -1,6 +1,7 @@
 //! Changes of certificates, keys and certificate authorities while the gateway runs.
 
 mod clients;
+mod cut;
 mod files;
 mod server;
 mod upstream;
