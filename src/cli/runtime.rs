@@ -1,11 +1,14 @@
-//! Runs client commands.
+//! Runs commands.
 
 use std::io;
 
-/// Runs a client command on the current thread: a single connection needs no other threads.
+/// Runs a command on the current thread: a single connection needs no other threads.
 pub(super) fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?
-        .block_on(command)
+        .build()?;
+    let result = runtime.block_on(command);
+    // A thread can wait for a file of a mount that does not answer.
+    runtime.shutdown_background();
+    result
 }

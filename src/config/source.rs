@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     problem::{ConfigLocation, Problem, Problems},
+    read_file::{MAX_LIST, read_any, read_regular},
     value_files::ValueFiles,
     yaml,
 };
@@ -32,18 +33,49 @@ impl fmt::Debug for ConfigFile {
 
 impl ConfigFile {
     /// Reads a file, and the files that its values refer to. A file of a value that cannot be used
-    /// is reported when the configuration is parsed.
+    /// is reported when the configuration is parsed. The file can be a pipe, which can be read only
+    /// once.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Problems> {
-        let text = read(path)?;
+        Self::of_content(path, read_any(path, MAX_LIST))
+    }
+
+    /// Reads a file in the same way, which must be a regular one. So it cannot block, and can be
+    /// read again.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read.
+    pub fn read_regular(path: &Path) -> Result<Self, Problems> {
+        Self::of_content(path, read_regular(path, MAX_LIST))
+    }
+
+    /// Reads only the files that values refer to again.
+    pub fn with_values_of_now(&self) -> Self {
+        Self::of_text(&self.path, self.text.clone())
+    }
+
+    fn of_content(path: &Path, content: Result<Vec<u8>, String>) -> Result<Self, Problems> {
+        let text = content.and_then(|content| {
+            String::from_utf8(content).map_err(|_| "is not text in UTF-8".to_owned())
+        });
+        match text {
+            Ok(text) => Ok(Self::of_text(path, text)),
+            Err(message) => Err(Problems {
+                file: path.display().to_string(),
+                problems: vec![Problem::new("", ConfigLocation::default(), message)],
+            }),
+        }
+    }
+
+    fn of_text(path: &Path, text: String) -> Self {
         let tree = yaml::parse(&text);
-        Ok(Self {
+        Self {
             path: path.to_owned(),
             text,
             values: tree.map_or_else(|_| ValueFiles::default(), |tree| ValueFiles::of(&tree)),
-        })
+        }
     }
 
     /// Returns whether the text contains no key at all. Such a file is probably not written yet.
@@ -51,16 +83,4 @@ impl ConfigFile {
         let mut lines = self.text.lines().map(str::trim);
         lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---" || line == "{}")
     }
-}
-
-/// Reads the text of a file.
-pub(super) fn read(path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| Problems {
-        file: path.display().to_string(),
-        problems: vec![Problem {
-            key: String::new(),
-            place: ConfigLocation::default(),
-            message: format!("cannot be read: {error}"),
-        }],
-    })
 }

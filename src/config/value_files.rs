@@ -4,12 +4,11 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
 };
 
 use super::{
+    read_file::read_regular,
     reference::{Part, parts},
     yaml::{Node, Value},
 };
@@ -130,21 +129,9 @@ fn collect(value: &Value, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Reads a file. Only regular files are read, because others can block or have no end.
+/// Reads a file. Others than regular ones can block or have no end.
 fn read(path: &Path) -> Result<Secret, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    let most = MAX_SIZE + 1;
-    file.take(most)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 == most {
-        return Err("is larger than 64 KiB; a value is a short text".to_owned());
-    }
+    let bytes = read_regular(path, MAX_SIZE)?;
     let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {

@@ -6,16 +6,17 @@ use std::{
     sync::Arc,
 };
 
+use crate::config;
+
 /// The content of files, or why they cannot be read. Cheap to compare with a later content.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Contents(BTreeMap<PathBuf, Result<Arc<[u8]>, String>>);
 
 impl Contents {
-    /// Reads these files.
-    pub(super) fn read<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
-        let read = |path: &Path| std::fs::read(path).map(Arc::from);
-        let files = paths.into_iter().map(|path| {
-            let content = read(path).map_err(|error| format!("cannot be read: {error}"));
+    /// Reads these files, each up to its maximum size.
+    pub(super) fn read<'a>(files: impl IntoIterator<Item = (&'a Path, u64)>) -> Self {
+        let files = files.into_iter().map(|(path, most)| {
+            let content = config::read_regular(path, most).map(Arc::from);
             (path.to_owned(), content)
         });
         Self(files.collect())

@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::{Resource, resource::TelemetryResourceDetector};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
-use crate::config::{Headers, Traces};
+use crate::config::{Headers, MAX_PEM, Traces, read_regular};
 
 /// The timeout of a request with a batch.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub(super) fn channel(
     if is_tls {
         let mut tls = ClientTlsConfig::new().with_native_roots();
         if let Some(path) = extra_ca_file {
-            let pem = std::fs::read(path)
+            let pem = read_regular(path, MAX_PEM)
                 .map_err(|error| format!("{section}.extra_ca_file: {}: {error}", path.display()))?;
             tls = tls.ca_certificate(Certificate::from_pem(pem));
         }

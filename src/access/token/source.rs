@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{fetch::Client, key_set::KeySet};
-use crate::config::is_secure_url;
+use crate::config::{is_secure_url, read_regular};
 
-/// The maximum size of a file of keys, in bytes.
+/// The maximum size of a file of keys or of a token, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 /// The path at which an API server serves the keys of its service accounts.
@@ -73,13 +73,7 @@ impl Source {
     /// Fails if the file cannot be read, or contains no usable keys.
     pub(super) fn read_file(path: &Path) -> Result<Fetched, String> {
         let wrong = |why: String| format!("jwks_file {}: {why}", path.display());
-        let length = std::fs::metadata(path)
-            .map_err(|error| wrong(error.to_string()))?
-            .len();
-        if length > MAX_FILE {
-            return Err(wrong(format!("longer than {MAX_FILE} bytes")));
-        }
-        let json = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let json = read_regular(path, MAX_FILE).map_err(wrong)?;
         Ok(Fetched {
             set: KeySet::parse(&json).map_err(wrong)?,
             issuer: None,
@@ -119,8 +113,11 @@ impl Source {
                 client,
             } => {
                 // Kubernetes replaces the token every hour, so the file is read each time.
-                let token = std::fs::read_to_string(token_file)
-                    .map_err(|error| format!("token_file {}: {error}", token_file.display()))?;
+                let token = read_regular(token_file, MAX_FILE)
+                    .and_then(|token| {
+                        String::from_utf8(token).map_err(|_| "is not text in UTF-8".to_owned())
+                    })
+                    .map_err(|why| format!("token_file {}: {why}", token_file.display()))?;
                 let token = Some(token.trim());
                 let document = document(client, &format!("{url}{DISCOVERY}"), token).await?;
                 Ok(Fetched {

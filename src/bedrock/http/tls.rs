@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::config::bedrock::Options;
+use crate::config::{MAX_PEM, bedrock::Options, read_regular};
 
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
@@ -84,7 +84,7 @@ impl Trust {
         bundle: Option<&Path>,
     ) -> Result<Self, TlsError> {
         let extra = options.extra_ca_file.as_deref();
-        let extra = extra.map(|path| (path, std::fs::read(path).map_err(|why| why.to_string())));
+        let extra = extra.map(|path| (path, read_regular(path, MAX_PEM)));
         Self::with_extra(options, bundle, extra)
     }
 
@@ -97,7 +97,7 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         let mut errors = Vec::new();
         if let Some(path) = bundle {
-            let content = std::fs::read(path).map_err(|why| why.to_string());
+            let content = read_regular(path, MAX_PEM);
             add_extra(&mut roots, content).map_err(|why| TlsError::Bundle {
                 path: path.to_owned(),
                 why,

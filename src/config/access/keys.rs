@@ -7,6 +7,7 @@ use time::{Date, OffsetDateTime, Time, format_description::well_known::Rfc3339};
 use super::name::{NAME_RULE, is_name};
 use crate::config::{
     problem::{ConfigLocation, Problem, Problems},
+    read_file::{MAX_LIST, read_regular},
     section::{Reading, Section},
     value_files::ValueFiles,
     yaml::{self, Node, Value},
@@ -101,10 +102,7 @@ fn read_key(mut section: Section<'_>) -> Option<ApiKey> {
 /// # Errors
 /// Returns all problems of the file.
 pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
-    check(
-        path,
-        std::fs::read(path).map_err(|error| format!("cannot be read: {error}")),
-    )
+    check(path, read_regular(path, MAX_LIST))
 }
 
 /// Checks the content of a file of keys, or fails with the reason why it cannot be read.

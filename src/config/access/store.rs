@@ -1,10 +1,14 @@
 //! `limits.store`: where the counts for limits are stored.
 
-use std::{fmt, fs, io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 
-use crate::config::{section::Section, units};
+use crate::config::{
+    read_file::{MAX_PEM, read_regular},
+    section::Section,
+    units,
+};
 
 /// The port of Redis.
 const DEFAULT_PORT: u16 = 6379;
@@ -114,7 +118,9 @@ impl RedisStore {
                 let wrong = |what: String| {
                     io::Error::other(format!("store.password_file {}: {what}", path.display()))
                 };
-                let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+                let text = read_regular(path, MAX_PEM).map_err(wrong)?;
+                let text = String::from_utf8(text)
+                    .map_err(|_| wrong("is not text in UTF-8".to_owned()))?;
                 let password = text.trim_end_matches(['\r', '\n']);
                 if password.is_empty() {
                     return Err(wrong("is empty".to_owned()));
@@ -132,8 +138,8 @@ impl RedisStore {
         let Some(path) = &self.ca_file else {
             return Ok(None);
         };
-        let wrong = |error| io::Error::other(format!("store.ca_file {}: {error}", path.display()));
-        fs::read(path).map(Some).map_err(wrong)
+        let wrong = |why| io::Error::other(format!("store.ca_file {}: {why}", path.display()));
+        read_regular(path, MAX_PEM).map(Some).map_err(wrong)
     }
 }
 
@@ -320,6 +326,8 @@ fn url(text: &str) -> Result<RedisStore, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::{Config, Problem};
 

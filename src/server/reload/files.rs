@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    config::{Config, ConfigFile, ValueFiles},
+    config::{Config, ConfigFile, MAX_LIST, MAX_PEM, ValueFiles},
     server::contents::Contents,
 };
 
@@ -17,8 +17,10 @@ const SETTLE: Duration = Duration::from_millis(500);
 pub(in crate::server) struct Files {
     /// The configuration file, as it was read last without mistakes. `None`: there is no file.
     config: Option<ConfigFile>,
-    /// The files that this configuration names.
-    named: Vec<PathBuf>,
+    /// Whether the configuration file can be read again. A pipe cannot.
+    is_regular: bool,
+    /// The files that this configuration names, and their maximum sizes.
+    named: Vec<(PathBuf, u64)>,
     first: Content,
 }
 
@@ -38,9 +40,10 @@ impl Files {
         let named = named(started);
         Self {
             config: file.cloned(),
+            is_regular: file.is_some_and(|file| is_regular(&file.path)),
             first: Content {
                 config: file.cloned().map(Ok),
-                others: Contents::read(named.iter().map(PathBuf::as_path)),
+                others: contents(&named),
             },
             named,
         }
@@ -58,16 +61,17 @@ impl Files {
 
     /// Returns the paths of all files, with those to which values of `content` refer.
     pub(super) fn paths<'a>(&'a self, content: &'a Content) -> impl Iterator<Item = &'a Path> {
-        let config = self.config.as_ref().map(|file| file.path.as_path());
-        let named = self.named.iter().map(PathBuf::as_path);
+        let config = self.config.as_ref().filter(|_| self.is_regular);
+        let config = config.map(|file| file.path.as_path());
+        let named = self.named.iter().map(|(path, _)| path.as_path());
         let values = content.values().map(ValueFiles::paths);
         let files = config.into_iter().chain(named);
         files.chain(values.into_iter().flatten())
     }
 
     /// Reads the files. Returns `None` if they are as `seen`, unless that does not matter. Waits
-    /// until the files have not changed for a while.
-    pub(super) async fn read(&mut self, seen: &Content, even_if_seen: bool) -> Option<Content> {
+    /// until the files have not changed for a while, so it must run on a thread that may block.
+    pub(super) fn read(&mut self, seen: &Content, even_if_seen: bool) -> Option<Content> {
         let mut content = self.now();
         if content == *seen && !even_if_seen {
             return None;
@@ -80,7 +84,7 @@ impl Files {
                 None if content.has_missing() && content != *seen => SETTLE,
                 None => return Some(content),
             };
-            tokio::time::sleep(wait).await;
+            std::thread::sleep(wait);
             let now = self.now();
             // Also if the clock of the file system is ahead.
             if now == content && (rest.is_none() || wait == SETTLE) {
@@ -109,8 +113,10 @@ impl Files {
     /// Reads the configuration file, and the files that it names now. If it has mistakes, these are
     /// the files that it named before.
     fn now(&mut self) -> Content {
-        let file = self.config.as_ref().map(|file| {
-            ConfigFile::read(&file.path).map_err(|problems| lines(&problems.to_string()))
+        let file = self.config.as_ref().map(|file| match self.is_regular {
+            true => ConfigFile::read_regular(&file.path)
+                .map_err(|problems| lines(&problems.to_string())),
+            false => Ok(file.with_values_of_now()),
         });
         if let Some(Ok(file)) = &file
             && self.config.as_ref() != Some(file)
@@ -121,13 +127,35 @@ impl Files {
         }
         Content {
             config: file,
-            others: Contents::read(self.named.iter().map(PathBuf::as_path)),
+            others: contents(&self.named),
         }
     }
 }
 
-fn named(config: &Config) -> Vec<PathBuf> {
-    config.files().map(|(_, path)| path.to_owned()).collect()
+/// Returns whether a file is a regular one, as far as is known. One that is missing can be written
+/// again.
+fn is_regular(path: &Path) -> bool {
+    let is_regular = std::fs::metadata(path).map_or(true, |file| file.is_file());
+    if !is_regular {
+        tracing::warn!(
+            file = %path.display(),
+            "the configuration is not in a regular file; it is not read again, not even on SIGHUP"
+        );
+    }
+    is_regular
+}
+
+fn named(config: &Config) -> Vec<(PathBuf, u64)> {
+    let files = config.files();
+    let files = files.map(|(key, path)| match key {
+        "access.keys_file" => (path.to_owned(), MAX_LIST),
+        _ => (path.to_owned(), MAX_PEM),
+    });
+    files.collect()
+}
+
+fn contents(named: &[(PathBuf, u64)]) -> Contents {
+    Contents::read(named.iter().map(|(path, most)| (path.as_path(), *most)))
 }
 
 /// Returns the lines of a message, which has one line for each problem.

@@ -18,7 +18,7 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 pub(super) use self::{
     build::{Before, Builder, Built, Kept},
@@ -39,6 +39,8 @@ const POLL: Duration = Duration::from_secs(2);
 /// How long further changes of files are awaited after a change. Several events belong to most
 /// changes.
 const DEBOUNCE: Duration = Duration::from_millis(50);
+/// How long reading the files may take before it is logged.
+const SLOW: Duration = Duration::from_secs(30);
 
 /// What makes a gateway reload its configuration.
 #[derive(Clone, Debug)]
@@ -102,19 +104,45 @@ impl Reloader {
             gate,
         };
         let mut watch = Watch::new();
+        let watched = watch.notifier();
         // The files may have changed since the start.
         let mut is_requested = false;
         loop {
-            watch.files(current.files.paths(&current.seen));
-            current.look(is_requested).await;
+            // A file of a mount that does not answer blocks: only reloads may wait for it.
+            let step = tokio::task::spawn_blocking(move || {
+                watch.files(current.files.paths(&current.seen));
+                current.look(is_requested);
+                (current, watch)
+            });
+            let Some(done) = finished(step).await else {
+                return;
+            };
+            (current, watch) = done;
             tokio::select! {
-                () = watch.changed() => {
+                () = watched.notified() => {
                     is_requested = false;
                     tokio::time::sleep(DEBOUNCE).await;
                 }
                 () = tokio::time::sleep(POLL) => is_requested = false,
                 () = requested.notified() => is_requested = true,
             }
+        }
+    }
+}
+
+/// Waits for a step, and warns at intervals while it lasts. Returns `None` if it ended without a
+/// result.
+async fn finished<T>(mut step: JoinHandle<T>) -> Option<T> {
+    loop {
+        match tokio::time::timeout(SLOW, &mut step).await {
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "changes of the configuration are no longer used; restart the gateway");
+                return None;
+            }
+            Err(_) => tracing::warn!(
+                "the files of the configuration have been read for {SLOW:?} without an end; check that their file system answers"
+            ),
         }
     }
 }
@@ -138,8 +166,8 @@ struct Current {
 
 impl Current {
     /// Reads the files, and uses them if they have changed or if that was requested.
-    async fn look(&mut self, is_requested: bool) {
-        let Some(content) = self.files.read(&self.seen, is_requested).await else {
+    fn look(&mut self, is_requested: bool) {
+        let Some(content) = self.files.read(&self.seen, is_requested) else {
             return;
         };
         self.seen = content.clone();

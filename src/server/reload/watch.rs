@@ -67,9 +67,9 @@ impl Watch {
         self.folders = watched;
     }
 
-    /// Waits until a file in the folders may have changed.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
+    /// Returns what is notified when a file in the folders may have changed.
+    pub(super) fn notifier(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
     }
 }
 

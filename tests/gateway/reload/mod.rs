@@ -2,6 +2,7 @@
 //! what survives them.
 
 mod cooldown;
+mod irregular;
 mod refused;
 mod replaced;
 mod revoked;
