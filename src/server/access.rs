@@ -1,6 +1,6 @@
 //! Creates the rules by which callers are identified, and the accounts that count their usage.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use super::{contents::Contents, tls};
 use crate::{
@@ -66,6 +66,24 @@ pub(super) fn accounts(
         Arc::clone(store),
         Arc::clone(metrics),
     )
+}
+
+/// Returns whether the keys file contains a key.
+pub(super) fn has_keys(access: &Access, contents: &Contents) -> bool {
+    count_keys(access, contents).is_some_and(|(_, count)| count > 0)
+}
+
+/// Returns the keys file if it is valid and contains no key. Such a file is probably not written
+/// yet.
+pub(super) fn without_keys<'a>(access: &'a Access, contents: &Contents) -> Option<&'a Path> {
+    count_keys(access, contents).and_then(|(path, count)| (count == 0).then_some(path))
+}
+
+/// Returns the keys file and the number of its keys. `None`: there is no valid one.
+fn count_keys<'a>(access: &'a Access, contents: &Contents) -> Option<(&'a Path, usize)> {
+    let path = access.keys_file.as_deref()?;
+    let keys = config::check_keys(path, contents.of(path)).ok()?;
+    Some((path, keys.values().map(Vec::len).sum()))
 }
 
 fn read(access: &Access, contents: &Contents, names: &Arc<Names>) -> Result<Snapshot, String> {

@@ -31,6 +31,7 @@ use crate::{
     admin::ShownConfig,
     config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
     grpc::Generations,
+    server::access,
     telemetry::log::{self, LevelHandle},
 };
 
@@ -213,6 +214,16 @@ impl Current {
                 format!("{key}: {lost}; to allow that, set `allow_weaker: true` in the same file")
             };
             return Err(weaker.into_iter().map(refused).collect());
+        }
+        let (before, now) = (self.used.others(), content.others());
+        if !config.allow_weaker
+            && access::has_keys(&self.config.access, before)
+            && let Some(path) = access::without_keys(&config.access, now)
+        {
+            return Err(vec![format!(
+                "access.keys_file: {} contains no key; to revoke all keys, set `allow_weaker: true` in the configuration file",
+                path.display()
+            )]);
         }
         let level = log::Level::of(&config.log).map_err(|problem| vec![problem])?;
         let hash = content

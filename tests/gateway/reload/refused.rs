@@ -107,6 +107,39 @@ async fn a_fence_does_not_disappear() {
     assert!(line.contains("targets.one.only: "), "{line}");
 }
 
+/// A keys file that is not written yet revokes no key, unless the operator means it.
+#[tokio::test]
+async fn an_empty_keys_file_is_refused() {
+    let key = key_of();
+    let whole = format!("team-a: [{{sha256: {}}}]\n", hex(key.sha256()));
+    let keys = crate::harness::file(&whole);
+    let sections = format!(
+        "{}callers: {{team-a: {{}}}}\naccess: {{on_revoke: cut, keys_file: {}}}\n",
+        alias("one", MODEL),
+        keys.path().display()
+    );
+    let mut gateway = Reloading::start(&sections).await;
+    for empty in ["", "# nothing yet\n", "{}\n", "null\n", "team-a: []\n"] {
+        fs::write(keys.path(), empty).unwrap();
+        let line = gateway.process.logged(REFUSED).await;
+        assert!(line.contains("contains no key"), "{empty}: {line}");
+        assert!(line.contains(keys.path().to_str().unwrap()), "{line}");
+        assert!(!gateway.last_reload_successful().await);
+        gateway.stream(keyed(ask("one"), &key)).await.is_whole();
+    }
+    let meant = format!("allow_weaker: true\n{sections}");
+    gateway.becomes(&meant, RELOADED).await;
+    let refused = gateway.stream(keyed(ask("one"), &key)).await;
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+
+    // A file without keys that is in use does not prevent other changes.
+    let later = format!("{sections}# later\n");
+    gateway.becomes(&later, RELOADED).await;
+    fs::write(keys.path(), whole).unwrap();
+    gateway.process.logged(RELOADED).await;
+    gateway.stream(keyed(ask("one"), &key)).await.is_whole();
+}
+
 /// The keys file and the configuration are used together or not at all.
 #[tokio::test]
 async fn a_keys_file_does_not_bring_back_removed_callers() {
