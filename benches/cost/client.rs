@@ -1,6 +1,6 @@
 //! A gRPC client on one HTTP/2 connection. It makes one call at a time.
 
-use std::{future::poll_fn, net::SocketAddr};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc};
 
 use bedrock_grpc::pb::{
     ContentBlock, ConverseInput, InvokeRequest, Message as Turn, Role, StreamInvokeRequest,
@@ -10,9 +10,13 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::Request;
 use prost::Message;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
 
-use crate::Error;
+use crate::{Error, callers::Setup};
 
 const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const PROMPT: &str = "Why is the sky blue?";
@@ -28,26 +32,25 @@ const HEAD: usize = 5;
 pub(crate) struct Client {
     send: SendRequest<Bytes>,
     authority: SocketAddr,
+    authorization: Option<String>,
 }
 
 impl Client {
     /// Opens the connection.
-    pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Error> {
+    pub(crate) async fn connect(address: SocketAddr, setup: &Setup) -> Result<Self, Error> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (send, connection) = h2::client::Builder::new()
-            .initial_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
-            .handshake(stream)
-            .await?;
-        tokio::spawn(async move {
-            // The connection ends with the client. Calls that fail because of it report their own
-            // error.
-            let _ended = connection.await;
-        });
+        let send = match &setup.tls {
+            None => handshake(stream).await?,
+            Some(tls) => {
+                let connector = TlsConnector::from(Arc::clone(tls));
+                handshake(connector.connect(address.ip().into(), stream).await?).await?
+            }
+        };
         Ok(Self {
             send,
             authority: address,
+            authorization: setup.authorization.clone(),
         })
     }
 
@@ -80,10 +83,13 @@ impl Client {
             "http://{}/bedrock.inference.v1.InferenceService/{method}",
             self.authority
         );
-        let request = Request::post(uri)
+        let mut request = Request::post(uri)
             .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())?;
+            .header("te", "trailers");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let request = request.body(())?;
         let mut send = self.send.clone().ready().await?;
         let (response, mut body) = send.send_request(request, false)?;
         body.send_data(framed(message)?, true)?;
@@ -106,6 +112,24 @@ impl Client {
             status => Err(format!("{method} ended with status {status:?}: {end:?}").into()),
         }
     }
+}
+
+/// Starts HTTP/2 on a connection.
+async fn handshake<I>(io: I) -> Result<SendRequest<Bytes>, Error>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (send, connection) = h2::client::Builder::new()
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .handshake(io)
+        .await?;
+    tokio::spawn(async move {
+        // The connection ends with the client. Calls that fail because of it report their own
+        // error.
+        let _ended = connection.await;
+    });
+    Ok(send)
 }
 
 fn input() -> ConverseInput {

@@ -9,7 +9,11 @@ use std::{
     thread,
 };
 
-use crate::{Error, bedrock::Bedrock};
+use crate::{
+    Error,
+    bedrock::Bedrock,
+    callers::{Callers, Setup},
+};
 
 /// Counts by name.
 pub(crate) type Totals = BTreeMap<String, f64>;
@@ -28,6 +32,7 @@ pub(crate) struct Gateway {
     counter: Counter,
     process: Child,
     address: SocketAddr,
+    setup: Setup,
     folder: tempfile::TempDir,
 }
 
@@ -77,10 +82,15 @@ impl Counter {
 
 impl Gateway {
     /// Starts the gateway, and waits until it listens.
-    pub(crate) fn start(counter: Counter, bedrock: &Bedrock) -> Result<Self, Error> {
+    pub(crate) fn start(
+        counter: Counter,
+        bedrock: &Bedrock,
+        callers: Callers,
+    ) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yaml");
-        fs::write(&config, configuration(bedrock))?;
+        let setup = callers.set_up(folder.path())?;
+        fs::write(&config, configuration(bedrock, &setup))?;
         let out = folder.path().join("counted");
         let out = out
             .to_str()
@@ -125,6 +135,7 @@ impl Gateway {
             counter,
             process,
             address,
+            setup,
             folder,
         })
     }
@@ -132,6 +143,11 @@ impl Gateway {
     /// Returns the address of the gRPC port.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns what a client needs to be accepted.
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// Stops the gateway, and returns the counts from its start to its end.
@@ -167,7 +183,7 @@ impl Drop for Gateway {
     }
 }
 
-fn configuration(bedrock: &Bedrock) -> String {
+fn configuration(bedrock: &Bedrock, setup: &Setup) -> String {
     format!(
         r#"
 listen: 127.0.0.1:0
@@ -180,9 +196,11 @@ bedrock:
   extra_ca_file: {}
 discovery: {{ enabled: false }}
 drain: {{ lame_duck: 0s, limit: 5s }}
+{}
 "#,
         bedrock.url(),
         bedrock.ca_file().display(),
+        setup.configuration,
     )
 }
 

@@ -17,21 +17,26 @@
 //! | module | job |
 //! |---|---|
 //! | `bedrock` | a Bedrock that sends each token on request |
+//! | `callers` | how clients prove who they are, and what is counted for them |
 //! | `client` | makes one gRPC call after the other |
 //! | `gateway` | starts `bedrock-grpc serve` under a counter, and reads the counts |
 //! | `scenario` | the kinds of calls that are counted |
 //! | `record` | the figures in `record.json`, and the tolerance for new ones |
 
 mod bedrock;
+mod callers;
 mod client;
 mod gateway;
 mod record;
 mod scenario;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     process::ExitCode,
 };
+
+use scenario::Scenario;
 
 /// An error that stops the bench.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -65,9 +70,19 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<(), Error> {
             other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
         }
     }
-    let figures = scenario::count_all()?;
+    let scenarios: BTreeMap<_, _> = Scenario::all()
+        .into_iter()
+        .map(|scenario| (scenario.to_string(), scenario))
+        .collect();
+    let mut figures = BTreeMap::new();
+    for (name, scenario) in &scenarios {
+        figures.insert(name.clone(), scenario.count()?);
+    }
     if recording {
         return record::write(&figures);
     }
-    record::compare(&figures)
+    record::compare(figures, |name| match scenarios.get(name) {
+        Some(scenario) => scenario.count(),
+        None => Err(format!("{name}: no such scenario").into()),
+    })
 }

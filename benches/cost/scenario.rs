@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use crate::{
     Error,
     bedrock::Bedrock,
+    callers::Callers,
     client::Client,
     gateway::{Counter, Gateway, Totals},
 };
@@ -69,28 +70,66 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Counts every kind of call over both protocols.
-///
-/// # Errors
-/// A process could not be started, a call failed, or a counter wrote something unexpected.
-pub(crate) fn count_all() -> Result<BTreeMap<String, Figures>, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let mut figures = BTreeMap::new();
-    for protocol in [Protocol::Http1, Protocol::Http2] {
-        for kind in [Kind::Unary, Kind::Fifty, Kind::Paced] {
-            let name = format!("{kind}, {protocol}");
-            figures.insert(name, count(&runtime, protocol, kind)?);
-        }
-    }
-    Ok(figures)
+/// One figure that is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    protocol: Protocol,
+    kind: Kind,
+    callers: Callers,
 }
 
-fn count(runtime: &Runtime, protocol: Protocol, kind: Kind) -> Result<Figures, Error> {
+impl Scenario {
+    /// Every kind of call over both protocols, and unary calls of identified callers.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            for kind in [Kind::Unary, Kind::Fifty, Kind::Paced] {
+                all.push(Self {
+                    protocol,
+                    kind,
+                    callers: Callers::Open,
+                });
+            }
+        }
+        all.extend(Callers::IDENTIFIED.map(Self::unary));
+        all
+    }
+
+    /// A unary call with these callers.
+    pub(crate) fn unary(callers: Callers) -> Self {
+        Self {
+            protocol: Protocol::Http1,
+            kind: Kind::Unary,
+            callers,
+        }
+    }
+
+    /// Counts the calls.
+    ///
+    /// # Errors
+    /// A process could not be started, a call failed, or a counter wrote something unexpected.
+    pub(crate) fn count(self) -> Result<Figures, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        count(&runtime, self)
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.kind, self.protocol)?;
+        match self.callers {
+            Callers::Open => Ok(()),
+            callers => write!(f, ", {callers}"),
+        }
+    }
+}
+
+fn count(runtime: &Runtime, scenario: Scenario) -> Result<Figures, Error> {
     let difference = |counter| -> Result<BTreeMap<String, f64>, Error> {
-        let few = totals(runtime, counter, protocol, kind, FEW)?;
-        let many = totals(runtime, counter, protocol, kind, FEW + MORE)?;
+        let few = totals(runtime, counter, scenario, FEW)?;
+        let many = totals(runtime, counter, scenario, FEW + MORE)?;
         Ok(many
             .into_iter()
             .map(|(name, count)| {
@@ -115,14 +154,18 @@ fn count(runtime: &Runtime, protocol: Protocol, kind: Kind) -> Result<Figures, E
 fn totals(
     runtime: &Runtime,
     counter: Counter,
-    protocol: Protocol,
-    kind: Kind,
+    scenario: Scenario,
     repetitions: usize,
 ) -> Result<Totals, Error> {
+    let Scenario {
+        protocol,
+        kind,
+        callers,
+    } = scenario;
     runtime.block_on(async {
         let bedrock = Bedrock::start(protocol).await?;
-        let gateway = Gateway::start(counter, &bedrock)?;
-        let mut client = Client::connect(gateway.address()).await?;
+        let gateway = Gateway::start(counter, &bedrock, callers)?;
+        let mut client = Client::connect(gateway.address(), gateway.setup()).await?;
         match kind {
             Kind::Unary => {
                 for _ in 0..repetitions {
