@@ -14,6 +14,11 @@ use crate::pb::{
     reasoning_content_block_delta::Delta as Reasoning, stream_invoke_response::Event,
 };
 
+/// The maximum length of the text that is held back, in bytes, and the maximum number of its
+/// deltas. They bound the memory of a call and the work of one poll. No model writes as fast.
+const MAX_TEXT: usize = 64 << 10;
+const MAX_DELTAS: u64 = 256;
+
 /// Joins the deltas of a stream.
 #[derive(Debug)]
 pub(super) struct Coalescer {
@@ -30,6 +35,8 @@ pub(super) struct Joined {
     pub(super) message: StreamInvokeResponse,
     /// The number of deltas from Bedrock.
     pub(super) deltas: u64,
+    /// The length of their text.
+    bytes: usize,
 }
 
 /// Where the text of a delta is appended.
@@ -58,8 +65,11 @@ impl Coalescer {
 
     /// Returns whether the deltas that are held back must be sent before this message.
     pub(super) fn must_flush_before(&self, message: &StreamInvokeResponse) -> bool {
-        let held = self.held.as_ref();
-        held.is_some_and(|held| place_of(message) != Some(held.place))
+        self.held.as_ref().is_some_and(|held| {
+            place_of(message) != Some(held.place)
+                || held.deltas >= MAX_DELTAS
+                || held.bytes >= MAX_TEXT
+        })
     }
 
     /// Returns the next message of the stream, to send it now, or holds it back.
@@ -71,6 +81,7 @@ impl Coalescer {
         if let Some(held) = &mut self.held {
             if let (Some(all), Some(next)) = (text(&mut held.message), text(&mut message)) {
                 all.push_str(next);
+                held.bytes = all.len();
                 held.deltas += 1;
             }
             return None;
@@ -79,10 +90,12 @@ impl Coalescer {
         if let Some(place) = place
             && self.due_after(place).is_some_and(|due| now < due)
         {
+            let bytes = text(&mut message).map_or(0, |text| text.len());
             self.held = Some(Joined {
                 place,
                 message,
                 deltas: 1,
+                bytes,
             });
             return None;
         }

@@ -139,6 +139,21 @@ fn slow_deltas_are_not_delayed() {
     assert_eq!(coalesced.arrivals, plain.arrivals);
 }
 
+/// A stream that is faster than any model does not fill the memory.
+#[test]
+fn what_is_held_back_is_bounded() {
+    let long = "x".repeat(30 << 10);
+    for (stream, longest) in [
+        (texts(&["x"; 1_000]), 256),
+        (texts(&[long.as_str(); 20]), 90 << 10),
+    ] {
+        let (plain, coalesced) = paced(&stream, stream.len(), &Fault::End, 0);
+        let lengths = deltas(&coalesced).into_iter().map(|(text, _)| text.len());
+        assert_eq!(lengths.max(), Some(longest));
+        assert_eq!(joined(&coalesced.messages), joined(&plain.messages));
+    }
+}
+
 /// Deltas that were held back arrive in time if Bedrock is silent after them.
 #[test]
 fn held_deltas_do_not_wait_for_the_next_event() {
