@@ -43,42 +43,6 @@ impl InferenceServer {
     }
 }
 
-/// The HTTP service for `GuardrailService`. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct GuardrailServer(Arc<Inference>);
-
-impl GuardrailServer {
-    pub(super) fn new(inference: Arc<Inference>) -> Self {
-        Self(inference)
-    }
-}
-
-impl NamedService for GuardrailServer {
-    const NAME: &'static str = "bedrock.inference.v1.GuardrailService";
-}
-
-impl Service<Request<Body>> for GuardrailServer {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match method_name(&request) {
-            Some("ApplyGuardrail") => {}
-            _ => return unimplemented(),
-        }
-        let inference = Arc::clone(&self.0);
-        Box::pin(async move {
-            let response = inference.apply_guardrail(request).await.map(unary);
-            Ok(response.unwrap_or_else(Status::into_http))
-        })
-    }
-}
-
 impl NamedService for InferenceServer {
     const NAME: &'static str = "bedrock.inference.v1.InferenceService";
 }
@@ -114,6 +78,42 @@ impl Service<Request<Body>> for InferenceServer {
                     .await
                     .map(|(messages, watchdog, limits)| response(messages, watchdog, limits)),
             };
+            Ok(response.unwrap_or_else(Status::into_http))
+        })
+    }
+}
+
+/// The HTTP service for `GuardrailService`. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct GuardrailServer(Arc<Inference>);
+
+impl GuardrailServer {
+    pub(super) fn new(inference: Arc<Inference>) -> Self {
+        Self(inference)
+    }
+}
+
+impl NamedService for GuardrailServer {
+    const NAME: &'static str = "bedrock.inference.v1.GuardrailService";
+}
+
+impl Service<Request<Body>> for GuardrailServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match method_name(&request) {
+            Some("ApplyGuardrail") => {}
+            _ => return unimplemented(),
+        }
+        let inference = Arc::clone(&self.0);
+        Box::pin(async move {
+            let response = inference.apply_guardrail(request).await.map(unary);
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }

@@ -20,10 +20,24 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
     let identifier = guardrail_identifier.as_deref().unwrap_or_default();
     let version = guardrail_version.as_deref().unwrap_or_default();
 
-    match (identifier, version) {
-        ("", "") if *trace == 0 && *stream_processing_mode == 0 => out.missing(
+    let is_empty = identifier.is_empty() && version.is_empty();
+    if is_empty && *trace == 0 && *stream_processing_mode == 0 {
+        out.missing(
             "is empty: set guardrail_identifier and guardrail_version, or remove guardrail_config",
-        ),
+        );
+    }
+    form(identifier, version, out);
+    optional_enum::<pb::GuardrailTrace>("trace", *trace, out);
+    optional_enum::<pb::GuardrailStreamProcessingMode>(
+        "stream_processing_mode",
+        *stream_processing_mode,
+        out,
+    );
+}
+
+/// Checks a guardrail's identifier and version: both or neither are set, and each has its form.
+fn form(identifier: &str, version: &str, out: &mut Violations) {
+    match (identifier, version) {
         ("", "") => {}
         ("", _) => out.missing_at(
             "guardrail_identifier",
@@ -35,17 +49,6 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
         ),
         _ => {}
     }
-    form(identifier, version, out);
-    optional_enum::<pb::GuardrailTrace>("trace", *trace, out);
-    optional_enum::<pb::GuardrailStreamProcessingMode>(
-        "stream_processing_mode",
-        *stream_processing_mode,
-        out,
-    );
-}
-
-/// Checks the form of a guardrail's identifier and version, where they are not empty.
-fn form(identifier: &str, version: &str, out: &mut Violations) {
     if longer_than(identifier, MAX_IDENTIFIER_CHARS) {
         out.add_at(
             "guardrail_identifier",
@@ -84,18 +87,6 @@ pub(super) fn apply(request: &pb::ApplyGuardrailRequest, out: &mut Violations) {
     } = request;
     let identifier = guardrail_identifier.as_deref().unwrap_or_default();
     let version = guardrail_version.as_deref().unwrap_or_default();
-    match (identifier, version) {
-        ("", "") => {}
-        ("", _) => out.missing_at(
-            "guardrail_identifier",
-            "is required if `guardrail_version` is set",
-        ),
-        (_, "") => out.missing_at(
-            "guardrail_version",
-            "is required if `guardrail_identifier` is set: use `DRAFT` or a number",
-        ),
-        _ => {}
-    }
     form(identifier, version, out);
     required_enum::<pb::GuardrailContentSource>("source", *source, "INPUT or OUTPUT", out);
     if blocks.is_empty() {
