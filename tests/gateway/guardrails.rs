@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use bedrock_emulator::{Call, Condition, End};
 use bedrock_grpc::{
-    access::key::Secret,
-    config::{AccountOptions, Config, Problems, Quota},
+    config::{AccountOptions, Config, Quota},
     pb::{
         ApplyGuardrailRequest, ApplyGuardrailResponse, GuardrailAction, GuardrailContentSource,
         GuardrailConverseContentBlock, GuardrailConverseContentQualifier,
@@ -17,8 +16,8 @@ use serde_json::{Value, json};
 use tonic::{Code, IntoRequest, Status};
 
 use crate::harness::{
-    Collector, Details, Gateway, MODEL, Spans, access_of, key_of, key_options, keyed, over, route,
-    soon,
+    Collector, Details, Gateway, MODEL, Spans, access_of, key_of, keyed, over, route, soon,
+    two_teams,
 };
 
 const ARN: &str = "arn:aws:bedrock:us-west-2:123456789012:guardrail/abc1";
@@ -76,30 +75,6 @@ fn applied(calls: &[Call]) -> Vec<(&str, &str)> {
     calls
         .map(|call| (call.model_id.as_str(), call.region.as_str()))
         .collect()
-}
-
-/// A gateway with the callers `team-a`, with these settings, and `team-b`.
-async fn gateway(config: &str, team_a: &str) -> (Gateway, Secret, Secret) {
-    let text = format!("{config}\ncallers: {{team-a: {team_a}, team-b: {{}}}}");
-    let read = Config::parse(&text, &|_| None).map_err(|problems| Problems {
-        file: text.clone(),
-        problems,
-    });
-    let read = match read {
-        Ok(read) => read,
-        Err(problems) => panic!("{problems}"),
-    };
-    let (a, b) = (key_of(), key_of());
-    let gateway = Gateway::with(|config, _| {
-        config.targets = read.targets;
-        config.access = read.access;
-        for (name, key) in [("team-a", &a), ("team-b", &b)] {
-            let caller = config.access.callers.get_mut(name).unwrap();
-            caller.keys.push(key_options(key));
-        }
-    })
-    .await;
-    (gateway, a, b)
 }
 
 const ENFORCED: &str = "
@@ -200,7 +175,7 @@ async fn content_is_blocked_or_passes() {
 
 #[tokio::test]
 async fn the_guardrail_of_the_target_applies_and_no_other_where_it_is_enforced() {
-    let (gateway, a, _) = gateway(ENFORCED, "{}").await;
+    let (gateway, a, _) = two_teams(ENFORCED, "{}").await;
     let answer = apply(&gateway, keyed(unnamed("t", "Hello"), &a))
         .await
         .unwrap();
@@ -223,7 +198,7 @@ async fn the_guardrail_of_the_target_applies_and_no_other_where_it_is_enforced()
 async fn the_guardrail_of_a_caller_can_be_replaced_unless_it_is_enforced() {
     let targets = "targets: {t: {model_id: 'amazon.nova-lite-v1:0'}}";
     let team = "{guardrail: {identifier: team1, version: '1'}}";
-    let (gateway, a, b) = gateway(targets, team).await;
+    let (gateway, a, b) = two_teams(targets, team).await;
     let answer = apply(&gateway, keyed(unnamed("t", "Hello"), &a))
         .await
         .unwrap();
@@ -243,7 +218,7 @@ async fn the_guardrail_of_a_caller_can_be_replaced_unless_it_is_enforced() {
 
 #[tokio::test]
 async fn a_caller_without_the_permission_is_refused() {
-    let (gateway, a, b) = gateway(ENFORCED, "{methods: [Invoke, CountTokens]}").await;
+    let (gateway, a, b) = two_teams(ENFORCED, "{methods: [Invoke, CountTokens]}").await;
     let failed = apply(&gateway, keyed(unnamed("t", "Hello"), &a))
         .await
         .unwrap_err();

@@ -6,7 +6,9 @@ use bedrock_emulator::{Emulator, Options};
 use bedrock_grpc::pb::inference_service_client::InferenceServiceClient;
 use futures_util::{StreamExt, stream};
 
-use crate::harness::{MODEL, Process, Serve, Stream, ask, file, get, key_of, keyed, soon};
+use crate::harness::{
+    MODEL, Process, Serve, Stream, ask, file, get, key_of, keyed, sha256_of, soon,
+};
 
 const CALLS: usize = 2_000;
 const DROPPED: &str = "bedrock_grpc_log_lines_dropped_total ";
@@ -17,11 +19,7 @@ const DROPPED: &str = "bedrock_grpc_log_lines_dropped_total ";
 async fn calls_do_not_wait_for_readers_of_the_log_and_of_usage_records() {
     let emulator = Emulator::start(Options::default()).unwrap();
     let key = key_of();
-    let hash: String = key
-        .sha256()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256_of(&key);
     let sections = format!(
         "usage_records: {{file: stdout}}\ncallers: {{team-a: {{keys: [{{sha256: '{hash}'}}]}}}}\nlog: {{level: debug}}"
     );

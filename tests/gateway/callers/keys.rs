@@ -20,16 +20,12 @@ use tonic_reflection::pb::v1::{
 
 use crate::harness::{
     Answer, Frame, Gateway, RawCall, STREAM_INVOKE, access_of, ask, bearer, file, invoke, key_of,
-    key_options, keyed, soon,
+    key_options, keyed, sha256_of, soon,
 };
 
 /// A gateway with the caller team-a, who has this key.
 async fn gateway(key: &Secret) -> Gateway {
     Gateway::with(|config, _| config.access = access_of(&[("team-a", key)])).await
-}
-
-fn hex(hash: [u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[track_caller]
@@ -189,7 +185,7 @@ async fn failed_attempts_are_limited_and_valid_credentials_are_not() {
 #[tokio::test]
 async fn keys_in_a_file_are_reloaded_while_calls_run() {
     let (old, new) = (key_of(), key_of());
-    let entry = |key: &Secret| format!("  - sha256: {}\n", hex(key.sha256()));
+    let entry = |key: &Secret| format!("  - sha256: {}\n", sha256_of(key));
     let keys = file(&format!("team-a:\n{}", entry(&old)));
     let gateway = Gateway::with(|config, _| {
         config.access.required = true;

@@ -4,7 +4,9 @@ use bedrock_emulator::{Emulator, Options};
 use bedrock_grpc::config::{GroupOptions, LimitsStore, Price, Quota, Rates};
 use serde_json::Value;
 
-use crate::harness::{Collector, Gateway, Serve, access_of, ask, faulty, key_of, keyed, soon};
+use crate::harness::{
+    Collector, Gateway, Serve, access_of, ask, faulty, key_of, keyed, sha256_of, soon,
+};
 
 async fn becomes(gateway: &Gateway, sample: &str, is_right: impl Fn(f64) -> bool) -> f64 {
     soon(async {
@@ -101,11 +103,7 @@ async fn the_used_share_of_a_budget_is_a_metric() {
 async fn the_caller_is_in_the_log_line_and_in_the_span() {
     let (collector, key) = (Collector::start().await, key_of());
     let emulator = Emulator::start(Options::default()).unwrap();
-    let hash: String = key
-        .sha256()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256_of(&key);
     let sections = format!(
         "callers: {{team-a: {{keys: [{{sha256: '{hash}'}}]}}}}\ntraces: {{otlp_endpoint: '{}'}}",
         collector.endpoint()

@@ -2,13 +2,12 @@
 
 use bedrock_grpc::{
     access::key::Secret,
-    config::{Config, Problems},
     pb::{GetTargetRequest, ListTargetsRequest, RawMember, StreamInvokeRequest},
 };
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::harness::{Answer, Details, Gateway, ask, invoke, key_of, key_options, keyed, soon};
+use crate::harness::{Answer, Details, Gateway, ask, invoke, keyed, soon, two_teams};
 
 const TARGETS: &str = "
 allowed_model_ids: ['amazon.*', 'us.*']
@@ -21,26 +20,7 @@ targets:
 
 /// A gateway with the callers `team-a`, with these settings, and `team-b`.
 async fn gateway(groups: &str, team_a: &str) -> (Gateway, Secret, Secret) {
-    let text = format!("{TARGETS}\ngroups: {groups}\ncallers: {{team-a: {team_a}, team-b: {{}}}}");
-    let read = Config::parse(&text, &|_| None).map_err(|problems| Problems {
-        file: text.clone(),
-        problems,
-    });
-    let read = match read {
-        Ok(read) => read,
-        Err(problems) => panic!("{problems}"),
-    };
-    let (a, b) = (key_of(), key_of());
-    let gateway = Gateway::with(|config, _| {
-        config.targets = read.targets;
-        config.access = read.access;
-        for (name, key) in [("team-a", &a), ("team-b", &b)] {
-            let caller = config.access.callers.get_mut(name).unwrap();
-            caller.keys.push(key_options(key));
-        }
-    })
-    .await;
-    (gateway, a, b)
+    two_teams(&format!("{TARGETS}\ngroups: {groups}"), team_a).await
 }
 
 #[track_caller]

@@ -36,7 +36,7 @@ pub(crate) use self::redis::{LossyProxy, RedisServer, quick_store_at, store_at};
 pub(crate) use answer::{Answer, Stream};
 pub(crate) use authority::Authority;
 pub(crate) use call::{MODEL, ask, faulty, invoke, question, text};
-pub(crate) use callers::{access_of, bearer, key_of, key_options, keyed};
+pub(crate) use callers::{access_of, bearer, key_of, key_options, keyed, sha256_of, two_teams};
 pub(crate) use collector::{Collector, Span, Spans};
 pub(crate) use details::Details;
 pub(crate) use process::{Ended, Process};

@@ -3,10 +3,11 @@
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command, thread};
 
 use bedrock_emulator::{Emulator, Options};
+use bedrock_grpc::access::key::Secret;
 use tempfile::TempDir;
 
-use super::{HEAD, REFUSED, RELOADED, Reloading, alias, refused::hex};
-use crate::harness::{MODEL, ask, get, key_of, keyed, soon};
+use super::{HEAD, REFUSED, RELOADED, Reloading, alias};
+use crate::harness::{MODEL, ask, get, key_of, keyed, sha256_of, soon};
 
 fn make_fifo(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status().unwrap();
@@ -60,8 +61,8 @@ async fn a_fifo_as_configuration_blocks_nothing() {
 #[tokio::test]
 async fn a_fifo_or_an_endless_file_as_keys_file_blocks_nothing() {
     let (old, new) = (key_of(), key_of());
-    let entry = |hash: [u8; 32]| format!("team-a: [{{sha256: {}}}]\n", hex(hash));
-    let keys = crate::harness::file(&entry(old.sha256()));
+    let entry = |key: &Secret| format!("team-a: [{{sha256: {}}}]\n", sha256_of(key));
+    let keys = crate::harness::file(&entry(&old));
     let mut gateway = Reloading::start(&keys_in(keys.path())).await;
     let makes: [fn(&Path); 2] = [make_fifo, |path| symlink("/dev/zero", path).unwrap()];
     for make in makes {
@@ -71,11 +72,11 @@ async fn a_fifo_or_an_endless_file_as_keys_file_blocks_nothing() {
         assert!(line.contains(keys.path().to_str().unwrap()), "{line}");
         is_live(&gateway).await;
         gateway.stream(keyed(ask("one"), &old)).await.is_whole();
-        let good = entry(new.sha256());
+        let good = entry(&new);
         replace(keys.path(), |path| fs::write(path, good).unwrap());
         gateway.process.logged(RELOADED).await;
         gateway.stream(keyed(ask("one"), &new)).await.is_whole();
-        let good = entry(old.sha256());
+        let good = entry(&old);
         replace(keys.path(), |path| fs::write(path, good).unwrap());
         gateway.process.logged(RELOADED).await;
         gateway.stream(keyed(ask("one"), &old)).await.is_whole();
@@ -86,8 +87,8 @@ async fn a_fifo_or_an_endless_file_as_keys_file_blocks_nothing() {
 #[tokio::test]
 async fn a_configuration_from_a_pipe_is_read_once() {
     let (old, new) = (key_of(), key_of());
-    let entry = |hash: [u8; 32]| format!("team-a: [{{sha256: {}}}]\n", hex(hash));
-    let keys = crate::harness::file(&entry(old.sha256()));
+    let entry = |key: &Secret| format!("team-a: [{{sha256: {}}}]\n", sha256_of(key));
+    let keys = crate::harness::file(&entry(&old));
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("config.yaml");
     make_fifo(&path);
@@ -100,7 +101,7 @@ async fn a_configuration_from_a_pipe_is_read_once() {
     assert!(gateway.process.log().contains("not in a regular file"));
     gateway.stream(keyed(ask("one"), &old)).await.is_whole();
 
-    fs::write(keys.path(), entry(new.sha256())).unwrap();
+    fs::write(keys.path(), entry(&new)).unwrap();
     let line = gateway.process.logged(RELOADED).await;
     assert!(line.contains("access.keys_file (content)"), "{line}");
     gateway.stream(keyed(ask("one"), &new)).await.is_whole();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{REFUSED, RELOADED, Reloading, alias};
-use crate::harness::{MODEL, ask, key_of, keyed};
+use crate::harness::{MODEL, ask, key_of, keyed, sha256_of};
 
 /// The configuration with one caller.
 fn with_caller(hash: &str) -> String {
@@ -11,10 +11,6 @@ fn with_caller(hash: &str) -> String {
         "{}callers:\n  team-a:\n    keys: [{{sha256: {hash}}}]\n",
         alias("one", MODEL)
     )
-}
-
-pub(super) fn hex(bytes: [u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test]
@@ -70,7 +66,7 @@ async fn an_empty_file_and_a_missing_file_are_refused() {
 #[tokio::test]
 async fn a_half_written_file_does_not_open_the_gateway() {
     let key = key_of();
-    let whole = with_caller(&hex(key.sha256()));
+    let whole = with_caller(&sha256_of(&key));
     let mut gateway = Reloading::start(&whole).await;
     let half = alias("one", MODEL);
     assert!(whole.starts_with(&half));
@@ -111,7 +107,7 @@ async fn a_fence_does_not_disappear() {
 #[tokio::test]
 async fn an_empty_keys_file_is_refused() {
     let key = key_of();
-    let whole = format!("team-a: [{{sha256: {}}}]\n", hex(key.sha256()));
+    let whole = format!("team-a: [{{sha256: {}}}]\n", sha256_of(&key));
     let keys = crate::harness::file(&whole);
     let sections = format!(
         "{}callers: {{team-a: {{}}}}\naccess: {{on_revoke: cut, keys_file: {}}}\n",
@@ -145,7 +141,7 @@ async fn an_empty_keys_file_is_refused() {
 async fn a_keys_file_does_not_bring_back_removed_callers() {
     let (kept, removed) = (key_of(), key_of());
     let entry = |name: &str, hash: &str| format!("{name}:\n  - sha256: {hash}\n");
-    let (kept_hash, removed_hash) = (hex(kept.sha256()), hex(removed.sha256()));
+    let (kept_hash, removed_hash) = (sha256_of(&kept), sha256_of(&removed));
     let keys = crate::harness::file(&format!(
         "{}{}",
         entry("team-a", &kept_hash),

@@ -6,9 +6,9 @@ use bedrock_emulator::{Options, Pace};
 use bedrock_grpc::access::key::Secret;
 use tonic::Code;
 
-use super::{RELOADED, Reloading, alias, refused::hex};
+use super::{RELOADED, Reloading, alias};
 use crate::{
-    harness::{MODEL, ask, invoke, key_of, keyed, paced, soon},
+    harness::{MODEL, ask, invoke, key_of, keyed, paced, sha256_of, soon},
     usage::records::Records,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 fn with(access: &str, callers: &[(&str, &Secret)], records: &Records) -> String {
     let callers: Vec<_> = callers
         .iter()
-        .map(|(name, key)| format!("{name}: {{keys: [{{sha256: {}}}]}}", hex(key.sha256())))
+        .map(|(name, key)| format!("{name}: {{keys: [{{sha256: {}}}]}}", sha256_of(key)))
         .collect();
     format!(
         "{}access: {{{access}}}\ncallers: {{{}}}\nusage_records: {{file: '{}'}}\n",

@@ -35,7 +35,7 @@ use super::{
     HEAD, Reloading,
     tls::{Files, handshake},
 };
-use crate::harness::{MODEL, Stream, ask, key_of, keyed, paced, soon};
+use crate::harness::{MODEL, Stream, ask, key_of, keyed, paced, sha256_of, soon};
 
 /// How much is done, and how soon each change must take effect.
 struct Scale {
@@ -238,11 +238,7 @@ async fn no_stream_breaks_and_no_call_fails_while_everything_changes() {
     let scale = Scale::of_environment();
     let files = Files::new();
     let key = key_of();
-    let hash: String = key
-        .sha256()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256_of(&key);
     let head = HEAD.replace("max_attempts: 1", "max_attempts: 1, max_streams: 4096");
     assert_ne!(head, HEAD);
     // A beginning of it that is valid has no caller.

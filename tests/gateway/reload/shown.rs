@@ -13,8 +13,8 @@ use tokio::{
     net::TcpSocket,
 };
 
-use super::{HEAD, RELOADED, Reloading, alias, refused::hex};
-use crate::harness::{MODEL, get, key_of, soon};
+use super::{HEAD, RELOADED, Reloading, alias};
+use crate::harness::{MODEL, get, key_of, sha256_of, soon};
 
 /// Sends a request for the configuration from this address, and returns all that is answered.
 async fn ask(gateway: &Reloading, from: Ipv4Addr, before: &str, head: &str) -> String {
@@ -39,7 +39,7 @@ async fn shown(gateway: &Reloading) -> Value {
 
 #[tokio::test]
 async fn the_admin_port_shows_the_configuration_in_use_without_its_secrets() {
-    let hash = hex(key_of().sha256());
+    let hash = sha256_of(&key_of());
     let with = |model: &str| {
         format!(
             "{}only: [us]\ncallers: {{team-a: {{keys: [{{sha256: {hash}}}]}}}}\nworkers: 2\n\
@@ -120,7 +120,7 @@ async fn the_configuration_is_shown_to_this_machine_only() {
 
 #[tokio::test]
 async fn a_file_is_compared_with_a_running_gateway() {
-    let hash = |_| hex(key_of().sha256());
+    let hash = |_| sha256_of(&key_of());
     let (old_hash, new_hash) = (hash(0), hash(1));
     let with = |model: &str, hash: &str, more: &str| {
         format!(

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::{RELOADED, Reloading, alias};
-use crate::harness::{MODEL, ask, key_of, keyed, paced, soon};
+use crate::harness::{MODEL, ask, key_of, keyed, paced, sha256_of, soon};
 
 #[tokio::test]
 async fn an_open_stream_of_a_removed_target_runs_to_its_end() {
@@ -76,11 +76,7 @@ async fn health(gateway: &Reloading, target: &str) -> Vec<RouteHealth> {
 #[tokio::test]
 async fn counts_of_limits_survive_and_new_limits_apply() {
     let key = key_of();
-    let hash: String = key
-        .sha256()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256_of(&key);
     let with = |most: u32| {
         format!(
             "{}callers: {{team-a: {{keys: [{{sha256: {hash}}}], limits: {{requests_per_minute: {most}}}}}}}\n",

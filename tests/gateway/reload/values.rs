@@ -6,8 +6,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tonic::Code;
 
-use super::{REFUSED, RELOADED, Reloading, alias, refused::hex};
-use crate::harness::{MODEL, ask, key_of, keyed};
+use super::{REFUSED, RELOADED, Reloading, alias};
+use crate::harness::{MODEL, ask, key_of, keyed, sha256_of};
 
 /// A caller whose key is in a file.
 fn with_key_in(path: &Path) -> String {
@@ -23,11 +23,11 @@ async fn a_changed_file_of_a_value_takes_effect() {
     let (old, new) = (key_of(), key_of());
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("hash");
-    fs::write(&path, format!("{}\n", hex(old.sha256()))).unwrap();
+    fs::write(&path, format!("{}\n", sha256_of(&old))).unwrap();
     let mut gateway = Reloading::start(&with_key_in(&path)).await;
     gateway.stream(keyed(ask("one"), &old)).await.is_whole();
 
-    fs::write(&path, format!("{}\n", hex(new.sha256()))).unwrap();
+    fs::write(&path, format!("{}\n", sha256_of(&new))).unwrap();
     let line = gateway.process.logged(RELOADED).await;
     let line: Value = serde_json::from_str(&line).unwrap();
     let changed = format!(
@@ -56,11 +56,11 @@ async fn a_changed_file_of_a_value_takes_effect() {
         assert!(!gateway.last_reload_successful().await);
         gateway.stream(keyed(ask("one"), &new)).await.is_whole();
     }
-    fs::write(&path, hex(new.sha256())).unwrap();
+    fs::write(&path, sha256_of(&new)).unwrap();
     gateway.process.logged("it is the one in use").await;
     assert!(gateway.last_reload_successful().await);
     let log = gateway.process.log();
-    for secret in ["hunter2", &hex(old.sha256()), &hex(new.sha256())] {
+    for secret in ["hunter2", &sha256_of(&old), &sha256_of(&new)] {
         assert!(!log.contains(secret), "{log}");
     }
 }
@@ -74,13 +74,13 @@ async fn kubelet_replaces_a_mounted_secret() {
         fs::write(root.join(name).join("hash"), content).unwrap();
     };
     let (old, new) = (key_of(), key_of());
-    version("..1", &hex(old.sha256()));
+    version("..1", &sha256_of(&old));
     symlink("..1", root.join("..data")).unwrap();
     symlink("..data/hash", root.join("hash")).unwrap();
     let mut gateway = Reloading::start(&with_key_in(&root.join("hash"))).await;
     gateway.stream(keyed(ask("one"), &old)).await.is_whole();
 
-    version("..2", &hex(new.sha256()));
+    version("..2", &sha256_of(&new));
     symlink("..2", root.join("..data_tmp")).unwrap();
     fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
     fs::remove_dir_all(root.join("..1")).unwrap();

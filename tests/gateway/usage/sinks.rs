@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::recorded;
 use crate::harness::{
-    Collector, Gateway, MODEL, Serve, access_of, ask, faulty, key_of, keyed, soon,
+    Collector, Gateway, MODEL, Serve, access_of, ask, faulty, key_of, keyed, sha256_of, soon,
 };
 
 /// A gateway that writes its records to this file.
@@ -166,11 +166,7 @@ async fn a_collector_that_is_down_or_silent_holds_nothing_up() {
 async fn records_on_standard_output_are_apart_from_the_log() {
     let emulator = Emulator::start(Options::default()).unwrap();
     let key = key_of();
-    let hash: String = key
-        .sha256()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256_of(&key);
     let sections = format!(
         "usage_records: {{file: stdout}}\ncallers: {{team-a: {{keys: [{{sha256: '{hash}'}}]}}}}\nlog: {{level: 'info,bedrock_grpc=trace'}}"
     );

@@ -6,7 +6,7 @@ use bedrock_emulator::Options;
 use tonic::Code;
 
 use super::*;
-use crate::harness::{MODEL, Stream, ask, key_of, keyed, paced};
+use crate::harness::{MODEL, Stream, ask, key_of, keyed, paced, sha256_of};
 
 fn callers() -> String {
     format!(
@@ -130,11 +130,7 @@ async fn a_connection_without_the_required_certificate_is_replaced() {
     let authority = Authority::new();
     files.write("ca.crt", &authority.pem());
     let key = key_of();
-    let hash: String = key
-        .sha256()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = sha256_of(&key);
     let rest = format!(
         "callers: {{team-a: {{keys: [{{sha256: {hash}}}]}}}}\n{}",
         alias("one", MODEL)

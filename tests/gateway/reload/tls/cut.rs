@@ -7,10 +7,7 @@ use bedrock_emulator::Options;
 use tonic::{Code, IntoRequest};
 
 use super::*;
-use crate::{
-    harness::{Answer, MODEL, Stream, ask, invoke, key_of, keyed, paced},
-    reload::refused::hex,
-};
+use crate::harness::{Answer, MODEL, Stream, ask, invoke, key_of, keyed, paced, sha256_of};
 
 const CUT: &str = "open calls of revoked credentials were ended";
 const TOKENS: usize = 150;
@@ -58,7 +55,7 @@ async fn open_calls_on_connections_of_a_removed_authority_are_cut() {
     let sections = format!(
         "{}access: {{on_revoke: cut}}\ncallers: {{team-a: {{certificates: ['{TEAM_A}']}}, team-b: {{certificates: ['{TEAM_B}'], keys: [{{sha256: {}}}]}}}}\n{}",
         files.section_with_clients("required"),
-        hex(key.sha256()),
+        sha256_of(&key),
         alias("one", MODEL)
     );
     let mut gateway = Reloading::with(&sections, slow()).await;
