@@ -13,6 +13,7 @@
 //! | `hosts` | restricts the accepted host names |
 //! | `state` | the state that all connections share |
 //! | `count`, `guardrail` | CountTokens, ApplyGuardrail |
+//! | `native` | the bodies of InvokeModel |
 //! | `sts` | AssumeRole |
 //! | `sessions` | the sessions of roles, also in other accounts |
 //! | `target` | resolves a model ID in a source Region |
@@ -51,6 +52,7 @@ mod guardrail;
 mod hosts;
 mod inspect;
 mod length;
+mod native;
 pub mod options;
 pub mod pace;
 mod plan;

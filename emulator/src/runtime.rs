@@ -1,5 +1,5 @@
-//! Converse and ConverseStream: decides which fault applies, how the answer is created, and how it
-//! is sent.
+//! Converse, ConverseStream and InvokeModel: decides which fault applies, how the answer is
+//! created, and how it is sent.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
@@ -13,8 +13,8 @@ use super::{
     error::{WireError, raw_json},
     exchange::{Answer, Asked, complete, refuse, stall},
     fault::{Effect, Fault},
-    fold, length,
-    pace::Cut,
+    fold, length, native,
+    pace::{Cut, Pace},
     plan,
     playback::{Broken, Plan, Playback, ResetSwitch},
     quotas::{Admission, Lease, Refused, Scope, Tokens},
@@ -28,10 +28,13 @@ use super::{
 
 /// The header that requests a fault.
 const FAULT_HEADER: &str = "x-emulator-fault";
+/// The headers of InvokeModel's answers with the numbers of tokens.
+const INPUT_TOKENS: &str = "x-amzn-bedrock-input-token-count";
+const OUTPUT_TOKENS: &str = "x-amzn-bedrock-output-token-count";
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Answers an authenticated call of Converse or ConverseStream.
+/// Answers an authenticated call of Converse, ConverseStream or InvokeModel.
 pub(super) async fn answer(
     state: &State,
     condition: Option<Condition>,
@@ -67,6 +70,10 @@ pub(super) async fn answer(
         }
         Some(Effect::Stall) if !streams => return Err(stall(asked, record).await),
         _ => {}
+    }
+    if let Operation::InvokeModel(_) = asked.operation {
+        let model_id = model_id.to_owned();
+        return Ok(invoke_model(state, &model_id, asked, pace, fault, record));
     }
     let (recorded, lease) = match recorded_or_made(state, model_id, &asked, streams) {
         Ok(prepared) => prepared,
@@ -115,12 +122,60 @@ pub(super) async fn answer(
     })
 }
 
+/// Answers InvokeModel: a body in the model's own format, with the numbers of tokens in headers.
+fn invoke_model(
+    state: &State,
+    model_id: &str,
+    asked: Asked,
+    pace: Pace,
+    fault: Option<Fault>,
+    mut record: Record,
+) -> Answer {
+    let made = || -> Result<_, WireError> {
+        let target = target::resolve(model_id, &asked.region, &state.account)?;
+        let request: Value =
+            serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
+        let answer = native::answer(target.model, &asked.parts.headers, &request)?;
+        let need = Need {
+            input: answer.input_tokens,
+            output: answer.output_tokens,
+            max_tokens: Some(answer.max_tokens),
+            ..Need::default()
+        };
+        let lease = take_place(state, &target, &asked, &need)?;
+        Ok((answer, lease))
+    };
+    let (answer, lease) = match made() {
+        Ok(made) => made,
+        Err(error) => return refuse(&error, record),
+    };
+    record.served_in(lease.as_ref().map_or(asked.region.as_str(), Lease::region));
+    record.hold(lease);
+    let player = Player {
+        cut: state.options.cut,
+        record,
+        outage: asked.outage,
+        reset: asked.reset,
+    };
+    let body = Bytes::from(answer.body.to_string());
+    let events = usize::try_from(answer.output_tokens).unwrap_or(usize::MAX);
+    let mut response = player.play(JSON, plan::unary(body, pace, events, fault));
+    let counts = [
+        (INPUT_TOKENS, answer.input_tokens),
+        (OUTPUT_TOKENS, answer.output_tokens),
+    ];
+    for (name, count) in counts {
+        response.headers_mut().insert(name, count.into());
+    }
+    response
+}
+
 /// Returns whether a call names a fault, even an unknown one. Then the Region's condition does not
 /// apply.
 pub(super) fn names_a_fault(asked: &Asked) -> bool {
     let runs = matches!(
         asked.operation,
-        Operation::Converse(_) | Operation::ConverseStream(_)
+        Operation::Converse(_) | Operation::ConverseStream(_) | Operation::InvokeModel(_)
     );
     runs && !matches!(
         fault(asked.operation.identifier(), &asked.parts.headers),
@@ -153,6 +208,10 @@ fn recorded_or_made(
         return Ok((replay.find(model_id, &read()?, streams)?, None));
     }
     let target = target::resolve(model_id, &asked.region, &state.account)?;
+    if target.model.is_some_and(|model| model.embeds) {
+        let message = "This action doesn't support the model that you provided. Try again with a supported text or chat model.";
+        return Err(ApiError::validation(message).into());
+    }
     let request = read()?;
     // The ARN of an account's resource does not name the model, but the model's rules still apply.
     let brain = target.opaque_model(model_id).unwrap_or(model_id);
@@ -160,8 +219,36 @@ fn recorded_or_made(
     if let Some(tokens) = state.options.pace.tokens {
         length::set(&mut script, tokens.get(), &request);
     }
-    let lease = take_place(state, &target, asked, &request, &script)?;
+    let lease = take_place(state, &target, asked, &Need::of(&request, &script))?;
     Ok((Recorded::Script(script), lease))
+}
+
+/// The tokens of a call.
+#[derive(Default)]
+struct Need {
+    input: u64,
+    output: u64,
+    cache_read: u64,
+    cache_write: u64,
+    /// `maxTokens`, if the request has it.
+    max_tokens: Option<u64>,
+}
+
+impl Need {
+    fn of(request: &Value, script: &Script) -> Self {
+        let metadata = script.events.iter().rfind(|event| event.name == "metadata");
+        let used = |name: &str| {
+            let usage = metadata.map(|event| &event.payload["usage"][name]);
+            usage.and_then(Value::as_u64).unwrap_or(0)
+        };
+        Self {
+            input: used("inputTokens"),
+            output: used("outputTokens"),
+            cache_read: used("cacheReadInputTokens"),
+            cache_write: used("cacheWriteInputTokens"),
+            max_tokens: request["inferenceConfig"]["maxTokens"].as_u64(),
+        }
+    }
 }
 
 /// Reserves quota and capacity for a call.
@@ -169,8 +256,7 @@ fn take_place(
     state: &State,
     target: &Target,
     asked: &Asked,
-    request: &Value,
-    script: &Script,
+    need: &Need,
 ) -> Result<Option<Lease>, WireError> {
     let Some(model) = target.model else {
         return Ok(None);
@@ -186,24 +272,19 @@ fn take_place(
         } => (Scope::Global, &destinations[..]),
         Way::Profile { destinations, .. } => (Scope::CrossRegion, &destinations[..]),
     };
-    let metadata = script.events.iter().rfind(|event| event.name == "metadata");
-    let used = |name: &str| {
-        let usage = metadata.map(|event| &event.payload["usage"][name]);
-        usage.and_then(Value::as_u64).unwrap_or(0)
-    };
-    let written = used("inputTokens") + used("cacheWriteInputTokens");
-    let max_tokens = request["inferenceConfig"]["maxTokens"].as_u64();
+    let written = need.input + need.cache_write;
+    let max_tokens = need.max_tokens.unwrap_or(model.max_output);
     let admitted = state.ledger.admit(Admission {
         account: asked.principal.account(),
         model: model.id,
         source,
         scope,
         destinations,
-        reserve: written + used("cacheReadInputTokens") + max_tokens.unwrap_or(model.max_output),
-        charge: written + used("outputTokens") * model.burn_down,
+        reserve: written + need.cache_read + max_tokens,
+        charge: written + need.output * model.burn_down,
         usage: Tokens {
-            input: used("inputTokens"),
-            output: used("outputTokens"),
+            input: need.input,
+            output: need.output,
         },
     });
     admitted.map(Some).map_err(|refused| match refused {

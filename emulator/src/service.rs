@@ -182,7 +182,7 @@ impl Service {
                 }
                 Ok(complete(answer, record))
             }
-            Operation::Converse(_) | Operation::ConverseStream(_) => {
+            Operation::Converse(_) | Operation::ConverseStream(_) | Operation::InvokeModel(_) => {
                 runtime::answer(&self.state, condition, asked, record).await
             }
             _ => self.answer_at_once(condition, asked, record).await,

@@ -7,6 +7,7 @@ use http::Method;
 pub(super) enum Operation {
     Converse(String),
     ConverseStream(String),
+    InvokeModel(String),
     CountTokens(String),
     /// A guardrail and its version.
     ApplyGuardrail(String, String),
@@ -57,6 +58,7 @@ impl Operation {
             _ => model("/converse-stream")
                 .map(Self::ConverseStream)
                 .or_else(|| model("/converse").map(Self::Converse))
+                .or_else(|| model("/invoke").map(Self::InvokeModel))
                 .or_else(|| model("/count-tokens").map(Self::CountTokens)),
         }
     }
@@ -81,6 +83,7 @@ impl Operation {
         match self {
             Self::Converse(_) => "Converse",
             Self::ConverseStream(_) => "ConverseStream",
+            Self::InvokeModel(_) => "InvokeModel",
             Self::CountTokens(_) => "CountTokens",
             Self::ApplyGuardrail(..) => "ApplyGuardrail",
             Self::ListInferenceProfiles => "ListInferenceProfiles",
@@ -104,6 +107,7 @@ impl Operation {
         match self {
             Self::Converse(id)
             | Self::ConverseStream(id)
+            | Self::InvokeModel(id)
             | Self::CountTokens(id)
             | Self::ApplyGuardrail(id, _)
             | Self::GetInferenceProfile(id)

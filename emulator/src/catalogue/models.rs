@@ -24,6 +24,8 @@ pub struct Model {
     pub max_output: u64,
     /// The number of quota tokens per output token: 5 for Claude 3.7 and later.
     pub burn_down: u64,
+    /// Whether its output is an embedding. Converse does not support such models.
+    pub embeds: bool,
     /// Whether CountTokens supports it.
     pub counts_tokens: bool,
     /// The release date, in ISO 8601.
@@ -73,6 +75,7 @@ const fn model(
         profiles: &[],
         max_output: 8192,
         burn_down: 1,
+        embeds: false,
         counts_tokens: false,
         since,
     }
@@ -121,6 +124,16 @@ pub static MODELS: &[Model] = &[
         ..nova("amazon.nova-premier-v1:0", "Nova Premier", SEES)
     },
     nova("amazon.nova-pro-v1:0", "Nova Pro", SEES),
+    Model {
+        embeds: true,
+        max_output: 0,
+        ..model(
+            "amazon.titan-embed-text-v2:0",
+            "Titan Embeddings V2",
+            "Amazon",
+            "2024-04-30T00:00:00Z",
+        )
+    },
     Model {
         legacy: true,
         ..model(

@@ -25,7 +25,9 @@ pub(super) fn list(query: &str, region: &str) -> Result<Value, WireError> {
             && provider
                 .as_ref()
                 .is_none_or(|name| model.provider.eq_ignore_ascii_case(name))
-            && output.as_ref().is_none_or(|modality| modality == "TEXT")
+            && output
+                .as_ref()
+                .is_none_or(|modality| modality == output_of(model))
             && inference
                 .as_ref()
                 .is_none_or(|kind| inference_types(model, region).contains(&kind.as_str()))
@@ -43,6 +45,10 @@ pub(super) fn get(identifier: &str, region: &str) -> Result<Value, WireError> {
             not_found("Could not resolve the foundation model from the provided model identifier.")
         })?;
     Ok(json!({"modelDetails": shown(model, region)}))
+}
+
+const fn output_of(model: &Model) -> &'static str {
+    if model.embeds { "EMBEDDING" } else { "TEXT" }
 }
 
 fn inference_types(model: &Model, region: &str) -> Vec<&'static str> {
@@ -69,8 +75,8 @@ fn shown(model: &Model, region: &str) -> Value {
         "modelName": model.name,
         "providerName": model.provider,
         "inputModalities": model.input,
-        "outputModalities": ["TEXT"],
-        "responseStreamingSupported": true,
+        "outputModalities": [output_of(model)],
+        "responseStreamingSupported": !model.embeds,
         "customizationsSupported": [],
         "inferenceTypesSupported": inference_types(model, region),
         "modelLifecycle": {

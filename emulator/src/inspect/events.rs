@@ -29,7 +29,7 @@ pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
 fn record(call: &Call) -> Value {
     let runs = matches!(
         call.operation,
-        "Converse" | "ConverseStream" | "CountTokens"
+        "Converse" | "ConverseStream" | "InvokeModel" | "CountTokens"
     );
     let parameters = if call.operation == "ApplyGuardrail" {
         Some(json!({"guardrailIdentifier": call.model_id}))

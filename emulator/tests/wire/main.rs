@@ -10,6 +10,7 @@ mod control;
 mod faults;
 mod frames;
 mod guardrail;
+mod invoke_model;
 mod quotas;
 mod regions;
 mod replay;

@@ -291,6 +291,36 @@ def test_apply_guardrail(runtime):
         apply("Hello", guardrail=arn.format("us-west-2"))
 
 
+def test_invoke_model(runtime):
+    def invoke(model, body, **options):
+        answered = runtime.invoke_model(modelId=model, body=json.dumps(body), **options)
+        headers = answered["ResponseMetadata"]["HTTPHeaders"]
+        tokens = [int(headers[f"x-amzn-bedrock-{kind}-token-count"]) for kind in ("input", "output")]
+        return json.loads(answered["body"].read()), tokens
+
+    def embed(text):
+        answer, tokens = invoke("amazon.titan-embed-text-v2:0", {"inputText": text, "dimensions": 256})
+        assert tokens == [answer["inputTextTokenCount"], 0]
+        return answer["embedding"]
+
+    def nearness(one, other):
+        return sum(a * b for a, b in zip(one, other))
+
+    question = embed("How do I reset my password?")
+    assert nearness(question, question) == pytest.approx(1)
+    assert nearness(question, embed("Reset a forgotten password")) > nearness(question, embed("Opening hours of the canteen")) + 0.2
+
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "Say hi"}]}
+    answer, tokens = invoke("us.anthropic.claude-sonnet-5", body)
+    assert answer["content"][0]["type"] == "text"
+    assert tokens == [answer["usage"]["input_tokens"], answer["usage"]["output_tokens"]]
+    body["messages"][0]["content"] = "emulate:guardrail_block"
+    answer, _ = invoke("us.anthropic.claude-sonnet-5", body, guardrailIdentifier="gr1", guardrailVersion="1")
+    assert answer["amazon-bedrock-guardrailAction"] == "INTERVENED"
+    with pytest.raises(runtime.exceptions.ValidationException, match="Malformed input request"):
+        invoke("amazon.titan-embed-text-v2:0", {})
+
+
 def test_quotas_and_conditions_of_regions():
     runtime = client("bedrock-runtime", "ap-northeast-1")
     ask = lambda: runtime.converse(modelId="amazon.nova-micro-v1:0", messages=HELLO)
