@@ -68,9 +68,11 @@ pub(crate) fn merge(
             Err(problem) => problems.add(|| problem),
         }
     }
-    let body = merged(&body, insertions, &mut problems);
+    let inserted: usize = raw.iter().map(|member| member.json.len() + 16).sum();
+    let mut merged = String::with_capacity(body.len() + inserted);
+    write_merged(&mut merged, &body, insertions, &mut problems);
     problems.kept.sort_by_key(|problem| problem.index);
-    (body, problems)
+    (merged, problems)
 }
 
 /// A value to insert.
@@ -151,37 +153,38 @@ impl<'m> Insertion<'m> {
     }
 }
 
-/// A text to insert, and the offset in the old text at which to insert it.
-type Splice = (usize, String);
-
-fn merged(text: &str, insertions: Vec<Insertion<'_>>, problems: &mut Problems) -> String {
+/// Writes `text` with the insertions to `out`. Each byte is written once, however deep values are
+/// inserted into inserted values.
+fn write_merged(
+    out: &mut String,
+    text: &str,
+    insertions: Vec<Insertion<'_>>,
+    problems: &mut Problems,
+) {
     if insertions.is_empty() {
-        return text.to_owned();
+        out.push_str(text);
+        return;
     }
     let mut walk = Walk {
         reader: Reader::with_limit(text, u32::MAX),
-        splices: Vec::new(),
+        text,
+        written: 0,
+        out,
         problems,
     };
     // The gateway wrote the text or checked it before, so the walk cannot fail. If it fails
     // nevertheless, the insertions found so far are still valid.
     let _ = walk.value(insertions);
-    let mut result = String::with_capacity(text.len() + 256);
-    let mut done = 0;
-    for (at, splice) in walk.splices {
-        result.push_str(text.get(done..at).unwrap_or_default());
-        result.push_str(&splice);
-        done = at;
-    }
-    result.push_str(text.get(done..).unwrap_or_default());
-    result
+    walk.write_until(text.len());
 }
 
-struct Walk<'t, 'p> {
+struct Walk<'t, 'o> {
     reader: Reader<'t>,
-    /// The texts to insert, in the order of their offsets.
-    splices: Vec<Splice>,
-    problems: &'p mut Problems,
+    text: &'t str,
+    /// The offset up to which `text` was written to `out`.
+    written: usize,
+    out: &'o mut String,
+    problems: &'o mut Problems,
 }
 
 impl Walk<'_, '_> {
@@ -226,21 +229,18 @@ impl Walk<'_, '_> {
             self.value(into)?;
         }
 
-        let mut added = String::new();
         for name in order {
-            let Some(insertions) = by_name.remove(&name) else {
+            let insertions = by_name.remove(&name).unwrap_or_default();
+            let Some((value, into)) = self.new_value(insertions) else {
                 continue;
             };
-            if let Some(value) = self.new_value(insertions) {
-                let mut key = Writer::default();
-                key.string(&name);
-                separate(&mut added, first);
-                added.push_str(&key.into_string());
-                added.push(':');
-                added.push_str(&value);
-            }
+            self.write_separator(&mut first);
+            let mut key = Writer::default();
+            key.string(&name);
+            self.out.push_str(&key.into_string());
+            self.out.push(':');
+            write_merged(self.out, value, into, self.problems);
         }
-        self.splice_before_end(added);
         Ok(())
     }
 
@@ -287,44 +287,47 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        let mut added = String::new();
-        for element in new {
-            if let Some(value) = self.new_value(element) {
-                separate(&mut added, first);
-                added.push_str(&value);
+        for insertions in new {
+            if let Some((value, into)) = self.new_value(insertions) {
+                self.write_separator(&mut first);
+                write_merged(self.out, value, into, self.problems);
             }
         }
-        self.splice_before_end(added);
         Ok(())
     }
 
-    /// Builds a new value: the first insertion creates it, and the others are inserted into it.
-    fn new_value(&mut self, insertions: Vec<Insertion<'_>>) -> Option<String> {
-        let mut made: Option<Insertion<'_>> = None;
+    /// Splits the insertions at one new place: the first one creates the value, and the others are
+    /// inserted into it.
+    fn new_value<'m>(
+        &mut self,
+        insertions: Vec<Insertion<'m>>,
+    ) -> Option<(&'m str, Vec<Insertion<'m>>)> {
+        let mut value = None;
         let mut into = Vec::new();
         for insertion in insertions {
-            match (insertion.has_arrived(), made) {
-                (true, None) => made = Some(insertion),
+            match (insertion.has_arrived(), value) {
+                (true, None) => value = Some(insertion.json),
                 (true, Some(_)) => self.problems.add(|| insertion.exists()),
                 (false, Some(_)) => into.push(insertion),
                 (false, None) => self.problems.add(|| insertion.no_parent()),
             }
         }
-        made.map(|made| merged(made.json, into, self.problems))
+        Some((value?, into))
     }
 
-    /// Inserts this before the bracket that was just read.
-    fn splice_before_end(&mut self, added: String) {
-        if !added.is_empty() {
-            self.splices.push((self.reader.offset() - 1, added));
+    /// Writes the text before the bracket that was just read, and a comma unless the container is
+    /// still empty.
+    fn write_separator(&mut self, empty: &mut bool) {
+        self.write_until(self.reader.offset() - 1);
+        if !std::mem::replace(empty, false) {
+            self.out.push(',');
         }
     }
-}
 
-/// Appends a comma, unless the container was empty.
-fn separate(added: &mut String, was_empty: bool) {
-    if !(added.is_empty() && was_empty) {
-        added.push(',');
+    fn write_until(&mut self, end: usize) {
+        self.out
+            .push_str(self.text.get(self.written..end).unwrap_or_default());
+        self.written = end;
     }
 }
 
