@@ -9,18 +9,13 @@ use aws_sdk_bedrockruntime::Client;
 
 use super::{
     ControlPlane, Sdk, SessionOwner,
-    accounts::Accounts,
     exchange::{Endpoint, Hooks},
     failure,
     http::Http,
     sdk::is_region,
     session::Session,
 };
-use crate::{
-    config::{CallerSession, bedrock::Options},
-    error::Failure,
-    telemetry::trace::TraceContext,
-};
+use crate::{config::CallerSession, error::Failure, telemetry::trace::TraceContext};
 
 /// The maximum number of source Regions with a client, which is more than AWS has. It limits the
 /// memory that ARNs from callers can use.
@@ -31,14 +26,13 @@ const MOST_CLIENTS: usize = 64;
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
-    /// The accounts of the call's configuration.
-    accounts: Accounts,
+    /// The accounts and endpoints of the call's configuration.
+    sdk: Sdk,
     trace: Option<TraceContext>,
     account: Option<Account>,
 }
 
 struct Shared {
-    sdk: Sdk,
     http: Http,
     control: ControlPlane,
     clients: Mutex<Clients>,
@@ -72,27 +66,26 @@ struct Regional {
 
 impl Bedrock {
     /// Creates a worker's client, without connections. All workers share `sdk`.
-    pub fn new(sdk: &Sdk, options: &Options) -> Self {
+    pub fn new(sdk: &Sdk) -> Self {
         let shared = Shared {
-            sdk: sdk.clone(),
-            http: Http::new(sdk.tls(), options),
-            control: ControlPlane::new(sdk, options),
+            http: Http::new(sdk.connections()),
+            control: ControlPlane::new(sdk),
             clients: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
-            accounts: sdk.accounts().clone(),
+            sdk: sdk.clone(),
             trace: None,
             account: None,
         }
     }
 
-    /// Returns the same client for calls with the accounts of another configuration.
+    /// Returns the same client for calls with the accounts and endpoints of another configuration.
     #[must_use]
-    pub fn with_accounts_of(&self, sdk: &Sdk) -> Self {
+    pub fn of(&self, sdk: &Sdk) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            accounts: sdk.accounts().clone(),
+            sdk: sdk.clone(),
             trace: None,
             account: None,
         }
@@ -103,7 +96,7 @@ impl Bedrock {
     /// own identity.
     #[must_use]
     pub fn in_account(mut self, name: &Arc<str>, owner: Option<&SessionOwner>) -> Self {
-        let session = self.accounts.session(name, owner);
+        let session = self.sdk.accounts().session(name, owner);
         self.account = (session.is_some() || !name.is_empty()).then(|| Account {
             name: Arc::clone(name),
             session,
@@ -113,7 +106,7 @@ impl Bedrock {
 
     /// Returns the worker's client of Bedrock's control plane.
     pub fn control(&self) -> ControlPlane {
-        self.shared.control.with_accounts(&self.accounts)
+        self.shared.control.of(&self.sdk)
     }
 
     /// Returns the caller as an owner of sessions, if any account has separate sessions for it.
@@ -122,7 +115,7 @@ impl Bedrock {
         name: &Arc<str>,
         options: &Arc<CallerSession>,
     ) -> Option<SessionOwner> {
-        self.accounts.owner(name, options)
+        self.sdk.accounts().owner(name, options)
     }
 
     /// Returns the same client for calls within a span. The span's context is sent to Bedrock.
@@ -130,7 +123,7 @@ impl Bedrock {
     pub fn in_trace(&self, span: TraceContext) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            accounts: self.accounts.clone(),
+            sdk: self.sdk.clone(),
             trace: Some(span),
             account: self.account.clone(),
         }
@@ -158,7 +151,7 @@ impl Bedrock {
         F: Future<Output = Result<T, Failure>>,
     {
         match &self.account {
-            None => self.shared.sdk.authenticated(call).await,
+            None => self.sdk.authenticated(call).await,
             Some(Account {
                 session: Some(session),
                 ..
@@ -185,9 +178,8 @@ impl Bedrock {
     pub(super) fn client(&self, source_region: &str) -> Result<Client, Failure> {
         let mut clients = self.clients();
         let account = self.account.as_ref().map(|account| &account.name);
-        let sdk = &self.shared.sdk;
         let name = account.map(AsRef::as_ref);
-        let url = sdk.endpoint_url(&self.accounts, name, source_region);
+        let url = self.sdk.endpoint_url(name, source_region);
         let clients = match account {
             None => &mut clients.own,
             Some(name) => clients.of_accounts.entry(Arc::clone(name)).or_default(),
@@ -201,7 +193,8 @@ impl Bedrock {
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
         }
-        let config = sdk
+        let config = self
+            .sdk
             .client_config(source_region, url, account.is_some())
             .http_client(self.shared.http.clone());
         let endpoint = Arc::default();

@@ -113,7 +113,7 @@ mod tests {
         };
         let sdk =
             Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &options).unwrap();
-        let client = Bedrock::new(&sdk, &options);
+        let client = Bedrock::new(&sdk);
         let text = "x".repeat(2 * HASHED);
         let json = format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{text}"}}]}}]}}"#);
         let body = RequestBody::hashed(json.into(), || false);

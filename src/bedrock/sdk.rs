@@ -19,7 +19,7 @@ use super::{
     accounts::Accounts,
     credentials::{ChainSource, Identity},
     failure,
-    http::{Http, Tls, TlsError, Trust},
+    http::{CurrentSettings, Http, TlsError, Trust},
     session::SignedBySession,
 };
 use crate::{
@@ -36,20 +36,34 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 const LONGEST_ANSWER: usize = 1 << 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The credentials, Region and endpoints, which are found as in every AWS SDK, and the trusted
-/// certificates. Cheap to clone. All workers share the credentials.
+/// The credentials and Region, which are found as in every AWS SDK, and the accounts and endpoints
+/// of a configuration. Cheap to clone. All workers share the credentials.
 #[derive(Clone)]
 pub struct Sdk {
+    process: Arc<Process>,
+    configured: Arc<Configured>,
+}
+
+/// What all configurations of a process share.
+struct Process {
     config: SdkConfig,
+    /// The URL of the runtime for configurations that name none.
     endpoint_url: Option<String>,
+    /// The URL of the control plane for configurations that name none.
     control_endpoint_url: Option<String>,
-    endpoints: Arc<BTreeMap<String, Endpoints>>,
     /// The identity whose credentials can be reloaded. `None` if the credentials never change.
     identity: Option<Identity>,
-    accounts: Accounts,
-    tls: Tls,
+    connections: CurrentSettings,
     /// The file that replaces the machine's root certificates.
     bundle: Option<PathBuf>,
+}
+
+/// What belongs to one configuration.
+struct Configured {
+    endpoint_url: Option<String>,
+    control_endpoint_url: Option<String>,
+    endpoints: BTreeMap<String, Endpoints>,
+    accounts: Accounts,
 }
 
 impl Sdk {
@@ -61,7 +75,7 @@ impl Sdk {
     pub async fn load(options: &Options) -> Result<Self, TlsError> {
         // The profile may name certificates, so the first client has none. It only asks the
         // instance metadata service for the Region.
-        let http = Http::new(Tls::new(Trust::without_roots(options)?), options);
+        let http = Http::new(CurrentSettings::new(Trust::without_roots()?, options));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))
             .no_credentials();
@@ -71,8 +85,9 @@ impl Sdk {
         let config = loader.load().await;
         let bundle = setting(&config, "AWS_CA_BUNDLE", "ca_bundle", "bedrock_runtime");
         let bundle = bundle.map(PathBuf::from);
-        let tls = Tls::new(Trust::load(options, bundle.as_deref())?);
-        let http = Http::new(tls.clone(), options).for_whole_answers(LONGEST_ANSWER);
+        let trust = Trust::load(options, bundle.as_deref())?;
+        let connections = CurrentSettings::new(trust, options);
+        let http = Http::new(connections.clone()).for_whole_answers(LONGEST_ANSWER);
         let source = ChainSource {
             http: http.clone(),
             region: config.region().cloned(),
@@ -85,34 +100,29 @@ impl Sdk {
         let identity = Identity::new(source);
         // The SDK itself looks for `bedrock-runtime` in a services section. AWS documents
         // `bedrock_runtime`, which the other SDKs use.
-        let endpoint_url = options.endpoint_url.clone().or_else(|| {
-            setting(
-                &config,
-                "AWS_ENDPOINT_URL",
-                "endpoint_url",
-                "bedrock_runtime",
-            )
-        });
-        let control_endpoint_url = options
-            .control_endpoint_url
-            .clone()
-            .or_else(|| control_endpoint_url(&config));
+        let endpoint_url = setting(
+            &config,
+            "AWS_ENDPOINT_URL",
+            "endpoint_url",
+            "bedrock_runtime",
+        );
+        let control_endpoint_url = control_endpoint_url(&config);
         let config = config
             .into_builder()
             .http_client(http)
             .identity_cache(SharedIdentityCache::new(identity.clone()))
             .credentials_provider(SharedCredentialsProvider::new(identity.clone()))
             .build();
-        Ok(Self {
-            accounts: Accounts::none(config.clone(), Some(identity.clone())),
+        let accounts = Accounts::none(config.clone(), Some(identity.clone()));
+        let process = Process {
             config,
             endpoint_url,
             control_endpoint_url,
-            endpoints: Arc::new(options.endpoints.clone()),
             identity: Some(identity),
-            tls,
+            connections,
             bundle,
-        })
+        };
+        Ok(Self::new(Arc::new(process), options, accounts))
     }
 
     /// Creates a configuration with these credentials, without the environment. Used with the
@@ -127,7 +137,7 @@ impl Sdk {
         options: &Options,
     ) -> Result<Self, TlsError> {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
-        let tls = Tls::new(Trust::load(options, None)?);
+        let connections = CurrentSettings::new(Trust::load(options, None)?, options);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .identity_cache(IdentityCache::lazy().build())
@@ -135,54 +145,67 @@ impl Sdk {
             .region(options.region.clone().map(Region::new))
             .build();
         // The emulator serves STS, too.
-        let http = Http::new(tls.clone(), options).for_whole_answers(LONGEST_ANSWER);
+        let http = Http::new(connections.clone()).for_whole_answers(LONGEST_ANSWER);
         let mut for_sts = config.clone().into_builder().http_client(http);
         for_sts.set_endpoint_url(options.endpoint_url.clone());
-        Ok(Self {
-            accounts: Accounts::none(for_sts.build(), None),
+        let process = Process {
             config,
-            endpoint_url: options.endpoint_url.clone(),
             // The emulator serves both the runtime and the control plane.
-            control_endpoint_url: options
-                .control_endpoint_url
-                .clone()
-                .or_else(|| options.endpoint_url.clone()),
-            endpoints: Arc::new(options.endpoints.clone()),
+            endpoint_url: options.endpoint_url.clone(),
+            control_endpoint_url: options.endpoint_url.clone(),
             identity: None,
-            tls,
+            connections,
             bundle: None,
-        })
+        };
+        let accounts = Accounts::none(for_sts.build(), None);
+        Ok(Self::new(Arc::new(process), options, accounts))
     }
 
-    /// Returns the same with these accounts, which are called by sessions of their roles. Sessions
-    /// that are as before keep their credentials.
+    fn new(process: Arc<Process>, options: &Options, accounts: Accounts) -> Self {
+        let or = |url: &Option<String>, default: &Option<String>| {
+            url.as_ref().or(default.as_ref()).cloned()
+        };
+        let configured = Configured {
+            endpoint_url: or(&options.endpoint_url, &process.endpoint_url),
+            control_endpoint_url: or(&options.control_endpoint_url, &process.control_endpoint_url),
+            endpoints: options.endpoints.clone(),
+            accounts,
+        };
+        Self {
+            process,
+            configured: Arc::new(configured),
+        }
+    }
+
+    /// Returns the same with the endpoints and accounts of another configuration. Accounts are
+    /// called by sessions of their roles. Sessions that are as before keep their credentials.
     #[must_use]
-    pub fn with_accounts(mut self, accounts: &BTreeMap<String, AccountOptions>) -> Self {
-        self.accounts = self.accounts.with(accounts);
-        self
+    pub fn configured(
+        &self,
+        options: &Options,
+        accounts: &BTreeMap<String, AccountOptions>,
+    ) -> Self {
+        let accounts = self.configured.accounts.with(accounts);
+        Self::new(Arc::clone(&self.process), options, accounts)
     }
 
     pub(super) fn accounts(&self) -> &Accounts {
-        &self.accounts
+        &self.configured.accounts
     }
 
     /// Returns the Region of the AWS environment.
     pub fn default_region(&self) -> Option<&str> {
-        self.config.region().map(AsRef::as_ref)
+        self.process.config.region().map(AsRef::as_ref)
     }
 
     /// Returns the URL of a Region's control plane for an account. `None` for its public endpoint.
-    pub(super) fn control_endpoint_url<'a>(
-        &'a self,
-        accounts: &'a Accounts,
-        account: &str,
-        source_region: &str,
-    ) -> Option<&'a str> {
-        let of_account = accounts.endpoints(account, source_region);
-        [of_account, self.endpoints.get(source_region)]
+    pub(super) fn control_endpoint_url(&self, account: &str, source_region: &str) -> Option<&str> {
+        let configured = &*self.configured;
+        let of_account = configured.accounts.endpoints(account, source_region);
+        [of_account, configured.endpoints.get(source_region)]
             .into_iter()
             .find_map(|endpoints| endpoints?.control_endpoint_url.as_deref())
-            .or(self.control_endpoint_url.as_deref())
+            .or(configured.control_endpoint_url.as_deref())
     }
 
     /// Makes a call. If AWS rejects its credentials and newer ones are available, retries the call
@@ -194,7 +217,7 @@ impl Sdk {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let Some(identity) = &self.identity else {
+        let Some(identity) = &self.process.identity else {
             return call().await;
         };
         let generation = identity.generation();
@@ -216,34 +239,41 @@ impl Sdk {
     /// Fails if a file of certificates cannot be used.
     pub fn read_trust(
         &self,
-        options: &Options,
         extra: Option<(&Path, Result<impl AsRef<[u8]>, String>)>,
     ) -> Result<Trust, TlsError> {
-        Trust::with_extra(options, self.bundle.as_deref(), extra)
+        Trust::with_extra(self.process.bundle.as_deref(), extra)
     }
 
-    /// Trusts these certificates on all connections to AWS that are opened from now on. Open
-    /// connections get no further requests, but their calls continue to their end.
-    pub fn trust(&self, trust: Trust) {
-        self.tls.replace(trust);
+    /// Opens all connections to AWS by these settings from now on, for all configurations. If they
+    /// differ from the ones before, open connections get no further requests, but their calls
+    /// continue to their end. Without `trust`, the trusted certificates stay the same.
+    pub fn connect_with(
+        &self,
+        options: &Options,
+        accounts: &BTreeMap<String, AccountOptions>,
+        trust: Option<Trust>,
+    ) {
+        self.process.connections.replace(options, accounts, trust);
     }
 
-    pub(super) fn tls(&self) -> Tls {
-        self.tls.clone()
+    /// Returns how often the settings of connections to AWS have changed since the start.
+    pub fn connections_version(&self) -> u64 {
+        self.process.connections.version()
+    }
+
+    pub(super) fn connections(&self) -> CurrentSettings {
+        self.process.connections.clone()
     }
 
     /// Returns the URL of a Region's runtime for an account. `None` for its public endpoint.
-    pub(super) fn endpoint_url<'a>(
-        &'a self,
-        accounts: &'a Accounts,
-        account: Option<&str>,
-        source_region: &str,
-    ) -> Option<&'a str> {
-        let of_account = account.and_then(|account| accounts.endpoints(account, source_region));
-        [of_account, self.endpoints.get(source_region)]
+    pub(super) fn endpoint_url(&self, account: Option<&str>, source_region: &str) -> Option<&str> {
+        let configured = &*self.configured;
+        let of_account =
+            account.and_then(|account| configured.accounts.endpoints(account, source_region));
+        [of_account, configured.endpoints.get(source_region)]
             .into_iter()
             .find_map(|endpoints| endpoints?.endpoint_url.as_deref())
-            .or(self.endpoint_url.as_deref())
+            .or(configured.endpoint_url.as_deref())
     }
 
     /// Returns a client's configuration for one source Region and endpoint, without an HTTP client.
@@ -255,7 +285,8 @@ impl Sdk {
         endpoint_url: Option<&str>,
         by_session: bool,
     ) -> Builder {
-        let mut builder = Builder::from(&self.config)
+        let config = &self.process.config;
+        let mut builder = Builder::from(config)
             .region(Region::new(source_region.to_owned()))
             // Routing decides on retries and timeouts. The stream outlives the SDK's call.
             .retry_config(RetryConfig::disabled())
@@ -273,7 +304,7 @@ impl Sdk {
                 .credentials_provider(SharedCredentialsProvider::new(SignedBySession));
         }
         // An application name set by the operator takes precedence.
-        if self.config.app_name().is_none() {
+        if config.app_name().is_none() {
             builder.set_app_name(AppName::new(NAME).ok());
         }
         if let Ok(metadata) = FrameworkMetadata::new(NAME, Some(VERSION)) {

@@ -12,7 +12,7 @@ use crate::{
         limits::{Accounts, Scope},
     },
     bedrock::Sdk,
-    config::{Config, Cors, Drain, Limits, RequestMetadata, TrustedProxies},
+    config::{Config, Cors, Discovery, Drain, Limits, RequestMetadata, TrustedProxies},
     routing::Router,
     telemetry::Traces,
 };
@@ -39,6 +39,8 @@ pub struct Generation {
     pub budgets: Arc<[Arc<Scope>]>,
     /// The AWS accounts and their endpoints.
     pub sdk: Sdk,
+    /// How the gateway looks up the destination Regions of inference profiles.
+    pub discovery: Discovery,
     /// The limits on time and size.
     pub limits: Limits,
     /// How the gateway shuts down.
@@ -66,7 +68,7 @@ pub struct Parts {
     pub accounts: Accounts,
     /// The callers, groups and targets with a limit of a day or a month.
     pub budgets: Arc<[Arc<Scope>]>,
-    /// The AWS accounts and their endpoints.
+    /// The client of AWS, with the accounts and endpoints of any configuration.
     pub sdk: Sdk,
     /// The exporter of spans.
     pub traces: Traces,
@@ -94,7 +96,8 @@ impl Generation {
             rules: Arc::new(parts.rules),
             accounts: parts.accounts,
             budgets: parts.budgets,
-            sdk: parts.sdk.with_accounts(&config.accounts),
+            sdk: parts.sdk.configured(&config.bedrock, &config.accounts),
+            discovery: config.discovery.clone(),
             limits: config.limits.clone(),
             drain: config.drain.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),

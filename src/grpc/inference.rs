@@ -129,7 +129,7 @@ impl Inference {
             .prepared(Method::CountTokens, &context, request)
             .await?;
         let rate_limits = report.rate_limits();
-        let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
+        let bedrock = self.bedrock.of(&context.generation.sdk);
         let call = self.unary_call(&context, &bedrock, &ready, &report);
         let response = count::run(&call, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
@@ -146,7 +146,7 @@ impl Inference {
             .await?;
         report.asked(None, ready.guardrail.clone());
         let rate_limits = report.rate_limits();
-        let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
+        let bedrock = self.bedrock.of(&context.generation.sdk);
         let call = self.unary_call(&context, &bedrock, &ready, &report);
         let response = apply_guardrail::run(&call, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
@@ -284,7 +284,7 @@ impl Inference {
         let of_all = &context.generation.limits;
         let deadline = context.deadline(limits.max_deadline);
         let rate_limits = report.rate_limits();
-        let bedrock = self.bedrock.with_accounts_of(&context.generation.sdk);
+        let bedrock = self.bedrock.of(&context.generation.sdk);
         let owner = session_owner(&bedrock, context);
         let call_stream = CallStream::start(Call {
             bedrock,

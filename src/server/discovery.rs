@@ -19,8 +19,9 @@ use crate::{
 /// otherwise, but callers can name many.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks up the profiles of the router's routes, forever.
-pub(super) async fn run(control: ControlPlane, generations: Generations, refresh: Duration) {
+/// Looks up the profiles of the router's routes, forever. Pauses while the current configuration
+/// has no discovery.
+pub(super) async fn run(control: ControlPlane, generations: Generations) {
     let mut discovery = Discovery {
         control,
         generations,
@@ -28,19 +29,36 @@ pub(super) async fn run(control: ControlPlane, generations: Generations, refresh
         told: HashSet::new(),
     };
     loop {
+        let Some(settings) = discovery.settings() else {
+            discovery.is_notified().await;
+            continue;
+        };
         // Lookups that failed in the last round may succeed now.
         discovery.asked.clear();
         discovery.all().await;
-        let until = Instant::now() + refresh;
+        let until = Instant::now() + settings.refresh;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => break,
-                () = discovery.has_unknown_route() => {}
+                () = discovery.is_notified() => {}
+            }
+            if discovery.settings() != Some(settings) {
+                discovery.told.clear();
+                break;
             }
             discovery.unknown().await;
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// What a round of lookups depends on. If it changes, another round begins at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Settings {
+    /// The interval between two rounds.
+    refresh: Duration,
+    /// The number of changes of the connections to AWS.
+    connections: u64,
 }
 
 struct Discovery {
@@ -53,9 +71,19 @@ struct Discovery {
 }
 
 impl Discovery {
-    /// Waits until there is a new route. The notification is of the process, not of a generation,
-    /// so no generation is held meanwhile.
-    async fn has_unknown_route(&self) {
+    /// Returns what lookups depend on. `None`: the current configuration has no discovery.
+    fn settings(&self) -> Option<Settings> {
+        let generation = self.generations.current();
+        let discovery = &generation.discovery;
+        discovery.enabled.then(|| Settings {
+            refresh: discovery.refresh,
+            connections: generation.sdk.connections_version(),
+        })
+    }
+
+    /// Waits until there is a new route or another configuration. The notification is of the
+    /// process, not of a generation, so no generation is held meanwhile.
+    async fn is_notified(&self) {
         let found = self.generations.current().router.unknown_route();
         found.await;
     }
@@ -95,8 +123,7 @@ impl Discovery {
 
     /// Returns the client with the accounts of the current configuration.
     fn control(&self) -> ControlPlane {
-        self.control
-            .with_accounts_of(&self.generations.current().sdk)
+        self.control.of(&self.generations.current().sdk)
     }
 
     async fn list(&mut self, place: &AccountRegion) {

@@ -158,9 +158,7 @@ pub async fn run_with(
     } = builder
         .build(&config, hash, files.first().others(), None)
         .map_err(|problems| io::Error::other(problems.join("\n")))?;
-    if let Some(trust) = trust {
-        sdk.trust(trust);
-    }
+    sdk.connect_with(&config.bedrock, &config.accounts, trust);
     metrics
         .config
         .loaded(first.number, &first.hash, first.loaded_at);
@@ -196,7 +194,7 @@ pub async fn run_with(
             let (memory, work) = (memory.clone(), work.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
-                    bedrock: Bedrock::new(&sdk, &config.bedrock),
+                    bedrock: Bedrock::new(&sdk),
                     generations: generations.clone(),
                     budget,
                     metrics,
@@ -222,11 +220,8 @@ pub async fn run_with(
         })
         .collect::<io::Result<Vec<_>>>()?;
 
-    let control = ControlPlane::new(&sdk, &config.bedrock);
-    let _discovery = config.discovery.enabled.then(|| {
-        let learning = discovery::run(control, generations.clone(), config.discovery.refresh);
-        AbortOnDrop(tokio::spawn(learning).abort_handle())
-    });
+    let learning = discovery::run(ControlPlane::new(&sdk), generations.clone());
+    let _discovery = AbortOnDrop(tokio::spawn(learning).abort_handle());
 
     let following = budgets::follow(generations.clone(), Arc::clone(&metrics));
     let _budgets = AbortOnDrop(tokio::spawn(following).abort_handle());

@@ -88,7 +88,7 @@ async fn one_call_by_the_chain() {
     let options = Options::default();
     let sdk = Sdk::load(&options).await.expect("no extra certificates");
     let region = sdk.default_region().expect("AWS_REGION is set").to_owned();
-    let bedrock = Bedrock::new(&sdk, &options);
+    let bedrock = Bedrock::new(&sdk);
     match bedrock
         .converse_stream(&region, MODEL, Bytes::from_static(b"{}"))
         .await

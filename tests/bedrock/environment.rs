@@ -94,8 +94,8 @@ async fn calls_by_the_environment() {
     };
     let accounts = std::env::var(ACCOUNTS).unwrap_or_default();
     let accounts = Config::parse(&accounts, &|_| None).expect("accounts");
-    let sdk = sdk.with_accounts(&accounts.accounts);
-    let mut bedrock = Bedrock::new(&sdk, &options);
+    let sdk = sdk.configured(&options, &accounts.accounts);
+    let mut bedrock = Bedrock::new(&sdk);
     if let Some(name) = accounts.accounts.keys().next() {
         bedrock = bedrock.in_account(&name.as_str().into(), None);
     }

@@ -351,7 +351,7 @@ impl Trust {
 pub(super) fn bedrock(options: &Options) -> Bedrock {
     let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
         .expect("readable certificates");
-    Bedrock::new(&sdk, options)
+    Bedrock::new(&sdk)
 }
 
 /// A frame as AWS's encoder writes it.

@@ -32,11 +32,8 @@ use http_body_util::BodyExt as _;
 
 pub use profile::InferenceProfile;
 
-use super::{Sdk, accounts::Accounts, failure, http::Http, sdk::is_region};
-use crate::{
-    config::bedrock::Options,
-    error::{Failure, Reason},
-};
+use super::{Sdk, failure, http::Http, sdk::is_region};
+use crate::error::{Failure, Reason};
 
 /// The query for the maximum number of profiles per page. Source: `maxResults` in Bedrock's service
 /// model.
@@ -62,47 +59,41 @@ struct Exchange {
 #[derive(Clone)]
 pub struct ControlPlane {
     shared: Arc<Shared>,
-    accounts: Accounts,
+    /// The accounts and endpoints of a configuration.
+    sdk: Sdk,
 }
 
 struct Shared {
-    sdk: Sdk,
     http: Http,
-    clients: Mutex<HashMap<ClientKey, Client>>,
+    /// By account and source Region.
+    clients: Mutex<HashMap<(String, String), Regional>>,
 }
 
-/// What distinguishes two clients.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ClientKey {
-    account: String,
-    source_region: String,
+/// The client of an account and source Region.
+struct Regional {
+    client: Client,
     /// The URL of the control plane. `None` for the Region's public endpoint.
     base: Option<String>,
 }
 
 impl ControlPlane {
     /// Creates a client, without connections.
-    pub fn new(sdk: &Sdk, options: &Options) -> Self {
+    pub fn new(sdk: &Sdk) -> Self {
         Self {
             shared: Arc::new(Shared {
-                sdk: sdk.clone(),
-                http: Http::new(sdk.tls(), options).for_whole_answers(LONGEST_PAGE),
+                http: Http::new(sdk.connections()).for_whole_answers(LONGEST_PAGE),
                 clients: Mutex::default(),
             }),
-            accounts: sdk.accounts().clone(),
+            sdk: sdk.clone(),
         }
     }
 
-    /// Returns the same client with the accounts of another configuration.
+    /// Returns the same client with the accounts and endpoints of another configuration.
     #[must_use]
-    pub fn with_accounts_of(&self, sdk: &Sdk) -> Self {
-        self.with_accounts(sdk.accounts())
-    }
-
-    pub(super) fn with_accounts(&self, accounts: &Accounts) -> Self {
+    pub fn of(&self, sdk: &Sdk) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            accounts: accounts.clone(),
+            sdk: sdk.clone(),
         }
     }
 
@@ -153,12 +144,12 @@ impl ControlPlane {
         source_region: &str,
         path: String,
     ) -> Result<Vec<u8>, Failure> {
-        let sdk = &self.shared.sdk;
+        let sdk = &self.sdk;
         let call = || self.get_once(account, source_region, path.clone());
         if account.is_empty() {
             return sdk.authenticated(call).await;
         }
-        match self.accounts.session(account, None) {
+        match sdk.accounts().session(account, None) {
             Some(session) => session.authenticated(call).await,
             None => Err(failure::no_account(account)),
         }
@@ -190,30 +181,33 @@ impl ControlPlane {
     }
 
     fn client(&self, account: &str, source_region: &str) -> Result<Client, Failure> {
-        let Shared { sdk, http, clients } = &*self.shared;
-        let base = sdk.control_endpoint_url(&self.accounts, account, source_region);
-        let key = ClientKey {
-            account: account.to_owned(),
-            source_region: source_region.to_owned(),
-            base: base.map(str::to_owned),
-        };
+        let Shared { http, clients } = &*self.shared;
+        let base = self.sdk.control_endpoint_url(account, source_region);
+        let key = (account.to_owned(), source_region.to_owned());
         let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
+        // Another configuration can have another endpoint.
+        if let Some(regional) = clients.get(&key)
+            && regional.base.as_deref() == base
+        {
+            return Ok(regional.client.clone());
         }
         if !is_region(source_region) {
             return Err(failure::no_region(source_region));
         }
-        let mut config = sdk
+        let mut config = self
+            .sdk
             .client_config(source_region, None, !account.is_empty())
             .http_client(http.clone());
         // The endpoint of the runtime is not that of the control plane.
         config.set_endpoint_url(None);
-        let address = Address {
-            base: key.base.clone(),
-        };
+        let base = base.map(str::to_owned);
+        let address = Address { base: base.clone() };
         let client = Client::from_conf(config.interceptor(address).build());
-        clients.insert(key, client.clone());
+        let regional = Regional {
+            client: client.clone(),
+            base,
+        };
+        clients.insert(key, regional);
         Ok(client)
     }
 }

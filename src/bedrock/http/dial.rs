@@ -36,10 +36,10 @@ pub(super) struct Forwarder {
 }
 
 /// Opens sockets.
-#[derive(Clone)]
 pub(super) struct Dialer {
     trust: Arc<Trust>,
     proxies: Arc<ProxyRules>,
+    http1_only: bool,
     timeout: Duration,
     keepalive: TcpKeepalive,
 }
@@ -49,23 +49,11 @@ impl Dialer {
         Self {
             trust,
             proxies: Arc::new(ProxyRules::new(&options.proxies)),
+            http1_only: options.http1_only,
             timeout: options.connect_timeout,
             keepalive: TcpKeepalive::new()
                 .with_time(options.tcp_keepalive)
                 .with_interval(options.tcp_keepalive / 4),
-        }
-    }
-
-    /// Returns whether this is what the sockets trust.
-    pub(super) fn trusts(&self, trust: &Arc<Trust>) -> bool {
-        Arc::ptr_eq(&self.trust, trust)
-    }
-
-    /// Returns the same for sockets that trust something else.
-    pub(super) fn trusting(&self, trust: Arc<Trust>) -> Self {
-        Self {
-            trust,
-            ..self.clone()
         }
     }
 
@@ -146,7 +134,7 @@ impl Dialer {
     ) -> Result<tokio_rustls::client::TlsStream<Box<dyn Io>>, Error> {
         let config = self
             .trust
-            .config(is_proxy)
+            .config(is_proxy || self.http1_only)
             .map_err(|why| Error::connect(format!("cannot connect to {origin}: {why}")))?;
         let name = ServerName::try_from(origin.host.clone()).map_err(|_| {
             Error::connect(format!(

@@ -7,6 +7,7 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | `settings` | what connections depend on |
 //! | `dial` | opens sockets: DNS, TCP, proxy, TLS |
 //! | `proxy` | selects the proxy of an origin |
 //! | `tls` | the certificates that TLS connections trust |
@@ -29,6 +30,7 @@ pub(crate) mod memory;
 mod origin;
 mod pool;
 mod proxy;
+mod settings;
 mod slot;
 mod tls;
 
@@ -53,15 +55,15 @@ use http::Request;
 use http_body_util::BodyExt as _;
 
 pub(super) use error::{Error, Kind};
-pub(super) use tls::Tls;
+pub(super) use settings::CurrentSettings;
 pub use tls::{TlsError, Trust};
 
-use crate::config::bedrock::Options;
 use body::ResponseBody;
 use capped::Capped;
 use dial::Dialer;
 use origin::Origin;
 use pool::{Limits, Pool};
+use settings::Settings;
 
 /// The time limit for the head of an answer, if the SDK sets only a connect timeout.
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -80,29 +82,36 @@ pub(super) struct Http {
 }
 
 struct Shared {
-    connect_timeout: Duration,
-    tls: Tls,
-    limits: Limits,
+    settings: CurrentSettings,
     pools: Mutex<Pools>,
 }
 
-/// The pools whose connections trust the same certificates.
+/// The pools of connections with the same settings.
 struct Pools {
+    settings: Arc<Settings>,
     dialer: Arc<Dialer>,
+    limits: Limits,
     by_origin: HashMap<Origin, Arc<Pool>>,
+}
+
+impl Pools {
+    fn with(settings: Arc<Settings>) -> Self {
+        let Settings { trust, options, .. } = &*settings;
+        Self {
+            dialer: Arc::new(Dialer::new(Arc::clone(trust), options)),
+            limits: Limits::new(options),
+            by_origin: HashMap::new(),
+            settings,
+        }
+    }
 }
 
 impl Http {
     /// Creates a client, without connections.
-    pub(super) fn new(tls: Tls, options: &Options) -> Self {
+    pub(super) fn new(settings: CurrentSettings) -> Self {
         let shared = Shared {
-            connect_timeout: options.connect_timeout,
-            limits: Limits::new(options),
-            pools: Mutex::new(Pools {
-                dialer: Arc::new(Dialer::new(tls.current(), options)),
-                by_origin: HashMap::new(),
-            }),
-            tls,
+            pools: Mutex::new(Pools::with(settings.load())),
+            settings,
         };
         Self {
             shared: Arc::new(shared),
@@ -119,17 +128,19 @@ impl Http {
     }
 
     fn pool(&self, origin: Origin) -> Arc<Pool> {
-        let Shared {
-            tls, limits, pools, ..
-        } = &*self.shared;
-        let trust = tls.current();
+        let Shared { settings, pools } = &*self.shared;
+        let settings = settings.load();
         let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut retired = HashMap::new();
-        if !pools.dialer.trusts(&trust) {
-            pools.dialer = Arc::new(pools.dialer.trusting(trust));
-            retired = std::mem::take(&mut pools.by_origin);
+        let mut retired = None;
+        if !Arc::ptr_eq(&pools.settings, &settings) {
+            retired = Some(std::mem::replace(&mut *pools, Pools::with(settings)));
         }
-        let Pools { dialer, by_origin } = &mut *pools;
+        let Pools {
+            dialer,
+            limits,
+            by_origin,
+            ..
+        } = &mut *pools;
         let pool = by_origin
             .entry(origin)
             .or_insert_with_key(|origin| Pool::new(origin.clone(), dialer.clone(), *limits))
@@ -207,7 +218,8 @@ impl HttpClient for Http {
         connector.head_limit = match (settings.connect_timeout(), settings.read_timeout()) {
             (None, None) => None,
             (connect, read) => {
-                let connect = connect.unwrap_or(self.shared.connect_timeout);
+                let settings = self.shared.settings.load();
+                let connect = connect.unwrap_or(settings.options.connect_timeout);
                 Some(connect + read.unwrap_or(LONGEST_ANSWER_TIME))
             }
         };

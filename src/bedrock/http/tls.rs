@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
@@ -40,33 +39,13 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// The current TLS configuration. All workers share it. Cheap to clone; all clones see the same
-/// one.
-#[derive(Clone)]
-pub(in crate::bedrock) struct Tls(Arc<ArcSwap<Trust>>);
-
-impl Tls {
-    pub(in crate::bedrock) fn new(first: Trust) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(first)))
-    }
-
-    pub(super) fn current(&self) -> Arc<Trust> {
-        self.0.load_full()
-    }
-
-    /// Trusts other certificates from now on. Connections of before get no further requests.
-    pub(in crate::bedrock) fn replace(&self, next: Trust) {
-        self.0.store(Arc::new(next));
-    }
-}
-
 /// The certificates that TLS connections to AWS trust, with the sessions that can be resumed.
 pub struct Trust {
     config: Arc<ClientConfig>,
     /// Why no TLS connection can be trusted. Set if there are no root certificates.
     no_roots: Option<String>,
-    /// The configuration for TLS connections to proxies, which use HTTP/1.1.
-    to_proxy: Arc<ClientConfig>,
+    /// The configuration for connections that use only HTTP/1.1, such as those to proxies.
+    http1_only: Arc<ClientConfig>,
 }
 
 impl fmt::Debug for Trust {
@@ -85,12 +64,11 @@ impl Trust {
     ) -> Result<Self, TlsError> {
         let extra = options.extra_ca_file.as_deref();
         let extra = extra.map(|path| (path, read_regular(path, MAX_PEM)));
-        Self::with_extra(options, bundle, extra)
+        Self::with_extra(bundle, extra)
     }
 
     /// The same, with this content of the additional file.
     pub(in crate::bedrock) fn with_extra(
-        options: &Options,
         bundle: Option<&Path>,
         extra: Option<Extra<'_, impl AsRef<[u8]>>>,
     ) -> Result<Self, TlsError> {
@@ -113,18 +91,17 @@ impl Trust {
                 why,
             })?;
         }
-        Self::trusting(roots, &errors, options)
+        Self::trusting(roots, &errors)
     }
 
     /// Creates a configuration without root certificates, for requests that need no TLS.
-    pub(in crate::bedrock) fn without_roots(options: &Options) -> Result<Self, TlsError> {
-        Self::trusting(RootCertStore::empty(), &[], options)
+    pub(in crate::bedrock) fn without_roots() -> Result<Self, TlsError> {
+        Self::trusting(RootCertStore::empty(), &[])
     }
 
     fn trusting(
         roots: RootCertStore,
         errors: &[rustls_native_certs::Error],
-        options: &Options,
     ) -> Result<Self, TlsError> {
         let no_roots = roots.is_empty().then(|| {
             let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -138,26 +115,22 @@ impl Trust {
                 .with_safe_default_protocol_versions()?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
-        let mut to_proxy = config.clone();
-        to_proxy.alpn_protocols = vec![HTTP1.to_vec()];
-        config.alpn_protocols = if options.http1_only {
-            vec![HTTP1.to_vec()]
-        } else {
-            vec![HTTP2.to_vec(), HTTP1.to_vec()]
-        };
+        let mut http1_only = config.clone();
+        http1_only.alpn_protocols = vec![HTTP1.to_vec()];
+        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
         Ok(Self {
             config: Arc::new(config),
             no_roots,
-            to_proxy: Arc::new(to_proxy),
+            http1_only: Arc::new(http1_only),
         })
     }
 
     /// Returns the configuration for TLS connections. Fails with the reason why none can be
     /// trusted.
-    pub(super) fn config(&self, to_proxy: bool) -> Result<Arc<ClientConfig>, &str> {
-        match (&self.no_roots, to_proxy) {
+    pub(super) fn config(&self, http1_only: bool) -> Result<Arc<ClientConfig>, &str> {
+        match (&self.no_roots, http1_only) {
             (Some(why), _) => Err(why),
-            (None, true) => Ok(Arc::clone(&self.to_proxy)),
+            (None, true) => Ok(Arc::clone(&self.http1_only)),
             (None, false) => Ok(Arc::clone(&self.config)),
         }
     }

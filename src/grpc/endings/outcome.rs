@@ -108,7 +108,7 @@ pub(super) fn service() -> Inference {
     };
     let generation = Generation::new(1, String::new(), &config, parts, &Default::default());
     Inference {
-        bedrock: Bedrock::new(&sdk, &config.bedrock),
+        bedrock: Bedrock::new(&sdk),
         generations: Generations::new(generation),
         budget: Default::default(),
         metrics: Arc::new(Metrics::default()),

@@ -130,7 +130,7 @@ impl Builder {
         if is_readable && content.as_ref() == before {
             return Ok((content, None));
         }
-        let trust = self.sdk.read_trust(&config.bedrock, extra);
+        let trust = self.sdk.read_trust(extra);
         let trust = trust.map_err(|error| error.to_string())?;
         Ok((content, Some(trust)))
     }

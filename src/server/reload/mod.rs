@@ -258,9 +258,9 @@ impl Current {
                 "these keys have changed since the start and need a restart; they take effect at the next start"
             );
         }
-        if let Some(trust) = trust {
-            self.builder.sdk.trust(trust);
-        }
+        self.builder
+            .sdk
+            .connect_with(&config.bedrock, &config.accounts, trust);
         self.generations.replace(next);
         let next = self.generations.current();
         let revoked = self.gate.enforce(Arc::clone(&next.rules));

@@ -1,6 +1,7 @@
 //! Changes of the configuration while the gateway runs: which take effect, which are refused, and
 //! what survives them.
 
+mod connections;
 mod cooldown;
 mod irregular;
 mod refused;

@@ -62,7 +62,7 @@ async fn the_health_of_a_route_survives() {
 }
 
 /// Returns what this replica knows of the routes of a target.
-async fn health(gateway: &Reloading, target: &str) -> Vec<RouteHealth> {
+pub(super) async fn health(gateway: &Reloading, target: &str) -> Vec<RouteHealth> {
     let address = format!("http://{}", gateway.address);
     let mut client = TargetServiceClient::connect(address).await.unwrap();
     let request = GetTargetRequest {

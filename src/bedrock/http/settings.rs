@@ -1,0 +1,70 @@
+//! The settings of connections to AWS, which a reload can replace.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+
+use super::tls::Trust;
+use crate::config::{
+    AccountOptions,
+    bedrock::{Endpoints, Options},
+};
+
+/// What connections depend on. If anything of it changes, calls use new connections.
+pub(super) struct Settings {
+    /// The trusted certificates.
+    pub(super) trust: Arc<Trust>,
+    /// The endpoints, and the limits on time and numbers.
+    pub(super) options: Options,
+    /// The endpoints that only an account has.
+    of_accounts: Vec<BTreeMap<String, Endpoints>>,
+    /// The number of changes since the start of the process.
+    version: u64,
+}
+
+/// The current settings. All workers share them. Cheap to clone; all clones see the same ones.
+#[derive(Clone)]
+pub(in crate::bedrock) struct CurrentSettings(Arc<ArcSwap<Settings>>);
+
+impl CurrentSettings {
+    pub(in crate::bedrock) fn new(trust: Trust, options: &Options) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(Settings {
+            trust: Arc::new(trust),
+            options: options.clone(),
+            of_accounts: Vec::new(),
+            version: 0,
+        })))
+    }
+
+    pub(super) fn load(&self) -> Arc<Settings> {
+        self.0.load_full()
+    }
+
+    /// Returns the number of changes since the start of the process.
+    pub(in crate::bedrock) fn version(&self) -> u64 {
+        self.load().version
+    }
+
+    /// Uses other settings from now on, if they differ. Connections of before get no further
+    /// requests. Without `trust`, the trusted certificates stay the same.
+    pub(in crate::bedrock) fn replace(
+        &self,
+        options: &Options,
+        accounts: &BTreeMap<String, AccountOptions>,
+        trust: Option<Trust>,
+    ) {
+        let current = self.load();
+        let endpoints = |account: &AccountOptions| account.endpoints.clone();
+        let of_accounts: Vec<_> = accounts.values().map(endpoints).collect();
+        let is_same = current.options == *options && current.of_accounts == of_accounts;
+        if is_same && trust.is_none() {
+            return;
+        }
+        self.0.store(Arc::new(Settings {
+            trust: trust.map_or_else(|| Arc::clone(&current.trust), Arc::new),
+            options: options.clone(),
+            of_accounts,
+            version: current.version + 1,
+        }));
+    }
+}
