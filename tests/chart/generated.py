@@ -191,6 +191,9 @@ def sets(draw, bases):
             config = {}
         config[key] = draw(odd() if draw(rarely(20)) else of(SECTIONS[key], 4))
         values["config"] = config
+    if draw(st.booleans()):
+        # Otherwise, most sets would be rejected for a value of a part that is off.
+        values["checkUnused"] = False
     if draw(rarely(40)):
         put(values, (draw(st.sampled_from(sorted(SCHEMA["properties"]))),), draw(odd()))
     return {
@@ -224,7 +227,7 @@ def rendered(many):
 
 
 # The path of a value: its first part is one of the chart's.
-PATH = re.compile(rf"(?:^|[ :])({'|'.join(SCHEMA['properties'])}|enabled)\b[\w.\[\]-]*: \S", re.M)
+PATH = re.compile(rf"(?:^|[ :])({'|'.join(SCHEMA['properties'])}|enabled)\b[\w./\[\]-]*: \S", re.M)
 SCHEMA_PATH = re.compile(r"- at '(/[^']*)?': \S", re.M)
 
 
@@ -232,7 +235,7 @@ def refusal_problem(error):
     """What is missing of a refusal: a path, and what to do."""
     if "values.schema.json" in error or SCHEMA_PATH.search(error):
         return None if SCHEMA_PATH.search(error) else f"no path: {error}"
-    if "nil pointer" in error or "reflect" in error or "wrong type" in error or "error calling" in error and "execution error" not in error and ": error calling fail: " not in error:
+    if "nil pointer" in error or "reflect:" in error or "can't iterate" in error or "wrong type" in error or "error calling" in error and "execution error" not in error and ": error calling fail: " not in error:
         return f"not a refusal of the chart's: {error}"
     return None if PATH.search(error) else f"no path: {error}"
 

@@ -45,7 +45,7 @@ def metadata_problems(obj):
     """What is wrong with the metadata of any object."""
     metadata = obj["metadata"]
     name = SERVICE if obj["kind"] == "Service" else SUBDOMAIN
-    if not name.fullmatch(metadata["name"]) or len(metadata["name"]) > 253:
+    if not isinstance(metadata["name"], str) or not name.fullmatch(metadata["name"]) or len(metadata["name"]) > 253:
         yield f"metadata.name: {metadata['name']!r}"
     for key, value in metadata.get("labels", {}).items():
         if not (isinstance(value, str) and KEY.fullmatch(key) and VALUE.fullmatch(value)):

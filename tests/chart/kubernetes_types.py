@@ -21,7 +21,15 @@ PREFIX = "io.k8s.api."
 
 DNS_LABEL = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
 OBJECT_NAME = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", "maxLength": 253}
+HOST_NAME = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", "maxLength": 253}
+HOST_PATTERN = {"type": "string", "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", "maxLength": 253}
+KEY = {"type": "string", "pattern": r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", "maxLength": 253}
+LABEL_KEY = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$", "maxLength": 317}
 VARIABLE = {"type": "string", "pattern": "^[^=]+$"}
+PORT_NAME = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?)?$"}
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+PROTOCOL = {"enum": ["TCP", "UDP", "SCTP", None]}
+OPERATOR = {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}
 WHOLE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 POSITIVE = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
 SHARE = {"anyOf": [WHOLE, {"type": "string", "pattern": "^([0-9]{1,2}|100)%$"}]}
@@ -36,10 +44,14 @@ IPV6 = "|".join(
 CIDR = {"type": "string", "pattern": rf"^({IPV4}/(3[0-2]|[12]?[0-9])|({IPV6})/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 QUANTITY = {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "minimum": 0}]}
 # What the API server checks beyond its published schemas, where mistakes are likely:
-# (definition, field) -> the field's schema. None: the chart sets the field.
+# (definition, field) -> the field's schema.
 CLOSER = {
     ("Container", "name"): DNS_LABEL,
     ("Container", "image"): {"type": "string", "minLength": 1},
+    ("ContainerPort", "containerPort"): PORT,
+    ("ContainerPort", "hostPort"): PORT,
+    ("ContainerPort", "name"): PORT_NAME,
+    ("ContainerPort", "protocol"): PROTOCOL,
     ("EnvVar", "name"): VARIABLE,
     ("LocalObjectReference", "name"): OBJECT_NAME,
     ("Volume", "name"): DNS_LABEL,
@@ -55,7 +67,19 @@ CLOSER = {
     ("HPAScalingPolicy", "type"): {"enum": ["Pods", "Percent"]},
     ("HPAScalingPolicy", "value"): POSITIVE,
     ("HPAScalingPolicy", "periodSeconds"): {"type": "integer", "minimum": 1, "maximum": 1800},
-    ("HostAlias", "ip"): {"type": "string", "minLength": 1},
+    ("HostAlias", "ip"): {"type": "string", "pattern": f"^({IPV4}|{IPV6})$"},
+    ("HostAlias", "hostnames"): {"type": ["array", "null"], "items": HOST_NAME},
+    ("SecretEnvSource", "name"): OBJECT_NAME,
+    ("ConfigMapEnvSource", "name"): OBJECT_NAME,
+    ("SecretKeySelector", "name"): OBJECT_NAME,
+    ("ConfigMapKeySelector", "name"): OBJECT_NAME,
+    ("SecretKeySelector", "key"): KEY,
+    ("ConfigMapKeySelector", "key"): KEY,
+    ("IngressTLS", "secretName"): OBJECT_NAME,
+    ("IngressTLS", "hosts"): {"type": ["array", "null"], "items": HOST_PATTERN},
+    ("TopologySpreadConstraint", "nodeAffinityPolicy"): {"enum": ["Honor", "Ignore", None]},
+    ("TopologySpreadConstraint", "nodeTaintsPolicy"): {"enum": ["Honor", "Ignore", None]},
+    ("TopologySpreadConstraint", "topologyKey"): LABEL_KEY,
     ("Probe", "initialDelaySeconds"): WHOLE,
     ("Probe", "periodSeconds"): POSITIVE,
     ("Probe", "timeoutSeconds"): POSITIVE,
@@ -64,12 +88,20 @@ CLOSER = {
     ("Probe", "terminationGracePeriodSeconds"): POSITIVE,
     ("IPBlock", "cidr"): CIDR,
     ("IPBlock", "except"): {"type": ["array", "null"], "items": CIDR},
-    ("Probe", "exec"): None,
-    ("Probe", "grpc"): None,
-    ("Probe", "httpGet"): None,
-    ("Probe", "tcpSocket"): None,
+    ("NetworkPolicyPort", "protocol"): PROTOCOL,
+    ("LabelSelectorRequirement", "operator"): OPERATOR,
 }
-REQUIRED = {"Container": ["name", "image"], "LocalObjectReference": ["name"]}
+# Fields that the chart sets itself, in values of these types. Types within others have all of them.
+SET_BY_CHART = {"Probe": ["exec", "grpc", "httpGet", "tcpSocket"]}
+REQUIRED = {
+    "Container": ["name", "image"],
+    "LocalObjectReference": ["name"],
+    "SecretEnvSource": ["name"],
+    "ConfigMapEnvSource": ["name"],
+    "SecretKeySelector": ["name", "key"],
+    "ConfigMapKeySelector": ["name", "key"],
+    "HostAlias": ["ip"],
+}
 
 
 @functools.cache
@@ -88,6 +120,10 @@ def reference(name, collected):
     """A reference to a type; the definitions that it needs are added to those collected."""
     full = f"{PREFIX}{GROUP_OF[name]}.{name}"
     _collect(full, collected)
+    if fields := SET_BY_CHART.get(name):
+        known = collected[full]["properties"]
+        full = f"chart.{name}"
+        collected[full] = collected[f"{PREFIX}{GROUP_OF[name]}.{name}"] | {"properties": {key: value for key, value in known.items() if key not in fields}}
     return {"$ref": f"#/$defs/{full}"}
 
 
@@ -100,11 +136,9 @@ def _collect(full, collected):
         collected[full] = QUANTITY
         return
     schema = _plain(definitions()[full], collected)
-    if full.startswith(PREFIX):
+    if "properties" in schema:
         for (owner, field), closer in CLOSER.items():
-            if owner == name and closer is None:
-                schema["properties"].pop(field, None)
-            elif owner == name:
+            if owner == name:
                 schema["properties"][field] = closer
         if name in REQUIRED:
             schema["required"] = REQUIRED[name]

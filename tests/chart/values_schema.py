@@ -49,7 +49,8 @@ NAMED = {
     "repository": text_like("([a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"),
     "tag": text_like("([a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?"),
     "digest": text_like("(sha256:[0-9a-f]{64})?"),
-    "key of a Secret": text_like("[-._a-zA-Z0-9]{0,253}"),
+    # Neither "." nor what begins with "..".
+    "key of a Secret": text_like(r"(\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})?"),
     "host name": text_like(rf"(\*\.)?{LABEL}(\.{LABEL})*", 253),
     "precise host name": text_like(rf"{LABEL}(\.{LABEL})*", 253),
     "label key": text_like(LABEL_KEY, 317),
@@ -238,8 +239,31 @@ def schema_of(text):
     }
 
 
+def parts_of(schema, defaults):
+    """The parts of the chart that `enabled` switches on or off: their path, and the paths and defaults of what belongs to them."""
+    parts = {}
+
+    def walk(schema, defaults, path, part, within):
+        properties = schema["properties"]
+        if path and properties.get("enabled", {}).get("type") == "boolean":
+            part, within = path, ""
+            parts[part] = {}
+        for key, each in properties.items():
+            here = f"{within}.{key}".lstrip(".")
+            # values.yaml lists every key of the chart's own maps.
+            if each.get("properties") and isinstance(defaults.get(key), dict) and each["properties"].keys() == defaults[key].keys():
+                walk(each, defaults[key], f"{path}.{key}".lstrip("."), part, here)
+            elif part and key != "enabled" and key in defaults:
+                parts[part][here] = defaults[key]
+
+    walk(schema, defaults, "", None, "")
+    return {part: values for part, values in parts.items() if values}
+
+
 def main(chart):
-    schema = schema_of((chart / "values.yaml").read_text(encoding="utf-8"))
+    text = (chart / "values.yaml").read_text(encoding="utf-8")
+    schema = schema_of(text)
+    write(chart / "files/parts.json", json.dumps(parts_of(schema, yaml.safe_load(text)), indent=1, ensure_ascii=False))
     service = json.loads(CONFIG.read_text(encoding="utf-8"))
     write(chart / "values.schema.json", json.dumps(schema, indent=1, ensure_ascii=False))
     write(chart / "files/config-keys.json", json.dumps(keys_of(service, service["$defs"]), indent=1, ensure_ascii=False))

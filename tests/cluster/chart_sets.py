@@ -29,8 +29,8 @@ def install_definitions(cluster):
     check(f"{len(definitions)} definitions of custom resources, as published, are established", True)
 
 
-def make_namespace(cluster, name):
-    labels = {f"pod-security.kubernetes.io/{mode}": LEVEL for mode in ("enforce", "warn", "audit")}
+def make_namespace(cluster, name, level=LEVEL):
+    labels = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")}
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
     cluster.apply([{**ACCOUNT, "metadata": {**ACCOUNT["metadata"], "namespace": name}}])
 

@@ -10,6 +10,7 @@ import traceback
 
 import chart_sets
 import fake_nodes
+import generated_sets
 import rendering
 import rolling
 import service_accounts
@@ -34,7 +35,7 @@ def check_chart(cluster):
     fake_nodes.end(cluster)
 
 
-PARTS = ["accounts", "chart", "node", "reload"]
+PARTS = ["accounts", "chart", "generated", "node", "reload"]
 
 
 def everything():
@@ -57,11 +58,14 @@ def everything():
         if "accounts" in parts:
             service_accounts.run_all(cluster, binary, work)
             lap("service accounts")
-        if {"chart", "node", "reload"} & set(parts):
+        if {"chart", "generated", "node", "reload"} & set(parts):
             chart_sets.install_definitions(cluster)
         if "chart" in parts:
             check_chart(cluster)
             lap("chart")
+        if "generated" in parts:
+            generated_sets.run_all(cluster)
+            lap("random values")
         if {"node", "reload"} & set(parts):
             rolling.run_all(cluster, binary, inside, cgroup, parts)
             lap("node")

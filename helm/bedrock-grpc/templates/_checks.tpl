@@ -3,6 +3,8 @@ Values that contradict each other, that Kubernetes would reject, that have no ef
 the path of the value to change and says how. configmap.yaml, which is always rendered, includes it.
 */}}
 {{- define "bedrock-grpc.checks" -}}
+{{- include "bedrock-grpc.checkMembers" (dict "value" (omit .Values "config" "extraObjects" "global") "path" "") -}}
+{{- include "bedrock-grpc.checkLabels" . -}}
 {{- include "bedrock-grpc.checkNames" . -}}
 {{- include "bedrock-grpc.checkConfig" . -}}
 {{- include "bedrock-grpc.checkTls" . -}}
@@ -15,6 +17,7 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- include "bedrock-grpc.checkPolicies" . -}}
 {{- include "bedrock-grpc.checkLimitsStore" . -}}
 {{- include "bedrock-grpc.checkMetrics" . -}}
+{{- include "bedrock-grpc.checkUnused" . -}}
 {{- end -}}
 
 {{/* Names that Kubernetes accepts, whatever the release and the parent chart are called. */}}
@@ -40,14 +43,14 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- define "bedrock-grpc.checkTls" -}}
 {{- $v := .Values -}}
 {{- if $v.tls.enabled -}}
-  {{- if hasKey ($v.config | default dict) "tls" -}}
+  {{- if ($v.config | default dict).tls -}}
     {{- fail "config.tls: the chart sets it when tls.enabled is true; remove it" -}}
   {{- end -}}
   {{- if not (or $v.tls.existingSecret $v.tls.certificate.enabled) -}}
     {{- fail "tls.existingSecret: required with tls.enabled, unless tls.certificate.enabled lets cert-manager create one" -}}
   {{- end -}}
 {{- else -}}
-  {{- if and (hasKey ($v.config | default dict) "tls") (not $v.extraVolumeMounts) (not $v.existingSecretFiles) -}}
+  {{- if and ($v.config | default dict).tls (not $v.extraVolumeMounts) (not $v.existingSecretFiles) -}}
     {{- fail "config.tls: names files that nothing mounts; use tls.enabled with tls.existingSecret, or extraVolumes and extraVolumeMounts" -}}
   {{- end -}}
   {{- if $v.tls.certificate.enabled -}}
@@ -80,12 +83,6 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- end -}}
   {{- if or (lt $renewBefore 300.0) (ge $renewBefore $duration) -}}
     {{- fail (printf "tls.certificate.renewBefore: %s must be at least 5m and less than tls.certificate.duration, %s" $certificate.renewBefore $certificate.duration) -}}
-  {{- end -}}
-{{- else -}}
-  {{- range $key, $value := dict "issuerRef.name" $certificate.issuerRef.name "dnsNames" $certificate.dnsNames -}}
-    {{- if $value -}}
-      {{- fail (printf "tls.certificate.%s: has no effect while tls.certificate.enabled is false; set that to true, or remove it" $key) -}}
-    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -121,12 +118,6 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- end -}}
   {{- if not (or $external.data $external.dataFrom) -}}
     {{- fail "externalSecret.data: it or externalSecret.dataFrom must say what to fetch" -}}
-  {{- end -}}
-{{- else -}}
-  {{- range $key, $value := dict "data" $external.data "dataFrom" $external.dataFrom "secretStoreRef.name" $external.secretStoreRef.name -}}
-    {{- if $value -}}
-      {{- fail (printf "externalSecret.%s: has no effect while externalSecret.enabled is false; set that to true, or remove it" $key) -}}
-    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

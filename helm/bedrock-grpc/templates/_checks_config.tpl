@@ -19,16 +19,22 @@
 {{- if and (ne $longest "unknown") (ne $deadline "unknown") (gt (int64 $deadline) (int64 $longest)) -}}
   {{- fail (printf "config.limits.default_deadline: %s s (default 10m) is longer than config.limits.max_deadline, %s s; lower it, too" $deadline $longest) -}}
 {{- end -}}
-{{- if eq (include "bedrock-grpc.grpcPort" .) (include "bedrock-grpc.adminPort" .) -}}
-  {{- fail "config.admin.listen: has the same port as config.listen" -}}
+{{- $container := $v.securityContext | default dict -}}
+{{- $user := hasKey $container "runAsUser" | ternary $container.runAsUser ($v.podSecurityContext | default dict).runAsUser -}}
+{{- $least := 1024 -}}
+{{- range ($v.podSecurityContext | default dict).sysctls -}}
+  {{- if eq .name "net.ipv4.ip_unprivileged_port_start" -}}{{- $least = int64 .value -}}{{- end -}}
 {{- end -}}
-{{- if has "IPv6" $v.service.ipFamilies -}}
-  {{- range $path := list (list "listen") (list "admin" "listen") -}}
-    {{- $address := include "bedrock-grpc.configValue" (dict "root" $ "path" $path "default" "0.0.0.0") -}}
-    {{- if not (hasPrefix "[" $address) -}}
-      {{- fail (printf "config.%s: %s does not accept IPv6, which service.ipFamilies asks for; write [::] and the port" (join "." $path) $address) -}}
+{{- $capable := has "NET_BIND_SERVICE" (($container.capabilities | default dict).add | default list) -}}
+{{- if not (or $capable (and (not (kindIs "invalid" $user)) (eq (int64 $user) 0))) -}}
+  {{- range $key, $port := dict "listen" (include "bedrock-grpc.grpcPort" .) "admin.listen" (include "bedrock-grpc.adminPort" .) -}}
+    {{- if lt (int64 $port) $least -}}
+      {{- fail (printf "config.%s: users other than root can't open port %s everywhere; use one from %d. Clients use service.port, which can be any port" $key $port $least) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+{{- if eq (include "bedrock-grpc.grpcPort" .) (include "bedrock-grpc.adminPort" .) -}}
+  {{- fail "config.admin.listen: has the same port as config.listen" -}}
 {{- end -}}
 {{- end -}}
 
@@ -190,7 +196,10 @@
 {{- define "bedrock-grpc.hasCallers" -}}
 {{- $config := .Values.config | default dict -}}
 {{- $access := kindIs "map" $config.access | ternary $config.access dict -}}
-{{- if and (or $config.callers $access) (ne (toString $access.required) "false") -}}true{{- end -}}
+{{- $required := toString $access.required -}}
+{{- /* As the service decides it: by `required`, or else by any kind of credential. */ -}}
+{{- $configured := or $config.callers $access.keys_file $access.jwt $access.kubernetes .Values.tls.clients.caKey (($config.tls | default dict).client_ca_file) -}}
+{{- if or (eq $required "true") (and $configured (ne $required "false")) -}}true{{- end -}}
 {{- end -}}
 
 {{/* Variables that `config` reads, has no default for, and that the chart does not see set: one on a line. */}}

@@ -12,9 +12,23 @@
   {{- end -}}
   {{- include "bedrock-grpc.checkService" (dict "root" $ "service" ($service | default dict) "path" (printf "extraServices.%s" $suffix)) -}}
 {{- end -}}
-{{- if and $v.headlessService.annotations (not $v.headlessService.enabled) -}}
-  {{- fail "headlessService.annotations: has no effect while headlessService.enabled is false; remove it" -}}
+{{- /* Two Services can't have one port of the nodes. */ -}}
+{{- $ports := dict -}}
+{{- range $path, $service := merge (dict "service" $v.service) (include "bedrock-grpc.extraServicesByPath" . | fromYaml) -}}
+  {{- with ($service | default dict).nodePort -}}
+    {{- $port := toString (int64 .) -}}
+    {{- if hasKey $ports $port -}}
+      {{- fail (printf "%s.nodePort: %s is at %s.nodePort already; use another one" $path $port (get $ports $port)) -}}
+    {{- end -}}
+    {{- $_ := set $ports $port $path -}}
+  {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "bedrock-grpc.extraServicesByPath" -}}
+{{- $services := dict -}}
+{{- range $suffix, $service := .Values.extraServices -}}{{- $_ := set $services (printf "extraServices.%s" $suffix) $service -}}{{- end -}}
+{{- toYaml $services -}}
 {{- end -}}
 
 {{/* One Service. Takes a dict of "root", "service" and "path". */}}
@@ -50,25 +64,61 @@
 {{- if and (gt (len $families) 1) (has ($service.ipFamilyPolicy | default "") (list "" "SingleStack")) -}}
   {{- fail (printf "%s.ipFamilyPolicy: must be PreferDualStack or RequireDualStack with two ipFamilies" $path) -}}
 {{- end -}}
+{{- $key := has "IPv6" $families | ternary "ipFamilies" (eq ($service.ipFamilyPolicy | default "") "RequireDualStack" | ternary "ipFamilyPolicy" "") -}}
+{{- if $key -}}
+  {{- range $address := list (list "listen") (list "admin" "listen") -}}
+    {{- $text := include "bedrock-grpc.configValue" (dict "root" $.root "path" $address "default" "0.0.0.0") -}}
+    {{- if not (or (hasPrefix "[" $text) (hasPrefix ":" $text) (contains "${" $text)) -}}
+      {{- fail (printf "config.%s: %s does not accept IPv6, which %s.%s asks for; write [::] and the port" (join "." $address) $text $path $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- if ne $type "ClusterIP" -}}
   {{- include "bedrock-grpc.checkExposure" . -}}
 {{- end -}}
 {{- end -}}
 
-{{/* The source ranges of a list that leave someone out. */}}
+{{/*
+The source ranges of a list, if they leave most addresses out: nothing if one of them is wider than an IPv4 /8 or an IPv6 /16, as 0.0.0.0/1 and
+2000::/3 are.
+*/}}
 {{- define "bedrock-grpc.narrowRanges" -}}
-{{- $narrow := list -}}
 {{- $open := false -}}
 {{- range . -}}
-  {{- if hasSuffix "/0" . -}}{{- $open = true -}}{{- else -}}{{- $narrow = append $narrow . -}}{{- end -}}
+  {{- $bits := regexFind "[0-9]+$" . | int -}}
+  {{- if lt $bits (contains ":" . | ternary 16 8) -}}{{- $open = true -}}{{- end -}}
 {{- end -}}
-{{- if not $open -}}{{ join "," $narrow }}{{- end -}}
+{{- if not $open -}}{{ join "," . }}{{- end -}}
 {{- end -}}
 
-{{/* Whether a network policy says who may call. */}}
+{{/* Whether a network policy says who may call, and nothing in it lets everyone in after all. */}}
 {{- define "bedrock-grpc.policyNamesCallers" -}}
 {{- $v := .Values -}}
-{{- if or (and $v.networkPolicy.enabled $v.networkPolicy.from) (and $v.ciliumNetworkPolicy.enabled $v.ciliumNetworkPolicy.fromEndpoints) -}}true{{- end -}}
+{{- $open := false -}}
+{{- if and $v.networkPolicy.enabled $v.networkPolicy.from -}}
+  {{- $peers := $v.networkPolicy.from -}}
+  {{- range $rule := $v.networkPolicy.extraIngress -}}
+    {{- $ports := dict -}}
+    {{- range $rule.ports -}}{{- $_ := set $ports (toString (.port | default "all")) true -}}{{- end -}}
+    {{- $ofAdmin := and $rule.ports (not (omit $ports "admin" (include "bedrock-grpc.adminPort" $))) -}}
+    {{- if not $ofAdmin -}}
+      {{- if $rule.from -}}{{- $peers = concat $peers $rule.from -}}{{- else -}}{{- $open = true -}}{{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $peers -}}
+    {{- if and .ipBlock (not (include "bedrock-grpc.narrowRanges" (list .ipBlock.cidr))) -}}{{- $open = true -}}{{- end -}}
+  {{- end -}}
+  {{- if not $open -}}true{{- end -}}
+{{- else if and $v.ciliumNetworkPolicy.enabled $v.ciliumNetworkPolicy.fromEndpoints -}}
+  {{- range $rule := $v.ciliumNetworkPolicy.extraIngress -}}
+    {{- $ranges := $rule.fromCIDR | default list -}}
+    {{- range $rule.fromCIDRSet -}}{{- $ranges = append $ranges (.cidr | default "0.0.0.0/0") -}}{{- end -}}
+    {{- if or (has "all" $rule.fromEntities) (has "world" $rule.fromEntities) (and $ranges (not (include "bedrock-grpc.narrowRanges" $ranges))) -}}
+      {{- $open = true -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if not $open -}}true{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A Service that takes calls from outside the cluster. Takes a dict of "root", "service" and "path". */}}
@@ -78,14 +128,16 @@
   {{- $limited := or (include "bedrock-grpc.hasCallers" .root) (include "bedrock-grpc.policyNamesCallers" .root) -}}
   {{- if eq .service.type "LoadBalancer" -}}
     {{- if not (or $limited (include "bedrock-grpc.narrowRanges" .service.loadBalancerSourceRanges)) -}}
-      {{- fail (printf "%s.loadBalancerSourceRanges: required with type LoadBalancer, because everyone who can connect can call Bedrock at your cost: list the addresses that may connect (not /0), or set acceptOpenAccess to true" .path) -}}
+      {{- fail (printf "%s.loadBalancerSourceRanges: required with type LoadBalancer, because everyone who can connect can call Bedrock at your cost: list the addresses that may connect (no range wider than /8, or /16 of IPv6), or set acceptOpenAccess to true" .path) -}}
     {{- end -}}
   {{- else if not $limited -}}
     {{- fail (printf "%s.type: with NodePort, everyone who reaches a node can call Bedrock at your cost; set networkPolicy.enabled and networkPolicy.from, or acceptOpenAccess to true" .path) -}}
   {{- end -}}
-  {{- $annotations := keys (.service.annotations | default dict) | join " " -}}
-  {{- $ends := regexMatch "ssl-cert|tls-cert|cert-arn|certificate" $annotations -}}
-  {{- if not (or $v.tls.enabled (hasKey ($v.config | default dict) "tls") $ends) -}}
+  {{- $ends := false -}}
+  {{- range $key, $value := .service.annotations -}}
+    {{- if and (regexMatch "ssl-cert|tls-cert|cert-arn|certificate" $key) (ne (toString $value) "") -}}{{- $ends = true -}}{{- end -}}
+  {{- end -}}
+  {{- if not (or $v.tls.enabled ($v.config | default dict).tls $ends) -}}
     {{- fail (printf "tls.enabled: calls to %s, of type %s, would travel in plaintext; set it to true with a certificate, or acceptOpenAccess to true" .path .service.type) -}}
   {{- end -}}
 {{- end -}}
@@ -129,30 +181,85 @@
   {{- if not $ingress.hosts -}}
     {{- fail "ingress.hosts: required with ingress.enabled" -}}
   {{- end -}}
-  {{- if and (eq $ingress.controller "nginx") (not $ingress.tls) -}}
-    {{- fail "ingress.tls: required with ingress.controller nginx, which speaks HTTP/2, and so gRPC, over TLS only" -}}
+  {{- if eq $ingress.controller "nginx" -}}
+    {{- include "bedrock-grpc.checkNginx" . -}}
   {{- end -}}
+  {{- range $i, $host := $ingress.hosts -}}
+    {{- if regexMatch "^[0-9.]+$" $host -}}
+      {{- fail (printf "ingress.hosts[%d]: %s is an address, which Kubernetes rejects; use a host name" $i $host) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and (ne $ingress.pathType "ImplementationSpecific") (regexMatch "//|/\\.\\.?(/|$)|%2[fF]" $ingress.path) -}}
+    {{- fail (printf "ingress.path: Kubernetes rejects %s; write it without //, /./, /../ and %%2f" $ingress.path) -}}
+  {{- end -}}
+  {{- include "bedrock-grpc.checkAlb" . -}}
   {{- if ne $ingress.controller "alb" -}}
     {{- if or $ingress.alb.certificateArn (ne $ingress.alb.scheme "internal") -}}
       {{- fail (printf "ingress.alb.%s: has no effect unless ingress.controller is alb; set that, or remove it" (empty $ingress.alb.certificateArn | ternary "scheme" "certificateArn")) -}}
     {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* nginx, whose annotations the operator can replace. */}}
+{{- define "bedrock-grpc.checkNginx" -}}
+{{- $v := .Values -}}
+{{- $ingress := $v.ingress -}}
+{{- if not $ingress.tls -}}
+  {{- fail "ingress.tls: required with ingress.controller nginx, which speaks HTTP/2, and so gRPC, over TLS only" -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range $ingress.tls -}}
+  {{- /* A certificate without host names is for all of them. */ -}}
+  {{- $names = concat $names (.hosts | default (list (empty .secretName | ternary "" "*"))) -}}
+{{- end -}}
+{{- range $i, $host := $ingress.hosts -}}
+  {{- if not (or (has "*" $names) (has $host $names) (has (regexReplaceAll "^[^.]+" $host "*") $names)) -}}
+    {{- fail (printf "ingress.tls: has no certificate for ingress.hosts[%d], so nginx would serve its own, which clients reject; add %s to the hosts of a member" $i $host) -}}
+  {{- end -}}
+{{- end -}}
+{{- $annotations := $ingress.annotations | default dict -}}
+{{- $protocol := get $annotations "nginx.ingress.kubernetes.io/backend-protocol" | toString -}}
+{{- $needed := $v.tls.enabled | ternary "GRPCS" "GRPC" -}}
+{{- if and $protocol (ne $protocol $needed) -}}
+  {{- fail (printf "ingress.annotations: nginx.ingress.kubernetes.io/backend-protocol must be %s, not %s; remove it, the chart sets it" $needed $protocol) -}}
+{{- end -}}
+{{- range $name := list "proxy-read-timeout" "proxy-send-timeout" -}}
+  {{- $key := printf "nginx.ingress.kubernetes.io/%s" $name -}}
+  {{- if hasKey $annotations $key -}}
+    {{- $seconds := include "bedrock-grpc.text" (get $annotations $key) -}}
+    {{- if not (regexMatch "^[0-9]{1,9}s?$" $seconds) -}}
+      {{- fail (printf "ingress.annotations: %s must be a number of seconds, got %q" $key $seconds) -}}
+    {{- end -}}
+    {{- include "bedrock-grpc.checkSilence" (dict "root" $ "key" (printf "ingress.annotations: %s" $key) "seconds" (trimSuffix "s" $seconds | float64 | int64 | toString)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An Application Load Balancer: by `controller`, or by annotations alone. */}}
+{{- define "bedrock-grpc.checkAlb" -}}
+{{- $v := .Values -}}
+{{- $ingress := $v.ingress -}}
+{{- $annotations := $ingress.annotations | default dict -}}
+{{- $isAlb := eq $ingress.controller "alb" -}}
+{{- $scheme := get $annotations "alb.ingress.kubernetes.io/scheme" | default ($isAlb | ternary $ingress.alb.scheme "") | toString -}}
+{{- $ranges := get $annotations "alb.ingress.kubernetes.io/inbound-cidrs" | toString | nospace | splitList "," | compact -}}
+{{- if and (eq $scheme "internet-facing") (not $v.acceptOpenAccess) (not (include "bedrock-grpc.hasCallers" .)) (not (include "bedrock-grpc.narrowRanges" $ranges)) -}}
+  {{- fail "ingress.alb.scheme: internet-facing lets everyone call Bedrock at your cost; set the annotation alb.ingress.kubernetes.io/inbound-cidrs in ingress.annotations to the addresses that may connect, or acceptOpenAccess to true" -}}
+{{- end -}}
+{{- if $isAlb -}}
+  {{- $attributes := "alb.ingress.kubernetes.io/load-balancer-attributes" -}}
+  {{- if hasKey $annotations $attributes -}}
+    {{- /* The operator's attributes replace the chart's; the ALB's own default is 60 s. */ -}}
+    {{- $text := get $annotations $attributes | toString -}}
+    {{- $seconds := regexFind "idle_timeout\\.timeout_seconds=[0-9]{1,4}" $text | trimPrefix "idle_timeout.timeout_seconds=" | default "60" -}}
+    {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" (printf "ingress.annotations: idle_timeout.timeout_seconds in %s" $attributes) "seconds" $seconds) -}}
   {{- else -}}
     {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" "ingress.alb.idleTimeoutSeconds" "seconds" (toString (int64 $ingress.alb.idleTimeoutSeconds))) -}}
-    {{- $annotations := $ingress.annotations | default dict -}}
-    {{- $scheme := get $annotations "alb.ingress.kubernetes.io/scheme" | default $ingress.alb.scheme -}}
-    {{- $ranges := get $annotations "alb.ingress.kubernetes.io/inbound-cidrs" | toString | nospace | splitList "," | compact -}}
-    {{- if and (eq $scheme "internet-facing") (not $v.acceptOpenAccess) (not (include "bedrock-grpc.hasCallers" .)) (not (include "bedrock-grpc.narrowRanges" $ranges)) -}}
-      {{- fail "ingress.alb.scheme: internet-facing lets everyone call Bedrock at your cost; set the annotation alb.ingress.kubernetes.io/inbound-cidrs in ingress.annotations to the addresses that may connect, or acceptOpenAccess to true" -}}
-    {{- end -}}
   {{- end -}}
-{{- else -}}
-  {{- range $key, $value := dict "tls" $ingress.tls "hosts" $ingress.hosts "alb.certificateArn" $ingress.alb.certificateArn -}}
-    {{- if $value -}}
-      {{- fail (printf "ingress.%s: has no effect while ingress.enabled is false; set that to true, or remove it" $key) -}}
-    {{- end -}}
-  {{- end -}}
-  {{- if ne $ingress.alb.scheme "internal" -}}
-    {{- fail "ingress.alb.scheme: has no effect while ingress.enabled is false; set that to true, or remove it" -}}
+  {{- $listeners := get $annotations "alb.ingress.kubernetes.io/listen-ports" | toString -}}
+  {{- if and $listeners (or (contains "\"HTTP\"" $listeners) (not (contains "HTTPS" $listeners))) -}}
+    {{- fail "ingress.annotations: alb.ingress.kubernetes.io/listen-ports must have HTTPS listeners only: an ALB serves gRPC over nothing else" -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -175,6 +282,51 @@
   {{- if and (has "ipBlock" $set) (gt (len $set) 1) -}}
     {{- fail (printf "%s: Kubernetes rejects ipBlock beside a selector; make them two members of the list" $path) -}}
   {{- end -}}
+  {{- with $peer.ipBlock -}}
+    {{- $cidr := .cidr -}}
+    {{- range $i, $except := .except -}}
+      {{- if not (include "bedrock-grpc.isWithin" (list $except $cidr)) -}}
+        {{- fail (printf "%s.ipBlock.except[%d]: %s is not a part of %s, which Kubernetes rejects; remove it, or correct it" $path $i $except $cidr) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" if the first range of a list is a part of the second one. Of IPv6, only the lengths of the prefixes are compared. */}}
+{{- define "bedrock-grpc.isWithin" -}}
+{{- $inner := splitList "/" (first .) -}}
+{{- $outer := splitList "/" (last .) -}}
+{{- $bits := last $outer | int -}}
+{{- $same := eq (contains ":" (first $inner)) (contains ":" (first $outer)) -}}
+{{- if and $same (not (contains ":" (first $inner))) -}}
+  {{- $numbers := list -}}
+  {{- range list (first $inner) (first $outer) -}}
+    {{- $number := 0 -}}
+    {{- range splitList "." . -}}{{- $number = add (mul $number 256) (int64 .) -}}{{- end -}}
+    {{- /* Without the bits behind the outer prefix. */ -}}
+    {{- range until (int (sub 32 $bits)) -}}{{- $number = div $number 2 -}}{{- end -}}
+    {{- $numbers = append $numbers $number -}}
+  {{- end -}}
+  {{- $same = eq (first $numbers) (last $numbers) -}}
+{{- end -}}
+{{- if and $same (gt (last $inner | int) $bits) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The ports of a NetworkPolicy's rule. */}}
+{{- define "bedrock-grpc.checkPolicyPorts" -}}
+{{- range $i, $port := .ports -}}
+  {{- $path := printf "%s.ports[%d]" $.path $i -}}
+  {{- if not (kindIs "invalid" $port.endPort) -}}
+    {{- if or (kindIs "invalid" $port.port) (kindIs "string" $port.port) -}}
+      {{- fail (printf "%s.endPort: needs a number as port, which begins the range" $path) -}}
+    {{- else if lt (int64 $port.endPort) (int64 $port.port) -}}
+      {{- fail (printf "%s.endPort: %d is less than port, %d; swap them" $path (int64 $port.endPort) (int64 $port.port)) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and (kindIs "float64" $port.port) (or (lt (int64 $port.port) 1) (gt (int64 $port.port) 65535)) -}}
+    {{- fail (printf "%s.port: must be 1 to 65535, got %d" $path (int64 $port.port)) -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -191,9 +343,10 @@
     {{- include "bedrock-grpc.checkPeers" (dict "path" (printf "networkPolicy.%s" $key) "peers" (get $policy $key)) -}}
   {{- end -}}
   {{- range $key, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
-    {{- range $index, $rule := get $policy $key -}}
+    {{- range $index, $rule := get $policy $key | default list -}}
       {{- $path := printf "networkPolicy.%s[%d].%s" $key $index $side -}}
-      {{- include "bedrock-grpc.checkPeers" (dict "path" $path "peers" (get ($rule | default dict) $side)) -}}
+      {{- include "bedrock-grpc.checkPeers" (dict "path" $path "peers" (get $rule $side)) -}}
+      {{- include "bedrock-grpc.checkPolicyPorts" (dict "path" (printf "networkPolicy.%s[%d]" $key $index) "ports" $rule.ports) -}}
     {{- end -}}
   {{- end -}}
   {{- range $line := include "bedrock-grpc.endpoints" . | splitList "\n" | compact -}}

@@ -20,6 +20,9 @@
   {{- $pair := printf "%s %s" $each.topologyKey $each.whenUnsatisfiable -}}
   {{- if has $pair $pairs -}}{{- fail (printf "topologySpreadConstraints[%d].topologyKey: %s has two constraints with the same whenUnsatisfiable; remove one" $i $each.topologyKey) -}}{{- end -}}
   {{- $pairs = append $pairs $pair -}}
+  {{- if and $each.matchLabelKeys (not $each.labelSelector) -}}
+    {{- fail (printf "topologySpreadConstraints[%d].matchLabelKeys: needs a labelSelector" $i) -}}
+  {{- end -}}
 {{- end -}}
 {{- if and (eq $v.dnsPolicy "None") (not ($v.dnsConfig | default dict).nameservers) -}}
   {{- fail "dnsConfig.nameservers: required with dnsPolicy None" -}}
@@ -61,6 +64,11 @@
   {{- end -}}
 {{- end -}}
 {{- include "bedrock-grpc.checkResources" (dict "resources" ($v.resources | default dict) "path" "resources") -}}
+{{- with dig "limits" "memory" "" ($v.resources | default dict) -}}
+  {{- if lt (include "bedrock-grpc.quantity" . | float64) 33554432.0 -}}
+    {{- fail (printf "resources.limits.memory: %v is too little to start; the gateway needs 32Mi, and more for calls" .) -}}
+  {{- end -}}
+{{- end -}}
 {{- range $name := list "startup" "liveness" "readiness" -}}
   {{- $probe := get $v.probes $name | default dict -}}
   {{- if and (ne $name "readiness") (hasKey $probe "successThreshold") (ne (int64 $probe.successThreshold) 1) -}}
@@ -108,9 +116,26 @@
   {{- if and $variable.value $variable.valueFrom -}}
     {{- fail (printf "%s.valueFrom: set either value or valueFrom, not both" $path) -}}
   {{- end -}}
+  {{- if and (kindIs "map" $variable.valueFrom) (ne (len (keys $variable.valueFrom)) 1) -}}
+    {{- fail (printf "%s.valueFrom: must have one source, such as secretKeyRef" $path) -}}
+  {{- end -}}
+{{- end -}}
+
+{{- range $i, $source := $v.extraEnvFrom -}}
+  {{- if eq (empty $source.secretRef) (empty $source.configMapRef) -}}
+    {{- fail (printf "extraEnvFrom[%d]: must have one of secretRef and configMapRef" $i) -}}
+  {{- end -}}
 {{- end -}}
 
 {{- /* Containers and volumes. */ -}}
+{{- $own := list "config" "tls" "secrets" "limits-store" "service-account" -}}
+{{- $mounted := list "config" -}}
+{{- if $v.tls.enabled -}}{{- $mounted = append $mounted "tls" -}}{{- end -}}
+{{- if $v.existingSecretFiles -}}{{- $mounted = append $mounted "secrets" -}}{{- end -}}
+{{- if $v.limitsStore.existingSecret -}}{{- $mounted = append $mounted "limits-store" -}}{{- end -}}
+{{- if include "bedrock-grpc.asksApiServer" . -}}{{- $mounted = append $mounted "service-account" -}}{{- end -}}
+{{- range $v.extraVolumes -}}{{- $mounted = append $mounted .name -}}{{- end -}}
+{{- $ports := dict (include "bedrock-grpc.grpcPort" . | printf "TCP %s") "the gateway" (include "bedrock-grpc.adminPort" . | printf "TCP %s") "the gateway" -}}
 {{- $containers := list "gateway" -}}
 {{- range $key := list "extraContainers" "initContainers" -}}
   {{- range $i, $container := get $v $key | default list -}}
@@ -118,10 +143,31 @@
       {{- fail (printf "%s[%d].name: the pod has another container called %s; use another name" $key $i $container.name) -}}
     {{- end -}}
     {{- $containers = append $containers $container.name -}}
-    {{- include "bedrock-grpc.checkResources" (dict "resources" ($container.resources | default dict) "path" (printf "%s[%d].resources" $key $i)) -}}
+    {{- $path := printf "%s[%d]" $key $i -}}
+    {{- include "bedrock-grpc.checkResources" (dict "resources" ($container.resources | default dict) "path" (printf "%s.resources" $path)) -}}
+    {{- if and (eq $key "extraContainers") $container.restartPolicy -}}
+      {{- fail (printf "%s.restartPolicy: is for initContainers; move the container there to make it a native sidecar, or remove this" $path) -}}
+    {{- end -}}
+    {{- range $j, $mount := $container.volumeMounts -}}
+      {{- if not (has $mount.name $mounted) -}}
+        {{- fail (printf "%s.volumeMounts[%d].name: the pod has no volume %s; add it to extraVolumes" $path $j $mount.name) -}}
+      {{- end -}}
+    {{- end -}}
+    {{- /* Init containers that end before the gateway starts are not in its way. */ -}}
+    {{- if or (eq $key "extraContainers") (eq (toString $container.restartPolicy) "Always") -}}
+      {{- range $j, $port := $container.ports -}}
+        {{- $number := printf "%s %d" ($port.protocol | default "TCP") (int64 $port.containerPort) -}}
+        {{- if hasKey $ports $number -}}
+          {{- fail (printf "%s.ports[%d].containerPort: %s is a port of %s, and the containers of a pod share their ports; use another one" $path $j $number (get $ports $number)) -}}
+        {{- end -}}
+        {{- if has (toString $port.name) (list "grpc" "admin") -}}
+          {{- fail (printf "%s.ports[%d].name: the gateway's port is called %s, and Services look for it by name; use another name" $path $j $port.name) -}}
+        {{- end -}}
+        {{- $_ := set $ports $number $container.name -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- $own := list "config" "tls" "secrets" "service-account" -}}
 {{- $volumes := $own -}}
 {{- range $i, $volume := $v.extraVolumes -}}
   {{- if has $volume.name $own -}}
@@ -138,6 +184,7 @@
 {{- $paths := list "/etc/bedrock-grpc/config" -}}
 {{- if $v.tls.enabled -}}{{- $paths = append $paths "/etc/bedrock-grpc/tls" -}}{{- end -}}
 {{- if $v.existingSecretFiles -}}{{- $paths = append $paths "/etc/bedrock-grpc/secrets" -}}{{- end -}}
+{{- if $v.limitsStore.existingSecret -}}{{- $paths = append $paths "/etc/bedrock-grpc/limits-store" -}}{{- end -}}
 {{- if include "bedrock-grpc.asksApiServer" . -}}{{- $paths = append $paths "/var/run/secrets/kubernetes.io/serviceaccount" -}}{{- end -}}
 {{- range $i, $mount := $v.extraVolumeMounts -}}
   {{- if has $mount.name $own -}}
@@ -146,17 +193,18 @@
   {{- if not (has $mount.name $volumes) -}}
     {{- fail (printf "extraVolumeMounts[%d].name: there is no volume %s in extraVolumes; add it" $i $mount.name) -}}
   {{- end -}}
-  {{- if or (has $mount.mountPath $paths) (eq $mount.mountPath "/etc/bedrock-grpc") (hasPrefix "/etc/bedrock-grpc/config/" $mount.mountPath) -}}
-    {{- fail (printf "extraVolumeMounts[%d].mountPath: something else is mounted at %s; use another path" $i $mount.mountPath) -}}
+  {{- $place := clean $mount.mountPath -}}
+  {{- if or (has $place $paths) (has $place (list "/" "/etc" "/etc/bedrock-grpc")) (hasPrefix "/etc/bedrock-grpc/config/" $place) -}}
+    {{- fail (printf "extraVolumeMounts[%d].mountPath: something else is mounted at %s, or would be hidden by it; use another path" $i $mount.mountPath) -}}
   {{- end -}}
   {{- if and $mount.subPath $mount.subPathExpr -}}
     {{- fail (printf "extraVolumeMounts[%d].subPath: set either subPath or subPathExpr, not both" $i) -}}
   {{- end -}}
-  {{- $paths = append $paths $mount.mountPath -}}
+  {{- $paths = append $paths $place -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Requests that are more than their limits. Takes a dict of "resources" and "path". */}}
+{{/* Amounts of resources that Kubernetes rejects, or that no one can mean. Takes a dict of "resources" and "path". */}}
 {{- define "bedrock-grpc.checkResources" -}}
 {{- $path := .path -}}
 {{- $limits := .resources.limits | default dict -}}
@@ -164,6 +212,28 @@
 {{- range $name, $amount := merge (dict) $limits $requests -}}
   {{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$" (include "bedrock-grpc.text" $amount)) -}}
     {{- fail (printf "%s.%s.%s: %v is not a quantity; write a number with a unit, such as 500m, 256Mi or 1Gi" $path (hasKey $limits $name | ternary "limits" "requests") $name $amount) -}}
+  {{- end -}}
+{{- end -}}
+{{- if .resources.claims -}}
+  {{- fail (printf "%s.claims: refers to resourceClaims of the pod, which the chart does not set; remove it" $path) -}}
+{{- end -}}
+{{- range $kind, $amounts := dict "limits" $limits "requests" $requests -}}
+  {{- range $name, $amount := $amounts -}}
+    {{- $text := include "bedrock-grpc.text" $amount -}}
+    {{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i)$|^[a-z0-9.-]+/.+" $name) -}}
+      {{- fail (printf "%s.%s.%s: Kubernetes has no such resource; use cpu, memory or ephemeral-storage, or the full name of an extended one, such as nvidia.com/gpu" $path $kind $name) -}}
+    {{- end -}}
+    {{- if and (has $name (list "memory" "ephemeral-storage")) (hasSuffix "m" $text) -}}
+      {{- fail (printf "%s.%s.%s: in %s, m is a thousandth of a byte; write Mi for mebibytes" $path $kind $name $text) -}}
+    {{- end -}}
+    {{- if regexMatch "/|^hugepages-" $name -}}
+      {{- if and (contains "/" $name) (not (regexMatch "^[0-9]+([kMGTPE]|[KMGTPE]i)?$" $text)) -}}
+        {{- fail (printf "%s.%s.%s: %s is not a whole number, which Kubernetes demands of extended resources" $path $kind $name $text) -}}
+      {{- end -}}
+      {{- if and (hasKey $requests $name) (ne (include "bedrock-grpc.quantity" (get $requests $name)) (include "bedrock-grpc.quantity" (get $limits $name | default 0))) -}}
+        {{- fail (printf "%s.requests.%s: must be equal to %s.limits.%s; remove it, Kubernetes takes the limit" $path $name $path $name) -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- range $name, $limit := $limits -}}

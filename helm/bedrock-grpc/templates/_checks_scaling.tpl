@@ -26,14 +26,15 @@
   {{- fail "autoscaling.targetOpenCalls: an autoscaler needs a metric; set it, autoscaling.targetCPUUtilizationPercentage or autoscaling.extraMetrics" -}}
 {{- end -}}
 {{- if $v.keda.enabled -}}
+  {{- if $auto.extraMetrics -}}
+    {{- fail "autoscaling.extraMetrics: has no effect with keda.enabled; write them as keda.extraTriggers" -}}
+  {{- end -}}
   {{- if and $auto.targetOpenCalls (not $v.keda.prometheus.serverAddress) -}}
     {{- fail "keda.prometheus.serverAddress: required to scale on autoscaling.targetOpenCalls" -}}
   {{- end -}}
   {{- if not (or $auto.targetOpenCalls $auto.targetCPUUtilizationPercentage $v.keda.extraTriggers) -}}
     {{- fail "autoscaling.targetOpenCalls: KEDA needs a trigger; set it, autoscaling.targetCPUUtilizationPercentage or keda.extraTriggers" -}}
   {{- end -}}
-{{- else if $v.keda.prometheus.authenticationRef -}}
-  {{- fail "keda.prometheus.authenticationRef: has no effect while keda.enabled is false; set that to true, or remove it" -}}
 {{- end -}}
 {{- $vertical := $v.verticalPodAutoscaler -}}
 {{- if $vertical.enabled -}}
@@ -70,7 +71,5 @@
   {{- if and (not (kindIs "invalid" $pdb.maxUnavailable)) (regexMatch "^0+%?$" (include "bedrock-grpc.text" $pdb.maxUnavailable)) -}}
     {{- fail "podDisruptionBudget.maxUnavailable: with 0 no node could ever be drained; use 1" -}}
   {{- end -}}
-{{- else if not (and (kindIs "invalid" $pdb.minAvailable) (kindIs "invalid" $pdb.maxUnavailable)) -}}
-  {{- fail "podDisruptionBudget.minAvailable: it and maxUnavailable have no effect while podDisruptionBudget.enabled is false; remove them" -}}
 {{- end -}}
 {{- end -}}

@@ -126,11 +126,12 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- if or (not $port) (gt (int64 $port) 65535) (lt (int64 $port) 1) -}}
   {{- fail (printf "config.%s: %q does not end in a port from 1 to 65535, such as 0.0.0.0%s; the chart can't read it from the environment" $key $address (regexFind ":[0-9]+$" .default)) -}}
 {{- end -}}
-{{- if regexMatch "^(127\\.|\\[::1\\])" $address -}}
+{{- if regexMatch "^(127\\.|\\[[0:]*:0*1\\]|\\[[0:]*:ffff:(127\\.|7f))" (lower $address) -}}
   {{- fail (printf "config.%s: %s can't be reached from outside the pod; write 0.0.0.0:%s or [::]:%s" $key $address $port $port) -}}
 {{- end -}}
-{{- if not (regexMatch "^(((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])|\\[[0-9A-Fa-f:.]+\\]|\\$\\{.*\\}|):[0-9]+$" $address) -}}
-  {{- fail (printf "config.%s: %q is not an address; write 0.0.0.0:%s or [::]:%s" $key $address $port $port) -}}
+{{- /* A pod's own address is known only when it runs. */ -}}
+{{- if not (regexMatch "^(0\\.0\\.0\\.0|\\[(0{1,4}(:0{1,4})*)?::(0{1,4}(:0{1,4})*)?\\]|\\[(0{1,4}:){7}0{1,4}\\]|\\$\\{.*\\}|):[0-9]+$" $address) -}}
+  {{- fail (printf "config.%s: %q is not an address that every pod has; write 0.0.0.0:%s or [::]:%s" $key $address $port $port) -}}
 {{- end -}}
 {{- int64 $port -}}
 {{- end -}}

@@ -24,7 +24,7 @@
   {{- $distance := include "bedrock-grpc.distance" (list $key $known) | int -}}
   {{- if le $distance (int $best.distance) -}}{{- $best = dict "key" $known "distance" (sub $distance 1) -}}{{- end -}}
 {{- end -}}
-{{- if $best.key }}did you mean {{ $best.key }}?{{ else }}known keys: {{ join ", " .known }}{{ end -}}
+{{- if $best.key }}did you mean {{ $best.key }}?{{ else }}known keys: {{ join ", " .known }}.{{ end -}}
 {{- end -}}
 
 {{/* Fails at the first unknown key. Takes a dict of "value", "keys" (what is known here) and "path". */}}

@@ -67,7 +67,7 @@ What every object begins with. Takes a dict of "root", "kind", "apiVersion", and
 apiVersion: {{ .apiVersion }}
 kind: {{ .kind }}
 metadata:
-  name: {{ .name | default (printf "%s%s" (include "bedrock-grpc.fullname" .root) (.suffix | default "")) }}
+  name: {{ .name | default (printf "%s%s" (include "bedrock-grpc.fullname" .root) (.suffix | default "")) | quote }}
   namespace: {{ .namespace | default (include "bedrock-grpc.namespace" .root) | quote }}
   labels:
     {{- include "bedrock-grpc.labels" . | nindent 4 }}

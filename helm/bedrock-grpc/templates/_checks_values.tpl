@@ -1,0 +1,62 @@
+{{/* Values of any part: members of lists, labels, and parts that are off. */}}
+
+{{/* Lists with empty members, which Kubernetes rejects or drops. Takes a dict of "value" and "path". */}}
+{{- define "bedrock-grpc.checkMembers" -}}
+{{- $path := .path -}}
+{{- if kindIs "map" .value -}}
+  {{- range $key, $value := .value -}}
+    {{- include "bedrock-grpc.checkMembers" (dict "value" $value "path" (printf "%s.%s" $path $key | trimPrefix ".")) -}}
+  {{- end -}}
+{{- else if kindIs "slice" .value -}}
+  {{- range $i, $value := .value -}}
+    {{- if kindIs "invalid" $value -}}
+      {{- fail (printf "%s[%d]: is empty; write a value, or remove it" $path $i) -}}
+    {{- end -}}
+    {{- include "bedrock-grpc.checkMembers" (dict "value" $value "path" (printf "%s[%d]" $path $i)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Numbers in labels that are no label values when they are written out. */}}
+{{- define "bedrock-grpc.checkLabels" -}}
+{{- $v := .Values -}}
+{{- $maps := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels "nodeSelector" $v.nodeSelector -}}
+{{- range $kind := list "serviceMonitor" "podMonitor" "podMonitoring" "prometheusRule" "dashboard" -}}
+  {{- $_ := set $maps (printf "metrics.%s.labels" $kind) (get $v.metrics $kind).labels -}}
+{{- end -}}
+{{- range $path, $labels := $maps -}}
+  {{- range $key, $value := $labels -}}
+    {{- $text := include "bedrock-grpc.text" $value -}}
+    {{- if not (regexMatch "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$" $text) -}}
+      {{- fail (printf "%s.%s: the number is written as %s, which is not a label value; put it in quotes" $path $key $text) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Values of parts that are off. files/parts.json, with the defaults, is generated from values.yaml. */}}
+{{- define "bedrock-grpc.checkUnused" -}}
+{{- $v := .Values -}}
+{{- if $v.checkUnused -}}
+  {{- range $part, $defaults := .Files.Get "files/parts.json" | fromJson -}}
+    {{- $at := $v -}}
+    {{- range splitList "." $part -}}{{- $at = get $at . -}}{{- end -}}
+    {{- /* KEDA has the number of pods and the pace of `autoscaling`. */ -}}
+    {{- if not (or $at.enabled (and (eq $part "autoscaling") $v.keda.enabled)) -}}
+      {{- range $path, $default := $defaults -}}
+        {{- $value := $at -}}
+        {{- $missing := false -}}
+        {{- range splitList "." $path -}}
+          {{- if and (kindIs "map" $value) (hasKey $value .) -}}{{- $value = get $value . -}}{{- else -}}{{- $missing = true -}}{{- end -}}
+        {{- end -}}
+        {{- if not (or $missing (and (empty $value) (empty $default)) (eq (toJson $value) (toJson $default))) -}}
+          {{- fail (printf "%s.%s: has no effect while %s.enabled is false; set that to true, or remove it. To keep values of parts that are off, set checkUnused to false" $part $path $part) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and $v.topologySpreadConstraints (or (ne (int64 $v.topologySpread.maxSkew) 1) (ne $v.topologySpread.whenUnsatisfiable "ScheduleAnyway")) -}}
+    {{- fail "topologySpread: has no effect with topologySpreadConstraints, which replaces it; remove one of them" -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
