@@ -103,8 +103,8 @@ pub struct Config {
     /// Where the gateway writes usage records.
     pub usage_records: UsageRecords,
     /// Whether a reload may remove protection: all callers, `access.required`, `tls`, the check of
-    /// client certificates, a fence, an enforced guardrail, or all keys of the keys file.
-    /// `allow_weaker`, default false.
+    /// client certificates, a fence, an enforced guardrail, another restriction of targets, groups
+    /// or callers, or all keys of the keys file. `allow_weaker`, default false.
     pub allow_weaker: bool,
 }
 

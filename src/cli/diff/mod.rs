@@ -69,7 +69,7 @@ struct Difference {
     /// The keys that differ, and whether each needs a restart.
     changes: Vec<(ChangedKey, bool)>,
     /// What a reload would refuse: a key and the reason.
-    refused: Vec<(String, &'static str)>,
+    refused: Vec<(String, String)>,
     /// The keys whose masked values may differ.
     unknown: Vec<String>,
 }

@@ -43,6 +43,32 @@ impl Quota {
         *self != Self::default()
     }
 
+    /// Returns the keys of all limits, with their values.
+    pub fn limits(&self) -> [(&'static str, Option<u64>); 9] {
+        let Self {
+            open_streams,
+            requests_per_minute,
+            tokens_per_minute,
+            input_tokens_per_minute,
+            output_tokens_per_minute,
+            tokens_per_day,
+            tokens_per_month,
+            nano_usd_per_day,
+            nano_usd_per_month,
+        } = *self;
+        [
+            ("open_streams", open_streams),
+            ("requests_per_minute", requests_per_minute),
+            ("tokens_per_minute", tokens_per_minute),
+            ("input_tokens_per_minute", input_tokens_per_minute),
+            ("output_tokens_per_minute", output_tokens_per_minute),
+            ("tokens_per_day", tokens_per_day),
+            ("tokens_per_month", tokens_per_month),
+            ("usd_per_day", nano_usd_per_day),
+            ("usd_per_month", nano_usd_per_month),
+        ]
+    }
+
     /// Returns whether tokens or money are limited. Then every call needs a maximum number of
     /// tokens.
     pub fn counts_tokens(&self) -> bool {
