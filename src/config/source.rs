@@ -39,29 +39,40 @@ impl ConfigFile {
     /// # Errors
     /// Fails if the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, Problems> {
-        Self::of_content(path, read_any(path, MAX_LIST))
+        Self::of_content(path, read_any(path, MAX_LIST), None)
     }
 
-    /// Reads a file in the same way, which must be a regular one. So it cannot block, and can be
-    /// read again.
+    /// Reads a file again, which must be a regular one, so that it cannot block. A text that has
+    /// not changed is not parsed again, which would take long for thousands of callers.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
-    pub fn read_regular(path: &Path) -> Result<Self, Problems> {
-        Self::of_content(path, read_regular(path, MAX_LIST))
+    pub fn read_again(&self) -> Result<Self, Problems> {
+        let content = read_regular(&self.path, MAX_LIST);
+        Self::of_content(&self.path, content, Some(self))
     }
 
     /// Reads only the files that values refer to again.
     pub fn with_values_of_now(&self) -> Self {
-        Self::of_text(&self.path, self.text.clone())
+        Self {
+            values: self.values.read_again(),
+            ..self.clone()
+        }
     }
 
-    fn of_content(path: &Path, content: Result<Vec<u8>, String>) -> Result<Self, Problems> {
+    fn of_content(
+        path: &Path,
+        content: Result<Vec<u8>, String>,
+        before: Option<&Self>,
+    ) -> Result<Self, Problems> {
         let text = content.and_then(|content| {
             String::from_utf8(content).map_err(|_| "is not text in UTF-8".to_owned())
         });
         match text {
-            Ok(text) => Ok(Self::of_text(path, text)),
+            Ok(text) => Ok(match before.filter(|before| before.text == text) {
+                Some(before) => before.with_values_of_now(),
+                None => Self::of_text(path, text),
+            }),
             Err(message) => Err(Problems {
                 file: path.display().to_string(),
                 problems: vec![Problem::new("", ConfigLocation::default(), message)],

@@ -58,6 +58,15 @@ impl ValueFiles {
         }
     }
 
+    /// Reads the same files again.
+    pub(super) fn read_again(&self) -> Self {
+        let read = |path: &PathBuf| (path.clone(), read(path));
+        Self {
+            files: self.files.keys().map(read).collect(),
+            is_elsewhere: self.is_elsewhere,
+        }
+    }
+
     /// Forgets the files that do not exist. Their values count as valid.
     pub(super) fn elsewhere_if_missing(mut self) -> Self {
         self.files.retain(|path, _| path.exists());

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
@@ -13,13 +13,17 @@ use crate::{
 /// A file that has changed within this time may still be written.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// How long files may keep changing before it is logged that no change is used meanwhile.
+const CHANGING: Duration = Duration::from_secs(5);
+
 /// The files of a configuration.
 pub(in crate::server) struct Files {
-    /// The configuration file, as it was read last without mistakes. `None`: there is no file.
+    /// The configuration file, as it was read last. `None`: there is no file.
     config: Option<ConfigFile>,
     /// Whether the configuration file can be read again. A pipe cannot.
     is_regular: bool,
     /// The files that this configuration names, and their maximum sizes.
+    /// If it has mistakes, these are the files that it named before.
     named: Vec<(PathBuf, u64)>,
     first: Content,
 }
@@ -76,8 +80,20 @@ impl Files {
         if content == *seen && !even_if_seen {
             return None;
         }
+        let (begin, mut is_logged) = (Instant::now(), false);
         loop {
             let rest = self.unsettled_for(&content);
+            if let Some((_, path)) = &rest
+                && !is_logged
+                && begin.elapsed() >= CHANGING
+            {
+                tracing::warn!(
+                    file = %path.display(),
+                    "the file has been changing for {CHANGING:?}, so no change of the configuration is used yet; the gateway waits until its files have not changed for {SETTLE:?}"
+                );
+                is_logged = true;
+            }
+            let rest = rest.map(|(rest, _)| rest);
             let wait = match rest {
                 Some(rest) => rest,
                 // An editor may be about to rename another file to this name.
@@ -97,32 +113,36 @@ impl Files {
         }
     }
 
-    /// Returns the remaining time for which a file may still be written. `None`: all are complete.
-    fn unsettled_for(&self, content: &Content) -> Option<Duration> {
+    /// Returns the remaining time for which a file may still be written, and the file. `None`: all
+    /// are complete.
+    fn unsettled_for(&self, content: &Content) -> Option<(Duration, PathBuf)> {
         let now = SystemTime::now();
         let rest = |path: &Path| {
             let modified = std::fs::metadata(path).ok()?.modified().ok()?;
-            match now.duration_since(modified) {
-                Ok(age) => SETTLE.checked_sub(age).filter(|rest| !rest.is_zero()),
-                Err(_) => Some(SETTLE),
-            }
+            let rest = match now.duration_since(modified) {
+                Ok(age) => SETTLE.checked_sub(age).filter(|rest| !rest.is_zero())?,
+                Err(_) => SETTLE,
+            };
+            Some((rest, path.to_owned()))
         };
         self.paths(content).filter_map(rest).max()
     }
 
-    /// Reads the configuration file, and the files that it names now. If it has mistakes, these are
-    /// the files that it named before.
+    /// Reads the configuration file, and the files that it names now. What has not changed is not
+    /// parsed again.
     fn now(&mut self) -> Content {
         let file = self.config.as_ref().map(|file| match self.is_regular {
-            true => ConfigFile::read_regular(&file.path)
+            true => file
+                .read_again()
                 .map_err(|problems| lines(&problems.to_string())),
             false => Ok(file.with_values_of_now()),
         });
         if let Some(Ok(file)) = &file
             && self.config.as_ref() != Some(file)
-            && let Ok(config) = Config::of_file(file)
         {
-            self.named = named(&config);
+            if let Ok(config) = Config::of_file(file) {
+                self.named = named(&config);
+            }
             self.config = Some(file.clone());
         }
         Content {

@@ -5,21 +5,24 @@
 //! changes, such as those below a bind mount, so the files are also read at intervals.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode},
+    event::{AccessKind, AccessMode, ModifyKind},
 };
 use tokio::sync::Notify;
 
 /// A watch of folders.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
+    /// The watched folders, and which folders they are.
+    folders: BTreeMap<PathBuf, FolderId>,
+    /// What was removed or renamed. If it is a watched folder, its watch has ended.
+    removed: Arc<Mutex<BTreeSet<PathBuf>>>,
     changed: Arc<Notify>,
 }
 
@@ -28,8 +31,15 @@ impl Watch {
     pub(super) fn new() -> Self {
         let changed = Arc::new(Notify::new());
         let noted = Arc::clone(&changed);
+        let removed = Arc::<Mutex<BTreeSet<PathBuf>>>::default();
+        let gone = Arc::clone(&removed);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| is_change(event.kind)) {
+            let Ok(event) = event else { return };
+            if is_removal(event.kind) {
+                let mut gone = gone.lock().unwrap_or_else(PoisonError::into_inner);
+                gone.extend(event.paths);
+            }
+            if is_change(event.kind) {
                 noted.notify_one();
             }
         });
@@ -38,7 +48,8 @@ impl Watch {
         }
         Self {
             watcher: watcher.ok(),
-            folders: BTreeSet::new(),
+            folders: BTreeMap::new(),
+            removed,
             changed,
         }
     }
@@ -49,27 +60,69 @@ impl Watch {
             return;
         };
         let folders: BTreeSet<_> = files.flat_map(folders).collect();
-        for gone in self.folders.difference(&folders) {
-            // A folder that was removed is no longer watched anyway.
-            let _ended = watcher.unwatch(gone);
-        }
-        let mut watched: BTreeSet<_> = self.folders.intersection(&folders).cloned().collect();
-        for folder in folders.difference(&self.folders) {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+        let removed = self
+            .removed
+            .lock()
+            .map(|mut removed| std::mem::take(&mut *removed));
+        let removed = removed.unwrap_or_default();
+        self.folders.retain(|folder, id| {
+            let is_same = folders.contains(folder)
+                && !removed.contains(folder)
+                && FolderId::of(folder).as_ref() == Some(id);
+            if !is_same {
+                // The watch of a folder that was removed has ended anyway.
+                let _ended = watcher.unwatch(folder);
+            }
+            is_same
+        });
+        for folder in folders {
+            if self.folders.contains_key(&folder) {
+                continue;
+            }
+            let id = FolderId::of(&folder);
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    watched.insert(folder.clone());
+                    self.folders.extend(id.map(|id| (folder, id)));
                 }
                 Err(error) => {
                     tracing::debug!(%error, folder = %folder.display(), "a folder cannot be watched")
                 }
             }
         }
-        self.folders = watched;
     }
 
     /// Returns what is notified when a file in the folders may have changed.
     pub(super) fn notifier(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
+    }
+}
+
+/// Distinguishes a folder from another one with the same path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FolderId {
+    device: u64,
+    inode: u64,
+}
+
+impl FolderId {
+    /// Returns `None` if there is no such folder.
+    #[cfg(unix)]
+    fn of(folder: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(folder).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn of(folder: &Path) -> Option<Self> {
+        let exists = folder.is_dir();
+        exists.then_some(Self {
+            device: 0,
+            inode: 0,
+        })
     }
 }
 
@@ -83,10 +136,68 @@ fn folders(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     std::iter::once(folder(file)).chain(real.map(|real| folder(&real)))
 }
 
+/// Returns whether an event removes or renames something.
+fn is_removal(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+    )
+}
+
 /// Returns whether an event can change a file. The gateway's own reads cannot.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use super::*;
+
+    /// Waits until a change is noticed.
+    async fn noticed(changed: &Notify) {
+        let noticed = tokio::time::timeout(Duration::from_secs(30), changed.notified());
+        noticed.await.expect("an event");
+    }
+
+    /// Waits until no further event of earlier changes arrives.
+    async fn quiet(changed: &Notify) {
+        let pause = Duration::from_millis(200);
+        while tokio::time::timeout(pause, changed.notified())
+            .await
+            .is_ok()
+        {}
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_created_again_is_watched_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("config");
+        let file = folder.join("config.yaml");
+        let files = || std::iter::once(file.as_path());
+        let mut watch = Watch::new();
+        let changed = watch.notifier();
+        fs::create_dir(&folder).unwrap();
+        let ways: [fn(&Path); 2] = [
+            |folder| fs::remove_dir_all(folder).unwrap(),
+            |folder| fs::rename(folder, folder.with_extension("old")).unwrap(),
+        ];
+        for remove in ways {
+            watch.files(files());
+            fs::write(&file, "a: 1").unwrap();
+            noticed(&changed).await;
+            remove(&folder);
+            noticed(&changed).await;
+            fs::create_dir(&folder).unwrap();
+            quiet(&changed).await;
+            // The gateway does this at intervals, and after each event.
+            watch.files(files());
+            fs::write(&file, "a: 2").unwrap();
+            noticed(&changed).await;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{REFUSED, RELOADED, Reloading, alias};
+use super::{HEAD, REFUSED, RELOADED, Reloading, alias};
 use crate::harness::{MODEL, ask, key_of, keyed, sha256_of};
 
 /// The configuration with one caller.
@@ -103,6 +103,30 @@ async fn a_fence_does_not_disappear() {
     assert!(line.contains("targets.one.only: "), "{line}");
 }
 
+#[tokio::test]
+async fn a_restriction_of_a_caller_does_not_disappear() {
+    let key = key_of();
+    let with = |more: &str, limits: &str| {
+        let hash = sha256_of(&key);
+        format!(
+            "{more}{}callers:\n  team-a:\n    keys: [{{sha256: {hash}}}]\n{limits}",
+            alias("one", MODEL)
+        )
+    };
+    let limited = with("", "    limits: {max_tokens: 3}\n");
+    let mut gateway = Reloading::start(&limited).await;
+    // The beginning of the file is valid.
+    let line = gateway.becomes(&with("", ""), REFUSED).await;
+    let expected = "callers.team-a.limits.max_tokens: the restriction of the caller is missing";
+    assert!(line.contains(expected), "{line}");
+    assert!(line.contains("allow_weaker: true"), "{line}");
+    let higher = with("", "    limits: {max_tokens: 4}\n");
+    gateway.becomes(&higher, RELOADED).await;
+    gateway
+        .becomes(&with("allow_weaker: true\n", ""), RELOADED)
+        .await;
+}
+
 /// A keys file that is not written yet revokes no key, unless the operator means it.
 #[tokio::test]
 async fn an_empty_keys_file_is_refused() {
@@ -181,4 +205,34 @@ async fn a_keys_file_does_not_bring_back_removed_callers() {
     for hash in [&kept_hash, &removed_hash] {
         assert!(!log.contains(hash.as_str()), "{log}");
     }
+}
+
+/// A file that changes again and again is not used, and the log says why.
+#[tokio::test]
+async fn a_file_that_keeps_changing_is_warned_of() {
+    let mut gateway = Reloading::start(&alias("one", MODEL)).await;
+    let path = gateway.path();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let writer = tokio::spawn({
+        let (path, stop) = (path.clone(), stop.clone());
+        async move {
+            let mut pace = tokio::time::interval(std::time::Duration::from_millis(100));
+            for number in 0.. {
+                pace.tick().await;
+                let text = format!("{HEAD}{}# {number}\n", alias("two", MODEL));
+                fs::write(&path, text).unwrap();
+                if stop.is_cancelled() {
+                    return;
+                }
+            }
+        }
+    });
+    let line = gateway.process.logged("has been changing for 5s").await;
+    assert!(line.contains(path.to_str().unwrap()), "{line}");
+    assert!(!gateway.process.log().contains(RELOADED));
+    gateway.stream(ask("one")).await.is_whole();
+    stop.cancel();
+    writer.await.unwrap();
+    gateway.process.logged(RELOADED).await;
+    gateway.stream(ask("two")).await.is_whole();
 }
