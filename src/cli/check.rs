@@ -12,6 +12,7 @@ use super::{exit::Exit, output::Output};
 use crate::{
     access::{Snapshot, token},
     config::{self, Access, Config, ConfigFile, KeySetLocation, Problem},
+    server,
     telemetry::log,
 };
 
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A values file of the Helm chart is accepted as well: the configuration is the map under `config`.
-Paths in it are paths in the pod, so a keys file that does not exist on this machine is not checked.
+Paths in it are paths in the pod, so a keys file or TLS file that does not exist on this machine is not checked.
 
 Examples:
   bedrock-grpc check config.yaml
@@ -40,8 +41,8 @@ impl Check {
     pub fn run(self, output: &mut Output) -> io::Result<Exit> {
         let mut exit = Exit::Success;
         for file in &self.config {
-            match read(file).and_then(|file| load(&file)) {
-                Ok(config) => report(file, &config, output)?,
+            match read(file).and_then(|file| load_with_tls(&file)) {
+                Ok((config, warning)) => report(file, &config, warning, output)?,
                 Err(problems) => {
                     output.error(&problems);
                     exit = Exit::BadInput;
@@ -57,10 +58,38 @@ pub(super) fn read(file: &Path) -> Result<ConfigFile, String> {
     ConfigFile::read(file).map_err(|problems| problems.to_string())
 }
 
-/// Validates a configuration file and the files that it names. Fails with all errors.
+/// Validates a configuration file and the files that it names, also those of TLS. Returns a warning
+/// about the certificate, if any.
+fn load_with_tls(file: &ConfigFile) -> Result<(Config, Option<String>), String> {
+    let (config, is_values) = parse(file)?;
+    let others = check_files(&config, is_values);
+    // The files of a pod are not on this machine.
+    let tls = config.server.tls.as_ref();
+    let tls = tls.filter(|tls| !is_values || tls.files().all(|(_, path)| path.exists()));
+    let warning = tls.map(server::check_tls).transpose();
+    match (others, warning) {
+        (Ok(()), Ok(warning)) => Ok((config, warning.flatten())),
+        (others, warning) => {
+            let of_tls = warning.err().unwrap_or_default();
+            let problems: Vec<_> = others.err().into_iter().chain(of_tls).collect();
+            Err(problems.join("\n"))
+        }
+    }
+}
+
+/// Validates a configuration file and the files that it names, except those of TLS, which can be on
+/// another machine. Fails with all errors.
 pub(super) fn load(file: &ConfigFile) -> Result<Config, String> {
-    let (config, is_values) =
-        Config::of_file_or_values(file).map_err(|problems| problems.to_string())?;
+    let (config, is_values) = parse(file)?;
+    check_files(&config, is_values)?;
+    Ok(config)
+}
+
+fn parse(file: &ConfigFile) -> Result<(Config, bool), String> {
+    Config::of_file_or_values(file).map_err(|problems| problems.to_string())
+}
+
+fn check_files(config: &Config, is_values: bool) -> Result<(), String> {
     log::Level::of(&config.log)?;
     let keys_file = config.access.keys_file.as_ref();
     if !(is_values && keys_file.is_some_and(|path| !path.exists())) {
@@ -73,11 +102,20 @@ pub(super) fn load(file: &ConfigFile) -> Result<Config, String> {
             token::check_file(path)?;
         }
     }
-    Ok(config)
+    Ok(())
 }
 
 /// Prints what a file allows, and warns about settings that are valid but probably not intended.
-fn report(file: &Path, config: &Config, output: &mut Output) -> io::Result<()> {
+fn report(
+    file: &Path,
+    config: &Config,
+    certificate: Option<String>,
+    output: &mut Output,
+) -> io::Result<()> {
+    if let Some(warning) = certificate {
+        let file = file.display();
+        output.warning(&format!("{file}: tls.certificate_file: {warning}"));
+    }
     for warning in config.warnings() {
         let Problem { key, message, .. } = warning;
         output.warning(&format!("{}: {key}: {message}", file.display()));

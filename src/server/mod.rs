@@ -43,7 +43,7 @@ use self::{
     reload::{Builder, Built, Files, Reloader, shown},
     worker::Worker,
 };
-pub use self::{drain::Stop, reload::Reload};
+pub use self::{drain::Stop, reload::Reload, tls::check_tls};
 use crate::{
     access::{Gate, key, limits::Names},
     admin::{Admin, ShownConfig},
@@ -159,6 +159,7 @@ pub async fn run_with(
         .build(&config, hash, files.first().others(), None)
         .map_err(|problems| io::Error::other(problems.join("\n")))?;
     sdk.connect_with(&config.bedrock, &config.accounts, trust);
+    kept.warn(&config);
     metrics
         .config
         .loaded(first.number, &first.hash, first.loaded_at);

@@ -7,6 +7,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio_rustls::rustls::{
     self, ServerConfig,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -15,7 +16,7 @@ use tokio_rustls::rustls::{
 use super::contents::Contents;
 use crate::{
     access::CertificateVerifier,
-    config::{ClientAuthentication, Tls},
+    config::{ClientAuthentication, MAX_PEM, Tls},
     grpc,
 };
 
@@ -23,8 +24,77 @@ use crate::{
 pub(super) struct Loaded {
     pems: Pems,
     server: grpc::ServerTls,
+    validity: Validity,
     /// Accepts the certificates of clients. `None` if clients are not asked for one.
     pub(super) clients: Option<CertificateVerifier>,
+}
+
+/// Checks the TLS files of a configuration as a start of the gateway does. Returns a warning if the
+/// certificate is not valid now.
+///
+/// # Errors
+/// Fails if a file cannot be used, or if the key is not that of the certificate. Returns all
+/// problems.
+pub fn check_tls(tls: &Tls) -> Result<Option<String>, Vec<String>> {
+    let contents = Contents::read(tls.files().map(|(_, path)| (path, MAX_PEM)));
+    let loaded = Loaded::new(tls, &contents, None)?;
+    Ok(loaded.warning(tls, OffsetDateTime::now_utc()))
+}
+
+/// When a certificate chain is valid, in seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Validity {
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Validity {
+    /// Returns when clients accept a whole chain: when all its certificates are valid.
+    fn of(tls: &Tls, chain: &[CertificateDer<'_>]) -> Result<Self, String> {
+        let path = &tls.certificate_file;
+        let wrong = |error: &dyn fmt::Display| unusable("tls.certificate_file", path, error);
+        let mut whole: Option<Self> = None;
+        for certificate in chain {
+            let (_, certificate) =
+                x509_parser::parse_x509_certificate(certificate).map_err(|error| wrong(&error))?;
+            let validity = certificate.validity();
+            let (not_before, not_after) = (
+                validity.not_before.timestamp(),
+                validity.not_after.timestamp(),
+            );
+            whole = Some(match whole {
+                None => Self {
+                    not_before,
+                    not_after,
+                },
+                Some(before) => Self {
+                    not_before: before.not_before.max(not_before),
+                    not_after: before.not_after.min(not_after),
+                },
+            });
+        }
+        whole.ok_or_else(|| wrong(&"it contains no certificate"))
+    }
+
+    /// Returns why clients refuse the chain at this time.
+    fn problem(self, now: OffsetDateTime) -> Option<String> {
+        let at = |seconds| {
+            let time = OffsetDateTime::from_unix_timestamp(seconds).ok();
+            time.and_then(|time| time.format(&Rfc3339).ok())
+                .unwrap_or_else(|| format!("{seconds} s after 1970"))
+        };
+        let now = now.unix_timestamp();
+        if now > self.not_after {
+            let at = at(self.not_after);
+            return Some(format!("expired at {at}, so clients refuse it: renew it"));
+        }
+        (now < self.not_before).then(|| {
+            let at = at(self.not_before);
+            format!(
+                "is not valid before {at}, so clients refuse it: check the clock of this machine"
+            )
+        })
+    }
 }
 
 /// The content of the files, and what else decides which connections are accepted.
@@ -59,7 +129,7 @@ impl Loaded {
             &tls.certificate_file,
             &pems.certificate,
         )
-        .and_then(|chain| Ok((expiry(tls, &chain)?, chain)))
+        .and_then(|chain| Ok((Validity::of(tls, &chain)?, chain)))
         .map_err(&mut noted);
         let key = PrivateKeyDer::from_pem_slice(&pems.key)
             .map_err(|error| noted(unusable("tls.key_file", &tls.key_file, &error)));
@@ -68,18 +138,26 @@ impl Loaded {
             .map(|(clients, pem)| accepted_clients(clients, pem))
             .transpose()
             .map_err(&mut noted);
-        let (Ok((expiry, chain)), Ok(key), Ok(clients)) = (chain, key, clients) else {
+        let (Ok((validity, chain)), Ok(key), Ok(clients)) = (chain, key, clients) else {
             return Err(problems);
         };
         let config = config(tls, chain, key, clients.clone()).map_err(|problem| vec![problem])?;
         Ok(Arc::new(Self {
             server: grpc::ServerTls {
                 config: Arc::new(config),
-                certificate_expiry: expiry,
+                certificate_expiry: validity.not_after,
             },
+            validity,
             clients: clients.map(CertificateVerifier::new),
             pems,
         }))
+    }
+
+    /// Returns a warning if the certificate is not valid at this time.
+    pub(super) fn warning(&self, tls: &Tls, now: OffsetDateTime) -> Option<String> {
+        let problem = self.validity.problem(now)?;
+        let path = tls.certificate_file.display();
+        Some(format!("the certificate in {path} {problem}"))
     }
 
     /// Returns what connections need.
@@ -161,21 +239,6 @@ fn accepted_clients(
         .map_err(|error| unusable(KEY, path, &error))
 }
 
-/// Returns when a chain expires, in seconds since the Unix epoch. This is the earliest expiry in
-/// the chain, because clients then reject the whole chain.
-fn expiry(tls: &Tls, chain: &[CertificateDer<'_>]) -> Result<i64, String> {
-    let wrong =
-        |error: &dyn fmt::Display| unusable("tls.certificate_file", &tls.certificate_file, error);
-    let mut expiries = Vec::with_capacity(chain.len());
-    for certificate in chain {
-        let (_, certificate) =
-            x509_parser::parse_x509_certificate(certificate).map_err(|error| wrong(&error))?;
-        expiries.push(certificate.validity().not_after.timestamp());
-    }
-    let first = expiries.into_iter().min();
-    first.ok_or_else(|| wrong(&"it contains no certificate"))
-}
-
 /// Returns the certificates of a PEM file, at least one.
 fn certificates(
     key: &str,
@@ -193,4 +256,25 @@ fn certificates(
 
 fn unusable(key: &str, file: &Path, error: &dyn fmt::Display) -> String {
     format!("{key}: cannot use {}: {error}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_valid_while_all_its_certificates_are() {
+        let validity = Validity {
+            not_before: 100,
+            not_after: 200,
+        };
+        let problem = |seconds| {
+            let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            validity.problem(now).unwrap_or_default()
+        };
+        assert_eq!(problem(100), "");
+        assert_eq!(problem(200), "");
+        assert!(problem(201).starts_with("expired at 1970-01-01T00:03:20Z"));
+        assert!(problem(99).starts_with("is not valid before 1970-01-01T00:01:40Z"));
+    }
 }

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import textwrap
 
 import jsonschema
 import pytest
@@ -36,7 +37,10 @@ def written(rendered, folder):
 
 @pytest.mark.parametrize("value_set", VALUE_SETS)
 def test_the_service_takes_the_config(value_set, tmp_path):
-    answer = run(BINARY, "check", written(objects(value_set), tmp_path), env=os.environ | VARIABLES)
+    config = written(objects(value_set), tmp_path)
+    # As values, since files that it names are in the pod.
+    config.write_text("config:\n" + textwrap.indent(config.read_text(encoding="utf-8"), "  "), encoding="utf-8")
+    answer = run(BINARY, "check", config, env=os.environ | VARIABLES)
     assert ": ok; " in answer
 
 

@@ -156,6 +156,84 @@ fn a_keys_file_of_the_pod_is_not_expected_on_this_machine() {
     assert!(error.contains("keys.yaml"), "{error}");
 }
 
+/// `check` reads the TLS files as a start of the gateway does.
+#[test]
+fn the_files_of_tls_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let made = |days: std::ops::Range<i64>| {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let now = time::OffsetDateTime::now_utc();
+        params.not_before = now + time::Duration::days(days.start);
+        params.not_after = now + time::Duration::days(days.end);
+        let key = rcgen::KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let (certificate, key) = made(-1..1);
+    let (expired, key_of_expired) = made(-2..-1);
+    let (early, key_of_early) = made(1..2);
+    let good = write("good.crt", &certificate);
+    let good_key = write("good.key", &key);
+    let config = |certificate: &str, key: &str, more: &str| {
+        format!("tls: {{certificate_file: {certificate}, key_file: {key}{more}}}\n")
+    };
+    let (code, out, error) = check(&config(&good, &good_key, ""));
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{out}");
+
+    for (certificate, key, words) in [
+        (expired, key_of_expired, "expired at "),
+        (early, key_of_early, "is not valid before "),
+    ] {
+        let (certificate, key) = (write("other.crt", &certificate), write("other.key", &key));
+        let (code, _, error) = check(&config(&certificate, &key, ""));
+        assert_eq!(code, Some(0), "{error}");
+        assert!(
+            error.contains("tls.certificate_file: the certificate in "),
+            "{error}"
+        );
+        assert!(
+            error.contains(words) && error.contains(&certificate),
+            "{error}"
+        );
+    }
+
+    let other_key = write("other.key", &made(-1..1).1);
+    let (code, _, error) = check(&config(&good, &other_key, ""));
+    assert_eq!(code, Some(64));
+    assert!(
+        error.contains("is not the key of the certificate"),
+        "{error}"
+    );
+
+    // All problems are named, also those of other files.
+    let broken = write("broken.pem", "no PEM");
+    let more = format!(
+        ", client_ca_file: {broken}}}\ncallers: {{a: {{}}}}\naccess: {{keys_file: /nonexistent/keys.yaml"
+    );
+    let (code, _, error) = check(&config(&broken, &broken, &more));
+    assert_eq!(code, Some(64));
+    for key in [
+        "tls.certificate_file: ",
+        "tls.key_file: ",
+        "tls.client_ca_file: ",
+        "keys.yaml",
+    ] {
+        assert!(error.contains(key), "{key}: {error}");
+    }
+
+    // The files of a pod are not expected on this machine.
+    let missing = config("/nonexistent/tls.crt", "/nonexistent/tls.key", "");
+    assert_eq!(check(&missing).0, Some(64));
+    assert_eq!(
+        check_all(&[("values.yaml", &format!("config: {{{}}}\n", missing.trim()))]).0,
+        Some(0)
+    );
+}
+
 #[test]
 fn every_file_is_checked() {
     let files = [

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::{
     access::{
         limits::{Names, Store},
@@ -50,6 +52,18 @@ pub(in crate::server) struct Built {
 pub(in crate::server) struct Before<'a> {
     pub(in crate::server) generation: &'a Generation,
     pub(in crate::server) kept: &'a Kept,
+}
+
+impl Kept {
+    /// Warns if the certificate is not valid now. It is used anyway: the time may be wrong, and
+    /// the previous certificate is no better.
+    pub(in crate::server) fn warn(&self, config: &Config) {
+        let tls = config.server.tls.as_ref().zip(self.tls.as_ref());
+        let warning = tls.and_then(|(tls, loaded)| loaded.warning(tls, OffsetDateTime::now_utc()));
+        if let Some(warning) = warning {
+            tracing::warn!(key = "tls.certificate_file", "{warning}");
+        }
+    }
 }
 
 impl Builder {

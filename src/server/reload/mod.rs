@@ -142,7 +142,7 @@ async fn finished<T>(mut step: JoinHandle<T>) -> Option<T> {
                 return None;
             }
             Err(_) => tracing::warn!(
-                "the files of the configuration have been read for {SLOW:?} without an end; check that their file system answers"
+                "the files of the configuration have been read for {SLOW:?} without an end; check that their file system answers, and that no program keeps changing them"
             ),
         }
     }
@@ -251,6 +251,7 @@ impl Current {
         for warning in config.exposure().into_iter().chain(config.warnings()) {
             tracing::warn!(key = warning.key, "{}", warning.message);
         }
+        kept.warn(&config);
         let restart = needs_restart(&self.started, &config);
         if !restart.is_empty() {
             tracing::warn!(

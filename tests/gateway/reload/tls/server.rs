@@ -152,3 +152,46 @@ async fn tls_is_switched_on_and_off_for_new_connections() {
     gateway.stream(ask("one")).await.is_whole();
     assert_eq!(expiry(&gateway).await, None);
 }
+
+/// A certificate that clients refuse now is used, with a warning at the start and after a change.
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_now_is_warned_of() {
+    let files = Files::new();
+    let day = Duration::from_secs(86_400);
+    let write = |begin: SystemTime, end: SystemTime| {
+        let (certificate, key) = files.authority.sign("localhost", |params| {
+            params.not_before = begin.into();
+            params.not_after = end.into();
+        });
+        files.write("tls.crt", &certificate);
+        files.write("tls.key", &key);
+    };
+    let now = SystemTime::now();
+    write(now - 2 * day, now - day);
+    let sections = format!("{}{}", files.section(), alias("one", MODEL));
+    let mut gateway = Reloading::start(&sections).await;
+    let warned = |log: &str, reason: &str| {
+        let mut lines = log.lines();
+        lines.any(|line| line.contains("tls.certificate_file") && line.contains(reason))
+    };
+    let log = gateway.process.log();
+    assert!(warned(log, "expired at "), "{log}");
+
+    write(now + day, now + 2 * day);
+    gateway.process.logged(RELOADED).await;
+    let log = gateway.process.log();
+    assert!(warned(log, "is not valid before "), "{log}");
+    assert_eq!(log.matches("expired at ").count(), 1, "{log}");
+
+    // There is no warning about a valid one.
+    files.renew();
+    gateway.process.logged(RELOADED).await;
+    assert_eq!(
+        gateway
+            .process
+            .log()
+            .matches("so clients refuse it")
+            .count(),
+        2
+    );
+}
