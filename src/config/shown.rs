@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What a secret is replaced by.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 /// The keys whose values are secrets, or can be used to guess one.
 const SECRET: &[&str] = &["password", "sha256", "external_id"];
 /// The keys whose map contains secrets.
@@ -203,7 +203,8 @@ fn whole(text: &str, files: &ValueFiles) -> String {
     whole
 }
 
-fn mask(path: &[&str], text: &str) -> String {
+/// Masks a value if it is a secret, or the secret parts of it.
+pub(super) fn mask(path: &[&str], text: &str) -> String {
     let is_secret = path.last().is_some_and(|key| SECRET.contains(key))
         || path
             .iter()

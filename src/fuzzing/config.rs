@@ -1,8 +1,8 @@
 //! Reads the text of a configuration.
 
 use crate::config::{
-    Config, ConfigFile, Problems, ValueFiles, changed_keys, masked, needs_restart, protection,
-    weakened,
+    Config, ConfigFile, Found, Problems, ValueFiles, changed_keys, effective, masked,
+    needs_restart, protection, weakened,
 };
 
 /// The value of all environment variables whose names end with `_SECRET`.
@@ -36,6 +36,8 @@ pub fn config(bytes: &[u8]) {
                 assert!(!shown.message.is_empty());
             }
             assert_eq!(needs_restart(&config, &config), [""; 0]);
+            let effective = effective(Some(&file), &config, Found::default()).to_string();
+            assert!(text.contains(SECRET) || !effective.contains(SECRET));
             assert!(weakened(&protection(&config), &config).is_empty());
         }
         Err(problems) => {

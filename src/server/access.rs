@@ -81,9 +81,15 @@ pub(super) fn without_keys<'a>(access: &'a Access, contents: &Contents) -> Optio
 
 /// Returns the keys file and the number of its keys. `None`: there is no valid one.
 fn count_keys<'a>(access: &'a Access, contents: &Contents) -> Option<(&'a Path, usize)> {
+    let keys = keys_of_file(access, contents)?;
+    let count = keys.values().map(Vec::len).sum();
+    Some((access.keys_file.as_deref()?, count))
+}
+
+/// Returns the keys of the keys file. `None`: there is no valid one.
+pub(super) fn keys_of_file(access: &Access, contents: &Contents) -> Option<KeysByCaller> {
     let path = access.keys_file.as_deref()?;
-    let keys = config::check_keys(path, contents.of(path)).ok()?;
-    Some((path, keys.values().map(Vec::len).sum()))
+    config::check_keys(path, contents.of(path)).ok()
 }
 
 fn read(access: &Access, contents: &Contents, names: &Arc<Names>) -> Result<Snapshot, String> {

@@ -165,7 +165,7 @@ pub async fn run_with(
         .loaded(first.number, &first.hash, first.loaded_at);
     let shown_config = ShownConfig::default();
     let file = reload.as_ref().map(|reload| &reload.file);
-    shown_config.set(shown(file, &config, &first, &[]));
+    shown_config.set(shown(file, &config, files.first().others(), &first, &[]));
     let generations = Generations::new(first);
     current.get_or_init(|| generations.clone());
     let limited = |what| {

@@ -36,6 +36,12 @@ impl ApiKey {
             .collect()
     }
 
+    /// Returns the time from which the key is refused, such as `2027-01-31T12:00:00Z`.
+    pub fn expiry(&self) -> Option<String> {
+        let time = OffsetDateTime::from(self.not_after?);
+        time.format(&Rfc3339).ok()
+    }
+
     /// Parses a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight
     /// UTC.
     ///

@@ -266,7 +266,7 @@ impl Current {
         let next = self.generations.current();
         let revoked = self.gate.enforce(Arc::clone(&next.rules));
         let file = content.file().ok().flatten();
-        self.shown.set(shown(file, &config, &next, &restart));
+        self.shown.set(shown(file, &config, files, &next, &restart));
         next.router.look_up_profiles();
         self.builder
             .metrics

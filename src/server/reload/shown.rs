@@ -4,19 +4,27 @@ use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    config::{Config, ConfigFile, masked, protection},
+    config::{Config, ConfigFile, Found, effective, masked, protection},
     grpc::Generation,
+    server::{access, contents::Contents},
 };
 
-/// Returns a configuration as JSON, with secrets masked. `restart` are the keys that have changed
-/// since the start and need a restart.
+/// Returns a configuration as JSON, with secrets masked: as it is written in the file, and with its
+/// defaults. `contents` are the files that it names. `restart` are the keys that have changed since
+/// the start and need a restart.
 pub(in crate::server) fn shown(
     file: Option<&ConfigFile>,
     config: &Config,
+    contents: &Contents,
     generation: &Generation,
     restart: &[&str],
 ) -> String {
     let loaded_at = OffsetDateTime::from(generation.loaded_at).format(&Rfc3339);
+    let keys = access::keys_of_file(&config.access, contents);
+    let found = Found {
+        region: generation.router.default_region(),
+        keys: keys.as_ref(),
+    };
     let shown = json!({
         "generation": generation.number,
         "sha256": generation.hash,
@@ -24,6 +32,7 @@ pub(in crate::server) fn shown(
         "needs_restart": restart,
         "protection": protection(config),
         "config": file.map(masked),
+        "effective": effective(file, config, found),
     });
     format!("{shown:#}\n")
 }

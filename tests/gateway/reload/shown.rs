@@ -74,6 +74,17 @@ async fn the_admin_port_shows_the_configuration_in_use_without_its_secrets() {
         assert!(!first.to_string().contains(secret), "{first}");
     }
 
+    let effective = &first["effective"];
+    assert_eq!(effective["targets"], first["config"]["targets"]);
+    assert_eq!(effective["limits"]["heartbeat"], "20s");
+    assert_eq!(effective["limits"]["max_attempts"], 1);
+    assert_eq!(effective["bedrock"]["region"], "us-east-1");
+    assert_eq!(effective["access"]["required"], true);
+    let info = gateway.metric("bedrock_grpc_config_info").await;
+    assert!(info.contains(&first_hash), "{info}");
+    let generation = gateway.metric("bedrock_grpc_config_generation ").await;
+    assert!(generation.ends_with(" 1"), "{generation}");
+
     // A refused change is not shown, a change that takes effect is.
     gateway.becomes("targets: 1\n", super::REFUSED).await;
     assert_eq!(shown(&gateway).await, first);
@@ -84,6 +95,33 @@ async fn the_admin_port_shows_the_configuration_in_use_without_its_secrets() {
     assert_eq!(second["generation"], 2);
     assert_eq!(second["config"]["targets"]["one"]["model_id"], other);
     assert_eq!(second["needs_restart"], json!(["workers"]));
+}
+
+#[tokio::test]
+async fn the_admin_port_names_the_callers_of_the_keys_file() {
+    let [first, second] = [(); 2].map(|()| sha256_of(&key_of()));
+    let keys = crate::harness::file(&format!("team-a: [{{sha256: {first}}}]\n"));
+    let sections = format!(
+        "{}callers: {{team-a: {{}}, team-b: {{}}}}\naccess: {{keys_file: {}}}\n",
+        alias("one", MODEL),
+        keys.path().display()
+    );
+    let mut gateway = Reloading::start(&sections).await;
+    let key = json!({"sha256": "***", "of_keys_file": true});
+    let callers = async |gateway: &Reloading| {
+        let shown = shown(gateway).await;
+        for secret in [&first, &second] {
+            assert!(!shown.to_string().contains(secret), "{shown}");
+        }
+        shown["effective"]["callers"].clone()
+    };
+    let expected = json!({"team-a": {"keys": [key]}, "team-b": {}});
+    assert_eq!(callers(&gateway).await, expected);
+    let both = format!("team-a: [{{sha256: {first}}}]\nteam-b: [{{sha256: {second}}}]\n");
+    std::fs::write(keys.path(), both).unwrap();
+    gateway.process.logged(RELOADED).await;
+    let expected = json!({"team-a": {"keys": [key]}, "team-b": {"keys": [key]}});
+    assert_eq!(callers(&gateway).await, expected);
 }
 
 #[tokio::test]
