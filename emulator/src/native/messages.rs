@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use super::{NativeAnswer, malformed};
+use super::native_answer::{NativeAnswer, malformed};
 use crate::{answer as brain, fold, script::ApiError};
 
 const VERSION: &str = "bedrock-2023-05-31";

@@ -2,26 +2,19 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | `native_answer` | an answer, and the error for a body in another format |
 //! | `titan` | embeddings of Amazon Titan |
 //! | `messages` | the Messages format of Anthropic, answered like a request of Converse |
 
 mod messages;
+mod native_answer;
 mod titan;
 
 use http::HeaderMap;
 use serde_json::Value;
 
+pub(super) use self::native_answer::NativeAnswer;
 use super::{catalogue::Model, script::ApiError};
-
-/// An answer in a model's own format.
-#[derive(Debug)]
-pub(super) struct NativeAnswer {
-    pub(super) body: Value,
-    pub(super) input_tokens: u64,
-    pub(super) output_tokens: u64,
-    /// The maximum number of output tokens that the request asked for.
-    pub(super) max_tokens: u64,
-}
 
 /// Answers a body for a model.
 ///
@@ -42,11 +35,4 @@ pub(super) fn answer(
             "The emulator serves InvokeModel only for Amazon Titan Text Embeddings V2 and models of Anthropic.",
         )),
     }
-}
-
-/// Returns Bedrock's error for a body that is not in the model's format.
-fn malformed(what: &str) -> ApiError {
-    ApiError::validation(format!(
-        "Malformed input request: {what}, please reformat your input and try again."
-    ))
 }

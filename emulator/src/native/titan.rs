@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NativeAnswer, malformed};
+use super::native_answer::{NativeAnswer, malformed};
 use crate::script::ApiError;
 
 const CHARACTERS_PER_TOKEN: usize = 4;

@@ -1,0 +1,22 @@
+//! An answer in a model's own format, and the error for a body in another format.
+
+use serde_json::Value;
+
+use crate::script::ApiError;
+
+/// An answer in a model's own format.
+#[derive(Debug)]
+pub(crate) struct NativeAnswer {
+    pub(crate) body: Value,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    /// The maximum number of output tokens that the request asked for.
+    pub(crate) max_tokens: u64,
+}
+
+/// Returns Bedrock's error for a body that is not in the model's format.
+pub(super) fn malformed(what: &str) -> ApiError {
+    ApiError::validation(format!(
+        "Malformed input request: {what}, please reformat your input and try again."
+    ))
+}
