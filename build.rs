@@ -5,10 +5,11 @@ use std::{env, error::Error, path::PathBuf};
 use prost::Message;
 
 const PROTO_ROOT: &str = "proto";
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "bedrock/inference/v1/guardrail_service.proto",
     "bedrock/inference/v1/inference_service.proto",
     "bedrock/inference/v1/limits_service.proto",
+    "bedrock/inference/v1/model_service.proto",
     "bedrock/inference/v1/target_service.proto",
 ];
 /// No service imports it, because it is sent in status details.

@@ -64,6 +64,8 @@ reasons! {
     ContextTooLong => "CONTEXT_TOO_LONG",
     /// Bedrock does not count tokens for this model.
     CountTokensUnsupported => "COUNT_TOKENS_UNSUPPORTED",
+    /// A setting that the operator enforces cannot be applied to a body in a model's own format.
+    BodyNotEnforceable => "BODY_NOT_ENFORCEABLE",
     /// The model can be called only through an inference profile.
     InferenceProfileRequired => "INFERENCE_PROFILE_REQUIRED",
     /// The gateway's AWS identity may not call this model.

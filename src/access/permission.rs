@@ -112,13 +112,12 @@ impl Permission {
 
     /// Returns whether the caller may use a method.
     pub fn admits_method(&self, method: &str) -> bool {
-        let methods = self.methods.as_ref();
-        methods.is_none_or(|methods| methods.contains(&method))
+        self.methods().contains(&method)
     }
 
     /// Returns the methods that the caller may use.
     pub fn methods(&self) -> &[&'static str] {
-        self.methods.as_deref().unwrap_or(&config::METHODS)
+        self.methods.as_deref().unwrap_or(&config::DEFAULT_METHODS)
     }
 
     /// Returns whether the caller may use every target that the gateway allows.

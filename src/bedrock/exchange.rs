@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::{
         },
         runtime_components::RuntimeComponents,
     },
+    http::Headers,
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use http::Uri;
@@ -40,6 +41,8 @@ pub(super) struct Exchange {
     response: Cell<Option<Response>>,
     /// Whether the SDK reads the response itself.
     reads_response: bool,
+    /// Whether the response is extracted with its headers.
+    keeps_headers: bool,
     trace: Option<TraceContext>,
 }
 
@@ -57,6 +60,14 @@ impl Exchange {
     pub(super) fn with_response_for_sdk(body: RequestBody, trace: Option<TraceContext>) -> Self {
         Self {
             reads_response: true,
+            ..Self::of(body, trace)
+        }
+    }
+
+    /// Creates the exchange of a call whose response is extracted with its headers.
+    pub(super) fn with_headers(body: RequestBody, trace: Option<TraceContext>) -> Self {
+        Self {
+            keeps_headers: true,
             ..Self::of(body, trace)
         }
     }
@@ -81,6 +92,8 @@ pub(super) struct Response {
     pub(super) status: u16,
     /// The content type. Empty if there is none.
     pub(super) content_type: String,
+    /// The headers, if the exchange keeps them.
+    pub(super) headers: Headers,
 }
 
 /// The host and port that a client connects to.
@@ -185,7 +198,9 @@ impl Intercept for Hooks {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if EXCHANGE.try_with(|exchange| exchange.reads_response)? {
+        let (reads_response, keeps_headers) =
+            EXCHANGE.try_with(|exchange| (exchange.reads_response, exchange.keeps_headers))?;
+        if reads_response {
             return Ok(());
         }
         let response = context.response_mut();
@@ -196,6 +211,11 @@ impl Intercept for Hooks {
                 body,
                 status: response.status().as_u16(),
                 content_type: content_type.unwrap_or_default().to_owned(),
+                headers: if keeps_headers {
+                    response.headers().clone()
+                } else {
+                    Headers::default()
+                },
             };
             EXCHANGE.try_with(|exchange| exchange.response.set(Some(response)))?;
         }

@@ -41,10 +41,10 @@ mod yaml;
 use std::{collections::BTreeMap, path::Path};
 
 pub use access::{
-    Access, ApiKey, CallerOptions, ClusterKeys, Estimates, FailuresPerMinute, GroupOptions,
-    JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes, LimitsStore, METHODS,
-    NANO_PER_USD, OnRevoke, OnStoreFailure, Permission, Price, Quota, Rates, RedisStore,
-    SignatureAlgorithm, StorePassword, Unlisted, check_keys, is_name as is_caller_name,
+    Access, ApiKey, CallerOptions, ClusterKeys, DEFAULT_METHODS, Estimates, FailuresPerMinute,
+    GroupOptions, JwtIssuer, KEYS_PER_CALLER, KeySetLocation, KeysByCaller, Kubernetes,
+    LimitsStore, METHODS, NANO_PER_USD, OnRevoke, OnStoreFailure, Permission, Price, Quota, Rates,
+    RedisStore, SignatureAlgorithm, StorePassword, Unlisted, check_keys, is_name as is_caller_name,
     is_secure_url, load_keys,
 };
 pub use accounts::{AccountOptions, CallerSession};

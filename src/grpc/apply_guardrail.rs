@@ -46,6 +46,7 @@ pub(super) async fn run(
         route,
         request_id: bedrock_request_id,
         answer,
+        metadata: _,
     } = answered;
     Ok(ApplyGuardrailResponse {
         guardrail_identifier: identifier.clone(),

@@ -1,12 +1,13 @@
 //! Estimates the maximum usage of a call, before Bedrock is called. The estimate is an upper bound;
 //! what the call does not use is given back.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
+use super::enforce::NativeFormat;
 use crate::{
     access::limits::{Accounts, Amounts, Billing, Scopes, most_expensive},
     aws::ModelIdKind,
-    config::{Estimates, RequestPolicy},
+    config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
         ContentBlock, ConverseInput, DocumentSource, MediaSource, PerformanceConfigLatency,
@@ -50,46 +51,101 @@ pub(super) fn estimate(
     input: &ConverseInput,
     body_bytes: usize,
 ) -> Result<Estimate, Failure> {
-    let mut amounts = Amounts {
-        requests: 1,
-        ..Amounts::default()
-    };
-    let estimates = accounts.estimates();
-    let input_tokens = input_tokens(estimates, kind, input, body_bytes);
+    let input_tokens = input_tokens(accounts.estimates(), kind, input, body_bytes);
     let max_tokens = input
         .inference_config
         .as_ref()
         .and_then(|config| config.max_tokens)
         .and_then(|tokens| u64::try_from(tokens).ok());
-    if !scopes.counts_tokens() {
-        let ceiling = Ceiling {
-            input: input_tokens,
-            output: max_tokens.unwrap_or(u64::MAX),
-        };
-        return Ok(Estimate { amounts, ceiling });
-    }
-    amounts.input = input_tokens;
-    amounts.output = max_tokens.unwrap_or_else(|| estimates.max_tokens.into());
+    let ceiling = Ceiling {
+        input: input_tokens,
+        output: max_tokens.unwrap_or_else(|| {
+            if scopes.counts_tokens() {
+                accounts.estimates().max_tokens.into()
+            } else {
+                u64::MAX
+            }
+        }),
+        is_streamed: true,
+    };
+    let amounts = amounts(accounts, scopes, candidates, ceiling, billing(input))?;
+    Ok(Estimate { amounts, ceiling })
+}
+
+/// Returns the maximum usage of a call with a body in the model's own format. `max_tokens` is the
+/// maximum number of output tokens, if it is known.
+///
+/// # Errors
+/// Fails if money is limited, and a model that may answer has no price.
+pub(super) fn estimate_native(
+    accounts: &Accounts,
+    scopes: &Scopes,
+    candidates: &[RouteCandidate],
+    (body_bytes, max_tokens): (usize, u64),
+    billing: Billing,
+) -> Result<Estimate, Failure> {
+    let ceiling = Ceiling {
+        input: body_bytes as u64,
+        output: max_tokens,
+        is_streamed: false,
+    };
     if scopes.counts_money() {
         for candidate in candidates {
-            let price = price_of(accounts, &candidate.route).ok_or_else(|| {
-                Failure::new(
+            let route = &candidate.route;
+            let is_counted = NativeFormat::of(route).is_some_and(NativeFormat::counts_tokens);
+            let price = priced(accounts, candidate)?;
+            if !is_counted && price.call == 0 {
+                return Err(Failure::new(
                     Reason::PriceUnknown,
                     format!(
-                        "{} has no price in this gateway's configuration, and a limit on money applies to this call; use another target, or ask the operator to add the model to `prices`",
-                        candidate.route.model_id
+                        "{} does not report tokens, its price in this gateway's configuration has no `call`, and a limit on money applies to this call; use another target, or ask the operator to add `call` to its price",
+                        route.model_id
                     ),
-                )
-            })?;
-            let most = most_expensive(&price, billing(input), amounts.input, amounts.output);
+                ));
+            }
+        }
+    }
+    let amounts = amounts(accounts, scopes, candidates, ceiling, billing)?;
+    Ok(Estimate { amounts, ceiling })
+}
+
+/// Returns what a call reserves from its limits.
+fn amounts(
+    accounts: &Accounts,
+    scopes: &Scopes,
+    candidates: &[RouteCandidate],
+    ceiling: Ceiling,
+    billing: Billing,
+) -> Result<Amounts, Failure> {
+    let mut amounts = Amounts {
+        requests: 1,
+        ..Amounts::default()
+    };
+    if !scopes.counts_tokens() {
+        return Ok(amounts);
+    }
+    amounts.input = ceiling.input;
+    amounts.output = ceiling.output;
+    if scopes.counts_money() {
+        for candidate in candidates {
+            let price = priced(accounts, candidate)?;
+            let most = most_expensive(&price, billing, amounts.input, amounts.output);
             amounts.nano_usd = amounts.nano_usd.max(most);
         }
     }
-    let ceiling = Ceiling {
-        input: amounts.input,
-        output: amounts.output,
-    };
-    Ok(Estimate { amounts, ceiling })
+    Ok(amounts)
+}
+
+fn priced(accounts: &Accounts, candidate: &RouteCandidate) -> Result<Arc<Price>, Failure> {
+    price_of(accounts, &candidate.route).ok_or_else(|| {
+        Failure::new(
+            Reason::PriceUnknown,
+            format!(
+                "{} has no price in this gateway's configuration, and a limit on money applies to this call; use another target, or ask the operator to add the model to `prices`",
+                candidate.route.model_id
+            ),
+        )
+    })
 }
 
 /// Returns the service tier and the other properties of the call that its price depends on.

@@ -1,5 +1,5 @@
-//! Implements `InferenceService` and `GuardrailService`. `Invoke` and `StreamInvoke` run the same
-//! stream; `Invoke` combines its messages into one.
+//! Implements `InferenceService`, `GuardrailService` and `ModelService`. `Invoke` and
+//! `StreamInvoke` run the same stream; `Invoke` combines its messages into one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +20,7 @@ use super::{
     context::CallContext,
     count,
     generation::Generations,
+    invoke_model::{self, AnswerRoom},
     permission,
     prepare::{Method, Preparation, Prepared, Ready},
     receive::{Received, Receiver},
@@ -30,7 +31,10 @@ use crate::{
     bedrock::{Bedrock, SessionOwner},
     bounds::{Share, ShareOwner, Shares, Stop, WorkQueue},
     error::{Failure, Reason},
-    pb::{self, ApplyGuardrailResponse, CountTokensResponse, InvokeResponse, StreamInvokeResponse},
+    pb::{
+        self, ApplyGuardrailResponse, CountTokensResponse, InvokeModelResponse, InvokeResponse,
+        StreamInvokeResponse,
+    },
     routing::{attempts::AttemptPolicy, retry_budget::RetryBudget},
     stream::{Arrival, Bill, Call, CallReport, CallStream, RateLimits, Times, Watchdog},
     telemetry::Metrics,
@@ -150,6 +154,39 @@ impl Inference {
         let call = self.unary_call(&context, &bedrock, &ready, &report);
         let response = apply_guardrail::run(&call, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
+    }
+
+    /// Handles `InvokeModel`. Also returns the memory of the answer, which must be held until the
+    /// client has read it.
+    pub(super) async fn invoke_model(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(InvokeModelResponse, Watchdog, Option<RateLimits>, Share), Status> {
+        let context = self.context(&request);
+        let peer = ShareOwner::of(request.extensions());
+        let (mut report, ready) = self
+            .prepared(Method::InvokeModel, &context, request)
+            .await?;
+        report.asked(None, ready.guardrail.clone());
+        let rate_limits = report.rate_limits();
+        let bedrock = self.bedrock.of(&context.generation.sdk);
+        let call = self.unary_call(&context, &bedrock, &ready, &report);
+        let limits = &ready.target.limits;
+        let of_all = &context.generation.limits;
+        let policy = AttemptPolicy {
+            attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),
+            first_event: call.first_event,
+            deadline: call.deadline,
+            budget: self.budget.clone(),
+            session_owner: call.owner.as_ref().map(|owner| Arc::clone(&owner.name)),
+        };
+        let room = AnswerRoom {
+            memory: &self.memory,
+            peer,
+            idle: limits.idle.unwrap_or(of_all.idle),
+        };
+        let (response, held) = invoke_model::run(&call, policy, &room, &ready, report).await?;
+        Ok((response, watchdog_of(&call, &context), rate_limits, held))
     }
 
     /// Returns a call that Bedrock answers with one message.
@@ -294,7 +331,10 @@ impl Inference {
                 deadline,
                 idle: limits.idle.unwrap_or(of_all.idle),
                 heartbeat: match method {
-                    Method::Invoke | Method::CountTokens | Method::ApplyGuardrail => Duration::ZERO,
+                    Method::Invoke
+                    | Method::CountTokens
+                    | Method::ApplyGuardrail
+                    | Method::InvokeModel => Duration::ZERO,
                     Method::StreamInvoke => ready.heartbeat.unwrap_or(of_all.heartbeat),
                 },
             },

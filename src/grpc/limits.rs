@@ -42,9 +42,10 @@ impl limits_service_server::LimitsService for Limits {
             .collect();
         targets.sort_unstable();
         let (limits, counts_unavailable) = limits(&generation.accounts, caller, &targets).await;
-        let methods = match caller.and_then(Identity::permission) {
-            Some(permission) => permission.methods(),
-            None => &config::METHODS,
+        let methods = match (caller, caller.and_then(Identity::permission)) {
+            (_, Some(permission)) => permission.methods(),
+            (Some(_), None) => &config::DEFAULT_METHODS,
+            (None, None) => &config::METHODS,
         };
         let groups = caller.map_or(&[][..], |caller| &caller.caller().groups);
         let name = |name: &Arc<str>| name.as_ref().to_owned();

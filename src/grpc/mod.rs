@@ -11,8 +11,11 @@ mod enforce;
 mod estimate;
 mod generation;
 mod inference;
+mod invoke_model;
 mod layers;
 mod limits;
+mod native_bodies;
+mod native_usage;
 mod permission;
 mod prepare;
 mod receive;
@@ -57,10 +60,11 @@ impl std::fmt::Debug for Health {
 }
 
 /// The services whose health is reported, in addition to `""`, the server as a whole.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "bedrock.inference.v1.GuardrailService",
     "bedrock.inference.v1.InferenceService",
     "bedrock.inference.v1.LimitsService",
+    "bedrock.inference.v1.ModelService",
     "bedrock.inference.v1.TargetService",
 ];
 
@@ -123,6 +127,7 @@ pub fn server(
     };
     let inference = Arc::new(inference);
     let guardrails = service::GuardrailServer::new(Arc::clone(&inference));
+    let models = service::ModelServer::new(Arc::clone(&inference));
     let inference = service::InferenceServer::new(inference);
     let targets = TargetServiceServer::new(targets).max_decoding_message_size(MAX_SMALL_MESSAGE);
     let health = health
@@ -139,6 +144,7 @@ pub fn server(
     };
     let routes = Routes::new(inference)
         .add_service(guardrails)
+        .add_service(models)
         .add_service(targets)
         .add_service(limits_service)
         .add_service(health)

@@ -6,17 +6,16 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use prost::Message;
 use tonic::metadata::MetadataMap;
 
 use super::{
     counted, defaults,
-    enforce::{Attribution, Enforced, applied_guardrail},
-    estimate::{self, Estimate, estimate},
+    enforce::{Attribution, Enforced, NativeModels, applied_guardrail},
+    estimate::{self, Estimate, estimate, estimate_native},
     generation::Generation,
-    permission,
-    receive::{Decoded, Received, decode, saturated},
+    native_bodies, permission,
+    receive::{Decoded, Received, decode, held},
 };
 use crate::{
     access::{
@@ -24,13 +23,13 @@ use crate::{
         limits::{Amounts, Billing, Scopes},
     },
     aws::{ModelIdKind, Sampling, model_id},
-    bedrock::RequestBody,
+    bedrock::{ModelOptions, RequestBody},
     bounds::{Share, Stop},
-    config::RequestPolicy,
+    config::{Defaults, RequestPolicy},
     error::{Failure, Reason, Violation},
     pb::{
         ApplyGuardrailRequest, ConverseInput, CountTokensRequest, GuardrailStreamConfiguration,
-        InferenceConfiguration, InvokeRequest, StreamInvokeRequest,
+        InferenceConfiguration, InvokeModelRequest, InvokeRequest, StreamInvokeRequest,
     },
     routing::{RouteCandidate, Target},
     stream::Ceiling,
@@ -53,6 +52,7 @@ pub(super) enum Method {
     StreamInvoke,
     CountTokens,
     ApplyGuardrail,
+    InvokeModel,
 }
 
 impl Method {
@@ -62,6 +62,7 @@ impl Method {
             Self::StreamInvoke => "StreamInvoke",
             Self::CountTokens => "CountTokens",
             Self::ApplyGuardrail => "ApplyGuardrail",
+            Self::InvokeModel => "InvokeModel",
         }
     }
 }
@@ -106,6 +107,8 @@ pub(super) struct Ready {
     pub(super) inference: Option<InferenceConfiguration>,
     /// The guardrail of the call.
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
+    /// What a call of `InvokeModel` says in headers.
+    pub(super) options: ModelOptions,
 }
 
 /// A decoded request of any method.
@@ -128,6 +131,7 @@ struct Question {
 enum Input {
     Converse(Option<ConverseInput>),
     Guardrail(ApplyGuardrailRequest),
+    Native(InvokeModelRequest),
 }
 
 impl Preparation {
@@ -150,13 +154,12 @@ impl Preparation {
     fn read(&self, received: Received, stop: &Stop) -> Result<Question, Failure> {
         match self.method {
             Method::Invoke => {
-                let request: Decoded<InvokeRequest> =
-                    self.decode("bedrock.inference.v1.InvokeRequest", received, stop)?;
                 let Decoded {
                     message,
                     json_bytes,
                     memory,
-                } = request;
+                }: Decoded<InvokeRequest> =
+                    self.decode("bedrock.inference.v1.InvokeRequest", received, stop)?;
                 let resolved = self.resolve(&message.target);
                 let model_id = resolved_model_id(&resolved, &message.target);
                 Ok(Question {
@@ -171,13 +174,12 @@ impl Preparation {
                 })
             }
             Method::CountTokens => {
-                let request: Decoded<CountTokensRequest> =
-                    self.decode("bedrock.inference.v1.CountTokensRequest", received, stop)?;
                 let Decoded {
                     message: CountTokensRequest { target, input },
                     json_bytes,
                     memory,
-                } = request;
+                }: Decoded<CountTokensRequest> =
+                    self.decode("bedrock.inference.v1.CountTokensRequest", received, stop)?;
                 // The fields are those of InvokeRequest, and so are the rules.
                 let message = InvokeRequest { target, input };
                 let resolved = self.resolve(&message.target);
@@ -194,13 +196,12 @@ impl Preparation {
                 })
             }
             Method::ApplyGuardrail => {
-                let request: Decoded<ApplyGuardrailRequest> =
-                    self.decode("bedrock.inference.v1.ApplyGuardrailRequest", received, stop)?;
                 let Decoded {
                     message,
                     json_bytes,
                     memory,
-                } = request;
+                }: Decoded<ApplyGuardrailRequest> =
+                    self.decode("bedrock.inference.v1.ApplyGuardrailRequest", received, stop)?;
                 Ok(Question {
                     valid: validate::apply_guardrail_until(stop, &message),
                     resolved: self.resolve(&message.target),
@@ -212,14 +213,31 @@ impl Preparation {
                     memory,
                 })
             }
-            Method::StreamInvoke => {
-                let request: Decoded<StreamInvokeRequest> =
-                    self.decode("bedrock.inference.v1.StreamInvokeRequest", received, stop)?;
+            Method::InvokeModel => {
                 let Decoded {
                     message,
                     json_bytes,
                     memory,
-                } = request;
+                }: Decoded<InvokeModelRequest> =
+                    self.decode("bedrock.inference.v1.InvokeModelRequest", received, stop)?;
+                Ok(Question {
+                    valid: validate::invoke_model_until(stop, &message),
+                    resolved: self.resolve(&message.target),
+                    target: message.target.clone(),
+                    input: Input::Native(message),
+                    heartbeat: None,
+                    coalesce: None,
+                    json_bytes,
+                    memory,
+                })
+            }
+            Method::StreamInvoke => {
+                let Decoded {
+                    message,
+                    json_bytes,
+                    memory,
+                }: Decoded<StreamInvokeRequest> =
+                    self.decode("bedrock.inference.v1.StreamInvokeRequest", received, stop)?;
                 let resolved = self.resolve(&message.target);
                 let model_id = resolved_model_id(&resolved, &message.target);
                 let (heartbeat, coalesce) = (message.heartbeat_interval, message.coalesce);
@@ -267,6 +285,15 @@ impl Preparation {
             Input::Guardrail(request) => {
                 return self.ready_to_apply(&request, target, candidates, question.memory, stop);
             }
+            Input::Native(request) => {
+                return self.ready_to_invoke_model(
+                    request,
+                    target,
+                    candidates,
+                    question.memory,
+                    stop,
+                );
+            }
         };
         translate::history::repair(&mut input);
         let kind = ModelIdKind::of(target.model_id());
@@ -275,23 +302,12 @@ impl Preparation {
         let sampling = sampling.unwrap_or(Sampling::Neither);
         let accounts = &self.generation.accounts;
         let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
-        let permission = self.caller.as_ref().and_then(Identity::permission);
         let policy = estimate::policy(accounts, &scopes, self.policy(&target));
         let policy = policy.as_ref();
-        let defaults = match permission {
-            Some(permission) => Cow::Owned(permission.defaults.over(&target.defaults)),
-            None => Cow::Borrowed(&target.defaults),
-        };
-        defaults::apply(&defaults, policy, kind, sampling, &mut input);
-        let attribution = Attribution::of(
-            permission.map(|permission| &permission.request_metadata),
-            &target.request_metadata,
-            &self.generation.request_metadata,
-            &self.metadata,
-        );
+        defaults::apply(&self.defaults(&target), policy, kind, sampling, &mut input);
         let enforced = Enforced {
             policy,
-            attribution,
+            attribution: self.attribution(&target),
             kind,
         };
         enforced
@@ -312,7 +328,9 @@ impl Preparation {
                 (amounts, Some(ceiling))
             }
             // A count uses no tokens and costs nothing.
-            Method::CountTokens | Method::ApplyGuardrail => (ONE_REQUEST, None),
+            Method::CountTokens | Method::ApplyGuardrail | Method::InvokeModel => {
+                (ONE_REQUEST, None)
+            }
         };
         Ok(Ready {
             candidates,
@@ -329,6 +347,7 @@ impl Preparation {
             coalesce: question.coalesce,
             inference: input.inference_config,
             guardrail: input.guardrail_config,
+            options: ModelOptions::default(),
             target,
         })
     }
@@ -372,8 +391,85 @@ impl Preparation {
             coalesce: None,
             inference: None,
             guardrail: Some(guardrail),
+            options: ModelOptions::default(),
             target,
         })
+    }
+
+    /// Prepares a call of InvokeModel.
+    fn ready_to_invoke_model(
+        &self,
+        request: InvokeModelRequest,
+        target: Arc<Target>,
+        mut candidates: Vec<RouteCandidate>,
+        memory: Arc<Share>,
+        stop: &Stop,
+    ) -> Result<Ready, Failure> {
+        candidates.retain(|known| known.invoke_model);
+        let Some(first) = candidates.first() else {
+            return Err(native_bodies::off(&target));
+        };
+        let accounts = &self.generation.accounts;
+        let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
+        let policy = estimate::policy(accounts, &scopes, self.policy(&target));
+        let policy = policy.as_ref();
+        let kind = first.route.kind;
+        let mut settings = native_bodies::settings(&request);
+        let defaults = self.defaults(&target);
+        defaults::apply(&defaults, policy, kind, Sampling::Neither, &mut settings);
+        let enforced = Enforced {
+            policy,
+            attribution: self.attribution(&target),
+            kind,
+        };
+        enforced.apply_to_settings(&mut settings)?;
+        let models = NativeModels {
+            format: native_bodies::common_format(&candidates),
+            model_id: &first.route.model_id,
+            counts_money: scopes.counts_money(),
+        };
+        let body = enforced.apply_to_body(&models, &request.body, stop)?;
+        if stop.is_set() {
+            return Err(cancelled());
+        }
+        let billing = estimate::billing(&settings);
+        let size = (body.json.len(), body.max_tokens.unwrap_or_default());
+        let Estimate { amounts, ceiling } =
+            estimate_native(accounts, &scopes, &candidates, size, billing)?;
+        let body = body.json.into_owned().into_bytes();
+        Ok(Ready {
+            candidates,
+            scopes,
+            amounts,
+            ceiling: Some(ceiling),
+            billing,
+            body: RequestBody::hashed(held(body, memory)?, || stop.is_set()),
+            heartbeat: None,
+            coalesce: None,
+            inference: None,
+            options: native_bodies::options(request.accept, &settings),
+            guardrail: settings.guardrail_config,
+            target,
+        })
+    }
+
+    /// Returns the values for what a request of this caller leaves out.
+    fn defaults<'t>(&self, target: &'t Target) -> Cow<'t, Defaults> {
+        match self.caller.as_ref().and_then(Identity::permission) {
+            Some(permission) => Cow::Owned(permission.defaults.over(&target.defaults)),
+            None => Cow::Borrowed(&target.defaults),
+        }
+    }
+
+    /// Returns the operator's request metadata for a call of this caller.
+    fn attribution(&self, target: &Target) -> Attribution {
+        let permission = self.caller.as_ref().and_then(Identity::permission);
+        Attribution::of(
+            permission.map(|permission| &permission.request_metadata),
+            &target.request_metadata,
+            &self.generation.request_metadata,
+            &self.metadata,
+        )
     }
 
     /// Returns what the operator enforces for a target and this caller.
@@ -387,26 +483,6 @@ impl Preparation {
 
 fn cancelled() -> Failure {
     Failure::new(Reason::Cancelled, "the client cancelled the call")
-}
-
-/// Returns a body that holds exactly its own size of the budget, as long as it lives.
-fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
-    struct Held {
-        body: Vec<u8>,
-        _memory: Arc<Share>,
-    }
-
-    impl AsRef<[u8]> for Held {
-        fn as_ref(&self) -> &[u8] {
-            &self.body
-        }
-    }
-
-    memory.resize(body.capacity()).map_err(saturated)?;
-    Ok(Bytes::from_owner(Held {
-        body,
-        _memory: memory,
-    }))
 }
 
 /// Returns the model ID that a target resolves to, because an alias may be a prompt, to which other

@@ -1,5 +1,5 @@
-//! Serves `InferenceService` and `GuardrailService` over HTTP: selects the method, and writes its
-//! answer.
+//! Serves `InferenceService`, `GuardrailService` and `ModelService` over HTTP: selects the method,
+//! and writes its answer.
 //!
 //! tonic generates such services, too, but those use tonic's decoder, whose memory and time this
 //! gateway cannot limit; see `receive`.
@@ -14,6 +14,7 @@ use std::{
 
 use futures_core::Stream;
 use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http_body_util::BodyExt;
 use prost::Message;
 use tonic::{
     Status,
@@ -114,6 +115,51 @@ impl Service<Request<Body>> for GuardrailServer {
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
             let response = inference.apply_guardrail(request).await.map(unary);
+            Ok(response.unwrap_or_else(Status::into_http))
+        })
+    }
+}
+
+/// The HTTP service for `ModelService`. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct ModelServer(Arc<Inference>);
+
+impl ModelServer {
+    pub(super) fn new(inference: Arc<Inference>) -> Self {
+        Self(inference)
+    }
+}
+
+impl NamedService for ModelServer {
+    const NAME: &'static str = "bedrock.inference.v1.ModelService";
+}
+
+impl Service<Request<Body>> for ModelServer {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match method_name(&request) {
+            Some("InvokeModel") => {}
+            _ => return unimplemented(),
+        }
+        let inference = Arc::clone(&self.0);
+        Box::pin(async move {
+            let response = inference.invoke_model(request).await;
+            let response = response.map(|(message, watchdog, limits, held)| {
+                // The memory of the answer is held until its body is dropped.
+                unary((message, watchdog, limits)).map(|body| {
+                    Body::new(body.map_frame(move |frame| {
+                        let _held = &held;
+                        frame
+                    }))
+                })
+            });
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }

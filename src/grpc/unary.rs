@@ -14,7 +14,7 @@ use crate::{
     access::Revocation,
     bedrock::{Bedrock, SessionOwner},
     error::{Failure, Phase, Reason, Upstream},
-    pb,
+    pb::{self, MetadataEvent},
     routing::{
         Route,
         attempts::{AttemptLog, may_succeed_elsewhere},
@@ -46,6 +46,8 @@ pub(super) struct Answered<T> {
     /// Bedrock's request ID.
     pub(super) request_id: String,
     pub(super) answer: T,
+    /// Bedrock's metadata about a call that is billed by tokens. Its cost is added by the report.
+    pub(super) metadata: Option<Box<MetadataEvent>>,
 }
 
 impl UnaryCall<'_> {
@@ -81,6 +83,7 @@ impl UnaryCall<'_> {
                         route: Arc::clone(route),
                         request_id,
                         answer,
+                        metadata: None,
                     });
                 }
                 Err(failure) => {
@@ -120,17 +123,26 @@ impl UnaryCall<'_> {
         let made = log.attempts();
         let unanswered = answered.as_ref().err().map(|failure| failure.reason);
         report.attempts(&made, unanswered);
-        let attempts: Vec<_> = made.iter().map(origin::attempt).collect();
+        let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
         match answered {
-            Ok(answered) => {
+            Ok(mut answered) => {
                 report.route(&answered.route);
                 report.bedrock_request_id(&answered.request_id);
+                if let Some(metadata) = answered.metadata.take() {
+                    answered.metadata = report.metadata(*metadata).map(Box::new);
+                }
                 report.ok();
                 Ok((answered, attempts))
             }
             Err(failure) => {
                 if let Some(last) = made.last() {
                     report.route(&last.route);
+                }
+                // An answer can fail after it has begun.
+                if let Some(last) = attempts.last_mut()
+                    && last.failure_reason.is_empty()
+                {
+                    failure.reason.as_str().clone_into(&mut last.failure_reason);
                 }
                 report.failed(&failure);
                 Err(status::status(&failure, &attempts, self.request_id))
@@ -139,7 +151,7 @@ impl UnaryCall<'_> {
     }
 
     /// Returns the client of the current attempt: in its span, and with its credentials.
-    fn client(&self, route: &Route, log: &AttemptLog) -> Bedrock {
+    pub(super) fn client(&self, route: &Route, log: &AttemptLog) -> Bedrock {
         let span = self.trace.child(log.last_span_id());
         let bedrock = self.bedrock.in_trace(span);
         if self.owner.is_some() || !route.account.is_empty() {

@@ -292,6 +292,7 @@ impl Router {
             route,
             order: 1,
             weight: 1,
+            invoke_model: false,
             fences: vec![self.0.only.clone()],
         };
         let target = Arc::new(Target {
@@ -366,6 +367,7 @@ fn of_alias(
                         route: routes.get(key, true),
                         order: before.unwrap_or_default() + options.order,
                         weight: options.weight,
+                        invoke_model: alias.invoke_model,
                         fences: fences.clone(),
                     });
                 }

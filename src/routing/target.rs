@@ -42,6 +42,8 @@ pub struct RouteCandidate {
     pub order: u32,
     /// The route's share of the calls, among routes with equal order.
     pub weight: u32,
+    /// Whether it can be called with bodies in the model's own format.
+    pub invoke_model: bool,
     /// The fences, all of which apply.
     pub fences: Vec<Fence>,
 }

@@ -22,7 +22,7 @@ pub(super) fn unreadable(frame: &BedrockEvent, error: &translate::Error) -> Fail
 }
 
 /// Bedrock sent nothing for this time.
-pub(super) fn silent_for(limit: Duration) -> Failure {
+pub(crate) fn silent_for(limit: Duration) -> Failure {
     Failure::new(
         Reason::UpstreamIdle,
         format!("Bedrock sent nothing for {} s", limit.as_secs_f32()),

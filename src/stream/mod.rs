@@ -52,7 +52,7 @@ use tokio::time::Instant;
 use self::{client_end::Watch, state_machine::StateMachine, wake_filter::WakeFilter};
 use crate::{access::Revocation, config::OnCancel, pb::StreamInvokeResponse};
 pub(crate) use call::{Call, Failed};
-pub(crate) use failure::{deadline_exceeded, draining, revoked};
+pub(crate) use failure::{deadline_exceeded, draining, revoked, silent_for};
 pub(crate) use report::{
     Arrival, Bill, CallReport, Ceiling, RateLimits, log_detail, price_of, tier_word,
 };

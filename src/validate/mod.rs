@@ -15,6 +15,7 @@
 //! | `guardrail` | guardrails and the content that they assess |
 //! | `inference` | inference parameters, output format, latency, service tier, cache points |
 //! | `metadata` | request metadata, prompt variables, response field paths, raw members |
+//! | `native` | requests of `InvokeModel` |
 //! | `json` | JSON text, Structs, JSON Pointers |
 //! | `word` | enums, lengths, character sets |
 //! | `path` | collects violations and their paths |
@@ -27,6 +28,7 @@ mod json;
 mod media;
 mod message;
 mod metadata;
+mod native;
 mod path;
 mod raw_pointers;
 mod target;
@@ -117,6 +119,21 @@ pub fn apply_guardrail_until(
     let mut out = Violations::until(stop.clone());
     target(&request.target, &mut out);
     guardrail::apply(request, &mut out);
+    out.finish()
+}
+
+/// Checks a request of `InvokeModel`, without what is in its body. If `stop` is set meanwhile, the
+/// rest is not checked, and the result is meaningless.
+///
+/// # Errors
+/// All violations, as with [`invoke`].
+pub fn invoke_model_until(
+    stop: &Stop,
+    request: &pb::InvokeModelRequest,
+) -> Result<(), Vec<Violation>> {
+    let mut out = Violations::until(stop.clone());
+    target(&request.target, &mut out);
+    native::request(request, &mut out);
     out.finish()
 }
 

@@ -103,7 +103,7 @@ impl Violations {
     }
 
     /// Creates an empty list, with the path of a request. Checks end early once `stop` is set.
-    pub(super) fn until(stop: Stop) -> Self {
+    pub(crate) fn until(stop: Stop) -> Self {
         Self {
             stop,
             ..Self::new()

@@ -27,6 +27,8 @@ mod media;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod policy;

@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-SERVICES = [f"bedrock.inference.v1.{name}" for name in ("GuardrailService", "InferenceService", "LimitsService", "TargetService")]
+SERVICES = [f"bedrock.inference.v1.{name}" for name in ("GuardrailService", "InferenceService", "LimitsService", "ModelService", "TargetService")]
 
 
 @pytest.mark.parametrize("path", [f"/{SERVICE}/Unknown", "/grpc.testing.UnimplementedService/UnimplementedCall", "/x"])

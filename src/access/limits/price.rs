@@ -65,7 +65,7 @@ impl Used {
             .saturating_add(self.cache_write_1h)
     }
 
-    /// Returns the cost of the tokens.
+    /// Returns the cost of a call with these tokens.
     pub fn cost(&self, price: &Price, billing: Billing) -> u64 {
         let rates = rates(price, billing);
         [
@@ -76,14 +76,14 @@ impl Used {
             (self.cache_write_1h, rates.cache_write_1h),
         ]
         .into_iter()
-        .fold(0_u64, |sum, (tokens, rate)| {
+        .fold(price.call, |sum, (tokens, rate)| {
             sum.saturating_add(tokens.saturating_mul(rate))
         })
     }
 }
 
-/// Returns the maximum cost of these tokens. Bedrock may serve a request in the default tier even
-/// if it asks for another one.
+/// Returns the maximum cost of a call with these tokens. Bedrock may serve a request in the default
+/// tier even if it asks for another one.
 pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
     let default = Billing::default();
     [rates(price, billing), rates(price, default)]
@@ -95,7 +95,8 @@ pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
                 .max(rates.cache_write_5m)
                 .max(rates.cache_write_1h);
             let input = input.saturating_mul(dearest);
-            input.saturating_add(output.saturating_mul(rates.output))
+            let output = output.saturating_mul(rates.output);
+            input.saturating_add(output).saturating_add(price.call)
         })
         .max()
         .unwrap_or_default()
@@ -129,6 +130,7 @@ mod tests {
         Price {
             models: vec!["m".to_owned()],
             rates: flat(1_000),
+            call: 0,
             service_tiers: [("flex", flat(500)), ("priority", flat(1_750))].into(),
             optimized_latency: Some(flat(1_200)),
         }
@@ -177,6 +179,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_call_can_have_a_price_in_addition_to_its_tokens() {
+        let price = Price {
+            call: 40_000_000,
+            ..price()
+        };
+        let billing = Billing::default();
+        let used = Used {
+            input: 10,
+            ..Used::default()
+        };
+        assert_eq!(used.cost(&price, billing), 40_010_000);
+        assert_eq!(Used::default().cost(&price, billing), 40_000_000);
+        assert!(most(&price, billing, 10, 0) >= used.cost(&price, billing));
     }
 
     #[test]

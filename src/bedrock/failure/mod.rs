@@ -108,6 +108,15 @@ fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
+/// Returns the failure for a successful response without a body.
+pub(super) fn not_an_answer(request_id: &str) -> Failure {
+    on_the_way(
+        Reason::UpstreamUnavailable,
+        "the answer from Bedrock's endpoint has no body".to_owned(),
+        request_id,
+    )
+}
+
 /// Converts a successful response that is not an event stream. Such a response comes from a proxy
 /// or load balancer in Bedrock's place, or the endpoint's URL is wrong.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {

@@ -25,7 +25,7 @@ use super::{
 pub use keys::{ApiKey, KEYS_PER_CALLER, KeysByCaller, check as check_keys, load as load_keys};
 use name::NAME_RULE;
 pub use name::is_name;
-pub use permission::{METHODS, Permission};
+pub use permission::{DEFAULT_METHODS, METHODS, Permission};
 pub(super) use prices::read as read_prices;
 pub use prices::{Estimates, Price, Rates};
 pub use quota::{NANO_PER_USD, Quota};

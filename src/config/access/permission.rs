@@ -16,7 +16,19 @@ use crate::{
 };
 
 /// The methods that `methods` can list. Callers can always use health checks and `GetLimits`.
-pub const METHODS: [&str; 6] = [
+pub const METHODS: [&str; 7] = [
+    "Invoke",
+    "StreamInvoke",
+    "CountTokens",
+    "ApplyGuardrail",
+    "ListTargets",
+    "GetTarget",
+    "InvokeModel",
+];
+
+/// The methods of callers without the key `methods`: all that need not be listed. The gateway knows
+/// less about the requests of `InvokeModel`, so it must be listed.
+pub const DEFAULT_METHODS: [&str; 6] = [
     "Invoke",
     "StreamInvoke",
     "CountTokens",
@@ -28,7 +40,7 @@ pub const METHODS: [&str; 6] = [
 /// What a caller, or the callers of a group, may do. An absent list does not restrict anything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Permission {
-    /// The methods that callers may use. `methods`, default: all.
+    /// The methods that callers may use. `methods`, default: [`DEFAULT_METHODS`].
     pub methods: Option<Vec<&'static str>>,
     /// Patterns of the aliases that callers may use. `targets`, default: all.
     pub targets: Option<Vec<String>>,
@@ -71,7 +83,7 @@ pub(super) fn read(
     if methods.as_ref().is_some_and(Vec::is_empty) {
         section.report(
             "methods",
-            "no call would be possible: list at least one method, or leave the key out to allow all",
+            "no call would be possible: list at least one method, or leave the key out to allow all but InvokeModel",
         );
     }
     let targets = section.list("targets", |text| alias_pattern(text, known));

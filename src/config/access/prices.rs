@@ -7,6 +7,8 @@ use crate::{
     config::{section::Section, units},
 };
 
+/// The maximum price of a call, in 1e-9 US dollars: a thousand dollars.
+const MOST_PER_CALL: u64 = 1_000_000_000_000;
 /// The maximum price of a token, in 1e-9 US dollars: a tenth of a cent.
 const MOST: u64 = 1_000_000;
 const TIERS: [&str; 3] = ["flex", "priority", "reserved"];
@@ -18,6 +20,8 @@ pub struct Price {
     pub models: Vec<String>,
     /// The prices of a token.
     pub rates: Rates,
+    /// The price of a call in addition to its tokens, in 1e-9 US dollars. `call`, default 0.
+    pub call: u64,
     /// The prices of a token in service tiers other than `default`, by Bedrock's name of the tier.
     /// `service_tiers`, default: the same prices.
     pub service_tiers: BTreeMap<&'static str, Rates>,
@@ -90,6 +94,7 @@ fn read_price(mut section: Section<'_>) -> Price {
         );
     }
     let rates = read_rates(&mut section);
+    let call = section.value("call", |text| units::number(text, 0, MOST_PER_CALL));
     let mut tiers = section.section("service_tiers");
     let mut service_tiers = BTreeMap::new();
     for tier in TIERS {
@@ -110,6 +115,7 @@ fn read_price(mut section: Section<'_>) -> Price {
     Price {
         models,
         rates,
+        call: call.unwrap_or_default(),
         service_tiers,
         optimized_latency,
     }

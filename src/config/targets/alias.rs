@@ -39,6 +39,9 @@ pub struct Alias {
     /// The fence for the requests, in addition to the one for all targets. `targets.<name>.only`,
     /// default: none.
     pub only: Fence,
+    /// Whether callers can use its own routes, without those of its fallback, with bodies in the
+    /// model's own format. `targets.<name>.invoke_model`, default: false.
+    pub invoke_model: bool,
     /// The values for fields that requests leave out. `targets.<name>.defaults`.
     pub defaults: Defaults,
     /// The settings that are enforced on requests, in addition to those for all targets. The key

@@ -104,6 +104,9 @@ fn read_alias(mut section: Section<'_>, rules: &quota::Rules) -> Alias {
             .list("only", place)
             .map(Fence::of)
             .unwrap_or_default(),
+        invoke_model: section
+            .value("invoke_model", units::boolean)
+            .unwrap_or_default(),
         defaults,
         policy,
         limits: read_limits(limits, rules),

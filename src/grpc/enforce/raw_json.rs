@@ -41,9 +41,9 @@ pub(super) fn check(
     });
 }
 
-struct Rules<'a> {
-    enforced: &'a Enforced<'a>,
-    locations: &'a S3Locations,
+pub(super) struct Rules<'a> {
+    pub(super) enforced: &'a Enforced<'a>,
+    pub(super) locations: &'a S3Locations,
 }
 
 impl Rules<'_> {
@@ -96,7 +96,8 @@ impl Rules<'_> {
     }
 
     /// Checks a value. `name` is the name of its member, in the form of [`visit_json::plain`].
-    fn value(&self, in_fields: bool, name: &str, leaf: Leaf<'_>, out: &mut Violations) {
+    /// `in_fields`: whether it can be a parameter of the model.
+    pub(super) fn value(&self, in_fields: bool, name: &str, leaf: Leaf<'_>, out: &mut Violations) {
         let policy = self.enforced.policy;
         if let Leaf::Text(text) = leaf
             && s3::is_location(text)

@@ -2,9 +2,10 @@
 //! when all slots are taken: health, reflection, targets.
 
 /// The paths of the services whose calls make calls to Bedrock.
-const SERVICES: [&str; 2] = [
+const SERVICES: [&str; 3] = [
     "/bedrock.inference.v1.InferenceService/",
     "/bedrock.inference.v1.GuardrailService/",
+    "/bedrock.inference.v1.ModelService/",
 ];
 
 /// Returns whether a call with this path makes calls to Bedrock.

@@ -13,10 +13,12 @@
 //! | `pace` | the minimum rate at which a client must send |
 //! | `unpack` | decompresses within limits |
 //! | `decode` | decodes a message |
+//! | `held` | a body that was made from a message |
 //! | `failures` | the failures of receiving a message |
 
 mod decode;
 mod failures;
+mod held;
 mod pace;
 mod pieces;
 mod received;
@@ -26,5 +28,6 @@ mod unpack;
 pub(super) use decode::Decoded;
 pub(crate) use decode::decode;
 pub(super) use failures::saturated;
+pub(super) use held::held;
 pub(super) use received::Received;
 pub(crate) use receiver::Receiver;

@@ -66,7 +66,9 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::InvalidRequest => (Code::InvalidArgument, Retry::Never),
         R::TargetUnknown => (Code::NotFound, Retry::Never),
         R::TargetOutsideFence => (Code::FailedPrecondition, Retry::Never),
-        R::TargetNotAllowed | R::CallerNotAllowed => (Code::PermissionDenied, Retry::Never),
+        R::TargetNotAllowed | R::CallerNotAllowed | R::BodyNotEnforceable => {
+            (Code::PermissionDenied, Retry::Never)
+        }
         R::CallerUnauthenticated => (Code::Unauthenticated, Retry::Never),
         R::CallerUnverifiable => (Code::Unavailable, Retry::After),
         R::TooManyFailedAttempts => (Code::ResourceExhausted, Retry::After),

@@ -58,6 +58,7 @@ impl RetryVerdict {
             | Reason::OriginNotAllowed
             | Reason::UpstreamValidation
             | Reason::CountTokensUnsupported
+            | Reason::BodyNotEnforceable
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied

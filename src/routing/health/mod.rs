@@ -120,6 +120,7 @@ impl Blame {
             | Reason::OriginNotAllowed
             | Reason::UpstreamValidation
             | Reason::CountTokensUnsupported
+            | Reason::BodyNotEnforceable
             | Reason::ContextTooLong
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied

@@ -57,6 +57,8 @@ pub(crate) struct Ceiling {
     pub(crate) input: u64,
     /// Output tokens.
     pub(crate) output: u64,
+    /// Whether the output arrives as a stream, and is counted as it is read.
+    pub(crate) is_streamed: bool,
 }
 
 /// The cost of a call.
@@ -165,19 +167,24 @@ impl Bill {
             // An upper estimate, so that cancelling a call is never cheaper: the whole input, and
             // one token for each byte of output.
             (None, Some(ceiling)) if is_billed => {
+                let output = if ceiling.is_streamed {
+                    self.output_bytes.min(ceiling.output)
+                } else {
+                    ceiling.output
+                };
                 let used = Used {
                     input: ceiling.input,
-                    output: self.output_bytes.min(ceiling.output),
+                    output,
                     ..Used::default()
                 };
                 (used, UsageSource::Estimated)
             }
             (None, _) => (Used::default(), UsageSource::None),
         };
-        let nano_usd = self
-            .price
-            .as_ref()
-            .map(|price| used.cost(price, self.billing));
+        let nano_usd = self.price.as_ref().map(|price| match source {
+            UsageSource::None => 0,
+            UsageSource::Reported | UsageSource::Estimated => used.cost(price, self.billing),
+        });
         if let Some(charge) = self.charge.take() {
             let settled = charge.settle(Amounts {
                 requests: 1,

@@ -1,6 +1,7 @@
 //! Reports a call when it has ended: one log line, its counters and its spans.
 
 mod bill;
+mod metadata;
 mod record;
 mod spans;
 

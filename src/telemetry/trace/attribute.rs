@@ -49,6 +49,7 @@ pub(super) const ATTEMPTS: &str = "bedrock_grpc.attempts";
 pub(super) const CHAT: &str = "chat";
 pub(super) const COUNT_TOKENS: &str = "count_tokens";
 pub(super) const APPLY_GUARDRAIL: &str = "apply_guardrail";
+pub(super) const INVOKE_MODEL: &str = "invoke_model";
 /// The value of [`GEN_AI_PROVIDER_NAME`].
 pub(super) const AWS_BEDROCK: &str = "aws.bedrock";
 /// The finish reason of an incomplete answer.

@@ -20,7 +20,7 @@ const MOST_STOP_CHARS: usize = 64;
 /// A completed call, recorded as the span of an RPC server.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// `Invoke`, `StreamInvoke`, `CountTokens` or `ApplyGuardrail`.
+    /// `Invoke`, `StreamInvoke`, `CountTokens`, `ApplyGuardrail` or `InvokeModel`.
     pub method: &'static str,
     /// The alias, or `raw`.
     pub target: &'a str,
@@ -47,6 +47,8 @@ pub enum Operation {
     CountTokens,
     /// ApplyGuardrail, which does not call the model of its route.
     ApplyGuardrail,
+    /// InvokeModel.
+    InvokeModel,
 }
 
 impl Operation {
@@ -55,6 +57,7 @@ impl Operation {
         match method {
             "CountTokens" => Self::CountTokens,
             "ApplyGuardrail" => Self::ApplyGuardrail,
+            "InvokeModel" => Self::InvokeModel,
             _ => Self::Chat,
         }
     }
@@ -64,6 +67,7 @@ impl Operation {
             Self::Chat => attribute::CHAT,
             Self::CountTokens => attribute::COUNT_TOKENS,
             Self::ApplyGuardrail => attribute::APPLY_GUARDRAIL,
+            Self::InvokeModel => attribute::INVOKE_MODEL,
         }
     }
 }
@@ -140,6 +144,7 @@ impl Call<'_> {
     ) -> SpanData {
         let service = match self.method {
             "ApplyGuardrail" => "GuardrailService",
+            "InvokeModel" => "ModelService",
             _ => "InferenceService",
         };
         let method = format!("{PACKAGE}.{service}/{}", self.method);

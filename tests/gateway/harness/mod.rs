@@ -23,7 +23,7 @@ use bedrock_grpc::{
     config::{Alias, Config, Drain, RouteOptions, Server},
     pb::{
         guardrail_service_client::GuardrailServiceClient,
-        inference_service_client::InferenceServiceClient,
+        inference_service_client::InferenceServiceClient, model_service_client::ModelServiceClient,
         target_service_client::TargetServiceClient,
     },
     server::{self, Listeners, Stop},
@@ -125,6 +125,10 @@ impl Gateway {
     pub(crate) fn inference(&self) -> InferenceServiceClient<Channel> {
         InferenceServiceClient::new(self.channel())
             .max_decoding_message_size(CONNECTION_WINDOW as usize)
+    }
+
+    pub(crate) fn models(&self) -> ModelServiceClient<Channel> {
+        ModelServiceClient::new(self.channel())
     }
 
     pub(crate) fn guardrails(&self) -> GuardrailServiceClient<Channel> {

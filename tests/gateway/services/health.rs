@@ -14,11 +14,12 @@ use tonic_health::pb::{
 
 use crate::harness::{Gateway, Process, ask, faulty, get, invoke, soon};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "bedrock.inference.v1.GuardrailService",
     "bedrock.inference.v1.InferenceService",
     "bedrock.inference.v1.LimitsService",
+    "bedrock.inference.v1.ModelService",
     "bedrock.inference.v1.TargetService",
 ];
 

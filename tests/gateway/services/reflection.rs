@@ -5,10 +5,11 @@ use prost_types::FileDescriptorProto;
 
 use crate::harness::Gateway;
 
-const OURS: [&str; 4] = [
+const OURS: [&str; 5] = [
     "bedrock.inference.v1.GuardrailService",
     "bedrock.inference.v1.InferenceService",
     "bedrock.inference.v1.LimitsService",
+    "bedrock.inference.v1.ModelService",
     "bedrock.inference.v1.TargetService",
 ];
 

@@ -1,0 +1,180 @@
+//! Calls InvokeModel, up to the head of the answer.
+
+use aws_sdk_bedrockruntime::{
+    operation::RequestId,
+    types::{PerformanceConfigLatency, ServiceTierType, Trace},
+};
+use aws_smithy_runtime_api::http::Headers;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use super::{Bedrock, RequestBody, exchange::Exchange, failure};
+use crate::error::Failure;
+
+/// What a call says in headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelOptions {
+    /// The media type of the answer. `None`: Bedrock's default.
+    pub accept: Option<String>,
+    /// The guardrail.
+    pub guardrail: Option<ModelGuardrail>,
+    /// The latency, as Bedrock names it.
+    pub latency: Option<&'static str>,
+    /// The service tier, as Bedrock names it.
+    pub service_tier: Option<&'static str>,
+    /// The request metadata, a JSON object.
+    pub request_metadata: Option<String>,
+}
+
+/// The guardrail of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelGuardrail {
+    /// Its ID or ARN.
+    pub identifier: String,
+    /// Its version.
+    pub version: String,
+    /// The trace, as Bedrock names it in this header.
+    pub trace: Option<&'static str>,
+}
+
+/// The head of Bedrock's answer to InvokeModel, and its body.
+#[derive(Debug)]
+pub struct ModelAnswer {
+    /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
+    pub request_id: String,
+    /// The media type of the body.
+    pub content_type: String,
+    /// The latency that was used, as Bedrock names it.
+    pub latency: Option<String>,
+    /// The service tier that was used, as Bedrock names it.
+    pub service_tier: Option<String>,
+    /// The numbers of tokens.
+    pub tokens: HeaderCounts,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// The numbers of tokens in the headers of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeaderCounts {
+    /// Input tokens.
+    pub input: Option<i32>,
+    /// Output tokens.
+    pub output: Option<i32>,
+    /// Input tokens that were read from a prompt cache.
+    pub cache_read: Option<i32>,
+    /// Input tokens that were written to a prompt cache.
+    pub cache_write: Option<i32>,
+}
+
+impl HeaderCounts {
+    fn read(headers: &Headers) -> Self {
+        let count = |kind: &str| {
+            let value = headers.get(format!("x-amzn-bedrock-{kind}-token-count"))?;
+            value.trim().parse().ok().filter(|count| *count >= 0)
+        };
+        Self {
+            input: count("input"),
+            output: count("output"),
+            cache_read: count("cache-read-input"),
+            cache_write: count("cache-write-input"),
+        }
+    }
+}
+
+/// The body of an answer, which arrives in pieces.
+#[derive(Debug)]
+pub struct AnswerBody {
+    body: SdkBody,
+    request_id: String,
+}
+
+impl AnswerBody {
+    /// Returns the next piece. `None` after the last one.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke before the end of the body.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            return match self.body.frame().await {
+                None => Ok(None),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Ok(Some(data)),
+                    // Trailers.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => Err(failure::of_cut(&error, &self.request_id)),
+            };
+        }
+    }
+
+    /// Returns the failure for a body that is larger than this many bytes.
+    pub fn too_long(&self, most: usize) -> Failure {
+        failure::too_long(most, &self.request_id)
+    }
+}
+
+impl Bedrock {
+    /// Calls InvokeModel in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON and
+    /// sent verbatim.
+    ///
+    /// Returns when the head of the answer has arrived. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    ///
+    /// Bedrock returned an error, or the request failed.
+    pub async fn invoke_model(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        options: &ModelOptions,
+        body: impl Into<RequestBody>,
+    ) -> Result<ModelAnswer, Failure> {
+        let body = body.into();
+        self.signed(|| self.invoke_model_once(source_region, model_id, options, body.clone()))
+            .await
+    }
+
+    async fn invoke_model_once(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        options: &ModelOptions,
+        body: RequestBody,
+    ) -> Result<ModelAnswer, Failure> {
+        let guardrail = options.guardrail.as_ref();
+        let call = self
+            .client(source_region)?
+            .invoke_model()
+            .model_id(model_id)
+            .set_accept(options.accept.clone())
+            .set_guardrail_identifier(guardrail.map(|it| it.identifier.clone()))
+            .set_guardrail_version(guardrail.map(|it| it.version.clone()))
+            .set_trace(guardrail.and_then(|it| it.trace).map(Trace::from))
+            .set_performance_config_latency(options.latency.map(PerformanceConfigLatency::from))
+            .set_service_tier(options.service_tier.map(ServiceTierType::from))
+            .set_request_metadata(options.request_metadata.clone());
+        let exchange = Exchange::with_headers(body, self.trace());
+        let (output, response) = exchange.run(Box::pin(call.send())).await;
+        let output = output.map_err(failure::of_call)?;
+        let request_id = output.request_id().unwrap_or_default().to_owned();
+        let Some(response) = response else {
+            return Err(failure::not_an_answer(&request_id));
+        };
+        Ok(ModelAnswer {
+            content_type: response.content_type,
+            latency: output
+                .performance_config_latency()
+                .map(|latency| latency.as_str().to_owned()),
+            service_tier: output.service_tier().map(|tier| tier.as_str().to_owned()),
+            tokens: HeaderCounts::read(&response.headers),
+            body: AnswerBody {
+                body: response.body,
+                request_id: request_id.clone(),
+            },
+            request_id,
+        })
+    }
+}

@@ -1,0 +1,433 @@
+//! Enforces the same rules in bodies in the model's own format: S3 locations anywhere, guardrail
+//! tags, service tiers, and the maximum number of output tokens where the model's format has it.
+//!
+//! A body that the gateway cannot read, or whose format it does not know, is refused if a setting
+//! would have to be applied to it.
+
+use std::borrow::Cow;
+
+use super::{Enforced, NativeFormat, raw_json::Rules};
+use crate::{
+    bounds::Stop,
+    config::s3::S3Locations,
+    error::{Failure, Reason},
+    pb::ConverseInput,
+    translate::{
+        json::{Kind, MAX_DEPTH, NotJson, Reader, Syntax, check_until},
+        visit_json,
+    },
+    validate::Violations,
+};
+
+/// The members of known formats that hold content and definitions of tools, not parameters.
+const CONTENT: [&str; 4] = ["messages", "system", "toolConfig", "tools"];
+
+/// Names of the number of images that a call makes, in the form of [`visit_json::plain`].
+const IMAGES: [&str; 4] = ["numberofimages", "numimages", "samples", "n"];
+
+/// A body that complies with what the operator enforces.
+#[derive(Debug)]
+pub(in crate::grpc) struct NativeBody<'b> {
+    pub(in crate::grpc) json: Cow<'b, str>,
+    /// The maximum number of output tokens, if it is known.
+    pub(in crate::grpc) max_tokens: Option<u64>,
+}
+
+/// What is known of the models that may be called.
+pub(in crate::grpc) struct NativeModels<'a> {
+    /// The format that all of them have. `None`: not known, or not the same.
+    pub(in crate::grpc) format: Option<NativeFormat>,
+    /// The model ID for messages.
+    pub(in crate::grpc) model_id: &'a str,
+    /// Whether a limit on money applies to the call.
+    pub(in crate::grpc) counts_money: bool,
+}
+
+impl Enforced<'_> {
+    /// Applies all rules to the settings of a request that are headers in HTTP. Only these fields
+    /// of `settings` are set.
+    ///
+    /// # Errors
+    /// Returns all settings that the operator does not allow.
+    pub(in crate::grpc) fn apply_to_settings(
+        &self,
+        settings: &mut ConverseInput,
+    ) -> Result<(), Failure> {
+        self.apply(settings).map_err(|mut violations| {
+            for violation in &mut violations {
+                if let Some(field) = violation.field.strip_prefix("input.") {
+                    violation.field = field.to_owned();
+                }
+            }
+            Failure::invalid_request(violations)
+        })
+    }
+
+    /// Applies all rules to a body.
+    ///
+    /// # Errors
+    /// Fails if the body has something that the operator does not allow, or if a setting cannot be
+    /// applied to it.
+    pub(in crate::grpc) fn apply_to_body<'b>(
+        &self,
+        models: &NativeModels<'_>,
+        body: &'b [u8],
+        stop: &Stop,
+    ) -> Result<NativeBody<'b>, Failure> {
+        let json = std::str::from_utf8(body).map_err(|_| self.unreadable("it is not UTF-8"))?;
+        check_until(json, stop).map_err(|why| match why {
+            NotJson::Stopped => Failure::new(Reason::Cancelled, "the client cancelled the call"),
+            NotJson::TooDeep | NotJson::Malformed { .. } => self.unreadable(&why.to_string()),
+        })?;
+        let mut out = Violations::until(stop.clone());
+        let mut walked = Ok(Found::Other);
+        out.field("body", |out| walked = self.check_body(models, json, out));
+        out.finish().map_err(Failure::invalid_request)?;
+        let found = walked.map_err(|syntax| self.unreadable(syntax.what))?;
+        let known = |max_tokens: Option<u64>| NativeBody {
+            json: Cow::Borrowed(json),
+            max_tokens,
+        };
+        let Some(ceiling) = self.policy.max_tokens else {
+            return Ok(known(found.max_tokens()));
+        };
+        let ceiling = u64::from(ceiling.unsigned_abs());
+        let path = match models.format {
+            Some(NativeFormat::Text(path)) => path,
+            Some(NativeFormat::Embedding | NativeFormat::Uncounted) => return Ok(known(Some(0))),
+            None => {
+                return Err(refused(format!(
+                    "limits.max_tokens or a limit on tokens or money applies to this call, but the gateway does not know the format of {}; use InferenceService, or ask the operator for a target whose format is known",
+                    models.model_id
+                )));
+            }
+        };
+        let name = path.join(".");
+        match found {
+            Found::Number(number) => Ok(known(Some(number))),
+            Found::Absent(at) => Ok(NativeBody {
+                json: Cow::Owned(insert(json, at, path, ceiling)),
+                max_tokens: Some(ceiling),
+            }),
+            Found::Twice => Err(refused(format!(
+                "limits.max_tokens cannot be applied: the body has `{name}` twice; send it once"
+            ))),
+            Found::Other => Err(refused(format!(
+                "limits.max_tokens cannot be applied: `{name}` must be a number from 1 to {ceiling} in the body, which must be an object"
+            ))),
+        }
+    }
+
+    /// Checks all values of a body, and finds its maximum number of output tokens.
+    fn check_body(
+        &self,
+        models: &NativeModels<'_>,
+        json: &str,
+        out: &mut Violations,
+    ) -> Result<Found, Syntax> {
+        let none = S3Locations::default();
+        let rules = Rules {
+            enforced: self,
+            locations: self.policy.s3_locations.as_ref().unwrap_or(&none),
+        };
+        let path = match models.format {
+            Some(NativeFormat::Text(path)) => path,
+            _ => &[],
+        };
+        let mut value = |in_fields, name: &str, leaf: visit_json::Leaf<'_>| {
+            rules.value(in_fields, name, leaf, out);
+            let is_several = matches!(leaf, visit_json::Leaf::Number(number) if number > 1.0)
+                || matches!(leaf, visit_json::Leaf::Text(_));
+            if models.counts_money && in_fields && is_several && IMAGES.contains(&name) {
+                out.add("a limit on money applies to this call, and its price is for one result: ask for one");
+            }
+        };
+        let mut reader = Reader::with_limit(json, MAX_DEPTH);
+        if reader.peek()? != Kind::Object {
+            visit_json::visit(json, "", &mut |name, leaf| value(true, name, leaf));
+            return Ok(Found::Other);
+        }
+        reader.enter_object()?;
+        let mut found = Found::Absent(Place {
+            at: reader.offset(),
+            depth: 0,
+            is_empty: true,
+        });
+        let mut first = true;
+        let mut is_empty = true;
+        while let Some(name) = reader.member(&mut first)? {
+            is_empty = false;
+            reader.peek()?;
+            let start = reader.offset();
+            let text = reader.skip()?;
+            // The names are compared as Bedrock's models compare them: exactly, unescaped.
+            let in_fields = !CONTENT.contains(&name.as_ref());
+            visit_json::visit(text, &name, &mut |name, leaf| value(in_fields, name, leaf));
+            if path.first().is_some_and(|known| *known == name) {
+                let next = find(text, start, path.get(1..).unwrap_or_default(), 1)?;
+                found = found.then(next);
+            }
+        }
+        if let Found::Absent(place) = &mut found
+            && place.depth == 0
+        {
+            place.is_empty = is_empty;
+        }
+        Ok(found)
+    }
+
+    fn unreadable(&self, why: &str) -> Failure {
+        let mut settings = vec!["s3_locations"];
+        if self.policy.max_tokens.is_some() {
+            settings.push("limits.max_tokens");
+        }
+        if self.policy.enforced_guardrail().is_some() {
+            settings.push("guardrail");
+        }
+        if self.policy.service_tiers.is_some() {
+            settings.push("service_tiers");
+        }
+        refused(format!(
+            "{} cannot be applied: the body is not JSON: {why}; send JSON in UTF-8",
+            settings.join(", ")
+        ))
+    }
+}
+
+fn refused(message: String) -> Failure {
+    Failure::new(Reason::BodyNotEnforceable, message)
+}
+
+/// Where a member can be added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    /// The offset after the opening brace of the object.
+    at: usize,
+    /// How many steps of the path lead to the object.
+    depth: usize,
+    is_empty: bool,
+}
+
+/// What a body has at the path of its maximum number of output tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Found {
+    Absent(Place),
+    /// A whole number of at least 1. The rules have compared it with the maximum.
+    Number(u64),
+    /// The path exists twice: models differ in which one they use.
+    Twice,
+    /// Another value, such as null, which a model may take for an absent one.
+    Other,
+}
+
+impl Found {
+    /// Adds what a further member with the name of the path has.
+    fn then(self, next: Self) -> Self {
+        match self {
+            Self::Absent(Place { depth: 0, .. }) => next,
+            _ => Self::Twice,
+        }
+    }
+
+    const fn max_tokens(self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the rest of the path in a value, whose text begins at this offset of the body.
+fn find(text: &str, start: usize, path: &[&str], depth: usize) -> Result<Found, Syntax> {
+    let mut reader = Reader::with_limit(text, MAX_DEPTH);
+    let kind = reader.peek()?;
+    let Some((wanted, rest)) = path.split_first() else {
+        let number = match kind {
+            Kind::Number => reader.number()?.parse().ok().filter(|number| *number > 0),
+            _ => None,
+        };
+        return Ok(number.map_or(Found::Other, Found::Number));
+    };
+    if kind != Kind::Object {
+        return Ok(Found::Other);
+    }
+    reader.enter_object()?;
+    let at = start + reader.offset();
+    let mut found = None;
+    let (mut first, mut is_empty) = (true, true);
+    while let Some(name) = reader.member(&mut first)? {
+        is_empty = false;
+        reader.peek()?;
+        let inner = start + reader.offset();
+        let text = reader.skip()?;
+        if name == *wanted {
+            found = Some(match found {
+                None => find(text, inner, rest, depth + 1)?,
+                Some(_) => Found::Twice,
+            });
+        }
+    }
+    Ok(found.unwrap_or(Found::Absent(Place {
+        at,
+        depth,
+        is_empty,
+    })))
+}
+
+/// Returns a body with the maximum added. The other bytes stay the same.
+fn insert(json: &str, place: Place, path: &[&str], ceiling: u64) -> String {
+    let rest = path.get(place.depth..).unwrap_or_default();
+    let mut member = String::new();
+    for name in rest {
+        if !member.is_empty() {
+            member.push('{');
+        }
+        member.push_str(&format!("\"{name}\":"));
+    }
+    member.push_str(&ceiling.to_string());
+    member.push_str(&"}".repeat(rest.len().saturating_sub(1)));
+    if !place.is_empty {
+        member.push(',');
+    }
+    let mut with = String::with_capacity(json.len() + member.len());
+    with.push_str(json.get(..place.at).unwrap_or_default());
+    with.push_str(&member);
+    with.push_str(json.get(place.at..).unwrap_or_default());
+    with
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{aws::ModelIdKind, config::RequestPolicy};
+
+    const MESSAGES: NativeFormat = NativeFormat::Text(&["max_tokens"]);
+    const TITAN: NativeFormat = NativeFormat::Text(&["textGenerationConfig", "maxTokenCount"]);
+
+    /// Returns the body that is sent, or the reason and message of the refusal.
+    fn applied(format: Option<NativeFormat>, body: &[u8]) -> Result<String, String> {
+        let policy = RequestPolicy {
+            max_tokens: Some(50),
+            ..RequestPolicy::default()
+        };
+        let enforced = Enforced {
+            policy: &policy,
+            attribution: super::super::Attribution::default(),
+            kind: ModelIdKind::OnDemand,
+        };
+        let models = NativeModels {
+            format,
+            model_id: "a.model",
+            counts_money: false,
+        };
+        let applied = enforced.apply_to_body(&models, body, &Stop::never());
+        applied
+            .map(|body| body.json.into_owned())
+            .map_err(|failure| format!("{}: {}", failure.reason.as_str(), failure.message))
+    }
+
+    #[test]
+    fn a_missing_maximum_is_added_and_nothing_else_changes() {
+        for (format, body, expected) in [
+            (MESSAGES, "{}", r#"{"max_tokens":50}"#),
+            (
+                MESSAGES,
+                r#" { "a" : 1 }"#,
+                r#" {"max_tokens":50, "a" : 1 }"#,
+            ),
+            (MESSAGES, r#"{"max_tokens":50}"#, r#"{"max_tokens":50}"#),
+            // A number in a tool's input is content.
+            (
+                MESSAGES,
+                r#"{"messages":[{"max_tokens":900}],"max_tokens":1}"#,
+                r#"{"messages":[{"max_tokens":900}],"max_tokens":1}"#,
+            ),
+            (
+                TITAN,
+                r#"{"inputText":"x"}"#,
+                r#"{"textGenerationConfig":{"maxTokenCount":50},"inputText":"x"}"#,
+            ),
+            (
+                TITAN,
+                r#"{"textGenerationConfig": {},"inputText":"x"}"#,
+                r#"{"textGenerationConfig": {"maxTokenCount":50},"inputText":"x"}"#,
+            ),
+            (
+                TITAN,
+                r#"{"inputText":"x","textGenerationConfig":{"topP":1}}"#,
+                r#"{"inputText":"x","textGenerationConfig":{"maxTokenCount":50,"topP":1}}"#,
+            ),
+            (
+                NativeFormat::Embedding,
+                r#"{"inputText":"x"}"#,
+                r#"{"inputText":"x"}"#,
+            ),
+        ] {
+            let sent = applied(Some(format), body.as_bytes());
+            assert_eq!(sent.as_deref(), Ok(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_maximum_that_cannot_be_applied_is_refused() {
+        for (format, body, words) in [
+            (
+                Some(MESSAGES),
+                &br#"{"max_tokens":51}"#[..],
+                "INVALID_REQUEST",
+            ),
+            (Some(MESSAGES), br#"{"max_tokens":"51"}"#, "INVALID_REQUEST"),
+            (Some(MESSAGES), br#"{"max_tokens":5e9}"#, "INVALID_REQUEST"),
+            (
+                Some(MESSAGES),
+                br#"{"max_\u0074okens":51}"#,
+                "INVALID_REQUEST",
+            ),
+            (
+                Some(MESSAGES),
+                br#"{"max_tokens":5,"MaxTokens":51}"#,
+                "INVALID_REQUEST",
+            ),
+            (
+                Some(MESSAGES),
+                br#"{"max_tokens":5,"max_tokens":6}"#,
+                "`max_tokens` twice",
+            ),
+            (
+                Some(MESSAGES),
+                br#"{"max_tokens":5,"max_\u0074okens":6}"#,
+                "twice",
+            ),
+            (
+                Some(MESSAGES),
+                br#"{"max_tokens":null}"#,
+                "must be a number",
+            ),
+            (Some(MESSAGES), br#"{"max_tokens":0}"#, "must be a number"),
+            (Some(MESSAGES), br#"{"max_tokens":{}}"#, "must be a number"),
+            (Some(MESSAGES), br#"[1]"#, "must be an object"),
+            (Some(MESSAGES), br#"{"a":1"#, "is not JSON"),
+            (Some(MESSAGES), b"{\"a\":\"\xff\"}", "not UTF-8"),
+            (Some(MESSAGES), b"\xef\xbb\xbf{}", "is not JSON"),
+            (
+                Some(TITAN),
+                br#"{"textGenerationConfig":{"maxTokenCount":5},"textGenerationConfig":{}}"#,
+                "`textGenerationConfig.maxTokenCount` twice",
+            ),
+            (
+                Some(TITAN),
+                br#"{"textGenerationConfig":{"maxTokenCount":5,"maxTokenCount":5}}"#,
+                "twice",
+            ),
+            (
+                Some(TITAN),
+                br#"{"textGenerationConfig":null}"#,
+                "must be a number",
+            ),
+            (None, b"{}", "does not know the format of a.model"),
+        ] {
+            let refused = applied(format, body).expect_err(&String::from_utf8_lossy(body));
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+}

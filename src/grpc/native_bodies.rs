@@ -1,0 +1,88 @@
+//! The settings of a request of `InvokeModel`: as fields of a Converse request, so that the same
+//! rules apply to them, and as the headers that Bedrock takes.
+
+use std::collections::BTreeMap;
+
+use super::enforce::NativeFormat;
+use crate::{
+    bedrock::{ModelGuardrail, ModelOptions},
+    error::{Failure, Reason},
+    pb::{ConverseInput, GuardrailTrace, InvokeModelRequest, PerformanceConfigLatency},
+    routing::{RouteCandidate, Target},
+    stream::tier_word,
+};
+
+/// Returns the failure for a target without the key `invoke_model`.
+pub(super) fn off(target: &Target) -> Failure {
+    let hint = if target.is_alias {
+        format!(
+            "use InferenceService, or ask the operator to set targets.{}.invoke_model",
+            target.name
+        )
+    } else {
+        "use an alias for which the operator has set invoke_model".to_owned()
+    };
+    Failure::new(
+        Reason::TargetNotAllowed,
+        format!(
+            "target `{}`: this gateway does not allow InvokeModel for it; {hint}",
+            target.name
+        ),
+    )
+}
+
+/// Returns the settings of a request in the form of a Converse request.
+pub(super) fn settings(request: &InvokeModelRequest) -> ConverseInput {
+    ConverseInput {
+        guardrail_config: request.guardrail_config.clone(),
+        performance_config: request.performance_config,
+        service_tier: request.service_tier,
+        request_metadata: request.request_metadata.clone(),
+        ..ConverseInput::default()
+    }
+}
+
+/// Returns the headers for the settings of a request.
+pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> ModelOptions {
+    let guardrail = settings.guardrail_config.as_ref().and_then(|config| {
+        let identifier = config.guardrail_identifier.clone()?;
+        let version = config.guardrail_version.clone()?;
+        let trace = match config.trace() {
+            GuardrailTrace::Unspecified => None,
+            GuardrailTrace::Enabled => Some("ENABLED"),
+            GuardrailTrace::Disabled => Some("DISABLED"),
+            GuardrailTrace::EnabledFull => Some("ENABLED_FULL"),
+        };
+        (!identifier.is_empty()).then_some(ModelGuardrail {
+            identifier,
+            version,
+            trace,
+        })
+    });
+    let latency = settings
+        .performance_config
+        .and_then(|config| match config.latency() {
+            PerformanceConfigLatency::Unspecified => None,
+            PerformanceConfigLatency::Standard => Some("standard"),
+            PerformanceConfigLatency::Optimized => Some("optimized"),
+        });
+    // In the order of the keys, so that the same request always gives the same header.
+    let metadata: BTreeMap<_, _> = settings.request_metadata.iter().collect();
+    let request_metadata = (!metadata.is_empty()).then(|| serde_json::json!(metadata).to_string());
+    ModelOptions {
+        accept,
+        guardrail,
+        latency,
+        service_tier: settings.service_tier.map(|tier| tier_word(tier.r#type())),
+        request_metadata,
+    }
+}
+
+/// Returns the format of the routes' models, if all of them have the same.
+pub(super) fn common_format(candidates: &[RouteCandidate]) -> Option<NativeFormat> {
+    let mut formats = candidates
+        .iter()
+        .map(|candidate| NativeFormat::of(&candidate.route));
+    let first = formats.next()??;
+    formats.all(|other| other == Some(first)).then_some(first)
+}

@@ -1,0 +1,28 @@
+//! A body that was made from a message, and takes over the message's part of the memory budget.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::failures::saturated;
+use crate::{bounds::Share, error::Failure};
+
+/// Returns a body that holds exactly its own size of the budget, as long as it lives.
+pub(crate) fn held(body: Vec<u8>, memory: Arc<Share>) -> Result<Bytes, Failure> {
+    struct Held {
+        body: Vec<u8>,
+        _memory: Arc<Share>,
+    }
+
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            &self.body
+        }
+    }
+
+    memory.resize(body.capacity()).map_err(saturated)?;
+    Ok(Bytes::from_owner(Held {
+        body,
+        _memory: memory,
+    }))
+}

@@ -1,0 +1,50 @@
+//! Rules for requests of `InvokeModel`: everything but their bodies.
+
+use super::{guardrail, inference, metadata, path::Violations, word::Word};
+use crate::pb;
+
+/// The maximum size of a body, in bytes. Source: Bedrock's service model.
+const MAX_BODY: usize = 25_000_000;
+
+const MEDIA_TYPE: Word = Word {
+    max: 128,
+    set: "`[a-zA-Z0-9!#$&^_.+*/;= -]`",
+    allowed: |c| c.is_ascii_alphanumeric() || "!#$&^_.+*/;= -".contains(c),
+};
+
+pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
+    // All fields are listed, so that the compiler reports a new one.
+    let pb::InvokeModelRequest {
+        target: _,
+        body,
+        accept,
+        guardrail_config,
+        performance_config,
+        service_tier,
+        request_metadata,
+    } = request;
+    if body.is_empty() {
+        out.add_at("body", "is required: send JSON in the model's format");
+    } else if body.len() > MAX_BODY {
+        let size = body.len();
+        out.add_at(
+            "body",
+            format_args!("has {size} bytes: at most {MAX_BODY} are allowed"),
+        );
+    }
+    if let Some(accept) = accept {
+        MEDIA_TYPE.required("accept", accept, out);
+    }
+    if let Some(config) = guardrail_config {
+        out.field("guardrail_config", |out| guardrail::config(config, out));
+    }
+    if let Some(config) = performance_config {
+        out.field("performance_config", |out| {
+            inference::performance_config(config, out);
+        });
+    }
+    if let Some(tier) = service_tier {
+        out.field("service_tier", |out| inference::service_tier(tier, out));
+    }
+    metadata::request_metadata(request_metadata, out);
+}
