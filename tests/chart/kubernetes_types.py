@@ -25,13 +25,27 @@ HOST_NAME = {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-
 HOST_PATTERN = {"type": "string", "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", "maxLength": 253}
 KEY = {"type": "string", "pattern": r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", "maxLength": 253}
 LABEL_KEY = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$", "maxLength": 317}
+EMPTY_OR_LABEL_KEY = LABEL_KEY | {"pattern": f"^$|{LABEL_KEY['pattern']}"}
 VARIABLE = {"type": "string", "pattern": "^[^=]+$"}
-PORT_NAME = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?)?$"}
+# At least one letter, and no two hyphens in a row.
+PORT_NAME = {"type": "string", "pattern": "^$|^[0-9]*(-?[0-9]+)*-?[a-z](-?[a-z0-9])*$", "maxLength": 15}
+PORT_OR_NAME = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string", "pattern": "^[0-9]*(-?[0-9]+)*-?[a-z](-?[a-z0-9])*$", "maxLength": 15}]}
+MODE = {"type": "integer", "minimum": 0, "maximum": 0o777}
+# A path without "..", which does not begin at the root.
+RELATIVE = {"type": "string", "pattern": r"^$|^([^/.]|\.[^/.]|\.\.[^/]|\.$)([^/]*/+([^/.]|\.[^/.]|\.\.[^/]|\.$))*[^/]*/?$"}
+LABEL_MAP = {
+    "type": ["object", "null"],
+    "patternProperties": {r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$": {"type": "string", "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"}},
+    "additionalProperties": False,
+}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 PROTOCOL = {"enum": ["TCP", "UDP", "SCTP", None]}
 OPERATOR = {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}
 WHOLE = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 POSITIVE = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
+WHOLE_OR_NULL = WHOLE | {"type": ["integer", "null"]}
+METRICS = {"Resource": "resource", "ContainerResource": "containerResource", "Pods": "pods", "Object": "object", "External": "external"}
+VALUES_OF_IN = {"if": {"properties": {"operator": {"enum": ["In", "NotIn"]}}}, "then": {"required": ["values"], "properties": {"values": {"type": "array", "minItems": 1}}}}
 SHARE = {"anyOf": [WHOLE, {"type": "string", "pattern": "^([0-9]{1,2}|100)%$"}]}
 OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"({OCTET}\.){{3}}{OCTET}"
@@ -43,6 +57,7 @@ IPV6 = "|".join(
 )
 CIDR = {"type": "string", "pattern": rf"^({IPV4}/(3[0-2]|[12]?[0-9])|({IPV6})/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 QUANTITY = {"anyOf": [{"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "minimum": 0}]}
+ABOVE_0 = {"anyOf": [{"type": "string", "pattern": r"^[0-9.]*[1-9][0-9]*(\.[0-9]+)?([eE][0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$"}, {"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]}
 # What the API server checks beyond its published schemas, where mistakes are likely:
 # (definition, field) -> the field's schema.
 CLOSER = {
@@ -57,7 +72,9 @@ CLOSER = {
     ("Volume", "name"): DNS_LABEL,
     ("VolumeMount", "name"): DNS_LABEL,
     ("VolumeMount", "mountPath"): {"type": "string", "pattern": "^[^:]+$"},
-    ("Toleration", "operator"): {"enum": ["", "Exists", "Equal", "Lt", "Gt"]},
+    # Lt and Gt need a feature gate.
+    ("Toleration", "operator"): {"enum": ["", "Exists", "Equal"]},
+    ("Toleration", "key"): EMPTY_OR_LABEL_KEY,
     ("Toleration", "effect"): {"enum": ["", "NoSchedule", "PreferNoSchedule", "NoExecute"]},
     ("TopologySpreadConstraint", "whenUnsatisfiable"): {"enum": ["DoNotSchedule", "ScheduleAnyway"]},
     ("TopologySpreadConstraint", "maxSkew"): POSITIVE,
@@ -90,9 +107,79 @@ CLOSER = {
     ("IPBlock", "except"): {"type": ["array", "null"], "items": CIDR},
     ("NetworkPolicyPort", "protocol"): PROTOCOL,
     ("LabelSelectorRequirement", "operator"): OPERATOR,
+    ("LabelSelectorRequirement", "key"): LABEL_KEY,
+    ("LabelSelector", "matchLabels"): LABEL_MAP,
+    ("NetworkPolicyPort", "port"): PORT_OR_NAME,
+    ("Container", "imagePullPolicy"): {"enum": ["", "Always", "IfNotPresent", "Never"]},
+    ("Container", "terminationMessagePolicy"): {"enum": ["", "File", "FallbackToLogsOnError"]},
+    ("PodSecurityContext", "runAsUser"): WHOLE_OR_NULL,
+    ("PodSecurityContext", "runAsGroup"): WHOLE_OR_NULL,
+    ("PodSecurityContext", "fsGroup"): WHOLE_OR_NULL,
+    ("PodSecurityContext", "supplementalGroups"): {"type": ["array", "null"], "items": WHOLE},
+    ("PodSecurityContext", "fsGroupChangePolicy"): {"enum": ["Always", "OnRootMismatch", None]},
+    ("SecurityContext", "runAsUser"): WHOLE_OR_NULL,
+    ("SecurityContext", "runAsGroup"): WHOLE_OR_NULL,
+    ("SecurityContext", "procMount"): {"enum": ["Default", None]},
+    ("SeccompProfile", "type"): {"enum": ["Localhost", "RuntimeDefault", "Unconfined"]},
+    ("ExecAction", "command"): {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ("HTTPGetAction", "port"): PORT_OR_NAME,
+    ("TCPSocketAction", "port"): PORT_OR_NAME,
+    ("GRPCAction", "port"): PORT,
+    ("NodeSelector", "nodeSelectorTerms"): {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/io.k8s.api.core.v1.NodeSelectorTerm"}},
+    ("NodeSelectorRequirement", "operator"): {"enum": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]},
+    ("NodeSelectorRequirement", "key"): LABEL_KEY,
+    ("PreferredSchedulingTerm", "weight"): {"type": "integer", "minimum": 1, "maximum": 100},
+    ("WeightedPodAffinityTerm", "weight"): {"type": "integer", "minimum": 1, "maximum": 100},
+    ("PodAffinityTerm", "topologyKey"): LABEL_KEY,
+    ("TopologySpreadConstraint", "minDomains"): POSITIVE,
+    ("PodDNSConfig", "nameservers"): {"type": ["array", "null"], "maxItems": 3, "items": {"type": "string", "pattern": f"^({IPV4}|{IPV6})$"}},
+    ("PodDNSConfig", "searches"): {"type": ["array", "null"], "maxItems": 32, "items": {"type": "string", "pattern": r"^(\.|_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*\.?)$"}},
+    ("PodDNSConfigOption", "name"): {"type": "string", "minLength": 1},
+    ("ObjectFieldSelector", "fieldPath"): {
+        "type": "string",
+        "pattern": r"^(metadata\.(name|namespace|uid|(annotations|labels)\['[^']+'\])|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?))$",
+    },
+    ("ResourceFieldSelector", "resource"): {"type": "string", "pattern": r"^(limits|requests)\.(cpu|memory|ephemeral-storage)$"},
+    ("EnvFromSource", "prefix"): {"type": "string", "pattern": "^[^=]*$"},
+    ("HostPathVolumeSource", "path"): {"type": "string", "pattern": r"^([^.]|\.[^.]|\.$)([^.]|\.[^.]|\.$)*$"},
+    ("SecretVolumeSource", "secretName"): OBJECT_NAME,
+    ("SecretVolumeSource", "defaultMode"): MODE,
+    ("ConfigMapVolumeSource", "name"): OBJECT_NAME,
+    ("ConfigMapVolumeSource", "defaultMode"): MODE,
+    ("ProjectedVolumeSource", "defaultMode"): MODE,
+    ("KeyToPath", "path"): RELATIVE | {"minLength": 1},
+    ("KeyToPath", "mode"): MODE,
+    ("ServiceAccountTokenProjection", "path"): RELATIVE | {"minLength": 1},
+    ("ServiceAccountTokenProjection", "expirationSeconds"): {"type": "integer", "minimum": 600, "maximum": 2**32},
+    ("VolumeMount", "subPath"): RELATIVE,
+    ("VolumeMount", "mountPropagation"): {"enum": ["Bidirectional", "HostToContainer", "None", None]},
+    ("MetricSpec", "type"): {"enum": list(METRICS)},
+    ("MetricTarget", "value"): ABOVE_0,
+    ("MetricTarget", "averageValue"): ABOVE_0,
+    ("MetricTarget", "averageUtilization"): POSITIVE,
+    ("MetricTarget", "type"): {"enum": ["Utilization", "Value", "AverageValue"]},
+}
+# What must hold between the fields of a type.
+HANDLERS = ["exec", "grpc", "httpGet", "tcpSocket"]
+BETWEEN = {
+    "SeccompProfile": {"if": {"properties": {"type": {"const": "Localhost"}}}, "then": {"required": ["localhostProfile"]}, "else": {"properties": {"localhostProfile": {"type": "null"}}}},
+    "LifecycleHandler": {"minProperties": 1, "maxProperties": 1},
+    "Probe": {"oneOf": [{"required": [each]} for each in HANDLERS]},
+    "LabelSelectorRequirement": VALUES_OF_IN,
+    "NodeSelectorRequirement": VALUES_OF_IN,
+    "TopologySpreadConstraint": {"if": {"required": ["minDomains"]}, "then": {"properties": {"whenUnsatisfiable": {"const": "DoNotSchedule"}}}},
+    "VolumeMount": {"if": {"properties": {"recursiveReadOnly": {"enum": ["Enabled", "IfPossible"]}}, "required": ["recursiveReadOnly"]}, "then": {"required": ["readOnly"], "properties": {"readOnly": {"const": True}}}},
+    "MetricSpec": {"oneOf": [{"properties": {"type": {"const": kind}}, "required": [field]} for kind, field in METRICS.items()], "maxProperties": 2},
+    "MetricTarget": {
+        "oneOf": [
+            {"properties": {"type": {"const": "Utilization"}}, "required": ["averageUtilization"], "maxProperties": 2},
+            {"properties": {"type": {"const": "Value"}}, "required": ["value"], "maxProperties": 2},
+            {"properties": {"type": {"const": "AverageValue"}}, "required": ["averageValue"], "maxProperties": 2},
+        ],
+    },
 }
 # Fields that the chart sets itself, in values of these types. Types within others have all of them.
-SET_BY_CHART = {"Probe": ["exec", "grpc", "httpGet", "tcpSocket"]}
+SET_BY_CHART = {"Probe": HANDLERS}
 REQUIRED = {
     "Container": ["name", "image"],
     "LocalObjectReference": ["name"],
@@ -101,6 +188,11 @@ REQUIRED = {
     "SecretKeySelector": ["name", "key"],
     "ConfigMapKeySelector": ["name", "key"],
     "HostAlias": ["ip"],
+    "SecretVolumeSource": ["secretName"],
+    "ConfigMapVolumeSource": ["name"],
+    "ExecAction": ["command"],
+    "PodAffinityTerm": ["topologyKey"],
+    "PodDNSConfigOption": ["name"],
 }
 
 
@@ -123,7 +215,8 @@ def reference(name, collected):
     if fields := SET_BY_CHART.get(name):
         known = collected[full]["properties"]
         full = f"chart.{name}"
-        collected[full] = collected[f"{PREFIX}{GROUP_OF[name]}.{name}"] | {"properties": {key: value for key, value in known.items() if key not in fields}}
+        own = {key: value for key, value in collected[f"{PREFIX}{GROUP_OF[name]}.{name}"].items() if key not in BETWEEN[name]}
+        collected[full] = own | {"properties": {key: value for key, value in known.items() if key not in fields}}
     return {"$ref": f"#/$defs/{full}"}
 
 
@@ -142,6 +235,7 @@ def _collect(full, collected):
                 schema["properties"][field] = closer
         if name in REQUIRED:
             schema["required"] = REQUIRED[name]
+        schema |= BETWEEN.get(name, {})
     collected[full] = schema
 
 

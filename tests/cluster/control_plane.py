@@ -75,7 +75,7 @@ class ControlPlane:
             "kube-apiserver", self.bin / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1",
             f"--secure-port={port}", f"--advertise-address={ADVERTISED}", "--endpoint-reconciler-type=none", f"--tls-cert-file={certificate}",
             f"--tls-private-key-file={key}", f"--client-ca-file={self.authority.certificate}", "--authorization-mode=Node,RBAC",
-            "--enable-admission-plugins=NodeRestriction", "--service-account-issuer=https://kubernetes.default.svc",
+            "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true", "--service-account-issuer=https://kubernetes.default.svc",
             # The last key signs; tokens of the others are still accepted.
             *(f"--service-account-key-file={key}" for key in self.account_keys), f"--service-account-signing-key-file={self.account_keys[-1]}",
             f"--service-cluster-ip-range={SERVICES}", f"--kubelet-certificate-authority={self.authority.certificate}",

@@ -76,6 +76,11 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- if $v.tls.existingSecret -}}
     {{- fail "tls.existingSecret: leave it empty with tls.certificate.enabled, which makes its own Secret" -}}
   {{- end -}}
+  {{- $key := $certificate.privateKey | default dict -}}
+  {{- $sizes := get (dict "RSA" (list 2048 3072 4096 8192) "ECDSA" (list 256 384 521)) (toString $key.algorithm) -}}
+  {{- if and $key.size $sizes (not (has (int $key.size) $sizes)) -}}
+    {{- fail (printf "tls.certificate.privateKey.size: %d is not a size of %s keys; use one of %s" (int64 $key.size) $key.algorithm (join ", " $sizes)) -}}
+  {{- end -}}
   {{- $duration := include "bedrock-grpc.goSeconds" $certificate.duration | float64 -}}
   {{- $renewBefore := include "bedrock-grpc.goSeconds" $certificate.renewBefore | float64 -}}
   {{- if lt $duration 3600.0 -}}
@@ -107,6 +112,9 @@ the path of the value to change and says how. configmap.yaml, which is always re
   {{- if not $v.serviceAccount.create -}}
     {{- fail "aws.roleArn: annotates the chart's own ServiceAccount; with serviceAccount.create false, annotate yours with eks.amazonaws.com/role-arn instead" -}}
   {{- end -}}
+{{- end -}}
+{{- if and $v.serviceAccount.create (eq $v.serviceAccount.name "default") -}}
+  {{- fail "serviceAccount.name: every namespace has a ServiceAccount default already; use another name, or set serviceAccount.create to false" -}}
 {{- end -}}
 {{- if and $v.serviceAccount.annotations (not $v.serviceAccount.create) -}}
   {{- fail "serviceAccount.annotations: has no effect while serviceAccount.create is false; annotate your ServiceAccount, or remove it" -}}

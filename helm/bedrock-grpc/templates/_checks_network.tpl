@@ -57,6 +57,9 @@
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- range $i, $cidr := $service.loadBalancerSourceRanges -}}
+  {{- include "bedrock-grpc.checkCidr" (dict "path" (printf "%s.loadBalancerSourceRanges[%d]" $path $i) "cidr" $cidr) -}}
+{{- end -}}
 {{- $families := $service.ipFamilies | default list -}}
 {{- if ne (len $families) (len (uniq $families)) -}}
   {{- fail (printf "%s.ipFamilies: a family is listed twice; remove one" $path) -}}
@@ -153,6 +156,31 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- end -}}
   {{- if and $route.rules (or $route.matches $route.filters) -}}
     {{- fail "grpcRoute.rules: replaces grpcRoute.matches and grpcRoute.filters; move them into the rules" -}}
+  {{- end -}}
+{{- end -}}
+{{- $parents := list -}}
+{{- range $i, $ref := $route.parentRefs -}}
+  {{- $parent := toJson (omit $ref "sectionName" "port") -}}
+  {{- $listener := printf "%s %v %v" $parent ($ref.sectionName | default "") ($ref.port | default "") -}}
+  {{- /* Of several references to a Gateway, each must name a different listener. */ -}}
+  {{- if or (has $listener $parents) (and (has $parent $parents) (not (or $ref.sectionName $ref.port))) (has (printf "%s  " $parent) $parents) -}}
+    {{- fail (printf "grpcRoute.parentRefs[%d]: refers to the same listeners as another member; set a different sectionName in each, or remove one" $i) -}}
+  {{- end -}}
+  {{- $parents = append (append $parents $parent) $listener -}}
+{{- end -}}
+{{- $rules := $route.rules | default (list (dict "matches" $route.matches "filters" $route.filters)) -}}
+{{- range $i, $rule := $rules -}}
+  {{- $path := empty $route.rules | ternary "grpcRoute" (printf "grpcRoute.rules[%d]" $i) -}}
+  {{- range $j, $match := $rule.matches -}}
+    {{- if and (hasKey $match "method") (not (or ($match.method | default dict).service ($match.method | default dict).method)) -}}
+      {{- fail (printf "%s.matches[%d].method: must have service or method, or be left out" $path $j) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $j, $filter := $rule.filters -}}
+    {{- $field := untitle (toString $filter.type) -}}
+    {{- if not (hasKey $filter $field) -}}
+      {{- fail (printf "%s.filters[%d].%s: required with the type %s" $path $j $field $filter.type) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- $backend := $v.backendTLSPolicy -}}
@@ -284,7 +312,9 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- end -}}
   {{- with $peer.ipBlock -}}
     {{- $cidr := .cidr -}}
+    {{- include "bedrock-grpc.checkCidr" (dict "path" (printf "%s.ipBlock.cidr" $path) "cidr" $cidr) -}}
     {{- range $i, $except := .except -}}
+      {{- include "bedrock-grpc.checkCidr" (dict "path" (printf "%s.ipBlock.except[%d]" $path $i) "cidr" $except) -}}
       {{- if not (include "bedrock-grpc.isWithin" (list $except $cidr)) -}}
         {{- fail (printf "%s.ipBlock.except[%d]: %s is not a part of %s, which Kubernetes rejects; remove it, or correct it" $path $i $except $cidr) -}}
       {{- end -}}
@@ -293,24 +323,45 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- end -}}
 {{- end -}}
 
-{{/* "true" if the first range of a list is a part of the second one. Of IPv6, only the lengths of the prefixes are compared. */}}
+{{/* The leading bits of an address, as a text that is the same for each way to write it. Takes a list of the address and the number of bits. */}}
+{{- define "bedrock-grpc.leadingBits" -}}
+{{- $bits := last . | int -}}
+{{- $groups := list -}}
+{{- if contains ":" (first .) -}}
+  {{- $halves := splitList "::" (first .) -}}
+  {{- $left := first $halves | splitList ":" | compact -}}
+  {{- $right := gt (len $halves) 1 | ternary (last $halves | splitList ":" | compact) list -}}
+  {{- range $left -}}{{- $groups = append $groups (printf "0x%s" . | int64) -}}{{- end -}}
+  {{- range until (int (sub 8 (add (len $left) (len $right)))) -}}{{- $groups = append $groups 0 -}}{{- end -}}
+  {{- range $right -}}{{- $groups = append $groups (printf "0x%s" . | int64) -}}{{- end -}}
+{{- else -}}
+  {{- $bytes := splitList "." (first .) -}}
+  {{- $groups = list (add (mul 256 (index $bytes 0 | int64)) (index $bytes 1 | int64)) (add (mul 256 (index $bytes 2 | int64)) (index $bytes 3 | int64)) -}}
+{{- end -}}
+{{- range $groups -}}
+  {{- /* What is left of the 16 bits of a group. */ -}}
+  {{- $drop := max 0 (sub 16 (max 0 $bits)) -}}
+  {{- $unit := 1 -}}
+  {{- range until (int $drop) -}}{{- $unit = mul $unit 2 -}}{{- end -}}
+  {{- printf "%d." (mul (div . $unit) $unit) -}}
+  {{- $bits = sub $bits 16 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" if the first range of a list is a part of the second one, and not all of it. */}}
 {{- define "bedrock-grpc.isWithin" -}}
 {{- $inner := splitList "/" (first .) -}}
 {{- $outer := splitList "/" (last .) -}}
-{{- $bits := last $outer | int -}}
-{{- $same := eq (contains ":" (first $inner)) (contains ":" (first $outer)) -}}
-{{- if and $same (not (contains ":" (first $inner))) -}}
-  {{- $numbers := list -}}
-  {{- range list (first $inner) (first $outer) -}}
-    {{- $number := 0 -}}
-    {{- range splitList "." . -}}{{- $number = add (mul $number 256) (int64 .) -}}{{- end -}}
-    {{- /* Without the bits behind the outer prefix. */ -}}
-    {{- range until (int (sub 32 $bits)) -}}{{- $number = div $number 2 -}}{{- end -}}
-    {{- $numbers = append $numbers $number -}}
-  {{- end -}}
-  {{- $same = eq (first $numbers) (last $numbers) -}}
+{{- $same := eq (include "bedrock-grpc.leadingBits" (list (first $inner) (last $outer))) (include "bedrock-grpc.leadingBits" (list (first $outer) (last $outer))) -}}
+{{- if and $same (gt (last $inner | int) (last $outer | int)) -}}true{{- end -}}
 {{- end -}}
-{{- if and $same (gt (last $inner | int) $bits) -}}true{{- end -}}
+
+{{/* A range that has bits after its prefix, which newer versions of Kubernetes reject. Takes a dict of "path" and "cidr". */}}
+{{- define "bedrock-grpc.checkCidr" -}}
+{{- $parts := splitList "/" .cidr -}}
+{{- if ne (include "bedrock-grpc.leadingBits" (list (first $parts) (last $parts))) (include "bedrock-grpc.leadingBits" (list (first $parts) 128)) -}}
+  {{- fail (printf "%s: the address of %s has bits after its prefix, which Kubernetes rejects; set them to 0" .path .cidr) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The ports of a NetworkPolicy's rule. */}}
@@ -348,6 +399,9 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
       {{- include "bedrock-grpc.checkPeers" (dict "path" $path "peers" (get $rule $side)) -}}
       {{- include "bedrock-grpc.checkPolicyPorts" (dict "path" (printf "networkPolicy.%s[%d]" $key $index) "ports" $rule.ports) -}}
     {{- end -}}
+  {{- end -}}
+  {{- range $index, $cidr := $policy.httpsCIDRs -}}
+    {{- include "bedrock-grpc.checkCidr" (dict "path" (printf "networkPolicy.httpsCIDRs[%d]" $index) "cidr" $cidr) -}}
   {{- end -}}
   {{- range $line := include "bedrock-grpc.endpoints" . | splitList "\n" | compact -}}
     {{- $parts := splitList " " $line -}}

@@ -46,6 +46,11 @@
 {{- if and $nonRoot (not (kindIs "invalid" $user)) (eq (int64 $user) 0) -}}
   {{- fail (printf "%s.runAsUser: 0 is root, which runAsNonRoot forbids: the kubelet would not start the container; use 65532" $key) -}}
 {{- end -}}
+{{- $names := list -}}
+{{- range $i, $sysctl := $pod.sysctls -}}
+  {{- if has $sysctl.name $names -}}{{- fail (printf "podSecurityContext.sysctls[%d].name: %s is set twice; remove one" $i $sysctl.name) -}}{{- end -}}
+  {{- $names = append $names $sysctl.name -}}
+{{- end -}}
 {{- if and $container.privileged (hasKey $container "allowPrivilegeEscalation") (not $container.allowPrivilegeEscalation) -}}
   {{- fail "securityContext.allowPrivilegeEscalation: can't be false with privileged; remove privileged" -}}
 {{- end -}}
@@ -148,14 +153,38 @@
     {{- if and (eq $key "extraContainers") $container.restartPolicy -}}
       {{- fail (printf "%s.restartPolicy: is for initContainers; move the container there to make it a native sidecar, or remove this" $path) -}}
     {{- end -}}
+    {{- $security := $container.securityContext | default dict -}}
+    {{- if and $security.privileged (eq (toString $security.allowPrivilegeEscalation) "false") -}}
+      {{- fail (printf "%s.securityContext.allowPrivilegeEscalation: can't be false with privileged; remove privileged" $path) -}}
+    {{- end -}}
+    {{- $runs := or (eq $key "extraContainers") (eq (toString $container.restartPolicy) "Always") -}}
+    {{- range $field := list "startupProbe" "livenessProbe" "readinessProbe" "lifecycle" -}}
+      {{- $value := get $container $field | default dict -}}
+      {{- if and $value (not $runs) -}}
+        {{- fail (printf "%s.%s: only containers that keep running can have it; set restartPolicy to Always, or remove it" $path $field) -}}
+      {{- end -}}
+      {{- if and (ne $field "readinessProbe") (gt (int64 ($value.successThreshold | default 1)) 1) -}}
+        {{- fail (printf "%s.%s.successThreshold: must be 1, or be left out" $path $field) -}}
+      {{- end -}}
+    {{- end -}}
+    {{- $places := list -}}
     {{- range $j, $mount := $container.volumeMounts -}}
+      {{- if has $mount.mountPath $places -}}
+        {{- fail (printf "%s.volumeMounts[%d].mountPath: something else is mounted at %s; use another path" $path $j $mount.mountPath) -}}
+      {{- end -}}
+      {{- $places = append $places $mount.mountPath -}}
       {{- if not (has $mount.name $mounted) -}}
         {{- fail (printf "%s.volumeMounts[%d].name: the pod has no volume %s; add it to extraVolumes" $path $j $mount.name) -}}
       {{- end -}}
     {{- end -}}
     {{- /* Init containers that end before the gateway starts are not in its way. */ -}}
-    {{- if or (eq $key "extraContainers") (eq (toString $container.restartPolicy) "Always") -}}
+    {{- if $runs -}}
+      {{- $portNames := list -}}
       {{- range $j, $port := $container.ports -}}
+        {{- if and $port.name (has $port.name $portNames) -}}
+          {{- fail (printf "%s.ports[%d].name: another port of the container is called %s; use another name" $path $j $port.name) -}}
+        {{- end -}}
+        {{- $portNames = append $portNames $port.name -}}
         {{- $number := printf "%s %d" ($port.protocol | default "TCP") (int64 $port.containerPort) -}}
         {{- if hasKey $ports $number -}}
           {{- fail (printf "%s.ports[%d].containerPort: %s is a port of %s, and the containers of a pod share their ports; use another one" $path $j $number (get $ports $number)) -}}

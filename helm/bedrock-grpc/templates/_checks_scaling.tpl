@@ -38,6 +38,12 @@
 {{- end -}}
 {{- $vertical := $v.verticalPodAutoscaler -}}
 {{- if $vertical.enabled -}}
+  {{- range $resource, $least := $vertical.minAllowed -}}
+    {{- $most := get ($vertical.maxAllowed | default dict) $resource -}}
+    {{- if and $most (gt (include "bedrock-grpc.quantity" $least | float64) (include "bedrock-grpc.quantity" $most | float64)) -}}
+      {{- fail (printf "verticalPodAutoscaler.minAllowed.%s: %v is more than verticalPodAutoscaler.maxAllowed.%s, %v; lower it" $resource $least $resource $most) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if not $vertical.controlledResources -}}
     {{- fail "verticalPodAutoscaler.controlledResources: must name cpu, memory or both" -}}
   {{- end -}}

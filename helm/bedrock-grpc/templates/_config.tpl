@@ -89,7 +89,8 @@ Takes a dict of "root", "key" and "seconds", the load balancer's limit for silen
 {{- $drain := include "bedrock-grpc.wholeDrainSeconds" . -}}
 {{- $set := .Values.terminationGracePeriodSeconds -}}
 {{- if ne $drain "unknown" -}}
-  {{- $least := add (int64 .Values.preStop.sleepSeconds) (int64 $drain) 10 -}}
+  {{- $sleep := max (int64 .Values.preStop.sleepSeconds) (dig "preStop" "sleep" "seconds" 0 (.Values.lifecycle | default dict) | int64) -}}
+  {{- $least := add $sleep (int64 $drain) 10 -}}
   {{- if and $set (lt (int64 $set) $least) -}}
     {{- fail (printf "terminationGracePeriodSeconds: %d is too short: preStop.sleepSeconds + config.drain.lame_duck + config.drain.limit + 10 are %d; Kubernetes would kill the pod while streams drain" (int64 $set) $least) -}}
   {{- end -}}
