@@ -120,6 +120,7 @@ CLOSER = {
     ("SecurityContext", "runAsUser"): WHOLE_OR_NULL,
     ("SecurityContext", "runAsGroup"): WHOLE_OR_NULL,
     ("SecurityContext", "procMount"): {"enum": ["Default", None]},
+    ("AppArmorProfile", "type"): {"enum": ["Localhost", "RuntimeDefault", "Unconfined"]},
     ("SeccompProfile", "type"): {"enum": ["Localhost", "RuntimeDefault", "Unconfined"]},
     ("ExecAction", "command"): {"type": "array", "items": {"type": "string"}, "minItems": 1},
     ("HTTPGetAction", "port"): PORT_OR_NAME,

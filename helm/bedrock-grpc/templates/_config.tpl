@@ -2,7 +2,19 @@
 
 {{/* The configuration as the operator wrote it, as YAML; nothing is an empty map. */}}
 {{- define "bedrock-grpc.writtenConfig" -}}
-{{- toYaml (.Values.config | default dict) -}}
+{{- $config := .Values.config | default dict -}}
+{{- /* Also with checkConfig false, the chart reads keys of these sections. */ -}}
+{{- range $section := list "access" "admin" "bedrock" "callers" "drain" "groups" "limits" "targets" "tls" "traces" "usage_records" -}}
+  {{- $value := get $config $section -}}
+  {{- if not (or (kindIs "map" $value) (empty $value)) -}}
+    {{- fail (printf "config.%s: must be a section with keys, got %v" $section $value) -}}
+  {{- end -}}
+{{- end -}}
+{{- $endpoints := get ($config.bedrock | default dict) "endpoints" -}}
+{{- if not (or (kindIs "map" $endpoints) (empty $endpoints)) -}}
+  {{- fail (printf "config.bedrock.endpoints: must be a section with keys, got %v" $endpoints) -}}
+{{- end -}}
+{{- toYaml $config -}}
 {{- end -}}
 
 {{/* A value of the configuration as text. Takes a dict of "root", "path" (a list of keys) and "default". */}}
