@@ -14,11 +14,12 @@ use super::{
 };
 use crate::pb::{
     ApplyGuardrailRequest, ApplyGuardrailResponse, CountTokensRequest, CountTokensResponse,
-    GetLimitsRequest, GetLimitsResponse, GetTargetRequest, GetTargetResponse, InvokeRequest,
-    InvokeResponse, ListTargetsRequest, ListTargetsResponse, StreamInvokeRequest,
-    StreamInvokeResponse, guardrail_service_client::GuardrailServiceClient,
+    GetLimitsRequest, GetLimitsResponse, GetTargetRequest, GetTargetResponse, InvokeModelRequest,
+    InvokeModelResponse, InvokeRequest, InvokeResponse, ListTargetsRequest, ListTargetsResponse,
+    StreamInvokeRequest, StreamInvokeResponse, guardrail_service_client::GuardrailServiceClient,
     inference_service_client::InferenceServiceClient, limits_service_client::LimitsServiceClient,
-    stream_invoke_response::Event, target_service_client::TargetServiceClient,
+    model_service_client::ModelServiceClient, stream_invoke_response::Event,
+    target_service_client::TargetServiceClient,
 };
 
 /// An answer can contain images, for which the default of 4 MiB is too small.
@@ -86,6 +87,22 @@ impl Gateway {
                 GuardrailServiceClient::new(self.channel.clone())
                     .max_decoding_message_size(MAX_RESPONSE_BYTES)
                     .apply_guardrail(self.request(request.clone()))
+                    .await
+            })
+            .await?;
+        Ok(response)
+    }
+
+    /// Calls InvokeModel. Fails if the call fails.
+    pub async fn invoke_model(
+        &self,
+        request: &InvokeModelRequest,
+    ) -> Result<InvokeModelResponse, Failure> {
+        let (response, _) = self
+            .call(|| async {
+                ModelServiceClient::new(self.channel.clone())
+                    .max_decoding_message_size(MAX_RESPONSE_BYTES)
+                    .invoke_model(self.request(request.clone()))
                     .await
             })
             .await?;

@@ -3,6 +3,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`chat`], [`invoke`], [`count`], [`guardrail`], [`targets`] | commands that call a gateway |
+//! | [`invoke_model`] | calls a model in its own format |
 //! | [`limits`], [`health`] | commands that ask a gateway about the caller and about itself |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
 //! | `samples` | the sample callers of `dev --callers` |
@@ -41,6 +42,7 @@ pub mod health;
 pub mod iam_policy;
 pub mod interrupt;
 pub mod invoke;
+pub mod invoke_model;
 pub mod keys;
 pub mod limits;
 pub mod output;
@@ -101,6 +103,7 @@ enum Command {
     Keys(keys::Keys),
     Chat(chat::Chat),
     Invoke(invoke::Invoke),
+    InvokeModel(invoke_model::InvokeModel),
     Count(count::Count),
     Guardrail(guardrail::Guardrail),
     Targets(targets::Targets),
@@ -142,6 +145,7 @@ pub fn main() -> Exit {
         Command::Keys(keys) => keys.run(&mut output),
         Command::Chat(chat) => chat.run(&mut output),
         Command::Invoke(invoke) => block_on(invoke.run(&mut output)),
+        Command::InvokeModel(invoke) => block_on(invoke.run(&mut output)),
         Command::Count(count) => block_on(count.run(&mut output)),
         Command::Guardrail(guardrail) => block_on(guardrail.run(&mut output)),
         Command::Targets(targets) => block_on(targets.run(&mut output)),

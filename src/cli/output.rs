@@ -45,6 +45,17 @@ impl Output {
         out.flush()
     }
 
+    /// Writes bytes of the answer as they are. Fails if standard output cannot be written.
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // A terminal gets text without control characters.
+        if self.out_is_terminal {
+            return self.text(&String::from_utf8_lossy(bytes));
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
     /// Writes a line of the answer immediately. Fails if standard output cannot be written.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
         self.text(&format!("{line}\n"))

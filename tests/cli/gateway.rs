@@ -10,11 +10,13 @@ use std::{
 
 use bedrock_grpc::pb::{
     ApplyGuardrailRequest, ApplyGuardrailResponse, CountTokensRequest, CountTokensResponse,
-    GuardrailAction, GuardrailOutputContent, InvokeRequest, InvokeResponse, StreamInvokeRequest,
-    StreamInvokeResponse,
+    GuardrailAction, GuardrailOutputContent, InvokeModelRequest, InvokeModelResponse,
+    InvokeRequest, InvokeResponse, ResolvedTarget, StreamInvokeRequest, StreamInvokeResponse,
+    TokenUsage,
     guardrail_converse_content_block::Content,
     guardrail_service_server::{GuardrailService, GuardrailServiceServer},
     inference_service_server::{InferenceService, InferenceServiceServer},
+    model_service_server::{ModelService, ModelServiceServer},
     stream_invoke_response::Event,
 };
 use tokio::{
@@ -81,6 +83,7 @@ impl Gateway {
         });
         let routes = Routes::new(service)
             .add_service(GuardrailServiceServer::new(Masks))
+            .add_service(ModelServiceServer::new(Echo))
             .add_service(health_service);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -283,6 +286,38 @@ impl GuardrailService for Masks {
             guardrail_identifier: request.guardrail_identifier().to_owned(),
             guardrail_version: request.guardrail_version().to_owned(),
             ..ApplyGuardrailResponse::default()
+        }))
+    }
+}
+
+/// A model that answers with its body.
+struct Echo;
+
+#[tonic::async_trait]
+impl ModelService for Echo {
+    /// The target `refused` is refused.
+    async fn invoke_model(
+        &self,
+        request: Request<InvokeModelRequest>,
+    ) -> Result<Response<InvokeModelResponse>, Status> {
+        let request = request.into_inner();
+        if request.target == "refused" {
+            return Err(Status::permission_denied("not for this target"));
+        }
+        Ok(Response::new(InvokeModelResponse {
+            content_type: request.accept().to_owned(),
+            body: request.body,
+            usage: Some(TokenUsage {
+                input_tokens: Some(3),
+                output_tokens: Some(0),
+                ..TokenUsage::default()
+            }),
+            target: Some(ResolvedTarget {
+                model_id: "a.model".to_owned(),
+                source_region: "us-east-1".to_owned(),
+                ..ResolvedTarget::default()
+            }),
+            ..InvokeModelResponse::default()
         }))
     }
 }

@@ -23,6 +23,8 @@ mod iam_policy;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod invoke_model;
+#[cfg(test)]
 mod process;
 // The crate that creates the certificate comes with the emulator.
 #[cfg(all(test, feature = "emulator"))]
