@@ -304,7 +304,7 @@ impl Session {
         let role = &self.0.role;
         let tags = role.tags.iter().filter_map(|(key, value)| {
             let tag = Tag::builder().key(key).value(value).build();
-            // It has both members that it needs.
+            // Building a tag cannot fail: both members are set.
             tag.ok()
         });
         let tags: Vec<_> = tags.collect();

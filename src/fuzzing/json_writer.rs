@@ -24,7 +24,7 @@ pub fn json_writer(bytes: &[u8]) {
     let written = writer.into_bytes();
     assert_eq!(written.len(), length);
     let text = std::str::from_utf8(&written).expect("UTF-8");
-    // Text of the input can nest as deep as is allowed, within other values.
+    // Text of the input can nest up to the maximum depth, including the values around it.
     let checked = json::check_until(text, &Stop::never());
     assert!(matches!(checked, Ok(()) | Err(NotJson::TooDeep)), "{text}");
     match (parsed(text), expected) {

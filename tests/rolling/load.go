@@ -97,7 +97,7 @@ func (l *load) begin(streams int, shortest, longest int32) {
 	}
 }
 
-// forever makes one call after the other by one client.
+// forever makes calls one after the other, with one client.
 func (l *load) forever(client int, ask func(*call) error) {
 	l.running.Go(func() {
 		for l.stop.Err() == nil {

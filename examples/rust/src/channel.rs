@@ -178,7 +178,7 @@ impl http_body::Body for Timed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        // What has arrived before comes first.
+        // The bytes that have arrived before are returned first.
         let frame = Pin::new(&mut self.body).poll_frame(context);
         let deadline = self.deadline.as_mut();
         if frame.is_pending() && deadline.is_some_and(|it| it.as_mut().poll(context).is_ready()) {

@@ -113,8 +113,8 @@ impl State {
                 .iter()
                 .enumerate()
                 .map(|(at, connection)| (load(&connection.load), at));
-            // The oldest of equally loaded connections is used, so that those of a peak become
-            // unused after it.
+            // The oldest of equally loaded connections is used, so that connections that a peak has
+            // opened become unused after the peak.
             let (_, at) = with_load
                 .filter(|&(load, at)| load < self.http2[at].allowed().min(most))
                 .min()?;
