@@ -52,6 +52,7 @@ NAMED = {
     # Neither "." nor what begins with "..".
     "key of a Secret": text_like(r"(\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})?"),
     "host name": text_like(rf"(\*\.)?{LABEL}(\.{LABEL})*", 253),
+    "host pattern": text_like(r"[-a-zA-Z0-9_*]+(\.[-a-zA-Z0-9_*]+)*\.?", 253),
     "precise host name": text_like(rf"{LABEL}(\.{LABEL})*", 253),
     "label key": text_like(LABEL_KEY, 317),
     "CIDR": kubernetes_types.CIDR,

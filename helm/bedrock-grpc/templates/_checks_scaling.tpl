@@ -49,7 +49,7 @@
   {{- end -}}
   {{- range $i, $resource := $vertical.controlledResources -}}
     {{- if not (has $resource (list "cpu" "memory")) -}}
-      {{- fail (printf "verticalPodAutoscaler.controlledResources[%d]: %s is neither cpu nor memory" $i $resource) -}}
+      {{- fail (printf "verticalPodAutoscaler.controlledResources[%d]: %q is neither cpu nor memory" $i $resource) -}}
     {{- end -}}
   {{- end -}}
   {{- if and (has "cpu" $vertical.controlledResources) (ne $vertical.updateMode "Off") $auto.targetCPUUtilizationPercentage (or $auto.enabled $v.keda.enabled) -}}
