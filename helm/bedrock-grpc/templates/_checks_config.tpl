@@ -41,6 +41,7 @@
 {{/* Targets that refer to each other, and keys that exclude each other. */}}
 {{- define "bedrock-grpc.checkTargets" -}}
 {{- $targets := (.Values.config | default dict).targets | default dict -}}
+{{- $accounts := (.Values.config | default dict).accounts | default dict -}}
 {{- range $name, $target := $targets -}}
   {{- if kindIs "map" $target -}}
     {{- $path := printf "config.targets.%s" $name -}}
@@ -62,6 +63,17 @@
       {{- end -}}
     {{- end -}}
     {{- range $i, $route := prepend ($target.routes | default list) $target -}}
+      {{- if kindIs "map" $route -}}
+        {{- $where := printf "%s%s" $path (eq $i 0 | ternary "" (printf ".routes[%d]" (sub $i 1))) -}}
+        {{- if and $route.account $route.accounts -}}
+          {{- fail (printf "%s.accounts: set either account or accounts, not both" $where) -}}
+        {{- end -}}
+        {{- range $account := concat (empty $route.account | ternary list (list $route.account)) ($route.accounts | default list) -}}
+          {{- if not (or (hasKey $accounts (toString $account)) (contains "${" (toString $account))) -}}
+            {{- fail (printf "%s.%s: unknown account %v; add it to config.accounts" $where (empty $route.account | ternary "accounts" "account") $account) -}}
+          {{- end -}}
+        {{- end -}}
+      {{- end -}}
       {{- if and (kindIs "map" $route) $route.region $route.regions -}}
         {{- fail (printf "%s%s.regions: set either region or regions, not both" $path (eq $i 0 | ternary "" (printf ".routes[%d]" (sub $i 1)))) -}}
       {{- end -}}
