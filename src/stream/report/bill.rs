@@ -241,6 +241,10 @@ const fn may_be_billed(reason: Option<Reason>) -> bool {
                 | Reason::UpstreamTruncated
                 | Reason::UpstreamCorrupt
                 | Reason::ModelTimeout
+                // After an attempt, these mean that the answer had no room, or that the credential
+                // was revoked during the call.
+                | Reason::ReplicaSaturated
+                | Reason::CallerUnauthenticated
                 | Reason::Panic
                 | Reason::Internal
         )

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bedrock_emulator::Pace;
 use bedrock_grpc::{
-    config::{OnCancel, Price, Quota, Rates},
+    config::{Alias, OnCancel, Price, Quota, Rates},
     pb::{
         ApplyGuardrailRequest, CountTokensRequest, GetTargetRequest, GuardrailContentSource,
-        GuardrailConverseContentBlock, GuardrailConverseTextBlock, ListTargetsRequest,
-        StreamInvokeRequest, guardrail_converse_content_block::Content,
+        GuardrailConverseContentBlock, GuardrailConverseTextBlock, InvokeModelRequest,
+        ListTargetsRequest, StreamInvokeRequest, guardrail_converse_content_block::Content,
         stream_invoke_response::Event,
     },
 };
@@ -420,4 +420,50 @@ async fn calls_without_an_identity_are_counted_and_not_recorded() {
 
 fn slow() -> Pace {
     paced(Duration::from_millis(20), 1_000)
+}
+
+/// Bedrock bills an answer that the gateway cannot pass on.
+#[tokio::test]
+async fn an_answer_of_a_model_without_room_in_memory_is_charged() {
+    let mut test = recorded(|config, _| {
+        config.access.prices = vec![price()];
+        config.limits.memory = Some(100 << 10);
+        let embed = Alias {
+            invoke_model: true,
+            ..Alias::to("amazon.titan-embed-text-v2:0")
+        };
+        config.targets.aliases.insert("embed".to_owned(), embed);
+        let team = config.access.callers.get_mut("team-a").unwrap();
+        team.permission.methods = Some(vec!["InvokeModel"]);
+    })
+    .await;
+    // The vector of a text with many words has many digits.
+    let words: Vec<_> = (0..3_000).map(|number| number.to_string()).collect();
+    let body = |text: &str| format!(r#"{{"inputText":"{text}"}}"#);
+    let asked = |text: &str| InvokeModelRequest {
+        target: "embed".to_owned(),
+        body: body(text).into(),
+        ..InvokeModelRequest::default()
+    };
+    let mut models = test.gateway.models();
+    soon(models.invoke_model(keyed(asked("four"), &test.key)))
+        .await
+        .unwrap();
+    let record = test.next("OK", "").await;
+    let service = "bedrock.inference.v1.ModelService";
+    assert_eq!(record["method"], format!("{service}/InvokeModel"));
+    assert_eq!(
+        (&record["usage"], tokens(&record)),
+        (&json!("reported"), (1, 0))
+    );
+    assert_eq!(record["cost_nano_usd"], 60);
+    let failed = soon(models.invoke_model(keyed(asked(&words.join(" ")), &test.key))).await;
+    assert_eq!(failed.unwrap_err().code(), Code::Unavailable);
+    let record = test.next("UNAVAILABLE", "REPLICA_SATURATED").await;
+    let bytes = body(&words.join(" ")).len() as u64;
+    assert_eq!(
+        (&record["usage"], tokens(&record)),
+        (&json!("estimated"), (bytes, 0))
+    );
+    test.ends().await;
 }
