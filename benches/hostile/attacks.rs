@@ -39,6 +39,8 @@ pub(crate) const NAMES: &[&str] = &[
 
 /// The number of concurrent attacks of one kind, and how often they are repeated.
 const AT_ONCE: usize = 4;
+/// The target of the attacks, in the Region of the emulator that answers them.
+const TARGET: &str = "us.amazon.nova-lite-v1:0";
 const MIB: usize = 1 << 20;
 
 /// Attacks until the process ends.
@@ -64,6 +66,7 @@ pub(crate) async fn run(name: &str, grpc: SocketAddr, admin: SocketAddr) -> Resu
 /// Returns the request that an attack sends repeatedly.
 fn request(name: &str) -> StreamInvokeRequest {
     let mut request = streams::request();
+    request.target = TARGET.to_owned();
     let input = request.input.get_or_insert_default();
     let text = |text: String| {
         vec![Message {

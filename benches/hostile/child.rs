@@ -23,8 +23,8 @@ impl Child {
     pub(crate) fn start(role: &Role) -> Result<Self, Error> {
         let this = std::env::current_exe()?;
         let mut command = match role {
-            // The attacker's own cost must not affect the measurement.
-            Role::Attacker { .. } => {
+            // The attacker's own cost, and that of its answers, must not affect the measurement.
+            Role::Attacker { .. } | Role::AttackedEmulator => {
                 let mut command = Command::new("nice");
                 command.args(["-n", "10"]).arg(this);
                 command

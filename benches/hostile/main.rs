@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! streams (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
-//! attacker (child, low priority, another address) ──┘
+//! attacker (child, another address) ──gRPC──┘  └──> another emulator (child)
 //! ```
 //!
 //! Each attack is preceded by a calm period of the same length. The lateness of a token is the time
-//! from when the emulator was due to send it to its arrival.
+//! from when the emulator was due to send it to its arrival. The attacker and the emulator that
+//! answers it have a low priority.
 //!
 //! | module | job |
 //! |---|---|
@@ -117,8 +118,11 @@ impl Options {
 async fn measure(options: &Options) -> Result<(), Error> {
     let mut out = io::stdout();
     let emulator = Child::start(&Role::Emulator)?;
-    let endpoint = format!("http://{}", emulator.address("http")?);
-    let gateway = Child::start(&Role::Gateway { endpoint })?;
+    let attacked = Child::start(&Role::AttackedEmulator)?;
+    let gateway = Child::start(&Role::Gateway {
+        endpoint: format!("http://{}", emulator.address("http")?),
+        attacked: format!("http://{}", attacked.address("http")?),
+    })?;
     let (grpc, admin) = (gateway.address("grpc")?, gateway.address("admin")?);
     let streams = streams::Streams::open(grpc, options.streams).await?;
     writeln!(

@@ -2,6 +2,7 @@
 //! first argument. It prints one line when it is ready, and lives until its standard input ends.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -17,7 +18,10 @@ use bedrock_grpc::{
     telemetry,
 };
 
-use crate::{Error, attacks, streams::TOKENS_PER_SECOND};
+use crate::{
+    Error, attacks,
+    streams::{self, TOKENS_PER_SECOND},
+};
 
 /// The memory that the gateway may use for requests, in bytes: half of a container of 512 MiB.
 pub(crate) const MEMORY: usize = 256 << 20;
@@ -26,10 +30,14 @@ const TOKENS: usize = 6_000;
 
 /// The role of a child process, with its parameters.
 pub(crate) enum Role {
-    /// The emulator.
+    /// The emulator of the well-behaved streams.
     Emulator,
-    /// The gateway in front of this endpoint.
-    Gateway { endpoint: String },
+    /// The emulator of the attacker's calls.
+    AttackedEmulator,
+    /// The gateway. The calls of attackers go to another endpoint than the well-behaved streams:
+    /// an emulator that reads an attacker's 30 MiB sends tokens late, which the gateway is not to
+    /// blame for.
+    Gateway { endpoint: String, attacked: String },
     /// A client that attacks the gateway.
     Attacker {
         name: String,
@@ -43,7 +51,12 @@ impl Role {
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self {
             Self::Emulator => vec!["role-emulator".to_owned()],
-            Self::Gateway { endpoint } => vec!["role-gateway".to_owned(), endpoint.clone()],
+            Self::AttackedEmulator => vec!["role-attacked-emulator".to_owned()],
+            Self::Gateway { endpoint, attacked } => vec![
+                "role-gateway".to_owned(),
+                endpoint.clone(),
+                attacked.clone(),
+            ],
             Self::Attacker { name, grpc, admin } => vec![
                 "role-attacker".to_owned(),
                 name.clone(),
@@ -58,8 +71,10 @@ impl Role {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments[..] {
             ["role-emulator"] => Some(Self::Emulator),
-            ["role-gateway", endpoint] => Some(Self::Gateway {
+            ["role-attacked-emulator"] => Some(Self::AttackedEmulator),
+            ["role-gateway", endpoint, attacked] => Some(Self::Gateway {
                 endpoint: endpoint.to_owned(),
+                attacked: attacked.to_owned(),
             }),
             ["role-attacker", name, grpc, admin] => Some(Self::Attacker {
                 name: name.to_owned(),
@@ -73,8 +88,8 @@ impl Role {
     /// Runs the role until standard input ends.
     pub(crate) fn run(self) -> Result<(), Error> {
         match self {
-            Self::Emulator => emulate(),
-            Self::Gateway { endpoint } => serve(endpoint),
+            Self::Emulator | Self::AttackedEmulator => emulate(),
+            Self::Gateway { endpoint, attacked } => serve(endpoint, attacked),
             Self::Attacker { name, grpc, admin } => {
                 say(&[("attacker", name.clone())])?;
                 std::thread::spawn(until_the_parent_goes);
@@ -99,7 +114,7 @@ fn emulate() -> Result<(), Error> {
     Ok(())
 }
 
-fn serve(endpoint: String) -> Result<(), Error> {
+fn serve(endpoint: String, attacked: String) -> Result<(), Error> {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = Config {
         server: Server {
@@ -113,7 +128,14 @@ fn serve(endpoint: String) -> Result<(), Error> {
         },
         bedrock: config::bedrock::Options {
             region: Some("us-east-1".to_owned()),
-            endpoint_url: Some(endpoint),
+            endpoint_url: Some(attacked),
+            endpoints: BTreeMap::from([(
+                streams::REGION.to_owned(),
+                config::bedrock::Endpoints {
+                    endpoint_url: Some(endpoint),
+                    ..config::bedrock::Endpoints::default()
+                },
+            )]),
             ..config::bedrock::Options::default()
         },
         limits: Limits {

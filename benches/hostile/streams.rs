@@ -17,7 +17,10 @@ use crate::Error;
 
 /// The pace of each stream.
 pub(crate) const TOKENS_PER_SECOND: f64 = 10.0;
-const MODEL: &str = "us.amazon.nova-lite-v1:0";
+/// The target of the well-behaved streams, whose Region has a separate emulator.
+const TARGET: &str = "arn:aws:bedrock:us-west-2::foundation-model/amazon.nova-lite-v1:0";
+/// The Region in [`TARGET`].
+pub(crate) const REGION: &str = "us-west-2";
 /// The number of streams on one connection.
 const PER_CONNECTION: usize = 50;
 
@@ -110,7 +113,7 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
 /// Returns a request whose answer is as long as the emulator's pace allows.
 pub(crate) fn request() -> StreamInvokeRequest {
     StreamInvokeRequest {
-        target: MODEL.to_owned(),
+        target: TARGET.to_owned(),
         input: Some(ConverseInput {
             messages: vec![Message {
                 role: Role::User.into(),
