@@ -67,10 +67,10 @@ impl Stage {
                 aliases: [("t".to_owned(), alias)].into(),
                 ..Targets::default()
             },
-            bedrock: config::bedrock::Options {
+            bedrock: config::bedrock::BedrockOptions {
                 region: Some(REGIONS[0].to_owned()),
                 endpoint_url: Some(emulator.endpoint_url()),
-                ..config::bedrock::Options::default()
+                ..config::bedrock::BedrockOptions::default()
             },
             ..Config::default()
         };

@@ -126,7 +126,7 @@ fn serve(endpoint: String, attacked: String) -> Result<(), Error> {
             allowed_model_ids: vec!["*".to_owned()],
             ..Targets::default()
         },
-        bedrock: config::bedrock::Options {
+        bedrock: config::bedrock::BedrockOptions {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(attacked),
             endpoints: BTreeMap::from([(
@@ -136,7 +136,7 @@ fn serve(endpoint: String, attacked: String) -> Result<(), Error> {
                     ..config::bedrock::Endpoints::default()
                 },
             )]),
-            ..config::bedrock::Options::default()
+            ..config::bedrock::BedrockOptions::default()
         },
         limits: Limits {
             memory: Some(MEMORY),

@@ -66,10 +66,10 @@ mod server;
 mod service;
 mod sessions;
 mod shape;
-mod stamp;
 mod state;
 mod sts;
 mod target;
+mod timestamp;
 mod tls;
 mod uri;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{claimed::ClaimKind, limits::Scope, permission::Permission};
+use super::{claimed_caller::ClaimKind, limits::Scope, permission::Permission};
 use crate::config::CallerSession;
 
 /// The label in metrics for all callers that are not configured.

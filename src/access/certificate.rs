@@ -9,14 +9,14 @@ use std::{
 use rustls_pki_types::CertificateDer;
 use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
-use super::claimed::{ClaimKind, Claimed};
+use super::claimed_caller::{ClaimKind, ClaimedCaller};
 
 /// The maximum number of names in a certificate that are read.
 const MAX_NAMES: usize = 100;
 
 /// The certificate that a client presented in its handshake.
 pub struct ClientCertificate {
-    pub(super) claimed: Arc<Claimed>,
+    pub(super) claimed: Arc<ClaimedCaller>,
     pub(super) not_after: SystemTime,
     /// When the client presented it.
     pub(super) presented_at: SystemTime,
@@ -35,7 +35,7 @@ impl ClientCertificate {
         let mut names = names(&certificate).into_iter();
         let name = names.next().unwrap_or_else(|| "".into());
         Some(Self {
-            claimed: Arc::new(Claimed {
+            claimed: Arc::new(ClaimedCaller {
                 name,
                 other_names: names.collect(),
                 kind: ClaimKind::Certificate,

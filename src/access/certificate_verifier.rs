@@ -15,7 +15,7 @@ use super::{
     certificate::ClientCertificate,
     credential::Credential,
     rejection::Rejection,
-    verifier::{Verdict, Verifier},
+    verifier::{Verification, Verifier},
 };
 
 /// Accepts certificates of the configured authorities. A handshake verifies a certificate once.
@@ -79,13 +79,13 @@ impl CertificateVerifier {
 }
 
 impl Verifier for CertificateVerifier {
-    fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verdict {
+    fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verification {
         let Credential::Certificate(certificate) = credential else {
-            return Verdict::NotMine;
+            return Verification::NotMine;
         };
         match self.check(certificate, now) {
-            Ok(()) => Verdict::Valid(Arc::clone(&certificate.claimed)),
-            Err(rejection) => Verdict::Refused(rejection),
+            Ok(()) => Verification::Valid(Arc::clone(&certificate.claimed)),
+            Err(rejection) => Verification::Refused(rejection),
         }
     }
 }

@@ -17,14 +17,14 @@ use super::{
     caller::Identity,
     certificate::ClientCertificate,
     certificate_verifier::CertificateVerifier,
-    claimed::{ClaimKind, Claimed},
+    claimed_caller::{ClaimKind, ClaimedCaller},
     credential::{Credential, Peer},
     failures::{Attempt, Failures},
     key,
     rejection::Rejection,
     revocation::{Admits, Presented, Proof, ProofKind, Proven, Revocation, Revocations},
     snapshot::Snapshot,
-    verifier::{Verdict, Verifier},
+    verifier::{Verification, Verifier},
 };
 use crate::{
     config::{Access, FailuresPerMinute, OnRevoke},
@@ -148,26 +148,26 @@ pub struct Allowed {
 }
 
 /// The gate's decision about a call.
-pub enum Answer {
+pub enum GateDecision {
     /// The call is allowed.
     Pass(Allowed),
     /// The call is refused.
-    Refuse(Refused),
+    Refuse(RefusedCall),
     /// The verifier must fetch something first. Its result must be passed to [`Gate::settle`].
-    Later(Pin<Box<dyn Future<Output = Result<Arc<Claimed>, Rejection>> + Send>>),
+    Later(Pin<Box<dyn Future<Output = Result<Arc<ClaimedCaller>, Rejection>> + Send>>),
 }
 
 /// A call that was refused, with the reason. Also the time to wait, if its address has exceeded its
 /// limit of failed attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedCall {
     /// What is wrong with the credential.
     pub rejection: Rejection,
     /// The time after which the address may fail again.
     pub slow_down: Option<Duration>,
 }
 
-impl Refused {
+impl RefusedCall {
     /// Returns the failure for the caller.
     pub fn failure(&self) -> Failure {
         if self.rejection == Rejection::Unverifiable {
@@ -211,7 +211,7 @@ impl Gate {
         identity: Option<Identity>,
         by: impl FnOnce() -> Option<ProofKind>,
         peer: Option<&Peer>,
-    ) -> Answer {
+    ) -> GateDecision {
         let begin = || {
             let caller = identity.as_ref().map(|one| Arc::clone(one.name()));
             let proven = caller.zip(by());
@@ -221,7 +221,7 @@ impl Gate {
             })
         };
         let revocation = (rules.on_revoke == OnRevoke::Cut).then(begin);
-        Answer::Pass(Allowed {
+        GateDecision::Pass(Allowed {
             identity,
             revocation,
         })
@@ -234,9 +234,9 @@ impl Gate {
         path: &str,
         headers: &HeaderMap,
         peer: Option<&Peer>,
-    ) -> Answer {
+    ) -> GateDecision {
         if path.starts_with(HEALTH) {
-            return Answer::Pass(Allowed::default());
+            return GateDecision::Pass(Allowed::default());
         }
         if rules.is_open {
             return self.allow(rules, None, || None, peer);
@@ -267,9 +267,9 @@ impl Gate {
         }
         for verifier in rules.verifiers.iter() {
             match verifier.verify(credential, now) {
-                Verdict::NotMine => {}
-                Verdict::Valid(claimed) => return self.settle(rules, Ok(claimed), path, peer),
-                Verdict::Refused(rejection) => {
+                Verification::NotMine => {}
+                Verification::Valid(claimed) => return self.settle(rules, Ok(claimed), path, peer),
+                Verification::Refused(rejection) => {
                     return match credential {
                         Credential::Bearer(_) => self.refuse(rules, rejection, path, peer),
                         Credential::Certificate(_) => {
@@ -277,7 +277,7 @@ impl Gate {
                         }
                     };
                 }
-                Verdict::Later(verdict) => return Answer::Later(verdict),
+                Verification::Later(verdict) => return GateDecision::Later(verdict),
             }
         }
         // The credential may be meant for another party, such as a proxy. A call that needs no
@@ -293,10 +293,10 @@ impl Gate {
     pub fn settle(
         &self,
         rules: &Rules,
-        verdict: Result<Arc<Claimed>, Rejection>,
+        verdict: Result<Arc<ClaimedCaller>, Rejection>,
         path: &str,
         peer: Option<&Peer>,
-    ) -> Answer {
+    ) -> GateDecision {
         let claimed = match verdict {
             Ok(claimed) => claimed,
             Err(rejection) => return self.refuse(rules, rejection, path, peer),
@@ -318,7 +318,7 @@ impl Gate {
     }
 
     /// Accepts a call without an identity.
-    fn unidentified(&self, rules: &Rules, peer: Option<&Peer>) -> Answer {
+    fn unidentified(&self, rules: &Rules, peer: Option<&Peer>) -> GateDecision {
         self.0.metrics.unidentified_calls.inc();
         self.allow(rules, None, || None, peer)
     }
@@ -331,7 +331,7 @@ impl Gate {
         rejection: Rejection,
         path: &str,
         peer: Option<&Peer>,
-    ) -> Answer {
+    ) -> GateDecision {
         if let Some(peer) = peer {
             peer.outdated.cancel();
         }
@@ -344,7 +344,7 @@ impl Gate {
         rejection: Rejection,
         path: &str,
         peer: Option<&Peer>,
-    ) -> Answer {
+    ) -> GateDecision {
         let inner = &self.0;
         inner
             .metrics
@@ -381,7 +381,7 @@ impl Gate {
             }
             Attempt::Limited(rest) => Some(rest),
         };
-        Answer::Refuse(Refused {
+        GateDecision::Refuse(RefusedCall {
             rejection,
             slow_down,
         })

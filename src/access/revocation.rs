@@ -9,7 +9,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{certificate::ClientCertificate, claimed::Claimed};
+use super::{certificate::ClientCertificate, claimed_caller::ClaimedCaller};
 
 /// The number of entries from which on those of ended calls are removed.
 const SWEEP_FROM: usize = 1_024;
@@ -36,7 +36,7 @@ pub(super) enum ProofKind {
     /// The SHA-256 of an API key.
     Key([u8; 32]),
     /// What another credential says.
-    Claim(Arc<Claimed>),
+    Claim(Arc<ClaimedCaller>),
 }
 
 /// The certificate that a client presented for one connection, if it presented one. Two connections
@@ -195,10 +195,10 @@ mod tests {
     fn ended_calls_leave_nothing_behind() {
         let revocations = Revocations::default();
         for number in 0..10 * SWEEP_FROM {
-            let claim = ProofKind::Claim(Arc::new(Claimed {
+            let claim = ProofKind::Claim(Arc::new(ClaimedCaller {
                 name: number.to_string().into(),
                 other_names: Vec::new(),
-                kind: super::super::claimed::ClaimKind::Token,
+                kind: super::super::claimed_caller::ClaimKind::Token,
                 groups: Vec::new(),
                 unlisted: None,
             }));

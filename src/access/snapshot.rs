@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     caller::{Caller, Identity},
-    claimed::{ClaimKind, Claimed, SERVICE_ACCOUNT},
+    claimed_caller::{ClaimKind, ClaimedCaller, SERVICE_ACCOUNT},
     key,
     limits::{Names, ScopeKind},
     permission::Permission,
@@ -40,7 +40,7 @@ pub struct Snapshot {
     /// The callers by the prefix of a certificate's URI, the longest prefix first.
     certificate_prefixes: Vec<(Arc<str>, Identity)>,
     /// A cache of callers that are not configured, or that have more groups than configured.
-    described: Mutex<HashMap<Claimed, Identity>>,
+    described: Mutex<HashMap<ClaimedCaller, Identity>>,
 }
 
 impl Snapshot {
@@ -171,7 +171,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// Fails if there is no such caller.
-    pub(super) fn by_claim(&self, claimed: &Claimed) -> Result<Identity, Rejection> {
+    pub(super) fn by_claim(&self, claimed: &ClaimedCaller) -> Result<Identity, Rejection> {
         let listed = self.listed(claimed);
         let is_member =
             |group: &&Arc<str>| listed.is_some_and(|caller| caller.caller().groups.contains(group));
@@ -196,7 +196,7 @@ impl Snapshot {
     }
 
     /// Returns the configured caller that a credential names.
-    fn listed(&self, claimed: &Claimed) -> Option<&Identity> {
+    fn listed(&self, claimed: &ClaimedCaller) -> Option<&Identity> {
         match claimed.kind {
             // Only the cluster may name service accounts.
             ClaimKind::Token if claimed.name.starts_with(SERVICE_ACCOUNT) => None,
@@ -227,7 +227,7 @@ impl Snapshot {
     /// Returns a caller that is not configured, or that has more groups than configured.
     fn described(
         &self,
-        claimed: &Claimed,
+        claimed: &ClaimedCaller,
         listed: Option<&Identity>,
     ) -> Result<Identity, Rejection> {
         if claimed.kind == ClaimKind::Token && claimed.name.starts_with(SERVICE_ACCOUNT) {

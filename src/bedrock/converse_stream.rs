@@ -14,7 +14,7 @@ const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 
 /// The head of Bedrock's answer, and its events.
 #[derive(Debug)]
-pub struct Answer {
+pub struct StreamResponse {
     /// Bedrock's request ID (`x-amzn-requestid`), which identifies the call in AWS's logs. Empty if
     /// Bedrock sent none.
     pub request_id: String,
@@ -39,7 +39,7 @@ impl Bedrock {
         source_region: &str,
         model_id: &str,
         body: impl Into<RequestBody>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<StreamResponse, Failure> {
         let body = body.into();
         self.signed(|| self.converse_stream_once(source_region, model_id, body.clone()))
             .await
@@ -50,7 +50,7 @@ impl Bedrock {
         source_region: &str,
         model_id: &str,
         body: RequestBody,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<StreamResponse, Failure> {
         let call = self
             .client(source_region)?
             .converse_stream()
@@ -63,7 +63,7 @@ impl Bedrock {
                     Some(response) if may_be_a_stream(&response) => {
                         let is_declared = response.content_type == EVENT_STREAM;
                         let frames = BedrockEvents::new(response.body, request_id.clone());
-                        Ok(Answer {
+                        Ok(StreamResponse {
                             request_id,
                             frames,
                             is_declared,

@@ -47,7 +47,7 @@ pub use accounts::SessionOwner;
 pub use apply_guardrail::GuardrailAnswer;
 pub use client::Bedrock;
 pub use control::{ControlPlane, InferenceProfile};
-pub use converse_stream::Answer;
+pub use converse_stream::StreamResponse;
 pub use count_tokens::TokenCount;
 pub use events::{BedrockEvent, BedrockEvents};
 pub use exchange::Endpoint;

@@ -106,10 +106,10 @@ mod tests {
     #[tokio::test]
     async fn the_signature_covers_the_hash_that_is_known() {
         let emulator = Emulator::start(Options::default()).unwrap();
-        let options = bedrock::Options {
+        let options = bedrock::BedrockOptions {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(emulator.endpoint_url()),
-            ..bedrock::Options::default()
+            ..bedrock::BedrockOptions::default()
         };
         let sdk =
             Sdk::with_credentials(DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, &options).unwrap();

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::{
         AccountOptions,
-        bedrock::{Endpoints, Options},
+        bedrock::{BedrockOptions, Endpoints},
     },
     error::Failure,
 };
@@ -72,7 +72,7 @@ impl Sdk {
     /// # Errors
     ///
     /// Fails if a file of certificates cannot be read.
-    pub async fn load(options: &Options) -> Result<Self, TlsError> {
+    pub async fn load(options: &BedrockOptions) -> Result<Self, TlsError> {
         // The profile may name certificates, so the first client has none. It only asks the
         // instance metadata service for the Region.
         let http = Http::new(CurrentSettings::new(Trust::without_roots()?, options));
@@ -134,7 +134,7 @@ impl Sdk {
     pub fn with_credentials(
         access_key_id: &str,
         secret_access_key: &str,
-        options: &Options,
+        options: &BedrockOptions,
     ) -> Result<Self, TlsError> {
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, NAME);
         let connections = CurrentSettings::new(Trust::load(options, None)?, options);
@@ -161,7 +161,7 @@ impl Sdk {
         Ok(Self::new(Arc::new(process), options, accounts))
     }
 
-    fn new(process: Arc<Process>, options: &Options, accounts: Accounts) -> Self {
+    fn new(process: Arc<Process>, options: &BedrockOptions, accounts: Accounts) -> Self {
         let or = |url: &Option<String>, default: &Option<String>| {
             url.as_ref().or(default.as_ref()).cloned()
         };
@@ -182,7 +182,7 @@ impl Sdk {
     #[must_use]
     pub fn configured(
         &self,
-        options: &Options,
+        options: &BedrockOptions,
         accounts: &BTreeMap<String, AccountOptions>,
     ) -> Self {
         let accounts = self.configured.accounts.with(accounts);
@@ -249,7 +249,7 @@ impl Sdk {
     /// continue to their end. Without `trust`, the trusted certificates stay the same.
     pub fn connect_with(
         &self,
-        options: &Options,
+        options: &BedrockOptions,
         accounts: &BTreeMap<String, AccountOptions>,
         trust: Option<Trust>,
     ) {

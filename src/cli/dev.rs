@@ -12,7 +12,10 @@ use std::{
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options, Pace};
 use clap::Args;
 
-use super::{exit::Exit, output::Output, rates::Rates, samples::Samples, signals};
+use super::{
+    emulated_quotas::EmulatedQuotas, exit::Exit, output::Output, sample_callers::SampleCallers,
+    signals,
+};
 use crate::{
     bedrock::Sdk,
     config::{
@@ -29,8 +32,8 @@ const REGION: &str = "us-east-1";
 /// Run the gateway on an emulated Bedrock: no AWS account, nothing leaves this machine
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Targets: the aliases `claude` and `nova`, and every model ID, inference profile and ARN that the emulator has.
-To try failures, append a fault such as `.fault-throttling` or `.fault-end-without-message-stop-after-5` to a model ID;
+Targets: the aliases `claude` and `nova`, and every model ID, inference profile and ARN that the emulator has. \
+To try failures, append a fault such as `.fault-throttling` or `.fault-end-without-message-stop-after-5` to a model ID; \
 `bedrock-grpc emulate --help` lists all faults.")]
 pub struct Dev {
     /// Address of gRPC, gRPC-Web and the playground
@@ -67,14 +70,14 @@ pub struct Dev {
     callers: bool,
 
     #[command(flatten)]
-    rates: Rates,
+    rates: EmulatedQuotas,
 }
 
 impl Dev {
     /// Serves until SIGTERM or Ctrl-C. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let samples = if self.callers {
-            Some(Samples::generate().map_err(io::Error::other)?)
+            Some(SampleCallers::generate().map_err(io::Error::other)?)
         } else {
             None
         };
@@ -83,7 +86,7 @@ impl Dev {
                 traces: environment.traces,
                 access: samples
                     .as_ref()
-                    .map_or_else(Default::default, Samples::access),
+                    .map_or_else(Default::default, SampleCallers::access),
                 ..self.config()
             },
             Err(problems) => {
@@ -113,7 +116,7 @@ impl Dev {
                 return Ok(Exit::Failed);
             }
         };
-        let options = config::bedrock::Options {
+        let options = config::bedrock::BedrockOptions {
             region: Some(REGION.to_owned()),
             endpoint_url: Some(emulator.endpoint_url()),
             ..config.bedrock.clone()
@@ -230,7 +233,7 @@ fn greeting(
     grpc: SocketAddr,
     admin: SocketAddr,
     emulator: &str,
-    samples: Option<&Samples>,
+    samples: Option<&SampleCallers>,
 ) -> String {
     let program = config::program();
     let request = r#"{"target":"claude","input":{"messages":[{"role":"ROLE_USER","content":[{"text":"Why is the sky blue?"}]}]}}"#;

@@ -6,7 +6,7 @@ use std::{
 
 use bedrock_emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pace, Replay};
 
-use super::rates::Rates;
+use super::emulated_quotas::EmulatedQuotas;
 
 /// Run a local Bedrock that any AWS SDK accepts
 #[derive(Clone, Debug, clap::Args)]
@@ -63,7 +63,7 @@ pub struct Args {
     pub announce: Option<PathBuf>,
     /// The emulated account's quotas
     #[command(flatten)]
-    pub rates: Rates,
+    pub rates: EmulatedQuotas,
 }
 
 impl Args {

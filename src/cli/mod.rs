@@ -34,6 +34,8 @@ pub mod dev;
 pub mod diff;
 #[cfg(feature = "emulator")]
 pub mod emulate;
+#[cfg(feature = "emulator")]
+pub mod emulated_quotas;
 pub mod events;
 pub mod exit;
 pub mod failure;
@@ -46,12 +48,10 @@ pub mod invoke_model;
 pub mod keys;
 pub mod limits;
 pub mod output;
-#[cfg(feature = "emulator")]
-pub mod rates;
 mod request_file;
 mod runtime;
 #[cfg(feature = "emulator")]
-mod samples;
+mod sample_callers;
 pub mod schema;
 pub mod serve;
 pub mod signals;

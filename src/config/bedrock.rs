@@ -13,7 +13,7 @@ use super::{
 /// Credentials, profile, Region, endpoint and bearer token come from the variables and files that
 /// every AWS SDK reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct BedrockOptions {
     /// The source Region for targets that name none, neither themselves nor in an ARN. Default: the
     /// Region from aws-config's chain (`AWS_REGION`, the profile, the instance metadata).
     pub region: Option<String>,
@@ -66,7 +66,7 @@ pub struct Endpoints {
     pub control_endpoint_url: Option<String>,
 }
 
-impl Default for Options {
+impl Default for BedrockOptions {
     fn default() -> Self {
         Self {
             region: None,
@@ -86,9 +86,9 @@ impl Default for Options {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> Options {
-    let default = Options::default();
-    let options = Options {
+pub(super) fn read(mut section: Section<'_>) -> BedrockOptions {
+    let default = BedrockOptions::default();
+    let options = BedrockOptions {
         region: section.value("region", units::region),
         endpoint_url: section.value("endpoint_url", url),
         control_endpoint_url: section.value("control_endpoint_url", url),

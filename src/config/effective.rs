@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Config, ConfigFile, KeysByCaller, LimitsStore, SCHEMA, default_budget, shown};
+use super::{Config, ConfigFile, KeysByCaller, LimitsStore, SCHEMA, default_budget, masked};
 
 /// The beginning of a reference in the schema.
 const DEFS: &str = "#/$defs/";
@@ -20,7 +20,7 @@ pub struct Found<'a> {
 /// and the keys of the keys file at their callers. Secrets are masked, and references such as
 /// `${NAME}` are not replaced.
 pub fn effective(file: Option<&ConfigFile>, config: &Config, found: Found<'_>) -> Json {
-    let written = file.map(shown::masked);
+    let written = file.map(masked::masked);
     let mut whole = match written {
         Some(Json::Object(entries)) => entries,
         _ => Map::new(),
@@ -53,8 +53,9 @@ fn of_machine(
     config: &Config,
     found: Found<'_>,
 ) -> impl Iterator<Item = (&'static str, &'static str, Json)> {
-    let masked =
-        |key: &str, url: &Option<String>| url.as_deref().map(|url| shown::mask(&[key], url).into());
+    let masked = |key: &str, url: &Option<String>| {
+        url.as_deref().map(|url| masked::mask(&[key], url).into())
+    };
     let store = match config.access.store {
         LimitsStore::Unset | LimitsStore::Memory => Some("memory".into()),
         LimitsStore::Redis(_) => None,
@@ -107,7 +108,7 @@ fn add_keys(whole: &mut Map<String, Json>, caller: &str, keys: &[super::ApiKey])
         return;
     };
     listed.extend(keys.iter().map(|key| {
-        let mut shown = json!({"sha256": shown::MASK, "of_keys_file": true});
+        let mut shown = json!({"sha256": masked::MASK, "of_keys_file": true});
         if let Some(time) = key.expiry() {
             shown["not_after"] = time.into();
         }

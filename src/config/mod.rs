@@ -9,12 +9,14 @@ mod accounts;
 pub mod attribution;
 pub mod bedrock;
 mod changes;
+mod config_file;
 mod discovery;
 mod effective;
 mod exposure;
 mod files;
 mod hosts;
 mod limits;
+mod masked;
 mod memory;
 mod problem;
 mod proxy;
@@ -25,8 +27,6 @@ mod restart;
 pub mod s3;
 mod section;
 mod server;
-mod shown;
-mod source;
 mod targets;
 mod telemetry;
 mod traces;
@@ -50,10 +50,12 @@ pub use access::{
 pub use accounts::{AccountOptions, CallerSession};
 pub use attribution::RequestMetadata;
 pub use changes::changed_keys;
+pub use config_file::ConfigFile;
 pub use discovery::Discovery;
 pub use effective::{Found, effective};
 pub use hosts::Hosts;
 pub use limits::{Drain, Limits, OnCancel};
+pub use masked::{ChangedKey, MaskedConfig, masked};
 pub use memory::default_budget;
 pub use problem::{ConfigLocation, Problem, Problems};
 pub use proxy::{Proxies, ProxyUrl};
@@ -62,8 +64,6 @@ pub use request_policy::{RequestPolicy, ServiceTier};
 pub use restart::{needs_restart, restart_key};
 pub use section::nearest;
 pub use server::{ClientAuthentication, Cors, Server, Tls};
-pub use shown::{ChangedKey, Shown, masked};
-pub use source::ConfigFile;
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
 pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
@@ -93,7 +93,7 @@ pub struct Config {
     /// How the gateway looks up the destination Regions of inference profiles.
     pub discovery: Discovery,
     /// The connection to Bedrock.
-    pub bedrock: bedrock::Options,
+    pub bedrock: bedrock::BedrockOptions,
     /// Timeouts, sizes and counts.
     pub limits: Limits,
     /// How the gateway shuts down.

@@ -6,7 +6,7 @@ use super::values::{is_json, parsed};
 use crate::{
     bounds::Stop,
     translate::{
-        json::{self, Kind, MAX_DEPTH, NotJson, Reader, Syntax},
+        json::{self, MAX_DEPTH, NotJson, Reader, Syntax, ValueKind},
         visit_json,
     },
 };
@@ -58,7 +58,7 @@ const WHITE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 fn read(reader: &mut Reader<'_>) -> Result<Value, Syntax> {
     Ok(match reader.peek()? {
-        Kind::Object => {
+        ValueKind::Object => {
             let mut members = Map::new();
             reader.enter_object()?;
             let mut first = true;
@@ -67,7 +67,7 @@ fn read(reader: &mut Reader<'_>) -> Result<Value, Syntax> {
             }
             Value::Object(members)
         }
-        Kind::Array => {
+        ValueKind::Array => {
             let mut items = Vec::new();
             reader.enter_array()?;
             let mut first = true;
@@ -76,17 +76,17 @@ fn read(reader: &mut Reader<'_>) -> Result<Value, Syntax> {
             }
             Value::Array(items)
         }
-        Kind::String => {
+        ValueKind::String => {
             let (text, unpaired) = reader.string_and_unpaired()?;
             assert!(unpaired.is_empty(), "serde_json accepted the text");
             Value::String(text.into_owned())
         }
-        Kind::Number => {
+        ValueKind::Number => {
             let number = reader.number()?;
             serde_json::from_str(number).expect("a number")
         }
-        Kind::Boolean => Value::Bool(reader.boolean()?),
-        Kind::Null => {
+        ValueKind::Boolean => Value::Bool(reader.boolean()?),
+        ValueKind::Null => {
             reader.null()?;
             Value::Null
         }

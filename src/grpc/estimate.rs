@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::enforce::NativeFormat;
 use crate::{
-    access::limits::{Accounts, Amounts, Billing, Scopes, most_expensive},
+    access::limits::{Amounts, Billing, Scopes, UsageAccounting, most_expensive},
     aws::ModelIdKind,
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
@@ -20,7 +20,7 @@ use crate::{
 /// Returns the policy of a call. If the call's tokens or money are limited, the policy always has a
 /// maximum number of output tokens.
 pub(super) fn policy<'a>(
-    accounts: &Accounts,
+    accounts: &UsageAccounting,
     scopes: &Scopes,
     mut policy: Cow<'a, RequestPolicy>,
 ) -> Cow<'a, RequestPolicy> {
@@ -44,7 +44,7 @@ pub(super) struct Estimate {
 /// # Errors
 /// Fails if money is limited, and a model that may answer has no price.
 pub(super) fn estimate(
-    accounts: &Accounts,
+    accounts: &UsageAccounting,
     scopes: &Scopes,
     kind: ModelIdKind,
     candidates: &[RouteCandidate],
@@ -78,7 +78,7 @@ pub(super) fn estimate(
 /// # Errors
 /// Fails if money is limited, and a model that may answer has no price.
 pub(super) fn estimate_native(
-    accounts: &Accounts,
+    accounts: &UsageAccounting,
     scopes: &Scopes,
     candidates: &[RouteCandidate],
     (body_bytes, max_tokens): (usize, u64),
@@ -111,7 +111,7 @@ pub(super) fn estimate_native(
 
 /// Returns what a call reserves from its limits.
 fn amounts(
-    accounts: &Accounts,
+    accounts: &UsageAccounting,
     scopes: &Scopes,
     candidates: &[RouteCandidate],
     ceiling: Ceiling,
@@ -136,7 +136,7 @@ fn amounts(
     Ok(amounts)
 }
 
-fn priced(accounts: &Accounts, candidate: &RouteCandidate) -> Result<Arc<Price>, Failure> {
+fn priced(accounts: &UsageAccounting, candidate: &RouteCandidate) -> Result<Arc<Price>, Failure> {
     price_of(accounts, &candidate.route).ok_or_else(|| {
         Failure::new(
             Reason::PriceUnknown,

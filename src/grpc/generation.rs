@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::{
     access::{
         Rules,
-        limits::{Accounts, Scope},
+        limits::{Scope, UsageAccounting},
     },
     bedrock::Sdk,
     config::{Config, Cors, Discovery, Drain, Limits, RequestMetadata, TrustedProxies},
@@ -34,7 +34,7 @@ pub struct Generation {
     /// The rules by which callers are identified.
     pub rules: Arc<Rules>,
     /// The accounts that count tokens and money.
-    pub accounts: Accounts,
+    pub accounts: UsageAccounting,
     /// The callers, groups and targets with a limit of a day or a month.
     pub budgets: Arc<[Arc<Scope>]>,
     /// The AWS accounts and their endpoints.
@@ -65,7 +65,7 @@ pub struct Parts {
     /// The rules by which callers are identified.
     pub rules: Rules,
     /// The accounts that count tokens and money.
-    pub accounts: Accounts,
+    pub accounts: UsageAccounting,
     /// The callers, groups and targets with a limit of a day or a month.
     pub budgets: Arc<[Arc<Scope>]>,
     /// The client of AWS, with the accounts and endpoints of any configuration.

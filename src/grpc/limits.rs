@@ -8,7 +8,7 @@ use super::{Generations, context::CallContext, permission};
 use crate::{
     access::{
         CredentialKind, Identity,
-        limits::{Accounts, Kind, Limit, Scope, ScopeKind, Scopes, Standing},
+        limits::{Limit, LimitKind, Scope, ScopeKind, Scopes, Standing, UsageAccounting},
     },
     config,
     pb::{self, GetLimitsRequest, GetLimitsResponse, LimitScope, limits_service_server},
@@ -65,7 +65,7 @@ impl limits_service_server::LimitsService for Limits {
 /// Returns the limits of the caller and of these targets, and whether their counts are not
 /// available.
 async fn limits(
-    accounts: &Accounts,
+    accounts: &UsageAccounting,
     caller: Option<&Identity>,
     targets: &[String],
 ) -> (Vec<pb::Limit>, bool) {
@@ -102,7 +102,7 @@ async fn limits(
 
 fn described(scope: &Scope, limit: &Limit, standing: Option<Standing>) -> pb::Limit {
     let number = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-    let refilled_in = standing.filter(|_| limit.kind != Kind::OpenStreams);
+    let refilled_in = standing.filter(|_| limit.kind != LimitKind::OpenStreams);
     let refilled_in = refilled_in.map(|standing| Duration::from_millis(standing.whole_in));
     let scope_kind = match scope.kind {
         ScopeKind::Caller => LimitScope::Caller,

@@ -59,7 +59,7 @@ impl Collector for RouteMetrics {
         // Also those of aliases that the configuration no longer has.
         let others = router.open_calls().saturating_sub(named);
         if !router.allowed_model_ids().is_empty() || others > 0 {
-            open.push((labels::Route::default(), others));
+            open.push((labels::RouteLabels::default(), others));
         }
         open_calls(&mut encoder, &open)
     }
@@ -67,7 +67,7 @@ impl Collector for RouteMetrics {
 
 fn breakers(
     encoder: &mut DescriptorEncoder<'_>,
-    known: &[(labels::Route, HealthSnapshot)],
+    known: &[(labels::RouteLabels, HealthSnapshot)],
 ) -> fmt::Result {
     let help = "1 for the current state of a route's breaker, 0 for the others.";
     let mut family = encoder.encode_descriptor("breaker_state", help, None, MetricType::Gauge)?;
@@ -91,7 +91,7 @@ fn breakers(
 
 fn cool_downs(
     encoder: &mut DescriptorEncoder<'_>,
-    known: &[(labels::Route, HealthSnapshot)],
+    known: &[(labels::RouteLabels, HealthSnapshot)],
     now: Instant,
 ) -> fmt::Result {
     let help = "Remaining cooldown of a route that Bedrock throttles. 0 if it is not skipped.";
@@ -107,7 +107,10 @@ fn cool_downs(
     Ok(())
 }
 
-fn open_calls(encoder: &mut DescriptorEncoder<'_>, open: &[(labels::Route, usize)]) -> fmt::Result {
+fn open_calls(
+    encoder: &mut DescriptorEncoder<'_>,
+    open: &[(labels::RouteLabels, usize)],
+) -> fmt::Result {
     let help = "Open calls to Bedrock.";
     let mut family =
         encoder.encode_descriptor("open_upstream_calls", help, None, MetricType::Gauge)?;

@@ -5,25 +5,25 @@
 //! | `registry` | what is known of routes, which survives another configuration |
 //! | `target` | what an alias or model ID resolves to, with the operator's settings for it |
 //! | `route` | one model ID in one source Region of one AWS account |
-//! | [`identity`] | which AWS identities fail |
+//! | [`identity_health`] | which AWS identities fail |
 //! | [`health`] | breaker, cooldown and load of a route |
 //! | `profiles` | the inference profiles that Bedrock's control plane has listed |
-//! | `choice` | selects the route of a call's next attempt |
+//! | `route_selection` | selects the route of a call's next attempt |
 //! | [`attempts`] | makes the attempts of a call, until the first event |
-//! | [`budget`] | the retry budget of all calls |
+//! | [`retry_budget`] | the retry budget of all calls |
 //! | `open_call` | counts the open calls of a route |
 //! | `metrics` | reports the state of the routes as metrics |
 
 pub mod attempts;
-mod choice;
 pub mod health;
-pub mod identity;
+pub mod identity_health;
 mod metrics;
 mod open_call;
 mod profiles;
 mod registry;
 pub mod retry_budget;
 mod route;
+mod route_selection;
 mod target;
 
 use std::{

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    identity::IdentityHealth,
+    identity_health::IdentityHealth,
     profiles::Profiles,
     route::{RouteKey, RouteState},
 };

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{health::RouteHealth, identity::IdentityHealth};
+use super::{health::RouteHealth, identity_health::IdentityHealth};
 use crate::{
     aws::{Fence, Geography, ModelIdKind, Sampling, Side, model_id},
     bedrock::InferenceProfile,
@@ -128,14 +128,14 @@ impl Route {
     }
 
     /// Returns the labels of the route in metrics. They are empty if only callers name the route.
-    pub fn labels(&self) -> metrics::Route {
+    pub fn labels(&self) -> metrics::RouteLabels {
         if !self.of_alias {
-            return metrics::Route::default();
+            return metrics::RouteLabels::default();
         }
-        metrics::Route {
+        metrics::RouteLabels {
             model_id: self.model_id.clone(),
             source_region: self.source_region.clone(),
-            account: metrics::Account::named(&self.account),
+            account: metrics::AccountLabel::named(&self.account),
         }
     }
 

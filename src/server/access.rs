@@ -6,7 +6,7 @@ use super::{contents::Contents, tls};
 use crate::{
     access::{
         Rules, Snapshot, Verifier,
-        limits::{Accounts, Names, Store},
+        limits::{Names, Store, UsageAccounting},
         token::TokenVerifier,
     },
     config::{self, Access, Config, KeysByCaller},
@@ -57,9 +57,9 @@ pub(super) fn accounts(
     store: &Arc<dyn Store>,
     names: &Names,
     metrics: &Arc<Metrics>,
-) -> Accounts {
+) -> UsageAccounting {
     let aliases = config.targets.aliases.iter();
-    Accounts::new(
+    UsageAccounting::new(
         &config.access,
         aliases.map(|(name, alias)| (name.as_str(), &alias.limits.quota)),
         names,

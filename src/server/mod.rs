@@ -10,13 +10,13 @@
 //! (docs/adr/0003-one-runtime-per-worker.md).
 
 mod access;
-mod budgets;
+mod budget_metrics;
 mod connection;
 mod contents;
-mod counts;
 mod discovery;
 mod drain;
 mod hosts;
+mod limits_store;
 mod lingering;
 mod proxy_protocol;
 mod reload;
@@ -36,14 +36,14 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
+pub use self::{drain::Stop, reload::Reload, tls::check_tls};
 use self::{
-    counts::Counts,
     drain::drain,
     hosts::HostCheck,
+    limits_store::OpenLimitsStore,
     reload::{Builder, Built, Files, Reloader, shown},
     worker::Worker,
 };
-pub use self::{drain::Stop, reload::Reload, tls::check_tls};
 use crate::{
     access::{Gate, key, limits::Names},
     admin::{Admin, ShownConfig},
@@ -141,7 +141,7 @@ pub async fn run_with(
         &metrics,
     );
     let gate = Gate::new(Arc::clone(&metrics));
-    let counts = Counts::open(&config.access, &metrics).await?;
+    let counts = OpenLimitsStore::open(&config.access, &metrics).await?;
     let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
     let builder = Builder {
         sdk: sdk.clone(),
@@ -224,7 +224,7 @@ pub async fn run_with(
     let learning = discovery::run(ControlPlane::new(&sdk), generations.clone());
     let _discovery = AbortOnDrop(tokio::spawn(learning).abort_handle());
 
-    let following = budgets::follow(generations.clone(), Arc::clone(&metrics));
+    let following = budget_metrics::follow(generations.clone(), Arc::clone(&metrics));
     let _budgets = AbortOnDrop(tokio::spawn(following).abort_handle());
 
     let (requested, level) = match reload {

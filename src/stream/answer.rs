@@ -9,14 +9,14 @@ use crate::{
 };
 
 /// The events of an attempt. It counts as an open upstream call until it is dropped.
-pub(super) struct Answer {
+pub(super) struct UpstreamAnswer {
     // Fields are dropped in this order, so that the count is already right when Bedrock sees the
     // end of the call.
     _open: OpenCall,
     frames: BedrockEvents,
 }
 
-impl Answer {
+impl UpstreamAnswer {
     pub(super) fn new(frames: BedrockEvents, open: OpenCall) -> Self {
         Self {
             _open: open,

@@ -24,14 +24,14 @@ const MAX_DELTAS: u64 = 256;
 pub(super) struct Coalescer {
     interval: Duration,
     /// The last message that was sent, if it was a delta, and when.
-    last: Option<(Place, Instant)>,
+    last: Option<(BlockPosition, Instant)>,
     held: Option<Joined>,
 }
 
 /// Deltas that are sent as one message.
 #[derive(Debug)]
 pub(super) struct Joined {
-    place: Place,
+    place: BlockPosition,
     pub(super) message: StreamInvokeResponse,
     /// The number of deltas from Bedrock.
     pub(super) deltas: u64,
@@ -41,7 +41,7 @@ pub(super) struct Joined {
 
 /// Where the text of a delta is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct BlockPosition {
     block: i32,
     kind: Kind,
 }
@@ -115,7 +115,7 @@ impl Coalescer {
         Some(held)
     }
 
-    fn due_after(&self, place: Place) -> Option<Instant> {
+    fn due_after(&self, place: BlockPosition) -> Option<Instant> {
         let (last, sent) = self.last?;
         (last == place).then(|| sent + self.interval)
     }
@@ -123,7 +123,7 @@ impl Coalescer {
 
 /// Returns where the text of a message is appended. `None` if the message is not a piece of text,
 /// or if it has more than text.
-fn place_of(message: &StreamInvokeResponse) -> Option<Place> {
+fn place_of(message: &StreamInvokeResponse) -> Option<BlockPosition> {
     let Some(Event::ContentBlockDelta(delta)) = &message.event else {
         return None;
     };
@@ -139,7 +139,7 @@ fn place_of(message: &StreamInvokeResponse) -> Option<Place> {
         },
         Delta::ToolResult(_) | Delta::Citation(_) | Delta::Image(_) => return None,
     };
-    Some(Place {
+    Some(BlockPosition {
         block: delta.content_block_index,
         kind,
     })

@@ -16,7 +16,7 @@
 //! | `timers` | the time limits of a call and its heartbeats, on one timer |
 //! | `failure` | the failures of a call in progress |
 //! | `grammar` | checks the order of events, and adds missing ones |
-//! | `interrupt` | waits for the expiry of a drain |
+//! | `drain_expiry` | waits for the expiry of a drain |
 //! | `on_cancel` | closes or reads the rest of Bedrock's stream after the client has disconnected |
 //! | `origin` | the route and the attempts behind an answer, as messages for clients |
 //! | `report` | the log line, counters and spans of a call that has ended |
@@ -26,9 +26,9 @@ mod answer;
 mod call;
 mod client_end;
 mod coalesce;
+mod drain_expiry;
 mod failure;
 mod grammar;
-mod interrupt;
 mod on_cancel;
 pub(crate) mod origin;
 mod outbox;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{answer::Answer, report::CallReport, timers::METADATA_WAIT};
+use super::{answer::UpstreamAnswer, report::CallReport, timers::METADATA_WAIT};
 use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
 
 /// How long the gateway waits for the end of a complete HTTP response, so that the connection can
@@ -16,7 +16,7 @@ const TAIL: Duration = Duration::from_secs(1);
 pub(super) struct CancelledCall {
     // Fields are dropped in this order: see `StateMachine::abandon`.
     pub(super) report: CallReport,
-    pub(super) answer: Answer,
+    pub(super) answer: UpstreamAnswer,
     /// The time until which a complete answer waits for its `metadata`. `None` if the answer is not
     /// complete.
     pub(super) metadata_by: Option<Instant>,
@@ -24,7 +24,7 @@ pub(super) struct CancelledCall {
 
 /// Reads what follows `metadata`, for at most [`TAIL`]. The content does not matter, because the
 /// answer is complete: it only decides whether the connection can be reused.
-pub(super) async fn read_tail(mut answer: Answer) {
+pub(super) async fn read_tail(mut answer: UpstreamAnswer) {
     let _late = tokio::time::timeout(TAIL, async {
         while let Some(Ok(_)) = answer.next().await {}
     })

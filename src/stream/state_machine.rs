@@ -19,12 +19,12 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    answer::Answer,
+    answer::UpstreamAnswer,
     call::{Call, Failed},
     client_end::{Check, ClientEnd, Watch},
+    drain_expiry::DrainExpiry,
     failure::{deadline_exceeded, draining, revoked, silent_for, truncated, unreadable},
     grammar::{self, Grammar},
-    interrupt::Interrupt,
     on_cancel::{self, CancelledCall},
     origin,
     outbox::{Outbox, Outgoing},
@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// An answer whose first event has arrived.
-type Begun = attempts::Begun<(BedrockEvent, Answer)>;
+type Begun = attempts::Begun<(BedrockEvent, UpstreamAnswer)>;
 type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
 
 #[expect(
@@ -55,7 +55,7 @@ enum Stage {
     /// Waits for the first event.
     Waiting(Waiting),
     /// Events are arriving.
-    Streaming(Answer),
+    Streaming(UpstreamAnswer),
     /// The outcome is known. Messages that were not sent yet are in the queue, and a failure is in
     /// the verdict.
     Ended,
@@ -65,7 +65,7 @@ enum Stage {
 pub(super) struct StateMachine {
     stage: Stage,
     timers: Timers,
-    cut: Interrupt,
+    cut: DrainExpiry,
     events: translate::event::Reader,
     grammar: Grammar,
     outbox: Outbox,
@@ -127,14 +127,14 @@ impl StateMachine {
                 } = opened;
                 Ok(Opened {
                     request_id,
-                    answer: (first, Answer::new(rest, open)),
+                    answer: (first, UpstreamAnswer::new(rest, open)),
                 })
             }
         });
         Self {
             stage: Stage::Waiting(Box::pin(waiting)),
             timers: Timers::start(times),
-            cut: Interrupt::new(cut),
+            cut: DrainExpiry::new(cut),
             events: translate::event::Reader::default(),
             grammar: Grammar::default(),
             outbox: Outbox::new(coalesce),
@@ -351,7 +351,7 @@ impl StateMachine {
         self.succeed();
     }
 
-    fn succeed(&mut self) -> Option<Answer> {
+    fn succeed(&mut self) -> Option<UpstreamAnswer> {
         if let Some(mut report) = self.report.take() {
             report.attempts(&self.log.attempts(), None);
             report.ok();

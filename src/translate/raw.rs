@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::json::{Kind, Reader, Syntax, Writer};
+use super::json::{Reader, Syntax, ValueKind, Writer};
 use crate::{error::MAX_VIOLATIONS, pb};
 
 /// The maximum number of steps of a pointer. Without it, a pointer could nest JSON deeper than the
@@ -199,8 +199,8 @@ impl Walk<'_, '_> {
         let kind = self.reader.peek()?;
         match kind {
             _ if insertions.is_empty() => self.reader.skip().map(drop),
-            Kind::Object => self.object(insertions),
-            Kind::Array => self.array(insertions),
+            ValueKind::Object => self.object(insertions),
+            ValueKind::Array => self.array(insertions),
             _ => {
                 for orphan in &insertions {
                     self.problems.add(|| orphan.no_parent());

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use prost_types::{Struct, Value, value::Kind as StructKind};
 
-use super::json::{Kind, MAX_DEPTH, Reader, Syntax};
+use super::json::{MAX_DEPTH, Reader, Syntax, ValueKind};
 use crate::pb::converse_input::AdditionalModelRequestFields as Fields;
 
 /// A value of JSON, with the details that visitors need.
@@ -76,9 +76,9 @@ fn values(
     let mut name: Rc<str> = plain(member).into();
     loop {
         match reader.peek()? {
-            kind @ (Kind::Object | Kind::Array) => {
+            kind @ (ValueKind::Object | ValueKind::Array) => {
                 visit(&name, Leaf::Nested);
-                let is_object = kind == Kind::Object;
+                let is_object = kind == ValueKind::Object;
                 if is_object {
                     reader.enter_object()?;
                 } else {
@@ -90,16 +90,16 @@ fn values(
                     first: true,
                 });
             }
-            Kind::String => visit(&name, Leaf::Text(&reader.string()?)),
-            Kind::Number => {
+            ValueKind::String => visit(&name, Leaf::Text(&reader.string()?)),
+            ValueKind::Number => {
                 let number = reader.number()?.parse();
                 visit(&name, Leaf::Number(number.unwrap_or(f64::NAN)));
             }
-            Kind::Boolean => {
+            ValueKind::Boolean => {
                 reader.boolean()?;
                 visit(&name, Leaf::Boolean);
             }
-            Kind::Null => {
+            ValueKind::Null => {
                 reader.null()?;
                 visit(&name, Leaf::Null);
             }

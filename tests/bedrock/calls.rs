@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bedrock_grpc::{
-    config::bedrock::Options,
+    config::bedrock::BedrockOptions,
     error::{Phase, Reason},
     telemetry::trace::TraceContext,
 };
@@ -439,7 +439,7 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it_for_the_operator_alon
             "TLS",
         ),
     ] {
-        let options = Options {
+        let options = BedrockOptions {
             endpoint_url: Some(url),
             // A time limit for failing, except for what is silent on purpose.
             connect_timeout: if says.contains("no answer") {
@@ -447,7 +447,7 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it_for_the_operator_alon
             } else {
                 SOON
             },
-            ..Options::default()
+            ..BedrockOptions::default()
         };
         let failure = server::bedrock(&options)
             .converse_stream("us-east-1", MODEL, Bytes::new())

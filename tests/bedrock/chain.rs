@@ -2,7 +2,7 @@
 
 use bedrock_grpc::{
     bedrock::{Bedrock, Sdk},
-    config::bedrock::Options,
+    config::bedrock::BedrockOptions,
 };
 use bytes::Bytes;
 
@@ -85,7 +85,7 @@ pub(super) fn child_running(test: &str) -> tokio::process::Command {
 #[tokio::test]
 #[ignore = "run by other tests, in a process with its own variables"]
 async fn one_call_by_the_chain() {
-    let options = Options::default();
+    let options = BedrockOptions::default();
     let sdk = Sdk::load(&options).await.expect("no extra certificates");
     let region = sdk.default_region().expect("AWS_REGION is set").to_owned();
     let bedrock = Bedrock::new(&sdk);

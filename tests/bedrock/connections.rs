@@ -3,8 +3,8 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bedrock_grpc::{
-    bedrock::{Answer, Bedrock},
-    config::bedrock::Options,
+    bedrock::{Bedrock, StreamResponse},
+    config::bedrock::BedrockOptions,
     error::Failure,
 };
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::server::{self, Open, Reply, SOON, Server, Setup, event};
 
-fn start(bedrock: &Bedrock) -> JoinHandle<Result<Answer, Failure>> {
+fn start(bedrock: &Bedrock) -> JoinHandle<Result<StreamResponse, Failure>> {
     let bedrock = bedrock.clone();
     tokio::spawn(async move {
         bedrock
@@ -23,7 +23,7 @@ fn start(bedrock: &Bedrock) -> JoinHandle<Result<Answer, Failure>> {
 }
 
 /// A call whose stream stays open at both ends.
-async fn open(server: &mut Server, bedrock: &Bedrock) -> (Answer, Open, usize) {
+async fn open(server: &mut Server, bedrock: &Bedrock) -> (StreamResponse, Open, usize) {
     let calling = start(bedrock);
     let call = server.call().await;
     let connection = call.connection;
@@ -144,7 +144,7 @@ async fn when_all_is_full_a_call_waits_for_the_first_room() {
         ..Setup::default()
     })
     .await;
-    let options = Options {
+    let options = BedrockOptions {
         max_connections: 2,
         ..server.options()
     };
@@ -216,7 +216,7 @@ async fn a_connection_is_used_again_and_closed_when_unused() {
             ..Setup::default()
         };
         let mut server = Server::start(setup).await;
-        let options = Options {
+        let options = BedrockOptions {
             idle_timeout: Duration::from_secs(2),
             ..server.options()
         };
@@ -243,7 +243,7 @@ async fn http1_only_gives_each_stream_a_connection() {
         ..Setup::default()
     })
     .await;
-    let bedrock = server::bedrock(&Options {
+    let bedrock = server::bedrock(&BedrockOptions {
         http1_only: true,
         ..server.options()
     });

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bedrock_grpc::{
-    config::bedrock::Options,
+    config::bedrock::BedrockOptions,
     error::{Phase, Reason},
 };
 use bytes::Bytes;
@@ -49,17 +49,17 @@ async fn read_request(tcp: &mut TcpStream) {
     }
 }
 
-fn at(url: String) -> Options {
-    Options {
+fn at(url: String) -> BedrockOptions {
+    BedrockOptions {
         region: Some("us-east-1".to_owned()),
         endpoint_url: Some(url),
-        ..Options::default()
+        ..BedrockOptions::default()
     }
 }
 
 /// An HTTP/2 peer that refuses streams on the connections for which `refuses` returns true, and
 /// answers on others.
-async fn http2(refuses: fn(usize) -> bool) -> (Options, Arc<AtomicUsize>, Trust) {
+async fn http2(refuses: fn(usize) -> bool) -> (BedrockOptions, Arc<AtomicUsize>, Trust) {
     let trust = Trust::new();
     let acceptor = trust.acceptor();
     let (address, opened) = listen(move |number, tcp| {
@@ -79,7 +79,7 @@ async fn http2(refuses: fn(usize) -> bool) -> (Options, Arc<AtomicUsize>, Trust)
         }
     })
     .await;
-    let options = Options {
+    let options = BedrockOptions {
         extra_ca_file: Some(trust.path()),
         ..at(format!("https://localhost:{}", address.port()))
     };

@@ -16,7 +16,7 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bedrock_grpc::{
     bedrock::{Bedrock, Sdk},
-    config::bedrock::Options,
+    config::bedrock::BedrockOptions,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -209,13 +209,13 @@ impl Server {
     }
 
     /// The gateway's configuration for this server.
-    pub(super) fn options(&self) -> Options {
+    pub(super) fn options(&self) -> BedrockOptions {
         let scheme = if self.tls { "https" } else { "http" };
-        Options {
+        BedrockOptions {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(format!("{scheme}://localhost:{}", self.address.port())),
             extra_ca_file: self.trust.as_ref().map(Trust::path),
-            ..Options::default()
+            ..BedrockOptions::default()
         }
     }
 
@@ -348,7 +348,7 @@ impl Trust {
 }
 
 /// The gateway's Bedrock client, with meaningless credentials.
-pub(super) fn bedrock(options: &Options) -> Bedrock {
+pub(super) fn bedrock(options: &BedrockOptions) -> Bedrock {
     let sdk = Sdk::with_credentials("AKIDEXAMPLE", "not-a-real-secret", options)
         .expect("readable certificates");
     Bedrock::new(&sdk)

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc};
 use bedrock_grpc::{
     access::{
         Gate, Rules, Snapshot,
-        limits::{Accounts, InProcess, Names},
+        limits::{InProcess, Names, UsageAccounting},
     },
     bedrock::Sdk,
     config::Config,
@@ -88,7 +88,7 @@ fn generation(metrics: &Arc<Metrics>) -> Generation {
     let parts = Parts {
         router: Router::new(config.targets.clone(), None),
         rules: Rules::new(&config.access, Snapshot::default(), Vec::new()),
-        accounts: Accounts::new(
+        accounts: UsageAccounting::new(
             &config.access,
             std::iter::empty(),
             &Names::default(),

@@ -20,12 +20,12 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
     let mut all = Metrics::default();
     let router = Router::new(config.targets, Some("us-east-1"));
     all.also(RouteMetrics::of(router));
-    let target = metrics::Target::default();
-    let route = metrics::Route {
-        account: metrics::Account::named(&"one".into()),
-        ..metrics::Route::default()
+    let target = metrics::TargetLabel::default();
+    let route = metrics::RouteLabels {
+        account: metrics::AccountLabel::named(&"one".into()),
+        ..metrics::RouteLabels::default()
     };
-    drop(all.calls.get_or_create(&metrics::Call {
+    drop(all.calls.get_or_create(&metrics::CallLabels {
         method: "Invoke",
         target: target.clone(),
         route: route.clone(),
@@ -83,7 +83,7 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
             .get_or_create(&metrics::WithoutStore { policy: "deny" }),
     );
     all.also(metrics::CertificateExpiry::of_current(|| Some(0)));
-    drop(all.attempts.get_or_create(&metrics::Attempt {
+    drop(all.attempts.get_or_create(&metrics::AttemptLabels {
         target: target.clone(),
         route,
         reason: "",

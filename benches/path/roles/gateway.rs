@@ -31,11 +31,11 @@ pub(super) async fn run(
             allowed_model_ids: vec!["*".to_owned()],
             ..Targets::default()
         },
-        bedrock: config::bedrock::Options {
+        bedrock: config::bedrock::BedrockOptions {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint),
             extra_ca_file: ca_file.map(Into::into),
-            ..config::bedrock::Options::default()
+            ..config::bedrock::BedrockOptions::default()
         },
         limits: Limits {
             max_streams: places,

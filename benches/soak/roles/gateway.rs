@@ -36,12 +36,12 @@ pub(super) fn run(endpoint: String) -> Result<(), Error> {
             allowed_model_ids: vec!["*".to_owned()],
             ..Targets::default()
         },
-        bedrock: config::bedrock::Options {
+        bedrock: config::bedrock::BedrockOptions {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint),
             idle_timeout: IDLE_TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
-            ..config::bedrock::Options::default()
+            ..config::bedrock::BedrockOptions::default()
         },
         limits: Limits {
             max_streams: MOST_STREAMS,

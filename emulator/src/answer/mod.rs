@@ -9,12 +9,12 @@
 //! | `text` | generated prose, dictated texts, tokens |
 //! | `tools`, `schema` | which tool is called, with an input that matches its schema |
 //! | `reasoning`, `citations`, `guardrail` | content in addition to the text |
-//! | `applied` | ApplyGuardrail |
+//! | `apply_guardrail` | ApplyGuardrail |
 //! | `draft`, `limits` | the answer as blocks and pieces, and its early end |
 //! | `usage`, `fields` | the metadata of the answer |
 //! | `script` | the events of the answer |
 
-mod applied;
+mod apply_guardrail;
 mod citations;
 mod compose;
 mod draft;
@@ -82,7 +82,7 @@ pub fn apply_guardrail(
     request: &Value,
 ) -> Result<Value, ApiError> {
     validate::check_guardrail(identifier, version, request)?;
-    Ok(applied::respond(request))
+    Ok(apply_guardrail::respond(request))
 }
 
 /// Returns the ARN of the model that a prompt router chooses, if the model ID is a router's ARN.

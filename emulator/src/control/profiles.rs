@@ -10,7 +10,7 @@ use super::{
         catalogue::{self, Arn, Model, Profile, ProfileType},
         error::WireError,
         script::ApiError,
-        shape, stamp, uri,
+        shape, timestamp, uri,
     },
     api,
     page::page,
@@ -60,7 +60,7 @@ pub(super) fn create(
     if let Some(members) = rest.as_object_mut() {
         members.remove("clientRequestToken");
     }
-    let created = stamp::iso8601(now);
+    let created = timestamp::iso8601(now);
     let name = text("inferenceProfileName").unwrap_or_default();
     let description = text("description").map(str::to_owned);
     let made = account.create(region, text("clientRequestToken"), &rest, tags, |id| {

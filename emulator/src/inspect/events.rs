@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         calls::{Call, CallLog},
-        stamp,
+        timestamp,
     },
     reply::{Problem, Reply},
 };
@@ -38,7 +38,7 @@ fn record(call: &Call) -> Value {
     };
     let is_sts = matches!(call.operation, "AssumeRole" | "GetCallerIdentity");
     let mut record = json!({
-        "eventTime": stamp::iso8601(call.time),
+        "eventTime": timestamp::iso8601(call.time),
         "eventSource": if is_sts { "sts.amazonaws.com" } else { "bedrock.amazonaws.com" },
         "eventName": call.operation,
         "awsRegion": call.region,

@@ -10,8 +10,8 @@ use self::form::Form;
 use super::{
     exchange::Asked,
     sessions::{self, Principal, Refused},
-    stamp,
     state::State,
+    timestamp,
 };
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -167,7 +167,7 @@ fn assume_role(form: &Form, principal: &Principal, state: &State) -> Result<Stri
         session.key_id,
         session.secret,
         session.token,
-        stamp::iso8601_millis(session.expiry),
+        timestamp::iso8601_millis(session.expiry),
     ))
 }
 

@@ -6,7 +6,8 @@ use super::{
     kind::Amounts,
     refusal::Refusal,
     store::{
-        Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable,
+        Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreState,
+        StoreUnavailable,
     },
 };
 use crate::telemetry::Metrics;
@@ -43,7 +44,7 @@ impl Limiter {
             scopes,
             amounts,
             at: 0,
-            held: Held::default(),
+            held: StoreState::default(),
         };
         let Granted {
             reservation,

@@ -17,7 +17,7 @@ pub struct Amounts {
 
 /// The kinds of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum LimitKind {
     /// Open calls.
     OpenStreams,
     /// Calls per minute.
@@ -55,12 +55,12 @@ pub enum Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// What is limited.
-    pub kind: Kind,
+    pub kind: LimitKind,
     /// The maximum amount.
     pub most: u64,
 }
 
-impl Kind {
+impl LimitKind {
     /// All kinds, in the order of their numbers.
     pub const ALL: [Self; 9] = [
         Self::OpenStreams,
@@ -140,10 +140,10 @@ impl Kind {
 impl Limit {
     /// Returns the limits of a quota.
     pub fn of(quota: &Quota) -> Box<[Self]> {
-        let limit = |kind: Kind| {
+        let limit = |kind: LimitKind| {
             let most = kind.in_quota(quota)?;
             Some(Self { kind, most })
         };
-        Kind::ALL.into_iter().filter_map(limit).collect()
+        LimitKind::ALL.into_iter().filter_map(limit).collect()
     }
 }

@@ -20,7 +20,7 @@
 //! | `charge` | the reservation of one call, settled exactly once |
 //! | `price` | computes what a call costs |
 
-mod accounts;
+mod accounting;
 mod charge;
 mod decision;
 mod kind;
@@ -34,14 +34,14 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::Accounts;
+pub use accounting::UsageAccounting;
 pub use charge::{Charge, Limiter};
-pub use kind::{Amounts, Kind, Limit, Window};
-pub use price::{Billing, PriceList, Used, most as most_expensive};
+pub use kind::{Amounts, Limit, LimitKind, Window};
+pub use price::{Billing, PriceList, UsedTokens, most as most_expensive};
 pub use process::InProcess;
 pub use refusal::Refusal;
 pub use remote::Remote;
 pub use scope::{Names, Scope, ScopeKind};
 pub use store::{
-    Granted, Held, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable,
+    Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreState, StoreUnavailable,
 };

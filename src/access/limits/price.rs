@@ -6,7 +6,7 @@ use crate::config::{Price, Rates};
 
 /// The tokens of a call, as Bedrock counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Used {
+pub struct UsedTokens {
     /// Input tokens, without those read from and written to prompt caches.
     pub input: u64,
     /// Output tokens.
@@ -56,7 +56,7 @@ impl PriceList {
     }
 }
 
-impl Used {
+impl UsedTokens {
     /// Returns the number of all input tokens.
     pub fn all_input(&self) -> u64 {
         self.input
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_token_has_its_price() {
-        let used = Used {
+        let used = UsedTokens {
             input: 100,
             output: 10,
             cache_read: 1_000,
@@ -168,11 +168,11 @@ mod tests {
             };
             let reserved = most(&price(), billing, 1_000, 100);
             for (input, cache_write_1h) in [(1_000, 0), (0, 1_000), (400, 600)] {
-                let used = Used {
+                let used = UsedTokens {
                     input,
                     cache_write_1h,
                     output: 100,
-                    ..Used::default()
+                    ..UsedTokens::default()
                 };
                 for served in [billing, Billing::default()] {
                     assert!(used.cost(&price(), served) <= reserved, "{service_tier}");
@@ -188,21 +188,21 @@ mod tests {
             ..price()
         };
         let billing = Billing::default();
-        let used = Used {
+        let used = UsedTokens {
             input: 10,
-            ..Used::default()
+            ..UsedTokens::default()
         };
         assert_eq!(used.cost(&price, billing), 40_010_000);
-        assert_eq!(Used::default().cost(&price, billing), 40_000_000);
+        assert_eq!(UsedTokens::default().cost(&price, billing), 40_000_000);
         assert!(most(&price, billing, 10, 0) >= used.cost(&price, billing));
     }
 
     #[test]
     fn absurd_numbers_do_not_overflow() {
-        let used = Used {
+        let used = UsedTokens {
             input: u64::MAX,
             output: u64::MAX,
-            ..Used::default()
+            ..UsedTokens::default()
         };
         assert_eq!(used.cost(&price(), Billing::default()), u64::MAX);
     }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     decision,
-    kind::{Amounts, Kind},
+    kind::{Amounts, LimitKind},
     level::Level,
     refusal::Refusal,
     store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable},
@@ -17,7 +17,7 @@ use super::{
 /// A clock, which returns the time in milliseconds since 1970.
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// The counts of one scope, by the number of their kind.
-type Levels = [Level; Kind::ALL.len()];
+type Levels = [Level; LimitKind::ALL.len()];
 
 /// A store in this process. It is exact for one replica, and its counts are lost when the process
 /// ends.
@@ -59,7 +59,7 @@ impl InProcess {
 }
 
 /// Returns the count of a limit.
-fn level(levels: &mut Vec<Levels>, scope: usize, kind: Kind) -> &mut Level {
+fn level(levels: &mut Vec<Levels>, scope: usize, kind: LimitKind) -> &mut Level {
     if levels.len() <= scope {
         levels.resize(scope + 1, Levels::default());
     }
@@ -99,7 +99,7 @@ impl Store for InProcess {
             for limit in &scope.limits {
                 let reserved = limit.kind.of(&reservation.amounts);
                 let used = match limit.kind {
-                    Kind::OpenStreams => 0,
+                    LimitKind::OpenStreams => 0,
                     kind => kind.of(&used),
                 };
                 level(&mut levels, scope.number, limit.kind).correct(

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    kind::{Kind, Limit, Window},
+    kind::{Limit, LimitKind, Window},
     scope::Scope,
 };
 use crate::{
@@ -127,7 +127,7 @@ fn said(scope: &Scope) -> String {
 }
 
 /// Returns an amount with its unit, if it has one.
-fn amount(kind: Kind, number: u64) -> String {
+fn amount(kind: LimitKind, number: u64) -> String {
     if kind.is_money() {
         let (whole, nano) = (number / NANO_PER_USD, number % NANO_PER_USD);
         let fraction = format!("{nano:09}");

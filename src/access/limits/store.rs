@@ -5,7 +5,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 use tokio::time::Instant;
 
 use super::{
-    kind::{Amounts, Kind},
+    kind::{Amounts, LimitKind},
     level::Level,
     refusal::Refusal,
     scope::Scope,
@@ -33,7 +33,7 @@ impl Scopes {
     }
 
     /// Returns whether any scope has a limit of such a kind.
-    pub fn any(&self, of: impl Fn(Kind) -> bool) -> bool {
+    pub fn any(&self, of: impl Fn(LimitKind) -> bool) -> bool {
         self.iter()
             .any(|scope| scope.limits.iter().any(|limit| of(limit.kind)))
     }
@@ -52,12 +52,12 @@ pub struct Reservation {
     /// [`Store::reserve`].
     pub at: u64,
     /// What a store that is far away knows of it.
-    pub held: Held,
+    pub held: StoreState,
 }
 
 /// What a store that is far away knows of a reservation. Set by [`Store::reserve`].
 #[derive(Clone, Debug, Default)]
-pub struct Held {
+pub struct StoreState {
     /// Whether the store has the reservation.
     pub(super) in_store: InStore,
     /// When it was made in this process instead, because the store did not answer.
@@ -114,11 +114,11 @@ pub struct Standings {
 
 impl Standings {
     /// Adds the state of a limit, which replaces a less tight one.
-    pub fn add(&mut self, kind: Kind, standing: Standing) {
+    pub fn add(&mut self, kind: LimitKind, standing: Standing) {
         let place = match kind {
-            Kind::OpenStreams => return,
-            Kind::RequestsPerMinute => &mut self.requests,
-            Kind::MoneyPerDay | Kind::MoneyPerMonth => &mut self.money,
+            LimitKind::OpenStreams => return,
+            LimitKind::RequestsPerMinute => &mut self.requests,
+            LimitKind::MoneyPerDay | LimitKind::MoneyPerMonth => &mut self.money,
             _ => &mut self.tokens,
         };
         let share = |standing: &Standing| u128::from(standing.left) << 32;

@@ -151,7 +151,7 @@ fn reservation(scopes: &Scopes, amounts: Amounts) -> Reservation {
         scopes: scopes.clone(),
         amounts,
         at: 0,
-        held: Held::default(),
+        held: StoreState::default(),
     }
 }
 
@@ -178,7 +178,7 @@ proptest! {
                 Scopes { caller: Some(all.into()), target: target.clone() }
             })
             .collect();
-        let mut histories: std::collections::HashMap<(usize, Kind), History> = Default::default();
+        let mut histories: std::collections::HashMap<(usize, LimitKind), History> = Default::default();
         let mut open: Vec<Reservation> = Vec::new();
         for event in events {
             let at = now.load(Ordering::Relaxed);
@@ -205,7 +205,7 @@ proptest! {
                             prop_assert!(!fits, "{amounts:?}: {refusal:?}");
                             // The retry delay must be correct.
                             if let Refusal::Exceeded { scope, limit, wanted, wait: Some(wait), .. } = refusal
-                                && limit.kind != Kind::OpenStreams
+                                && limit.kind != LimitKind::OpenStreams
                             {
                                 let history = &histories[&(scope.number, limit.kind)];
                                 let ended_before = match limit.kind.window() {
@@ -234,7 +234,7 @@ proptest! {
                     for scope in reservation.scopes.iter() {
                         for limit in &scope.limits {
                             let used = match limit.kind {
-                                Kind::OpenStreams => 0,
+                                LimitKind::OpenStreams => 0,
                                 kind => kind.of(&used),
                             };
                             let change = i128::from(used) - i128::from(limit.kind.of(&reservation.amounts));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::claims::Valid;
-use crate::access::claimed::Claimed;
+use crate::access::claimed_caller::ClaimedCaller;
 
 /// The maximum number of cached tokens. Beyond it, expired tokens are removed, or all if none has
 /// expired.
@@ -31,7 +31,7 @@ impl Cache {
         hash: &[u8; 32],
         now: SystemTime,
         generation: impl Fn(usize) -> Option<u64>,
-    ) -> Option<Arc<Claimed>> {
+    ) -> Option<Arc<ClaimedCaller>> {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Entry { issuer, valid } = entries.get(hash)?;
         let counts = now < valid.until && generation(*issuer) == Some(valid.generation);
@@ -56,10 +56,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::access::claimed::ClaimKind;
+    use crate::access::claimed_caller::ClaimKind;
 
     fn valid(until: SystemTime) -> Valid {
-        let claimed = Claimed {
+        let claimed = ClaimedCaller {
             name: "a".into(),
             other_names: Vec::new(),
             kind: ClaimKind::Token,

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use crate::access::{claimed::Claimed, rejection::Rejection};
+use crate::access::{claimed_caller::ClaimedCaller, rejection::Rejection};
 
 /// The maximum difference between clocks.
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub(super) struct Unchecked {
 /// The verified claims of a token, and the time until which they are valid.
 #[derive(Clone, Debug)]
 pub(super) struct Valid {
-    pub(super) claimed: Arc<Claimed>,
+    pub(super) claimed: Arc<ClaimedCaller>,
     pub(super) until: SystemTime,
     /// The generation of the keys with which the token was checked.
     pub(super) generation: u64,

@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 
 use super::{
     claims::{self, LEEWAY, Unchecked, Valid},
-    ring::Ring,
+    issuer_keys::IssuerKeys,
     source::Source,
 };
 use crate::{
     access::{
-        claimed::{ClaimKind, Claimed, SERVICE_ACCOUNT},
+        claimed_caller::{ClaimKind, ClaimedCaller, SERVICE_ACCOUNT},
         rejection::Rejection,
     },
     config::{ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted},
@@ -27,7 +27,7 @@ use crate::{
 /// The result of checking a token.
 pub(super) enum Checked {
     /// The token is valid or rejected.
-    Done(Result<Arc<Claimed>, Rejection>),
+    Done(Result<Arc<ClaimedCaller>, Rejection>),
     /// The token's key of this issuer is unknown.
     KeyMissing(usize),
 }
@@ -43,7 +43,7 @@ pub(super) struct Issuer {
     groups_claim: Option<String>,
     unlisted: Option<Arc<[Arc<str>]>>,
     keys: KeysFrom,
-    pub(super) ring: Arc<Ring>,
+    pub(super) ring: Arc<IssuerKeys>,
 }
 
 /// Where the keys of an issuer are, and how often they are read.
@@ -103,7 +103,7 @@ impl Issuer {
             groups_claim: options.groups_claim.clone(),
             unlisted: options.unlisted.as_ref().map(groups),
             ring: ring(&keys, known, || {
-                Ring::start(&options.issuer, source, options.refresh, metrics)
+                IssuerKeys::start(&options.issuer, source, options.refresh, metrics)
             })?,
             keys,
         })
@@ -146,7 +146,7 @@ impl Issuer {
             groups_claim: None,
             unlisted: options.unlisted.as_ref().map(groups),
             ring: ring(&keys, known, || {
-                Ring::start(&label, source, options.refresh, metrics)
+                IssuerKeys::start(&label, source, options.refresh, metrics)
             })?,
             keys,
         })
@@ -193,7 +193,7 @@ impl Issuer {
         })
     }
 
-    fn claimed(&self, claims: &Map<String, Value>) -> Result<Claimed, Rejection> {
+    fn claimed(&self, claims: &Map<String, Value>) -> Result<ClaimedCaller, Rejection> {
         let text = |path: &str| {
             let value = claims::find(claims, path).and_then(Value::as_str);
             value.filter(|text| !text.is_empty())
@@ -211,7 +211,7 @@ impl Issuer {
         };
         let named = self.groups_claim.as_ref();
         let groups = named.map(|path| claims::groups(claims::find(claims, path)));
-        Ok(Claimed {
+        Ok(ClaimedCaller {
             name: name.into(),
             other_names: Vec::new(),
             kind,
@@ -225,8 +225,8 @@ impl Issuer {
 fn ring(
     keys: &KeysFrom,
     known: &[Issuer],
-    start: impl FnOnce() -> Result<Ring, String>,
-) -> Result<Arc<Ring>, String> {
+    start: impl FnOnce() -> Result<IssuerKeys, String>,
+) -> Result<Arc<IssuerKeys>, String> {
     match known.iter().find(|known| known.keys == *keys) {
         Some(known) => Ok(Arc::clone(&known.ring)),
         None => start().map(Arc::new),

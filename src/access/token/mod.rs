@@ -18,8 +18,8 @@ mod cache;
 mod claims;
 mod fetch;
 mod issuer;
+mod issuer_keys;
 mod key_set;
-mod ring;
 mod source;
 
 use std::{sync::Arc, time::SystemTime};
@@ -35,7 +35,7 @@ use super::{
     credential::Credential,
     key::sha256,
     rejection::Rejection,
-    verifier::{Verdict, Verifier},
+    verifier::{Verification, Verifier},
 };
 use crate::{config::Access, telemetry::Metrics};
 
@@ -135,35 +135,35 @@ impl Inner {
 }
 
 impl Verifier for TokenVerifier {
-    fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verdict {
+    fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verification {
         let Credential::Bearer(token) = credential else {
-            return Verdict::NotMine;
+            return Verification::NotMine;
         };
         if !claims::is_token(token) {
-            return Verdict::NotMine;
+            return Verification::NotMine;
         }
         if token.len() > MAX_TOKEN {
-            return Verdict::Refused(Rejection::TooLong);
+            return Verification::Refused(Rejection::TooLong);
         }
         let inner = &self.0;
         let hash = sha256(token);
         let generation = |index: usize| Some(inner.issuers.get(index)?.ring.generation());
         if let Some(claimed) = inner.cache.get(&hash, now, generation) {
-            return Verdict::Valid(claimed);
+            return Verification::Valid(claimed);
         }
         match inner.check(token, hash) {
-            Checked::Done(Ok(claimed)) => Verdict::Valid(claimed),
-            Checked::Done(Err(rejection)) => Verdict::Refused(rejection),
+            Checked::Done(Ok(claimed)) => Verification::Valid(claimed),
+            Checked::Done(Err(rejection)) => Verification::Refused(rejection),
             Checked::KeyMissing(index) => {
                 let waiting = inner
                     .issuers
                     .get(index)
                     .and_then(|issuer| issuer.ring.newer());
                 let Some(waiting) = waiting else {
-                    return Verdict::Refused(inner.without_key(index));
+                    return Verification::Refused(inner.without_key(index));
                 };
                 let (inner, token) = (Arc::clone(inner), token.to_owned());
-                Verdict::Later(Box::pin(async move {
+                Verification::Later(Box::pin(async move {
                     waiting.await;
                     match inner.check(&token, hash) {
                         Checked::Done(verdict) => verdict,

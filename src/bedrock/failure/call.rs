@@ -9,7 +9,7 @@ use std::{
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::{config::http::HttpResponse, error::SdkError, operation::RequestId};
 
-use super::{ErrorBody, hint, of_upstream, reason};
+use super::{ErrorBody, of_upstream, reason, retry_delay};
 use crate::{
     bedrock::{
         credentials::{Cause, NoCredentials},
@@ -48,7 +48,7 @@ pub(super) fn of_response(response: &HttpResponse) -> Failure {
         request_id: headers.request_id().unwrap_or_default().to_owned(),
         original_status: body.original_status,
     });
-    match hint::retry_after(headers, SystemTime::now()) {
+    match retry_delay::retry_after(headers, SystemTime::now()) {
         Some(after) => failure.with_retry_after(after),
         None => failure,
     }

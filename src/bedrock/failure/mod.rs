@@ -5,12 +5,12 @@
 //! | `reason` | the table from Bedrock's error names and messages to a [`Reason`] |
 //! | `body` | reads the JSON of an error |
 //! | `call` | converts errors before the stream: HTTP, credentials, connections |
-//! | `hint` | reads the retry delay from a response |
+//! | `retry_delay` | reads the retry delay from a response |
 
 mod body;
 mod call;
-mod hint;
 mod reason;
+mod retry_delay;
 
 use std::fmt;
 

@@ -327,13 +327,17 @@ fn hints_of_when_to_come_back() {
     ] {
         let mut headers = Headers::new();
         headers.insert(name, value);
-        assert_eq!(hint::retry_after(&headers, now), wait, "{name}: {value}");
+        assert_eq!(
+            retry_delay::retry_after(&headers, now),
+            wait,
+            "{name}: {value}"
+        );
     }
     let mut both = Headers::new();
     both.insert("retry-after", "7");
     both.insert("x-amz-retry-after", "250");
     assert_eq!(
-        hint::retry_after(&both, now),
+        retry_delay::retry_after(&both, now),
         Some(Duration::from_millis(250))
     );
 }

@@ -17,7 +17,7 @@ use super::{
     proxy::{Proxy, ProxyRules},
     tls::{HTTP2, Trust},
 };
-use crate::config::bedrock::Options;
+use crate::config::bedrock::BedrockOptions;
 
 /// A socket, ready for HTTP.
 pub(super) struct Socket {
@@ -45,7 +45,7 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    pub(super) fn new(trust: Arc<Trust>, options: &Options) -> Self {
+    pub(super) fn new(trust: Arc<Trust>, options: &BedrockOptions) -> Self {
         Self {
             trust,
             proxies: Arc::new(ProxyRules::new(&options.proxies)),
@@ -217,7 +217,7 @@ mod tests {
         let tcp = TcpStream::connect(listener.local_addr().expect("an address"))
             .await
             .expect("a connection");
-        let options = Options::default();
+        let options = BedrockOptions::default();
         let trust = Trust::load(&options, None).expect("no extra certificates");
         let dialer = Dialer::new(Arc::new(trust), &options);
         dialer.tune(&tcp).expect("options of TCP");

@@ -25,10 +25,10 @@ use hyper_util::rt::TokioIo;
 
 use super::{
     authority::authority,
+    connection_use::ConnectionUse,
     dial::{Forwarder, Socket},
     error::Error,
     origin::Io,
-    slot::Slot,
 };
 
 /// The maximum number of bytes that hyper reads ahead. It limits the memory of a stream that the
@@ -78,7 +78,7 @@ pub(super) struct Http1Lease {
     pub(super) connection: Http1Connection,
     /// The owner that takes the connection back after the response.
     pub(super) keeper: Arc<dyn Keeper>,
-    pub(super) slot: Slot,
+    pub(super) slot: ConnectionUse,
 }
 
 impl Http1Lease {

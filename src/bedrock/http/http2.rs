@@ -20,9 +20,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     authority::authority,
+    connection_use::{ConnectionUse, PoolHandle},
     error::Error,
     origin::Io,
-    slot::{Owner, Slot},
 };
 
 /// The maximum number of bytes that are buffered for a stream that is not read.
@@ -56,7 +56,7 @@ impl Http2Connection {
         io: Box<dyn Io>,
         id: u64,
         most: usize,
-        owner: Weak<dyn Owner>,
+        owner: Weak<dyn PoolHandle>,
     ) -> Result<Self, h2::Error> {
         // The connection's window has room for the windows of all streams, so that streams that are
         // not read cannot block the others.
@@ -120,7 +120,7 @@ impl Http2Connection {
         }
     }
 
-    pub(super) fn lease(&self, slot: Slot) -> Http2Lease {
+    pub(super) fn lease(&self, slot: ConnectionUse) -> Http2Lease {
         Http2Lease {
             id: self.id,
             send: self.send.clone(),
@@ -130,7 +130,7 @@ impl Http2Connection {
 }
 
 /// Sends pings until an answer is missing. The peer's settings have arrived with the first answer.
-async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn Owner>) {
+async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn PoolHandle>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
         if !settled.swap(true, Ordering::Relaxed)
@@ -146,7 +146,7 @@ async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<d
 pub(super) struct Http2Lease {
     id: u64,
     send: SendRequest<Bytes>,
-    slot: Slot,
+    slot: ConnectionUse,
 }
 
 impl Http2Lease {
@@ -217,7 +217,7 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
 /// The body of a response.
 pub(super) struct Http2Body {
     receive: RecvStream,
-    _slot: Slot,
+    _slot: ConnectionUse,
 }
 
 impl Http2Body {
@@ -245,12 +245,12 @@ mod tests {
 
     struct NoOwner;
 
-    impl Owner for NoOwner {
+    impl PoolHandle for NoOwner {
         fn settle(self: Arc<Self>) {}
         fn retire(self: Arc<Self>, _: u64) {}
     }
 
-    fn no_owner() -> Weak<dyn Owner> {
+    fn no_owner() -> Weak<dyn PoolHandle> {
         Weak::<NoOwner>::new()
     }
 

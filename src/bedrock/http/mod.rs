@@ -13,7 +13,7 @@
 //! | `tls` | the certificates that TLS connections trust |
 //! | `http1` | one HTTP/1.1 connection, driven by the future that waits for its answer |
 //! | `http2` | one HTTP/2 connection, driven by its own task |
-//! | `slot` | counts the use of a connection, and notifies the pool |
+//! | `connection_use` | counts the use of a connection, and notifies the pool |
 //! | `pool` | selects the connection for a call, and opens others |
 //! | `capped` | limits how much of a response is read |
 //! | `error` | errors, and whether Bedrock can have processed the request |
@@ -21,6 +21,7 @@
 mod authority;
 mod body;
 mod capped;
+mod connection_use;
 mod dial;
 mod error;
 mod http1;
@@ -31,7 +32,6 @@ mod origin;
 mod pool;
 mod proxy;
 mod settings;
-mod slot;
 mod tls;
 
 use std::{

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::tls::Trust;
 use crate::config::{
     AccountOptions,
-    bedrock::{Endpoints, Options},
+    bedrock::{BedrockOptions, Endpoints},
 };
 
 /// What connections depend on. If anything of it changes, calls use new connections.
@@ -15,7 +15,7 @@ pub(super) struct Settings {
     /// The trusted certificates.
     pub(super) trust: Arc<Trust>,
     /// The endpoints, and the limits on time and numbers.
-    pub(super) options: Options,
+    pub(super) options: BedrockOptions,
     /// The endpoints that only an account has.
     of_accounts: Vec<BTreeMap<String, Endpoints>>,
     /// The number of changes since the start of the process.
@@ -27,7 +27,7 @@ pub(super) struct Settings {
 pub(in crate::bedrock) struct CurrentSettings(Arc<ArcSwap<Settings>>);
 
 impl CurrentSettings {
-    pub(in crate::bedrock) fn new(trust: Trust, options: &Options) -> Self {
+    pub(in crate::bedrock) fn new(trust: Trust, options: &BedrockOptions) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(Settings {
             trust: Arc::new(trust),
             options: options.clone(),
@@ -49,7 +49,7 @@ impl CurrentSettings {
     /// requests. Without `trust`, the trusted certificates stay the same.
     pub(in crate::bedrock) fn replace(
         &self,
-        options: &Options,
+        options: &BedrockOptions,
         accounts: &BTreeMap<String, AccountOptions>,
         trust: Option<Trust>,
     ) {

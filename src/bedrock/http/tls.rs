@@ -9,7 +9,7 @@ use std::{
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::config::{MAX_PEM, bedrock::Options, read_regular};
+use crate::config::{MAX_PEM, bedrock::BedrockOptions, read_regular};
 
 pub(super) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
@@ -59,7 +59,7 @@ impl Trust {
     /// reported only when a TLS connection is opened. `bundle` replaces the machine's certificates,
     /// as `AWS_CA_BUNDLE` does in other AWS SDKs.
     pub(in crate::bedrock) fn load(
-        options: &Options,
+        options: &BedrockOptions,
         bundle: Option<&Path>,
     ) -> Result<Self, TlsError> {
         let extra = options.extra_ca_file.as_deref();
@@ -171,9 +171,9 @@ mod tests {
             empty.path().to_owned(),
             PathBuf::from("/nonexistent/ca.pem"),
         ] {
-            let options = Options {
+            let options = BedrockOptions {
                 extra_ca_file: Some(path.clone()),
-                ..Options::default()
+                ..BedrockOptions::default()
             };
             let error = Trust::load(&options, None)
                 .expect_err("no certificates")

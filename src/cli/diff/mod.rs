@@ -15,7 +15,9 @@ use self::running::{AdminPort, Running};
 use super::{check, exit::Exit, output::Output};
 use crate::{
     access::key,
-    config::{ChangedKey, ConfigFile, Shown, needs_restart, protection, restart_key, weakened},
+    config::{
+        ChangedKey, ConfigFile, MaskedConfig, needs_restart, protection, restart_key, weakened,
+    },
 };
 
 /// Show what a reload of the configuration would change, and what needs a restart
@@ -57,7 +59,7 @@ pub struct Diff {
 
 /// What the new configuration is compared with.
 struct Old {
-    shown: Shown,
+    shown: MaskedConfig,
     /// The keys that protect the gateway.
     protection: Vec<String>,
     /// The SHA-256 of the text.
@@ -126,7 +128,7 @@ fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
     let new_config = check::load(&new)?;
     let restart = needs_restart(&old_config, &new_config);
     let old = Old {
-        shown: Shown::of_file(&old),
+        shown: MaskedConfig::of_file(&old),
         protection: protection(&old_config),
         sha256: key::hex_sha256(&old.text),
     };
@@ -142,7 +144,7 @@ fn of_running(running: Running, new: &Path) -> Result<Difference, String> {
     let new = check::read(new)?;
     let new_config = check::load(&new)?;
     let old = Old {
-        shown: Shown::of_masked(&running.config),
+        shown: MaskedConfig::of_masked(&running.config),
         protection: running.protection,
         sha256: running.sha256,
     };
@@ -165,7 +167,7 @@ fn compare(
             new.path.display()
         ));
     }
-    let shown = Shown::of_file(new);
+    let shown = MaskedConfig::of_file(new);
     let changes = old.shown.changes_to(&shown);
     let unknown = match is_same_text {
         true => Vec::new(),

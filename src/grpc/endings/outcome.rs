@@ -11,7 +11,7 @@ use super::{http::Http, peer::Played};
 use crate::{
     access::{
         Rules, Snapshot,
-        limits::{Accounts, InProcess, Names},
+        limits::{InProcess, Names, UsageAccounting},
     },
     bedrock::{Bedrock, Sdk, memory},
     bounds::{Shares, WorkQueue},
@@ -94,7 +94,7 @@ pub(super) fn service() -> Inference {
     let parts = Parts {
         router: Router::new(config.targets.clone(), Some("us-east-1")),
         rules: Rules::new(&config.access, Snapshot::default(), Vec::new()),
-        accounts: Accounts::new(
+        accounts: UsageAccounting::new(
             &config.access,
             std::iter::empty(),
             &Names::default(),

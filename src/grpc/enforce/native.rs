@@ -13,7 +13,7 @@ use crate::{
     error::{Failure, Reason},
     pb::ConverseInput,
     translate::{
-        json::{Kind, MAX_DEPTH, NotJson, Reader, Syntax, check_until},
+        json::{MAX_DEPTH, NotJson, Reader, Syntax, ValueKind, check_until},
         visit_json,
     },
     validate::Violations,
@@ -143,7 +143,7 @@ impl Enforced<'_> {
             }
         };
         let mut reader = Reader::with_limit(json, MAX_DEPTH);
-        if reader.peek()? != Kind::Object {
+        if reader.peek()? != ValueKind::Object {
             visit_json::visit(json, "", &mut |name, leaf| value(true, name, leaf));
             return Ok(Found::Other);
         }
@@ -243,12 +243,12 @@ fn find(text: &str, start: usize, path: &[&str], depth: usize) -> Result<Found, 
     let kind = reader.peek()?;
     let Some((wanted, rest)) = path.split_first() else {
         let number = match kind {
-            Kind::Number => reader.number()?.parse().ok().filter(|number| *number > 0),
+            ValueKind::Number => reader.number()?.parse().ok().filter(|number| *number > 0),
             _ => None,
         };
         return Ok(number.map_or(Found::Other, Found::Number));
     };
-    if kind != Kind::Object {
+    if kind != ValueKind::Object {
         return Ok(Found::Other);
     }
     reader.enter_object()?;

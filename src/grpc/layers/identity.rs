@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use super::{rate_limits, upstream::calls_bedrock, usage};
 use crate::{
-    access::{Allowed, Answer, Claimed, Gate, Peer, Rejection},
+    access::{Allowed, ClaimedCaller, Gate, GateDecision, Peer, Rejection},
     error::Failure,
     grpc::{Generation, context::CallContext, permission, status},
     telemetry::{
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-type Verdict = Result<Arc<Claimed>, Rejection>;
+type Verdict = Result<Arc<ClaimedCaller>, Rejection>;
 type Later = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ where
             peer,
         );
         match answer {
-            Answer::Pass(allowed) => {
+            GateDecision::Pass(allowed) => {
                 let record = identify(&mut request, allowed, &self.records);
                 match permitted(&request) {
                     Ok(()) => IdentityFuture::Passed {
@@ -93,8 +93,8 @@ where
                     Err(failure) => IdentityFuture::refused(&request, &failure),
                 }
             }
-            Answer::Refuse(refused) => IdentityFuture::refused(&request, &refused.failure()),
-            Answer::Later(verdict) => {
+            GateDecision::Refuse(refused) => IdentityFuture::refused(&request, &refused.failure()),
+            GateDecision::Later(verdict) => {
                 // The service that is ready must be called, and its clone replaces it.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
@@ -218,8 +218,10 @@ where
                     };
                     let peer = request.extensions().get::<Peer>();
                     match gate.settle(&generation.rules, verdict, request.uri().path(), peer) {
-                        Answer::Refuse(refused) => Self::refused(&request, &refused.failure()),
-                        Answer::Pass(allowed) => {
+                        GateDecision::Refuse(refused) => {
+                            Self::refused(&request, &refused.failure())
+                        }
+                        GateDecision::Pass(allowed) => {
                             let record = identify(&mut request, allowed, &records);
                             match permitted(&request) {
                                 Ok(()) => Self::Passed {
@@ -230,7 +232,7 @@ where
                             }
                         }
                         // `settle` never waits.
-                        Answer::Later(_) => return Poll::Pending,
+                        GateDecision::Later(_) => return Poll::Pending,
                     }
                 }
             };

@@ -8,20 +8,20 @@
 //! first one of a call is taken from the [`RetryBudget`] that all calls share.
 
 mod log;
-mod verdict;
+mod retry_decision;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 pub use self::log::{Attempt, AttemptLog};
-use self::verdict::RetryVerdict;
+use self::retry_decision::RetryDecision;
 use super::{
-    choice::{NextStep, RouteChoice},
     health::{Availability, RoutePermit},
-    identity::IdentityFault,
+    identity_health::IdentityFault,
     retry_budget::RetryBudget,
     route::Route,
+    route_selection::{NextStep, RouteSelection},
     target::RouteCandidate,
 };
 use crate::error::{Failure, Phase, Reason, Upstream};
@@ -57,7 +57,7 @@ pub struct AttemptPolicy {
 /// whether that route is called by another identity.
 pub(crate) fn may_succeed_elsewhere(failure: &Failure, other_account: bool) -> bool {
     (other_account && IdentityFault::of(failure).is_some())
-        || RetryVerdict::of(failure) != RetryVerdict::Final
+        || RetryDecision::of(failure) != RetryDecision::Final
 }
 
 /// A successful attempt.
@@ -126,7 +126,7 @@ where
 
 /// The state of a call's attempts.
 struct CallProgress {
-    choice: RouteChoice,
+    choice: RouteSelection,
     policy: AttemptPolicy,
     made: u32,
     /// The failure of the last attempt.
@@ -139,7 +139,7 @@ struct CallProgress {
 impl CallProgress {
     fn new(candidates: Vec<RouteCandidate>, policy: AttemptPolicy) -> Self {
         Self {
-            choice: RouteChoice::new(candidates, policy.session_owner.clone()),
+            choice: RouteSelection::new(candidates, policy.session_owner.clone()),
             policy,
             made: 0,
             last: None,
@@ -259,10 +259,10 @@ impl CallProgress {
             self.last.get_or_insert(failure);
             return Ok(());
         }
-        match RetryVerdict::of(&failure) {
-            RetryVerdict::Final => return Err(failure),
-            RetryVerdict::Elsewhere => self.choice.failed(index, true),
-            RetryVerdict::AnyRoute => self.choice.failed(index, false),
+        match RetryDecision::of(&failure) {
+            RetryDecision::Final => return Err(failure),
+            RetryDecision::Elsewhere => self.choice.failed(index, true),
+            RetryDecision::AnyRoute => self.choice.failed(index, false),
         }
         self.last = Some(failure);
         Ok(())

@@ -378,7 +378,7 @@ proptest! {
                     if let Some(last) = *last.lock().unwrap() {
                         assert!(Instant::now() < until, "an attempt after the deadline");
                         let failure = Failure::new(last, "");
-                        assert_ne!(RetryVerdict::of(&failure), RetryVerdict::Final, "an attempt after {last:?}");
+                        assert_ne!(RetryDecision::of(&failure), RetryDecision::Final, "an attempt after {last:?}");
                     }
                     assert_eq!(route.side_of(&fence), Side::Inside, "{route:?}");
                     assert!(

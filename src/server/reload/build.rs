@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     grpc::{Generation, Parts},
     routing::Router,
-    server::{access, budgets, contents::Contents, tls},
+    server::{access, budget_metrics, contents::Contents, tls},
     telemetry::{Metrics, Traces},
 };
 
@@ -109,7 +109,7 @@ impl Builder {
             router,
             rules,
             accounts: access::accounts(config, &self.store, &self.names, &self.metrics),
-            budgets: budgets::of(config, &self.names),
+            budgets: budget_metrics::of(config, &self.names),
             sdk: self.sdk.clone(),
             traces: self.traces.clone(),
             tls: tls.as_ref().map(|tls| tls.server()),

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    access::limits::{Accounts, Amounts, Billing, Charge, Standings, Used},
+    access::limits::{Amounts, Billing, Charge, Standings, UsageAccounting, UsedTokens},
     aws::pattern,
     config::Price,
     error::Reason,
@@ -37,7 +37,7 @@ impl RateLimits {
 /// The usage of a call, as far as it is known.
 #[derive(Debug)]
 pub(crate) struct Bill {
-    accounts: Accounts,
+    accounts: UsageAccounting,
     charge: Option<Charge>,
     rate_limits: Option<RateLimits>,
     /// The service options that the call asked for, and later those with which it was served.
@@ -46,7 +46,7 @@ pub(crate) struct Bill {
     /// The bytes of output that were read from Bedrock. There are at least as many bytes as tokens.
     output_bytes: u64,
     answered: bool,
-    used: Option<Used>,
+    used: Option<UsedTokens>,
     ceiling: Option<Ceiling>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Ceiling {
 /// The cost of a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    pub(crate) used: Used,
+    pub(crate) used: UsedTokens,
     /// The cost in 1e-9 US dollars. `None` if the model has no price.
     pub(crate) nano_usd: Option<u64>,
     /// Where the usage comes from.
@@ -74,7 +74,7 @@ pub(crate) struct Cost {
 impl Bill {
     /// Creates the bill of a call. Calls that Bedrock does not bill have no `ceiling`.
     pub(crate) fn new(
-        accounts: Accounts,
+        accounts: UsageAccounting,
         charge: Option<Charge>,
         billing: Billing,
         ceiling: Option<Ceiling>,
@@ -149,7 +149,7 @@ impl Bill {
             .map(|detail| count(detail.input_tokens))
             .sum();
         let written = count(usage.cache_write_input_tokens);
-        self.used = Some(Used {
+        self.used = Some(UsedTokens {
             input: count(usage.input_tokens),
             output: count(usage.output_tokens),
             cache_read: count(usage.cache_read_input_tokens),
@@ -172,14 +172,14 @@ impl Bill {
                 } else {
                     ceiling.output
                 };
-                let used = Used {
+                let used = UsedTokens {
                     input: ceiling.input,
                     output,
-                    ..Used::default()
+                    ..UsedTokens::default()
                 };
                 (used, UsageSource::Estimated)
             }
-            (None, _) => (Used::default(), UsageSource::None),
+            (None, _) => (UsedTokens::default(), UsageSource::None),
         };
         let nano_usd = self.price.as_ref().map(|price| match source {
             UsageSource::None => 0,
@@ -206,7 +206,7 @@ impl Bill {
 
 /// Returns the price of a route's model, found by the model ID that is sent to Bedrock, or else by
 /// the foundation model behind it.
-pub(crate) fn price_of(accounts: &Accounts, route: &Route) -> Option<Arc<Price>> {
+pub(crate) fn price_of(accounts: &UsageAccounting, route: &Route) -> Option<Arc<Price>> {
     let prices = accounts.prices();
     if prices.is_empty() {
         return None;

@@ -58,8 +58,8 @@ pub(crate) struct CallReport {
     /// The data that only spans need.
     followed: Option<Box<Followed>>,
     method: &'static str,
-    target: metrics::Target,
-    route: metrics::Route,
+    target: metrics::TargetLabel,
+    route: metrics::RouteLabels,
     attempts: usize,
     model_id: String,
     source_region: String,
@@ -113,8 +113,8 @@ impl CallReport {
             trace: traces.call(trace, arrived),
             followed: None,
             method,
-            target: metrics::Target::default(),
-            route: metrics::Route::default(),
+            target: metrics::TargetLabel::default(),
+            route: metrics::RouteLabels::default(),
             attempts: 0,
             model_id: String::new(),
             source_region: String::new(),
@@ -187,7 +187,7 @@ impl CallReport {
             let reason = attempt.failure.or(unanswered.filter(|_| is_last));
             self.metrics
                 .attempts
-                .get_or_create(&metrics::Attempt {
+                .get_or_create(&metrics::AttemptLabels {
                     target: self.target.clone(),
                     route: attempt.route.labels(),
                     reason: reason.map_or("", Reason::as_str),
@@ -418,7 +418,7 @@ impl Drop for CallReport {
         self.metrics.open_calls.dec();
         self.metrics
             .calls
-            .get_or_create(&metrics::Call {
+            .get_or_create(&metrics::CallLabels {
                 method: self.method,
                 target: self.target.clone(),
                 route: self.route.clone(),

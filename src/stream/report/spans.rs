@@ -7,7 +7,7 @@ use crate::{
     error::Reason,
     pb,
     routing::attempts::{self, AttemptLog},
-    telemetry::trace::{Attempt, Call, Operation, Recorder, Request, TraceContext, Usage},
+    telemetry::trace::{AttemptSpan, CallSpan, Operation, Recorder, Request, TraceContext, Usage},
 };
 
 /// The data about a call that only spans need. Most calls are not sampled.
@@ -68,7 +68,7 @@ impl Followed {
             }
             ended.record_attempt(recorder, bedrock, &self.request, last, true);
         }
-        let call = Call {
+        let call = CallSpan {
             method: ended.method,
             target: ended.target,
             request_id: ended.request_id,
@@ -102,7 +102,7 @@ impl Ended<'_> {
         } else {
             Instant::now()
         };
-        let told = Attempt {
+        let told = AttemptSpan {
             operation: Operation::of(self.method),
             target: self.target,
             request_id: self.request_id,

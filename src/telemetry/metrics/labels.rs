@@ -6,7 +6,7 @@ use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
 /// The label for the target of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Target {
+pub struct TargetLabel {
     /// The alias, or `raw` for a model ID or ARN. Empty for an unknown target.
     pub target: String,
 }
@@ -14,29 +14,29 @@ pub struct Target {
 /// The labels for the route of a call. Empty for routes without an alias, and for calls without an
 /// attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Route {
+pub struct RouteLabels {
     /// The model ID.
     pub model_id: String,
     /// The source Region.
     pub source_region: String,
     /// The AWS account, if it is not the one of the gateway's own identity.
     #[prometheus(flatten)]
-    pub account: Account,
+    pub account: AccountLabel,
 }
 
 /// The label `account`: the name of an AWS account. It is absent for the account of the gateway's
 /// own identity, so that a configuration without `accounts` has the same series as before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Account(Arc<str>);
+pub struct AccountLabel(Arc<str>);
 
-impl Account {
+impl AccountLabel {
     /// Returns the label for the name of an account in the configuration.
     pub fn named(name: &Arc<str>) -> Self {
         Self(Arc::clone(name))
     }
 }
 
-impl EncodeLabelSet for Account {
+impl EncodeLabelSet for AccountLabel {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
         if self.0.is_empty() {
             return Ok(());
@@ -47,15 +47,15 @@ impl EncodeLabelSet for Account {
 
 /// The labels for the end of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Call {
+pub struct CallLabels {
     /// `Invoke` or `StreamInvoke`.
     pub method: &'static str,
     /// The target.
     #[prometheus(flatten)]
-    pub target: Target,
+    pub target: TargetLabel,
     /// The route of the last attempt.
     #[prometheus(flatten)]
-    pub route: Route,
+    pub route: RouteLabels,
     /// The gRPC code, such as `OK` or `UNAVAILABLE`.
     pub code: &'static str,
     /// The reason in ErrorInfo. Empty for OK.
@@ -87,13 +87,13 @@ pub struct KeyFetch {
 
 /// The labels for an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Attempt {
+pub struct AttemptLabels {
     /// The target of the call.
     #[prometheus(flatten)]
-    pub target: Target,
+    pub target: TargetLabel,
     /// The route.
     #[prometheus(flatten)]
-    pub route: Route,
+    pub route: RouteLabels,
     /// The reason of the failure. Empty if the answer began.
     pub reason: &'static str,
 }
@@ -103,7 +103,7 @@ pub struct Attempt {
 pub struct Tokens {
     /// The target of the call.
     #[prometheus(flatten)]
-    pub target: Target,
+    pub target: TargetLabel,
     /// `input`, `output`, `cache_read` or `cache_write`.
     pub kind: &'static str,
 }
@@ -113,7 +113,7 @@ pub struct Tokens {
 pub struct UsageMissing {
     /// The target of the call.
     #[prometheus(flatten)]
-    pub target: Target,
+    pub target: TargetLabel,
     /// The reason of the failure that replaced `metadata`. Empty if Bedrock's stream ended without
     /// it.
     pub reason: &'static str,
@@ -152,7 +152,7 @@ pub struct Unknown {
 pub struct Breaker {
     /// The route.
     #[prometheus(flatten)]
-    pub route: Route,
+    pub route: RouteLabels,
     /// `closed`, `open` or `half_open`.
     pub state: &'static str,
 }

@@ -21,8 +21,9 @@ pub use certificate::CertificateExpiry;
 pub use config::{ConfigHash, ConfigMetrics};
 pub use durations::Durations;
 pub use labels::{
-    Account, Attempt, AuthenticationFailure, Breaker, Build, Call, Cancelled, Issuer, KeyFetch,
-    LimitedResource, Route, Target, Tokens, Unknown, UsageMissing, UsageSink,
+    AccountLabel, AttemptLabels, AuthenticationFailure, Breaker, Build, CallLabels, Cancelled,
+    Issuer, KeyFetch, LimitedResource, RouteLabels, TargetLabel, Tokens, Unknown, UsageMissing,
+    UsageSink,
 };
 pub use limit_store::{LimitStore, StoreFailure, StoreStep, WithoutStore};
 
@@ -75,17 +76,17 @@ pub struct Metrics {
     /// The configuration and its reloads.
     pub config: ConfigMetrics,
     /// Calls that have ended.
-    pub calls: Family<Call, Counter>,
+    pub calls: Family<CallLabels, Counter>,
     /// The duration of calls, from arrival to end.
-    pub call_duration: Family<Target, Durations>,
+    pub call_duration: Family<TargetLabel, Durations>,
     /// Attempts of completed calls.
-    pub attempts: Family<Attempt, Counter>,
+    pub attempts: Family<AttemptLabels, Counter>,
     /// The time from a call's arrival to the first event that was sent.
-    pub time_to_first_event: Family<Target, Durations>,
+    pub time_to_first_event: Family<TargetLabel, Durations>,
     /// The time from a call's arrival to Bedrock's first delta.
-    pub time_to_first_token: Family<Target, Durations>,
+    pub time_to_first_token: Family<TargetLabel, Durations>,
     /// The time between two deltas.
-    pub inter_token_gap: Family<Target, Durations>,
+    pub inter_token_gap: Family<TargetLabel, Durations>,
     /// Tokens by type, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
     /// Calls with a complete answer for which Bedrock sent no usage.
@@ -236,7 +237,7 @@ impl New<'_> {
         name: &str,
         help: &str,
         new: fn() -> Durations,
-    ) -> Family<Target, Durations> {
+    ) -> Family<TargetLabel, Durations> {
         let family = Family::new_with_constructor(new);
         self.0
             .register_with_unit(name, help, Unit::Seconds, family.clone());

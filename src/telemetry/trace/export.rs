@@ -187,7 +187,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::telemetry::trace::{Call, TraceContext};
+    use crate::telemetry::trace::{CallSpan, TraceContext};
 
     /// A collector that never answers.
     #[derive(Debug)]
@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn span() -> SpanData {
-        let call = Call {
+        let call = CallSpan {
             method: "Invoke",
             target: "raw",
             request_id: "",

@@ -24,7 +24,7 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::time::Instant;
 
 pub use context::{SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId, new_span_id};
-pub use span::{Attempt, Call, Operation, Request, Usage};
+pub use span::{AttemptSpan, CallSpan, Operation, Request, Usage};
 
 use self::export::Exporter;
 use crate::config;
@@ -119,12 +119,12 @@ pub struct Recorder {
 
 impl Recorder {
     /// Creates the span of the call.
-    pub fn call(&self, context: &TraceContext, call: &Call<'_>) {
+    pub fn call(&self, context: &TraceContext, call: &CallSpan<'_>) {
         self.send(call.span(context, self.arrived_at, self.at(call.ended)));
     }
 
     /// Creates the span of an attempt, whose context is a child of the call's.
-    pub fn attempt(&self, context: &TraceContext, attempt: &Attempt<'_>) {
+    pub fn attempt(&self, context: &TraceContext, attempt: &AttemptSpan<'_>) {
         self.send(attempt.span(context, self.at(attempt.began), self.at(attempt.ended)));
     }
 

@@ -19,7 +19,7 @@ const MOST_STOP_CHARS: usize = 64;
 
 /// A completed call, recorded as the span of an RPC server.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct CallSpan<'a> {
     /// `Invoke`, `StreamInvoke`, `CountTokens`, `ApplyGuardrail` or `InvokeModel`.
     pub method: &'static str,
     /// The alias, or `raw`.
@@ -74,7 +74,7 @@ impl Operation {
 
 /// A completed attempt, recorded as the span of a generative AI client.
 #[derive(Debug)]
-pub struct Attempt<'a> {
+pub struct AttemptSpan<'a> {
     /// What Bedrock is asked for.
     pub operation: Operation,
     /// The alias, or `raw`.
@@ -135,7 +135,7 @@ pub struct Usage {
     pub cache_write: i32,
 }
 
-impl Call<'_> {
+impl CallSpan<'_> {
     pub(super) fn span(
         &self,
         context: &TraceContext,
@@ -180,7 +180,7 @@ impl Call<'_> {
     }
 }
 
-impl Attempt<'_> {
+impl AttemptSpan<'_> {
     pub(super) fn span(
         &self,
         context: &TraceContext,

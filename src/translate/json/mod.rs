@@ -8,7 +8,7 @@ mod writer;
 use crate::bounds::Stop;
 pub(crate) use position::Position;
 pub use reader::MAX_DEPTH;
-pub(crate) use reader::{Kind, Reader, Syntax};
+pub(crate) use reader::{Reader, Syntax, ValueKind};
 pub(crate) use unescape::UnpairedSurrogates;
 pub(crate) use writer::Writer;
 

@@ -24,7 +24,7 @@ pub(crate) struct Reader<'a> {
 
 /// The kind of the next value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Object,
     Array,
     String,
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Null,
 }
 
-impl Kind {
+impl ValueKind {
     /// Returns the name of the kind with its article, for error messages.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -137,15 +137,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the kind of the next value, which its first byte determines.
-    pub(crate) fn peek(&mut self) -> Result<Kind, Syntax> {
+    pub(crate) fn peek(&mut self) -> Result<ValueKind, Syntax> {
         self.white_space();
         match self.byte() {
-            Some(b'{') => Ok(Kind::Object),
-            Some(b'[') => Ok(Kind::Array),
-            Some(b'"') => Ok(Kind::String),
-            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
-            Some(b't' | b'f') => Ok(Kind::Boolean),
-            Some(b'n') => Ok(Kind::Null),
+            Some(b'{') => Ok(ValueKind::Object),
+            Some(b'[') => Ok(ValueKind::Array),
+            Some(b'"') => Ok(ValueKind::String),
+            Some(b'-' | b'0'..=b'9') => Ok(ValueKind::Number),
+            Some(b't' | b'f') => Ok(ValueKind::Boolean),
+            Some(b'n') => Ok(ValueKind::Null),
             Some(_) => self.wrong("expected a value"),
             None => self.wrong("expected a value, found the end"),
         }
@@ -377,20 +377,20 @@ impl<'a> Reader<'a> {
                     return self.wrong(STOPPED);
                 }
                 match self.peek()? {
-                    Kind::Object => {
+                    ValueKind::Object => {
                         self.enter_object()?;
                         open.push(true);
                         first = true;
                     }
-                    Kind::Array => {
+                    ValueKind::Array => {
                         self.enter_array()?;
                         open.push(false);
                         first = true;
                     }
-                    Kind::String => drop(self.skip_string()?),
-                    Kind::Number => drop(self.number()?),
-                    Kind::Boolean => drop(self.boolean()?),
-                    Kind::Null => self.null()?,
+                    ValueKind::String => drop(self.skip_string()?),
+                    ValueKind::Number => drop(self.number()?),
+                    ValueKind::Boolean => drop(self.boolean()?),
+                    ValueKind::Null => self.null()?,
                 }
             } else {
                 open.pop();

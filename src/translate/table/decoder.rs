@@ -6,7 +6,7 @@ use crate::{
     pb,
     translate::{
         Error,
-        json::{Kind, Position, Reader, Syntax, UnpairedSurrogates},
+        json::{Position, Reader, Syntax, UnpairedSurrogates, ValueKind},
         table::presence::Presence,
     },
 };
@@ -73,7 +73,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Returns whether the next value is of this kind. If it is not, this is an error for requests.
-    pub(crate) fn is(&mut self, kind: Kind, at: &Position<'_>) -> Result<bool, Error> {
+    pub(crate) fn is(&mut self, kind: ValueKind, at: &Position<'_>) -> Result<bool, Error> {
         let found = self.peek(at)?;
         if found == kind {
             Ok(true)
@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(crate) fn peek(&mut self, at: &Position<'_>) -> Result<Kind, Error> {
+    pub(crate) fn peek(&mut self, at: &Position<'_>) -> Result<ValueKind, Error> {
         self.read(at, Reader::peek)
     }
 
@@ -138,7 +138,7 @@ impl<'a> Decoder<'a> {
 
     /// Skips the next value if it is null, which means absence. Returns whether it was.
     pub(crate) fn null(&mut self, at: &Position<'_>) -> Result<bool, Error> {
-        let null = self.peek(at)? == Kind::Null;
+        let null = self.peek(at)? == ValueKind::Null;
         if null {
             self.read(at, Reader::null)?;
         }

@@ -65,7 +65,7 @@ macro_rules! object {
                 from: &mut $crate::translate::table::Decoder<'_>,
                 at: &$crate::translate::json::Position<'_>,
             ) -> Result<Option<Self>, $crate::translate::Error> {
-                if !from.is($crate::translate::json::Kind::Object, at)? {
+                if !from.is($crate::translate::json::ValueKind::Object, at)? {
                     return Ok(None);
                 }
                 from.read(at, $crate::translate::json::Reader::enter_object)?;

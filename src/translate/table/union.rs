@@ -3,7 +3,7 @@
 use super::{Decoder, Encoder};
 use crate::translate::{
     Error,
-    json::{Kind, Position, Reader},
+    json::{Position, Reader, ValueKind},
 };
 
 /// A oneof that in JSON is an object with one member, named after the kind.
@@ -22,7 +22,7 @@ pub(crate) fn read_union<U: Union>(
     from: &mut Decoder<'_>,
     at: &Position<'_>,
 ) -> Result<Option<Option<U>>, Error> {
-    if !from.is(Kind::Object, at)? {
+    if !from.is(ValueKind::Object, at)? {
         return Ok(None);
     }
     from.read(at, Reader::enter_object)?;
@@ -46,11 +46,11 @@ pub(crate) fn read_union<U: Union>(
     Ok(Some(union))
 }
 
-/// `union!(module::Oneof { "member" => Kind, … })` defines a oneof that is a union in Bedrock's
+/// `union!(module::Oneof { "member" => ValueKind, … })` defines a oneof that is a union in Bedrock's
 /// JSON. The macro also accepts these optional parts:
 /// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text or
 ///   (optional) as a Struct;
-/// - `nothing { Kind, … }`: kinds for which Bedrock has no member, which leave the object empty;
+/// - `nothing { ValueKind, … }`: kinds for which Bedrock has no member, which leave the object empty;
 /// - `in Message.field` before the table: the message whose only field is the oneof. In JSON, it is
 ///   the union without the message.
 macro_rules! union {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Decoder, Encoder, Mode};
 use crate::translate::{
     Error,
-    json::{Kind, Position, Reader},
+    json::{Position, Reader, ValueKind},
 };
 
 /// A type that has exactly one form in JSON.
@@ -26,7 +26,7 @@ impl Value for String {
     }
 
     fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
-        if !from.is(Kind::String, at)? {
+        if !from.is(ValueKind::String, at)? {
             return Ok(None);
         }
         from.string(at).map(Some)
@@ -39,7 +39,7 @@ impl Value for bool {
     }
 
     fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
-        if !from.is(Kind::Boolean, at)? {
+        if !from.is(ValueKind::Boolean, at)? {
             return Ok(None);
         }
         from.read(at, Reader::boolean).map(Some)
@@ -95,7 +95,7 @@ fn number<T: FromStr>(
     expected: &str,
     fits: impl FnOnce(&T) -> bool,
 ) -> Result<Option<T>, Error> {
-    if !from.is(Kind::Number, at)? {
+    if !from.is(ValueKind::Number, at)? {
         return Ok(None);
     }
     let text = from.read(at, Reader::number)?;
@@ -124,7 +124,7 @@ impl Value for Bytes {
     }
 
     fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
-        if !from.is(Kind::String, at)? {
+        if !from.is(ValueKind::String, at)? {
             return Ok(None);
         }
         let text = from.read(at, Reader::string)?;

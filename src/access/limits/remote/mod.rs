@@ -43,7 +43,7 @@ use self::{
 };
 use super::{
     decision,
-    kind::{Amounts, Kind},
+    kind::{Amounts, LimitKind},
     level::Level,
     refusal::Refusal,
     store::{Granted, Reservation, Scopes, Standing, Standings, Step, Store, StoreUnavailable},
@@ -207,7 +207,7 @@ fn corrected(reservation: &Reservation, used: &Amounts) -> Standings {
     decision::standings(&reservation.scopes, now, |scope, limit| {
         let mut level = levels(scope, limit);
         let used = match limit.kind {
-            Kind::OpenStreams => 0,
+            LimitKind::OpenStreams => 0,
             kind => kind.of(used),
         };
         let reserved = limit.kind.of(&reservation.amounts);

@@ -192,7 +192,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::limits::store::Held;
+    use crate::access::limits::store::StoreState;
 
     fn push(queue: &Queue, id: u128) -> bool {
         let reservation = Reservation {
@@ -200,7 +200,7 @@ mod tests {
             scopes: Scopes::default(),
             amounts: Amounts::default(),
             at: 0,
-            held: Held::default(),
+            held: StoreState::default(),
         };
         queue.push(reservation, Amounts::default())
     }

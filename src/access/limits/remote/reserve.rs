@@ -98,7 +98,7 @@ impl Shared {
             scopes: Scopes::default(),
             amounts: Amounts::default(),
             at: 0,
-            held: store::Held::default(),
+            held: store::StoreState::default(),
         };
         let call = self.reserve_call(&nothing);
         match timeout(limit, call.run::<Vec<i64>>(&mut link.connection)).await {
@@ -233,7 +233,7 @@ impl Shared {
             scopes,
             amounts: reservation.amounts,
             at: reservation.held.locally_at.unwrap_or(0),
-            held: store::Held::default(),
+            held: store::StoreState::default(),
         }
     }
 

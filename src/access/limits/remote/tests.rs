@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     access::limits::{
-        Amounts, Held, InProcess, Kind, Limit, Names, Reservation, Scope, ScopeKind, Scopes, Step,
-        Store as _,
+        Amounts, InProcess, Limit, LimitKind, Names, Reservation, Scope, ScopeKind, Scopes, Step,
+        Store as _, StoreState,
     },
     config::{Quota, RedisStore},
     telemetry::Metrics,
@@ -212,7 +212,7 @@ fn done<T>(step: Step<T>) -> T {
 }
 
 /// The same scopes, with only these of their limits.
-fn only(scopes: &Scopes, wanted: impl Fn(Kind) -> bool) -> Scopes {
+fn only(scopes: &Scopes, wanted: impl Fn(LimitKind) -> bool) -> Scopes {
     let less = |scope: &Arc<Scope>| {
         let limits = scope.limits.iter().copied();
         let limits = limits.filter(|limit: &Limit| wanted(limit.kind));
@@ -232,7 +232,7 @@ fn only(scopes: &Scopes, wanted: impl Fn(Kind) -> bool) -> Scopes {
 
 /// The same scopes without limits of open streams.
 fn without_places(scopes: &Scopes) -> Scopes {
-    only(scopes, |kind| kind != Kind::OpenStreams)
+    only(scopes, |kind| kind != LimitKind::OpenStreams)
 }
 
 impl Model {
@@ -245,7 +245,7 @@ impl Model {
         for open in replica.open.iter_mut().filter(|open| !open.lapsed) {
             open.lapsed = true;
             let mut places = open.local.clone();
-            places.scopes = only(&places.scopes, |kind| kind == Kind::OpenStreams);
+            places.scopes = only(&places.scopes, |kind| kind == LimitKind::OpenStreams);
             self.settle(places, open.local.amounts);
         }
     }
@@ -261,7 +261,7 @@ impl Model {
             scopes: without_places(scopes),
             amounts: Amounts::default(),
             at: self.now(),
-            held: Held::default(),
+            held: StoreState::default(),
         };
         self.settle(nothing, used);
     }
@@ -351,7 +351,7 @@ async fn play(
                     scopes: scopes.clone(),
                     amounts,
                     at: 0,
-                    held: Held::default(),
+                    held: StoreState::default(),
                 };
                 let replica = &mut replicas[replica];
                 let expected = done(model.process.reserve(reservation.clone()));
@@ -423,7 +423,7 @@ async fn play(
                     scopes: callers[caller].clone(),
                     amounts,
                     at: 0,
-                    held: Held::default(),
+                    held: StoreState::default(),
                 };
                 if reservation.scopes.is_empty() {
                     continue;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::bedrock::Options;
+use crate::config::bedrock::BedrockOptions;
 
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub(in crate::bedrock::http) struct Limits {
 }
 
 impl Limits {
-    pub(in crate::bedrock::http) fn new(options: &Options) -> Self {
+    pub(in crate::bedrock::http) fn new(options: &BedrockOptions) -> Self {
         Self {
             target: options.streams_per_connection.max(1),
             connections: options.max_connections.max(1),

@@ -21,12 +21,12 @@ use tokio::{
 };
 
 use super::{
+    connection_use::PoolHandle,
     dial::Dialer,
     error::Error,
     http1::{self, Keeper},
     http2,
     origin::Origin,
-    slot::Owner,
 };
 use lease::ConnectionLease;
 pub(super) use limits::Limits;
@@ -114,7 +114,7 @@ impl Pool {
         };
         if socket.http2 {
             let id = self.lock().next_id();
-            let owner: Weak<dyn Owner> = Arc::<Self>::downgrade(self);
+            let owner: Weak<dyn PoolHandle> = Arc::<Self>::downgrade(self);
             let connection =
                 http2::Http2Connection::start(socket.io, id, self.limits.most(), owner).await;
             connection
@@ -133,7 +133,7 @@ impl Pool {
     }
 }
 
-impl Owner for Pool {
+impl PoolHandle for Pool {
     /// Assigns free room to waiting calls, in their order, and opens connections for the others.
     fn settle(self: Arc<Self>) {
         let mut unwanted = Vec::new();

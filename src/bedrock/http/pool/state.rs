@@ -14,10 +14,10 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{lease::ConnectionLease, limits::Limits};
 use crate::bedrock::http::{
+    connection_use::{ConnectionUse, PoolHandle},
     error::Error,
     http1::{self, Keeper},
     http2,
-    slot::{Owner, Slot},
 };
 
 /// The maximum number of HTTP/2 connections that are opened concurrently. Each has room for many
@@ -91,7 +91,7 @@ impl State {
     }
 
     /// Reserves room on the least loaded connection.
-    pub(super) fn take<P: Owner + Keeper + 'static>(
+    pub(super) fn take<P: PoolHandle + Keeper + 'static>(
         &mut self,
         pool: &Arc<P>,
         limits: &Limits,
@@ -101,7 +101,7 @@ impl State {
             .or_else(|| self.take_http1(pool).map(ConnectionLease::Http1))
     }
 
-    fn take_http2<P: Owner + 'static>(
+    fn take_http2<P: PoolHandle + 'static>(
         &mut self,
         pool: &Arc<P>,
         limits: &Limits,
@@ -121,13 +121,13 @@ impl State {
             let connection = &mut self.http2[at];
             if connection.is_open() {
                 connection.unused = 0;
-                return Some(connection.lease(Slot::new(pool.clone(), &connection.load)));
+                return Some(connection.lease(ConnectionUse::new(pool.clone(), &connection.load)));
             }
             self.http2.remove(at);
         }
     }
 
-    fn take_http1<P: Owner + Keeper + 'static>(
+    fn take_http1<P: PoolHandle + Keeper + 'static>(
         &mut self,
         pool: &Arc<P>,
     ) -> Option<http1::Http1Lease> {
@@ -136,7 +136,7 @@ impl State {
                 return Some(http1::Http1Lease {
                     connection,
                     keeper: pool.clone(),
-                    slot: Slot::new(pool.clone(), &self.busy),
+                    slot: ConnectionUse::new(pool.clone(), &self.busy),
                 });
             }
         }

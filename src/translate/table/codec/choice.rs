@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{super::presence::Presence, List, read_value};
 use crate::translate::{
     Error,
-    json::{Kind, Position, Reader},
+    json::{Position, Reader, ValueKind},
     table::{Decoder, Encoder, Value, Words},
 };
 
@@ -165,7 +165,7 @@ impl<E: Words> Value for Known<E> {
     }
 
     fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error> {
-        if !from.is(Kind::String, at)? {
+        if !from.is(ValueKind::String, at)? {
             return Ok(None);
         }
         let word = from.read(at, Reader::string)?;

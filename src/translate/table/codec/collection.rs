@@ -5,7 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use super::{super::presence::Presence, read_value};
 use crate::translate::{
     Error,
-    json::{Kind, Position, Reader},
+    json::{Position, Reader, ValueKind},
     table::{Decoder, Encoder, Value},
 };
 
@@ -133,7 +133,7 @@ pub(crate) fn read_list<T: Value>(
     from: &mut Decoder<'_>,
     at: &Position<'_>,
 ) -> Result<Option<Vec<T>>, Error> {
-    if !from.is(Kind::Array, at)? {
+    if !from.is(ValueKind::Array, at)? {
         return Ok(None);
     }
     from.read(at, Reader::enter_array)?;
@@ -163,7 +163,7 @@ fn read_map<T: Value>(
     from: &mut Decoder<'_>,
     at: &Position<'_>,
 ) -> Result<Option<HashMap<String, T>>, Error> {
-    if !from.is(Kind::Object, at)? {
+    if !from.is(ValueKind::Object, at)? {
         return Ok(None);
     }
     from.read(at, Reader::enter_object)?;

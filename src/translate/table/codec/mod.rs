@@ -10,7 +10,7 @@ pub(crate) use collection::{List, Map, RequiredList, read_list, write_list};
 use super::{Decoder, Encoder, Union, Value, presence::Presence, read_union};
 use crate::translate::{
     Error,
-    json::{Kind, Position, Reader},
+    json::{Position, Reader, ValueKind},
 };
 
 /// The index of a content block. An invalid index is an error in every mode, because the pieces of
@@ -71,7 +71,7 @@ impl Required {
         from: &mut Decoder<'_>,
         at: &Position<'_>,
     ) -> Result<(), Error> {
-        if from.peek(at)? == Kind::Null {
+        if from.peek(at)? == ValueKind::Null {
             from.mismatch(at, || "is null, but it is required".to_owned())?;
         }
         if let Some(value) = read_value(from, at)? {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     charge::Limiter,
-    kind::{Amounts, Kind},
+    kind::{Amounts, LimitKind},
     price::PriceList,
     refusal::Refusal,
     scope::{Names, Scope, ScopeKind},
@@ -19,7 +19,7 @@ use crate::{
 
 /// The dependencies for counting the usage of calls. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Accounts(Arc<Inner>);
+pub struct UsageAccounting(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -29,7 +29,7 @@ struct Inner {
     targets: HashMap<String, Arc<Scope>>,
 }
 
-impl Accounts {
+impl UsageAccounting {
     /// Creates the accounts of a configuration, with the quotas of targets by their names.
     pub fn new<'a>(
         access: &Access,
@@ -93,11 +93,11 @@ impl Scopes {
     /// Returns whether tokens or money are limited. Then a call needs a maximum number of output
     /// tokens.
     pub fn counts_tokens(&self) -> bool {
-        self.any(|kind| !matches!(kind, Kind::OpenStreams | Kind::RequestsPerMinute))
+        self.any(|kind| !matches!(kind, LimitKind::OpenStreams | LimitKind::RequestsPerMinute))
     }
 
     /// Returns whether money is limited. Then the models of a call need prices.
     pub fn counts_money(&self) -> bool {
-        self.any(Kind::is_money)
+        self.any(LimitKind::is_money)
     }
 }

@@ -38,7 +38,7 @@ pub struct ChangedKey {
 
 /// The keys and values of a configuration, for a comparison with another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
+pub struct MaskedConfig {
     /// By path.
     values: BTreeMap<String, ShownValue>,
 }
@@ -50,7 +50,7 @@ struct ShownValue {
     whole: Option<String>,
 }
 
-impl Shown {
+impl MaskedConfig {
     /// Returns the keys of a file.
     pub fn of_file(file: &ConfigFile) -> Self {
         let tree = tree(&file.text);
@@ -315,7 +315,7 @@ mod tests {
         }
     }
 
-    fn changes(old: &Shown, new: &Shown) -> Vec<String> {
+    fn changes(old: &MaskedConfig, new: &MaskedConfig) -> Vec<String> {
         let changes = old.changes_to(new);
         let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         changes
@@ -330,7 +330,10 @@ mod tests {
             callers: {a: {keys: [{sha256: aa}]}}\n";
         let new = "targets: {a: {model_id: z, routes: [{model_id: y}, {model_id: w}]}}\n\
             only: [us, eu]\ncallers: {a: {keys: [{sha256: bb}]}}\n";
-        let (old, new) = (Shown::of_file(&file(old)), Shown::of_file(&file(new)));
+        let (old, new) = (
+            MaskedConfig::of_file(&file(old)),
+            MaskedConfig::of_file(&file(new)),
+        );
         assert_eq!(changes(&old, &old), [""; 0]);
         assert_eq!(
             changes(&old, &new),
@@ -349,7 +352,10 @@ mod tests {
     fn masked_values_of_another_process_cannot_be_compared() {
         let old = file("workers: 2\ncallers: {a: {keys: [{sha256: aa}]}}\n");
         let new = file("workers: 3\ncallers: {a: {keys: [{sha256: bb}]}}\n");
-        let (old, new) = (Shown::of_masked(&masked(&old)), Shown::of_file(&new));
+        let (old, new) = (
+            MaskedConfig::of_masked(&masked(&old)),
+            MaskedConfig::of_file(&new),
+        );
         assert_eq!(changes(&old, &new), ["workers 2 3"]);
         assert_eq!(old.incomparable_with(&new), ["callers.a.keys[0].sha256"]);
     }

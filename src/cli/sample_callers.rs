@@ -7,12 +7,12 @@ use crate::{
 
 /// Two callers in one group.
 #[derive(Debug)]
-pub(super) struct Samples {
+pub(super) struct SampleCallers {
     team_a: Secret,
     team_b: Secret,
 }
 
-impl Samples {
+impl SampleCallers {
     /// Generates the keys of the callers. Fails, with a text, if there are no random bytes.
     pub(super) fn generate() -> Result<Self, String> {
         let draw = || {

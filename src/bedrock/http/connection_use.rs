@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 /// The pool, as its connections see it.
-pub(super) trait Owner: Send + Sync {
+pub(super) trait PoolHandle: Send + Sync {
     /// Assigns free room on connections to waiting calls.
     fn settle(self: Arc<Self>);
 
@@ -15,13 +15,13 @@ pub(super) trait Owner: Send + Sync {
 }
 
 /// A unit of load on a connection. Dropping it gives its room to a waiting call.
-pub(super) struct Slot {
-    owner: Arc<dyn Owner>,
+pub(super) struct ConnectionUse {
+    owner: Arc<dyn PoolHandle>,
     load: Arc<AtomicUsize>,
 }
 
-impl Slot {
-    pub(super) fn new(owner: Arc<dyn Owner>, load: &Arc<AtomicUsize>) -> Self {
+impl ConnectionUse {
+    pub(super) fn new(owner: Arc<dyn PoolHandle>, load: &Arc<AtomicUsize>) -> Self {
         load.fetch_add(1, Ordering::Relaxed);
         Self {
             owner,
@@ -35,7 +35,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionUse {
     fn drop(&mut self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
         self.owner.clone().settle();

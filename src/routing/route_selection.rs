@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     health::{Availability, RoutePermit},
-    identity::IdentityFault,
+    identity_health::IdentityFault,
     target::RouteCandidate,
 };
 use crate::error::Failure;
@@ -21,7 +21,7 @@ const SAME: f64 = 1.25;
 
 /// The routes of a call, with those that it has tried.
 #[derive(Debug)]
-pub(super) struct RouteChoice {
+pub(super) struct RouteSelection {
     candidates: Vec<RouteCandidate>,
     tried: Vec<bool>,
     /// Whether the call can no longer use each route.
@@ -46,7 +46,7 @@ pub(super) enum NextStep {
     Nothing,
 }
 
-impl RouteChoice {
+impl RouteSelection {
     pub(super) fn new(candidates: Vec<RouteCandidate>, owner: Option<Arc<str>>) -> Self {
         let none = vec![false; candidates.len()];
         let mut accounts = candidates.iter().map(|known| &known.route.account);

@@ -4,7 +4,7 @@ use crate::error::{Failure, Reason};
 
 /// Which further attempts can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetryVerdict {
+pub(super) enum RetryDecision {
     /// An attempt on any route, after a pause if it is the same route.
     AnyRoute,
     /// An attempt on another route only.
@@ -14,8 +14,8 @@ pub(super) enum RetryVerdict {
     Final,
 }
 
-impl RetryVerdict {
-    /// Returns the verdict on a failure. Before a caller is asked to retry, the gateway fails over.
+impl RetryDecision {
+    /// Returns the decision on a failure. Before a caller is asked to retry, the gateway fails over.
     pub(super) fn of(failure: &Failure) -> Self {
         let upstream = failure.upstream.as_deref();
         match failure.reason {

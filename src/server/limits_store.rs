@@ -14,12 +14,12 @@ const CONNECTS: Duration = Duration::from_secs(2);
 const SETTLES: Duration = Duration::from_secs(5);
 
 /// The store of limits.
-pub(super) struct Counts {
+pub(super) struct OpenLimitsStore {
     pub(super) store: Arc<dyn Store>,
     remote: Option<Remote>,
 }
 
-impl Counts {
+impl OpenLimitsStore {
     /// Opens the store of a configuration.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub enum ClaimKind {
 
 /// The caller that a credential names, according to its issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Claimed {
+pub struct ClaimedCaller {
     /// The name.
     pub name: Arc<str>,
     /// Other names of the same caller. The first configured one is used.

@@ -5,7 +5,7 @@ use bedrock_emulator::{Quota, Quotas, Rate};
 /// Quotas of the emulated account
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Quotas of the emulated account")]
-pub struct Rates {
+pub struct EmulatedQuotas {
     /// Requests per minute for each model and source Region, counted separately for on-demand and
     /// profile calls; unlimited if omitted
     #[arg(long, value_name = "NUMBER")]
@@ -16,7 +16,7 @@ pub struct Rates {
     pub tokens_per_minute: Option<u64>,
 }
 
-impl Rates {
+impl EmulatedQuotas {
     /// Converts the options into the emulator's quotas.
     pub fn quotas(self) -> Quotas {
         Quotas::everywhere(Quota::rate(Rate {

@@ -9,13 +9,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Waits for a [`CancellationToken`]. Each waker is registered only once, because registering locks
 /// the token.
-pub(super) struct Interrupt {
+pub(super) struct DrainExpiry {
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,
     waker: Option<Waker>,
 }
 
-impl Interrupt {
+impl DrainExpiry {
     pub(super) fn new(token: CancellationToken) -> Self {
         Self {
             cancelled: Box::pin(token.clone().cancelled_owned()),

@@ -38,7 +38,7 @@ const MAX_WAITING: usize = 1_024;
 
 /// The keys of an issuer. Dropping this ends their refresh.
 #[derive(Debug)]
-pub(super) struct Ring {
+pub(super) struct IssuerKeys {
     shared: Arc<Shared>,
     task: AbortHandle,
 }
@@ -73,7 +73,7 @@ struct State {
     may_ask: bool,
 }
 
-impl Ring {
+impl IssuerKeys {
     /// Starts to refresh the keys of an issuer, on the current runtime.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Ring {
     }
 }
 
-impl Drop for Ring {
+impl Drop for IssuerKeys {
     fn drop(&mut self) {
         self.task.abort();
     }
