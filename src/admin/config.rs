@@ -25,8 +25,6 @@ const FORWARDED: &[&str] = &["forwarded", "via", "true-client-ip", "cf-connectin
 /// The beginnings of further headers of proxies.
 const OF_PROXIES: &[&str] = &["x-forwarded-", "x-real-", "x-client-", "x-envoy-"];
 
-const ELSEWHERE: &str = "the configuration is shown to requests of this machine only: use `curl http://127.0.0.1:9090/config` there, or `kubectl port-forward`\n";
-
 /// The configuration in use as JSON, with secrets masked. Cheap to clone; all clones show the same.
 #[derive(Clone, Debug, Default)]
 pub struct ShownConfig(Arc<ArcSwap<String>>);
@@ -38,18 +36,27 @@ impl ShownConfig {
     }
 }
 
-/// The address of the client's end of the connection.
+/// The addresses of both ends of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PeerAddress(pub(super) SocketAddr);
+pub(super) struct Ends {
+    /// The client's end.
+    pub(super) peer: SocketAddr,
+    /// The port of the gateway's end.
+    pub(super) local_port: u16,
+}
 
 /// Answers `/config`.
 pub(super) async fn show(State(config): State<ShownConfig>, request: Request) -> Response {
-    let peer = request.extensions().get::<PeerAddress>();
-    let is_local = peer.is_some_and(|peer| is_local(peer.0.ip()))
+    let ends = request.extensions().get::<Ends>();
+    let is_local = ends.is_some_and(|ends| is_local(ends.peer.ip()))
         && Hosts::Loopback.allow(host_of(&request))
         && !is_forwarded(request.headers());
     if !is_local {
-        return (StatusCode::FORBIDDEN, ELSEWHERE).into_response();
+        let port = ends.map_or(9090, |ends| ends.local_port);
+        let elsewhere = format!(
+            "the configuration is shown to requests from this machine only: use `curl http://127.0.0.1:{port}/config` there, or `kubectl port-forward`\n"
+        );
+        return (StatusCode::FORBIDDEN, elsewhere).into_response();
     }
     let text = config.0.load_full();
     let headers = [

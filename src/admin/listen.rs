@@ -22,7 +22,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{config::PeerAddress, peers::Peers};
+use super::{config::Ends, peers::Peers};
 
 /// How long a client may take to send the head of a request. A connection that is idle for this
 /// time is closed, too.
@@ -97,12 +97,16 @@ async fn connection(
     routes: Router,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
+    let ends = Ends {
+        peer: address,
+        local_port: stream.local_addr()?.port(),
+    };
     // The time limits of hyper begin with the first byte of a request, and only when the HTTP
     // version is known. This limit covers the time before that.
     let asked = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&asked);
     let service = routes.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(PeerAddress(address));
+        request.extensions_mut().insert(ends);
         noted.store(true, Ordering::Relaxed);
         request.map(axum::body::Body::new)
     });

@@ -213,7 +213,7 @@ impl Session {
             Ok(loaded) => loaded,
             Err(error) => Err(NoCredentials::new(
                 Cause::Unavailable,
-                format!("the load of AWS credentials was interrupted: {error}"),
+                format!("loading AWS credentials was interrupted: {error}"),
                 FIRST_PAUSE,
             )),
         }
@@ -269,7 +269,7 @@ impl Session {
                 .min(LONGEST_PAUSE),
             Cause::NotConfigured | Cause::WronglyConfigured | Cause::Refused => REFUSED_PAUSE,
         };
-        tracing::warn!(role = role.arn, session = role.name, detail = %text, "a role can't be assumed");
+        tracing::warn!(role = role.arn, session = role.name, detail = %text, "cannot assume a role");
         let failed = NoCredentials::new(cause, format!("{}: {text}", role.arn), pause);
         state.failures = state.failures.saturating_add(1);
         state.failed = Some(failed.clone());

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tonic::{
     metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
     transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
@@ -66,7 +67,7 @@ pub struct Connect {
     client_key: Option<PathBuf>,
 
     /// Timeout of the whole call: a number with ms, s, m or h, such as 90s [default: the gateway's
-    /// limit; for health 1s]
+    /// limit; 1s for the command `health`]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     deadline: Option<Duration>,
 
@@ -133,20 +134,37 @@ impl Connect {
         let read = |option: &str, path: &Path| {
             std::fs::read(path).map_err(|error| format!("{option} {}: {error}", path.display()))
         };
+        let certificates = |option: &str, path: &Path| match read(option, path)? {
+            pem if CertificateDer::from_pem_slice(&pem).is_ok() => Ok(pem),
+            _ => Err(format!(
+                "{option} {}: expected a PEM file with at least one certificate",
+                path.display()
+            )),
+        };
         let mut tls = match &self.ca {
             Some(path) => {
-                let pem = read("--ca", path)?;
+                let pem = certificates("--ca", path)?;
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
             }
             None => ClientTlsConfig::new().with_native_roots(),
         };
         if let (Some(cert), Some(key)) = (&self.client_cert, &self.client_key) {
-            let (cert, key) = (read("--client-cert", cert)?, read("--client-key", key)?);
+            let (cert, path) = (certificates("--client-cert", cert)?, key);
+            let key = read("--client-key", path)?;
+            if PrivateKeyDer::from_pem_slice(&key).is_err() {
+                return Err(format!(
+                    "--client-key {}: expected a PEM file with an unencrypted private key",
+                    path.display()
+                ));
+            }
             tls = tls.identity(Identity::from_pem(cert, key));
         }
-        endpoint
-            .tls_config(tls)
-            .map_err(|error| format!("TLS cannot be set up: {}", super::failure::cause(&error)))
+        endpoint.tls_config(tls).map_err(|error| {
+            format!(
+                "cannot set up TLS; check --ca, --client-cert and --client-key (cause: {})",
+                super::failure::cause(&error)
+            )
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{pb::CountTokensRequest, translate};
 /// Count the input tokens of a Converse request in Bedrock's JSON, without calling the model
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE contains a Converse request, as for `invoke`. The number is written to standard output, the model that counted to standard error.
+FILE contains a Converse request, as for `invoke`. The number is written to standard output, the model that counted to standard error. \
 Bedrock does not count tokens for all models.
 
 Examples:

@@ -20,8 +20,8 @@ use crate::{
 /// Check content with a guardrail of Bedrock, without calling a model
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The action of the guardrail is written to standard output: NONE or GUARDRAIL_INTERVENED. The texts that replace the content follow, if there are any.
-The guardrail and the reason are written to standard error. The exit code is 0 in both cases.
+The action of the guardrail is written to standard output: NONE or GUARDRAIL_INTERVENED. The texts that replace the content follow, if there are any. \
+The guardrail and the reason are written to standard error. The exit code is 0 in both cases. \
 The JSON of --request is that of `aws bedrock-runtime apply-guardrail --cli-input-json`.
 
 Examples:

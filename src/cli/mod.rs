@@ -6,8 +6,8 @@
 //! | [`invoke_model`] | calls a model in its own format |
 //! | [`limits`], [`health`] | commands that ask a gateway about the caller and about itself |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
-//! | `samples` | the sample callers of `dev --callers` |
-//! | `rates` | the options for quotas, shared by `dev` and `emulate` |
+//! | `sample_callers` | the sample callers of `dev --callers` |
+//! | [`emulated_quotas`] | the options for quotas, shared by `dev` and `emulate` |
 //! | [`signals`] | the signals of the commands that serve |
 //! | [`check`] | validates configuration files |
 //! | [`schema`] | prints the JSON schema of the configuration |

@@ -15,15 +15,15 @@ use crate::{
 /// Run the gateway with Amazon Bedrock
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Region, profile and credentials are those of the standard AWS SDK chain: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK,
-the shared config files, IRSA, EKS Pod Identity, instance metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL.
+Region, profile and credentials are those of the standard AWS SDK chain: AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_BEARER_TOKEN_BEDROCK, \
+the shared config files, IRSA, EKS Pod Identity, instance metadata. Endpoints: AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL. \
 Traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT, unless the config sets `traces`.
 
-SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to `drain.limit`, and exits with 0.
+SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to `drain.limit`, and exits with 0. \
 A second signal ends open calls immediately, each with a status, and the gateway exits with 0.
 
-Changes of the configuration file take effect without a restart, usually within a second, about 3 seconds at most.
-SIGHUP has the file read even if nothing seems to have changed. A file with a mistake is refused as a whole; the log says why, and
+Changes of the configuration file take effect without a restart, usually within a second, about 3 seconds at most. \
+SIGHUP has the file read even if nothing seems to have changed. A file with a mistake is refused as a whole; the log says why, and \
 the previous configuration stays in use.
 
 A minimal config:

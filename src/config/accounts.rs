@@ -127,7 +127,7 @@ fn read_tags(section: &mut Section<'_>) -> BTreeMap<String, String> {
         section.report(
             "session_tags",
             format!(
-                "at most {} tags fit beside the caller's name",
+                "at most {} tags are possible in addition to the caller's name: remove some",
                 role::MOST_TAGS
             ),
         );

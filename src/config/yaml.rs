@@ -58,14 +58,14 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
         let place = error
             .location()
             .map_or_else(ConfigLocation::default, place_of);
-        Problem::new(
-            "",
-            place,
-            format!(
-                "not valid YAML: {}",
-                first_line(&error.without_snippet().to_string())
-            ),
-        )
+        let error = error.without_snippet();
+        let message = match error {
+            serde_saphyr::Error::Budget { .. } => {
+                "too large or too complex: use fewer keys, anchors and aliases".to_owned()
+            }
+            error => format!("not valid YAML: {}", first_line(&error.to_string())),
+        };
+        Problem::new("", place, message)
     })?;
     Ok(node(spanned))
 }

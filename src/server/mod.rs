@@ -86,8 +86,9 @@ impl Listeners {
     /// Fails if an address cannot be bound; the error names it.
     pub fn bind(config: &Config) -> io::Result<Self> {
         let bind = |address: SocketAddr| {
-            let listener = TcpListener::bind(address)
-                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+            let listener = TcpListener::bind(address).map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+            })?;
             listener.set_nonblocking(true)?;
             Ok::<_, io::Error>(listener)
         };

@@ -254,8 +254,17 @@ fn certificates(
     Ok(certificates)
 }
 
-fn unusable(key: &str, file: &Path, error: &dyn fmt::Display) -> String {
-    format!("{key}: cannot use {}: {error}", file.display())
+/// Describes a file that cannot be used: what the key expects, then the error of the library.
+fn unusable(key: &str, file: &Path, cause: &dyn fmt::Display) -> String {
+    let expected = match key {
+        "tls.key_file" => "an unencrypted private key",
+        "tls.client_ca_file" => "at least one certificate of a certificate authority",
+        _ => "the certificate and its chain",
+    };
+    format!(
+        "{key}: cannot use {}; write a PEM file with {expected} (cause: {cause})",
+        file.display()
+    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The connection to a collector that accepts OTLP over gRPC, for spans and usage records.
 
-use std::{path::Path, time::Duration};
+use std::{error::Error, path::Path, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::{Resource, resource::TelemetryResourceDetector};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::config::{Headers, MAX_PEM, Traces, read_regular};
@@ -28,8 +29,12 @@ pub(super) fn channel(
     endpoint: &str,
     extra_ca_file: Option<&Path>,
 ) -> Result<Channel, String> {
-    let wrong =
-        |error: tonic::transport::Error| format!("{section}.otlp_endpoint: `{endpoint}`: {error}");
+    let wrong = |error: tonic::transport::Error| {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "{section}.otlp_endpoint: cannot use `{endpoint}`; check the URL and the certificates to trust (cause: {error}: {cause})"
+        )
+    };
     let is_tls = endpoint.starts_with("https:");
     let mut address = Endpoint::from_shared(endpoint.to_owned())
         .map_err(wrong)?
@@ -43,6 +48,12 @@ pub(super) fn channel(
         if let Some(path) = extra_ca_file {
             let pem = read_regular(path, MAX_PEM)
                 .map_err(|error| format!("{section}.extra_ca_file: {}: {error}", path.display()))?;
+            if !matches!(CertificateDer::pem_slice_iter(&pem).next(), Some(Ok(_))) {
+                return Err(format!(
+                    "{section}.extra_ca_file: {} contains no certificate; write a PEM file with at least one",
+                    path.display()
+                ));
+            }
             tls = tls.ca_certificate(Certificate::from_pem(pem));
         }
         address = address.tls_config(tls).map_err(wrong)?;

@@ -185,7 +185,7 @@ async fn reasoning_tools_and_sources_have_their_places() {
     assert_eq!(ended.code, Some(0));
     assert_eq!(
         ended.stdout,
-        "It scatters.[1] Truly.[1]\n[call of the tool get_weather] {\"city\":\"Paris\"}\n\n[1] Optics, pages 3 to 4\n"
+        "It scatters.[1] Truly.[1]\n[tool call: get_weather] {\"city\":\"Paris\"}\n\n[1] Optics, pages 3 to 4\n"
     );
     assert!(
         ended

@@ -98,7 +98,7 @@ async fn people_see_every_detail() {
         "  Bedrock: ServiceUnavailableException, HTTP 503, before the first event, request ID b-1",
         "  Bedrock said: Too many.",
         "  attempt: us.m in us-east-1: UPSTREAM_UNAVAILABLE after 212 ms",
-        "  a detail that this client does not know: type.googleapis.com/example.New",
+        "  detail of an unknown type: type.googleapis.com/example.New",
     ];
     expected.sort_unstable();
     assert_eq!(rest, expected);

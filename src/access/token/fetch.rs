@@ -98,7 +98,12 @@ impl Client {
                 Some(path) => {
                     let certificates = CertificateDer::pem_file_iter(path)
                         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                        .map_err(|error| format!("ca_file {}: {error}", path.display()))?;
+                        .map_err(|error| {
+                            format!(
+                                "cannot use ca_file {}; write a PEM file with at least one certificate (cause: {error})",
+                                path.display()
+                            )
+                        })?;
                     roots.add_parsable_certificates(certificates);
                 }
             }

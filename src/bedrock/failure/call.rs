@@ -66,7 +66,7 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if find::<CredentialsError>(error).is_some()
         || chain(error).any(|cause| cause.to_string().contains("auth scheme"))
     {
-        return not_configured("no provider of AWS credentials has any");
+        return not_configured("no source of AWS credentials returned any");
     }
     let cause = chain(error)
         .last()
@@ -102,7 +102,7 @@ fn no_credentials(error: &NoCredentials) -> Failure {
         .with_detail(error),
         Cause::Refused => Failure::new(
             Reason::CredentialsUnavailable,
-            "AWS does not let the gateway assume the role for this account: its operator must allow it",
+            "AWS does not let the gateway assume the role for this account; the operator must correct the role's trust policy",
         )
         .with_retry_after(error.retry_after().max(SOON))
         .with_detail(error),

@@ -84,7 +84,7 @@ impl Renderer {
             Some(Start::ToolUse(tool)) => {
                 block.tool_use = Some((tool.name.clone(), String::new()));
             }
-            Some(Start::ToolResult(_)) => self.aside("[result of a tool] ", output)?,
+            Some(Start::ToolResult(_)) => self.aside("[tool result] ", output)?,
             Some(Start::Image(image)) => {
                 self.end_line(output)?;
                 output.note(&format!("[an image, {}: not shown]", image.format_name));
@@ -147,7 +147,7 @@ impl Renderer {
         if let Some((name, input)) = block.tool_use.take() {
             // Without a fragment, the tool has no input.
             let input = if input.is_empty() { "{}" } else { &input };
-            let call = format!("[call of the tool {name}] {input}");
+            let call = format!("[tool call: {name}] {input}");
             self.end_line(output)?;
             output.line(&call)?;
         }

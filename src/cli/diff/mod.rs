@@ -25,10 +25,10 @@ use crate::{
 #[command(
     override_usage = "bedrock-grpc diff [OPTIONS] OLD NEW\n       bedrock-grpc diff [OPTIONS] --admin URL NEW",
     after_help = "\
-Each changed key has a line with its old and new value. Secrets are shown as ***. A value that needs a restart, and a change that
+Each changed key has a line with its old and new value. Secrets are shown as ***. A value that needs a restart, and a change that \
 a reload refuses, are marked. Values files of the Helm chart are accepted as well: the configuration is the map under `config`.
 
-With --admin, NEW is compared with the configuration that a gateway uses now. The admin port shows it to its own machine only, so
+With --admin, NEW is compared with the configuration that a gateway uses now. The admin port shows it to its own machine only, so \
 run the command there, or through `kubectl port-forward`. Secrets of the running gateway are masked and cannot be compared.
 
 Examples:

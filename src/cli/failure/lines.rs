@@ -24,11 +24,13 @@ fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
         Detail::ErrorInfo(info) => {
             let mut metadata: Vec<_> = info.metadata.iter().collect();
             metadata.sort_unstable();
-            lines.extend(
-                metadata
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {value}")),
-            );
+            // The phase means something only for a failure of Bedrock, which has its own line, and
+            // for one in the middle of an answer.
+            metadata.retain(|(name, value)| *name != "phase" || *value == "mid-stream");
+            lines.extend(metadata.iter().map(|(name, value)| match name.as_str() {
+                "phase" => "in the middle of the answer".to_owned(),
+                name => format!("{name}: {value}"),
+            }));
         }
         Detail::RetryInfo(info) => {
             let delay = info.retry_delay.and_then(|delay| delay.try_into().ok());
@@ -68,10 +70,7 @@ fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
         ),
         Detail::LocalizedMessage(message) => lines.push(message.message.clone()),
         Detail::Upstream(upstream) => of_upstream(upstream, lines),
-        Detail::Unknown(any) => lines.push(format!(
-            "a detail that this client does not know: {}",
-            any.type_url
-        )),
+        Detail::Unknown(any) => lines.push(format!("detail of an unknown type: {}", any.type_url)),
     }
 }
 
@@ -84,10 +83,7 @@ fn of_upstream(error: &UpstreamError, lines: &mut Vec<String>) {
         facts.push(format!("HTTP {}", error.http_status));
     }
     if error.original_status_code != 0 {
-        facts.push(format!(
-            "status of the model {}",
-            error.original_status_code
-        ));
+        facts.push(format!("model status {}", error.original_status_code));
     }
     match error.phase() {
         UpstreamPhase::Unspecified => {}

@@ -16,8 +16,8 @@ use crate::config::{Config, ConfigFile};
 /// discovery
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The policy is written to standard output, notes on what it does not cover to standard error. The command does not call Bedrock. It assumes that
-an inference profile serves from all Regions of its geography. The policy allows models only through their profiles.
+The policy is written to standard output, notes on what it does not cover to standard error. The command does not call Bedrock. It assumes that \
+an inference profile serves from all Regions of its geography. The policy allows models only through their profiles. \
 With `accounts`, the output is an object: `gateway` has the policy of the gateway's own identity, `accounts` the role, policy and trust policy of each.
 
 Examples:

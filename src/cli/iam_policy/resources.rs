@@ -47,7 +47,7 @@ impl Names {
                 behind: vec![model(partition, "*", "*")],
                 anywhere: vec![model(partition, "", "*")],
                 unknown: Some(
-                    "which ARNs callers may name; other ones than those of models and AWS's own profiles must be allowed, too",
+                    "which ARNs callers may name; the policy allows models and AWS's own profiles, so add other ARNs",
                 ),
             },
             _ => Needs {

@@ -25,7 +25,7 @@ Examples:
   bedrock-grpc targets claude
   bedrock-grpc targets us.anthropic.claude-sonnet-5 --json
 
-A route is `throttled` or `unhealthy` while other routes are preferred to it; the remaining time is shown next to it.
+A route is `throttled` or `unhealthy` while other routes are preferred to it; the remaining time is shown next to it. \
 The health shown is what this replica has observed.")]
 pub struct Targets {
     /// Only this target: an alias, a model ID or an ARN [default: all aliases]

@@ -116,7 +116,10 @@ impl RedisStore {
             Some(StorePassword::Text(text)) => Ok(Some(text.clone())),
             Some(StorePassword::File(path)) => {
                 let wrong = |what: String| {
-                    io::Error::other(format!("store.password_file {}: {what}", path.display()))
+                    io::Error::other(format!(
+                        "limits.store.password_file: {} {what}",
+                        path.display()
+                    ))
                 };
                 let text = read_regular(path, MAX_PEM).map_err(wrong)?;
                 let text = String::from_utf8(text)
@@ -138,7 +141,8 @@ impl RedisStore {
         let Some(path) = &self.ca_file else {
             return Ok(None);
         };
-        let wrong = |why| io::Error::other(format!("store.ca_file {}: {why}", path.display()));
+        let wrong =
+            |why| io::Error::other(format!("limits.store.ca_file: {} {why}", path.display()));
         read_regular(path, MAX_PEM).map(Some).map_err(wrong)
     }
 }

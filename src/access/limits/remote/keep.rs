@@ -159,7 +159,7 @@ impl Shared {
             if repeated > 0 {
                 tracing::warn!(
                     repeated,
-                    "the store of limits has forgotten settlements; they are sent again"
+                    "the store of limits has lost settlements; they are sent again"
                 );
             }
         }
@@ -258,7 +258,7 @@ impl Shared {
             arguments: vec![self.replica.clone()],
         };
         if let Err(trouble) = patient(call.run::<u64>(&mut link.connection)).await {
-            tracing::warn!(error = %trouble, "the lease in the store of limits was not given back; it lapses");
+            tracing::warn!(error = %trouble, "cannot release the lease in the store of limits; it lapses after a few seconds");
         }
     }
 }

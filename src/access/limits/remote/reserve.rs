@@ -138,7 +138,9 @@ impl Shared {
     ) -> Result<Granted, Refusal> {
         let limits = reservation.scopes.limit_count();
         let Some(reply) = reply.filter(|reply| reply.levels.len() == limits) else {
-            tracing::error!("the store of limits sent a reply that makes no sense");
+            tracing::error!(
+                "the store of limits sent an invalid reply; check that limits.store names Redis 7, Valkey or newer"
+            );
             reservation.held.in_store = InStore::Unknown;
             return self.without(reservation);
         };

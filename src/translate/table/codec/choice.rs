@@ -124,7 +124,7 @@ impl<E: Words> Named<E> {
         if let Some(known) = known.filter(|known| *known != given) {
             let field = at.member(name).field();
             let description =
-                format!("says `{known}` but `{name}_name` says `{given}`: leave one out");
+                format!("is `{known}`, but `{name}_name` is `{given}`: set only one of them");
             out.violation(field, description);
         }
         out.json.key(name);
