@@ -68,7 +68,7 @@ pub struct Rules {
     on_revoke: OnRevoke,
     snapshot: Snapshot,
     verifiers: Vec<Box<dyn Verifier>>,
-    /// Accepts the certificates of clients. `None` if clients are not asked for one.
+    /// Verifies the certificates of clients. `None` if clients are not asked for one.
     clients: Option<CertificateVerifier>,
 }
 
@@ -143,7 +143,8 @@ impl Admits for Rules {
 pub struct Allowed {
     /// `None` if the call has no identity.
     pub identity: Option<Identity>,
-    /// Ends the call if a reload revokes what it was allowed by. `None` if the call continues.
+    /// Ends the call if a reload revokes its credential or certificate. `None` if a reload does not
+    /// end the call.
     pub revocation: Option<Arc<Revocation>>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The prefix lets secret scanners find leaked keys. The checksum distinguishes a truncated or
 //! mistyped key from an unknown one without a lookup. The random part has 190 bits. Only the key's
-//! SHA-256 is stored, and a key fits into one block of it.
+//! SHA-256 is stored. A key fits into one block of SHA-256.
 
 use std::fmt;
 

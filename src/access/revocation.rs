@@ -14,7 +14,7 @@ use super::{certificate::ClientCertificate, claimed_caller::ClaimedCaller};
 /// The number of entries from which on those of ended calls are removed.
 const SWEEP_FROM: usize = 1_024;
 
-/// What a call is allowed by.
+/// The credential and the certificate that allow a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proof {
     /// `None` if the call has no identity.
@@ -35,7 +35,7 @@ pub(super) struct Proven {
 pub(super) enum ProofKind {
     /// The SHA-256 of an API key.
     Key([u8; 32]),
-    /// What another credential says.
+    /// The caller that another kind of credential names.
     Claim(Arc<ClaimedCaller>),
 }
 
@@ -70,8 +70,8 @@ pub(super) trait Admits: Send + Sync {
     fn admits(&self, proof: &Proof) -> bool;
 }
 
-/// Is cancelled when the credential of a call is revoked, or its connection is no longer accepted.
-/// All open calls that were allowed by the same share one.
+/// Ends a call when its credential is revoked, or when its connection is no longer accepted. All
+/// open calls that the same credential and connection allowed share one.
 #[derive(Debug, Default)]
 pub struct Revocation(CancellationToken);
 
@@ -85,7 +85,8 @@ impl Revocation {
     }
 }
 
-/// What open calls were allowed by. Cheap to clone; all clones share the same state.
+/// The credentials and certificates that allowed the open calls. Cheap to clone; all clones share
+/// the same state.
 #[derive(Clone, Default)]
 pub(super) struct Revocations(Arc<Mutex<State>>);
 
@@ -98,7 +99,8 @@ struct State {
 }
 
 impl Revocations {
-    /// Notes that a call begins, and what it was allowed by. The call keeps the result.
+    /// Records a call that begins, with the credential and certificate that allowed it. The call
+    /// keeps the result.
     ///
     /// The call may have been checked by earlier rules than the current ones. If those do not
     /// admit it, it is revoked at once.
@@ -124,8 +126,8 @@ impl Revocations {
         revocation
     }
 
-    /// Makes these the current rules. Open calls that they do not admit end. Returns the number of
-    /// their credentials.
+    /// Makes these the current rules, and ends open calls that they do not allow. Returns the
+    /// number of credentials of these calls.
     pub(super) fn enforce(&self, rules: Arc<dyn Admits>) -> usize {
         let open: Vec<_> = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use std::{fmt, pin::Pin, sync::Arc, time::SystemTime};
 
 use super::{claimed_caller::ClaimedCaller, credential::Credential, rejection::Rejection};
 
-/// The verdict on a credential.
+/// The result of verifying a credential.
 pub enum Verification {
     /// The credential is of another kind, for the next verifier.
     NotMine,
@@ -21,6 +21,6 @@ pub enum Verification {
 /// Checks credentials of one kind. It is called for each call, on the threads that serve
 /// connections, so long work must be in [`Verification::Later`] or be cached.
 pub trait Verifier: Send + Sync + fmt::Debug {
-    /// Returns the verdict on a credential at this time.
+    /// Verifies a credential at this time.
     fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verification;
 }

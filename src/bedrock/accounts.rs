@@ -63,7 +63,7 @@ impl Accounts {
         }))
     }
 
-    /// Returns these accounts. Sessions that are as before keep their credentials.
+    /// Returns these accounts. Unchanged sessions keep their credentials.
     pub(super) fn with(&self, options: &BTreeMap<String, AccountOptions>) -> Self {
         let account = |options: &AccountOptions| Account {
             shared: self.0.sessions.get(options, shared_role(options)),

@@ -41,7 +41,7 @@ struct Shared {
 /// The clients of a worker, by source Region.
 #[derive(Default)]
 struct Clients {
-    /// Those that sign by the gateway's own identity.
+    /// The clients that sign with the gateway's own identity.
     own: HashMap<String, Regional>,
     /// Those that sign by sessions, by account.
     of_accounts: HashMap<Arc<str>, HashMap<String, Regional>>,

@@ -296,7 +296,7 @@ impl Sdk {
             builder = builder.endpoint_url(endpoint_url);
         }
         if by_session {
-            // A Bedrock API key is of another identity, and would take precedence.
+            // A Bedrock API key belongs to another identity, and would take precedence.
             let signature = AuthSchemeId::from("sigv4");
             builder = builder
                 .auth_scheme_preference([signature])

@@ -1,8 +1,8 @@
 //! A session of an assumed role: its credentials, which all workers share.
 //!
-//! STS is called once at a time for a session, and early: while the old credentials are still
-//! valid, calls use them and wait for nothing. A load goes on if the call that started it is
-//! cancelled. Failures are remembered for a while: while STS refuses, calls fail at once.
+//! For each session, there is one call to STS at a time. It is made early: calls use the old
+//! credentials until the new ones arrive, and do not wait. It continues if the call that started it
+//! is cancelled. Failures are remembered for a while, so that calls fail at once while STS refuses.
 
 use std::{
     collections::BTreeMap,
@@ -57,7 +57,7 @@ const REJECTED_PAUSE: Duration = Duration::from_secs(5);
 /// a role may have been revoked.
 const DENIED_PAUSE: Duration = Duration::from_secs(5);
 
-/// STS's names, without `Exception`, for the gateway's own credentials being wrong.
+/// STS's error names, without `Exception`, for invalid credentials of the gateway itself.
 const OWN_REJECTED: &[&str] = &[
     "ExpiredToken",
     "InvalidClientTokenId",
@@ -158,8 +158,8 @@ impl Session {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Bedrock has rejected the credentials of this generation. Returns whether newer ones can be
-    /// had.
+    /// Records that Bedrock has rejected the credentials of this generation. Returns whether newer
+    /// ones can be had.
     async fn rejected(&self, generation: u64) -> bool {
         let _turn = self.0.loading.lock().await;
         if self.generation() > generation {
@@ -431,7 +431,7 @@ impl ResolveCachedIdentity for SignedBySession {
     }
 }
 
-/// The SDK requires a provider of credentials beside its cache, which is the one that is used.
+/// The SDK requires a credentials provider, but uses only the cache.
 impl ProvideCredentials for SignedBySession {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where

@@ -161,7 +161,7 @@ impl Guardrail {
     }
 }
 
-/// Prints the action and the outputs, and what is known of the guardrail.
+/// Prints the action, the outputs, and the guardrail.
 fn print(response: &ApplyGuardrailResponse, output: &mut Output) -> io::Result<()> {
     output.line(&response.action_name)?;
     for text in &response.outputs {

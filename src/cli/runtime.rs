@@ -8,7 +8,7 @@ pub(super) fn block_on<T>(command: impl Future<Output = io::Result<T>>) -> io::R
         .enable_all()
         .build()?;
     let result = runtime.block_on(command);
-    // A thread can wait for a file of a mount that does not answer.
+    // A thread can be blocked by a file system that does not answer.
     runtime.shutdown_background();
     result
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::aws::role;
 
-/// The session name of accounts that name none.
+/// The default session name.
 const SESSION_NAME: &str = env!("CARGO_PKG_NAME");
 /// The shortest and the longest session that STS grants.
 const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
@@ -44,7 +44,7 @@ pub struct AccountOptions {
     pub endpoints: BTreeMap<String, Endpoints>,
 }
 
-/// What a caller's calls are signed with, in place of what an account's calls usually are.
+/// The role and the session tags that sign a caller's calls, in place of those of the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallerSession {
     /// A role of the caller's own. `callers.<name>.role_arn`, default: the role of the account.

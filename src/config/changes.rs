@@ -10,14 +10,14 @@ use super::{
 };
 
 /// Returns the paths of the keys that differ between two texts of a configuration, such as
-/// `targets.claude.model_id`. Of a map that only one of them has, the path is returned, not its
-/// keys. A key whose value refers to a file with other content is returned with that file. A text
-/// that is not valid YAML has no keys.
+/// `targets.claude.model_id`. If only one of them has a map, the path of the map is returned, not
+/// its keys. A key whose value refers to a file with other content is returned with that file. A
+/// text that is not valid YAML has no keys.
 pub fn changed_keys(old: &ConfigFile, new: &ConfigFile) -> Vec<String> {
     let (old_tree, new_tree) = (tree(&old.text), tree(&new.text));
     let mut keys = changed_in_text(&old_tree, &new_tree);
     of_files("", &new_tree, &mut |key, path| {
-        // A reference that is new is a changed key already.
+        // A new reference is already reported as a changed key.
         let is_old = old.values.paths().any(|other| other == path);
         if is_old && new.values.differ_in(&old.values, path) {
             keys.push(format!("{key} (content of {})", path.display()));

@@ -1,8 +1,8 @@
 //! Which AWS identities fail. A failure of an identity says nothing about the routes that it shares
 //! with others: its credentials are refused, or it may not call a model.
 //!
-//! Only calls that have routes in several accounts look at this: without another identity, skipping
-//! one helps no call.
+//! Only calls with routes in several accounts use this: without another identity, skipping one does
+//! not help.
 
 use std::{
     collections::HashMap,
@@ -20,8 +20,8 @@ use crate::error::{Failure, Reason};
 /// How long a failed identity is skipped at first. It doubles with each further failure.
 const FIRST_SKIP: Duration = Duration::from_secs(1);
 const LONGEST_SKIP: Duration = Duration::from_secs(30);
-/// The most failed identities that are remembered of an account: callers can have identities of
-/// their own.
+/// The maximum number of failed identities that are remembered per account. Callers can have
+/// separate identities, so their number is unlimited.
 const MOST_FAILED: usize = 1_024;
 
 /// What a failure of an identity concerns.
@@ -81,7 +81,7 @@ impl IdentityHealth {
         match self.lock().get_mut(&owner.map(str::to_owned)) {
             Some(skip) if skip.until > now => false,
             Some(skip) => {
-                // The others wait for the outcome of this one, or for as long again.
+                // The other calls wait for the outcome of this one, or for the same time again.
                 skip.until = now + skip.pause;
                 skip.probing = true;
                 true

@@ -56,7 +56,7 @@ impl Collector for RouteMetrics {
             .map(|route| (route.labels(), route.open_calls()))
             .collect();
         let named: usize = open.iter().map(|(_, count)| count).sum();
-        // Also those of aliases that the configuration no longer has.
+        // This includes routes of aliases that the configuration no longer has.
         let others = router.open_calls().saturating_sub(named);
         if !router.allowed_model_ids().is_empty() || others > 0 {
             open.push((labels::RouteLabels::default(), others));

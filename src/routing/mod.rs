@@ -2,7 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `registry` | what is known of routes, which survives another configuration |
+//! | `registry` | the state of routes, which survives a reload |
 //! | `target` | what an alias or model ID resolves to, with the operator's settings for it |
 //! | `route` | one model ID in one source Region of one AWS account |
 //! | [`identity_health`] | which AWS identities fail |

@@ -1,5 +1,5 @@
-//! What this replica knows of its routes, whatever the configuration is: health, cooldowns, open
-//! calls, inference profiles. It survives a reload by the routes' identity.
+//! The state of this replica's routes: health, cooldowns, open calls, inference profiles. It is
+//! stored by the identity of a route, so it survives a reload.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! Opens the store of limits, and settles what is open before the process ends.
+//! Opens the store of limits, and settles all open calls before the process ends.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -8,9 +8,10 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How long the start waits for the store. Without it, calls are decided as configured.
+/// The maximum time that the start waits for the store. Afterwards, calls are decided as
+/// `limits.on_store_failure` says.
 const CONNECTS: Duration = Duration::from_secs(2);
-/// How long the end waits until the store has all that calls have used.
+/// The maximum time that the shutdown waits until the store has received all settlements.
 const SETTLES: Duration = Duration::from_secs(5);
 
 /// The store of limits.
@@ -23,7 +24,7 @@ impl OpenLimitsStore {
     /// Opens the store of a configuration.
     ///
     /// # Errors
-    /// Fails if a file that it names cannot be used. A store that does not answer is no error.
+    /// Fails if a file that it names cannot be used. A store that does not answer is not an error.
     pub(super) async fn open(access: &Access, metrics: &Arc<Metrics>) -> io::Result<Self> {
         let LimitsStore::Redis(options) = &access.store else {
             return Ok(Self {
@@ -39,7 +40,7 @@ impl OpenLimitsStore {
         })
     }
 
-    /// Settles what is open, before the process ends.
+    /// Settles all open calls, before the process ends.
     pub(super) async fn close(self) {
         if let Some(remote) = self.remote {
             remote.close(SETTLES).await;

@@ -1,8 +1,8 @@
 //! Loads the gateway's TLS certificate, its key, and the certificate authorities of clients.
 //!
-//! They are loaded together. What has changed is a new configuration of rustls, with sessions of
-//! its own. A session from before can therefore not be resumed, and cannot outlive the authority
-//! that its client was accepted by.
+//! They are loaded together. A change creates a new configuration of rustls with separate sessions.
+//! Earlier sessions can therefore not be resumed, and cannot outlive the authority that accepted
+//! their client.
 
 use std::{fmt, path::Path, sync::Arc};
 

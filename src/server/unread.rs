@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 // Sources: docs/limits.md.
-/// What a client can have sent before it learns that its call has ended.
+/// The number of bytes that a client may have sent before it learns that its call has ended.
 const MAX_DISCARDED: usize = 512 << 10;
 const MAX_TIME: Duration = Duration::from_secs(5);
 /// The maximum number of requests that are not discarded whole. Then the connection takes no new
@@ -128,7 +128,7 @@ async fn ends(mut body: Incoming) -> bool {
     true
 }
 
-/// A request's body. Dropped before its end, it leaves the rest.
+/// A request's body. The body was dropped before its end, so the rest must be discarded.
 struct Watched {
     body: Option<Incoming>,
     rest: Arc<Mutex<Option<Incoming>>>,

@@ -36,7 +36,7 @@ pub(crate) struct Call {
     pub(crate) report: CallReport,
     /// Cancelled when the drain expires.
     pub(crate) cut: CancellationToken,
-    /// Ends the call if a reload revokes what it was allowed by.
+    /// Ends the call if a reload revokes its credential or certificate.
     pub(crate) revocation: Option<Arc<Revocation>>,
 }
 

@@ -24,7 +24,7 @@ impl DrainExpiry {
         }
     }
 
-    /// Wakes the task that polled last. The caller has a reason other than the cancellation.
+    /// Wakes the task that polled last, for a reason other than the cancellation.
     pub(super) fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();

@@ -30,7 +30,7 @@ struct Inner {
 }
 
 impl UsageAccounting {
-    /// Creates the accounts of a configuration, with the quotas of targets by their names.
+    /// Creates the accounting for a configuration. `targets` are the quotas of targets, by name.
     pub fn new<'a>(
         access: &Access,
         targets: impl Iterator<Item = (&'a str, &'a Quota)>,

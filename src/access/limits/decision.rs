@@ -1,4 +1,5 @@
-//! Whether a call fits, and how its limits stand, from the counts of a store.
+//! Decides from the counts of a store whether a call fits into its limits, and computes what
+//! remains of them.
 
 use super::{
     kind::Limit,
@@ -8,7 +9,8 @@ use super::{
     store::{Reservation, Scopes, Standing, Standings},
 };
 
-/// The refusal of a call, if a limit refuses it: of several, the one that holds for longest.
+/// Returns the refusal of a call that exceeds a limit. If it exceeds several, returns the refusal
+/// that lasts longest.
 pub(super) fn refusal(
     reservation: &Reservation,
     now: u64,
@@ -31,7 +33,7 @@ pub(super) fn refusal(
     refusal
 }
 
-/// How the tightest limits of a call stand.
+/// Returns the state of the tightest limits of a call.
 pub(super) fn standings(
     scopes: &Scopes,
     now: u64,
@@ -46,7 +48,7 @@ pub(super) fn standings(
     all
 }
 
-/// How each limit stands, in the order of the scopes.
+/// Returns the state of each limit, in the order of the scopes.
 pub(super) fn each(
     scopes: &Scopes,
     now: u64,

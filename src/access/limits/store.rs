@@ -51,16 +51,16 @@ pub struct Reservation {
     /// The time of the reservation by the store's clock, in milliseconds since 1970. Set by
     /// [`Store::reserve`].
     pub at: u64,
-    /// What a store that is far away knows of it.
+    /// The state of the reservation in a remote store.
     pub held: StoreState,
 }
 
-/// What a store that is far away knows of a reservation. Set by [`Store::reserve`].
+/// The state of a reservation in a remote store. Set by [`Store::reserve`].
 #[derive(Clone, Debug, Default)]
 pub struct StoreState {
     /// Whether the store has the reservation.
     pub(super) in_store: InStore,
-    /// When it was made in this process instead, because the store did not answer.
+    /// The time of the reservation in this process, if the store did not answer.
     pub(super) locally_at: Option<u64>,
     /// When the call began, by the clock of this process.
     pub(super) began: Option<Instant>,
@@ -68,15 +68,15 @@ pub struct StoreState {
     pub(super) levels: Box<[Level]>,
 }
 
-/// Whether a store that is far away has a reservation.
+/// Whether a remote store has a reservation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum InStore {
-    /// It was never asked, or refused.
+    /// The store was not called, or refused the reservation.
     #[default]
     No,
-    /// It has granted the reservation.
+    /// The store has granted the reservation.
     Yes,
-    /// It has not answered, and may still execute what it was asked.
+    /// The store has not answered, and may still execute the step.
     Unknown,
 }
 

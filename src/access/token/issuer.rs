@@ -70,8 +70,8 @@ enum CallerClaim {
 }
 
 impl Issuer {
-    /// Creates an issuer of `access.jwt`. It shares its keys with a `known` one that has them from
-    /// the same place.
+    /// Creates an issuer of `access.jwt`. If an issuer of `known` reads its keys from the same
+    /// location, both share the keys.
     ///
     /// # Errors
     /// Fails if the file of its keys cannot be used.
@@ -109,8 +109,8 @@ impl Issuer {
         })
     }
 
-    /// Creates the issuer of the cluster in `access.kubernetes`. It shares its keys with a `known`
-    /// one that has them from the same place.
+    /// Creates the issuer of the cluster in `access.kubernetes`. If an issuer of `known` reads its
+    /// keys from the same location, both share the keys.
     ///
     /// # Errors
     /// Does not fail at present, because the keys are not in a file.
@@ -242,7 +242,7 @@ pub fn check_file(path: &Path) -> Result<(), String> {
 }
 
 fn validation(audiences: &[String]) -> Validation {
-    // Replaced for each token: see `check`.
+    // Set for each token: see `check`.
     let mut validation = Validation::new(Algorithm::RS256);
     validation.leeway = LEEWAY.as_secs();
     validation.validate_nbf = true;

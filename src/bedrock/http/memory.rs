@@ -1,5 +1,5 @@
-//! Connections to a Bedrock in the same thread, for tests with a paused clock. Each write of the
-//! peer is one read of the gateway.
+//! Connections to a Bedrock in the same thread, for tests with a paused clock. The gateway reads
+//! the bytes in the same pieces in which the peer writes them.
 
 use std::{
     cell::RefCell,

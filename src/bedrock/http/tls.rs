@@ -67,7 +67,7 @@ impl Trust {
         Self::with_extra(bundle, extra)
     }
 
-    /// The same, with this content of the additional file.
+    /// Creates the same configuration with this content of the additional file.
     pub(in crate::bedrock) fn with_extra(
         bundle: Option<&Path>,
         extra: Option<Extra<'_, impl AsRef<[u8]>>>,

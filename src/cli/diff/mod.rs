@@ -57,7 +57,7 @@ pub struct Diff {
     json: bool,
 }
 
-/// What the new configuration is compared with.
+/// The configuration to which the new one is compared.
 struct Old {
     shown: MaskedConfig,
     /// The keys that protect the gateway.

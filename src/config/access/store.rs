@@ -216,7 +216,7 @@ fn read_section(section: &mut Section<'_>) -> LimitsStore {
         if !has_url {
             section.report("url", format!("is required: {URL_HINT}"));
         }
-        // The mistakes of limits that need a store would only repeat this one.
+        // Errors of limits that need a store would only repeat this one.
         return LimitsStore::Memory;
     };
     let passwords = [&password, &file, &store.password];

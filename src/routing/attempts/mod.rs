@@ -131,8 +131,8 @@ struct CallProgress {
     made: u32,
     /// The failure of the last attempt.
     last: Option<Failure>,
-    /// Whether the last attempt failed because of its identity. The next one is on another account,
-    /// and makes no outage worse.
+    /// Whether the last attempt failed because of its identity. The next attempt is in another
+    /// account, so it does not make an outage worse.
     identity_failed: bool,
 }
 
@@ -255,7 +255,7 @@ impl CallProgress {
             self.choice.identity_failed(index, fault, &failure, now)
         });
         if self.identity_failed {
-            // What keeps another identity from making the call is what the caller should know.
+            // The caller should see why another identity could not make the call.
             self.last.get_or_insert(failure);
             return Ok(());
         }

@@ -112,7 +112,7 @@ pub fn start(log: &Log) -> Result<Logging, String> {
 
 /// Starts the queue in front of standard error.
 fn queue() -> io::Result<Arc<Queue>> {
-    // Without the lock of `io::stderr`, which others would wait for while a write blocks.
+    // Does not lock `io::stderr`: other threads would wait for the lock while a write blocks.
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     Queue::start(stderr, dropped())
 }

@@ -21,7 +21,7 @@ const KEPT: usize = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(10);
 
 thread_local! {
-    /// Whether lines of this thread belong to the report of dropped lines.
+    /// Whether lines of this thread are part of the report of dropped lines.
     static REPORTS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -208,7 +208,7 @@ impl Lines {
     }
 }
 
-/// Writes all bytes, also to an output that is not always ready.
+/// Writes all bytes, even if the output is not always ready.
 ///
 /// # Errors
 /// Fails with the number of bytes that were written, if the output fails.

@@ -51,7 +51,7 @@ pub struct LimitStore {
     pub waiting: Gauge,
     /// Settlements that were given up: their calls stay charged as reserved, or not at all.
     pub lost: Counter,
-    /// Settlements of calls of which the store had no reservation. They were charged in full.
+    /// Settlements of calls for which the store had no reservation. They were charged in full.
     pub unreserved: Counter,
     /// Reservations of replicas whose lease lapsed: charged as reserved, which is an estimate.
     pub lapsed: Counter,

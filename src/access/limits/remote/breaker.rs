@@ -1,9 +1,9 @@
-//! The circuit breaker: after some failures in a row, calls don't ask the store until a probe
-//! succeeds.
+//! The circuit breaker of the store: after several failures in a row, calls do not use the store
+//! until a probe succeeds.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// So many failures in a row open the circuit breaker.
+/// The number of failures in a row that opens the circuit breaker.
 const FAILURES: u32 = 5;
 
 /// The circuit breaker.
@@ -18,19 +18,20 @@ impl Breaker {
         self.open.load(Relaxed)
     }
 
-    /// A step failed. Returns whether that opened it.
+    /// Records a failed step. Returns whether this opened the circuit breaker.
     pub(super) fn failed(&self) -> bool {
         self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES && !self.open.swap(true, Relaxed)
     }
 
-    /// A step succeeded.
+    /// Records a step that succeeded.
     pub(super) fn succeeded(&self) {
         if self.failures.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
         }
     }
 
-    /// A probe succeeded, or there is a new connection. Returns whether that closed it.
+    /// Records that a probe succeeded, or that there is a new connection. Returns whether this
+    /// closed the circuit breaker.
     pub(super) fn close(&self) -> bool {
         self.failures.store(0, Relaxed);
         self.open.swap(false, Relaxed)

@@ -10,19 +10,19 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::RedisStore;
 
-/// For TCP, TLS, and the password.
+/// The timeout for TCP, TLS and authentication.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// The oldest major version whose scripts have flags.
+/// The first major version that supports flags of scripts.
 const OLDEST: u32 = 7;
 
-/// What `INFO` says of a store.
+/// The settings of a store, as reported by `INFO`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Info {
     /// The version, such as `7.2.4`.
     pub(super) version: String,
-    /// What happens when the memory is used up.
+    /// The eviction policy, which applies when the memory is used up.
     pub(super) policy: String,
-    /// Whether there is a bound on the memory.
+    /// Whether the memory is limited.
     pub(super) is_bounded: bool,
 }
 
@@ -42,22 +42,24 @@ impl Info {
         }
     }
 
-    /// Whether counts can be evicted. They have no TTL, so the policies `volatile-*` keep them.
+    /// Returns whether counts can be evicted. They have no TTL, so the policies `volatile-*` keep
+    /// them.
     pub(super) fn evicts(&self) -> bool {
         self.is_bounded && self.policy.starts_with("allkeys-")
     }
 
-    /// Whether the store is too old for the scripts.
+    /// Returns whether the store is too old for the scripts.
     pub(super) fn is_too_old(&self) -> bool {
         let major = self.version.split('.').next().unwrap_or_default();
         major.parse().is_ok_and(|major: u32| major < OLDEST)
     }
 }
 
-/// Opens a connection. Its task runs in this runtime. `pushes` learns when it ends.
+/// Opens a connection, whose task runs in the current runtime. `pushes` is closed when the
+/// connection ends.
 ///
 /// # Errors
-/// A text without secrets.
+/// Returns a text without secrets.
 pub(super) async fn connect(
     options: &RedisStore,
     pushes: UnboundedSender<redis::PushInfo>,
@@ -65,7 +67,7 @@ pub(super) async fn connect(
     let client = client(options)?;
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(TIMEOUT))
-        // Each step has its own time-out.
+        // Each step has a separate timeout.
         .set_response_timeout(None)
         .set_push_sender(pushes);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
@@ -75,10 +77,10 @@ pub(super) async fn connect(
     }
 }
 
-/// A client for these options. Files are read now.
+/// Creates a client with these options. Reads the files of the password and the certificates.
 ///
 /// # Errors
-/// A file that cannot be used.
+/// Fails if a file cannot be used.
 pub(super) fn client(options: &RedisStore) -> Result<Client, String> {
     let address = if options.tls {
         ConnectionAddr::TcpTls {
@@ -92,7 +94,7 @@ pub(super) fn client(options: &RedisStore) -> Result<Client, String> {
     };
     let mut settings = RedisConnectionInfo::default()
         .set_db(options.database.into())
-        // With it, the end of a connection is noticed at once.
+        // With RESP3, the end of a connection is noticed at once.
         .set_protocol(ProtocolVersion::RESP3)
         .set_skip_set_lib_name();
     if let Some(username) = &options.username {
@@ -117,7 +119,7 @@ pub(super) fn client(options: &RedisStore) -> Result<Client, String> {
     opened.map_err(|error| error.to_string())
 }
 
-/// Reads how the store is configured. `None` if the user may not.
+/// Reads how the store is configured. `None` if the user may not call `INFO`.
 pub(super) async fn info(connection: &mut MultiplexedConnection) -> Option<Info> {
     let mut text = String::new();
     for section in ["server", "memory"] {

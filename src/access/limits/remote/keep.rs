@@ -15,21 +15,21 @@ use super::{
     shared::{LEASE, Link, MEMORY, Shared, Step, Trouble},
 };
 
-/// How often the lease is renewed.
+/// The interval at which the lease is renewed.
 const RENEW: Duration = Duration::from_secs(5);
-/// How often a store that does not answer is asked whether it does.
+/// The interval of probes while the store does not answer.
 const PROBE: Duration = Duration::from_millis(100);
-/// So many probes without an answer, and the connection is replaced.
+/// The number of unanswered probes after which the connection is replaced.
 const MISSED_PROBES: u32 = 20;
-/// How often the store's settings are read.
+/// The interval at which the store's settings are read.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// How long the store may take for what no call waits for.
+/// The timeout of steps for which no call waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What the task remembers, so that it logs each state once.
+/// The states that were logged, so that each is logged once.
 #[derive(Default)]
 struct Told {
     connect_error: Option<String>,
@@ -80,8 +80,8 @@ impl Told {
 }
 
 impl Shared {
-    /// Makes a new connection ready for calls: gets a lease, and repeats the settlements that the
-    /// store has forgotten.
+    /// Prepares a new connection for calls: gets a lease, and repeats the settlements that the
+    /// store has lost.
     async fn join(&self, link: &Link, told: &mut Told) -> Result<(), Trouble> {
         let mut link = link.clone();
         self.renew(&mut link, true).await?;
@@ -144,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// Renews the lease of this replica, and ends those that have lapsed.
+    /// Renews the lease of this replica, and ends lapsed leases of others.
     pub(super) async fn renew(&self, link: &mut Link, is_new: bool) -> Result<(), Trouble> {
         let call = Call {
             program: &self.scripts.renew,
@@ -169,7 +169,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Releases what a replica had open whose lease has lapsed, and leaves its tokens and its money
+    /// Releases the open calls of a replica whose lease has lapsed. Their tokens and money stay
     /// charged as reserved.
     async fn lapse(&self, link: &mut Link, replica: &str) -> Result<(), Trouble> {
         let key = self.reservations_of(replica);
@@ -179,7 +179,7 @@ impl Shared {
             patient(read.query_async(&mut link.connection)).await?;
         let mut lapsed = 0;
         for (id, record) in records {
-            // When, state, four amounts, limits, names.
+            // The fields: time, state, four amounts, limits, names.
             let parts: Vec<&str> = record.split(' ').collect();
             let &[_, "open", _, _, _, _, limits, names] = parts.as_slice() else {
                 continue;
@@ -214,7 +214,7 @@ impl Shared {
         }
     }
 
-    /// Reads the store's settings, and warns of those that lose counts.
+    /// Reads the store's settings, and warns about those with which counts can be lost.
     async fn look(&self, link: &mut Link, told: &mut Told) {
         let read = timeout(PATIENCE, connect::info(&mut link.connection)).await;
         let Ok(info) = read else {
@@ -247,7 +247,7 @@ impl Shared {
         told.settings = Some(info);
     }
 
-    /// Gives the lease back. Call it when everything is settled.
+    /// Releases the lease. Call it when everything is settled.
     pub(super) async fn leave(&self) {
         let Some(mut link) = self.link() else {
             return;
@@ -263,7 +263,7 @@ impl Shared {
     }
 }
 
-/// The result of what no call waits for.
+/// Returns the result of a step for which no call waits, within its timeout.
 async fn patient<T>(answer: impl Future<Output = RedisResult<T>>) -> Result<T, Trouble> {
     match timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(Trouble::Redis),

@@ -1,19 +1,19 @@
-//! Counts in Redis or Valkey: exact for all replicas together. docs/limits-store.md says what is
-//! promised when.
+//! Counts in Redis or Valkey: exact for all replicas together. docs/limits-store.md describes the
+//! guarantees.
 //!
-//! A call waits for one round trip, the reservation. It is settled in the background. Scripts make
-//! each step atomic, over all scopes of a call, and use the clock of the store.
+//! A call waits for one round trip, the reservation. The settlement happens in the background.
+//! Scripts make each step atomic over all scopes of a call, and use the store's clock.
 //!
 //! | file | job |
 //! |---|---|
 //! | `reserve` | reserves for a call, or decides without the store |
 //! | `queue` | settlements that the store has not acknowledged yet |
-//! | `settle` | sends them |
+//! | `settle` | sends settlements to the store |
 //! | `keep` | keeps the connection and the lease of this replica |
 //! | `connect` | connects, and reads how the store is configured |
 //! | `breaker` | the circuit breaker |
 //! | `script` | the scripts: `level.lua`, and one for each step |
-//! | `shared` | what all of these share |
+//! | `shared` | the state that all of these share |
 
 mod breaker;
 mod connect;
@@ -74,7 +74,7 @@ impl Remote {
     /// are decided without the store.
     ///
     /// # Errors
-    /// A file of the options cannot be used.
+    /// Fails if a file that the options name cannot be used.
     pub fn start(options: RedisStore, metrics: Arc<Metrics>) -> io::Result<Self> {
         Self::with(options, Scripts::new(), metrics)
     }
@@ -93,7 +93,7 @@ impl Remote {
         })
     }
 
-    /// Waits for the first connection, or until this time is over.
+    /// Waits for the first connection, for at most this time.
     pub async fn connected(&self, limit: Duration) {
         let connected = async {
             loop {
@@ -111,7 +111,7 @@ impl Remote {
         }
     }
 
-    /// Settles everything, or as much as this time allows, and gives the lease back.
+    /// Settles all calls, for at most this time, and releases the lease.
     pub async fn close(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let settled = tokio::time::timeout_at(end, self.shared.queue.empty()).await;
@@ -143,7 +143,7 @@ impl Store for Remote {
         ))
     }
 
-    /// The standings are those at the reservation, with the correction of this call.
+    /// Returns the state of the limits as of the reservation, corrected by this call.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings> {
         let mut standings = None;
         if reservation.held.locally_at.is_some() {
@@ -179,7 +179,7 @@ impl Store for Remote {
     }
 }
 
-/// The time and the counts, as `TIME` and `HMGET` answer.
+/// The time and the counts, in the format of `TIME` and `HMGET`.
 fn read_levels(answers: Vec<Vec<Option<String>>>) -> Option<(u64, Vec<Level>)> {
     let number = |text: &str| text.parse::<u64>().ok();
     let (time, scopes) = answers.split_first()?;
@@ -198,7 +198,7 @@ fn read_levels(answers: Vec<Vec<Option<String>>>) -> Option<(u64, Vec<Level>)> {
     Some((now, levels?))
 }
 
-/// How the limits stood at the reservation, with the correction of this call.
+/// Returns the state of the limits as of the reservation, corrected by this call.
 fn corrected(reservation: &Reservation, used: &Amounts) -> Standings {
     let passed = reservation.held.began.map(|began| began.elapsed());
     let passed = passed.unwrap_or_default().as_millis();

@@ -1,8 +1,8 @@
 //! Settlements that the store has not acknowledged yet, in their order.
 //!
-//! Settlements are numbered. The store executes them in their order and remembers the last number,
-//! so that one that is sent twice has no further effect. Acknowledged ones are kept for a while: a
-//! store that has lost its last seconds gets them again.
+//! Settlements are numbered. The store executes them in this order and remembers the last number,
+//! so a settlement that is sent twice has no further effect. Acknowledged settlements are kept for
+//! a while, because a store that has lost its last seconds needs them again.
 
 use std::{
     collections::VecDeque,
@@ -17,15 +17,16 @@ use crate::access::limits::{
     store::{InStore, Reservation, Scopes},
 };
 
-/// The most settlements that wait.
+/// The maximum number of settlements that wait.
 const MOST_WAITING: usize = 100_000;
-/// The most that are kept after the store has acknowledged them, and for how long.
+/// The maximum number of acknowledged settlements that are kept, and for how long.
 const MOST_KEPT: usize = 20_000;
 const KEPT_FOR: Duration = Duration::from_secs(10);
-/// A settlement that is older is given up. Void IDs are remembered for longer.
+/// The maximum age of a settlement. An older one is given up. The store remembers abandoned
+/// reservations for longer.
 const TOO_OLD: Duration = Duration::from_secs(30 * 60);
 
-/// What a call used, for the store.
+/// The settlement of a call: the amounts that it used.
 #[derive(Debug)]
 pub(super) struct Settlement {
     pub(super) number: u64,
@@ -45,7 +46,7 @@ pub(super) struct Queue {
     lists: Mutex<Lists>,
     /// Wakes the task that sends them.
     pub(super) filled: Notify,
-    /// Wakes those that wait for an empty queue.
+    /// Wakes the tasks that wait for an empty queue.
     emptied: Notify,
 }
 
@@ -58,7 +59,7 @@ struct Lists {
     kept: VecDeque<(Instant, Arc<Settlement>)>,
 }
 
-/// The first settlements that wait.
+/// A batch: the oldest waiting settlements.
 pub(super) struct Batch {
     pub(super) settlements: Vec<Arc<Settlement>>,
     epoch: u64,
@@ -69,7 +70,7 @@ impl Queue {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a settlement. Returns false if there are too many: it is lost.
+    /// Adds a settlement. Returns false if the queue is full; the settlement is then lost.
     pub(super) fn push(&self, reservation: Reservation, used: Amounts) -> bool {
         let now = Instant::now();
         {
@@ -93,12 +94,13 @@ impl Queue {
         true
     }
 
-    /// The number of settlements that wait.
+    /// Returns the number of waiting settlements.
     pub(super) fn len(&self) -> usize {
         self.lock().waiting.len()
     }
 
-    /// The first settlements, which stay in the queue. Returns also how many were given up.
+    /// Returns the next batch, which stays in the queue, and the number of settlements that were
+    /// given up.
     pub(super) fn batch(&self, most: usize) -> (Batch, u64) {
         let mut lists = self.lock();
         let mut lost = 0;
@@ -113,13 +115,13 @@ impl Queue {
         (Batch { settlements, epoch }, lost)
     }
 
-    /// The store has executed the first settlements of a batch.
+    /// Records that the store has executed the first settlements of a batch.
     pub(super) fn acknowledge(&self, batch: &Batch, count: usize) {
         let Some(last) = batch.settlements[..count].last() else {
             return;
         };
         let mut lists = self.lock();
-        // They were acknowledged by a store that has forgotten them since.
+        // The store acknowledged them, and has lost them since.
         if batch.epoch != lists.epoch {
             return;
         }
@@ -140,7 +142,7 @@ impl Queue {
         }
     }
 
-    /// The store refuses the first settlement for good.
+    /// Removes the first settlement, because the store always refuses it.
     pub(super) fn give_up(&self, number: u64) {
         let mut lists = self.lock();
         if lists
@@ -155,8 +157,8 @@ impl Queue {
         }
     }
 
-    /// Puts back what a store has forgotten that knows settlements only up to this number. Returns
-    /// how many there are.
+    /// Queues acknowledged settlements again that the store has lost: those after this number.
+    /// Returns how many there are.
     pub(super) fn repeat_after(&self, known: u64) -> usize {
         let mut lists = self.lock();
         let mut count = 0;
@@ -221,7 +223,7 @@ mod tests {
         assert_eq!(ids(&queue), [4, 5]);
         assert_eq!(queue.repeat_after(1), 2);
         assert_eq!(ids(&queue), [2, 3, 4, 5]);
-        // The rest of the batch was sent to the store that has forgotten the first ones.
+        // The rest of the batch was sent to the store that has lost the first ones.
         queue.acknowledge(&batch, 4);
         assert_eq!(ids(&queue), [2, 3, 4, 5]);
         let (batch, _) = queue.batch(10);

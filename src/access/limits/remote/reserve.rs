@@ -1,4 +1,4 @@
-//! Reserves for a call in the store, or without it if it does not answer.
+//! Reserves the amounts of a call in the store, or without the store if it does not answer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
 const REFUSED: i64 = 0;
 const GRANTED: i64 = 1;
 
-/// What the store replied.
+/// The store's reply to a reservation.
 struct Reply {
     granted: bool,
     at: u64,
@@ -32,7 +32,8 @@ struct Reply {
     levels: Box<[Level]>,
 }
 
-/// A reservation that was sent. If its call ends before the answer, it is given back.
+/// A reservation that was sent to the store. If the call ends before the reply, the reservation is
+/// given back.
 struct Sent<'a> {
     shared: &'a Shared,
     reservation: Option<Reservation>,
@@ -51,7 +52,7 @@ impl Shared {
     /// Reserves in the store.
     ///
     /// # Errors
-    /// A limit refuses the call, or the store does not answer.
+    /// Fails if the call exceeds a limit, or if the store does not answer.
     pub(super) async fn reserve(
         &self,
         mut link: Link,
@@ -91,7 +92,7 @@ impl Shared {
         self.without(reservation)
     }
 
-    /// Asks whether the store can reserve, without reserving anything.
+    /// Checks whether the store can reserve, without reserving anything.
     pub(super) async fn probe(&self, link: &mut Link, limit: Duration) -> Result<(), Trouble> {
         let nothing = Reservation {
             id: 0,
@@ -158,12 +159,12 @@ impl Shared {
         let refusal = decision::refusal(&reservation, reply.now, in_order(&reply.levels));
         match refusal {
             Some(refusal) => Err(refusal),
-            // An ID that was given up, which can't be: each call has its own.
+            // The ID was given up. This does not happen, because each call has a different ID.
             None => self.without(reservation),
         }
     }
 
-    /// Decides without the store, as configured.
+    /// Decides about a call without the store, as `limits.on_store_failure` says.
     pub(super) fn without(&self, mut reservation: Reservation) -> Result<Granted, Refusal> {
         let policy = self.options.on_failure;
         let label = WithoutStore {
@@ -207,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// The reservation with this replica's share of each limit.
+    /// Returns the reservation with this replica's share of each limit.
     pub(super) fn local_share(&self, reservation: &Reservation) -> Reservation {
         let replicas = u64::from(self.options.replicas.unwrap_or(1).max(1));
         let share = |scope: &Arc<Scope>| {
@@ -277,7 +278,7 @@ pub(super) fn in_order(levels: &[Level]) -> impl FnMut(&Scope, &Limit) -> Level 
 }
 
 impl OnStoreFailure {
-    /// The word of the configuration.
+    /// Returns the value as it is written in the configuration.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -293,7 +294,7 @@ impl Scopes {
     }
 }
 
-/// The options, for messages: without the password.
+/// Formats the options for messages, without the password.
 pub(super) fn address_of(options: &RedisStore) -> String {
     format!("{}:{}", options.host, options.port)
 }

@@ -10,13 +10,13 @@ use redis::{
 use crate::access::limits::{kind::Amounts, store::Scopes};
 
 const LEVEL: &str = include_str!("level.lua");
-/// Scripts without flags are refused while the store is full. What only frees or corrects must work
-/// even then. Flags need Redis 7.
+/// The flags of scripts that only free or correct amounts: they must work even while the store is
+/// full. Flags need Redis 7.
 const REFUSED_WHEN_FULL: &str = "#!lua";
 const ALLOWED_WHEN_FULL: &str = "#!lua flags=allow-oom";
 
-/// The most tokens of a call that are counted. With the bounds of the configuration, counts stay
-/// below 2^53, up to which Lua's numbers are exact.
+/// The maximum number of tokens of a call that are counted. With the bounds of the configuration,
+/// counts stay below 2^53, up to which Lua's numbers are exact.
 const MOST_TOKENS: u64 = 50_000_000_000;
 /// The same for money, in 1e-9 US dollars.
 const MOST_MONEY: u64 = 1_000_000_000_000_000;
@@ -66,7 +66,7 @@ impl Scripts {
         }
     }
 
-    /// Scripts whose clock is a key of the store, for tests.
+    /// Creates scripts whose clock is a key of the store, for tests.
     #[cfg(test)]
     pub(super) fn with_clock(key: &str) -> Self {
         let real = "  local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)\n";
@@ -77,12 +77,12 @@ impl Scripts {
 }
 
 impl Call<'_> {
-    /// The command that calls the script by its hash.
+    /// Returns the command that calls the script by its hash.
     pub(super) fn by_hash(&self) -> Cmd {
         self.command("EVALSHA", &self.program.sha1)
     }
 
-    /// The command that sends the script, too. The store knows it afterwards.
+    /// Returns the command that also sends the script, which the store then keeps.
     pub(super) fn in_full(&self) -> Cmd {
         self.command("EVAL", &self.program.source)
     }
@@ -97,7 +97,7 @@ impl Call<'_> {
         command
     }
 
-    /// Calls the script. A store that does not know it, such as one that was restarted, gets it.
+    /// Calls the script. Sends it first if the store does not have it, for example after a restart.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         connection: &mut MultiplexedConnection,
@@ -111,7 +111,7 @@ impl Call<'_> {
     }
 }
 
-/// The limits of scopes, as the scripts read them: `kind:most,kind:most;kind:most`.
+/// Formats the limits of scopes for the scripts: `kind:most,kind:most;kind:most`.
 pub(super) fn limits_of(scopes: &Scopes) -> String {
     let mut out = String::new();
     for scope in scopes.iter() {
@@ -126,7 +126,8 @@ pub(super) fn limits_of(scopes: &Scopes) -> String {
     out
 }
 
-/// The names of scopes, such as `caller:team-a;group:all`, without characters that end a name.
+/// Formats the names of scopes, such as `caller:team-a;group:all`, without characters that end a
+/// name.
 pub(super) fn names_of(scopes: &Scopes) -> Vec<String> {
     scopes
         .iter()
@@ -144,7 +145,7 @@ pub(super) fn names_of(scopes: &Scopes) -> Vec<String> {
         .collect()
 }
 
-/// The amounts as arguments.
+/// Formats the amounts as arguments.
 pub(super) fn arguments_of(amounts: &Amounts) -> [String; 4] {
     [
         amounts.requests.min(MOST_TOKENS),

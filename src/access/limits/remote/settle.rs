@@ -12,18 +12,18 @@ use super::{
 };
 use crate::access::limits::store::InStore;
 
-/// Settlements that share a round trip.
+/// The maximum number of settlements in one round trip.
 const BATCH: usize = 64;
-/// How long the store may take for them.
+/// The timeout of a batch of settlements.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Pauses after failures.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How often a settlement that the store refuses is sent.
+/// The number of attempts for a settlement that the store refuses.
 const TRIES: u32 = 3;
 
-/// The store's answers: there was no reservation, it had lapsed, or the settlement before this one
-/// was not executed, so that this one was not either.
+/// The store's replies: there was no reservation; the reservation had lapsed; the settlement before
+/// this one is missing, so this one was not executed.
 const UNRESERVED: i64 = 2;
 const CORRECTED: i64 = 3;
 const TOO_EARLY: i64 = 4;
@@ -80,8 +80,8 @@ impl Shared {
         self.metrics.limit_store.waiting.set(waiting);
     }
 
-    /// Sends a batch, and acknowledges what the store has executed. Returns the number of the first
-    /// settlement that it has not, and why.
+    /// Sends a batch, and removes what the store has executed from the queue. Returns the number of
+    /// the first settlement that was not executed, and the reason.
     pub(super) async fn send_batch(
         &self,
         link: &mut Link,
@@ -119,7 +119,7 @@ impl Shared {
         if let Some((_, error)) = &failed
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
-            // This one brings the script, for those behind it.
+            // This call sends the script, which the following calls then use by its hash.
             let first = batch.settlements.get(executed)?;
             let in_full = self.settle_call(first, 0).in_full();
             let answer: RedisResult<i64> = in_full.query_async(&mut link.connection).await;
@@ -145,7 +145,8 @@ impl Shared {
         };
     }
 
-    /// The call of a settlement, which fails if the one of this number has not been executed.
+    /// Returns the script call of a settlement. It fails if the settlement with the number `before`
+    /// was not executed.
     fn settle_call(&self, settlement: &Settlement, before: u64) -> Call<'_> {
         let names = names_of(&settlement.scopes);
         let id = format!("{:032x}", settlement.id);

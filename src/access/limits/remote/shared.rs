@@ -1,4 +1,5 @@
-//! What the tasks of a store and the calls share: the connection, the circuit breaker, the queue.
+//! The state that the store's tasks and the calls share: the connection, the circuit breaker, the
+//! queue.
 
 use std::{
     sync::{
@@ -21,27 +22,27 @@ use crate::{
     },
 };
 
-/// How long a lease of a replica lasts.
+/// The duration of a replica's lease.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
-/// How long a reservation that has lapsed can be corrected, and how long the ID of one that was
-/// given up is refused: longer than any stream.
+/// The time for which a lapsed reservation can be corrected, and for which the ID of an abandoned
+/// one is refused. It is longer than any stream.
 pub(super) const MEMORY: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// What the tasks of a store and the calls share.
+/// The state that the store's tasks and the calls share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: RedisStore,
     pub(super) scripts: Scripts,
-    /// This process, unlike all others and unlike itself after a restart.
+    /// The ID of this process. It is different after a restart.
     pub(super) replica: String,
     pub(super) breaker: Breaker,
     pub(super) queue: Queue,
-    /// Counts while the store does not answer.
+    /// The counts in this process, for calls while the store does not answer.
     pub(super) local: InProcess,
     pub(super) metrics: Arc<Metrics>,
     /// Wakes the task that connects.
     pub(super) broken: Notify,
-    /// Wakes those that wait for a connection.
+    /// Wakes the tasks that wait for a connection.
     pub(super) joined: Notify,
     link: RwLock<Option<Link>>,
     /// The number of the connection that is known to be broken.
@@ -88,23 +89,24 @@ impl Shared {
         }
     }
 
-    /// A key. All keys of a deployment share a hash tag, so that one script can use several.
+    /// Returns the name of a key. All keys of a deployment share a hash tag, so that one script can
+    /// use several.
     pub(super) fn key(&self, name: &str) -> String {
         format!("{{{}}}:{name}", self.options.deployment)
     }
 
-    /// The key of the reservations of a replica.
+    /// Returns the key of a replica's reservations.
     pub(super) fn reservations_of(&self, replica: &str) -> String {
         self.key(&format!("open:{replica}"))
     }
 
-    /// The connection, if there is one.
+    /// Returns the connection, if there is one.
     pub(super) fn link(&self) -> Option<Link> {
         let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
         link.clone()
     }
 
-    /// The connection for calls, if the store answers.
+    /// Returns the connection for calls, if the store answers.
     pub(super) fn available(&self) -> Option<Link> {
         self.link().filter(|_| !self.breaker.is_open())
     }
@@ -116,18 +118,18 @@ impl Shared {
         self.joined.notify_waiters();
     }
 
-    /// A connection is broken, or leads to a server that is no longer the right one.
+    /// Records that a connection is broken, or that its server is no longer the primary.
     pub(super) fn is_broken(&self, link: &Link) {
         self.broken_link.fetch_max(link.number, Relaxed);
         self.broken.notify_one();
     }
 
-    /// Whether a connection is known to be broken.
+    /// Returns whether a connection is known to be broken.
     pub(super) fn knows_broken(&self, number: u64) -> bool {
         self.broken_link.load(Relaxed) >= number
     }
 
-    /// Shows in the metrics whether calls ask the store.
+    /// Sets the metric that shows whether calls use the store.
     fn show(&self) {
         let available = self.available().is_some();
         self.metrics.limit_store.available.set(available.into());
@@ -172,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// The store answers again.
+    /// Logs that the store answers again.
     pub(super) fn recovered(&self) {
         if self.breaker.close() {
             tracing::info!("the store of limits answers again");
@@ -217,12 +219,12 @@ impl Trouble {
         }
     }
 
-    /// Whether the store may have executed the step, or may still do so.
+    /// Returns whether the store may have executed the step, or may still execute it.
     pub(super) fn may_be_executed(&self) -> bool {
         matches!(self.reason(), "timeout" | "connection" | "error")
     }
 
-    /// Whether another connection may help: to the server that is now the primary.
+    /// Returns whether a new connection may help, because another server may be the primary now.
     fn needs_connection(&self) -> bool {
         match self {
             Self::Timeout => false,
@@ -233,7 +235,7 @@ impl Trouble {
         }
     }
 
-    /// Whether the same step can succeed later.
+    /// Returns whether the same step can succeed later.
     pub(super) fn is_temporary(&self) -> bool {
         self.reason() != "error"
     }
