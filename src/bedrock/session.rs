@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// Records that Bedrock has rejected the credentials of this generation. Returns whether newer
-    /// ones can be had.
+    /// ones are available.
     async fn rejected(&self, generation: u64) -> bool {
         let _turn = self.0.loading.lock().await;
         if self.generation() > generation {

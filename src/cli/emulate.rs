@@ -8,6 +8,9 @@ use bedrock_emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pa
 
 use super::emulated_quotas::EmulatedQuotas;
 
+/// The width of the descriptions of faults, which are a separate column of the help.
+const FAULT_COLUMNS: usize = 65;
+
 /// Run a local Bedrock that any AWS SDK accepts
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = faults())]
@@ -183,11 +186,21 @@ async fn asked_to_stop() -> io::Result<()> {
 }
 
 fn faults() -> String {
-    let mut text = "Faults, for --fault, the header x-emulator-fault or the end of a model ID (.fault-NAME).\n\
+    let mut text = "Faults, for --fault, the header x-emulator-fault or the end of a model ID (.fault-NAME). \
                     Faults of a stream accept -after-N (after N content deltas; 0: before the first) or -after-EVENT, such as -after-messageStop.\n\n"
         .to_owned();
     for (name, about) in Fault::all() {
-        let _ = writeln!(text, "  {name:<30}{about}");
+        let mut width = 0;
+        let _ = write!(text, "  {name:<29}");
+        for word in about.split(' ') {
+            if width + word.len() >= FAULT_COLUMNS {
+                let _ = write!(text, "\n{:31}", "");
+                width = 0;
+            }
+            let _ = write!(text, " {word}");
+            width += word.len() + 1;
+        }
+        text.push('\n');
     }
     text
 }

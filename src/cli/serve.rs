@@ -23,7 +23,7 @@ SIGTERM or Ctrl-C: the gateway accepts no more calls, waits for open calls up to
 A second signal ends open calls immediately, each with a status, and the gateway exits with 0.
 
 Changes of the configuration file take effect without a restart, usually within a second, about 3 seconds at most. \
-SIGHUP has the file read even if nothing seems to have changed. A file with a mistake is refused as a whole; the log says why, and \
+On SIGHUP, the gateway reads the file even if nothing seems to have changed. A file with a mistake is refused as a whole; the log says why, and \
 the previous configuration stays in use.
 
 A minimal config:

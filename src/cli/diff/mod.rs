@@ -28,7 +28,7 @@ use crate::{
 Each changed key has a line with its old and new value. Secrets are shown as ***. A value that needs a restart, and a change that \
 a reload refuses, are marked. Values files of the Helm chart are accepted as well: the configuration is the map under `config`.
 
-With --admin, NEW is compared with the configuration that a gateway uses now. The admin port shows it to its own machine only, so \
+With --admin, NEW is compared with the configuration that a gateway uses now. The admin port shows it only to requests from the same machine, so \
 run the command there, or through `kubectl port-forward`. Secrets of the running gateway are masked and cannot be compared.
 
 Examples:

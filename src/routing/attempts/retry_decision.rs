@@ -15,8 +15,8 @@ pub(super) enum RetryDecision {
 }
 
 impl RetryDecision {
-    /// Returns the decision about a failure. The gateway tries other routes before it asks the caller
-    /// to retry.
+    /// Returns the decision about a failure. The gateway tries other routes before it asks the
+    /// caller to retry.
     pub(super) fn of(failure: &Failure) -> Self {
         let upstream = failure.upstream.as_deref();
         match failure.reason {

@@ -46,11 +46,11 @@ pub(crate) fn read_union<U: Union>(
     Ok(Some(union))
 }
 
-/// `union!(module::Oneof { "member" => ValueKind, … })` defines a oneof that is a union in Bedrock's
+/// `union!(module::Oneof { "member" => Kind, … })` defines a oneof that is a union in Bedrock's
 /// JSON. The macro also accepts these optional parts:
 /// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text or
 ///   (optional) as a Struct;
-/// - `nothing { ValueKind, … }`: kinds for which Bedrock has no member, which leave the object empty;
+/// - `nothing { Kind, … }`: kinds for which Bedrock has no member, which leave the object empty;
 /// - `in Message.field` before the table: the message whose only field is the oneof. In JSON, it is
 ///   the union without the message.
 macro_rules! union {
