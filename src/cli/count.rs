@@ -53,15 +53,8 @@ impl Count {
             );
             return Ok(Exit::Usage);
         }
-        let mut interrupts = Interrupts::listen()?;
-        let result = tokio::select! {
-            () = interrupts.pressed() => {
-                output.note("cancelled");
-                return Ok(Exit::Cancelled);
-            }
-            result = gateway.count_tokens(&request) => result,
-        };
-        match result {
+        let call = gateway.count_tokens(&request);
+        match Interrupts::listen()?.call(call, output).await {
             Ok(response) if self.json => {
                 let object = serde_json::json!({
                     "inputTokens": response.input_tokens,
@@ -75,10 +68,7 @@ impl Count {
                 output.note(&format!("counted by {}", response.counted_by));
                 Ok(Exit::Success)
             }
-            Err(failure) => {
-                failure.print(output);
-                Ok(failure.exit())
-            }
+            Err(exit) => Ok(exit),
         }
     }
 

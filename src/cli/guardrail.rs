@@ -89,15 +89,8 @@ impl Guardrail {
                 return Ok(Exit::BadInput);
             }
         };
-        let mut interrupts = Interrupts::listen()?;
-        let result = tokio::select! {
-            () = interrupts.pressed() => {
-                output.note("cancelled");
-                return Ok(Exit::Cancelled);
-            }
-            result = gateway.apply_guardrail(&request) => result,
-        };
-        match result {
+        let call = gateway.apply_guardrail(&request);
+        match Interrupts::listen()?.call(call, output).await {
             Ok(response) if self.json => {
                 output.line(&translate::guardrail::to_response(&response))?;
                 Ok(Exit::Success)
@@ -106,10 +99,7 @@ impl Guardrail {
                 print(&response, output)?;
                 Ok(Exit::Success)
             }
-            Err(failure) => {
-                failure.print(output);
-                Ok(failure.exit())
-            }
+            Err(exit) => Ok(exit),
         }
     }
 

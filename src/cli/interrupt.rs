@@ -1,4 +1,4 @@
-//! Waits for Ctrl-C.
+//! Waits for Ctrl-C, which cancels a call.
 
 use std::io;
 
@@ -6,6 +6,8 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlC, ctrl_c};
+
+use super::{exit::Exit, failure::Failure, output::Output};
 
 /// Receives Ctrl-C, which then no longer ends the process.
 #[derive(Debug)]
@@ -30,5 +32,24 @@ impl Interrupts {
     /// Waits for the next Ctrl-C. If the future is dropped, no Ctrl-C is lost.
     pub async fn pressed(&mut self) {
         self.signal.recv().await;
+    }
+
+    /// Makes a call, which Ctrl-C cancels. If there is no response, prints why and returns the exit
+    /// code.
+    pub async fn call<T>(
+        mut self,
+        call: impl Future<Output = Result<T, Failure>>,
+        output: &mut Output,
+    ) -> Result<T, Exit> {
+        tokio::select! {
+            () = self.pressed() => {
+                output.note("cancelled");
+                Err(Exit::Cancelled)
+            }
+            result = call => result.map_err(|failure| {
+                failure.print(output);
+                failure.exit()
+            }),
+        }
     }
 }

@@ -73,22 +73,12 @@ impl Invoke {
             target,
             input: Some(input),
         };
-        let result = tokio::select! {
-            () = interrupts.pressed() => {
-                output.note("cancelled");
-                return Ok(Exit::Cancelled);
-            }
-            result = gateway.invoke(&request) => result,
-        };
-        match result {
+        match interrupts.call(gateway.invoke(&request), output).await {
             Ok(response) => {
                 output.line(&translate::response::to_converse(&response))?;
                 Ok(Exit::Success)
             }
-            Err(failure) => {
-                failure.print(output);
-                Ok(failure.exit())
-            }
+            Err(exit) => Ok(exit),
         }
     }
 
