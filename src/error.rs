@@ -107,7 +107,7 @@ reasons! {
     ReplicaSaturated => "REPLICA_SATURATED",
     /// This replica is shutting down.
     Draining => "DRAINING",
-    /// The call's deadline has passed. It is the caller's, or the gateway's limit.
+    /// The call's deadline has passed. The caller or the gateway set it.
     DeadlineExceeded => "DEADLINE_EXCEEDED",
     /// The client cancelled the call or disconnected.
     Cancelled => "CANCELLED",

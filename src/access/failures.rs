@@ -2,7 +2,7 @@
 //! attack.
 //!
 //! Failed attempts of an address beyond the limit are not logged individually, and their clients
-//! are told to slow down. A valid credential is never refused for this reason, because all callers
+//! get a retry delay. A valid credential is never refused for this reason, because all callers
 //! behind a proxy share one address.
 
 use std::{

@@ -1,6 +1,6 @@
 //! Shows the configuration in use, to this machine only.
 //!
-//! Secrets are masked before they get here. The rest still says much about the gateway: names of
+//! Secrets are masked before they get here. The rest still reveals much about the gateway: names of
 //! callers, roles, internal addresses. The port has no credentials, so the connection must come
 //! from this machine, and not through a proxy on it.
 

@@ -25,7 +25,7 @@ const fn row(
 /// `global`, even if its name looks like one of the EU. `eu` has the Regions in member states of
 /// the EU, so neither London (eu-west-2) nor Zurich (eu-central-2).
 ///
-/// AWS adds geographies from time to time. The gateway takes a profile of an unknown geography for
+/// AWS adds geographies from time to time. The gateway treats a profile of an unknown geography as
 /// a model. This affects only what it reports: a fence blocks such a profile until its destination
 /// Regions are known.
 const GEOGRAPHIES: [Row; 14] = [

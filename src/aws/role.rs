@@ -2,8 +2,7 @@
 
 /// The session tag with the full name of a caller.
 pub const CALLER_TAG: &str = "caller";
-/// The most session tags that a configuration can name. AWS allows 50, and one is
-/// [`CALLER_TAG`].
+/// The maximum number of session tags in a configuration. AWS allows 50, and one is [`CALLER_TAG`].
 pub const MOST_TAGS: usize = 49;
 /// The longest name of a session.
 pub const MOST_NAME_CHARS: usize = 64;

@@ -1,4 +1,4 @@
-//! Knows which sampling parameters a model accepts.
+//! Determines which sampling parameters a model accepts.
 
 /// Which of `temperature` and `top_p` a model accepts. Ordered from the most to the least
 /// permissive.

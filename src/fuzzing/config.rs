@@ -26,12 +26,12 @@ pub fn config(bytes: &[u8]) {
         values: ValueFiles::default(),
     };
     assert_eq!(changed_keys(&file, &file), [""; 0]);
-    // What other processes of this machine can read. The environment is not shown.
+    // The files that other processes of this machine can read. The environment is not shown.
     let shown = masked(&file).to_string();
     assert!(text.contains(SECRET) || !shown.contains(SECRET), "{shown}");
     match parsed {
         Ok(config) => {
-            // What operators see of a valid configuration.
+            // The output that shows a valid configuration to operators.
             for shown in config.exposure().iter().chain(&config.warnings()) {
                 assert!(!shown.message.is_empty());
             }

@@ -30,7 +30,7 @@ use crate::{
     pb::InvokeRequest,
 };
 
-/// What a service makes of a request: the message, or the reason why it is refused.
+/// The result of receiving a request: the message, or the reason why it is refused.
 type Received = Result<InvokeRequest, Reason>;
 
 thread_local! {
@@ -58,8 +58,8 @@ pub fn grpc_web(bytes: &[u8]) {
     }
 
     // Text that is not base64 is refused, however it is grouped. Of several mistakes, the first one
-    // that is read counts. Padding can end the text only: some clients pad each chunk, which
-    // tonic-web accepts if each is read alone.
+    // that is read counts. Padding is accepted only at the end of the text. tonic-web also accepts
+    // a padded chunk in the middle, if the chunk is read alone.
     if flags.is_multiple_of(2) && !body.contains(&b'=') {
         let whole = over("application/grpc-web-text", vec![body], false);
         for knows_end in [false, true] {

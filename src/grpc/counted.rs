@@ -1,8 +1,8 @@
-//! The part of a request that CountTokens takes.
+//! The part of a request that CountTokens accepts.
 
 use crate::pb::ConverseInput;
 
-/// The members of a Converse request that CountTokens takes, as JSON Pointers.
+/// The members of a Converse request that CountTokens accepts, as JSON Pointers.
 const COUNTED: [&str; 4] = [
     "/messages",
     "/system",

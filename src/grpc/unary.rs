@@ -33,7 +33,7 @@ pub(super) struct UnaryCall<'a> {
     pub(super) deadline: Instant,
     /// Cancelled when the drain expires.
     pub(super) cut: &'a CancellationToken,
-    /// Ends the call if a reload revokes what it was allowed by.
+    /// Ends the call if a reload revokes its credential or certificate.
     pub(super) revocation: Option<&'a Revocation>,
     pub(super) request_id: &'a str,
     /// The span of the call. Each attempt has a child of it.

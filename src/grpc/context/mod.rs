@@ -35,7 +35,8 @@ pub(crate) struct CallContext {
     /// The identity of the caller. `None` until it is verified, and for calls that need no
     /// identity.
     pub(crate) caller: Option<Identity>,
-    /// Ends the call if a reload revokes what it was allowed by. `None` if the call continues.
+    /// Ends the call if a reload revokes its credential or certificate. `None` if the call
+    /// continues.
     pub(crate) revocation: Option<Arc<Revocation>>,
     /// The usage record of the call, if its caller is identified and records are written.
     pub(crate) record: Option<OpenRecord>,

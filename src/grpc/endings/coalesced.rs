@@ -34,7 +34,7 @@ fn texts(texts: &[&str]) -> Stream {
     Stream::of("texts", &events)
 }
 
-/// The text of a message, if it is nothing but a piece of text, reasoning or tool input.
+/// Returns the text of a message that contains only a piece of text, reasoning or tool input.
 fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
     let plain = message.raw_members.is_empty();
     let Some(Event::ContentBlockDelta(delta)) = &mut message.event else {

@@ -17,15 +17,15 @@ const NAMES: [&str; 11] = [
     "maxcompletionlength",
     "maxdecodelength",
 ];
-/// What names of numbers of tokens have in them if they limit or extend the output. The budget for
+/// Words in the names of native fields that limit or extend the output in tokens. The budget for
 /// thinking is a part of the output.
 const OF_OUTPUT: [&str; 10] = [
     "max", "budget", "limit", "count", "predict", "generat", "complet", "output", "new", "num",
 ];
-/// What names of numbers of tokens have in them if the numbers do not concern the output.
+/// Words in the names of native fields that count tokens other than those of the output.
 const NOT_OF_OUTPUT: [&str; 4] = ["input", "prompt", "context", "tokenid"];
 
-/// Names of the number of answers to one request.
+/// Names of native fields for the number of answers to one request.
 const ANSWERS: [&str; 10] = [
     "n",
     "bestof",

@@ -115,7 +115,7 @@ impl Breaker {
         }
     }
 
-    /// Records a failure. `asked` is the retry delay from Bedrock, if there is one.
+    /// Records a failure. `asked` is the retry delay that Bedrock requested, if any.
     pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, random: f64) {
         self.weigh(now);
         self.failures += 1.0;
