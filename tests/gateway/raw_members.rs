@@ -179,3 +179,59 @@ async fn what_is_missing_is_still_refused() {
     }
     assert_eq!(gateway.emulator.calls(), []);
 }
+
+/// Each raw member that cannot be inserted is named, with its field, and Bedrock is not called.
+#[tokio::test]
+async fn a_raw_member_that_cannot_be_inserted_is_named() {
+    let gateway = Gateway::start().await;
+    let deep = "/a".repeat(65);
+    for (pointer, json, field, why) in [
+        ("", "1", "pointer", "JSON Pointer"),
+        ("messages", "1", "pointer", "JSON Pointer"),
+        (&deep, "1", "pointer", "more than 64 steps"),
+        ("/a~", "1", "pointer", "`~`"),
+        ("/a~2b", "1", "pointer", "`~`"),
+        ("/a/b", "1", "pointer", "no parent"),
+        ("/messages/0/role", "\"user\"", "pointer", "already sets"),
+        ("/messages/0/content/0", "{}", "pointer", "already sets"),
+        ("/messages/2", "{}", "pointer", "not an index"),
+        ("/messages/01", "{}", "pointer", "not an index"),
+        ("/messages/+1", "{}", "pointer", "not an index"),
+        (
+            "/messages/18446744073709551616",
+            "{}",
+            "pointer",
+            "not an index",
+        ),
+        (
+            "/messages/0/content/0/text/a",
+            "1",
+            "pointer",
+            "has no parent",
+        ),
+        ("/a", "", "json", "JSON"),
+        ("/a", "{", "json", "not valid JSON"),
+        ("/a", "1 2", "json", "not valid JSON"),
+        ("/a", "[1,]", "json", "not valid JSON"),
+        ("/a", "\"\u{1}\"", "json", "not valid JSON"),
+        ("/a", "01", "json", "not valid JSON"),
+        ("/a", "NaN", "json", "not valid JSON"),
+    ] {
+        let member = RawMember {
+            pointer: pointer.to_owned(),
+            json: json.to_owned(),
+        };
+        let mut request = ask(MODEL);
+        let input = request.input.get_or_insert_default();
+        input.raw_members = vec![raw("/first", &json!(1)), member];
+        let answer = gateway.stream(request).await;
+        assert_eq!(answer.code(), Code::InvalidArgument, "{pointer} {json}");
+        let fields = answer.details().fields();
+        let expected = format!("input.raw_members[1].{field}");
+        assert_eq!(fields, [expected], "{pointer} {json}");
+        let status = answer.end.unwrap_err();
+        let message = status.message();
+        assert!(message.contains(why), "{pointer} {json}: {message}");
+    }
+    assert_eq!(gateway.emulator.calls(), []);
+}

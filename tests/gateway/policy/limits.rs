@@ -204,3 +204,26 @@ async fn only_service_tiers_that_both_lists_allow_are_asked_for() {
         .await;
     }
 }
+
+/// A prompt of Prompt management has its own number of tokens, and Bedrock rejects any other. So
+/// the ceiling is not written into such a request, and the caller still can't ask for more.
+#[tokio::test]
+async fn the_ceiling_is_not_written_into_requests_for_prompts() {
+    const PROMPT: &str = "arn:aws:bedrock:us-east-1:123456789012:prompt/PROMPT1234:1";
+    let gateway = gateway(&format!(
+        "limits: {{max_tokens: 500}}\ntargets: {{t: {{model_id: '{PROMPT}', limits: {{max_tokens: 100}}}}}}"
+    ))
+    .await;
+    for target in ["t", PROMPT] {
+        let body = sent(&gateway, ask(target)).await;
+        assert!(body.get("inferenceConfig").is_none(), "{target}: {body}");
+    }
+    refused(&gateway, tokens("t", Some(1)), "input.inference_config").await;
+    let raw = with_raw(&[("/inferenceConfig/maxTokens", "1")]);
+    refused(&gateway, raw, "input.raw_members[0].pointer").await;
+    for request in with_fields("{\"max_tokens\":101}") {
+        let answer = gateway.stream(request).await;
+        assert_eq!(answer.details().reason(), "INVALID_REQUEST");
+    }
+    assert_eq!(gateway.emulator.calls().len(), 2);
+}
