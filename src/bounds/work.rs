@@ -56,11 +56,11 @@ impl std::fmt::Debug for State {
 }
 
 impl WorkQueue {
-    /// Starts the threads. At most `capacity` jobs can wait.
+    /// Starts the threads, whose names begin with `name`. At most `capacity` jobs can wait.
     ///
     /// # Errors
     /// A thread can't be started.
-    pub fn start(threads: usize, capacity: usize) -> io::Result<Self> {
+    pub fn start(name: &str, threads: usize, capacity: usize) -> io::Result<Self> {
         let queue = Arc::new(Queue {
             capacity,
             state: Mutex::default(),
@@ -70,7 +70,7 @@ impl WorkQueue {
         for index in 0..threads {
             let queue = Arc::clone(&queue);
             std::thread::Builder::new()
-                .name(format!("messages-{index}"))
+                .name(format!("{name}-{index}"))
                 .spawn(move || {
                     yield_to_workers();
                     queue.work();
@@ -232,7 +232,7 @@ mod tests {
 
     /// Returns a queue whose only thread is busy until the sender is used or dropped.
     async fn busy(capacity: usize) -> (WorkQueue, mpsc::Sender<()>) {
-        let queue = WorkQueue::start(1, capacity).unwrap();
+        let queue = WorkQueue::start("test", 1, capacity).unwrap();
         let (release, released) = mpsc::channel::<()>();
         let (begun, has_begun) = oneshot::channel();
         let blocker = queue.clone();
@@ -308,7 +308,7 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "on purpose")]
     async fn a_panic_reaches_the_caller() {
-        let queue = WorkQueue::start(1, 1).unwrap();
+        let queue = WorkQueue::start("test", 1, 1).unwrap();
         let _panics = queue.run(peer(1), |_| panic!("on purpose")).await;
     }
 }

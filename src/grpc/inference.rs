@@ -23,7 +23,7 @@ use super::{
     invoke_model::{self, AnswerRoom},
     permission,
     prepare::{Method, Preparation, Prepared, Ready},
-    receive::{Received, Receiver},
+    receive::{Effort, Received, Receiver},
     status,
     unary::UnaryCall,
 };
@@ -56,8 +56,11 @@ pub struct Inference {
     pub metrics: Arc<Metrics>,
     /// The memory budget of all requests that are being received, decoded and held.
     pub memory: Shares,
-    /// Threads for large messages.
-    pub work: WorkQueue,
+    /// Threads for messages that are too large for the worker's thread, but take no more than some
+    /// milliseconds. They do not wait for large ones.
+    pub medium_messages: WorkQueue,
+    /// Threads for large messages, which may take seconds.
+    pub large_messages: WorkQueue,
     /// Cancelled when the drain expires.
     pub cut: CancellationToken,
 }
@@ -370,12 +373,12 @@ impl Inference {
         preparation: Preparation,
         received: Received,
     ) -> Result<Prepared, Failure> {
-        if !received.is_large() {
-            return Ok(preparation.run(received, &Stop::never()));
-        }
-        let work = self
-            .work
-            .run(peer, move |stop| preparation.run(received, stop));
+        let queue = match received.effort() {
+            Effort::Small => return Ok(preparation.run(received, &Stop::never())),
+            Effort::Medium => &self.medium_messages,
+            Effort::Large => &self.large_messages,
+        };
+        let work = queue.run(peer, move |stop| preparation.run(received, stop));
         work.await.map_err(|_| {
             Failure::new(
                 Reason::ReplicaSaturated,

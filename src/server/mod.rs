@@ -182,7 +182,8 @@ pub async fn run_with(
         limited("connections"),
     );
     let threads = (config.server.workers / 2).clamp(1, MAX_MESSAGE_THREADS);
-    let work = WorkQueue::start(threads, MAX_WAITING_MESSAGES)?;
+    let medium_messages = WorkQueue::start("medium", threads, MAX_WAITING_MESSAGES)?;
+    let large_messages = WorkQueue::start("large", threads, MAX_WAITING_MESSAGES)?;
     let budget = RetryBudget::default();
     let cut = CancellationToken::new();
     let records = UsageRecords::start(&config, &metrics).map_err(io::Error::other)?;
@@ -193,7 +194,9 @@ pub async fn run_with(
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
             let (admission, budget) = (admission.clone(), budget.clone());
             let (gate, records) = (gate.clone(), records.clone());
-            let (memory, work) = (memory.clone(), work.clone());
+            let memory = memory.clone();
+            let (medium_messages, large_messages) =
+                (medium_messages.clone(), large_messages.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
                 let inference = Inference {
                     bedrock: Bedrock::new(&sdk),
@@ -201,7 +204,8 @@ pub async fn run_with(
                     budget,
                     metrics,
                     memory,
-                    work,
+                    medium_messages,
+                    large_messages,
                     cut,
                 };
                 let stack = grpc::server(inference, &health, (gate, records), admission)

@@ -114,7 +114,8 @@ pub(super) fn service() -> Inference {
         metrics: Arc::new(Metrics::default()),
         memory: Shares::new("memory", 1 << 20, Default::default()),
         // All requests here are small, so no thread is needed.
-        work: WorkQueue::start(0, 1).unwrap(),
+        medium_messages: WorkQueue::start("medium", 0, 1).unwrap(),
+        large_messages: WorkQueue::start("large", 0, 1).unwrap(),
         cut: Default::default(),
     }
 }
@@ -208,6 +209,31 @@ pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Ou
     });
     outcome.took = took;
     outcome
+}
+
+/// Calls `StreamInvoke`, which joins deltas, and disconnects after this number of messages. Returns
+/// the code of the call in the metrics.
+pub(super) fn left_after(played: &Played, coalesce: Duration, messages: usize) -> &'static str {
+    let (code, _took) = run(played, async |service| {
+        let metrics = Arc::clone(&service.metrics);
+        let request = request(&pb::StreamInvokeRequest {
+            target: TARGET.to_owned(),
+            input: input(),
+            coalesce: prost_types::Duration::try_from(coalesce).ok(),
+            ..pb::StreamInvokeRequest::default()
+        });
+        let (answer, _watchdog, _limits) = service.stream_invoke(request).await.unwrap();
+        let mut answer = Box::pin(answer);
+        for _ in 0..messages {
+            answer.next().await.unwrap().unwrap();
+        }
+        drop(answer);
+        let text = metrics.encode();
+        let codes = ["CANCELLED", "INTERNAL", "OK"];
+        let counted = |code: &&str| text.contains(&format!("code=\"{code}\""));
+        codes.into_iter().find(counted).unwrap()
+    });
+    code
 }
 
 /// Calls `Invoke`.

@@ -29,5 +29,5 @@ pub(super) use decode::Decoded;
 pub(crate) use decode::decode;
 pub(super) use failures::saturated;
 pub(super) use held::held;
-pub(super) use received::Received;
+pub(super) use received::{Effort, Received};
 pub(crate) use receiver::Receiver;
