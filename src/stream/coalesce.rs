@@ -4,6 +4,9 @@
 //! A delta is held back only if the last message was a delta of the same block and kind, and was
 //! sent less than the interval ago. Everything else is sent at once, after what is held back. The
 //! first delta of a block is thus never delayed, and neither is the end of the answer.
+//!
+//! Deltas with unknown members are joined only if these are equal. The message then has them once,
+//! so nothing is lost.
 
 use std::{mem, time::Duration};
 
@@ -67,6 +70,7 @@ impl Coalescer {
     pub(super) fn must_flush_before(&self, message: &StreamInvokeResponse) -> bool {
         self.held.as_ref().is_some_and(|held| {
             place_of(message) != Some(held.place)
+                || message.raw_members != held.message.raw_members
                 || held.deltas >= MAX_DELTAS
                 || held.bytes >= MAX_TEXT
         })
@@ -121,15 +125,11 @@ impl Coalescer {
     }
 }
 
-/// Returns where the text of a message is appended. `None` if the message is not a piece of text,
-/// or if it has more than text.
+/// Returns where the text of a message is appended. `None` if the message is not a piece of text.
 fn place_of(message: &StreamInvokeResponse) -> Option<BlockPosition> {
     let Some(Event::ContentBlockDelta(delta)) = &message.event else {
         return None;
     };
-    if !message.raw_members.is_empty() {
-        return None;
-    }
     let kind = match delta.delta.as_ref()? {
         Delta::Text(_) => Kind::Text,
         Delta::ToolUse(_) => Kind::ToolInput,

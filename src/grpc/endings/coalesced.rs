@@ -19,9 +19,17 @@ const COALESCE: Duration = Duration::from_millis(50);
 
 /// A stream of one block with these texts.
 fn texts(texts: &[&str]) -> Stream {
+    let texts: Vec<_> = texts.iter().map(|text| (*text, "")).collect();
+    texts_and_members(&texts)
+}
+
+/// A stream of one block with these texts. Each delta also has these members.
+fn texts_and_members(texts: &[(&str, &str)]) -> Stream {
     let deltas: Vec<_> = texts
         .iter()
-        .map(|text| format!(r#"{{"contentBlockIndex":0,"delta":{{"text":"{text}"}}}}"#))
+        .map(|(text, more)| {
+            format!(r#"{{"contentBlockIndex":0,"delta":{{"text":"{text}"}}{more}}}"#)
+        })
         .collect();
     let mut events = vec![("messageStart", r#"{"role":"assistant"}"#)];
     events.extend(deltas.iter().map(|delta| ("contentBlockDelta", &**delta)));
@@ -36,7 +44,6 @@ fn texts(texts: &[&str]) -> Stream {
 
 /// Returns the text of a message that contains only a piece of text, reasoning or tool input.
 fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
-    let plain = message.raw_members.is_empty();
     let Some(Event::ContentBlockDelta(delta)) = &mut message.event else {
         return None;
     };
@@ -50,7 +57,7 @@ fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
         },
         _ => return None,
     };
-    plain.then_some((index, kind, text))
+    Some((index, kind, text))
 }
 
 /// Joins all adjacent pieces of the same block.
@@ -58,8 +65,12 @@ fn joined(messages: &[StreamInvokeResponse]) -> Vec<StreamInvokeResponse> {
     let mut out: Vec<StreamInvokeResponse> = Vec::new();
     for message in messages {
         let mut message = message.clone();
-        if let (Some((index, kind, next)), Some((last_index, last_kind, all))) =
-            (text(&mut message), out.last_mut().and_then(text))
+        let has_equal_members = out
+            .last()
+            .is_some_and(|last| last.raw_members == message.raw_members);
+        if has_equal_members
+            && let (Some((index, kind, next)), Some((last_index, last_kind, all))) =
+                (text(&mut message), out.last_mut().and_then(text))
             && (index, kind) == (last_index, last_kind)
         {
             all.push_str(next);
@@ -130,6 +141,38 @@ fn deltas_are_sent_in_the_interval() {
     assert_eq!(ends(&coalesced), ends(&plain));
 }
 
+/// Unknown members do not prevent that deltas are joined, if they are equal. No member is lost.
+#[test]
+fn deltas_with_equal_unknown_members_are_joined() {
+    let stream = texts_and_members(&[
+        ("1", r#","new":1"#),
+        ("2", r#","new":1"#),
+        ("3", r#","new":1"#),
+        ("4", r#","new":2"#),
+        ("5", ""),
+        ("6", ""),
+    ]);
+    let (plain, coalesced) = paced(&stream, stream.len(), &Fault::End, 1);
+    let sent: Vec<_> = coalesced
+        .messages
+        .iter()
+        .filter_map(|message| {
+            let mut message = message.clone();
+            let (_, _, text) = text(&mut message)?;
+            let text = text.clone();
+            let members = message.raw_members.into_iter();
+            Some((text, members.map(|member| member.json).collect::<Vec<_>>()))
+        })
+        .collect();
+    let expected = [("1", "1"), ("23", "1"), ("4", "2"), ("56", "")];
+    let expected = expected.map(|(text, member)| {
+        let members = Some(member.to_owned()).filter(|member| !member.is_empty());
+        (text.to_owned(), members.into_iter().collect::<Vec<_>>())
+    });
+    assert_eq!(sent, expected);
+    assert_eq!(joined(&coalesced.messages), joined(&plain.messages));
+}
+
 /// A delta that arrives after the interval is not delayed.
 #[test]
 fn slow_deltas_are_not_delayed() {
@@ -167,4 +210,20 @@ fn held_deltas_do_not_wait_for_the_next_event() {
     // Silence ends at the deadline, in both.
     assert_eq!(coalesced.took, plain.took);
     assert_eq!(coalesced.heartbeats, plain.heartbeats);
+}
+
+/// Bedrock fails while deltas are held back. These are sent before the status. A client that leaves
+/// in between does not hide the failure.
+#[test]
+fn a_failure_counts_if_the_client_leaves_after_the_last_deltas() {
+    let stream = texts(&["1", "2", "3"]);
+    let fault = Fault::Body("internalServerException");
+    // The start of the message and of the block, two messages of deltas.
+    let script = Script::new(Http::One, stream.frames(4), &fault);
+    let played = script.grouped(0, Spacing::None);
+    let whole = outcome::stream_invoke_coalesced(&played, COALESCE);
+    assert_eq!(deltas(&whole).len(), 2, "{whole:#?}");
+    let all = whole.messages.len();
+    assert_eq!(outcome::left_after(&played, COALESCE, all), "INTERNAL");
+    assert_eq!(outcome::left_after(&played, COALESCE, all - 1), "CANCELLED");
 }
