@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
 };
@@ -68,12 +69,14 @@ impl Counter {
                 Ok([(Self::INSTRUCTIONS.to_owned(), total.trim().parse()?)].into())
             }
             // A line is "     1234 epoll_wait". The lines are after a head and before "total".
+            // "1234 ???( <detached ...>" is a thread that was in a call when strace ended.
             Self::Strace => Ok(out
                 .lines()
                 .filter_map(|line| {
                     let (calls, name) = line.trim().split_once(char::is_whitespace)?;
-                    let calls = calls.parse().ok()?;
-                    (name.trim() != "total").then(|| (name.trim().to_owned(), calls))
+                    let (calls, name) = (calls.parse().ok()?, name.trim());
+                    let is_call = name != "total" && !name.contains('?');
+                    is_call.then(|| (name.to_owned(), calls))
                 })
                 .collect()),
         }
@@ -150,8 +153,9 @@ impl Gateway {
         &self.setup
     }
 
-    /// Stops the gateway, and returns the counts from its start to its end.
-    pub(crate) fn stop(mut self) -> Result<Totals, Error> {
+    /// Stops the gateway, and returns the counts from its start to its end. Copies the counter's
+    /// output to the file, if there is one.
+    pub(crate) fn stop(mut self, profile: Option<&Path>) -> Result<Totals, Error> {
         let id = self.process.id();
         let gateway = match self.counter {
             // callgrind runs the gateway in its own process.
@@ -162,8 +166,12 @@ impl Gateway {
         if !ended.success() || !self.process.wait()?.success() {
             return Err("the gateway did not exit with success".into());
         }
-        self.counter
-            .read(&fs::read_to_string(self.folder.path().join("counted"))?)
+        let counted = fs::read_to_string(self.folder.path().join("counted"))?;
+        if let Some(profile) = profile {
+            fs::write(profile, &counted)
+                .map_err(|error| format!("cannot write {}: {error}", profile.display()))?;
+        }
+        self.counter.read(&counted)
     }
 }
 

@@ -33,6 +33,7 @@ mod scenario;
 use std::{
     collections::BTreeMap,
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -44,9 +45,11 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 const HELP: &str = "\
 Counts instructions and system calls of calls, and compares them with benches/cost/record.json.
 
-cargo bench --profile release --bench cost -- [--record]
+cargo bench --profile release --bench cost -- [--record] [--only NAME]... [--profiles FOLDER]
 
-  --record  write the figures to benches/cost/record.json instead of comparing them
+  --record           write the figures to benches/cost/record.json instead of comparing them
+  --only NAME        count only this figure, such as \"unary call, http/1.1, key\"; not with --record
+  --profiles FOLDER  keep callgrind's profiles in this folder, for callgrind_annotate
 ";
 
 fn main() -> ExitCode {
@@ -59,30 +62,48 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: impl Iterator<Item = String>) -> Result<(), Error> {
-    let mut recording = false;
-    for argument in arguments {
+fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Error> {
+    let (mut recording, mut only, mut profiles) = (false, Vec::new(), None);
+    while let Some(argument) = arguments.next() {
+        let mut value = || {
+            let value = arguments.next();
+            value.ok_or_else(|| format!("{argument}: a value must follow\n\n{HELP}"))
+        };
         match argument.as_str() {
             // Cargo passes this argument.
             "--bench" => {}
             "--record" => recording = true,
+            "--only" => only.push(value()?),
+            "--profiles" => profiles = Some(PathBuf::from(value()?)),
             "--help" => return Ok(io::stdout().write_all(HELP.as_bytes())?),
             other => return Err(format!("{other}: unknown option\n\n{HELP}").into()),
         }
     }
-    let scenarios: BTreeMap<_, _> = Scenario::all()
+    let mut scenarios: BTreeMap<_, _> = Scenario::all()
         .into_iter()
         .map(|scenario| (scenario.to_string(), scenario))
         .collect();
+    if let Some(unknown) = only.iter().find(|name| !scenarios.contains_key(*name)) {
+        let names: Vec<_> = scenarios.into_keys().collect();
+        let names = names.join("\n  ");
+        return Err(format!("{unknown}: no such figure; the figures are\n  {names}").into());
+    }
+    if !only.is_empty() {
+        if recording {
+            return Err("--record needs all figures: leave out --only".into());
+        }
+        scenarios.retain(|name, _| only.contains(name));
+    }
+    let profiles = profiles.as_deref();
     let mut figures = BTreeMap::new();
     for (name, scenario) in &scenarios {
-        figures.insert(name.clone(), scenario.count()?);
+        figures.insert(name.clone(), scenario.count(profiles)?);
     }
     if recording {
         return record::write(&figures);
     }
     record::compare(figures, |name| match scenarios.get(name) {
-        Some(scenario) => scenario.count(),
+        Some(scenario) => scenario.count(profiles),
         None => Err(format!("{name}: no such scenario").into()),
     })
 }

@@ -1,6 +1,6 @@
 //! The kinds of calls that are counted, over both protocols between the gateway and Bedrock.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
@@ -104,15 +104,16 @@ impl Scenario {
         }
     }
 
-    /// Counts the calls.
+    /// Counts the calls. Keeps callgrind's profiles in the folder, if there is one: one of the
+    /// shorter run, and one of the longer run.
     ///
     /// # Errors
     /// A process could not be started, a call failed, or a counter wrote something unexpected.
-    pub(crate) fn count(self) -> Result<Figures, Error> {
+    pub(crate) fn count(self, profiles: Option<&Path>) -> Result<Figures, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        count(&runtime, self)
+        count(&runtime, self, profiles)
     }
 }
 
@@ -126,10 +127,10 @@ impl fmt::Display for Scenario {
     }
 }
 
-fn count(runtime: &Runtime, scenario: Scenario) -> Result<Figures, Error> {
+fn count(runtime: &Runtime, scenario: Scenario, profiles: Option<&Path>) -> Result<Figures, Error> {
     let difference = |counter| -> Result<BTreeMap<String, f64>, Error> {
-        let few = totals(runtime, counter, scenario, FEW)?;
-        let many = totals(runtime, counter, scenario, FEW + MORE)?;
+        let few = totals(runtime, counter, scenario, FEW, profiles)?;
+        let many = totals(runtime, counter, scenario, FEW + MORE, profiles)?;
         Ok(many
             .into_iter()
             .map(|(name, count)| {
@@ -156,7 +157,14 @@ fn totals(
     counter: Counter,
     scenario: Scenario,
     repetitions: usize,
+    profiles: Option<&Path>,
 ) -> Result<Totals, Error> {
+    let profile = profiles
+        .filter(|_| matches!(counter, Counter::Callgrind))
+        .map(|folder| {
+            let name = scenario.to_string().replace([' ', '/', ','], "-");
+            folder.join(format!("{name}.{repetitions}"))
+        });
     let Scenario {
         protocol,
         kind,
@@ -186,6 +194,6 @@ fn totals(
         }
         drop(client);
         // On another thread, because this one must close the client's connection meanwhile.
-        tokio::task::spawn_blocking(|| gateway.stop()).await?
+        tokio::task::spawn_blocking(move || gateway.stop(profile.as_deref())).await?
     })
 }
