@@ -41,6 +41,10 @@ struct State {
     lines: Lines,
     /// Whether the thread writes lines that it has taken.
     is_writing: bool,
+    /// Whether the thread waits for lines. Waking it is a system call, even if it does not wait.
+    is_waiting: bool,
+    /// How many callers of `flush` wait. Waking them is a system call, even if there are none.
+    flushing: usize,
     /// The report of dropped lines. The queue may be full again, so the report has its own place.
     report: Vec<u8>,
 }
@@ -112,10 +116,10 @@ impl Queue {
         }
         lines.bytes.extend_from_slice(line);
         lines.ends.push(lines.bytes.len());
-        // While the thread writes, it looks for more by itself.
-        let is_idle = lines.ends.len() == 1 && !state.is_writing;
+        // The first line wakes the thread, which then looks for more by itself.
+        let wakes = mem::take(&mut state.is_waiting);
         drop(state);
-        if is_idle {
+        if wakes {
             self.added.notify_one();
         }
     }
@@ -128,8 +132,10 @@ impl Queue {
             let Some(left) = until.checked_duration_since(Instant::now()) else {
                 return false;
             };
+            state.flushing += 1;
             let waited = self.written.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.flushing -= 1;
         }
         true
     }
@@ -177,12 +183,16 @@ impl Queue {
         let mut state = self.lock();
         state.is_writing = false;
         while state.lines.bytes.is_empty() {
-            self.written.notify_all();
+            if state.flushing > 0 {
+                self.written.notify_all();
+            }
+            state.is_waiting = true;
             state = self
                 .added
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        state.is_waiting = false;
         state.is_writing = true;
         mem::swap(&mut state.lines, lines);
     }

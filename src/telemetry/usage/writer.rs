@@ -69,6 +69,8 @@ struct Queue {
     records: VecDeque<Arc<UsageRecord>>,
     /// Whether no more records are accepted, and failures are final.
     is_closing: bool,
+    /// Whether the thread waits for records. Waking it is a system call, even if it does not wait.
+    is_waiting: bool,
 }
 
 impl Writer {
@@ -104,8 +106,11 @@ impl Writer {
             return;
         }
         queue.records.push_back(record);
+        let wakes = std::mem::take(&mut queue.is_waiting);
         drop(queue);
-        self.shared.changed.notify_one();
+        if wakes {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// Writes what is in the queue, for at most this time. Records that are left are dropped.
@@ -145,11 +150,13 @@ impl Shared {
             if queue.is_closing {
                 return None;
             }
+            queue.is_waiting = true;
             queue = self
                 .changed
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        queue.is_waiting = false;
         let size = queue.records.len().min(BATCH);
         Some(queue.records.drain(..size).collect())
     }
