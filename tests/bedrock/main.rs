@@ -8,7 +8,9 @@
 mod calls;
 mod chain;
 mod connections;
+mod differential;
 mod environment;
+mod plain_sdk;
 mod refusals;
 mod server;
 mod upstream;

@@ -1,0 +1,432 @@
+//! Compares the gateway's client with a plain client of the AWS SDK: the same calls must make the
+//! same requests, and the same responses the same errors. So an update of the SDK, or a shorter way
+//! through it, cannot change what Bedrock receives.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+
+use aws_lc_rs::{digest, hmac};
+use aws_sdk_bedrockruntime::{
+    config::Builder, error::ProvideErrorMetadata, operation::RequestId as _,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use bedrock_grpc::{
+    bedrock::{Bedrock, Sdk},
+    config::Config,
+    error::Reason,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    chain::child_running,
+    plain_sdk::{self, Auth},
+    server::{Call, Reply, Server, Setup, Trust, bedrock, event},
+    upstream::proxy,
+};
+
+/// The variable with the file of the calls that a child makes.
+const CALLS: &str = "TEST_CALLS";
+const KEY: Auth = Auth::Signed("AKIDPLAIN", "not-a-real-secret", None);
+const SESSION: Auth = Auth::Signed("ASIAPLAIN", "not-a-real-secret", Some("session/token+=="));
+const BEARER: Auth = Auth::Bearer("not-a-real-api-key");
+const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
+/// A target of each kind.
+const TARGETS: [&str; 6] = [
+    "amazon.nova-lite-v1:0",
+    "us.anthropic.claude-sonnet-4-20250514-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-lite-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
+    "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc123",
+    "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:1",
+];
+/// Headers whose values differ from call to call, or name the client. Their presence is compared.
+const VARYING: [&str; 4] = [
+    "amz-sdk-invocation-id",
+    "user-agent",
+    "x-amz-date",
+    "x-amz-user-agent",
+];
+
+/// One call of the gateway's client.
+#[derive(Serialize, Deserialize)]
+struct OneCall {
+    model_id: String,
+    body: String,
+}
+
+/// What is compared of a request.
+#[derive(Debug, PartialEq, Eq)]
+struct Sent {
+    method: String,
+    host: String,
+    path_and_query: String,
+    headers: BTreeMap<String, String>,
+    body: Bytes,
+}
+
+impl Sent {
+    fn by_gateway(call: &Call) -> Self {
+        let uri = &call.head.uri;
+        let host = uri.authority().map(ToString::to_string);
+        let headers = call.head.headers.iter().map(|(name, value)| {
+            let value = value.to_str().expect("headers are text");
+            (name.as_str(), value)
+        });
+        Self {
+            method: call.head.method.to_string(),
+            host: host.unwrap_or_else(|| call.header("host").to_owned()),
+            path_and_query: path_and_query(uri),
+            headers: comparable(headers),
+            body: call.body.clone(),
+        }
+    }
+
+    fn by_sdk(request: &HttpRequest) -> Self {
+        let uri: http::Uri = request.uri().parse().expect("a URI");
+        Self {
+            method: request.method().to_owned(),
+            host: uri.authority().expect("an absolute URI").to_string(),
+            path_and_query: path_and_query(&uri),
+            headers: comparable(request.headers().iter()),
+            body: Bytes::copy_from_slice(request.body().bytes().expect("a body in memory")),
+        }
+    }
+}
+
+fn path_and_query(uri: &http::Uri) -> String {
+    uri.path_and_query().expect("a path").to_string()
+}
+
+fn comparable<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    headers
+        .filter(|(name, _)| *name != "host")
+        .map(|(name, value)| {
+            let value = match name {
+                "authorization" => without_signature(value),
+                name if VARYING.contains(&name) => String::new(),
+                _ => value.to_owned(),
+            };
+            (name.to_owned(), value)
+        })
+        .collect()
+}
+
+/// Returns the algorithm, the key, the scope without its date, and the signed headers.
+fn without_signature(authorization: &str) -> String {
+    let Some((signed, _)) = authorization.split_once(", Signature=") else {
+        return authorization.to_owned();
+    };
+    let mut parts: Vec<_> = signed.split('/').collect();
+    if parts.len() > 1 {
+        parts.remove(1);
+    }
+    parts.join("/")
+}
+
+/// Computes the signature of a request from what arrived, as the documentation of SigV4 describes.
+fn signature(call: &Call, secret: &str) -> String {
+    let authorization = call.header("authorization");
+    let part = |name: &str| {
+        let (_, rest) = authorization.split_once(name).expect("a part");
+        rest.split(',').next().expect("a value")
+    };
+    let (_, scope) = part("Credential=").split_once('/').expect("a scope");
+    let sent = Sent::by_gateway(call);
+    let (path, query) = sent
+        .path_and_query
+        .split_once('?')
+        .unwrap_or((&sent.path_and_query, ""));
+    let mut canonical = format!("{}\n", sent.method);
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => canonical.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => canonical.push(byte.into()),
+            byte => write!(canonical, "%{byte:02X}").expect("memory"),
+        }
+    }
+    write!(canonical, "\n{query}\n").expect("memory");
+    let names = part("SignedHeaders=");
+    for name in names.split(';') {
+        let value = match name {
+            "host" => sent.host.as_str(),
+            name => call.header(name),
+        };
+        let words: Vec<_> = value.split_whitespace().collect();
+        writeln!(canonical, "{name}:{}", words.join(" ")).expect("memory");
+    }
+    write!(canonical, "\n{names}\n{}", sha256(&call.body)).expect("memory");
+    let date = call.header("x-amz-date");
+    let hash = sha256(canonical.as_bytes());
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}");
+    let first = format!("AWS4{secret}").into_bytes();
+    let key = scope.split('/').fold(first, |key, part| hmac(&key, part));
+    hex(&hmac(&key, &to_sign))
+}
+
+fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes the calls with the gateway's client in a child process with these variables and with a
+/// plain client, and compares them. The public endpoint is reached through a proxy.
+async fn compare(
+    auth: Auth,
+    path: Option<&str>,
+    variables: &[(&str, &str)],
+    set: impl Fn(Builder) -> Builder,
+    host: &str,
+    calls: &[OneCall],
+) {
+    let reply = Reply::stream(event("messageStop", "{}"));
+    let setup = Setup {
+        tls: path.is_none(),
+        reply: Some(reply.clone()),
+        ..Setup::default()
+    };
+    let mut server = match path {
+        Some(_) => Server::start(setup).await,
+        None => Server::trusted(setup, Trust::of(&[host])).await,
+    };
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let json = serde_json::to_vec(calls).expect("JSON");
+    std::fs::write(file.path(), json).expect("a file can be written");
+    let mut child = child_running("differential::the_calls_of_the_gateway");
+    child
+        .env(CALLS, file.path())
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(variables.iter().copied());
+    match auth {
+        Auth::Bearer(token) => child.env("AWS_BEARER_TOKEN_BEDROCK", token),
+        Auth::Signed(id, secret, session) => child
+            .env("AWS_ACCESS_KEY_ID", id)
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .envs(session.map(|session| ("AWS_SESSION_TOKEN", session))),
+    };
+    let mut url = None;
+    match path {
+        Some(path) => {
+            let own = format!("http://{}{path}", server.address);
+            child.env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &own);
+            url = Some(own);
+        }
+        None => {
+            let (address, _) = proxy(Some(server.address)).await;
+            let bundle = server.options().extra_ca_file.expect("a file");
+            child
+                .env("HTTPS_PROXY", format!("http://{address}"))
+                .env("AWS_CA_BUNDLE", bundle);
+        }
+    }
+    let output = child.output().await.expect("the test can start itself");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    for OneCall { model_id, body } in calls {
+        let call = server.call().await;
+        let set = |builder| {
+            let mut builder: Builder = set(builder);
+            builder.set_endpoint_url(url.clone());
+            builder
+        };
+        let body = Bytes::from(body.clone());
+        let plain = plain_sdk::converse_stream(auth, set, reply.clone(), model_id, body).await;
+        let sent = Sent::by_gateway(&call);
+        assert_eq!(sent, Sent::by_sdk(&plain.0), "{model_id}");
+        if path.is_none() {
+            assert_eq!(sent.host, host);
+        }
+        match auth {
+            Auth::Bearer(token) => {
+                assert_eq!(call.header("authorization"), format!("Bearer {token}"));
+            }
+            Auth::Signed(_, secret, session) => {
+                let authorization = call.header("authorization");
+                let signature = signature(&call, secret);
+                assert!(authorization.ends_with(&format!("Signature={signature}")));
+                assert_eq!(
+                    call.header("x-amz-security-token"),
+                    session.unwrap_or_default()
+                );
+            }
+        }
+    }
+}
+
+fn calls() -> Vec<OneCall> {
+    let call = |model_id: &&str| OneCall {
+        model_id: (*model_id).to_owned(),
+        body: BODY.to_owned(),
+    };
+    TARGETS.iter().map(call).collect()
+}
+
+#[tokio::test]
+#[ignore = "run by other tests, in a process with its own variables"]
+async fn the_calls_of_the_gateway() {
+    let file = std::env::var_os(CALLS).expect("the variable is set");
+    let calls = std::fs::read(file).expect("a file");
+    let calls: Vec<OneCall> = serde_json::from_slice(&calls).expect("calls");
+    let options = Config::without_file().expect("variables").bedrock;
+    let sdk = Sdk::load(&options).await.expect("certificates");
+    let bedrock = Bedrock::new(&sdk);
+    for OneCall { model_id, body } in calls {
+        let answer = bedrock.converse_stream("us-east-1", &model_id, Bytes::from(body));
+        answer.await.expect("an answer");
+    }
+}
+
+#[tokio::test]
+async fn requests_to_a_custom_endpoint_are_those_of_the_sdk() {
+    for auth in [KEY, SESSION, BEARER] {
+        for path in ["", "/behind/a proxy"] {
+            let path = path.replace(' ', "%20");
+            compare(auth, Some(&path), &[], |builder| builder, "", &calls()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_to_public_endpoints_are_those_of_the_sdk() {
+    let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+    let dual_stack = ("AWS_USE_DUALSTACK_ENDPOINT", "true");
+    for (variables, host) in [
+        (&[][..], "bedrock-runtime.us-east-1.amazonaws.com"),
+        (&[fips][..], "bedrock-runtime-fips.us-east-1.amazonaws.com"),
+        (&[dual_stack][..], "bedrock-runtime.us-east-1.api.aws"),
+        (
+            &[fips, dual_stack][..],
+            "bedrock-runtime-fips.us-east-1.api.aws",
+        ),
+    ] {
+        let set = |builder: Builder| {
+            builder
+                .use_fips(variables.contains(&fips))
+                .use_dual_stack(variables.contains(&dual_stack))
+        };
+        for auth in [SESSION, BEARER] {
+            compare(auth, None, variables, set, host, &calls()).await;
+        }
+    }
+}
+
+/// Returns the cases of recorded traffic in a folder.
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let root = std::env::var_os("BEDROCK_GRPC_RECORDED").expect("the variable is set");
+    let cases = std::fs::read_dir(PathBuf::from(root).join(folder)).expect("recorded cases");
+    let cases: Vec<_> = cases
+        .map(|case| case.expect("a folder can be listed").path())
+        .collect();
+    assert!(!cases.is_empty());
+    cases
+}
+
+#[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
+async fn recorded_requests_are_those_of_the_sdk() {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Recorded {
+        model_id: String,
+        body: Box<RawValue>,
+    }
+    let calls: Vec<_> = ["stream", "json", "error"]
+        .into_iter()
+        .flat_map(cases)
+        .map(|case| {
+            let text = std::fs::read(case.join("request.json")).expect("a case is whole");
+            let Recorded { model_id, body } = serde_json::from_slice(&text).expect("JSON");
+            OneCall {
+                model_id,
+                body: body.get().to_owned(),
+            }
+        })
+        .collect();
+    compare(SESSION, Some(""), &[], |builder| builder, "", &calls).await;
+}
+
+/// Lets both clients receive an error, and compares what they make of it.
+async fn compare_error(status: u16, error_type: Option<&str>, body: &str) {
+    let mut headers = vec![("x-amzn-requestid", "req-7".to_owned())];
+    headers.extend(error_type.map(|name| ("x-amzn-errortype", name.to_owned())));
+    let reply = Reply {
+        status,
+        headers,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    };
+    let server = Server::start(Setup {
+        reply: Some(reply.clone()),
+        ..Setup::default()
+    })
+    .await;
+    let failure = bedrock(&server.options())
+        .converse_stream("us-east-1", TARGETS[0], Bytes::from_static(b"{}"))
+        .await
+        .expect_err("an error");
+    let (_, result) = plain_sdk::converse_stream(
+        KEY,
+        |builder| builder,
+        reply,
+        TARGETS[0],
+        Bytes::from_static(b"{}"),
+    )
+    .await;
+    let error = result.expect_err("an error");
+    let upstream = failure.upstream.expect("Bedrock's part");
+    assert_eq!(Some(&*upstream.exception), error.code(), "{body}");
+    assert_eq!(Some(&*upstream.request_id), error.request_id(), "{body}");
+    let status_seen = error.raw_response().map(|raw| raw.status().as_u16());
+    assert_eq!(upstream.http_status, status_seen, "{body}");
+    // Messages about credentials quote the signed request, so the gateway removes them.
+    if failure.reason != Reason::UpstreamCredentials {
+        assert_eq!(Some(&*upstream.message), error.message(), "{body}");
+    }
+    assert_ne!(failure.reason, Reason::UpstreamUnknown, "{body}");
+}
+
+#[tokio::test]
+async fn errors_are_classified_as_by_the_sdk() {
+    for (status, name) in [
+        (400, "ValidationException"),
+        (403, "AccessDeniedException"),
+        (403, "UnrecognizedClientException"),
+        (404, "ResourceNotFoundException"),
+        (408, "ModelTimeoutException"),
+        (424, "ModelErrorException"),
+        (429, "ModelNotReadyException"),
+        (429, "ThrottlingException"),
+        (500, "InternalServerException"),
+        (503, "ServiceUnavailableException"),
+    ] {
+        let namespaced = format!("{name}:http://internal.amazon.com/coral/com.amazon.bedrock/");
+        compare_error(status, Some(&namespaced), r#"{"message":"m"}"#).await;
+        compare_error(status, Some(name), r#"{"message":"m"}"#).await;
+        let typed = format!(r#"{{"__type":"com.amazon.bedrock#{name}","message":"m"}}"#);
+        compare_error(status, None, &typed).await;
+    }
+}
+
+#[tokio::test]
+#[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
+async fn recorded_errors_are_classified_as_by_the_sdk() {
+    #[derive(Deserialize)]
+    struct Meta {
+        status: u16,
+        error_type: Option<String>,
+    }
+    for case in cases("error") {
+        let read = |name| std::fs::read_to_string(case.join(name)).expect("a case is whole");
+        let meta: Meta = serde_json::from_str(&read("meta.json")).expect("JSON");
+        let body = read("response.body");
+        compare_error(meta.status, meta.error_type.as_deref(), &body).await;
+    }
+}
