@@ -469,12 +469,8 @@ impl StateMachine {
     /// The report is written before the call to Bedrock is closed, so that tests and operators can
     /// rely on the order.
     pub(super) fn abandon(&mut self) -> Option<CancelledCall> {
-        // Bedrock had failed already. Only the deltas that were held back were sent before the
-        // status, so the failure counts for the route and is the outcome of the call.
-        if let Some(failure) = self.failure.take() {
-            self.fail(failure);
-            return None;
-        }
+        // A failure that follows deltas that were held back is the outcome of the call.
+        let _failed = self.failure.take().map(|failure| self.fail(failure));
         let mut report = self.report.take();
         if let Some(report) = &mut report {
             let made = self.log.attempts();
