@@ -46,24 +46,14 @@ impl InvokeModel {
                 return Ok(Exit::BadInput);
             }
         };
-        let mut interrupts = Interrupts::listen()?;
-        let result = tokio::select! {
-            () = interrupts.pressed() => {
-                output.note("cancelled");
-                return Ok(Exit::Cancelled);
-            }
-            result = gateway.invoke_model(&request) => result,
-        };
-        match result {
+        let call = gateway.invoke_model(&request);
+        match Interrupts::listen()?.call(call, output).await {
             Ok(response) => {
                 output.bytes(&response.body)?;
                 output.note(&about(&response));
                 Ok(Exit::Success)
             }
-            Err(failure) => {
-                failure.print(output);
-                Ok(failure.exit())
-            }
+            Err(exit) => Ok(exit),
         }
     }
 
