@@ -69,23 +69,38 @@ pub struct Inference {
 /// docs/limits.md.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// The memory that an answer takes without the budget, in bytes: twice the size of its events. Most
+/// answers are smaller, so clients that use up the budget do not end them.
+const FREE_ANSWER: usize = 256 << 10;
+/// The step in which a larger answer takes memory from the budget, in bytes.
+const ANSWER_STEP: usize = 64 << 10;
+
 fn too_large(request_id: &str) -> Status {
-    let failure = Failure::new(
-        Reason::MessageTooLarge,
-        format!("the answer has more than {MAX_ANSWER} bytes; use StreamInvoke"),
-    );
-    status::status(&failure, &[], request_id)
+    let why = format!("the answer has more than {MAX_ANSWER} bytes; use StreamInvoke");
+    status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
+}
+
+/// Returns the status of an answer for which there is not enough memory. A retry would be billed
+/// again, so the reason is not one after which clients retry.
+fn no_room(request_id: &str) -> Status {
+    let why = "this replica has no memory for the rest of the answer; use StreamInvoke";
+    status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
 }
 
 impl Inference {
-    /// Handles `Invoke`: returns the whole answer.
+    /// Handles `Invoke`: returns the whole answer. Also returns the memory of the answer, which is
+    /// held until the client has read it.
     pub(super) async fn invoke(
         &self,
         request: Request<Body>,
-    ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>), Status> {
+    ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>, Option<Share>), Status> {
         let context = self.context(&request);
+        let peer = ShareOwner::of(request.extensions());
         // A unary response cannot contain heartbeats.
         let (mut call_stream, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
+        let no_room = |_| no_room(&context.request_id);
+        let mut held: Option<Share> = None;
+        let mut counted = FREE_ANSWER;
         let mut fold = Fold::default();
         let mut left = MAX_ANSWER;
         while let Some(message) = call_stream.next().await {
@@ -93,12 +108,26 @@ impl Inference {
             left = left
                 .checked_sub(message.encoded_len())
                 .ok_or_else(|| too_large(&context.request_id))?;
+            // Twice the size: the answer is there again when it is encoded for the client.
+            let size = 2 * (MAX_ANSWER - left);
+            while counted < size {
+                match &held {
+                    Some(held) => held.grow(ANSWER_STEP).map_err(no_room)?,
+                    None => {
+                        let share = self.memory.take(peer, ANSWER_STEP).map_err(no_room)?;
+                        // The answer is paid for, so another client does not get its memory.
+                        share.keep().map_err(no_room)?;
+                        held = Some(share);
+                    }
+                }
+                counted += ANSWER_STEP;
+            }
             fold.push(message);
         }
         let limit = context
             .deadline(None)
             .max(Instant::now() + context.generation.limits.write_stall);
-        Ok((fold.finish(), Watchdog::until(limit), rate_limits))
+        Ok((fold.finish(), Watchdog::until(limit), rate_limits, held))
     }
 
     /// Handles `StreamInvoke`: returns the answer as a stream.

@@ -26,6 +26,7 @@ use tower_service::Service;
 
 use super::inference::Inference;
 use crate::{
+    bounds::Share,
     pb,
     stream::{RateLimits, Watchdog},
 };
@@ -72,7 +73,14 @@ impl Service<Request<Body>> for InferenceServer {
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
             let response = match called {
-                Called::Invoke => inference.invoke(request).await.map(unary),
+                Called::Invoke => {
+                    inference
+                        .invoke(request)
+                        .await
+                        .map(|(message, watchdog, limits, held)| {
+                            holding(unary((message, watchdog, limits)), held)
+                        })
+                }
                 Called::CountTokens => inference.count_tokens(request).await.map(unary),
                 Called::StreamInvoke => inference
                     .stream_invoke(request)
@@ -82,6 +90,16 @@ impl Service<Request<Body>> for InferenceServer {
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }
+}
+
+/// Holds the memory of an answer until its body is dropped.
+fn holding(response: http::Response<Body>, held: Option<Share>) -> http::Response<Body> {
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &held;
+            frame
+        }))
+    })
 }
 
 /// The HTTP service for `GuardrailService`. Cheap to clone.
@@ -152,13 +170,7 @@ impl Service<Request<Body>> for ModelServer {
         Box::pin(async move {
             let response = inference.invoke_model(request).await;
             let response = response.map(|(message, watchdog, limits, held)| {
-                // The memory of the answer is held until its body is dropped.
-                unary((message, watchdog, limits)).map(|body| {
-                    Body::new(body.map_frame(move |frame| {
-                        let _held = &held;
-                        frame
-                    }))
-                })
+                holding(unary((message, watchdog, limits)), Some(held))
             });
             Ok(response.unwrap_or_else(Status::into_http))
         })

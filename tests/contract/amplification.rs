@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bedrock_grpc::pb::{GetTargetRequest, RawMember, StreamInvokeRequest};
+use bedrock_grpc::pb::{GetTargetRequest, InvokeRequest, RawMember, StreamInvokeRequest};
 use prost::Message;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::{
     harness::{Gateway, MODEL, ask, question, soon},
-    support::{Child, Client, STREAM_INVOKE, Upstream},
+    support::{Child, Client, INVOKE, STREAM_INVOKE, Upstream},
 };
 
 /// Far above what linear work takes in a build that is not optimised, far below what quadratic work
@@ -167,4 +167,33 @@ async fn one_address_does_not_keep_probes_from_the_admin_port() {
     // Half requests are closed after 10 s.
     assert!(before.elapsed() < Duration::from_secs(5));
     drop(halves);
+}
+
+#[tokio::test]
+async fn the_answers_that_invoke_collects_share_the_memory_budget() {
+    let mut upstream = Upstream::start().await;
+    let gateway = Child::serve(&upstream.endpoint_url(), "limits: {memory: 16MiB}").await;
+    let mut client = Client::connect(gateway.address).await;
+    let request = InvokeRequest {
+        target: MODEL.to_owned(),
+        input: Some(question("Hello")),
+    };
+    let text = "x".repeat(1 << 20);
+    for _ in 0..3 {
+        let mut call = client.call(INVOKE, &[], &request).await;
+        let mut exchange = upstream.exchange().await;
+        exchange
+            .send("messageStart", json!({"role": "assistant"}))
+            .await;
+        let mut sent = 0;
+        while exchange.try_token(&text).await.is_ok() {
+            sent += 1;
+        }
+        let status = call.status().await;
+        status.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+        let why = status.status.message();
+        assert!(why.contains("no memory"), "{sent} MiB: {why}");
+        // The memory is given back, so the next answer has as much.
+        assert!((7..16).contains(&sent), "{sent} MiB");
+    }
 }

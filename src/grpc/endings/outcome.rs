@@ -246,7 +246,7 @@ pub(super) fn invoke(played: &Played) -> Outcome {
         service.invoke(request).await
     });
     let (answer, status) = match result {
-        Ok((mut answer, _watchdog, _limits)) => {
+        Ok((mut answer, _watchdog, _limits, _held)) => {
             answer.request_id.clear();
             answer.attempts.clear();
             (Some(answer), (Code::Ok, String::new(), String::new()))
