@@ -1,5 +1,5 @@
 //! Encodes `application/vnd.amazon.eventstream`, according to the specification. The encoder shares
-//! no code with the gateway's decoder, so that a mistake in one of them is noticed.
+//! no code with the gateway's decoder, so that tests find a mistake in either of them.
 //!
 //! A frame consists of: total length (u32), length of headers (u32), CRC32 of these eight bytes,
 //! headers, payload, CRC32 of everything before. A header consists of: length of name (u8), name,

@@ -1,4 +1,4 @@
-//! Roles and their sessions: who signs a request, and in which account.
+//! Roles and their sessions: which identity signs a request, and in which account.
 
 use std::{
     collections::BTreeMap,

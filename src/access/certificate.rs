@@ -59,7 +59,8 @@ impl fmt::Debug for ClientCertificate {
 }
 
 /// Returns the names that a certificate proves: its URI, such as a SPIFFE ID, and its DNS names in
-/// lower case. If there are several URIs, none is used, because a SPIFFE ID must be the only one.
+/// lower case. If there are several URIs, the gateway uses none of them, because a SPIFFE ID must
+/// be the only URI.
 fn names(certificate: &X509Certificate<'_>) -> Vec<Arc<str>> {
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.map_or(&[][..], |extension| &extension.value.general_names);

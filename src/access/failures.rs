@@ -25,7 +25,7 @@ pub(super) struct Failures {
     addresses: Mutex<HashMap<IpAddr, Window>>,
 }
 
-/// One minute of an address, which begins with its first failed attempt.
+/// The failed attempts of one address within a minute. The minute begins with the first of them.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     began: Instant,
@@ -37,7 +37,8 @@ struct Window {
 pub(super) enum Attempt {
     /// Answer and log the attempt.
     Told,
-    /// The first attempt beyond the limit: log that further ones are not logged for now.
+    /// The first attempt beyond the limit. The log says that further attempts are not logged for
+    /// now.
     Last(Duration),
     /// An attempt beyond the limit, which is renewed after this time.
     Limited(Duration),

@@ -199,8 +199,9 @@ impl Gate {
         }))
     }
 
-    /// Ends open calls whose credential or connection these rules do not accept, if they say so.
-    /// Call it when a configuration takes effect. Returns the number of credentials of these calls.
+    /// Ends open calls whose credential or connection these rules do not accept, if
+    /// `access.on_revoke` is `cut`. Call it when a configuration takes effect. Returns the number
+    /// of credentials of these calls.
     pub fn enforce(&self, rules: Arc<Rules>) -> usize {
         self.0.revocations.enforce(rules)
     }

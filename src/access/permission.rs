@@ -1,4 +1,4 @@
-//! What a caller may do: the settings of its groups and its own, merged.
+//! What a caller may do: the caller's settings, merged with those of its groups.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::{
     config::{self, Defaults, RequestPolicy},
 };
 
-/// What a caller may do. Everything that the gateway allows is the default.
+/// What a caller may do. By default, this is everything that the gateway allows.
 ///
 /// The lists of a caller's groups add to each other. The caller's own list then narrows the result.
 /// A level that does not have a list does not restrict anything.
@@ -42,8 +42,8 @@ impl AllowList {
         self.0.is_empty()
     }
 
-    /// Returns patterns for people, out of these patterns of the gateway. A name that matches none
-    /// of them is not admitted.
+    /// Returns the patterns to show to people, selected from these patterns of the gateway. A name
+    /// that matches none of them is not admitted.
     pub fn within(&self, gateway: &[String]) -> Vec<String> {
         self.0.iter().fold(gateway.to_vec(), |outer, inner| {
             let mut all = Vec::new();
@@ -95,7 +95,8 @@ impl Permission {
             .fold(Defaults::default(), |inner, outer| {
                 inner.over(&outer.defaults)
             });
-        // The last one counts: the caller, and then the group that is listed first.
+        // The last value takes precedence: that of the caller, or else that of the group that is
+        // listed first.
         let mut request_metadata = BTreeMap::new();
         for level in groups.iter().rev().chain([&own]) {
             request_metadata.extend(level.request_metadata.clone());

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{certificate::ClientCertificate, claimed_caller::ClaimedCaller};
 
-/// The number of entries from which on those of ended calls are removed.
+/// When there are this many entries, the entries of ended calls are removed.
 const SWEEP_FROM: usize = 1_024;
 
 /// The credential and the certificate that allow a call.
@@ -136,8 +136,8 @@ impl Revocations {
             let open = calls.filter_map(|(proof, call)| Some((proof.clone(), call.upgrade()?)));
             open.filter(|(_, call)| !call.0.is_cancelled()).collect()
         };
-        // Without the lock, because many certificates may have to be verified. Calls that begin
-        // meanwhile are checked by themselves.
+        // This happens without the lock, because many certificates may have to be verified. Calls
+        // that begin meanwhile are checked by themselves.
         let mut revoked = HashSet::new();
         for (proof, call) in open {
             if !rules.admits(&proof) {

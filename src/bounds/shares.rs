@@ -1,8 +1,8 @@
 //! Divides a fixed amount of a resource among peers.
 //!
 //! A single peer may take everything. Once another peer is refused, each peer's share is the total
-//! divided by the number of peers. Units that are given back then go to peers below their share.
-//! Units that can be taken back without breaking a call are taken from the peer that holds most.
+//! divided by the number of peers. Units that become free then go to peers below their share. Units
+//! that can be taken back without breaking a call are taken from the peer that holds most.
 
 use std::{
     collections::{HashMap, VecDeque},

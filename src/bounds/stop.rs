@@ -1,4 +1,4 @@
-//! Tells work on another thread that its result is not needed any more.
+//! Tells work on another thread that its result is no longer needed.
 
 use std::sync::{
     Arc,

@@ -1,8 +1,8 @@
 //! Runs long work on threads that forward no tokens.
 //!
-//! Peers take turns, so that a peer with many large requests does not delay a peer with one. When
-//! the queue is full and a new peer arrives, the newest entry of the peer with most entries is
-//! removed.
+//! Peers take turns, so that a peer with many large requests does not delay a peer with a single
+//! request. When the queue is full and a new peer arrives, the newest entry of the peer with most
+//! entries is removed.
 
 use std::{
     any::Any,

@@ -47,7 +47,7 @@ pub struct AccountOptions {
 /// The role and the session tags that sign a caller's calls, in place of those of the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallerSession {
-    /// A role of the caller's own. `callers.<name>.role_arn`, default: the role of the account.
+    /// A separate role for the caller. `callers.<name>.role_arn`, default: the role of the account.
     pub role_arn: Option<String>,
     /// Tags of the caller's sessions, in addition to those of the account, which they replace.
     /// `callers.<name>.session_tags`, default: none.

@@ -84,7 +84,7 @@ pub struct Config {
     pub server: Server,
     /// The targets that callers can use.
     pub targets: Targets,
-    /// AWS accounts that the gateway calls with a role of theirs, by name.
+    /// The AWS accounts, by name. The gateway calls each of them with a role in it.
     pub accounts: BTreeMap<String, AccountOptions>,
     /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,

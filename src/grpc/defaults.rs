@@ -27,7 +27,7 @@ struct Written {
     guardrail_mode: bool,
 }
 
-/// Fills in the defaults. `sampling` is what all models that may be called accept.
+/// Fills in the defaults. `sampling` has the parameters that all models of the target accept.
 pub(super) fn apply(
     defaults: &Defaults,
     policy: &RequestPolicy,
@@ -134,8 +134,8 @@ impl Written {
                     written.stop_sequences = true;
                 }
                 (Some("inferenceconfig"), Some(name)) => written.field(name, Leaf::Nested),
-                // Other values leave the default in place, and the raw member then conflicts with
-                // it: a null or an empty object must not disable the guardrail.
+                // With other values, the default stays, and the raw member then conflicts with it:
+                // a null or an empty object must not disable the guardrail.
                 (Some("guardrailconfig"), None) => {
                     written.guardrail |= names_guardrail(&member.json);
                 }

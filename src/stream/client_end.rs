@@ -1,8 +1,8 @@
-//! Observes the client's end of a call, which is the gRPC response body: does it still poll for
-//! messages?
+//! Observes whether the client of a call still reads messages, which shows in polls of the gRPC
+//! response body.
 //!
 //! If the client leaves no flow-control window, HTTP/2 does not poll the body. Then neither the
-//! call nor its timers are polled, and the watchdog asks here instead.
+//! call nor its timers are polled, so the watchdog checks this state instead.
 
 use std::{mem, time::Duration};
 

@@ -5,8 +5,8 @@
 //! sent less than the interval ago. Everything else is sent at once, after what is held back. The
 //! first delta of a block is thus never delayed, and neither is the end of the answer.
 //!
-//! Deltas with unknown members are joined only if these are equal. The message then has them once,
-//! so nothing is lost.
+//! Deltas with unknown members are joined only if these are equal. The joined message then has
+//! these members once, so nothing is lost.
 
 use std::{mem, time::Duration};
 

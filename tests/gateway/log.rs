@@ -1,4 +1,4 @@
-//! The log, as programs read it, or do not read it.
+//! The log, for programs that read it, and if no program reads it.
 
 use std::net::TcpListener;
 

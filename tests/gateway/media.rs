@@ -1,4 +1,4 @@
-//! Images and documents: how many there may be, and how large, is left to Bedrock.
+//! Images and documents: the gateway does not limit their number and size, because Bedrock does.
 
 use bedrock_grpc::{
     config::s3::S3Locations,

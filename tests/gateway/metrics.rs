@@ -1,4 +1,4 @@
-//! What operators see of calls, routes and connections.
+//! What operators can see about calls, routes and connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Settings for what a request does not specify.
+//! Settings that apply where a request specifies nothing.
 
 use std::{fmt, sync::Arc};
 

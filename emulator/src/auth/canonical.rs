@@ -1,5 +1,5 @@
-//! Computes the canonical form of a request that SigV4 signs. It uses only what arrived, and never
-//! a value that the client computed.
+//! Computes the canonical form of a request that SigV4 signs. It uses only the request itself, and
+//! never a value that the client computed.
 //!
 //! The SDK's implementation is not used, because it does not support `:authority`. The AWS SDK for
 //! JavaScript signs that header in place of `host` over HTTP/2.

@@ -1,8 +1,8 @@
 //! A sliding window: the usage within the last sixty seconds.
 //!
-//! A token bucket would be shorter. But it allows nearly twice the quota within a minute (a burst,
-//! and then the refill), and it cannot distinguish the correction of an old reservation from new
-//! usage. In the window, each call has an entry, which is corrected in place and removed sixty
+//! A token bucket would need less code. But it allows nearly twice the quota within a minute (a
+//! burst, and then the refill), and it cannot distinguish the correction of an old reservation from
+//! new usage. In the window, each call has an entry, which is corrected in place and removed sixty
 //! seconds after the call began. So no minute exceeds the quota.
 
 use std::{collections::VecDeque, time::Duration};

@@ -159,8 +159,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Reserves amounts from all scopes, or from none.
     fn reserve(&self, reservation: Reservation) -> Step<Result<Granted, Refusal>>;
 
-    /// Replaces the reserved amounts by those that were used. Never waits: a remote store does this
-    /// in the background. Returns the state of the limits, if it is known immediately.
+    /// Replaces the reserved amounts by those that were used. It never waits: a remote store does
+    /// this in the background. Returns the state of the limits if it is known immediately.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings>;
 
     /// Returns the state of each limit of these scopes, in their order. Fails if the store does not

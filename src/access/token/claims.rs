@@ -37,7 +37,7 @@ pub(super) struct Valid {
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// Extensions that a reader must understand. This one understands none.
+    /// The extensions that a reader must support. This reader supports none.
     crit: Option<IgnoredAny>,
 }
 

@@ -141,7 +141,7 @@ fn deltas_are_sent_in_the_interval() {
     assert_eq!(ends(&coalesced), ends(&plain));
 }
 
-/// Unknown members do not prevent that deltas are joined, if they are equal. No member is lost.
+/// Deltas with unknown members are joined if these members are equal. No member is lost.
 #[test]
 fn deltas_with_equal_unknown_members_are_joined() {
     let stream = texts_and_members(&[
@@ -197,7 +197,7 @@ fn what_is_held_back_is_bounded() {
     }
 }
 
-/// Deltas that were held back arrive in time if Bedrock is silent after them.
+/// If Bedrock is silent after deltas that were held back, they still arrive in time.
 #[test]
 fn held_deltas_do_not_wait_for_the_next_event() {
     let stream = texts(&["1", "2", "3"]);

@@ -19,7 +19,7 @@ pub(super) enum Fault {
     Reset,
     /// Nothing more arrives.
     Silence,
-    /// The body has more bytes, which this name selects; then the response ends.
+    /// The body has more bytes before the response ends. This name selects them.
     Body(&'static str),
     /// Bytes arrive that violate the protocol.
     Garbage,

@@ -1,4 +1,4 @@
-//! Builds a generation from a configuration, and so checks the configuration whole.
+//! Builds a generation from a configuration. This also checks the whole configuration.
 
 use std::sync::Arc;
 
@@ -48,15 +48,15 @@ pub(in crate::server) struct Built {
     pub(in crate::server) trust: Option<Trust>,
 }
 
-/// What a generation takes over from the one before it.
+/// The state that a generation reuses from the previous generation.
 pub(in crate::server) struct Before<'a> {
     pub(in crate::server) generation: &'a Generation,
     pub(in crate::server) kept: &'a Kept,
 }
 
 impl Kept {
-    /// Warns if the certificate is not valid now. It is used anyway: the time may be wrong, and
-    /// the previous certificate is no better.
+    /// Warns if the certificate is not valid now. The gateway uses it anyway: the clock may be
+    /// wrong, and the previous certificate may have expired, too.
     pub(in crate::server) fn warn(&self, config: &Config) {
         let tls = config.server.tls.as_ref().zip(self.tls.as_ref());
         let warning = tls.and_then(|(tls, loaded)| loaded.warning(tls, OffsetDateTime::now_utc()));

@@ -13,17 +13,17 @@ use crate::{
 /// A file that has changed within this time may still be written.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// How long files may keep changing before it is logged that no change is used meanwhile.
+/// How long files may keep changing before the gateway logs a warning that it uses no change yet.
 const CHANGING: Duration = Duration::from_secs(5);
 
 /// The files of a configuration.
 pub(in crate::server) struct Files {
-    /// The configuration file, as it was read last. `None`: there is no file.
+    /// The content of the configuration file when it was last read. `None` if there is no file.
     config: Option<ConfigFile>,
     /// Whether the configuration file can be read again. A pipe cannot.
     is_regular: bool,
-    /// The files that this configuration names, and their maximum sizes.
-    /// If it has mistakes, these are the files that it named before.
+    /// The files that this configuration names, and their maximum sizes. If the configuration has
+    /// mistakes, these are the files that its previous version named.
     named: Vec<(PathBuf, u64)>,
     first: Content,
 }
@@ -33,7 +33,7 @@ pub(in crate::server) struct Files {
 pub(in crate::server) struct Content {
     /// The configuration file, or why it cannot be read.
     config: Option<Result<ConfigFile, Vec<String>>>,
-    /// The files that it names. An error is reported where they are used.
+    /// The files that the configuration names. Errors are reported by the code that uses a file.
     others: Contents,
 }
 
@@ -53,7 +53,7 @@ impl Files {
         }
     }
 
-    /// Returns whether there is no file that could change.
+    /// Returns whether there are no files that can change.
     pub(super) fn is_empty(&self) -> bool {
         self.config.is_none() && self.named.is_empty()
     }
@@ -73,8 +73,9 @@ impl Files {
         files.chain(values.into_iter().flatten())
     }
 
-    /// Reads the files. Returns `None` if they are as `seen`, unless that does not matter. Waits
-    /// until the files have not changed for a while, so it must run on a thread that may block.
+    /// Reads the files. Returns `None` if they are equal to `seen`, unless the caller requests them
+    /// anyway. Waits until the files have not changed for a while, so it must run on a thread that
+    /// may block.
     pub(super) fn read(&mut self, seen: &Content, even_if_seen: bool) -> Option<Content> {
         let mut content = self.now();
         if content == *seen && !even_if_seen {
@@ -102,7 +103,7 @@ impl Files {
             };
             std::thread::sleep(wait);
             let now = self.now();
-            // Also if the clock of the file system is ahead.
+            // This also applies if the clock of the file system is ahead.
             if now == content && (rest.is_none() || wait == SETTLE) {
                 return Some(now);
             }
@@ -113,8 +114,8 @@ impl Files {
         }
     }
 
-    /// Returns the remaining time for which a file may still be written, and the file. `None`: all
-    /// are complete.
+    /// Returns the file that may still be written, and how long to wait for it. `None` if all are
+    /// complete.
     fn unsettled_for(&self, content: &Content) -> Option<(Duration, PathBuf)> {
         let now = SystemTime::now();
         let rest = |path: &Path| {

@@ -1,8 +1,8 @@
 //! Applies changes of the configuration while the process runs.
 //!
 //! One task reads the configuration file, the files of its values and the files that it names. It
-//! is the only one that replaces the current generation. So a change of one file cannot bring back
-//! what a change of another one has removed.
+//! is the only one that replaces the current generation. So a change of one file cannot restore
+//! what a change of another file has removed.
 //!
 //! | file | job |
 //! |---|---|
@@ -37,10 +37,10 @@ use crate::{
 
 /// How often the files are read if no change was noticed.
 const POLL: Duration = Duration::from_secs(2);
-/// How long further changes of files are awaited after a change. Several events belong to most
+/// How long the task waits for further changes after a change. Several events belong to most
 /// changes.
 const DEBOUNCE: Duration = Duration::from_millis(50);
-/// How long reading the files may take before it is logged.
+/// How long reading the files may take before the gateway logs a warning.
 const SLOW: Duration = Duration::from_secs(30);
 
 /// What makes a gateway reload its configuration.
@@ -62,7 +62,7 @@ pub(super) struct Reloader {
     pub(super) started: Config,
     /// What was built for the current generation.
     pub(super) kept: Kept,
-    /// The files, as they were read before the first generation was built.
+    /// The content of the files, read before the first generation was built.
     pub(super) files: Files,
     /// Notified when the files are to be read again.
     pub(super) requested: Arc<Notify>,
@@ -109,7 +109,7 @@ impl Reloader {
         // The files may have changed since the start.
         let mut is_requested = false;
         loop {
-            // A file of a mount that does not answer blocks: only reloads may wait for it.
+            // Reading blocks if a mount does not answer. Only reloads may wait for it, not calls.
             let step = tokio::task::spawn_blocking(move || {
                 watch.files(current.files.paths(&current.seen));
                 current.look(is_requested);
@@ -156,7 +156,7 @@ struct Current {
     config: Config,
     kept: Kept,
     files: Files,
-    /// What was read last, and either used or refused.
+    /// The files that were read last. The gateway has used or refused them.
     seen: Content,
     /// What is in use.
     used: Content,
@@ -194,7 +194,7 @@ impl Current {
         }
     }
 
-    /// Checks the content of the files whole, and uses it for later calls.
+    /// Checks the whole content of the files, and uses it for later calls.
     fn apply(&mut self, content: Content) -> Result<(), Vec<String>> {
         let config = match content.file()? {
             None => self.config.clone(),

@@ -19,15 +19,16 @@ use tokio::sync::Notify;
 /// A watch of folders.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    /// The watched folders, and which folders they are.
+    /// The paths of the watched folders, and the identity of each folder.
     folders: BTreeMap<PathBuf, FolderId>,
-    /// What was removed or renamed. If it is a watched folder, its watch has ended.
+    /// The paths that were removed or renamed. If a watched folder is among them, its watch has
+    /// ended.
     removed: Arc<Mutex<BTreeSet<PathBuf>>>,
     changed: Arc<Notify>,
 }
 
 impl Watch {
-    /// Creates a watch of no folder.
+    /// Creates a watcher that watches no folder yet.
     pub(super) fn new() -> Self {
         let changed = Arc::new(Notify::new());
         let noted = Arc::clone(&changed);
@@ -91,7 +92,7 @@ impl Watch {
         }
     }
 
-    /// Returns what is notified when a file in the folders may have changed.
+    /// Returns the notifier that fires when a file in the folders may have changed.
     pub(super) fn notifier(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
@@ -194,7 +195,7 @@ mod tests {
             noticed(&changed).await;
             fs::create_dir(&folder).unwrap();
             quiet(&changed).await;
-            // The gateway does this at intervals, and after each event.
+            // The gateway also calls this at intervals and after each event.
             watch.files(files());
             fs::write(&file, "a: 2").unwrap();
             noticed(&changed).await;

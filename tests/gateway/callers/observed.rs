@@ -1,4 +1,4 @@
-//! What operators see of callers: metrics, log lines and spans.
+//! What operators can see about callers: metrics, log lines and spans.
 
 use bedrock_emulator::{Emulator, Options};
 use bedrock_grpc::config::{GroupOptions, LimitsStore, Price, Quota, Rates};

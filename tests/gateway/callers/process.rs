@@ -1,4 +1,4 @@
-//! Callers as an operator configures them: with the command line and files.
+//! Callers that are configured with the command line and files, as an operator does it.
 
 use bedrock_emulator::{Emulator, Options};
 use jsonwebtoken::Algorithm;

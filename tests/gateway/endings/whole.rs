@@ -1,4 +1,5 @@
-//! Streams that succeed, with more or less in them than this version knows.
+//! Streams that succeed, with events or members that this version does not have, or without some
+//! that it expects.
 
 use bedrock_grpc::pb::{
     ConverseStreamMetadata, content_block_delta_event::Delta, stream_invoke_response::Event,

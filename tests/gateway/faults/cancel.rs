@@ -1,4 +1,4 @@
-//! Clients that leave.
+//! Clients that cancel a call or disconnect.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What callers, networks and operators can do to a gateway, which must survive it.
+//! Failures that callers, networks and operators can cause. The gateway must continue to serve.
 
 mod cancel;
 mod deadline;

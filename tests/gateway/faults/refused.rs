@@ -1,4 +1,4 @@
-//! Refused calls on a connection that others use, too, such as that of a load balancer.
+//! Refused calls on a connection that other calls share, such as that of a load balancer.
 //!
 //! The frames are written here, because client libraries send nothing after a call was refused.
 //! Over a network, frames are on their way at that moment.

@@ -1,5 +1,5 @@
-//! What the operator set: defaults, which a caller can replace, and what is enforced, which none
-//! can.
+//! The operator's settings: defaults, which a caller can replace, and enforced settings, which no
+//! caller can replace.
 
 mod attribution;
 mod guardrail;

@@ -1,4 +1,4 @@
-//! Answers in the form of `expected.json`, from whichever form they have.
+//! Converts answers of every form to the form of `expected.json`.
 
 use bedrock_grpc::{
     pb::{

@@ -1,4 +1,4 @@
-//! Open calls of revoked credentials: they end at once, if the operator chose that.
+//! Open calls of revoked credentials: they end at once if `access.on_revoke` is `cut`.
 
 use std::time::Duration;
 

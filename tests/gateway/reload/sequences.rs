@@ -1,5 +1,5 @@
-//! Random sequences of configurations, with calls all the time: each call behaves as exactly one of
-//! them says, and that is one that was in use while the call began.
+//! Random sequences of configurations, with calls all the time: each call follows exactly one of
+//! them, which was in use when the call began.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
-//! What is seen of the configuration from outside: the admin port shows it to its own machine, with
-//! secrets masked; `diff --admin` compares with it; TargetService tells its version.
+//! The configuration that other programs can see: the admin port shows it to its own machine, with
+//! secrets masked; `diff --admin` compares a file with it; TargetService returns its version.
 
 use std::{net::Ipv4Addr, process::Stdio};
 

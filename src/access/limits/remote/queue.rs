@@ -22,8 +22,8 @@ const MOST_WAITING: usize = 100_000;
 /// The maximum number of acknowledged settlements that are kept, and for how long.
 const MOST_KEPT: usize = 20_000;
 const KEPT_FOR: Duration = Duration::from_secs(10);
-/// The maximum age of a settlement. An older one is given up. The store remembers abandoned
-/// reservations for longer.
+/// The maximum age of a settlement. The gateway does not send an older one any more. The store
+/// remembers abandoned reservations for longer.
 const TOO_OLD: Duration = Duration::from_secs(30 * 60);
 
 /// The settlement of a call: the amounts that it used.

@@ -159,7 +159,8 @@ impl Shared {
         let refusal = decision::refusal(&reservation, reply.now, in_order(&reply.levels));
         match refusal {
             Some(refusal) => Err(refusal),
-            // The ID was given up. This does not happen, because each call has a different ID.
+            // The store abandoned this ID. This does not happen, because each call has a different
+            // ID.
             None => self.without(reservation),
         }
     }

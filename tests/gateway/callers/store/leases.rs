@@ -1,4 +1,4 @@
-//! A replica that is killed: others release what it had open.
+//! A replica that is killed: the other replicas release its open calls.
 
 use std::time::Duration;
 

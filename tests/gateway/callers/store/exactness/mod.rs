@@ -1,5 +1,5 @@
-//! Replicas as processes, under five times the load that the limits allow, while the store or a
-//! replica has trouble. The store logs each decision, and a simple model replays the log.
+//! Runs replicas as processes, under five times the load that the limits allow, while the store or
+//! a replica fails. The store logs each decision, and a simple model replays the log.
 //!
 //! | variable | meaning |
 //! |---|---|
