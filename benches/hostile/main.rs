@@ -158,7 +158,8 @@ async fn measure(options: &Options) -> Result<(), Error> {
             pair.wrong(options.judges)
                 .map(|what| format!("{name}: {what}")),
         );
-        // Without optimization, and on a busy machine, more requests are in flight at a time.
+        // In a build without optimization, or on a busy machine, more requests are in flight at a
+        // time.
         let extra = verdict::MEMORY_BESIDES * if options.judges { 1 } else { 2 };
         if peak > (roles::MEMORY + extra) as u64 {
             wrong.push(format!("{name}: {} MiB of memory", peak >> 20));

@@ -27,7 +27,7 @@ const MOST_SESSIONS: usize = 1_024;
 pub struct SessionOwner {
     /// The caller's name.
     pub name: Arc<str>,
-    /// What the operator decided about its sessions.
+    /// The operator's settings for its sessions.
     pub options: Arc<CallerSession>,
 }
 
@@ -176,7 +176,7 @@ fn name_after(role: &mut Role, owner: &SessionOwner) {
 struct Sessions {
     config: SdkConfig,
     own: Option<Identity>,
-    /// By the Region of STS, if the account has one, and the role.
+    /// The sessions, by role and by the Region of STS if the account sets one.
     kept: Mutex<HashMap<(Option<String>, Role), Kept>>,
 }
 

@@ -43,11 +43,11 @@ struct Shared {
 struct Clients {
     /// The clients that sign with the gateway's own identity.
     own: HashMap<String, Regional>,
-    /// Those that sign by sessions, by account.
+    /// The clients that sign with the session of a role, by account.
     of_accounts: HashMap<Arc<str>, HashMap<String, Regional>>,
 }
 
-/// What signs calls in place of the gateway's own identity.
+/// The session that signs calls in place of the gateway's own identity.
 #[derive(Clone)]
 struct Account {
     name: Arc<str>,

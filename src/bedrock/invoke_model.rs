@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use super::{Bedrock, RequestBody, exchange::Exchange, failure};
 use crate::error::Failure;
 
-/// What a call says in headers.
+/// The settings of a call that are sent as headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelOptions {
     /// The media type of the answer. `None`: Bedrock's default.

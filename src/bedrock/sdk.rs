@@ -44,7 +44,7 @@ pub struct Sdk {
     configured: Arc<Configured>,
 }
 
-/// What all configurations of a process share.
+/// The state that all configurations of a process share.
 struct Process {
     config: SdkConfig,
     /// The URL of the runtime for configurations that name none.
@@ -58,7 +58,7 @@ struct Process {
     bundle: Option<PathBuf>,
 }
 
-/// What belongs to one configuration.
+/// The settings of one configuration.
 struct Configured {
     endpoint_url: Option<String>,
     control_endpoint_url: Option<String>,
@@ -178,7 +178,7 @@ impl Sdk {
     }
 
     /// Returns the same with the endpoints and accounts of another configuration. Accounts are
-    /// called by sessions of their roles. Sessions that are as before keep their credentials.
+    /// called by sessions of their roles. Unchanged sessions keep their credentials.
     #[must_use]
     pub fn configured(
         &self,
@@ -244,9 +244,9 @@ impl Sdk {
         Trust::with_extra(self.process.bundle.as_deref(), extra)
     }
 
-    /// Opens all connections to AWS by these settings from now on, for all configurations. If they
-    /// differ from the ones before, open connections get no further requests, but their calls
-    /// continue to their end. Without `trust`, the trusted certificates stay the same.
+    /// Uses these settings for all new connections to AWS, for all configurations. If they differ
+    /// from the ones before, open connections get no further requests, but their calls continue to
+    /// their end. Without `trust`, the trusted certificates stay the same.
     pub fn connect_with(
         &self,
         options: &BedrockOptions,

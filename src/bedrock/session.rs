@@ -1,8 +1,9 @@
 //! A session of an assumed role: its credentials, which all workers share.
 //!
-//! For each session, there is one call to STS at a time. It is made early: calls use the old
-//! credentials until the new ones arrive, and do not wait. It continues if the call that started it
-//! is cancelled. Failures are remembered for a while, so that calls fail at once while STS refuses.
+//! For each session, there is one call to STS at a time. The call is made before the credentials
+//! expire: until the new ones arrive, calls use the old ones and do not wait. It continues if the
+//! call that started it is cancelled. Failures are remembered for a while, so that calls fail at
+//! once while STS refuses.
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +52,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// Backoff while STS does not answer. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Minimum time between two loads because Bedrock rejects the credentials.
+/// Minimum time between two loads that are caused by credentials that Bedrock rejects.
 const REJECTED_PAUSE: Duration = Duration::from_secs(5);
 /// Minimum age of credentials that are loaded again because Bedrock denies access: the sessions of
 /// a role may have been revoked.
@@ -73,7 +74,7 @@ tokio::task_local! {
     static SIGNED_BY: Session;
 }
 
-/// What STS is asked for.
+/// The parameters of a call to STS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Role {
     pub(super) arn: String,

@@ -25,7 +25,7 @@ pub(crate) struct Call {
     /// The Converse request body.
     pub(crate) body: RequestBody,
     pub(crate) times: Times,
-    /// Deltas of a block that arrive within this time after a message are joined. Zero: none are.
+    /// Deltas of a block that arrive within this time after a message are joined. Zero joins none.
     pub(crate) coalesce: Duration,
     /// The limits on attempts and retries before the first event.
     pub(crate) policy: AttemptPolicy,

@@ -29,7 +29,7 @@ ODD = [
     "", "banana", "a b", "A_B.", "0x10", "1e3", "on", "~", "my.gateway", "-x", "x" * 70, "5m", "${X}", "${X:-1}", "10.0.0.0/8", "0", "\n", "é",
     -1, 0, 1, 7, 42, 1000000, 3000000000, 10**12, 0.5, 1.5, True, False, None, [], {}, ["a"], {"a": 1}, [None], [{}],
 ]  # fmt: skip
-# What the service checks beyond patterns: values of these definitions come from here.
+# The service checks more than patterns for these definitions, so their values come from here.
 CONFIG = {
     "model": ["us.anthropic.claude-sonnet-5", "amazon.nova-lite-v1:0", "eu.amazon.nova-lite-v1:0", "global.anthropic.claude-sonnet-5"],
     "region": ["us-east-1", "us-west-2", "eu-central-1"],
@@ -94,7 +94,7 @@ def of(schema, depth):
     """Values that a schema allows, as far as it says."""
     key = (id(schema), depth)
     if key not in STRATEGIES:
-        # The schema is kept, so that its identity stays its own.
+        # The schema object is kept, so that its `id()` is not reused.
         STRATEGIES[key] = (schema, st.deferred(lambda: made(schema, depth)))
     return STRATEGIES[key][1]
 
@@ -292,7 +292,7 @@ def run(number, start, folder):
             continue
         problems, config = verdicts.of(result["manifest"], each["kubernetes"])
         failures += [(each, "; ".join(problems))] if problems else []
-        # What a variable without a default holds is not the chart's to know.
+        # The chart cannot know the value of a variable without a default.
         if each["values"].get("checkConfig") is not False and not re.search(r"\$\{\w+\}", config):
             configs[index] = config
     for index, problems in check(configs, folder).items():

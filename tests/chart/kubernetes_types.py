@@ -160,7 +160,7 @@ CLOSER = {
     ("MetricTarget", "averageUtilization"): POSITIVE,
     ("MetricTarget", "type"): {"enum": ["Utilization", "Value", "AverageValue"]},
 }
-# What must hold between the fields of a type.
+# Rules between several fields of a type.
 HANDLERS = ["exec", "grpc", "httpGet", "tcpSocket"]
 BETWEEN = {
     "SeccompProfile": {"if": {"properties": {"type": {"const": "Localhost"}}}, "then": {"required": ["localhostProfile"]}, "else": {"properties": {"localhostProfile": {"type": "null"}}}},

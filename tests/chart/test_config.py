@@ -104,7 +104,7 @@ def test_a_pod_that_ends_on_time(tmp_path):
     rendered = parse(template("--values", tmp_path / "values.yaml"))
     grace = next(obj for obj in rendered if obj["kind"] == "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     config = written(rendered, tmp_path)
-    # Loopback only: nothing of this test is for the network.
+    # This listens only on loopback: the test serves nothing to the network.
     config.write_text(config.read_text().replace("0.0.0.0", "127.0.0.1"), encoding="utf-8")
     gateway = subprocess.Popen([BINARY, "serve", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:

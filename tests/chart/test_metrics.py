@@ -12,7 +12,8 @@ from watching import POD, wait_for, watched_gateway
 
 DASHBOARD = ROOT / "helm/bedrock-grpc/dashboards/bedrock-grpc.json"
 RULES = "production-eks"
-# What Grafana puts in their place. A rate needs two readings, which come once a second here.
+# The values that Grafana inserts for them. A rate needs two readings, and there is one per second
+# here.
 VARIABLES = {"$namespace": ".*", "$pod": ".*", "$target": ".*", "$__rate_interval": "1m"}
 # No input makes a gateway panic. The test for rules with this metric uses other reasons.
 WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent"}
@@ -171,7 +172,7 @@ def test_alerts_look_at_something(watched):
 def test_prometheus_takes_the_rules_and_sees_what_is_wrong(watched):
     _, prometheus = watched
 
-    # What waits for nothing fires at once; what has to last for minutes is waiting.
+    # Alerts without `for` fire at once; alerts with `for` are pending for that time.
     states = {"BedrockGrpcDailyQuota": "firing", "BedrockGrpcBreakerOpen": "pending", "BedrockGrpcRefused": "pending", "BedrockGrpcAbsent": "inactive", "BedrockGrpcPodsMissing": "pending", "BedrockGrpcCertificateExpires": "inactive"}
 
     def evaluated():

@@ -33,7 +33,7 @@ RESTART = [
     {"traces": {"otlp_endpoint": "http://other:4317"}},
     # A running pod does not see a new variable.
     {"targets": {"claude": {"model_id": "${MODEL_ID}"}}},
-    # Seen in the pod itself: a port, and the time to drain.
+    # The values of the pod itself: a port, and the time to drain.
     {"listen": "0.0.0.0:8443"},
     {"drain": {"limit": "1m"}},
 ]

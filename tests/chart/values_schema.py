@@ -147,7 +147,8 @@ class Types:
                 sys.exit(f"{here}: has no comment `# -- what it is` above it")
             schema = self.of_node(value, lines, here, kind)
             if is_closed_map or (is_scalar and "null" not in (kind or "").split(" or ")):
-                # Helm takes away a key that is set to null: only what may be null may be missing.
+                # Helm removes a key that is set to null, so only keys that may be null can be
+                # missing.
                 required.append(key.value)
             elif not is_scalar:
                 schema = or_null(schema if value.value or "required" not in schema else {"anyOf": [{"type": "object", "maxProperties": 0}, schema]})

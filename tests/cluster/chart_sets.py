@@ -9,7 +9,7 @@ import rendering
 from processes import PATIENCE, Failed, check, until
 
 LEVEL = "restricted"
-# What the sets name and the chart does not make.
+# Objects that the sets refer to and that the chart does not create.
 PREREQUISITES = [
     {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "business-critical"}, "value": 1000},
     {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "gvisor"}, "handler": "runsc"},
@@ -178,7 +178,7 @@ class ValueSet:
 
     def _install(self, first, second):
         """Installed by one Helm, upgraded by perhaps another one, and taken away."""
-        # How long pods must be ready is nothing that Helm has to do with.
+        # Helm does not use the time for which pods must be ready.
         values = [*rendering.values_of(self.name), "--set=minReadySeconds=1"]
         self._helm(first, "install", RELEASE, rendering.CHART, *values)
         objects = rendering.parse(self._helm(first, "get", "manifest", RELEASE))

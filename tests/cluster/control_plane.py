@@ -91,7 +91,7 @@ class ControlPlane:
     def rotate_account_keys(self):
         """Signs the tokens of service accounts with a new key."""
         self._add_account_key()
-        # It ends by itself if the API server goes while it starts.
+        # It ends by itself if the API server stops while it starts.
         self.processes.end("kube-controller-manager")
         self.processes.end("kube-apiserver")
         api, etcd, manager = self.ports

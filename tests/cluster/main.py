@@ -24,7 +24,8 @@ def check_chart(cluster):
     fake_nodes.start(cluster)
     chart_sets.check_pod_security(cluster)
     metrics = MetricsApis(cluster)
-    # Most of it is waiting, for pods that must be ready for some seconds before the next ones.
+    # Most of the time is spent waiting, because pods must be ready for some seconds before the next
+    # ones start.
     pool = concurrent.futures.ThreadPoolExecutor()
     sets = [pool.submit(chart_sets.ValueSet(cluster, metrics, name).run) for name in rendering.VALUE_SETS]
     try:

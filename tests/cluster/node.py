@@ -15,7 +15,7 @@ TAG = "test"
 ADDRESS = "198.18.0.1"
 PODS = "198.18.1.0/24"
 DNS_SERVICE = "10.253.0.10"
-# The kubelet's default is 60: tests would wait longer, and see nothing else.
+# The kubelet's default is 60 s. With it, tests would only take longer.
 SYNC_SECONDS = 10
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 # What the kubelet sets for the whole machine, and what is set back.
@@ -93,7 +93,7 @@ sandbox = "{PAUSE}"
 [plugins."io.containerd.cri.v1.runtime"]
 netns_mounts_under_state_dir = true
 disable_apparmor = true
-# Where we may not make a process less likely to be killed, as in a container, it is not tried.
+# Some environments, such as containers, do not permit a lower OOM score, so it is not set there.
 restrict_oom_score_adj = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]

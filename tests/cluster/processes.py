@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-# For whatever should take a second on an idle machine.
+# The time limit for steps that take a second on an idle machine.
 PATIENCE = 180
 _printing = threading.Lock()
 

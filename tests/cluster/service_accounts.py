@@ -21,7 +21,7 @@ access:
 callers:
   chat: {{ service_accounts: [apps/chat] }}
 """
-# A fetch that a call causes comes at least this long after the last one.
+# The minimum time between the last fetch and one that a call causes.
 COOLDOWN_S = 10
 
 

@@ -78,7 +78,7 @@ async fn a_full_gateway_refuses_before_it_reads_and_open_calls_go_on() {
         took[0]
     );
     assert!(took[0] < FAST, "{took:?}");
-    // From another connection as well: places are the process's.
+    // This also applies to other connections, because the limit is that of the process.
     refused(&mut Client::connect(gateway.address).await).await;
     let refusals = gateway.metric("bedrock_grpc_refused_total").await;
     assert!((refusals - 101.0).abs() < 0.5, "{refusals}");

@@ -107,7 +107,7 @@ async fn stalls(window: u32) -> (Gateway, Client, Open) {
 #[tokio::test]
 async fn a_client_that_reads_nothing() {
     let (_gateway, _client, mut call) = stalls(WINDOW).await;
-    // When it does, it gets what was ready, and then why there is no more.
+    // When the client reads again, it gets the messages that were ready, and then the status.
     let status = call.status().await;
     status.is(Code::Aborted, "CLIENT_STALLED");
     assert_eq!(status.details().phase(), "mid-stream");

@@ -56,7 +56,7 @@ async fn a_slow_message_uses_up_the_deadline_of_the_answer() {
     status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert!(!status.trailers_only);
     assert_eq!(status.details().phase(), "mid-stream");
-    // A deadline that began with the message would be over after 6 s.
+    // A deadline that began with the message would expire after 6 s.
     assert!(elapsed >= budget, "{elapsed:?}");
     assert!(elapsed < Duration::from_secs(6), "{elapsed:?}");
     left(&gateway.emulator, 1).await;

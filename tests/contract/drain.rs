@@ -104,7 +104,7 @@ async fn a_thousand_streams() {
     let emulator = Emulator::start(Options {
         tls_listen: Some(([127, 0, 0, 1], 0).into()),
         pace: paced(Duration::from_millis(500), 4),
-        // A thousand signatures are not what this is about.
+        // The test does not need to check a thousand signatures.
         credentials: Credentials {
             checked: false,
             ..Credentials::default()
@@ -273,7 +273,7 @@ async fn lame_ducks_say_so_and_still_serve() {
     gateway.terminate().await;
     assert_eq!(status(&mut watch).await, ServingStatus::NotServing);
     assert_eq!(readiness(&gateway).await, StatusCode::SERVICE_UNAVAILABLE);
-    // On a connection from before, and on a new one.
+    // This holds for an existing connection and for a new one.
     let mut after = Client::connect(gateway.address).await;
     for client in [&mut before, &mut after] {
         let mut call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;

@@ -111,7 +111,8 @@ async fn memory_is_shared_and_given_back() {
         parts.push(call);
         clients.push(client);
     }
-    // Another client's request of a megabyte gets in, and the first one pays for it.
+    // The gateway accepts another client's request of a megabyte, and ends a request of the first
+    // client.
     let mut request = ask(MODEL);
     request.input = Some(question(&"word ".repeat(PART / 10)));
     let answered = async {
@@ -159,7 +160,7 @@ async fn watches_are_limited_and_end_with_their_connection() {
     // Another client takes the place of the older one.
     let _other = client.call(WATCH, TWO, &()).await;
     assert_eq!(first.code().await, Code::Unavailable);
-    // And with the connection's age all of them end, and so does the connection.
+    // When the connection reaches its maximum age, all of them end, and the connection closes.
     soon(client.ended()).await.unwrap();
 }
 
@@ -186,7 +187,7 @@ async fn connections_are_limited_and_the_client_with_most_makes_room() {
     // One more of the same client is closed.
     let mut refused = from(2).await;
     assert_eq!(soon(refused.read(&mut [0])).await.unwrap_or(0), 0);
-    // Another client gets in, and the oldest connection of the first goes.
+    // The gateway accepts another client, and closes the oldest connection of the first one.
     let mut other = Client::over(from(3).await).await;
     seen(&mut other).await;
     let oldest = first.remove(0);

@@ -309,7 +309,7 @@ async fn another_region_answers_and_no_account_and_region_is_called_twice() {
     assert_eq!(answer.target.unwrap().source_region, "us-west-2");
     let expected = [("mine1", "us-east-1"), ("mine1", "us-west-2")];
     assert_eq!(applied(&gateway.emulator.calls()), expected);
-    // The quotas of models are others, so their health is not affected.
+    // Models have separate quotas, so the health of their routes is not affected.
     let breaker = format!(
         r#"bedrock_grpc_breaker_state{{model_id="{MODEL}",source_region="us-east-1",state="closed"}}"#
     );

@@ -48,7 +48,7 @@ async fn calls_do_not_wait_for_readers_of_the_log_and_of_usage_records() {
     serve.process.terminate().await;
     let ended = serve.process.end_unread().await;
     assert_eq!(ended.code, Some(0));
-    // What the pipes held are whole lines, apart from the last one.
+    // The pipes contain whole lines, apart from the last one.
     for (name, text) in [("log", &ended.stderr), ("records", &ended.stdout)] {
         let (lines, _) = text.rsplit_once('\n').unwrap();
         for line in lines.lines() {

@@ -19,7 +19,7 @@ pub(super) async fn run(tokens: usize, tokens_per_second: f64) -> Result<(), Err
         replay: Some(super::recording::of(tokens)?),
         // Bedrock's limit, as clients see it.
         max_concurrent_streams: 100,
-        // Checking signatures would not measure the gateway.
+        // The time for checking signatures is not part of the gateway's cost.
         credentials: Credentials {
             checked: false,
             ..Credentials::default()

@@ -59,7 +59,7 @@ impl Scenario {
         let shape = Shape {
             method: Method::Stream,
             streams: self.streams,
-            // As long as a stream lasts, so that calls begin evenly.
+            // This is as long as a stream lasts, so that calls begin evenly.
             ramp: Duration::from_secs(u64::from(is_crowd)),
             window,
         };

@@ -57,7 +57,8 @@ pub(super) fn run(endpoint: String) -> Result<(), Error> {
         ("admin", listeners.admin.local_addr()?.to_string()),
     ])?;
     std::thread::spawn(|| {
-        // Its figures are in /metrics, so the parent process never asks for them here.
+        // The figures of this process are in /metrics, so the parent process does not request them
+        // here.
         let _parent_gone = super::answer(Vec::new);
         std::process::exit(0);
     });

@@ -20,7 +20,7 @@ rest. Reasons are those of docs/errors.md. `bedrock-grpc.alertsOnPods` has those
 alerts:
   {{- include "bedrock-grpc.alertsOnPods" . | nindent 2 }}
   - alert: BedrockGrpcErrors
-    # What went wrong in the gateway or in Bedrock. Throttling and full pods have their own alerts.
+    # Failures in the gateway or in Bedrock. Throttling and full pods have their own alerts.
     expr: |-
       sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" (printf `%s, code=~"INTERNAL|UNAVAILABLE|DATA_LOSS|UNKNOWN|DEADLINE_EXCEEDED", reason!~"REPLICA_SATURATED|DRAINING"` $pods) "window" "5m") }})
         / sum({{ include "bedrock-grpc.risen" (dict "metric" $calls "selector" $pods "window" "5m") }}) > {{ $rule.errorRatio }}
@@ -49,8 +49,8 @@ alerts:
     summary: {{ printf "Bedrock throttles {{ $value | humanizePercentage }} of the calls to {{ $labels.target }}" | quote }}
     description: Bedrock reserves quota by max_tokens. Lower max_tokens, use a cross-Region profile, or request a higher quota. More pods do not help.
   - alert: BedrockGrpcBreakerOpen
-    # Open most of the time: a route that stays broken is half-open for a moment whenever the
-    # gateway tries it again.
+    # The alert requires that it is open most of the time: a route that stays broken is half-open
+    # for a moment whenever the gateway tries it again.
     expr: max(max_over_time(bedrock_grpc_breaker_state{ {{- $pods }}, state="open"}[2m])) by (model_id, source_region) > 0
     for: 5m
     severity: warning

@@ -10,7 +10,7 @@ use crate::config::{
     bedrock::{BedrockOptions, Endpoints},
 };
 
-/// What connections depend on. If anything of it changes, calls use new connections.
+/// The settings that connections depend on. If one of them changes, calls use new connections.
 pub(super) struct Settings {
     /// The trusted certificates.
     pub(super) trust: Arc<Trust>,
@@ -45,7 +45,7 @@ impl CurrentSettings {
         self.load().version
     }
 
-    /// Uses other settings from now on, if they differ. Connections of before get no further
+    /// Uses other settings from now on, if they differ. Existing connections get no further
     /// requests. Without `trust`, the trusted certificates stay the same.
     pub(in crate::bedrock) fn replace(
         &self,

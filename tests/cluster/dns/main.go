@@ -1,4 +1,4 @@
-// CoreDNS with what a cluster's DNS needs, and without what it doesn't.
+// CoreDNS with only the plugins that the DNS of a cluster needs.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// The process that holds a pod's namespaces open: it waits to be told to go, and buries orphans.
+// The process that keeps a pod's namespaces open. It waits for a signal to end, and reaps orphaned
+// processes.
 package main
 
 import (

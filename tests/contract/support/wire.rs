@@ -107,7 +107,7 @@ impl Wire {
             while taken < times && writer.write_all(bytes).await.is_ok() {
                 taken += 1;
             }
-            // Orderly: what was written can still be read.
+            // The connection closes in order, so that the client can still read what was written.
             let _closed = writer.shutdown().await;
             taken
         };
@@ -115,7 +115,7 @@ impl Wire {
             let mut frames = Vec::new();
             loop {
                 while let Some(frame) = split(&mut read) {
-                    // Answers to a flood are as many as the flood.
+                    // A flood of requests causes as many answers.
                     if matches!(frame.kind, GOAWAY | RST_STREAM) {
                         frames.push(frame);
                     }

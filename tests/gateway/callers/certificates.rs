@@ -146,7 +146,7 @@ async fn optional_certificates_leave_room_for_keys() {
         let answer = soon(Stream::open(&mut client, keyed(ask("nova"), &secret))).await;
         answer.end().await.is_whole();
     }
-    // Nor does a certificate make up for a wrong key.
+    // A valid certificate does not replace a wrong key.
     let mut client = mutual.client(Some(mutual.authority.identity(TEAM_A)));
     let wrong = soon(Stream::open(&mut client, keyed(ask("nova"), &key_of()))).await;
     assert_eq!(wrong.end().await.code(), Code::Unauthenticated);

@@ -207,7 +207,8 @@ async fn keys_stay_when_they_cannot_be_fetched_again() {
     pass(Duration::from_secs(11)).await;
     server.requested(3).await;
     assert_eq!(call(&gateway, &token).await, Code::Ok);
-    // Whether a new key exists is not known now, which is not the caller's fault.
+    // The gateway cannot find out now whether a new key exists. This is not a mistake of the
+    // caller.
     let other = TokenKey::new("z", Algorithm::ES256);
     let failed = r#"bedrock_grpc_issuer_key_fetches_total{outcome="error"}"#;
     soon(async {
@@ -269,7 +270,7 @@ async fn a_server_that_hangs_does_not_hold_up_calls() {
         "{:?}",
         began.elapsed()
     );
-    // The fetch itself is given up, too, and tried again.
+    // The fetch itself also times out, and is tried again.
     server.serves(KEYS, &key_set(&[&key]));
     pass(Duration::from_secs(11)).await;
     until(&gateway, &token, Code::Ok).await;

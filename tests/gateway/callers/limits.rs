@@ -178,7 +178,7 @@ async fn tokens_are_reserved_and_then_counted_as_bedrock_says() {
             .await
             .unwrap();
         let reserved = number(response.metadata(), "x-ratelimit-remaining-tokens");
-        // All that it may write, and a token for each byte of what it says.
+        // The reservation is the maximum output, and one token for each byte of the input.
         assert!(reserved < 10_000 - total - 1_000, "{reserved}");
         let mut messages = response.into_inner();
         let mut last = None;
@@ -196,7 +196,7 @@ async fn tokens_are_reserved_and_then_counted_as_bedrock_says() {
             10_000 - total
         );
     }
-    // As much as there was in the beginning does not fit beside what was used.
+    // A call of the size of the whole limit does not fit after the calls so far.
     let body = gateway.ended(3).await.remove(0).body.len();
     let all = i32::try_from(10_000 - body).unwrap();
     let answer = gateway.stream(keyed(tokens(all), &a)).await;
@@ -241,7 +241,7 @@ async fn a_call_without_a_maximum_gets_one_if_its_tokens_are_limited() {
         .collect();
     assert_eq!(bodies[0]["inferenceConfig"]["maxTokens"], 77);
     assert_eq!(bodies[1]["inferenceConfig"]["maxTokens"], Value::Null);
-    // It is a ceiling: nothing that the caller says is above it.
+    // It is a maximum, which no setting of the caller can exceed.
     let refused = gateway.stream(keyed(tokens(78), &a)).await;
     assert_eq!(refused.code(), Code::InvalidArgument);
     gateway.stream(keyed(tokens(78), &b)).await.is_whole();
@@ -280,7 +280,7 @@ async fn money_is_counted_to_the_last_nano_dollar() {
         "usd_per_month is USD 0.001,",
     );
     assert!(answer.details().retry().is_none());
-    // Others may spend what they like, and are told what.
+    // Callers without a limit may spend any amount, and the answer shows the cost.
     let (_, cost) = used(&gateway.stream(keyed(tokens(5_000), &b)).await);
     assert!(cost.unwrap() > 0);
     assert_eq!(

@@ -122,7 +122,7 @@ async fn what_is_enforced_on_a_caller_cannot_be_evaded() {
     assert_eq!(body["inferenceConfig"]["temperature"], 0.7);
     assert_eq!(body["serviceTier"]["type"], "flex");
     assert_eq!(body["guardrailConfig"]["guardrailIdentifier"], "abc1");
-    // Another caller's settings are not concerned.
+    // The settings of another caller do not change.
     let body = sent(&gateway, forged, &b).await;
     assert_eq!(body["requestMetadata"], json!({"team": "b"}));
     assert_eq!(body["inferenceConfig"]["maxTokens"], 1000);

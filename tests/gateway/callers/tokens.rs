@@ -141,7 +141,7 @@ async fn tokens_that_the_issuer_did_not_sign_are_refused() {
         let text = token(&json!({"alg": none, "kid": "rsa"}), &claims, b"");
         tokens.refuses(&text, "bad_signature").await;
     }
-    // Symmetric, with what everyone can read as the secret.
+    // A symmetric signature, whose secret is the public key, which everyone can read.
     let jwk = rsa.jwk().to_string();
     for secret in [rsa.public_pem.as_bytes(), jwk.as_bytes(), b""] {
         let mut header = Header::new(Algorithm::HS256);
@@ -291,7 +291,7 @@ async fn tokens_can_name_groups() {
         .refuses(&of("alice", json!(["staff"])), "unlisted")
         .await;
     tokens.refuses(&of("alice", json!([])), "unlisted").await;
-    // Other groups than the configured ones count for nothing.
+    // Groups that are not configured have no effect.
     let answer = tokens.call(&of("team-a", json!(["staff"]))).await;
     answer.is_whole();
     let answer = tokens

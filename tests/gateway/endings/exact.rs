@@ -232,7 +232,8 @@ async fn blank_texts_before_a_tool_use_are_not_sent_back() {
     let body = sent_back(frames).await;
     let tool = serde_json::json!({"toolUse": {"toolUseId": "t-1", "name": "write", "input": {}}});
     assert_eq!(body["messages"][1]["content"], serde_json::json!([tool]));
-    // An answer of nothing else is left out, and the questions around it are joined.
+    // An answer with no other content is left out, and the questions before and after it are
+    // joined.
     let body = sent_back(Frames::default().start().text(" ").block_stop(0)).await;
     let questions = serde_json::json!([{"role": "user", "content": [{"text": "Hello"}, {"text": "And then?"}]}]);
     assert_eq!(body["messages"], questions);

@@ -39,7 +39,7 @@ async fn every_cancel_closes_bedrocks_call(gateway: &Gateway) {
     let mut in_mid_stream = RawCall::to(gateway, &faulty("stall-after-2")).await;
     assert!(in_mid_stream.next().await.is_some());
     leaves(gateway, in_mid_stream, 3).await;
-    // The gateway is as before: it counted the calls, and holds no slot for them.
+    // The gateway's state is as before: it has counted the calls, and holds no slot for them.
     assert_eq!(cancelled(gateway).await, 3.0);
     assert_eq!(gateway.metric("bedrock_grpc_open_calls").await, 0.0);
 }

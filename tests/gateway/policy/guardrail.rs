@@ -74,7 +74,7 @@ async fn a_default_is_filled_in_field_by_field() {
         body["guardrailConfig"],
         json!({"guardrailIdentifier": "mine", "guardrailVersion": "DRAFT", "streamProcessingMode": "sync"})
     );
-    // What a caller writes in a raw member is the caller's word, too.
+    // Raw members count as settings of the caller, too.
     let body = sent(
         &gateway,
         with_raw(&[("/guardrailConfig/trace", "\"enabled\"")]),
@@ -139,7 +139,7 @@ async fn an_enforced_guardrail_is_on_every_request() {
         let body = sent(&gateway, ask(target)).await;
         assert_eq!(body["guardrailConfig"], ours(), "{target}");
     }
-    // The trace is the caller's to choose, since the operator says nothing of it.
+    // The caller can choose the trace, because the operator does not set it.
     let body = sent(&gateway, with(traced(GuardrailTrace::Enabled))).await;
     assert_eq!(body["guardrailConfig"]["trace"], "enabled");
     let same = GuardrailStreamConfiguration {

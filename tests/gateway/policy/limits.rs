@@ -46,7 +46,7 @@ async fn no_request_asks_for_more_tokens_than_the_ceiling() {
         (tokens("t", Some(100)), 100),
         (ask("wide"), 7),
         (tokens("wide", Some(500)), 500),
-        // What callers name themselves has no limits but those of all targets.
+        // Model IDs that callers name directly have only the limits for all targets.
         (ask("us.amazon.nova-lite-v1:0"), 500),
     ] {
         let body = sent(&gateway, request).await;
@@ -153,7 +153,8 @@ async fn raw_members_do_not_reach_the_ceiling() {
 async fn only_service_tiers_that_both_lists_allow_are_asked_for() {
     let gateway = gateway(TIERS).await;
     for (request, expected) in [
-        // Bedrock's default tier is not allowed here, so the target's preferred one is asked for.
+        // Bedrock's default tier is not allowed here, so the request gets the target's preferred
+        // tier.
         (ask("t"), json!({"type": "priority"})),
         (tier("t", ServiceTierType::Flex), json!({"type": "flex"})),
         (

@@ -190,7 +190,7 @@ async fn what_callers_write_themselves_names_no_other_object() {
     {
         sent(&gateway, request).await;
     }
-    // A text that speaks of a location is a text.
+    // A location in the text of a message is not a reference to an object.
     let mut request = ask("t");
     let input = request.input.get_or_insert_default();
     input.messages[0].content = vec![crate::harness::text("s3://evil/a")];

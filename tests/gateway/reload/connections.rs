@@ -56,7 +56,7 @@ async fn endpoints_change_while_a_stream_is_open() {
 
     let changed = sections(&format!("endpoint_url: '{second_url}'"));
     gateway.becomes(&changed, RELOADED).await;
-    // The route is the same one, so what is known of it stays.
+    // The route is the same, so its state stays.
     assert_eq!(health(&gateway, "one").await, [RouteHealth::Healthy]);
     gateway.stream(ask("one")).await.is_whole();
     assert_eq!(converse_calls(&gateway.emulator), 1);

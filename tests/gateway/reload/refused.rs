@@ -194,7 +194,7 @@ async fn a_keys_file_does_not_bring_back_removed_callers() {
         tonic::Code::Unauthenticated
     );
     gateway.stream(keyed(ask("one"), &kept)).await.is_whole();
-    // A later change of the configuration brings no key back.
+    // A later change of the configuration does not restore a removed key.
     let later = format!("{}# later\n", with("{team-a: {}}"));
     gateway.becomes(&later, RELOADED).await;
     assert_eq!(

@@ -241,7 +241,7 @@ async fn no_stream_breaks_and_no_call_fails_while_everything_changes() {
     let hash = sha256_of(&key);
     let head = HEAD.replace("max_attempts: 1", "max_attempts: 1, max_streams: 4096");
     assert_ne!(head, HEAD);
-    // A beginning of it that is valid has no caller.
+    // If only the beginning of the file is valid YAML, it has no caller.
     let text = |number: usize| {
         format!(
             "{head}{}targets: {{kept: {{model_id: '{MODEL}'}}, step-{number}: {{model_id: '{MODEL}'}}}}\n\

@@ -39,7 +39,7 @@ async fn a_changed_file_of_a_value_takes_effect() {
     let refused = gateway.stream(keyed(ask("one"), &old)).await;
     assert_eq!(refused.code(), Code::Unauthenticated);
 
-    // What cannot be used changes nothing, and is not repeated.
+    // A file that cannot be used changes nothing, and the gateway does not retry it.
     for (content, expected) in [
         (Some("\n"), "is empty"),
         (Some("hunter2"), "is not valid for this key"),

@@ -95,7 +95,7 @@ async fn a_store_that_hangs_holds_up_no_call() {
         );
         redis.signal("CONT").await;
         total += works(&gateway, &key).await;
-        // The store executes now what it was asked before. Each of it counts once, or not at all.
+        // The store now executes the earlier commands. Each of them counts once, or not at all.
         counts(&redis, TOKENS_PER_DAY, total).await;
         counts(&redis, OPEN_STREAMS, 0).await;
         let timeouts =
@@ -131,7 +131,7 @@ async fn a_store_that_was_emptied_gets_what_was_settled_last_again() {
     let gateway = replica_of(&redis, OnStoreFailure::Deny, &key, WIDE).await;
     let total = works(&gateway, &key).await + works(&gateway, &key).await;
     counts(&redis, TOKENS_PER_DAY, total).await;
-    // Without an append-only file, it forgets everything.
+    // Without an append-only file, the store loses all counts.
     redis.kill().await;
     redis.restart().await;
     let total = total + works(&gateway, &key).await;
@@ -205,7 +205,7 @@ async fn a_reply_that_is_lost_counts_once() {
     let store = store_at(proxy.address.port(), OnStoreFailure::Allow);
     let gateway = slow_replica(store, &key, WIDE).await;
     available(&gateway).await;
-    // Of a reservation: the store has it, and the gateway does not know.
+    // The store has made a reservation, but the gateway has not received the reply.
     proxy.lose_the_next_reply();
     let mut total = used(&gateway.stream(keyed(tokens(100), &key)).await);
     counts(&redis, TOKENS_PER_DAY, total).await;
@@ -241,7 +241,7 @@ async fn without_a_store_each_replica_has_its_share() {
     }
     let refused = gateway.stream(keyed(ask("nova"), &key)).await;
     assert_eq!(refused.details().reason(), "CALLER_RATE_LIMIT");
-    // What was used in the meantime counts once the store is there.
+    // When the store is available again, it counts the usage in the meantime.
     redis.restart().await;
     counts(&redis, TOKENS_PER_DAY, total).await;
     total += works(&gateway, &key).await;

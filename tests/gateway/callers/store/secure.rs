@@ -76,7 +76,8 @@ callers:
     let log = serve.process.log().to_owned();
     let ended = serve.process.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // The user may do all that the gateway does, and the end left nothing open.
+    // The ACL user has all permissions that the gateway needs, and no call was left open when the
+    // gateway ended.
     let denied: Vec<redis::Value> = redis.ask("ACL LOG").await;
     let denied = format!("{denied:?}");
     assert!(!denied.contains("command"), "{denied}");

@@ -211,7 +211,8 @@ async fn a_call_costs_one_round_trip_before_and_one_after() {
     }
     counts(&redis, TOKENS_PER_DAY, total).await;
     let statistics: String = redis.ask("INFO commandstats").await;
-    // Only the renewal of the lease, every 5 s, looks for leases: twice.
+    // The gateway looks for lapsed leases only when it renews its own lease, every 5 s. Wait for
+    // two renewals.
     let renewals = executed(&statistics, "zrangebyscore") / 2;
     let scripts = executed(&statistics, "evalsha");
     assert_eq!(scripts, 2 * CALLS + renewals, "{statistics}");

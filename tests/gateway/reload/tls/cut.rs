@@ -85,7 +85,7 @@ async fn open_calls_on_connections_of_a_removed_authority_are_cut() {
         is_whole(&kept.end().await);
     }
 
-    // The authority comes back. Its calls are not cut by what was before.
+    // The authority is added again. Its earlier removal does not end new calls.
     files.write("ca.crt", &both);
     gateway.process.logged(RELOADED).await;
     is_whole(&open(&mut old, ask("one")).await.end().await);
@@ -111,7 +111,7 @@ async fn open_calls_without_the_certificate_that_becomes_required_are_cut() {
         let certified = open(&mut certified, ask("one")).await;
         gateway.becomes(&required, CUT).await;
         is_cut(&soon(bare.end()).await);
-        // A gateway that did not ask for certificates knows none.
+        // A gateway that did not request certificates has none from its clients.
         let certified = certified.end().await;
         if before == files.section() {
             is_cut(&certified);
