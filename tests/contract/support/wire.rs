@@ -115,7 +115,7 @@ impl Wire {
             let mut frames = Vec::new();
             loop {
                 while let Some(frame) = split(&mut read) {
-                    // A flood of requests causes as many answers.
+                    // A flood of requests causes as many answers. Tests use only these.
                     if matches!(frame.kind, GOAWAY | RST_STREAM) {
                         frames.push(frame);
                     }

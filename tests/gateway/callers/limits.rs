@@ -196,7 +196,7 @@ async fn tokens_are_reserved_and_then_counted_as_bedrock_says() {
             10_000 - total
         );
     }
-    // A call of the size of the whole limit does not fit after the calls so far.
+    // A call that would have reached the limit alone does not fit after the calls so far.
     let body = gateway.ended(3).await.remove(0).body.len();
     let all = i32::try_from(10_000 - body).unwrap();
     let answer = gateway.stream(keyed(tokens(all), &a)).await;
