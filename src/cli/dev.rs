@@ -32,7 +32,7 @@ const REGION: &str = "us-east-1";
 /// Run the gateway on an emulated Bedrock: no AWS account, nothing leaves this machine
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Targets: the aliases `claude` and `nova`, and every model ID, inference profile and ARN that the emulator has. \
+Targets: the aliases `claude`, `nova` and `embed` (embeddings, for `invoke-model`), and every model ID, inference profile and ARN that the emulator has. \
 To try failures, append a fault such as `.fault-throttling` or `.fault-end-without-message-stop-after-5` to a model ID; \
 `bedrock-grpc emulate --help` lists all faults.")]
 pub struct Dev {
@@ -217,6 +217,12 @@ fn aliases() -> BTreeMap<String, Alias> {
         };
         (name.to_owned(), alias)
     };
+    let mut embed = alias(
+        "embed",
+        "amazon.titan-embed-text-v2:0",
+        "Embeddings of texts, with InvokeModel",
+    );
+    embed.1.invoke_model = true;
     [
         alias(
             "claude",
@@ -224,6 +230,7 @@ fn aliases() -> BTreeMap<String, Alias> {
             "Claude by a cross-region inference profile",
         ),
         alias("nova", "amazon.nova-lite-v1:0", "Nova on demand"),
+        embed,
     ]
     .into()
 }

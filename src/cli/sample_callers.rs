@@ -2,7 +2,7 @@
 
 use crate::{
     access::key::Secret,
-    config::{Access, ApiKey, CallerOptions, GroupOptions},
+    config::{Access, ApiKey, CallerOptions, GroupOptions, METHODS, Permission},
 };
 
 /// Two callers in one group.
@@ -47,6 +47,11 @@ impl SampleCallers {
                 "samples".to_owned(),
                 GroupOptions {
                     description: "The sample callers".to_owned(),
+                    // InvokeModel is not one of the default methods, and `embed` needs it.
+                    permission: Permission {
+                        methods: Some(METHODS.to_vec()),
+                        ..Permission::default()
+                    },
                     ..GroupOptions::default()
                 },
             )]

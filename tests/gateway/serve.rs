@@ -174,6 +174,7 @@ async fn dev_prints_commands_that_work() {
         .unwrap();
     assert!(ended.status.success(), "{chat}\n{ended:?}");
     assert!(!ended.stdout.is_empty());
+    assert_embeds(&chat).await;
 
     let page = metrics
         .split_whitespace()
@@ -198,6 +199,22 @@ async fn dev_prints_commands_that_work() {
 
     dev.terminate().await;
     assert_eq!(dev.end().await.code, Some(0));
+}
+
+/// Runs `invoke-model` for the target `embed`, with the address and key of the command that `dev`
+/// printed for `chat`, and checks that the answer is an embedding.
+pub(crate) async fn assert_embeds(chat: &str) {
+    let (connect, _) = chat.split_once(" --target ").unwrap();
+    let call = connect.replace(" chat", " invoke-model");
+    let line = format!(
+        r#"echo '{{"inputText":"a lighthouse","dimensions":256}}' | {call} --target embed --body -"#
+    );
+    let ended = soon(Command::new("sh").env_clear().args(["-c", &line]).output())
+        .await
+        .unwrap();
+    assert!(ended.status.success(), "{line}\n{ended:?}");
+    let answer: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(answer["embedding"].as_array().unwrap().len(), 256);
 }
 
 /// Sends a plain HTTP/1.1 request and returns the status of its response.

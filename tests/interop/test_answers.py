@@ -145,4 +145,4 @@ def test_empty_messages(gateway):
         assert details(failed.value)["google.rpc.ErrorInfo"].reason == "INVALID_REQUEST"
     # A valid empty request.
     answer = gateway.targets.ListTargets(target_service_pb2.ListTargetsRequest(), timeout=TIMEOUT_S)
-    assert [target.name for target in answer.targets] == ["claude", "nova"]
+    assert [target.name for target in answer.targets] == ["claude", "embed", "nova"]

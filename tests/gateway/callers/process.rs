@@ -226,6 +226,7 @@ async fn dev_with_callers_prints_commands_that_work_and_rejects_other_callers() 
     let ended = run(chat.clone()).await;
     assert!(ended.status.success(), "{chat}\n{ended:?}");
     assert!(!ended.stdout.is_empty());
+    crate::serve::assert_embeds(&chat).await;
     let line = chat.trim_start();
     let (variable, rest) = line.split_once(' ').unwrap();
     assert!(variable.starts_with("BEDROCK_GRPC_KEY=bgrpc_"), "{chat}");
