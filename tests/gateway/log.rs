@@ -78,7 +78,7 @@ async fn an_error_that_ends_the_process_is_the_last_line() {
     let lines: Vec<_> = ended.stderr.lines().collect();
     let (last, before) = lines.split_last().unwrap();
     assert!(
-        last.starts_with(&format!("error: {address}: ")),
+        last.starts_with(&format!("error: cannot listen on {address}: ")),
         "{ended:?}"
     );
     assert!(!before.is_empty(), "no warnings");

@@ -6,19 +6,12 @@ use bedrock_emulator::{Emulator, Options};
 use bedrock_grpc::access::key::Secret;
 use tempfile::TempDir;
 
-use super::{HEAD, REFUSED, RELOADED, Reloading, alias};
+use super::{HEAD, REFUSED, RELOADED, Reloading, alias, replace};
 use crate::harness::{MODEL, ask, get, key_of, keyed, sha256_of, soon};
 
 fn make_fifo(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status().unwrap();
     assert!(made.success());
-}
-
-/// Replaces a file by one that `make` creates, so that it is missing at no time.
-fn replace(path: &Path, make: impl FnOnce(&Path)) {
-    let next = path.with_extension("next");
-    make(&next);
-    fs::rename(next, path).unwrap();
 }
 
 fn keys_in(path: &Path) -> String {

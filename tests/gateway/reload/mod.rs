@@ -15,7 +15,11 @@ mod survives;
 mod tls;
 mod values;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use bedrock_emulator::{DEV_ACCESS_KEY_ID, DEV_SECRET_ACCESS_KEY, Emulator, Options};
 use bedrock_grpc::pb::{StreamInvokeRequest, inference_service_client::InferenceServiceClient};
@@ -38,6 +42,13 @@ const RELOADED: &str = "the configuration was reloaded";
 /// The log line of a change that is not used.
 const REFUSED: &str = "a change of the configuration was refused";
 
+/// Replaces a file by one that `make` creates, so that it is missing at no time.
+fn replace(path: &Path, make: impl FnOnce(&Path)) {
+    let next = path.with_extension("next");
+    make(&next);
+    fs::rename(next, path).unwrap();
+}
+
 /// A running `serve` whose configuration a test changes.
 pub(super) struct Reloading {
     process: Process,
@@ -56,7 +67,7 @@ impl Reloading {
     async fn with(sections: &str, options: Options) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("config.yaml");
-        std::fs::write(&path, format!("{HEAD}{sections}")).unwrap();
+        fs::write(&path, format!("{HEAD}{sections}")).unwrap();
         Self::on(folder, path, Emulator::start(options).unwrap()).await
     }
 
@@ -91,7 +102,10 @@ impl Reloading {
 
     /// Writes other sections, and returns the log line of the decision about them.
     async fn becomes(&mut self, sections: &str, line: &str) -> String {
-        std::fs::write(self.path(), format!("{HEAD}{sections}")).unwrap();
+        let text = format!("{HEAD}{sections}");
+        // A plain write first truncates the file. On a busy machine, the file can stay empty until
+        // the gateway reads it, and the gateway refuses an empty file.
+        replace(&self.path(), |path| fs::write(path, text).unwrap());
         self.process.logged(line).await
     }
 
