@@ -164,8 +164,10 @@ test("ApplyGuardrail", async () => {
 
 test("ListFoundationModels", async () => {
   const { modelSummaries } = await control.send(new ListFoundationModelsCommand({ byProvider: "Amazon" }));
-  assert.ok(modelSummaries.length > 0);
-  assert.ok(modelSummaries.every((model) => model.responseStreamingSupported));
+  const streams = (modality) =>
+    modelSummaries.filter((model) => model.outputModalities.includes(modality)).map((model) => model.responseStreamingSupported);
+  assert.deepEqual([...new Set(streams("TEXT"))], [true]);
+  assert.deepEqual([...new Set(streams("EMBEDDING"))], [false]);
 });
 
 const before = [
