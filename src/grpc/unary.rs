@@ -111,15 +111,22 @@ impl UnaryCall<'_> {
         &self,
         answer: impl Future<Output = Result<Answered<T>, Failure>>,
         log: &AttemptLog,
-        mut report: CallReport,
+        report: CallReport,
     ) -> Result<(Answered<T>, Vec<pb::Attempt>), Status> {
-        report.follow(self.bedrock, log);
+        let mut open = OpenReport {
+            report,
+            log,
+            is_cancelled: true,
+        };
+        open.report.follow(self.bedrock, log);
         let answered = tokio::select! {
             answered = answer => answered,
             () = tokio::time::sleep_until(self.deadline) => Err(deadline_exceeded()),
             () = self.cut.cancelled() => Err(draining()),
             () = Revocation::revoked(self.revocation) => Err(revoked()),
         };
+        open.is_cancelled = false;
+        let report = &mut open.report;
         let made = log.attempts();
         let unanswered = answered.as_ref().err().map(|failure| failure.reason);
         report.attempts(&made, unanswered);
@@ -174,6 +181,26 @@ impl UnaryCall<'_> {
             )
             .in_phase(Phase::BeforeFirstEvent)
             .with_upstream(Upstream::default())),
+        }
+    }
+}
+
+/// The report of a call that waits for its answer. If the client cancels the call, this is dropped,
+/// and records the attempts: Bedrock may bill them.
+struct OpenReport<'a> {
+    report: CallReport,
+    log: &'a AttemptLog,
+    is_cancelled: bool,
+}
+
+impl Drop for OpenReport<'_> {
+    fn drop(&mut self) {
+        if self.is_cancelled {
+            let made = self.log.attempts();
+            if let Some(last) = made.last() {
+                self.report.route(&last.route);
+            }
+            self.report.attempts(&made, Some(Reason::Cancelled));
         }
     }
 }

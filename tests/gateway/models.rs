@@ -354,6 +354,38 @@ prices:
 }
 
 #[tokio::test]
+async fn a_call_that_is_cancelled_before_its_answer_is_charged_by_an_estimate() {
+    let config = "
+targets:
+  embed: {model_id: 'amazon.titan-embed-text-v2:0', region: us-east-1, invoke_model: true}
+limits: {store: memory}
+";
+    let team = "{methods: [InvokeModel], limits: {tokens_per_day: 1000}}";
+    let (gateway, a, _) = two_teams(config, team).await;
+    let asked = || keyed(request("embed", r#"{"inputText":"a lighthouse"}"#), &a);
+    let stall = "stall-before-headers".parse().unwrap();
+    gateway
+        .emulator
+        .set_region("us-east-1", Condition::Fault(stall));
+    let mut models = gateway.models();
+    tokio::select! {
+        answered = models.invoke_model(asked()) => panic!("{answered:?}"),
+        _ = soon(gateway.emulator.wait_for(|calls| calls.len() == 1)) => {}
+    }
+    gateway.ended(1).await;
+    gateway.emulator.clear_region("us-east-1");
+    let answered = soon(gateway.models().invoke_model(asked())).await.unwrap();
+    let left = answered
+        .metadata()
+        .get("x-ratelimit-remaining-tokens")
+        .cloned();
+    let left: i32 = left.unwrap().to_str().unwrap().parse().unwrap();
+    let used = answered.into_inner().usage.unwrap().input_tokens();
+    let estimated = 1000 - used - left;
+    assert!(estimated >= used, "{estimated} {used}");
+}
+
+#[tokio::test]
 async fn invalid_requests_are_refused_before_bedrock_is_called() {
     let (gateway, a, _) = two_teams(TARGETS, ALLOWED).await;
     let mut wrong = request("embed", "");
