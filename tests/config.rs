@@ -280,6 +280,24 @@ fn the_content_of_a_file_is_in_no_message() {
     assert!(!found.contains("hunter2"), "{found}");
 }
 
+/// Messages go into the log of a gateway that refuses a change.
+#[test]
+fn the_password_of_a_url_is_in_no_message() {
+    for text in [
+        "traces: {otlp_endpoint: 'http://u:canary@h:1/p'}",
+        "traces: {otlp_endpoint: 'http://h:1/?token=canary'}",
+        "bedrock: {endpoint_url: 'htp://u:canary@h/x'}",
+        "bedrock: {endpoint_url: 'u:canary@h'}",
+        "usage_records: {otlp_endpoint: 'http://u:canary@h:1/p'}",
+        "access: {tokens: {a: {issuer: 'http://u:canary@h', audiences: [b]}}}",
+    ] {
+        let problems = problems(text);
+        assert!(!problems.is_empty(), "{text}");
+        let shown = problems.join("\n");
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
 #[test]
 fn a_cancelled_call_can_be_read_on_for_its_usage() {
     let on_cancel = |text: &str| parse(text).unwrap().limits.on_cancel;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
+    masked::masked_url,
     proxy::{self, Proxies},
     section::Section,
     units,
@@ -169,6 +170,7 @@ fn url(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is not a URL; write one such as https://vpce-1a2b3c.bedrock-runtime.us-east-1.vpce.amazonaws.com"
+        "`{}` is not a URL; write one such as https://vpce-1a2b3c.bedrock-runtime.us-east-1.vpce.amazonaws.com",
+        masked_url(text)
     ))
 }

@@ -229,6 +229,16 @@ pub(super) fn mask(path: &[&str], text: &str) -> String {
     format!("{scheme}://{user}{server}")
 }
 
+/// Returns a text that should be a URL, for a message about it. Its user, password and query are
+/// masked.
+pub(super) fn masked_url(text: &str) -> String {
+    match text.contains("://") {
+        true => mask(&[], text),
+        false if text.contains(['@', '?']) => MASK.to_owned(),
+        false => text.to_owned(),
+    }
+}
+
 /// Masks a text, but not the references in it.
 fn masked_text(text: &str) -> String {
     let Ok(parts) = parts(text) else {

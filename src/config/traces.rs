@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
-use super::{section::Section, units};
+use super::{masked::masked_url, section::Section, units};
 
 /// The environment variables. A variable for traces takes precedence over the general one.
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
@@ -163,7 +163,8 @@ pub(super) fn endpoint(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "`{text}` is not the URL of a collector that accepts OTLP over gRPC; write one such as http://otel-collector:4317, without a path"
+        "`{}` is not the URL of a collector that accepts OTLP over gRPC; write one such as http://otel-collector:4317, without a path",
+        masked_url(text)
     ))
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use http::Uri;
 
-use crate::config::{section::Section, units};
+use crate::config::{masked::masked_url, section::Section, units};
 
 /// The path at which Kubernetes mounts the token of a pod's service account.
 const POD_TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -339,10 +339,14 @@ fn secure_url(text: &str) -> Result<String, String> {
     }
     Err(if text.starts_with("http://") {
         format!(
-            "`{text}` has no TLS, so others could replace the keys on the network; use https://"
+            "`{}` has no TLS, so others could replace the keys on the network; use https://",
+            masked_url(text)
         )
     } else {
-        format!("`{text}` is not a URL; write one such as https://login.example.com")
+        format!(
+            "`{}` is not a URL; write one such as https://login.example.com",
+            masked_url(text)
+        )
     })
 }
 
