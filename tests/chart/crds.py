@@ -60,18 +60,30 @@ def definition(group, kind):
     return next(each for each in documents if each and each["spec"]["names"]["kind"] == kind)
 
 
-def part(kind, path):
-    """The schema of a field of a custom resource's spec, such as `rules.matches`: of its members, if it is a list. None if there is no such kind."""
+def _field(kind, path):
+    """The published schema of a field of a custom resource's spec, such as `rules.matches`, or of `spec` itself. None if there is no such kind."""
     group = next((group for group, known in PUBLISHED if known == kind), None)
     if group is None:
         return None
     served = [each for each in definition(group, kind)["spec"]["versions"] if each["served"]]
     newest = min(served, key=lambda each: (len(each["name"]), each["name"]))
     schema = newest["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    for key in path.split("."):
-        schema = schema["properties"][key]
-        schema = schema["items"] if schema["type"] == "array" else schema
-    return _without_texts(_strict(copy.deepcopy(schema)))
+    for key in [] if path == "spec" else path.split("."):
+        schema = (schema["items"] if schema["type"] == "array" else schema)["properties"][key]
+    return schema
+
+
+def part(kind, path):
+    """The schema of a field: of its members, if it is a list. None if there is no such kind."""
+    schema = _field(kind, path)
+    if schema is None:
+        return None
+    return _without_texts(_strict(copy.deepcopy(schema["items"] if schema["type"] == "array" else schema)))
+
+
+def most_items(kind, path):
+    """How many members a list may have. None if it has no limit, or if there is no such kind."""
+    return (_field(kind, path) or {}).get("maxItems")
 
 
 def _without_texts(schema):

@@ -49,6 +49,8 @@ CONFIG = {
 # What refers to other parts of a config, or has a meaning beyond its pattern: by its key. Fences
 # (`only`) are left to `check`, which knows the Regions of each geography.
 MEANT = {"session_duration": ["15m", "1h", "12h"], "not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
+# Passed on to kinds with rules in CEL, which only an API server knows.
+PASSED_ON = {("backendTrafficPolicy", "spec"): [{}, {"retry": {"numRetries": 2}}, {"tcpKeepalive": {"idleTime": "30s"}}, {"timeout": {"tcp": {"connectTimeout": "5s"}}}, {"timeout": {"http": {"requestTimeout": "15s"}}}, {"targetRefs": []}, {"retyr": {}}]}
 NAMES = ["a", "config", "tls", "x-1", "claude", "nova"]
 RELEASES = [*["rel"] * 12, "bedrock-grpc", "1rel", "a.b", "r" * 53, "rel-" + "x" * 40, "x" + "-" * 20 + "x", "prod-gateway", "42"]
 
@@ -184,7 +186,8 @@ def sets(draw, bases):
         put(values, path, draw(st.booleans()))
     for path in draw(st.lists(st.sampled_from(sorted(LEAVES)), max_size=4, unique=True)):
         broken = draw(rarely(10))
-        put(values, path, draw(odd() if broken else of(LEAVES[path], 3)))
+        of_path = st.sampled_from(PASSED_ON[path]) if path in PASSED_ON else of(LEAVES[path], 3)
+        put(values, path, draw(odd() if broken else of_path))
     config = values.get("config")
     for key in draw(st.lists(st.sampled_from(sorted(SECTIONS.keys() - {"only"})), max_size=2, unique=True)):
         if not isinstance(config, dict):

@@ -80,7 +80,11 @@ def test_the_service_would_refuse_what_it_does_not_know(tmp_path):
 def test_the_whole_example_passes_through(tmp_path):
     example = plain_yaml((ROOT / "examples/config.yaml").read_text(encoding="utf-8"))
     values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({"config": example}), encoding="utf-8")
+    # Where the example's files are.
+    folders = ["/etc/bedrock-grpc/login-ca.crt", "/etc/bedrock-grpc/redis"]
+    mounts = [{"name": "files", "mountPath": folder} for folder in folders]
+    given = {"extraVolumes": [{"name": "files", "secret": {"secretName": "files"}}], "extraVolumeMounts": mounts}
+    values.write_text(yaml.safe_dump({"config": example, **given}), encoding="utf-8")
     for helm in HELMS:
         path = written(parse(template("--values", values, helm=helm)), tmp_path)
         assert plain_yaml(path.read_text()) == example

@@ -47,7 +47,7 @@ def merged(base, change):
 
 def rendered(folder, config, *arguments, helm="helm-v3"):
     values = folder / "values.yaml"
-    values.write_text(yaml.safe_dump({"existingSecretFiles": "files", "config": config}), encoding="utf-8")
+    values.write_text(yaml.safe_dump({"existingSecret": "variables", "existingSecretFiles": "files", "config": config}), encoding="utf-8")
     return parse(template("--values", values, *arguments, helm=helm))
 
 
@@ -135,6 +135,23 @@ def test_the_job_accepts_files_that_are_not_there_yet(tmp_path):
     config["targets"] = {"a": {"model_id": "${file:/etc/bedrock-grpc/secrets/model}"}}
     code, output = run_job(rendered(tmp_path, config), tmp_path, {})
     assert code == 0, output
+
+
+def test_the_job_accepts_a_variable_that_the_same_upgrade_fetches(tmp_path):
+    """Until the Secret has it, a placeholder takes its place, which a key that takes no text refuses."""
+    token = {"traces": {"otlp_endpoint": "https://otel.example.com", "headers": {"authorization": "Bearer ${FETCHED}"}}}
+    for config, expected in [(token, 0), ({"limits": {"max_streams": "${FETCHED}"}}, 64)]:
+        secret = {"enabled": True, "secretStoreRef": {"name": "store"}, "data": [{"secretKey": "FETCHED", "remoteRef": {"key": "a"}}]}
+        (tmp_path / "external.yaml").write_text(yaml.safe_dump({"existingSecret": "", "externalSecret": secret}), encoding="utf-8")
+        found = rendered(tmp_path, config, "--values", tmp_path / "external.yaml")
+        (container,) = job_of(found)[0]["spec"]["template"]["spec"]["containers"]
+        placeholders, fetched = container["envFrom"]
+        assert fetched == {"secretRef": {"name": "rel-bedrock-grpc", "optional": True}}
+        (variables,) = [obj for obj in found if obj["kind"] == "ConfigMap" and obj["metadata"]["name"] == placeholders["configMapRef"]["name"]]
+        assert variables["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"
+        code, output = run_job(found, tmp_path, variables["data"])
+        assert code == expected, output
+        assert "not-fetched-before-this-upgrade" in output or code == 0
 
 
 def test_the_job_needs_nothing_that_the_upgrade_creates():

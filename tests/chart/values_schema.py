@@ -101,7 +101,11 @@ class Types:
                 schema["maximum"] = float(most) if most and "." in most else int(most or MOST)
             return schema
         if word.startswith("list of "):
-            return {"type": ["array", "null"], "items": self.of_type(word.removeprefix("list of "))}
+            member = word.removeprefix("list of ")
+            schema = {"type": ["array", "null"], "items": self.of_type(member)}
+            if "." in member and (most := crds.most_items(*member.split(".", 1))):
+                schema["maxItems"] = most
+            return schema
         if word.startswith("string like "):
             return {"type": "string", "pattern": word.removeprefix("string like ")}
         if word in TYPES:

@@ -5,6 +5,8 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- define "bedrock-grpc.checks" -}}
 {{- include "bedrock-grpc.checkMembers" (dict "value" (omit .Values "config" "extraObjects" "global") "path" "") -}}
 {{- include "bedrock-grpc.checkLabels" . -}}
+{{- include "bedrock-grpc.checkOwnKeys" . -}}
+{{- include "bedrock-grpc.checkExtraObjects" . -}}
 {{- include "bedrock-grpc.checkNames" . -}}
 {{- include "bedrock-grpc.checkConfig" . -}}
 {{- include "bedrock-grpc.checkTls" . -}}
@@ -18,6 +20,7 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- include "bedrock-grpc.checkLimitsStore" . -}}
 {{- include "bedrock-grpc.checkMetrics" . -}}
 {{- include "bedrock-grpc.checkUnused" . -}}
+{{- include "bedrock-grpc.checkReferences" . -}}
 {{- end -}}
 
 {{/* Names that Kubernetes accepts, whatever the release and the parent chart are called. */}}
@@ -67,6 +70,11 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- end -}}
 {{- if and $v.tls.clients.caKey $v.tls.clients.required $v.tests.enabled -}}
   {{- fail "tests.enabled: the test's pod has no client certificate, which tls.clients.required demands; set one of the two to false" -}}
+{{- end -}}
+{{- range $path, $key := dict "tls.caKey" $v.tls.caKey "tls.clients.caKey" $v.tls.clients.caKey -}}
+  {{- if eq $key "tls.key" -}}
+    {{- fail (printf "%s: tls.key is the private key; name the key of the Secret that holds certificate authorities, such as ca.crt" $path) -}}
+  {{- end -}}
 {{- end -}}
 {{- $certificate := $v.tls.certificate -}}
 {{- if $certificate.enabled -}}
@@ -119,8 +127,41 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- if and $v.serviceAccount.annotations (not $v.serviceAccount.create) -}}
   {{- fail "serviceAccount.annotations: has no effect while serviceAccount.create is false; annotate your ServiceAccount, or remove it" -}}
 {{- end -}}
+{{- $annotated := get ($v.serviceAccount.annotations | default dict) "eks.amazonaws.com/role-arn" -}}
+{{- if and $annotated $v.aws.podIdentity.enabled -}}
+  {{- fail "serviceAccount.annotations: eks.amazonaws.com/role-arn is for IRSA, which takes precedence over aws.podIdentity.enabled; remove one of them" -}}
+{{- end -}}
+{{- if and $annotated $v.aws.roleArn (ne (toString $annotated) $v.aws.roleArn) -}}
+  {{- fail "serviceAccount.annotations: eks.amazonaws.com/role-arn differs from aws.roleArn, which sets this annotation; remove one of them" -}}
+{{- end -}}
+{{- if or $v.aws.roleArn $v.aws.podIdentity.enabled -}}
+  {{- range $i, $variable := $v.extraEnv -}}
+    {{- if has $variable.name (list "AWS_ACCESS_KEY_ID" "AWS_BEARER_TOKEN_BEDROCK" "AWS_ROLE_ARN" "AWS_WEB_IDENTITY_TOKEN_FILE" "AWS_CONTAINER_CREDENTIALS_FULL_URI") -}}
+      {{- fail (printf "extraEnv[%d].name: %s takes precedence over the role of aws.%s; remove one of them" $i $variable.name (empty $v.aws.roleArn | ternary "podIdentity" "roleArn")) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $external := $v.externalSecret -}}
 {{- if $external.enabled -}}
+  {{- if eq $v.existingSecret (include "bedrock-grpc.fullname" .) -}}
+    {{- fail (printf "existingSecret: %s is the Secret of the externalSecret, whose keys are variables already; remove it" $v.existingSecret) -}}
+  {{- end -}}
+  {{- $keys := list -}}
+  {{- range $i, $entry := $external.data -}}
+    {{- if has $entry.secretKey $keys -}}
+      {{- fail (printf "externalSecret.data[%d].secretKey: %s is fetched twice; remove one" $i $entry.secretKey) -}}
+    {{- end -}}
+    {{- $keys = append $keys $entry.secretKey -}}
+    {{- /* Unless the Secret is mounted as files as well. */ -}}
+    {{- if and (not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $entry.secretKey)) (ne $v.existingSecretFiles (include "bedrock-grpc.fullname" $)) (not $v.extraVolumes) -}}
+      {{- fail (printf "externalSecret.data[%d].secretKey: %s is not the name of a variable; use letters, digits and underscores" $i $entry.secretKey) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- range $i, $entry := $external.dataFrom -}}
+    {{- if not (or $entry.extract $entry.find $entry.sourceRef) -}}
+      {{- fail (printf "externalSecret.dataFrom[%d]: must say what to fetch: extract, find or sourceRef" $i) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if not $external.secretStoreRef.name -}}
     {{- fail "externalSecret.secretStoreRef.name: required with externalSecret.enabled" -}}
   {{- end -}}
@@ -134,6 +175,17 @@ the path of the value to change and says how. configmap.yaml, which is always re
 {{- $m := .Values.metrics -}}
 {{- if and $m.serviceMonitor.enabled $m.podMonitor.enabled -}}
   {{- fail "metrics.podMonitor.enabled: Prometheus would count everything twice; set metrics.serviceMonitor.enabled to false" -}}
+{{- end -}}
+{{- $rule := $m.prometheusRule -}}
+{{- range $key, $_ := $rule.alertLabels -}}
+  {{- if has $key (list "namespace" "release" "severity") -}}
+    {{- fail (printf "metrics.prometheusRule.alertLabels.%s: the chart sets this label; remove it%s" $key (eq $key "severity" | ternary ", and set metrics.prometheusRule.alerts.NAME.severity" "")) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $i, $extra := $rule.extraRules -}}
+  {{- if eq (empty $extra.alert) (empty $extra.record) -}}
+    {{- fail (printf "metrics.prometheusRule.extraRules[%d]: must have one of alert and record" $i) -}}
+  {{- end -}}
 {{- end -}}
 {{- range $kind, $timeout := dict "serviceMonitor" "scrapeTimeout" "podMonitor" "scrapeTimeout" "podMonitoring" "timeout" -}}
   {{- $monitor := get $m $kind -}}

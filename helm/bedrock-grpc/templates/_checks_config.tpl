@@ -186,6 +186,10 @@
 {{- if and (hasKey $limits "replicas") (not (has (toString ($limits.on_store_failure | default "local")) (list "local"))) (not (contains "${" (toString $limits.on_store_failure))) -}}
   {{- fail "config.limits.replicas: has no effect without `on_store_failure: local`; remove it" -}}
 {{- end -}}
+{{- $replicas := include "bedrock-grpc.text" ($limits.replicas | default 0) -}}
+{{- if and (regexMatch "^[1-9][0-9]*$" $replicas) (lt (int64 $replicas) (include "bedrock-grpc.mostPods" . | int64)) -}}
+  {{- fail (printf "config.limits.replicas: %s is less than the number of pods, %s, which would together allow more than the limits; remove it, the chart sets it" $replicas (include "bedrock-grpc.mostPods" .)) -}}
+{{- end -}}
 {{- range $section := list "callers" "groups" "targets" -}}
   {{- range $name, $member := get $config $section | default dict -}}
     {{- $limits := (kindIs "map" $member | ternary $member dict).limits | default dict -}}
@@ -212,17 +216,4 @@
 {{- /* As the service decides it: by `required`, or else by any kind of credential. */ -}}
 {{- $configured := or $config.callers $access.keys_file $access.jwt $access.kubernetes .Values.tls.clients.caKey (($config.tls | default dict).client_ca_file) -}}
 {{- if or (eq $required "true") (and $configured (ne $required "false")) -}}true{{- end -}}
-{{- end -}}
-
-{{/* Variables that `config` reads, has no default for, and that the chart does not see set: one on a line. */}}
-{{- define "bedrock-grpc.unsetVariables" -}}
-{{- $v := .Values -}}
-{{- if not (or $v.existingSecret $v.externalSecret.enabled $v.extraEnvFrom) -}}
-  {{- $set := list "AWS_REGION" "AWS_DEFAULT_REGION" "HOSTNAME" -}}
-  {{- range $v.extraEnv -}}{{- $set = append $set .name -}}{{- end -}}
-  {{- range $variable := regexFindAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}" (include "bedrock-grpc.writtenConfig" .) -1 | uniq -}}
-    {{- $name := $variable | trimPrefix "${" | trimSuffix "}" -}}
-    {{- if not (has $name $set) -}}{{- printf "%s\n" $name -}}{{- end -}}
-  {{- end -}}
-{{- end -}}
 {{- end -}}

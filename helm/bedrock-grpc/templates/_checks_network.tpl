@@ -60,7 +60,19 @@
 {{- range $i, $cidr := $service.loadBalancerSourceRanges -}}
   {{- include "bedrock-grpc.checkCidr" (dict "path" (printf "%s.loadBalancerSourceRanges[%d]" $path $i) "cidr" $cidr) -}}
 {{- end -}}
+{{- if and $service.trafficDistribution (eq ($service.internalTrafficPolicy | default "") "Local") -}}
+  {{- fail (printf "%s.trafficDistribution: has no effect with internalTrafficPolicy Local, which allows only pods on the same node; remove one of them" $path) -}}
+{{- end -}}
+{{- if eq ($service.appProtocol | default "") "http" -}}
+  {{- fail (printf "%s.appProtocol: http means HTTP/1.1 to meshes and Gateways, which can't carry gRPC; remove it, or use kubernetes.io/h2c or grpc" $path) -}}
+{{- end -}}
 {{- $families := $service.ipFamilies | default list -}}
+{{- range $i, $cidr := $service.loadBalancerSourceRanges -}}
+  {{- $family := contains ":" $cidr | ternary "IPv6" "IPv4" -}}
+  {{- if and $families (not (has $family $families)) -}}
+    {{- fail (printf "%s.loadBalancerSourceRanges[%d]: %s is %s, and %s.ipFamilies has only %s; add the family, or remove the range" $path $i $cidr $family $path (join ", " $families)) -}}
+  {{- end -}}
+{{- end -}}
 {{- if ne (len $families) (len (uniq $families)) -}}
   {{- fail (printf "%s.ipFamilies: a family is listed twice; remove one" $path) -}}
 {{- end -}}
@@ -158,6 +170,11 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
     {{- fail "grpcRoute.rules: replaces grpcRoute.matches and grpcRoute.filters; move them into the rules" -}}
   {{- end -}}
 {{- end -}}
+{{- range $i, $host := $route.hostnames -}}
+  {{- if regexMatch "^[0-9.]+$" $host -}}
+    {{- fail (printf "grpcRoute.hostnames[%d]: %s is an address, which Gateways reject; use a host name" $i $host) -}}
+  {{- end -}}
+{{- end -}}
 {{- $parents := list -}}
 {{- range $i, $ref := $route.parentRefs -}}
   {{- $parent := toJson (omit $ref "sectionName" "port") -}}
@@ -171,23 +188,17 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- $rules := $route.rules | default (list (dict "matches" $route.matches "filters" $route.filters)) -}}
 {{- range $i, $rule := $rules -}}
   {{- $path := empty $route.rules | ternary "grpcRoute" (printf "grpcRoute.rules[%d]" $i) -}}
-  {{- range $j, $match := $rule.matches -}}
-    {{- if and (hasKey $match "method") (not (or ($match.method | default dict).service ($match.method | default dict).method)) -}}
-      {{- fail (printf "%s.matches[%d].method: must have service or method, or be left out" $path $j) -}}
-    {{- end -}}
-  {{- end -}}
-  {{- range $j, $filter := $rule.filters -}}
-    {{- $field := untitle (toString $filter.type) -}}
-    {{- if not (hasKey $filter $field) -}}
-      {{- fail (printf "%s.filters[%d].%s: required with the type %s" $path $j $field $filter.type) -}}
-    {{- end -}}
-  {{- end -}}
+  {{- include "bedrock-grpc.checkRule" (dict "rule" $rule "path" $path) -}}
 {{- end -}}
 {{- $backend := $v.backendTLSPolicy -}}
 {{- if and $backend.enabled (not (and $route.enabled $v.tls.enabled)) -}}
   {{- fail "backendTLSPolicy.enabled: needs grpcRoute.enabled and tls.enabled; set both, or remove it" -}}
 {{- end -}}
-{{- if not (include "bedrock-grpc.makesBackendTLSPolicy" .) -}}
+{{- if include "bedrock-grpc.makesBackendTLSPolicy" . -}}
+  {{- if and $v.tls.caKey (ne $v.tls.caKey "ca.crt") (not $backend.caCertificateRefs) -}}
+    {{- fail (printf "backendTLSPolicy.caCertificateRefs: required, because Gateways read the key ca.crt and tls.caKey is %s; name a Secret or ConfigMap with ca.crt, or use that key in the Secret" $v.tls.caKey) -}}
+  {{- end -}}
+{{- else -}}
   {{- range $key := list "hostname" "caCertificateRefs" -}}
     {{- if get $backend $key -}}
       {{- fail (printf "backendTLSPolicy.%s: has no effect without a BackendTLSPolicy; set grpcRoute.enabled and tls.enabled, or remove it" $key) -}}
@@ -198,11 +209,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- if not $route.enabled -}}
     {{- fail "backendTrafficPolicy.enabled: belongs to the GRPCRoute; set grpcRoute.enabled as well" -}}
   {{- end -}}
-  {{- $silence := $v.backendTrafficPolicy.streamIdleTimeout -}}
-  {{- $seconds := include "bedrock-grpc.goSeconds" $silence | float64 -}}
-  {{- if gt $seconds 0.0 -}}
-    {{- include "bedrock-grpc.checkSilence" (dict "root" . "key" "backendTrafficPolicy.streamIdleTimeout" "seconds" (printf "%d" (int64 (floor $seconds)))) -}}
-  {{- end -}}
+  {{- include "bedrock-grpc.checkTrafficPolicy" . -}}
 {{- end -}}
 {{- $ingress := $v.ingress -}}
 {{- if $ingress.enabled -}}
@@ -220,7 +227,9 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- if and (ne $ingress.pathType "ImplementationSpecific") (regexMatch "//|/\\.\\.?(/|$)|%2[fF]" $ingress.path) -}}
     {{- fail (printf "ingress.path: Kubernetes rejects %s; write it without //, /./, /../ and %%2f" $ingress.path) -}}
   {{- end -}}
+  {{- include "bedrock-grpc.checkIngressPaths" . -}}
   {{- include "bedrock-grpc.checkAlb" . -}}
+  {{- include "bedrock-grpc.checkProxiesAreClients" . -}}
   {{- if ne $ingress.controller "alb" -}}
     {{- if or $ingress.alb.certificateArn (ne $ingress.alb.scheme "internal") -}}
       {{- fail (printf "ingress.alb.%s: has no effect unless ingress.controller is alb; set that, or remove it" (empty $ingress.alb.certificateArn | ternary "scheme" "certificateArn")) -}}
@@ -276,6 +285,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- fail "ingress.alb.scheme: internet-facing lets everyone call Bedrock at your cost; set the annotation alb.ingress.kubernetes.io/inbound-cidrs in ingress.annotations to the addresses that may connect, or acceptOpenAccess to true" -}}
 {{- end -}}
 {{- if $isAlb -}}
+  {{- include "bedrock-grpc.checkAlbAnnotations" . -}}
   {{- $attributes := "alb.ingress.kubernetes.io/load-balancer-attributes" -}}
   {{- if hasKey $annotations $attributes -}}
     {{- /* The operator's attributes replace the chart's; the ALB's own default is 60 s. */ -}}
@@ -375,8 +385,40 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
       {{- fail (printf "%s.endPort: %d is less than port, %d; swap them" $path (int64 $port.endPort) (int64 $port.port)) -}}
     {{- end -}}
   {{- end -}}
+  {{- if and $.names (kindIs "string" $port.port) (not (has $port.port $.names)) -}}
+    {{- fail (printf "%s.port: no port of the pod is called %s; use %s, or a number" $path $port.port (join ", " $.names)) -}}
+  {{- end -}}
   {{- if and (kindIs "float64" $port.port) (or (lt (int64 $port.port) 1) (gt (int64 $port.port) 65535)) -}}
     {{- fail (printf "%s.port: must be 1 to 65535, got %d" $path (int64 $port.port)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Monitors whose scrapes a network policy would drop. */}}
+{{- define "bedrock-grpc.checkScrapesPass" -}}
+{{- $v := .Values -}}
+{{- $admin := include "bedrock-grpc.adminPort" . -}}
+{{- $monitor := $v.metrics.serviceMonitor.enabled | ternary "serviceMonitor" ($v.metrics.podMonitor.enabled | ternary "podMonitor" "") -}}
+{{- if $monitor -}}
+  {{- $kinds := list (list "networkPolicy" "metricsFrom" $v.networkPolicy) (list "ciliumNetworkPolicy" "metricsFromEndpoints" $v.ciliumNetworkPolicy) -}}
+  {{- range $kind := $kinds -}}
+    {{- $policy := last $kind -}}
+    {{- if and $policy.enabled (not (get $policy (index $kind 1))) -}}
+      {{- $open := false -}}
+      {{- range $rule := $policy.extraIngress -}}
+        {{- $ports := $rule.ports | default list -}}
+        {{- range $rule.toPorts -}}{{- $ports = concat $ports (.ports | default list) -}}{{- end -}}
+        {{- if not $ports -}}{{- $open = true -}}{{- end -}}
+        {{- range $ports -}}
+          {{- $from := include "bedrock-grpc.text" (.port | default $admin) -}}
+          {{- $within := and .endPort (le (int64 $from) (int64 $admin)) (ge (int64 .endPort) (int64 $admin)) -}}
+          {{- if or (has $from (list "admin" $admin)) $within -}}{{- $open = true -}}{{- end -}}
+        {{- end -}}
+      {{- end -}}
+      {{- if not $open -}}
+        {{- fail (printf "%s.%s: required with metrics.%s.enabled, because the policy drops the scrapes of all others; list where Prometheus runs" (first $kind) (index $kind 1) $monitor) -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -386,6 +428,7 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
 {{- $v := .Values -}}
 {{- $policy := $v.networkPolicy -}}
 {{- $cilium := $v.ciliumNetworkPolicy -}}
+{{- include "bedrock-grpc.checkScrapesPass" . -}}
 {{- if and $policy.enabled $cilium.enabled -}}
   {{- fail "ciliumNetworkPolicy.enabled: two policies allow what either of them allows; set networkPolicy.enabled to false" -}}
 {{- end -}}
@@ -393,11 +436,15 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- range $key := list "from" "metricsFrom" -}}
     {{- include "bedrock-grpc.checkPeers" (dict "path" (printf "networkPolicy.%s" $key) "peers" (get $policy $key)) -}}
   {{- end -}}
+  {{- $names := list "grpc" "admin" -}}
+  {{- range concat ($v.extraContainers | default list) ($v.initContainers | default list) -}}
+    {{- range .ports -}}{{- with .name -}}{{- $names = append $names . -}}{{- end -}}{{- end -}}
+  {{- end -}}
   {{- range $key, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
     {{- range $index, $rule := get $policy $key | default list -}}
       {{- $path := printf "networkPolicy.%s[%d].%s" $key $index $side -}}
       {{- include "bedrock-grpc.checkPeers" (dict "path" $path "peers" (get $rule $side)) -}}
-      {{- include "bedrock-grpc.checkPolicyPorts" (dict "path" (printf "networkPolicy.%s[%d]" $key $index) "ports" $rule.ports) -}}
+      {{- include "bedrock-grpc.checkPolicyPorts" (dict "path" (printf "networkPolicy.%s[%d]" $key $index) "ports" $rule.ports "names" (eq $key "extraIngress" | ternary $names list)) -}}
     {{- end -}}
   {{- end -}}
   {{- range $index, $cidr := $policy.httpsCIDRs -}}
@@ -438,7 +485,11 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
     {{- fail "networkPolicy.httpsCIDRs: has no effect while networkPolicy.enabled is false; set that to true, or remove it" -}}
   {{- end -}}
 {{- end -}}
-{{- if not $cilium.enabled -}}
+{{- if $cilium.enabled -}}
+  {{- if not (or $cilium.httpsNames $cilium.extraEgress (include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" ""))) -}}
+    {{- fail "ciliumNetworkPolicy.httpsNames: empty closes the way to Bedrock; list the names of your endpoints, or add extraEgress" -}}
+  {{- end -}}
+{{- else -}}
   {{- range $key := list "fromEndpoints" "metricsFromEndpoints" "extraIngress" "extraEgress" -}}
     {{- if get $cilium $key -}}
       {{- fail (printf "ciliumNetworkPolicy.%s: has no effect while ciliumNetworkPolicy.enabled is false; set that to true, or remove it" $key) -}}

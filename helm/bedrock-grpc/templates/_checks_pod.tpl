@@ -20,8 +20,8 @@
   {{- $pair := printf "%s %s" $each.topologyKey $each.whenUnsatisfiable -}}
   {{- if has $pair $pairs -}}{{- fail (printf "topologySpreadConstraints[%d].topologyKey: %s has two constraints with the same whenUnsatisfiable; remove one" $i $each.topologyKey) -}}{{- end -}}
   {{- $pairs = append $pairs $pair -}}
-  {{- if and $each.matchLabelKeys (not $each.labelSelector) -}}
-    {{- fail (printf "topologySpreadConstraints[%d].matchLabelKeys: needs a labelSelector" $i) -}}
+  {{- if not $each.labelSelector -}}
+    {{- fail (printf "topologySpreadConstraints[%d].labelSelector: without one, the constraint counts no pods; write matchLabels with app.kubernetes.io/instance: %s" $i $.Release.Name) -}}
   {{- end -}}
 {{- end -}}
 {{- if and (eq $v.dnsPolicy "None") (not ($v.dnsConfig | default dict).nameservers) -}}
@@ -81,6 +81,27 @@
   {{- end -}}
   {{- if and (eq $name "readiness") (hasKey $probe "terminationGracePeriodSeconds") -}}
     {{- fail "probes.readiness.terminationGracePeriodSeconds: is not for readiness probes; remove it" -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $hook := $v.lifecycle -}}
+  {{- if eq $name "stopSignal" -}}
+    {{- fail "lifecycle.stopSignal: the gateway drains at SIGTERM; remove it" -}}
+  {{- else if $hook -}}
+    {{- $command := ($hook.exec | default dict).command | default list -}}
+    {{- if and $command (has (first $command | base) (list "sh" "bash" "ash" "sleep" "curl" "wget")) (not $v.extraVolumeMounts) -}}
+      {{- fail (printf "lifecycle.%s.exec.command[0]: the image has no %s, so the hook would fail; use sleep or httpGet as a hook, or call bedrock-grpc" $name (first $command)) -}}
+    {{- end -}}
+    {{- if and (hasKey $hook "sleep") (eq (int64 ($hook.sleep | default dict).seconds) 0) -}}
+      {{- fail (printf "lifecycle.%s.sleep.seconds: 0 has no effect, and older versions of Kubernetes reject it; remove the hook" $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $memory := include "bedrock-grpc.configValue" (dict "root" . "path" (list "limits" "memory") "default" "") -}}
+{{- $limit := dig "limits" "memory" "" ($v.resources | default dict) -}}
+{{- if and $limit (regexMatch "^[0-9]+[KMG]?i?B$" $memory) -}}
+  {{- $quantity := $memory | trimSuffix "B" | replace "K" "k" | replace "ki" "Ki" -}}
+  {{- if ge (include "bedrock-grpc.quantity" $quantity | float64) (include "bedrock-grpc.quantity" $limit | float64) -}}
+    {{- fail (printf "config.limits.memory: %s is not less than resources.limits.memory, %v, so the kernel would end pods before they refuse requests; remove it: the default is half of the limit" $memory $limit) -}}
   {{- end -}}
 {{- end -}}
 {{- if and $v.preStop.sleepSeconds (hasKey ($v.lifecycle | default dict) "preStop") -}}
@@ -150,6 +171,9 @@
     {{- $containers = append $containers $container.name -}}
     {{- $path := printf "%s[%d]" $key $i -}}
     {{- include "bedrock-grpc.checkResources" (dict "resources" ($container.resources | default dict) "path" (printf "%s.resources" $path)) -}}
+    {{- if and (eq $key "initContainers") $container.restartPolicy (ne (toString $container.restartPolicy) "Always") -}}
+      {{- fail (printf "%s.restartPolicy: Kubernetes accepts only Always here, which makes it a native sidecar; set that, or remove it" $path) -}}
+    {{- end -}}
     {{- if and (eq $key "extraContainers") $container.restartPolicy -}}
       {{- fail (printf "%s.restartPolicy: is for initContainers; move the container there to make it a native sidecar, or remove this" $path) -}}
     {{- end -}}
@@ -223,7 +247,7 @@
     {{- fail (printf "extraVolumeMounts[%d].name: there is no volume %s in extraVolumes; add it" $i $mount.name) -}}
   {{- end -}}
   {{- $place := clean $mount.mountPath -}}
-  {{- if or (has $place $paths) (has $place (list "/" "/etc" "/etc/bedrock-grpc")) (hasPrefix "/etc/bedrock-grpc/config/" $place) -}}
+  {{- if or (has $place $paths) (has $place (list "/" "/dev" "/etc" "/etc/bedrock-grpc" "/lib" "/lib64" "/proc" "/sys" "/usr" "/usr/bin" "/usr/bin/bedrock-grpc" "/usr/lib")) (hasPrefix "/etc/bedrock-grpc/config/" $place) -}}
     {{- fail (printf "extraVolumeMounts[%d].mountPath: something else is mounted at %s, or would be hidden by it; use another path" $i $mount.mountPath) -}}
   {{- end -}}
   {{- if and $mount.subPath $mount.subPathExpr -}}

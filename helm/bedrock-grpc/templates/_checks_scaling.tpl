@@ -13,8 +13,9 @@
   {{- if and $auto.targetOpenCalls (ne $streams "unknown") (ge (int64 $auto.targetOpenCalls) (int64 $streams)) -}}
     {{- fail (printf "autoscaling.targetOpenCalls: %d is not less than config.limits.max_streams, %s: pods would refuse calls before more of them start" (int64 $auto.targetOpenCalls) $streams) -}}
   {{- end -}}
-  {{- if and $auto.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($v.resources | default dict))) -}}
-    {{- fail "resources.requests.cpu: required with autoscaling.targetCPUUtilizationPercentage, which is in percent of it" -}}
+  {{- include "bedrock-grpc.checkMeasured" . -}}
+  {{- if and $v.checkUnused (ne (int64 $v.replicaCount) 2) (ne (int64 $v.replicaCount) (int64 $auto.minReplicas)) -}}
+    {{- fail (printf "replicaCount: has no effect with %s.enabled; remove it, and set autoscaling.minReplicas. To keep it, set checkUnused to false" ($auto.enabled | ternary "autoscaling" "keda")) -}}
   {{- end -}}
   {{- range $way := list "scaleDown" "scaleUp" -}}
     {{- if not (get $auto $way).policies -}}
@@ -36,8 +37,34 @@
     {{- fail "autoscaling.targetOpenCalls: KEDA needs a trigger; set it, autoscaling.targetCPUUtilizationPercentage or keda.extraTriggers" -}}
   {{- end -}}
 {{- end -}}
+{{- if and $v.keda.enabled $v.keda.fallback (not $auto.targetOpenCalls) -}}
+  {{- $others := list -}}
+  {{- range $v.keda.extraTriggers -}}{{- if not (has .type (list "cpu" "memory")) -}}{{- $others = append $others .type -}}{{- end -}}{{- end -}}
+  {{- if not $others -}}
+    {{- fail "keda.fallback: KEDA rejects it with triggers for cpu and memory alone; set autoscaling.targetOpenCalls, or remove it" -}}
+  {{- end -}}
+{{- end -}}
 {{- $vertical := $v.verticalPodAutoscaler -}}
 {{- if $vertical.enabled -}}
+  {{- range $key := list "minAllowed" "maxAllowed" -}}
+    {{- range $resource, $_ := get $vertical $key | default dict -}}
+      {{- if not (has $resource $vertical.controlledResources) -}}
+        {{- fail (printf "verticalPodAutoscaler.%s.%s: has no effect, because verticalPodAutoscaler.controlledResources has no %s; add it there, or remove this" $key $resource $resource) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- with ($vertical.maxAllowed | default dict).memory -}}
+    {{- if lt (include "bedrock-grpc.quantity" . | float64) 33554432.0 -}}
+      {{- fail (printf "verticalPodAutoscaler.maxAllowed.memory: %v is too little to start; the gateway needs 32Mi, and more for calls" .) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and (has "memory" $vertical.controlledResources) (ne $vertical.updateMode "Off") $auto.enabled -}}
+    {{- range $i, $metric := $auto.extraMetrics -}}
+      {{- if eq (($metric.resource | default dict).name | default "") "memory" -}}
+        {{- fail (printf "verticalPodAutoscaler.controlledResources: memory is what autoscaling.extraMetrics[%d] scales on; use one of the two" $i) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
   {{- range $resource, $least := $vertical.minAllowed -}}
     {{- $most := get ($vertical.maxAllowed | default dict) $resource -}}
     {{- if and $most (gt (include "bedrock-grpc.quantity" $least | float64) (include "bedrock-grpc.quantity" $most | float64)) -}}
@@ -74,8 +101,53 @@
       {{- fail "podDisruptionBudget.minAvailable: 100% of the pods must stay: no node could ever be drained; use less, or maxUnavailable" -}}
     {{- end -}}
   {{- end -}}
+  {{- if and (not (kindIs "invalid" $pdb.maxUnavailable)) $v.checkUnused -}}
+    {{- $most := include "bedrock-grpc.mostPods" . | int64 -}}
+    {{- $text := include "bedrock-grpc.text" $pdb.maxUnavailable -}}
+    {{- $leave := hasSuffix "%" $text | ternary (divf (mulf (trimSuffix "%" $text | float64) (float64 $most)) 100.0 | ceil | int64) ($text | float64 | int64) -}}
+    {{- if and (gt $most 1) (ge $leave $most) -}}
+      {{- fail (printf "podDisruptionBudget.maxUnavailable: %s of at most %d pods: a node drain could evict all of them at once; use less, or set podDisruptionBudget.enabled to false" $text $most) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if and (not (kindIs "invalid" $pdb.maxUnavailable)) (regexMatch "^0+%?$" (include "bedrock-grpc.text" $pdb.maxUnavailable)) -}}
     {{- fail "podDisruptionBudget.maxUnavailable: with 0 no node could ever be drained; use 1" -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What autoscalers measure in percent of requests: every container of the pod needs the request, or no metric has a value. */}}
+{{- define "bedrock-grpc.checkMeasured" -}}
+{{- $v := .Values -}}
+{{- $auto := $v.autoscaling -}}
+{{- $measured := dict -}}
+{{- if $auto.targetCPUUtilizationPercentage -}}
+  {{- $_ := set $measured "cpu" "autoscaling.targetCPUUtilizationPercentage" -}}
+{{- end -}}
+{{- $names := list "gateway" -}}
+{{- range concat ($v.extraContainers | default list) ($v.initContainers | default list) -}}{{- $names = append $names .name -}}{{- end -}}
+{{- range $i, $metric := $auto.extraMetrics -}}
+  {{- $path := printf "autoscaling.extraMetrics[%d]" $i -}}
+  {{- with $metric.resource -}}
+    {{- if eq ((.target | default dict).type | toString) "Utilization" -}}{{- $_ := set $measured .name $path -}}{{- end -}}
+  {{- end -}}
+  {{- with $metric.containerResource -}}
+    {{- if not (has .container $names) -}}
+      {{- fail (printf "%s.containerResource.container: the pod has no container %s; use gateway" $path .container) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $resource, $by := $measured -}}
+  {{- if not (dig "requests" $resource "" ($v.resources | default dict)) -}}
+    {{- fail (printf "resources.requests.%s: required with %s, which is in percent of it" $resource $by) -}}
+  {{- end -}}
+  {{- range $key := list "extraContainers" "initContainers" -}}
+    {{- range $i, $container := get $v $key | default list -}}
+      {{- $runs := or (eq $key "extraContainers") (eq (toString $container.restartPolicy) "Always") -}}
+      {{- $own := $container.resources | default dict -}}
+      {{- if and $runs (not (or (dig "requests" $resource "" $own) (dig "limits" $resource "" $own))) -}}
+        {{- fail (printf "%s[%d].resources.requests.%s: required with %s: the autoscaler fails if one container of a pod has no request" $key $i $resource $by) -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- end -}}

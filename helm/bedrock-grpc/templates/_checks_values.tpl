@@ -34,6 +34,53 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Labels and annotations that the chart sets itself, so that those of the values would have no effect; and hooks, which are not part of a release. */}}
+{{- define "bedrock-grpc.checkOwnKeys" -}}
+{{- $v := .Values -}}
+{{- $pods := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
+{{- $own := dict
+      "commonLabels" (concat $pods (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart"))
+      "podLabels" $pods
+      "podAnnotations" (list "checksum/config" "checksum/external-secret" "kubectl.kubernetes.io/default-container") -}}
+{{- range $path, $keys := $own -}}
+  {{- range $key, $_ := get $v $path | default dict -}}
+    {{- if has $key $keys -}}
+      {{- fail (printf "%s.%s: the chart sets it itself; remove it" $path $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $path := list "commonAnnotations" "deploymentAnnotations" -}}
+  {{- range $key, $_ := get $v $path | default dict -}}
+    {{- if hasPrefix "helm.sh/hook" $key -}}
+      {{- fail (printf "%s.%s: would make objects hooks, which Helm neither upgrades nor uninstalls; remove it" $path $key) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* More objects: each is one object with a name that the chart does not use. */}}
+{{- define "bedrock-grpc.checkExtraObjects" -}}
+{{- $full := include "bedrock-grpc.fullname" . -}}
+{{- range $i, $object := .Values.extraObjects -}}
+  {{- range $text := regexSplit "(?m)^---" (tpl (kindIs "string" $object | ternary $object (toYaml $object)) $) -1 -}}
+    {{- if regexMatch "(?m)^\\s*[^#\\s]" $text -}}
+      {{- $read := fromYaml $text -}}
+      {{- $error := get $read "Error" -}}
+      {{- if $error -}}
+        {{- fail (printf "extraObjects[%d]: is not an object in YAML: %s; correct it" $i $error) -}}
+      {{- end -}}
+      {{- range $key := list "apiVersion" "kind" "metadata" -}}
+        {{- if not (get $read $key) -}}{{- fail (printf "extraObjects[%d].%s: required in every object" $i $key) -}}{{- end -}}
+      {{- end -}}
+      {{- $name := get $read.metadata "name" | toString -}}
+      {{- if and (eq $name $full) (has $read.kind (list "ConfigMap" "Deployment" "Service")) -}}
+        {{- fail (printf "extraObjects[%d].metadata.name: the chart has a %s called %s; use another name" $i $read.kind $full) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Values of parts that are off. files/parts.json, with the defaults, is generated from values.yaml. */}}
 {{- define "bedrock-grpc.checkUnused" -}}
 {{- $v := .Values -}}

@@ -203,7 +203,8 @@ test compares with the service, and the names of variables, because a running po
 {{/* "true" if the gateway gets the keys of service accounts from the API server, with its pod's own token. */}}
 {{- define "bedrock-grpc.asksApiServer" -}}
 {{- $kubernetes := get (get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict) "kubernetes" -}}
-{{- if and (kindIs "map" $kubernetes) (not (get $kubernetes "issuer")) (not (get $kubernetes "token_file")) -}}true{{- end -}}
+{{- $file := "/var/run/secrets/kubernetes.io/serviceaccount/token" -}}
+{{- if and (kindIs "map" $kubernetes) (not (get $kubernetes "issuer")) (eq (get $kubernetes "token_file" | default $file) $file) -}}true{{- end -}}
 {{- end -}}
 
 {{/*

@@ -1,6 +1,6 @@
 {{/*
 The environment of a container that reads the configuration, as `env` and `envFrom`: credentials, and what `${NAME}` in it refers to. Takes a dict of
-"root", and perhaps "early": the container runs before the chart's ExternalSecret has its Secret.
+"root", and perhaps "early": the container runs before the chart's ExternalSecret has its Secret; and "fetched", the variables that may then be missing.
 */}}
 {{- define "bedrock-grpc.environment" -}}
 {{- $v := .root.Values -}}
@@ -19,6 +19,10 @@ The environment of a container that reads the configuration, as `env` and `envFr
 {{- if $v.externalSecret.enabled -}}
   {{- $secret := dict "name" (include "bedrock-grpc.fullname" .root) -}}
   {{- if .early -}}{{- $_ := set $secret "optional" true -}}{{- end -}}
+  {{- if .fetched -}}
+    {{- /* Of two sources of a variable, the later one counts. */ -}}
+    {{- $from = append $from (dict "configMapRef" (dict "name" (printf "%s-check-env" (include "bedrock-grpc.fullname" .root)))) -}}
+  {{- end -}}
   {{- $from = append $from (dict "secretRef" $secret) -}}
 {{- end -}}
 {{- $from = concat $from ($v.extraEnvFrom | default list) -}}

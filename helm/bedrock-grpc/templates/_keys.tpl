@@ -76,22 +76,9 @@ and "path".
   {{- /* What is left when variables are taken away; a default in a variable is a literal, too. */ -}}
   {{- $literal := regexReplaceAll "\\$\\{([A-Za-z0-9_]+(:-)?|file:[^}]*)\\}" .value "" -}}
   {{- $looks := regexMatch "(?i)\\b(bearer|basic)\\s+[^\\s$]|\\b(AKIA|ASIA)[0-9A-Z]{16}\\b|\\bABSK[A-Za-z0-9+/=]{16,}|://[^/@$]*:[^/@$]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\\bxox[abp]-|\\bgh[pousr]_[A-Za-z0-9]{20,}|\\beyJ[A-Za-z0-9_-]{10,}\\.eyJ" $literal -}}
-  {{- $named := regexMatch "(?i)^config\\.(traces|usage_records)\\.headers\\..*(auth|key|token|secret|password|cookie|credential|signature)" $path -}}
+  {{- $named := regexMatch "(?i)^config\\.(traces|usage_records)\\.headers\\..*(auth|key|token|secret|password|cookie|credential|signature)|\\.(password|secret|token)$" $path -}}
   {{- if or $looks (and $named (ne $literal "") (not (regexMatch "(?i)^(bearer|basic|apikey|token)?\\s*$" $literal))) -}}
     {{- fail (printf "%s: a secret must not be in config, which becomes a ConfigMap; write ${NAME} and set the variable through existingSecret or externalSecret, or ${file:/etc/bedrock-grpc/secrets/KEY} and mount the file through existingSecretFiles" $path) -}}
   {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* "true" if a file is in a folder that the gateway's container mounts. Takes a dict of "root" and "file". */}}
-{{- define "bedrock-grpc.isMounted" -}}
-{{- $v := .root.Values -}}
-{{- $folders := list -}}
-{{- if $v.existingSecretFiles -}}{{- $folders = append $folders "/etc/bedrock-grpc/secrets" -}}{{- end -}}
-{{- if $v.limitsStore.existingSecret -}}{{- $folders = append $folders "/etc/bedrock-grpc/limits-store" -}}{{- end -}}
-{{- if $v.tls.enabled -}}{{- $folders = append $folders "/etc/bedrock-grpc/tls" -}}{{- end -}}
-{{- range $v.extraVolumeMounts -}}{{- $folders = append $folders (trimSuffix "/" .mountPath) -}}{{- end -}}
-{{- range $folders -}}
-  {{- if or (eq $.file .) (hasPrefix (printf "%s/" .) $.file) -}}true{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -78,6 +78,9 @@
   {{- if and $secret.usernameKey $user -}}
     {{- fail "config.limits.store: its URL has a user, and the chart takes it from limitsStore.existingSecret; remove it from the URL" -}}
   {{- end -}}
+  {{- if and $secret.usernameKey (eq $secret.usernameKey $secret.passwordKey) -}}
+    {{- fail "limitsStore.usernameKey: is the same key as limitsStore.passwordKey; name the key that holds the user" -}}
+  {{- end -}}
   {{- if and $secret.usernameKey (not $secret.passwordKey) -}}
     {{- fail "limitsStore.passwordKey: required with limitsStore.usernameKey" -}}
   {{- end -}}
