@@ -1,12 +1,13 @@
-"""What docs/clients.md says of Kubernetes holds for the chart, too."""
+"""What docs/clients.md says of Kubernetes holds for the chart, too, and its links lead somewhere."""
 
 import re
+import tomllib
 
 import kubernetes_validate.utils as kubernetes_validate
 import pytest
 import yaml
 
-from rendering import ROOT, objects
+from rendering import CHART, ROOT, objects
 from test_render import KUBERNETES
 
 DOCS = (ROOT / "docs/clients.md").read_text()
@@ -27,3 +28,23 @@ def test_it_is_the_charts_own():
     assert port.items() <= its_port.items()
     name = SERVICE["metadata"]["name"]
     assert f"dns:///{name}.NAMESPACE.svc.cluster.local:{port['port']}" in DOCS
+
+
+def test_the_links_of_the_chart_lead_into_the_repository():
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    package = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+    proto = (ROOT / "proto/bedrock/inference/v1/tool.proto").read_text(encoding="utf-8")
+    home = "https://" + re.search(r'go_package = "(github\.com/[^/]+/[^/]+)/', proto)[1]
+    assert (chart["home"], chart["sources"]) == (home, [home])
+    annotations = chart["annotations"]
+    assert annotations["artifacthub.io/license"] == package["license"]
+    (image,) = yaml.safe_load(annotations["artifacthub.io/images"])
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert image["image"] == f"{values['image']['repository']}:{chart['appVersion']}"
+    links = [chart["icon"], values["metrics"]["prometheusRule"]["runbookBaseUrl"]]
+    links += [each["url"] for each in yaml.safe_load(annotations["artifacthub.io/links"])]
+    for link in links:
+        path = re.sub(r"^https://(github\.com|raw\.githubusercontent\.com)/[^/]+/[^/]+/((blob|tree)/)?main/", "", link)
+        assert path != link and home.removeprefix("https://github.com") in link, link
+        assert (ROOT / path).exists(), link
+    assert f"Kubernetes {chart['kubeVersion'].removeprefix('>=').removesuffix('.0-0')} or newer" in (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
