@@ -14,7 +14,7 @@ ARG FEATURES=""
 ENV FEATURES=$FEATURES
 WORKDIR /src
 COPY . .
-# Cache folders do not belong to the layer, so the build output is copied out of them.
+# Cache folders are not part of the layer, so the build output is copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --profile image --package bedrock-grpc --no-default-features ${FEATURES:+--features "$FEATURES"} \
@@ -28,7 +28,7 @@ COPY --from=rootfs / /
 LABEL org.opencontainers.image.title="bedrock-grpc" \
       org.opencontainers.image.description="Amazon Bedrock over gRPC" \
       org.opencontainers.image.licenses="Apache-2.0"
-# A number, because Kubernetes must be able to see that it is not root.
+# The user is a number, so that Kubernetes can verify that it is not root.
 USER 65532:65532
 EXPOSE 50051 9090
 STOPSIGNAL SIGTERM

@@ -1,4 +1,4 @@
-# Events, slurped: the answer that they make.
+# Combines the events of a stream (with `jq --slurp`) into the answer.
 def answer:
     (map(.contentBlockStart // empty | select(.toolUse)) | map({key: "\(.contentBlockIndex // 0)", value: .toolUse}) | from_entries) as $tools
     | [.[].contentBlockDelta // empty] as $deltas
@@ -16,7 +16,7 @@ def answer:
             | {
                 toolUse: $tools["\($index)"],
                 text: (map(.text // empty) | add // ""),
-                # Fragments of JSON: they can be parsed only together.
+                # The fragments of JSON can be parsed only together.
                 input: (map(.toolUse.input // empty) | add // "" | if . == "" then "{}" else . end),
                 reasoning: (map(.reasoningContent.text // empty) | add // ""),
                 signature: (map(.reasoningContent.signature // empty) | add // ""),

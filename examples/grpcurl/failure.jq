@@ -1,4 +1,4 @@
-# What a failed call says: a code, a reason that stays the same, when to try again, and what Bedrock said.
+# The content of a failed call: a code, a stable reason, when to retry, and Bedrock's own error.
 def code_name:
     ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
      "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",

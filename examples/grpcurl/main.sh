@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # A model that is slow, or fails: `bedrock-grpc emulate --help` lists all faults.
 fault=us.amazon.nova-lite-v1:0.fault-
 
-show() { # the tokens of the events on standard input
+show() { # prints the tokens of the events on standard input
     jq --unbuffered -j '.contentBlockDelta.text // empty'
 }
 
@@ -16,17 +16,17 @@ stream() { # streaming
     echo
 }
 
-cancel() { # enough after three tokens: the gateway closes Bedrock's call, so no more is billed
+cancel() { # stop after three tokens: the gateway closes the call to Bedrock, and the model can stop
     request claude 'Count to 100' | call StreamInvoke | show | head -c 4 || true
     echo
 }
 
-deadline() { # one second for the whole call; what came until then is kept
+deadline() { # allow one second for the whole call; output that arrived until then is kept
     request "${fault}stall-after-3" 'Count to 100' | call StreamInvoke -max-time 1 | show || true
     echo
 }
 
-tools() { # the model calls a tool, we run it, the model goes on
+tools() { # the model uses a tool, the client runs it, the model continues
     local schema='{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
     local asked answered
     asked=$(request claude 'What is the weather in Paris?' | with_tool get_weather 'The weather in a city' "$schema")
@@ -42,12 +42,12 @@ tools() { # the model calls a tool, we run it, the model goes on
     done
 }
 
-image() { # a picture beside the question
+image() { # send an image with the question
     request claude 'What is this?' | with_image ../image.png | call StreamInvoke | show
     echo
 }
 
-errors() { # a rate limit, an error in mid-stream, and a request that is wrong
+errors() { # a rate limit, an error in mid-stream, and an invalid request
     for target in "${fault}throttling-x-amz-retry-after" "${fault}stream-model-stream-error-after-3" claud; do
         { request "$target" 'Count to 10' | call StreamInvoke 2>&1 >/dev/null || true; } | jq -L . 'include "failure"; failure'
     done

@@ -23,7 +23,7 @@ def open_channel(address: str, *, service_config: str | None = None, keepalive_s
             # A dead connection is detected after both times together.
             ("grpc.keepalive_time_ms", keepalive_seconds * 1000),
             ("grpc.keepalive_timeout_ms", 10_000),
-            # Without it, grpcio waits a minute, whatever the line above says.
+            # Without this option, grpcio waits for a minute, and ignores the timeout above.
             ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.http2.max_pings_without_data", 0),
         ],

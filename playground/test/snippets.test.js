@@ -68,7 +68,7 @@ test("a request that no line can hold is a file", () => {
 });
 
 test("Python that has the same texts", () => {
-  // All that is passed as `text`, as Python itself reads it.
+  // Returns all values of the argument `text`, as Python reads them.
   const reader = "import ast, json, sys; print(json.dumps([ast.literal_eval(it.value) for it in ast.walk(ast.parse(sys.stdin.buffer.read())) if isinstance(it, ast.keyword) and it.arg == 'text']))";
   const { stdout } = spawnSync("python3", ["-c", reader], { input: python(asking(...AWKWARD), gateway), encoding: "utf8" });
   assert.deepEqual(JSON.parse(stdout), AWKWARD);

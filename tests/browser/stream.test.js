@@ -137,7 +137,7 @@ test("an answer that breaks off keeps what came, and says why", async () => {
   await picture(page, "broken-off");
 });
 
-test("a request that breaks a rule is told which field does", async () => {
+test("an invalid request is rejected with the name of the field", async () => {
   const page = await chromium.open();
   await page.getByText("More", { exact: true }).click();
   await page.getByLabel("Guardrail", { exact: true }).fill("abc");

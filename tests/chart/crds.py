@@ -29,13 +29,13 @@ PUBLISHED = {
 
 @functools.cache
 def _folder(module, version):
-    """Where a module's files are on this machine; downloaded if they are not."""
+    """Returns the folder of a module's files on this machine. Downloads them if necessary."""
     answer = subprocess.run(["go", "mod", "download", "-json", f"{module}@{version}"], check=True, capture_output=True, text=True, cwd="/")
     return pathlib.Path(json.loads(answer.stdout)["Dir"])
 
 
 def _strict(schema):
-    """The same schema, refusing keys that it does not know, as `kubectl --validate=strict` does."""
+    """Returns the same schema, which rejects unknown keys, as `kubectl --validate=strict` does."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
     if not isinstance(schema, dict):
@@ -103,24 +103,24 @@ def _without_texts(schema):
 def _validator(group, kind, version):
     served = {each["name"]: each for each in definition(group, kind)["spec"]["versions"] if each["served"]}
     schema = _strict(copy.deepcopy(served[version]["schema"]["openAPIV3Schema"]))
-    # The API server checks metadata by itself; a status is never written here.
+    # The API server checks metadata itself, and the chart never writes a status.
     schema["properties"]["metadata"] = {"type": "object"}
     return jsonschema.Draft7Validator(schema)
 
 
 def problems(obj):
-    """What is wrong with a custom resource."""
+    """Returns the problems of a custom resource."""
     group, version = obj["apiVersion"].split("/")
     found = _validator(group, obj["kind"], version).iter_errors(obj)
     return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in found]
 
 
 def download():
-    """Brings all of them onto this machine, so that nothing is downloaded later."""
+    """Downloads all definitions, so that nothing is downloaded later."""
     for module, version, _ in PUBLISHED.values():
         _folder(module, version)
 
 
 def is_custom(obj):
-    """Whether an object is a custom resource."""
+    """Returns whether an object is a custom resource."""
     return (obj["apiVersion"].split("/")[0], obj["kind"]) in PUBLISHED

@@ -24,7 +24,7 @@ from rendering import BINARY, CHART, TOOLS, VARIABLES
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 VERSIONS = [version for version in kubernetes_validate.all_versions() if tuple(map(int, version.split(".")[:2])) >= (1, 30)]
-# What operators write by mistake, anywhere.
+# Mistakes that operators make in any value.
 ODD = [
     "", "banana", "a b", "A_B.", "0x10", "1e3", "on", "~", "my.gateway", "-x", "x" * 70, "5m", "${X}", "${X:-1}", "10.0.0.0/8", "0", "\n", "é",
     -1, 0, 1, 7, 42, 1000000, 3000000000, 10**12, 0.5, 1.5, True, False, None, [], {}, ["a"], {"a": 1}, [None], [{}],
@@ -46,8 +46,8 @@ CONFIG = {
     "service_account": ["team-a/web", "team-b/*", "ci/a.b"],
     "heartbeat": ["0", "1s", "20s", "2m", 0],
 }  # fmt: skip
-# What refers to other parts of a config, or has a meaning beyond its pattern: by its key. Fences
-# (`only`) are left to `check`, which knows the Regions of each geography.
+# Values of keys that refer to other parts of a config, or that must do more than match a pattern.
+# Fences (`only`) are left to `check`, which has the Regions of each geography.
 MEANT = {"session_duration": ["15m", "1h", "12h"], "not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
 # Passed on to kinds with rules in CEL, which only an API server knows.
 PASSED_ON = {("backendTrafficPolicy", "spec"): [{}, {"retry": {"numRetries": 2}}, {"tcpKeepalive": {"idleTime": "30s"}}, {"timeout": {"tcp": {"connectTimeout": "5s"}}}, {"timeout": {"http": {"requestTimeout": "15s"}}}, {"targetRefs": []}, {"retyr": {}}]}
@@ -73,7 +73,7 @@ def odd():
 
 
 def rarely(one_of):
-    """True about once in so many draws: hypothesis prefers small numbers, so it is a remainder in the middle."""
+    """Returns true about once in this many draws. Hypothesis prefers small numbers, so a remainder in the middle is used."""
     return st.integers(0, 100 * one_of - 1).map(lambda number: number % one_of == one_of // 2 + 1)
 
 
@@ -85,7 +85,7 @@ def resolve(schema):
 
 @functools.cache
 def texts(pattern):
-    """Texts that match a pattern of the schema, mostly."""
+    """Texts, most of which match a pattern of the schema."""
     return st.from_regex(re.compile(pattern), fullmatch=True, alphabet=st.sampled_from(string.ascii_letters + string.digits + "-._:/%${}*+=,@ "))
 
 
@@ -93,7 +93,7 @@ STRATEGIES = {}
 
 
 def of(schema, depth):
-    """Values that a schema allows, as far as it says."""
+    """Values that a schema allows."""
     key = (id(schema), depth)
     if key not in STRATEGIES:
         # The schema object is kept, so that its `id()` is not reused.
@@ -195,7 +195,7 @@ def sets(draw, bases):
         config[key] = draw(odd() if draw(rarely(20)) else of(SECTIONS[key], 4))
         values["config"] = config
     if draw(st.booleans()):
-        # Otherwise, most sets would be rejected for a value of a part that is off.
+        # Otherwise, most sets would be rejected because of a value of a disabled part.
         values["checkUnused"] = False
     if draw(rarely(40)):
         put(values, (draw(st.sampled_from(sorted(SCHEMA["properties"]))),), draw(odd()))
@@ -208,7 +208,7 @@ def sets(draw, bases):
 
 
 def drawn(number, start):
-    """So many sets, the same for the same seed."""
+    """Returns this many sets, which are the same for the same seed."""
     bases = [{}, {}, *(yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((CHART / "ci").glob("*.yaml")))]
     found = []
 
@@ -223,7 +223,7 @@ def drawn(number, start):
 
 
 def rendered(many):
-    """What the chart makes of each set: `manifest`, or `error`."""
+    """Returns the result of rendering each set: `manifest`, or `error`."""
     text = "".join(json.dumps(each) + "\n" for each in many)
     result = subprocess.run([TOOLS / "render", CHART], input=text, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in result.stdout.splitlines()]
@@ -235,7 +235,7 @@ SCHEMA_PATH = re.compile(r"- at '(/[^']*)?': \S", re.M)
 
 
 def refusal_problem(error):
-    """What is missing of a refusal: a path, and what to do."""
+    """Returns what a refusal lacks: a path, or what to do."""
     if "values.schema.json" in error or SCHEMA_PATH.search(error):
         return None if SCHEMA_PATH.search(error) else f"no path: {error}"
     if "nil pointer" in error or "reflect:" in error or "can't iterate" in error or "wrong type" in error or "error calling" in error and "execution error" not in error and ": error calling fail: " not in error:
@@ -244,7 +244,7 @@ def refusal_problem(error):
 
 
 class Verdicts:
-    """What is wrong with rendered sets. Equal objects are looked at once."""
+    """Returns the problems of rendered sets. Equal objects are checked once."""
 
     def __init__(self):
         self.seen = {}
@@ -264,7 +264,7 @@ class Verdicts:
 
 
 def check(configs, folder):
-    """What the service says against each config, by its index: one process for all."""
+    """Returns the service's problems with each config, by its index. One process checks all of them."""
     paths = []
     for index, text in configs.items():
         path = folder / f"{index}.yaml"
@@ -284,7 +284,7 @@ def check(configs, folder):
 
 
 def run(number, start, folder):
-    """Draws, renders and looks. Returns the counts, and what fails."""
+    """Draws sets, renders and checks them. Returns the counts and the failures."""
     many = drawn(number, start)
     results = rendered(many)
     verdicts, failures, configs = Verdicts(), [], {}

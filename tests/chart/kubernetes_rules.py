@@ -36,13 +36,13 @@ def _validator(version, kind, api_version):
 
 
 def problems(obj, version):
-    """What the strict schema and the API server have against an object of Kubernetes' own kinds."""
+    """Returns the problems that the strict schema and the API server report for an object of Kubernetes' own kinds."""
     found = [f"{'.'.join(map(str, error.path))}: {error.message[:200]}" for error in _validator(version, obj["kind"], obj["apiVersion"]).iter_errors(obj)]
     return found or list(_beyond_schema(obj))
 
 
 def metadata_problems(obj):
-    """What is wrong with the metadata of any object."""
+    """Returns the problems of an object's metadata."""
     metadata = obj["metadata"]
     name = SERVICE if obj["kind"] == "Service" else SUBDOMAIN
     if not isinstance(metadata["name"], str) or not name.fullmatch(metadata["name"]) or len(metadata["name"]) > 253:

@@ -1,4 +1,4 @@
-"""The types of Kubernetes' own API, as JSON schemas, for values that the chart passes on."""
+"""The types of Kubernetes' own API, as JSON schemas, for values that the chart passes through."""
 
 import functools
 import json

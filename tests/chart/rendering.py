@@ -1,4 +1,4 @@
-"""What the chart renders to, by Helm 3 and Helm 4."""
+"""Renders the chart with Helm 3 and Helm 4."""
 
 import functools
 import os
@@ -21,14 +21,14 @@ NAMESPACE = "ns"
 
 
 def run(*command, **options):
-    """Runs a command that must succeed; what it printed."""
+    """Runs a command, which must succeed. Returns its output."""
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
     assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout}{result.stderr}"
     return result.stdout
 
 
 def values_of(value_set):
-    """The arguments that give a set of values to Helm."""
+    """Returns the arguments that pass a set of values to Helm."""
     return [] if value_set == "defaults" else ["--values", CHART / "ci" / f"{value_set}-values.yaml"]
 
 

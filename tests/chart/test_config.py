@@ -1,4 +1,4 @@
-"""What the chart makes of `config` is what the service takes."""
+"""The service accepts the configuration that the chart renders from `config`."""
 
 import json
 import os

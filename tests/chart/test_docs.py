@@ -1,4 +1,4 @@
-"""What docs/clients.md says of Kubernetes holds for the chart, too, and its links lead somewhere."""
+"""The statements of docs/clients.md about Kubernetes are true of the chart, and its links have a destination."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""docs/kubernetes.md as a newcomer follows it, as far as that goes without a cluster and without AWS."""
+"""docs/kubernetes.md as a newcomer follows it, as far as possible without a cluster and without AWS."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Random values: each set is rejected with a path, or renders to what Kubernetes and the service accept."""
+"""Random values: each set is rejected with a path, or renders to objects that Kubernetes and the service accept."""
 
 import pytest
 
@@ -15,6 +15,6 @@ def test_what_renders_is_accepted_and_what_is_rejected_names_a_path(seed, tmp_pa
     shown = "\n\n".join(f"{problem}\n{each}" for each, problem in failures[:5])
     assert not failures, f"{counts}\n{shown}"
     assert counts["sets"] == SETS
-    # Both ends are looked at.
+    # The test reads the sets from both ends.
     assert counts["refused"] > SETS / 10
     assert counts["rendered"] > SETS / 10

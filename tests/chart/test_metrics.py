@@ -1,4 +1,4 @@
-"""Alerts, the dashboard and the autoscalers ask for metrics, labels and reasons that there are: of a gateway that runs, in a Prometheus that reads it."""
+"""Alerts, the dashboard and the autoscalers use only metrics, labels and reasons that exist. A Prometheus that scrapes a running gateway shows them."""
 
 import json
 import re
@@ -12,19 +12,20 @@ from watching import POD, wait_for, watched_gateway
 
 DASHBOARD = ROOT / "helm/bedrock-grpc/dashboards/bedrock-grpc.json"
 RULES = "production-eks"
-# The values that Grafana inserts for them. A rate needs two readings, and there is one per second
-# here.
+# The values that Grafana inserts for these variables. A rate needs two readings, and this test
+# takes one per second.
 VARIABLES = {"$namespace": ".*", "$pod": ".*", "$target": ".*", "$__rate_interval": "1m"}
 # No input makes a gateway panic. The test for rules with this metric uses other reasons.
 WITHOUT_DATA = {"BedrockGrpcPanic", "BedrockGrpcAbsent"}
-# These compare, or subtract, in the middle: without its threshold, the rest is not an expression.
+# These expressions compare or subtract in the middle. Without its threshold, the rest is not an
+# expression.
 WHOLE = {"BedrockGrpcPodsMissing", "BedrockGrpcRestarts", "BedrockGrpcScrapesMissed", "BedrockGrpcCertificateExpires"}
 # With this, there is an alert on the keys of issuers.
 ISSUERS = "--set=config.access.kubernetes.audience=a"
 # With this, there are alerts on the store of limits.
 STORE = "--set=config.limits.store=redis://redis.example.com"
-# Their series come with callers, issuers of tokens, and sinks of usage records, which this gateway
-# does not have.
+# Their series exist only with callers, issuers of tokens or sinks of usage records, which this
+# gateway does not have.
 WITHOUT_SERIES = {
     "bedrock_grpc_authentication_failures_total",
     "bedrock_grpc_budget_used_ratio",
@@ -48,13 +49,13 @@ def rules(*arguments, release=RELEASE):
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """A gateway that has had calls of every kind, and a Prometheus with the chart's rules that has read its metrics."""
+    """A gateway that has received calls of every kind, and a Prometheus with the chart's rules that has read its metrics."""
     with watched_gateway(tmp_path_factory.mktemp("watched"), rules()) as both:
         yield both
 
 
 def families(text):
-    """The metrics that a gateway says it has, with their kinds."""
+    """The metrics that a gateway declares, with their kinds."""
     return dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
 
 
@@ -87,7 +88,7 @@ def dashboard():
 
 
 def expressions():
-    """Every expression of the chart, by where it stands."""
+    """Every expression of the chart, by its place."""
     for value_set in VALUE_SETS:
         for rule in objects(value_set, "PrometheusRule"):
             for alert in rule["spec"]["groups"][0]["rules"]:
@@ -119,9 +120,9 @@ def test_metrics_and_labels_are_those_of_the_service(watched):
     for place, expression in expressions():
         if WITHOUT_SERIES & {name for name, _ in asked(expression)}:
             continue
-        # Prometheus's own series of alerts has these.
+        # These are labels of Prometheus's own series of alerts.
         known = {"alertname", "alertstate"} if "ALERTS{" in expression else set()
-        # And this one of each scrape has the labels of the pod.
+        # This series of each scrape has the labels of the pod.
         known |= POD.keys() if re.search(r"\bup\{", expression) else set()
         for name, labels in asked(expression):
             assert name in read, f"{place}: there is no metric {name}"
@@ -163,7 +164,7 @@ def test_alerts_look_at_something(watched):
     for name, expression in alerts().items():
         if name in WHOLE:
             continue
-        # Without its threshold.
+        # The expression without its threshold.
         value, _, _ = expression.rpartition(" > ")
         found = prometheus.query(value or expression)
         assert bool(found) == (name not in WITHOUT_DATA), f"{name}: {expression}: {found}"
@@ -350,7 +351,7 @@ def test_a_store_of_limits_that_is_down_or_evicts_raises_an_alert(tmp_path):
     promtool(tmp_path, {"rules.yaml": rules(STORE)}, [case])
 
 
-def test_releases_in_one_prometheus_are_told_from_each_other(tmp_path):
+def test_releases_in_one_prometheus_are_distinguished(tmp_path):
     """Also those whose name begins with another one's, and long ones, whose pods have one part less."""
     names = {"a": "gateway", "b": "gateway-canary", "c": "gateway-" + "x" * 45, "d": "gateway-" + "x" * 39}
     files = {f"{release}.yaml": rules(f"--set=fullnameOverride={name}", release=release) for release, name in names.items()}

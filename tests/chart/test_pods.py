@@ -1,15 +1,15 @@
-"""Pods are what the restricted Pod Security standard allows, and are found by what should find them."""
+"""Pods comply with the restricted Pod Security Standard, and every selector finds the pods that it should find."""
 
 import pytest
 
 from rendering import VALUE_SETS, objects
 
-# What users hand in is theirs.
+# The rules do not apply to values that users pass through.
 OWN_CONTAINERS = {"gateway", "health", "check"}
 
 
 def pods(value_set):
-    """The specs of all pods that a set of values makes."""
+    """Returns the specs of all pods that a set of values renders."""
     specs = [obj["spec"]["template"]["spec"] for kind in ("Deployment", "Job") for obj in objects(value_set, kind)]
     return specs + [obj["spec"] for obj in objects(value_set, "Pod")]
 

@@ -121,7 +121,8 @@ def test_the_job_accepts_the_config_of_every_set(value_set, tmp_path):
 
 def test_the_job_refuses_what_would_keep_pods_from_starting(tmp_path):
     for config, words in [
-        # The chart accepts the first one: only the service has the Regions of a geography.
+        # The chart accepts the first value, because only the service has the Regions of a
+        # geography.
         ({"only": ["eu"], "targets": {"a": {"model_id": "eu.x.y", "region": "us-east-1"}}}, "only: [eu]"),
         ({"targets": {"a": {"model_id": "${MODEL_ID}"}}}, "MODEL_ID is not set"),
     ]:

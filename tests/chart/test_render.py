@@ -1,4 +1,4 @@
-"""Every set of values renders, the same with Helm 3 and 4, to objects that Kubernetes takes."""
+"""Every set of values renders to objects that Kubernetes accepts, and to the same objects with Helm 3 and 4."""
 
 import functools
 import re

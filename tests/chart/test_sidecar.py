@@ -1,4 +1,4 @@
-"""A mesh's sidecar, simulated by a proxy process: what becomes of an open stream if it stops before the gateway, and after it."""
+"""A mesh's sidecar, simulated by a proxy process: what happens to an open stream if the sidecar stops before the gateway, and after it."""
 
 import contextlib
 import signal

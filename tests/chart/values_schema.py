@@ -49,7 +49,7 @@ NAMED = {
     "repository": text_like("([a-zA-Z0-9][a-zA-Z0-9._-]*(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*"),
     "tag": text_like("([a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?"),
     "digest": text_like("(sha256:[0-9a-f]{64})?"),
-    # Neither "." nor what begins with "..".
+    # Neither "." nor names that begin with "..".
     "key of a Secret": text_like(r"(\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})?"),
     "host name": text_like(rf"(\*\.)?{LABEL}(\.{LABEL})*", 253),
     "host pattern": text_like(r"[-a-zA-Z0-9_*]+(\.[-a-zA-Z0-9_*]+)*\.?", 253),
@@ -240,7 +240,7 @@ def schema_of(text):
         **root,
         "if": {"properties": {"checkConfig": {"const": True}}},
         "then": {"properties": {"config": {"properties": config["properties"]}}},
-        # What the service's schema and Kubernetes' definitions refer to.
+        # The definitions to which the service's schema and Kubernetes' schemas refer.
         "$defs": definitions | types.definitions,
     }
 

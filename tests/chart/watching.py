@@ -15,7 +15,7 @@ import yaml
 
 from rendering import BINARY, NAMESPACE, RELEASE, run
 
-# What a wait for another process may take on a busy machine.
+# The time limit of a wait for another process, on a busy machine.
 LONG = 60
 MODEL = "amazon.nova-lite-v1:0"
 # The labels that Kubernetes's service discovery gives to a pod's metrics.
@@ -24,7 +24,7 @@ POD_WITH_TLS = {"namespace": NAMESPACE, "pod": f"{RELEASE}-bedrock-grpc-5d8f7c9b
 
 
 def fault(name):
-    """A target that meets this fault of the emulator's."""
+    """Returns a target that gets this fault of the emulator."""
     return {"model_id": f"{MODEL}.fault-{name}"}
 
 
@@ -53,7 +53,7 @@ CONFIG = {
 
 
 def wait_for(condition):
-    """Asks until there is an answer, and gives it."""
+    """Sends the request until there is an answer, and returns it."""
     end = time.monotonic() + LONG
     while not (answer := condition()):
         assert time.monotonic() < end, "it does not come"
@@ -63,7 +63,7 @@ def wait_for(condition):
 
 @contextlib.contextmanager
 def running(*command, environment=None, log=os.devnull):
-    """A process that is ended in the end."""
+    """A process that is ended with this block."""
     with open(log, "w", encoding="utf-8") as file:
         process = subprocess.Popen(
             [str(word) for word in command], env=os.environ | (environment or {}), stdout=file, stderr=file, stdin=subprocess.DEVNULL
@@ -76,7 +76,7 @@ def running(*command, environment=None, log=os.devnull):
 
 
 def logged(process, log, pattern):
-    """Waits until a process's log has what matches this, and gives its groups."""
+    """Waits until a process's log matches a pattern, and returns the groups of the match."""
 
     def found():
         text = log.read_text(encoding="utf-8")
@@ -93,7 +93,7 @@ class Gateway:
         self.address, self.admin = f"http://{grpc}", admin
 
     def metrics(self):
-        """What it says at /metrics."""
+        """Returns the text of its /metrics."""
         with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=LONG) as answer:
             return answer.read().decode()
 
@@ -102,11 +102,11 @@ class Gateway:
         return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", self.metrics(), re.M))
 
     def chat(self, target, **options):
-        """A call, perhaps while it goes on."""
+        """A call that may still be open."""
         return running(BINARY, "chat", "--address", self.address, "--target", target, "Why is the sky blue?", **options)
 
     def call(self, *targets):
-        """Calls that are waited for, however they end."""
+        """Makes calls and waits until they have ended in any way."""
         for target in targets:
             with self.chat(target) as process:
                 process.wait(LONG)
@@ -128,7 +128,7 @@ class Prometheus:
         self.address = address
 
     def ask(self, path, **parameters):
-        """What its API answers."""
+        """Returns the answer of its API."""
         query = urllib.parse.urlencode(parameters, doseq=True)
         try:
             with urllib.request.urlopen(f"http://{self.address}/api/v1/{path}?{query}", timeout=LONG) as answer:
@@ -186,7 +186,7 @@ def start_with_tls(folder, start):
 
 @contextlib.contextmanager
 def watched_gateway(folder, rules):
-    """A gateway that has had calls of every kind, one of which is still open, and a Prometheus that has read what it says of them."""
+    """A gateway that has received calls of every kind, one of which is still open, and a Prometheus that has scraped their metrics."""
     announced = folder / "emulator"
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
     keys = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -227,7 +227,7 @@ def watched_gateway(folder, rules):
             prometheus.read_again()
 
         def has_seen_an_open_breaker():
-            # Each further failure keeps it open for longer.
+            # Each further failure keeps the breaker open for longer.
             gateway.call("broken")
             return prometheus.query('max_over_time(bedrock_grpc_breaker_state{state="open"}[1h]) == 1')
 

@@ -1,4 +1,4 @@
-"""How the example of each language is run, and what its library cannot do."""
+"""The commands that run each language's example, and the limitations of its library."""
 
 import dataclasses
 import pathlib
@@ -12,7 +12,7 @@ TARGET = ROOT / "target" / "clients"
 @dataclasses.dataclass(frozen=True)
 class Language:
     name: str
-    # What transports its calls.
+    # The library that transports its calls.
     library: str
     command: list[str]
     # The command in its README, for the tool use.
@@ -21,11 +21,11 @@ class Language:
     version: list[str]
     # The library's version, from the file that pins it.
     pin: tuple[str, str]
-    # How it gets the addresses of several pods, see `Ways.both`.
+    # How it gets the addresses of several pods: see `Ways.both`.
     pods: str = ""
     # Rows that do not apply, and why.
     without: dict[str, str] = dataclasses.field(default_factory=dict)
-    # What differs from the row: its own `bedrock`, single members of `expect`, or members that it
+    # The differences from the row: another `bedrock`, other members of `expect`, or members that it
     # `leaves_out`.
     differs: dict[str, dict] = dataclasses.field(default_factory=dict)
 

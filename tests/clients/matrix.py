@@ -22,9 +22,9 @@ from ways import Ways
 SCENARIOS = ROOT / "examples" / "scenarios.json"
 ROWS = json.loads(SCENARIOS.read_text())["rows"]
 CALLS = os.environ["GATEWAY_EMULATOR"] + "/_emulator/calls"
-# In addition to the scenario: the command in the language's README.
+# The command in the language's README, which runs in addition to the scenario.
 README = {"name": "readme", "expect": {"exit": 0, "answered": True}}
-# Far longer than anything here takes.
+# Far longer than any step of these tests.
 TIMEOUT_S = 300
 # Rows in which each client is idle for seconds: all languages run them in parallel. The first of
 # them takes the longest.

@@ -1,4 +1,4 @@
-"""Two pods that are updated while clients call: each is drained, ends with success, and is started
+"""Two pods that are updated while clients call: each is drained, exits with code 0, and is started
 again. Their connections also reach their maximum age.
 """
 
@@ -49,7 +49,7 @@ class Pod:
                 break
         else:
             raise RuntimeError("a pod did not come up")
-        # The rest is not read, but must not fill the pipe.
+        # The rest of the output is discarded, because it must not fill the pipe.
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def calls(self):
@@ -59,7 +59,7 @@ class Pod:
 
     def update(self):
         self.process.send_signal(signal.SIGTERM)
-        # It must exit by itself, with success.
+        # The process must exit by itself, with code 0.
         assert self.process.wait(TIMEOUT_S) == 0
         self.start()
 

@@ -1,4 +1,4 @@
-"""Proxies that do what no emulator can do: connections that die, that get a GOAWAY, or that are
+"""Proxies for effects that the emulator cannot have: connections that die, that get a GOAWAY, or that are
 spread over pods.
 """
 
@@ -34,7 +34,7 @@ class Way:
         dead = asyncio.Event()
         answers = asyncio.create_task(self.answers(up_reader, writer, dead))
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            # The other end is kept as long as the client keeps the connection.
+            # The connection to the gateway stays open for as long as the client's connection.
             await self.requests(reader, up_writer, writer, dead)
         answers.cancel()
         await asyncio.wait([answers])
@@ -55,7 +55,7 @@ class Way:
                     return
                 last_call = int.from_bytes(frame[5:FRAME_HEADER], "big")
                 self.calls += 1
-            # What is sent into a dead connection is lost.
+            # Bytes that are sent into a dead connection are lost.
             if not dead.is_set():
                 writer.write(frame)
                 await writer.drain()
@@ -178,7 +178,7 @@ class Ways:
         await crossing.listen()
         await self.rotating.listen()
         port = await self.pods[0].listen()
-        # Every address of 127.0.0.0/8 is this machine.
+        # Every address of 127.0.0.0/8 belongs to this machine.
         await self.pods[1].listen("127.0.0.2", port)
         dns = await self.loop.create_datagram_endpoint(Dns, local_addr=("127.0.0.1", 0))
         dns_port = dns[0].get_extra_info("sockname")[1]

@@ -15,13 +15,13 @@ NAME = f"{RELEASE}-bedrock-grpc"
 SECRET = "gateway-certificate"
 PORT = 50051
 LONGEST = 2 * node.SYNC_SECONDS
-# At two tokens a second, an answer is longer than a renewal may take.
+# At two tokens a second, an answer takes longer than a renewal.
 TOKENS = 5 * LONGEST
 REQUEST = {"messages": [{"role": "user", "content": [{"text": "Count as far as you may."}]}], "inferenceConfig": {"maxTokens": TOKENS}}
 
 
 def run_all(release):
-    """Installs a second release, with TLS, beside the first one."""
+    """Installs a second release, with TLS, next to the first one."""
     renewal = Renewal(release)
     renewal.install()
     renewal.check_renewal()
@@ -47,7 +47,7 @@ class Renewal:
         until("the pod serves its certificate", lambda: self._served() == first, self.release.explain)
 
     def _sign(self, name):
-        """A new certificate in the Secret, as cert-manager writes it: the certificate."""
+        """Writes a new certificate into the Secret, as cert-manager does. Returns the certificate."""
         key, certificate = self.cluster.authority.sign(f"gateway-{name}", f"/CN={name}", [self.address])
         data = {"tls.key": key, "tls.crt": certificate, "ca.crt": self.cluster.authority.certificate}
         encoded = {file: base64.b64encode(path.read_bytes()).decode() for file, path in data.items()}
@@ -67,7 +67,7 @@ class Renewal:
         return {pod["metadata"]["uid"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods}
 
     def _stream(self):
-        """A call whose answer goes on for longer than the renewal."""
+        """A call whose answer takes longer than the renewal."""
         request = self.cluster.work / "request.json"
         request.write_text(json.dumps(REQUEST))
         command = [self.release.binary, "invoke", "--events", "--converse", request, "--target", "claude", "--address", f"https://{self.address}:{PORT}",
@@ -87,7 +87,7 @@ class Renewal:
             check(f"new connections get the renewed certificate {took:.1f} s later, at most 2 x syncFrequency ({LONGEST} s)", stream.poll() is None)
             check("the pod was not replaced, and its container not restarted", len(before) == 1 and self._pods() == before)
             rest, errors = stream.communicate(timeout=PATIENCE)
-            check("the stream from before ends well", stream.returncode == 0 and "metadata" in rest.splitlines()[-1], lambda: rest[-500:] + errors)
+            check("the stream from before the renewal ends successfully", stream.returncode == 0 and "metadata" in rest.splitlines()[-1], lambda: rest[-500:] + errors)
         finally:
             if stream.poll() is None:
                 stream.kill()

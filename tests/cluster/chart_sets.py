@@ -36,12 +36,12 @@ def make_namespace(cluster, name, level=LEVEL):
 
 
 def check_pod_security(cluster):
-    """Restricted Pod Security is in force here, so that what passes says something."""
+    """Restricted Pod Security is enforced here, so the other checks are meaningful."""
     make_namespace(cluster, "strict")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": "strict"},
            "spec": {"containers": [{"name": "root", "image": "x"}]}}
     _, refusal = cluster.ask("create", "--filename", "-", objects=[pod], fails=True)
-    check("a pod that says nothing of its security is refused", 'violates PodSecurity "restricted:latest"' in refusal, lambda: refusal)
+    check("a pod without a security context is refused", 'violates PodSecurity "restricted:latest"' in refusal, lambda: refusal)
     loose = rendering.template("--namespace=strict", "--skip-tests", "--set=securityContext.allowPrivilegeEscalation=true",
                                kubernetes=cluster.version)
     _, warnings = cluster.apply(rendering.parse(loose), "--dry-run=server")
@@ -49,7 +49,7 @@ def check_pod_security(cluster):
 
 
 def helm(cluster, name, namespace, *arguments):
-    """What one of the Helms prints. It must have nothing to warn of."""
+    """Returns the output of one version of Helm, which must not print a warning."""
     folders = {f"HELM_{kind.upper()}_HOME": str(cluster.work / "helm" / kind) for kind in ("cache", "config", "data")}
     command = [str(word) for word in (rendering.TOOLS / name, "--namespace", namespace, *arguments)]
     result = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, KUBECONFIG=str(cluster.kubeconfig), **folders),
@@ -113,7 +113,7 @@ class ValueSet:
         self._delete(objects)
 
     def _replicas(self, deployment, by_kind):
-        """How many pods there are to be. In place of KEDA, which is not here, we scale."""
+        """Sets the number of pods that there should be. The test scales in place of KEDA, which is not installed."""
         name = deployment["metadata"]["name"]
         for scaled in by_kind["ScaledObject"]:
             least = scaled["spec"]["minReplicaCount"]
@@ -129,7 +129,7 @@ class ValueSet:
         self.kubectl("rollout", "status", name, f"--timeout={PATIENCE}s")
 
     def _check_spread(self, deployment, replicas):
-        """Every constraint holds: those that may be broken, too, as there is room."""
+        """Every constraint is satisfied, even those that may be violated, because there is room."""
         nodes = {node["metadata"]["name"]: node["metadata"]["labels"] for node in self.cluster.get("nodes")}
         pods = self.get("pods", "--selector", GATEWAY)
         pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
@@ -150,7 +150,7 @@ class ValueSet:
                    lambda: str(status))
 
     def _check_autoscaler(self, scaler, least):
-        """It scales on open calls: up at once, and down only after streams had time to end."""
+        """The autoscaler uses open calls: it scales up at once, and down only after streams had time to end."""
         name = f"hpa/{scaler['metadata']['name']}"
         (wanted,) = [int(each["pods"]["target"]["averageValue"]) for each in scaler["spec"]["metrics"] if each["type"] == "Pods"]
         self.kubectl("wait", name, "--for=condition=ScalingActive", f"--timeout={PATIENCE}s")
@@ -177,7 +177,7 @@ class ValueSet:
         return helm(self.cluster, name, self.namespace, *arguments)
 
     def _install(self, first, second):
-        """Installed by one Helm, upgraded by perhaps another one, and taken away."""
+        """Installs with one version of Helm, upgrades with the same or another one, and uninstalls."""
         # Helm does not use the time for which pods must be ready.
         values = [*rendering.values_of(self.name), "--set=minReadySeconds=1"]
         self._helm(first, "install", RELEASE, rendering.CHART, *values)
@@ -199,6 +199,6 @@ class ValueSet:
 
 
 def _resource(obj):
-    """What kubectl calls the kind, with its group, as some kinds are in several."""
+    """Returns kubectl's name of the kind, with its group, because some kinds are in several groups."""
     group, _, version = obj["apiVersion"].rpartition("/")
     return f"{obj['kind']}.{version}.{group}" if group else obj["kind"]

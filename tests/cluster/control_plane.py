@@ -5,13 +5,13 @@ import subprocess
 
 from processes import PATIENCE, Failed, free_ports, run, until
 
-# Nothing listens there: the tests do not cover what pods would call.
+# Nothing listens at this address, because the tests do not cover calls of pods.
 ADVERTISED = "192.0.2.1"
 SERVICES = "10.253.0.0/16,fd00:bed0:c::/112"
 
 
 class Authority:
-    """A certificate authority, and what it signs."""
+    """A certificate authority, and the certificates that it signs."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -21,7 +21,7 @@ class Authority:
             "-keyout", folder / "ca.key", "-out", self.certificate)
 
     def sign(self, name, subject, addresses=()):
-        """A key and a certificate: their files."""
+        """Creates a key and a certificate. Returns their files."""
         key, certificate, request = (self.folder / f"{name}.{ending}" for ending in ("key", "crt", "csr"))
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout", key, "-out", request)
         extensions = self.folder / f"{name}.ext"
@@ -33,7 +33,7 @@ class Authority:
 
 
 class ControlPlane:
-    """A control plane that serves; kubectl for it."""
+    """Starts a control plane. Returns kubectl for it."""
 
     def __init__(self, work, bin, processes):
         self.work, self.bin, self.processes = work, bin, processes
@@ -91,7 +91,7 @@ class ControlPlane:
     def rotate_account_keys(self):
         """Signs the tokens of service accounts with a new key."""
         self._add_account_key()
-        # It ends by itself if the API server stops while it starts.
+        # The process ends by itself if the API server stops while it starts.
         self.processes.end("kube-controller-manager")
         self.processes.end("kube-apiserver")
         api, etcd, manager = self.ports
@@ -109,7 +109,7 @@ class ControlPlane:
             f"--kubeconfig={self.kubeconfig_for('manager', '/CN=system:kube-controller-manager')}", "--use-service-account-credentials",
             f"--root-ca-file={self.authority.certificate}", f"--service-account-private-key-file={self.account_keys[0]}",
             "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}",
-            # The autoscaler looks every 15 s by default: a test would wait for nothing.
+            # By default, the autoscaler runs every 15 s, and the test would only wait longer.
             "--horizontal-pod-autoscaler-sync-period=3s",
             # On a loaded machine, a node reports late that it is ready, and nothing makes the
             # pods of a fake node ready again.
@@ -119,7 +119,7 @@ class ControlPlane:
         return [str(word) for word in (self.bin / "kubectl", "--kubeconfig", self.kubeconfig, *arguments)]
 
     def ask(self, *arguments, objects=None, text=None, fails=False):
-        """Runs kubectl, perhaps with objects on its input: what it printed and what it warned of. `fails`: it must."""
+        """Runs kubectl, optionally with objects on its input. Returns its output and its warnings. `fails`: it must fail."""
         if objects is not None:
             text = "\n---\n".join(map(json.dumps, objects))
         result = subprocess.run(self.command(*arguments), capture_output=True, text=True, input=text, timeout=PATIENCE * 2, check=False)
@@ -128,7 +128,7 @@ class ControlPlane:
         return result.stdout, result.stderr
 
     def kubectl(self, *arguments, **options):
-        """What kubectl prints."""
+        """Returns the output of kubectl."""
         return self.ask(*arguments, **options)[0]
 
     def get(self, *arguments):
@@ -137,5 +137,5 @@ class ControlPlane:
         return answer["items"] if answer["kind"] == "List" else answer
 
     def apply(self, objects, *arguments):
-        """Server-side, strictly: what was printed and what was warned of."""
+        """Applies on the server, with strict validation. Returns the output and the warnings."""
         return self.ask("apply", "--server-side", "--validate=strict", "--filename", "-", *arguments, objects=objects)

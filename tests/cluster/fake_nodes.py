@@ -1,4 +1,4 @@
-"""Nodes that are none: kwok says that they are well and that their pods run. For what the control plane does by itself."""
+"""Fake nodes: kwok reports that they are ready and that their pods run. They are for tests of the control plane alone."""
 
 ANNOTATION = "kwok.x-k8s.io/node"
 ZONES = ["zone-a", "zone-b", "zone-c"]
@@ -31,6 +31,6 @@ def start(cluster):
 
 
 def end(cluster):
-    """Takes them away, with whatever is on them."""
+    """Removes the nodes, with the pods on them."""
     cluster.kubectl("delete", "node", "--all", "--wait=true")
     cluster.processes.end("kwok")

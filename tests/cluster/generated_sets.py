@@ -1,4 +1,4 @@
-"""Random values of the chart, as tests/chart/generated draws them: the API server itself accepts what renders."""
+"""Random values of the chart, as tests/chart/generated draws them: the API server accepts the objects that render."""
 
 import concurrent.futures
 import http.client
@@ -37,7 +37,7 @@ def run_all(cluster):
 
 
 class Server:
-    """The API server, asked over one connection for each thread what it would say."""
+    """Dry runs against the API server, over one connection for each thread."""
 
     def __init__(self, cluster):
         self.cluster = cluster
@@ -47,7 +47,7 @@ class Server:
         self.seen = {}
 
     def refusals(self, manifest):
-        """What it has against the objects of a manifest. Equal objects are sent once."""
+        """Returns its errors about the objects of a manifest. Equal objects are sent once."""
         found = []
         for obj in kubernetes_rules.parse(manifest):
             if obj["metadata"].get("namespace") != NAMESPACE:

@@ -1,4 +1,4 @@
-"""Images, as no registry has them: the pause image and the gateway's, out of the Dockerfile's last stage."""
+"""Builds images without a registry: the pause image, and the gateway's from the Dockerfile's last stage."""
 
 import shutil
 
@@ -9,7 +9,7 @@ DOCKERFILE = rendering.ROOT / "Dockerfile"
 
 
 def build(work, name, *arguments):
-    """An image that buildah makes of what the arguments say: the archive."""
+    """Builds an image with buildah and these arguments. Returns the archive."""
     storage = ["--root", work / "storage", "--runroot", work / "storage-run", "--storage-driver", "vfs"]
     empty = work / "empty"
     empty.mkdir(parents=True, exist_ok=True)

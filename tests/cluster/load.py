@@ -2,7 +2,7 @@
 
     load.py TARGET SERVICE-CONFIG STREAMS
 
-Each line on standard input asks for a report of what was seen since the last one: `report`, or `last`, after which no stream begins and the open
+Each line on standard input asks for a report of what clients saw since the last one: `report`, or `last`, after which no stream begins and the open
 ones end first. A report is a line of JSON."""
 
 import asyncio
@@ -42,7 +42,7 @@ class Load:
         return {"ended_well": 0, "broken": collections.Counter(), "failed": collections.Counter()}
 
     def report(self):
-        """What was seen since the last report."""
+        """What clients saw since the last report."""
         taken, self.tally = self.tally, self._nothing()
         return {**taken, "open": self.open}
 

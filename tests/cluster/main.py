@@ -20,7 +20,7 @@ from processes import Failed, Processes, check, run, say
 
 
 def check_chart(cluster):
-    """What the control plane does with the chart by itself: nodes and their pods are fake."""
+    """Tests the chart with a control plane only: nodes and their pods are fake."""
     fake_nodes.start(cluster)
     chart_sets.check_pod_security(cluster)
     metrics = MetricsApis(cluster)
@@ -40,7 +40,7 @@ PARTS = ["accounts", "chart", "generated", "node", "reload"]
 
 
 def everything():
-    """All parts that are asked for. What goes wrong is raised."""
+    """Runs all requested parts. Raises the first failure."""
     bin, binary, inside, work = map(pathlib.Path, sys.argv[1:5])
     cgroup = sys.argv[5]
     run("ip", "link", "set", "lo", "up")
@@ -85,12 +85,12 @@ def main():
         pass
     except SystemExit as end:
         print(end, file=sys.stderr)
-    except BaseException:  # Said, and then ended below, whatever it is.
+    except BaseException:  # Any error is printed here. The cluster is stopped below.
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
-    # This is the first process of its namespace: the kernel ends all others with it, so threads
-    # that wait are not joined.
+    # This is the first process of its PID namespace, and the kernel ends all others with it. So
+    # waiting threads are not joined.
     os._exit(code)
 
 

@@ -1,4 +1,4 @@
-"""What prometheus-adapter and metrics-server are in a cluster, as far as an autoscaler asks them: the figures are ours."""
+"""Replaces prometheus-adapter and metrics-server for an autoscaler. The test sets the figures."""
 
 import datetime
 import http.server
@@ -9,7 +9,7 @@ import threading
 import urllib.parse
 
 METRIC = "bedrock_grpc_open_calls"
-# A tenth of what the chart asks for.
+# A tenth of the chart's CPU request.
 USAGE = {"cpu": "100m", "memory": "25Mi"}
 GROUPS = {
     "custom.metrics.k8s.io/v1beta2": {"name": f"pods/{METRIC}", "singularName": "", "namespaced": True, "kind": "MetricValueList", "verbs": ["get"]},
@@ -46,7 +46,7 @@ class MetricsApis:
         self._register(server.server_address[1])
 
     def _register(self, port):
-        """A Service by another name, as it is no pod: the machine itself."""
+        """A Service that leads to this machine instead of a pod."""
         service = {"name": "metrics", "namespace": "kube-system", "port": port}
         objects = [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics", "namespace": "kube-system"},
                     "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]}}]

@@ -18,7 +18,7 @@ DNS_SERVICE = "10.253.0.10"
 # The kubelet's default is 60 s. With it, tests would only take longer.
 SYNC_SECONDS = 10
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-# What the kubelet sets for the whole machine, and what is set back.
+# The settings of the whole machine that the kubelet changes. They are restored afterwards.
 SETTINGS = ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
             "kernel/keys/root_maxbytes"]
 
@@ -40,13 +40,13 @@ class Node:
         self._start_containerd()
 
     def _make_cgroup(self):
-        """The folder below which all pods are, in every hierarchy that there is."""
+        """The control group of all pods, in each hierarchy."""
         for hierarchy in [CGROUPS, *CGROUPS.iterdir()]:
             if not (hierarchy / "cgroup.procs").exists():
                 continue
             folder = hierarchy / self.cgroup
             folder.mkdir()
-            # Version 1 accepts no connection before these are set.
+            # Version 1 accepts connections only after these files are set.
             for name in ("cpuset.cpus", "cpuset.mems"):
                 if (hierarchy / name).exists():
                     (folder / name).write_text((hierarchy / name).read_text())
@@ -56,7 +56,7 @@ class Node:
             path.write_text(value)
 
     def join(self):
-        """The rest, once the images are there."""
+        """Starts the remaining processes, when the images are loaded."""
         self._start_kubelet()
         self._start_proxy()
         self._start_dns()
@@ -107,7 +107,7 @@ runtime_type = "io.containerd.runc.v2"
 SystemdCgroup = false
 Root = "{self.work}/runc"
 ''')
-        # It finds its shim in the same folder only if PATH contains it.
+        # containerd finds its shim in the same folder only if PATH contains the folder.
         environment = dict(os.environ, PATH=f"{self.bin}:{os.environ['PATH']}")
         self.processes.start("containerd", self.bin / "containerd", "--config", config, env=environment)
         until("containerd serves", self._containerd_serves, lambda: self.processes.tail("containerd"))
@@ -122,7 +122,7 @@ Root = "{self.work}/runc"
         return run(self.bin / "ctr", "--address", self.socket, "--namespace", "k8s.io", *arguments)
 
     def load(self, archive):
-        """An image out of an archive, as no registry has it."""
+        """Loads an image from an archive, because no registry has it."""
         self._ctr("images", "import", archive)
 
     # The kubelet
@@ -166,13 +166,13 @@ Root = "{self.work}/runc"
             "clientConnection": {"kubeconfig": str(self.cluster.kubeconfig_for("proxy", "/CN=system:kube-proxy"))},
             "mode": "nftables", "hostnameOverride": NAME, "clusterCIDR": PODS,
             "metricsBindAddress": f"127.0.0.1:{metrics}", "healthzBindAddress": f"127.0.0.1:{health}", "nodePortAddresses": [f"{ADDRESS}/32"],
-            # The machine's own limits stay.
+            # The machine's own limits stay unchanged.
             "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         }))
         self.processes.start("kube-proxy", self.bin / "kube-proxy", f"--config={config}")
 
     def _start_dns(self):
-        """CoreDNS as kubeadm sets it up, as a process: its Service leads to the node."""
+        """Runs CoreDNS as a process, with kubeadm's settings. Its Service leads to the node."""
         config = self.work / "Corefile"
         kubeconfig = self.cluster.kubeconfig_for("dns", "/O=system:masters/CN=coredns")
         config.write_text(f"""

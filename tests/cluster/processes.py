@@ -1,4 +1,4 @@
-"""Processes that end with the run, and what it says about itself."""
+"""Processes that end with the run, and the output of the run."""
 
 import pathlib
 import signal
@@ -13,11 +13,11 @@ _printing = threading.Lock()
 
 
 class Failed(Exception):
-    """Something is not as it must be."""
+    """A check has failed."""
 
 
 def check(title, fact, details=lambda: ""):
-    """A thing that must be so. The details are asked for if it is not."""
+    """Checks a condition. The details are computed only if it is false."""
     if not fact:
         raise Failed(f"{title}\n{details()}".rstrip())
     say(f"ok: {title}")
@@ -29,7 +29,7 @@ def say(line):
 
 
 def run(*command, **options):
-    """Runs a command that must succeed; what it printed."""
+    """Runs a command, which must succeed. Returns its output."""
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=PATIENCE * 5, check=False, **options)
     if result.returncode != 0:
         raise Failed(f"{' '.join(map(str, command))}\n{result.stdout}{result.stderr}")
@@ -73,7 +73,7 @@ class Processes:
         return child
 
     def dead(self):
-        """What is to say of those that ended by themselves."""
+        """Describes the processes that ended by themselves."""
         dead = [(name, child.returncode) for name, child in self.running if child.poll() is not None]
         return "\n".join(f"{name} ended by itself, with {code}:\n{self.tail(name)}" for name, code in dead)
 
@@ -85,7 +85,7 @@ class Processes:
         return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
 
     def end(self, name, patience=20):
-        """Ends one: asks, then doesn't."""
+        """Ends a process: first with SIGTERM, then with SIGKILL."""
         for entry in [each for each in self.running if each[0] == name]:
             child = entry[1]
             if child.poll() is None:

@@ -8,7 +8,7 @@ import node
 import rendering
 from processes import Failed, check, run, until
 
-# By Kubernetes' documentation, a changed ConfigMap reaches a pod at its next sync.
+# According to Kubernetes' documentation, a pod gets a changed ConfigMap at its next sync.
 LONGEST = 2 * node.SYNC_SECONDS
 ALIAS = "renamed"
 WITH_ALIAS = {"config": {"targets": {ALIAS: {"model_id": "us.amazon.nova-lite-v1:0"}}}}
@@ -17,7 +17,7 @@ JOB = "bedrock-grpc-check"
 
 
 def run_all(release, clients):
-    """With open streams, none of which may break."""
+    """Runs changes with open streams, none of which may break."""
     changes = Changes(release, clients)
     changes.check_alias()
     changes.check_bad_config()
@@ -71,7 +71,7 @@ class Changes:
         self._unbroken("after the upgrade")
 
     def _has_alias(self, address):
-        """Whether a pod lists the alias. A call would take as long as its answer is."""
+        """Returns whether a pod lists the alias. A call would take as long as its answer."""
         return ALIAS in run(self.release.binary, "targets", "--address", f"http://{address}:50051")
 
     def _check_calls(self, title):
@@ -81,7 +81,7 @@ class Changes:
         check(f"{title}, all {len(answers)} pods answer calls to the alias", answers and all(answers))
 
     def check_bad_config(self):
-        """What every new pod would fail with changes nothing."""
+        """A configuration with which every new pod would fail changes nothing."""
         before, text = self._pods(), self._config()
         try:
             # Only the service knows the Regions of a geography, so the chart renders it.
@@ -101,7 +101,7 @@ class Changes:
         return self.release.get(f"configmap/{self.release.name}")["data"]["config.yaml"]
 
     def check_old_version(self):
-        """Pods beside the configuration of a newer version: they refuse it, and use what they have."""
+        """Pods refuse the configuration of a newer version, and keep their own."""
         before, text = self._pods(), self._config()
         metric = "bedrock_grpc_config_last_reload_successful"
         for config, expected in [(f"{text}\na_key_of_a_newer_version: 1\n", 0), (text, 1)]:

@@ -1,4 +1,4 @@
-"""The chart on the real node: probes, Services, `helm test`, and pods that go while streams are open."""
+"""The chart on the real node: probes, Services, `helm test`, and pods that stop while streams are open."""
 
 import json
 import os
@@ -21,7 +21,8 @@ TOKEN = "a-key-of-bedrock-s"
 TOKENS_PER_SECOND = 2
 STREAMS = int(os.environ.get("STREAMS", "200"))
 UPDATES = int(os.environ.get("UPDATES", "3"))
-# As production-eks has it as far as one small node goes: three pods, a target by name, a budget.
+# The values of production-eks that one small node can run: three pods, a target by name, a
+# disruption budget.
 VALUES = {
     "image": {"repository": node.IMAGE, "tag": node.TAG, "pullPolicy": "Never"},
     "replicaCount": 3,
@@ -33,7 +34,7 @@ VALUES = {
 
 
 class Clients:
-    """load.py as a process, and what it says."""
+    """load.py as a process, and its reports."""
 
     def __init__(self, cluster, streams):
         interop = rendering.ROOT / "tests/interop"
@@ -139,7 +140,7 @@ class Release:
         return run(self.binary, "chat", "--address", f"http://{address}", "--target", target, "hello").strip()
 
     def check_service(self):
-        """Calls by all ways there are, and what a container is."""
+        """Makes calls in all ways, and checks the properties of a container."""
         pod = self.pods()[0]
         check("a pod answers at its own address", self.chat(f"{pod['status']['podIP']}:50051"))
         address = self.get(f"service/{RELEASE}")["spec"]["clusterIP"]
@@ -191,13 +192,13 @@ class Release:
         return self.cluster.ask("create", "--raw", path, "--filename", "-", objects=[eviction], fails=fails)[1]
 
     def check_endings(self, endings):
-        """Every pod that went: told, and ended in peace."""
+        """Checks every pod that stopped: it got SIGTERM, and exited with code 0."""
         codes = dict(endings.codes)
         check(f"{len(codes)} pods went, all with exit code 0: none was killed", len(codes) >= 3 * UPDATES + 2 and set(codes.values()) == {0},
               lambda: str(codes))
 
     def check_kill(self, clients):
-        """What is seen of a pod that goes without a word: so the clients above would have said it."""
+        """Checks that clients see a pod that stops without GOAWAY. So the clients above would have reported it."""
         self.kubectl("delete", "pod", self.pods()[0]["metadata"]["name"], "--grace-period=1")
         report = clients.report("last")
         check(f"a pod that is given one second breaks streams, and clients say so: {said(report)}", report["broken"] and report["open"] == 0)
@@ -216,7 +217,7 @@ def merged(base, changes):
 
 def said(report):
     counts = ", ".join(f"{sum(report[what].values())} {what}" for what in ("broken", "failed"))
-    return f"{report['ended_well']} streams ended well, {counts}, {report['open']} open" + "".join(
+    return f"{report['ended_well']} streams ended successfully, {counts}, {report['open']} open" + "".join(
         f"\n      {count} x {status}" for what in ("broken", "failed") for status, count in report[what].items())
 
 
@@ -225,7 +226,7 @@ def unbroken(report):
 
 
 def start_bedrock(cluster, binary):
-    """The emulator, as a process beside the node: its address."""
+    """Runs the emulator as a process next to the node. Returns its address."""
     port = 8900
     cluster.processes.start("bedrock", binary, "emulate", "--listen", f"{node.ADDRESS}:{port}", "--bearer-token", TOKEN,
                             "--time-to-first-token", "100ms", "--tokens-per-second", str(TOKENS_PER_SECOND))
@@ -233,7 +234,7 @@ def start_bedrock(cluster, binary):
 
 
 def run_all(cluster, binary, inside, cgroup, parts):
-    """The node, and everything on it that is asked for."""
+    """Runs the node, and all requested parts on it."""
     machine = node.Node(cluster, cgroup)
     try:
         for archive in (images.pause(machine.work / "pause", node.PAUSE, cluster.bin / "pause"),

@@ -21,12 +21,12 @@ access:
 callers:
   chat: {{ service_accounts: [apps/chat] }}
 """
-# The minimum time between the last fetch and one that a call causes.
+# The minimum time between the last fetch of keys and one that a call causes.
 COOLDOWN_S = 10
 
 
 class Gateway:
-    """A gateway that asks the API server with its own token."""
+    """A gateway that fetches keys from the API server with its own token."""
 
     def __init__(self, cluster, binary, folder):
         self.cluster, self.binary, self.folder = cluster, binary, folder
@@ -51,7 +51,7 @@ class Gateway:
         return self.cluster.kubectl("create", "token", account, "--namespace=apps", "--duration=10m", *arguments).strip()
 
     def answer(self, token=None):
-        """What a call with this token gets: "" if the gateway cannot be reached."""
+        """Returns the reason of a call with this token. "" if the gateway cannot be reached."""
         command = [self.binary, "targets", "--address", f"http://127.0.0.1:{self.port}", "--deadline", "20s"]
         if token:
             path = self.folder / "caller.token"
@@ -68,7 +68,7 @@ class Gateway:
 
 
 def run_all(cluster, binary, folder):
-    """All of it, on a control plane alone: no pod is needed for a token."""
+    """Runs all checks on a control plane only, because tokens need no pod."""
     cluster.kubectl("create", "namespace", "apps")
     for account in ("gateway", "chat", "other"):
         cluster.kubectl("create", "serviceaccount", account, "--namespace=apps")

@@ -19,10 +19,11 @@ from grpc_status import rpc_status
 
 SERVICE = "bedrock.inference.v1.InferenceService"
 MODEL = "us.amazon.nova-lite-v1:0"
-# Far longer than anything here takes: a call that hangs fails its test, and not the whole run.
+# Far longer than any call of these tests: a call that hangs fails its own test, and not the whole
+# run.
 TIMEOUT_S = 20
 
-# A detail of a status, by the name in its type URL.
+# Returns a detail of a status, found by the name in its type URL.
 DETAILS = {
     "google.rpc.BadRequest": error_details_pb2.BadRequest,
     "google.rpc.ErrorInfo": error_details_pb2.ErrorInfo,
@@ -87,7 +88,7 @@ class Emulator:
         """Waits for this many calls and returns them: they reach Bedrock with a delay."""
         give_up = time.monotonic() + TIMEOUT_S
         while not enough(calls := self.calls()):
-            assert time.monotonic() < give_up, f"this never came to be: {calls}"
+            assert time.monotonic() < give_up, f"the calls did not arrive in time: {calls}"
             time.sleep(0.01)
         return calls
 
@@ -127,7 +128,7 @@ def failure(stream):
             came.append(event)
     except grpc.RpcError as error:
         return came, error
-    raise AssertionError(f"the stream ended well: {kinds(came)}")
+    raise AssertionError(f"the stream ended successfully: {kinds(came)}")
 
 
 def details(error):

@@ -43,7 +43,8 @@ class LoadBalancer:
     def answers(self, client, gateway):
         """Forwards frame by frame, until the end or a long silence."""
         read, last = gateway.makefile("rb"), time.monotonic()
-        # Pings arrive in between: the wait is for each frame, the limit for those that count.
+        # Pings arrive in between. Each read has a time limit, and the total limit applies only to
+        # frames other than pings.
         gateway.settimeout(self.idle_seconds)
         with contextlib.suppress(OSError):
             while header := read.read(FRAME_HEADER):

@@ -10,7 +10,7 @@ import pytest
 from gateway import TIMEOUT_S, failure, faulty, kinds, stream_request, text_of
 from load_balancer import LoadBalancer
 
-# Many times what a busy machine delays a heartbeat, which is sent once a second.
+# Much longer than a busy machine can delay a heartbeat, which is sent once a second.
 IDLE_S = 5
 LARGE = "giant-tool-delta"
 
@@ -36,7 +36,7 @@ def test_a_load_balancer_cuts_what_is_silent(behind):
     came, error = failure(behind.inference.StreamInvoke(silent(0), timeout=3 * TIMEOUT_S))
     assert text_of(came) == "1, 2"
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    # Not because of the deadline, and not before its time.
+    # The call ends neither because of its deadline nor too early.
     assert IDLE_S <= time.monotonic() - begun < 2 * TIMEOUT_S
 
 

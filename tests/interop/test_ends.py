@@ -31,7 +31,7 @@ def test_cancel_at_once(gateway, emulator):
     call = gateway.inference.StreamInvoke(stream_request(faulty("stall-before-headers")), timeout=TIMEOUT_S)
     call.cancel()
     assert call.code() is grpc.StatusCode.CANCELLED
-    # It may or may not have reached Bedrock; this one, which follows it, certainly does.
+    # The earlier call may or may not have reached Bedrock, but this one certainly does.
     list(gateway.inference.StreamInvoke(stream_request(), timeout=TIMEOUT_S))
     ends = [seen["end"] for seen in emulator.until(all_ended)]
     assert ends in (["Completed"], ["ClientGone", "Completed"])
@@ -144,7 +144,7 @@ def test_refusals(gateway, fault, code, reason, detail):
 )
 def test_failures_in_mid_stream(gateway, fault, code, reason):
     came, error = failure(gateway.inference.StreamInvoke(stream_request(faulty(fault)), timeout=TIMEOUT_S))
-    # Output that arrived is kept.
+    # The client keeps the output that arrived.
     assert kinds(came) == ["message_start", "content_block_start"] + ["content_block_delta"] * 3
     assert error.code() is grpc.StatusCode[code]
     found = details(error)

@@ -47,7 +47,7 @@ def test_health_of_what_is_not_there(gateway):
 def test_reflection(gateway):
     database = ProtoReflectionDescriptorDatabase(gateway.channel)
     assert set(SERVICES) <= set(database.get_services())
-    # A separate pool: it knows only what the gateway returns.
+    # A separate pool, which contains only the descriptors that the gateway returns.
     service = descriptor_pool.DescriptorPool(database).FindServiceByName(SERVICE)
     assert {method.name for method in service.methods} == {"CountTokens", "Invoke", "StreamInvoke"}
     request = service.methods_by_name["StreamInvoke"].input_type

@@ -20,7 +20,7 @@ type authority struct {
 	issued      int64
 }
 
-// issued is a certificate and its key, also as the files of a Secret.
+// issued is a certificate with its key, and both as files of a Secret.
 type issued struct {
 	certificate  *x509.Certificate
 	crt, keyFile []byte
@@ -49,7 +49,7 @@ func (a *authority) issue(address netip.Addr) (*issued, error) {
 	return &issued{certificate, file("CERTIFICATE", certificate.Raw), file("PRIVATE KEY", der)}, nil
 }
 
-// sign completes a certificate. The first one signs itself.
+// sign completes and signs a certificate. The first certificate is self-signed.
 func (a *authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

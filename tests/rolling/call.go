@@ -13,24 +13,25 @@ import (
 	pb "github.com/bedrock-grpc/bedrock-grpc/tests/rolling/inferencev1"
 )
 
-// call is one call as its caller knows it, with what the library does below it.
+// call is one call as its caller sees it. It also records the attempts that the library makes for
+// it.
 type call struct {
 	mu      sync.Mutex
-	replica string // Where the last attempt went.
-	lost    error  // Of an attempt that another one may follow.
+	replica string // The replica of the last attempt.
+	lost    error  // The error of the last attempt. The library may make another attempt.
 	events  int
-	open    bool // Whether it is counted as an open stream.
+	open    bool // Whether the call is counted as an open stream.
 }
 
 type callKey struct{}
 
-// attempts counts retries, which callers do not see.
+// attempts counts the library's retries, which callers do not see.
 type attempts struct{ *load }
 
 func (attempts) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
 
 func (a attempts) HandleRPC(ctx context.Context, what stats.RPCStats) {
-	// A health check of the library's own is no call.
+	// The library also makes health checks, which are not calls of a client.
 	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
 		return
@@ -51,7 +52,8 @@ func (a attempts) HandleRPC(ctx context.Context, what stats.RPCStats) {
 	}
 }
 
-// nextAttempt is the failure that the next attempt makes good, if there is one.
+// nextAttempt begins another attempt. It returns the failure of the attempt before, if there was
+// one.
 func (c *call) nextAttempt() *failure {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,10 +83,10 @@ func (c *call) where() string {
 	return c.replica
 }
 
-// contract is what is wrong with a stream that should have been right, though its status is OK.
+// contract is the error of a stream that violates the API, although its status is OK.
 type contract struct{ what string }
 
-func (c contract) Error() string { return "the stream's contract: " + c.what }
+func (c contract) Error() string { return "the stream violates the API: " + c.what }
 
 // stream requests a number of tokens and accepts only the complete grammar: message_start, each
 // token, message_stop, metadata with the usage, OK.
@@ -141,20 +143,20 @@ func (c *call) stream(ctx context.Context, client pb.InferenceServiceClient, tok
 	}
 }
 
-// unary asks for a whole answer.
+// unary makes a call that returns the whole answer.
 func (c *call) unary(ctx context.Context, client pb.InferenceServiceClient) error {
 	reply, err := client.Invoke(context.WithValue(ctx, callKey{}, c), &pb.InvokeRequest{Target: "claude", Input: question(1)})
 	if err == nil && reply.GetMetadata().GetUsage().GetOutputTokens() != 1 {
-		return contract{"another answer than was asked for"}
+		return contract{"the answer does not have the requested length"}
 	}
 	return err
 }
 
-// list asks the gateway for something that it knows itself.
+// list makes a call that the gateway answers without calling Bedrock.
 func (c *call) list(ctx context.Context, client pb.TargetServiceClient) error {
 	reply, err := client.ListTargets(context.WithValue(ctx, callKey{}, c), &pb.ListTargetsRequest{})
 	if err == nil && len(reply.Targets) != 1 {
-		return contract{"another list than the config's"}
+		return contract{"the list of targets differs from the configuration"}
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// renewal is a pod with TLS, which is in no Service, and its certificate.
+// renewal is a pod with TLS and its certificate. The pod is not part of the Service.
 type renewal struct {
 	*pod
 	authority *authority
@@ -21,8 +21,8 @@ type renewal struct {
 	endpoint  string
 }
 
-// certificateChanges renews the certificate of a running pod repeatedly. In every fourth one, the
-// key is another's, and the pod refuses it.
+// certificateChanges renews the certificate of a running pod repeatedly. Every fourth certificate
+// has a key that does not match, and the pod refuses it.
 func (d *drill) certificateChanges() error {
 	var saw *tally
 	title := fmt.Sprintf("%d renewed certificates, every fourth one wrong, without a restart", d.changes)
@@ -125,17 +125,17 @@ func (r *renewal) renew(isWrong bool) (time.Duration, error) {
 		took := time.Since(begun)
 		switch {
 		case isWrong && !now.Equal(before):
-			return 0, fmt.Errorf("%s: a certificate whose key does not match is used", r.name)
+			return 0, fmt.Errorf("%s: the pod uses a certificate whose key does not match", r.name)
 		case isWrong && ok == 0, !isWrong && now.Equal(next.certificate):
 			return took, nil
 		case took > patience:
-			return 0, fmt.Errorf("%s: a renewed certificate has no effect after %v; its log: %s", r.name, took, r.log)
+			return 0, fmt.Errorf("%s: a renewed certificate has no effect after %v; see its log: %s", r.name, took, r.log)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// served is the certificate that a new connection gets.
+// served returns the certificate that a new connection gets.
 func (r *renewal) served() (*x509.Certificate, error) {
 	config := r.trusted.Clone()
 	config.NextProtos = []string{"h2"}

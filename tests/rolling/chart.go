@@ -15,21 +15,22 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// lifecycle is how pods come and go: what the chart renders, with every time divided by one factor.
+// lifecycle describes how pods start and stop: the values that the chart renders, with every time
+// divided by the same factor.
 type lifecycle struct {
 	replicas    int
-	surge       int // Pods beyond `replicas` that an update may have.
+	surge       int // The number of pods that an update may add to `replicas`.
 	minReady    time.Duration
 	probePeriod time.Duration
 	preStop     time.Duration
 	lameDuck    time.Duration
 	drainLimit  time.Duration
-	grace       time.Duration // From the pod's end being asked for to SIGKILL.
+	grace       time.Duration // The time from the deletion of the pod to SIGKILL.
 	config      map[string]any
-	checksum    string // By which Kubernetes replaces pods.
+	checksum    string // If it changes, Kubernetes replaces the pods.
 }
 
-// rendered is what is read of the chart's objects.
+// rendered has the fields of the chart's objects that this test reads.
 type rendered struct {
 	Kind string
 	Data map[string]string
@@ -64,7 +65,7 @@ type container struct {
 	} `yaml:"startupProbe"`
 }
 
-// render asks Helm for the chart with a few values set.
+// render runs Helm on the chart, with these values set.
 func render(helm, root string, factor float64, set []string) (*lifecycle, error) {
 	arguments := []string{"template", "rolling", filepath.Join(root, "helm/bedrock-grpc"), "--values", filepath.Join(root, "tests/rolling/values.yaml")}
 	for _, each := range set {
@@ -90,7 +91,7 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nil, fmt.Errorf("what helm rendered: %w", err)
+			return nil, fmt.Errorf("the output of helm template: %w", err)
 		}
 		switch spec := object.Spec; object.Kind {
 		case "Deployment":
@@ -102,7 +103,7 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 			life.probePeriod = scaled(seconds(pod.Containers[0].StartupProbe.PeriodSeconds))
 			grace = seconds(pod.GraceSeconds)
 			if fmt.Sprint(spec.Strategy.RollingUpdate.MaxUnavailable) != "0" {
-				return nil, fmt.Errorf("maxUnavailable is %v: what follows is made for 0", spec.Strategy.RollingUpdate.MaxUnavailable)
+				return nil, fmt.Errorf("maxUnavailable is %v; this test supports only 0", spec.Strategy.RollingUpdate.MaxUnavailable)
 			}
 			if life.surge, err = share(spec.Strategy.RollingUpdate.MaxSurge, spec.Replicas); err != nil {
 				return nil, err
@@ -110,7 +111,7 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 		case "PodDisruptionBudget":
 			budget = fmt.Sprint(spec.MaxUnavailable) == "1"
 		case "ConfigMap":
-			// Another one belongs to the Job that checks the configuration.
+			// There is another ConfigMap for the Job that checks the configuration.
 			text, ok := object.Data["config.yaml"]
 			if !ok {
 				continue
@@ -132,14 +133,14 @@ func render(helm, root string, factor float64, set []string) (*lifecycle, error)
 			}
 		}
 	}
-	// What the chart adds for the exit itself does not depend on the pace.
+	// The time that the chart adds for the exit of the process is not divided.
 	margin := grace - life.lameDuck - life.drainLimit - time.Duration(float64(life.preStop)*factor)
 	life.lameDuck, life.drainLimit = scaled(life.lameDuck), scaled(life.drainLimit)
 	life.grace = life.preStop + life.lameDuck + life.drainLimit + margin
 	return life, nil
 }
 
-// drainDefaults are the service's own, which examples/config.yaml shows.
+// drainDefaults returns the gateway's defaults, which examples/config.yaml shows.
 func drainDefaults(path string) (map[string]time.Duration, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -149,7 +150,7 @@ func drainDefaults(path string) (map[string]time.Duration, error) {
 	return example.Drain, yaml.Unmarshal(text, &example)
 }
 
-// share is a number of pods, or a percentage of them, rounded up as maxSurge is.
+// share returns a number of pods. A percentage is rounded up, as Kubernetes does for maxSurge.
 func share(value any, of int) (int, error) {
 	text := fmt.Sprint(value)
 	percent, isShare := strings.CutSuffix(text, "%")

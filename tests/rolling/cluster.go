@@ -19,7 +19,7 @@ type cluster struct {
 	adminPort     int
 	connectionAge time.Duration
 
-	pods []*pod // Those that are in the Service, the oldest first.
+	pods []*pod // The pods of the Service, the oldest first.
 	made int
 
 	leaving sync.WaitGroup
@@ -27,13 +27,13 @@ type cluster struct {
 	endings []ending
 }
 
-// nextAddress is one that no pod had before: a pod's address goes with it.
+// nextAddress returns an address that no pod has had before. Addresses are not used again.
 func (c *cluster) nextAddress() netip.Addr {
 	c.made++
 	return netip.AddrFrom4([4]byte{127, 1, byte(c.made / 250), byte(1 + c.made%250)})
 }
 
-// add starts a pod; once it is ready it is in the Service.
+// add starts a pod, waits until it is ready, and adds it to the Service.
 func (c *cluster) add() (*pod, error) {
 	p, err := c.startPod(c.nextAddress())
 	if err != nil {
@@ -44,7 +44,8 @@ func (c *cluster) add() (*pod, error) {
 	return p, nil
 }
 
-// remove deletes a pod: first from the Service; the kubelet's part runs in the background.
+// remove deletes a pod. It removes the pod from the Service, and stops it in the background, as a
+// kubelet does.
 func (c *cluster) remove(p *pod) {
 	c.pods = slices.DeleteFunc(c.pods, func(each *pod) bool { return each == p })
 	c.names.remove(p.address)
@@ -56,9 +57,9 @@ func (c *cluster) remove(p *pod) {
 	})
 }
 
-// update replaces all pods like a Deployment's rolling update with maxUnavailable 0: new pods
-// first, the next ones once those have been
-// ready for minReadySeconds. How long old ones take to end holds nothing up.
+// update replaces all pods like a Deployment's rolling update with maxUnavailable 0. New pods start
+// first, and the next step follows when they have been ready for minReadySeconds. It does not wait
+// for old pods to end.
 func (c *cluster) update() error {
 	for old := slices.Clone(c.pods); len(old) > 0; {
 		count := min(c.life.surge, len(old))
@@ -76,14 +77,14 @@ func (c *cluster) update() error {
 	return nil
 }
 
-// evict deletes a pod as a node drain does. Its replacement starts when it goes, not before.
+// evict deletes a pod as a node drain does. Its replacement starts after the deletion, not before.
 func (c *cluster) evict(p *pod) error {
 	c.remove(p)
 	_, err := c.add()
 	return err
 }
 
-// crash kills a pod's process and starts another one, like a kubelet: the pod keeps its address.
+// crash kills a pod's process and starts another one, as a kubelet does. The pod keeps its address.
 func (c *cluster) crash(p *pod, seen func()) (*pod, error) {
 	p.kill()
 	c.names.remove(p.address)
@@ -97,7 +98,7 @@ func (c *cluster) crash(p *pod, seen func()) (*pod, error) {
 	return again, nil
 }
 
-// gone waits until the pods that were deleted have ended, and tells how.
+// gone waits until the deleted pods have ended, and returns how each of them ended.
 func (c *cluster) gone() ([]ending, error) {
 	c.leaving.Wait()
 	c.mu.Lock()
@@ -112,7 +113,7 @@ func (c *cluster) gone() ([]ending, error) {
 	return ends, nil
 }
 
-// close ends everything that still runs.
+// close ends all processes that still run.
 func (c *cluster) close() {
 	for _, p := range c.pods {
 		p.kill()
@@ -126,5 +127,5 @@ func summary(ends []ending) string {
 	for _, end := range ends {
 		longest = max(longest, end.took)
 	}
-	return fmt.Sprintf("%d pods ended with 0, no SIGKILL; the longest drain took %.1f s", len(ends), longest.Seconds())
+	return fmt.Sprintf("%d pods exited with code 0, without SIGKILL; the longest drain took %.1f s", len(ends), longest.Seconds())
 }

@@ -10,13 +10,14 @@ import (
 const (
 	generation = "bedrock_grpc_config_generation"
 	successful = "bedrock_grpc_config_last_reload_successful"
-	// inEffect is how long a change may take, from the kubelet's write on. It usually takes less
-	// than a second, also on a loaded machine. It is not divided.
+	// inEffect is the maximum time from the kubelet's write to the effect of a change. A change
+	// usually takes less than a second, even on a loaded machine. This time is not divided by the
+	// factor.
 	inEffect = 5 * time.Second
 )
 
-// configChanges changes the config of running pods repeatedly. Every fourth one is a mistake, and
-// refused.
+// configChanges changes the config of running pods repeatedly. Every fourth change is invalid, and
+// the pods refuse it.
 func (d *drill) configChanges() error {
 	title := fmt.Sprintf("%d changes of the config, every fourth one wrong, without a restart", d.changes)
 	return d.scenario(title, func() (string, error) {
@@ -29,7 +30,7 @@ func (d *drill) configChanges() error {
 				return "", err
 			}
 			if life.checksum != d.life.checksum {
-				return "", fmt.Errorf("the chart would replace the pods for another description")
+				return "", fmt.Errorf("the chart replaces pods if only a description changes")
 			}
 			config, metric, expected := life.config, generation, func(before float64) float64 { return before + 1 }
 			if n%4 == 3 {
@@ -63,7 +64,7 @@ func (d *drill) configChanges() error {
 			return "", fmt.Errorf("a change took %v; at most %v is expected", longest, inEffect)
 		}
 		said := fmt.Sprintf("%d changes on each of %d pods, %d of them refused; the longest took %.1f s", d.changes, len(before), refused, longest.Seconds())
-		return said, d.load.await("streams that ended well meanwhile", func() bool { return d.load.tally.streams >= d.streams/10 })
+		return said, d.load.await("streams that end successfully in the meantime", func() bool { return d.load.tally.streams >= d.streams/10 })
 	}, nothing)
 }
 

@@ -12,16 +12,16 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	_ "google.golang.org/grpc/health" // Lets channels do what healthCheckConfig says.
+	_ "google.golang.org/grpc/health" // Enables healthCheckConfig.
 	"google.golang.org/grpc/keepalive"
 
 	pb "github.com/bedrock-grpc/bedrock-grpc/tests/rolling/inferencev1"
 )
 
-// channels is how many clients there are: each has its own resolver, balancer and connections.
+// channels is the number of clients. Each has a separate resolver, balancer and connections.
 const channels = 20
 
-// load keeps streams open and makes other calls, over clients that are set up as documented.
+// load keeps streams open and makes other calls. Its clients are configured as documented.
 type load struct {
 	connections []*grpc.ClientConn
 	stop        context.Context
@@ -30,8 +30,8 @@ type load struct {
 
 	mu      sync.Mutex
 	changed *sync.Cond
-	open    map[string]int    // Streams that have begun, by replica.
-	known   []map[string]bool // The replicas that each client has had an answer of.
+	open    map[string]int    // The number of streams that have begun, by replica.
+	known   []map[string]bool // The replicas from which each client has received an answer.
 	tally   *tally
 }
 
@@ -75,8 +75,8 @@ func dial(target, serviceConfig string, transport credentials.TransportCredentia
 	return l, nil
 }
 
-// begin starts callers that always have a stream open, of shortest to longest tokens, and one
-// caller per client that makes other calls.
+// begin starts callers that always have a stream open. A stream has between shortest and longest
+// tokens. Two more callers per client make other calls.
 func (l *load) begin(streams int, shortest, longest int32) {
 	for n := range streams {
 		client := pb.NewInferenceServiceClient(l.connections[n%channels])
@@ -90,7 +90,7 @@ func (l *load) begin(streams int, shortest, longest int32) {
 		l.forever(n, func(c *call) error { return c.unary(context.Background(), inference) })
 		l.forever(n, func(c *call) error {
 			err := c.list(context.Background(), targets)
-			// It is answered at once: a pace is set here.
+			// The gateway answers at once, so the pause limits the rate.
 			l.pause(100 * time.Millisecond)
 			return err
 		})
@@ -119,7 +119,7 @@ func (l *load) pause(d time.Duration) {
 	}
 }
 
-// opened counts a stream as open, from its first event on.
+// opened counts a stream as open. It is called with the stream's first event.
 func (l *load) opened(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -153,7 +153,7 @@ func (l *load) ended(client int, c *call, err error) {
 	l.changed.Broadcast()
 }
 
-// total is how many streams are open.
+// total returns the number of open streams.
 func (l *load) total() (total int) {
 	for _, open := range l.open {
 		total += open
@@ -161,14 +161,14 @@ func (l *load) total() (total int) {
 	return total
 }
 
-// openOn is how many streams are open, by replica.
+// openOn returns the number of open streams, by replica.
 func (l *load) openOn() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return maps.Clone(l.open)
 }
 
-// await waits until something is so, which has a minute.
+// await waits until a condition is true. It fails after a minute.
 func (l *load) await(what string, so func() bool) error {
 	late := false
 	timer := time.AfterFunc(patience, func() {
@@ -182,16 +182,17 @@ func (l *load) await(what string, so func() bool) error {
 	defer l.mu.Unlock()
 	for !so() {
 		if late {
-			return fmt.Errorf("this never came to be: %s", what)
+			return fmt.Errorf("not reached within a minute: %s", what)
 		}
 		l.changed.Wait()
 	}
 	return nil
 }
 
-// awaitRest waits until so many streams are open, and every client knows every pod.
+// awaitRest waits until this number of streams is open, and every client has received an answer
+// from every pod.
 func (l *load) awaitRest(streams int, pods []*pod) error {
-	return l.await(fmt.Sprintf("%d open streams, and calls of every client on every pod", streams), func() bool {
+	return l.await(fmt.Sprintf("%d open streams, and an answer from every pod to every client", streams), func() bool {
 		for _, known := range l.known {
 			for _, p := range pods {
 				if !known[p.address.String()] {
@@ -203,7 +204,7 @@ func (l *load) awaitRest(streams int, pods []*pod) error {
 	})
 }
 
-// take is what was counted since the last time.
+// take returns the counts since its last call.
 func (l *load) take() *tally {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -212,7 +213,7 @@ func (l *load) take() *tally {
 	return taken
 }
 
-// close lets open calls end; there will be no more.
+// close starts no further calls, and waits for the open ones.
 func (l *load) close() {
 	l.end()
 	l.running.Wait()

@@ -1,6 +1,6 @@
-// rolling shows that clients do not notice when pods start and stop, and what they see where that
-// can't be avoided: real processes on loopback, in the order and with the times of the chart, under
-// load.
+// rolling tests that clients do not notice when pods start and stop, and shows what they see where
+// that cannot be avoided. It runs real processes on loopback under load, in Kubernetes' order and
+// with the chart's times.
 package main
 
 import (
@@ -19,20 +19,20 @@ const (
 	// serviceName is the chart's headless Service, for clients of the release `bedrock-grpc` in
 	// the namespace `inference`.
 	serviceName = "bedrock-grpc-headless.inference.svc.cluster.local"
-	// namesKept is how old a cached DNS answer may be: the TTL of kubeadm's CoreDNS and of
+	// namesKept is the maximum age of a cached DNS answer: the TTL of kubeadm's CoreDNS and of
 	// NodeLocal DNSCache.
 	namesKept = 30 * time.Second
-	// namesAsked is the least time between two DNS queries of a client: 30 s in grpc-go, grpc-
-	// java, grpc-js and the C core.
+	// namesAsked is the minimum time between two DNS queries of a client: 30 s in grpc-go,
+	// grpc-java, grpc-js and the C core.
 	namesAsked = 30 * time.Second
-	// connectionAge is far below the default of 15 min, so that clients lose connections, and
-	// resolve names, at every point of an update.
+	// connectionAge is far below the default of 15 min. So clients lose connections and resolve
+	// names at every point of an update.
 	connectionAge = 100 * time.Second
-	// shortest is how long streams are at least.
+	// shortest is the minimum duration of a stream.
 	shortest = 50 * time.Second
 )
 
-// options are what can be set.
+// options are the settings of a run.
 type options struct {
 	binary, emulator, helm, root, work string
 	streams, updates, changes          int
@@ -44,20 +44,20 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.binary, "binary", "", "the bedrock-grpc that serves")
-	flag.StringVar(&o.emulator, "emulator", "", "the bedrock-grpc that plays Bedrock; default: the same")
-	flag.StringVar(&o.helm, "helm", "helm", "Helm, for the chart")
+	flag.StringVar(&o.binary, "binary", "", "the binary that runs as the gateway")
+	flag.StringVar(&o.emulator, "emulator", "", "the binary that runs as the emulator; default: the same")
+	flag.StringVar(&o.helm, "helm", "helm", "the Helm binary that renders the chart")
 	flag.StringVar(&o.root, "root", ".", "the repository")
 	flag.StringVar(&o.work, "work", "", "an empty folder for configs and logs")
-	flag.IntVar(&o.streams, "streams", 1000, "streams that are always open")
-	flag.IntVar(&o.updates, "updates", 20, "rolling updates in a row")
-	flag.IntVar(&o.changes, "changes", 20, "changes of the config, and of the certificate, of running pods")
-	flag.Float64Var(&o.factor, "factor", 10, "by how much all times are divided")
-	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the pace of each stream")
-	flag.DurationVar(&o.longest, "longest", 300*time.Second, "how long streams are at most, before it is divided")
-	flag.BoolVar(&o.short, "short", false, "the form for CI: 200 streams of at most 150 s, 3 updates, 8 changes of config and certificate, times divided by 20")
-	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "rolling updates, and nothing else")
-	flag.Func("set", "a value of the chart's, as helm takes it; can be given again", func(value string) error {
+	flag.IntVar(&o.streams, "streams", 1000, "number of streams that are always open")
+	flag.IntVar(&o.updates, "updates", 20, "number of consecutive rolling updates")
+	flag.IntVar(&o.changes, "changes", 20, "number of changes of the config, and of the certificate, of running pods")
+	flag.Float64Var(&o.factor, "factor", 10, "the factor by which all times are divided")
+	flag.Float64Var(&o.rate, "tokens-per-second", 2, "the rate of each stream")
+	flag.DurationVar(&o.longest, "longest", 300*time.Second, "the maximum duration of a stream, before the division")
+	flag.BoolVar(&o.short, "short", false, "a short run for CI: 200 streams of at most 150 s, 3 updates, 8 changes of config and certificate, times divided by 20")
+	flag.BoolVar(&o.onlyUpdates, "only-updates", false, "run only the rolling updates")
+	flag.Func("set", "a value of the chart, as for helm --set; can be repeated", func(value string) error {
 		o.set = append(o.set, value)
 		return nil
 	})
@@ -68,7 +68,7 @@ func main() {
 	if o.emulator == "" {
 		o.emulator = o.binary
 	}
-	// What this machine's proxy is for is not on it.
+	// All connections are on loopback, so they must not use this machine's proxy.
 	for _, name := range []string{"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		os.Unsetenv(name)
 	}
@@ -83,10 +83,10 @@ func main() {
 	if err != nil || len(wrong) > 0 {
 		os.Exit(1)
 	}
-	fmt.Println("everything was as it should be")
+	fmt.Println("all scenarios passed")
 }
 
-// run tells what was wrong with what clients saw. An error: it could not be seen.
+// run returns the deviations that clients saw. An error means that the test itself could not run.
 func (o *options) run() ([]string, error) {
 	rendering := func(set ...string) (*lifecycle, error) {
 		return render(o.helm, o.root, o.factor, append(set, o.set...))
@@ -97,7 +97,7 @@ func (o *options) run() ([]string, error) {
 	}
 	fmt.Printf("%d streams of %v to %v at %v tokens/s, over %d clients with examples/service_config.json, every second one with health checks\n",
 		o.streams, o.scaled(shortest), o.scaled(o.longest), o.rate, channels)
-	fmt.Printf("divided by %v: times of the chart (%v), of caches of names (now %v), of clients' asking for them (now at most every %v), limits.connection_age (now %v)\n",
+	fmt.Printf("divided by %v: times of the chart (%v), DNS TTL (now %v), minimum time between two DNS queries of a client (now %v), limits.connection_age (now %v)\n",
 		o.factor, life, o.scaled(namesKept), o.scaled(namesAsked), o.scaled(connectionAge))
 
 	c, err := o.cluster(life)
@@ -118,21 +118,21 @@ func (o *options) run() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A fifth more, because a stream that has ended leaves its slot empty until the next one
-	// begins, which takes longer on a loaded machine.
+	// There are a fifth more callers than streams: after a stream has ended, its caller needs time
+	// to begin the next one, most of all on a loaded machine.
 	l.begin(o.streams+o.streams/5, o.tokens(shortest), o.tokens(o.longest))
 
 	d := &drill{cluster: c, load: l, options: o, render: rendering}
 	if err := d.all(); err != nil {
 		return d.wrong, err
 	}
-	fmt.Printf("\nclients asked for the name %d times\n", c.names.questions())
+	fmt.Printf("\nclients made %d DNS queries\n", c.names.questions())
 	l.close()
 	d.between()
 	return d.wrong, nil
 }
 
-// cluster is one without pods yet.
+// cluster returns a cluster that has no pods yet.
 func (o *options) cluster(life *lifecycle) (*cluster, error) {
 	ports, err := freePorts(2)
 	if err != nil {
@@ -152,7 +152,7 @@ func (o *options) cluster(life *lifecycle) (*cluster, error) {
 
 func (o *options) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / o.factor) }
 
-// tokens is how many tokens a stream of this length has.
+// tokens returns the number of tokens of a stream of this duration.
 func (o *options) tokens(d time.Duration) int32 { return int32(o.scaled(d).Seconds() * o.rate) }
 
 // freePorts returns unused ports on loopback.

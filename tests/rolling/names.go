@@ -12,7 +12,7 @@ import (
 )
 
 // headlessService is the DNS server for a Service without a cluster IP: one A record for each ready
-// pod. It caches an answer like the caches that clients use (CoreDNS, NodeLocal DNSCache).
+// pod. It caches its answers, as CoreDNS and NodeLocal DNSCache do.
 type headlessService struct {
 	socket net.PacketConn
 	name   string
@@ -49,7 +49,7 @@ func (s *headlessService) remove(pod netip.Addr) {
 	s.ready = slices.DeleteFunc(slices.Clone(s.ready), func(each netip.Addr) bool { return each == pod })
 }
 
-// questions is how often clients asked for the name.
+// questions returns the number of DNS queries from clients.
 func (s *headlessService) questions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

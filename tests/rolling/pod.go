@@ -19,26 +19,27 @@ import (
 type pod struct {
 	*process
 	address netip.Addr
-	life    *lifecycle // As it was rendered when the pod was made.
+	life    *lifecycle // The values with which the pod was created.
 	admin   string
 	volume  *volume
 }
 
-// ending is how a pod went.
+// ending describes how a pod ended.
 type ending struct {
 	pod   string
 	code  int
-	took  time.Duration // Since SIGTERM.
-	error error         // What should not have been.
+	took  time.Duration // The time since SIGTERM.
+	error error         // Set if the pod did not end as expected.
 }
 
-// startPod starts a replica and waits until its startup probe succeeds. It is in no Service yet.
+// startPod starts a replica and waits until its startup probe succeeds. It does not add the replica
+// to the Service.
 func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	life := c.life
 	p := &pod{address: address, life: life, admin: fmt.Sprintf("%v:%d", address, c.adminPort)}
 	name := fmt.Sprintf("pod-%v", address)
 	p.volume = &volume{folder: filepath.Join(c.directory, name)}
-	// A pod that is started again has a new one.
+	// A pod that is started again gets a new volume.
 	if err := os.RemoveAll(p.volume.folder); err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (c *cluster) startPod(address netip.Addr) (*pod, error) {
 	for deadline := time.Now().Add(patience); !p.ready(); {
 		if p.endsWithin(life.probePeriod) || time.Now().After(deadline) {
 			p.kill()
-			return nil, fmt.Errorf("never ready: %w", p.died())
+			return nil, fmt.Errorf("not ready in time: %w", p.died())
 		}
 	}
 	return p, nil
@@ -69,8 +70,8 @@ func (c *cluster) configure(p *pod, chart map[string]any) error {
 	return p.volume.write(map[string][]byte{configFile: text})
 }
 
-// configOf returns the chart's config, changed so that it runs here: loopback, the emulator, and
-// the pace of the life cycle.
+// configOf returns the chart's config with changes for this test: loopback addresses, the emulator
+// as Bedrock, and the divided times.
 func (c *cluster) configOf(p *pod, chart map[string]any) map[string]any {
 	config := maps.Clone(chart)
 	set := func(key string, members map[string]any) {
@@ -91,7 +92,7 @@ func (c *cluster) configOf(p *pod, chart map[string]any) map[string]any {
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
 
-// probe has a connection for each question, as a kubelet does.
+// probe opens a connection for each request, as a kubelet does.
 var probe = http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (p *pod) ready() bool {
@@ -118,12 +119,12 @@ func (p *pod) metric(name string) (float64, error) {
 	return 0, fmt.Errorf("%s has no metric %s", p.name, name)
 }
 
-// stop does what a kubelet does: the preStop hook, SIGTERM, and SIGKILL when the grace period is
-// over. SIGKILL counts as a failure.
+// stop does what a kubelet does: it runs the preStop hook, sends SIGTERM and, after the grace
+// period, SIGKILL. SIGKILL counts as a failure.
 func (p *pod) stop() ending {
 	asked := time.Now()
 	if p.endsWithin(p.life.preStop) {
-		return ending{pod: p.name, code: p.status.ExitCode(), error: fmt.Errorf("ended before it was told to: %w", p.died())}
+		return ending{pod: p.name, code: p.status.ExitCode(), error: fmt.Errorf("ended before SIGTERM: %w", p.died())}
 	}
 	told := time.Now()
 	p.signal(syscall.SIGTERM)
@@ -134,7 +135,7 @@ func (p *pod) stop() ending {
 	}
 	end.took, end.code = time.Since(told), p.status.ExitCode()
 	if end.error == nil && end.code != 0 {
-		end.error = fmt.Errorf("not 0: %w", p.died())
+		end.error = fmt.Errorf("the exit code is not 0: %w", p.died())
 	}
 	return end
 }

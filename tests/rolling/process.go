@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// patience is for what should take a second, on a machine that has other things to do.
+// patience is the time limit for steps that usually take a second. It is long, because the machine
+// may be busy.
 const patience = time.Minute
 
-// process is a child of ours, which never outlives us.
+// process is a child process. It is killed if this process ends.
 type process struct {
 	name    string
 	command *exec.Cmd
 	log     string
 	ended   chan struct{}
-	status  *os.ProcessState // Once it has ended.
+	status  *os.ProcessState // Set when the process has ended.
 }
 
 func start(name, directory string, environment []string, words ...string) (*process, error) {
@@ -57,7 +58,7 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// endsWithin tells whether the process has ended after so long.
+// endsWithin waits for the process for at most this time, and returns whether it has ended.
 func (p *process) endsWithin(limit time.Duration) bool {
 	select {
 	case <-p.ended:
@@ -67,19 +68,19 @@ func (p *process) endsWithin(limit time.Duration) bool {
 	}
 }
 
-// kill ends it for good, and waits until it has.
+// kill sends SIGKILL, and waits until the process has ended.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// died is the error of a process that was not to end yet.
+// died returns the error for a process that ended unexpectedly.
 func (p *process) died() error {
 	log, _ := os.ReadFile(p.log)
 	return fmt.Errorf("%s: %v; its log:\n%s", p.name, p.status, log)
 }
 
-// bedrock is the emulator that plays it, over TLS and HTTP/2 as the real one.
+// bedrock is the emulator. Like Bedrock, it uses TLS and HTTP/2.
 type bedrock struct {
 	*process
 	url, authority string
@@ -87,7 +88,7 @@ type bedrock struct {
 
 const bearerToken = "rolling"
 
-// startBedrock starts an emulator that gives so many tokens a second to each stream.
+// startBedrock starts an emulator that sends this many tokens per second on each stream.
 func startBedrock(binary, directory string, rate float64) (*bedrock, error) {
 	pipe := filepath.Join(directory, "emulator.pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -100,7 +101,8 @@ func startBedrock(binary, directory string, rate float64) (*bedrock, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Open for writing as well, so that opening does not wait for an emulator that never writes.
+	// The pipe is also opened for writing. Otherwise, opening it would block if the emulator never
+	// writes.
 	announced, err := os.OpenFile(pipe, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -126,7 +128,8 @@ func startBedrock(binary, directory string, rate float64) (*bedrock, error) {
 	return &bedrock{emulator, url, authority}, nil
 }
 
-// environment is what children get: nothing of the machine's proxies, nor of anybody's AWS account.
+// environment returns the environment of child processes. It has neither proxies nor the
+// credentials of a real AWS account.
 func environment() []string {
 	return []string{"AWS_BEARER_TOKEN_BEDROCK=" + bearerToken, "AWS_EC2_METADATA_DISABLED=true", "HOME=/nonexistent"}
 }

@@ -10,7 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// drill is what happens to the pods while the load runs, and what clients should see of it.
+// drill runs scenarios: events that happen to the pods under load, each with what clients may see
+// of it.
 type drill struct {
 	*cluster
 	*options
@@ -44,7 +45,7 @@ func (d *drill) scenario(title string, happens func() (string, error), expect fu
 	}
 	wrong := expect(saw)
 	if len(wrong) == 0 {
-		fmt.Println("  as it should be")
+		fmt.Println("  as expected")
 	}
 	for _, each := range wrong {
 		fmt.Printf("  WRONG: %s\n", each)
@@ -53,7 +54,7 @@ func (d *drill) scenario(title string, happens func() (string, error), expect fu
 	return nil
 }
 
-// between looks at what clients saw since the last scenario.
+// between checks what clients saw since the last scenario.
 func (d *drill) between() {
 	saw := d.load.take()
 	if len(saw.broken)+len(saw.failed) > 0 {
@@ -77,7 +78,7 @@ func (d *drill) drained() (string, error) {
 	})
 }
 
-// nothing is what clients should see of pods that go in order: not even a retry.
+// nothing returns deviations from the expectation that clients notice nothing, not even a retry.
 func nothing(saw *tally) []string {
 	wrong := append(noneBroken(saw), noneFailed(saw)...)
 	if len(saw.retried) > 0 {
@@ -95,10 +96,10 @@ func noneBroken(saw *tally) (wrong []string) {
 
 func noneFailed(saw *tally) (wrong []string) {
 	if len(saw.failed) > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d calls failed before anything came", len(saw.failed)))
+		wrong = append(wrong, fmt.Sprintf("%d calls failed before the first event", len(saw.failed)))
 	}
 	if saw.streams == 0 || saw.calls == 0 {
-		wrong = append(wrong, "there were no calls: this shows nothing")
+		wrong = append(wrong, "there were no calls, so the scenario tests nothing")
 	}
 	return wrong
 }
@@ -116,19 +117,19 @@ func (d *drill) all() error {
 	return nil
 }
 
-// rollingUpdates replaces all pods repeatedly, with the chart's defaults and with a preStop hook
-// in turn.
+// rollingUpdates replaces all pods repeatedly. Updates to the chart's defaults and to a preStop
+// hook alternate.
 func (d *drill) rollingUpdates() error {
 	plain := d.life
 	withHook, err := d.render("preStop.sleepSeconds=60")
 	if err != nil {
 		return err
 	}
-	title := fmt.Sprintf("%d rolling updates in a row, every second one to a preStop of 60 s (here %v)", d.updates, withHook.preStop)
+	title := fmt.Sprintf("%d consecutive rolling updates, every second one to a preStop of 60 s (here %v)", d.updates, withHook.preStop)
 	return d.scenario(title, func() (string, error) {
 		for n := range d.updates {
 			d.life = plain
-			// The last one is.
+			// The last update has the hook.
 			if (d.updates-n)%2 == 1 {
 				d.life = withHook
 			}
@@ -169,9 +170,9 @@ func (d *drill) nodeDrain() error {
 	return d.scenario("node drain, two of 3 pods evicted one after the other", func() (string, error) { return d.evicted(2) }, nothing)
 }
 
-// allNodesWithHook drains all nodes at once: clients need the time of the preStop hook to resolve
-// the new pods. Clients that check health leave the old pods drain.lame_duck before a GOAWAY makes
-// them resolve again: a retry covers that.
+// allNodesWithHook drains all nodes at once. The preStop hook gives clients the time to resolve the
+// new pods. Clients that check health leave the old pods earlier than a GOAWAY makes them resolve
+// again, by drain.lame_duck. Retries are allowed for that reason.
 func (d *drill) allNodesWithHook() (err error) {
 	if d.life, err = d.render(); err != nil {
 		return err
@@ -182,13 +183,13 @@ func (d *drill) allNodesWithHook() (err error) {
 }
 
 // allNodes is the same without the hook. Clients that resolved the name just before may have no pod
-// for a while: that is reported, and not an error.
+// for a while. The output shows their failed calls, which are not an error.
 func (d *drill) allNodes() error {
 	return d.scenario("the same without a preStop", func() (string, error) { return d.evicted(d.life.replicas) }, noneBroken)
 }
 
-// evicted evicts the oldest pods as the disruption budget allows: each one once the replacement of
-// the one before is ready.
+// evicted evicts the oldest pods, as fast as the disruption budget allows: it waits for each
+// replacement to be ready before it evicts the next pod.
 func (d *drill) evicted(count int) (string, error) {
 	for _, p := range slices.Clone(d.pods[:count]) {
 		if err := d.evict(p); err != nil {
@@ -216,13 +217,13 @@ func (d *drill) crashOfOne() error {
 			}
 			return d.load.tally.served[crashed] > before
 		})
-		return fmt.Sprintf("%d streams were open on the pod; started again in its place, %s got calls again", open, again.name), err
+		return fmt.Sprintf("%d streams were open on the pod; after its restart, %s got calls again", open, again.name), err
 	}, func(saw *tally) []string {
 		return append(onlyOn(crashed, "", saw), noneFailed(saw)...)
 	})
 }
 
-// drainLimit deletes a pod whose streams are longer than its drain may be.
+// drainLimit deletes a pod whose streams are longer than drain.limit.
 func (d *drill) drainLimit() (err error) {
 	if d.life, err = d.render("config.drain.limit=60s"); err != nil {
 		return err
@@ -256,7 +257,7 @@ func (d *drill) secondSIGTERM() error {
 		if err := d.evict(going); err != nil {
 			return "", err
 		}
-		// Two signals at once would be one.
+		// The pod must have handled the first signal: two pending signals count as one.
 		for deadline := time.Now().Add(patience); going.ready(); {
 			if going.endsWithin(going.life.probePeriod) || time.Now().After(deadline) {
 				return "", fmt.Errorf("ready after SIGTERM: %w", going.died())
@@ -270,17 +271,17 @@ func (d *drill) secondSIGTERM() error {
 	})
 }
 
-// onlyOn reports streams that broke elsewhere than on one pod, or with another status than
-// UNAVAILABLE with this reason.
+// onlyOn returns deviations from the expectation that only streams on this pod broke, with
+// UNAVAILABLE and this reason.
 func onlyOn(replica, reason string, saw *tally) (wrong []string) {
 	if len(saw.broken) == 0 {
-		wrong = append(wrong, "no stream broke: this shows nothing")
+		wrong = append(wrong, "no stream broke, so the scenario tests nothing")
 	}
 	for _, f := range saw.broken {
 		if f.replica != replica {
 			wrong = append(wrong, fmt.Sprintf("a stream on another pod broke: %v", f))
 		} else if f.code != codes.Unavailable || f.reason != reason {
-			wrong = append(wrong, fmt.Sprintf("a stream ended otherwise: %v", f))
+			wrong = append(wrong, fmt.Sprintf("a stream ended with another status: %v", f))
 		}
 	}
 	return wrong

@@ -12,25 +12,25 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// tally is what clients saw.
+// tally counts what clients saw.
 type tally struct {
-	streams     int       // That ended well.
-	calls       int       // Other calls that did.
+	streams     int       // The streams that ended successfully.
+	calls       int       // The other calls that ended successfully.
 	least       int       // The fewest streams that were open at any moment.
-	transparent int       // Attempts that the library made by itself.
-	retried     []failure // Attempts that failed and were retried by the retryPolicy.
+	transparent int       // The transparent retries of the library.
+	retried     []failure // The attempts that failed and that the retryPolicy retried.
 	served      map[string]int
-	broken      []failure // Streams that ended badly after their first event.
-	failed      []failure // Streams without any event, and other calls.
+	broken      []failure // The streams that failed after their first event.
+	failed      []failure // Failed calls without an event: streams and other calls.
 }
 
-// failure is a call that ended badly.
+// failure describes a call that failed.
 type failure struct {
 	replica string
 	code    codes.Code
-	reason  string // Empty: the status has no details, so it is the client's own library's.
+	reason  string // Empty if the status has no details: then the client's library created it.
 	message string
-	retry   bool // Whether the status says when to try again.
+	retry   bool // Whether the status has a RetryInfo.
 	events  int
 }
 
@@ -39,7 +39,7 @@ func newTally() *tally { return &tally{served: map[string]int{}, least: math.Max
 func (t *tally) count(c *call, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// A call that found no pod has none.
+	// A call that found no pod has no replica.
 	if c.replica != "" {
 		t.served[c.replica]++
 	}
@@ -69,7 +69,7 @@ func (c *call) failure(err error) failure {
 	return f
 }
 
-// addresses differ where the failure is the same.
+// addresses matches the part of a message that differs between pods.
 var addresses = regexp.MustCompile(`\d+\.\d+\.\d+\.\d+:\d+`)
 
 func (f failure) String() string {
@@ -83,7 +83,7 @@ func (f failure) String() string {
 	return fmt.Sprintf("%v, %s: %s", f.code, reason, addresses.ReplaceAllString(f.message, "ADDRESS"))
 }
 
-// alike is a line for each kind of failure.
+// alike returns one line for each kind of failure.
 func alike(failures []failure) []string {
 	counts := map[string]int{}
 	for _, f := range failures {
@@ -100,7 +100,7 @@ func alike(failures []failure) []string {
 
 func (t *tally) String() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "  %d streams ended well, %d broken; %d other calls ended well; %d calls failed before anything came\n",
+	fmt.Fprintf(&out, "  %d streams ended successfully, %d broke; %d other calls ended successfully; %d calls failed before the first event\n",
 		t.streams, len(t.broken), t.calls, len(t.failed))
 	fmt.Fprintf(&out, "  %d attempts were retried by grpc-go itself, %d by the service config's retryPolicy\n", t.transparent, len(t.retried))
 	fewest, most := math.MaxInt, 0

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// volume is a mounted ConfigMap or Secret, written as a kubelet does: each content has a folder,
-// and the symbolic link `..data` is renamed over the one before.
+// volume is a mounted ConfigMap or Secret, written as a kubelet does: each version has a folder,
+// and the symbolic link `..data` is replaced by renaming another one over it.
 type volume struct {
 	folder  string
 	written int

@@ -16,7 +16,7 @@
 {{- last $row -}}
 {{- end -}}
 
-{{/* ` did you mean X?`, or the keys that there are. Takes a dict of "key" and "known". */}}
+{{/* ` did you mean X?`, or the known keys. Takes a dict of "key" and "known". */}}
 {{- define "bedrock-grpc.nearest" -}}
 {{- $key := .key -}}
 {{- $best := dict "key" "" "distance" (max 1 (div (len $key) 3)) -}}

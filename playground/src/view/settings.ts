@@ -51,7 +51,8 @@ export class SettingsView {
     modelId.addEventListener("input", () => this.showRoute());
     additionalFields.addEventListener("input", () => additionalFields.setCustomValidity(jsonProblem(additionalFields.value)));
 
-    // Next to the conversation there is always room for them; above it, only if they are wanted.
+    // Next to the conversation, the settings are always open. Above it, they are open only on
+    // request.
     const wide = matchMedia("(min-width: 60rem)");
     const fit = () => {
       details.open = wide.matches;
