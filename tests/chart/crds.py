@@ -5,6 +5,7 @@ import copy
 import functools
 import json
 import pathlib
+import re
 import subprocess
 
 import jsonschema
@@ -34,13 +35,32 @@ def _folder(module, version):
     return pathlib.Path(json.loads(answer.stdout)["Dir"])
 
 
+def _rule(rule):
+    """A rule in CEL as a JSON schema, if it is about which fields stand together. None for others, which only an API server knows."""
+    rule = rule.strip()
+    if match := re.fullmatch(r"self\.(\w+) == '(\w+)' \? has\(self\.(\w+)\) : !has\(self\.\3\)", rule):
+        key, value, field = match.groups()
+        chosen = {"required": [key], "properties": {key: {"const": value}}}
+        return {"if": chosen, "then": {"required": [field]}, "else": {"not": {"required": [field]}}}
+    if re.fullmatch(r"has\(self\.\w+\)( \|\| has\(self\.\w+\))+", rule):
+        return {"anyOf": [{"required": [field]} for field in re.findall(r"self\.(\w+)", rule)]}
+    if match := re.fullmatch(r"!\(\s*has\(self\.(\w+)\) && has\(self\.(\w+)\)\s*\)", rule):
+        return {"not": {"required": list(match.groups())}}
+    if match := re.fullmatch(r"\(has\(self\.(\w+)\) && !has\(self\.(\w+)\)\) \|\| \(!has\(self\.\1\) && has\(self\.\2\)\)", rule):
+        return {"oneOf": [{"required": [field]} for field in match.groups()]}
+    return None
+
+
 def _strict(schema):
     """Returns the same schema, which rejects unknown keys, as `kubectl --validate=strict` does."""
     if isinstance(schema, list):
         return [_strict(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    schema = {key: _strict(value) for key, value in schema.items()}
+    rules = [_rule(each["rule"]) for each in schema.get("x-kubernetes-validations", []) if isinstance(each, dict)]
+    schema = {key: _strict(value) for key, value in schema.items() if key != "x-kubernetes-validations"}
+    if rules := [each for each in rules if each]:
+        schema["allOf"] = [*schema.get("allOf", []), *rules]
     if schema.get("x-kubernetes-int-or-string"):
         schema.pop("type", None)
         schema["type"] = ["integer", "string"]

@@ -48,7 +48,7 @@ CONFIG = {
 }  # fmt: skip
 # Values of keys that refer to other parts of a config, or that must do more than match a pattern.
 # Fences (`only`) are left to `check`, which has the Regions of each geography.
-MEANT = {"session_duration": ["15m", "1h", "12h"], "not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
+MEANT = {"level": ["info", "warn,h2=debug", "TRACE", "warning"], "session_duration": ["15m", "1h", "12h"], "not_after": ["2027-01-01T00:00:00Z"], "keys": [[]], "keys_file": ["/etc/bedrock-grpc/secrets/keys.yaml"], "fallback": ["a", "claude", "nowhere"], "targets": [["claude"], ["*"], ["cl*", "nova"], ["nowhere"]], "only": [[]]}
 # Passed on to kinds with rules in CEL, which only an API server knows.
 PASSED_ON = {("backendTrafficPolicy", "spec"): [{}, {"retry": {"numRetries": 2}}, {"tcpKeepalive": {"idleTime": "30s"}}, {"timeout": {"tcp": {"connectTimeout": "5s"}}}, {"timeout": {"http": {"requestTimeout": "15s"}}}, {"targetRefs": []}, {"retyr": {}}]}
 NAMES = ["a", "config", "tls", "x-1", "claude", "nova"]
@@ -159,7 +159,7 @@ def leaves(schema, path=()):
         if key in ("global", "extraObjects", "config"):
             continue
         here = (*path, key)
-        if isinstance(each.get("properties"), dict) and each.get("additionalProperties") is False:
+        if here not in PASSED_ON and isinstance(each.get("properties"), dict) and each.get("additionalProperties") is False:
             yield from leaves(each, here)
         else:
             yield here, each

@@ -26,7 +26,8 @@ HOST_PATTERN = {"type": "string", "pattern": r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-
 KEY = {"type": "string", "pattern": r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", "maxLength": 253}
 LABEL_KEY = {"type": "string", "pattern": r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$", "maxLength": 317}
 EMPTY_OR_LABEL_KEY = LABEL_KEY | {"pattern": f"^$|{LABEL_KEY['pattern']}"}
-VARIABLE = {"type": "string", "pattern": "^[^=]+$"}
+# Newer versions allow more.
+VARIABLE = {"type": "string", "pattern": "^[-_a-zA-Z][-._a-zA-Z0-9]*$"}
 # At least one letter, and no two hyphens in a row.
 PORT_NAME = {"type": "string", "pattern": "^$|^[0-9]*(-?[0-9]+)*-?[a-z](-?[a-z0-9])*$", "maxLength": 15}
 PORT_OR_NAME = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string", "pattern": "^[0-9]*(-?[0-9]+)*-?[a-z](-?[a-z0-9])*$", "maxLength": 15}]}
@@ -141,7 +142,7 @@ CLOSER = {
         "pattern": r"^(metadata\.(name|namespace|uid|(annotations|labels)\['[^']+'\])|spec\.(nodeName|serviceAccountName)|status\.(hostIPs?|podIPs?))$",
     },
     ("ResourceFieldSelector", "resource"): {"type": "string", "pattern": r"^(limits|requests)\.(cpu|memory|ephemeral-storage)$"},
-    ("EnvFromSource", "prefix"): {"type": "string", "pattern": "^[^=]*$"},
+    ("EnvFromSource", "prefix"): {"type": "string", "pattern": "^([-_a-zA-Z][-._a-zA-Z0-9]*)?$"},
     ("HostPathVolumeSource", "path"): {"type": "string", "pattern": r"^([^.]|\.[^.]|\.$)([^.]|\.[^.]|\.$)*$"},
     ("SecretVolumeSource", "secretName"): OBJECT_NAME,
     ("SecretVolumeSource", "defaultMode"): MODE,

@@ -5,6 +5,7 @@ import re
 import shlex
 import socket
 import subprocess
+import textwrap
 import time
 
 import pytest
@@ -21,6 +22,49 @@ def commands():
     """The commands of the page, with their continuation lines joined."""
     lines = re.sub(r"\\\n\s+", "", "\n".join(re.findall(r"^    (.*)$", PAGE, re.M)))
     return [shlex.split(line, comments=True) for line in lines.splitlines() if re.match("(helm|kubectl|docker|aws|bedrock-grpc|kind) ", line)]
+
+
+# The steps of the first hour, in this order: what a line of the page begins with.
+STEPS = [
+    "docker build",
+    "docker push",
+    "bedrock-grpc check values.yaml",
+    "bedrock-grpc iam-policy --config values.yaml",
+    "aws iam create-role",
+    "aws iam put-role-policy",
+    "helm install bedrock-grpc",
+    "helm test bedrock-grpc",
+    "kubectl --namespace inference port-forward",
+    "bedrock-grpc chat",
+    "kubectl --namespace inference run first-call",
+    "helm upgrade bedrock-grpc",
+    "bedrock-grpc check values.yaml",
+    "helm upgrade bedrock-grpc",
+    "kubectl --namespace inference rollout status",
+    "helm uninstall bedrock-grpc",
+    "aws iam delete-role",
+]
+
+
+def test_the_page_has_every_step_in_order():
+    """Without AWS, and then on EKS."""
+    written = [" ".join(each) for each in commands()]
+    first = next(index for index, line in enumerate(written) if line.startswith("aws ecr"))
+    assert [line.split()[:2] for line in written[:first]].count(["helm", "install"]) == 1
+    rest = iter(written[first:])
+    for step in STEPS:
+        assert any(line.startswith(step) for line in rest), step
+
+
+def test_the_values_for_ipv6_bind_and_serve_ipv6_alone(tmp_path):
+    section = PAGE.split("## IPv6-only clusters\n")[1].split("\n## ")[0]
+    (tmp_path / "values.yaml").write_text(textwrap.dedent("\n".join(re.findall(r"^    .*$", section, re.M))), encoding="utf-8")
+    found = parse(template("--values", tmp_path / "values.yaml"))
+    services = [obj["spec"] for obj in found if obj["kind"] == "Service"]
+    assert services and all(spec["ipFamilies"] == ["IPv6"] for spec in services)
+    (config,) = [yaml.safe_load(obj["data"]["config.yaml"]) for obj in found if obj["kind"] == "ConfigMap" and "config.yaml" in obj["data"]]
+    for address in (config["listen"], config["admin"]["listen"]):
+        assert address.startswith("[::]:")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Random values of the chart, as tests/chart/generated draws them: the API server accepts the objects that render."""
+"""Random values of the chart, as tests/chart/generated draws them, and odd ones: the API server accepts the objects that render."""
 
 import concurrent.futures
 import http.client
@@ -9,6 +9,8 @@ import ssl
 import chart_sets
 import generated
 import kubernetes_rules
+import rendering
+import yaml
 from processes import Failed, check
 
 NAMESPACE = "generated"
@@ -21,7 +23,8 @@ PLURALS = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses", "CiliumNe
 def run_all(cluster):
     chart_sets.make_namespace(cluster, NAMESPACE, level="privileged")
     server = Server(cluster)
-    drawn = [{**each, "namespace": NAMESPACE, "kubernetes": cluster.version} for each in generated.drawn(SETS, SEED)]
+    odd = [{"release": rendering.RELEASE, "values": row["values"]} for row in odd_values() if "refused" not in row]
+    drawn = [{**each, "namespace": NAMESPACE, "kubernetes": cluster.version} for each in [*odd, *generated.drawn(SETS, SEED)]]
     problems, rendered = {}, 0
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         results = zip(drawn, generated.rendered(drawn), strict=True)
@@ -33,7 +36,13 @@ def run_all(cluster):
     if problems:
         shown = "\n\n".join(f"{problem}\n{values}" for problem, values in problems.items())
         raise Failed(f"the API server refuses objects of {rendered} rendered sets:\n{shown}")
-    check(f"of {SETS} random sets, the chart renders {rendered}, and the API server accepts every object of them", rendered > SETS / 10)
+    check(f"of {SETS} random sets and {len(odd)} odd ones, the chart renders {rendered}, and the API server accepts every object of them",
+          rendered > SETS / 10 + len(odd))
+
+
+def odd_values():
+    """The rows of tests/chart/odd_values.yaml."""
+    return yaml.safe_load((rendering.ROOT / "tests/chart/odd_values.yaml").read_text(encoding="utf-8"))
 
 
 class Server:

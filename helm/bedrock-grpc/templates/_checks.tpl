@@ -182,6 +182,13 @@ the path of the value to change and says how. configmap.yaml, which is always re
     {{- fail (printf "metrics.prometheusRule.alertLabels.%s: the chart sets this label; remove it%s" $key (eq $key "severity" | ternary ", and set metrics.prometheusRule.alerts.NAME.severity" "")) -}}
   {{- end -}}
 {{- end -}}
+{{- range $alert, $changes := $rule.alerts -}}
+  {{- range $key, $_ := $changes.labels -}}
+    {{- if has $key (list "namespace" "release" "severity") -}}
+      {{- fail (printf "metrics.prometheusRule.alerts.%s.labels.%s: the chart sets this label; remove it%s" $alert $key (eq $key "severity" | ternary (printf ", and set metrics.prometheusRule.alerts.%s.severity" $alert) "")) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- range $i, $extra := $rule.extraRules -}}
   {{- if eq (empty $extra.alert) (empty $extra.record) -}}
     {{- fail (printf "metrics.prometheusRule.extraRules[%d]: must have one of alert and record" $i) -}}

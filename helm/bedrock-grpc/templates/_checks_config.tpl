@@ -14,6 +14,11 @@
 {{- end -}}
 {{- /* Durations are read whether or not anything here needs them. */ -}}
 {{- $_ := list (include "bedrock-grpc.heartbeatSeconds" .) (include "bedrock-grpc.headersAfterSeconds" .) (include "bedrock-grpc.gracePeriodSeconds" .) -}}
+{{- range splitList "," (include "bedrock-grpc.configValue" (dict "root" . "path" (list "log" "level") "default" "info")) -}}
+  {{- if not (or (contains "=" .) (contains "${" .) (has (lower (trim .)) (list "off" "error" "warn" "info" "debug" "trace"))) -}}
+    {{- fail (printf "config.log.level: %q is not a level, and would switch off most of the log; write error, warn, info, debug or trace, and filters as in h2=debug" (trim .)) -}}
+  {{- end -}}
+{{- end -}}
 {{- $longest := include "bedrock-grpc.maxDeadlineSeconds" . -}}
 {{- $deadline := include "bedrock-grpc.configSeconds" (dict "root" . "path" (list "limits" "default_deadline") "default" "10m") -}}
 {{- if and (ne $longest "unknown") (ne $deadline "unknown") (gt (int64 $deadline) (int64 $longest)) -}}

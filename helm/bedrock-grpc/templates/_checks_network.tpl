@@ -63,6 +63,9 @@
 {{- if and $service.trafficDistribution (eq ($service.internalTrafficPolicy | default "") "Local") -}}
   {{- fail (printf "%s.trafficDistribution: has no effect with internalTrafficPolicy Local, which allows only pods on the same node; remove one of them" $path) -}}
 {{- end -}}
+{{- if and $service.trafficDistribution (hasKey ($service.annotations | default dict) "service.kubernetes.io/topology-mode") -}}
+  {{- fail (printf "%s.trafficDistribution: has no effect with the annotation service.kubernetes.io/topology-mode; remove one of them" $path) -}}
+{{- end -}}
 {{- if eq ($service.appProtocol | default "") "http" -}}
   {{- fail (printf "%s.appProtocol: http means HTTP/1.1 to meshes and Gateways, which can't carry gRPC; remove it, or use kubernetes.io/h2c or grpc" $path) -}}
 {{- end -}}
@@ -195,6 +198,9 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- fail "backendTLSPolicy.enabled: needs grpcRoute.enabled and tls.enabled; set both, or remove it" -}}
 {{- end -}}
 {{- if include "bedrock-grpc.makesBackendTLSPolicy" . -}}
+  {{- if regexMatch "^[0-9.]+$" $backend.hostname -}}
+    {{- fail (printf "backendTLSPolicy.hostname: %s is an address; write a name that is in the certificate" $backend.hostname) -}}
+  {{- end -}}
   {{- if and $v.tls.caKey (ne $v.tls.caKey "ca.crt") (not $backend.caCertificateRefs) -}}
     {{- fail (printf "backendTLSPolicy.caCertificateRefs: required, because Gateways read the key ca.crt and tls.caKey is %s; name a Secret or ConfigMap with ca.crt, or use that key in the Secret" $v.tls.caKey) -}}
   {{- end -}}

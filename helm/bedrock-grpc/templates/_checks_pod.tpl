@@ -38,6 +38,10 @@
     {{- fail (printf "tolerations[%d].tolerationSeconds: needs the effect NoExecute" $i) -}}
   {{- end -}}
 {{- end -}}
+{{- $system := get ($v.nodeSelector | default dict) "kubernetes.io/os" | default "linux" | toString -}}
+{{- if ne $system "linux" -}}
+  {{- fail (printf "nodeSelector.kubernetes.io/os: the image is for linux, not for %s; remove it" $system) -}}
+{{- end -}}
 {{- $pod := $v.podSecurityContext | default dict -}}
 {{- $container := $v.securityContext | default dict -}}
 {{- $nonRoot := hasKey $container "runAsNonRoot" | ternary $container.runAsNonRoot $pod.runAsNonRoot -}}
@@ -136,7 +140,7 @@
     {{- fail (printf "%s.name: %q is set twice%s; remove one" $path $variable.name (and (eq $variable.name "AWS_REGION") (ne $v.aws.region "") | ternary ", here and by aws.region" "")) -}}
   {{- end -}}
   {{- $names = append $names $variable.name -}}
-  {{- if and $variable.value (not (and $emulated (hasPrefix "AWS_" $variable.name))) (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|password|token|api_?key|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
+  {{- if and $variable.value (not (and $emulated (hasPrefix "AWS_" $variable.name))) (not (contains "$(" $variable.value)) (regexMatch "(?i)(secret|passw|pass$|passphrase|token|api_?key|private_?key|credential|_headers)" $variable.name) (not (regexMatch "(?i)(_file|_uri|_url|_ttl|_id|_max_tokens)$" $variable.name)) -}}
     {{- fail (printf "%s.value: a secret must not be in the Deployment; set %s through existingSecret, externalSecret or valueFrom.secretKeyRef" $path $variable.name) -}}
   {{- end -}}
   {{- if and $variable.value $variable.valueFrom -}}
@@ -275,6 +279,9 @@
     {{- $text := include "bedrock-grpc.text" $amount -}}
     {{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i)$|^[a-z0-9.-]+/.+" $name) -}}
       {{- fail (printf "%s.%s.%s: Kubernetes has no such resource; use cpu, memory or ephemeral-storage, or the full name of an extended one, such as nvidia.com/gpu" $path $kind $name) -}}
+    {{- end -}}
+    {{- if and (eq $name "cpu") (regexMatch "[kKMGTPE]" $text) -}}
+      {{- fail (printf "%s.%s.cpu: %s is a unit of bytes; write CPUs, such as 1 or 500m" $path $kind $text) -}}
     {{- end -}}
     {{- if and (has $name (list "memory" "ephemeral-storage")) (hasSuffix "m" $text) -}}
       {{- fail (printf "%s.%s.%s: in %s, m is a thousandth of a byte; write Mi for mebibytes" $path $kind $name $text) -}}

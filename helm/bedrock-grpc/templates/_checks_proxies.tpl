@@ -76,6 +76,9 @@
 {{- range $key, $_ := $ingress.annotations -}}
   {{- if regexMatch "rewrite|use-regex" $key -}}{{- $rewrites = true -}}{{- end -}}
 {{- end -}}
+{{- if and $ingress.className (hasKey ($ingress.annotations | default dict) "kubernetes.io/ingress.class") -}}
+  {{- fail "ingress.className: Kubernetes rejects it beside the annotation kubernetes.io/ingress.class; remove the annotation" -}}
+{{- end -}}
 {{- $path := $ingress.path -}}
 {{- if and (eq $ingress.pathType "Prefix") (not $rewrites) (not (regexMatch "^/$|^/[a-zA-Z_][a-zA-Z_0-9]*\\.[a-zA-Z_0-9.]+(/[A-Za-z_0-9]*)?$" $path)) -}}
   {{- fail (printf "ingress.path: no gRPC method has a path below %s; use /, or a service such as /bedrock.inference.v1.InferenceService" $path) -}}
@@ -113,6 +116,10 @@
   {{- if and (hasKey $annotations $key) (ne (get $annotations $key | toString) $value) -}}
     {{- fail (printf "ingress.annotations: %s must be %s, not %v; remove it, the chart sets it" $key $value (get $annotations $key)) -}}
   {{- end -}}
+{{- end -}}
+{{- $codes := get $annotations "alb.ingress.kubernetes.io/success-codes" | toString -}}
+{{- if regexMatch "[0-9]{3}" $codes -}}
+  {{- fail (printf "ingress.annotations: alb.ingress.kubernetes.io/success-codes must be gRPC codes, from 0 to 99, not %s; remove it, the chart sets 0" $codes) -}}
 {{- end -}}
 {{- if and (eq (get $annotations "alb.ingress.kubernetes.io/target-type" | toString) "instance") (eq $v.service.type "ClusterIP") -}}
   {{- fail "ingress.annotations: alb.ingress.kubernetes.io/target-type instance needs a Service of type NodePort; remove it, the chart sets ip" -}}

@@ -27,6 +27,13 @@
   {{- fail "autoscaling.targetOpenCalls: an autoscaler needs a metric; set it, autoscaling.targetCPUUtilizationPercentage or autoscaling.extraMetrics" -}}
 {{- end -}}
 {{- if $v.keda.enabled -}}
+  {{- $names := empty $auto.targetOpenCalls | ternary list (list "open-calls") -}}
+  {{- range $i, $trigger := $v.keda.extraTriggers -}}
+    {{- if and $trigger.name (has $trigger.name $names) -}}
+      {{- fail (printf "keda.extraTriggers[%d].name: another trigger is called %s, which KEDA rejects; use another name" $i $trigger.name) -}}
+    {{- end -}}
+    {{- $names = append $names ($trigger.name | default "") -}}
+  {{- end -}}
   {{- if $auto.extraMetrics -}}
     {{- fail "autoscaling.extraMetrics: has no effect with keda.enabled; write them as keda.extraTriggers" -}}
   {{- end -}}

@@ -1,6 +1,6 @@
 {{/* Values of any part: members of lists, labels, and parts that are off. */}}
 
-{{/* Lists with empty members, which Kubernetes rejects or drops. Takes a dict of "value" and "path". */}}
+{{/* Lists with empty members, which Kubernetes rejects or drops, and texts that look like secrets. Takes a dict of "value" and "path". */}}
 {{- define "bedrock-grpc.checkMembers" -}}
 {{- $path := .path -}}
 {{- if kindIs "map" .value -}}
@@ -14,6 +14,9 @@
     {{- end -}}
     {{- include "bedrock-grpc.checkMembers" (dict "value" $value "path" (printf "%s[%d]" $path $i)) -}}
   {{- end -}}
+{{- /* "Basic" can be a word of a sentence here. */ -}}
+{{- else if and (kindIs "string" .value) (include "bedrock-grpc.looksSecret" (regexReplaceAll "(?i)\\b(bearer|basic)\\s+\\S{0,15}(\\s|$)" .value "")) -}}
+  {{- fail (printf "%s: looks like a secret, and would be in an object that is not a Secret; put it in a Secret, and refer to that through existingSecret, existingSecretFiles or valueFrom.secretKeyRef" $path) -}}
 {{- end -}}
 {{- end -}}
 
