@@ -1,11 +1,17 @@
 {{/*
 How much counters have risen within a window, also those whose first sample is above 0, which `increase` does not see: a new series counts with its
-value. A series is new if it had no sample in the hour before the window, so that missed scrapes don't make it new again.
-Takes a dict of "metric", "selector" and "window".
+value. A series is new if it had no sample in the hour before the window, and if its pod was scraped without it or started within the window. So neither
+missed scrapes nor a Prometheus that was down make it new again.
+Takes a dict of "metric", "selector", which begins with that of the pods, and "window".
 */}}
 {{- define "bedrock-grpc.risen" -}}
 {{- $series := printf "%s{%s}" .metric .selector -}}
-((last_over_time({{ $series }}[{{ .window }}]) unless max_over_time({{ $series }}[1h] offset {{ .window }})) or increase({{ $series }}[{{ .window }}]))
+{{- $window := .window -}}
+{{- $pods := regexFind `^namespace="[^"]*", pod=~"[^"]*"` .selector -}}
+{{- $seconds := include "bedrock-grpc.promSeconds" $window | float64 | int64 -}}
+{{- /* A start time is greater than any number of scrapes. */ -}}
+{{- $scrapes := printf `max by (namespace, pod) ((last_over_time(bedrock_grpc_start_time_seconds{%s}[%s]) > time() - %d) or count_over_time(bedrock_grpc_open_calls{%s}[%s]))` $pods $window $seconds $pods $window -}}
+(((last_over_time({{ $series }}[{{ $window }}]) unless max_over_time({{ $series }}[1h] offset {{ $window }})) and (count_over_time({{ $series }}[{{ $window }}]) < on (namespace, pod) group_left {{ $scrapes }})) or increase({{ $series }}[{{ $window }}]))
 {{- end -}}
 
 {{/*
