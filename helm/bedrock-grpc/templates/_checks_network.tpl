@@ -495,6 +495,10 @@ The source ranges of a list, if they leave most addresses out: nothing if one of
   {{- if not (or $cilium.httpsNames $cilium.extraEgress (include "bedrock-grpc.configValue" (dict "root" . "path" (list "bedrock" "endpoint_url") "default" ""))) -}}
     {{- fail "ciliumNetworkPolicy.httpsNames: empty closes the way to Bedrock; list the names of your endpoints, or add extraEgress" -}}
   {{- end -}}
+  {{- $roles := or $v.aws.roleArn ($v.config | default dict).accounts -}}
+  {{- if and $roles (not $cilium.extraEgress) (not (regexMatch "(^| )([^ ]*\\.)?(sts|\\*)[^ ]*" (join " " $cilium.httpsNames))) -}}
+    {{- fail (printf "ciliumNetworkPolicy.httpsNames: has no name of AWS STS, which gives the credentials of %s; add sts.*.amazonaws.com" (empty $v.aws.roleArn | ternary "config.accounts" "aws.roleArn")) -}}
+  {{- end -}}
 {{- else -}}
   {{- range $key := list "fromEndpoints" "metricsFromEndpoints" "extraIngress" "extraEgress" -}}
     {{- if get $cilium $key -}}
