@@ -73,9 +73,10 @@
         {{- fail (printf "extraObjects[%d]: is not an object in YAML: %s; correct it" $i $error) -}}
       {{- end -}}
       {{- range $key := list "apiVersion" "kind" "metadata" -}}
-        {{- if not (get $read $key) -}}{{- fail (printf "extraObjects[%d].%s: required in every object" $i $key) -}}{{- end -}}
+        {{- /* The metadata is that of the members of a list. */ -}}
+        {{- if not (or (get $read $key) (and (eq $key "metadata") (hasSuffix "List" $read.kind))) -}}{{- fail (printf "extraObjects[%d].%s: required in every object" $i $key) -}}{{- end -}}
       {{- end -}}
-      {{- $name := get $read.metadata "name" | toString -}}
+      {{- $name := get ($read.metadata | default dict) "name" | toString -}}
       {{- if and (eq $name $full) (has $read.kind (list "ConfigMap" "Deployment" "Service")) -}}
         {{- fail (printf "extraObjects[%d].metadata.name: the chart has a %s called %s; use another name" $i $read.kind $full) -}}
       {{- end -}}
