@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
@@ -24,7 +25,17 @@ const DELTA: &str = "contentBlockDelta";
 
 /// Returns the plan of a stream: the frames of a script at a pace, with a fault.
 pub(super) fn stream(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
+    of(script, Writer::new(pace), fault)
+}
+
+/// Returns the plan of a stream whose events are sent as chunks.
+pub(super) fn chunks(script: Script, pace: Pace, fault: Option<Fault>) -> Plan {
     let mut writer = Writer::new(pace);
+    writer.in_chunks = true;
+    of(script, writer, fault)
+}
+
+fn of(script: Script, mut writer: Writer, fault: Option<Fault>) -> Plan {
     let Some(fault) = fault else {
         writer.events(script.events);
         return writer.finish(Finish::Complete);
@@ -194,6 +205,8 @@ fn giant_tool_use(rest: &[Event]) -> Vec<Event> {
 struct Writer {
     pace: Pace,
     slow: bool,
+    /// Whether the events are those of InvokeModelWithResponseStream.
+    in_chunks: bool,
     deltas: usize,
     buffer: BytesMut,
     /// The wait, the number of bytes and the number of frames of each step.
@@ -205,6 +218,7 @@ impl Writer {
         Self {
             pace,
             slow: false,
+            in_chunks: false,
             deltas: 0,
             buffer: BytesMut::new(),
             steps: Vec::new(),
@@ -215,7 +229,7 @@ impl Writer {
         for event in events {
             let wait = self.wait_before(event.name);
             let start = self.buffer.len();
-            encode(&mut self.buffer, event);
+            encode(&mut self.buffer, event, self.in_chunks);
             let length = self.buffer.len() - start;
             if self.slow {
                 self.steps.push((wait, 1, 0));
@@ -248,7 +262,7 @@ impl Writer {
         });
         let wait = self.wait_before(event.name);
         let mut frame = BytesMut::new();
-        encode(&mut frame, event);
+        encode(&mut frame, event, self.in_chunks);
         let mut bytes = frame.to_vec();
         spoil(&mut bytes);
         self.buffer.extend_from_slice(&bytes);
@@ -282,7 +296,15 @@ impl Writer {
     }
 }
 
-fn encode(out: &mut BytesMut, event: Event) {
+fn encode(out: &mut BytesMut, event: Event, in_chunks: bool) {
+    if in_chunks {
+        let bytes = STANDARD.encode(event.payload.to_string());
+        let payload = Map::from_iter([("bytes".to_owned(), Value::from(bytes))]);
+        // An event that no version of the API has keeps its type.
+        let is_known = event.name != "futureEvent";
+        frame::event(out, if is_known { "chunk" } else { event.name }, payload);
+        return;
+    }
     let payload = match event.payload {
         Value::Object(members) => members,
         other => Map::from_iter([("value".to_owned(), other)]),

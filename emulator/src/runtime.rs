@@ -1,5 +1,7 @@
-//! Converse, ConverseStream and InvokeModel: decides which fault applies, how the answer is
-//! created, and how it is sent.
+//! Converse, ConverseStream, InvokeModel and InvokeModelWithResponseStream: decides which fault
+//! applies, how the answer is created, and how it is sent.
+
+use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
@@ -31,10 +33,15 @@ const FAULT_HEADER: &str = "x-emulator-fault";
 /// The headers of InvokeModel's answers with the numbers of tokens.
 const INPUT_TOKENS: &str = "x-amzn-bedrock-input-token-count";
 const OUTPUT_TOKENS: &str = "x-amzn-bedrock-output-token-count";
+/// The header with the media type of chunks.
+const CHUNK_CONTENT_TYPE: &str = "x-amzn-bedrock-content-type";
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Answers an authenticated call of Converse, ConverseStream or InvokeModel.
+/// Answers a body in the model's own format.
+type Native = fn(&State, &str, Asked, Pace, Option<Fault>, Record) -> Answer;
+
+/// Answers an authenticated call of an operation that runs a model.
 pub(super) async fn answer(
     state: &State,
     condition: Option<Condition>,
@@ -42,7 +49,10 @@ pub(super) async fn answer(
     mut record: Record,
 ) -> Result<Answer, Broken> {
     let options = &state.options;
-    let streams = matches!(asked.operation, Operation::ConverseStream(_));
+    let streams = matches!(
+        asked.operation,
+        Operation::ConverseStream(_) | Operation::InvokeModelStream(_)
+    );
     let (model_id, named) = match fault(asked.operation.identifier(), &asked.parts.headers) {
         Ok(found) => found,
         Err(text) => return Ok(refuse(&ApiError::validation(text).into(), record)),
@@ -71,9 +81,14 @@ pub(super) async fn answer(
         Some(Effect::Stall) if !streams => return Err(stall(asked, record).await),
         _ => {}
     }
-    if let Operation::InvokeModel(_) = asked.operation {
+    let native = match asked.operation {
+        Operation::InvokeModel(_) => Some(invoke_model as Native),
+        Operation::InvokeModelStream(_) => Some(stream_model as Native),
+        _ => None,
+    };
+    if let Some(native) = native {
         let model_id = model_id.to_owned();
-        return Ok(invoke_model(state, &model_id, asked, pace, fault, record));
+        return Ok(native(state, &model_id, asked, pace, fault, record));
     }
     let (recorded, lease) = match recorded_or_made(state, model_id, &asked, streams) {
         Ok(prepared) => prepared,
@@ -136,13 +151,7 @@ fn invoke_model(
         let request: Value =
             serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
         let answer = native::answer(target.model, &asked.parts.headers, &request)?;
-        let need = Need {
-            input: answer.input_tokens,
-            output: answer.output_tokens,
-            max_tokens: Some(answer.max_tokens),
-            ..Need::default()
-        };
-        let lease = take_place(state, &target, &asked, &need)?;
+        let lease = take_place(state, &target, &asked, &answer.used.into())?;
         Ok((answer, lease))
     };
     let (answer, lease) = match made() {
@@ -158,11 +167,11 @@ fn invoke_model(
         reset: asked.reset,
     };
     let body = Bytes::from(answer.body.to_string());
-    let events = usize::try_from(answer.output_tokens).unwrap_or(usize::MAX);
+    let events = usize::try_from(answer.used.output).unwrap_or(usize::MAX);
     let mut response = player.play(JSON, plan::unary(body, pace, events, fault));
     let counts = [
-        (INPUT_TOKENS, answer.input_tokens),
-        (OUTPUT_TOKENS, answer.output_tokens),
+        (INPUT_TOKENS, answer.used.input),
+        (OUTPUT_TOKENS, answer.used.output),
     ];
     for (name, count) in counts {
         response.headers_mut().insert(name, count.into());
@@ -170,17 +179,50 @@ fn invoke_model(
     response
 }
 
+/// Answers InvokeModelWithResponseStream: chunks in the model's own format.
+fn stream_model(
+    state: &State,
+    model_id: &str,
+    asked: Asked,
+    pace: Pace,
+    fault: Option<Fault>,
+    mut record: Record,
+) -> Answer {
+    let made = || -> Result<_, WireError> {
+        let target = target::resolve(model_id, &asked.region, &state.account)?;
+        let request: Value =
+            serde_json::from_slice(&asked.body).map_err(|error| WireError::no_json(&error))?;
+        let tokens = pace.tokens.map(NonZeroUsize::get);
+        let headers = &asked.parts.headers;
+        let (chunks, need) = native::stream(target.model, headers, &request, tokens)?;
+        let lease = take_place(state, &target, &asked, &need.into())?;
+        Ok((chunks, lease))
+    };
+    let (chunks, lease) = match made() {
+        Ok(made) => made,
+        Err(error) => return refuse(&error, record),
+    };
+    record.served_in(lease.as_ref().map_or(asked.region.as_str(), Lease::region));
+    record.hold(lease);
+    let player = Player {
+        cut: state.options.cut,
+        record,
+        outage: asked.outage,
+        reset: asked.reset,
+    };
+    let mut response = player.play(EVENT_STREAM, plan::chunks(chunks, pace, fault));
+    response.headers_mut().insert(CHUNK_CONTENT_TYPE, JSON);
+    response
+}
+
 /// Returns whether a call names a fault, even an unknown one. Then the Region's condition does not
 /// apply.
 pub(super) fn names_a_fault(asked: &Asked) -> bool {
-    let runs = matches!(
-        asked.operation,
-        Operation::Converse(_) | Operation::ConverseStream(_) | Operation::InvokeModel(_)
-    );
-    runs && !matches!(
-        fault(asked.operation.identifier(), &asked.parts.headers),
-        Ok((_, None))
-    )
+    asked.operation.runs_model()
+        && !matches!(
+            fault(asked.operation.identifier(), &asked.parts.headers),
+            Ok((_, None))
+        )
 }
 
 /// Returns the model ID without a fault, and the fault that the ID or a header names.
@@ -232,6 +274,17 @@ struct Need {
     cache_write: u64,
     /// `maxTokens`, if the request has it.
     max_tokens: Option<u64>,
+}
+
+impl From<native::Used> for Need {
+    fn from(used: native::Used) -> Self {
+        Self {
+            input: used.input,
+            output: used.output,
+            max_tokens: Some(used.max_tokens),
+            ..Self::default()
+        }
+    }
 }
 
 impl Need {

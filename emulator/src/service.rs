@@ -182,7 +182,7 @@ impl Service {
                 }
                 Ok(complete(answer, record))
             }
-            Operation::Converse(_) | Operation::ConverseStream(_) | Operation::InvokeModel(_) => {
+            _ if asked.operation.runs_model() => {
                 runtime::answer(&self.state, condition, asked, record).await
             }
             _ => self.answer_at_once(condition, asked, record).await,

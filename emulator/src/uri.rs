@@ -8,6 +8,7 @@ pub(super) enum Operation {
     Converse(String),
     ConverseStream(String),
     InvokeModel(String),
+    InvokeModelStream(String),
     CountTokens(String),
     /// A guardrail and its version.
     ApplyGuardrail(String, String),
@@ -30,6 +31,17 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// Returns whether the operation runs a model.
+    pub(super) const fn runs_model(&self) -> bool {
+        matches!(
+            self,
+            Self::Converse(_)
+                | Self::ConverseStream(_)
+                | Self::InvokeModel(_)
+                | Self::InvokeModelStream(_)
+        )
+    }
+
     /// Returns the operation that a request line names.
     pub(super) fn of(method: &Method, path: &str) -> Self {
         if let Some(own) = path.strip_prefix("/_emulator/") {
@@ -59,6 +71,7 @@ impl Operation {
                 .map(Self::ConverseStream)
                 .or_else(|| model("/converse").map(Self::Converse))
                 .or_else(|| model("/invoke").map(Self::InvokeModel))
+                .or_else(|| model("/invoke-with-response-stream").map(Self::InvokeModelStream))
                 .or_else(|| model("/count-tokens").map(Self::CountTokens)),
         }
     }
@@ -84,6 +97,7 @@ impl Operation {
             Self::Converse(_) => "Converse",
             Self::ConverseStream(_) => "ConverseStream",
             Self::InvokeModel(_) => "InvokeModel",
+            Self::InvokeModelStream(_) => "InvokeModelWithResponseStream",
             Self::CountTokens(_) => "CountTokens",
             Self::ApplyGuardrail(..) => "ApplyGuardrail",
             Self::ListInferenceProfiles => "ListInferenceProfiles",
@@ -108,6 +122,7 @@ impl Operation {
             Self::Converse(id)
             | Self::ConverseStream(id)
             | Self::InvokeModel(id)
+            | Self::InvokeModelStream(id)
             | Self::CountTokens(id)
             | Self::ApplyGuardrail(id, _)
             | Self::GetInferenceProfile(id)

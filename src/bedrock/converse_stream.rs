@@ -56,29 +56,33 @@ impl Bedrock {
             .converse_stream()
             .model_id(model_id);
         let exchange = Exchange::of(body, self.trace());
-        match exchange.run(Box::pin(call.send())).await {
-            (Ok(output), response) => {
-                let request_id = output.request_id().unwrap_or_default().to_owned();
-                match response {
-                    Some(response) if may_be_a_stream(&response) => {
-                        let is_declared = response.content_type == EVENT_STREAM;
-                        let frames = BedrockEvents::new(response.body, request_id.clone());
-                        Ok(StreamResponse {
-                            request_id,
-                            frames,
-                            is_declared,
-                        })
-                    }
-                    Some(Response {
-                        status,
-                        content_type,
-                        ..
-                    }) => Err(failure::not_a_stream(status, &content_type, &request_id)),
-                    None => Err(failure::not_a_stream(200, "", &request_id)),
-                }
-            }
-            (Err(error), _) => Err(failure::of_call(error)),
-        }
+        let (output, response) = exchange.run(Box::pin(call.send())).await;
+        let output = output.map_err(failure::of_call)?;
+        stream_of(response, output.request_id().unwrap_or_default())
+    }
+}
+
+/// Returns the events of a successful response.
+///
+/// # Errors
+///
+/// The response is not an event stream.
+pub(super) fn stream_of(
+    response: Option<Response>,
+    request_id: &str,
+) -> Result<StreamResponse, Failure> {
+    match response {
+        Some(response) if may_be_a_stream(&response) => Ok(StreamResponse {
+            request_id: request_id.to_owned(),
+            is_declared: response.content_type == EVENT_STREAM,
+            frames: BedrockEvents::new(response.body, request_id.to_owned()),
+        }),
+        Some(Response {
+            status,
+            content_type,
+            ..
+        }) => Err(failure::not_a_stream(status, &content_type, request_id)),
+        None => Err(failure::not_a_stream(200, "", request_id)),
     }
 }
 

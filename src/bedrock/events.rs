@@ -119,8 +119,9 @@ impl BedrockEvents {
 
 /// Returns the name of an event, without an allocation if it is known.
 fn event_type(name: &[u8]) -> Cow<'static, str> {
-    const KNOWN: [&str; 6] = [
+    const KNOWN: [&str; 7] = [
         "contentBlockDelta",
+        "chunk",
         "contentBlockStart",
         "contentBlockStop",
         "messageStart",

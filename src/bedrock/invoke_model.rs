@@ -1,4 +1,4 @@
-//! Calls InvokeModel, up to the head of the answer.
+//! Calls InvokeModel and InvokeModelWithResponseStream, up to the head of the answer.
 
 use aws_sdk_bedrockruntime::{
     operation::RequestId,
@@ -9,7 +9,12 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use super::{Bedrock, RequestBody, exchange::Exchange, failure};
+use super::{
+    Bedrock, RequestBody,
+    converse_stream::{StreamResponse, stream_of},
+    exchange::Exchange,
+    failure,
+};
 use crate::error::Failure;
 
 /// The settings of a call that are sent as headers.
@@ -38,17 +43,24 @@ pub struct ModelGuardrail {
     pub trace: Option<&'static str>,
 }
 
-/// The head of Bedrock's answer to InvokeModel, and its body.
-#[derive(Debug)]
-pub struct ModelAnswer {
-    /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
-    pub request_id: String,
-    /// The media type of the body.
+/// What the head of an answer says about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelHead {
+    /// The media type of the body, or of the chunks.
     pub content_type: String,
     /// The latency that was used, as Bedrock names it.
     pub latency: Option<String>,
     /// The service tier that was used, as Bedrock names it.
     pub service_tier: Option<String>,
+}
+
+/// The head of Bedrock's answer to InvokeModel, and its body.
+#[derive(Debug)]
+pub struct ModelAnswer {
+    /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
+    pub request_id: String,
+    /// What the head says about the answer.
+    pub head: ModelHead,
     /// The numbers of tokens.
     pub tokens: HeaderCounts,
     /// The body.
@@ -116,6 +128,35 @@ impl AnswerBody {
     }
 }
 
+/// Adds the options of a call to its builder. The SDK's two builders share no trait.
+macro_rules! with_options {
+    ($call:expr, $options:expr) => {{
+        let options: &ModelOptions = $options;
+        let guardrail = options.guardrail.as_ref();
+        $call
+            .set_accept(options.accept.clone())
+            .set_guardrail_identifier(guardrail.map(|it| it.identifier.clone()))
+            .set_guardrail_version(guardrail.map(|it| it.version.clone()))
+            .set_trace(guardrail.and_then(|it| it.trace).map(Trace::from))
+            .set_performance_config_latency(options.latency.map(PerformanceConfigLatency::from))
+            .set_service_tier(options.service_tier.map(ServiceTierType::from))
+            .set_request_metadata(options.request_metadata.clone())
+    }};
+}
+
+/// Returns the head of an output. The SDK's two outputs share no trait.
+macro_rules! head {
+    ($output:expr, $content_type:expr) => {
+        ModelHead {
+            content_type: $content_type,
+            latency: $output
+                .performance_config_latency()
+                .map(|latency| latency.as_str().to_owned()),
+            service_tier: $output.service_tier().map(|tier| tier.as_str().to_owned()),
+        }
+    };
+}
+
 impl Bedrock {
     /// Calls InvokeModel in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON and
     /// sent verbatim.
@@ -144,18 +185,8 @@ impl Bedrock {
         options: &ModelOptions,
         body: RequestBody,
     ) -> Result<ModelAnswer, Failure> {
-        let guardrail = options.guardrail.as_ref();
-        let call = self
-            .client(source_region)?
-            .invoke_model()
-            .model_id(model_id)
-            .set_accept(options.accept.clone())
-            .set_guardrail_identifier(guardrail.map(|it| it.identifier.clone()))
-            .set_guardrail_version(guardrail.map(|it| it.version.clone()))
-            .set_trace(guardrail.and_then(|it| it.trace).map(Trace::from))
-            .set_performance_config_latency(options.latency.map(PerformanceConfigLatency::from))
-            .set_service_tier(options.service_tier.map(ServiceTierType::from))
-            .set_request_metadata(options.request_metadata.clone());
+        let call = self.client(source_region)?.invoke_model();
+        let call = with_options!(call.model_id(model_id), options);
         let exchange = Exchange::with_headers(body, self.trace());
         let (output, response) = exchange.run(Box::pin(call.send())).await;
         let output = output.map_err(failure::of_call)?;
@@ -164,11 +195,7 @@ impl Bedrock {
             return Err(failure::not_an_answer(&request_id));
         };
         Ok(ModelAnswer {
-            content_type: response.content_type,
-            latency: output
-                .performance_config_latency()
-                .map(|latency| latency.as_str().to_owned()),
-            service_tier: output.service_tier().map(|tier| tier.as_str().to_owned()),
+            head: head!(output, response.content_type),
             tokens: HeaderCounts::read(&response.headers),
             body: AnswerBody {
                 body: response.body,
@@ -176,5 +203,43 @@ impl Bedrock {
             },
             request_id,
         })
+    }
+
+    /// Calls InvokeModelWithResponseStream like [`Self::invoke_model`].
+    ///
+    /// # Errors
+    ///
+    /// Bedrock returned an error, or the request failed.
+    pub async fn invoke_model_stream(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        options: &ModelOptions,
+        body: impl Into<RequestBody>,
+    ) -> Result<(StreamResponse, ModelHead), Failure> {
+        let body = body.into();
+        self.signed(|| {
+            self.invoke_model_stream_once(source_region, model_id, options, body.clone())
+        })
+        .await
+    }
+
+    async fn invoke_model_stream_once(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        options: &ModelOptions,
+        body: RequestBody,
+    ) -> Result<(StreamResponse, ModelHead), Failure> {
+        let call = self
+            .client(source_region)?
+            .invoke_model_with_response_stream();
+        let call = with_options!(call.model_id(model_id), options);
+        let exchange = Exchange::of(body, self.trace());
+        let (output, response) = exchange.run(Box::pin(call.send())).await;
+        let output = output.map_err(failure::of_call)?;
+        let head = head!(output, output.content_type().to_owned());
+        let stream = stream_of(response, output.request_id().unwrap_or_default())?;
+        Ok((stream, head))
     }
 }

@@ -11,7 +11,7 @@
 //! | `exchange` | hooks that insert request bodies and extract responses |
 //! | `converse_stream` | calls ConverseStream, up to the head of the answer |
 //! | `count_tokens`, `apply_guardrail` | call CountTokens and ApplyGuardrail |
-//! | `invoke_model` | calls InvokeModel, up to the head of the answer |
+//! | `invoke_model` | calls InvokeModel and its stream, up to the head of the answer |
 //! | `request_body` | the body of a request, with its hash |
 //! | `open` | an upstream call up to its first event |
 //! | `credentials` | the gateway's AWS credentials: aws-config's chain, rebuilt when files change |
@@ -56,7 +56,9 @@ pub(crate) use frame::{CorruptFrame, Frame, FrameDecoder};
 #[cfg(test)]
 pub(crate) use http::memory;
 pub use http::{TlsError, Trust};
-pub use invoke_model::{AnswerBody, HeaderCounts, ModelAnswer, ModelGuardrail, ModelOptions};
+pub use invoke_model::{
+    AnswerBody, HeaderCounts, ModelAnswer, ModelGuardrail, ModelHead, ModelOptions,
+};
 pub use open::Opened;
 pub use request_body::RequestBody;
 pub use sdk::Sdk;

@@ -1,6 +1,9 @@
 //! Makes an upstream call up to its first event. Until then, another attempt can replace it.
 
-use super::{Bedrock, BedrockEvent, BedrockEvents, RequestBody, failure};
+use super::{
+    Bedrock, BedrockEvent, BedrockEvents, ModelHead, ModelOptions, RequestBody,
+    converse_stream::StreamResponse, failure,
+};
 use crate::error::{Failure, Phase, Reason, Upstream};
 
 /// An answer whose first event has arrived.
@@ -28,31 +31,50 @@ impl Bedrock {
         body: impl Into<RequestBody>,
     ) -> Result<Opened, Failure> {
         let answer = self.converse_stream(source_region, model_id, body).await?;
-        let mut rest = answer.frames;
-        match rest.next().await {
-            Some(Ok(first)) => Ok(Opened {
-                request_id: answer.request_id,
-                first,
-                rest,
-            }),
-            // The response is not an event stream.
-            Some(Err(failure))
-                if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared =>
-            {
-                Err(failure::not_a_stream(200, "", &answer.request_id))
-            }
-            Some(Err(failure)) => Err(named(failure, &answer.request_id)),
-            None if !answer.is_declared => Err(failure::not_a_stream(200, "", &answer.request_id)),
-            None => Err(named(
-                Failure::new(
-                    Reason::UpstreamTruncated,
-                    "Bedrock's stream ended before its first event",
-                )
-                .in_phase(Phase::BeforeFirstEvent)
-                .with_upstream(Upstream::default()),
-                &answer.request_id,
-            )),
+        first_event(answer).await
+    }
+
+    /// Calls InvokeModelWithResponseStream and waits for the first event, as [`Self::open`] does.
+    ///
+    /// # Errors
+    /// The same as those of [`Self::open`].
+    pub async fn open_model(
+        &self,
+        source_region: &str,
+        model_id: &str,
+        options: &ModelOptions,
+        body: impl Into<RequestBody>,
+    ) -> Result<(Opened, ModelHead), Failure> {
+        let answer = self.invoke_model_stream(source_region, model_id, options, body);
+        let (answer, head) = answer.await?;
+        Ok((first_event(answer).await?, head))
+    }
+}
+
+/// Waits for the first event of an answer.
+async fn first_event(answer: StreamResponse) -> Result<Opened, Failure> {
+    let mut rest = answer.frames;
+    match rest.next().await {
+        Some(Ok(first)) => Ok(Opened {
+            request_id: answer.request_id,
+            first,
+            rest,
+        }),
+        // The response is not an event stream.
+        Some(Err(failure)) if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared => {
+            Err(failure::not_a_stream(200, "", &answer.request_id))
         }
+        Some(Err(failure)) => Err(named(failure, &answer.request_id)),
+        None if !answer.is_declared => Err(failure::not_a_stream(200, "", &answer.request_id)),
+        None => Err(named(
+            Failure::new(
+                Reason::UpstreamTruncated,
+                "Bedrock's stream ended before its first event",
+            )
+            .in_phase(Phase::BeforeFirstEvent)
+            .with_upstream(Upstream::default()),
+            &answer.request_id,
+        )),
     }
 }
 

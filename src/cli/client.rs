@@ -16,10 +16,11 @@ use crate::pb::{
     ApplyGuardrailRequest, ApplyGuardrailResponse, CountTokensRequest, CountTokensResponse,
     GetLimitsRequest, GetLimitsResponse, GetTargetRequest, GetTargetResponse, InvokeModelRequest,
     InvokeModelResponse, InvokeRequest, InvokeResponse, ListTargetsRequest, ListTargetsResponse,
-    StreamInvokeRequest, StreamInvokeResponse, guardrail_service_client::GuardrailServiceClient,
+    StreamInvokeModelRequest, StreamInvokeModelResponse, StreamInvokeRequest, StreamInvokeResponse,
+    guardrail_service_client::GuardrailServiceClient,
     inference_service_client::InferenceServiceClient, limits_service_client::LimitsServiceClient,
-    model_service_client::ModelServiceClient, stream_invoke_response::Event,
-    target_service_client::TargetServiceClient,
+    model_service_client::ModelServiceClient, stream_invoke_model_response::Event as ModelEvent,
+    stream_invoke_response::Event, target_service_client::TargetServiceClient,
 };
 
 /// An answer can contain images, for which the default of 4 MiB is too small.
@@ -119,12 +120,44 @@ impl Gateway {
                     .await
             })
             .await?;
-        Ok(Events {
+        let is_last =
+            |message: &StreamInvokeResponse| matches!(message.event, Some(Event::Metadata(_)));
+        Ok(self.events(stream, deadline, is_last))
+    }
+
+    /// Calls StreamInvokeModel, and returns when the response has started. Fails if the call fails
+    /// before that.
+    pub async fn stream_invoke_model(
+        &self,
+        request: &StreamInvokeModelRequest,
+    ) -> Result<Events<StreamInvokeModelResponse>, Failure> {
+        let (stream, deadline) = self
+            .call(|| async {
+                ModelServiceClient::new(self.channel.clone())
+                    .max_decoding_message_size(MAX_RESPONSE_BYTES)
+                    .stream_invoke_model(self.request(request.clone()))
+                    .await
+            })
+            .await?;
+        let is_last = |message: &StreamInvokeModelResponse| {
+            matches!(message.event, Some(ModelEvent::Metadata(_)))
+        };
+        Ok(self.events(stream, deadline, is_last))
+    }
+
+    fn events<M>(
+        &self,
+        stream: Streaming<M>,
+        deadline: Option<Instant>,
+        is_last: fn(&M) -> bool,
+    ) -> Events<M> {
+        Events {
             stream,
             deadline,
             address: self.address.clone(),
+            is_last,
             complete: false,
-        })
+        }
     }
 
     /// Returns all pages of the list of targets as one, optionally with the allowed inference
@@ -237,23 +270,25 @@ impl Gateway {
 
 /// The events of an answer.
 #[derive(Debug)]
-pub struct Events {
-    stream: Streaming<StreamInvokeResponse>,
+pub struct Events<M = StreamInvokeResponse> {
+    stream: Streaming<M>,
     deadline: Option<Instant>,
     address: String,
+    /// Whether a message is the last one of a complete answer.
+    is_last: fn(&M) -> bool,
     complete: bool,
 }
 
-impl Events {
+impl<M> Events<M> {
     /// Returns the next event, or `None` after a complete answer. Fails if the call fails, or if
     /// the stream ends without its last event. Dropping the future loses no event.
-    pub async fn next(&mut self) -> Result<Option<StreamInvokeResponse>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<M>, Failure> {
         let message = within(self.deadline, self.stream.message())
             .await?
             .map_err(|status| Failure::of_call(&status, &self.address))?;
         match &message {
             Some(response) => {
-                self.complete |= matches!(response.event, Some(Event::Metadata(_)));
+                self.complete |= (self.is_last)(response);
                 Ok(message)
             }
             None if self.complete => Ok(None),

@@ -37,7 +37,7 @@ impl Interrupts {
     /// Makes a call, which Ctrl-C cancels. If there is no response, prints why and returns the exit
     /// code.
     pub async fn call<T>(
-        mut self,
+        &mut self,
         call: impl Future<Output = Result<T, Failure>>,
         output: &mut Output,
     ) -> Result<T, Exit> {

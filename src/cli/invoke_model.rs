@@ -1,4 +1,4 @@
-//! `invoke-model`: calls a model in its own format through a gateway.
+//! `invoke-model`: calls a model in its own format through a gateway, also as a stream.
 
 use std::io;
 
@@ -8,17 +8,21 @@ use super::{
     client::Gateway, connect::Connect, exit::Exit, interrupt::Interrupts, output::Output,
     request_file,
 };
-use crate::pb::{InvokeModelRequest, InvokeModelResponse};
+use crate::pb::{
+    InvokeModelRequest, ResolvedTarget, StreamInvokeModelRequest, TokenUsage,
+    stream_invoke_model_response::Event,
+};
 
 /// Call a model with a body in its own format, such as a model for embeddings
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FILE contains the JSON that the model takes from InvokeModel. The body of the answer is written to standard output as it is, without a line end.
+FILE contains the JSON that the model takes from InvokeModel. The body of the answer is written to standard output as it is, without a line end; with --stream, each chunk is written as a line as soon as it arrives.
 The target, its media type and the tokens are written to standard error. The gateway must allow it: `invoke_model` of the target, `methods` of the caller.
 
 Examples:
   echo '{\"inputText\": \"a lighthouse\"}' | bedrock-grpc invoke-model --target embed --body -
-  bedrock-grpc invoke-model --target image --body request.json --accept image/png >image.png")]
+  bedrock-grpc invoke-model --target image --body request.json --accept image/png >image.png
+  bedrock-grpc invoke-model --target claude --body messages.json --stream")]
 pub struct InvokeModel {
     /// File with the body; `-` for standard input
     #[arg(long, value_name = "FILE")]
@@ -31,6 +35,10 @@ pub struct InvokeModel {
     /// The media type of the answer [default: application/json]
     #[arg(long, value_name = "TYPE")]
     accept: Option<String>,
+
+    /// Print the chunks of the answer as they arrive, each as a line
+    #[arg(long)]
+    stream: bool,
 
     #[command(flatten)]
     connect: Connect,
@@ -46,11 +54,22 @@ impl InvokeModel {
                 return Ok(Exit::BadInput);
             }
         };
-        let call = gateway.invoke_model(&request);
-        match Interrupts::listen()?.call(call, output).await {
+        let mut interrupts = Interrupts::listen()?;
+        if self.stream {
+            return stream(&gateway, request, &mut interrupts, output).await;
+        }
+        match interrupts
+            .call(gateway.invoke_model(&request), output)
+            .await
+        {
             Ok(response) => {
                 output.bytes(&response.body)?;
-                output.note(&about(&response));
+                let target = response.target.unwrap_or_default();
+                output.note(&about(
+                    &target,
+                    &response.content_type,
+                    response.usage.as_ref(),
+                ));
                 Ok(Exit::Success)
             }
             Err(exit) => Ok(exit),
@@ -71,10 +90,52 @@ impl InvokeModel {
     }
 }
 
+/// Prints the chunks of an answer.
+async fn stream(
+    gateway: &Gateway,
+    request: InvokeModelRequest,
+    interrupts: &mut Interrupts,
+    output: &mut Output,
+) -> io::Result<Exit> {
+    let request = StreamInvokeModelRequest {
+        target: request.target,
+        body: request.body,
+        accept: request.accept,
+        ..StreamInvokeModelRequest::default()
+    };
+    let call = gateway.stream_invoke_model(&request);
+    let mut events = match interrupts.call(call, output).await {
+        Ok(events) => events,
+        Err(exit) => return Ok(exit),
+    };
+    let (mut target, mut content_type) = (ResolvedTarget::default(), String::new());
+    loop {
+        let event = match interrupts.call(events.next(), output).await {
+            Ok(Some(message)) => message.event,
+            Ok(None) => return Ok(Exit::Success),
+            Err(exit) => return Ok(exit),
+        };
+        match event {
+            Some(Event::Start(start)) => {
+                target = start.target.unwrap_or_default();
+                content_type = start.content_type;
+            }
+            Some(Event::Chunk(chunk)) => {
+                output.bytes(&chunk)?;
+                output.text("\n")?;
+            }
+            Some(Event::Metadata(metadata)) => {
+                let usage = metadata.metadata.and_then(|metadata| metadata.usage);
+                output.note(&about(&target, &content_type, usage.as_ref()));
+            }
+            Some(Event::Heartbeat(_) | Event::Unknown(_)) | None => {}
+        }
+    }
+}
+
 /// Returns a line about an answer: the route, the media type and the tokens.
-fn about(response: &InvokeModelResponse) -> String {
-    let target = response.target.clone().unwrap_or_default();
-    let tokens = match &response.usage {
+fn about(target: &ResolvedTarget, content_type: &str, usage: Option<&TokenUsage>) -> String {
+    let tokens = match usage {
         Some(usage) => format!(
             "{} input tokens, {} output tokens",
             usage.input_tokens(),
@@ -83,7 +144,7 @@ fn about(response: &InvokeModelResponse) -> String {
         None => "no numbers of tokens".to_owned(),
     };
     format!(
-        "{} in {}: {}, {tokens}",
-        target.model_id, target.source_region, response.content_type
+        "{} in {}: {content_type}, {tokens}",
+        target.model_id, target.source_region
     )
 }

@@ -72,8 +72,7 @@ pub(super) fn estimate(
     Ok(Estimate { amounts, ceiling })
 }
 
-/// Returns the maximum usage of a call with a body in the model's own format. `max_tokens` is the
-/// maximum number of output tokens, if it is known.
+/// Returns the maximum usage of a call with a body in the model's own format.
 ///
 /// # Errors
 /// Fails if money is limited, and a model that may answer has no price.
@@ -81,14 +80,9 @@ pub(super) fn estimate_native(
     accounts: &UsageAccounting,
     scopes: &Scopes,
     candidates: &[RouteCandidate],
-    (body_bytes, max_tokens): (usize, u64),
+    ceiling: Ceiling,
     billing: Billing,
 ) -> Result<Estimate, Failure> {
-    let ceiling = Ceiling {
-        input: body_bytes as u64,
-        output: max_tokens,
-        is_streamed: false,
-    };
     if scopes.counts_money() {
         for candidate in candidates {
             let route = &candidate.route;

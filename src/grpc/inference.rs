@@ -33,10 +33,13 @@ use crate::{
     error::{Failure, Reason},
     pb::{
         self, ApplyGuardrailResponse, CountTokensResponse, InvokeModelResponse, InvokeResponse,
-        StreamInvokeResponse,
+        StreamInvokeModelResponse, StreamInvokeResponse,
     },
     routing::{attempts::AttemptPolicy, retry_budget::RetryBudget},
-    stream::{Arrival, Bill, Call, CallReport, CallStream, RateLimits, Times, Watchdog},
+    stream::{
+        Arrival, Bill, Call, CallReport, CallStream, Converse, Native, Operation, RateLimits,
+        Times, Watchdog,
+    },
     telemetry::Metrics,
     translate::fold::Fold,
 };
@@ -96,8 +99,10 @@ impl Inference {
     ) -> Result<(InvokeResponse, Watchdog, Option<RateLimits>, Option<Share>), Status> {
         let context = self.context(&request);
         let peer = ShareOwner::of(request.extensions());
+        let (report, ready) = self.prepared(Method::Invoke, &context, request).await?;
         // A unary response cannot contain heartbeats.
-        let (mut call_stream, rate_limits) = self.begin(Method::Invoke, &context, request).await?;
+        let call = (Converse::new(Duration::ZERO), Duration::ZERO);
+        let (mut call_stream, rate_limits) = self.begin(call, &context, report, ready);
         let no_room = |_| no_room(&context.request_id);
         let mut held: Option<Share> = None;
         let mut counted = FREE_ANSWER;
@@ -143,11 +148,56 @@ impl Inference {
         Status,
     > {
         let context = self.context(&request);
-        let (call_stream, rate_limits) =
-            self.begin(Method::StreamInvoke, &context, request).await?;
+        let (report, ready) = self
+            .prepared(Method::StreamInvoke, &context, request)
+            .await?;
+        let coalesce = ready.coalesce.or(ready.target.limits.coalesce);
+        let operation = Converse::new(coalesce.unwrap_or_default());
+        self.stream(operation, &context, report, ready).await
+    }
+
+    /// Handles `StreamInvokeModel`: returns the chunks of the answer as a stream.
+    pub(super) async fn stream_invoke_model(
+        &self,
+        request: Request<Body>,
+    ) -> Result<
+        (
+            impl Stream<Item = Result<StreamInvokeModelResponse, Status>> + use<>,
+            Watchdog,
+            Option<RateLimits>,
+        ),
+        Status,
+    > {
+        let context = self.context(&request);
+        let (report, mut ready) = self
+            .prepared(Method::StreamInvokeModel, &context, request)
+            .await?;
+        let operation = Native::new(std::mem::take(&mut ready.options), ready.writes_text);
+        self.stream(operation, &context, report, ready).await
+    }
+
+    /// Begins a call whose answer the client receives as a stream, and waits until there is
+    /// something to send.
+    async fn stream<O: Operation>(
+        &self,
+        operation: O,
+        context: &CallContext,
+        report: CallReport,
+        ready: Ready,
+    ) -> Result<
+        (
+            impl Stream<Item = Result<O::Message, Status>> + use<O>,
+            Watchdog,
+            Option<RateLimits>,
+        ),
+        Status,
+    > {
+        let limits = &context.generation.limits;
+        let heartbeat = ready.heartbeat.unwrap_or(limits.heartbeat);
+        let (call_stream, rate_limits) = self.begin((operation, heartbeat), context, report, ready);
         let watchdog = call_stream.watchdog();
         let call_stream = call_stream
-            .commit(context.generation.limits.headers_after)
+            .commit(limits.headers_after)
             .await
             .map_err(|failed| status::of_failed(&failed))?;
         let messages =
@@ -340,14 +390,14 @@ impl Inference {
         Ok((report, ready))
     }
 
-    /// Receives a call's message and begins the call, unless a check before that fails.
-    async fn begin(
+    /// Begins a call. The pair is what Bedrock is called with, and the interval of heartbeats.
+    fn begin<O: Operation>(
         &self,
-        method: Method,
+        (operation, heartbeat): (O, Duration),
         context: &CallContext,
-        request: Request<Body>,
-    ) -> Result<(CallStream, Option<RateLimits>), Status> {
-        let (mut report, ready) = self.prepared(method, context, request).await?;
+        mut report: CallReport,
+        ready: Ready,
+    ) -> (CallStream<O>, Option<RateLimits>) {
         report.asked(ready.inference, ready.guardrail);
         let limits = &ready.target.limits;
         let of_all = &context.generation.limits;
@@ -356,24 +406,14 @@ impl Inference {
         let bedrock = self.bedrock.of(&context.generation.sdk);
         let owner = session_owner(&bedrock, context);
         let call_stream = CallStream::start(Call {
+            operation,
             bedrock,
             candidates: ready.candidates,
             body: ready.body,
             times: Times {
                 deadline,
                 idle: limits.idle.unwrap_or(of_all.idle),
-                heartbeat: match method {
-                    Method::Invoke
-                    | Method::CountTokens
-                    | Method::ApplyGuardrail
-                    | Method::InvokeModel => Duration::ZERO,
-                    Method::StreamInvoke => ready.heartbeat.unwrap_or(of_all.heartbeat),
-                },
-            },
-            coalesce: if method == Method::StreamInvoke {
-                ready.coalesce.or(limits.coalesce).unwrap_or_default()
-            } else {
-                Duration::ZERO
+                heartbeat,
             },
             policy: AttemptPolicy {
                 attempt_allowance: limits.max_attempts.unwrap_or(of_all.max_attempts),
@@ -391,7 +431,7 @@ impl Inference {
             cut: self.cut.clone(),
             revocation: context.revocation.clone(),
         });
-        Ok((call_stream, rate_limits))
+        (call_stream, rate_limits)
     }
 
     /// Decodes, validates and translates the message. Small messages are handled on this thread,

@@ -7,7 +7,6 @@ use bytes::BytesMut;
 use tonic::Status;
 
 use super::{
-    native_usage,
     prepare::Ready,
     receive::saturated,
     unary::{Answered, UnaryCall},
@@ -21,7 +20,11 @@ use crate::{
         OpenCall, Route,
         attempts::{self, AttemptLog, AttemptPolicy, Begun, Opened},
     },
-    stream::{CallReport, log_detail, origin, silent_for},
+    stream::{
+        CallReport, log_detail,
+        native_usage::{self, Counts},
+        origin, silent_for,
+    },
 };
 
 /// The maximum size of an answer, in bytes. Source: Bedrock's service model; see docs/limits.md.
@@ -102,12 +105,7 @@ async fn answer(
         answer: (answer, _open),
     } = begun;
     let ModelAnswer {
-        content_type,
-        latency,
-        service_tier,
-        tokens,
-        body,
-        ..
+        head, tokens, body, ..
     } = answer;
     let (body, held) = match read(body, room).await {
         Ok(read) => read,
@@ -118,18 +116,14 @@ async fn answer(
         }
     };
     permit.succeeded();
+    let counts = Counts::from(tokens).or(Counts::of_json(&body));
     let metadata = MetadataEvent {
-        metadata: Some(native_usage::metadata(
-            tokens,
-            &body,
-            latency.as_deref(),
-            service_tier.as_deref(),
-        )),
+        metadata: Some(native_usage::metadata(counts, &head)),
         ..MetadataEvent::default()
     };
     let response = InvokeModelResponse {
         body: body.freeze(),
-        content_type,
+        content_type: head.content_type,
         ..InvokeModelResponse::default()
     };
     Ok(Answered {

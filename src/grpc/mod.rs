@@ -15,7 +15,6 @@ mod invoke_model;
 mod layers;
 mod limits;
 mod native_bodies;
-mod native_usage;
 mod permission;
 mod prepare;
 mod receive;

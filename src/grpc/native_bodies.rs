@@ -7,7 +7,10 @@ use super::enforce::NativeFormat;
 use crate::{
     bedrock::{ModelGuardrail, ModelOptions},
     error::{Failure, Reason},
-    pb::{ConverseInput, GuardrailTrace, InvokeModelRequest, PerformanceConfigLatency},
+    pb::{
+        ConverseInput, GuardrailTrace, InvokeModelRequest, PerformanceConfigLatency,
+        StreamInvokeModelRequest,
+    },
     routing::{RouteCandidate, Target},
     stream::tier_word,
 };
@@ -29,6 +32,30 @@ pub(super) fn off(target: &Target) -> Failure {
             target.name
         ),
     )
+}
+
+/// Returns the fields of a request that `InvokeModel` has, too.
+pub(super) fn unary(request: StreamInvokeModelRequest) -> InvokeModelRequest {
+    // All fields are listed, so that the compiler reports a new one.
+    let StreamInvokeModelRequest {
+        target,
+        body,
+        accept,
+        guardrail_config,
+        performance_config,
+        service_tier,
+        request_metadata,
+        heartbeat_interval: _,
+    } = request;
+    InvokeModelRequest {
+        target,
+        body,
+        accept,
+        guardrail_config,
+        performance_config,
+        service_tier,
+        request_metadata,
+    }
 }
 
 /// Returns the settings of a request in the form of a Converse request.
@@ -76,6 +103,14 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
         service_tier: settings.service_tier.map(|tier| tier_word(tier.r#type())),
         request_metadata,
     }
+}
+
+/// Returns whether all models write text in formats that the gateway knows.
+pub(super) fn all_write_text(candidates: &[RouteCandidate]) -> bool {
+    let mut formats = candidates
+        .iter()
+        .map(|candidate| NativeFormat::of(&candidate.route));
+    formats.all(|format| matches!(format, Some(NativeFormat::Text(_))))
 }
 
 /// Returns the format of the routes' models, if all of them have the same.

@@ -162,16 +162,22 @@ impl Service<Request<Body>> for ModelServer {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match method_name(&request) {
-            Some("InvokeModel") => {}
+        let streams = match method_name(&request) {
+            Some("InvokeModel") => false,
+            Some("StreamInvokeModel") => true,
             _ => return unimplemented(),
-        }
+        };
         let inference = Arc::clone(&self.0);
         Box::pin(async move {
-            let response = inference.invoke_model(request).await;
-            let response = response.map(|(message, watchdog, limits, held)| {
-                holding(unary((message, watchdog, limits)), Some(held))
-            });
+            let response = if streams {
+                let answer = inference.stream_invoke_model(request).await;
+                answer.map(|(messages, watchdog, limits)| response(messages, watchdog, limits))
+            } else {
+                let answer = inference.invoke_model(request).await;
+                answer.map(|(message, watchdog, limits, held)| {
+                    holding(unary((message, watchdog, limits)), Some(held))
+                })
+            };
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }

@@ -15,18 +15,18 @@ use crate::{
 };
 
 /// Everything that is needed to begin a call.
-pub(crate) struct Call {
+pub(crate) struct Call<O> {
+    /// What Bedrock is called with, and how its events become messages.
+    pub(crate) operation: O,
     pub(crate) bedrock: Bedrock,
     /// The caller whose own AWS identity signs the call, if it has one.
     pub(crate) owner: Option<SessionOwner>,
     pub(crate) target: Arc<Target>,
     /// The routes on which attempts can be made.
     pub(crate) candidates: Vec<RouteCandidate>,
-    /// The Converse request body.
+    /// The body of the request to Bedrock.
     pub(crate) body: RequestBody,
     pub(crate) times: Times,
-    /// Deltas of a block that arrive within this time after a message are joined. Zero joins none.
-    pub(crate) coalesce: Duration,
     /// The limits on attempts and retries before the first event.
     pub(crate) policy: AttemptPolicy,
     /// How long the client may stop reading before its stream is reset.

@@ -1,21 +1,14 @@
 //! The failures of a call in progress.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crate::{
-    bedrock::BedrockEvent,
-    error::{Failure, Phase, Reason, Upstream},
-    translate,
-};
+use crate::error::{Failure, Phase, Reason, Upstream};
 
-/// Returns an event from Bedrock cannot be translated.
-pub(super) fn unreadable(frame: &BedrockEvent, error: &translate::Error) -> Failure {
+/// An event from Bedrock cannot be decoded.
+pub(super) fn unreadable(event_type: &str, error: &dyn fmt::Display) -> Failure {
     Failure::new(
         Reason::UpstreamCorrupt,
-        format!(
-            "the gateway cannot decode Bedrock's {} event: {error}",
-            &*frame.event_type
-        ),
+        format!("the gateway cannot decode Bedrock's {event_type} event: {error}"),
     )
     .in_phase(Phase::BeforeFirstEvent)
     .with_upstream(Upstream::default())
@@ -40,11 +33,11 @@ pub(crate) fn deadline_exceeded() -> Failure {
     .in_phase(Phase::BeforeFirstEvent)
 }
 
-/// Bedrock ended its stream before the answer was complete.
-pub(super) fn truncated() -> Failure {
+/// Bedrock ended its stream before the answer was complete. `missing` is what would end it.
+pub(super) fn truncated(missing: &str) -> Failure {
     Failure::new(
         Reason::UpstreamTruncated,
-        "Bedrock's stream ended before the answer did (no messageStop)",
+        format!("Bedrock's stream ended before the answer did (no {missing})"),
     )
     .in_phase(Phase::BeforeFirstEvent)
     .with_upstream(Upstream::default())

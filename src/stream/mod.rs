@@ -7,6 +7,10 @@
 //! | file | job |
 //! |---|---|
 //! | `state_machine` | the stages of a call, from the first attempt to its outcome |
+//! | `operation` | what the operations that stream have in common |
+//! | `converse` | ConverseStream: its events as messages |
+//! | `native` | InvokeModelWithResponseStream: its chunks as messages, and their end |
+//! | `native_usage` | the tokens of answers in the models' own formats |
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `wake_filter` | skips polls when no source has woken the call |
 //! | `call` | the inputs of a call, and the result of a failed one |
@@ -26,10 +30,14 @@ mod answer;
 mod call;
 mod client_end;
 mod coalesce;
+mod converse;
 mod drain_expiry;
 mod failure;
 mod grammar;
+mod native;
+pub(crate) mod native_usage;
 mod on_cancel;
+mod operation;
 pub(crate) mod origin;
 mod outbox;
 mod report;
@@ -50,9 +58,12 @@ use futures_core::Stream;
 use tokio::time::Instant;
 
 use self::{client_end::Watch, state_machine::StateMachine, wake_filter::WakeFilter};
-use crate::{access::Revocation, config::OnCancel, pb::StreamInvokeResponse};
+use crate::{access::Revocation, config::OnCancel};
 pub(crate) use call::{Call, Failed};
+pub(crate) use converse::Converse;
 pub(crate) use failure::{deadline_exceeded, draining, revoked, silent_for};
+pub(crate) use native::Native;
+pub(crate) use operation::Operation;
 pub(crate) use report::{
     Arrival, Bill, CallReport, Ceiling, RateLimits, log_detail, price_of, tier_word,
 };
@@ -61,19 +72,19 @@ pub use reset::resettable;
 pub(crate) use timers::Times;
 
 /// A call in progress, as the stream of its messages.
-pub(crate) struct CallStream {
+pub(crate) struct CallStream<O: Operation> {
     /// Shared only with the watchdog, which checks it rarely.
-    core: Arc<Mutex<StateMachine>>,
+    core: Arc<Mutex<StateMachine<O>>>,
     watchdog: Watchdog,
     on_cancel: OnCancel,
     /// The first message, if [`CallStream::commit`] has waited for it.
-    first: Option<StreamInvokeResponse>,
+    first: Option<O::Message>,
     wake_filter: WakeFilter,
 }
 
-impl CallStream {
+impl<O: Operation> CallStream<O> {
     /// Starts a call.
-    pub(crate) fn start(call: Call) -> Self {
+    pub(crate) fn start(call: Call<O>) -> Self {
         let (write_stall, on_cancel) = (call.write_stall, call.on_cancel);
         let revocation = call.revocation.clone();
         let core = Arc::new(Mutex::new(StateMachine::start(call)));
@@ -97,7 +108,7 @@ impl CallStream {
 
     /// Returns the next message, for calls whose response has not begun. Each poll checks all time
     /// limits of the call; the deadline layer relies on this.
-    pub(crate) async fn next(&mut self) -> Option<Result<StreamInvokeResponse, Box<Failed>>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<O::Message, Box<Failed>>> {
         poll_fn(|cx| lock(&self.core).poll(cx)).await
     }
 
@@ -116,8 +127,11 @@ impl CallStream {
     }
 }
 
-impl Stream for CallStream {
-    type Item = Result<StreamInvokeResponse, Box<Failed>>;
+/// The message is moved, not borrowed.
+impl<O: Operation> Unpin for CallStream<O> {}
+
+impl<O: Operation> Stream for CallStream<O> {
+    type Item = Result<O::Message, Box<Failed>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -128,7 +142,7 @@ impl Stream for CallStream {
     }
 }
 
-impl Drop for CallStream {
+impl<O: Operation> Drop for CallStream<O> {
     fn drop(&mut self) {
         if let Some(cancelled) = lock(&self.core).abandon() {
             cancelled.settle(self.on_cancel);
@@ -138,7 +152,7 @@ impl Drop for CallStream {
 
 /// Locks a call. A call whose poll panicked has ended: it is not polled again, and dropping it only
 /// closes resources.
-fn lock(core: &Mutex<StateMachine>) -> MutexGuard<'_, StateMachine> {
+fn lock<O: Operation>(core: &Mutex<StateMachine<O>>) -> MutexGuard<'_, StateMachine<O>> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -148,8 +162,8 @@ fn lock(core: &Mutex<StateMachine>) -> MutexGuard<'_, StateMachine> {
 ///
 /// The client may still read the messages that are ready, and the status. If it does not read these
 /// either, its stream is reset and the call's slot is released. Dropping the body ends this task.
-async fn watch(
-    core: Weak<Mutex<StateMachine>>,
+async fn watch<O: Operation>(
+    core: Weak<Mutex<StateMachine<O>>>,
     write_stall: Duration,
     revocation: Option<Arc<Revocation>>,
     stream: Option<reset::Stream>,

@@ -5,18 +5,24 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{answer::UpstreamAnswer, report::CallReport, timers::METADATA_WAIT};
-use crate::{config::OnCancel, pb::stream_invoke_response::Event, translate::event};
+use super::{
+    answer::UpstreamAnswer,
+    operation::{Counted, Operation},
+    report::CallReport,
+    timers::METADATA_WAIT,
+};
+use crate::config::OnCancel;
 
 /// How long the gateway waits for the end of a complete HTTP response, so that the connection can
 /// be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
 /// A call whose client has disconnected.
-pub(super) struct CancelledCall {
+pub(super) struct CancelledCall<O> {
     // Fields are dropped in this order: see `StateMachine::abandon`.
     pub(super) report: CallReport,
     pub(super) answer: UpstreamAnswer,
+    pub(super) operation: O,
     /// The time until which a complete answer waits for its `metadata`. `None` if the answer is not
     /// complete.
     pub(super) metadata_by: Option<Instant>,
@@ -31,7 +37,7 @@ pub(super) async fn read_tail(mut answer: UpstreamAnswer) {
     .await;
 }
 
-impl CancelledCall {
+impl<O: Operation> CancelledCall<O> {
     /// Does what `limits.on_cancel` says: closes the call to Bedrock, or reads on, within limits,
     /// to learn the usage. If the usage is known already, the call is closed.
     pub(super) fn settle(self, on_cancel: OnCancel) {
@@ -50,14 +56,13 @@ impl CancelledCall {
         while left > 0
             && !self.report.is_usage_known()
             && let Ok(Some(Ok(frame))) = timeout_at(until, self.answer.next()).await
-            && let Ok(mut event) = event::from_bedrock(&frame.event_type, &frame.payload)
+            && let Some(counted) = self.operation.count(&frame, &mut self.report)
         {
-            self.report.event(&mut event);
-            match event.event {
+            match counted {
                 // A delta carries at least one token, so this limits the tokens that are read.
-                Some(Event::ContentBlockDelta(_)) => left -= 1,
-                Some(Event::MessageStop(_)) => until = until.min(Instant::now() + METADATA_WAIT),
-                _ => {}
+                Counted::Delta => left -= 1,
+                Counted::Complete => until = until.min(Instant::now() + METADATA_WAIT),
+                Counted::Other => {}
             }
         }
     }

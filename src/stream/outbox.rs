@@ -4,7 +4,10 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-use super::coalesce::{Coalescer, Joined};
+use super::{
+    coalesce::{Coalescer, Joined},
+    operation::Outgoing,
+};
 use crate::pb::{StreamInvokeResponse, stream_invoke_response::Event};
 
 /// The messages of a call that were not sent yet.
@@ -12,14 +15,6 @@ use crate::pb::{StreamInvokeResponse, stream_invoke_response::Event};
 pub(super) struct Outbox {
     pub(super) queue: VecDeque<StreamInvokeResponse>,
     coalescer: Option<Coalescer>,
-}
-
-/// A message to send.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) message: StreamInvokeResponse,
-    /// The number of deltas from Bedrock in the message.
-    pub(super) deltas: u64,
 }
 
 impl Outbox {
@@ -33,7 +28,7 @@ impl Outbox {
     }
 
     /// Returns the next message that can be sent now.
-    pub(super) fn next(&mut self) -> Option<Outgoing> {
+    pub(super) fn next(&mut self) -> Option<Outgoing<StreamInvokeResponse>> {
         let Some(coalescer) = &mut self.coalescer else {
             return self.queue.pop_front().map(Outgoing::from);
         };
@@ -51,7 +46,7 @@ impl Outbox {
     }
 
     /// Returns the deltas that are held back, to send them now.
-    pub(super) fn flush(&mut self) -> Option<Outgoing> {
+    pub(super) fn flush(&mut self) -> Option<Outgoing<StreamInvokeResponse>> {
         let joined = self.coalescer.as_mut()?.take(Instant::now())?;
         Some(joined.into())
     }
@@ -62,7 +57,7 @@ impl Outbox {
     }
 }
 
-impl From<StreamInvokeResponse> for Outgoing {
+impl From<StreamInvokeResponse> for Outgoing<StreamInvokeResponse> {
     fn from(message: StreamInvokeResponse) -> Self {
         let is_delta = matches!(message.event, Some(Event::ContentBlockDelta(_)));
         Self {
@@ -72,7 +67,7 @@ impl From<StreamInvokeResponse> for Outgoing {
     }
 }
 
-impl From<Joined> for Outgoing {
+impl From<Joined> for Outgoing<StreamInvokeResponse> {
     fn from(joined: Joined) -> Self {
         Self {
             message: joined.message,

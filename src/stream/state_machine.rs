@@ -23,37 +23,37 @@ use super::{
     call::{Call, Failed},
     client_end::{Check, ClientEnd, Watch},
     drain_expiry::DrainExpiry,
-    failure::{deadline_exceeded, draining, revoked, silent_for, truncated, unreadable},
-    grammar::{self, Grammar},
+    failure::{deadline_exceeded, draining, revoked, silent_for},
     on_cancel::{self, CancelledCall},
+    operation::{Operation, Origin, Outgoing},
     origin,
-    outbox::{Outbox, Outgoing},
     report::{self, CallReport},
     timers::{Alarm, METADATA_WAIT, Timers, Times},
 };
 use crate::{
     bedrock::{self, BedrockEvent},
     error::{Failure, Phase, Reason},
-    pb::{self, StreamInvokeResponse, stream_invoke_response::Event},
+    pb,
     routing::{
         OpenCall, Route, Target,
         attempts::{self, AttemptLog, Opened},
         health::RoutePermit,
     },
-    translate,
 };
 
-/// An answer whose first event has arrived.
-type Begun = attempts::Begun<(BedrockEvent, UpstreamAnswer)>;
-type Waiting = Pin<Box<dyn Future<Output = Result<Begun, Failure>> + Send>>;
+/// An answer whose first event has arrived: the event, the rest, and the head.
+type Begun<H> = attempts::Begun<(BedrockEvent, UpstreamAnswer, H)>;
+type Waiting<H> = Pin<Box<dyn Future<Output = Result<Begun<H>, Failure>> + Send>>;
+/// The next message of a stream, or its failure.
+type Next<M> = Option<Result<M, Box<Failed>>>;
 
 #[expect(
     clippy::large_enum_variant,
     reason = "a call spends its life in the large one"
 )]
-enum Stage {
+enum Stage<H> {
     /// Waits for the first event.
-    Waiting(Waiting),
+    Waiting(Waiting<H>),
     /// Events are arriving.
     Streaming(UpstreamAnswer),
     /// The outcome is known. Messages that were not sent yet are in the queue, and a failure is in
@@ -62,14 +62,12 @@ enum Stage {
 }
 
 /// A call in progress.
-pub(super) struct StateMachine {
-    stage: Stage,
+pub(super) struct StateMachine<O: Operation> {
+    stage: Stage<O::Head>,
     timers: Timers,
     cut: DrainExpiry,
-    events: translate::event::Reader,
-    grammar: Grammar,
-    outbox: Outbox,
-    /// A failure that follows the deltas that the outbox held back.
+    operation: O,
+    /// A failure that follows the deltas that were held back.
     failure: Option<Failure>,
     /// The failure of the call, if the client's end was not polling when it ended.
     verdict: Option<Box<Failed>>,
@@ -87,16 +85,16 @@ pub(super) struct StateMachine {
     report: Option<CallReport>,
 }
 
-impl StateMachine {
-    pub(super) fn start(call: Call) -> Self {
+impl<O: Operation> StateMachine<O> {
+    pub(super) fn start(call: Call<O>) -> Self {
         let Call {
+            operation,
             bedrock,
             owner,
             target,
             candidates,
             body,
             times,
-            coalesce,
             request_id,
             mut report,
             cut,
@@ -107,17 +105,18 @@ impl StateMachine {
         report.follow(&bedrock, &log);
         let (trace, made) = (report.trace().clone(), log.clone());
         let id = Arc::clone(&request_id);
+        let settings = operation.settings();
         let waiting = attempts::begin(candidates, policy, log.clone(), move |route| {
             let span_id = made.last_span_id();
             let mut bedrock = bedrock.in_trace(trace.child(span_id));
             if owner.is_some() || !route.account.is_empty() {
                 bedrock = bedrock.in_account(&route.account, owner.as_ref());
             }
-            let (body, request_id) = (body.clone(), Arc::clone(&id));
+            let opened = O::open(bedrock, Arc::clone(&route), settings.clone(), body.clone());
+            let request_id = Arc::clone(&id);
             async move {
                 let open = OpenCall::on(Arc::clone(&route));
-                let opened = bedrock
-                    .open(&route.source_region, &route.model_id, body)
+                let (opened, head) = opened
                     .await
                     .inspect_err(|failure| report::log_detail(failure, &request_id, &route))?;
                 let bedrock::Opened {
@@ -127,7 +126,7 @@ impl StateMachine {
                 } = opened;
                 Ok(Opened {
                     request_id,
-                    answer: (first, UpstreamAnswer::new(rest, open)),
+                    answer: (first, UpstreamAnswer::new(rest, open), head),
                 })
             }
         });
@@ -135,9 +134,7 @@ impl StateMachine {
             stage: Stage::Waiting(Box::pin(waiting)),
             timers: Timers::start(times),
             cut: DrainExpiry::new(cut),
-            events: translate::event::Reader::default(),
-            grammar: Grammar::default(),
-            outbox: Outbox::new(coalesce),
+            operation,
             failure: None,
             verdict: None,
             client: ClientEnd::new(),
@@ -154,17 +151,14 @@ impl StateMachine {
     }
 
     /// Returns the next message of the stream.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<StreamInvokeResponse, Box<Failed>>>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Next<O::Message>> {
         self.client.polls();
         loop {
-            if let Some(outgoing) = self.outbox.next() {
+            if let Some(outgoing) = self.operation.next() {
                 return self.hand(outgoing);
             }
             if self.is_over()
-                && let Some(last) = self.outbox.flush()
+                && let Some(last) = self.operation.flush()
             {
                 return self.hand(last);
             }
@@ -174,7 +168,7 @@ impl StateMachine {
             if matches!(self.stage, Stage::Ended) {
                 return Poll::Ready(None);
             }
-            if self.grammar.is_finished() {
+            if self.operation.is_finished() {
                 self.finish(cx);
                 continue;
             }
@@ -182,27 +176,27 @@ impl StateMachine {
                 Poll::Ready(Ok(())) => continue,
                 Poll::Ready(Err(failure)) => failure,
                 Poll::Pending if self.cut.poll(cx).is_ready() => draining(),
-                Poll::Pending => match self.timers.poll(cx, self.outbox.flush_at()) {
+                Poll::Pending => match self.timers.poll(cx, self.operation.flush_at()) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Alarm::Flush) => {
-                        if let Some(joined) = self.outbox.flush() {
+                        if let Some(joined) = self.operation.flush() {
                             return self.hand(joined);
                         }
                         continue;
                     }
                     Poll::Ready(Alarm::Heartbeat { silent }) => {
-                        return self.hand(heartbeat(silent).into());
+                        return self.heartbeat(silent);
                     }
                     Poll::Ready(Alarm::NoMetadata) => silent_for(METADATA_WAIT),
                     Poll::Ready(Alarm::Silence { limit }) => silent_for(limit),
                     Poll::Ready(Alarm::Deadline) => deadline_exceeded(),
                 },
             };
-            if self.grammar.is_complete() {
-                self.finish_without_usage(Some(&failure));
+            if self.operation.is_complete() {
+                self.finish_reading(Some(&failure));
                 continue;
             }
-            if let Some(joined) = self.outbox.flush() {
+            if let Some(joined) = self.operation.flush() {
                 self.failure = Some(failure);
                 return self.hand(joined);
             }
@@ -212,22 +206,27 @@ impl StateMachine {
 
     fn hand(
         &mut self,
-        Outgoing { message, deltas }: Outgoing,
-    ) -> Poll<Option<Result<StreamInvokeResponse, Box<Failed>>>> {
-        if !self.forwarded && !matches!(message.event, Some(Event::Heartbeat(_))) {
-            self.forwarded = true;
-            if let Some(report) = &mut self.report {
+        Outgoing { message, deltas }: Outgoing<O::Message>,
+    ) -> Poll<Next<O::Message>> {
+        let is_first = !std::mem::replace(&mut self.forwarded, true);
+        if let Some(report) = &mut self.report {
+            if is_first {
                 report.first_event();
             }
-        }
-        if let Some(report) = &mut self.report {
             report.sent(deltas);
         }
         self.client.takes(self.timers.last_told());
         Poll::Ready(Some(Ok(message)))
     }
 
-    /// Returns whether no further message will be added to the outbox.
+    fn heartbeat(&mut self, silent: Duration) -> Poll<Next<O::Message>> {
+        self.client.takes(self.timers.last_told());
+        Poll::Ready(Some(Ok(O::heartbeat(pb::HeartbeatEvent {
+            silent: prost_types::Duration::try_from(silent).ok(),
+        }))))
+    }
+
+    /// Returns whether no further message will be added.
     fn is_over(&self) -> bool {
         self.verdict.is_some() || matches!(self.stage, Stage::Ended)
     }
@@ -249,13 +248,20 @@ impl StateMachine {
                         route,
                         permit,
                         request_id,
-                        answer: (first, rest),
+                        answer: (first, rest, head),
                     } = begun;
                     self.bedrock_request_id = request_id;
                     if let Some(report) = &mut self.report {
                         report.route(&route);
                         report.bedrock_request_id(&self.bedrock_request_id);
                     }
+                    let origin = Origin {
+                        target: origin::target(&self.target, &route),
+                        request_id: Arc::clone(&self.request_id),
+                        bedrock_request_id: self.bedrock_request_id.clone(),
+                        attempts: self.log.attempts().iter().map(origin::attempt).collect(),
+                    };
+                    self.operation.begin(head, origin);
                     (self.route, self.permit) = (Some(route), Some(permit));
                     self.stage = Stage::Streaming(rest);
                     Poll::Ready(self.take(&first))
@@ -273,61 +279,32 @@ impl StateMachine {
         }
     }
 
-    /// Handles an event from Bedrock. An event that cannot be forwarded any more is not decoded.
-    fn take(&mut self, frame: &BedrockEvent) -> Result<(), Failure> {
+    /// Handles an event from Bedrock.
+    fn take(&mut self, event: &BedrockEvent) -> Result<(), Failure> {
         self.timers.heard();
-        if self.grammar.expects(&frame.event_type) {
-            let translated = self.events.read(&frame.event_type, &frame.payload);
-            let translated = translated.map_err(|error| unreadable(frame, &error))?;
-            for unpaired in translated.unpaired {
-                self.accept(unpaired);
-            }
-            self.accept(translated.response);
+        let was_complete = self.operation.is_complete();
+        self.operation
+            .take(event, self.timers.last_heard(), self.report.as_mut())?;
+        if !was_complete && self.operation.is_complete() {
+            self.timers.complete();
+            // What Bedrock sends after a complete answer does not affect the health of the route.
+            self.answered();
         }
         Ok(())
     }
 
-    fn accept(&mut self, mut response: StreamInvokeResponse) {
-        let is_stop = matches!(response.event, Some(Event::MessageStop(_)));
-        if let Some(report) = &mut self.report {
-            report.event(&mut response);
-            if matches!(response.event, Some(Event::ContentBlockDelta(_))) {
-                report.token(self.timers.last_heard());
-            }
-        }
-        self.grammar.accept(response, &mut self.outbox.queue);
-        if is_stop {
-            self.timers.complete();
-            // What Bedrock sends after a complete answer does not affect the health of the route.
-            if let Some(permit) = self.permit.take() {
-                permit.succeeded();
-            }
-        }
-        if self.forwarded {
-            return;
-        }
-        let attempts = self.log.attempts().iter().map(origin::attempt).collect();
-        if let Some(first) = self.outbox.queue.front_mut()
-            && let Some(Event::MessageStart(start)) = &mut first.event
-        {
-            start.target = self
-                .route
-                .as_ref()
-                .map(|route| origin::target(&self.target, route));
-            self.request_id.as_ref().clone_into(&mut start.request_id);
-            start
-                .bedrock_request_id
-                .clone_from(&self.bedrock_request_id);
-            start.attempts = attempts;
+    /// Reports a complete answer to the health of the route, once.
+    fn answered(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.succeeded();
         }
     }
 
     /// Handles the end of Bedrock's stream. The answer may or may not be complete.
     fn end(&mut self) -> Result<(), Failure> {
-        if !self.grammar.is_complete() {
-            return Err(truncated());
-        }
-        self.finish_without_usage(None);
+        self.operation.end()?;
+        self.answered();
+        self.finish_reading(None);
         Ok(())
     }
 
@@ -341,11 +318,13 @@ impl StateMachine {
         }
     }
 
-    /// Ends a complete answer whose `metadata` will not arrive, because of this failure or because
-    /// Bedrock's stream has ended.
-    fn finish_without_usage(&mut self, failure: Option<&Failure>) {
-        self.grammar.finish(&mut self.outbox.queue);
-        if let Some(report) = &mut self.report {
+    /// Ends a complete answer of which no more events will be read, because of this failure or
+    /// because Bedrock's stream has ended.
+    fn finish_reading(&mut self, failure: Option<&Failure>) {
+        self.operation.finish(self.report.as_mut());
+        if let Some(report) = &mut self.report
+            && !report.is_usage_known()
+        {
             report.usage_missing(failure.map(|failure| failure.reason));
         }
         self.succeed();
@@ -449,10 +428,10 @@ impl StateMachine {
     /// Ends the call while it is not polled. A complete answer does not fail. The client may still
     /// read the messages in the queue, and then the status.
     fn end_unpolled(&mut self, failure: Failure) {
-        if self.grammar.is_finished() {
+        if self.operation.is_finished() {
             self.succeed();
-        } else if self.grammar.is_complete() {
-            self.finish_without_usage(Some(&failure));
+        } else if self.operation.is_complete() {
+            self.finish_reading(Some(&failure));
         } else {
             self.verdict = Some(self.fail(failure));
         }
@@ -468,7 +447,7 @@ impl StateMachine {
     ///
     /// The report is written before the call to Bedrock is closed, so that tests and operators can
     /// rely on the order.
-    pub(super) fn abandon(&mut self) -> Option<CancelledCall> {
+    pub(super) fn abandon(&mut self) -> Option<CancelledCall<O>> {
         // A failure that follows deltas that were held back is the outcome of the call.
         let _failed = self.failure.take().map(|failure| self.fail(failure));
         let mut report = self.report.take();
@@ -483,6 +462,7 @@ impl StateMachine {
             Stage::Streaming(answer) => Some(CancelledCall {
                 report: report?,
                 answer,
+                operation: std::mem::take(&mut self.operation),
                 metadata_by: self.timers.metadata_by(),
             }),
             Stage::Waiting(_) | Stage::Ended => {
@@ -491,10 +471,4 @@ impl StateMachine {
             }
         }
     }
-}
-
-fn heartbeat(silent: Duration) -> StreamInvokeResponse {
-    grammar::message(Event::Heartbeat(pb::HeartbeatEvent {
-        silent: prost_types::Duration::try_from(silent).ok(),
-    }))
 }

@@ -89,14 +89,19 @@ fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
         }),
         unknown => {
             let response = pb::StreamInvokeResponse {
-                event: Some(Event::Unknown(pb::UnknownEvent {
-                    r#type: unknown.to_owned(),
-                    json: unknown_payload(payload),
-                })),
+                event: Some(Event::Unknown(self::unknown(unknown, payload))),
                 raw_members: Vec::new(),
             };
             Ok((response, UnpairedSurrogates::default()))
         }
+    }
+}
+
+/// Returns an event that the API does not know.
+pub(crate) fn unknown(event_type: &str, payload: &[u8]) -> pb::UnknownEvent {
+    pb::UnknownEvent {
+        r#type: event_type.to_owned(),
+        json: unknown_payload(payload),
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `guardrail` | guardrails and the content that they assess |
 //! | `inference` | inference parameters, output format, latency, service tier, cache points |
 //! | `metadata` | request metadata, prompt variables, response field paths, raw members |
-//! | `native` | requests of `InvokeModel` |
+//! | `native` | requests of `InvokeModel` and `StreamInvokeModel` |
 //! | `json` | JSON text, Structs, JSON Pointers |
 //! | `word` | enums, lengths, character sets |
 //! | `path` | collects violations and their paths |
@@ -134,6 +134,25 @@ pub fn invoke_model_until(
     let mut out = Violations::until(stop.clone());
     target(&request.target, &mut out);
     native::request(request, &mut out);
+    out.finish()
+}
+
+/// Checks a request of `StreamInvokeModel`: the fields that `InvokeModel` has, as
+/// [`invoke_model_until`] does, and the interval of heartbeats.
+///
+/// # Errors
+/// All violations, as with [`invoke`].
+pub fn stream_invoke_model_until(
+    stop: &Stop,
+    request: &pb::InvokeModelRequest,
+    heartbeat: Option<prost_types::Duration>,
+) -> Result<(), Vec<Violation>> {
+    let mut out = Violations::until(stop.clone());
+    target(&request.target, &mut out);
+    native::request(request, &mut out);
+    if let Some(interval) = heartbeat {
+        heartbeat_interval(interval, &mut out);
+    }
     out.finish()
 }
 

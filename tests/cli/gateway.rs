@@ -9,14 +9,16 @@ use std::{
 };
 
 use bedrock_grpc::pb::{
-    ApplyGuardrailRequest, ApplyGuardrailResponse, CountTokensRequest, CountTokensResponse,
-    GuardrailAction, GuardrailOutputContent, InvokeModelRequest, InvokeModelResponse,
-    InvokeRequest, InvokeResponse, ResolvedTarget, StreamInvokeRequest, StreamInvokeResponse,
-    TokenUsage,
+    ApplyGuardrailRequest, ApplyGuardrailResponse, ConverseStreamMetadata, CountTokensRequest,
+    CountTokensResponse, GuardrailAction, GuardrailOutputContent, InvokeModelRequest,
+    InvokeModelResponse, InvokeRequest, InvokeResponse, MetadataEvent, ModelStreamStartEvent,
+    ResolvedTarget, StreamInvokeModelRequest, StreamInvokeModelResponse, StreamInvokeRequest,
+    StreamInvokeResponse, TokenUsage,
     guardrail_converse_content_block::Content,
     guardrail_service_server::{GuardrailService, GuardrailServiceServer},
     inference_service_server::{InferenceService, InferenceServiceServer},
     model_service_server::{ModelService, ModelServiceServer},
+    stream_invoke_model_response::Event as ModelEvent,
     stream_invoke_response::Event,
 };
 use tokio::{
@@ -307,18 +309,58 @@ impl ModelService for Echo {
         Ok(Response::new(InvokeModelResponse {
             content_type: request.accept().to_owned(),
             body: request.body,
-            usage: Some(TokenUsage {
-                input_tokens: Some(3),
-                output_tokens: Some(0),
-                ..TokenUsage::default()
-            }),
-            target: Some(ResolvedTarget {
-                model_id: "a.model".to_owned(),
-                source_region: "us-east-1".to_owned(),
-                ..ResolvedTarget::default()
-            }),
+            usage: Some(usage()),
+            target: Some(resolved()),
             ..InvokeModelResponse::default()
         }))
+    }
+
+    type StreamInvokeModelStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<StreamInvokeModelResponse, Status>>>;
+
+    /// Each word of the body is a chunk. The target `cut` ends without metadata.
+    async fn stream_invoke_model(
+        &self,
+        request: Request<StreamInvokeModelRequest>,
+    ) -> Result<Response<Self::StreamInvokeModelStream>, Status> {
+        let request = request.into_inner();
+        let mut events = vec![ModelEvent::Start(ModelStreamStartEvent {
+            content_type: request.accept().to_owned(),
+            target: Some(resolved()),
+            ..ModelStreamStartEvent::default()
+        })];
+        let words = request.body.split(|byte| *byte == b' ');
+        events.extend(words.map(|word| ModelEvent::Chunk(word.to_vec().into())));
+        if request.target != "cut" {
+            events.push(ModelEvent::Metadata(MetadataEvent {
+                metadata: Some(ConverseStreamMetadata {
+                    usage: Some(usage()),
+                    ..ConverseStreamMetadata::default()
+                }),
+                ..MetadataEvent::default()
+            }));
+        }
+        let messages: Vec<_> = events
+            .into_iter()
+            .map(|event| Ok(StreamInvokeModelResponse { event: Some(event) }))
+            .collect();
+        Ok(Response::new(tokio_stream::iter(messages)))
+    }
+}
+
+fn usage() -> TokenUsage {
+    TokenUsage {
+        input_tokens: Some(3),
+        output_tokens: Some(0),
+        ..TokenUsage::default()
+    }
+}
+
+fn resolved() -> ResolvedTarget {
+    ResolvedTarget {
+        model_id: "a.model".to_owned(),
+        source_region: "us-east-1".to_owned(),
+        ..ResolvedTarget::default()
     }
 }
 

@@ -22,6 +22,20 @@ async fn the_body_is_sent_and_the_answer_printed_as_it_is() {
 }
 
 #[tokio::test]
+async fn chunks_are_printed_as_lines_and_a_stream_without_its_end_fails() {
+    let gateway = Gateway::start().await;
+    let stream = |target| ["--target", target, "--accept", "text/x", "--stream"];
+    let ended = run(&gateway, "{\"a\": 1}", &stream("embed")).await;
+    let lines = "{\"a\":\n1}\n";
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), lines));
+    let note = "a.model in us-east-1: text/x, 3 input tokens, 0 output tokens";
+    assert!(ended.stderr.contains(note), "{}", ended.stderr);
+    let ended = run(&gateway, "{}", &stream("cut")).await;
+    assert_eq!(ended.stdout, "{}\n");
+    assert_ne!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn refusals_and_missing_files_have_exit_codes() {
     let gateway = Gateway::start().await;
     let ended = run(&gateway, "{}", &["--target", "refused"]).await;

@@ -29,6 +29,8 @@ mod metrics;
 #[cfg(test)]
 mod models;
 #[cfg(test)]
+mod models_stream;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod policy;

@@ -30,7 +30,7 @@ fn request(target: &str, body: impl Into<String>) -> InvokeModelRequest {
 }
 
 /// A body in Anthropic's format, with these members.
-fn messages(members: &str) -> String {
+pub(crate) fn messages(members: &str) -> String {
     format!(
         r#"{{"anthropic_version":"bedrock-2023-05-31","messages":[{{"role":"user","content":"Say hi"}}]{members}}}"#
     )
@@ -58,7 +58,7 @@ fn assert_refused(answered: Result<InvokeModelResponse, Status>, expected: (Code
     assert!(status.message().contains(words), "{status:?}");
 }
 
-fn header<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
+pub(crate) fn header<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
     let mut headers = call.headers.iter();
     let found = headers.find(|(known, _)| known == name)?;
     Some(&found.1)

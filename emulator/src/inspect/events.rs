@@ -29,7 +29,11 @@ pub(super) fn answer(method: &Method, log: &CallLog) -> Reply {
 fn record(call: &Call) -> Value {
     let runs = matches!(
         call.operation,
-        "Converse" | "ConverseStream" | "InvokeModel" | "CountTokens"
+        "Converse"
+            | "ConverseStream"
+            | "InvokeModel"
+            | "InvokeModelWithResponseStream"
+            | "CountTokens"
     );
     let parameters = if call.operation == "ApplyGuardrail" {
         Some(json!({"guardrailIdentifier": call.model_id}))

@@ -4,16 +4,26 @@
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use super::native_answer::{NativeAnswer, malformed};
-use crate::{answer as brain, fold, script::ApiError};
+use super::{
+    messages_members::{guarded, id, stop_reason, usage},
+    messages_stream,
+    native_answer::{NativeAnswer, Used, malformed},
+};
+use crate::{
+    answer as brain, fold, length,
+    script::{ApiError, Script},
+};
 
 const VERSION: &str = "bedrock-2023-05-31";
 
-pub(super) fn answer(
-    model_id: &str,
-    headers: &HeaderMap,
-    request: &Value,
-) -> Result<NativeAnswer, ApiError> {
+/// A body as a request of Converse.
+struct Asked {
+    converse: Value,
+    max_tokens: u64,
+    has_guardrail: bool,
+}
+
+fn read(headers: &HeaderMap, request: &Value) -> Result<Asked, ApiError> {
     let required = |name: &str| {
         let value = request.get(name).filter(|value| !value.is_null());
         value.ok_or_else(|| ApiError::validation(format!("{name}: Field required")))
@@ -47,40 +57,64 @@ pub(super) fn answer(
         }
     }
     let has_guardrail = guard(headers, &mut converse);
-    let script = brain::answer(model_id, &converse)?;
+    Ok(Asked {
+        converse,
+        max_tokens,
+        has_guardrail,
+    })
+}
+
+pub(super) fn answer(
+    model_id: &str,
+    headers: &HeaderMap,
+    request: &Value,
+) -> Result<NativeAnswer, ApiError> {
+    let asked = read(headers, request)?;
+    let script = brain::answer(model_id, &asked.converse)?;
     let answer = fold::fold(script);
-    let used = |name: &str| answer["usage"][name].as_u64().unwrap_or_default();
-    let (input_tokens, output_tokens) = (used("inputTokens"), used("outputTokens"));
+    let used = used(&answer["usage"], asked.max_tokens);
     let stopped = answer["stopReason"].as_str().unwrap_or_default();
-    let intervened = stopped == "guardrail_intervened";
     let mut body = json!({
         "model": model_id,
-        "id": format!("msg_bdrk_{input_tokens:08x}{output_tokens:08x}"),
+        "id": id(used),
         "type": "message",
         "role": "assistant",
         "content": answered(&answer["output"]["message"]["content"]),
-        "stop_reason": if intervened { "end_turn" } else { stopped },
+        "stop_reason": stop_reason(stopped),
         "stop_sequence": answer["additionalModelResponseFields"]["stop_sequence"],
-        "usage": {
-            "input_tokens": input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": output_tokens,
-        },
+        "usage": usage(used, used.output),
     });
-    if has_guardrail {
-        let action = if intervened { "INTERVENED" } else { "NONE" };
-        body["amazon-bedrock-guardrailAction"] = action.into();
-        if let Some(trace) = answer.get("trace") {
-            body["amazon-bedrock-trace"] = trace.clone();
-        }
+    if asked.has_guardrail {
+        guarded(&mut body, stopped, answer.get("trace"));
     }
-    Ok(NativeAnswer {
-        body,
-        input_tokens,
-        output_tokens,
+    Ok(NativeAnswer { body, used })
+}
+
+pub(super) fn stream(
+    model_id: &str,
+    headers: &HeaderMap,
+    request: &Value,
+    tokens: Option<usize>,
+) -> Result<(Script, Used), ApiError> {
+    let asked = read(headers, request)?;
+    let mut script = brain::answer(model_id, &asked.converse)?;
+    if let Some(tokens) = tokens {
+        length::set(&mut script, tokens, &asked.converse);
+    }
+    let metadata = script.events.iter().rfind(|event| event.name == "metadata");
+    let usage = metadata.map(|event| event.payload["usage"].clone());
+    let used = used(&usage.unwrap_or_default(), asked.max_tokens);
+    let chunks = messages_stream::chunks(model_id, script, used, asked.has_guardrail);
+    Ok((chunks, used))
+}
+
+fn used(usage: &Value, max_tokens: u64) -> Used {
+    let count = |name: &str| usage[name].as_u64().unwrap_or_default();
+    Used {
+        input: count("inputTokens"),
+        output: count("outputTokens"),
         max_tokens,
-    })
+    }
 }
 
 /// Adds the guardrail that the headers name. Returns whether there is one.

@@ -1,20 +1,27 @@
-//! InvokeModel: answers bodies in the models' own formats.
+//! InvokeModel and InvokeModelWithResponseStream: answers bodies in the models' own formats.
 //!
 //! | module | job |
 //! |---|---|
 //! | `native_answer` | an answer, and the error for a body in another format |
 //! | `titan` | embeddings of Amazon Titan |
 //! | `messages` | the Messages format of Anthropic, answered like a request of Converse |
+//! | `messages_members` | what answers and chunks of it have in common |
+//! | `messages_stream` | the chunks of the Messages format |
 
 mod messages;
+mod messages_members;
+mod messages_stream;
 mod native_answer;
 mod titan;
 
 use http::HeaderMap;
 use serde_json::Value;
 
-pub(super) use self::native_answer::NativeAnswer;
-use super::{catalogue::Model, script::ApiError};
+pub(super) use self::native_answer::{NativeAnswer, Used};
+use super::{
+    catalogue::Model,
+    script::{ApiError, Script},
+};
 
 /// Answers a body for a model.
 ///
@@ -31,8 +38,35 @@ pub(super) fn answer(
         Some(model) if model.provider == "Anthropic" => {
             messages::answer(model.id, headers, request)
         }
-        _ => Err(ApiError::validation(
-            "The emulator serves InvokeModel only for Amazon Titan Text Embeddings V2 and models of Anthropic.",
-        )),
+        _ => Err(not_served()),
     }
+}
+
+/// Answers a body with chunks, each as the payload of an event. The events have the names of those
+/// of ConverseStream that they stand for, by which faults find their place. `tokens` is the length
+/// of the answer, if the options set it.
+///
+/// # Errors
+/// The same as those of [`answer`], and for models that do not stream.
+pub(super) fn stream(
+    model: Option<&'static Model>,
+    headers: &HeaderMap,
+    request: &Value,
+    tokens: Option<usize>,
+) -> Result<(Script, Used), ApiError> {
+    match model {
+        Some(model) if model.embeds => Err(ApiError::validation(
+            "The model is unsupported for streaming",
+        )),
+        Some(model) if model.provider == "Anthropic" => {
+            messages::stream(model.id, headers, request, tokens)
+        }
+        _ => Err(not_served()),
+    }
+}
+
+fn not_served() -> ApiError {
+    ApiError::validation(
+        "The emulator serves InvokeModel only for Amazon Titan Text Embeddings V2 and models of Anthropic.",
+    )
 }

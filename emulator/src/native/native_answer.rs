@@ -8,8 +8,14 @@ use crate::script::ApiError;
 #[derive(Debug)]
 pub(crate) struct NativeAnswer {
     pub(crate) body: Value,
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
+    pub(crate) used: Used,
+}
+
+/// The tokens of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
     /// The maximum number of output tokens that the request asked for.
     pub(crate) max_tokens: u64,
 }

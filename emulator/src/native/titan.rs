@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::native_answer::{NativeAnswer, malformed};
+use super::native_answer::{NativeAnswer, Used, malformed};
 use crate::script::ApiError;
 
 const CHARACTERS_PER_TOKEN: usize = 4;
@@ -66,9 +66,11 @@ pub(super) fn answer(request: &Value) -> Result<NativeAnswer, ApiError> {
     }
     Ok(NativeAnswer {
         body,
-        input_tokens: tokens,
-        output_tokens: 0,
-        max_tokens: 0,
+        used: Used {
+            input: tokens,
+            output: 0,
+            max_tokens: 0,
+        },
     })
 }
 

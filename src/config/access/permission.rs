@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The methods that `methods` can list. Callers can always use health checks and `GetLimits`.
-pub const METHODS: [&str; 7] = [
+pub const METHODS: [&str; 8] = [
     "Invoke",
     "StreamInvoke",
     "CountTokens",
@@ -24,10 +24,11 @@ pub const METHODS: [&str; 7] = [
     "ListTargets",
     "GetTarget",
     "InvokeModel",
+    "StreamInvokeModel",
 ];
 
 /// The methods of callers without the key `methods`: all that need not be listed. The gateway knows
-/// less about the requests of `InvokeModel`, so it must be listed.
+/// less about the requests of `InvokeModel` and `StreamInvokeModel`, so these must be listed.
 pub const DEFAULT_METHODS: [&str; 6] = [
     "Invoke",
     "StreamInvoke",
@@ -83,7 +84,7 @@ pub(super) fn read(
     if methods.as_ref().is_some_and(Vec::is_empty) {
         section.report(
             "methods",
-            "no call would be possible: list at least one method, or leave the key out to allow all but InvokeModel",
+            "no call would be possible: list at least one method, or leave the key out to allow all but InvokeModel and StreamInvokeModel",
         );
     }
     let targets = section.list("targets", |text| alias_pattern(text, known));

@@ -127,6 +127,12 @@ impl Bill {
         }
     }
 
+    /// Records output in the model's own format, of this size in bytes.
+    pub(super) fn output(&mut self, bytes: usize) {
+        self.answered = true;
+        self.output_bytes += bytes as u64;
+    }
+
     fn usage(&mut self, event: &MetadataEvent) {
         let Some(metadata) = &event.metadata else {
             return;

@@ -1,7 +1,7 @@
-//! Records the metadata of a call that Bedrock answers with one message.
+//! Records answers that do not consist of ConverseStream's events.
 
 use super::CallReport;
-use crate::pb::{MetadataEvent, StreamInvokeResponse, stream_invoke_response::Event};
+use crate::pb::{MetadataEvent, StreamInvokeResponse, UnknownEvent, stream_invoke_response::Event};
 
 impl CallReport {
     /// Records Bedrock's metadata about a call without events. Returns it with the cost of the
@@ -16,5 +16,18 @@ impl CallReport {
             Some(Event::Metadata(metadata)) => Some(metadata),
             _ => None,
         }
+    }
+
+    /// Records output in the model's own format, of this size in bytes.
+    pub(crate) fn output(&mut self, bytes: usize) {
+        if let Some(bill) = &mut self.bill {
+            bill.output(bytes);
+        }
+    }
+
+    /// Records an event that this version does not know.
+    pub(crate) fn unknown(&mut self, event: &UnknownEvent) {
+        self.warn_of_unknown(&event.r#type);
+        self.count_unknown("event", 1);
     }
 }

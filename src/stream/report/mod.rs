@@ -245,8 +245,7 @@ impl CallReport {
                 self.usage(metadata);
             }
             Some(Event::Unknown(event)) => {
-                self.warn_of_unknown(&event.r#type);
-                self.count_unknown("event", 1);
+                self.unknown(event);
             }
             _ => {}
         }

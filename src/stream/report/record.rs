@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// The method whose clients receive deltas one by one.
-const STREAM: &str = "StreamInvoke";
+/// The methods whose clients receive the output piece by piece.
+const STREAMS: [&str; 2] = ["StreamInvoke", "StreamInvokeModel"];
 
 impl CallReport {
     /// Counts the call for its caller.
@@ -68,7 +68,7 @@ impl CallReport {
             record.usage = cost.source;
             record.delivered_output_tokens = match code {
                 OK => used.output,
-                _ if self.method == STREAM => self.sent_deltas,
+                _ if STREAMS.contains(&self.method) => self.sent_deltas,
                 _ => 0,
             };
             record.cost_nano_usd = cost.nano_usd;

@@ -20,7 +20,7 @@ const MOST_STOP_CHARS: usize = 64;
 /// A completed call, recorded as the span of an RPC server.
 #[derive(Debug)]
 pub struct CallSpan<'a> {
-    /// `Invoke`, `StreamInvoke`, `CountTokens`, `ApplyGuardrail` or `InvokeModel`.
+    /// The method's name, such as `StreamInvoke`.
     pub method: &'static str,
     /// The alias, or `raw`.
     pub target: &'a str,
@@ -49,6 +49,8 @@ pub enum Operation {
     ApplyGuardrail,
     /// InvokeModel.
     InvokeModel,
+    /// InvokeModelWithResponseStream.
+    StreamInvokeModel,
 }
 
 impl Operation {
@@ -58,6 +60,7 @@ impl Operation {
             "CountTokens" => Self::CountTokens,
             "ApplyGuardrail" => Self::ApplyGuardrail,
             "InvokeModel" => Self::InvokeModel,
+            "StreamInvokeModel" => Self::StreamInvokeModel,
             _ => Self::Chat,
         }
     }
@@ -67,7 +70,7 @@ impl Operation {
             Self::Chat => attribute::CHAT,
             Self::CountTokens => attribute::COUNT_TOKENS,
             Self::ApplyGuardrail => attribute::APPLY_GUARDRAIL,
-            Self::InvokeModel => attribute::INVOKE_MODEL,
+            Self::InvokeModel | Self::StreamInvokeModel => attribute::INVOKE_MODEL,
         }
     }
 }
@@ -144,7 +147,7 @@ impl CallSpan<'_> {
     ) -> SpanData {
         let service = match self.method {
             "ApplyGuardrail" => "GuardrailService",
-            "InvokeModel" => "ModelService",
+            "InvokeModel" | "StreamInvokeModel" => "ModelService",
             _ => "InferenceService",
         };
         let method = format!("{PACKAGE}.{service}/{}", self.method);
@@ -201,7 +204,8 @@ impl AttemptSpan<'_> {
             format!("{} {}", self.operation.name(), self.model_id)
         };
         let is_chat = self.operation == Operation::Chat;
-        if is_chat {
+        let is_stream = is_chat || self.operation == Operation::StreamInvokeModel;
+        if is_stream {
             // `Invoke` calls ConverseStream, too.
             attributes.push(KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true));
         }
@@ -216,12 +220,14 @@ impl AttemptSpan<'_> {
         if !self.bedrock_request_id.is_empty() {
             attributes.push(text(attribute::AWS_REQUEST_ID, self.bedrock_request_id));
         }
-        if let Some(after) = self.first_event.filter(|_| is_chat) {
-            let seconds = after.as_secs_f64();
+        let first_event = self.first_event.filter(|_| is_stream);
+        if let Some(after) = first_event {
             attributes.push(KeyValue::new(
                 attribute::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
-                seconds,
+                after.as_secs_f64(),
             ));
+        }
+        if first_event.is_some() && is_chat {
             // An answer without a stop reason is incomplete.
             let finish_reason = match self.stop_reason {
                 "" => attribute::FINISH_ERROR,

@@ -21,6 +21,7 @@ import {
   ConverseCommand,
   ConverseStreamCommand,
   CountTokensCommand,
+  InvokeModelWithResponseStreamCommand,
 } from "@aws-sdk/client-bedrock-runtime";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
@@ -168,6 +169,19 @@ test("ListFoundationModels", async () => {
     modelSummaries.filter((model) => model.outputModalities.includes(modality)).map((model) => model.responseStreamingSupported);
   assert.deepEqual([...new Set(streams("TEXT"))], [true]);
   assert.deepEqual([...new Set(streams("EMBEDDING"))], [false]);
+});
+
+test("InvokeModelWithResponseStream", async () => {
+  const question = [{ role: "user", content: "Say hi to JavaScript" }];
+  const body = JSON.stringify({ anthropic_version: "bedrock-2023-05-31", max_tokens: 50, messages: question });
+  const command = new InvokeModelWithResponseStreamCommand({ modelId: "us.anthropic.claude-sonnet-5", body });
+  const answered = await runtime.send(command);
+  const chunks = [];
+  for await (const event of answered.body) chunks.push(JSON.parse(new TextDecoder().decode(event.chunk.bytes)));
+  assert.equal(chunks[0].type, "message_start");
+  assert.equal(chunks.at(-1).type, "message_stop");
+  const { outputTokenCount } = chunks.at(-1)["amazon-bedrock-invocationMetrics"];
+  assert.equal(outputTokenCount, chunks.at(-2).usage.output_tokens);
 });
 
 const before = [

@@ -321,6 +321,29 @@ def test_invoke_model(runtime):
         invoke("amazon.titan-embed-text-v2:0", {})
 
 
+def test_invoke_model_with_response_stream(runtime):
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "Say hi"}]}
+
+    def stream(model):
+        answered = runtime.invoke_model_with_response_stream(modelId=model, body=json.dumps(body))
+        assert answered["contentType"] == "application/json"
+        for event in answered["body"]:
+            yield json.loads(event["chunk"]["bytes"])
+
+    chunks = list(stream("us.anthropic.claude-sonnet-5"))
+    assert chunks[0]["type"] == "message_start"
+    assert chunks[1] == {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    text = "".join(chunk["delta"]["text"] for chunk in chunks if chunk["type"] == "content_block_delta")
+    whole = json.loads(runtime.invoke_model(modelId="us.anthropic.claude-sonnet-5", body=json.dumps(body))["body"].read())
+    assert text == whole["content"][0]["text"]
+    metrics = chunks[-1]["amazon-bedrock-invocationMetrics"]
+    assert (chunks[-1]["type"], metrics["outputTokenCount"]) == ("message_stop", whole["usage"]["output_tokens"])
+    with pytest.raises(EventStreamError, match="throttlingException"):
+        list(stream("us.anthropic.claude-sonnet-5.fault-stream-throttling-after-1"))
+    with pytest.raises(runtime.exceptions.ValidationException, match="unsupported for streaming"):
+        list(stream("amazon.titan-embed-text-v2:0"))
+
+
 def test_quotas_and_conditions_of_regions():
     runtime = client("bedrock-runtime", "ap-northeast-1")
     ask = lambda: runtime.converse(modelId="amazon.nova-micro-v1:0", messages=HELLO)

@@ -2,7 +2,10 @@
 //! it.
 //!
 //! All work of a call that grows with its message is done here, in one step and without waiting, so
-//! that it can run on another thread if the message is large.
+//! that it can run on another thread if the message is large. `native` prepares calls with bodies
+//! in the models' own formats.
+
+mod native;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -11,8 +14,8 @@ use tonic::metadata::MetadataMap;
 
 use super::{
     counted, defaults,
-    enforce::{Attribution, Enforced, NativeModels, applied_guardrail},
-    estimate::{self, Estimate, estimate, estimate_native},
+    enforce::{Attribution, Enforced, applied_guardrail},
+    estimate::{self, Estimate, estimate},
     generation::Generation,
     native_bodies, permission,
     receive::{Decoded, Received, decode, held},
@@ -29,7 +32,8 @@ use crate::{
     error::{Failure, Reason, Violation},
     pb::{
         ApplyGuardrailRequest, ConverseInput, CountTokensRequest, GuardrailStreamConfiguration,
-        InferenceConfiguration, InvokeModelRequest, InvokeRequest, StreamInvokeRequest,
+        InferenceConfiguration, InvokeModelRequest, InvokeRequest, StreamInvokeModelRequest,
+        StreamInvokeRequest,
     },
     routing::{RouteCandidate, Target},
     stream::Ceiling,
@@ -53,6 +57,7 @@ pub(super) enum Method {
     CountTokens,
     ApplyGuardrail,
     InvokeModel,
+    StreamInvokeModel,
 }
 
 impl Method {
@@ -63,6 +68,7 @@ impl Method {
             Self::CountTokens => "CountTokens",
             Self::ApplyGuardrail => "ApplyGuardrail",
             Self::InvokeModel => "InvokeModel",
+            Self::StreamInvokeModel => "StreamInvokeModel",
         }
     }
 }
@@ -109,6 +115,8 @@ pub(super) struct Ready {
     pub(super) guardrail: Option<GuardrailStreamConfiguration>,
     /// What a call of `InvokeModel` says in headers.
     pub(super) options: ModelOptions,
+    /// Whether all models that may answer `StreamInvokeModel` write text in a known format.
+    pub(super) writes_text: bool,
 }
 
 /// A decoded request of any method.
@@ -231,6 +239,29 @@ impl Preparation {
                     memory,
                 })
             }
+            Method::StreamInvokeModel => {
+                let Decoded {
+                    message,
+                    json_bytes,
+                    memory,
+                }: Decoded<StreamInvokeModelRequest> = self.decode(
+                    "bedrock.inference.v1.StreamInvokeModelRequest",
+                    received,
+                    stop,
+                )?;
+                let heartbeat = message.heartbeat_interval;
+                let message = native_bodies::unary(message);
+                Ok(Question {
+                    valid: validate::stream_invoke_model_until(stop, &message, heartbeat),
+                    resolved: self.resolve(&message.target),
+                    target: message.target.clone(),
+                    input: Input::Native(message),
+                    heartbeat: heartbeat.and_then(|interval| Duration::try_from(interval).ok()),
+                    coalesce: None,
+                    json_bytes,
+                    memory,
+                })
+            }
             Method::StreamInvoke => {
                 let Decoded {
                     message,
@@ -286,13 +317,10 @@ impl Preparation {
                 return self.ready_to_apply(&request, target, candidates, question.memory, stop);
             }
             Input::Native(request) => {
-                return self.ready_to_invoke_model(
-                    request,
-                    target,
-                    candidates,
-                    question.memory,
-                    stop,
-                );
+                let heartbeat = question.heartbeat;
+                let ready =
+                    self.ready_to_invoke_model(request, target, candidates, question.memory, stop);
+                return ready.map(|ready| Ready { heartbeat, ..ready });
             }
         };
         translate::history::repair(&mut input);
@@ -328,9 +356,10 @@ impl Preparation {
                 (amounts, Some(ceiling))
             }
             // A count uses no tokens and costs nothing.
-            Method::CountTokens | Method::ApplyGuardrail | Method::InvokeModel => {
-                (ONE_REQUEST, None)
-            }
+            Method::CountTokens
+            | Method::ApplyGuardrail
+            | Method::InvokeModel
+            | Method::StreamInvokeModel => (ONE_REQUEST, None),
         };
         Ok(Ready {
             candidates,
@@ -348,6 +377,7 @@ impl Preparation {
             inference: input.inference_config,
             guardrail: input.guardrail_config,
             options: ModelOptions::default(),
+            writes_text: false,
             target,
         })
     }
@@ -392,63 +422,7 @@ impl Preparation {
             inference: None,
             guardrail: Some(guardrail),
             options: ModelOptions::default(),
-            target,
-        })
-    }
-
-    /// Prepares a call of InvokeModel.
-    fn ready_to_invoke_model(
-        &self,
-        request: InvokeModelRequest,
-        target: Arc<Target>,
-        mut candidates: Vec<RouteCandidate>,
-        memory: Arc<Share>,
-        stop: &Stop,
-    ) -> Result<Ready, Failure> {
-        candidates.retain(|known| known.invoke_model);
-        let Some(first) = candidates.first() else {
-            return Err(native_bodies::off(&target));
-        };
-        let accounts = &self.generation.accounts;
-        let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
-        let policy = estimate::policy(accounts, &scopes, self.policy(&target));
-        let policy = policy.as_ref();
-        let kind = first.route.kind;
-        let mut settings = native_bodies::settings(&request);
-        let defaults = self.defaults(&target);
-        defaults::apply(&defaults, policy, kind, Sampling::Neither, &mut settings);
-        let enforced = Enforced {
-            policy,
-            attribution: self.attribution(&target),
-            kind,
-        };
-        enforced.apply_to_settings(&mut settings)?;
-        let models = NativeModels {
-            format: native_bodies::common_format(&candidates),
-            model_id: &first.route.model_id,
-            counts_money: scopes.counts_money(),
-        };
-        let body = enforced.apply_to_body(&models, &request.body, stop)?;
-        if stop.is_set() {
-            return Err(cancelled());
-        }
-        let billing = estimate::billing(&settings);
-        let size = (body.json.len(), body.max_tokens.unwrap_or_default());
-        let Estimate { amounts, ceiling } =
-            estimate_native(accounts, &scopes, &candidates, size, billing)?;
-        let body = body.json.into_owned().into_bytes();
-        Ok(Ready {
-            candidates,
-            scopes,
-            amounts,
-            ceiling: Some(ceiling),
-            billing,
-            body: RequestBody::hashed(held(body, memory)?, || stop.is_set()),
-            heartbeat: None,
-            coalesce: None,
-            inference: None,
-            options: native_bodies::options(request.accept, &settings),
-            guardrail: settings.guardrail_config,
+            writes_text: false,
             target,
         })
     }

@@ -1,0 +1,89 @@
+//! Prepares calls with bodies in the models' own formats.
+
+use std::sync::Arc;
+
+use super::{Method, Preparation, Ready, cancelled};
+use crate::{
+    aws::Sampling,
+    bedrock::RequestBody,
+    bounds::{Share, Stop},
+    error::Failure,
+    grpc::{
+        defaults,
+        enforce::{Enforced, NativeModels},
+        estimate::{self, Estimate, estimate_native},
+        native_bodies,
+        receive::held,
+    },
+    pb::InvokeModelRequest,
+    routing::{RouteCandidate, Target},
+    stream::Ceiling,
+};
+
+impl Preparation {
+    /// Prepares a call of InvokeModel or StreamInvokeModel.
+    pub(super) fn ready_to_invoke_model(
+        &self,
+        request: InvokeModelRequest,
+        target: Arc<Target>,
+        mut candidates: Vec<RouteCandidate>,
+        memory: Arc<Share>,
+        stop: &Stop,
+    ) -> Result<Ready, Failure> {
+        candidates.retain(|known| known.invoke_model);
+        let Some(first) = candidates.first() else {
+            return Err(native_bodies::off(&target));
+        };
+        let accounts = &self.generation.accounts;
+        let scopes = accounts.scopes(self.caller.as_ref(), &target.name);
+        let policy = estimate::policy(accounts, &scopes, self.policy(&target));
+        let policy = policy.as_ref();
+        let kind = first.route.kind;
+        let mut settings = native_bodies::settings(&request);
+        let defaults = self.defaults(&target);
+        defaults::apply(&defaults, policy, kind, Sampling::Neither, &mut settings);
+        let enforced = Enforced {
+            policy,
+            attribution: self.attribution(&target),
+            kind,
+        };
+        enforced.apply_to_settings(&mut settings)?;
+        let models = NativeModels {
+            format: native_bodies::common_format(&candidates),
+            model_id: &first.route.model_id,
+            counts_money: scopes.counts_money(),
+        };
+        let body = enforced.apply_to_body(&models, &request.body, stop)?;
+        if stop.is_set() {
+            return Err(cancelled());
+        }
+        let billing = estimate::billing(&settings);
+        let is_streamed = self.method == Method::StreamInvokeModel;
+        // The output of a stream is counted as it is read.
+        let unknown = if is_streamed { u64::MAX } else { 0 };
+        let most = Ceiling {
+            input: body.json.len() as u64,
+            output: body.max_tokens.unwrap_or(unknown),
+            is_streamed,
+        };
+        let Estimate { amounts, ceiling } =
+            estimate_native(accounts, &scopes, &candidates, most, billing)?;
+        let writes_text = native_bodies::all_write_text(&candidates);
+        let body = body.json.into_owned().into_bytes();
+        Ok(Ready {
+            candidates,
+            scopes,
+            amounts,
+            ceiling: Some(ceiling),
+            billing,
+            body: RequestBody::hashed(held(body, memory)?, || stop.is_set()),
+            heartbeat: None,
+            coalesce: None,
+            inference: None,
+            options: native_bodies::options(request.accept, &settings),
+            guardrail: settings.guardrail_config,
+            writes_text,
+            target,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! What the operations of Bedrock that stream their answers have in common.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::report::CallReport;
+use crate::{
+    bedrock::{self, Bedrock, BedrockEvent, RequestBody},
+    error::Failure,
+    pb,
+    routing::Route,
+};
+
+/// An operation that streams its answer: how it is called, and how Bedrock's events become the
+/// messages of a gRPC stream. Each call has its own. The default replaces that of a call that is
+/// over.
+pub(crate) trait Operation: Default + Send + 'static {
+    /// The messages for the client.
+    type Message: Send;
+    /// The settings of an attempt in addition to the body.
+    type Settings: Clone + Send + 'static;
+    /// What the head of an answer says.
+    type Head: Send + 'static;
+
+    /// Returns the settings of all attempts of the call.
+    fn settings(&self) -> Self::Settings;
+
+    /// Makes an attempt, and waits for its first event.
+    fn open(
+        bedrock: Bedrock,
+        route: Arc<Route>,
+        settings: Self::Settings,
+        body: RequestBody,
+    ) -> impl Future<Output = Result<(bedrock::Opened, Self::Head), Failure>> + Send + 'static;
+
+    /// Handles the head of the answer, before its first event.
+    fn begin(&mut self, head: Self::Head, origin: Origin);
+
+    /// Handles an event that arrived at this time: adds its messages, and records it.
+    ///
+    /// # Errors
+    /// Fails if the event cannot be decoded.
+    fn take(
+        &mut self,
+        event: &BedrockEvent,
+        at: Instant,
+        report: Option<&mut CallReport>,
+    ) -> Result<(), Failure>;
+
+    /// Records an event that the client does not receive. Returns `None` if it cannot be decoded.
+    fn count(&mut self, event: &BedrockEvent, report: &mut CallReport) -> Option<Counted>;
+
+    /// Returns whether the answer is complete. Then the call cannot fail any more.
+    fn is_complete(&self) -> bool;
+
+    /// Returns whether the last message has been added.
+    fn is_finished(&self) -> bool;
+
+    /// Handles the end of Bedrock's stream after a whole frame.
+    ///
+    /// # Errors
+    /// Fails if the answer is not complete.
+    fn end(&mut self) -> Result<(), Failure>;
+
+    /// Adds the last message of a complete answer for which no more events will be read.
+    fn finish(&mut self, report: Option<&mut CallReport>);
+
+    /// Removes the next message that can be sent now.
+    fn next(&mut self) -> Option<Outgoing<Self::Message>>;
+
+    /// Removes the message that is held back, to send it now.
+    fn flush(&mut self) -> Option<Outgoing<Self::Message>> {
+        None
+    }
+
+    /// Returns when [`Self::flush`] is due, if a message is held back.
+    fn flush_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Returns a heartbeat as a message.
+    fn heartbeat(event: pb::HeartbeatEvent) -> Self::Message;
+}
+
+/// Where an answer comes from, for its first message.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(super) target: pb::ResolvedTarget,
+    pub(super) request_id: Arc<str>,
+    pub(super) bedrock_request_id: String,
+    pub(super) attempts: Vec<pb::Attempt>,
+}
+
+/// A message to send.
+#[derive(Debug)]
+pub(crate) struct Outgoing<M> {
+    pub(super) message: M,
+    /// The number of deltas from Bedrock in the message.
+    pub(super) deltas: u64,
+}
+
+/// What an event was that only its usage was read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// A part of the answer, with at least one token.
+    Delta,
+    /// The end of the answer.
+    Complete,
+    /// Something else.
+    Other,
+}
