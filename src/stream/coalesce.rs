@@ -69,11 +69,15 @@ impl Coalescer {
     /// Returns whether the deltas that are held back must be sent before this message.
     pub(super) fn must_flush_before(&self, message: &StreamInvokeResponse) -> bool {
         self.held.as_ref().is_some_and(|held| {
-            place_of(message) != Some(held.place)
-                || message.raw_members != held.message.raw_members
-                || held.deltas >= MAX_DELTAS
-                || held.bytes >= MAX_TEXT
+            place_of(message) != Some(held.place) || message.raw_members != held.message.raw_members
         })
+    }
+
+    /// Returns whether the deltas that are held back must be sent because of their size or number.
+    pub(super) fn is_full(&self) -> bool {
+        self.held
+            .as_ref()
+            .is_some_and(|held| held.deltas >= MAX_DELTAS || held.bytes >= MAX_TEXT)
     }
 
     /// Returns the next message of the stream, to send it now, or holds it back.

@@ -41,6 +41,9 @@ impl Outbox {
             if let Some(message) = coalescer.offer(message, now) {
                 return Some(message.into());
             }
+            if coalescer.is_full() {
+                return coalescer.take(now).map(Outgoing::from);
+            }
         }
         None
     }

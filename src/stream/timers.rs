@@ -265,6 +265,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn deltas_that_were_held_back_postpone_the_heartbeat() {
+        let mut timers = Timers::start(times());
+        let heartbeat = times().heartbeat;
+        let flush_at = Instant::now() + heartbeat;
+        let alarm = poll_fn(|cx| timers.poll(cx, Some(flush_at))).await;
+        assert_eq!((alarm, Instant::now()), (Alarm::Flush, flush_at));
+        let silent = 2 * heartbeat;
+        assert_eq!(
+            next(&mut timers).await,
+            (Alarm::Heartbeat { silent }, heartbeat)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_idle_limit_that_is_shorter_than_all_others_is_kept() {
         let limit = Duration::from_secs(1);
         let mut timers = Timers::start(Times {

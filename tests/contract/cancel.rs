@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::{
     harness::{Gateway, MODEL, ask, faulty, invoke, paced, soon},
-    support::{Client, INVOKE, STREAM_INVOKE, Upstream, begun, left, metric_becomes, within},
+    support::{Client, INVOKE, Open, STREAM_INVOKE, Upstream, begun, left, metric_becomes, within},
 };
 
 /// The time that the contract allows between the client's end and that of the call to Bedrock.
@@ -28,7 +28,7 @@ async fn outlives(gateway: &Gateway, fault: &str, path: &str, leave: Leave) -> D
     gateway.emulator.clear_calls();
     let mut client = Client::connect(gateway.address).await;
     let request = faulty(fault);
-    let mut call = if path == INVOKE {
+    let call = if path == INVOKE {
         client.call(path, &[], &invoke(request)).await
     } else {
         client.call(path, &[], &request).await
@@ -39,6 +39,16 @@ async fn outlives(gateway: &Gateway, fault: &str, path: &str, leave: Leave) -> D
         if deltas == 0 { 0 } else { deltas + 1 }
     });
     begun(&gateway.emulator, events).await;
+    outlives_after(gateway, client, call, leave).await
+}
+
+/// The same for a call that is open.
+async fn outlives_after(
+    gateway: &Gateway,
+    client: Client,
+    mut call: Open,
+    leave: Leave,
+) -> Duration {
     let left_at = Instant::now();
     match leave {
         Leave::Cancel => call.cancel(),
@@ -61,6 +71,26 @@ async fn closes_at_once(gateway: Gateway) {
 #[tokio::test]
 async fn bedrocks_call_closes_within_100_ms() {
     closes_at_once(Gateway::start().await).await;
+}
+
+#[tokio::test]
+async fn deltas_that_are_held_back_do_not_keep_a_call_open() {
+    let gateway = Gateway::start().await;
+    let mut request = faulty("stall-after-3");
+    request.coalesce = Duration::from_secs(1).try_into().ok();
+    for leave in [Leave::Cancel, Leave::Disconnect] {
+        within(AT_ONCE, || async {
+            gateway.emulator.clear_calls();
+            let mut client = Client::connect(gateway.address).await;
+            let mut call = client.call(STREAM_INVOKE, &[], &request).await;
+            // The starts of the message and of the block, and the first delta.
+            call.read_messages(3).await;
+            begun(&gateway.emulator, 4).await;
+            outlives_after(&gateway, client, call, leave).await
+        })
+        .await;
+    }
+    metric_becomes(&gateway, "bedrock_grpc_open_calls", 0.0).await;
 }
 
 #[tokio::test]

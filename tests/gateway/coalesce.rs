@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{Answer, Gateway, ask, paced};
+use tonic::Code;
+
+use crate::harness::{Answer, Gateway, ask, faulty, paced};
 
 const TOKENS: usize = 40;
 
@@ -55,4 +57,23 @@ async fn a_target_has_a_default_that_a_caller_can_switch_off() {
     let plain = asking(&gateway, Some(Duration::ZERO)).await;
     assert_eq!(plain.texts().count(), TOKENS);
     assert_eq!(plain.text(), joined.text());
+}
+
+/// Bedrock fails while deltas are held back: the client receives them before the status.
+#[tokio::test]
+async fn what_is_held_back_is_sent_before_a_failure() {
+    let gateway = joining(None).await;
+    let mut answers = Vec::new();
+    for coalesce in [Duration::ZERO, Duration::from_secs(1)] {
+        let mut request = faulty("stream-internal-after-9");
+        request.coalesce = coalesce.try_into().ok();
+        let answer = gateway.stream(request).await;
+        assert_eq!(answer.code(), Code::Internal);
+        assert_eq!(answer.details().phase(), "mid-stream");
+        answers.push(answer);
+    }
+    let [plain, joined] = answers.try_into().unwrap();
+    assert_eq!(plain.texts().count(), 9);
+    assert!(joined.texts().count() < 9, "{}", joined.texts().count());
+    assert_eq!(joined.text(), plain.text());
 }

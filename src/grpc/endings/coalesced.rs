@@ -43,7 +43,7 @@ fn texts_and_members(texts: &[(&str, &str)]) -> Stream {
 }
 
 /// Returns the text of a message that contains only a piece of text, reasoning or tool input.
-fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
+pub(super) fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
     let Some(Event::ContentBlockDelta(delta)) = &mut message.event else {
         return None;
     };
@@ -61,7 +61,7 @@ fn text(message: &mut StreamInvokeResponse) -> Option<(i32, u8, &mut String)> {
 }
 
 /// Joins all adjacent pieces of the same block.
-fn joined(messages: &[StreamInvokeResponse]) -> Vec<StreamInvokeResponse> {
+pub(super) fn joined(messages: &[StreamInvokeResponse]) -> Vec<StreamInvokeResponse> {
     let mut out: Vec<StreamInvokeResponse> = Vec::new();
     for message in messages {
         let mut message = message.clone();

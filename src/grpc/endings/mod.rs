@@ -11,9 +11,11 @@
 //! | `fault` | what Bedrock does after the last frame |
 //! | `peer` | a Bedrock in memory, which writes groups of bytes |
 //! | `coalesced` | tests of streams whose deltas are joined |
+//! | `drawn` | the same with streams, pauses and intervals that are drawn at random |
 //! | `outcome` | the service under test, and what its caller receives |
 
 mod coalesced;
+mod drawn;
 mod fault;
 mod http;
 mod outcome;

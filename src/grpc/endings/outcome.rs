@@ -38,6 +38,8 @@ pub(super) struct Outcome {
     pub(super) arrivals: Vec<Duration>,
     /// The duration of the call on the paused clock.
     pub(super) took: Duration,
+    /// The samples of the metrics of tokens' times, after the call.
+    pub(super) token_times: Vec<String>,
 }
 
 impl PartialEq for Outcome {
@@ -177,7 +179,9 @@ pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Ou
             heartbeats: 0,
             arrivals: Vec::new(),
             took: Duration::ZERO,
+            token_times: Vec::new(),
         };
+        let metrics = Arc::clone(&service.metrics);
         let request = request(&pb::StreamInvokeRequest {
             target: TARGET.to_owned(),
             input: input(),
@@ -205,6 +209,16 @@ pub(super) fn stream_invoke_coalesced(played: &Played, coalesce: Duration) -> Ou
                 Err(status) => outcome.status = told(&status),
             }
         }
+        let encoded = metrics.encode();
+        let of_tokens = |sample: &&str| {
+            sample.starts_with("bedrock_grpc_inter_token_gap")
+                || sample.starts_with("bedrock_grpc_time_to_first_token")
+        };
+        outcome.token_times = encoded
+            .lines()
+            .filter(of_tokens)
+            .map(str::to_owned)
+            .collect();
         outcome
     });
     outcome.took = took;
@@ -260,6 +274,7 @@ pub(super) fn invoke(played: &Played) -> Outcome {
         heartbeats: 0,
         arrivals: Vec::new(),
         took,
+        token_times: Vec::new(),
     }
 }
 

@@ -28,6 +28,9 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// The pauses to draw from, in milliseconds.
+const PAUSES: [u64; 8] = [0, 0, 1, 5, 20, 40, 90, 400];
+
 /// What happens between two groups of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spacing {
@@ -39,6 +42,8 @@ pub(super) enum Spacing {
     Pause,
     /// A pause of this length.
     Long(Duration),
+    /// Pauses of different lengths, drawn from this seed.
+    Drawn(u64),
 }
 
 /// What happens to the connection after the last byte.
@@ -146,6 +151,11 @@ impl Played {
         if request.await.is_err() {
             return;
         }
+        let seed = match self.spacing {
+            Spacing::Drawn(seed) => seed,
+            _ => 0,
+        };
+        let mut random = fastrand::Rng::with_seed(seed);
         for (number, group) in self.groups.into_iter().enumerate() {
             if number > 0 {
                 match self.spacing {
@@ -157,6 +167,10 @@ impl Played {
                     }
                     Spacing::Pause => tokio::time::sleep(Duration::from_millis(50)).await,
                     Spacing::Long(time) => tokio::time::sleep(time).await,
+                    Spacing::Drawn(_) => {
+                        let pause = random.choice(PAUSES).unwrap_or_default();
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
+                    }
                 }
             }
             let _sent = sender.send(Ok(group));

@@ -1,8 +1,11 @@
 //! gRPC-Web over HTTP/1.1, as browsers use it, and which pages may call.
 
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bedrock_grpc::pb::{
-    InvokeResponse, StreamInvokeRequest, StreamInvokeResponse, stream_invoke_response::Event,
+    InvokeResponse, StreamInvokeRequest, StreamInvokeResponse, content_block_delta_event::Delta,
+    stream_invoke_response::Event,
 };
 use bytes::{Buf, Bytes};
 use http::{Request, StatusCode};
@@ -102,6 +105,38 @@ async fn a_stream_is_the_same_in_binary_and_in_text() {
         from_text[1..from_text.len() - 1],
         messages[1..messages.len() - 1]
     );
+}
+
+/// Returns the texts of the deltas.
+fn texts(messages: Vec<StreamInvokeResponse>) -> Vec<String> {
+    let texts = messages
+        .into_iter()
+        .filter_map(|message| match message.event {
+            Some(Event::ContentBlockDelta(delta)) => delta.delta,
+            _ => None,
+        });
+    texts
+        .map(|delta| match delta {
+            Delta::Text(text) => text,
+            other => panic!("unexpected {other:?}"),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn pages_can_join_deltas() {
+    let gateway = gateway().await;
+    let mut request = ask(MODEL);
+    let plain = call(&gateway, STREAM_INVOKE, &request, false).await;
+    request.coalesce = Duration::from_secs(1).try_into().ok();
+    let joined = call(&gateway, STREAM_INVOKE, &request, false).await;
+    let [plain, joined] = [plain, joined].map(|answer| {
+        let (messages, trailers) = frames(answer.body);
+        assert!(trailers.contains("grpc-status:0"), "{trailers}");
+        texts(stream(&messages))
+    });
+    assert!(joined.len() < plain.len(), "{joined:?}");
+    assert_eq!(joined.concat(), plain.concat());
 }
 
 #[tokio::test]
