@@ -1,8 +1,10 @@
-//! Divides a fixed amount of a resource among peers.
+//! Divides an amount of a resource among peers.
 //!
 //! A single peer may take everything. Once another peer is refused, each peer's share is the total
 //! divided by the number of peers. Units that become free then go to peers below their share. Units
 //! that can be taken back without breaking a call are taken from the peer that holds most.
+//!
+//! The total can change. What peers hold stays theirs, even if it is more than a lowered total.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -31,13 +33,13 @@ pub struct Shares(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     what: &'static str,
-    total: usize,
     refused: Counter,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    total: usize,
     used: usize,
     /// The units that each peer holds. Contains only peers that hold at least one.
     held: HashMap<ShareOwner, usize>,
@@ -55,6 +57,8 @@ struct State {
 struct Hold {
     peer: ShareOwner,
     units: usize,
+    /// The total when the peer began. The hold can grow within it, although it was lowered since.
+    begun_with: usize,
     /// Cancelled if the units are taken back. `None` if they can't be taken back.
     yields: Option<CancellationToken>,
 }
@@ -83,15 +87,23 @@ impl Shares {
     pub fn new(what: &'static str, total: usize, refused: Counter) -> Self {
         Self(Arc::new(Inner {
             what,
-            total,
             refused,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                total,
+                ..State::default()
+            }),
         }))
     }
 
     /// Returns the total number of units.
     pub fn total(&self) -> usize {
-        self.0.total
+        self.state().total
+    }
+
+    /// Changes the total number of units. If less than before, nothing is taken back from peers.
+    /// They are refused further units until enough have been given back.
+    pub fn set_total(&self, total: usize) {
+        self.state().total = total;
     }
 
     /// Returns the number of units in use.
@@ -105,14 +117,30 @@ impl Shares {
     /// # Errors
     /// The peer can have no more for now.
     pub fn take(&self, peer: ShareOwner, units: usize) -> Result<Share, Limited> {
+        self.take_as_begun(peer, units, 0)
+    }
+
+    /// Does the same for a call that began when the total was `begun_with`. A lower total does not
+    /// apply to it.
+    ///
+    /// # Errors
+    /// The same as those of [`Shares::take`].
+    pub fn take_as_begun(
+        &self,
+        peer: ShareOwner,
+        units: usize,
+        begun_with: usize,
+    ) -> Result<Share, Limited> {
         let taken_back = CancellationToken::new();
         let mut state = self.state();
-        self.claim(&mut state, peer, units)?;
+        let begun_with = begun_with.max(state.total);
+        self.claim(&mut state, begun_with, peer, units)?;
         let id = state.next;
         state.next += 1;
         let hold = Hold {
             peer,
             units,
+            begun_with,
             yields: Some(taken_back.clone()),
         };
         state.holds.insert(id, hold);
@@ -130,8 +158,14 @@ impl Shares {
     }
 
     /// Adds units to those that a peer holds, if its share allows that.
-    fn claim(&self, state: &mut State, peer: ShareOwner, units: usize) -> Result<(), Limited> {
-        let claimed = state.claim(self.0.total, peer, units);
+    fn claim(
+        &self,
+        state: &mut State,
+        total: usize,
+        peer: ShareOwner,
+        units: usize,
+    ) -> Result<(), Limited> {
+        let claimed = state.claim(total, peer, units);
         if let Err(limited) = claimed {
             self.0.refused.inc();
             self.log(state, peer, limited);
@@ -152,7 +186,7 @@ impl Shares {
             what = self.0.what,
             %peer,
             held,
-            total = self.0.total,
+            total = state.total,
             refused,
             "{}",
             match limited {
@@ -180,7 +214,8 @@ impl State {
             return Err(Limited::Share);
         }
         while self.used.saturating_add(units) > total {
-            if !self.take_back(peer, wanted) {
+            // If the total was lowered, taking back would end calls without making room.
+            if self.used > total || !self.take_back(peer, wanted) {
                 if wanted <= share || wanted == units {
                     self.wait(peer);
                 }
@@ -267,10 +302,9 @@ impl Share {
     /// The peer can have no more for now, or the share was taken back.
     pub fn grow(&self, units: usize) -> Result<(), Limited> {
         let mut state = self.shares.state();
-        if !state.holds.contains_key(&self.id) {
-            return Err(Limited::Share);
-        }
-        self.shares.claim(&mut state, self.peer, units)?;
+        let hold = state.holds.get(&self.id).ok_or(Limited::Share)?;
+        let total = hold.begun_with.max(state.total);
+        self.shares.claim(&mut state, total, self.peer, units)?;
         match state.holds.get_mut(&self.id) {
             Some(hold) => {
                 hold.units += units;
@@ -406,6 +440,45 @@ mod tests {
         drop((waiting, new));
         assert_eq!(shares.used(), 0);
         assert!(shares.state().held.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lowered_total_applies_to_what_begins_later() {
+        let shares = shares(10);
+        let held: Vec<_> = (0..3).map(|_| kept(&shares, 1, 1).unwrap()).collect();
+        let begun: Vec<_> = (0..3).map(|_| shares.take(peer(1), 1).unwrap()).collect();
+        shares.set_total(4);
+        assert_eq!((shares.total(), shares.used()), (4, 6));
+        // Nothing is taken back, because that would not make enough room.
+        assert_eq!(shares.take(peer(2), 1).unwrap_err(), Limited::Full);
+        assert!(begun.iter().all(|share| !share.taken_back.is_cancelled()));
+        // What has begun can still grow as it could when it began.
+        let late = shares.take_as_begun(peer(1), 1, 10);
+        assert_eq!(late.unwrap_err(), Limited::Share, "the second peer waits");
+        tokio::time::advance(WAITS_FOR).await;
+        begun[0].grow(2).unwrap();
+        let late = shares.take_as_begun(peer(1), 1, 10).unwrap();
+        late.grow(1).unwrap();
+        assert_eq!(begun[0].grow(1), Err(Limited::Full));
+        drop((held, late));
+        assert_eq!(shares.used(), 5);
+        assert_eq!(shares.take(peer(2), 1).unwrap_err(), Limited::Full);
+        drop(begun);
+        kept(&shares, 2, 4).unwrap();
+        assert_eq!(shares.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_raised_total_applies_at_once() {
+        let shares = shares(2);
+        let small = kept(&shares, 1, 2).unwrap();
+        assert_eq!(small.grow(1), Err(Limited::Full));
+        assert_eq!(kept(&shares, 2, 1).unwrap_err(), Limited::Full);
+        shares.set_total(10);
+        small.grow(1).unwrap();
+        let waited = kept(&shares, 2, 1).unwrap();
+        waited.grow(6).unwrap();
+        assert_eq!(shares.used(), 10);
     }
 
     #[tokio::test(start_paused = true)]

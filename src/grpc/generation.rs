@@ -12,7 +12,9 @@ use crate::{
         limits::{Scope, UsageAccounting},
     },
     bedrock::Sdk,
-    config::{Config, Cors, Discovery, Drain, Limits, RequestMetadata, TrustedProxies},
+    config::{
+        Config, Cors, Discovery, Drain, Limits, RequestMetadata, TrustedProxies, default_budget,
+    },
     routing::Router,
     telemetry::Traces,
 };
@@ -43,6 +45,8 @@ pub struct Generation {
     pub discovery: Discovery,
     /// The limits on time and size.
     pub limits: Limits,
+    /// The memory budget of requests, in bytes: `limits.memory`, or its default.
+    pub memory: usize,
     /// How the gateway shuts down.
     pub drain: Drain,
     /// The proxies whose information about clients is trusted.
@@ -99,6 +103,7 @@ impl Generation {
             sdk: parts.sdk.configured(&config.bedrock, &config.accounts),
             discovery: config.discovery.clone(),
             limits: config.limits.clone(),
+            memory: config.limits.memory.unwrap_or_else(default_budget),
             drain: config.drain.clone(),
             trusted_proxies: config.server.trusted_proxies.clone(),
             request_metadata: config.request_metadata.clone(),

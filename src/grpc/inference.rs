@@ -104,6 +104,7 @@ impl Inference {
         let call = (Converse::new(Duration::ZERO), Duration::ZERO);
         let (mut call_stream, rate_limits) = self.begin(call, &context, report, ready);
         let no_room = |_| no_room(&context.request_id);
+        let budget = context.generation.memory;
         let mut held: Option<Share> = None;
         let mut counted = FREE_ANSWER;
         let mut fold = Fold::default();
@@ -119,7 +120,8 @@ impl Inference {
                 match &held {
                     Some(held) => held.grow(ANSWER_STEP).map_err(no_room)?,
                     None => {
-                        let share = self.memory.take(peer, ANSWER_STEP).map_err(no_room)?;
+                        let share = self.memory.take_as_begun(peer, ANSWER_STEP, budget);
+                        let share = share.map_err(no_room)?;
                         // The answer is paid for, so another client does not get its memory.
                         share.keep().map_err(no_room)?;
                         held = Some(share);
@@ -264,6 +266,7 @@ impl Inference {
         };
         let room = AnswerRoom {
             memory: &self.memory,
+            begun_with: context.generation.memory,
             peer,
             idle: limits.idle.unwrap_or(of_all.idle),
         };

@@ -36,6 +36,8 @@ const STEP: usize = 64 << 10;
 pub(super) struct AnswerRoom<'a> {
     /// The memory budget, which answers share with requests.
     pub(super) memory: &'a Shares,
+    /// The budget when the call began, in bytes.
+    pub(super) begun_with: usize,
     pub(super) peer: ShareOwner,
     /// How long Bedrock may send nothing.
     pub(super) idle: Duration,
@@ -136,7 +138,8 @@ async fn answer(
 
 /// Reads the whole body, within the memory budget.
 async fn read(mut body: AnswerBody, room: &AnswerRoom<'_>) -> Result<(BytesMut, Share), Failure> {
-    let held = room.memory.take(room.peer, STEP).map_err(saturated)?;
+    let held = room.memory.take_as_begun(room.peer, STEP, room.begun_with);
+    let held = held.map_err(saturated)?;
     // The answer is paid for, so another client does not get its memory.
     held.keep().map_err(saturated)?;
     let mut taken = STEP;

@@ -22,6 +22,7 @@ mod proxy_protocol;
 mod reload;
 mod rewind;
 mod tls;
+mod totals;
 mod unread;
 mod worker;
 
@@ -36,12 +37,17 @@ use tokio::{runtime::Handle, task::AbortHandle};
 use tokio_util::sync::CancellationToken;
 use tower::util::MapRequest;
 
-pub use self::{drain::Stop, reload::Reload, tls::check_tls};
+pub use self::{
+    drain::Stop,
+    reload::Reload,
+    tls::check_tls,
+};
 use self::{
     drain::drain,
     hosts::HostCheck,
     limits_store::OpenLimitsStore,
     reload::{Builder, Built, Files, Reloader, shown},
+    totals::Totals,
     worker::Worker,
 };
 use crate::{
@@ -49,14 +55,11 @@ use crate::{
     admin::{Admin, ShownConfig},
     bedrock::{Bedrock, ControlPlane, Sdk},
     bounds::{Shares, WorkQueue},
-    config::{self, Config, Hosts},
-    grpc::{self, Admission, Generations, Health, Inference, Stack},
+    config::{Config, Hosts},
+    grpc::{self, Generations, Health, Inference, Stack},
     playground::Playground,
     routing::{RouteMetrics, retry_budget::RetryBudget},
-    telemetry::{
-        Metrics, Traces, UsageRecords,
-        metrics::{CertificateExpiry, LimitedResource},
-    },
+    telemetry::{Metrics, Traces, UsageRecords, metrics::CertificateExpiry},
 };
 
 /// The pause of the accept loop when the process has no file descriptors left. It is long enough
@@ -136,11 +139,6 @@ pub async fn run_with(
         generation.tls.as_ref().map(|tls| tls.certificate_expiry)
     }));
     let metrics = Arc::new(metrics);
-    let admission = Admission::new(
-        config.limits.max_streams,
-        config.limits.max_watches,
-        &metrics,
-    );
     let gate = Gate::new(Arc::clone(&metrics));
     let counts = OpenLimitsStore::open(&config.access, &metrics).await?;
     let traces = Traces::start(&config.traces).map_err(io::Error::other)?;
@@ -167,20 +165,9 @@ pub async fn run_with(
     let shown_config = ShownConfig::default();
     let file = reload.as_ref().map(|reload| &reload.file);
     shown_config.set(shown(file, &config, files.first().others(), &first, &[]));
+    let totals = Totals::of(&first, &metrics);
     let generations = Generations::new(first);
     current.get_or_init(|| generations.clone());
-    let limited = |what| {
-        metrics
-            .limited
-            .get_or_create_owned(&LimitedResource { what })
-    };
-    let budget_bytes = config.limits.memory.unwrap_or_else(config::default_budget);
-    let memory = Shares::new("request memory", budget_bytes, limited("memory"));
-    let connections = Shares::new(
-        "connections",
-        config.limits.max_connections,
-        limited("connections"),
-    );
     let threads = (config.server.workers / 2).clamp(1, MAX_MESSAGE_THREADS);
     let medium_messages = WorkQueue::start("medium", threads, MAX_WAITING_MESSAGES)?;
     let large_messages = WorkQueue::start("large", threads, MAX_WAITING_MESSAGES)?;
@@ -192,9 +179,8 @@ pub async fn run_with(
         .map(|index| {
             let (config, sdk, generations) = (config.clone(), sdk.clone(), generations.clone());
             let (metrics, health, cut) = (Arc::clone(&metrics), health.clone(), cut.clone());
-            let (admission, budget) = (admission.clone(), budget.clone());
+            let (totals, budget) = (totals.clone(), budget.clone());
             let (gate, records) = (gate.clone(), records.clone());
-            let memory = memory.clone();
             let (medium_messages, large_messages) =
                 (medium_messages.clone(), large_messages.clone());
             Worker::start(index, metrics.open_connections.clone(), move || {
@@ -203,12 +189,12 @@ pub async fn run_with(
                     generations: generations.clone(),
                     budget,
                     metrics,
-                    memory,
+                    memory: totals.memory,
                     medium_messages,
                     large_messages,
                     cut,
                 };
-                let stack = grpc::server(inference, &health, (gate, records), admission)
+                let stack = grpc::server(inference, &health, (gate, records), totals.admission)
                     .map_err(io::Error::other)?;
                 let stack = if config.server.playground {
                     let playground = Playground::before(stack);
@@ -246,6 +232,7 @@ pub async fn run_with(
         level,
         shown: shown_config.clone(),
         gate: gate.clone(),
+        totals: totals.clone(),
     };
     let _reloading = AbortOnDrop(tokio::spawn(reloader.run()).abort_handle());
 
@@ -270,7 +257,7 @@ pub async fn run_with(
     // In the lame-duck phase, connections are still accepted, because load balancers still open
     // some.
     tokio::select! {
-        () = accept(&grpc_listener, &workers, &connections) => {}
+        () = accept(&grpc_listener, &workers, &totals.connections) => {}
         () = async {
             stop.drain.cancelled().await;
             tracing::info!("draining");

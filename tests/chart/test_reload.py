@@ -20,6 +20,7 @@ LIVE = [
     {"callers": {"app": {}}},
     {"targets": {"claude": {"description": "${file:/etc/bedrock-grpc/secrets/text}"}}},
     {"limits": {"idle": "1m"}},
+    {"limits": {"max_streams": 200, "max_connections": 10, "max_watches": 5, "memory": "64MiB"}},
     {"log": {"level": "debug"}},
     {"traces": {"sample_ratio": 1}},
     {"cors": {"allowed_origins": ["https://chat.example.com"]}},
@@ -27,7 +28,7 @@ LIVE = [
 RESTART = [
     {"workers": 3},
     {"log": {"format": "text"}},
-    {"limits": {"max_streams": 200}},
+    {"playground": True},
     {"limits": {"on_store_failure": "deny"}},
     {"bedrock": {"region": "eu-west-1"}},
     {"traces": {"otlp_endpoint": "http://other:4317"}},

@@ -45,6 +45,12 @@ impl Admission {
         }
     }
 
+    /// Changes the numbers of slots. Calls that have a slot keep it.
+    pub fn set_totals(&self, places: usize, watches: usize) {
+        self.places.set_total(places);
+        self.watches.set_total(watches);
+    }
+
     /// Returns the slots of other calls that stay open.
     pub(super) fn watches(&self) -> Shares {
         self.watches.clone()
@@ -66,7 +72,7 @@ impl Admission {
             Err(limited) => {
                 let message = match limited {
                     bounds::Limited::Full => format!(
-                        "this replica already serves {} calls, its maximum; retry on another replica",
+                        "this replica already serves its maximum of {} calls; retry on another replica",
                         self.places.total()
                     ),
                     bounds::Limited::Share => {

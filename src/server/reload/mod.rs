@@ -31,7 +31,7 @@ use crate::{
     admin::ShownConfig,
     config::{Config, ConfigFile, changed_keys, needs_restart, protection, weakened},
     grpc::Generations,
-    server::access,
+    server::{access, totals::Totals},
     telemetry::log::{self, LevelHandle},
 };
 
@@ -72,6 +72,8 @@ pub(super) struct Reloader {
     pub(super) shown: ShownConfig,
     /// Ends open calls of revoked credentials.
     pub(super) gate: Gate,
+    /// What clients share.
+    pub(super) totals: Totals,
 }
 
 impl Reloader {
@@ -87,6 +89,7 @@ impl Reloader {
             level,
             shown,
             gate,
+            totals,
         } = self;
         if files.is_empty() {
             return;
@@ -103,6 +106,7 @@ impl Reloader {
             level,
             shown,
             gate,
+            totals,
         };
         let mut watch = Watch::new();
         let watched = watch.notifier();
@@ -163,6 +167,7 @@ struct Current {
     level: Option<LevelHandle>,
     shown: ShownConfig,
     gate: Gate,
+    totals: Totals,
 }
 
 impl Current {
@@ -264,6 +269,7 @@ impl Current {
             .connect_with(&config.bedrock, &config.accounts, trust);
         self.generations.replace(next);
         let next = self.generations.current();
+        self.totals.become_those_of(&next);
         let revoked = self.gate.enforce(Arc::clone(&next.rules));
         let file = content.file().ok().flatten();
         self.shown.set(shown(file, &config, files, &next, &restart));

@@ -1,11 +1,12 @@
 //! A gRPC call frame by frame, to observe what a client library hides.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use prost::Message;
+use tokio::net::TcpStream;
 
 use super::{Gateway, soon};
 
@@ -32,6 +33,7 @@ pub(crate) struct RawCall {
     body: Option<RecvStream>,
     /// Kept, because dropping it would reset the stream.
     request: SendStream<Bytes>,
+    ping: h2::PingPong,
 }
 
 impl RawCall {
@@ -49,20 +51,25 @@ impl RawCall {
     /// Sends these bytes as the body of a request, with the headers that gRPC needs.
     pub(crate) async fn send(gateway: &Gateway, call: http::request::Builder, body: &[u8]) -> Self {
         let mut raw = Self::begin(gateway, call).await;
-        raw.request
-            .send_data(Bytes::copy_from_slice(body), true)
-            .unwrap();
+        raw.more(body, true);
         raw
     }
 
     /// Sends the headers only.
     pub(crate) async fn begin(gateway: &Gateway, call: http::request::Builder) -> Self {
+        Self::begin_at(gateway.address, call).await
+    }
+
+    /// Sends the headers only, to the gateway at this address.
+    pub(crate) async fn begin_at(address: SocketAddr, call: http::request::Builder) -> Self {
         soon(async {
+            let socket = TcpStream::connect(address).await.unwrap();
             let mut builder = h2::client::Builder::new();
             builder
                 .initial_window_size(16 << 20)
                 .initial_connection_window_size(64 << 20);
-            let (sender, connection) = builder.handshake(gateway.connect().await).await.unwrap();
+            let (sender, mut connection) = builder.handshake(socket).await.unwrap();
+            let ping = connection.ping_pong().unwrap();
             tokio::spawn(connection);
             let mut sender = sender.ready().await.unwrap();
             let call = call
@@ -75,9 +82,21 @@ impl RawCall {
                 response: Some(response),
                 body: None,
                 request,
+                ping,
             }
         })
         .await
+    }
+
+    /// Sends more of the body, and with `end` its end.
+    pub(crate) fn more(&mut self, body: &[u8], end: bool) {
+        let body = Bytes::copy_from_slice(body);
+        self.request.send_data(body, end).unwrap();
+    }
+
+    /// Waits until the gateway has read everything that was sent before.
+    pub(crate) async fn seen(&mut self) {
+        soon(self.ping.ping(h2::Ping::opaque())).await.unwrap();
     }
 
     /// Resets the stream.

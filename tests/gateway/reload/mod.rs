@@ -13,6 +13,7 @@ mod sequences;
 mod shown;
 mod survives;
 mod tls;
+mod totals;
 mod values;
 
 use std::{
@@ -102,7 +103,11 @@ impl Reloading {
 
     /// Writes other sections, and returns the log line of the decision about them.
     async fn becomes(&mut self, sections: &str, line: &str) -> String {
-        let text = format!("{HEAD}{sections}");
+        self.becomes_text(&format!("{HEAD}{sections}"), line).await
+    }
+
+    /// Writes another file, and returns the log line of the decision about it.
+    async fn becomes_text(&mut self, text: &str, line: &str) -> String {
         // A plain write first truncates the file. On a busy machine, the file can stay empty until
         // the gateway reads it, and the gateway refuses an empty file.
         replace(&self.path(), |path| fs::write(path, text).unwrap());
