@@ -1,6 +1,6 @@
 //! The schema of the config says what the readers do: the same keys, bounds, words and defaults.
 
-use bedrock_grpc::config::{Config, Problem, SCHEMA, needs_restart};
+use bedrock_grpc::config::{Config, Problem, SCHEMA, needs_restart, protection, weakened};
 use serde_json::{Map, Value, json};
 
 /// Like no key that there is, so that all of them are told.
@@ -406,4 +406,157 @@ fn the_chart_replaces_pods_for_the_keys_that_need_a_restart_and_for_no_others() 
     for key in &chart {
         assert!(needed.contains(&key), "no change of {key} was compared");
     }
+}
+
+/// The keys that a reload can remove without `allow_weaker`, and why. A key that ends in a dot is
+/// the beginning of others.
+const HARMLESS: &[(&str, &str)] = &[
+    ("listen", "an address"),
+    ("admin.", "an address"),
+    ("workers", "a size of the process"),
+    ("playground", "the page is not served without it"),
+    ("allow_weaker", "the default refuses more"),
+    ("tls.client_auth", "the default is that it is required"),
+    ("bedrock.", "connections to AWS"),
+    (
+        "accounts.name.role_arn",
+        "the account is incomplete without it",
+    ),
+    (
+        "accounts.name.external_id",
+        "AWS refuses the role without it",
+    ),
+    ("accounts.name.session_name", "a default applies"),
+    ("accounts.name.session_duration", "a default applies"),
+    ("accounts.name.sts_region", "a default applies"),
+    ("accounts.name.endpoints.", "connections to AWS"),
+    ("targets.name.description", "a text"),
+    (
+        "targets.name.model_id",
+        "the target is incomplete without it",
+    ),
+    (
+        "targets.name.region",
+        "the place of a route, which the fence restricts",
+    ),
+    (
+        "targets.name.routes.",
+        "the place of a route, which the fence restricts",
+    ),
+    (
+        "targets.name.invoke_model",
+        "the method is not allowed without it",
+    ),
+    (
+        "targets.name.limits.max_deadline",
+        "the limit of all targets applies",
+    ),
+    (
+        "targets.name.limits.first_event",
+        "the limit of all targets applies",
+    ),
+    (
+        "targets.name.limits.idle",
+        "the limit of all targets applies",
+    ),
+    (
+        "targets.name.limits.max_attempts",
+        "the limit of all targets applies",
+    ),
+    (
+        "targets.name.limits.coalesce",
+        "callers can choose it anyway",
+    ),
+    (
+        "access.open_reflection",
+        "reflection is not open without it",
+    ),
+    ("access.failures_per_minute", "a default applies"),
+    (
+        "access.jwt.[].jwks_url",
+        "the keys are those that the issuer publishes",
+    ),
+    (
+        "access.jwt.[].jwks_file",
+        "the keys are those that the issuer publishes",
+    ),
+    ("access.jwt.[].ca_file", "a default applies"),
+    ("access.jwt.[].refresh", "a default applies"),
+    ("access.jwt.[].caller_claim", "a default applies"),
+    (
+        "access.kubernetes.",
+        "without a group, the keys say who is accepted",
+    ),
+    ("groups.name.description", "a text"),
+    (
+        "callers.name.keys.",
+        "an expiry is part of a key, and keys are granted by the list",
+    ),
+    ("prices.", "without prices, limits of money are mistakes"),
+    ("estimates.", "a default applies"),
+    ("discovery.", "a default applies"),
+    ("limits.store.", "where counts are"),
+    ("limits.on_store_failure", "a default applies"),
+    ("limits.replicas", "the gateway warns"),
+    ("limits.", "a default applies"),
+    ("drain.", "a default applies"),
+    ("log.", "a default applies"),
+    ("traces.", "observation"),
+    ("usage_records.", "observation"),
+];
+
+/// A default that callers can replace.
+fn is_default(path: &str) -> bool {
+    path.contains(".defaults.") && !path.contains(".guardrail")
+}
+
+/// Every key either protects, or there is a reason why it need not.
+#[test]
+fn a_reload_refuses_to_remove_every_key_that_restricts() {
+    let mut harmless = std::collections::BTreeSet::new();
+    let (mut protects, mut missing) = (0, Vec::new());
+    for place in places() {
+        let path = place.path.join(".");
+        let (good, _) = examples(&place.schema);
+        if good.is_empty() {
+            continue;
+        }
+        let Ok(without) = parse(&place.holding(Value::Null)) else {
+            continue;
+        };
+        let with: Vec<_> = good
+            .into_iter()
+            .filter_map(|value| parse(&place.holding(value)).ok())
+            .filter(|with| *with != without)
+            .collect();
+        if with.is_empty() {
+            continue;
+        }
+        let refused = |with: &Config| !weakened(&protection(with), &without).is_empty();
+        if with.iter().any(refused) {
+            protects += 1;
+            continue;
+        }
+        if is_default(&path) || path.contains("guardrail.") {
+            continue;
+        }
+        let reason = HARMLESS
+            .iter()
+            .find(|(key, _)| path == *key || key.ends_with('.') && path.starts_with(key));
+        let Some(reason) = reason else {
+            missing.push(path);
+            continue;
+        };
+        harmless.insert(reason.0);
+    }
+    assert!(
+        missing.is_empty(),
+        "add them to src/config/weaker/protection.rs, or say why they are harmless: {missing:?}"
+    );
+    assert!(protects >= 25, "{protects}");
+    let unused: Vec<_> = HARMLESS
+        .iter()
+        .filter(|(key, _)| !harmless.contains(key))
+        .collect();
+    assert!(unused.is_empty(), "no key needs these reasons: {unused:?}");
 }

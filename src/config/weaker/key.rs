@@ -1,0 +1,148 @@
+//! The keys of what protects the gateway, as `GET /config` shows them.
+
+use std::fmt;
+
+/// What protects, and where it is set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ProtectedKey {
+    pub(super) place: Place,
+    /// The rest of the key, such as `limits.max_tokens`. One entry of a list or a map is in
+    /// brackets: `request_metadata[team]`.
+    pub(super) setting: String,
+}
+
+/// Where a setting is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The top level.
+    All,
+    /// A target.
+    Target(String),
+    /// A group of callers.
+    Group(String),
+    /// A caller.
+    Caller(String),
+    /// An AWS account.
+    Account(String),
+    /// An issuer of tokens.
+    Issuer(String),
+    /// The Kubernetes cluster whose service accounts are callers.
+    Cluster,
+}
+
+/// Creates a place with a name.
+type MakePlace = fn(String) -> Place;
+
+const TARGETS: &str = "targets.";
+const GROUPS: &str = "groups.";
+const CALLERS: &str = "callers.";
+const ACCOUNTS: &str = "accounts.";
+const ISSUERS: &str = "access.jwt[";
+const CLUSTER: &str = "access.kubernetes.";
+
+/// All settings of callers, groups and accounts. Names can contain dots, so the end of a key must
+/// say where the name ends. No setting is the end of another one.
+const SETTINGS: [&str; 21] = [
+    "guardrail",
+    "service_tiers",
+    "s3_locations",
+    "methods",
+    "targets",
+    "allowed_model_ids",
+    "request_metadata",
+    "groups",
+    "role_arn",
+    "session_tags",
+    "session_per_caller",
+    "limits.max_tokens",
+    "limits.open_streams",
+    "limits.requests_per_minute",
+    "limits.tokens_per_minute",
+    "limits.input_tokens_per_minute",
+    "limits.output_tokens_per_minute",
+    "limits.tokens_per_day",
+    "limits.tokens_per_month",
+    "limits.usd_per_day",
+    "limits.usd_per_month",
+];
+
+impl ProtectedKey {
+    pub(super) fn new(place: &Place, setting: impl Into<String>) -> Self {
+        Self {
+            place: place.clone(),
+            setting: setting.into(),
+        }
+    }
+
+    /// Parses a key. Unknown keys are taken as settings of the top level, so that none is lost.
+    pub(super) fn parse(key: &str) -> Self {
+        let of = |place, setting: &str| Self {
+            place,
+            setting: setting.to_owned(),
+        };
+        if let Some((name, setting)) = key
+            .strip_prefix(TARGETS)
+            .and_then(|rest| rest.split_once('.'))
+        {
+            return of(Place::Target(name.to_owned()), setting);
+        }
+        if let Some((name, setting)) = key
+            .strip_prefix(ISSUERS)
+            .and_then(|rest| rest.rsplit_once("]."))
+        {
+            return of(Place::Issuer(name.to_owned()), setting);
+        }
+        if let Some(setting) = key.strip_prefix(CLUSTER) {
+            return of(Place::Cluster, setting);
+        }
+        let prefixes: [(_, MakePlace); 3] = [
+            (GROUPS, Place::Group),
+            (CALLERS, Place::Caller),
+            (ACCOUNTS, Place::Account),
+        ];
+        let named = prefixes.into_iter().find_map(|(prefix, place)| {
+            let (name, setting) = split(key.strip_prefix(prefix)?)?;
+            Some(of(place(name.to_owned()), setting))
+        });
+        named.unwrap_or_else(|| of(Place::All, key))
+    }
+}
+
+/// Splits a key after its prefix into a name and a setting.
+fn split(rest: &str) -> Option<(&str, &str)> {
+    // Neither names nor entries contain brackets.
+    let head = rest.split_once('[').map_or(rest, |(head, _)| head);
+    let name = SETTINGS
+        .into_iter()
+        .find_map(|setting| head.strip_suffix(setting)?.strip_suffix('.'))?;
+    Some((name, rest.get(name.len() + 1..)?))
+}
+
+impl fmt::Display for ProtectedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::All => {}
+            Place::Target(name) => write!(f, "{TARGETS}{name}.")?,
+            Place::Group(name) => write!(f, "{GROUPS}{name}.")?,
+            Place::Caller(name) => write!(f, "{CALLERS}{name}.")?,
+            Place::Account(name) => write!(f, "{ACCOUNTS}{name}.")?,
+            Place::Issuer(name) => write!(f, "{ISSUERS}{name}].")?,
+            Place::Cluster => f.write_str(CLUSTER)?,
+        }
+        f.write_str(&self.setting)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all targets",
+            Self::Target(_) => "the target",
+            Self::Group(_) => "the group",
+            Self::Caller(_) => "the caller",
+            Self::Account(_) => "the account",
+            Self::Issuer(_) => "the issuer",
+            Self::Cluster => "the cluster",
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! Lists what protects the gateway in a configuration.
+
+use std::collections::BTreeSet;
+
+use super::key::{Place, ProtectedKey};
+use crate::config::{Config, OnRevoke, Permission, Quota, RequestPolicy, Unlisted};
+
+pub(super) const CALLERS: &str = "callers";
+pub(super) const REQUIRED: &str = "access.required";
+pub(super) const ON_REVOKE: &str = "access.on_revoke";
+pub(super) const TLS: &str = "tls";
+pub(super) const CLIENT_CA: &str = "tls.client_ca_file";
+pub(super) const CLIENT_AUTH: &str = "tls.client_auth";
+pub(super) const ONLY: &str = "only";
+pub(super) const GUARDRAIL: &str = "guardrail";
+pub(super) const S3_LOCATIONS: &str = "s3_locations";
+pub(super) const CALLER_PREFIX: &str = "caller_prefix";
+/// The setting of a caller that is in a group with restrictions, before the name of the group.
+pub(super) const GROUPS: &str = "groups[";
+/// The same for all callers of an issuer that are not configured by name.
+pub(super) const UNLISTED: &str = "unlisted.groups[";
+/// A pair of metadata for cost reports, before its key.
+pub(super) const METADATA: &str = "request_metadata[";
+/// A tag of the sessions with AWS, before its key.
+pub(super) const TAGS: &str = "session_tags[";
+
+/// Returns what protects the gateway.
+pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
+    let mut keys = of_all(config);
+    for (name, alias) in &config.targets.aliases {
+        let fence = (!alias.only.is_unrestricted()).then(|| ONLY.to_owned());
+        let settings = fence.into_iter().chain(of_policy(&alias.policy));
+        let settings = settings.chain(of_quota(&alias.limits.quota));
+        let settings = settings.chain(entries(METADATA, alias.request_metadata.keys()));
+        add(&mut keys, &Place::Target(name.clone()), settings);
+    }
+    let mut restricted = BTreeSet::new();
+    for (name, group) in &config.access.groups {
+        let settings = of_permission(&group.permission).chain(of_quota(&group.quota));
+        let before = keys.len();
+        add(&mut keys, &Place::Group(name.clone()), settings);
+        if keys.len() > before {
+            restricted.insert(name.as_str());
+        }
+    }
+    let of_groups = |key, groups: &[String]| {
+        let groups = groups.iter();
+        let groups = groups.filter(|group| restricted.contains(group.as_str()));
+        entries(key, groups).collect::<Vec<_>>()
+    };
+    for (name, caller) in &config.access.callers {
+        let session = &caller.session;
+        let role = session.role_arn.iter().map(|_| "role_arn".to_owned());
+        let settings = of_permission(&caller.permission)
+            .chain(of_quota(&caller.quota))
+            .chain(of_groups(GROUPS, &caller.groups))
+            .chain(role)
+            .chain(entries(TAGS, session.session_tags.keys()));
+        add(&mut keys, &Place::Caller(name.clone()), settings);
+    }
+    let of_unlisted = |unlisted: &Option<Unlisted>| {
+        let groups = unlisted.as_ref().map(|unlisted| unlisted.groups.as_slice());
+        of_groups(UNLISTED, groups.unwrap_or_default())
+    };
+    for issuer in &config.access.jwt {
+        let settings = set([
+            (CALLER_PREFIX, !issuer.caller_prefix.is_empty()),
+            ("groups_claim", issuer.groups_claim.is_some()),
+        ]);
+        let settings = settings.chain(of_unlisted(&issuer.unlisted));
+        add(&mut keys, &Place::Issuer(issuer.issuer.clone()), settings);
+    }
+    if let Some(cluster) = &config.access.kubernetes {
+        let settings = of_unlisted(&cluster.unlisted).into_iter();
+        add(&mut keys, &Place::Cluster, settings);
+    }
+    for (name, account) in &config.accounts {
+        let settings = set([("session_per_caller", account.session_per_caller)]);
+        let settings = settings.chain(entries(TAGS, account.session_tags.keys()));
+        add(&mut keys, &Place::Account(name.clone()), settings);
+    }
+    keys
+}
+
+/// Returns what protects all calls.
+fn of_all(config: &Config) -> Vec<ProtectedKey> {
+    let tls = config.server.tls.as_ref();
+    let clients = tls.and_then(|tls| tls.clients.as_ref());
+    let settings = set([
+        (CALLERS, !config.access.callers.is_empty()),
+        (REQUIRED, config.access.required),
+        (ON_REVOKE, config.access.on_revoke == OnRevoke::Cut),
+        (TLS, tls.is_some()),
+        (CLIENT_CA, clients.is_some()),
+        (CLIENT_AUTH, clients.is_some_and(|clients| clients.required)),
+        (ONLY, !config.targets.only.is_unrestricted()),
+    ]);
+    // Without `s3_locations` for all targets, no request may name any.
+    let policy = of_policy(&config.targets.policy).filter(|key| key != S3_LOCATIONS);
+    let metadata = &config.request_metadata;
+    let pairs: BTreeSet<_> = metadata
+        .set
+        .keys()
+        .chain(metadata.from_headers.keys())
+        .collect();
+    let mut keys = Vec::new();
+    let settings = settings.chain(policy);
+    let settings = settings.chain(entries(METADATA, pairs.into_iter()));
+    add(&mut keys, &Place::All, settings);
+    keys
+}
+
+fn add(keys: &mut Vec<ProtectedKey>, place: &Place, settings: impl Iterator<Item = String>) {
+    keys.extend(settings.map(|setting| ProtectedKey::new(place, setting)));
+}
+
+/// Returns the keys of what is enforced on requests.
+fn of_policy(policy: &RequestPolicy) -> impl Iterator<Item = String> + use<> {
+    set([
+        (GUARDRAIL, policy.enforced_guardrail().is_some()),
+        ("limits.max_tokens", policy.max_tokens.is_some()),
+        ("service_tiers", policy.service_tiers.is_some()),
+        (S3_LOCATIONS, policy.s3_locations.is_some()),
+    ])
+}
+
+/// Returns the keys of what restricts callers.
+fn of_permission(permission: &Permission) -> impl Iterator<Item = String> {
+    let keys = set([
+        ("methods", permission.methods.is_some()),
+        ("targets", permission.targets.is_some()),
+        ("allowed_model_ids", permission.model_ids().is_some()),
+    ]);
+    let keys = keys.chain(of_policy(&permission.policy));
+    keys.chain(entries(METADATA, permission.request_metadata.keys()))
+}
+
+/// Returns the keys of a quota.
+fn of_quota(quota: &Quota) -> impl Iterator<Item = String> + use<> {
+    let limits = quota.limits().map(|(key, limit)| (key, limit.is_some()));
+    set(limits).map(|key| format!("limits.{key}"))
+}
+
+fn set<const N: usize>(keys: [(&'static str, bool); N]) -> impl Iterator<Item = String> + use<N> {
+    let set = keys.into_iter().filter(|(_, is_set)| *is_set);
+    set.map(|(key, _)| key.to_owned())
+}
+
+/// Returns the keys of the entries of a list or a map. `key` ends in an opening bracket.
+fn entries<'a>(
+    key: &'static str,
+    names: impl Iterator<Item = &'a String>,
+) -> impl Iterator<Item = String> {
+    names.map(move |name| format!("{key}{name}]"))
+}
