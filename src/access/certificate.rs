@@ -39,6 +39,7 @@ impl ClientCertificate {
                 name,
                 other_names: names.collect(),
                 kind: ClaimKind::Certificate,
+                issuer: None,
                 groups: Vec::new(),
                 unlisted: None,
             }),

@@ -25,6 +25,8 @@ pub struct ClaimedCaller {
     pub other_names: Vec<Arc<str>>,
     /// The kind of the names.
     pub kind: ClaimKind,
+    /// The issuer of the token, if the credential is one and its issuer is configured by name.
+    pub issuer: Option<Arc<str>>,
     /// The names of groups. Those that are not configured are ignored.
     pub groups: Vec<Arc<str>>,
     /// The groups of the caller if it is not configured. `None` if the caller must be configured.

@@ -126,7 +126,7 @@ impl Admits for Rules {
             return true;
         };
         if let ProofKind::Claim(claimed) = &proven.by
-            && !self.snapshot.expects(claimed.kind)
+            && !self.snapshot.expects(claimed)
         {
             return false;
         }

@@ -201,6 +201,7 @@ mod tests {
                 name: number.to_string().into(),
                 other_names: Vec::new(),
                 kind: super::super::claimed_caller::ClaimKind::Token,
+                issuer: None,
                 groups: Vec::new(),
                 unlisted: None,
             }));

@@ -186,13 +186,23 @@ impl Snapshot {
         }
     }
 
-    /// Returns whether callers can prove their identity by credentials of this kind.
-    pub(super) fn expects(&self, kind: ClaimKind) -> bool {
-        match kind {
-            ClaimKind::Token => !self.access.jwt.is_empty(),
-            ClaimKind::ServiceAccount => self.access.kubernetes.is_some(),
-            ClaimKind::Certificate => self.access.has_client_ca,
-        }
+    /// Returns whether a credential of this issuer, cluster or kind can prove that a caller is this
+    /// one. Also checks that callers of the issuer need not be configured, if this one is not.
+    pub(super) fn expects(&self, claimed: &ClaimedCaller) -> bool {
+        let unlisted = match claimed.kind {
+            ClaimKind::Token => {
+                let mut issuers = self.access.jwt.iter();
+                let of_token = claimed.issuer.as_deref();
+                let issuer = issuers.find(|issuer| Some(issuer.issuer.as_str()) == of_token);
+                issuer.map(|issuer| &issuer.unlisted)
+            }
+            ClaimKind::ServiceAccount => {
+                let cluster = self.access.kubernetes.as_ref();
+                cluster.map(|cluster| &cluster.unlisted)
+            }
+            ClaimKind::Certificate => return self.access.has_client_ca,
+        };
+        unlisted.is_some_and(|unlisted| unlisted.is_some() || self.listed(claimed).is_some())
     }
 
     /// Returns the configured caller that a credential names.

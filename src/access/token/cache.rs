@@ -63,6 +63,7 @@ mod tests {
             name: "a".into(),
             other_names: Vec::new(),
             kind: ClaimKind::Token,
+            issuer: None,
             groups: Vec::new(),
             unlisted: None,
         };

@@ -215,6 +215,7 @@ impl Issuer {
             name: name.into(),
             other_names: Vec::new(),
             kind,
+            issuer: self.name.as_deref().map(Into::into),
             groups: groups.unwrap_or_default(),
             unlisted: self.unlisted.clone(),
         })

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use bedrock_emulator::{Options, Pace};
 use bedrock_grpc::access::key::Secret;
+use jsonwebtoken::Algorithm;
+use serde_json::json;
 use tonic::Code;
 
 use super::{RELOADED, Reloading, alias};
 use crate::{
-    harness::{MODEL, ask, invoke, key_of, keyed, paced, sha256_of, soon},
+    harness::{
+        KeyServer, MODEL, Stream, TokenKey, ask, bearer, but, claims, file, invoke, key_of,
+        key_set, keyed, paced, sha256_of, soon,
+    },
     usage::records::Records,
 };
 
@@ -123,4 +128,121 @@ async fn open_calls_of_a_revoked_key_finish_by_default() {
     let answer = stream.end().await;
     answer.is_whole();
     assert_eq!(answer.texts().count(), 100);
+}
+
+/// The number of tokens of each call with a token.
+const TOKENS: usize = 200;
+
+/// Opens a call with a token (JWT) for each of these, and reads its first tokens.
+async fn open_with<const N: usize>(gateway: &Reloading, tokens: [&str; N]) -> [Stream; N] {
+    let mut streams = Vec::new();
+    for token in tokens {
+        let mut stream = soon(gateway.open(bearer(ask("one"), token))).await;
+        stream.tokens(2).await;
+        streams.push(stream);
+    }
+    streams.try_into().ok().unwrap()
+}
+
+async fn is_cut(stream: Stream) {
+    let answer = soon(stream.end()).await;
+    assert_eq!(answer.code(), Code::Unauthenticated, "{answer:?}");
+    assert_eq!(answer.details().reason(), "CALLER_UNAUTHENTICATED");
+    let texts = answer.texts().count();
+    assert!((2..TOKENS).contains(&texts), "{texts}");
+}
+
+async fn is_whole(stream: Stream) {
+    let answer = stream.end().await;
+    answer.is_whole();
+    assert_eq!(answer.texts().count(), TOKENS);
+}
+
+fn slow() -> Options {
+    Options {
+        pace: paced(Duration::from_millis(20), TOKENS),
+        ..Options::default()
+    }
+}
+
+const CUT: &str = "open calls of revoked credentials were ended";
+
+#[tokio::test]
+async fn open_calls_with_tokens_are_cut_with_their_caller_or_issuer() {
+    let key = TokenKey::new("a", Algorithm::ES256);
+    let keys = file(&key_set(&[&key]).to_string());
+    let (first, second) = ("https://login.example.com", "https://other.example.com");
+    let with = |issuers: &[(&str, &str)], callers: &str| {
+        let path = keys.path().display();
+        let issuers: Vec<_> = issuers
+            .iter()
+            .map(|(name, more)| {
+                format!(
+                    "{{issuer: '{name}', audiences: [bedrock-grpc], jwks_file: '{path}'{more}}}"
+                )
+            })
+            .collect();
+        format!(
+            "{}groups: {{all: {{}}}}\naccess: {{on_revoke: cut, jwt: [{}]}}\ncallers: {{{callers}}}\n",
+            alias("one", MODEL),
+            issuers.join(", ")
+        )
+    };
+    let of = |issuer: &str, caller: &str| key.sign(&but(claims(caller), "iss", json!(issuer)));
+    let (a, b, other) = (of(first, "a"), of(first, "b"), of(second, "b"));
+    let unlisted = of(second, "c");
+    let open_to_all = ", unlisted: {groups: [all]}";
+    let all = with(&[(first, ""), (second, open_to_all)], "a: {}, b: {}");
+    let mut gateway = Reloading::with(&all, slow()).await;
+    let [a, b, other, unlisted] = open_with(&gateway, [&a, &b, &other, &unlisted]).await;
+    // A caller is removed. Then a caller of the second issuer must be configured.
+    let without_a = with(&[(first, ""), (second, open_to_all)], "b: {}");
+    gateway.becomes(&without_a, CUT).await;
+    is_cut(a).await;
+    let listed_only = with(&[(first, ""), (second, "")], "b: {}");
+    gateway.becomes(&listed_only, CUT).await;
+    is_cut(unlisted).await;
+    // One of two issuers is removed. The other one names the same caller.
+    gateway.becomes(&with(&[(first, "")], "b: {}"), CUT).await;
+    is_cut(other).await;
+    is_whole(b).await;
+}
+
+#[tokio::test]
+async fn open_calls_of_a_removed_service_account_are_cut() {
+    let (server, key) = (
+        KeyServer::start().await,
+        TokenKey::new("a", Algorithm::ES256),
+    );
+    let document =
+        json!({"issuer": "https://cluster.example", "jwks_uri": "https://10.0.0.1/keys"});
+    server.serves("/.well-known/openid-configuration", &document);
+    server.serves("/openid/v1/jwks", &key_set(&[&key]));
+    let own = file("own-token\n");
+    let with = |accounts: &str, unlisted: &str| {
+        format!(
+            "{}groups: {{all: {{}}}}\naccess: {{on_revoke: cut, kubernetes: {{audience: bedrock-grpc, api_server: '{}', token_file: '{}'{unlisted}}}}}\n\
+             callers: {{chat: {{service_accounts: [{accounts}]}}}}\n",
+            alias("one", MODEL),
+            server.url(""),
+            own.path().display()
+        )
+    };
+    let of = |account: &str| {
+        let name = format!("system:serviceaccount:apps:{account}");
+        let claims = but(claims(&name), "iss", json!("https://cluster.example"));
+        let names = json!({"namespace": "apps", "serviceaccount": {"name": account}});
+        key.sign(&but(claims, "kubernetes.io", names))
+    };
+    let open_to_all = ", unlisted: {groups: [all]}";
+    let all = with("apps/chat, apps/batch", open_to_all);
+    let mut gateway = Reloading::with(&all, slow()).await;
+    let tokens = ["chat", "batch", "other"].map(of);
+    let [chat, batch, other] = open_with(&gateway, tokens.each_ref().map(String::as_str)).await;
+    // Without an entry, the service account is another caller.
+    gateway.becomes(&with("apps/chat", open_to_all), CUT).await;
+    is_cut(batch).await;
+    gateway.becomes(&with("apps/chat", ""), CUT).await;
+    is_cut(other).await;
+    is_whole(chat).await;
 }

@@ -120,3 +120,35 @@ async fn open_calls_without_the_certificate_that_becomes_required_are_cut() {
         }
     }
 }
+
+#[tokio::test]
+async fn open_calls_of_a_caller_without_its_certificate_are_cut() {
+    let files = Files::new();
+    let authority = Authority::new();
+    files.write("ca.crt", &authority.pem());
+    let with = |callers: &str| {
+        format!(
+            "{}access: {{on_revoke: cut}}\ncallers: {{{callers}}}\n{}",
+            files.section_with_clients("required"),
+            alias("one", MODEL)
+        )
+    };
+    let of_b = format!("team-b: {{certificates: ['{TEAM_B}']}}");
+    let both = with(&format!("team-a: {{certificates: ['{TEAM_A}']}}, {of_b}"));
+    let mut gateway = Reloading::with(&both, slow()).await;
+    let (a, b) = (
+        authority.sign(TEAM_A, |_| {}),
+        authority.sign(TEAM_B, |_| {}),
+    );
+    let (mut a, _) = files.client(&gateway, Some(&a));
+    let (mut b, _) = files.client(&gateway, Some(&b));
+    let (of_a, of_b_open) = (
+        open(&mut a, ask("one")).await,
+        open(&mut b, ask("one")).await,
+    );
+    gateway
+        .becomes(&with(&format!("team-a: {{}}, {of_b}")), CUT)
+        .await;
+    is_cut(&soon(of_a.end()).await);
+    is_whole(&of_b_open.end().await);
+}
