@@ -12,7 +12,7 @@ use super::{exit::Exit, output::Output};
 use crate::{
     access::{Snapshot, token},
     config::{self, Access, Config, ConfigFile, KeySetLocation, Problem},
-    server,
+    server::{self, TlsWarning},
     telemetry::log,
 };
 
@@ -42,7 +42,7 @@ impl Check {
         let mut exit = Exit::Success;
         for file in &self.config {
             match read(file).and_then(|file| load_with_tls(&file)) {
-                Ok((config, warning)) => report(file, &config, warning, output)?,
+                Ok((config, warnings)) => report(file, &config, warnings, output)?,
                 Err(problems) => {
                     output.error(&problems);
                     exit = Exit::BadInput;
@@ -58,19 +58,19 @@ pub(super) fn read(file: &Path) -> Result<ConfigFile, String> {
     ConfigFile::read(file).map_err(|problems| problems.to_string())
 }
 
-/// Validates a configuration file and the files that it names, also those of TLS. Returns a warning
-/// about the certificate, if any.
-fn load_with_tls(file: &ConfigFile) -> Result<(Config, Option<String>), String> {
+/// Validates a configuration file and the files that it names, also those of TLS. Returns warnings
+/// about certificates.
+fn load_with_tls(file: &ConfigFile) -> Result<(Config, Vec<TlsWarning>), String> {
     let (config, is_values) = parse(file)?;
     let others = check_files(&config, is_values);
     // The files of a pod are not on this machine.
     let tls = config.server.tls.as_ref();
     let tls = tls.filter(|tls| !is_values || tls.files().all(|(_, path)| path.exists()));
-    let warning = tls.map(server::check_tls).transpose();
-    match (others, warning) {
-        (Ok(()), Ok(warning)) => Ok((config, warning.flatten())),
-        (others, warning) => {
-            let of_tls = warning.err().unwrap_or_default();
+    let warnings = tls.map(server::check_tls).transpose();
+    match (others, warnings) {
+        (Ok(()), Ok(warnings)) => Ok((config, warnings.unwrap_or_default())),
+        (others, warnings) => {
+            let of_tls = warnings.err().unwrap_or_default();
             let problems: Vec<_> = others.err().into_iter().chain(of_tls).collect();
             Err(problems.join("\n"))
         }
@@ -109,12 +109,12 @@ fn check_files(config: &Config, is_values: bool) -> Result<(), String> {
 fn report(
     file: &Path,
     config: &Config,
-    certificate: Option<String>,
+    certificates: Vec<TlsWarning>,
     output: &mut Output,
 ) -> io::Result<()> {
-    if let Some(warning) = certificate {
+    for (key, warning) in certificates {
         let file = file.display();
-        output.warning(&format!("{file}: tls.certificate_file: {warning}"));
+        output.warning(&format!("{file}: {key}: {warning}"));
     }
     for warning in config.warnings() {
         let Problem { key, message, .. } = warning;

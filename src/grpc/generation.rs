@@ -16,7 +16,7 @@ use crate::{
         Config, Cors, Discovery, Drain, Limits, RequestMetadata, TrustedProxies, default_budget,
     },
     routing::Router,
-    telemetry::Traces,
+    telemetry::{Traces, metrics::Expiries},
 };
 
 /// One configuration and everything that is built from it. It never changes: another configuration
@@ -85,8 +85,8 @@ pub struct Parts {
 pub struct ServerTls {
     /// The certificate and its key, the authorities of clients, and the sessions.
     pub config: Arc<rustls::ServerConfig>,
-    /// When the certificate expires, in seconds since the Unix epoch.
-    pub certificate_expiry: i64,
+    /// When the certificate and the authorities of clients expire.
+    pub expiries: Expiries,
 }
 
 impl Generation {

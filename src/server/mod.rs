@@ -40,7 +40,7 @@ use tower::util::MapRequest;
 pub use self::{
     drain::Stop,
     reload::Reload,
-    tls::check_tls,
+    tls::{TlsWarning, check_tls},
 };
 use self::{
     drain::drain,
@@ -136,7 +136,7 @@ pub async fn run_with(
     let of_tls = Arc::clone(&current);
     metrics.also(CertificateExpiry::of_current(move || {
         let generation = of_tls.get()?.current();
-        generation.tls.as_ref().map(|tls| tls.certificate_expiry)
+        generation.tls.as_ref().map(|tls| tls.expiries)
     }));
     let metrics = Arc::new(metrics);
     let gate = Gate::new(Arc::clone(&metrics));

@@ -7,7 +7,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio_rustls::rustls::{
     self, ServerConfig,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -18,6 +18,7 @@ use crate::{
     access::CertificateVerifier,
     config::{ClientAuthentication, MAX_PEM, Tls},
     grpc,
+    telemetry::metrics::Expiries,
 };
 
 /// What is loaded from the TLS files of a configuration.
@@ -27,18 +28,37 @@ pub(super) struct Loaded {
     validity: Validity,
     /// Accepts the certificates of clients. `None` if clients are not asked for one.
     pub(super) clients: Option<CertificateVerifier>,
+    /// The authorities of these certificates.
+    authorities: Vec<Authority>,
 }
 
-/// Checks the TLS files of a configuration as a start of the gateway does. Returns a warning if the
-/// certificate is not valid now.
+/// A certificate authority of clients.
+struct Authority {
+    subject: String,
+    /// When its certificate expires, in seconds since the Unix epoch.
+    not_after: i64,
+}
+
+/// How long before its expiry the certificate of an authority is reported. The chart's alert about
+/// the gateway's own certificate has the same time.
+const EXPIRES_SOON: Duration = Duration::days(7);
+
+/// A key of the configuration, and what is wrong with the certificates in its file.
+pub type TlsWarning = (&'static str, String);
+
+const CERTIFICATE_FILE: &str = "tls.certificate_file";
+const CLIENT_CA_FILE: &str = "tls.client_ca_file";
+
+/// Checks the TLS files of a configuration as a start of the gateway does. Returns warnings about
+/// certificates that are not valid now, or not for long.
 ///
 /// # Errors
 /// Fails if a file cannot be used, or if the key is not that of the certificate. Returns all
 /// problems.
-pub fn check_tls(tls: &Tls) -> Result<Option<String>, Vec<String>> {
+pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, Vec<String>> {
     let contents = Contents::read(tls.files().map(|(_, path)| (path, MAX_PEM)));
     let loaded = Loaded::new(tls, &contents, None)?;
-    Ok(loaded.warning(tls, OffsetDateTime::now_utc()))
+    Ok(loaded.warnings(tls, OffsetDateTime::now_utc()))
 }
 
 /// When a certificate chain is valid, in seconds since the Unix epoch.
@@ -78,22 +98,49 @@ impl Validity {
 
     /// Returns why clients refuse the chain at this time.
     fn problem(self, now: OffsetDateTime) -> Option<String> {
-        let at = |seconds| {
-            let time = OffsetDateTime::from_unix_timestamp(seconds).ok();
-            time.and_then(|time| time.format(&Rfc3339).ok())
-                .unwrap_or_else(|| format!("{seconds} s after 1970"))
-        };
         let now = now.unix_timestamp();
         if now > self.not_after {
-            let at = at(self.not_after);
+            let at = date(self.not_after);
             return Some(format!("expired at {at}, so clients refuse it: renew it"));
         }
         (now < self.not_before).then(|| {
-            let at = at(self.not_before);
+            let at = date(self.not_before);
             format!(
                 "is not valid before {at}, so clients refuse it: check the clock of this machine"
             )
         })
+    }
+}
+
+/// Formats a time in seconds since the Unix epoch.
+fn date(seconds: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(seconds).ok();
+    time.and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| format!("{seconds} s after 1970"))
+}
+
+impl Authority {
+    fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
+        let (_, certificate) =
+            x509_parser::parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
+        Ok(Self {
+            subject: certificate.subject().to_string(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    }
+
+    /// Returns what is wrong with the certificate at this time.
+    fn problem(&self, now: OffsetDateTime) -> Option<String> {
+        let rest = self.not_after - now.unix_timestamp();
+        let (subject, at) = (&self.subject, date(self.not_after));
+        let verb = match rest {
+            ..0 => "expired",
+            _ if rest < EXPIRES_SOON.whole_seconds() => "expires",
+            _ => return None,
+        };
+        Some(format!(
+            "the certificate of the authority `{subject}` {verb} at {at}: replace it, and the certificates of its clients"
+        ))
     }
 }
 
@@ -124,13 +171,9 @@ impl Loaded {
         }
         let mut problems = Vec::new();
         let mut noted = |problem| problems.push(problem);
-        let chain = certificates(
-            "tls.certificate_file",
-            &tls.certificate_file,
-            &pems.certificate,
-        )
-        .and_then(|chain| Ok((Validity::of(tls, &chain)?, chain)))
-        .map_err(&mut noted);
+        let chain = certificates(CERTIFICATE_FILE, &tls.certificate_file, &pems.certificate)
+            .and_then(|chain| Ok((Validity::of(tls, &chain)?, chain)))
+            .map_err(&mut noted);
         let key = PrivateKeyDer::from_pem_slice(&pems.key)
             .map_err(|error| noted(unusable("tls.key_file", &tls.key_file, &error)));
         let clients = tls.clients.as_ref().zip(pems.client_ca.as_deref());
@@ -141,23 +184,39 @@ impl Loaded {
         let (Ok((validity, chain)), Ok(key), Ok(clients)) = (chain, key, clients) else {
             return Err(problems);
         };
+        let (clients, authorities) = clients.unzip();
+        let authorities: Vec<Authority> = authorities.unwrap_or_default();
+        let expiries = Expiries {
+            own: validity.not_after,
+            client_ca: authorities.iter().map(|one| one.not_after).min(),
+        };
         let config = config(tls, chain, key, clients.clone()).map_err(|problem| vec![problem])?;
         Ok(Arc::new(Self {
             server: grpc::ServerTls {
                 config: Arc::new(config),
-                certificate_expiry: validity.not_after,
+                expiries,
             },
             validity,
             clients: clients.map(CertificateVerifier::new),
+            authorities,
             pems,
         }))
     }
 
-    /// Returns a warning if the certificate is not valid at this time.
-    pub(super) fn warning(&self, tls: &Tls, now: OffsetDateTime) -> Option<String> {
-        let problem = self.validity.problem(now)?;
-        let path = tls.certificate_file.display();
-        Some(format!("the certificate in {path} {problem}"))
+    /// Returns warnings about certificates that are not valid at this time, or not for long.
+    pub(super) fn warnings(&self, tls: &Tls, now: OffsetDateTime) -> Vec<TlsWarning> {
+        let own = self.validity.problem(now).map(|problem| {
+            let path = tls.certificate_file.display();
+            (
+                CERTIFICATE_FILE,
+                format!("the certificate in {path} {problem}"),
+            )
+        });
+        let authorities = self.authorities.iter();
+        let authorities = authorities.filter_map(|authority| authority.problem(now));
+        own.into_iter()
+            .chain(authorities.map(|problem| (CLIENT_CA_FILE, problem)))
+            .collect()
     }
 
     /// Returns what connections need.
@@ -215,15 +274,18 @@ fn config(
     Ok(config)
 }
 
-/// Returns the verifier of client certificates.
+/// Returns the verifier of client certificates, and the authorities that it accepts.
 fn accepted_clients(
     clients: &ClientAuthentication,
     pem: &[u8],
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    const KEY: &str = "tls.client_ca_file";
+) -> Result<(Arc<dyn ClientCertVerifier>, Vec<Authority>), String> {
+    const KEY: &str = CLIENT_CA_FILE;
     let path = &clients.ca_file;
     let mut roots = rustls::RootCertStore::empty();
+    let mut authorities = Vec::new();
     for certificate in certificates(KEY, path, pem)? {
+        let authority = Authority::of(&certificate);
+        authorities.push(authority.map_err(|error| unusable(KEY, path, &error))?);
         let added = roots.add(certificate);
         added.map_err(|error| unusable(KEY, path, &error))?;
     }
@@ -234,9 +296,10 @@ fn accepted_clients(
     } else {
         verifier.allow_unauthenticated()
     };
-    verifier
+    let verifier = verifier
         .build()
-        .map_err(|error| unusable(KEY, path, &error))
+        .map_err(|error| unusable(KEY, path, &error))?;
+    Ok((verifier, authorities))
 }
 
 /// Returns the certificates of a PEM file, at least one.
@@ -285,5 +348,24 @@ mod tests {
         assert_eq!(problem(200), "");
         assert!(problem(201).starts_with("expired at 1970-01-01T00:03:20Z"));
         assert!(problem(99).starts_with("is not valid before 1970-01-01T00:01:40Z"));
+    }
+
+    #[test]
+    fn an_authority_is_reported_a_week_before_it_expires() {
+        let week = EXPIRES_SOON.whole_seconds();
+        let authority = Authority {
+            subject: "CN=a".to_owned(),
+            not_after: week,
+        };
+        let problem = |seconds| {
+            let now = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            authority.problem(now).unwrap_or_default()
+        };
+        assert_eq!(problem(0), "");
+        let words = "the certificate of the authority `CN=a`";
+        for (seconds, verb) in [(1, "expires"), (week, "expires"), (week + 1, "expired")] {
+            let expected = format!("{words} {verb} at 1970-01-08T00:00:00Z: ");
+            assert!(problem(seconds).starts_with(&expected), "{seconds}");
+        }
     }
 }

@@ -135,7 +135,7 @@ def test_metrics_and_labels_are_those_of_the_service(watched):
 def test_every_metric_is_on_the_dashboard(watched):
     gateway, _ = watched
     shown = {name for place, expression in expressions() if place.startswith("dashboard") for name, _ in asked(expression)}
-    assert shown == names(gateway.metrics()) | WITHOUT_SERIES | {"bedrock_grpc_tls_certificate_expiry_timestamp_seconds"}
+    assert shown == names(gateway.metrics()) | WITHOUT_SERIES | {f"bedrock_grpc_tls_{what}_expiry_timestamp_seconds" for what in ("certificate", "client_ca")}
 
 
 def test_metrics_without_series_are_those_of_the_documentation():

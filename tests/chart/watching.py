@@ -175,7 +175,7 @@ def start_store(start):
 
 def start_with_tls(folder, start):
     """Starts a gateway with TLS that has no calls. Returns its admin address."""
-    names = {"certificate_file": str(folder / "tls.crt"), "key_file": str(folder / "tls.key")}
+    names = {"certificate_file": str(folder / "tls.crt"), "key_file": str(folder / "tls.key"), "client_ca_file": str(folder / "tls.crt")}
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-subj", "/CN=localhost"]
     run(*made, "-keyout", names["key_file"], "-out", names["certificate_file"])
     (folder / "tls.yaml").write_text(yaml.safe_dump(CONFIG | {"tls": names}), encoding="utf-8")

@@ -201,6 +201,21 @@ fn the_files_of_tls_are_checked() {
         );
     }
 
+    // Authorities of clients are reported before they expire.
+    let days = |range| write("ca.crt", &made(range).0);
+    for (range, words) in [
+        (-9..-8, " expired at "),
+        (-9..6, " expires at "),
+        (-9..8, ""),
+    ] {
+        let clients = format!(", client_ca_file: {}", days(range));
+        let (code, _, error) = check(&config(&good, &good_key, &clients));
+        assert_eq!(code, Some(0), "{error}");
+        assert!(error.contains(words), "{error}");
+        let key = "tls.client_ca_file: the certificate of the authority `";
+        assert_eq!(error.contains(key), !words.is_empty(), "{error}");
+    }
+
     let other_key = write("other.key", &made(-1..1).1);
     let (code, _, error) = check(&config(&good, &other_key, ""));
     assert_eq!(code, Some(64));

@@ -82,7 +82,13 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
             .without
             .get_or_create(&metrics::WithoutStore { policy: "deny" }),
     );
-    all.also(metrics::CertificateExpiry::of_current(|| Some(0)));
+    let expiries = metrics::Expiries {
+        own: 0,
+        client_ca: Some(0),
+    };
+    all.also(metrics::CertificateExpiry::of_current(move || {
+        Some(expiries)
+    }));
     drop(all.attempts.get_or_create(&metrics::AttemptLabels {
         target: target.clone(),
         route,

@@ -173,10 +173,12 @@ alerts:
   description: The pod is overloaded or unreachable, or a network policy blocks Prometheus (networkPolicy.metricsFrom). Other alerts can't be trusted until then.
 {{- if or .Values.tls.enabled (hasKey (.Values.config | default dict) "tls") }}
 - alert: BedrockGrpcCertificateExpires
-  expr: min by (pod) (bedrock_grpc_tls_certificate_expiry_timestamp_seconds{ {{- $pods -}} }) - time() < {{ $rule.certificateDays }} * 86400
+  expr: |-
+    min by (pod) (bedrock_grpc_tls_certificate_expiry_timestamp_seconds{ {{- $pods -}} }) - time() < {{ $rule.certificateDays }} * 86400
+      or min by (pod) (bedrock_grpc_tls_client_ca_expiry_timestamp_seconds{ {{- $pods -}} }) - time() < {{ $rule.certificateDays }} * 86400
   for: 15m
   severity: warning
-  summary: {{ printf "The certificate of {{ $labels.pod }} expires in {{ $value | humanizeDuration }}" | quote }}
+  summary: {{ printf "The certificate of {{ $labels.pod }}, or an authority of its clients, expires in {{ $value | humanizeDuration }}" | quote }}
   description: Renew the certificate. The pods use the new one without a restart, unless they refuse the change; then the metric bedrock_grpc_config_last_reload_successful is 0.
 {{- end }}
 {{- $access := get (include "bedrock-grpc.writtenConfig" . | fromYaml) "access" | default dict }}

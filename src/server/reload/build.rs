@@ -55,13 +55,13 @@ pub(in crate::server) struct Before<'a> {
 }
 
 impl Kept {
-    /// Warns if the certificate is not valid now. The gateway uses it anyway: the clock may be
-    /// wrong, and the previous certificate may have expired, too.
+    /// Warns about certificates that are not valid now, or not for long. The gateway uses them
+    /// anyway: the clock may be wrong, and the previous certificate may have expired, too.
     pub(in crate::server) fn warn(&self, config: &Config) {
         let tls = config.server.tls.as_ref().zip(self.tls.as_ref());
-        let warning = tls.and_then(|(tls, loaded)| loaded.warning(tls, OffsetDateTime::now_utc()));
-        if let Some(warning) = warning {
-            tracing::warn!(key = "tls.certificate_file", "{warning}");
+        let warnings = tls.map(|(tls, loaded)| loaded.warnings(tls, OffsetDateTime::now_utc()));
+        for (key, warning) in warnings.into_iter().flatten() {
+            tracing::warn!(key, "{warning}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reports when the certificate of the gRPC port expires, at each scrape.
+//! Reports when the certificates of the gRPC port expire, at each scrape.
 
 use std::fmt;
 
@@ -9,8 +9,18 @@ use prometheus_client::{
     registry::Unit,
 };
 
-/// Reports the expiry of the certificate that new connections get. Reports nothing without TLS.
-pub struct CertificateExpiry(Box<dyn Fn() -> Option<i64> + Send + Sync>);
+/// When certificates expire, in seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiries {
+    /// The certificate that new connections get, or one of its chain.
+    pub own: i64,
+    /// The first of the certificate authorities of clients. `None` if clients are not asked for a
+    /// certificate.
+    pub client_ca: Option<i64>,
+}
+
+/// Reports when certificates expire. Reports nothing without TLS.
+pub struct CertificateExpiry(Box<dyn Fn() -> Option<Expiries> + Send + Sync>);
 
 impl fmt::Debug for CertificateExpiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,24 +29,33 @@ impl fmt::Debug for CertificateExpiry {
 }
 
 impl CertificateExpiry {
-    /// Returns the metric of the certificate that is current at the time of a scrape. `expiry`
-    /// returns when it expires, in seconds since the Unix epoch.
-    pub fn of_current(expiry: impl Fn() -> Option<i64> + Send + Sync + 'static) -> Self {
-        Self(Box::new(expiry))
+    /// Returns the metrics of the certificates that are current at the time of a scrape.
+    pub fn of_current(expiries: impl Fn() -> Option<Expiries> + Send + Sync + 'static) -> Self {
+        Self(Box::new(expiries))
     }
 }
 
 impl Collector for CertificateExpiry {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(expiry) = self.0() else {
+        let Some(Expiries { own, client_ca }) = self.0() else {
             return Ok(());
         };
-        let metric = encoder.encode_descriptor(
+        let mut report = |name, help, expiry| {
+            let unit = Some(&Unit::Seconds);
+            let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+            ConstGauge::new(expiry).encode(metric)
+        };
+        report(
             "tls_certificate_expiry_timestamp",
             "When the certificate of the gRPC port expires, in seconds since the Unix epoch.",
-            Some(&Unit::Seconds),
-            MetricType::Gauge,
+            own,
         )?;
-        ConstGauge::new(expiry).encode(metric)
+        client_ca.map_or(Ok(()), |expiry| {
+            report(
+                "tls_client_ca_expiry_timestamp",
+                "When the first certificate authority of clients expires, in seconds since the Unix epoch.",
+                expiry,
+            )
+        })
     }
 }

@@ -17,7 +17,7 @@ use prometheus_client::{
 };
 
 pub use callers::{Budget, CallerCall, CallerLabel, CallerTokens, Callers};
-pub use certificate::CertificateExpiry;
+pub use certificate::{CertificateExpiry, Expiries};
 pub use config::{ConfigHash, ConfigMetrics};
 pub use durations::Durations;
 pub use labels::{

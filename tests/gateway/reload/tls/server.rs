@@ -195,3 +195,40 @@ async fn a_certificate_that_is_not_valid_now_is_warned_of() {
         2
     );
 }
+
+#[tokio::test]
+async fn authorities_that_expire_soon_are_reported_at_the_start_and_after_a_change() {
+    let files = Files::new();
+    let authority = |days: u64| {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.not_after = (SystemTime::now() + Duration::from_secs(days * 86_400)).into();
+        let key = rcgen::KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().pem()
+    };
+    files.write("ca.crt", &authority(6));
+    let sections = format!(
+        "{}{}",
+        files.section_with_clients("required"),
+        alias("one", MODEL)
+    );
+    let mut gateway = Reloading::start(&sections).await;
+    let reports = |gateway: &Reloading| {
+        let lines = gateway.process.log().lines();
+        let about = lines.filter(|line| line.contains("tls.client_ca_file"));
+        about.filter(|line| line.contains(" expires at ")).count()
+    };
+    assert_eq!(reports(&gateway), 1);
+    let metric = "bedrock_grpc_tls_client_ca_expiry_timestamp_seconds ";
+    let first = gateway.metric(metric).await;
+    files.write("ca.crt", &[authority(5), authority(8)].concat());
+    gateway.process.logged(RELOADED).await;
+    assert_eq!(reports(&gateway), 2);
+    files.write("ca.crt", &authority(8));
+    gateway.process.logged(RELOADED).await;
+    assert_eq!(reports(&gateway), 2);
+    let last = gateway.metric(metric).await;
+    let seconds = |line: &str| line.split_once(' ').unwrap().1.parse::<i64>().unwrap();
+    let days = (seconds(&last) - seconds(&first)) / 86_000;
+    assert_eq!(days, 2, "{first} {last}");
+}
