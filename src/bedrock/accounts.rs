@@ -1,4 +1,4 @@
-//! Which session signs a call: that of an account, or the caller's own.
+//! Selects the session that signs a call: the account's session, or the caller's own.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,8 +18,8 @@ use crate::{
     config::{AccountOptions, CallerSession, bedrock::Endpoints},
 };
 
-/// The most sessions that are kept. Callers can have their own sessions, and a token's issuer can
-/// name any number of callers.
+/// The maximum number of sessions that are kept. Callers can have their own sessions, and the
+/// issuer of tokens can name any number of callers.
 const MOST_SESSIONS: usize = 1_024;
 
 /// A caller whose calls are signed by its own session.
@@ -45,12 +45,13 @@ struct Inner {
 
 struct Account {
     options: AccountOptions,
-    /// The session of calls that have no separate one.
+    /// The session that all calls without a separate one share.
     shared: Session,
 }
 
 impl Accounts {
-    /// Returns no accounts. `config` is the gateway's own identity, by which roles are assumed.
+    /// Creates an empty set of accounts. `config` is the gateway's own identity, which assumes
+    /// roles.
     pub(super) fn none(config: SdkConfig, own: Option<Identity>) -> Self {
         Self(Arc::new(Inner {
             by_name: HashMap::new(),
@@ -80,7 +81,7 @@ impl Accounts {
         }))
     }
 
-    /// Returns the caller as an owner of sessions, if it has any.
+    /// Returns the caller as an owner of sessions, if it has separate ones.
     pub(super) fn owner(
         &self,
         name: &Arc<str>,

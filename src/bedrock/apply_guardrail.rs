@@ -30,7 +30,7 @@ impl Bedrock {
     ///
     /// # Errors
     ///
-    /// Bedrock returned an error, or the request failed.
+    /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn apply_guardrail(
         &self,
         source_region: &str,

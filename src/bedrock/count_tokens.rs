@@ -21,7 +21,7 @@ impl Bedrock {
     ///
     /// # Errors
     ///
-    /// Bedrock returned an error, or the request failed.
+    /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn count_tokens(
         &self,
         source_region: &str,

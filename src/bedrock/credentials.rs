@@ -4,8 +4,8 @@
 //! aws-config reads its files once and keeps their content. Mounted secrets are rotated, so the
 //! chain is rebuilt in two cases: if the files have changed when the identity cache refreshes
 //! (before credentials expire, or after 15 minutes for keys without an expiry), and if AWS rejects
-//! credentials as expired or unknown. Failures are remembered for a while: while STS does not
-//! respond, calls fail at once instead of waiting for it.
+//! credentials as expired or unknown. Failures are remembered for a while, so that calls fail at
+//! once while STS does not respond.
 
 use std::{
     fmt,
@@ -101,7 +101,7 @@ pub(super) enum Cause {
 pub(super) struct NoCredentials {
     pub(super) cause: Cause,
     text: String,
-    /// When the chain is called next.
+    /// The time of the chain's next attempt.
     until: Instant,
 }
 
@@ -114,12 +114,12 @@ impl NoCredentials {
         }
     }
 
-    /// Returns whether the next attempt to obtain credentials is still to come.
+    /// Returns whether the chain waits before its next attempt.
     pub(super) fn is_recent(&self) -> bool {
         self.until > Instant::now()
     }
 
-    /// Returns the time until the chain is called next.
+    /// Returns the time until the chain's next attempt.
     pub(super) fn retry_after(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }

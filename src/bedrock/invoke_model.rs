@@ -107,7 +107,7 @@ impl AnswerBody {
     ///
     /// # Errors
     ///
-    /// The connection broke before the end of the body.
+    /// Fails if the connection broke before the end of the body.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             return match self.body.frame().await {
@@ -165,7 +165,7 @@ impl Bedrock {
     ///
     /// # Errors
     ///
-    /// Bedrock returned an error, or the request failed.
+    /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn invoke_model(
         &self,
         source_region: &str,

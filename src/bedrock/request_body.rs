@@ -8,7 +8,7 @@ use bytes::Bytes;
 /// The size in bytes from which a body is hashed in advance. The SDK hashes smaller ones in some
 /// microseconds.
 const HASHED: usize = 64 << 10;
-/// The number of bytes that are hashed between two checks whether the result is still needed.
+/// The number of bytes after which hashing checks again whether the result is still needed.
 const PIECE: usize = 64 << 10;
 
 /// The JSON body of a request. Cheap to clone.

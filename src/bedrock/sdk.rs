@@ -98,7 +98,7 @@ impl Sdk {
             files: options.shared_files.clone(),
         };
         let identity = Identity::new(source);
-        // The SDK itself looks for `bedrock-runtime` in a services section. AWS documents
+        // In a services section, this SDK looks for `bedrock-runtime`. AWS documents
         // `bedrock_runtime`, which the other SDKs use.
         let endpoint_url = setting(
             &config,
@@ -177,8 +177,8 @@ impl Sdk {
         }
     }
 
-    /// Returns the same with the endpoints and accounts of another configuration. Accounts are
-    /// called by sessions of their roles. Unchanged sessions keep their credentials.
+    /// Returns the same with the endpoints and accounts of another configuration. Sessions of the
+    /// accounts' roles sign their calls. Unchanged sessions keep their credentials.
     #[must_use]
     pub fn configured(
         &self,

@@ -59,7 +59,8 @@ pub(super) async fn run(
     })
 }
 
-/// Returns one route for each account and source Region, because the model is not called.
+/// Returns one route for each account and source Region: the model does not matter, because it is
+/// not called.
 fn routes(ready: &Ready) -> Vec<&Arc<Route>> {
     let mut seen = BTreeSet::new();
     let routes = ready.candidates.iter().map(|candidate| &candidate.route);

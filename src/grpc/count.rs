@@ -24,7 +24,7 @@ use crate::{
 /// The body of CountTokens around the Converse request.
 const BEFORE: &[u8] = br#"{"input":{"converse":"#;
 const AFTER: &[u8] = b"}}";
-/// Words of Bedrock's messages if it does not count tokens for a model.
+/// Phrases in Bedrock's messages that mean that it does not count tokens for a model.
 const REFUSALS: [&str; 3] = [
     "support counting tokens",
     "supported for counting tokens",
@@ -93,8 +93,8 @@ async fn first_that_counts(
     })
 }
 
-/// Returns the foundation model of a route. That of an application inference profile is looked
-/// up if discovery has not done so yet.
+/// Returns the foundation model of a route. If discovery has not yet looked up the model of an
+/// application inference profile, this does.
 async fn model_of(bedrock: &Bedrock, route: &Arc<Route>) -> Result<String, Failure> {
     if let Some(model) = route.foundation_model() {
         return Ok(model);

@@ -10,7 +10,7 @@ const COUNTED: [&str; 4] = [
     "/additionalModelRequestFields",
 ];
 
-/// Leaves out what CountTokens does not take.
+/// Removes the members that CountTokens does not accept.
 pub(super) fn keep_what_counts(input: &mut ConverseInput) {
     let everything = std::mem::take(input);
     *input = ConverseInput {

@@ -134,8 +134,8 @@ impl Written {
                     written.stop_sequences = true;
                 }
                 (Some("inferenceconfig"), Some(name)) => written.field(name, Leaf::Nested),
-                // With other values, the default stays, and the raw member then conflicts with it:
-                // a null or an empty object must not disable the guardrail.
+                // A null or an empty object must not disable the guardrail. The default then stays,
+                // and the request fails because the raw member conflicts with it.
                 (Some("guardrailconfig"), None) => {
                     written.guardrail |= names_guardrail(&member.json);
                 }

@@ -59,8 +59,8 @@ pub struct Inference {
     pub metrics: Arc<Metrics>,
     /// The memory budget of all requests that are being received, decoded and held.
     pub memory: Shares,
-    /// Threads for messages that are too large for the worker's thread, but take no more than some
-    /// milliseconds. They do not wait for large ones.
+    /// Threads for messages that are too large for the worker's thread, but take only a few
+    /// milliseconds. Such messages do not wait for large ones.
     pub medium_messages: WorkQueue,
     /// Threads for large messages, which may take seconds.
     pub large_messages: WorkQueue,
@@ -83,8 +83,8 @@ fn too_large(request_id: &str) -> Status {
     status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
 }
 
-/// Returns the status of an answer for which there is not enough memory. A retry would be billed
-/// again, so the reason is not one after which clients retry.
+/// Returns the status of an answer for which there is not enough memory. Clients do not retry for
+/// this reason: Bedrock would bill the retry, too.
 fn no_room(request_id: &str) -> Status {
     let why = "this replica has no memory for the rest of the answer; use StreamInvoke";
     status::status(&Failure::new(Reason::MessageTooLarge, why), &[], request_id)
@@ -114,7 +114,8 @@ impl Inference {
             left = left
                 .checked_sub(message.encoded_len())
                 .ok_or_else(|| too_large(&context.request_id))?;
-            // Twice the size: the answer is there again when it is encoded for the client.
+            // Twice the size, because a second copy exists while the answer is encoded for the
+            // client.
             let size = 2 * (MAX_ANSWER - left);
             while counted < size {
                 match &held {

@@ -1,5 +1,5 @@
-//! `InvokeModel`: calls a model with a body in its own format. The attempts are those of `Invoke`:
-//! an answer begins with its head, and after that no other route is called.
+//! `InvokeModel`: calls a model with a body in its own format. Attempts are made as for `Invoke`.
+//! An answer begins with its head; after that, no other route is called.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ const MAX_ANSWER: usize = 25_000_000;
 /// The memory of an answer is taken in steps of this many bytes.
 const STEP: usize = 64 << 10;
 
-/// What limits the answer.
+/// The limits on an answer.
 pub(super) struct AnswerRoom<'a> {
     /// The memory budget, which answers share with requests.
     pub(super) memory: &'a Shares,

@@ -62,7 +62,7 @@ impl limits_service_server::LimitsService for Limits {
     }
 }
 
-/// Returns the limits of the caller and of these targets, and whether their counts are not
+/// Returns the limits of the caller and of these targets. The flag is true if their counts are not
 /// available.
 async fn limits(
     accounts: &UsageAccounting,

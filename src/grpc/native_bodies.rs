@@ -1,5 +1,5 @@
-//! The settings of a request of `InvokeModel`: as fields of a Converse request, so that the same
-//! rules apply to them, and as the headers that Bedrock takes.
+//! Converts the settings of an `InvokeModel` request: to fields of a Converse request, to which the
+//! same rules apply, and to the headers that Bedrock expects.
 
 use std::collections::BTreeMap;
 

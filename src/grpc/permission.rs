@@ -1,5 +1,5 @@
-//! Applies what callers may do: methods before the message is read, targets before they are looked
-//! up.
+//! Enforces the permissions of callers: for methods before the message is read, for targets before
+//! they are looked up.
 //!
 //! A target that the caller may not use and a target that does not exist fail in the same way, so
 //! callers cannot find out the names of others' targets.
@@ -34,7 +34,7 @@ pub(super) fn check_path(caller: Option<&Identity>, path: &str) -> Result<(), Fa
     let method = path
         .strip_prefix(PACKAGE)
         .and_then(|rest| rest.split_once('/'))
-        // Other methods cannot be listed: everyone may use them.
+        // `permissions.methods` cannot name other methods, so every caller may use them.
         .map(|(_, method)| method)
         .filter(|method| crate::config::METHODS.contains(method));
     match method {

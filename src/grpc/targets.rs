@@ -157,7 +157,7 @@ fn pb_route(candidate: &RouteCandidate, now: Instant) -> pb::Route {
     let health = route.health.snapshot(now);
     let profile = route.profile();
     let availability = match health.availability {
-        // The health is that of calls which the shared identity of the account signs.
+        // The health is that of calls that the account's shared identity signs.
         Availability::Available => route
             .identity_skipped_until(None, now)
             .map_or(Availability::Available, Availability::IdentityFailsUntil),

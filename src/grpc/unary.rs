@@ -51,8 +51,8 @@ pub(super) struct Answered<T> {
 }
 
 impl UnaryCall<'_> {
-    /// Calls these routes one after the other, until one answers or another one cannot help.
-    /// Routes whose identity fails come last.
+    /// Calls these routes one after the other, until one answers or no other route can help. Routes
+    /// whose identity fails are called last.
     ///
     /// `call` makes one attempt, and returns Bedrock's request ID and its answer.
     ///

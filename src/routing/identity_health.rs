@@ -1,8 +1,8 @@
-//! Which AWS identities fail. A failure of an identity says nothing about the routes that it shares
-//! with others: its credentials are refused, or it may not call a model.
+//! Records which AWS identities fail: AWS rejects their credentials, or denies them a model. Other
+//! identities can still call the same routes, so the routes' health is not affected.
 //!
-//! Only calls with routes in several accounts use this: without another identity, skipping one does
-//! not help.
+//! Only calls with routes in several accounts use this: skipping an identity helps only if there is
+//! another one.
 
 use std::{
     collections::HashMap,
@@ -24,12 +24,12 @@ const LONGEST_SKIP: Duration = Duration::from_secs(30);
 /// separate identities, so their number is unlimited.
 const MOST_FAILED: usize = 1_024;
 
-/// What a failure of an identity concerns.
+/// What is wrong with an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentityFault {
-    /// Its credentials: no call can be made.
+    /// AWS rejects its credentials, so it can make no call.
     Credentials,
-    /// What it may call: other models may be allowed.
+    /// It may not call this model, but perhaps others.
     Access,
 }
 
@@ -44,12 +44,12 @@ impl IdentityFault {
     }
 }
 
-/// The identities that fail, by the caller that owns them. The identity that callers share has no
-/// owner.
+/// The identities of one account that fail, by the caller that owns them. The identity that callers
+/// share has no owner.
 #[derive(Debug, Default)]
 pub struct IdentityHealth {
     failed: Mutex<HashMap<Option<String>, Skip>>,
-    /// Whether any identity fails. Spares healthy calls the lock.
+    /// Whether any identity fails. If none does, calls do not lock `failed`.
     any: AtomicBool,
 }
 
@@ -57,12 +57,12 @@ pub struct IdentityHealth {
 struct Skip {
     until: Instant,
     pause: Duration,
-    /// Whether an attempt probes it.
+    /// Whether an attempt is testing the identity.
     probing: bool,
 }
 
 impl IdentityHealth {
-    /// Returns until when an identity is skipped. `None`: it is not skipped.
+    /// Returns the time until which an identity is skipped. `None`: it is not skipped.
     pub fn skipped_until(&self, owner: Option<&str>, now: Instant) -> Option<Instant> {
         if !self.any.load(Ordering::Acquire) {
             return None;
@@ -72,8 +72,8 @@ impl IdentityHealth {
         (until > now).then_some(until)
     }
 
-    /// Begins an attempt. Returns whether it is allowed: of an identity that has failed, one
-    /// attempt at a time is, after a pause.
+    /// Begins an attempt. Returns whether it is allowed. After a pause, an identity that has failed
+    /// may make one attempt at a time.
     pub(super) fn begin(&self, owner: Option<&str>, now: Instant) -> bool {
         if !self.any.load(Ordering::Acquire) {
             return true;
@@ -81,7 +81,8 @@ impl IdentityHealth {
         match self.lock().get_mut(&owner.map(str::to_owned)) {
             Some(skip) if skip.until > now => false,
             Some(skip) => {
-                // The other calls wait for the outcome of this one, or for the same time again.
+                // Other calls skip the identity until this one has an outcome, or for the same time
+                // again.
                 skip.until = now + skip.pause;
                 skip.probing = true;
                 true
@@ -104,7 +105,7 @@ impl IdentityHealth {
             pause: Duration::ZERO,
             probing: true,
         });
-        // Calls that began before the identity was skipped count once.
+        // Several calls may have begun before the identity was skipped. Their failures count once.
         if !std::mem::take(&mut skip.probing) {
             return;
         }

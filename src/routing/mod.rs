@@ -58,11 +58,11 @@ struct Inner {
     allowed_model_ids: Vec<String>,
     only: Fence,
     policy: RequestPolicy,
-    /// The names of the accounts, by the ID that AWS gives them.
+    /// The configured names of the accounts, by their AWS account IDs.
     account_names: BTreeMap<String, String>,
     default_region: Option<String>,
     routes: Mutex<Routes>,
-    /// What all configurations of the process share.
+    /// The state of routes, which all configurations of the process share.
     registry: Arc<Registry>,
 }
 
@@ -132,15 +132,15 @@ impl Router {
     /// Resolves the `target` of a request.
     ///
     /// # Errors
-    /// The target is unknown or not allowed, or its source Region is not known.
+    /// Fails if the target is unknown or not allowed, or if its source Region is not known.
     pub fn resolve(&self, target: &str) -> Result<Arc<Target>, Failure> {
         self.resolve_among(target, |_| true)
     }
 
-    /// Resolves the `target` of a request of a caller that may only know of some aliases.
+    /// Resolves the `target` of a request, for a caller that may see only some aliases.
     ///
     /// # Errors
-    /// The target is unknown or not allowed, or its source Region is not known.
+    /// Fails if the target is unknown or not allowed, or if its source Region is not known.
     pub fn resolve_among(
         &self,
         target: &str,
@@ -168,7 +168,7 @@ impl Router {
     }
 
     /// Returns the failure for an unknown target, with a hint from the aliases that the caller may
-    /// know of.
+    /// see.
     pub fn unknown_among(&self, target: &str, is_visible: impl Fn(&str) -> bool) -> Failure {
         let hint = match self.near(target, &is_visible) {
             Some(name) => format!("did you mean `{name}`?"),
@@ -238,7 +238,7 @@ impl Router {
         }
     }
 
-    /// Has the profiles of new routes looked up.
+    /// Starts a lookup of the profiles of new routes.
     pub fn look_up_profiles(&self) {
         self.0.registry.unknown.notify_one();
     }
@@ -322,7 +322,7 @@ fn own_account() -> Arc<str> {
     Arc::default()
 }
 
-/// Returns the account that owns what an ARN names, or else that of the gateway's own identity.
+/// Returns the account in an ARN, or else that of the gateway's own identity.
 fn owner(account_names: &BTreeMap<String, String>, model_id: &str) -> Arc<str> {
     let id = model_id::account_of_arn(model_id);
     let name = id.and_then(|id| account_names.get(id));

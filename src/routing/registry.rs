@@ -29,7 +29,7 @@ pub(super) struct Registry {
 #[derive(Debug, Default)]
 struct States {
     by_key: HashMap<RouteKey, Arc<RouteState>>,
-    /// Whose credentials fail, by account.
+    /// The identities that fail, by account.
     credentials: HashMap<Arc<str>, Arc<IdentityHealth>>,
 }
 

@@ -60,15 +60,16 @@ pub struct Route {
     pub of_alias: bool,
     /// The health, as observed by the calls of this replica.
     pub health: RouteHealth,
-    /// Whose credentials fail in the account. All routes of the account share this.
+    /// The identities whose credentials AWS rejects in the account. All routes of the account share
+    /// this.
     pub credentials: Arc<IdentityHealth>,
-    /// Which identities may not call this model.
+    /// The identities that may not call this model.
     pub access: Arc<IdentityHealth>,
     pub(super) state: Arc<RouteState>,
 }
 
-/// What this replica knows of a route. The routes of all configurations with the same [`RouteKey`]
-/// share it.
+/// The state of a route, as this replica knows it. The routes of all configurations with the same
+/// [`RouteKey`] share it.
 #[derive(Debug, Default)]
 pub(super) struct RouteState {
     health: RouteHealth,
@@ -80,12 +81,12 @@ pub(super) struct RouteState {
     profile: RwLock<Option<Arc<InferenceProfile>>>,
     /// The inference profile that serves the model in this Region, if one is known.
     held_by: RwLock<Option<String>>,
-    /// Until when CountTokens is not called for its model.
+    /// The time until which CountTokens is not called for the route's model.
     count_refused_until: RwLock<Option<Instant>>,
 }
 
 impl RouteState {
-    /// Creates the state of a route that was not called yet.
+    /// Creates the state of a route that has not been called yet.
     pub(super) fn new(credentials: Arc<IdentityHealth>) -> Self {
         Self {
             credentials,
@@ -110,7 +111,7 @@ impl Route {
         }
     }
 
-    /// Returns what identifies the route.
+    /// Returns the identity of the route.
     pub fn key(&self) -> RouteKey {
         RouteKey {
             account: Arc::clone(&self.account),
@@ -139,15 +140,16 @@ impl Route {
         }
     }
 
-    /// Returns until when an identity is not tried on this route. `None`: it is tried.
+    /// Returns the time until which an identity is skipped on this route. `None`: it is not
+    /// skipped.
     pub fn identity_skipped_until(&self, owner: Option<&str>, now: Instant) -> Option<Instant> {
         self.credentials
             .skipped_until(owner, now)
             .max(self.access.skipped_until(owner, now))
     }
 
-    /// Returns the foundation model that counts the tokens of this route's calls. `None`: it is not
-    /// known, or the route does not lead to a foundation model.
+    /// Returns the foundation model for counting the tokens of this route's calls. `None`: it is
+    /// unknown, or the route does not call a foundation model.
     pub fn foundation_model(&self) -> Option<String> {
         let id = model_id::profile_id(&self.model_id);
         match self.kind {

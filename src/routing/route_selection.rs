@@ -2,8 +2,8 @@
 //!
 //! Routes with a lower order are tried first. Among routes with equal order, two are drawn by
 //! weight, and the less loaded one is selected ("the power of two choices"). This spreads calls
-//! almost as well as comparing all routes, and avoids that all calls go to the route that is least
-//! loaded at the moment.
+//! almost as well as comparing all routes. It also prevents all calls from using the one route that
+//! is least loaded at the moment.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ impl RouteSelection {
         self.ruled_out.contains(&false)
     }
 
-    /// Returns whether a route is called or skipped by this call.
+    /// Returns whether this call uses or skips a route.
     fn availability(&self, candidate: &RouteCandidate, now: Instant) -> Availability {
         let route = &candidate.route;
         match route.health.availability(now) {

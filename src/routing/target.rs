@@ -42,7 +42,7 @@ pub struct RouteCandidate {
     pub order: u32,
     /// The route's share of the calls, among routes with equal order.
     pub weight: u32,
-    /// Whether it can be called with bodies in the model's own format.
+    /// Whether the route can be called with bodies in the model's own format.
     pub invoke_model: bool,
     /// The fences, all of which apply.
     pub fences: Vec<Fence>,
@@ -71,7 +71,7 @@ impl Target {
     /// Returns the routes inside the fences.
     ///
     /// # Errors
-    /// There is no such route.
+    /// Fails if there is no such route.
     pub fn inside(&self) -> Result<Vec<RouteCandidate>, Failure> {
         let inside: Vec<_> = self
             .candidates

@@ -19,8 +19,8 @@ const ANSWER: Duration = Duration::from_millis(100);
 enum Observed {
     /// It polled for a message, and there was none.
     Waits,
-    /// It was woken to check whether it is still polling. It polls again, unless it cannot send
-    /// earlier messages.
+    /// It was woken to check whether it still polls. It does, unless it cannot send earlier
+    /// messages.
     Woken,
     /// It received a message at about this time, and has not polled since.
     Takes(Instant),
@@ -78,7 +78,8 @@ impl ClientEnd {
         )
     }
 
-    /// Checks whether the client still reads. `told` is when it last received a message.
+    /// Checks whether the client still reads. `told` is the time at which the client last received
+    /// a message.
     pub(super) fn check(
         &mut self,
         now: Instant,

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::error::{Failure, Phase, Reason, Upstream};
 
-/// An event from Bedrock cannot be decoded.
+/// Returns the failure for an event from Bedrock that cannot be decoded.
 pub(super) fn unreadable(event_type: &str, error: &dyn fmt::Display) -> Failure {
     Failure::new(
         Reason::UpstreamCorrupt,
@@ -14,7 +14,7 @@ pub(super) fn unreadable(event_type: &str, error: &dyn fmt::Display) -> Failure 
     .with_upstream(Upstream::default())
 }
 
-/// Bedrock sent nothing for this time.
+/// Returns the failure of a call for which Bedrock sent nothing for this time.
 pub(crate) fn silent_for(limit: Duration) -> Failure {
     Failure::new(
         Reason::UpstreamIdle,
@@ -24,7 +24,7 @@ pub(crate) fn silent_for(limit: Duration) -> Failure {
     .with_upstream(Upstream::default())
 }
 
-/// Returns the deadline of the call has passed.
+/// Returns the failure of a call whose deadline has passed.
 pub(crate) fn deadline_exceeded() -> Failure {
     Failure::new(
         Reason::DeadlineExceeded,
@@ -33,7 +33,8 @@ pub(crate) fn deadline_exceeded() -> Failure {
     .in_phase(Phase::BeforeFirstEvent)
 }
 
-/// Bedrock ended its stream before the answer was complete. `missing` is what would end it.
+/// Returns the failure for a stream that Bedrock ended before the answer was complete. `missing` is
+/// the event that ends a complete one.
 pub(super) fn truncated(missing: &str) -> Failure {
     Failure::new(
         Reason::UpstreamTruncated,
@@ -43,7 +44,7 @@ pub(super) fn truncated(missing: &str) -> Failure {
     .with_upstream(Upstream::default())
 }
 
-/// Returns the client read nothing for this time.
+/// Returns the failure of a call whose client read nothing for this time.
 pub(super) fn client_stalled(limit: Duration) -> Failure {
     Failure::new(
         Reason::ClientStalled,
@@ -54,7 +55,8 @@ pub(super) fn client_stalled(limit: Duration) -> Failure {
     )
 }
 
-/// The credential of the call was revoked, or its connection is no longer accepted.
+/// Returns the failure of a call whose credential was revoked, or whose connection is no longer
+/// accepted.
 pub(crate) fn revoked() -> Failure {
     Failure::new(
         Reason::CallerUnauthenticated,
@@ -63,7 +65,7 @@ pub(crate) fn revoked() -> Failure {
     .in_phase(Phase::BeforeFirstEvent)
 }
 
-/// The drain has expired.
+/// Returns the failure of a call that was still open when the drain expired.
 pub(crate) fn draining() -> Failure {
     Failure::new(
         Reason::Draining,

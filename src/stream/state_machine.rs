@@ -69,7 +69,7 @@ pub(super) struct StateMachine<O: Operation> {
     operation: O,
     /// A failure that follows the deltas that were held back.
     failure: Option<Failure>,
-    /// The failure of the call, if the client's end was not polling when it ended.
+    /// The failure of the call, if the client's end was not polling when the call failed.
     verdict: Option<Box<Failed>>,
     client: ClientEnd,
     /// Whether any event was forwarded to the client.
@@ -369,8 +369,8 @@ impl<O: Operation> StateMachine<O> {
             );
         }
         let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
-        // Two kinds of failures are not recorded yet: those after the first event, and those of
-        // calls that ended while they waited.
+        // The attempt has no reason yet if it failed after the first event, or if the call ended
+        // during the wait for it.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
         {

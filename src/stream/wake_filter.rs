@@ -24,11 +24,11 @@ pub(super) struct WakeFilter {
 
 struct Line {
     rung: Arc<Rung>,
-    /// The same object as the waker that the sources use.
+    /// The state behind the waker that the sources use.
     waker: Waker,
 }
 
-/// Whether a source has woken the call, and the task to wake in that case.
+/// Whether a source has woken the call, and the task to wake when one does.
 struct Rung {
     yes: AtomicBool,
     task: Waker,
@@ -129,7 +129,7 @@ mod tests {
         source.waker.as_ref().unwrap().wake_by_ref();
         assert!(task.0.load(Ordering::Relaxed));
         assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
-        // A source that was ready may be ready again.
+        // After a ready result, a source may be ready again without waking the call.
         assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
         assert_eq!(source.asked, 3);
     }

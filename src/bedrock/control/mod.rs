@@ -40,8 +40,8 @@ use crate::error::{Failure, Reason};
 const PAGE: &str = "maxResults=1000";
 /// The maximum size of a response in bytes. A full page has about 1 MiB.
 const LONGEST_PAGE: usize = 16 << 20;
-/// The maximum number of pages, which is more than AWS has. It ends the loop if a server always
-/// names another page.
+/// The maximum number of pages, which is more than AWS has. It ends the loop if a server names
+/// further pages without end.
 const MOST_PAGES: usize = 50;
 
 tokio::task_local! {
@@ -65,7 +65,7 @@ pub struct ControlPlane {
 
 struct Shared {
     http: Http,
-    /// By account and source Region.
+    /// The clients, by account and source Region.
     clients: Mutex<HashMap<(String, String), Regional>>,
 }
 

@@ -40,7 +40,7 @@ type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 /// A connection without an exchange.
 pub(super) struct Http1Connection {
     send: SendRequest<Full<Bytes>>,
-    /// Boxed, because it is large and moves between the pool and responses.
+    /// Boxed, because it is large, and is moved between the pool and responses.
     driver: Box<Driver>,
     /// Set if a proxy receives the requests.
     forwarder: Option<Forwarder>,

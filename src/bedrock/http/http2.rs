@@ -129,7 +129,8 @@ impl Http2Connection {
     }
 }
 
-/// Sends pings until an answer is missing. The peer's settings have arrived with the first answer.
+/// Sends pings until one is not answered. When the first answer arrives, the peer's settings have
+/// arrived, too.
 async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn PoolHandle>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {

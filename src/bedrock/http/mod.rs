@@ -162,7 +162,7 @@ impl Http {
         let status = response.status();
         response
             .map(|body| match (status.is_success(), self.longest_answer) {
-                // Only the start of an error is read, for a limited time.
+                // Only the start of an error's body is read, within a time limit.
                 (false, _) => SdkBody::from_body_1_x(Capped::error(body, status)),
                 (true, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
                 (true, None) => SdkBody::from_body_1_x(body),

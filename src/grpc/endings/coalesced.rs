@@ -127,8 +127,8 @@ fn a_joined_stream_has_the_same_content_and_end() {
     assert!(fewer > 50, "only {fewer} streams had joined deltas");
 }
 
-/// The first delta is not delayed, the others are sent 50 ms after the message before, and the end
-/// of the block sends the rest.
+/// The first delta is not delayed. The others are sent 50 ms after the previous message. The end of
+/// the block sends the rest.
 #[test]
 fn deltas_are_sent_in_the_interval() {
     let stream = texts(&["1", "2", "3", "4", "5", "6", "7", "8"]);
@@ -207,7 +207,7 @@ fn held_deltas_do_not_wait_for_the_next_event() {
         deltas(&coalesced),
         [("1".to_owned(), at), ("23".to_owned(), at + 50)]
     );
-    // Silence ends at the deadline, in both.
+    // Both calls end at their deadline.
     assert_eq!(coalesced.took, plain.took);
     assert_eq!(coalesced.heartbeats, plain.heartbeats);
 }

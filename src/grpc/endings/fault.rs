@@ -19,7 +19,7 @@ pub(super) enum Fault {
     Reset,
     /// Nothing more arrives.
     Silence,
-    /// The body has more bytes before the response ends. This name selects them.
+    /// The body has additional bytes, which this name selects. Then the response ends.
     Body(&'static str),
     /// Bytes arrive that violate the protocol.
     Garbage,

@@ -208,8 +208,8 @@ async fn read_http1(mut received: UnboundedReceiver<Bytes>, asked: oneshot::Send
     }
 }
 
-/// Acknowledges settings and pings, and reports the end of the request. Does not keep the
-/// connection open.
+/// Acknowledges settings and pings, and reports the end of the request. Its weak sender does not
+/// keep the connection open.
 async fn read_http2(
     mut received: UnboundedReceiver<Bytes>,
     acks: WeakUnboundedSender<io::Result<Bytes>>,

@@ -38,7 +38,8 @@ impl Attribution {
             let (Some(value), None) = (values.next(), values.next()) else {
                 return None;
             };
-            // An empty value would say nothing about the call, but hide what applies otherwise.
+            // An empty value would not describe the call, but would hide the value of a lower
+            // level.
             let value = value.to_str().ok()?;
             if value.trim().is_empty() || !is_value(value) {
                 return None;
@@ -95,7 +96,8 @@ impl Attribution {
     }
 }
 
-/// Returns the form of a key that all its spellings have. A key has only ASCII characters.
+/// Returns the normal form of a key, which is the same for all its spellings. A key has only ASCII
+/// characters.
 fn normalized(key: &str) -> String {
     key.trim().to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! The models' own formats of bodies: where each has its maximum number of output tokens.
+//! The models' own body formats, and where each of them has the maximum number of output tokens.
 
 use crate::routing::Route;
 

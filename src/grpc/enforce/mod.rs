@@ -14,8 +14,8 @@
 //! | `native` | the same rules for bodies in the model's own format |
 //! | `format` | where the models' own formats have their maximum number of output tokens |
 //!
-//! Each rule first checks what the caller sent, so that no setting is silently ignored. Then the
-//! operator's value replaces the field.
+//! Each rule first checks what the caller sent: no setting is silently ignored. Then the operator's
+//! value replaces the field.
 
 mod applied;
 mod apply;

@@ -212,16 +212,16 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Found {
     Absent(Place),
-    /// A whole number of at least 1. The rules have compared it with the maximum.
+    /// A whole number of at least 1. The rules have already compared it with the maximum.
     Number(u64),
     /// The path exists twice: models differ in which one they use.
     Twice,
-    /// Another value, such as null, which a model may take for an absent one.
+    /// Another value, such as null. A model may treat it as absent.
     Other,
 }
 
 impl Found {
-    /// Adds what a further member with the name of the path has.
+    /// Combines the result with that of a further member of the same name.
     fn then(self, next: Self) -> Self {
         match self {
             Self::Absent(Place { depth: 0, .. }) => next,

@@ -22,9 +22,10 @@ use crate::{
     grpc::{Origins, context::CallContext, status},
 };
 
-/// An origin that a page's own server allows, in addition to the configured ones.
+/// Marks a request from a page of the gateway itself, whose origin is allowed in addition to the
+/// configured ones.
 ///
-/// Marks a request. [`allow_own_origin`] puts it into the request's extensions.
+/// [`allow_own_origin`] puts this into the request's extensions.
 #[derive(Clone, Copy, Debug)]
 struct OwnOrigin;
 
@@ -102,8 +103,8 @@ where
 
 /// Returns the response to a request that must not reach a service. `None` if it may.
 fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
-    // Neither method has a request message, and no service supports them, so the answer is left to
-    // the services.
+    // Neither method has a request message, and no service supports them: the services return the
+    // error.
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }

@@ -95,7 +95,8 @@ where
             }
             GateDecision::Refuse(refused) => IdentityFuture::refused(&request, &refused.failure()),
             GateDecision::Later(verdict) => {
-                // The service that is ready must be called, and its clone replaces it.
+                // Only the original service was polled until it was ready. So it makes the call,
+                // and its clone replaces it.
                 let clone = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, clone);
                 IdentityFuture::Verifying {
@@ -139,8 +140,8 @@ fn identify<B>(
     context.record.clone()
 }
 
-/// Checks whether the caller may use the method. Calls that call Bedrock are checked where they
-/// are counted.
+/// Checks whether the caller may use the method. Calls that lead to calls to Bedrock are checked
+/// later, where they are also counted.
 fn permitted<B>(request: &Request<B>) -> Result<(), Failure> {
     let path = request.uri().path();
     if calls_bedrock(path) {

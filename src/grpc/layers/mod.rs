@@ -28,8 +28,8 @@ pub use cross_site::allow_own_origin;
 /// A whole gRPC server, without its connections.
 pub type Stack = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
 
-/// Puts the layers around services: [`super::server`] around the gateway's own, tests around some
-/// that misbehave.
+/// Puts the layers around services. [`super::server`] passes the gateway's own services; tests pass
+/// services that misbehave.
 pub fn stack(
     routes: Routes,
     generations: Generations,

@@ -1,8 +1,8 @@
 //! Ends calls that never reach their service, because the client sends the message too slowly or
 //! not at all.
 //!
-//! The service itself enforces the deadline and the end of a drain, and knows more about the call.
-//! This layer acts only while no service has the call yet.
+//! Once a service has the call, the service itself enforces the deadline and the end of a drain,
+//! with more details in its errors. This layer acts only before that.
 
 use std::{
     pin::Pin,

@@ -1,5 +1,5 @@
-//! Which calls make calls to Bedrock. Admission limits these; all others are small, and must work
-//! when all slots are taken: health, reflection, targets.
+//! Decides which calls make calls to Bedrock. Admission limits these. All others (health,
+//! reflection, targets) are small, and must work when all slots are taken.
 
 /// The paths of the services whose calls make calls to Bedrock.
 const SERVICES: [&str; 3] = [

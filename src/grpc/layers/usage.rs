@@ -1,5 +1,5 @@
-//! Completes the usage record of a call by what its client receives: the status of calls that no
-//! service has reported, such as those that were refused.
+//! Completes the usage record of a call with the status that its client receives. Services do not
+//! report all calls, for example not those that a layer refused.
 
 use std::{
     pin::Pin,

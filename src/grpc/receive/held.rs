@@ -1,4 +1,5 @@
-//! A body that was made from a message, and takes over the message's part of the memory budget.
+//! A body that was made from a message, and holds the message's part of the memory budget from then
+//! on.
 
 use std::sync::Arc;
 

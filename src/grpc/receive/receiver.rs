@@ -53,8 +53,8 @@ impl Receiver<'_> {
             .map_err(saturated)?;
         let mut pace = Pace::new(self.limits);
         let mut message = Incoming::default();
-        // `is_end_stream` is not asked: the body of gRPC-Web reports what is wrong with the end of
-        // its text only after the last byte.
+        // `is_end_stream` is not used: the body of gRPC-Web reports an invalid end of its text only
+        // after the last byte.
         loop {
             let frame = tokio::select! {
                 biased;

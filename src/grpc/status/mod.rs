@@ -72,8 +72,8 @@ fn row(failure: &Failure) -> (Code, Retry) {
         R::CallerUnauthenticated => (Code::Unauthenticated, Retry::Never),
         R::CallerUnverifiable => (Code::Unavailable, Retry::After),
         R::TooManyFailedAttempts => (Code::ResourceExhausted, Retry::After),
-        // If there is no time after which the call may succeed, it will never succeed, or not
-        // before the window ends.
+        // Without a time after which it may succeed, the call never succeeds, or not before the
+        // window ends.
         R::CallerStreamLimit | R::CallerRateLimit | R::CallerBudgetExhausted => {
             let retry = match failure.retry_after {
                 Some(_) => Retry::After,

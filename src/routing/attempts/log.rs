@@ -1,4 +1,4 @@
-//! Records the attempts of a call. The record can be read while the call is running.
+//! Records the attempts of a call. The records can be read while the call is running.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -62,7 +62,7 @@ impl AttemptLog {
             .map_or_else(new_span_id, |entry| entry.attempt.span_id)
     }
 
-    /// Notes that an attempt begins on a route.
+    /// Records that an attempt begins on a route.
     pub(crate) fn begin(&self, route: &Arc<Route>) {
         self.entries().push(Entry {
             attempt: Attempt {
@@ -78,7 +78,7 @@ impl AttemptLog {
         });
     }
 
-    /// Notes that the current attempt was answered.
+    /// Records that the current attempt was answered.
     pub(crate) fn answered(&self, request_id: &str) {
         self.end(|attempt| {
             attempt.answered = true;
@@ -86,7 +86,7 @@ impl AttemptLog {
         });
     }
 
-    /// Notes that the current attempt failed.
+    /// Records that the current attempt failed.
     pub(crate) fn failed(&self, failure: &Failure) {
         self.end(|attempt| {
             attempt.failure = Some(failure.reason);

@@ -33,8 +33,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The retry delay for calls whose answers ended before their first event.
 const RETRY_TRUNCATED_AFTER: Duration = Duration::from_secs(1);
-/// The maximum wait if all routes are skipped. Beyond it, the call is refused: the caller can then
-/// use something else, while a queue for an exhausted quota would delay every answer.
+/// The maximum wait if all routes are skipped. Beyond it, the call is refused, and the caller can
+/// use another target. A queue for an exhausted quota would delay every answer.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// The rules for the attempts of a call.
@@ -85,7 +85,7 @@ pub struct Begun<T> {
 /// Makes attempts until an answer begins, within the policy.
 ///
 /// # Errors
-/// The failure of the last attempt. If there was no attempt, why all routes are skipped.
+/// Returns the failure of the last attempt or, if there was none, why all routes are skipped.
 pub async fn begin<T, F>(
     candidates: Vec<RouteCandidate>,
     policy: AttemptPolicy,
@@ -131,8 +131,8 @@ struct CallProgress {
     made: u32,
     /// The failure of the last attempt.
     last: Option<Failure>,
-    /// Whether the last attempt failed because of its identity. The next attempt is in another
-    /// account, so it does not make an outage worse.
+    /// Whether the last attempt failed because of its identity. The next attempt is then free: it
+    /// is in another account, so it does not make an outage worse.
     identity_failed: bool,
 }
 
@@ -188,8 +188,8 @@ impl CallProgress {
                     let last = self
                         .last
                         .get_or_insert_with(|| unavailable(availability, wait));
-                    // During the wait, another call became the probe, or the route failed in
-                    // another way.
+                    // The call has already waited: meanwhile, another call became the probe, or the
+                    // route failed in another way.
                     if rested {
                         return Err(last.clone());
                     }
@@ -255,7 +255,8 @@ impl CallProgress {
             self.choice.identity_failed(index, fault, &failure, now)
         });
         if self.identity_failed {
-            // The caller should see why another identity could not make the call.
+            // An earlier failure is kept: the caller should see that one, not a problem with an
+            // identity.
             self.last.get_or_insert(failure);
             return Ok(());
         }

@@ -64,7 +64,7 @@ impl RetryDecision {
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied
             | Reason::UpstreamCredentials
-            // The identity is the cause. Other accounts have been tried before this is looked at.
+            // The identity is the cause. Routes of other accounts have already been tried.
             | Reason::CredentialsUnavailable
             | Reason::UpstreamResource
             | Reason::ModelError

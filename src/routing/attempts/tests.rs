@@ -1,4 +1,4 @@
-//! The attempts of a call, on a paused clock, against scripted routes.
+//! Tests the attempts of a call on a paused clock, against scripted routes.
 
 use std::{
     collections::HashMap,

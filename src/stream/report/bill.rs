@@ -18,7 +18,7 @@ use crate::{
     telemetry::usage::UsageSource,
 };
 
-/// The state of a call's limits, for its response: after the reservation, and later after the
+/// The state of a call's limits, for its response: first after the reservation, later after the
 /// settlement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RateLimits(Arc<Mutex<Standings>>);
@@ -247,8 +247,8 @@ const fn may_be_billed(reason: Option<Reason>) -> bool {
                 | Reason::UpstreamTruncated
                 | Reason::UpstreamCorrupt
                 | Reason::ModelTimeout
-                // After an attempt, these mean that the answer had no room, or that the credential
-                // was revoked during the call.
+                // After an attempt, the first reason means that there was no memory for the answer,
+                // and the second that the credential was revoked during the call.
                 | Reason::ReplicaSaturated
                 | Reason::CallerUnauthenticated
                 | Reason::Panic

@@ -1,5 +1,5 @@
-//! The state of a pool: its connections and the waiting calls. It makes decisions and performs no
-//! I/O.
+//! The state of a pool: its connections and the waiting calls. This module makes the decisions, and
+//! performs no I/O.
 
 use std::{
     collections::VecDeque,
