@@ -1,5 +1,5 @@
-//! A Bedrock for the bench. It answers ConverseStream with a given number of tokens: all at once,
-//! or each one when the client has received the previous one.
+//! A Bedrock for the bench. It answers ConverseStream with a given number of tokens. It sends them
+//! all at once, or each one after the client has received the previous one.
 
 use std::{
     convert::Infallible,
@@ -145,7 +145,7 @@ where
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         async move {
-            // Bedrock, too, reads the request to its end before it answers.
+            // Like Bedrock, reads the whole request before it answers.
             request
                 .into_body()
                 .collect()

@@ -1,4 +1,4 @@
-//! The ways in which a client proves who it is, and what the gateway then keeps count of.
+//! The ways in which clients authenticate, and the limits and records that the gateway then keeps.
 
 use std::{
     fmt,
@@ -35,12 +35,12 @@ const LIMITS: &str = "
       tokens_per_month: 1000000000
       usd_per_day: 1000000
       usd_per_month: 1000000";
-/// Without `store`, limits per day and per month are a mistake in a configuration.
+/// Without `store`, a configuration with limits per day or per month is rejected.
 const STORE: &str = "
 limits: { store: memory }
 prices: [{ models: [\"*\"], input: 3000, output: 15000 }]";
 
-/// What the gateway does for callers.
+/// How callers authenticate, and what the gateway counts for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Callers {
     /// No authentication, as without `callers`.
@@ -84,7 +84,7 @@ impl fmt::Display for Callers {
 }
 
 impl Callers {
-    /// All ways but `Open`.
+    /// All ways except `Open`.
     pub(crate) const IDENTIFIED: [Self; 6] = [
         Self::Key,
         Self::Token,
@@ -94,7 +94,7 @@ impl Callers {
         Self::Records,
     ];
 
-    /// Returns what a call is compared with to see the cost of its authentication and limits.
+    /// Returns the baseline with which the cost of authentication and limits is compared.
     pub(crate) fn without(self) -> Self {
         match self {
             Self::Certificate => Self::Tls,
@@ -102,8 +102,8 @@ impl Callers {
         }
     }
 
-    /// Returns whether the cost has a bound. TLS costs what it encrypts, and a usage record is a
-    /// line in a file.
+    /// Returns whether the cost has a limit. There is none for TLS, whose cost depends on the
+    /// bytes, and for usage records, which are lines in a file.
     pub(crate) fn is_bounded(self) -> bool {
         !matches!(self, Self::Open | Self::Tls | Self::Records)
     }
@@ -124,7 +124,8 @@ impl Callers {
             Self::Limits => setup.key(LIMITS)?,
             Self::Records => {
                 setup.key(LIMITS)?;
-                // Not in the folder of the configuration, which the gateway watches.
+                // The file is not in the folder of the configuration, because the gateway watches
+                // that folder.
                 let file = folder.join("usage").join("records");
                 fs::create_dir(folder.join("usage"))?;
                 write!(

@@ -68,7 +68,7 @@ impl Counter {
                     .ok_or("callgrind wrote no total")?;
                 Ok([(Self::INSTRUCTIONS.to_owned(), total.trim().parse()?)].into())
             }
-            // A line is "     1234 epoll_wait". The lines are after a head and before "total".
+            // A line is " 1234 epoll_wait". The lines follow a header, and "total" follows them.
             // "1234 ???( <detached ...>" is a thread that was in a call when strace ended.
             Self::Strace => Ok(out
                 .lines()
@@ -148,7 +148,7 @@ impl Gateway {
         self.address
     }
 
-    /// Returns what a client needs to be accepted.
+    /// Returns the credential with which the gateway accepts a client.
     pub(crate) fn setup(&self) -> &Setup {
         &self.setup
     }

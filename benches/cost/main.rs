@@ -17,7 +17,7 @@
 //! | module | job |
 //! |---|---|
 //! | `bedrock` | a Bedrock that sends each token on request |
-//! | `callers` | how clients prove who they are, and what is counted for them |
+//! | `callers` | how clients authenticate, and what is counted for them |
 //! | `client` | makes one gRPC call after the other |
 //! | `gateway` | starts `bedrock-grpc serve` under a counter, and reads the counts |
 //! | `scenario` | the kinds of calls that are counted |

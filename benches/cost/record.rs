@@ -18,8 +18,8 @@ use crate::{
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/record.json");
 /// The share by which a count may differ from the recorded one.
 const TOLERANCE: f64 = 0.03;
-/// How many more system calls than recorded are allowed per repetition. How many messages share one
-/// write depends on the moment at which they arrive.
+/// The number of additional system calls that is allowed per repetition. It depends on timing how
+/// many messages share one write.
 const MORE_SYSTEM_CALLS: f64 = 2.0;
 /// System calls that wait. Their number depends on what else the machine does.
 const WAITS: [&str; 2] = ["epoll_wait", "futex"];
@@ -69,8 +69,8 @@ pub(crate) fn write(figures: &BTreeMap<String, Figures>) -> Result<(), Error> {
 /// The figure that is closer to the record is used.
 ///
 /// # Errors
-/// A figure differs by more than the tolerance. Fewer instructions are an error, too: the record
-/// must stay true.
+/// Fails if a figure differs by more than the tolerance. Fewer instructions are an error, too,
+/// because the record must stay up to date.
 pub(crate) fn compare(
     mut figures: BTreeMap<String, Figures>,
     count_again: impl Fn(&str) -> Result<Figures, Error>,
@@ -174,7 +174,8 @@ fn print(
     Ok(())
 }
 
-/// Prints what authentication and limits add to a unary call, and returns what is too much.
+/// Prints the cost that authentication and limits add to a unary call. Returns the costs that
+/// exceed the limit.
 fn print_callers(figures: &BTreeMap<String, Figures>) -> Result<Vec<String>, Error> {
     let mut out = io::stdout().lock();
     let mut excess = Vec::new();

@@ -108,7 +108,8 @@ impl Scenario {
     /// shorter run, and one of the longer run.
     ///
     /// # Errors
-    /// A process could not be started, a call failed, or a counter wrote something unexpected.
+    /// Fails if a process could not be started, if a call failed, or if a counter's output was
+    /// unexpected.
     pub(crate) fn count(self, profiles: Option<&Path>) -> Result<Figures, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -44,7 +44,7 @@ impl Outcomes {
             .count()
     }
 
-    /// Returns the time to the first event that this share of the answered calls did not exceed.
+    /// Returns a quantile of the time to the first event, over the answered calls.
     pub(crate) fn first_event(&self, share: f64) -> Duration {
         let answered = self.0.iter().filter(|outcome| outcome.failure.is_none());
         let mut times: Vec<_> = answered.map(|outcome| outcome.first_event).collect();

@@ -1,4 +1,4 @@
-//! Makes a Region fail and recover: no call may be lost that another Region could have answered.
+//! Makes a Region fail and recover. No call may fail that another Region could have answered.
 
 use std::time::Duration;
 

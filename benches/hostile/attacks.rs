@@ -169,7 +169,7 @@ enum Hold {
     Watches,
 }
 
-/// Opens as many calls as possible, and begins again when they are ended.
+/// Opens as many calls as possible, and opens new ones when the gateway ends them.
 async fn hold(to: SocketAddr, what: Hold) -> Result<(), Error> {
     const CONNECTIONS: usize = 16;
     let path = match what {

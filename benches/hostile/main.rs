@@ -53,7 +53,8 @@ struct Options {
     length: Duration,
     streams: usize,
     only: Option<String>,
-    /// Whether lateness is judged. A short run on a busy machine only shows that no stream fails.
+    /// Whether lateness is compared with its limits. A short run on a busy machine can only show
+    /// that no stream fails.
     judges: bool,
 }
 

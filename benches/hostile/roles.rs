@@ -34,9 +34,9 @@ pub(crate) enum Role {
     Emulator,
     /// The emulator of the attacker's calls.
     AttackedEmulator,
-    /// The gateway. The calls of attackers go to another endpoint than the well-behaved streams:
-    /// an emulator that reads an attacker's 30 MiB sends tokens late, which the gateway is not to
-    /// blame for.
+    /// The gateway. The calls of attackers go to another endpoint than the well-behaved streams: an
+    /// emulator that reads an attacker's 30 MiB sends tokens late, which is not caused by the
+    /// gateway.
     Gateway { endpoint: String, attacked: String },
     /// A client that attacks the gateway.
     Attacker {

@@ -1,4 +1,4 @@
-//! Child processes: starting them, measuring them, ending them.
+//! Starts, measures and ends child processes.
 
 use std::{
     collections::HashMap,
@@ -58,7 +58,7 @@ impl Child {
         Ok(child)
     }
 
-    /// What it printed when it started.
+    /// The line that it printed when it started.
     pub(crate) fn said(&self, name: &str) -> Result<&str, Error> {
         let value = self.says.get(name);
         Ok(value.ok_or_else(|| format!("a child process did not print its {name}"))?)

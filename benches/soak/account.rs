@@ -28,8 +28,8 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Waits until neither has open calls, and reads their counts. After a time limit, reads the
-    /// counts anyway.
+    /// Waits until neither process has open calls, and reads their counts. After a time limit,
+    /// reads them anyway.
     pub(crate) async fn of(gateway: &Child, emulator: &mut Child) -> Result<Self, Error> {
         let begun = Instant::now();
         loop {
@@ -80,7 +80,7 @@ impl Books {
         self.gateway.get(name).copied().unwrap_or_default()
     }
 
-    /// Returns what does not agree with the clients' observations.
+    /// Returns the counts that differ from the clients' observations.
     pub(crate) fn wrong(&self, clients: &Counted) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut check = |what: &str, found: u64, least: u64, most: u64| {
@@ -130,7 +130,7 @@ impl Books {
             "calls at the emulator",
             self.emulator("calls"),
             attempts,
-            // The attempts of calls that ended early are not known.
+            // The number of attempts is unknown for calls that ended early.
             attempts + early * u64::from(Limits::default().max_attempts),
         );
         let ok = self.gateway(Code::Ok);

@@ -1,4 +1,4 @@
-//! Child processes: starting, querying and ending them.
+//! Starts, queries and ends child processes.
 
 use std::{
     collections::HashMap,

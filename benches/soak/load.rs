@@ -56,7 +56,7 @@ impl Counted {
         }
     }
 
-    /// Outcomes that are wrong.
+    /// The calls with a wrong outcome, as texts.
     pub(crate) fn wrong(&self) -> Vec<String> {
         let mut wrong: Vec<String> = self.mistakes.iter().take(TELL).cloned().collect();
         if self.mistakes.len() > TELL {

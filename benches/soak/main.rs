@@ -5,10 +5,10 @@
 //! load (this process) ──gRPC──> gateway (child) ──HTTP/1.1, SigV4──> emulator (child)
 //! ```
 //!
-//! In the end, all counts must agree. Each answer must be what the model sent, up to the point
-//! where it broke off. Each call must have one end, on which the client, the gateway's metrics and
-//! the emulator's log agree. The gateway must use no more resources than when it was warm, and none
-//! once it is idle.
+//! In the end, all counts must agree. Each answer must equal what the model sent, up to the point
+//! where the answer broke off. Each call must have one end, on which the client, the gateway's
+//! metrics and the emulator's log agree. The gateway must use no more resources than when it was
+//! warm, and none once it is idle.
 //!
 //! | module | job |
 //! |---|---|
@@ -148,7 +148,7 @@ async fn soak(options: &Options) -> Result<(), Error> {
     let mut wrong = counted.wrong();
     wrong.extend(held.wrong());
     wrong.extend(quiet.left_over(&quiet_before));
-    // Calls with a wrong outcome are in no count.
+    // No count includes calls with a wrong outcome.
     if wrong.is_empty() {
         wrong.extend(books.wrong(&counted));
     }

@@ -11,7 +11,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// The time limit for a gateway to become idle. It is longer than the idle timeout of its
 /// connections to Bedrock.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
-/// More than twice that idle timeout: what is open for longer is a leak.
+/// More than twice that idle timeout. A connection that stays open for longer is a leak.
 const NO_MORE_GO: Duration = Duration::from_secs(3);
 /// Growth under load that is not a leak, in addition to five per cent.
 const RESIDENT_SLACK: u64 = 6 << 20;
@@ -89,7 +89,7 @@ impl fmt::Display for Held {
     }
 }
 
-/// The resources of the gateway when it was warm and at the end, both under load.
+/// The gateway's resources under load: after warming up, and at the end.
 #[derive(Debug)]
 pub(crate) struct Course {
     warm: Held,
@@ -130,7 +130,8 @@ impl fmt::Display for Course {
     }
 }
 
-/// Samples the gateway for this time. The second third counts as warm, the last sixth as the end.
+/// Samples the gateway for this time. The samples of the second third count as warm, those of the
+/// last sixth as the end.
 pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Error> {
     let begun = Instant::now();
     let mut looks = Vec::new();
@@ -147,8 +148,8 @@ pub(crate) async fn over(gateway: &Child, length: Duration) -> Result<Course, Er
     })
 }
 
-/// Waits until the gateway is idle: no more descriptors and tasks than when it was idle before, or
-/// until their number no longer falls. After a time limit, takes the last sample.
+/// Waits until the gateway is idle: until it has no more descriptors and tasks than when it was
+/// idle before, or until their number no longer falls. After a time limit, takes the last sample.
 pub(crate) async fn quiet(gateway: &Child, before: Option<&Held>) -> Result<Held, Error> {
     let begun = Instant::now();
     let mut ticks = interval(LOOK);

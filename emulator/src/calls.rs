@@ -28,10 +28,10 @@ pub struct Call {
     pub model_id: String,
     /// When the call arrived.
     pub time: SystemTime,
-    /// The AWS account that is called: that of the role whose session signs, else the emulator's
-    /// own.
+    /// The AWS account that is called: the account of the role whose session signs, or else the
+    /// emulator's own.
     pub account: String,
-    /// The ARN of who signs, for sessions of roles.
+    /// The ARN of the assumed role, if a session of a role signs the call.
     pub assumed_role: Option<String>,
     /// The tags of the session.
     pub session_tags: Vec<(String, String)>,
@@ -214,7 +214,7 @@ impl Record {
         self.log.update(self.id, |call| call.events_sent += events);
     }
 
-    /// Holds capacity in a Region and a part of a quota until the call ends.
+    /// Keeps the capacity and the part of the quota that the call uses, until it ends.
     pub(super) fn hold(&mut self, lease: Option<Lease>) {
         self.lease = lease;
     }

@@ -1,4 +1,4 @@
-//! Serves one accepted connection: its socket, its protocol, its graceful end.
+//! Serves one accepted connection: handles its socket, its protocol and its graceful shutdown.
 
 use std::{
     io::{self, IoSlice},

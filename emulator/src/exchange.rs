@@ -25,7 +25,7 @@ pub(super) struct Asked {
     /// Breaks off the call if its Region goes down.
     pub(super) outage: Outage,
     pub(super) reset: ResetSwitch,
-    /// Who signs it.
+    /// The principal that signs it.
     pub(super) principal: Principal,
 }
 

@@ -38,10 +38,10 @@ pub struct Options {
     pub fault: Option<Fault>,
     /// The account's initial quotas. They do not apply to recorded exchanges.
     pub quotas: Quotas,
-    /// The roles that can be assumed with AWS STS. None: any role of any account.
+    /// The roles that can be assumed with AWS STS. If empty, any role of any account.
     pub roles: Vec<Role>,
-    /// How long sessions of roles are valid, whatever the client asks for. `None`: as it asks, or
-    /// an hour.
+    /// The lifetime of role sessions, which replaces the one that the client requests. `None`: the
+    /// requested lifetime, or an hour.
     pub session_lifetime: Option<Duration>,
     /// Recorded exchanges to serve in place of generated answers.
     pub replay: Option<Replay>,

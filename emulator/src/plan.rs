@@ -255,7 +255,7 @@ impl Writer {
         mut events: impl Iterator<Item = Event>,
         spoil: impl FnOnce(&mut Vec<u8>),
     ) {
-        // If no event is left, an additional one is made up.
+        // If no event is left, an additional one is generated.
         let event = events.next().unwrap_or_else(|| Event {
             name: "metadata",
             payload: json!({}),

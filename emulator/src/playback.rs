@@ -41,7 +41,7 @@ pub(super) struct Step {
 pub(super) enum Finish {
     /// The body ends, and the call is complete.
     Complete,
-    /// The body ends as if it were complete, but because of a fault.
+    /// A fault ends the body, but it looks complete on the wire.
     Cut,
     /// The connection breaks in the middle of the body.
     Break,
@@ -96,8 +96,8 @@ impl Plan {
     }
 }
 
-/// A switch of a connection. If it is set, the connection is closed with a TCP reset instead of in
-/// order.
+/// A switch of a connection. If it is set, the connection ends with a TCP reset instead of an
+/// orderly close.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResetSwitch(Arc<AtomicBool>);
 

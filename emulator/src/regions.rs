@@ -75,7 +75,8 @@ impl Regions {
         ill.collect()
     }
 
-    /// Returns the current condition of a Region, and the outage that would break off a call later.
+    /// Returns the current condition of a Region, and a handle with which a running call waits for
+    /// an outage.
     pub(super) fn enter(&self, name: &str) -> (Option<Condition>, Outage) {
         let mut regions = self.lock();
         // An outage can also begin later in a healthy Region.

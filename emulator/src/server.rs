@@ -1,4 +1,4 @@
-//! Runs an emulator: its listeners, its threads, its shutdown.
+//! Runs an emulator: manages its listeners, its threads and its shutdown.
 
 use std::{
     fmt, io,
@@ -159,18 +159,18 @@ impl Emulator {
         self.state.ledger.set(quotas);
     }
 
-    /// Denies everything to the sessions of a role, and refuses new ones, as if the owner of its
+    /// Denies all calls of a role's sessions, and refuses new sessions, as if the owner of the
     /// account had revoked them.
     pub fn revoke_role(&self, arn: &str) {
         self.state.sessions.revoke(arn);
     }
 
-    /// Forgets all sessions of roles: AWS knows their keys no longer.
+    /// Removes all sessions of roles. Their keys are unknown afterwards.
     pub fn forget_sessions(&self) {
         self.state.sessions.forget();
     }
 
-    /// Allows new sessions of a revoked role. Those from before stay denied.
+    /// Allows new sessions of a revoked role. Earlier sessions stay denied.
     pub fn restore_role(&self, arn: &str) {
         self.state.sessions.restore(arn);
     }

@@ -227,7 +227,7 @@ impl Service {
     }
 }
 
-/// The name of an action of STS; empty for an unknown one.
+/// Returns the name of an STS action. Empty for an unknown one.
 fn sts_operation(body: &[u8]) -> &'static str {
     match sts::action(body).as_str() {
         "AssumeRole" => "AssumeRole",

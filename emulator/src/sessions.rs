@@ -1,4 +1,4 @@
-//! Roles and their sessions: which identity signs a request, and in which account.
+//! Roles and their sessions, which determine the principal and the account of a request.
 
 use std::{
     collections::BTreeMap,
@@ -9,20 +9,20 @@ use std::{
 
 use super::{catalogue::ACCOUNT, error::WireError};
 
-/// The most sessions that are kept; the oldest are forgotten beyond it.
+/// The maximum number of sessions that are kept. Beyond it, the oldest are removed.
 const MOST_SESSIONS: usize = 10_000;
 
 /// A role that can be assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// Its ARN, such as `arn:aws:iam::111122223333:role/bedrock`. The account in it is the one that
-    /// its sessions call.
+    /// Its ARN, such as `arn:aws:iam::111122223333:role/bedrock`. Its sessions call the account in
+    /// the ARN.
     pub arn: String,
     /// The external ID that its trust policy expects.
     pub external_id: Option<String>,
 }
 
-/// Who signs a request.
+/// The principal that signs a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Principal {
     /// The emulator's own keys and tokens.
@@ -65,7 +65,7 @@ pub(crate) struct Session {
     number: u64,
 }
 
-/// Without the secret and the token.
+/// Omits the secret and the token.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -106,7 +106,7 @@ impl Session {
     }
 }
 
-/// AssumeRole is not allowed.
+/// The principal may not assume the role.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
@@ -116,7 +116,7 @@ pub(crate) struct Sessions(Mutex<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    /// Those that can be assumed. Empty: any role.
+    /// The roles that can be assumed. If empty, any role.
     roles: Vec<Role>,
     by_key: BTreeMap<String, Arc<Session>>,
     granted: u64,
@@ -171,24 +171,24 @@ impl Sessions {
         Ok(session)
     }
 
-    /// The session of an access key.
+    /// Returns the session of an access key.
     pub(crate) fn of_key(&self, access_key_id: &str) -> Option<Arc<Session>> {
         self.lock().by_key.get(access_key_id).cloned()
     }
 
-    /// Forgets all sessions.
+    /// Removes all sessions.
     pub(crate) fn forget(&self) {
         self.lock().by_key.clear();
     }
 
-    /// Denies everything to the role's sessions, and new sessions, until [`Self::restore`].
+    /// Denies all calls of the role's sessions, and refuses new sessions until [`Self::restore`].
     pub(crate) fn revoke(&self, role: &str) {
         let mut kept = self.lock();
         let granted = kept.granted;
         kept.revoked.insert(role.to_owned(), (granted, true));
     }
 
-    /// Allows new sessions of a role again. Those from before its revocation stay denied.
+    /// Allows new sessions of a role again. Sessions from before the revocation stay denied.
     pub(crate) fn restore(&self, role: &str) {
         if let Some((_, refuses)) = self.lock().revoked.get_mut(role) {
             *refuses = false;
@@ -214,7 +214,7 @@ impl Sessions {
     }
 }
 
-/// The account of a role's ARN. `None`: it is not the ARN of a role.
+/// Returns the account in a role's ARN. `None` if it is not the ARN of a role.
 pub(crate) fn account_of(role_arn: &str) -> Option<&str> {
     let parts: Vec<_> = role_arn.splitn(6, ':').collect();
     let ["arn", _, "iam", "", account, resource] = parts[..] else {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// ISO 8601 in UTC, to the millisecond: lifetimes in tests are short.
+/// ISO 8601 in UTC, with milliseconds, because lifetimes in tests are short.
 pub(super) fn iso8601_millis(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at);
     let at = at.replace_nanosecond(u32::from(at.millisecond()) * 1_000_000);

@@ -88,7 +88,8 @@ impl Connection {
 
     async fn at_least(&mut self, length: usize) -> Result<(), Error> {
         while self.read.len() < length {
-            // Reserve room before reading: when something can be read, it is too late.
+            // Room is reserved before the wait for bytes: later, the reservation would delay
+            // reading.
             self.read.reserve(4096);
             if self.stream.read_buf(&mut self.read).await? == 0 {
                 return Err("the connection was closed in the middle of an answer".into());

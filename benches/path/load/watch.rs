@@ -40,13 +40,14 @@ impl Watch {
         }
     }
 
-    /// Takes the times to the first message that were recorded since the last time.
+    /// Returns the times to the first message that were recorded since the last call of this
+    /// function.
     pub(crate) fn take_first(&self) -> Vec<Duration> {
         std::mem::take(&mut self.first.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// # Errors
-    /// Fails if a call failed: then the measurement is worthless.
+    /// Fails if a call failed, because the measurement is then invalid.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match &*failure {

@@ -25,7 +25,7 @@ pub(crate) enum Method {
     Unary,
 }
 
-/// Where calls are sent, and how.
+/// The destination and the protocol of calls.
 #[derive(Clone)]
 pub(crate) struct Way(Protocol);
 

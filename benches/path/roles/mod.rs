@@ -89,8 +89,8 @@ impl Role {
             let _ended = io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
         });
-        // One thread each, in addition to the gateway's workers: everything that is compared has
-        // the same number of cores.
+        // One thread each, in addition to the gateway's workers, so that all sides can use the same
+        // number of cores.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -111,7 +111,7 @@ impl Role {
     }
 }
 
-/// Tells the parent process where this child listens.
+/// Reports to the parent process the addresses on which this child listens.
 fn ready(pairs: &[(&str, String)]) -> io::Result<()> {
     let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut out = io::stdout().lock();

@@ -40,7 +40,8 @@ enum Goal {
 /// than the baseline, because one read delivers tokens of several streams.
 const PACED: [Goal; 2] = [Goal::Ratio(1.1), Goal::Ratio(1.0)];
 
-/// Below this share of the pace, a figure only shows that the machine was overloaded.
+/// Below this share of the intended pace, the machine was overloaded, and the figure is
+/// meaningless.
 const ENOUGH_PACE: f64 = 0.9;
 
 pub(super) const SCENARIOS: [Scenario; 6] = [
@@ -124,13 +125,13 @@ impl Scenario {
             ramp: match (short, is_paced) {
                 (_, false) => Duration::ZERO,
                 (true, true) => Duration::from_millis(200),
-                // The start of the streams is spread, so that they do not send at the same times.
+                // The starts of the streams are spread, so that they do not send at the same time.
                 (false, true) => Duration::from_secs(2),
             },
             window,
         };
         let tokens = match self.tokens {
-            // Starting the streams also needs the emulator's time.
+            // Starting the streams takes CPU time of the emulator, too.
             0 => {
                 (shape.ramp + window + Duration::from_secs(5)).as_secs_f64()
                     * self.tokens_per_second

@@ -59,7 +59,7 @@ impl Scenario {
         let shape = Shape {
             method: Method::Stream,
             streams: self.streams,
-            // This is as long as a stream lasts, so that calls begin evenly.
+            // This is the duration of a stream, so that calls begin at even intervals.
             ramp: Duration::from_secs(u64::from(is_crowd)),
             window,
         };

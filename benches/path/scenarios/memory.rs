@@ -6,7 +6,7 @@ use super::{ANSWER_LIMIT, Load, Method, Row, SETTLE, Side, Stage};
 use crate::Error;
 
 pub(super) const NAME: &str = "memory";
-/// A token from time to time: the answer lasts far longer than the scenario.
+/// A slow pace, so that the answer lasts far longer than the scenario.
 const TOKENS_PER_SECOND: f64 = 0.05;
 const MOST_PER_STREAM: f64 = 16.0;
 const MOST_IDLE: f64 = 40.0;

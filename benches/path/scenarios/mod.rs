@@ -57,7 +57,7 @@ pub(crate) async fn run(short: bool, only: &[String]) -> Result<Vec<Row>, Error>
     Ok(rows)
 }
 
-/// Which calls are made, and how.
+/// The calls of a measurement.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     method: Method,

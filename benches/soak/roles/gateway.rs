@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Short, so that connections to Bedrock open and close all the time, and an idle gateway soon has
 /// none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A load may need more than the default.
+/// Some loads need more slots than the default.
 const MOST_STREAMS: usize = 10_000;
 
 pub(super) fn run(endpoint: String) -> Result<(), Error> {

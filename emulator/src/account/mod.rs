@@ -22,8 +22,8 @@ struct Owned {
     profiles: Vec<Profile>,
     /// The tags of each resource, by ARN.
     tags: BTreeMap<String, Tags>,
-    /// The profiles by the `clientRequestToken` that created them, each with the rest of the
-    /// request.
+    /// The profiles, by the `clientRequestToken` of the request that created them, each with the
+    /// rest of that request.
     made: BTreeMap<String, (Value, Profile)>,
 }
 
@@ -68,8 +68,8 @@ impl Account {
         all.into_iter().find(|profile| profile.id == id)
     }
 
-    /// Adds an application profile with its tags, and returns it. If the same request with this
-    /// token created a profile before, returns that one.
+    /// Adds an application profile with its tags, and returns it. If the same request with the same
+    /// token has already created a profile, returns that one.
     pub(super) fn create(
         &self,
         region: &str,

@@ -57,7 +57,7 @@ impl<'a> Content<'a> {
         content
     }
 
-    /// Returns an assessment with nothing but its metrics.
+    /// Returns an assessment that contains only its metrics.
     fn metrics(&self, is_output: bool) -> Value {
         let mut assessment = metrics(&self.guarded.concat(), is_output);
         let invocation = &mut assessment["invocationMetrics"];
@@ -77,7 +77,7 @@ impl<'a> Content<'a> {
 pub(super) fn respond(request: &Value) -> Value {
     let content = Content::of(request);
     let is_full = text_at(request, &["outputScope"]) == Some("FULL");
-    // Words do not continue in the next block.
+    // A word does not continue in the next block.
     let text = content.guarded.join("\n");
     let is_blocked = triggers::asks(&text, triggers::GUARDRAIL_BLOCK);
     let found = if is_blocked {

@@ -137,7 +137,7 @@ impl Draft {
     }
 }
 
-/// Splits the text into tokens, and makes each one a piece of this kind.
+/// Splits the text into tokens, each of which becomes a piece of this kind.
 fn in_tokens(text: &str, piece: fn(String) -> Piece) -> impl Iterator<Item = Piece> {
     tokens(text).map(move |token| piece(token.to_owned()))
 }

@@ -1,7 +1,7 @@
 //! The token usage of a call: an estimate of the input, and how much of it is cached.
 //!
-//! The emulator has no tokenizer. It counts four characters as one token, as is usual for English,
-//! and uses round figures for media.
+//! The emulator has no tokenizer. It counts four characters as one token, which is a common
+//! estimate for English, and uses round figures for media.
 
 use serde_json::{Map, Value, json};
 
@@ -47,7 +47,8 @@ pub(super) fn input_tokens(body: &Value) -> u64 {
     parts(body).iter().map(Part::tokens).sum()
 }
 
-/// A piece of the input, in the order in which models see it: tools, system prompt, messages.
+/// A piece of the input. Pieces are in the order in which models read them: tools, system prompt,
+/// messages.
 enum Part {
     Content {
         tokens: u64,

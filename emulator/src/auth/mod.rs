@@ -65,22 +65,22 @@ impl Default for Credentials {
     }
 }
 
-/// Returns the source Region that a request's signature names. `None` if there is no readable
-/// signature.
+/// Returns the source Region that a request's signature names. `None` if the signature is missing
+/// or cannot be parsed.
 pub(super) fn region(headers: &HeaderMap) -> Option<String> {
     let authorization = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let region = sigv4::Authorization::parse(authorization).ok()?.region;
     Some(region.to_owned())
 }
 
-/// The session whose key a request's signature names, whether it is valid or not.
+/// Returns the session whose key a request's signature names, even if the signature is invalid.
 pub(super) fn session(headers: &HeaderMap, sessions: &Sessions) -> Option<Principal> {
     let authorization = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let claim = sigv4::Authorization::parse(authorization).ok()?;
     sessions.of_key(claim.access_key_id).map(Principal::Session)
 }
 
-/// Checks a request's signature or token, and returns who has signed it.
+/// Checks a request's signature or token, and returns the principal that has signed it.
 ///
 /// Returns the error of the real endpoint: HTTP 403 with one of its codes.
 pub(super) fn check(

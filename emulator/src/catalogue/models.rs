@@ -19,14 +19,14 @@ pub struct Model {
     pub legacy: bool,
     /// The geographies that have a profile for the model.
     pub profiles: &'static [Geography],
-    /// The maximum number of output tokens of an answer. A call without `maxTokens` reserves this
-    /// much of the quota. The figures are rounded.
+    /// The maximum number of output tokens of an answer, rounded. A call without `maxTokens`
+    /// reserves this number of tokens from the quota.
     pub max_output: u64,
     /// The number of quota tokens per output token: 5 for Claude 3.7 and later.
     pub burn_down: u64,
-    /// Whether its output is an embedding. Converse does not support such models.
+    /// Whether the model's output is an embedding. Converse does not support such models.
     pub embeds: bool,
-    /// Whether CountTokens supports it.
+    /// Whether CountTokens supports the model.
     pub counts_tokens: bool,
     /// The release date, in ISO 8601.
     pub since: &'static str,

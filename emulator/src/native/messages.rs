@@ -1,5 +1,5 @@
-//! The Messages format of Anthropic. A body becomes a request of Converse, and the answer of
-//! Converse becomes one of Messages.
+//! The Messages format of Anthropic. Converts a body to a Converse request, and the Converse answer
+//! to a Messages answer.
 
 use http::HeaderMap;
 use serde_json::{Map, Value, json};

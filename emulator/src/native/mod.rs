@@ -26,8 +26,8 @@ use super::{
 /// Answers a body for a model.
 ///
 /// # Errors
-/// What Bedrock returns for a body that is not in the model's format, and for models whose format
-/// the emulator does not have.
+/// Returns Bedrock's error for a body that is not in the model's format, and for models whose
+/// format the emulator does not support.
 pub(super) fn answer(
     model: Option<&'static Model>,
     headers: &HeaderMap,

@@ -1,5 +1,5 @@
 //! Embeddings of Amazon Titan: a vector of hashed words and parts of words, so that texts with
-//! common words have near vectors. The same text always has the same vector.
+//! common words have similar vectors. The same text always has the same vector.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const MEMBERS: [&str; 4] = ["inputText", "dimensions", "normalize", "embeddingTy
 const PART: usize = 3;
 /// The weight of a whole word. Each of its parts has the weight 1.
 const WHOLE_WORD: f64 = 2.0;
-/// The weight of short words, which say little about what a text is about.
+/// The weight of short words, which say little about the subject of a text.
 const SHORT_WORD: f64 = 0.25;
 
 pub(super) fn answer(request: &Value) -> Result<NativeAnswer, ApiError> {
@@ -106,7 +106,7 @@ fn vector(text: &str, dimensions: usize, normalize: bool) -> Vec<f64> {
     let mut vector = vec![0.0; dimensions];
     let mut add = |feature: &str, weight: f64| {
         let hash = hash(feature);
-        // The lowest bits select the place, the highest one the sign.
+        // The lowest bits select the dimension, and the highest bit selects the sign.
         let place = usize::try_from(hash & 0xffff_ffff).unwrap_or_default() % dimensions;
         let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
         if let Some(value) = vector.get_mut(place) {
@@ -127,7 +127,7 @@ fn vector(text: &str, dimensions: usize, normalize: bool) -> Vec<f64> {
             add(&part.iter().collect::<String>(), weight);
         }
     }
-    // A text without words has a vector, too.
+    // Even a text without words has a vector.
     if vector.iter().all(|value| *value == 0.0) {
         add_text(&mut vector, &text);
     }
@@ -147,7 +147,7 @@ fn add_text(vector: &mut [f64], text: &str) {
     }
 }
 
-/// FNV-1a with 64 bits, mixed so that all bits depend on all bytes.
+/// Returns the 64-bit FNV-1a hash, mixed so that every bit depends on all bytes.
 fn hash(text: &str) -> u64 {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

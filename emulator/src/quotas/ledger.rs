@@ -66,13 +66,13 @@ pub(crate) struct Ledger(Arc<Mutex<Books>>);
 #[derive(Debug, Default)]
 struct Books {
     quotas: Quotas,
-    /// Distinguishes these counters from those of earlier quotas. Calls that were admitted with
-    /// earlier quotas correct nothing here.
+    /// Distinguishes these counters from those of earlier quotas. A call that was admitted with
+    /// earlier quotas does not change these counters when it ends.
     edition: u64,
     windows: BTreeMap<Key, Window>,
     /// The number of calls of each model that run in a Region.
     running: BTreeMap<(&'static str, String), u32>,
-    /// What the calls of each model have used that have ended.
+    /// The total usage of the ended calls of each model.
     ended: BTreeMap<&'static str, Ended>,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct Running {
     pub(crate) calls: u32,
 }
 
-/// What the calls of a model have used that have ended, since the quotas were set.
+/// The total usage of a model's calls that have ended since the quotas were set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ended {

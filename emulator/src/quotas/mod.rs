@@ -28,9 +28,9 @@ pub(super) use self::ledger::{Admission, Lease, Ledger, Refused, Scope, Tokens};
 pub struct Quotas {
     /// The quota without an override.
     pub default: Quota,
-    /// The overrides. Each one replaces the whole default. The most specific one applies: for an
-    /// account, then for a model, then for a Region. Of two equally specific ones, the last one
-    /// applies.
+    /// The overrides. Each one replaces the whole default. The most specific one applies: an
+    /// account is more specific than a model, and a model than a Region. Of two equally specific
+    /// ones, the last one applies.
     pub overrides: Vec<QuotaOverride>,
     /// The length of a minute, in milliseconds. `None` means 60,000. Shorter ones make tests fast.
     pub minute_ms: Option<u64>,
@@ -80,7 +80,7 @@ impl Quotas {
         self.of_account(ACCOUNT, model, region)
     }
 
-    /// The quota of a model in a Region, for an account.
+    /// Returns the quota of a model in a Region, for an account.
     pub fn of_account(&self, account: &str, model: &str, region: &str) -> &Quota {
         let fits =
             |own: &Option<String>, asked: &str| own.as_deref().is_none_or(|own| own == asked);

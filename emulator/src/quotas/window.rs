@@ -3,7 +3,7 @@
 //! A token bucket would need less code. But it allows nearly twice the quota within a minute (a
 //! burst, and then the refill), and it cannot distinguish the correction of an old reservation from
 //! new usage. In the window, each call has an entry, which is corrected in place and removed sixty
-//! seconds after the call began. So no minute exceeds the quota.
+//! seconds after the call began. So the usage of any minute stays within the quota.
 
 use std::{collections::VecDeque, time::Duration};
 

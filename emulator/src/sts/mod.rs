@@ -15,10 +15,10 @@ use super::{
 };
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-/// The lifetimes that can be asked for, in seconds, and the default.
+/// The lifetimes that can be requested, in seconds, and the default.
 const LIFETIMES: std::ops::RangeInclusive<u64> = 900..=43_200;
 const DEFAULT_LIFETIME: u64 = 3_600;
-/// The longest lifetime if one role assumes another (role chaining).
+/// The maximum lifetime if one role assumes another (role chaining).
 const LONGEST_CHAINED: u64 = 3_600;
 const MOST_TAGS: usize = 50;
 
@@ -47,17 +47,17 @@ impl Fault {
     }
 }
 
-/// The action of a request's body; empty if there is none.
+/// Returns the action in a request's body. Empty if there is none.
 pub(super) fn action(body: &[u8]) -> String {
     Form::parse(body).text("Action").unwrap_or_default()
 }
 
-/// The ARN of the role that a request's body names; empty if there is none.
+/// Returns the ARN of the role that a request's body names. Empty if there is none.
 pub(super) fn role_arn(body: &[u8]) -> String {
     Form::parse(body).text("RoleArn").unwrap_or_default()
 }
 
-/// Answers a call of STS. The second member is the code of an error.
+/// Answers a call of STS. Also returns the code of the error, if it failed.
 pub(super) fn answer(
     asked: &Asked,
     principal: &Principal,

@@ -18,7 +18,7 @@ pub(super) trait Hints {
     /// Returns the values of the prompt for a property, the best one first.
     fn candidates(&mut self, name: &str, schema: &Map<String, Value>) -> Vec<Value>;
 
-    /// Returns the subject of the prompt, for a required string about which nothing else is known.
+    /// Returns the subject of the prompt. Used for a required string without other hints.
     fn topic(&self) -> Option<Value>;
 
     /// Records that a candidate was used. The next property then gets another one.

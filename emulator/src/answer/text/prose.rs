@@ -1,4 +1,4 @@
-//! Prose about the prompt: true for the request, and otherwise harmless.
+//! Generates prose about the prompt. Its statements are true of the request, or of anything.
 
 use super::{
     super::{request::Request, seed::Seed},
@@ -29,7 +29,8 @@ pub(in super::super) fn answer(request: &Request<'_>, open_length: u32, seed: &m
     }
 }
 
-/// Whole sentences until there are enough tokens; facts about the request are always included.
+/// Returns whole sentences until there are enough tokens. Facts about the request are always
+/// included.
 fn about(count: usize, sentences: &mut Sentences) -> String {
     let mut text = String::new();
     loop {
@@ -93,13 +94,13 @@ const SHAPES: [&str; 12] = [
     "If there is one thing to remember about {}, it is to measure before judging.",
 ];
 
-/// Endless sentences: first about the request, then general ones.
+/// Generates any number of sentences: first about the request, then general ones.
 struct Sentences {
     facts: std::vec::IntoIter<String>,
     topics: Vec<String>,
-    /// One word for an answer that may have only one token.
+    /// Returns one word, for an answer that may have only one token.
     word: String,
-    /// The first template, and how many were used since.
+    /// The index of the first template, and the number of templates used since.
     first: usize,
     said: usize,
 }
@@ -130,7 +131,7 @@ impl Iterator for Sentences {
     fn next(&mut self) -> Option<String> {
         self.facts.next().or_else(|| {
             let topic = self.topics.get(self.said % self.topics.len().max(1));
-            // Seven steps through twelve templates use each of them before any repeats.
+            // Steps of seven visit all twelve templates before one repeats.
             let shape = SHAPES.get((self.first + 7 * self.said) % SHAPES.len());
             self.said += 1;
             Some(shape?.replace("{}", topic?))
@@ -166,7 +167,7 @@ fn facts(request: &Request<'_>, seed: &mut Seed) -> Vec<String> {
     facts
 }
 
-/// What was sent through a prompt of Prompt management.
+/// Describes the variables that were sent to a prompt of Prompt management.
 fn prompt_resource(request: &Request<'_>) -> Option<String> {
     let name = prompt_name(request.model_id)?;
     let variables = request

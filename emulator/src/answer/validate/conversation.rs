@@ -37,8 +37,8 @@ fn blank(text: Option<&Value>) -> bool {
         .is_some_and(|text| text.trim().is_empty())
 }
 
-/// Checks the order of the roles. `system` messages may follow anywhere after the first message:
-/// they change tools and are not a turn.
+/// Checks the order of the roles. `system` messages may follow anywhere after the first message.
+/// They change the tools, and do not count as a turn.
 ///
 /// Amazon's own models accept several consecutive messages of one role (seen in recorded traffic);
 /// for other models the service rejects them.

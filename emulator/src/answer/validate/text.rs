@@ -11,8 +11,8 @@ fn lower_or_digit(text: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
-/// Returns whether a tool's name has valid characters. An empty one does: it violates the length
-/// instead.
+/// Returns whether a tool's name has only valid characters. This is true of an empty name, which
+/// the rule for the length rejects.
 pub(super) fn tool_name(text: &str) -> bool {
     !text.is_empty()
         && text
