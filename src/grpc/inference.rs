@@ -18,7 +18,7 @@ use tonic::{
 use super::{
     apply_guardrail,
     context::CallContext,
-    count,
+    count_tokens,
     generation::Generations,
     invoke_model::{self, AnswerRoom},
     permission,
@@ -220,7 +220,7 @@ impl Inference {
         let rate_limits = report.rate_limits();
         let bedrock = self.bedrock.of(&context.generation.sdk);
         let call = self.unary_call(&context, &bedrock, &ready, &report);
-        let response = count::run(&call, &ready, report).await?;
+        let response = count_tokens::run(&call, &ready, report).await?;
         Ok((response, watchdog_of(&call, &context), rate_limits))
     }
 

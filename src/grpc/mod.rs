@@ -2,8 +2,8 @@
 
 mod apply_guardrail;
 mod context;
-mod count;
-mod counted;
+mod count_tokens;
+mod count_tokens_input;
 mod defaults;
 #[cfg(test)]
 mod endings;

@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// The size of an answer up to which its members are looked at, in bytes. Answers with images are
-/// larger, and have no tokens.
+/// The size of an answer up to which it is searched for numbers of tokens, in bytes. Answers with
+/// images are larger, and have no tokens.
 const MAX_PARSED: usize = 1 << 20;
 
 /// The members of answers with numbers of tokens.

@@ -13,7 +13,7 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 
 use super::{
-    counted, defaults,
+    count_tokens_input, defaults,
     enforce::{Attribution, Enforced, applied_guardrail},
     estimate::{self, Estimate, estimate},
     generation::Generation,
@@ -342,7 +342,7 @@ impl Preparation {
             .apply(&mut input)
             .map_err(Failure::invalid_request)?;
         if self.method == Method::CountTokens {
-            counted::keep_what_counts(&mut input);
+            count_tokens_input::keep_accepted(&mut input);
         }
         let body = translate::request::to_converse_of_valid(&input, question.json_bytes, stop)
             .map_err(Failure::invalid_request)?;
