@@ -40,12 +40,9 @@ pub struct Count {
 impl Count {
     /// Makes the call and prints the number. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let (gateway, request) = match self.prepare() {
+        let (gateway, request) = match output.checked(self.prepare()) {
             Ok(prepared) => prepared,
-            Err(message) => {
-                output.error(&message);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         if request.target.is_empty() {
             output.error(

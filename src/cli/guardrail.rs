@@ -82,12 +82,9 @@ enum Source {
 impl Guardrail {
     /// Makes the call and prints the outcome. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let (gateway, request) = match self.prepare() {
+        let (gateway, request) = match output.checked(self.prepare()) {
             Ok(prepared) => prepared,
-            Err(message) => {
-                output.error(&message);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         let call = gateway.apply_guardrail(&request);
         match Interrupts::listen()?.call(call, output).await {

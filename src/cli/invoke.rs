@@ -47,12 +47,9 @@ pub struct Invoke {
 impl Invoke {
     /// Makes the call and prints the answer. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let (gateway, file, input) = match self.prepare() {
+        let (gateway, file, input) = match output.checked(self.prepare()) {
             Ok(prepared) => prepared,
-            Err(message) => {
-                output.error(&message);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         let Some(target) = self.target.or(file.model_id) else {
             output.error(

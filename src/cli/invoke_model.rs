@@ -47,12 +47,9 @@ pub struct InvokeModel {
 impl InvokeModel {
     /// Makes the call and prints the answer. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let (gateway, request) = match self.prepare() {
+        let (gateway, request) = match output.checked(self.prepare()) {
             Ok(prepared) => prepared,
-            Err(message) => {
-                output.error(&message);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         let mut interrupts = Interrupts::listen()?;
         if self.stream {

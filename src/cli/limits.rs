@@ -34,12 +34,9 @@ pub struct Limits {
 impl Limits {
     /// Makes the call and prints the answer. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
-        let gateway = match self.connect.gateway(Some(DEADLINE)) {
+        let gateway = match output.checked(self.connect.gateway(Some(DEADLINE))) {
             Ok(gateway) => gateway,
-            Err(message) => {
-                output.error(&message);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         let answer = match gateway.get_limits().await {
             Ok(answer) => answer,

@@ -14,6 +14,8 @@ use std::{
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
+use super::exit::Exit;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const PROMPT: Style = AnsiColor::Green.on_default().bold();
@@ -64,6 +66,14 @@ impl Output {
     /// Prints an error, which ends the command.
     pub fn error(&mut self, message: &str) {
         self.labelled(ERROR, "error:", message);
+    }
+
+    /// Returns a valid input. For an invalid one, prints the error and returns the exit code.
+    pub fn checked<T>(&mut self, input: Result<T, String>) -> Result<T, Exit> {
+        input.map_err(|message| {
+            self.error(&message);
+            Exit::BadInput
+        })
     }
 
     /// Returns what [`Output::error`] would print. Commands that serve write it to their log,

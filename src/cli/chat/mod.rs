@@ -145,12 +145,9 @@ impl Chat {
         interactive: bool,
         output: &mut Output,
     ) -> io::Result<Exit> {
-        let gateway = match self.connect.gateway(None) {
+        let gateway = match output.checked(self.connect.gateway(None)) {
             Ok(gateway) => gateway,
-            Err(message) => {
-                output.error(&message);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         let mut session = Session {
             gateway,

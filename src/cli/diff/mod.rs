@@ -97,12 +97,9 @@ impl Diff {
                 }
             },
         };
-        let difference = match difference {
+        let difference = match output.checked(difference) {
             Ok(difference) => difference,
-            Err(problems) => {
-                output.error(&problems);
-                return Ok(Exit::BadInput);
-            }
+            Err(exit) => return Ok(exit),
         };
         let written = match self.json {
             true => output.line(&difference.as_json().to_string()),
@@ -112,7 +109,7 @@ impl Diff {
             Ok(()) => difference.exit(),
             // The program that reads the output has closed the pipe, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => difference.exit(),
-            // The usual code for this, 1, would say that a reload accepts the change.
+            // The usual exit code for this, 1, would mean that a reload accepts the change.
             Err(error) => {
                 output.error(&format!("cannot write the answer: {error}"));
                 Exit::Output
@@ -186,8 +183,8 @@ fn compare(
     })
 }
 
-/// Returns a text for one line: in quotes and escaped if it has line breaks, control characters or
-/// characters that change the order of others.
+/// Returns a text as one line. It is quoted and escaped if it has line breaks, control characters
+/// or characters that change the direction of text.
 fn one_line(text: &str) -> Cow<'_, str> {
     let disturbs = |c: char| {
         c.is_control()
