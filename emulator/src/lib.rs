@@ -7,6 +7,8 @@
 //! | `server`, `connection`, `tls` | listeners, sockets, graceful stop |
 //! | `exchange` | a received request, and ways to answer it immediately |
 //! | `service` | answers one HTTP request: authentication, then the operation |
+//! | `uri` | parses paths: which operation is called, and with which identifier |
+//! | `error`, `timestamp` | errors and times in Bedrock's format |
 //! | [`auth`] | SigV4 signatures and bearer tokens |
 //! | `runtime` | Converse and ConverseStream, with `fold` and `length` |
 //! | `inspect` | the control API: received calls, and conditions |
@@ -25,6 +27,7 @@
 //! | `shape` | the parameters of the service model, and the check of a request |
 //! | [`answer`] | generates answers: turns a request into a script of events |
 //! | `plan` | turns a script and a fault into steps of bytes |
+//! | `script` | the interface between generating and sending an answer |
 //! | [`fault`] | defined ways in which a call can fail |
 //! | [`replay`] | serves recorded exchanges |
 //! | [`frame`] | the encoder of `application/vnd.amazon.eventstream` |

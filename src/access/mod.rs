@@ -10,7 +10,7 @@
 //! | `credential` | reads the credential from a call's headers and connection |
 //! | `certificate` | client certificates, and the names that they prove |
 //! | `certificate_verifier` | accepts client certificates of the configured authorities |
-//! | `claimed` | the caller that a credential names, according to its issuer |
+//! | `claimed_caller` | the caller that a credential names, according to its issuer |
 //! | `verifier` | the trait for verifiers of credentials, such as tokens |
 //! | [`token`] | checks tokens: of issuers, and of Kubernetes service accounts |
 //! | [`key`] | the form of API keys: prefix, random part, checksum |

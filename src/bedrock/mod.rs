@@ -7,6 +7,7 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | `sdk` | the configuration that aws-config's chain loads once |
 //! | `client` | the SDK's clients, one for each account and source Region |
 //! | `exchange` | hooks that insert request bodies and extract responses |
 //! | `converse_stream` | calls ConverseStream, up to the head of the answer |

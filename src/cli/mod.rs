@@ -10,6 +10,7 @@
 //! | [`emulated_quotas`] | the options for quotas, shared by `dev` and `emulate` |
 //! | [`signals`] | the signals of the commands that serve |
 //! | [`check`] | validates configuration files |
+//! | [`diff`] | prints what a reload would change |
 //! | [`schema`] | prints the JSON schema of the configuration |
 //! | [`iam_policy`] | prints the IAM policy that a configuration needs |
 //! | [`keys`] | creates API keys for callers |
@@ -20,6 +21,7 @@
 //! | [`events`] | an answer as JSON lines |
 //! | [`failure`] | a failed call, as text and as JSON |
 //! | [`interrupt`] | handles Ctrl-C |
+//! | `runtime` | runs a command on the current thread |
 //! | [`exit`] | the exit codes |
 //! | [`output`] | the only module that writes to standard output and standard error |
 

@@ -1,8 +1,8 @@
 //! The fuzz targets: what each does with its input, and what must be true then. `fuzz/` runs them
 //! with cargo-fuzz. The tests of this module replay the corpora.
 //!
-//! This module is compiled only for tests and with `--cfg fuzzing`, so that it can use what is
-//! private to the crate. A target panics if a property does not hold.
+//! This module is compiled only for tests and with `--cfg fuzzing`, so that it can use private
+//! items of the crate. A target panics if a property does not hold.
 //!
 //! | target | what is fuzzed |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | [`fold`] | the events of a stream, combined into one answer |
 //! | [`config`] | the text of a configuration |
 //! | [`grpc_web`] | the body of a gRPC-Web request and its response |
+//! | `input`, `events`, `values` | what the targets share |
 
 #![expect(
     clippy::expect_used,

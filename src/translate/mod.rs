@@ -15,6 +15,7 @@
 //! | `raw` | inserts raw members into JSON |
 //! | `gateway` | the JSON of what only the gateway adds |
 //! | [`json`] | JSON without a tree |
+//! | `error` | the error for JSON that does not match a table |
 //!
 //! Each module uses only modules below it in this table. No JSON tree is built: for one token, only
 //! its text is allocated.

@@ -52,7 +52,7 @@ const MAX_SECONDS: i64 = 315_576_000_000;
 /// was not resolved.
 ///
 /// # Errors
-/// All violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`,
+/// Returns all violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`,
 /// `input.messages[0].content[1].image.format`.
 pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Violation>> {
     invoke_until(&Stop::never(), request, model_id)
@@ -62,7 +62,7 @@ pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Vio
 /// result is meaningless.
 ///
 /// # Errors
-/// All violations, as with [`invoke`].
+/// Returns all violations, as with [`invoke`].
 pub fn invoke_until(
     stop: &Stop,
     request: &pb::InvokeRequest,
@@ -77,7 +77,7 @@ pub fn invoke_until(
 /// Checks a request of `StreamInvoke` like [`invoke`].
 ///
 /// # Errors
-/// All violations, as with [`invoke`].
+/// Returns all violations, as with [`invoke`].
 pub fn stream_invoke(
     request: &pb::StreamInvokeRequest,
     model_id: &str,
@@ -89,7 +89,7 @@ pub fn stream_invoke(
 /// and the result is meaningless.
 ///
 /// # Errors
-/// All violations, as with [`invoke`].
+/// Returns all violations, as with [`invoke`].
 pub fn stream_invoke_until(
     stop: &Stop,
     request: &pb::StreamInvokeRequest,
@@ -111,7 +111,7 @@ pub fn stream_invoke_until(
 /// the result is meaningless.
 ///
 /// # Errors
-/// All violations, as with [`invoke`].
+/// Returns all violations, as with [`invoke`].
 pub fn apply_guardrail_until(
     stop: &Stop,
     request: &pb::ApplyGuardrailRequest,
@@ -126,7 +126,7 @@ pub fn apply_guardrail_until(
 /// rest is not checked, and the result is meaningless.
 ///
 /// # Errors
-/// All violations, as with [`invoke`].
+/// Returns all violations, as with [`invoke`].
 pub fn invoke_model_until(
     stop: &Stop,
     request: &pb::InvokeModelRequest,

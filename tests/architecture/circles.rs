@@ -1,7 +1,7 @@
 //! Finds circles between files: two files that use each other, directly or through others.
 //!
-//! A re-export is not a use: `mod.rs` may show what the files of its folder define, and each file
-//! is taken to use the file that defines a name.
+//! A re-export is not a use: `mod.rs` may re-export the items of its folder's files. A file that
+//! names an item uses the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::source::{Source, Use};
 /// A module by its path: `grpc`, `layers`, `cors`. The root is empty.
 type Module = Vec<String>;
 
-/// Re-exports that lead to each other are followed so far.
+/// The maximum number of re-exports that are followed for one name.
 const MAX_REEXPORTS: usize = 10;
 
 /// The modules of a crate, and what each re-exports: a name, and where it leads.

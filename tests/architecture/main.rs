@@ -1,271 +1,25 @@
-//! Enforces the rules that `src/lib.rs` states: the direction of dependencies, what stays in which
-//! module, and how long a file may be.
+//! Enforces the rules that `src/lib.rs` states: the direction of dependencies, which types stay in
+//! which module, and the maximum length of a file.
 
 mod circles;
+mod rules;
 mod source;
+mod tables;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-};
+use std::{fs, path::Path};
 
+use rules::{MAY_USE, cycles, faults, faults_of_text};
 use source::Source;
-
-/// Maximum number of lines of a file, without its tests.
-const MAX_LINES: usize = 500;
-
-/// What each top-level module may use of the crate. Each may use all that the modules below it may,
-/// as `server` assembles them.
-const MAY_USE: &[(&str, &[&str])] = &[
-    ("main", &["cli"]),
-    (
-        "cli",
-        &[
-            "server",
-            "grpc",
-            "stream",
-            "validate",
-            "translate",
-            "routing",
-            "bedrock",
-            "access",
-            "admin",
-            "playground",
-            "pb",
-            "bounds",
-            "telemetry",
-            "config",
-            "aws",
-            "error",
-        ],
-    ),
-    (
-        "server",
-        &[
-            "grpc",
-            "stream",
-            "validate",
-            "translate",
-            "routing",
-            "bedrock",
-            "access",
-            "admin",
-            "playground",
-            "bounds",
-            "telemetry",
-            "config",
-            "aws",
-            "error",
-        ],
-    ),
-    (
-        "grpc",
-        &[
-            "stream",
-            "validate",
-            "translate",
-            "routing",
-            "bedrock",
-            "access",
-            "pb",
-            "bounds",
-            "telemetry",
-            "config",
-            "aws",
-            "error",
-        ],
-    ),
-    (
-        "stream",
-        &[
-            "translate",
-            "routing",
-            "bedrock",
-            "access",
-            "pb",
-            "telemetry",
-            "config",
-            "aws",
-            "error",
-        ],
-    ),
-    (
-        "validate",
-        &["translate", "bounds", "pb", "config", "aws", "error"],
-    ),
-    (
-        "translate",
-        &["pb", "bounds", "telemetry", "config", "aws", "error"],
-    ),
-    (
-        "routing",
-        &["bedrock", "telemetry", "config", "aws", "error"],
-    ),
-    ("bedrock", &["telemetry", "config", "aws", "error"]),
-    ("access", &["telemetry", "config", "aws", "error"]),
-    ("admin", &["bounds", "telemetry", "config", "aws", "error"]),
-    ("playground", &["telemetry", "config", "aws", "error"]),
-    ("bounds", &["telemetry", "config", "error"]),
-    ("telemetry", &["config", "error"]),
-    ("config", &["aws", "error"]),
-    ("aws", &[]),
-    ("error", &[]),
-    ("pb", &[]),
-];
-
-/// Paths that are allowed only in some modules, with the reason.
-const STAYS_IN: &[(&str, &[&str], &str)] = &[
-    (
-        "tonic::Status",
-        &["grpc", "cli"],
-        "say `error::Failure`: grpc makes statuses of failures",
-    ),
-    (
-        "tonic::Code",
-        &["grpc", "cli"],
-        "say `error::Reason`: grpc makes codes of reasons",
-    ),
-    ("clap", &["cli"], "the command line is cli's"),
-    (
-        "std::env",
-        &["config"],
-        "config is the only reader of the environment",
-    ),
-    (
-        "opentelemetry",
-        &["telemetry"],
-        "spans are made by telemetry::trace",
-    ),
-    (
-        "opentelemetry_sdk",
-        &["telemetry"],
-        "spans are made by telemetry::trace",
-    ),
-    ("aws_sigv4", &["bedrock"], "AWS types stay in bedrock"),
-    (
-        "aws_lc_rs",
-        &["access", "bedrock"],
-        "the crypto library is not part of the AWS SDK; hashes and random bytes are made by access",
-    ),
-    (
-        "aws_credential_types",
-        &["bedrock"],
-        "AWS types stay in bedrock",
-    ),
-];
-
-/// Returns all violations, one line for each.
-fn faults(sources: &[Source]) -> Vec<String> {
-    let mut faults: Vec<_> = sources.iter().flat_map(faults_of_file).collect();
-    faults.extend(cycles(sources));
-    faults
-}
-
-fn faults_of_file(source: &Source) -> Vec<String> {
-    let mut faults = faults_of_text(source);
-    for path in source.paths() {
-        faults.extend(fault_of_path(source.module(), &path));
-    }
-    faults
-        .into_iter()
-        .map(|fault| format!("src/{}: {fault}", source.path))
-        .collect()
-}
-
-/// Rules for every crate of the workspace.
-fn faults_of_text(source: &Source) -> BTreeSet<String> {
-    let mut faults = BTreeSet::new();
-    if !source.text.starts_with("//!") {
-        faults.insert("does not begin with a `//!` line that says what the file is for".to_owned());
-    }
-    if source.length() > MAX_LINES {
-        faults.insert(format!(
-            "has {} lines: split it, at most {MAX_LINES} are allowed",
-            source.length()
-        ));
-    }
-    let squeezed: String = source.code.split_whitespace().collect();
-    let allows = ["#[allow(", "#![allow("]
-        .iter()
-        .any(|start| squeezed.contains(start))
-        || squeezed.split("[cfg_attr(").skip(1).any(|rest| {
-            rest.split(")]")
-                .next()
-                .is_some_and(|list| list.contains(",allow("))
-        });
-    if allows {
-        faults.insert("uses `allow`: use `expect` with a reason".to_owned());
-    }
-    faults
-}
-
-fn fault_of_path(module: &str, path: &str) -> Option<String> {
-    let names = |what: &str| {
-        path == what
-            || path.starts_with(&format!("{what}::"))
-            || what
-                .rsplit_once("::")
-                .is_some_and(|(parent, _)| path == format!("{parent}::*"))
-    };
-    for (what, modules, reason) in STAYS_IN {
-        if names(what) {
-            return (!modules.contains(&module)).then(|| format!("uses `{path}`: {reason}"));
-        }
-    }
-    if path.starts_with("aws_") && path.contains("::") && module != "bedrock" {
-        return Some(format!("uses `{path}`: AWS types stay in bedrock"));
-    }
-    let used = used_module(path)?;
-    if module == "lib" || used == module {
-        return None;
-    }
-    match MAY_USE.iter().find(|(name, _)| *name == module) {
-        None => Some(format!(
-            "`{module}` is a new module: say in MAY_USE what it may use"
-        )),
-        Some((_, allowed)) if allowed.contains(&used) => None,
-        Some(_) => Some(format!("uses `{path}`: {module} may not use {used}")),
-    }
-}
-
-/// The top-level module that a path leads to, if it leads into this crate.
-fn used_module(path: &str) -> Option<&str> {
-    let name = path.strip_prefix("crate::")?;
-    name.split("::").next()
-}
-
-/// A module that depends on itself through other modules.
-fn cycles(sources: &[Source]) -> Option<String> {
-    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for source in sources.iter().filter(|source| source.module() != "lib") {
-        for path in source.paths() {
-            if let Some(used) = used_module(&path).filter(|used| *used != source.module()) {
-                let module = source.module().to_owned();
-                uses.entry(module).or_default().insert(used.to_owned());
-            }
-        }
-    }
-    // A module that uses no remaining module cannot be in a cycle.
-    loop {
-        let before = uses.len();
-        let left: BTreeSet<_> = uses.keys().cloned().collect();
-        uses.retain(|_, used| {
-            used.retain(|name| left.contains(name));
-            !used.is_empty()
-        });
-        if uses.len() == before {
-            break;
-        }
-    }
-    (!uses.is_empty()).then(|| format!("modules use each other in a circle: {uses:?}"))
-}
 
 /// Reads the sources of a crate, without the files that are compiled for tests only.
 fn sources(src: &Path) -> Vec<Source> {
+    without_test_modules(all_sources(src))
+}
+
+fn all_sources(src: &Path) -> Vec<Source> {
     let mut sources = Vec::new();
     read(src, src, &mut sources);
-    without_test_modules(sources)
+    sources
 }
 
 fn without_test_modules(mut sources: Vec<Source>) -> Vec<Source> {
@@ -307,7 +61,7 @@ fn the_crate_keeps_its_rules() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-/// The emulator's manifest decides which crates it may use: it does not name the gateway.
+/// Cargo enforces that the emulator does not use the gateway: its manifest does not list it.
 #[test]
 fn the_emulator_keeps_its_rules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulator/src");
@@ -520,8 +274,8 @@ fn no_rule_fails_for_nothing() {
     assert_eq!(faults(&[after]).len(), 1, "code behind tests counts");
 }
 
-/// Circles between files are found through re-exports and relative paths; a folder that shows what
-/// its files define is none.
+/// Circles between files are found through re-exports and relative paths. A folder that only
+/// re-exports the items of its files is not a circle.
 #[test]
 fn a_circle_of_files_is_found() {
     let found = |files: &[(&str, &str)]| {
@@ -573,7 +327,7 @@ fn a_circle_of_files_is_found() {
                 "pub fn f() {} #[cfg(test)] mod tests { use super::super::A; }",
             ),
         ],
-        // A variable that is called as a module is.
+        // A variable with the name of a module.
         &[
             (
                 "a/mod.rs",
@@ -587,7 +341,7 @@ fn a_circle_of_files_is_found() {
     }
 }
 
-/// A module that is compiled for tests only does not belong to the product: the rules do not apply.
+/// The rules do not apply to modules that are compiled only for tests.
 #[test]
 fn test_modules_are_left_out() {
     let file = |path, code: &str| Source::new(path, &format!("//! x\n{code}"));
@@ -601,4 +355,37 @@ fn test_modules_are_left_out() {
     ]);
     let left: Vec<_> = left.iter().map(|source| source.path.as_str()).collect();
     assert_eq!(left, ["grpc/mod.rs", "grpc/status.rs", "bedrock/mod.rs"]);
+}
+
+#[test]
+fn tables_list_the_files_of_their_modules() {
+    for src in ["src", "emulator/src"] {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(src);
+        let wrong = tables::wrong_tables(&sources(&src), &all_sources(&src));
+        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn a_wrong_table_is_found() {
+    let head = "//! A module.\n//!\n//! | file | job |\n//! |---|---|\n//! | `b` | x |\n//! | `old` | x |\n";
+    let sources = [
+        Source::new("a/mod.rs", head),
+        Source::new("a/b.rs", "//! x"),
+        Source::new("a/c/mod.rs", "//! x"),
+    ];
+    assert_eq!(
+        tables::wrong_tables(&sources, &sources),
+        [
+            "a/mod.rs: the table lists `old`, which is not a file of it",
+            "a/mod.rs: the table does not list `c`"
+        ]
+    );
+    // A table of types, and a file without files of its own.
+    let types = "//! | type | job |\n//! |---|---|\n//! | [`Shares`] | x |\n";
+    let sources = [
+        Source::new("a/mod.rs", types),
+        Source::new("a/b.rs", "//! x"),
+    ];
+    assert_eq!(tables::wrong_tables(&sources, &sources), [""; 0]);
 }

@@ -5,6 +5,10 @@
 //! |---|---|
 //! | `validate` | the requests that Bedrock rejects |
 //! | `request` | the parts of a request that answers need |
+//! | `json` | reads JSON as Bedrock does |
+//! | `style` | settings that apply where a request specifies nothing |
+//! | `seed` | varies answers without randomness |
+//! | `compose` | decides which content an answer has |
 //! | `triggers` | words in a prompt that request rare behaviour |
 //! | `text` | generated prose, dictated texts, tokens |
 //! | `tools`, `schema` | which tool is called, with an input that matches its schema |
@@ -42,7 +46,7 @@ use super::script::{ApiError, Script};
 /// Answers a Converse request body for a model, in the default style.
 ///
 /// # Errors
-/// What Bedrock returns for invalid input.
+/// Returns Bedrock's error for invalid input.
 pub fn answer(model_id: &str, request: &Value) -> Result<Script, ApiError> {
     answer_with(model_id, request, &Style::default())
 }
@@ -51,8 +55,8 @@ pub fn answer(model_id: &str, request: &Value) -> Result<Script, ApiError> {
 /// path.
 ///
 /// # Errors
-/// What Bedrock returns for invalid input: `ValidationException` or `SerializationException`, HTTP
-/// 400.
+/// Returns Bedrock's error for invalid input: `ValidationException` or `SerializationException`,
+/// HTTP 400.
 pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Script, ApiError> {
     validate::check(model_id, request)?;
     let request = request::Request::new(model_id, request);
@@ -66,7 +70,7 @@ pub fn answer_with(model_id: &str, request: &Value, style: &Style) -> Result<Scr
 /// Returns the input tokens of a request body, estimated as in `metadata.usage`.
 ///
 /// # Errors
-/// What Bedrock returns for invalid input.
+/// Returns Bedrock's error for invalid input.
 pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
     validate::check(model_id, request)?;
     Ok(usage::input_tokens(request))
@@ -75,7 +79,7 @@ pub fn count_tokens(model_id: &str, request: &Value) -> Result<u64, ApiError> {
 /// Answers an ApplyGuardrail request body for a guardrail.
 ///
 /// # Errors
-/// What Bedrock returns for invalid input.
+/// Returns Bedrock's error for invalid input.
 pub fn apply_guardrail(
     identifier: &str,
     version: &str,

@@ -16,7 +16,7 @@
 //! | `process` | a store in this process |
 //! | `remote` | a store in Redis or Valkey, for all replicas |
 //! | `refusal` | the failure of a call that exceeds a limit |
-//! | `accounts` | the dependencies for counting: store, prices, limits of targets |
+//! | `accounting` | the dependencies for counting: store, prices, limits of targets |
 //! | `charge` | the reservation of one call, settled exactly once |
 //! | `price` | computes what a call costs |
 

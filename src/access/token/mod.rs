@@ -9,7 +9,7 @@
 //! | `issuer` | one trusted issuer: checks a token's signature and claims |
 //! | `claims` | reads a token: before its signature is checked, and afterwards |
 //! | `cache` | caches recently checked tokens |
-//! | `ring` | the current keys of an issuer, and the task that keeps them fresh |
+//! | `issuer_keys` | the current keys of an issuer, and the task that refreshes them |
 //! | `source` | the location of keys: a file, a URL, discovery, the API server |
 //! | `key_set` | a set of public keys (JWKS) |
 //! | `fetch` | makes one HTTP GET request within limits |

@@ -8,6 +8,8 @@
 //! | module | job |
 //! |---|---|
 //! | `settings` | what connections depend on |
+//! | `origin` | the destination of a connection, and the traits of its socket |
+//! | `authority` | the host that is signed and sent |
 //! | `dial` | opens sockets: DNS, TCP, proxy, TLS |
 //! | `proxy` | selects the proxy of an origin |
 //! | `tls` | the certificates that TLS connections trust |
@@ -16,6 +18,7 @@
 //! | `connection_use` | counts the use of a connection, and notifies the pool |
 //! | `pool` | selects the connection for a call, and opens others |
 //! | `capped` | limits how much of a response is read |
+//! | `body` | the body of a response, over either protocol |
 //! | `error` | errors, and whether Bedrock can have processed the request |
 
 mod authority;

@@ -113,7 +113,7 @@ struct Answer {
     targets: Vec<Target>,
     /// The patterns of further model IDs that callers may use.
     patterns: Vec<String>,
-    /// The configuration of the replica. Older gateways do not tell it.
+    /// The configuration of the replica. Older gateways do not report it.
     config: Option<ConfigVersion>,
 }
 

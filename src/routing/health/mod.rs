@@ -5,6 +5,7 @@
 //! | `breaker` | skips a route that fails, and tests with probes whether it has recovered |
 //! | `cool_down` | the cooldown: skips a route that Bedrock throttles |
 //! | `load` | open calls and the time to the first event, to select the less loaded route |
+//! | `jitter` | randomizes times |
 
 mod breaker;
 mod cool_down;

@@ -45,7 +45,8 @@ impl Traces {
     /// runtime, which drives the connection to the collector.
     ///
     /// # Errors
-    /// The collector's address or certificates are invalid. A missing collector is not an error.
+    /// Fails if the collector's address or certificates are invalid. A missing collector is not an
+    /// error.
     pub fn start(config: &config::Traces) -> Result<Self, String> {
         let Some(endpoint) = &config.otlp_endpoint else {
             return Ok(Self::default());
