@@ -1,4 +1,4 @@
-//! What Bedrock receives, and what its responses become.
+//! The requests that Bedrock receives, and the gateway's results for Bedrock's responses.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::server::{self, Reply, SOON, Server, Setup, event, frame};
 
-/// Far below every limit that would close a call, far above what a busy machine needs.
+/// Far shorter than every limit that would close a call, and long enough for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(10);
 const MODEL: &str = "us.anthropic.claude-sonnet-4-20250514-v1:0";
 const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"temperature":0.7},"z":1,"a":2}"#;
@@ -58,7 +58,7 @@ async fn the_trace_goes_with_the_request_and_is_not_under_its_signature() {
     let authorization = call.header("authorization");
     assert!(authorization.contains("SignedHeaders="), "{authorization}");
     assert!(!authorization.contains("trace"), "{authorization}");
-    // The clones share what is known of the endpoint.
+    // The clones share the state of the endpoint.
     let called = bedrock.endpoint("", "us-east-1").expect("who was called");
     let host = format!("{}:{}", called.address, called.port);
     assert_eq!(call.header("host"), host);
@@ -128,7 +128,7 @@ async fn the_body_arrives_to_the_byte_and_the_events_come_back() {
     }
 }
 
-/// Documents and images make bodies far larger than any window or buffer on the way.
+/// Documents and images make bodies far larger than any window or buffer on the path.
 #[tokio::test]
 async fn a_large_body_arrives_whole() {
     for tls in [false, true] {
@@ -149,7 +149,7 @@ async fn a_large_body_arrives_whole() {
     }
 }
 
-/// More than any window or buffer on the way can hold.
+/// Larger than all windows and buffers on the path.
 #[tokio::test]
 async fn a_long_answer_comes_whole() {
     let text = "a".repeat(999);
@@ -441,7 +441,7 @@ async fn what_cannot_be_reached_is_a_failure_that_names_it_for_the_operator_alon
     ] {
         let options = BedrockOptions {
             endpoint_url: Some(url),
-            // A time limit for failing, except for what is silent on purpose.
+            // The time limit for a failure. Peers that are silent on purpose have another limit.
             connect_timeout: if says.contains("no answer") {
                 Duration::from_secs(1)
             } else {

@@ -1,4 +1,4 @@
-//! What aws-config's chain finds in the variables of a process.
+//! The settings that aws-config's chain finds in the environment variables of a process.
 
 use bedrock_grpc::{
     bedrock::{Bedrock, Sdk},

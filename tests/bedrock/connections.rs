@@ -101,7 +101,8 @@ async fn a_hundred_calls_at_once_have_a_http1_connection_each() {
     assert_eq!(server.opened.load(Ordering::Relaxed), 100);
 }
 
-/// The next connection is opened before it is needed: when all carry half of what the peer allows.
+/// The next connection is opened early: when all connections carry half of the streams that the
+/// peer allows.
 #[tokio::test]
 async fn a_loaded_connection_gets_company_before_it_is_full() {
     let mut server = Server::start(Setup {
@@ -124,8 +125,8 @@ async fn a_loaded_connection_gets_company_before_it_is_full() {
         .expect("the server runs");
     loop {
         held.push(open(&mut server, &bedrock).await);
-        // The socket is open before its TLS handshake ends: until then, the first one gets the
-        // calls.
+        // The socket is open before its TLS handshake ends. Until then, the first connection gets
+        // the calls.
         if held
             .last()
             .is_some_and(|(_, _, connection)| *connection == 1)
@@ -279,7 +280,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_no_call() {
     }
 }
 
-/// What a client leaves unread at Bedrock is bounded, and other calls continue meanwhile.
+/// The bytes that a client does not read are limited, and other calls continue meanwhile.
 #[tokio::test]
 async fn an_unread_stream_piles_up_a_bounded_number_of_bytes() {
     let mut server = Server::start(Setup {

@@ -1,6 +1,6 @@
 //! Compares the gateway's client with a plain client of the AWS SDK: the same calls must make the
-//! same requests, and the same responses the same errors. So an update of the SDK, or a shorter way
-//! through it, cannot change what Bedrock receives.
+//! same requests, and the same responses the same errors. So neither an update of the SDK nor a
+//! bypass of a part of it can change what Bedrock receives.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
@@ -55,7 +55,7 @@ struct OneCall {
     body: String,
 }
 
-/// What is compared of a request.
+/// The parts of a request that are compared.
 #[derive(Debug, PartialEq, Eq)]
 struct Sent {
     method: String,
@@ -354,7 +354,7 @@ async fn recorded_requests_are_those_of_the_sdk() {
     compare(SESSION, Some(""), &[], |builder| builder, "", &calls).await;
 }
 
-/// Lets both clients receive an error, and compares what they make of it.
+/// Lets both clients receive an error, and compares their results.
 async fn compare_error(status: u16, error_type: Option<&str>, body: &str) {
     let mut headers = vec![("x-amzn-requestid", "req-7".to_owned())];
     headers.extend(error_type.map(|name| ("x-amzn-errortype", name.to_owned())));

@@ -1,4 +1,4 @@
-//! Peers that refuse or break: what is retried, and what is not.
+//! Peers that refuse requests or break connections, and the calls that are retried.
 
 use std::{
     net::SocketAddr,

@@ -40,7 +40,7 @@ pub(super) const SOON: Duration = Duration::from_secs(30);
 pub(super) struct Setup {
     pub(super) tls: bool,
     pub(super) max_streams: u32,
-    /// Answer when the request has arrived, with these; otherwise the test answers with
+    /// The answer that is sent when the request has arrived. `None`: the test answers with
     /// [`Call::open`].
     pub(super) reply: Option<Reply>,
 }
@@ -99,7 +99,7 @@ impl Open {
             .expect("the client still reads");
     }
 
-    /// How many chunks have not been sent yet.
+    /// Returns the number of chunks that have not been sent yet.
     pub(super) fn unsent(&self) -> usize {
         self.unsent.load(Ordering::Relaxed)
     }
@@ -145,9 +145,9 @@ impl Call {
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) calls: mpsc::UnboundedReceiver<Call>,
-    /// How many connections were opened so far.
+    /// The number of connections that were opened so far.
     pub(super) opened: Arc<AtomicUsize>,
-    /// How many are open.
+    /// The number of open connections.
     pub(super) connections: watch::Receiver<usize>,
     trust: Option<Trust>,
     tls: bool,
@@ -308,7 +308,7 @@ async fn answer(
         .expect("a plain response"))
 }
 
-/// A certificate for localhost, and the file that makes clients trust it.
+/// A certificate for localhost, and the file of the authority that clients must trust.
 pub(super) struct Trust {
     certified: rcgen::CertifiedKey<rcgen::KeyPair>,
     file: tempfile::NamedTempFile,

@@ -1,4 +1,5 @@
-//! Servers of raw HTTP/1.1 for these tests: one that answers by a function, and a forward proxy.
+//! Raw HTTP/1.1 servers for these tests: one that answers with a function's result, and a forward
+//! proxy.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Every head that arrived.
+/// The heads of all requests that arrived.
 #[derive(Clone, Default)]
 pub(super) struct Heads(Arc<Mutex<Vec<String>>>);
 
@@ -24,7 +25,8 @@ impl Heads {
     }
 }
 
-/// Reads one request, whose body counts by `content-length`. Gives its head; `None` at the end.
+/// Reads one request, whose body has the length in `content-length`. Returns its head. `None` at
+/// the end of the connection.
 async fn request(tcp: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -49,7 +51,7 @@ pub(super) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec
     [head.as_bytes(), body].concat()
 }
 
-/// Answers each request by a function of its head, on connections that stay open.
+/// Answers each request with a function of its head, on connections that stay open.
 pub(super) async fn serve(
     respond: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
 ) -> (SocketAddr, Heads) {
@@ -73,7 +75,8 @@ pub(super) async fn serve(
     (address, heads)
 }
 
-/// A forward proxy: whatever host it is asked for, it leads to `to`. Without one it refuses.
+/// A forward proxy that connects every request to `to`, whatever its host. Without `to`, it refuses
+/// all requests.
 pub(super) async fn proxy(to: Option<SocketAddr>) -> (SocketAddr, Heads) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
