@@ -1,19 +1,22 @@
-//! The schema of the config says what the readers do: the same keys, bounds, words and defaults.
+//! The schema of the configuration agrees with the readers: it has the same keys, bounds, values
+//! and defaults.
 
 use bedrock_grpc::config::{Config, Problem, SCHEMA, needs_restart, protection, weakened};
 use serde_json::{Map, Value, json};
 
-/// Like no key that there is, so that all of them are told.
+/// Similar to no existing key, so that the message lists all known keys.
 const UNKNOWN: &str = "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz";
 
-/// A place in a config, as keys and `[]` for the item of a list; and its schema.
+/// A place in a configuration: a path of keys, with `[]` for the item of a list, and the schema of
+/// the value.
 struct Place {
     path: Vec<String>,
     schema: Map<String, Value>,
 }
 
 impl Place {
-    /// A config with nothing but a value at this place, and what the readers demand beside it.
+    /// Returns a configuration with only a value at this place, and the other keys that the readers
+    /// require.
     fn holding(&self, value: Value) -> String {
         let mut config = value;
         for (depth, key) in self.path.iter().enumerate().rev() {
@@ -30,7 +33,7 @@ impl Place {
                 }
             }
         }
-        // A caller's list narrows the one for all callers.
+        // A caller's list is valid only if it is within the list for all callers.
         if matches!(
             self.path.first().map(String::as_str),
             Some("callers" | "groups")
@@ -41,12 +44,12 @@ impl Place {
         config.to_string()
     }
 
-    /// The place as problems name it.
+    /// Returns the place in the spelling of problems.
     fn key(&self) -> String {
         self.path.join(".").replace(".[]", "[0]")
     }
 
-    /// What is wrong at this place or below.
+    /// Returns the problems at this place or below.
     fn problems(&self, value: Value) -> Vec<Problem> {
         let mut problems = parse(&self.holding(value)).err().unwrap_or_default();
         problems.retain(|problem| problem.key.starts_with(&self.key()));
@@ -54,7 +57,8 @@ impl Place {
     }
 }
 
-/// What a map can't do without, or what makes the default of another key apply.
+/// Returns the required keys of a map, and keys without which the default of another key does not
+/// apply.
 fn needed(place: &[&str]) -> Vec<(String, Value)> {
     let pairs: &[(&str, &str)] = match place {
         ["targets", _] | ["targets", _, "routes", "[]"] => &[("model_id", "amazon.nova-lite-v1:0")],
@@ -95,7 +99,7 @@ fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     })
 }
 
-/// A schema with what it refers to put in.
+/// Returns a schema in which references are replaced by what they refer to.
 fn resolved(schema: &Value, root: &Value) -> Map<String, Value> {
     let mut members = schema.as_object().cloned().unwrap_or_default();
     if let Some(Value::String(reference)) = members.remove("$ref") {
@@ -110,7 +114,7 @@ fn resolved(schema: &Value, root: &Value) -> Map<String, Value> {
     members
 }
 
-/// All places of a config.
+/// Returns all places of a configuration.
 fn places() -> Vec<Place> {
     fn collect(path: Vec<String>, schema: &Value, root: &Value, places: &mut Vec<Place>) {
         let schema = resolved(schema, root);
@@ -338,13 +342,13 @@ fn the_readers_take_what_the_schema_allows_and_nothing_else() {
         let (good, bad) = examples(&place.schema);
         tried += good.len() + bad.len();
         for value in good {
-            // What a key means together with others is another matter.
+            // Problems of combinations of keys are not compared here.
             let mut problems = place.problems(value.clone());
             problems.retain(|problem| !is_of_several_keys(problem));
             assert_eq!(problems, [], "{}: {value}", place.key());
         }
         for value in bad {
-            // Numbers in quotes are numbers; what is wrong stays wrong.
+            // The readers also accept numbers in quotes, but no other wrong value.
             let problems = place.problems(value.clone());
             assert!(!problems.is_empty(), "{}: {value} was taken", place.key());
         }

@@ -185,7 +185,7 @@ mod tests {
         );
         assert_eq!(revocations.enforce(Arc::new(Only(2))), 1);
         assert!(one.0.is_cancelled() && other.0.is_cancelled() && !two.0.is_cancelled());
-        // Checked by the rules before, but begun after the change.
+        // The call was checked by the previous rules, and began after the change.
         assert!(revocations.begin(proof(1)).0.is_cancelled());
         // The credential is accepted again, for later calls.
         assert_eq!(revocations.enforce(Arc::new(Only(1))), 1);

@@ -1,4 +1,4 @@
-//! The host that a request names.
+//! Reads the host that a request names.
 
 use axum::extract::Request;
 use http::header::HOST;

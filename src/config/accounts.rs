@@ -30,8 +30,8 @@ pub struct AccountOptions {
     /// Tags of the session, for policies and cost reports. `accounts.<name>.session_tags`, default:
     /// none.
     pub session_tags: BTreeMap<String, String>,
-    /// How long a session is valid. `accounts.<name>.session_duration`, default: what STS grants if
-    /// nothing is asked for, one hour.
+    /// How long a session is valid. `accounts.<name>.session_duration`, default: the default of
+    /// STS, one hour.
     pub session_duration: Option<Duration>,
     /// Whether each caller has a separate session with its name. Otherwise, only callers with
     /// `role_arn` or `session_tags` have one. `accounts.<name>.session_per_caller`, default: false.

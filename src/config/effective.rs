@@ -28,7 +28,7 @@ pub fn effective(file: Option<&ConfigFile>, config: &Config, found: Found<'_>) -
     // A test reads the schema.
     let schema: Json = serde_json::from_str(SCHEMA).unwrap_or_default();
     fill(&schema, &schema, &mut whole);
-    // It has no effect without a store, and is refused then.
+    // Without a store, the key has no effect, and a configuration that sets it is refused.
     if !matches!(config.access.store, LimitsStore::Redis(_))
         && let Some(limits) = section_of(&mut whole, "limits")
     {

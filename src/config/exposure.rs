@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use super::{Config, Hosts, LimitsStore, OnStoreFailure, Problem, problem::ConfigLocation};
 
 impl Config {
-    /// Returns what other machines, unidentified callers or web pages can use. Each entry names the
-    /// key that prevents it.
+    /// Returns the interfaces that other machines, unidentified callers or web pages can use. Each
+    /// entry names the key that prevents it.
     pub fn exposure(&self) -> Vec<Problem> {
         exposure(self)
     }

@@ -39,7 +39,7 @@ pub struct ChangedKey {
 /// The keys and values of a configuration, for a comparison with another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaskedConfig {
-    /// By path.
+    /// The values, by path.
     values: BTreeMap<String, ShownValue>,
 }
 

@@ -62,14 +62,15 @@ fn message_to_json(input: ConverseInput) {
         let valid = translated::to_converse_of_valid(&input, 0, &Stop::never());
         assert_eq!(valid.as_deref(), Ok(&body[..]));
     }
-    // What validation lets through is valid JSON, though its JSON text is not checked again.
+    // A request that passes validation becomes valid JSON, although its JSON text is not checked
+    // again.
     if let Ok(body) = translated::to_converse_of_valid(&input, 64, &Stop::never()) {
         let text = std::str::from_utf8(&body).expect("UTF-8");
         assert!(is_json(text), "{text}");
     }
 }
 
-/// Nothing of a body is lost: it can be written again, and then has the same value.
+/// No part of a body is lost: written again, it has the same value.
 fn json_to_message(body: &[u8]) {
     let Ok(input) = translated::from_converse(body) else {
         return;

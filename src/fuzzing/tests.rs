@@ -14,7 +14,7 @@ fn replay(name: &str) {
         count += 1;
     }
     assert!(count >= 10, "{name}: {count} files");
-    // What libFuzzer tries first.
+    // The inputs that libFuzzer tries first.
     target(&[]);
 }
 
@@ -58,7 +58,7 @@ fn request() {
     replay("request");
 }
 
-/// Every target has a binary for cargo-fuzz, a corpus and a test above, and the reverse.
+/// Every target has a binary for cargo-fuzz, a corpus and a test above. There are no others.
 #[test]
 fn targets_are_complete() {
     let names: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();

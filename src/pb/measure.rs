@@ -123,8 +123,8 @@ fn fields(message: &DescriptorProto, by_name: &HashMap<String, usize>) -> Fields
 /// `stopped` is called at least once per 64 KiB.
 ///
 /// # Errors
-/// The bytes are not a valid message, or decoding them would take more than `most` bytes of
-/// [`Measure::overhead`].
+/// Fails if the bytes are not a valid message, or if decoding them would take more than `most`
+/// bytes of [`Measure::overhead`].
 pub fn measure(
     type_name: &str,
     bytes: &[u8],

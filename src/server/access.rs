@@ -13,7 +13,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The rules of a configuration, and the verifier of tokens among them.
+/// The rules of a configuration, and its verifier of tokens, which the rules use, too.
 pub(super) type RulesAndTokens = (Rules, Option<TokenVerifier>);
 
 /// Creates the rules by which callers are identified. Starts to fetch the keys of token issuers

@@ -25,8 +25,8 @@ use crate::{bounds::Stop, error::Violation, pb};
 ///
 /// Returns the fields that cannot be written as JSON, at most
 /// [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS): text that is not JSON, numbers that are not
-/// finite, enum values without a name, raw members without a parent. Values that JSON can express
-/// and Bedrock refuses are not errors here.
+/// finite, enum values without a name, raw members without a parent. Values that Bedrock refuses
+/// are not errors here if JSON can express them.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
     // Base64 turns three bytes into four, so half of the size is added.

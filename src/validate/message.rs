@@ -57,7 +57,7 @@ fn content(block: &pb::ContentBlock, role: Role, out: &mut Violations) {
                 out.add_at("text", "is empty: set a text or remove the block");
             }
         }
-        // An image of an answer can lack what one of the caller needs.
+        // An image of an answer may lack fields that the caller's images need.
         Content::Image(_) if role == Role::Assistant => {}
         Content::Image(block) => in_role(role, USER, "image", out, |out| {
             media::image(block, out);

@@ -223,8 +223,8 @@ impl Violations {
     /// Returns the result of the checks.
     ///
     /// # Errors
-    /// All violations in the order in which they were found, at most [`MAX_VIOLATIONS`]; the last
-    /// one counts those that are left out.
+    /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`].
+    /// The last one gives the number of those that are left out.
     pub fn finish(self) -> Result<(), Vec<Violation>> {
         if self.found.is_empty() {
             Ok(())
@@ -268,8 +268,8 @@ impl Violations {
     }
 }
 
-/// A caller's value in a description: quoted, escaped and shortened, so that no prompt gets into an
-/// error.
+/// A caller's value in a description. It is quoted, escaped and shortened, so that errors contain
+/// no prompts.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {

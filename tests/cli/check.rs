@@ -7,7 +7,7 @@ fn check(text: &str) -> (Option<i32>, String, String) {
     check_all(&[("config.yaml", text)])
 }
 
-/// The same of several files, by their names.
+/// The same for several files, by their names.
 fn check_all(files: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let paths = files.iter().map(|(name, text)| {
@@ -156,7 +156,7 @@ fn a_keys_file_of_the_pod_is_not_expected_on_this_machine() {
     assert!(error.contains("keys.yaml"), "{error}");
 }
 
-/// `check` reads the TLS files as a start of the gateway does.
+/// `check` reads the TLS files as the gateway does when it starts.
 #[test]
 fn the_files_of_tls_are_checked() {
     let folder = tempfile::tempdir().unwrap();
@@ -224,7 +224,7 @@ fn the_files_of_tls_are_checked() {
         "{error}"
     );
 
-    // All problems are named, also those of other files.
+    // All problems are reported, even those of other files.
     let broken = write("broken.pem", "no PEM");
     let more = format!(
         ", client_ca_file: {broken}}}\ncallers: {{a: {{}}}}\naccess: {{keys_file: /nonexistent/keys.yaml"
@@ -240,7 +240,7 @@ fn the_files_of_tls_are_checked() {
         assert!(error.contains(key), "{key}: {error}");
     }
 
-    // The files of a pod are not expected on this machine.
+    // The files of a pod need not exist on this machine.
     let missing = config("/nonexistent/tls.crt", "/nonexistent/tls.key", "");
     assert_eq!(check(&missing).0, Some(64));
     assert_eq!(

@@ -62,7 +62,7 @@ fn each_changed_key_has_a_line() {
     assert_eq!(out["refused"], json!([]));
 }
 
-/// The value that was the default is written out: nothing restarts.
+/// The new text only states a default explicitly, so no restart is needed.
 #[test]
 fn a_default_that_is_written_out_needs_no_restart() {
     let new = format!("{TARGET}listen: 0.0.0.0:50051\n");
@@ -153,7 +153,7 @@ fn a_new_file_without_any_key_is_refused() {
     }
 }
 
-/// Each file is read once, because a pipe has no second content.
+/// Each file is read only once, because a pipe can be read only once.
 #[test]
 fn pipes_are_compared() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ fn pipes_are_compared() {
     }
 }
 
-/// A difference that cannot be written must not look like one that a reload accepts.
+/// If the difference cannot be written, the exit code must not say that a reload accepts it.
 #[test]
 fn an_output_that_cannot_be_written_is_reported() {
     let folder = tempfile::tempdir().unwrap();

@@ -248,7 +248,7 @@ impl InferenceService for Scripted {
     }
 }
 
-/// A guardrail that masks `secret`, and shows its request in the reason.
+/// A guardrail that masks `secret`, and returns its request as the reason.
 struct Masks;
 
 #[tonic::async_trait]
@@ -364,7 +364,7 @@ fn resolved() -> ResolvedTarget {
     }
 }
 
-/// The other end of the stream. Reports when it is dropped before its end.
+/// The gateway's end of a stream that a test writes. Reports if it is dropped before the end.
 pub(crate) struct Answer {
     items: mpsc::UnboundedReceiver<Result<StreamInvokeResponse, Status>>,
     gone: Option<oneshot::Sender<()>>,

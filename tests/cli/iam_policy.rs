@@ -49,7 +49,8 @@ fn the_example_s_policy_names_all_that_it_calls() {
     ] {
         assert!(text.contains(needed), "{needed} is not in {text}");
     }
-    // An application profile hides its model: the note reports it, outside of the document.
+    // An application profile does not reveal its model. The note about it is not part of the
+    // document.
     assert!(notes.contains("application-inference-profile/"), "{notes}");
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Process {
     read: String,
 }
 
-/// How a command ended, and all that it wrote.
+/// The exit code of a command, and its whole output.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -44,7 +44,7 @@ impl Process {
         }
     }
 
-    /// Starts a command with this standard input, which then ends.
+    /// Starts a command with this text as its whole standard input.
     pub(crate) async fn with_input(gateway: SocketAddr, args: &[&str], input: &str) -> Self {
         let mut process = Self::start(gateway, args);
         process.write(input).await;
@@ -76,7 +76,7 @@ impl Process {
         }
     }
 
-    /// Presses Ctrl-C.
+    /// Sends SIGINT, as Ctrl-C does.
     #[cfg(unix)]
     pub(crate) async fn interrupt(&self) {
         let id = self.child.id().unwrap();
@@ -90,12 +90,12 @@ impl Process {
         assert!(status.success());
     }
 
-    /// Closes the pipe that standard output goes to.
+    /// Closes the pipe that receives standard output.
     pub(crate) fn stop_reading(&mut self) {
         self.stdout = None;
     }
 
-    /// Waits until the command ends by itself, with standard input still open, and gives the exit
+    /// Waits until the command ends by itself, with standard input still open. Returns the exit
     /// code.
     pub(crate) async fn code(&mut self) -> Option<i32> {
         self.child.wait().await.unwrap().code()

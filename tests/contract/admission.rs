@@ -1,5 +1,5 @@
-//! A full gateway refuses calls fast and before it reads anything; a place is free again however
-//! its call ended.
+//! A full gateway refuses calls fast, before it reads anything. However a call ends, its slot
+//! becomes free.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn gateway(places: usize) -> Gateway {
     Gateway::with(|config, _| config.limits.max_streams = places).await
 }
 
-/// Asks with headers alone, and expects to be refused. How long that took.
+/// Sends only headers, and expects a refusal. Returns how long it took.
 async fn refused(client: &mut Client) -> Duration {
     let begun = Instant::now();
     let mut call = client.headers(STREAM_INVOKE, &[]).await;
@@ -44,8 +44,8 @@ async fn refused(client: &mut Client) -> Duration {
 #[tokio::test]
 async fn a_full_gateway_refuses_before_it_reads_and_open_calls_go_on() {
     const PLACES: usize = 100;
-    /// The goal is one millisecond; the fastest of many is that of a machine that is free for a
-    /// moment, of a build that is not optimised.
+    /// The goal is one millisecond. The fastest of many refusals is compared, because the machine
+    /// may be busy. This limit allows for a build without optimisation.
     const FAST: Duration = Duration::from_millis(20);
     let mut upstream = Upstream::start().await;
     let endpoint_url = upstream.endpoint_url();
@@ -107,7 +107,8 @@ async fn a_full_gateway_refuses_before_it_reads_and_open_calls_go_on() {
     }
 }
 
-/// Asks until there is a place: it is given back when the gateway has seen the end.
+/// Makes calls until one gets a slot. The slot becomes free when the gateway has noticed the end of
+/// the earlier call.
 async fn gets_a_place(client: &mut Client) -> Open {
     soon(async {
         loop {
@@ -139,7 +140,7 @@ async fn a_place_is_free_when_its_call_is_over() {
         assert_eq!(status.code() == Code::Ok, end == "nova", "{status:?}");
         let mut next = gets_a_place(&mut client).await;
         refused(&mut client).await;
-        // And so it is when a call is cancelled, with which the next round begins.
+        // A cancelled call releases its slot, too.
         next.cancel();
         gets_a_place(&mut client).await.cancel();
         let free = async {
@@ -149,10 +150,10 @@ async fn a_place_is_free_when_its_call_is_over() {
         };
         soon(free).await;
     }
-    // A client that disconnects without having sent its message.
+    // A client that disconnects before it has sent its message releases its slot.
     let mut leaving = Client::connect(gateway.address).await;
     let _silent = leaving.headers(STREAM_INVOKE, &[]).await;
-    // Answered after it: the slot is taken.
+    // This answer arrives after the gateway has read the headers of the call, so the slot is taken.
     let known = leaving.call("/grpc.health.v1.Health/Check", &[], &()).await;
     assert_eq!(known.code().await, Code::Ok);
     refused(&mut client).await;
@@ -205,7 +206,7 @@ async fn a_thousand_claims_of_the_largest_message_take_no_memory() {
             call.send(Bytes::from_static(&CLAIM), false);
             calls.push(call);
         }
-        // Answered after all of the connection's requests.
+        // This answer arrives after the gateway has handled all earlier requests of the connection.
         let known = client.call("/grpc.health.v1.Health/Check", &[], &()).await;
         assert_eq!(known.code().await, Code::Ok);
         clients.push(client);

@@ -1,4 +1,4 @@
-//! A small request can't cause work, memory or log lines that grow faster than it does.
+//! Work, memory and log lines must not grow faster than the request that causes them.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use crate::{
     support::{Child, Client, INVOKE, STREAM_INVOKE, Upstream},
 };
 
-/// Far above what linear work takes in a build that is not optimised, far below what quadratic work
-/// takes.
+/// Much more than linear work takes without optimisation, and much less than quadratic work takes.
 const LINEAR: Duration = Duration::from_secs(3);
 
 /// A gateway with several aliases, among which names are searched.
@@ -27,8 +26,8 @@ async fn gateway() -> (Upstream, Child) {
     (upstream, gateway)
 }
 
-/// Sends a request that is refused, and returns the CPU time that the gateway used for it: the
-/// machine may be busy.
+/// Sends a request that is refused. Returns the gateway's CPU time for it, which does not depend on
+/// the load of the machine.
 async fn refused(gateway: &Child, path: &str, request: &impl Message) -> Duration {
     let mut client = Client::connect(gateway.address).await;
     let before = gateway.cpu();
@@ -144,7 +143,7 @@ async fn half_requests_to_the_admin_port_are_closed() {
     }
     for mut tcp in halves {
         let mut rest = Vec::new();
-        // HTTP/1.1 may say 408 before it closes.
+        // HTTP/1.1 may send a 408 before it closes the connection.
         let _end = soon(tcp.read_to_end(&mut rest)).await;
     }
     assert_eq!(crate::harness::get(gateway.admin, "/livez").await.1, "ok");
@@ -158,7 +157,7 @@ async fn one_address_does_not_keep_probes_from_the_admin_port() {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         let mut tcp = socket.connect(gateway.admin).await.unwrap();
-        // The gateway closes those that are too many.
+        // The gateway closes the connections beyond its limit.
         let _sent = tcp.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n").await;
         halves.push(tcp);
     }
@@ -193,7 +192,7 @@ async fn the_answers_that_invoke_collects_share_the_memory_budget() {
         status.is(Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
         let why = status.status.message();
         assert!(why.contains("no memory"), "{sent} MiB: {why}");
-        // The memory is given back, so the next answer has as much.
+        // The memory was released, so the same amount is available for the next answer.
         assert!((7..16).contains(&sent), "{sent} MiB");
     }
 }

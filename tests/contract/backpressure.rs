@@ -27,7 +27,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 /// The windows that HTTP/2 gives a client by default.
 const WINDOW: u32 = (64 << 10) - 1;
-/// What the gateway may hold of an unread stream.
+/// The maximum number of bytes of an unread stream that the gateway may hold.
 const BOUND: usize = 256 << 10;
 
 /// A gateway in front of a Bedrock that the test controls.
@@ -42,7 +42,7 @@ async fn gateway(change: impl FnOnce(&mut Config)) -> (Gateway, Upstream) {
     (gateway, upstream)
 }
 
-/// A client with these windows, with a call that was begun and that it does not read.
+/// Returns a client with these windows, and an open call that it does not read.
 async fn unread(gateway: &Gateway, window: u32, headers: &[(&str, &str)]) -> (Client, Open) {
     let mut client = Client::with(gateway.address, |builder| {
         builder
@@ -75,7 +75,7 @@ async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
             return (held, begun.elapsed());
         }
         assert!(begun.elapsed() < 50 * SECOND, "the call stays open");
-        // What is still in the kernel was not read by the gateway.
+        // The gateway has not read the bytes that are still in the kernel.
         let sent = queues(bedrock, gateway);
         if let (Some((on_the_way, _)), Some((_, unread))) = (sent, queues(gateway, bedrock)) {
             held = written
@@ -85,21 +85,21 @@ async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
     }
 }
 
-/// A gateway's client with these windows, which reads nothing, loses its call to Bedrock; what the
-/// gateway held of it is bounded.
+/// Checks that the gateway closes the call to Bedrock of a client that reads nothing, and that it
+/// holds a limited number of bytes. The client has this window.
 async fn stalls(window: u32) -> (Gateway, Client, Open) {
     let (gateway, mut upstream) = gateway(|config| config.limits.write_stall = SECOND).await;
     let (client, call) = unread(&gateway, window, &[]).await;
     let mut exchange = upstream.exchange().await;
     let (held, lasted) = flooded(&mut exchange).await;
-    // Something was measured, and it is bounded.
+    // The measurement worked, and the bytes are limited.
     assert!(held > 0);
     assert!(
         held <= BOUND + 2 * window as usize,
         "{held} bytes were read"
     );
     println!("{held} bytes were read");
-    // Although the client has not read yet, and may never do so.
+    // The call ends although the client has read nothing, but not before the time limit.
     assert!(lasted >= SECOND, "{lasted:?}");
     (gateway, client, call)
 }
@@ -126,8 +126,8 @@ async fn trickle(exchange: &mut Exchange) {
     exchange
         .send("messageStart", json!({"role": "assistant"}))
         .await;
-    // More than the window and all buffers, in separate pieces: between them the gateway waits for
-    // Bedrock. On a slow machine it may close the call before the last of them.
+    // These pieces are larger than the window and all buffers together. After each piece, the
+    // gateway waits for Bedrock. On a slow machine, it may close the call before the last piece.
     for _ in 0..(WINDOW >> 10) * 3 {
         if exchange.try_token(&text).await.is_err() {
             break;
@@ -150,7 +150,7 @@ async fn a_client_that_stops_while_bedrock_is_slow() {
 #[tokio::test]
 async fn the_deadline_of_a_client_that_reads_nothing() {
     for slow in [false, true] {
-        // With the default of a minute for stalls.
+        // The time limit for stalled clients is the default, one minute.
         let (gateway, mut upstream) = gateway(|_| {}).await;
         let (_client, mut call) = unread(&gateway, WINDOW, &[("grpc-timeout", "3S")]).await;
         let begun = Instant::now();
@@ -192,7 +192,7 @@ async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
         config.limits.max_streams = 2;
     })
     .await;
-    // Its connection has room and answers pings: only one stream is stuck.
+    // The connection has room and answers pings, so only one stream is stalled.
     let mut client = Client::with(gateway.address, |builder| {
         builder.initial_connection_window_size(64 << 20);
     })
@@ -206,7 +206,7 @@ async fn a_client_that_stays_stuck_loses_its_stream_and_keeps_its_connection() {
     let mut stuck = client.call(STREAM_INVOKE, &[], &ask("nova")).await;
     let mut exchange = upstream.exchange().await;
     flooded(&mut exchange).await;
-    // The call has ended, and its end is not read.
+    // The call has ended, but the client does not read its status.
     has_a_place_again(&gateway, &mut upstream).await;
     let error = soon(stuck.end()).await.unwrap_err();
     assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
@@ -244,7 +244,7 @@ async fn an_answer_whose_client_reads_no_byte() {
     }
 }
 
-/// HTTP/1.1 has no streams to reset: the connection is closed, and it has no other call.
+/// HTTP/1.1 cannot reset a stream, so the gateway closes the connection, which has no other call.
 #[tokio::test]
 async fn a_browser_that_stays_stuck_loses_its_connection() {
     let (gateway, mut upstream) = gateway(|config| {
@@ -264,7 +264,7 @@ async fn a_browser_that_stays_stuck_loses_its_connection() {
     let mut exchange = upstream.exchange().await;
     exchange.flood(|_| ()).await;
     has_a_place_again(&gateway, &mut upstream).await;
-    // What was in transit still arrives, and then the end.
+    // Bytes that are in transit still arrive, and then the end.
     let mut said = Vec::new();
     let _end = soon(stuck.read_to_end(&mut said)).await;
     assert!(said.starts_with(b"HTTP/1.1 200"));
@@ -297,7 +297,7 @@ async fn a_thousand_clients_that_read_nothing() {
         "limits:\n  max_streams: 2000\n  write_stall: 10m",
     )
     .await;
-    // The first call starts what is started once.
+    // The first call makes the allocations that happen only once.
     let (_first, mut call) = loud(gateway.address).await;
     let mut exchange = upstream.exchange().await;
     exchange
@@ -315,7 +315,7 @@ async fn a_thousand_clients_that_read_nothing() {
         let progress = Arc::clone(&progress);
         floods.spawn(async move { exchange.flood(|_| progress.notify_one()).await });
     }
-    // Until Bedrock could write nothing for a while: all buffers are full.
+    // Ends when Bedrock could not write for a while, because all buffers are full.
     while tokio::time::timeout(SECOND / 2, progress.notified())
         .await
         .is_ok()
@@ -326,7 +326,7 @@ async fn a_thousand_clients_that_read_nothing() {
     assert!(grown < 256 << 20, "{grown} bytes");
 }
 
-/// A client that asks and does not read.
+/// A client that makes a call and does not read.
 async fn loud(gateway: SocketAddr) -> (Client, Open) {
     let mut client = Client::with(gateway, |_| {}).await;
     let call = client.call(STREAM_INVOKE, &[], &ask(MODEL)).await;

@@ -13,7 +13,8 @@ use crate::{
     support::{Client, INVOKE, Open, STREAM_INVOKE, Upstream, begun, left, metric_becomes, within},
 };
 
-/// The time that the contract allows between the client's end and that of the call to Bedrock.
+/// The time that the contract allows between the end of the client and the end of the call to
+/// Bedrock.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// The ways in which clients leave.
@@ -23,7 +24,7 @@ enum Leave {
     Disconnect,
 }
 
-/// How long the call to Bedrock outlives its client.
+/// Returns the time from the end of the client to the end of the call to Bedrock.
 async fn outlives(gateway: &Gateway, fault: &str, path: &str, leave: Leave) -> Duration {
     gateway.emulator.clear_calls();
     let mut client = Client::connect(gateway.address).await;
@@ -136,7 +137,7 @@ async fn cancel_in_mid_stream(gateway: &Gateway, target: &str) {
     let mut call = client.call(STREAM_INVOKE, &[], &ask(target)).await;
     call.read_messages(3).await;
     call.cancel();
-    // Held until the reset is sent: the gateway reports when it has seen it.
+    // The connection stays open until the gateway has received the reset.
     metric_becomes(gateway, "bedrock_grpc_open_calls", 0.0).await;
 }
 
@@ -157,8 +158,8 @@ async fn draining_for_usage_reads_to_metadata() {
         .await;
     call.read_messages(1).await;
     call.cancel();
-    // Answered after the reset, so the gateway knows of it. The rest of the answer arrives after
-    // the client has left.
+    // This answer arrives after the gateway has received the reset. So the rest of Bedrock's answer
+    // arrives after the cancel.
     let known = client.call("/grpc.health.v1.Health/Check", &[], &()).await;
     assert_eq!(known.code().await, Code::Ok);
     let open = "bedrock_grpc_open_upstream_calls";
@@ -193,7 +194,7 @@ async fn draining_for_usage_ends_after_its_tokens() {
     .await;
     cancel_in_mid_stream(&gateway, "nova").await;
     let (_, calls) = left(&gateway.emulator, 1).await;
-    // Much less than all 2,000 were sent, even if the cancel was noticed late.
+    // Far fewer than all 2,000 tokens were sent, even if the gateway noticed the cancel late.
     assert!(calls[0].events_sent < 1_000, "{}", calls[0].events_sent);
     let cancelled = "bedrock_grpc_cancelled_total{usage=\"unknown\"}";
     metric_becomes(&gateway, cancelled, 1.0).await;
@@ -216,7 +217,7 @@ async fn a_client_that_vanished_is_noticed() {
     let frozen = Instant::now();
     let (ended, _) = left(&gateway.emulator, 1).await;
     let noticed = ended - frozen;
-    // Interval and timeout take two seconds, the next limit that would end the call two minutes.
+    // Interval and timeout take two seconds. The next limit that would end the call is two minutes.
     assert!(noticed < 20 * second, "{noticed:?}");
     metric_becomes(&gateway, "bedrock_grpc_open_calls", 0.0).await;
 }
@@ -224,7 +225,7 @@ async fn a_client_that_vanished_is_noticed() {
 #[tokio::test]
 async fn a_client_that_answers_pings_may_be_silent() {
     let short = Duration::from_millis(200);
-    // A time limit for answering, on a busy machine.
+    // The time limit for the answer to a ping, on a busy machine.
     let timeout = Duration::from_secs(2);
     let gateway = Gateway::with(|config, _| {
         config.limits.keepalive_interval = short;

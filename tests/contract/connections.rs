@@ -1,4 +1,4 @@
-//! What is not gRPC, or never becomes it, blocks nothing; old connections end gracefully.
+//! Connections that never use gRPC block no others, and old connections end gracefully.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ async fn impatient(config: impl FnOnce(&mut Config)) -> Gateway {
 /// Reads until the gateway closes, and returns what it sent.
 async fn closed(mut io: impl AsyncRead + Unpin) -> Vec<u8> {
     let mut said = Vec::new();
-    // A reset is an end as well.
+    // A reset counts as an end, too.
     let _end = soon(io.read_to_end(&mut said)).await;
     said
 }
@@ -84,7 +84,7 @@ async fn who_begins_and_says_no_more_is_closed_in_time() {
         b"P",
         &PREFACE[..PREFACE.len() - 1],
         b"POST / HTTP/1.1\r\nhost: gate",
-        // Complete, but then pings are not answered.
+        // The connection is complete, but does not answer pings.
         PREFACE,
     ] {
         let mut tcp = gateway.connect().await;
@@ -179,7 +179,7 @@ async fn an_old_connection_goes_away_and_its_stream_does_not_notice() {
     .await;
     assert!(refused.is_go_away(), "{refused}");
     assert!(born.elapsed() >= age.mul_f64(0.9), "{:?}", born.elapsed());
-    // Behind it, too.
+    // The stream continues after the GOAWAY.
     let before = call.messages.len();
     exchange.token("word").await;
     call.read_messages(before + 1).await;
@@ -206,8 +206,8 @@ async fn connections_that_began_together_do_not_end_together() {
     let gateway = Gateway::with(|config, _| config.limits.connection_age = age).await;
     let mut connections = JoinSet::new();
     for _ in 0..20 {
-        // Before the gateway's own timer starts: measured late, it would seem to have been too
-        // fast.
+        // The time is taken before the gateway's timer starts. Otherwise, the connection would seem
+        // to end too early.
         let born = Instant::now();
         let mut wire = Wire::connect(gateway.address).await;
         connections.spawn(async move {
@@ -220,8 +220,8 @@ async fn connections_that_began_together_do_not_end_together() {
     let lived = connections.join_all().await;
     let (least, most) = (*lived.iter().min().unwrap(), *lived.iter().max().unwrap());
     assert!(least >= age.mul_f64(0.85), "{least:?}");
-    // A fifth of the age is what they may differ by; 20 of them hardly ever fall into a tenth of
-    // that.
+    // The ages may differ by a fifth. It is very unlikely that 20 of them differ by less than a
+    // tenth of that.
     assert!(most - least >= age / 50, "{least:?} to {most:?}");
 }
 
@@ -285,7 +285,7 @@ async fn the_gateway_recovers_when_it_ran_out_of_descriptors() {
     let mut upstream = Upstream::start().await;
     let mut gateway = Child::with_descriptors(64, &upstream.endpoint_url()).await;
     let mut idle = Vec::new();
-    // The kernel accepts for the gateway as long as its queue has room.
+    // The kernel accepts connections for the gateway while its queue has room.
     for _ in 0..100 {
         idle.push(soon(TcpStream::connect(gateway.address)).await.unwrap());
     }

@@ -15,7 +15,7 @@ use crate::{
 
 /// Enough time for a call to reach Bedrock and for a few events to return, on a busy machine.
 const SHORT: Duration = Duration::from_secs(2);
-/// As `grpc-timeout` says it.
+/// The same time as a value of `grpc-timeout`.
 const SHORT_TIMEOUT: (&str, &str) = ("grpc-timeout", "2S");
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_slow_message_uses_up_the_deadline_of_the_answer() {
     let request = message(&faulty("stall-after-2"));
     let (first, rest) = request.split_at(request.len() / 2);
     call.send(Bytes::copy_from_slice(first), false);
-    // A client as slow as this.
+    // The client sends its message slowly.
     tokio::time::sleep(Duration::from_secs(2)).await;
     call.send(Bytes::copy_from_slice(rest), true);
     let status = call.status().await;
@@ -75,7 +75,7 @@ async fn before_headers_and_in_mid_stream_streamed_and_whole() {
             .await;
         let status = streamed.status().await;
         status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-        // Nothing was forwarded: the whole response is a status.
+        // Nothing was forwarded, so the whole response is a status.
         assert_eq!(status.trailers_only, fault != "stall-after-3", "{fault}");
         let status = whole.status().await;
         status.is(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");

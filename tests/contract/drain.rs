@@ -1,4 +1,5 @@
-//! SIGTERM: streams that can end do, all others get a status, and nothing blocks the exit.
+//! SIGTERM: streams may end within the drain limit, all others get a status, and nothing blocks the
+//! exit.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ async fn streams_that_do_not_end_get_one_status_each() {
     let mut gateway = Child::serve(&emulator.endpoint_url(), more).await;
     let endless = format!("{MODEL}.fault-stall-after-3");
     let (_clients, mut streams) = open(&gateway, &endless, STREAMS).await;
-    // Some have not had an event from Bedrock yet, and one has not sent its message.
+    // Some streams have no event from Bedrock yet, and one client has not sent its message.
     let mut waiting = Client::connect(gateway.address).await;
     for fault in ["stall-before-headers", "stall-after-0"] {
         streams.push(waiting.call(STREAM_INVOKE, &[], &faulty(fault)).await);
@@ -173,8 +174,7 @@ async fn a_second_signal_ends_at_once() {
     gateway.logged("draining").await;
     assert!(gateway.runs());
     gateway.terminate().await;
-    // The same as for an expired drain: all streams got a status, and the operator got what was
-    // requested.
+    // The exit code is that of an expired drain. All streams got a status.
     assert_eq!(gateway.code().await, Some(0));
     for stream in &mut streams {
         stream.status().await.is(Code::Unavailable, "DRAINING");
@@ -187,7 +187,7 @@ struct Held {
     _silent: TcpStream,
     _idle: Client,
     _watch: tonic::Streaming<tonic_health::pb::HealthCheckResponse>,
-    /// Two that read nothing: one answers pings, the other has vanished.
+    /// Two clients that read nothing: one answers pings, the other has vanished.
     _stuck: [(Client, Open); 2],
 }
 
@@ -232,7 +232,7 @@ async fn silent_watching_and_stuck_clients_do_not_keep_it_from_its_exit() {
     gateway.terminate().await;
     let terminated = Instant::now();
     assert_eq!(gateway.code().await, Some(0));
-    // The limit, and the time for streams to notify their clients, add up to 4.5 s.
+    // The drain limit and the time in which streams notify their clients add up to 4.5 s.
     let took = terminated.elapsed();
     assert!(took < Duration::from_secs(30), "{took:?}");
     drop(held);

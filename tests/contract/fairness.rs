@@ -1,4 +1,4 @@
-//! One client can't take what others need: places, memory, connections, watches, time.
+//! One client cannot use up what others need: slots, memory, connections, watches, time.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
-/// A gateway that believes `x-forwarded-for` of this machine.
+/// A gateway that trusts `x-forwarded-for` from this machine.
 async fn gateway(change: impl FnOnce(&mut Config)) -> Gateway {
     Gateway::with(|config, _| {
         config.server.trusted_proxies.forwarded_for_from =
@@ -53,7 +53,7 @@ async fn calls_without_a_message_give_their_places_to_others() {
     let mut attacker = silent(&mut client, ONE, 8).await;
     let call = client.call(STREAM_INVOKE, TWO, &ask(MODEL)).await;
     assert_eq!(call.code().await, Code::Ok);
-    // The oldest of them made room.
+    // The gateway has ended the oldest of these calls.
     let status = attacker.remove(0).status().await;
     status.is(Code::Unavailable, "REPLICA_SATURATED");
     assert!(status.details().retry().is_some());
@@ -78,7 +78,7 @@ async fn a_client_that_sends_nothing_loses_its_call_by_time() {
     assert_eq!(gateway.emulator.calls(), []);
     let call = client.call(STREAM_INVOKE, ONE, &ask(MODEL)).await;
     assert_eq!(call.code().await, Code::Ok);
-    // The same holds for calls beside inference.
+    // The same applies to calls of other services.
     let check = client.headers(CHECK, ONE).await;
     assert_ne!(check.code().await, Code::Ok);
 }
@@ -88,7 +88,7 @@ async fn memory_is_shared_and_given_back() {
     const PART: usize = 1 << 20;
     let gateway = gateway(|config| config.limits.memory = Some(4 * PART)).await;
     let mut client = Client::connect(gateway.address).await;
-    // Claims alone take nothing.
+    // The declared length of a message takes no memory by itself.
     let mut claims = Vec::new();
     for _ in 0..100 {
         let mut call = client.headers(STREAM_INVOKE, ONE).await;
@@ -126,7 +126,7 @@ async fn memory_is_shared_and_given_back() {
         }
     };
     soon(answered).await;
-    // More than there is at all.
+    // This message is larger than the whole memory budget.
     let mut large = ask(MODEL);
     large.input = Some(question(&"word ".repeat(PART)));
     let mut call = client.call(STREAM_INVOKE, TWO, &large).await;
@@ -184,7 +184,7 @@ async fn connections_are_limited_and_the_client_with_most_makes_room() {
     for client in &mut first {
         seen(client).await;
     }
-    // One more of the same client is closed.
+    // Another connection of the same client is closed.
     let mut refused = from(2).await;
     assert_eq!(soon(refused.read(&mut [0])).await.unwrap_or(0), 0);
     // The gateway accepts another client, and closes the oldest connection of the first one.

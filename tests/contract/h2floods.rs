@@ -48,15 +48,15 @@ async fn survives(first: &[u8], flood: &[u8], times: usize) -> Flooded {
 async fn is_closed(first: &[u8], flood: &[u8], times: usize, with: u32) {
     let flooded = survives(first, flood, times).await;
     assert!(flooded.closed, "{flooded:?}");
-    // The reset of the socket may overtake the message.
+    // The reset of the socket may arrive before the message.
     if let Some(last) = flooded.errors.last() {
         assert_eq!(*last, with, "{flooded:?}");
     }
 }
 
-/// Floods a gateway, which has no limit for this: HTTP/2 answers each such frame, one at a time,
-/// and reads no more while the answer cannot be written. So a flood costs its sender as much as the
-/// gateway, and nothing accumulates: this is what h2 guarantees, and what is checked.
+/// Floods a gateway with frames that have no limit. h2 answers each such frame, and stops reading
+/// while an answer cannot be written. So the sender has the same cost as the gateway, and nothing
+/// accumulates.
 async fn comes_to_nothing(flood: &[u8], times: usize) {
     let flooded = survives(&[], flood, times).await;
     assert!(!flooded.closed && flooded.taken == times, "{flooded:?}");
@@ -65,7 +65,7 @@ async fn comes_to_nothing(flood: &[u8], times: usize) {
 #[tokio::test]
 async fn continuations_without_end() {
     let mut block = BytesMut::new();
-    // As many as fit in a frame, without truncation.
+    // As many headers as fit into one frame.
     for _ in 0..(16 << 10) / 129 {
         put_header(&mut block, "x-more", &"y".repeat(120));
     }
@@ -141,7 +141,7 @@ async fn settings() {
 async fn empty_data() {
     let mut call = BytesMut::new();
     call.extend_from_slice(&frame(HEADERS, END_HEADERS, 1, &call_headers()));
-    // Incomplete: the service waits for the rest.
+    // The message is incomplete, so the service waits for the rest.
     call.extend_from_slice(&frame(DATA, 0, 1, &message(&ask(MODEL))[..10]));
     let nothing = frame(DATA, 0, 1, &[]).repeat(1_000);
     is_closed(&call, &nothing, 300, ENHANCE_YOUR_CALM).await;

@@ -1,4 +1,5 @@
-//! The client has a token before Bedrock sends the next one: nothing on the way waits for more.
+//! The client receives each token before Bedrock sends the next one, so nothing on the path waits
+//! for more bytes.
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use crate::{
 
 const TOKENS: usize = 20;
 
-/// Streams in which each token is sent when the client has the one before.
+/// Streams in which Bedrock sends each token after the client has received the previous one.
 async fn step_by_step(streams: usize) {
     let mut upstream = Upstream::start().await;
     let endpoint_url = upstream.endpoint_url();

@@ -35,7 +35,7 @@ use crate::{
     support::{Client, INVOKE, STREAM_INVOKE},
 };
 
-/// Panics where its target says, or sends a message for each step of the test.
+/// Panics at the point that its target names, or sends a message for each step of the test.
 struct Panics {
     steps: watch::Receiver<usize>,
 }
@@ -65,7 +65,8 @@ impl InferenceService for Panics {
         let target = request.into_inner().target;
         Ok(Response::new(match target.as_str() {
             "in mid-stream" => stream::unfold(0, move |sent| async move {
-                // Sent one by one: what is not sent yet is lost with the panic.
+                // The messages are sent one by one, because a panic discards messages that were not
+                // sent yet.
                 tokio::task::yield_now().await;
                 assert!(sent < 3, "in mid-stream");
                 Some((message(), sent + 1))
@@ -134,7 +135,8 @@ async fn serve(places: usize, steps: watch::Receiver<usize>) -> SocketAddr {
 #[tokio::test]
 async fn a_panic_ends_its_own_call_and_no_other_of_the_connection() {
     let (step, steps) = watch::channel(1);
-    // One for the stream that continues, one for those that panic: they release their slots.
+    // One slot is for the stream that continues. The calls that panic share the other one, because
+    // each of them releases it.
     let address = serve(2, steps).await;
     let mut client = Client::connect(address).await;
     let mut other = client.call(STREAM_INVOKE, &[], &ask("nowhere")).await;
@@ -150,7 +152,7 @@ async fn a_panic_ends_its_own_call_and_no_other_of_the_connection() {
         let status = stream.status().await;
         status.is(Code::Internal, "PANIC");
         assert_eq!(status.details().phase(), "mid-stream");
-        // Output before it is kept.
+        // The output before the panic arrives.
         assert_eq!(stream.messages.len(), 3);
 
         let mut unary = client.call(INVOKE, &[], &invoke(ask(""))).await;

@@ -1,4 +1,4 @@
-//! What some models reject and others accept.
+//! Requests that some models reject and others accept.
 
 use bedrock_emulator::answer::answer;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const CLAUDE_4_5: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const CLAUDE_5: &str = "us.anthropic.claude-sonnet-5";
 const LLAMA: &str = "meta.llama3-8b-instruct-v1:0";
 
-/// The error message, or nothing.
+/// Returns the error message, or an empty text.
 fn error(model_id: &str, body: &Value) -> String {
     answer(model_id, body)
         .err()

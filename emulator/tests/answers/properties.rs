@@ -10,7 +10,7 @@ use super::{
     user, with,
 };
 
-/// Prompts: any readable text, and what the emulator treats as commands.
+/// Prompts: any readable text, and texts that the emulator treats as commands.
 fn prompts() -> impl Strategy<Value = String> {
     let orders = prop::sample::select(vec![
         "count to 30",
@@ -28,7 +28,7 @@ fn prompts() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Schemas with their leaves, as tools have them.
+/// Nested schemas like those of real tools.
 fn schemas() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(json!({"type": "boolean"})),
@@ -73,7 +73,7 @@ fn objects(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> 
     })
 }
 
-/// Checks a value against the keywords that the schemas above use: written independently of the
+/// Checks a value against the keywords that the schemas above use. It shares no code with the
 /// emulator's own check.
 fn fits(value: &Value, schema: &Value) -> Result<(), String> {
     let fail = |keyword: &str| Err(format!("{keyword}: {value} does not fit {schema}"));
@@ -223,7 +223,7 @@ proptest! {
         let calls = Answer::of(&script).tool_calls();
         prop_assume!(!calls.is_empty());
         for call in calls {
-            // The triggers among the prompts break off calls.
+            // Some prompts contain triggers, which break off calls.
             if !prompt.contains("emulate:") {
                 fits(&call.input(), &schema).map_err(TestCaseError::fail)?;
             }

@@ -1,4 +1,4 @@
-//! What Bedrock rejects, and with which messages.
+//! Requests that Bedrock rejects, with its messages.
 
 use bedrock_emulator::{answer::answer, script::ApiError};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn question() -> Value {
     json!({"role": "user", "content": [{"text": "x"}]})
 }
 
-/// Bodies that are rejected with a `ValidationException`, and what its message contains.
+/// Bodies that are rejected with a `ValidationException`, with words of its message.
 fn validation_table() -> Vec<(Value, &'static str)> {
     let with_tools = |body| with(body, tools(&[tool("t")]));
     vec![

@@ -1,4 +1,4 @@
-//! What the account can create, tag and delete; what it owns; and calls of these resources.
+//! The resources of the account: creating, tagging, deleting and calling them.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ async fn an_application_profile_lives_and_dies() {
             .collect();
         assert_eq!(left, [("team", "search"), ("tenant", "b")]);
 
-        // Another Region has none of it.
+        // Another Region has none of these resources.
         let elsewhere = control(&emulator, "us-west-2").list_inference_profiles();
         let elsewhere = elsewhere.send().await.expect("a list");
         let mut names = elsewhere.inference_profile_summaries().iter();

@@ -5,7 +5,7 @@ use bedrock_emulator::{End, Fault, Options};
 
 use crate::support::{MODEL, bearer_request, client, http1, json, start, stream, user};
 
-/// Fault, how the SDK reports it, how the log reports it. Faults that never end are not included.
+/// Each fault, with the reports of the SDK and of the log. Faults without an end are not included.
 const SEEN: &[(&str, &str, End)] = &[
     ("validation", "400 ValidationException", End::Faulted),
     ("input-too-long", "400 ValidationException", End::Faulted),
@@ -85,7 +85,7 @@ const SEEN: &[(&str, &str, End)] = &[
     ("giant-tool-delta", "end", End::Completed),
 ];
 
-/// Faults that the client must end.
+/// Faults without an end: the client must close the connection.
 const ENDLESS: [&str; 3] = ["stall", "stall-before-headers", "slow"];
 
 /// Events that the SDK cannot read. It closes the stream, before or after the emulator has sent the

@@ -81,7 +81,7 @@ async fn requests_are_counted_for_each_model_source_and_way() {
             throttled("requests")
         );
     }
-    // A copy counts toward what it copies, and a provisioned model has no quota.
+    // A copy counts toward the quota of its original, and a provisioned model has no quota.
     let arn = |end: &str| format!("arn:aws:bedrock:us-east-1:123456789012:{end}");
     let copy = arn("application-inference-profile/emulator0001");
     assert_eq!(
@@ -139,7 +139,8 @@ async fn what_is_reserved_counts_while_a_call_runs_and_what_it_took_afterwards()
     let running = open.send().await.expect("headers");
     let refused = stream(&client, PROFILE, "Say hi").await;
     assert_eq!(refused.end, "429 ThrottlingException");
-    // A client that leaves pays for the whole answer, and gets the rest of the reservation back.
+    // If a client disconnects, its call counts with the whole answer, and the rest of the
+    // reservation is released.
     drop(running);
     emulator
         .wait_for(|calls| calls.iter().all(|call| call.end.is_some()))

@@ -1,4 +1,4 @@
-//! AWS STS, and what sessions of roles may call.
+//! AWS STS, and the calls that sessions of roles may make.
 
 use std::{
     sync::{

@@ -78,7 +78,7 @@ fn trust_policy(account: &AccountOptions, own_role: &str, tags: bool) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// Returns what the roles of callers need.
+/// Returns notes on the policies that the roles of callers need.
 fn roles_of_callers(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     for (caller, options) in &config.access.callers {

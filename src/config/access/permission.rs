@@ -63,7 +63,7 @@ impl Permission {
     }
 
     /// Returns the patterns of model IDs. With `targets` alone, there are none: a caller that may
-    /// use some aliases must not get around their settings by the model ID.
+    /// use some aliases must not avoid their settings by naming a model ID.
     pub fn model_ids(&self) -> Option<&[String]> {
         match (&self.allowed_model_ids, &self.targets) {
             (Some(patterns), _) => Some(patterns),
@@ -175,7 +175,7 @@ pub(super) fn check_together<'a>(
     }
 }
 
-/// Reads a pattern of aliases, which must match one at least.
+/// Reads a pattern of aliases, which must match at least one.
 fn alias_pattern(text: &str, known: &Targets) -> Result<String, String> {
     let text = units::text(text)?;
     let is_well_formed = text

@@ -109,7 +109,7 @@ impl RedisStore {
     /// Returns the password, if there is one. A file is read now.
     ///
     /// # Errors
-    /// The file can't be read, or is empty.
+    /// Fails if the file cannot be read, or is empty.
     pub fn password(&self) -> io::Result<Option<String>> {
         match &self.password {
             None => Ok(None),
@@ -136,7 +136,7 @@ impl RedisStore {
     /// Returns the certificate authorities to trust, as PEM. `None`: those of the machine.
     ///
     /// # Errors
-    /// The file can't be read.
+    /// Fails if the file cannot be read.
     pub fn ca_pem(&self) -> io::Result<Option<Vec<u8>>> {
         let Some(path) = &self.ca_file else {
             return Ok(None);

@@ -92,7 +92,7 @@ pub struct Unlisted {
 pub struct JwtIssuer {
     /// The value of `iss`. `issuer`. Required.
     pub issuer: String,
-    /// A token's `aud` must name one of these. `audiences`. Required.
+    /// The accepted values of `aud`: a token must contain one of them. `audiences`. Required.
     pub audiences: Vec<String>,
     /// The accepted algorithms. `algorithms`, default: all that are asymmetric.
     pub algorithms: Vec<SignatureAlgorithm>,

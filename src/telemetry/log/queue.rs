@@ -29,9 +29,9 @@ thread_local! {
 /// counted.
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// There are lines for the thread.
+    /// Signals that there are lines for the thread.
     added: Condvar,
-    /// The thread has written all lines.
+    /// Signals that the thread has written all lines.
     written: Condvar,
     dropped: Counter,
 }
@@ -49,11 +49,11 @@ struct State {
     report: Vec<u8>,
 }
 
-/// Lines one after the other.
+/// Consecutive lines.
 #[derive(Default)]
 struct Lines {
     bytes: Vec<u8>,
-    /// Where each line ends.
+    /// The offset of the end of each line.
     ends: Vec<usize>,
 }
 
@@ -246,7 +246,8 @@ mod tests {
 
     use super::*;
 
-    /// An output that accepts as many bytes as the test orders, and reports what it got.
+    /// An output that accepts as many bytes as the test orders, and reports the bytes that it
+    /// received.
     struct Obedient {
         got: mpsc::Sender<Vec<u8>>,
         orders: mpsc::Receiver<io::Result<usize>>,
@@ -254,7 +255,7 @@ mod tests {
 
     impl Write for Obedient {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // A test that gives no more orders is over.
+            // The test has ended if it gives no more orders.
             let count = self.orders.recv().unwrap_or(Ok(usize::MAX))?;
             let count = count.min(bytes.len());
             let _over = self.got.send(bytes[..count].to_vec());
@@ -323,9 +324,9 @@ mod tests {
             (&*test.queue).write_all(&line).unwrap();
         }
         assert_eq!(test.dropped.get(), 7);
-        // The end of the process does not wait longer than it should.
+        // The shutdown waits no longer than its limit.
         assert!(!test.queue.flush(Duration::from_millis(10)));
-        // What fits is written as soon as the output accepts it.
+        // Lines that fit into the queue are written as soon as the output accepts them.
         for _ in 0..3 {
             test.orders.send(Ok(usize::MAX)).unwrap();
         }
@@ -395,7 +396,7 @@ mod tests {
         report.append(&mut accepted(usize::MAX));
         assert_eq!(reported(&report), 7);
         assert_eq!(accepted(usize::MAX).len(), QUEUE);
-        // The output refuses the second report, so the next one says the same and more.
+        // The output refuses the second report, so the next report includes its number.
         let closed = io::ErrorKind::BrokenPipe;
         test.orders.send(Err(closed.into())).unwrap();
         assert!(test.queue.flush(Duration::from_secs(60)));

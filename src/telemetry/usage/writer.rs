@@ -113,7 +113,7 @@ impl Writer {
         }
     }
 
-    /// Writes what is in the queue, for at most this time. Records that are left are dropped.
+    /// Writes the records in the queue, for at most this time. The remaining records are dropped.
     pub(super) async fn end(&self, limit: Duration) {
         self.shared.lock().is_closing = true;
         self.shared.changed.notify_one();
@@ -231,7 +231,7 @@ mod tests {
 
         fn write(&mut self, records: &[Arc<UsageRecord>]) -> Result<(), SinkFailure> {
             self.got.send(records.len()).unwrap();
-            // A test that gives no more orders is over.
+            // The test has ended if it gives no more orders.
             self.orders
                 .recv()
                 .unwrap_or(Err(0))
@@ -296,7 +296,7 @@ mod tests {
         test.orders.send(Ok(())).unwrap();
         assert_eq!(test.got.recv(), Ok(4));
         test.orders.send(Err(3)).unwrap();
-        // It tries again with the one that is left.
+        // The thread tries again with the record that is left.
         assert_eq!(test.got.recv(), Ok(1));
         test.orders.send(Ok(())).unwrap();
         test.writer.end(Duration::from_secs(60)).await;

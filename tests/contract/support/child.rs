@@ -64,7 +64,7 @@ impl Child {
         let (logged, mut log) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                // The test may be over.
+                // The test may have ended.
                 let _read = logged.send(line);
             }
         });
@@ -85,8 +85,8 @@ impl Child {
         line_with(&mut self.log, part).await
     }
 
-    /// Waits for the end of a process that was told to stop, and returns the lines of the log that
-    /// were not read yet.
+    /// Waits for the end of a process after SIGTERM. Returns the lines of the log that were not
+    /// read yet.
     pub(crate) async fn rest_of_log(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(line) = soon(self.log.recv()).await {
@@ -113,17 +113,17 @@ impl Child {
         soon(self.process.wait()).await.unwrap().code()
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
     }
 
-    /// Its resident memory now, in bytes.
+    /// Returns its resident memory, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.status("VmRSS:")
     }
 
-    /// Its maximum resident memory so far, in bytes.
+    /// Returns its maximum resident memory so far, in bytes.
     pub(crate) fn peak_memory(&self) -> usize {
         self.status("VmHWM:")
     }

@@ -47,8 +47,8 @@ pub(crate) async fn metric_becomes(gateway: &Gateway, sample: &str, value: f64) 
     .await;
 }
 
-/// Repeats a measurement, and compares the median with the limit. Up to three times, because the
-/// machine may be busy: what is slow by its nature is slow each time.
+/// Repeats a measurement up to three times until its median is within the limit. A busy machine is
+/// not slow each time, but slow code is.
 pub(crate) async fn within<F: Future<Output = Duration>>(limit: Duration, measure: impl Fn() -> F) {
     const TRIES: usize = 3;
     const REPEATS: usize = 7;

@@ -1,9 +1,9 @@
-//! What the kernel holds of a TCP connection.
+//! The bytes of a TCP connection that the kernel holds.
 
 use std::{fs, net::SocketAddr};
 
-/// The bytes that were written and not received, and those that were received and not read, of the
-/// end at `local`. `None`: it is closed.
+/// Returns the numbers of bytes that the socket at `local` has written and the peer has not
+/// received, and that it has received and not read. `None`: the socket is closed.
 pub(crate) fn queues(local: SocketAddr, peer: SocketAddr) -> Option<(usize, usize)> {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let (local, peer) = (as_in_table(local), as_in_table(peer));

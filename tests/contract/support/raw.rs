@@ -27,7 +27,7 @@ pub(crate) struct Client {
     freeze: Arc<Notify>,
 }
 
-/// A call on it.
+/// A call on the connection.
 pub(crate) struct Open {
     response: Option<ResponseFuture>,
     headers: HeaderMap,
@@ -41,7 +41,7 @@ pub(crate) struct Open {
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) status: tonic::Status,
-    /// Without a body before it.
+    /// The status arrived without a body before it.
     pub(crate) trailers_only: bool,
 }
 
@@ -59,7 +59,7 @@ impl Status {
 }
 
 impl Client {
-    /// With large windows.
+    /// Connects with large windows.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::with(address, |builder| {
             builder
@@ -75,7 +75,7 @@ impl Client {
         Self::begin(soon(TcpStream::connect(address)).await.unwrap(), builder).await
     }
 
-    /// Over a TCP connection that is open already.
+    /// Uses a TCP connection that is already open.
     pub(crate) async fn over(tcp: TcpStream) -> Self {
         Self::begin(tcp, Builder::new()).await
     }
@@ -110,7 +110,7 @@ impl Client {
         let _aborted = self.connection.await;
     }
 
-    /// How the connection ended.
+    /// Waits for the end of the connection, and returns how it ended.
     pub(crate) async fn ended(self) -> Result<(), h2::Error> {
         drop(self.send);
         soon(self.connection).await.unwrap()
@@ -204,7 +204,7 @@ impl Open {
         }
     }
 
-    /// Reads to the end. An error if the stream or its connection broke.
+    /// Reads to the end. Fails if the stream or its connection broke.
     pub(crate) async fn end(&mut self) -> Result<Status, h2::Error> {
         while self.read().await? {}
         let trailers = match &mut self.body {
@@ -218,7 +218,7 @@ impl Open {
         })
     }
 
-    /// The end of a call that ends with a status, whatever it is.
+    /// Returns the end of a call, which must be a status.
     pub(crate) async fn status(&mut self) -> Status {
         let status = self.end().await.unwrap();
         assert!(self.read.is_empty(), "a message was cut");
@@ -237,7 +237,7 @@ impl Open {
         tonic::Status::from_header_map(told).unwrap().code()
     }
 
-    /// The status of a call that ends no later than this.
+    /// Returns the status of a call, which must end by this time.
     pub(crate) async fn status_within(&mut self, limit: Duration) -> Status {
         tokio::time::timeout(limit, self.status()).await.unwrap()
     }

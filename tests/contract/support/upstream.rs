@@ -1,4 +1,4 @@
-//! A Bedrock that takes each step when the test tells it to, and observes what the gateway reads.
+//! A Bedrock whose steps the test controls. It observes what the gateway reads.
 
 use std::net::SocketAddr;
 
@@ -45,7 +45,7 @@ impl Upstream {
                 let arrived = arrived.clone();
                 tokio::spawn(async move {
                     if let Some(exchange) = Exchange::begin(tcp).await {
-                        // The test may be over.
+                        // The test may have ended.
                         let _received = arrived.send(exchange);
                     }
                 });
@@ -115,12 +115,12 @@ impl Exchange {
         self.send("contentBlockDelta", token(text)).await;
     }
 
-    /// Sends one token. An error: the gateway has closed the call.
+    /// Sends one token. Fails if the gateway has closed the call.
     pub(crate) async fn try_token(&mut self, text: &str) -> std::io::Result<()> {
         soon(self.tcp.write_all(&event("contentBlockDelta", token(text)))).await
     }
 
-    /// Sends an answer's end, and that of the response.
+    /// Sends the end of the answer and of the response.
     pub(crate) async fn finish(mut self) {
         self.send("contentBlockStop", json!({"contentBlockIndex": 0}))
             .await;
@@ -138,7 +138,7 @@ impl Exchange {
     /// Waits until the gateway closes the call.
     pub(crate) async fn closed(&mut self) {
         let mut byte = [0];
-        // A reset is an end as well.
+        // A reset counts as an end, too.
         let read = soon(self.tcp.read(&mut byte)).await;
         assert!(matches!(read, Ok(0) | Err(_)), "the gateway spoke");
     }

@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame, for what no client library would send.
+//! HTTP/2 frame by frame, for requests that no client library would send.
 
 use std::net::SocketAddr;
 
@@ -44,7 +44,7 @@ pub(crate) struct Wire {
 /// The outcome of a flood.
 #[derive(Debug)]
 pub(crate) struct Flooded {
-    /// How often it was accepted.
+    /// The number of repetitions that the gateway accepted.
     pub(crate) taken: usize,
     /// Whether the gateway closed the connection before the flood ended.
     pub(crate) closed: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Flooded {
     pub(crate) errors: Vec<u32>,
 }
 
-/// A frame that came.
+/// A received frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
@@ -115,7 +115,7 @@ impl Wire {
             let mut frames = Vec::new();
             loop {
                 while let Some(frame) = split(&mut read) {
-                    // A flood of requests causes as many answers. Tests use only these.
+                    // A flood of requests causes as many answers, of which tests read only these.
                     if matches!(frame.kind, GOAWAY | RST_STREAM) {
                         frames.push(frame);
                     }

@@ -1,5 +1,5 @@
-//! The scripts against the counts of a process: both have to come to the same verdicts, to the same
-//! counts and to the same answers, whatever happens.
+//! Compares the scripts with the counts of a process. Both must make the same decisions, keep the
+//! same counts and return the same answers for any sequence of events.
 
 use std::{
     sync::{
@@ -28,10 +28,10 @@ use crate::{
 };
 
 const REPLICAS: usize = 3;
-/// 2026-11-26, 23:00 UTC: days and months end while events happen.
+/// 2026-11-26, 23:00 UTC, so that a day and a month end during the events.
 const START: u64 = 1_795_734_000_000;
 
-/// A replica without tasks: the test does what they do.
+/// A replica without background tasks, whose steps the test makes itself.
 struct Replica {
     shared: Shared,
     link: Link,
@@ -41,7 +41,7 @@ struct Replica {
     _pushes: mpsc::UnboundedReceiver<redis::PushInfo>,
 }
 
-/// An open call: what the store knows of it, and what the process does.
+/// An open call: its reservations in the store and in the process.
 struct Open {
     remote: Reservation,
     local: Reservation,
@@ -86,13 +86,13 @@ enum Event {
         amounts: Amounts,
         again: bool,
     },
-    /// One of the calls of a replica ends, with so many percent of what it reserved.
+    /// A call of a replica ends. It has used this percentage of its reservation.
     End {
         replica: usize,
         which: usize,
         percent: u64,
     },
-    /// A replica renews its lease, and finds those that have lapsed.
+    /// A replica renews its lease, and releases the leases that have lapsed.
     Renew(usize),
     /// A call whose reservation never reached the store ends.
     Unreserved {
@@ -162,7 +162,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// From limits that are always reached to the largest that the configuration allows.
+/// Limits, from those that are always reached to the largest that the configuration allows.
 fn limit(few: u64, most: u64) -> impl Strategy<Value = Option<u64>> {
     prop_oneof![
         2 => Just(None),
@@ -198,7 +198,7 @@ prop_compose! {
     }
 }
 
-/// The counts of the process, told what the store finds out by itself.
+/// The counts of the process. The test tells it about events that the store detects by itself.
 struct Model {
     process: InProcess,
     now: Arc<AtomicU64>,
@@ -240,7 +240,8 @@ impl Model {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// A replica has ended: its places are free, and what it reserved counts as used.
+    /// A replica has ended: its open calls are released, and all that it had reserved counts as
+    /// used.
     fn lapse(&self, replica: &mut Replica) {
         for open in replica.open.iter_mut().filter(|open| !open.lapsed) {
             open.lapsed = true;
@@ -254,7 +255,7 @@ impl Model {
         let _standings = self.process.settle(reservation, used);
     }
 
-    /// A call of which the store has no reservation: all of it is charged.
+    /// A call without a reservation in the store: its whole usage is charged.
     fn charge(&self, scopes: &Scopes, used: Amounts) {
         let nothing = Reservation {
             id: 0,
@@ -441,7 +442,7 @@ async fn play(
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
 fn the_store_counts_like_the_process() {
     let runtime = Runtime::new().unwrap();
-    // One server for all cases, each with other keys.
+    // All cases share one server, and each of them uses separate keys.
     let redis = runtime.block_on(RedisServer::with(&[]));
     let case = AtomicU64::new(0);
     let mut runner = TestRunner::new(ProptestConfig {

@@ -150,9 +150,9 @@ impl Policy {
             statements.push(statement);
         };
         allow("Targets", &[STREAM], &self.called, None);
-        // These models can be called only through the profiles.
-        // CountTokens is called for the models themselves, also for those behind profiles, and in
-        // source Regions only: patterns such as us-east-* are for destinations.
+        // CountTokens is called for the models themselves, including those behind profiles. It is
+        // called only in source Regions, so patterns such as us-east-*, which are for destinations,
+        // are left out.
         let is_model = |arn: &&String| {
             let region = model_id::region_of_model(arn);
             arn.contains("foundation-model/") && (region == "*" || !region.contains('*'))
@@ -160,6 +160,7 @@ impl Policy {
         let models = self.called.iter().chain(&self.behind).filter(is_model);
         let models = models.cloned().collect();
         allow("CountTokens", &["bedrock:CountTokens"], &models, None);
+        // Converse calls these models only through the profiles.
         let through = json!({"ArnLike": {"bedrock:InferenceProfileArn": self.profiles}});
         allow(
             "ModelsBehindProfiles",
