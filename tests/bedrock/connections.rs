@@ -299,7 +299,7 @@ async fn an_unread_stream_piles_up_a_bounded_number_of_bytes() {
         other.send(event("messageStop", "{}"));
         timeout(SOON, answer.frames.next())
             .await
-            .expect("others go on")
+            .expect("other calls continue")
             .expect("a frame")
             .expect("an event");
     }

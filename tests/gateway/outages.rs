@@ -302,7 +302,7 @@ async fn an_error_that_this_version_does_not_know_counts_by_its_status() {
     assert!((5..=6).contains(&broken.requests()));
 }
 
-/// What another Region would answer in the same way is not sent there.
+/// Requests that another Region would answer in the same way are not sent there.
 #[tokio::test]
 async fn a_refusal_does_not_fail_over() {
     for (status, headers) in [
@@ -363,15 +363,15 @@ async fn the_body_of_an_error_is_read_up_to_a_limit() {
     .await;
     let answer = gateway.stream(ask(MODEL)).await;
     assert_eq!(answer.code(), Code::InvalidArgument);
-    // What came before the cut is told.
+    // The error contains the part that arrived before the body broke off.
     let message = answer.end.as_ref().unwrap_err().message().to_owned();
     assert!(message.contains("too bad"), "{message}");
     let bytes = crate::harness::soon(total.recv()).await.unwrap();
-    // The rest is what sockets hold.
+    // The other bytes are in socket buffers.
     assert!(bytes < 32 << 20, "{bytes} bytes were taken");
 }
 
-/// Callers are sent what they can act on. The rest is in the log.
+/// Callers receive the details that help them. The other details are in the log.
 #[tokio::test]
 async fn errors_name_no_host_no_account_and_no_role() {
     let role = "arn:aws:sts::123456789012:assumed-role/gateway/i-0";

@@ -50,7 +50,7 @@ proptest! {
         judge(&request)?;
     }
 
-    /// Any text as JSON: what passes is what a JSON parser takes, and the other way round.
+    /// Any text as JSON: validation accepts exactly the texts that a JSON parser accepts.
     #[test]
     fn json_that_passes_is_json(json in "[\\[\\]{}:,\" \\\\a0-9.eE+-]{0,12}|(true|null|\"a\"|[0-9]{1,3}|\\{\"a\":|\\[|\\]|\\}|,){0,8}") {
         let mut request = full();

@@ -29,7 +29,7 @@ const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 /// connection again, which hyper has not dropped yet.
 const MOST_SENT_ANEW: u32 = 3;
 
-/// For calls with one request message: it is kept, to send it again.
+/// For calls with one request message, which is kept so that it can be sent again.
 #[derive(Clone)]
 pub struct ConfiguredChannel {
     pods: Pods,
@@ -163,8 +163,8 @@ impl tonic::codegen::Service<Request<Body>> for ConfiguredChannel {
     }
 }
 
-/// The rest of a response. It ends at the deadline whatever the gateway does; tonic itself relies
-/// on the gateway.
+/// The rest of a response. It ends at the deadline, even if the gateway does not end it. tonic
+/// itself relies on the gateway.
 pub struct Timed {
     body: Body,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -207,8 +207,8 @@ fn out_of_time() -> Status {
     Status::deadline_exceeded("the deadline has passed")
 }
 
-/// What the gateway should know about the attempt: the remaining time, and the number of earlier
-/// attempts.
+/// The metadata that tells the gateway about the attempt: the remaining time, and the number of
+/// earlier attempts.
 fn tell(headers: &mut HeaderMap, attempt: u32, deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
         // gRPC allows eight digits: in milliseconds, a day. Rounded up, so that no other timer
@@ -224,7 +224,7 @@ fn tell(headers: &mut HeaderMap, attempt: u32, deadline: Option<Instant>) {
     }
 }
 
-/// As `Request::set_timeout` writes it: up to eight digits and a unit.
+/// Returns the time as `Request::set_timeout` formats it: up to eight digits and a unit.
 fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

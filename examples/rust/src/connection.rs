@@ -108,11 +108,11 @@ mod tests {
         frames.extend(frame(DATA, 1, 1, &[]));
         frames.extend(frame(PING, 0, 0, &[0; 8]));
         io.write_all(&frames).await.ok()?;
-        // Not a separate ping, but the answer to one.
+        // This frame is not a new ping, but the answer to one.
         until(&mut io, PING, ACK).await
     }
 
-    /// Whether a stream is complete that is not read before all of it has arrived.
+    /// Returns whether a stream is complete if it is read only after all of it has arrived.
     async fn is_whole(tokens: usize, endpoint: impl FnOnce(String) -> Endpoint) -> bool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -1,4 +1,5 @@
-//! All pods behind a name, as of a headless Service, in turn. tonic itself uses only one address.
+//! Spreads calls over all pods behind a name, such as that of a headless Service. tonic itself uses
+//! only one address.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -91,7 +92,7 @@ impl Connected {
         self.0
             .extend(connecting.join_all().await.into_iter().flatten());
         if self.0.is_empty() {
-            // There must be an address, so that calls can fail.
+            // There must be at least one address: without any, calls would wait instead of failing.
             let endpoints = found.iter().flat_map(|&it| endpoint(it));
             return endpoints.map(|it| it.connect_lazy()).collect();
         }
@@ -109,7 +110,7 @@ mod tests {
     async fn a_pod_that_comes_later_is_found() {
         let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = first.local_addr().unwrap().port();
-        // Every address of 127.0.0.0/8 is this machine.
+        // Every address of 127.0.0.0/8 belongs to this machine.
         let names: Vec<_> = ["127.0.0.1", "127.0.0.2"]
             .map(|host| format!("{host}:{port}"))
             .into();

@@ -71,7 +71,7 @@ pub struct RetryPolicy {
     retryable_status_codes: Vec<String>,
 }
 
-/// What a failed attempt means for the next one.
+/// Whether a failed attempt is followed by another one.
 #[derive(Debug, PartialEq)]
 pub enum Next {
     /// This failure is not one of those that are retried.

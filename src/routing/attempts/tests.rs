@@ -314,9 +314,9 @@ fn routes() -> impl Strategy<Value = Vec<RouteOptions>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// For any policy, outcomes and times, there is no attempt after an answer began, after the
-    /// deadline, outside the fence, on a route of another target, or after an error that a retry
-    /// can't fix. There are never more attempts than the policy allows.
+    /// For any policy, outcomes and times, the number of attempts stays within the policy. There is
+    /// no attempt after an answer began, after the deadline, or after an error that a retry cannot
+    /// fix. No attempt uses a route outside the fence or of another target.
     #[test]
     fn no_attempt_breaks_a_rule(
         (own, other) in (routes(), routes()),

@@ -31,7 +31,7 @@ fn is_not_allowed(answer: &Answer, named: &str) {
     assert!(shown.contains(named), "{named}: {shown}");
 }
 
-/// The body that reached Bedrock last, of a call that ends well.
+/// Makes a call, which must succeed, and returns the body that reached Bedrock.
 async fn sent(gateway: &Gateway, request: StreamInvokeRequest, key: &Secret) -> Value {
     let before = gateway.emulator.calls().len();
     gateway.stream(keyed(request, key)).await.is_whole();

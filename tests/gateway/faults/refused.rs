@@ -204,7 +204,7 @@ async fn many_refused_bodies_that_never_end_replace_the_connection_and_end_no_ca
     let mut shared = Shared::open(&gateway, &key).await;
     while !shared.leaves {
         let streams = shared.refused(32).await;
-        // Their clients go on sending, although the streams are reset.
+        // Their clients continue to send, although the streams are reset.
         let bodies: Vec<_> = streams
             .iter()
             .map(|id| frame(DATA, 0, *id, &message(0, &[])))

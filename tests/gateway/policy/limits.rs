@@ -133,7 +133,7 @@ async fn raw_members_do_not_reach_the_ceiling() {
         )
         .await;
     }
-    // Other members beside it, and numbers within the ceiling, are the caller's.
+    // Callers can set other members, and numbers within the ceiling.
     let body = sent(&gateway, with_raw(&[("/inferenceConfig/topK", "5")])).await;
     assert_eq!(
         body["inferenceConfig"],

@@ -90,7 +90,7 @@ fn structure(value: &Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// The body that reached Bedrock last, of a call that ends well.
+/// Makes a call, which must succeed, and returns the body that reached Bedrock.
 async fn sent(gateway: &Gateway, request: impl tonic::IntoRequest<StreamInvokeRequest>) -> Value {
     let before = gateway.emulator.calls().len();
     gateway.stream(request).await.is_whole();

@@ -69,7 +69,7 @@ async fn a_removed_authority_ends_sessions_and_the_access_of_old_connections() {
         }
     })
     .await;
-    // The other connection goes on, as do the open calls of both.
+    // The other connection stays open, and so do the open calls of both.
     assert_eq!(code(&mut team_b).await, Code::Ok);
     assert_eq!(opened_b.load(Ordering::Relaxed), 1);
     for open in [open_a, open_b] {

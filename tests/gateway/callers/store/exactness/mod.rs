@@ -21,8 +21,8 @@ use crate::harness::{RedisServer, soon};
 
 /// The scope of all calls.
 const ALL: &str = "group:all";
-/// Of the log's end, at most so many decisions may be lost if the store is killed: those that it
-/// has not acknowledged.
+/// The maximum number of decisions at the end of the log that may be lost if the store is killed.
+/// It has not acknowledged these.
 const UNACKNOWLEDGED: usize = 300;
 
 /// What the model has counted.
