@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claude_is_told_by_its_version() {
+    fn claude_is_recognized_by_its_version() {
         for (model, expected) in [
             ("amazon.nova-lite-v1:0", Sampling::Both),
             ("anthropic.claude-v2:1", Sampling::Both),

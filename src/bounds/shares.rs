@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::owner::ShareOwner;
 
-/// How long a peer counts as waiting after it was refused. Clients are told to retry after one
-/// second.
+/// How long a peer counts as waiting after it was refused. Its retry delay is one second.
 const WAITS_FOR: Duration = Duration::from_secs(5);
 /// The maximum number of waiting peers that are remembered.
 const MAX_WAITING: usize = 64;

@@ -381,7 +381,7 @@ fn a_wrong_table_is_found() {
             "a/mod.rs: the table does not list `c`"
         ]
     );
-    // A table of types, and a file without files of its own.
+    // A table of types, and a file that has no other files.
     let types = "//! | type | job |\n//! |---|---|\n//! | [`Shares`] | x |\n";
     let sources = [
         Source::new("a/mod.rs", types),

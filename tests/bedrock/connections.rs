@@ -170,7 +170,7 @@ async fn when_all_is_full_a_call_waits_for_the_first_room() {
 }
 
 #[tokio::test]
-async fn a_connection_that_goes_away_is_replaced_and_its_streams_end_well() {
+async fn a_connection_that_goes_away_is_replaced_and_its_streams_complete() {
     let mut server = Server::start(Setup {
         tls: true,
         ..Setup::default()

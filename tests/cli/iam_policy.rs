@@ -88,7 +88,7 @@ fn without_a_region_there_is_no_policy() {
 }
 
 #[test]
-fn a_config_that_is_wrong_is_told() {
+fn problems_of_a_config_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yaml");
     std::fs::write(&config, "target: {}").unwrap();

@@ -28,7 +28,7 @@ callers: {{search: {{session_tags: {{team: search}}}}}}"
 }
 
 #[test]
-fn wrong_accounts_are_told_with_what_would_be_right() {
+fn wrong_accounts_are_reported_with_what_is_right() {
     for (text, expected) in [
         ("accounts: {one: {}}", "accounts.one.role_arn: required"),
         (

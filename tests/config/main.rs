@@ -113,7 +113,7 @@ fn the_example_holds_every_key() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once_with_its_place() {
+fn all_problems_are_reported_at_once_with_their_place() {
     let found = problems(
         "\
 listen: nowhere
@@ -215,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn durations_are_what_they_say(number in 1_u64..100_000, unit in 0_usize..4) {
+    fn durations_have_the_value_of_their_text(number in 1_u64..100_000, unit in 0_usize..4) {
         let (name, milliseconds) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)][unit];
         let config = parse(&format!("limits: {{idle: {number}{name}}}")).unwrap();
         prop_assert_eq!(config.limits.idle, Duration::from_millis(number * milliseconds));

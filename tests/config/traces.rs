@@ -105,7 +105,7 @@ fn without_an_endpoint_no_traces_are_sent() {
 }
 
 #[test]
-fn what_is_wrong_with_traces_is_told() {
+fn problems_of_traces_are_reported() {
     for (text, environment, key, words) in [
         (
             "traces: {otlp_endpoint: 'collector:4317'}",

@@ -42,7 +42,7 @@ async fn refused(client: &mut Client) -> Duration {
 }
 
 #[tokio::test]
-async fn a_full_gateway_refuses_before_it_reads_and_open_calls_go_on() {
+async fn a_full_gateway_refuses_before_it_reads_and_open_calls_continue() {
     const PLACES: usize = 100;
     /// The goal is one millisecond. The fastest of many refusals is compared, because the machine
     /// may be busy. This limit allows for a build without optimisation.

@@ -77,10 +77,10 @@ async fn flooded(exchange: &mut Exchange) -> (usize, Duration) {
         assert!(begun.elapsed() < 50 * SECOND, "the call stays open");
         // The gateway has not read the bytes that are still in the kernel.
         let sent = queues(bedrock, gateway);
-        if let (Some((on_the_way, _)), Some((_, unread))) = (sent, queues(gateway, bedrock)) {
+        if let (Some((in_transit, _)), Some((_, unread))) = (sent, queues(gateway, bedrock)) {
             held = written
                 .load(Ordering::Relaxed)
-                .saturating_sub(on_the_way + unread);
+                .saturating_sub(in_transit + unread);
         }
     }
 }

@@ -100,7 +100,7 @@ async fn over_http2_as_well() {
 }
 
 #[tokio::test]
-async fn other_calls_of_the_connection_go_on() {
+async fn other_calls_of_the_connection_continue() {
     let gateway = Gateway::start().await;
     let mut client = Client::connect(gateway.address).await;
     let mut stays = client

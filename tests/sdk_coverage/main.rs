@@ -5,7 +5,10 @@
 //! of every event, with each member, variant and enum value that the SDK has, and translates them
 //! in both directions. Whatever the gateway's tables lack shows up as a raw member.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails"
+)]
 
 mod model;
 mod sample;

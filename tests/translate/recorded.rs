@@ -78,7 +78,7 @@ fn events_come_out_as_they_went_in() {
 
 #[test]
 #[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
-fn streams_fold_to_what_a_correct_reader_makes_of_them() {
+fn streams_fold_to_the_answer_of_a_correct_reader() {
     for case in cases("stream") {
         let mut fold = Fold::default();
         let mut indices = Vec::new();

@@ -72,7 +72,7 @@ pub(super) fn of_corruption(cause: &CorruptFrame, request_id: &str) -> Failure {
 }
 
 fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
-    on_the_way(
+    in_transit(
         Reason::UpstreamCorrupt,
         format!("Bedrock's stream is corrupt: {cause}"),
         request_id,
@@ -81,7 +81,7 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
 
 /// Converts an end inside a frame, or a broken connection.
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
-    on_the_way(
+    in_transit(
         Reason::UpstreamTruncated,
         "Bedrock's stream broke off".to_owned(),
         request_id,
@@ -91,14 +91,14 @@ pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
 
 /// Converts an answer that is too long for Bedrock to have sent it.
 pub(super) fn too_long(most: usize, request_id: &str) -> Failure {
-    on_the_way(
+    in_transit(
         Reason::UpstreamCorrupt,
         format!("the answer from Bedrock's endpoint is larger than {most} bytes"),
         request_id,
     )
 }
 
-fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
+fn in_transit(reason: Reason, message: String, request_id: &str) -> Failure {
     let upstream = Upstream {
         request_id: request_id.to_owned(),
         ..Upstream::default()
@@ -110,7 +110,7 @@ fn on_the_way(reason: Reason, message: String, request_id: &str) -> Failure {
 
 /// Returns the failure for a successful response without a body.
 pub(super) fn not_an_answer(request_id: &str) -> Failure {
-    on_the_way(
+    in_transit(
         Reason::UpstreamUnavailable,
         "the answer from Bedrock's endpoint has no body".to_owned(),
         request_id,

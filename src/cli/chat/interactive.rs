@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_backslash_goes_on_with_the_next_line() {
+    async fn a_backslash_continues_on_the_next_line() {
         let (sender, mut lines) = mpsc::unbounded_channel();
         for line in ["one\\", "two", "three"] {
             sender.send(line.to_owned()).unwrap();

@@ -219,7 +219,7 @@ async fn a_throttled_route_is_skipped_and_called_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_routes_are_skipped_the_caller_is_told_when_to_retry() {
+async fn when_all_routes_are_skipped_the_caller_gets_a_retry_delay() {
     let target = target(vec![route("a.x", 1), route("b.x", 2)]);
     let hint = Duration::from_secs(20);
     let outcome = |_: &str| {

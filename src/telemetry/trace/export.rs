@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_told_once_in_a_while() {
+    fn losses_are_logged_once_in_a_while() {
         let tally = Tally::default();
         tally.lose(3, &"first");
         assert_eq!(tally.lost.load(Ordering::Relaxed), 0, "told");

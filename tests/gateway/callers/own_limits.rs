@@ -211,7 +211,7 @@ async fn the_command_prints_a_table_or_json() {
 
 #[tokio::test]
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
-async fn counts_come_from_the_store_and_their_absence_is_told() {
+async fn counts_come_from_the_store_and_their_absence_is_reported() {
     let key = key_of();
     let replica = async |port| {
         Gateway::with(|config, _| {

@@ -143,7 +143,7 @@ async fn an_answer_that_is_too_large_is_refused_by_invoke_only() {
 }
 
 /// The conversation with this answer in it, and another question.
-fn go_on(question_and_answer: (&ConverseInput, Message)) -> ConverseInput {
+fn continued_with(question_and_answer: (&ConverseInput, Message)) -> ConverseInput {
     let (input, answer) = question_and_answer;
     let mut input = input.clone();
     input.messages.push(answer);
@@ -164,7 +164,7 @@ async fn an_answer_with_an_empty_text_or_without_blocks_can_be_sent_back() {
         let answer = invoked(&gateway, request).await.unwrap().message.unwrap();
         let next = InvokeRequest {
             target: STRICT_MODEL.to_owned(),
-            input: Some(go_on((&input, answer))),
+            input: Some(continued_with((&input, answer))),
         };
         let again = invoked(&gateway, next).await;
         assert!(again.is_ok(), "{fault}: {again:?}");
@@ -180,7 +180,7 @@ async fn sent_back(answer: Frames) -> serde_json::Value {
     let answer = invoked(&gateway, request).await.unwrap().message.unwrap();
     let next = InvokeRequest {
         target,
-        input: Some(go_on((&input, answer))),
+        input: Some(continued_with((&input, answer))),
     };
     // The replay has no answer to it.
     let _refused = invoked(&gateway, next).await;
@@ -266,7 +266,7 @@ async fn a_tool_use_that_max_tokens_truncated_is_returned_and_refused_with_an_ex
     assert_eq!(tool.input, Some(Input::InputJson(arrived)));
     let next = InvokeRequest {
         target,
-        input: Some(go_on((&input, answer))),
+        input: Some(continued_with((&input, answer))),
     };
     let refused = invoked(&gateway, next).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);

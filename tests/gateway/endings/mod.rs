@@ -65,7 +65,7 @@ impl Told {
 
     /// Checks the whole response, and returns the details.
     #[track_caller]
-    fn is_told(&self, answer: &Answer, phase: &str) -> Details {
+    fn reports(&self, answer: &Answer, phase: &str) -> Details {
         let fault = self.fault;
         assert_eq!(answer.code(), self.code, "{fault}: {:?}", answer.end);
         let details = answer.details();
@@ -116,13 +116,8 @@ impl Told {
     }
 
     /// The same, and that it names the only call that the emulator received.
-    async fn is_told_of_one_call(
-        &self,
-        gateway: &Gateway,
-        answer: &Answer,
-        phase: &str,
-    ) -> Details {
-        let details = self.is_told(answer, phase);
+    async fn reports_one_call(&self, gateway: &Gateway, answer: &Answer, phase: &str) -> Details {
+        let details = self.reports(answer, phase);
         let calls = gateway.ended(1).await;
         assert_eq!(calls.len(), 1, "{}", self.fault);
         let upstream = details.upstream().unwrap();

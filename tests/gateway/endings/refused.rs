@@ -146,7 +146,7 @@ async fn a_refusal_is_a_trailers_only_response() {
         let answer = gateway.stream(faulty(refusal.fault)).await;
         assert!(answer.trailers_only, "{}", refusal.fault);
         refusal
-            .is_told_of_one_call(&gateway, &answer, "before-first-event")
+            .reports_one_call(&gateway, &answer, "before-first-event")
             .await;
     }
 }
@@ -226,7 +226,7 @@ async fn no_way_to_bedrock_is_unavailable_and_can_be_retried() {
     assert!(answer.trailers_only);
     told("no listener", Code::Unavailable, "UPSTREAM_CONNECT", "")
         .after(1000)
-        .is_told(&answer, "connect");
+        .reports(&answer, "connect");
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn wrong_credentials_are_the_gateways_fault_and_stay_secret() {
         "UPSTREAM_CREDENTIALS",
         "InvalidSignatureException",
     );
-    refused.http(403).is_told(&answer, "before-first-event");
+    refused.http(403).reports(&answer, "before-first-event");
     let shown = format!("{:?}", answer.end);
     assert!(!shown.contains("secret-access-key"), "{shown}");
     assert!(!shown.contains("EMULATOR"), "{shown}");

@@ -92,7 +92,7 @@ async fn as_the_first_frame_it_is_a_trailers_only_response() {
             false => spoiled,
         };
         spoiled
-            .is_told_of_one_call(&gateway, &answer, "before-first-event")
+            .reports_one_call(&gateway, &answer, "before-first-event")
             .await;
     }
 }
@@ -117,7 +117,7 @@ async fn in_mid_stream_earlier_tokens_are_kept_and_nothing_is_retried() {
             spoiled.fault
         );
         spoiled
-            .is_told_of_one_call(&gateway, &answer, "mid-stream")
+            .reports_one_call(&gateway, &answer, "mid-stream")
             .await;
     }
 }
@@ -165,8 +165,7 @@ async fn a_stream_that_is_reset_over_http2_is_unavailable_and_keeps_its_tokens()
     let answer = gateway.stream(faulty("reset-after-3")).await;
     assert_eq!(owned(answer.texts()), whole[..3]);
     let cut = told("reset", Code::Unavailable, "UPSTREAM_TRUNCATED", "");
-    cut.is_told_of_one_call(&gateway, &answer, "mid-stream")
-        .await;
+    cut.reports_one_call(&gateway, &answer, "mid-stream").await;
 }
 
 #[tokio::test]
@@ -178,7 +177,7 @@ async fn silence_before_the_first_event_is_unavailable_and_can_be_retried() {
         assert!(answer.trailers_only, "{fault}");
         told(fault, Code::Unavailable, "UPSTREAM_IDLE", "")
             .after(1000)
-            .is_told(&answer, "before-first-event");
+            .reports(&answer, "before-first-event");
     }
     // The calls were closed, not only forgotten.
     let calls = gateway.ended(3).await;
@@ -196,6 +195,6 @@ async fn silence_in_mid_stream_is_unavailable() {
     assert_eq!(answer.texts().count(), 3);
     let silent = told("stall", Code::Unavailable, "UPSTREAM_IDLE", "");
     silent
-        .is_told_of_one_call(&gateway, &answer, "mid-stream")
+        .reports_one_call(&gateway, &answer, "mid-stream")
         .await;
 }

@@ -165,8 +165,7 @@ async fn a_call_and_each_of_its_attempts_has_a_span() {
     }
 }
 
-/// By the conventions for gRPC servers: what is the caller's fault, or no one's, is not an error of
-/// the gateway.
+/// In the conventions for gRPC servers, failures that the gateway did not cause are not errors.
 #[tokio::test]
 async fn only_failures_of_the_server_are_errors_of_the_calls_span() {
     let (collector, gateway) = traced(|_, _| {}).await;
