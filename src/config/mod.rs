@@ -16,6 +16,7 @@ mod exposure;
 mod files;
 mod hosts;
 mod limits;
+mod log;
 mod masked;
 mod memory;
 mod problem;
@@ -28,7 +29,6 @@ pub mod s3;
 mod section;
 mod server;
 mod targets;
-mod telemetry;
 mod traces;
 mod trusted_proxies;
 mod units;
@@ -55,6 +55,7 @@ pub use discovery::Discovery;
 pub use effective::{Found, effective};
 pub use hosts::Hosts;
 pub use limits::{Drain, Limits, OnCancel};
+pub use log::{Log, LogFormat};
 pub use masked::{ChangedKey, MaskedConfig, masked};
 pub use memory::default_budget;
 pub use problem::{ConfigLocation, Problem, Problems};
@@ -65,7 +66,6 @@ pub use restart::{needs_restart, restart_key};
 pub use section::nearest;
 pub use server::{ClientAuthentication, Cors, Server, Tls};
 pub use targets::{Alias, Defaults, Guardrail, RouteOptions, TargetLimits, Targets};
-pub use telemetry::{Log, LogFormat};
 pub use traces::{Headers, Traces};
 pub use trusted_proxies::{Network, TrustedProxies};
 pub use usage_records::{RecordFile, UsageRecords};
@@ -209,7 +209,7 @@ impl Config {
             bedrock: bedrock::read(root.section("bedrock")),
             limits: limits::read(limits),
             drain: limits::read_drain(root.section("drain")),
-            log: telemetry::read(root.section("log")),
+            log: log::read(root.section("log")),
             traces: traces::read(root.section("traces")),
             usage_records: usage_records::read(root.section("usage_records")),
             allow_weaker: root

@@ -1,8 +1,8 @@
 //! `targets`, `allowed_model_ids` and `only`: the targets that callers can use, and their routes.
 
 mod alias;
+mod combinations;
 mod defaults;
-mod links;
 mod routes;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -60,7 +60,7 @@ pub(super) fn read(
         only: only.unwrap_or_default(),
         policy,
     };
-    links::check(&targets, &places, accounts, reading);
+    combinations::check(&targets, &places, accounts, reading);
     targets
 }
 
