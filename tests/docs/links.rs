@@ -8,7 +8,7 @@ use std::{
 
 use super::page;
 
-/// All pages for people.
+/// All pages of the documentation.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     for folder in [
@@ -50,7 +50,7 @@ fn prose(text: &str) -> String {
         .collect()
 }
 
-/// Where the links of a page lead.
+/// The destinations of a page's links.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     text.split("](")
         .skip(1)
@@ -58,7 +58,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
         .map(|(link, _)| link)
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// The anchors of a page's headings, as GitHub generates them.
 fn anchors(text: &str) -> BTreeSet<String> {
     prose(text)
         .lines()

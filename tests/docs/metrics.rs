@@ -10,7 +10,7 @@ use bedrock_grpc::{
 
 use super::page;
 
-/// Every metric with the names of its labels, from what `/metrics` would show.
+/// Every metric with the names of its labels, from the text of `/metrics`.
 fn exported() -> BTreeMap<String, BTreeSet<String>> {
     let config = Config::parse(
         "bedrock: {region: us-east-1}\naccounts: {one: {role_arn: 'arn:aws:iam::123456789012:role/x'}}\nallowed_model_ids: [x.*]\ntargets: {a: {model_id: amazon.nova-lite-v1:0, account: one}}",
@@ -130,7 +130,7 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
                 .split(',')
                 .filter_map(|label| label.split_once('='))
                 .map(|(label, _)| label.to_owned())
-                // A histogram's own.
+                // A label of every histogram.
                 .filter(|label| label != "le");
             // A histogram has one name in the documentation, without `_bucket`, `_sum` and
             // `_count`.

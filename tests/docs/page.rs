@@ -35,12 +35,12 @@ fn cells(row: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a text has in backquotes.
+/// The parts of a text in backquotes.
 pub(crate) fn quoted(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// Compares a page with what it is generated as. With `UPDATE_DOCS=1`, writes it instead.
+/// Compares a page with its generated text. With `UPDATE_DOCS=1`, writes it instead.
 pub(crate) fn assert_generated(name: &str, text: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(path(name), text).unwrap();

@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 pub(crate) struct Key {
     /// Such as `limits.idle` or `targets.<name>.routes[].weight`.
     pub(crate) path: String,
-    /// What values it takes, for people.
+    /// A description of its values, for readers.
     pub(crate) value: String,
     /// The default, as it would be written. Empty if there is none, or if it depends.
     pub(crate) default: String,
@@ -185,7 +185,7 @@ fn default(schema: &Node) -> String {
     }
 }
 
-/// What values a schema takes, for people.
+/// Returns a description of the values that a schema allows, for readers.
 fn value(schema: &Node, root: &Node) -> String {
     let resolved = schema.resolved(root);
     match schema.reference() {

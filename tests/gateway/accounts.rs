@@ -53,7 +53,7 @@ async fn gateway(change: impl FnOnce(&mut Config, &mut Options)) -> Gateway {
     .await
 }
 
-/// The account that a call says it was answered from.
+/// Returns the account that answered a call, according to the response.
 fn account_of(answer: &Answer) -> String {
     let start = answer.events().find_map(|event| match event {
         Event::MessageStart(start) => Some(start),
@@ -359,7 +359,7 @@ async fn callers_have_sessions_with_their_names_and_tags() {
         ("only-one", &keys[0]),
         ("only-one", &keys[1]),
         ("only-one", &keys[2]),
-        // The gateway's own account.
+        // The last one is the gateway's own account.
         ("nova", &keys[2]),
         ("nova", &keys[3]),
     ] {

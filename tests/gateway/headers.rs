@@ -6,7 +6,7 @@ use bedrock_grpc::pb::stream_invoke_response::Event;
 
 use crate::harness::{Frame, Gateway, MODEL, RawCall, Stream, ask, faulty, paced};
 
-/// Short, to keep the test short; nothing else needs to happen in this time.
+/// A short time, so that the test is short.
 const HEADERS_AFTER: Duration = Duration::from_millis(50);
 const HEARTBEAT: Duration = Duration::from_millis(50);
 

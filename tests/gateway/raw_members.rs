@@ -1,5 +1,5 @@
-//! What Bedrock adds in the future can be sent today: a required field may be empty if a raw member
-//! fills it.
+//! Raw members: callers can send members that Bedrock adds in the future. A required field may be
+//! empty if a raw member provides it.
 
 use bedrock_grpc::{
     pb::{ConverseInput, Message, RawMember, Role, StreamInvokeRequest, ToolConfiguration},
@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::harness::{Gateway, MODEL, ask, question};
 
-/// Sends an input, and returns what reached the emulator, whatever it thinks of that.
+/// Sends an input, and returns the body that reached the emulator, even if the emulator rejects it.
 async fn sent(gateway: &Gateway, input: ConverseInput) -> Value {
     let before = gateway.emulator.calls().len();
     let shown = format!("{input:?}");
@@ -149,7 +149,7 @@ async fn raw_members_bring_the_objects_and_lists_that_they_need() {
     assert_eq!(sent(&gateway, input).await, expected);
 }
 
-/// A raw member elsewhere does not make up for what is missing.
+/// A raw member elsewhere does not replace a missing field.
 #[tokio::test]
 async fn what_is_missing_is_still_refused() {
     let gateway = Gateway::start().await;

@@ -11,8 +11,8 @@ async fn gateway(max_attempts: u32) -> Gateway {
     Gateway::with(|config, _| config.limits.max_attempts = max_attempts).await
 }
 
-/// Throttled, without capacity, failed, or broken off: as the response, and as the first frame of a
-/// 200.
+/// Faults for throttling, missing capacity, failures and breaks: as a response, and as the first
+/// frame of a 200.
 #[tokio::test]
 async fn transient_errors_are_retried_and_every_attempt_is_reported() {
     for fault in [

@@ -296,7 +296,7 @@ async fn dev_answers_only_to_names_of_this_machine() {
     }
 }
 
-/// What is open is said at the start, and only that.
+/// At the start, the log has a warning for each open interface, and no other warning.
 #[tokio::test]
 async fn serve_warns_of_everything_that_is_open() {
     let emulator = Emulator::start(Options::default()).unwrap();

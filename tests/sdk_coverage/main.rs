@@ -86,7 +86,7 @@ fn sdk_folder() -> &'static PathBuf {
     FOLDER.get_or_init(sdk)
 }
 
-/// What the SDK has and the gateway does not, one line each.
+/// Returns the members that the SDK has and the gateway lacks, one per line.
 fn missing(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let model = match Model::read(read) {
         Ok(model) => model,

@@ -18,7 +18,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// JSON text as a careful writer would never write it.
+/// JSON text in unusual spellings.
 fn json_text() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?",

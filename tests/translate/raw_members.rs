@@ -1,4 +1,4 @@
-//! Raw members in requests: where they may be and where not.
+//! Raw members in requests: the positions that are allowed and those that are not.
 
 use bedrock_grpc::{error::MAX_VIOLATIONS, pb, translate::request};
 

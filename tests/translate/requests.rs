@@ -1,4 +1,4 @@
-//! Requests: every kind of content, exact bytes, and errors that say what to do.
+//! Requests: every kind of content, exact bytes, and useful errors.
 
 use std::collections::BTreeMap;
 

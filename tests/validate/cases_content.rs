@@ -32,7 +32,7 @@ pub(crate) const CASES: &[Case] = &[
     ("input.messages[1].content[1].text", &["empty"], |r| {
         input(r).messages[1].content[1] = text("")
     }),
-    // Who may say what
+    // Content that each role allows
     (
         "input.messages[1].content[4].document",
         &["ROLE_ASSISTANT", "only in one of ROLE_USER"],
@@ -134,7 +134,7 @@ pub(crate) const CASES: &[Case] = &[
             guard_image(input(r)).source = video(input(r)).source.clone();
         },
     ),
-    // The rest
+    // Other rules
     (
         "input.messages[0].content[8].cache_point.type",
         &["2"],

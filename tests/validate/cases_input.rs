@@ -1,4 +1,4 @@
-//! Everything of the input but the conversation and the tools.
+//! Rules for the input, except for the conversation and the tools.
 
 use bedrock_grpc::pb::{
     self, converse_input::AdditionalModelRequestFields as Fields, system_content_block,

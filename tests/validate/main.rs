@@ -1,5 +1,5 @@
-//! Validation of requests before Bedrock is called: all violations with their paths, and none that
-//! Bedrock would accept.
+//! Validation of requests before Bedrock is called: it reports all violations with their paths, and
+//! accepts everything that Bedrock accepts.
 
 #![expect(
     clippy::unwrap_used,

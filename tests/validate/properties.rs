@@ -1,4 +1,4 @@
-//! Whatever bytes a request is made of: no panic, and the answer is bounded and stable.
+//! For any bytes of a request, validation does not panic, and its result is limited and repeatable.
 
 use bedrock_grpc::{
     pb,
@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::request::full;
 
-/// Checks a request twice: once for panics and bounds, once for being the same again.
+/// Checks a request twice: the result must be limited in size, and the same both times.
 fn judge(request: &pb::StreamInvokeRequest) -> Result<(), TestCaseError> {
     let verdict = validate::stream_invoke(request, &request.target);
     prop_assert_eq!(&verdict, &validate::stream_invoke(request, &request.target));

@@ -10,7 +10,7 @@ pub(crate) type Case = (
     fn(&mut pb::StreamInvokeRequest),
 );
 
-/// What is accepted, and a change of [`full`] that keeps it valid.
+/// A description, and a change of [`full`] that keeps it valid.
 pub(crate) type Accepted = (&'static str, fn(&mut pb::StreamInvokeRequest));
 
 pub(crate) const PROMPT: &str = "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:2";
@@ -58,7 +58,7 @@ pub(crate) fn structure(kind: Option<Kind>) -> Struct {
     }
 }
 
-/// An object in an object and so on.
+/// Nested objects.
 pub(crate) fn deep_structure(levels: usize) -> Struct {
     (1..levels).fold(Struct::default(), |inner, _| {
         structure(Some(Kind::StructValue(inner)))

@@ -140,7 +140,7 @@ async fn optional_certificates_leave_room_for_keys() {
     let identity = mutual.authority.identity(TEAM_A);
     mutual.call(Some(identity)).await.is_whole();
     let unlisted = mutual.authority.identity("b.example.com");
-    // A key counts before the certificate, which then need not be that of a caller.
+    // A key takes precedence over the certificate, which then need not belong to a caller.
     for identity in [None, Some(unlisted)] {
         let mut client = mutual.client(identity);
         let answer = soon(Stream::open(&mut client, keyed(ask("nova"), &secret))).await;

@@ -46,7 +46,7 @@ async fn call(gateway: &Gateway, token: &str) -> Code {
     gateway.stream(bearer(ask("nova"), token)).await.code()
 }
 
-/// Lets time pass for the gateway.
+/// Advances the gateway's paused clock.
 async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::advance(time).await;

@@ -257,7 +257,7 @@ async fn money_is_counted_to_the_last_nano_dollar() {
     let answer = gateway.stream(keyed(tokens(1_000), &a)).await;
     let (_, cost) = used(&answer);
     let cost = cost.unwrap();
-    // What Bedrock refuses costs nothing.
+    // A call that Bedrock refuses costs nothing.
     for fault in ["throttling", "validation", "service-unavailable"] {
         let mut request = faulty(fault);
         request.input = tokens(1_000).input;
@@ -268,7 +268,7 @@ async fn money_is_counted_to_the_last_nano_dollar() {
         .await
         .unwrap();
     let second = response.get_ref().estimated_cost.unwrap().nano_usd;
-    // Of a response as a whole, the headers come after the end of the call to Bedrock.
+    // The headers of a unary response are sent after the call to Bedrock has ended.
     let left = number(response.metadata(), "x-ratelimit-remaining-nano-usd");
     assert_eq!(left, 1_000_000 - cost - second);
     // 5,000 tokens of output cost 1,200,000 at most.
@@ -364,7 +364,7 @@ async fn groups_and_targets_have_limits_too() {
         "target:small",
         "requests_per_minute is 2",
     );
-    // What the target refuses counts for no caller and no group.
+    // A call that the target's limit refuses is not counted for its caller and group.
     gateway.stream(keyed(ask("nova"), &b)).await.is_whole();
     for key in [&a, &b] {
         let answer = gateway.stream(keyed(ask("nova"), key)).await;

@@ -1,4 +1,4 @@
-//! Who may call the gateway.
+//! Callers: how they authenticate, and their permissions and limits.
 
 mod certificates;
 mod issuers;

@@ -1,4 +1,4 @@
-//! What callers may do.
+//! Permissions of callers.
 
 use bedrock_grpc::{
     access::key::Secret,

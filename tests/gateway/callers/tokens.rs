@@ -57,7 +57,7 @@ impl Tokens {
         self.gateway.metric(&sample).await
     }
 
-    /// The call is refused, for this reason.
+    /// Checks that the call is refused for this reason.
     async fn refuses(&self, token: &str, reason: &str) {
         let before = self.refused(reason).await;
         let answer = self.call(token).await;
@@ -89,7 +89,7 @@ async fn tokens_of_all_common_algorithms_are_accepted() {
     ];
     let tokens = Tokens::of(&keys.each_ref()).await;
     for key in &keys {
-        // Twice: the second time it is in the cache.
+        // Each token is sent twice, because the second check uses the cache.
         for _ in 0..2 {
             tokens.call(&key.sign(&claims("team-a"))).await.is_whole();
         }
@@ -136,12 +136,12 @@ async fn tokens_that_the_issuer_did_not_sign_are_refused() {
     let (rsa, ec) = (TokenKey::new("rsa", Algorithm::RS256), es256());
     let tokens = Tokens::of(&[&rsa, &ec]).await;
     let claims = claims("team-a");
-    // Without a signature.
+    // The token has no signature.
     for none in ["none", "None", "NONE", "nOnE", ""] {
         let text = token(&json!({"alg": none, "kid": "rsa"}), &claims, b"");
         tokens.refuses(&text, "bad_signature").await;
     }
-    // A symmetric signature, whose secret is the public key, which everyone can read.
+    // The token has a symmetric signature. Its secret is the public key, which everyone can read.
     let jwk = rsa.jwk().to_string();
     for secret in [rsa.public_pem.as_bytes(), jwk.as_bytes(), b""] {
         let mut header = Header::new(Algorithm::HS256);
@@ -149,34 +149,34 @@ async fn tokens_that_the_issuer_did_not_sign_are_refused() {
         let text = encode(&header, &claims, &EncodingKey::from_secret(secret)).unwrap();
         tokens.refuses(&text, "bad_signature").await;
     }
-    // With a key that has the ID of another one.
+    // Another key with the same ID signs the token.
     let other = TokenKey::new("key-1", Algorithm::ES256);
     tokens.refuses(&other.sign(&claims), "bad_signature").await;
-    // With the algorithm of another key.
+    // The algorithm does not fit the key that the token names.
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some("rsa".to_owned());
     let key = EncodingKey::from_ec_pem(ec.pem.as_bytes()).unwrap();
     let text = encode(&header, &claims, &key).unwrap();
     tokens.refuses(&text, "bad_signature").await;
-    // With a key of the token's own.
+    // The token contains a key.
     let header =
         json!({"alg": "ES256", "jwk": other.jwk(), "jku": "http://127.0.0.1:1/", "kid": "own"});
     tokens
         .refuses(&token(&header, &claims, &[1; 64]), "bad_signature")
         .await;
-    // With extensions that must be understood.
+    // The token requires an extension.
     let header = json!({"alg": "ES256", "kid": "key-1", "crit": ["b64"], "b64": false});
     tokens
         .refuses(&token(&header, &claims, &[1; 64]), "bad_signature")
         .await;
 
-    // With other claims than were signed.
+    // The claims were changed after the signature.
     let good = ec.sign(&claims);
     let mut parts: Vec<_> = good.split('.').map(str::to_owned).collect();
     parts[1] =
         BASE64_URL_SAFE_NO_PAD.encode(but(claims.clone(), "sub", json!("team-b")).to_string());
     tokens.refuses(&parts.join("."), "bad_signature").await;
-    // Cut at each place: never accepted.
+    // A truncated token is never accepted.
     for cut in (0..good.len()).step_by(7).chain([good.len() - 1]) {
         let answer = tokens.call(&good[..cut]).await;
         assert_ne!(answer.code(), Code::Ok, "{cut}");
@@ -204,7 +204,7 @@ async fn huge_tokens_are_refused_without_being_checked() {
     let long = |bytes: usize| key.sign(&but(claims("team-a"), "more", json!("x".repeat(bytes))));
     tokens.call(&long(8_000)).await.is_whole();
     tokens.refuses(&long(20_000), "too_long").await;
-    // Beyond the limit of headers.
+    // This token exceeds the size limit of headers.
     let call = Request::post(format!("http://{}{STREAM_INVOKE}", tokens.gateway.address))
         .header("authorization", format!("Bearer {}", long(100_000)));
     let mut call = RawCall::begin(&tokens.gateway, call).await;
@@ -317,7 +317,7 @@ async fn keys_and_tokens_work_side_by_side() {
     tokens.call(&good).await.is_whole();
     let answer = tokens.gateway.stream(keyed(ask("nova"), &secret)).await;
     answer.is_whole();
-    // `x-api-key` counts, whatever `authorization` holds; it can hold a token, too.
+    // `x-api-key` takes precedence over `authorization`. It can also contain a token.
     for (header, value, code) in [
         ("x-api-key", secret.reveal(), Code::Ok),
         ("x-api-key", good.as_str(), Code::Ok),

@@ -45,7 +45,7 @@ fn metadata(answer: &Answer) -> &ConverseStreamMetadata {
     }
 }
 
-/// Every aftermath, behind `messageStop` and behind `metadata`, for both methods.
+/// Checks every aftermath, after `messageStop` and after `metadata`, for both methods.
 async fn aftermaths_change_nothing(gateway: &Gateway) {
     let whole = gateway.stream(ask(crate::harness::MODEL)).await.text();
     for aftermath in AFTERMATHS {
@@ -186,7 +186,7 @@ async fn silence_after_a_complete_answer_is_ok() {
     let answer = gateway.stream(faulty("stall-after-messageStop")).await;
     answer.is_whole();
     assert_eq!(*metadata(&answer), ConverseStreamMetadata::default());
-    // Bedrock's call is closed, not forgotten.
+    // The gateway closes the call to Bedrock.
     assert_eq!(gateway.ended(1).await[0].end, Some(End::ClientGone));
     let missing = r#"bedrock_grpc_usage_missing_total{reason="UPSTREAM_IDLE"}"#;
     assert_eq!(gateway.metric(missing).await, 1.0);

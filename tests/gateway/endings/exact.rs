@@ -151,7 +151,7 @@ fn continued_with(question_and_answer: (&ConverseInput, Message)) -> ConverseInp
     input
 }
 
-/// A model that takes questions and answers in turns only.
+/// A model that accepts only alternating questions and answers.
 const STRICT_MODEL: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
 #[tokio::test]

@@ -165,7 +165,7 @@ async fn invoke_is_refused_with_the_same_message() {
     }
 }
 
-/// Read from the emulator's list, so that a new fault does not stay untested.
+/// The faults are read from the emulator's list, so that every new fault is tested.
 #[test]
 fn every_refusal_of_the_emulator_is_in_the_table() {
     let spoiled = super::spoiled::faults();

@@ -179,7 +179,7 @@ async fn silence_before_the_first_event_is_unavailable_and_can_be_retried() {
             .after(1000)
             .reports(&answer, "before-first-event");
     }
-    // The calls were closed, not only forgotten.
+    // The gateway has closed the calls to Bedrock.
     let calls = gateway.ended(3).await;
     assert!(
         calls

@@ -1,4 +1,4 @@
-//! Whose bill a call is on.
+//! Request metadata, which assigns the cost of calls.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn raw_members_do_not_reach_the_request_metadata() {
         };
         refused(&gateway, request, field).await;
     }
-    // Other places are the caller's.
+    // Callers can add raw members elsewhere.
     let body = sent(&gateway, with_raw(&[("/newMember", "1")])).await;
     assert_eq!(body["newMember"], 1);
     assert!(body.get("requestMetadata").is_none());
@@ -89,7 +89,7 @@ targets:
     let operators = json!({"Team": "red", "Cost Centre": "7", "mine": "forged"});
     let body = sent(&gateway, asked.clone()).await;
     assert_eq!(body["requestMetadata"], operators);
-    // An empty header is like none.
+    // An empty header has the same effect as an absent one.
     for empty in ["", " "] {
         let mut request = tonic::Request::new(asked.clone());
         request

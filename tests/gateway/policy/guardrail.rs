@@ -18,7 +18,7 @@ targets:
     model_id: amazon.nova-lite-v1:0
     defaults: {guardrail: {identifier: gr1, version: '7', stream_processing_mode: sync}}
 ";
-/// For everything that callers may name.
+/// For all targets.
 const ENFORCED: &str = "
 guardrail: {identifier: gr1, version: '7', stream_processing_mode: sync, enforced: true}
 targets: {t: {model_id: 'amazon.nova-lite-v1:0'}}

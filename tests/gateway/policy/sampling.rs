@@ -1,4 +1,4 @@
-//! Defaults never make a request that a model refuses.
+//! With the defaults, no request becomes one that the model rejects.
 
 use bedrock_grpc::pb::{InferenceConfiguration, StreamInvokeRequest};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{gateway, sent, with_fields, with_raw};
 use crate::harness::ask;
 
-/// A target for each kind of model, with the same defaults, and what each gets of them.
+/// A target for each kind of model, with the same defaults, and the defaults that each model gets.
 const MODELS: [(&str, &str); 5] = [
     (
         "amazon.nova-lite-v1:0",
@@ -46,7 +46,7 @@ async fn a_model_gets_the_sampling_parameters_that_it_accepts() {
     }
 }
 
-/// One body is sent to whichever route answers, so it has to suit all of them.
+/// All routes get the same body, so all of their models must accept it.
 #[tokio::test]
 async fn a_target_with_several_models_gets_what_all_of_them_accept() {
     let gateway = gateway(

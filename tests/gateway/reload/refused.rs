@@ -82,7 +82,7 @@ async fn a_half_written_file_does_not_open_the_gateway() {
     );
     gateway.stream(keyed(ask("one"), &key)).await.is_whole();
 
-    // The operator can mean it.
+    // The operator can allow the change.
     let meant = format!("allow_weaker: true\n{half}");
     gateway.becomes(&meant, RELOADED).await;
     gateway.stream(ask("one")).await.is_whole();
@@ -127,7 +127,7 @@ async fn a_restriction_of_a_caller_does_not_disappear() {
         .await;
 }
 
-/// A keys file that is not written yet revokes no key, unless the operator means it.
+/// A keys file that is not written yet revokes no key, unless the operator allows that.
 #[tokio::test]
 async fn an_empty_keys_file_is_refused() {
     let key = key_of();

@@ -1,4 +1,5 @@
-//! What a web page can make a browser send without being asked: none of it may reach Bedrock.
+//! Requests that a web page can make a browser send without permission. None of them may reach
+//! Bedrock.
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -158,7 +159,7 @@ async fn pages_of_other_origins_do_not_reach_a_service() {
             ("sec-fetch-site", "same-origin"),
             ("sec-fetch-site", "cross-site"),
         ],
-        // No page is served here, so there is none of this origin.
+        // The playground is off, so no page has the gateway's own origin.
         &[("origin", &own), ("sec-fetch-site", "same-origin")],
     ];
     for headers in refused {
@@ -202,7 +203,7 @@ async fn the_playground_may_call_the_gateway_that_serves_it() {
     for origin in ["null", "http://127.0.0.1:1", "https://evil.example.com"] {
         let answer = post(&gateway, STREAM_INVOKE, &[("origin", origin), GRPC_WEB]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{origin}");
-        // What is no gRPC is refused here, too.
+        // Requests that are not gRPC are refused here, too.
         let plain = [("origin", own.as_str()), ("content-type", "text/plain")];
         let answer = post(&gateway, "/", &plain).await;
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);

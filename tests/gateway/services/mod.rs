@@ -1,4 +1,4 @@
-//! What surrounds the calls: health, reflection, targets, browsers, compression, sizes.
+//! Everything around inference calls: health, reflection, targets, browsers, compression, sizes.
 
 mod cross_site;
 mod health;
