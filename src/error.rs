@@ -187,6 +187,11 @@ impl ViolationList {
         self.kept.is_empty() && self.left_out == 0
     }
 
+    /// Returns the number of violations that are kept.
+    pub fn listed(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Adds a violation. `make` is called only if the violation is kept: a message may break a rule
     /// a million times.
     pub fn add(&mut self, make: impl FnOnce() -> Violation) {

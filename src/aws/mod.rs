@@ -3,6 +3,7 @@
 mod fence;
 mod geography;
 pub mod model_id;
+mod native_format;
 pub mod pattern;
 mod redact;
 pub mod role;
@@ -11,5 +12,6 @@ mod sampling;
 pub use fence::{Fence, FencePart, Side};
 pub use geography::Geography;
 pub use model_id::ModelIdKind;
+pub use native_format::NativeFormat;
 pub use redact::without_accounts;
 pub use sampling::Sampling;

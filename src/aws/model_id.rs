@@ -72,6 +72,20 @@ pub fn profile_id(model_id: &str) -> &str {
         .map_or(model_id, |(_, id)| id)
 }
 
+/// Returns the foundation model that a model ID or ARN names: itself, or the one behind a system
+/// inference profile. `None` for others, whose names do not tell.
+pub fn foundation_model(model_id: &str) -> Option<&str> {
+    let id = profile_id(model_id);
+    match ModelIdKind::of(model_id) {
+        ModelIdKind::OnDemand => Some(id),
+        ModelIdKind::SystemInferenceProfile => {
+            geography_of(model_id)?;
+            id.split_once('.').map(|(_, model)| model)
+        }
+        _ => None,
+    }
+}
+
 /// Returns the Region of a foundation model's ARN, which is a destination Region of a profile.
 /// Empty for global profiles.
 pub fn region_of_model(arn: &str) -> &str {

@@ -128,6 +128,12 @@ impl AnswerBody {
     }
 }
 
+/// Returns whether a response has the media type of web pages, which no model returns.
+fn is_html(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("text/html")
+}
+
 /// Adds the options of a call to its builder. The SDK's two builders share no trait.
 macro_rules! with_options {
     ($call:expr, $options:expr) => {{
@@ -189,11 +195,18 @@ impl Bedrock {
         let call = with_options!(call.model_id(model_id), options);
         let exchange = Exchange::with_headers(body, self.trace());
         let (output, response) = exchange.run(Box::pin(call.send())).await;
-        let output = output.map_err(failure::of_call)?;
-        let request_id = output.request_id().unwrap_or_default().to_owned();
         let Some(response) = response else {
-            return Err(failure::not_an_answer(&request_id));
+            let failed = output.err().map(failure::of_call);
+            return Err(failed.unwrap_or_else(|| failure::not_an_answer(200, "", "")));
         };
+        let request_id = output.as_ref().ok().and_then(RequestId::request_id);
+        let request_id = request_id.unwrap_or_default().to_owned();
+        let (status, content_type) = (response.status, response.content_type.as_str());
+        // A proxy or load balancer in Bedrock's place.
+        if status != 200 || content_type.is_empty() || is_html(content_type) {
+            return Err(failure::not_an_answer(status, content_type, &request_id));
+        }
+        let output = output.map_err(failure::of_call)?;
         Ok(ModelAnswer {
             head: head!(output, response.content_type),
             tokens: HeaderCounts::read(&response.headers),

@@ -6,7 +6,7 @@ use super::{
     Alias, Config, LimitsStore, OnStoreFailure, Problem, RouteOptions, Targets,
     problem::ConfigLocation,
 };
-use crate::aws::{Sampling, Side, model_id};
+use crate::aws::{ModelIdKind, NativeFormat, Sampling, Side, model_id};
 
 /// The longest session of a role that another role assumes.
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_secs(60 * 60);
@@ -24,6 +24,7 @@ impl Config {
         for (name, alias) in &targets.aliases {
             warnings.extend(sampling(name, alias, targets));
             warnings.extend(default_region(name, alias, self));
+            warnings.extend(unenforceable(name, alias, targets));
         }
         warnings
     }
@@ -144,11 +145,51 @@ fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
 /// Returns the most restrictive of the models that a target may call, because the same request is
 /// sent to each of them.
 fn strictest<'a>(alias: &'a Alias, targets: &'a Targets) -> Option<(&'a str, Sampling)> {
-    let fallbacks = std::iter::successors(Some(alias), |alias| {
-        targets.aliases.get(alias.fallback.as_ref()?)
-    });
-    fallbacks
+    fallbacks(alias, targets)
         .flat_map(|alias| &alias.routes)
         .map(|route| (route.model_id.as_str(), Sampling::of_model(&route.model_id)))
         .max_by_key(|(_, sampling)| *sampling)
+}
+
+/// A target for `InvokeModel` whose every call would be refused, because the maximum number of
+/// output tokens cannot be applied to bodies of its models.
+fn unenforceable(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
+    if !alias.invoke_model {
+        return None;
+    }
+    alias.policy.max_tokens.or(targets.policy.max_tokens)?;
+    let mut format = None;
+    for route in fallbacks(alias, targets)
+        .filter(|alias| alias.invoke_model)
+        .flat_map(|alias| &alias.routes)
+    {
+        let model_id = &route.model_id;
+        // The gateway learns the model behind an application inference profile when it runs.
+        if ModelIdKind::of(model_id) == ModelIdKind::ApplicationInferenceProfile {
+            return None;
+        }
+        let known = model_id::foundation_model(model_id).and_then(NativeFormat::of_model);
+        let why = match known {
+            None => format!("the gateway does not know the format of {model_id}"),
+            Some(known) if *format.get_or_insert(known) != known => {
+                "the models of its routes have different formats".to_owned()
+            }
+            Some(_) => continue,
+        };
+        return Some(Problem::new(
+            format!("targets.{name}.invoke_model"),
+            ConfigLocation::default(),
+            format!(
+                "every call will be refused: limits.max_tokens applies, and {why}; use models of one known format, or remove limits.max_tokens or invoke_model"
+            ),
+        ));
+    }
+    None
+}
+
+/// Returns an alias and its fallbacks.
+fn fallbacks<'a>(alias: &'a Alias, targets: &'a Targets) -> impl Iterator<Item = &'a Alias> {
+    std::iter::successors(Some(alias), |alias| {
+        targets.aliases.get(alias.fallback.as_ref()?)
+    })
 }

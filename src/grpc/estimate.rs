@@ -3,10 +3,9 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::enforce::NativeFormat;
 use crate::{
     access::limits::{Amounts, Billing, Scopes, UsageAccounting, most_expensive},
-    aws::ModelIdKind,
+    aws::{ModelIdKind, NativeFormat},
     config::{Estimates, Price, RequestPolicy},
     error::{Failure, Reason},
     pb::{
@@ -86,7 +85,9 @@ pub(super) fn estimate_native(
     if scopes.counts_money() {
         for candidate in candidates {
             let route = &candidate.route;
-            let is_counted = NativeFormat::of(route).is_some_and(NativeFormat::counts_tokens);
+            let is_counted = route
+                .native_format()
+                .is_some_and(NativeFormat::counts_tokens);
             let price = priced(accounts, candidate)?;
             if !is_counted && price.call == 0 {
                 return Err(Failure::new(

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::enforce::NativeFormat;
 use crate::{
+    aws::NativeFormat,
     bedrock::{ModelGuardrail, ModelOptions},
     error::{Failure, Reason},
     pb::{
@@ -109,7 +109,7 @@ pub(super) fn options(accept: Option<String>, settings: &ConverseInput) -> Model
 pub(super) fn all_write_text(candidates: &[RouteCandidate]) -> bool {
     let mut formats = candidates
         .iter()
-        .map(|candidate| NativeFormat::of(&candidate.route));
+        .map(|candidate| candidate.route.native_format());
     formats.all(|format| matches!(format, Some(NativeFormat::Text(_))))
 }
 
@@ -117,7 +117,7 @@ pub(super) fn all_write_text(candidates: &[RouteCandidate]) -> bool {
 pub(super) fn common_format(candidates: &[RouteCandidate]) -> Option<NativeFormat> {
     let mut formats = candidates
         .iter()
-        .map(|candidate| NativeFormat::of(&candidate.route));
+        .map(|candidate| candidate.route.native_format());
     let first = formats.next()??;
     formats.all(|other| other == Some(first)).then_some(first)
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{health::RouteHealth, identity_health::IdentityHealth};
 use crate::{
-    aws::{Fence, Geography, ModelIdKind, Sampling, Side, model_id},
+    aws::{Fence, Geography, ModelIdKind, NativeFormat, Sampling, Side, model_id},
     bedrock::InferenceProfile,
     telemetry::metrics,
 };
@@ -156,10 +156,9 @@ impl Route {
             ModelIdKind::OnDemand => Some(id.to_owned()),
             ModelIdKind::SystemInferenceProfile | ModelIdKind::ApplicationInferenceProfile => {
                 let of_profile = self.profile().map(|profile| profile.model.clone());
-                of_profile.filter(|model| !model.is_empty()).or_else(|| {
-                    model_id::geography_of(&self.model_id)?;
-                    id.split_once('.').map(|(_, model)| model.to_owned())
-                })
+                of_profile
+                    .filter(|model| !model.is_empty())
+                    .or_else(|| model_id::foundation_model(&self.model_id).map(str::to_owned))
             }
             ModelIdKind::ProvisionedThroughput
             | ModelIdKind::CustomModelDeployment
@@ -168,6 +167,11 @@ impl Route {
             | ModelIdKind::PromptRouter
             | ModelIdKind::SagemakerEndpoint => None,
         }
+    }
+
+    /// Returns the format of the model's bodies. `None` if the gateway does not know it.
+    pub fn native_format(&self) -> Option<NativeFormat> {
+        NativeFormat::of_model(&self.foundation_model()?)
     }
 
     /// Returns whether Bedrock has recently refused to count tokens for this route's model.

@@ -111,6 +111,71 @@ fn values(
     }
 }
 
+/// Returns the JSON Pointer of a value in a JSON text: of the one that [`visit`] visits after this
+/// many others. Empty if there is no such value.
+pub(crate) fn pointer(json: &str, index: usize) -> String {
+    let mut reader = Reader::with_limit(json, MAX_DEPTH);
+    walk(&mut reader, index).unwrap_or_default()
+}
+
+/// Returns a member's name as a step of a JSON Pointer.
+pub(crate) fn step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// An object or an array on the way to a value.
+struct Around {
+    is_object: bool,
+    first: bool,
+    /// The number of items so far, of an array.
+    items: usize,
+    step: String,
+}
+
+fn walk(reader: &mut Reader<'_>, index: usize) -> Result<String, Syntax> {
+    let mut around: Vec<Around> = Vec::new();
+    let mut visited = 0;
+    loop {
+        let kind = reader.peek()?;
+        if visited == index {
+            return Ok(around.iter().map(|level| level.step.as_str()).collect());
+        }
+        visited += 1;
+        let is_object = kind == ValueKind::Object;
+        if is_object || kind == ValueKind::Array {
+            if is_object {
+                reader.enter_object()?;
+            } else {
+                reader.enter_array()?;
+            }
+            around.push(Around {
+                is_object,
+                first: true,
+                items: 0,
+                step: String::new(),
+            });
+        } else {
+            reader.skip()?;
+        }
+        loop {
+            let Some(level) = around.last_mut() else {
+                return Ok(String::new());
+            };
+            if level.is_object {
+                if let Some(name) = reader.member(&mut level.first)? {
+                    level.step = step(&name);
+                    break;
+                }
+            } else if reader.element(&mut level.first)? {
+                level.step = format!("/{}", level.items);
+                level.items += 1;
+                break;
+            }
+            around.pop();
+        }
+    }
+}
+
 /// Goes to the next value and returns its name. `None` if there is no other value.
 fn next(reader: &mut Reader<'_>, open: &mut Vec<Level>) -> Result<Option<Rc<str>>, Syntax> {
     while let Some(level) = open.last_mut() {
@@ -191,6 +256,25 @@ mod tests {
         );
         assert_eq!(seen("\"x\""), [r#"root Text("x")"#]);
         assert_eq!(seen("{\"a\":"), ["root Nested"]);
+    }
+
+    #[test]
+    fn each_visited_value_has_its_pointer() {
+        let json = r#"{"a/b":[1,{"~":"x"},[]],"c":{}}"#;
+        let pointers = [
+            "",
+            "/a~1b",
+            "/a~1b/0",
+            "/a~1b/1",
+            "/a~1b/1/~0",
+            "/a~1b/2",
+            "/c",
+        ];
+        assert_eq!(seen(json).len(), pointers.len());
+        for (index, expected) in pointers.into_iter().enumerate() {
+            assert_eq!(pointer(json, index), expected);
+        }
+        assert_eq!(pointer(json, 99), "");
     }
 
     #[test]

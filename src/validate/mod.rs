@@ -132,7 +132,6 @@ pub fn invoke_model_until(
     request: &pb::InvokeModelRequest,
 ) -> Result<(), Vec<Violation>> {
     let mut out = Violations::until(stop.clone());
-    target(&request.target, &mut out);
     native::request(request, &mut out);
     out.finish()
 }
@@ -148,7 +147,6 @@ pub fn stream_invoke_model_until(
     heartbeat: Option<prost_types::Duration>,
 ) -> Result<(), Vec<Violation>> {
     let mut out = Violations::until(stop.clone());
-    target(&request.target, &mut out);
     native::request(request, &mut out);
     if let Some(interval) = heartbeat {
         heartbeat_interval(interval, &mut out);

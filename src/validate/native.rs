@@ -1,6 +1,6 @@
 //! Rules for requests of `InvokeModel`: everything but their bodies.
 
-use super::{guardrail, inference, metadata, path::Violations, word::Word};
+use super::{guardrail, inference, metadata, path::Violations, target, word::Word};
 use crate::pb;
 
 /// The maximum size of a body, in bytes. Source: Bedrock's service model.
@@ -15,7 +15,7 @@ const MEDIA_TYPE: Word = Word {
 pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
     // All fields are listed, so that the compiler reports a new one.
     let pb::InvokeModelRequest {
-        target: _,
+        target,
         body,
         accept,
         guardrail_config,
@@ -23,6 +23,14 @@ pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
         service_tier,
         request_metadata,
     } = request;
+    if target.is_empty() {
+        out.add_at(
+            "target",
+            "is required: use an alias for which the operator has set invoke_model",
+        );
+    } else {
+        target::check(target, out);
+    }
     if body.is_empty() {
         out.add_at("body", "is required: send JSON in the model's format");
     } else if body.len() > MAX_BODY {
@@ -32,8 +40,13 @@ pub(super) fn request(request: &pb::InvokeModelRequest, out: &mut Violations) {
             format_args!("has {size} bytes: at most {MAX_BODY} are allowed"),
         );
     }
-    if let Some(accept) = accept {
-        MEDIA_TYPE.required("accept", accept, out);
+    match accept.as_deref() {
+        Some("") => out.add_at(
+            "accept",
+            "must not be empty: set a media type such as `image/png`, or leave it out for `application/json`",
+        ),
+        Some(accept) => MEDIA_TYPE.required("accept", accept, out),
+        None => {}
     }
     if let Some(config) = guardrail_config {
         out.field("guardrail_config", |out| guardrail::config(config, out));

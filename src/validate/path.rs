@@ -220,6 +220,11 @@ impl Violations {
         self.found.is_empty()
     }
 
+    /// Returns the number of violations that will be listed.
+    pub(crate) fn listed(&self) -> usize {
+        self.found.listed()
+    }
+
     /// Returns the result of the checks.
     ///
     /// # Errors

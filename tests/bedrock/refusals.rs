@@ -9,6 +9,7 @@ use std::{
 };
 
 use bedrock_grpc::{
+    bedrock::ModelOptions,
     config::bedrock::BedrockOptions,
     error::{Phase, Reason},
 };
@@ -149,4 +150,33 @@ async fn a_connection_that_breaks_in_the_answer_is_a_cut() {
         .expect_err("a cut");
     assert_eq!(failure.reason, Reason::UpstreamTruncated);
     assert_eq!(failure.upstream.expect("what is known").request_id, "req-3");
+}
+
+/// As proxies and load balancers send them in Bedrock's place.
+#[tokio::test]
+async fn web_pages_and_empty_responses_are_not_answers_of_invoke_model() {
+    for head in [
+        "200 OK\r\ncontent-type: text/html\r\ncontent-length: 3",
+        "200 OK\r\ncontent-length: 3",
+        "202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 3",
+        "204 No Content",
+    ] {
+        let body = if head.starts_with("204") { "" } else { "<p>" };
+        let (address, _) = listen(move |_, mut tcp| async move {
+            read_request(&mut tcp).await;
+            let response = format!("HTTP/1.1 {head}\r\n\r\n{body}");
+            tcp.write_all(response.as_bytes())
+                .await
+                .expect("an open socket");
+        })
+        .await;
+        let options = ModelOptions::default();
+        let bedrock = bedrock(&at(format!("http://{address}")));
+        let answer = bedrock
+            .invoke_model("us-east-1", "m", &options, Bytes::from_static(b"{}"))
+            .await;
+        let failure = answer.expect_err(head);
+        let expected = (Reason::UpstreamUnavailable, Phase::BeforeFirstEvent);
+        assert_eq!((failure.reason, failure.phase), expected, "{head}");
+    }
 }

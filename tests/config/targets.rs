@@ -1,6 +1,6 @@
 //! Problems of targets, their routes and their request metadata.
 
-use super::expect_problems;
+use super::{expect_problems, parse};
 
 /// Each problem of a target, with the start of its message.
 #[test]
@@ -76,4 +76,55 @@ fn wrong_targets_are_reported_with_what_is_right() {
             &["request_metadata.from_headers.team: `X-Team` is not a valid name of gRPC metadata"],
         ),
     ]);
+}
+
+#[test]
+fn targets_whose_native_bodies_are_all_refused_are_warned_of() {
+    let imported = "arn:aws:bedrock:us-east-1:123456789012:imported-model/abcdefghijkl";
+    let own = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
+    let both = "routes: [{model_id: anthropic.claude-sonnet-5, region: us-east-1}, {model_id: 'meta.llama3-8b-instruct-v1:0', region: us-east-1}]";
+    let one = |id: &str| format!("model_id: '{id}'");
+    for (target, limits, words) in [
+        (
+            one(imported),
+            "{max_tokens: 50}",
+            Some("does not know the format of arn:"),
+        ),
+        (one(imported), "{}", None),
+        (one(own), "{max_tokens: 50}", None),
+        (
+            one("us.anthropic.claude-sonnet-5"),
+            "{max_tokens: 50}",
+            None,
+        ),
+        (
+            one("amazon.titan-embed-text-v2:0"),
+            "{max_tokens: 50}",
+            None,
+        ),
+        (
+            one("some.model-v1:0"),
+            "{max_tokens: 50}",
+            Some("does not know the format of some.model"),
+        ),
+        (
+            both.to_owned(),
+            "{max_tokens: 50}",
+            Some("different formats"),
+        ),
+    ] {
+        for is_on in [true, false] {
+            let text =
+                format!("targets: {{t: {{{target}, invoke_model: {is_on}, limits: {limits}}}}}");
+            let warnings = parse(&text).unwrap().warnings();
+            let warned = warnings
+                .iter()
+                .find(|warning| warning.key == "targets.t.invoke_model")
+                .map(|warning| warning.message.clone());
+            match words.filter(|_| is_on) {
+                Some(words) => assert!(warned.unwrap().contains(words), "{text}"),
+                None => assert_eq!(warned, None, "{text}"),
+            }
+        }
+    }
 }

@@ -269,13 +269,20 @@ s3_locations: ['s3://open']
         r#","max_tok\u0065ns":51"#,
         r#","max_tokens":50,"maxTokens":51"#,
         r#","max_tokens":50,"thinking":{"type":"enabled","budget_tokens":1024}"#,
-        r#","max_tokens":50,"x":{"y":["s3:\/\/secret\/x"]}"#,
         r#","max_tokens":50,"x":"\u0073\u0033://secret/x""#,
     ] {
         assert_refused(ask("claude", messages(members)).await, invalid);
     }
     let text = messages(r#","max_tokens":50"#).replace("Say hi", "s3://secret/x");
-    assert_refused(ask("claude", text).await, invalid);
+    let place = (
+        Code::InvalidArgument,
+        "INVALID_REQUEST",
+        "\"/messages/0/content\": ",
+    );
+    assert_refused(ask("claude", text).await, place);
+    let nested = messages(r#","max_tokens":50,"x":{"y":["s3:\/\/secret\/x"]}"#);
+    let place = (Code::InvalidArgument, "INVALID_REQUEST", "\"/x/y/0\": ");
+    assert_refused(ask("claude", nested).await, place);
     for (target, body, words) in [
         (
             "claude",
@@ -285,7 +292,12 @@ s3_locations: ['s3://open']
         (
             "claude",
             messages(r#","max_tokens":null"#),
-            "`max_tokens` must be a number",
+            "`max_tokens` must be an integer",
+        ),
+        (
+            "claude",
+            messages(r#","max_tokens":5.0"#),
+            "from 1 to 50, without a fraction",
         ),
         ("claude", "[]".to_owned(), "must be an object"),
         (
@@ -398,6 +410,21 @@ async fn invalid_requests_are_refused_before_bedrock_is_called() {
     assert_eq!(failed.code(), Code::InvalidArgument);
     let expected = ["body", "accept", "guardrail_config.guardrail_version"];
     assert_eq!(Details::of(&failed).fields(), expected);
+    let mut empty = request("", "{}");
+    empty.accept = Some(String::new());
+    let failed = call(&gateway, keyed(empty, &a)).await.unwrap_err();
+    assert_eq!(Details::of(&failed).fields(), ["target", "accept"]);
+    assert!(
+        failed.message().contains("use an alias for which"),
+        "{failed:?}"
+    );
+    // Nothing is enforced for this target, so no setting is named.
+    let failed = call(&gateway, keyed(request("embed", "x"), &a)).await;
+    let unreadable = "cannot check the body for objects in Amazon S3: the body is not JSON";
+    assert_refused(
+        failed,
+        (Code::PermissionDenied, "BODY_NOT_ENFORCEABLE", unreadable),
+    );
     let large = format!(r#"{{"inputText":"{}"}}"#, "x".repeat(25_000_000));
     let mut models = gateway.models().max_encoding_message_size(usize::MAX);
     let failed = soon(models.invoke_model(keyed(request("embed", large), &a))).await;

@@ -108,18 +108,24 @@ fn in_transit(reason: Reason, message: String, request_id: &str) -> Failure {
         .with_upstream(upstream)
 }
 
-/// Returns the failure for a successful response without a body.
-pub(super) fn not_an_answer(request_id: &str) -> Failure {
-    in_transit(
-        Reason::UpstreamUnavailable,
-        "the answer from Bedrock's endpoint has no body".to_owned(),
+/// Converts a successful response that is not an answer of InvokeModel.
+pub(super) fn not_an_answer(http_status: u16, content_type: &str, request_id: &str) -> Failure {
+    not_of_bedrock(
+        "not one of InvokeModel",
+        http_status,
+        content_type,
         request_id,
     )
 }
 
-/// Converts a successful response that is not an event stream. Such a response comes from a proxy
-/// or load balancer in Bedrock's place, or the endpoint's URL is wrong.
+/// Converts a successful response that is not an event stream.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
+    not_of_bedrock("not an event stream", http_status, content_type, request_id)
+}
+
+/// Converts a successful response that comes from a proxy or load balancer in Bedrock's place, or
+/// from a wrong endpoint.
+fn not_of_bedrock(what: &str, http_status: u16, content_type: &str, request_id: &str) -> Failure {
     let upstream = Upstream {
         http_status: Some(http_status),
         request_id: request_id.to_owned(),
@@ -128,7 +134,7 @@ pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &st
     let content_type: String = content_type.chars().take(100).collect();
     Failure::new(
         Reason::UpstreamUnavailable,
-        "the answer from Bedrock's endpoint is not an event stream",
+        format!("the answer from Bedrock's endpoint is {what}"),
     )
     .in_phase(Phase::BeforeFirstEvent)
     .with_upstream(upstream)

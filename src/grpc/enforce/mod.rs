@@ -12,7 +12,6 @@
 //! | `s3` | the locations in Amazon S3, which Bedrock reads with the gateway's role |
 //! | `raw_json` | the same rules for raw members and the model's native fields |
 //! | `native` | the same rules for bodies in the model's own format |
-//! | `format` | where the models' own formats have their maximum number of output tokens |
 //!
 //! Each rule first checks what the caller sent: no setting is silently ignored. Then the operator's
 //! value replaces the field.
@@ -20,7 +19,6 @@
 mod applied;
 mod apply;
 mod attribution;
-mod format;
 mod guardrail;
 mod native;
 mod raw_json;
@@ -30,7 +28,6 @@ mod tokens;
 
 pub(super) use applied::applied as applied_guardrail;
 pub(super) use attribution::Attribution;
-pub(super) use format::NativeFormat;
 pub(super) use guardrail::configured as configured_guardrail;
 pub(super) use native::NativeModels;
 pub(super) use tokens::is_name as is_tokens;

@@ -6,17 +6,18 @@
 
 use std::borrow::Cow;
 
-use super::{Enforced, NativeFormat, raw_json::Rules};
+use super::{Enforced, raw_json::Rules};
 use crate::{
+    aws::NativeFormat,
     bounds::Stop,
     config::s3::S3Locations,
-    error::{Failure, Reason},
+    error::{Failure, Reason, Violation},
     pb::ConverseInput,
     translate::{
         json::{MAX_DEPTH, NotJson, Reader, Syntax, ValueKind, check_until},
         visit_json,
     },
-    validate::Violations,
+    validate::{Shown, Violations},
 };
 
 /// The members of known formats that hold content and definitions of tools, not parameters.
@@ -81,8 +82,12 @@ impl Enforced<'_> {
         })?;
         let mut out = Violations::until(stop.clone());
         let mut walked = Ok(Found::Other);
-        out.field("body", |out| walked = self.check_body(models, json, out));
-        out.finish().map_err(Failure::invalid_request)?;
+        let mut places = Places::default();
+        out.field("body", |out| {
+            walked = self.check_body(models, json, &mut places, out);
+        });
+        out.finish()
+            .map_err(|violations| Failure::invalid_request(places.name(violations)))?;
         let found = walked.map_err(|syntax| self.unreadable(syntax.what))?;
         let known = |max_tokens: Option<u64>| NativeBody {
             json: Cow::Borrowed(json),
@@ -113,7 +118,7 @@ impl Enforced<'_> {
                 "limits.max_tokens cannot be applied: the body has `{name}` twice; send it once"
             ))),
             Found::Other => Err(refused(format!(
-                "limits.max_tokens cannot be applied: `{name}` must be a number from 1 to {ceiling} in the body, which must be an object"
+                "limits.max_tokens cannot be applied: `{name}` must be an integer from 1 to {ceiling}, without a fraction or an exponent, and the body must be an object"
             ))),
         }
     }
@@ -123,6 +128,7 @@ impl Enforced<'_> {
         &self,
         models: &NativeModels<'_>,
         json: &str,
+        places: &mut Places,
         out: &mut Violations,
     ) -> Result<Found, Syntax> {
         let none = S3Locations::default();
@@ -134,7 +140,7 @@ impl Enforced<'_> {
             Some(NativeFormat::Text(path)) => path,
             _ => &[],
         };
-        let mut value = |in_fields, name: &str, leaf: visit_json::Leaf<'_>| {
+        let value = |in_fields, name: &str, leaf: visit_json::Leaf<'_>, out: &mut Violations| {
             rules.value(in_fields, name, leaf, out);
             let is_several = matches!(leaf, visit_json::Leaf::Number(number) if number > 1.0)
                 || matches!(leaf, visit_json::Leaf::Text(_));
@@ -144,7 +150,9 @@ impl Enforced<'_> {
         };
         let mut reader = Reader::with_limit(json, MAX_DEPTH);
         if reader.peek()? != ValueKind::Object {
-            visit_json::visit(json, "", &mut |name, leaf| value(true, name, leaf));
+            places.visit("", json, "", out, |name, leaf, out| {
+                value(true, name, leaf, out);
+            });
             return Ok(Found::Other);
         }
         reader.enter_object()?;
@@ -162,7 +170,9 @@ impl Enforced<'_> {
             let text = reader.skip()?;
             // The names are compared as Bedrock's models compare them: exactly, unescaped.
             let in_fields = !CONTENT.contains(&name.as_ref());
-            visit_json::visit(text, &name, &mut |name, leaf| value(in_fields, name, leaf));
+            places.visit(&name, text, &name, out, |name, leaf, out| {
+                value(in_fields, name, leaf, out);
+            });
             if path.first().is_some_and(|known| *known == name) {
                 let next = find(text, start, path.get(1..).unwrap_or_default(), 1)?;
                 found = found.then(next);
@@ -177,7 +187,10 @@ impl Enforced<'_> {
     }
 
     fn unreadable(&self, why: &str) -> Failure {
-        let mut settings = vec!["s3_locations"];
+        let mut settings = Vec::new();
+        if self.policy.s3_locations.is_some() {
+            settings.push("s3_locations");
+        }
         if self.policy.max_tokens.is_some() {
             settings.push("limits.max_tokens");
         }
@@ -187,15 +200,70 @@ impl Enforced<'_> {
         if self.policy.service_tiers.is_some() {
             settings.push("service_tiers");
         }
+        let problem = if settings.is_empty() {
+            "the gateway cannot check the body for objects in Amazon S3".to_owned()
+        } else {
+            format!("{} cannot be applied", settings.join(", "))
+        };
         refused(format!(
-            "{} cannot be applied: the body is not JSON: {why}; send JSON in UTF-8",
-            settings.join(", ")
+            "{problem}: the body is not JSON: {why}; send JSON in UTF-8"
         ))
     }
 }
 
 fn refused(message: String) -> Failure {
     Failure::new(Reason::BodyNotEnforceable, message)
+}
+
+/// The maximum number of violations whose place in the body is looked up. Each takes another pass
+/// over a member.
+const MAX_PLACES: usize = 4;
+
+/// The places of violations in a body.
+#[derive(Debug, Default)]
+struct Places {
+    /// The position in the list of violations, and the JSON Pointer.
+    found: Vec<(usize, String)>,
+}
+
+impl Places {
+    /// Visits the values of a member, and records where a violation is added. The pointer of the
+    /// body as a whole is empty.
+    fn visit(
+        &mut self,
+        member: &str,
+        json: &str,
+        name: &str,
+        out: &mut Violations,
+        mut value: impl FnMut(&str, visit_json::Leaf<'_>, &mut Violations),
+    ) {
+        let mut index = 0;
+        visit_json::visit(json, name, &mut |name, leaf| {
+            let before = out.listed();
+            value(name, leaf, out);
+            if out.listed() > before && self.found.len() < MAX_PLACES {
+                let mut pointer = match member {
+                    "" => String::new(),
+                    member => visit_json::step(member),
+                };
+                pointer.push_str(&visit_json::pointer(json, index));
+                self.found.push((before, pointer));
+            }
+            index += 1;
+        });
+    }
+
+    /// Adds the places to the descriptions of violations.
+    fn name(self, mut violations: Vec<Violation>) -> Vec<Violation> {
+        for (at, pointer) in self.found {
+            if let Some(violation) = violations.get_mut(at)
+                && !pointer.is_empty()
+            {
+                violation.description = format!("{}: {}", Shown(&pointer), violation.description);
+            }
+        }
+        violations
+    }
 }
 
 /// Where a member can be added.
@@ -401,10 +469,14 @@ mod tests {
             (
                 Some(MESSAGES),
                 br#"{"max_tokens":null}"#,
-                "must be a number",
+                "must be an integer",
             ),
-            (Some(MESSAGES), br#"{"max_tokens":0}"#, "must be a number"),
-            (Some(MESSAGES), br#"{"max_tokens":{}}"#, "must be a number"),
+            (Some(MESSAGES), br#"{"max_tokens":0}"#, "must be an integer"),
+            (
+                Some(MESSAGES),
+                br#"{"max_tokens":{}}"#,
+                "must be an integer",
+            ),
             (Some(MESSAGES), br#"[1]"#, "must be an object"),
             (Some(MESSAGES), br#"{"a":1"#, "is not JSON"),
             (Some(MESSAGES), b"{\"a\":\"\xff\"}", "not UTF-8"),
@@ -422,7 +494,7 @@ mod tests {
             (
                 Some(TITAN),
                 br#"{"textGenerationConfig":null}"#,
-                "must be a number",
+                "must be an integer",
             ),
             (None, b"{}", "does not know the format of a.model"),
         ] {

@@ -1,10 +1,8 @@
 //! The models' own body formats, and where each of them has the maximum number of output tokens.
 
-use crate::routing::Route;
-
 /// What the gateway knows of a model's own format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::grpc) enum NativeFormat {
+pub enum NativeFormat {
     /// The maximum number of output tokens is at this path. Bedrock reports the tokens of a call.
     Text(&'static [&'static str]),
     /// The output has no tokens. Bedrock reports the tokens of the input.
@@ -49,12 +47,8 @@ const FORMATS: &[(&str, NativeFormat)] = &[
 ];
 
 impl NativeFormat {
-    /// Returns the format of a route's model. `None` if the gateway does not know it.
-    pub(in crate::grpc) fn of(route: &Route) -> Option<Self> {
-        Self::of_model(&route.foundation_model()?)
-    }
-
-    fn of_model(model: &str) -> Option<Self> {
+    /// Returns the format of a foundation model, by its ID. `None` if the gateway does not know it.
+    pub fn of_model(model: &str) -> Option<Self> {
         FORMATS
             .iter()
             .find(|(start, _)| model.starts_with(start))
@@ -62,7 +56,7 @@ impl NativeFormat {
     }
 
     /// Returns whether Bedrock reports the tokens of a call.
-    pub(in crate::grpc) const fn counts_tokens(self) -> bool {
+    pub const fn counts_tokens(self) -> bool {
         match self {
             Text(_) | Embedding => true,
             Uncounted => false,
