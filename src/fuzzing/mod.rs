@@ -12,6 +12,7 @@
 //! | [`raw_members`] | raw members that are inserted into JSON |
 //! | [`fold`] | the events of a stream, combined into one answer |
 //! | [`config`] | the text of a configuration |
+//! | [`native_bodies`] | enforced settings in bodies in the models' own formats |
 //! | [`grpc_web`] | the body of a gRPC-Web request and its response |
 //! | `input`, `events`, `values` | what the targets share |
 
@@ -28,6 +29,7 @@ mod grpc_web;
 mod input;
 mod json_reader;
 mod json_writer;
+mod native_bodies;
 mod raw_members;
 mod request;
 mod values;
@@ -38,6 +40,7 @@ pub use frames::frames;
 pub use grpc_web::grpc_web;
 pub use json_reader::json_reader;
 pub use json_writer::json_writer;
+pub use native_bodies::native_bodies;
 pub use raw_members::raw_members;
 pub use request::request;
 
@@ -52,6 +55,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("grpc_web", grpc_web),
     ("json_reader", json_reader),
     ("json_writer", json_writer),
+    ("native_bodies", native_bodies),
     ("raw_members", raw_members),
     ("request", request),
 ];

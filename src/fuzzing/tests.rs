@@ -49,6 +49,11 @@ fn json_writer() {
 }
 
 #[test]
+fn native_bodies() {
+    replay("native_bodies");
+}
+
+#[test]
 fn raw_members() {
     replay("raw_members");
 }

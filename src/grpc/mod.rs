@@ -36,6 +36,8 @@ use crate::{
     },
     telemetry::UsageRecords,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use enforce::enforced_body;
 pub use generation::{Generation, Generations, Origins, Parts, ServerTls};
 pub use inference::Inference;
 pub use layers::{Admission, Stack, allow_own_origin, stack};

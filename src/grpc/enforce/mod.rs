@@ -34,6 +34,36 @@ pub(super) use tokens::is_name as is_tokens;
 
 use crate::{aws::ModelIdKind, config::RequestPolicy};
 
+/// Enforces a maximum number of output tokens, and no other setting, in a body whose format has the
+/// maximum at this path; an empty path is a format without one. `None`: the body is refused.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn enforced_body(
+    path: &'static [&'static str],
+    ceiling: u64,
+    body: &[u8],
+) -> Option<String> {
+    let policy = RequestPolicy {
+        max_tokens: i32::try_from(ceiling).ok(),
+        ..RequestPolicy::default()
+    };
+    let enforced = Enforced {
+        policy: &policy,
+        attribution: Attribution::default(),
+        kind: ModelIdKind::OnDemand,
+    };
+    let models = NativeModels {
+        format: Some(match path {
+            [] => crate::aws::NativeFormat::Embedding,
+            path => crate::aws::NativeFormat::Text(path),
+        }),
+        model_id: "a.model",
+        counts_money: false,
+    };
+    let stop = crate::bounds::Stop::never();
+    let applied = enforced.apply_to_body(&models, body, &stop).ok()?;
+    Some(applied.json.into_owned())
+}
+
 /// All settings that are enforced on one request.
 pub(super) struct Enforced<'a> {
     /// The policies of all levels that apply, merged by [`RequestPolicy::and`].
