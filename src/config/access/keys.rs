@@ -1,4 +1,5 @@
-//! API keys in the configuration or in a separate file. Only their SHA-256 is configured.
+//! Reads API keys from the configuration or from a separate file. Only the SHA-256 of a key is
+//! configured.
 
 use std::{collections::BTreeMap, fmt, path::Path, time::SystemTime};
 
@@ -13,11 +14,12 @@ use crate::config::{
     yaml::{self, Node, Value},
 };
 
-/// The maximum number of keys of a caller in one place: the current one, and the next one while
-/// clients change over.
+/// The maximum number of a caller's keys in the configuration, and in the keys file: the current
+/// key, and the next one while clients change to it.
 pub const KEYS_PER_CALLER: usize = 2;
 
-/// One API key. The configured hash identifies the key and cannot be used as one.
+/// An API key of a caller, identified by its hash. The gateway does not accept the hash itself as a
+/// key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The SHA-256 of the key's text. `sha256`, in hexadecimal. Required.
@@ -36,14 +38,14 @@ impl ApiKey {
             .collect()
     }
 
-    /// Returns the time from which the key is refused, such as `2027-01-31T12:00:00Z`.
+    /// Returns the time from which the key is refused as text, such as `2027-01-31T12:00:00Z`.
     pub fn expiry(&self) -> Option<String> {
         let time = OffsetDateTime::from(self.not_after?);
         time.format(&Rfc3339).ok()
     }
 
-    /// Parses a point in time such as `2027-01-31T12:00:00Z`, or a day, which begins at midnight
-    /// UTC.
+    /// Parses a point in time such as `2027-01-31T12:00:00Z`, or a date such as `2027-01-31`, which
+    /// means the beginning of that day in UTC.
     ///
     /// # Errors
     /// Returns a message that says what to write instead.
@@ -70,10 +72,10 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Keys, by the name of their caller.
+/// The keys of each caller, by the caller's name.
 pub type KeysByCaller = BTreeMap<String, Vec<ApiKey>>;
 
-/// Reads the list of keys under a key of the configuration.
+/// Reads the list of keys under `name`, a key of the configuration.
 pub(super) fn read(section: &mut Section<'_>, name: &'static str) -> Vec<ApiKey> {
     let sections = section.list_of_sections(name).unwrap_or_default();
     if sections.len() > KEYS_PER_CALLER {
@@ -103,7 +105,7 @@ fn read_key(mut section: Section<'_>) -> Option<ApiKey> {
     })
 }
 
-/// Reads and checks a file of keys: a map of callers to lists of keys.
+/// Reads and checks a keys file: a map from callers' names to lists of keys.
 ///
 /// # Errors
 /// Returns all problems of the file.
@@ -111,7 +113,7 @@ pub fn load(path: &Path) -> Result<KeysByCaller, Problems> {
     check(path, read_regular(path, MAX_LIST))
 }
 
-/// Checks the content of a file of keys, or fails with the reason why it cannot be read.
+/// Checks the content of a keys file. `content` is an error if the file could not be read.
 ///
 /// # Errors
 /// Returns all problems of the file.
@@ -133,8 +135,8 @@ pub fn check(
 
 fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
     let tree = yaml::parse(text).map_err(|problem| vec![problem])?;
-    // References are not replaced in this file: it contains only hashes, and programs often write
-    // it.
+    // References are not replaced in the keys file: it contains only hashes, and it is often
+    // written by programs.
     let files = ValueFiles::default();
     let reading = Reading::new(&|_| None, &files);
     let mut keys = KeysByCaller::new();
@@ -172,7 +174,7 @@ fn parse(text: &str) -> Result<KeysByCaller, Vec<Problem>> {
     }
 }
 
-/// Reports keys that several callers have, because the caller would be ambiguous.
+/// Reports API keys that several callers have: such a key would not identify one caller.
 pub(super) fn check_unique<'a>(
     callers: impl Iterator<Item = (&'a str, &'a [ApiKey])>,
     reading: &Reading<'_>,
