@@ -1,5 +1,5 @@
-//! `accounts`: AWS accounts that the gateway calls with a role in each, in addition to the account
-//! of the gateway's identity.
+//! `accounts`: the AWS accounts in which the gateway assumes a role to call Bedrock. The account of
+//! the gateway's own identity needs no entry.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,16 +12,16 @@ use crate::aws::role;
 
 /// The default session name.
 const SESSION_NAME: &str = env!("CARGO_PKG_NAME");
-/// The shortest and the longest session that STS grants.
+/// The shortest and the longest duration of a session that STS accepts.
 const SHORTEST_SESSION: Duration = Duration::from_secs(15 * 60);
 const LONGEST_SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// An AWS account, and the role by which the gateway calls it.
+/// An AWS account, and the role that the gateway assumes in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountOptions {
-    /// The role that the gateway assumes, an ARN. `accounts.<name>.role_arn`. Required.
+    /// The ARN of the role that the gateway assumes. `accounts.<name>.role_arn`. Required.
     pub role_arn: String,
-    /// What the role's trust policy expects as `sts:ExternalId`. `accounts.<name>.external_id`,
+    /// The `sts:ExternalId` that the role's trust policy requires. `accounts.<name>.external_id`,
     /// default: none.
     pub external_id: Option<String>,
     /// The name of the session in CloudTrail. `accounts.<name>.session_name`, default:
@@ -30,32 +30,34 @@ pub struct AccountOptions {
     /// Tags of the session, for policies and cost reports. `accounts.<name>.session_tags`, default:
     /// none.
     pub session_tags: BTreeMap<String, String>,
-    /// How long a session is valid. `accounts.<name>.session_duration`, default: the default of
-    /// STS, one hour.
+    /// How long a session is valid. `accounts.<name>.session_duration`, default: one hour, the
+    /// default of STS.
     pub session_duration: Option<Duration>,
-    /// Whether each caller has a separate session with its name. Otherwise, only callers with
-    /// `role_arn` or `session_tags` have one. `accounts.<name>.session_per_caller`, default: false.
+    /// Whether the gateway assumes the role separately for each caller, with the caller's name in
+    /// the session. Otherwise, it does this only for callers with `role_arn` or `session_tags`.
+    /// `accounts.<name>.session_per_caller`, default: false.
     pub session_per_caller: bool,
-    /// The Region whose STS grants the sessions. `accounts.<name>.sts_region`, default: the
+    /// The Region in which the gateway calls STS. `accounts.<name>.sts_region`, default: the
     /// gateway's Region.
     pub sts_region: Option<String>,
-    /// The endpoints of single source Regions, which take precedence over `bedrock.endpoints`.
+    /// Endpoints for individual source Regions. They take precedence over `bedrock.endpoints`.
     /// `accounts.<name>.endpoints`, default: none.
     pub endpoints: BTreeMap<String, Endpoints>,
 }
 
-/// The role and the session tags that sign a caller's calls, in place of those of the account.
+/// The role and the session tags with which the gateway signs a caller's calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallerSession {
-    /// A separate role for the caller. `callers.<name>.role_arn`, default: the role of the account.
+    /// The role to assume for the caller. `callers.<name>.role_arn`, default: the role of the
+    /// account.
     pub role_arn: Option<String>,
-    /// Tags of the caller's sessions, in addition to those of the account, which they replace.
-    /// `callers.<name>.session_tags`, default: none.
+    /// The tags of the caller's sessions, in addition to the account's tags. They replace tags of
+    /// the account with the same key. `callers.<name>.session_tags`, default: none.
     pub session_tags: BTreeMap<String, String>,
 }
 
 impl CallerSession {
-    /// Whether nothing distinguishes the caller's calls.
+    /// Returns whether the caller has neither a role nor tags.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -113,7 +115,7 @@ fn read_account(mut section: Section<'_>) -> Option<AccountOptions> {
     role_arn.map(|_| account)
 }
 
-/// Reads what distinguishes a caller's calls.
+/// Reads the role and the session tags of a caller.
 pub(super) fn read_caller(section: &mut Section<'_>) -> CallerSession {
     CallerSession {
         role_arn: section.value("role_arn", role_arn),

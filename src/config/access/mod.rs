@@ -1,4 +1,4 @@
-//! `access`, `callers` and `groups`: the callers, and how they prove their identity.
+//! `access`, `callers` and `groups`: the callers, and how the gateway identifies them.
 
 mod keys;
 mod name;
@@ -35,20 +35,20 @@ pub use tokens::{
     ClusterKeys, JwtIssuer, KeySetLocation, Kubernetes, SignatureAlgorithm, Unlisted, is_secure_url,
 };
 
-/// The callers, and how they prove their identity.
+/// The callers, and how the gateway identifies them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Access {
     /// Whether calls without an identity are refused. `access.required`, default: true if any kind
     /// of credential is configured.
     pub required: bool,
-    /// Whether all clients can use reflection. `access.open_reflection`, default false: only
-    /// identified callers can use it, as all other services.
+    /// Whether clients can use reflection without identifying themselves. `access.open_reflection`,
+    /// default false.
     pub open_reflection: bool,
-    /// A YAML file that maps callers to lists of keys, such as a mounted Secret. It is read again
-    /// when it changes. `access.keys_file`, default: none.
+    /// A YAML file that maps callers to lists of keys, such as a mounted Secret. The gateway reads
+    /// the file again when it changes. `access.keys_file`, default: none.
     pub keys_file: Option<PathBuf>,
-    /// The number of failed attempts per minute of one peer address that are answered and logged
-    /// individually. A valid credential is never refused because of other failures.
+    /// How many failed attempts of one peer address the gateway answers and logs individually, per
+    /// minute. Failures never cause the refusal of a valid credential.
     /// `access.failures_per_minute`, default 60.
     pub failures_per_minute: FailuresPerMinute,
     /// What happens to open calls when a reload revokes their credential. `access.on_revoke`,
@@ -61,7 +61,7 @@ pub struct Access {
     /// Whether callers can identify themselves with client certificates: `tls.client_ca_file` is
     /// set.
     pub has_client_ca: bool,
-    /// The callers, by name. `callers`.
+    /// The settings of the callers, by name. `callers`.
     pub callers: BTreeMap<String, CallerOptions>,
     /// Groups of callers, by name. `groups`.
     pub groups: BTreeMap<String, GroupOptions>,
@@ -74,8 +74,8 @@ pub struct Access {
     pub estimates: Estimates,
 }
 
-/// The number of failed attempts per minute of one peer address that are answered and logged
-/// individually.
+/// How many failed attempts of one peer address the gateway answers and logs individually, per
+/// minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailuresPerMinute(pub u32);
 
@@ -88,10 +88,10 @@ impl Default for FailuresPerMinute {
 /// What happens to open calls when a reload revokes their credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnRevoke {
-    /// They continue to their end. `finish`. The default.
+    /// Calls continue to their end. `finish`. The default.
     #[default]
     Finish,
-    /// They end at once. `cut`.
+    /// Calls end at once. `cut`.
     Cut,
 }
 
@@ -113,8 +113,8 @@ pub struct CallerOptions {
     pub quota: Quota,
     /// What the caller may do. Default: everything that the gateway allows.
     pub permission: Permission,
-    /// What distinguishes the caller's calls in AWS. `callers.<name>.role_arn` and
-    /// `callers.<name>.session_tags`.
+    /// The role and the session tags with which the gateway signs the caller's calls to AWS.
+    /// `callers.<name>.role_arn` and `callers.<name>.session_tags`.
     pub session: CallerSession,
 }
 
@@ -130,7 +130,7 @@ pub struct GroupOptions {
 }
 
 impl Access {
-    /// Returns whether any kind of credential is configured.
+    /// Returns whether the configuration allows any kind of credential.
     pub fn is_configured(&self) -> bool {
         self.keys_file.is_some()
             || !self.callers.is_empty()
@@ -140,7 +140,7 @@ impl Access {
     }
 }
 
-/// Reads the sections. `limits.store` and the prices are in other sections and are passed in.
+/// Reads the three sections. `limits.store` and `prices`, which other modules read, are passed in.
 pub(super) fn read(
     root: &mut Section<'_>,
     store: LimitsStore,
@@ -224,14 +224,15 @@ fn read_group(mut section: Section<'_>, targets: &Targets, rules: &quota::Rules)
     group
 }
 
-/// The names to which callers can refer.
+/// What the keys of a caller can refer to.
 struct Known<'a> {
     groups: &'a BTreeMap<String, GroupOptions>,
     targets: &'a Targets,
     rules: &'a quota::Rules,
     has_kubernetes: bool,
     has_client_ca: bool,
-    /// The service accounts of the callers that were read before.
+    /// The service accounts of the callers that were read before this one. No two callers can list
+    /// the same.
     service_accounts: RefCell<BTreeSet<String>>,
     certificates: RefCell<BTreeSet<String>>,
 }

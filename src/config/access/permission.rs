@@ -27,8 +27,8 @@ pub const METHODS: [&str; 8] = [
     "StreamInvokeModel",
 ];
 
-/// The methods of callers without the key `methods`: all that need not be listed. The gateway knows
-/// less about the requests of `InvokeModel` and `StreamInvokeModel`, so these must be listed.
+/// The methods of callers without the key `methods`. The gateway does not check the content of
+/// requests of `InvokeModel` and `StreamInvokeModel`, so these must be listed.
 pub const DEFAULT_METHODS: [&str; 6] = [
     "Invoke",
     "StreamInvoke",
@@ -43,16 +43,17 @@ pub const DEFAULT_METHODS: [&str; 6] = [
 pub struct Permission {
     /// The methods that callers may use. `methods`, default: [`DEFAULT_METHODS`].
     pub methods: Option<Vec<&'static str>>,
-    /// Patterns of the aliases that callers may use. `targets`, default: all.
+    /// Patterns of the aliases that callers may use. `targets`, default: all aliases.
     pub targets: Option<Vec<String>>,
-    /// Patterns of the model IDs and ARNs that callers may name, out of those that the gateway
+    /// Patterns of the model IDs and ARNs that callers may use, among those that the gateway
     /// allows. `allowed_model_ids`, default: all of them; none if `targets` is set.
     pub allowed_model_ids: Option<Vec<String>>,
-    /// What is enforced on requests, in addition to what is enforced for the target.
+    /// Settings that are enforced on requests, in addition to those of the target.
     pub policy: RequestPolicy,
     /// Pairs that the gateway adds to every request, for cost reports. `request_metadata`.
     pub request_metadata: BTreeMap<String, String>,
-    /// Values for requests that leave them out, before those of the target. `defaults`.
+    /// Values for fields that requests leave out. They take precedence over those of the target.
+    /// `defaults`.
     pub defaults: Defaults,
 }
 
@@ -62,8 +63,8 @@ impl Permission {
         *self != Self::default()
     }
 
-    /// Returns the patterns of model IDs. With `targets` alone, there are none: a caller that may
-    /// use some aliases must not avoid their settings by naming a model ID.
+    /// Returns the patterns of model IDs. If only `targets` is set, the list is empty: otherwise, a
+    /// caller that may use only some aliases could bypass their settings by naming a model ID.
     pub fn model_ids(&self) -> Option<&[String]> {
         match (&self.allowed_model_ids, &self.targets) {
             (Some(patterns), _) => Some(patterns),
@@ -123,7 +124,8 @@ pub(super) fn read(
     (permission, quota)
 }
 
-/// Reports contradictions between a level and the settings for all calls.
+/// Reports contradictions between the permissions of a caller or a group and the settings for all
+/// calls.
 fn check(section: &Section<'_>, permission: &Permission, known: &Targets) {
     let policy = known.policy.and(&permission.policy);
     if policy.service_tiers.is_some_and(|tiers| tiers.is_empty()) {
@@ -142,7 +144,7 @@ fn check(section: &Section<'_>, permission: &Permission, known: &Targets) {
     }
 }
 
-/// Reports what is wrong with the settings of a caller together with those of its groups.
+/// Reports contradictions between the settings of a caller and those of its groups.
 pub(super) fn check_together<'a>(
     section: &Section<'_>,
     own: &'a Permission,
@@ -175,7 +177,7 @@ pub(super) fn check_together<'a>(
     }
 }
 
-/// Reads a pattern of aliases, which must match at least one.
+/// Reads a pattern of aliases. At least one alias must match it.
 fn alias_pattern(text: &str, known: &Targets) -> Result<String, String> {
     let text = units::text(text)?;
     let is_well_formed = text

@@ -1,4 +1,4 @@
-//! `prices` and `estimates`: the prices of tokens, and the maximum number of tokens of a request.
+//! `prices` and `estimates`: the prices of tokens, and how many tokens a call reserves.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use crate::{
     config::{section::Section, units},
 };
 
-/// The maximum price of a call, in 1e-9 US dollars: a thousand dollars.
+/// The maximum that can be configured as the price of a call, in 1e-9 US dollars: 1,000 dollars.
 const MOST_PER_CALL: u64 = 1_000_000_000_000;
-/// The maximum price of a token, in 1e-9 US dollars: a tenth of a cent.
+/// The maximum that can be configured as the price of a token, in 1e-9 US dollars: 0.1 cents.
 const MOST: u64 = 1_000_000;
 const TIERS: [&str; 3] = ["flex", "priority", "reserved"];
 
@@ -18,31 +18,33 @@ const TIERS: [&str; 3] = ["flex", "priority", "reserved"];
 pub struct Price {
     /// Patterns of model IDs and ARNs; `*` stands for any characters. `models`. Required.
     pub models: Vec<String>,
-    /// The prices of a token.
+    /// The prices per token.
     pub rates: Rates,
     /// The price of a call in addition to its tokens, in 1e-9 US dollars. `call`, default 0.
     pub call: u64,
-    /// The prices of a token in service tiers other than `default`, by Bedrock's name of the tier.
-    /// `service_tiers`, default: the same prices.
+    /// The prices per token in service tiers other than `default`, by Bedrock's name of the tier.
+    /// `service_tiers`, default: the same prices as in the tier `default`.
     pub service_tiers: BTreeMap<&'static str, Rates>,
-    /// The prices of a token with optimized latency. `optimized_latency`, default: the same prices.
+    /// The prices per token with optimized latency. `optimized_latency`, default: the same prices
+    /// as without it.
     pub optimized_latency: Option<Rates>,
 }
 
-/// The prices of a token, in 1e-9 US dollars: 3000 means 3 dollars for a million tokens.
+/// The prices per token, in 1e-9 US dollars: 3000 means 3 dollars for a million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// An input token. `input`. Required.
+    /// The price of an input token. `input`. Required.
     pub input: u64,
-    /// An output token. `output`. Required.
+    /// The price of an output token. `output`. Required.
     pub output: u64,
-    /// A token that is read from a prompt cache. `cache_read`, default: the price of `input`.
+    /// The price of a token that is read from a prompt cache. `cache_read`, default: the price of
+    /// `input`.
     pub cache_read: u64,
-    /// A token that is written to a prompt cache for five minutes. `cache_write_5m`, default: the
-    /// price of `input`.
+    /// The price of a token that is written to a prompt cache for five minutes. `cache_write_5m`,
+    /// default: the price of `input`.
     pub cache_write_5m: u64,
-    /// A token that is written to a prompt cache for an hour. `cache_write_1h`, default: the price
-    /// of `cache_write_5m`.
+    /// The price of a token that is written to a prompt cache for an hour. `cache_write_1h`,
+    /// default: the price of `cache_write_5m`.
     pub cache_write_1h: u64,
 }
 
@@ -50,20 +52,20 @@ pub struct Rates {
 /// reserved for each byte. `estimates`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimates {
-    /// The tokens of an image. `estimates.image`, default 6000.
+    /// Tokens per image. `estimates.image`, default 6000.
     pub image: u64,
-    /// The tokens of a document. `estimates.document`, default 50000.
+    /// Tokens per document. `estimates.document`, default 50000.
     pub document: u64,
-    /// The tokens of a video. `estimates.video`, default 100000.
+    /// Tokens per video. `estimates.video`, default 100000.
     pub video: u64,
-    /// The tokens of an audio file. `estimates.audio`, default 20000.
+    /// Tokens per audio file. `estimates.audio`, default 20000.
     pub audio: u64,
-    /// The tokens of the stored text of a prompt of Prompt management. `estimates.prompt`, default
+    /// Tokens for the stored text of a prompt of Prompt management. `estimates.prompt`, default
     /// 10000.
     pub prompt: u64,
-    /// The number of output tokens that are reserved and requested if a limit on tokens or money
-    /// applies, and neither the caller nor the operator sets a maximum. `estimates.max_tokens`,
-    /// default 4096.
+    /// The maximum number of output tokens of a call to which a limit on tokens or cost applies, if
+    /// neither the caller nor the operator sets one. The gateway reserves it and sends it to
+    /// Bedrock. `estimates.max_tokens`, default 4096.
     pub max_tokens: u32,
 }
 

@@ -3,20 +3,20 @@
 use super::{LimitsStore, Price};
 use crate::config::{section::Section, units};
 
-/// The maximum of a limit on requests or tokens per minute, so that counts are exact in every
-/// store.
+/// The highest limit on requests or tokens per minute that can be configured. Up to this value,
+/// counts are exact in every store.
 const MOST_PER_MINUTE: u64 = 1_000_000_000;
-/// The maximum of a limit on tokens per day or month.
+/// The highest limit on tokens per day or month that can be configured.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
-/// The maximum of a limit on money, in US dollars.
+/// The highest cost limit that can be configured, in US dollars.
 const MOST_USD: u64 = 1_000_000;
-/// The number of units of money in a US dollar: money is counted in 1e-9 US dollars.
+/// The gateway counts cost in 1e-9 US dollars.
 pub const NANO_PER_USD: u64 = 1_000_000_000;
 
 /// The limits of a caller, a group or a target. Absent limits do not apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// The number of open calls. `limits.open_streams`.
+    /// The maximum number of open calls. `limits.open_streams`.
     pub open_streams: Option<u64>,
     /// Calls per minute. `limits.requests_per_minute`.
     pub requests_per_minute: Option<u64>,
@@ -27,13 +27,13 @@ pub struct Quota {
     pub input_tokens_per_minute: Option<u64>,
     /// Output tokens per minute. `limits.output_tokens_per_minute`.
     pub output_tokens_per_minute: Option<u64>,
-    /// Input and output tokens per day, UTC. `limits.tokens_per_day`.
+    /// Input and output tokens per day (UTC). `limits.tokens_per_day`.
     pub tokens_per_day: Option<u64>,
-    /// Input and output tokens per month, UTC. `limits.tokens_per_month`.
+    /// Input and output tokens per month (UTC). `limits.tokens_per_month`.
     pub tokens_per_month: Option<u64>,
-    /// Money per day, UTC, in 1e-9 US dollars. `limits.usd_per_day`.
+    /// Cost per day (UTC), in 1e-9 US dollars. `limits.usd_per_day`.
     pub nano_usd_per_day: Option<u64>,
-    /// Money per month, UTC, in 1e-9 US dollars. `limits.usd_per_month`.
+    /// Cost per month (UTC), in 1e-9 US dollars. `limits.usd_per_month`.
     pub nano_usd_per_month: Option<u64>,
 }
 
@@ -43,7 +43,7 @@ impl Quota {
         *self != Self::default()
     }
 
-    /// Returns the keys of all limits, with their values.
+    /// Returns the keys of all limits, with the values of those that are set.
     pub fn limits(&self) -> [(&'static str, Option<u64>); 9] {
         let Self {
             open_streams,
@@ -69,7 +69,7 @@ impl Quota {
         ]
     }
 
-    /// Returns whether tokens or money are limited. Then every call needs a maximum number of
+    /// Returns whether tokens or cost are limited. Then every call needs a maximum number of output
     /// tokens.
     pub fn counts_tokens(&self) -> bool {
         let Self {
@@ -85,13 +85,13 @@ impl Quota {
             }
     }
 
-    /// Returns whether money is limited. Then models need prices.
+    /// Returns whether cost is limited. Then models need prices.
     pub fn counts_money(&self) -> bool {
         self.nano_usd_per_day.is_some() || self.nano_usd_per_month.is_some()
     }
 
-    /// Returns whether there are limits per day or month, whose counts a process alone would lose
-    /// when it ends.
+    /// Returns whether there are limits per day or month. They need a store: the process would lose
+    /// their counts when it ends.
     pub fn is_of_days(&self) -> bool {
         self.counts_money() || self.tokens_per_day.is_some() || self.tokens_per_month.is_some()
     }
@@ -105,7 +105,7 @@ pub(in crate::config) struct Rules {
 }
 
 impl Rules {
-    /// Returns which of the settings are present on which quotas depend.
+    /// Determines these settings.
     pub(in crate::config) fn of(store: &LimitsStore, prices: &[Price]) -> Self {
         Self {
             store: store.clone(),
@@ -114,7 +114,7 @@ impl Rules {
     }
 }
 
-/// Reads the keys of a quota in a section `limits`, which can have other keys, too.
+/// Reads the limits in a section `limits`, which can also contain other keys.
 pub(in crate::config) fn read(limits: &mut Section<'_>, rules: &Rules) -> Quota {
     let mut number = |key, most| limits.value(key, |text| units::number(text, 1, most));
     let per_minute = MOST_PER_MINUTE;
@@ -151,8 +151,8 @@ pub(in crate::config) fn read(limits: &mut Section<'_>, rules: &Rules) -> Quota 
     quota
 }
 
-/// Parses an amount of US dollars such as `12.50`, in 1e-9 dollars. The result is exact, because no
-/// floating point is involved.
+/// Parses an amount of US dollars such as `12.50`, and returns it in 1e-9 dollars. The result is
+/// exact, because no floating-point arithmetic is used.
 fn usd(text: &str) -> Result<u64, String> {
     let wrong = || {
         format!(

@@ -10,17 +10,17 @@ use crate::config::{
     units,
 };
 
-/// The port of Redis.
+/// The default port of Redis.
 const DEFAULT_PORT: u16 = 6379;
 const URL_HINT: &str = "write rediss://USER:PASSWORD@HOST:PORT, or redis:// without TLS";
 
 /// Where the counts for limits are stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LimitsStore {
-    /// In the process. Limits per day or month are refused. This is the default.
+    /// In this process. Limits per day or month are refused. This is the default.
     #[default]
     Unset,
-    /// In the process. The operator accepts that the counts begin at zero when the process starts.
+    /// In this process. The operator accepts that the counts begin at zero when the process starts.
     /// `memory`.
     Memory,
     /// In Redis or Valkey, for all replicas together.
@@ -34,48 +34,48 @@ pub struct RedisStore {
     pub tls: bool,
     /// The name or address of the server. `store.url`. Required.
     pub host: String,
-    /// Its port, default 6379.
+    /// The port of the server, default 6379.
     pub port: u16,
-    /// The number of the database, default 0.
+    /// The number of the Redis database, default 0.
     pub database: u32,
     /// The ACL user. In the URL or `store.username`, default: the user `default`.
     pub username: Option<String>,
     /// The password. In the URL, `store.password` or `store.password_file`. Default: none.
     pub password: Option<StorePassword>,
-    /// A PEM file with the only certificate authorities to trust. `store.ca_file`, default: those
+    /// A PEM file with CA certificates, the only ones to trust. `store.ca_file`, default: the CAs
     /// of the machine.
     pub ca_file: Option<PathBuf>,
-    /// How long a call waits for the store. `store.timeout`, default 50 ms.
+    /// How long a call waits for a response of the store. `store.timeout`, default 50 ms.
     pub timeout: Duration,
-    /// The name that all keys begin with. Replicas of the same name share their counts.
+    /// The prefix of all keys in the store. Replicas with the same name share their counts.
     /// `store.deployment`, default `bedrock-grpc`.
     pub deployment: String,
-    /// What happens to calls while the store does not answer. `limits.on_store_failure`, default
+    /// How calls are limited while the store does not respond. `limits.on_store_failure`, default
     /// `local`.
     pub on_failure: OnStoreFailure,
-    /// The number of replicas, by which `local` divides limits. `limits.replicas`. `None`: each
-    /// replica enforces the whole limits.
+    /// The number of replicas. In the mode `local`, each replica enforces its fraction of each
+    /// limit. `limits.replicas`. `None`: each replica enforces the full limits.
     pub replicas: Option<u32>,
 }
 
-/// What happens to calls while the store does not answer.
+/// How calls are limited while the store does not respond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStoreFailure {
     /// Calls are not limited. `allow`.
     Allow,
     /// Calls with limits are refused. `deny`.
     Deny,
-    /// Each replica enforces its share of each limit in its process. `local`. The default.
+    /// Each replica enforces its fraction of each limit in its process. `local`. The default.
     #[default]
     Local,
 }
 
-/// Where the password of the store is.
+/// Where the gateway finds the password of the store.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StorePassword {
-    /// In the configuration. Never shown.
+    /// The password itself, from the configuration. It is never shown.
     Text(String),
-    /// In a file that is read again for each connection.
+    /// The path of a file, which the gateway reads for each new connection.
     File(PathBuf),
 }
 
@@ -89,7 +89,8 @@ impl fmt::Debug for StorePassword {
 }
 
 impl RedisStore {
-    /// A store without TLS and without a password, with the defaults.
+    /// Creates the settings of a store without TLS and without a password, with defaults for all
+    /// others.
     pub fn at(host: impl Into<String>, port: u16) -> Self {
         Self {
             tls: false,
@@ -106,7 +107,7 @@ impl RedisStore {
         }
     }
 
-    /// Returns the password, if there is one. A file is read now.
+    /// Returns the password, if there is one. Reads the password file, if one is configured.
     ///
     /// # Errors
     /// Fails if the file cannot be read, or is empty.
@@ -133,7 +134,7 @@ impl RedisStore {
         }
     }
 
-    /// Returns the certificate authorities to trust, as PEM. `None`: those of the machine.
+    /// Returns the CA certificates to trust, as PEM. `None` means those of the machine.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
@@ -147,7 +148,7 @@ impl RedisStore {
     }
 }
 
-/// Reads the key in the section `limits`, and what belongs to it.
+/// Reads `store` and the keys of the section `limits` that belong to it.
 pub(in crate::config) fn read(limits: &mut Section<'_>) -> LimitsStore {
     let mut store = if limits.has_map("store") {
         let mut section = limits.section("store");
@@ -216,7 +217,7 @@ fn read_section(section: &mut Section<'_>) -> LimitsStore {
         if !has_url {
             section.report("url", format!("is required: {URL_HINT}"));
         }
-        // Errors of limits that need a store would only repeat this one.
+        // Limits that need a store would report errors that only repeat this one.
         return LimitsStore::Memory;
     };
     let passwords = [&password, &file, &store.password];
@@ -251,7 +252,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// The name of a deployment: it is part of each key, inside of a hash tag.
+/// Parses the name of a deployment, which becomes part of each key, inside of a Redis hash tag.
 fn deployment(text: &str) -> Result<String, String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
     if text.is_empty() || text.len() > 128 || !text.chars().all(is_allowed) {
@@ -260,8 +261,8 @@ fn deployment(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Reads `rediss://user:password@host:port/database`. No error contains the URL, because it may
-/// hold a password.
+/// Parses `rediss://user:password@host:port/database`. Errors do not contain the URL, because it
+/// may contain a password.
 fn url(text: &str) -> Result<RedisStore, String> {
     let wrong = |what: &str| format!("{what}; {URL_HINT}");
     let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("not a URL"))?;
@@ -270,7 +271,7 @@ fn url(text: &str) -> Result<RedisStore, String> {
         "redis" | "valkey" => false,
         _ => return Err(wrong("must begin with rediss:// or redis://")),
     };
-    // A password can contain any character, so the last `@` is what ends it.
+    // A password can contain `@`, so the last `@` is its end.
     let (user, server) = match rest.rsplit_once('@') {
         Some((user, server)) => (Some(user), server),
         None => (None, rest),

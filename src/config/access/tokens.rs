@@ -1,5 +1,5 @@
-//! `access.jwt` and `access.kubernetes`: the accepted issuers of tokens. Also reads the names that
-//! callers have in tokens and certificates.
+//! `access.jwt` and `access.kubernetes`: the accepted issuers of tokens. Also reads the names by
+//! which tokens and certificates identify callers.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,16 +15,16 @@ use crate::config::{masked::masked_url, section::Section, units};
 
 /// The path at which Kubernetes mounts the token of a pod's service account.
 const POD_TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// The path at which Kubernetes mounts the certificate authority of the API server.
+/// The path at which Kubernetes mounts the CA certificate of the API server.
 const POD_CA_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
-/// The URL of the API server, as seen by pods.
+/// The URL of the API server inside the cluster.
 const API_SERVER: &str = "https://kubernetes.default.svc";
 const REFRESH: Duration = Duration::from_secs(300);
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 const LONGEST_REFRESH: Duration = Duration::from_secs(24 * 3_600);
 
-/// A signature algorithm. All are asymmetric, because the keys of issuers are public and must not
-/// be able to sign.
+/// A signature algorithm. All of them are asymmetric: with a symmetric one, everyone who can read
+/// the keys of an issuer could sign tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSA, PKCS #1 v1.5, SHA-256.
@@ -48,7 +48,7 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// All algorithms, by their names in tokens.
+    /// All algorithms, by their names in JWTs.
     pub const ALL: [(&str, Self); 9] = [
         ("RS256", Self::Rs256),
         ("RS384", Self::Rs384),
@@ -98,14 +98,14 @@ pub struct JwtIssuer {
     pub algorithms: Vec<SignatureAlgorithm>,
     /// The location of the keys. `jwks_url` or `jwks_file`, default: discovery.
     pub keys: KeySetLocation,
-    /// PEM file of the certificate authorities for fetching the keys. `ca_file`, default: those of
-    /// the machine.
+    /// A PEM file with the CA certificates to trust when the keys are fetched. `ca_file`, default:
+    /// those of the machine.
     pub ca_file: Option<PathBuf>,
-    /// How often the keys are read again. `refresh`, default 5m.
+    /// How often the gateway fetches the keys again. `refresh`, default 5m.
     pub refresh: Duration,
     /// The claim that names the caller. `caller_claim`, default `sub`.
     pub caller_claim: String,
-    /// The prefix of the caller's name, before the claim's value. `caller_prefix`, default: none.
+    /// The text before the claim's value in the caller's name. `caller_prefix`, default: none.
     pub caller_prefix: String,
     /// The claim that names groups. `groups_claim`, default: none.
     pub groups_claim: Option<String>,
@@ -113,7 +113,7 @@ pub struct JwtIssuer {
     pub unlisted: Option<Unlisted>,
 }
 
-/// The source of the keys of a Kubernetes cluster.
+/// Where the gateway finds the keys of a Kubernetes cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClusterKeys {
     /// A public issuer, as on EKS.
@@ -135,20 +135,21 @@ pub enum ClusterKeys {
 /// The cluster whose service accounts are accepted. `access.kubernetes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubernetes {
-    /// A token's `aud` must name this audience. `audience`. Required.
+    /// The audience that a token's `aud` must contain. `audience`. Required.
     pub audience: String,
-    /// The source of the keys.
+    /// Where the gateway finds the keys.
     pub keys: ClusterKeys,
-    /// PEM file of the certificate authorities for fetching the keys. `ca_file`, default: for the
-    /// API server that of the pod, else those of the machine.
+    /// A PEM file with the CA certificates to trust when the keys are fetched. `ca_file`, default:
+    /// those of the pod for the API server, those of the machine for an issuer.
     pub ca_file: Option<PathBuf>,
-    /// How often the keys are read again. `refresh`, default 5m.
+    /// How often the gateway fetches the keys again. `refresh`, default 5m.
     pub refresh: Duration,
-    /// Settings for service accounts that no caller lists. `unlisted`, default: they are refused.
+    /// Settings for service accounts that `callers` does not list. `unlisted`, default: they are
+    /// refused.
     pub unlisted: Option<Unlisted>,
 }
 
-/// Reads the name of a group, which must exist.
+/// Checks the name of a group, which must exist.
 type Groups<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 /// Reads `jwt`.
@@ -316,8 +317,8 @@ fn algorithm(text: &str) -> Result<SignatureAlgorithm, String> {
     units::one_of(text, &SignatureAlgorithm::ALL)
 }
 
-/// Returns whether a URL is protected from changes on the network: it uses TLS, or is on this
-/// machine.
+/// Returns whether a URL protects what is read from it against changes on the network: it uses TLS,
+/// or leads to this machine.
 pub fn is_secure_url(text: &str) -> bool {
     text.parse().is_ok_and(|uri: Uri| {
         let host = uri.host().unwrap_or_default();
@@ -332,7 +333,7 @@ pub fn is_secure_url(text: &str) -> bool {
     })
 }
 
-/// Reads the URL of a service that decides which callers are accepted.
+/// Parses the URL of a service whose responses decide which callers are accepted.
 fn secure_url(text: &str) -> Result<String, String> {
     if is_secure_url(text) {
         return Ok(text.to_owned());
@@ -371,7 +372,7 @@ pub(super) fn service_account(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a name of a client certificate: a URI, which may end in `/*`, or a DNS name.
+/// Parses a name in a client certificate: a URI, which may end in `/*`, or a DNS name.
 pub(super) fn certificate(text: &str) -> Result<String, String> {
     let (is_uri, is_name) = match text.split_once("://") {
         Some((scheme, rest)) => {
