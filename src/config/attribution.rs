@@ -1,5 +1,5 @@
-//! `request_metadata`: pairs that the gateway adds to all requests for cost reports. They replace
-//! the caller's pairs.
+//! `request_metadata`: pairs that the gateway adds to all requests, for cost reports. A pair
+//! replaces the caller's pair with the same key.
 //!
 //! Source of the limits: `requestMetadata` of ConverseStream in Bedrock's service model.
 
@@ -12,15 +12,15 @@ pub const MAX_PAIRS: usize = 16;
 /// The maximum number of characters of a key or a value.
 pub const MAX_CHARS: usize = 256;
 
-/// The pairs that are added to the requests of all targets, in addition to those of a target.
-/// Callers cannot change them.
+/// The pairs that the gateway adds to the requests of all targets, in addition to the pairs of the
+/// target. Callers cannot change them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMetadata {
     /// The fixed pairs. `request_metadata.set`.
     pub set: BTreeMap<String, String>,
-    /// The keys whose values come from metadata of the gRPC call, such as the name of a caller that
-    /// a proxy has authenticated. If the metadata is missing, the key is left out.
-    /// `request_metadata.from_headers`.
+    /// Maps keys to names of gRPC metadata, such as the metadata in which a proxy puts the name of
+    /// the caller. The value of that metadata becomes the key's value. If the metadata is missing,
+    /// the key is left out. `request_metadata.from_headers`.
     pub from_headers: BTreeMap<String, String>,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn read(mut section: Section<'_>) -> RequestMetadata {
     metadata
 }
 
-/// Reads the pairs under a key.
+/// Reads the pairs under a key of the configuration.
 pub(super) fn read_metadata(
     section: &mut Section<'_>,
     name: &'static str,
@@ -64,12 +64,12 @@ fn value(text: &str) -> Result<String, String> {
     ))
 }
 
-/// Returns whether Bedrock accepts a text as a value.
+/// Returns whether Bedrock accepts a text as the value of a pair.
 pub fn is_value(text: &str) -> bool {
     text.chars().count() <= MAX_CHARS && text.chars().all(is_allowed)
 }
 
-/// Returns whether keys and values can contain a character.
+/// Returns whether keys and values of pairs can contain a character.
 pub fn is_allowed(c: char) -> bool {
     // In Bedrock's pattern, `\s` is ASCII white space and the vertical tab.
     c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || c == '\x0b' || ":_@$#=/+,-.".contains(c)

@@ -15,8 +15,8 @@ use super::{
 /// every AWS SDK reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BedrockOptions {
-    /// The source Region for targets that name none, neither themselves nor in an ARN. Default: the
-    /// Region from aws-config's chain (`AWS_REGION`, the profile, the instance metadata).
+    /// The source Region of routes that name none, neither with `region` nor in an ARN. Default:
+    /// the Region from aws-config's chain (`AWS_REGION`, the profile, the instance metadata).
     pub region: Option<String>,
     /// The URL of Bedrock's runtime in place of the Region's public endpoint: an interface
     /// endpoint, a proxy or the emulator. Default: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, then
@@ -25,9 +25,9 @@ pub struct BedrockOptions {
     /// The URL of Bedrock's control plane, which lists inference profiles. Default:
     /// `AWS_ENDPOINT_URL_BEDROCK`, then `AWS_ENDPOINT_URL`, then the Region's public endpoint.
     pub control_endpoint_url: Option<String>,
-    /// The endpoints of single source Regions. They take precedence over [`Self::endpoint_url`] and
-    /// [`Self::control_endpoint_url`]. PrivateLink has one interface endpoint per Region. Default:
-    /// none.
+    /// The endpoints of individual source Regions, such as the interface endpoints of PrivateLink,
+    /// of which there is one per Region. They take precedence over [`Self::endpoint_url`] and
+    /// [`Self::control_endpoint_url`]. Default: none.
     pub endpoints: BTreeMap<String, Endpoints>,
     /// The time limit for opening a connection: DNS, TCP and TLS together. Default: 3 s.
     pub connect_timeout: Duration,
@@ -37,19 +37,19 @@ pub struct BedrockOptions {
     /// HTTP/1.1, where streams do not share connections, is this number times
     /// [`Self::streams_per_connection`]. Default: 128.
     pub max_connections: usize,
-    /// The target number of streams of an HTTP/2 connection. Beyond it, another connection is
-    /// opened. The target is never more than half of what the peer allows. While no other
-    /// connection has room, a connection carries up to twice as many streams. Default: 64.
+    /// The target number of streams of an HTTP/2 connection, at most half of what the peer allows.
+    /// If all connections have this many, the gateway opens another one, and a connection carries
+    /// up to twice as many in the meantime. Default: 64.
     pub streams_per_connection: usize,
-    /// How long a connection may be silent before TCP checks whether the peer is alive. NAT
-    /// gateways drop connections after 350 s. Default: 60 s.
+    /// How long a connection may be silent before TCP keepalive probes check whether the peer is
+    /// alive. NAT gateways drop connections that are silent for 350 s. Default: 60 s.
     pub tcp_keepalive: Duration,
     /// How long an unused connection stays open. Default: 90 s.
     pub idle_timeout: Duration,
-    /// A PEM file of certificates to trust in addition to the others, such as that of a proxy that
-    /// terminates TLS. Default: none.
+    /// A PEM file with CA certificates to trust in addition to those of the machine, such as the CA
+    /// of a proxy that terminates TLS. Default: none.
     pub extra_ca_file: Option<PathBuf>,
-    /// The forward proxies that environment variables name. Default: none.
+    /// The forward proxies from environment variables. Default: none.
     pub proxies: Proxies,
     /// The files in which AWS SDKs look for profiles: `AWS_CONFIG_FILE` and
     /// `AWS_SHARED_CREDENTIALS_FILE`, or those in `~/.aws`. The SDK reads them; the gateway only
@@ -60,10 +60,10 @@ pub struct BedrockOptions {
 /// The endpoints of one source Region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// The URL of Bedrock's runtime. `endpoint_url`, default: the setting for all Regions.
+    /// The URL of Bedrock's runtime. `endpoint_url`, default: [`BedrockOptions::endpoint_url`].
     pub endpoint_url: Option<String>,
-    /// The URL of Bedrock's control plane. `control_endpoint_url`, default: the setting for all
-    /// Regions.
+    /// The URL of Bedrock's control plane. `control_endpoint_url`, default:
+    /// [`BedrockOptions::control_endpoint_url`].
     pub control_endpoint_url: Option<String>,
 }
 

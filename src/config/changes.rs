@@ -1,5 +1,5 @@
-//! Which keys differ between two configurations. Values are compared, but never returned: they can
-//! be secrets.
+//! Finds the keys in which two configurations differ. The values are compared but never returned,
+//! because they can be secrets.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -9,15 +9,15 @@ use super::{
     yaml::{self, Node, Value},
 };
 
-/// Returns the paths of the keys that differ between two texts of a configuration, such as
-/// `targets.claude.model_id`. If only one of them has a map, the path of the map is returned, not
-/// its keys. A key whose value refers to a file with other content is returned with that file. A
-/// text that is not valid YAML has no keys.
+/// Returns the paths of the keys that differ between two configurations, such as
+/// `targets.claude.model_id`. If only one of them has a map under a key, only the path of the map
+/// is returned. If a value refers to a file whose content differs, the path is returned together
+/// with the file. A text that is not valid YAML counts as a configuration without keys.
 pub fn changed_keys(old: &ConfigFile, new: &ConfigFile) -> Vec<String> {
     let (old_tree, new_tree) = (tree(&old.text), tree(&new.text));
     let mut keys = changed_in_text(&old_tree, &new_tree);
     of_files("", &new_tree, &mut |key, path| {
-        // A new reference is already reported as a changed key.
+        // If the reference itself is new, its key was already reported.
         let is_old = old.values.paths().any(|other| other == path);
         if is_old && new.values.differ_in(&old.values, path) {
             keys.push(format!("{key} (content of {})", path.display()));
@@ -62,7 +62,7 @@ fn compare(path: &str, old: &Value, new: &Value, keys: &mut Vec<String>) {
     let (old, new) = match (old, new) {
         (Value::Map(old), Value::Map(new)) => (old, new),
         (old, new) if is_same(old, new) => return,
-        // The whole document: a map is compared with nothing.
+        // One of the configurations is empty: every top-level key of the other one has changed.
         (Value::Null, Value::Map(only)) | (Value::Map(only), Value::Null) if path.is_empty() => {
             keys.extend(only.iter().map(|(key, _)| key.name.clone()));
             return;

@@ -12,14 +12,14 @@ use super::{
     yaml,
 };
 
-/// A configuration file and the files that its values refer to, as they were read.
+/// A configuration file and the files that its values refer to, as they were when they were read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// The path, as the operator named it.
+    /// The path as the operator specified it.
     pub path: PathBuf,
     /// The text.
     pub text: String,
-    /// The files that values refer to, as `${file:/path}`.
+    /// The files that values refer to with `${file:/path}`.
     pub values: ValueFiles,
 }
 
@@ -32,9 +32,9 @@ impl fmt::Debug for ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads a file, and the files that its values refer to. A file of a value that cannot be used
-    /// is reported when the configuration is parsed. The file can be a pipe, which can be read only
-    /// once.
+    /// Reads a configuration file, and the files that its values refer to. The configuration file
+    /// can be a pipe, which can be read only once. If a file that a value refers to cannot be used,
+    /// this is reported when the configuration is parsed.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
@@ -42,8 +42,8 @@ impl ConfigFile {
         Self::of_content(path, read_any(path, MAX_LIST), None)
     }
 
-    /// Reads a file again, which must be a regular one, so that it cannot block. A text that has
-    /// not changed is not parsed again, which would take long for thousands of callers.
+    /// Reads the file again. It must be a regular file now, so that reading cannot block. An
+    /// unchanged text is not parsed again, because parsing takes long for thousands of callers.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
@@ -52,7 +52,7 @@ impl ConfigFile {
         Self::of_content(&self.path, content, Some(self))
     }
 
-    /// Reads only the files that values refer to again.
+    /// Reads only the files that values refer to again, and keeps the text.
     pub fn with_values_of_now(&self) -> Self {
         Self {
             values: self.values.read_again(),
@@ -89,7 +89,7 @@ impl ConfigFile {
         }
     }
 
-    /// Returns whether the text contains no key at all. Such a file is probably not written yet.
+    /// Returns whether the text contains no key. Then the file has probably not been written yet.
     pub fn is_empty(&self) -> bool {
         let mut lines = self.text.lines().map(str::trim);
         lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---" || line == "{}")

@@ -7,7 +7,7 @@ use super::{section::Section, units};
 /// How the gateway looks up the destination Regions of inference profiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {
-    /// Whether the gateway looks them up. Calls are routed even without a lookup.
+    /// Whether the gateway looks up these Regions. Calls are routed even without a lookup.
     /// `discovery.enabled`, default true.
     pub enabled: bool,
     /// The interval between two lookups. If a lookup fails, the gateway keeps the previous results.

@@ -1,13 +1,13 @@
-//! The configuration with its defaults, and with the keys of the keys file, as it may be shown.
+//! The configuration with its defaults and the keys of the keys file, with secrets masked.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::{Config, ConfigFile, KeysByCaller, LimitsStore, SCHEMA, default_budget, masked};
 
-/// The beginning of a reference in the schema.
+/// The beginning of every reference in the schema.
 const DEFS: &str = "#/$defs/";
 
-/// What is known only while the gateway runs.
+/// What can be added to the configuration only while the gateway runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     /// The source Region that the AWS SDK has found.
@@ -16,8 +16,8 @@ pub struct Found<'a> {
     pub keys: Option<&'a KeysByCaller>,
 }
 
-/// Returns the configuration of a file as JSON, with the defaults of the keys that it does not set,
-/// and the keys of the keys file at their callers. Secrets are masked, and references such as
+/// Returns the configuration of a file as JSON. Keys that the file does not set have their
+/// defaults, and callers have their keys of the keys file. Secrets are masked. References such as
 /// `${NAME}` are not replaced.
 pub fn effective(file: Option<&ConfigFile>, config: &Config, found: Found<'_>) -> Json {
     let written = file.map(masked::masked);
@@ -25,10 +25,11 @@ pub fn effective(file: Option<&ConfigFile>, config: &Config, found: Found<'_>) -
         Some(Json::Object(entries)) => entries,
         _ => Map::new(),
     };
-    // A test reads the schema.
+    // A test checks that the schema is valid JSON, so the default is never used.
     let schema: Json = serde_json::from_str(SCHEMA).unwrap_or_default();
     fill(&schema, &schema, &mut whole);
-    // Without a store, the key has no effect, and a configuration that sets it is refused.
+    // Without a remote store, `on_store_failure` has no effect, and a configuration that sets it is
+    // refused. So it is not shown.
     if !matches!(config.access.store, LimitsStore::Redis(_))
         && let Some(limits) = section_of(&mut whole, "limits")
     {
@@ -47,8 +48,8 @@ pub fn effective(file: Option<&ConfigFile>, config: &Config, found: Found<'_>) -
     Json::Object(whole)
 }
 
-/// Returns the defaults that depend on the machine, its environment or other keys: a section, a key
-/// and the value.
+/// Returns the defaults that depend on the machine, its environment or other keys. Each consists of
+/// a section, a key and its value.
 fn of_machine(
     config: &Config,
     found: Found<'_>,
@@ -77,7 +78,8 @@ fn of_machine(
     .filter_map(|(section, key, value)| Some((section, key, value?)))
 }
 
-/// Returns a section, which is created if it is absent. An empty name is the whole.
+/// Returns the section with this name, and creates it if it is absent. An empty name means the
+/// whole configuration.
 fn section_of<'a>(
     whole: &'a mut Map<String, Json>,
     name: &str,
@@ -92,7 +94,7 @@ fn section_of<'a>(
     section.as_object_mut()
 }
 
-/// Adds keys of the keys file to those of a caller.
+/// Adds keys of the keys file to the keys of a caller.
 fn add_keys(whole: &mut Map<String, Json>, caller: &str, keys: &[super::ApiKey]) {
     let Some(callers) = section_of(whole, "callers") else {
         return;
@@ -116,7 +118,7 @@ fn add_keys(whole: &mut Map<String, Json>, caller: &str, keys: &[super::ApiKey])
     }));
 }
 
-/// Adds the defaults of a section, and of the sections below it.
+/// Adds the defaults of a section and of its subsections.
 fn fill(schema: &Json, section: &Json, entries: &mut Map<String, Json>) {
     let none = Map::new();
     let known = section["properties"].as_object().unwrap_or(&none);
@@ -128,7 +130,8 @@ fn fill(schema: &Json, section: &Json, entries: &mut Map<String, Json>) {
         } else if let Some(default) = property.get("default") {
             entries.insert(name.clone(), default.clone());
         } else if resolved.get("required").is_none() && resolved["properties"].is_object() {
-            // A section with required keys, such as `tls`, has an effect only if it is there.
+            // A section with required keys, such as `tls`, has an effect only if the configuration
+            // contains it, so its defaults are not added.
             let mut below = Map::new();
             fill(schema, resolved, &mut below);
             if !below.is_empty() {
@@ -141,7 +144,7 @@ fn fill(schema: &Json, section: &Json, entries: &mut Map<String, Json>) {
         let resolved = resolved(schema, of_others);
         let others = entries.iter_mut();
         for (_, value) in others.filter(|(name, _)| !known.contains_key(*name)) {
-            // `team-a:` is a caller without further keys.
+            // The value of a caller without further keys is null, as in `team-a:`.
             if value.is_null() {
                 *value = Json::Object(Map::new());
             }
@@ -163,7 +166,8 @@ fn fill_value(schema: &Json, section: &Json, value: &mut Json) {
     }
 }
 
-/// Returns what a reference of the schema refers to, or the node itself.
+/// Returns the part of the schema that a reference refers to. If the node is not a reference,
+/// returns the node itself.
 fn resolved<'a>(schema: &'a Json, node: &'a Json) -> &'a Json {
     let name = node["$ref"].as_str().and_then(|to| to.strip_prefix(DEFS));
     name.map_or(node, |name| &schema["$defs"][name])
@@ -208,7 +212,7 @@ mod tests {
             assert_eq!(whole.pointer(pointer), Some(&expected), "{pointer}");
         }
         assert_eq!(whole["limits"].get("on_store_failure"), None);
-        // Sections that have an effect only if they are there.
+        // Sections that have an effect only if the configuration contains them.
         for absent in ["/tls", "/guardrail", "/access/kubernetes"] {
             assert_eq!(whole.pointer(absent), None, "{absent}");
         }
@@ -216,7 +220,7 @@ mod tests {
         assert_eq!(whole["bedrock"]["region"], "eu-west-1");
     }
 
-    /// What is shown is a configuration with the same meaning.
+    /// The result can be parsed, and has the same meaning as the original configuration.
     #[test]
     fn the_effective_configuration_means_the_same() {
         for text in [

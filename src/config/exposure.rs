@@ -6,7 +6,7 @@ use super::{Config, Hosts, LimitsStore, OnStoreFailure, Problem, problem::Config
 
 impl Config {
     /// Returns the interfaces that other machines, unidentified callers or web pages can use. Each
-    /// entry names the key that prevents it.
+    /// entry names the key that can prevent this.
     pub fn exposure(&self) -> Vec<Problem> {
         exposure(self)
     }
@@ -141,7 +141,7 @@ fn exposure(config: &Config) -> Vec<Problem> {
     open
 }
 
-/// Returns whether other machines can reach a listener, judged by its address.
+/// Returns whether other machines can reach a listener, which its address determines.
 fn is_reachable(address: SocketAddr) -> bool {
     !address.ip().is_loopback()
 }
@@ -150,8 +150,8 @@ fn is_reachable_admin(config: &Config) -> bool {
     is_reachable(config.server.admin) && config.server.hosts == Hosts::Any
 }
 
-/// Returns the connections that have no TLS and lead to other machines: the key, the address, and
-/// what can be read on them.
+/// Returns the connections to other machines without TLS: the key, the address, and what others on
+/// the network can read.
 fn plain_connections(config: &Config) -> Vec<(String, String, &'static str)> {
     let mut plain: Vec<_> = plain_endpoints(config)
         .into_iter()
@@ -169,7 +169,7 @@ fn plain_connections(config: &Config) -> Vec<(String, String, &'static str)> {
         plain.extend(url.map(|url| (key.to_owned(), url.to_owned(), what)));
     }
     if let LimitsStore::Redis(store) = &config.access.store {
-        // Without the credentials that a URL can contain.
+        // The address without the user and the password that the URL can contain.
         let url = format!("{}:{}", store.host, store.port);
         if !store.tls && !Hosts::Loopback.allow(Some(&url)) {
             let what = "the password of the store and the names of callers";
@@ -179,7 +179,7 @@ fn plain_connections(config: &Config) -> Vec<(String, String, &'static str)> {
     plain
 }
 
-/// Returns whether a URL has no TLS and leads to another machine.
+/// Returns whether a URL leads to another machine without TLS.
 fn is_plain(url: &str) -> bool {
     let authority = url
         .strip_prefix("http://")
@@ -187,7 +187,7 @@ fn is_plain(url: &str) -> bool {
     authority.is_some_and(|authority| !Hosts::Loopback.allow(authority))
 }
 
-/// Returns the endpoints that have no TLS and are not on this machine.
+/// Returns the endpoints of Bedrock that are on other machines and have no TLS.
 fn plain_endpoints(config: &Config) -> Vec<(String, &str)> {
     let bedrock = &config.bedrock;
     let mut urls = vec![

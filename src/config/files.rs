@@ -1,13 +1,13 @@
-//! The files that a configuration names and that are read again when they change.
+//! The files to which a configuration refers and which the gateway reads again when they change.
 
 use std::path::{Path, PathBuf};
 
 use super::{Config, Tls};
 
 impl Config {
-    /// Returns the files whose changes take effect without a restart: the key that names the file,
-    /// and the path. The files of token issuers are not among them, because their keys are fetched
-    /// again at intervals.
+    /// Returns the files whose changes take effect without a restart: for each, the key that names
+    /// it, and its path. The files of token issuers are not included, because the gateway reads
+    /// them again at intervals.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let keys = named("access.keys_file", self.access.keys_file.as_ref());
         let ca = named("bedrock.extra_ca_file", self.bedrock.extra_ca_file.as_ref());
@@ -17,7 +17,7 @@ impl Config {
 }
 
 impl Tls {
-    /// Returns the files: the key that names each, and the path.
+    /// Returns the files for TLS: for each, the key that names it, and its path.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let clients = self.clients.as_ref();
         let files = [

@@ -1,25 +1,25 @@
-//! The host names to which a listener responds.
+//! The host names that a listener accepts in requests.
 
 use std::net::IpAddr;
 
-/// The host names by which requests can call a listener: the `host` header, or `:authority` of
-/// HTTP/2.
+/// The host names that a listener accepts in the header `host`, or in `:authority` of HTTP/2.
 ///
-/// With DNS rebinding, a web page makes its own host name resolve to 127.0.0.1 after it was loaded,
-/// and then reads what is served there. Its requests still contain its host name.
+/// This protects against DNS rebinding, in which a web page, once loaded, makes its own host name
+/// resolve to 127.0.0.1 and then reads what a local server returns. The requests of such a page
+/// still contain its host name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hosts {
     /// All host names.
     #[default]
     Any,
-    /// Only the names of this machine: `localhost`, its subdomains and loopback addresses, with any
-    /// port. For `dev`, which does not authenticate callers.
+    /// Only names of this machine, with any port: `localhost`, its subdomains and loopback
+    /// addresses. For `dev`, which does not authenticate callers.
     Loopback,
 }
 
 impl Hosts {
-    /// Returns the rule for a listener on this address. If other machines can reach the address,
-    /// all names are allowed.
+    /// Returns the host names that a listener on this address accepts: all if other machines can
+    /// reach the address.
     #[must_use]
     pub fn on(self, listener: IpAddr) -> Self {
         if listener.is_loopback() {
@@ -29,7 +29,8 @@ impl Hosts {
         }
     }
 
-    /// Returns whether a request to this host is allowed. `None` if the request names no host.
+    /// Returns whether a request to this host is allowed. `host` is `None` if the request names no
+    /// host.
     pub fn allow(self, host: Option<&str>) -> bool {
         match self {
             Self::Any => true,
@@ -40,7 +41,7 @@ impl Hosts {
 
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
-        // An IPv6 address.
+        // An IPv6 address, whose opening bracket has been removed.
         Some(rest) => match rest.split_once(']') {
             Some((name, port)) if is_port(port) => name,
             _ => return false,

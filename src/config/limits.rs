@@ -7,20 +7,21 @@ use super::{section::Section, units};
 /// Timeouts, sizes and counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A call's deadline if the caller sets none. `limits.default_deadline`, default 10m.
+    /// The deadline of calls for which the caller sets none. `limits.default_deadline`, default
+    /// 10m.
     pub default_deadline: Duration,
-    /// The maximum deadline that a caller can set. `limits.max_deadline`, default 1h.
+    /// The maximum deadline. `limits.max_deadline`, default 1h.
     pub max_deadline: Duration,
     /// The time limit for Bedrock's first event, per attempt. `limits.first_event`, default 2m.
     pub first_event: Duration,
-    /// The time limit between two events from Bedrock. `limits.idle`, default 1h, the maximum
-    /// deadline.
+    /// The time limit between two events from Bedrock. `limits.idle`, default 1h, the same as that
+    /// of `limits.max_deadline`.
     pub idle: Duration,
-    /// When response headers are sent: with the first event, or after this time at the latest.
-    /// `limits.headers_after`, default 20s.
+    /// The gateway sends response headers with the first event, or after this time, whichever is
+    /// earlier. `limits.headers_after`, default 20s.
     pub headers_after: Duration,
-    /// The interval of heartbeats while Bedrock is silent, unless the caller sets it. 0 means none.
-    /// `limits.heartbeat`, default 20s.
+    /// The interval of heartbeats while Bedrock is silent, unless the caller sets it. 0 means no
+    /// heartbeats. `limits.heartbeat`, default 20s.
     pub heartbeat: Duration,
     /// How long a client may stop reading before its call ends. If it does not read the status
     /// within the same time, its stream is reset. `limits.write_stall`, default 1m.
@@ -28,8 +29,8 @@ pub struct Limits {
     /// What happens to the call to Bedrock when the client cancels or disconnects.
     /// `limits.on_cancel`, default `abort`.
     pub on_cancel: OnCancel,
-    /// The maximum number of attempts of a call before the first event. All calls also share a
-    /// retry budget: a reserve of 100 further attempts, plus one for every ten calls.
+    /// The maximum number of attempts that a call makes before its first event. In addition, all
+    /// calls share a retry budget: 100 further attempts, plus one for every ten calls.
     /// `limits.max_attempts`, default 3.
     pub max_attempts: u32,
     /// The maximum size of a request message, in bytes. `limits.max_request_size`, default 32MiB.
@@ -37,14 +38,16 @@ pub struct Limits {
     /// The maximum ratio by which a compressed request may expand. 0 means that compressed requests
     /// are refused. `limits.max_compression_ratio`, default 0.
     pub max_compression_ratio: u32,
-    /// How long a client may send nothing while the gateway waits for its message.
+    /// How long a client may send nothing while the gateway waits for its request message.
     /// `limits.receive_idle`, default 10s.
     pub receive_idle: Duration,
-    /// The minimum rate at which a client must send its message, in bytes per second. It applies
-    /// once the message has taken longer than `receive_idle`. `limits.receive_rate`, default 1KiB.
+    /// The minimum rate at which a client must send its request message, in bytes per second. It
+    /// applies once the message has taken longer than `receive_idle`. `limits.receive_rate`,
+    /// default 1KiB.
     pub receive_rate: usize,
-    /// The maximum memory of all requests that are being received, decoded and held, in bytes.
-    /// `limits.memory`, default: half of the container's memory limit, or of the machine's memory.
+    /// The maximum memory in bytes for all requests together, from their reception until they are
+    /// no longer held. `limits.memory`, default: half of the container's memory limit, or of the
+    /// machine's memory.
     pub memory: Option<usize>,
     /// The maximum number of open calls in this process. `limits.max_streams`, default 1024.
     pub max_streams: usize,
@@ -64,7 +67,7 @@ pub struct Limits {
     /// How long a connection may be silent before the gateway sends an HTTP/2 ping.
     /// `limits.keepalive_interval`, default 30s.
     pub keepalive_interval: Duration,
-    /// How long the client may take to answer the ping. `limits.keepalive_timeout`, default 10s.
+    /// How long the client may take to answer that ping. `limits.keepalive_timeout`, default 10s.
     pub keepalive_timeout: Duration,
     /// The time limit for a new connection's TLS handshake and HTTP/2 preface. `limits.handshake`,
     /// default 10s.
@@ -74,12 +77,12 @@ pub struct Limits {
 /// What happens to the call to Bedrock when the client cancels or disconnects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnCancel {
-    /// The gateway closes it at once. Bedrock may bill the output until then, and does not report
-    /// how much that is.
+    /// The gateway closes the call at once. Bedrock may bill the output until then, and does not
+    /// report the usage.
     Abort,
-    /// The gateway keeps reading within limits, to learn the exact usage.
+    /// The gateway continues to read, within limits, to learn the exact usage.
     DrainForUsage {
-        /// The maximum time for reading on. `limits.drain_for_usage.time`, default 30s.
+        /// The maximum time for which it continues. `limits.drain_for_usage.time`, default 30s.
         time: Duration,
         /// The maximum number of tokens to read. `limits.drain_for_usage.tokens`, default 4096.
         tokens: u32,
@@ -89,10 +92,10 @@ pub enum OnCancel {
 /// How the gateway shuts down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// The time from NOT_SERVING to the GOAWAY, in which load balancers stop sending calls.
-    /// `drain.lame_duck`, default 5s.
+    /// How long the gateway still accepts calls after it has reported NOT_SERVING. In this time,
+    /// load balancers stop sending new calls. `drain.lame_duck`, default 5s.
     pub lame_duck: Duration,
-    /// The maximum time for open streams to end. `drain.limit`, default 10m.
+    /// The maximum time that open streams have to end. `drain.limit`, default 10m.
     pub limit: Duration,
 }
 

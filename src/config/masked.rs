@@ -1,5 +1,5 @@
-//! The configuration as it may be shown: values that can be secrets are masked, and references such
-//! as `${NAME}` and `${file:/path}` are not replaced.
+//! The configuration with masked values, so that it can be shown. References such as `${NAME}` and
+//! `${file:/path}` are not replaced.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use super::{
     yaml::{self, Value},
 };
 
-/// What a secret is replaced by.
+/// The text that replaces a secret.
 pub(super) const MASK: &str = "***";
-/// The keys whose values are secrets, or can be used to guess one.
+/// The keys whose values are secrets, or would help to guess a secret.
 const SECRET: &[&str] = &["password", "sha256", "external_id"];
-/// The keys whose map contains secrets.
+/// The keys whose values are maps that contain secrets.
 const SECRET_MAPS: &[&str] = &["headers"];
 
-/// Returns the configuration of a file, or of values of the Helm chart, as JSON. Secrets are
-/// masked. A text that is not valid YAML is `null`.
+/// Returns a configuration file, or the configuration in the values of the Helm chart, as JSON with
+/// masked secrets. The result is `null` if the text is not valid YAML.
 pub fn masked(file: &ConfigFile) -> Json {
     json(&[], &tree(&file.text), &|path, text| mask(path, text))
 }
@@ -46,12 +46,13 @@ pub struct MaskedConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ShownValue {
     masked: String,
-    /// The text with the content of files. `None` if only the masked value is known.
+    /// The value with the content of the files that it refers to. `None` if only the masked value
+    /// is known.
     whole: Option<String>,
 }
 
 impl MaskedConfig {
-    /// Returns the keys of a file.
+    /// Returns the keys and values of a configuration file.
     pub fn of_file(file: &ConfigFile) -> Self {
         let tree = tree(&file.text);
         let whole = json(&[], &tree, &|_, text| whole(text, &file.values));
@@ -67,8 +68,8 @@ impl MaskedConfig {
         }
     }
 
-    /// Returns the keys of a configuration that [`masked`] has made, in another process. Its masked
-    /// values are not known.
+    /// Returns the keys and values of JSON that [`masked`] returned in another process. The masked
+    /// values themselves remain unknown.
     pub fn of_masked(masked: &Json) -> Self {
         let mut values = BTreeMap::new();
         flatten("", masked, &mut values);
@@ -86,7 +87,8 @@ impl MaskedConfig {
         }
     }
 
-    /// Returns the keys in which another configuration differs, in alphabetical order.
+    /// Returns the keys in which a newer configuration differs from this one, in alphabetical
+    /// order.
     pub fn changes_to(&self, new: &Self) -> Vec<ChangedKey> {
         let mut changes = Vec::new();
         let keys = self.values.keys().chain(new.values.keys());
@@ -111,8 +113,8 @@ impl MaskedConfig {
         changes
     }
 
-    /// Returns the keys whose values cannot be compared with those of another configuration,
-    /// because both are masked and one of them is from another process.
+    /// Returns the keys whose values cannot be compared with those of another configuration: both
+    /// show the same masked value, and the value itself is unknown for at least one.
     pub fn incomparable_with(&self, new: &Self) -> Vec<&str> {
         let values = self.values.iter().filter(|(key, old)| {
             let new = new.values.get(*key);
@@ -130,7 +132,8 @@ fn tree(text: &str) -> Value {
     yaml::parse(text).map_or(Value::Null, |tree| yaml::config_of_values(tree).0.value)
 }
 
-/// Converts a tree to JSON. `show` gets the path of a scalar, and its text.
+/// Converts a tree to JSON. `show` receives the path and the text of a scalar, and returns the text
+/// to show.
 fn json(path: &[&str], value: &Value, show: &dyn Fn(&[&str], &str) -> String) -> Json {
     match value {
         Value::Null => Json::Null,
@@ -149,7 +152,8 @@ fn json(path: &[&str], value: &Value, show: &dyn Fn(&[&str], &str) -> String) ->
     }
 }
 
-/// Returns a boolean or an integer as such. The tree contains only text.
+/// Converts a text that is a boolean or an integer to that type, because the tree contains only
+/// text.
 fn typed(text: String) -> Json {
     match text.as_str() {
         "true" => return Json::Bool(true),
@@ -157,13 +161,13 @@ fn typed(text: String) -> Json {
         _ => {}
     }
     match text.parse::<i64>() {
-        // Not `007` or `+1`, which can be names.
+        // Numbers in another spelling, such as `007` or `+1`, can be names and stay text.
         Ok(number) if number.to_string() == text => Json::from(number),
         _ => Json::String(text),
     }
 }
 
-/// Adds the values by the paths of their keys. Lists of plain values are one value.
+/// Adds values by the paths of their keys. A list of scalars is a single value.
 fn flatten(path: &str, value: &Json, values: &mut BTreeMap<String, String>) {
     match value {
         Json::Null => {}
@@ -191,7 +195,7 @@ fn flatten(path: &str, value: &Json, values: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Returns a value with the content of the files that it refers to. Only for comparisons.
+/// Returns a value with the content of the files that it refers to, only for comparisons.
 fn whole(text: &str, files: &ValueFiles) -> String {
     let mut whole = text.to_owned();
     for part in parts(text).unwrap_or_default() {
@@ -203,7 +207,7 @@ fn whole(text: &str, files: &ValueFiles) -> String {
     whole
 }
 
-/// Masks a value if it is a secret, or the secret parts of it.
+/// Masks a value that is a secret, or the secret parts of a value.
 pub(super) fn mask(path: &[&str], text: &str) -> String {
     let is_secret = path.last().is_some_and(|key| SECRET.contains(key))
         || path
@@ -217,7 +221,7 @@ pub(super) fn mask(path: &[&str], text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    // A password can contain any character, so the last `@` is what ends it.
+    // A password can contain `@`, so the last `@` is its end.
     let (user, server) = match rest.rsplit_once('@') {
         Some((user, server)) => (format!("{}@", masked_text(user)), server),
         None => (String::new(), rest),
@@ -229,8 +233,7 @@ pub(super) fn mask(path: &[&str], text: &str) -> String {
     format!("{scheme}://{user}{server}")
 }
 
-/// Returns a text that should be a URL, for a message about it. Its user, password and query are
-/// masked.
+/// Returns a text that should be a URL, for a message. Its user, password and query are masked.
 pub(super) fn masked_url(text: &str) -> String {
     match text.contains("://") {
         true => mask(&[], text),
@@ -239,7 +242,7 @@ pub(super) fn masked_url(text: &str) -> String {
     }
 }
 
-/// Masks a text, but not the references in it.
+/// Masks a text, except for the references in it.
 fn masked_text(text: &str) -> String {
     let Ok(parts) = parts(text) else {
         return MASK.to_owned();
@@ -247,7 +250,7 @@ fn masked_text(text: &str) -> String {
     let mut masked = String::new();
     for part in parts {
         match part {
-            // Text next to text is one secret.
+            // Two texts in a row are parts of one secret.
             Part::Text(_) if masked.ends_with(MASK) => {}
             Part::Text(_) => masked.push_str(MASK),
             Part::Variable {

@@ -1,11 +1,11 @@
-//! Determines how much memory this process may use: the limit of its control group (versions 1 and
-//! 2), or the machine's memory.
+//! Determines how much memory this process may use: the limit of its control group (cgroup v1 and
+//! v2), or the machine's memory.
 
 use std::{fs, path::Path};
 
 /// The share of the available memory that requests may take, as a divisor: 2 means half.
 const SHARE: usize = 2;
-/// The assumed memory in bytes if none can be determined, as on systems other than Linux.
+/// The memory in bytes that is assumed if it cannot be determined, as on systems other than Linux.
 const UNKNOWN: usize = 1 << 30;
 
 /// Returns the default of `limits.memory`, in bytes: half of the memory that this process may use.
@@ -13,13 +13,13 @@ pub fn default_budget() -> usize {
     available(Path::new("/")).unwrap_or(UNKNOWN) / SHARE
 }
 
-/// Returns the lowest of the limits of this process's control group and its parents, and of the
-/// machine's memory.
+/// Returns the lowest of the limits of this process's control group and its parent groups, and the
+/// memory of the machine.
 fn available(root: &Path) -> Option<usize> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(|line| {
-        // The format is `hierarchy:controllers:path`. Version 2 has neither a number nor
-        // controllers.
+        // The format is `hierarchy:controllers:path`. In version 2, the first number is 0 and
+        // `controllers` is empty.
         let mut parts = line.splitn(3, ':');
         let (_, controllers, group) = (parts.next()?, parts.next()?, parts.next()?);
         if controllers.is_empty() {
@@ -37,8 +37,8 @@ fn available(root: &Path) -> Option<usize> {
     limits.chain(machine(root)).min()
 }
 
-/// Returns the lowest limit of a group and its parents. In a container, the group's path may be a
-/// path on the host, of which only the container's part is mounted here.
+/// Returns the lowest limit of a group and its parents. In a container, `group` may be a path on
+/// the host, of which only the last part is mounted in the container.
 fn limit(mount: &Path, group: &str, file: &str) -> Option<usize> {
     let mut least = None;
     let mut group = group.trim_matches('/');
@@ -91,9 +91,9 @@ mod tests {
             machine_with(&files)
         };
         let own = ("sys/fs/cgroup/memory.max", "536870912\n");
-        // In a container that has a separate namespace.
+        // The path in a container with its own cgroup namespace.
         assert_eq!(limit("0::/\n", &[own]), Some(512 << 20));
-        // The host's path, of which only the container's part is mounted.
+        // The path on the host. In the container, only its last part is mounted.
         let host = "0::/kubepods.slice/pod1.slice/cri-1.scope\n";
         assert_eq!(limit(host, &[own]), Some(512 << 20));
         let above = ("sys/fs/cgroup/a/memory.max", "1000000\n");
@@ -110,7 +110,7 @@ mod tests {
         );
         let limit = ("sys/fs/cgroup/memory/memory.limit_in_bytes", "268435456\n");
         assert_eq!(machine_with(&[MEMINFO, group, limit]), Some(256 << 20));
-        // No limit, as version 1 writes it.
+        // The value that version 1 writes if there is no limit.
         let none = (
             "sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes",
             "9223372036854771712\n",

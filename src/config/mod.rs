@@ -1,8 +1,8 @@
-//! The configuration. This is the only module that reads files and the environment.
+//! The configuration. Only this module reads configuration files and environment variables.
 //!
-//! A file is read in two steps. [`yaml`] builds a tree in which every node has its position. Then
-//! one module per topic reads its keys and converts them to validated types. All problems of a file
-//! are reported at once.
+//! A file is read in two steps. First, [`yaml`] builds a tree in which every node has its position.
+//! Then, each topic has a module that reads its keys and converts them to validated types. All
+//! problems of a file are reported together.
 
 mod access;
 mod accounts;
@@ -84,7 +84,7 @@ pub struct Config {
     pub server: Server,
     /// The targets that callers can use.
     pub targets: Targets,
-    /// The AWS accounts, by name. The gateway calls each of them with a role in it.
+    /// The AWS accounts in which the gateway assumes a role, by name.
     pub accounts: BTreeMap<String, AccountOptions>,
     /// Pairs that the gateway adds to requests, for cost reports.
     pub request_metadata: RequestMetadata,
@@ -104,9 +104,9 @@ pub struct Config {
     pub traces: Traces,
     /// Where the gateway writes usage records.
     pub usage_records: UsageRecords,
-    /// Whether a reload may remove protection: all callers, `access.required`, `tls`, the check of
-    /// client certificates, a fence, an enforced guardrail, another restriction of targets, groups
-    /// or callers, or all keys of the keys file. `allow_weaker`, default false.
+    /// Whether a reload may remove protection, such as all callers, `access.required`, `tls`, the
+    /// check of client certificates, a fence, an enforced guardrail, another restriction of
+    /// targets, groups or callers, or all keys of the keys file. `allow_weaker`, default false.
     pub allow_weaker: bool,
 }
 
@@ -135,9 +135,9 @@ impl Config {
     }
 
     /// Parses and validates a configuration file, or the values of the Helm chart, which contain a
-    /// configuration under `config`. The flag shows whether the file was a values file: the paths
-    /// in such a configuration are in the pod, not on this machine. A value that refers to a file
-    /// which does not exist here counts as absent.
+    /// configuration under `config`. Returns the configuration, and whether the file contains Helm
+    /// values. Paths in Helm values are paths in the pod, so a value that refers to a file that
+    /// does not exist on this machine is treated as absent.
     ///
     /// # Errors
     /// Returns all problems.
@@ -157,10 +157,10 @@ impl Config {
         })
     }
 
-    /// Returns the default configuration, with the settings of the environment.
+    /// Returns the default configuration with the settings from environment variables.
     ///
     /// # Errors
-    /// Returns all problems of the environment.
+    /// Returns all problems of environment variables.
     pub fn without_file() -> Result<Self, Problems> {
         Self::parse("", &variable).map_err(|problems| Problems {
             file: "environment".to_owned(),
@@ -230,13 +230,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Returns the API key that client commands send, from `BEDROCK_GRPC_KEY`. It is not a command-line
-/// option, because other users of the machine can see those.
+/// Returns the API key that client commands send, from `BEDROCK_GRPC_KEY`. There is no command-line
+/// option for it, because other users of the machine could see its value.
 pub fn caller_key() -> Option<String> {
     variable("BEDROCK_GRPC_KEY").filter(|key| !key.trim().is_empty())
 }
 
-/// Returns the command by which this program was started, for examples that can be pasted.
+/// Returns the command with which this program was started, for examples that users can paste.
 pub fn program() -> String {
     std::env::args()
         .next()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A position in a file. Lines and columns count from 1; 0 means unknown.
+/// A position in a file. Lines and columns start at 1; 0 means unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConfigLocation {
     /// The line.
@@ -14,9 +14,10 @@ pub struct ConfigLocation {
 /// A problem in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The key's path, such as `targets.claude.model`. Empty for the file as a whole.
+    /// The key's path, such as `targets.claude.model`. Empty if the problem concerns the whole
+    /// file.
     pub key: String,
-    /// The position of the key or the value.
+    /// The position of the key or its value.
     pub place: ConfigLocation,
     /// What is wrong, and what to write instead.
     pub message: String,
@@ -39,9 +40,9 @@ impl Problem {
 /// All problems in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
-    /// The file, as the operator named it.
+    /// The file as the operator specified it.
     pub file: String,
-    /// The problems, in the order of the file.
+    /// The problems, in the order of their positions in the file.
     pub problems: Vec<Problem>,
 }
 

@@ -1,21 +1,20 @@
-//! The forward proxies that the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`
-//! name.
+//! The forward proxies from the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
 use std::fmt;
 
 use super::section::Section;
 
-/// The proxies for requests to AWS. The upper-case variables take precedence over the lower-case
-/// ones.
+/// The proxies for requests to AWS. Of each variable, the upper-case name takes precedence over the
+/// lower-case one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// The proxy for `https://` endpoints: `HTTPS_PROXY`, then `ALL_PROXY`. Default: none.
     pub https: Option<ProxyUrl>,
     /// The proxy for `http://` endpoints: `HTTP_PROXY`, then `ALL_PROXY`. Default: none.
     pub http: Option<ProxyUrl>,
-    /// The hosts without a proxy, from `NO_PROXY`: names (with their subdomains), addresses,
-    /// networks such as `10.0.0.0/8`, or `*`, separated by commas. Loopback and link-local
-    /// addresses never use a proxy.
+    /// The hosts that are called without a proxy, from `NO_PROXY`: names (which include their
+    /// subdomains), addresses, networks such as `10.0.0.0/8`, or `*`, separated by commas. Loopback
+    /// and link-local addresses are always called without a proxy.
     pub none_for: String,
 }
 
@@ -36,7 +35,7 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-/// Reads the variables.
+/// Reads the proxies from the environment.
 pub(super) fn read(section: &Section<'_>) -> Proxies {
     let first = |names: [&'static str; 2]| {
         names
@@ -76,8 +75,8 @@ fn proxy(text: &str) -> Result<ProxyUrl, String> {
     Ok(ProxyUrl(url))
 }
 
-/// Returns the exceptions in one form: `*.example.com` becomes `.example.com`, and names become
-/// lower-case.
+/// Returns the list of `NO_PROXY` in one format: `*.example.com` becomes `.example.com`, and names
+/// become lower-case.
 fn exceptions(text: &str) -> String {
     let entries = text.split([',', ' ']).map(str::trim);
     let entries = entries.filter(|entry| !entry.is_empty()).map(|entry| {

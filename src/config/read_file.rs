@@ -1,31 +1,31 @@
 //! Reads the files that an operator names, each up to a maximum size.
 //!
-//! While the gateway runs, only regular files are read. Others can block, have no end, or be empty
-//! when they are read a second time.
+//! While the gateway runs, it reads only regular files. Other files can block, be endless, or be
+//! empty when they are read a second time.
 
 use std::{fs::File, io::Read, path::Path};
 
-/// The maximum size of a configuration file, and of a file of keys. There is room for some 100,000
-/// callers.
+/// The maximum size of a configuration file or a keys file, enough for about 100,000 callers.
 pub const MAX_LIST: u64 = 32 << 20;
-/// The maximum size of a file of certificates, or of another file of this kind.
+/// The maximum size of a PEM file, such as a file of certificates.
 pub const MAX_PEM: u64 = 4 << 20;
 
-/// Reads a regular file, or the regular file that it links to.
+/// Reads a regular file. A symbolic link is followed.
 ///
 /// # Errors
 /// Fails if it cannot be read, is not a regular file, or is larger than `most` bytes. The message
 /// does not name the file.
 pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    // Opening a device can already have effects.
+    // The type is checked before the file is opened, because opening a device can have side
+    // effects.
     regular(&std::fs::metadata(path).map_err(unreadable)?)?;
-    // Another file can have replaced this one since.
+    // The type is checked again, because another file can have replaced this one in the meantime.
     let file = open(path).map_err(unreadable)?;
     regular(&file.metadata().map_err(unreadable)?)?;
     read_all(file, most)
 }
 
-/// Reads a file, which can be a pipe. Waits until the pipe has been written whole.
+/// Reads a file, which can be a pipe. Reads a pipe until its writer closes it.
 ///
 /// # Errors
 /// Fails if it cannot be read, or is larger than `most` bytes.
@@ -33,7 +33,7 @@ pub(super) fn read_any(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     read_all(File::open(path).map_err(unreadable)?, most)
 }
 
-/// Opens a file, and does not wait for the other end of a FIFO.
+/// Opens a file without waiting for a writer, if the file is a FIFO.
 #[cfg(unix)]
 fn open(path: &Path) -> std::io::Result<File> {
     use rustix::fs::{Mode, OFlags};

@@ -1,26 +1,26 @@
-//! References in values: `${NAME}` and `${NAME:-default}` to the environment, `${file:/path}` to
-//! a file.
+//! References in values: `${NAME}` and `${NAME:-default}` refer to environment variables,
+//! `${file:/path}` to a file.
 
 use std::path::Path;
 
-/// The beginning of a reference to a file, inside of the braces.
+/// The beginning of a reference to a file, inside the braces.
 const FILE: &str = "file:";
 
 /// A part of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
-    /// Text that stands for itself.
+    /// Literal text.
     Text(&'a str),
-    /// A variable of the environment.
+    /// A reference to an environment variable.
     Variable {
         name: &'a str,
         default: Option<&'a str>,
     },
-    /// A file whose content is a secret.
+    /// A reference to a file, whose content is a secret.
     File(&'a Path),
 }
 
-/// Splits a value into its parts. `$${` is a literal `${`.
+/// Splits a value into literal texts and references. `$${` is a literal `${`.
 ///
 /// # Errors
 /// Fails if a reference is not complete.

@@ -1,8 +1,8 @@
 //! `guardrail`, `limits.max_tokens`, `service_tiers` and `s3_locations`: the settings that the
 //! operator enforces on requests.
 //!
-//! The same keys can be set for all calls, for a target, and for callers. [`RequestPolicy::and`]
-//! combines two policies such that neither overrides the restrictions of the other.
+//! The same keys can be set for all calls, for a target, for groups and for callers.
+//! [`RequestPolicy::and`] combines two policies so that neither lifts a restriction of the other.
 
 use super::{
     s3::{S3Locations, S3Pattern},
@@ -14,24 +14,24 @@ use super::{
 /// The settings that the operator enforces on requests. Callers cannot override them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestPolicy {
-    /// The guardrail of every request if it is [enforced](Guardrail::enforced), otherwise of the
-    /// requests that name none. `guardrail`, default: none.
+    /// The guardrail of requests that name none. If it is [enforced](Guardrail::enforced), it also
+    /// replaces the guardrail of other requests. `guardrail`, default: none.
     pub guardrail: Option<Guardrail>,
-    /// The maximum number of output tokens that a request may ask for. It is also the number for
-    /// requests that set none. `limits.max_tokens`, default: the model's maximum.
+    /// The maximum number of output tokens that a request may ask for, which is also the default of
+    /// requests that ask for none. `limits.max_tokens`, default: the model's maximum.
     pub max_tokens: Option<i32>,
-    /// The service tiers that requests may ask for, the preferred one first. `service_tiers`,
+    /// The service tiers that requests may ask for. The first one is preferred. `service_tiers`,
     /// default: all.
     pub service_tiers: Option<Vec<ServiceTier>>,
-    /// The objects in Amazon S3 that requests may name. `s3_locations`, default: none, unless
-    /// another level names some.
+    /// The objects in Amazon S3 that requests may name. `s3_locations`, default: only those that
+    /// another level allows.
     pub s3_locations: Option<S3Locations>,
 }
 
 /// A service tier of Bedrock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceTier {
-    /// `default`: the tier of requests that do not name one.
+    /// `default`: the tier of requests that name no tier.
     Default,
     /// `flex`: cheaper and slower.
     Flex,
@@ -61,10 +61,10 @@ impl ServiceTier {
 }
 
 impl RequestPolicy {
-    /// Returns the policy of a call to which both policies apply. `inner` is the more specific one,
-    /// such as a target's.
+    /// Returns the policy of a call to which both policies apply. `inner` is the more specific
+    /// policy, such as that of a target.
     ///
-    /// Of two maximums, the lower one applies. Of two lists, the common items apply. Of two
+    /// The lower of two maximums applies. Of two lists, the items that are in both apply. Of two
     /// guardrails, the inner one applies, unless only the outer one is enforced.
     #[must_use]
     pub fn and(&self, inner: &Self) -> Self {
@@ -85,11 +85,11 @@ impl RequestPolicy {
         }
     }
 
-    /// Returns the policy of a caller that is in two groups. Neither group is above the other, so
-    /// a list of one adds to that of the other.
+    /// Returns the policy of a caller that is in two groups. The groups are at the same level, so
+    /// each adds to the lists of the other.
     ///
-    /// Of two maximums, the lower one applies. Of two lists, all items apply. Of two guardrails,
-    /// the first one applies, unless only the other one is enforced.
+    /// The lower of two maximums applies. Of two lists, all items apply. Of two guardrails, the
+    /// first one applies, unless only the other one is enforced.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let all = |one: &Vec<ServiceTier>, other: &Vec<ServiceTier>| {
@@ -120,8 +120,8 @@ fn merge<T: Clone>(
     }
 }
 
-/// Reads the keys of a policy in this section. `limits.max_tokens` is in another
-/// section, with other keys: [`max_tokens`] reads it.
+/// Reads the keys of a policy in this section, except for `limits.max_tokens`, which is in another
+/// section: [`max_tokens`] reads it.
 pub(super) fn read(section: &mut Section<'_>) -> RequestPolicy {
     let service_tiers = section.list("service_tiers", |text| {
         units::one_of(text, &ServiceTier::ALL)

@@ -29,13 +29,13 @@ const NEED_RESTART: &[Row] = &[
     row!("traces.attributes", traces.attributes),
 ];
 
-/// Keys that are compared as a part of another one.
+/// Keys that are not compared separately, because they are part of another key's value.
 const PARTS: &[(&str, &str)] = &[
     ("limits.on_store_failure", "limits.store"),
     ("limits.replicas", "limits.store"),
 ];
 
-/// Returns the key that needs a restart to which a path of [`super::ChangedKey`] belongs.
+/// Returns the key in the table to which `path`, the path of a [`super::ChangedKey`], belongs.
 pub fn restart_key(path: &str) -> Option<&'static str> {
     let keys = NEED_RESTART.iter().map(|(key, _)| (*key, *key));
     let mut keys = keys.chain(PARTS.iter().copied());
@@ -46,8 +46,8 @@ pub fn restart_key(path: &str) -> Option<&'static str> {
     found.map(|(_, owner)| owner)
 }
 
-/// Returns the keys in which two configurations differ and that need a restart. Keys whose whole
-/// section needs one are not listed separately.
+/// Returns the keys in which two configurations differ and which need a restart. If a whole section
+/// needs a restart, its keys are not listed separately.
 pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let differ = NEED_RESTART.iter().filter(|(_, differ)| differ(old, new));
     differ.map(|(key, _)| *key).collect()

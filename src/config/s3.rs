@@ -1,7 +1,7 @@
 //! `s3_locations`: the objects in Amazon S3 that requests may name.
 //!
-//! Bedrock reads the objects with the gateway's role. A caller that can name any object can thus
-//! read everything that the role can.
+//! Bedrock reads these objects with the permissions of the gateway's role. A caller that can name
+//! any object can therefore read everything that the role can read.
 
 /// The scheme with which every location begins.
 pub const SCHEME: &str = "s3://";
@@ -17,12 +17,12 @@ pub struct S3Locations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct S3Prefix {
     bucket: String,
-    /// The prefix of the key. Empty for the whole bucket. Matches the object with this key, and
-    /// objects whose key continues after it with a `/`.
+    /// The prefix of object keys, empty for the whole bucket. It matches the object with exactly
+    /// this key, and objects whose key continues with a `/`.
     key: String,
 }
 
-/// One item of `s3_locations`.
+/// An item of `s3_locations`. `None` means `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Pattern(Option<S3Prefix>);
 
@@ -64,7 +64,7 @@ impl FromIterator<S3Pattern> for S3Locations {
 }
 
 impl S3Locations {
-    /// Returns the locations that allow every object.
+    /// Returns locations that allow every object.
     pub const fn everywhere() -> Self {
         Self {
             everywhere: true,
@@ -78,9 +78,9 @@ impl S3Locations {
     }
 
     /// Returns whether a request may name an object, given as `s3://bucket/key`. Bucket and key are
-    /// compared byte by byte, because keys of S3 have only one spelling. Below a prefix, a key with
-    /// a segment `..` is refused in any spelling, in case an intermediary between the gateway and
-    /// S3 resolves it.
+    /// compared byte by byte, because a key in S3 has only one spelling. Below a prefix, a key that
+    /// contains a segment `..`, even percent-encoded, is refused: an intermediary between the
+    /// gateway and S3 could resolve it.
     pub fn admit(&self, uri: &str) -> bool {
         self.everywhere
             || S3Prefix::split(uri).is_some_and(|(bucket, key)| {
@@ -90,7 +90,7 @@ impl S3Locations {
             })
     }
 
-    /// Returns the allowed objects as IAM patterns of ARNs.
+    /// Returns the ARN patterns of the allowed objects, for IAM policies.
     pub fn arn_patterns(&self, partition: &str) -> Vec<String> {
         let arn = |path: String| format!("arn:{partition}:s3:::{path}");
         if self.everywhere {
@@ -106,7 +106,7 @@ impl S3Locations {
         patterns.map(arn).collect()
     }
 
-    /// Returns the locations that both allow.
+    /// Returns the locations that both `self` and `other` allow.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         match (self.everywhere, other.everywhere) {
@@ -135,7 +135,7 @@ impl S3Locations {
 }
 
 impl S3Locations {
-    /// Returns the locations that at least one of the two admits.
+    /// Returns the locations that `self` or `other` allows.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let further = other.prefixes.iter();
@@ -168,8 +168,8 @@ impl S3Prefix {
     }
 }
 
-/// Returns whether a segment of the key is `..`, or becomes `..` by one or two rounds of
-/// percent-decoding.
+/// Returns whether a segment of the key is `..`, or becomes `..` when it is percent-decoded once or
+/// twice.
 fn leaves_its_place(key: &str) -> bool {
     let decoded = |text: &str| {
         text.to_ascii_lowercase()
@@ -182,6 +182,8 @@ fn leaves_its_place(key: &str) -> bool {
     key.split(['/', '\\']).any(|segment| segment == "..")
 }
 
+/// Returns whether a text is the name of a bucket.
+///
 /// Source: Bedrock's service model, `[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9]`.
 fn is_bucket(bucket: &str) -> bool {
     let at_the_ends = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

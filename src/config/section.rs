@@ -1,4 +1,4 @@
-//! Reads a map of the YAML tree key by key, and collects its problems.
+//! Reads a map of the YAML tree key by key, and collects all problems.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -9,10 +9,10 @@ use super::{
     yaml::{Key, Node, Value},
 };
 
-/// The environment that `${NAME}` refers to.
+/// Returns the value of an environment variable that `${NAME}` refers to.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The state that all sections of a file share.
+/// The state that all sections of a configuration share.
 pub(super) struct Reading<'a> {
     problems: RefCell<Vec<Problem>>,
     environment: Environment<'a>,
@@ -39,7 +39,7 @@ impl<'a> Reading<'a> {
             .push(Problem::new(key, place, message));
     }
 
-    /// Returns all problems, in the order of the file.
+    /// Returns all problems, in the order of their positions in the file.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         for problem in &mut problems {
@@ -50,8 +50,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A map whose keys are read one by one. Keys that were not read in the end are unknown, and are
-/// reported.
+/// A map whose keys are read one by one. Keys that have not been read at the end are unknown and
+/// are reported.
 pub(super) struct Section<'a> {
     path: String,
     place: ConfigLocation,
@@ -63,8 +63,8 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Creates the section of a node. If the value is absent, the section is empty. A value that is
-    /// not a map is a problem.
+    /// Creates the section of a node. The section is empty if the value is absent. If the value is
+    /// not a map, this is reported as a problem.
     pub(super) fn of(path: impl Into<String>, node: Node, reading: &'a Reading<'a>) -> Self {
         let path = path.into();
         let entries = match node.value {
@@ -116,17 +116,18 @@ impl<'a> Section<'a> {
         entry.is_some_and(|(_, node)| matches!(node.value, Value::Map(_)))
     }
 
-    /// Adds keys that are valid here but read elsewhere, for the suggestions in errors.
+    /// Adds keys that are valid in this section but are read elsewhere, so that errors can suggest
+    /// them.
     pub(super) fn know(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
 
-    /// Returns whether a key was present. The key must have been read.
+    /// Returns whether a key that has been read was present.
     pub(super) fn has_had(&self, key: &str) -> bool {
         self.taken.contains(&key)
     }
 
-    /// Returns the section under a key. It is empty if the key is absent.
+    /// Returns the section under a key. If the key is absent, the section is empty.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
         let node = self.take(key).unwrap_or(Node {
             value: Value::Null,
@@ -141,7 +142,7 @@ impl<'a> Section<'a> {
         Some(Section::of(self.path(key), node, self.reading))
     }
 
-    /// Returns the sections under a key whose value is a map of names.
+    /// Returns the sections under a key whose value is a map, each with its name.
     pub(super) fn named_sections(&mut self, key: &'static str) -> Vec<(Key, Section<'a>)> {
         let path = self.path(key);
         let Some(node) = self.take(key) else {
@@ -175,8 +176,8 @@ impl<'a> Section<'a> {
         )
     }
 
-    /// Returns the map under a key. The two functions read keys and values; their errors say what
-    /// to write instead.
+    /// Returns the map under a key. The two functions parse keys and values, and their errors must
+    /// say what to write instead.
     pub(super) fn map<V>(
         &mut self,
         key: &'static str,
@@ -199,7 +200,8 @@ impl<'a> Section<'a> {
         map
     }
 
-    /// Returns the value under a key. The error of `read` must say what to write instead.
+    /// Returns the value under a key. `read` parses it, and its errors must say what to write
+    /// instead.
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
@@ -210,8 +212,8 @@ impl<'a> Section<'a> {
         self.scalar(&path, node, &read)
     }
 
-    /// Returns the path of a file under a key. It cannot be the content of another file, because
-    /// errors show paths.
+    /// Returns the path of a file under a key. A path cannot be read from another file with
+    /// `${file:…}`, because errors show paths and the content of such a file is secret.
     pub(super) fn path_value<T>(
         &mut self,
         key: &'static str,
@@ -230,7 +232,7 @@ impl<'a> Section<'a> {
         self.scalar(&path, node, &read)
     }
 
-    /// Returns the value of an environment variable. An empty variable counts as absent, as the
+    /// Returns the value of an environment variable. An empty variable is treated as absent, as the
     /// specifications of these variables require.
     pub(super) fn variable<T>(
         &self,
@@ -248,7 +250,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Returns the list under a key. `read` reads each item.
+    /// Returns the list under a key. `read` parses each item.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -290,7 +292,7 @@ impl<'a> Section<'a> {
         let message = match expand(&text, self.reading) {
             Ok(expanded) => match read(&expanded.text) {
                 Ok(value) => return Some(value),
-                // The message can contain the value, whole or in part.
+                // The message can contain the value or a part of it, so it is not shown.
                 Err(_) if expanded.is_secret => format!(
                     "the value with the content of {} is not valid for this key; correct the file",
                     files_of(&text)
@@ -308,7 +310,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// Reports a problem of the section as a whole, or of keys that contradict each other.
+    /// Reports a problem of a key, or of the whole section if `key` is empty.
     pub(super) fn report(&self, key: &str, message: impl Into<String>) {
         let path = if key.is_empty() {
             self.path.clone()
@@ -318,7 +320,7 @@ impl<'a> Section<'a> {
         self.reading.report(path, self.place, message);
     }
 
-    /// Ends the reading. Reports the keys that were not read, each with the most similar known key.
+    /// Reports the keys that were not read, each with the most similar known key.
     pub(super) fn finish(self) {
         for (key, _) in &self.entries {
             let hint = nearest(&key.name, self.known.iter().copied()).map_or_else(
@@ -341,7 +343,7 @@ impl<'a> Section<'a> {
 /// A value in which references are replaced.
 struct Expanded {
     text: String,
-    /// Whether a part of the text is from a file.
+    /// Whether a part of the text was read from a file.
     is_secret: bool,
 }
 
@@ -376,18 +378,18 @@ fn expand(text: &str, reading: &Reading<'_>) -> Result<Expanded, NoValue> {
     Ok(expanded)
 }
 
-/// Returns the candidate that is most similar to a name. Returns `None` if more than a third of the
-/// letters differ in each candidate.
+/// Returns the candidate that is most similar to a name. `None` if every candidate differs from the
+/// name in more than a third of its letters.
 ///
-/// The work is limited by the lengths of the candidates: a name that is too long for a candidate is
-/// not compared with it.
+/// A candidate is not compared if the lengths differ too much, so that a long name does not cost
+/// much time.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     candidates
         .filter_map(|candidate| {
             let its_length = candidate.chars().count();
             let most = its_length.max(3) / 3;
-            // Each additional or missing letter is a difference.
+            // Each additional or missing letter counts as a difference.
             let comparable = length.abs_diff(its_length) <= most;
             let distance = comparable.then(|| distance(name, candidate))?;
             (distance <= most).then_some((distance, candidate))
@@ -400,8 +402,8 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
 /// neighbour to turn one word into the other (the optimal string alignment distance).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // A row contains the distances between the beginning of `a` that has been read and each
-    // beginning of `b`.
+    // A row contains the distances between the part of `a` that has been processed and each prefix
+    // of `b`.
     let mut two_before = Vec::new();
     let mut before: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

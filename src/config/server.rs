@@ -13,20 +13,20 @@ use super::{
 /// Addresses, TLS and web pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// The address of gRPC and gRPC-Web. `listen`, default `0.0.0.0:50051`.
+    /// The address for gRPC and gRPC-Web. `listen`, default `0.0.0.0:50051`.
     pub listen: SocketAddr,
-    /// The address of liveness, readiness, metrics and health, without TLS. `admin.listen`, default
-    /// `0.0.0.0:9090`.
+    /// The address for liveness, readiness, metrics and health, without TLS. `admin.listen`,
+    /// default `0.0.0.0:9090`.
     pub admin: SocketAddr,
     /// The number of threads that serve connections. Each has its own connections to Bedrock.
     /// `workers`, default: the number of CPUs.
     pub workers: usize,
-    /// The certificate for TLS. `tls`, default: none, the gateway serves plain text.
+    /// The certificate for TLS. `tls`, default: none; the gateway then serves plain text.
     pub tls: Option<Tls>,
     /// The web pages that can call the gateway. `cors`, default: none.
     pub cors: Cors,
-    /// The host names to which the ports respond if they listen on a loopback address. Not a key of
-    /// the file: `dev` responds only to loopback names, `serve` to all.
+    /// The host names that the two ports accept if they listen on a loopback address. This is not a
+    /// key of the file: `dev` accepts only loopback names, `serve` accepts all.
     pub hosts: Hosts,
     /// Whether the gateway serves the playground at `/` of `listen`. `playground`, default: false.
     pub playground: bool,
@@ -37,19 +37,19 @@ pub struct Server {
 /// A certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// The certificate and its chain, PEM. `tls.certificate_file`.
+    /// A PEM file with the certificate and its chain. `tls.certificate_file`.
     pub certificate_file: PathBuf,
-    /// The private key, PEM. `tls.key_file`.
+    /// A PEM file with the private key. `tls.key_file`.
     pub key_file: PathBuf,
-    /// The accepted client certificates. `tls.client_ca_file`, default: clients are not asked for
-    /// one.
+    /// Which client certificates are accepted. `tls.client_ca_file`, default: the gateway does not
+    /// ask clients for a certificate.
     pub clients: Option<ClientAuthentication>,
 }
 
-/// The accepted client certificates.
+/// Which client certificates are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAuthentication {
-    /// PEM file of the certificate authorities of clients. `tls.client_ca_file`.
+    /// A PEM file with the CA certificates that issue client certificates. `tls.client_ca_file`.
     pub ca_file: PathBuf,
     /// Whether connections without a certificate are refused. `tls.client_auth`, `required` or
     /// `optional`, default `required`.
