@@ -1,5 +1,5 @@
-//! `traces`: which spans are sent, and to which collector. Settings that are not in the file come
-//! from the environment variables of the OpenTelemetry SDKs.
+//! `traces`: which spans are sent, and to which collector. Settings that the file does not contain
+//! are read from the environment variables of the OpenTelemetry SDKs.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{masked::masked_url, section::Section, units};
 
-/// The environment variables. A variable for traces takes precedence over the general one.
+/// The environment variables. Each `OTEL_EXPORTER_OTLP_TRACES_*` variable takes precedence over its
+/// general counterpart.
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
@@ -28,7 +29,7 @@ const SERVICE_NAME_KEY: &str = "service.name";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traces {
     /// The URL of a collector that accepts OTLP over gRPC. `traces.otlp_endpoint`, or
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none, and no spans are sent.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Default: none; no spans are sent.
     pub otlp_endpoint: Option<String>,
     /// The headers of every request to the collector. `traces.headers`, and
     /// `OTEL_EXPORTER_OTLP_HEADERS`.
@@ -36,8 +37,8 @@ pub struct Traces {
     /// A PEM file with certificates to trust in addition to those of the machine.
     /// `traces.extra_ca_file`, or `OTEL_EXPORTER_OTLP_CERTIFICATE`.
     pub extra_ca_file: Option<PathBuf>,
-    /// The share of the traces that begin at the gateway for which spans are sent. For other
-    /// traces, the caller decides. `traces.sample_ratio`, default 1.
+    /// The ratio of the traces that begin at the gateway for which spans are sent. If a caller has
+    /// begun the trace, the caller decides. `traces.sample_ratio`, default 1.
     pub sample_ratio: f64,
     /// The service name of the gateway. `traces.service_name`, or `OTEL_SERVICE_NAME`, default
     /// `bedrock-grpc`.
@@ -46,7 +47,7 @@ pub struct Traces {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Headers, which can contain secrets. Only their names are ever shown.
+/// Headers of requests, whose values can be secrets. Only the names are shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub BTreeMap<String, String>);
 
@@ -94,7 +95,7 @@ pub(super) fn read(mut section: Section<'_>) -> Traces {
             either(&section, [TRACES_PROTOCOL, PROTOCOL], protocol);
         }
     }
-    // A mistake in these variables must not prevent the start of a gateway that sends no spans.
+    // If the gateway sends no spans, a mistake in these variables must not prevent its start.
     if traces.otlp_endpoint.is_some() {
         traces.fill_up(&section);
     }
@@ -108,7 +109,7 @@ pub(super) fn read(mut section: Section<'_>) -> Traces {
 }
 
 impl Traces {
-    /// Adds the settings of the environment that are not in the file.
+    /// Adds settings from the environment that the file does not contain.
     fn fill_up(&mut self, section: &Section<'_>) {
         let headers = either(section, [TRACES_HEADERS, HEADERS], headers);
         for (name, value) in headers.unwrap_or_default() {
@@ -131,7 +132,7 @@ impl Traces {
     }
 }
 
-/// Returns the value of the first of two variables that is set.
+/// Returns the value of the first of two variables, or of the second if the first is not set.
 fn either<T>(
     section: &Section<'_>,
     names: [&'static str; 2],
@@ -142,7 +143,8 @@ fn either<T>(
         .find_map(|name| section.variable(name, read))
 }
 
-/// Rejects other protocols: spans that are sent to a port of another protocol would be lost.
+/// Rejects protocols other than gRPC: spans that are sent to a port with another protocol would be
+/// lost.
 fn protocol(text: &str) -> Result<(), String> {
     if text == "grpc" {
         return Ok(());
@@ -171,7 +173,7 @@ pub(super) fn endpoint(text: &str) -> Result<String, String> {
 pub(super) fn header_name(text: &str) -> Result<String, String> {
     let name = text.to_ascii_lowercase();
     let known = HeaderName::from_bytes(name.as_bytes());
-    // These names are gRPC's own, or for binary values.
+    // gRPC reserves these names or uses them for binary values.
     let is_free = !name.starts_with("grpc-") && !name.ends_with("-bin");
     known
         .ok()
@@ -180,7 +182,7 @@ pub(super) fn header_name(text: &str) -> Result<String, String> {
         .ok_or_else(|| format!("`{text}` is not the name of a header; write one such as x-api-key"))
 }
 
-/// Checks the value of a header. It may be a secret, so the error does not repeat it.
+/// Checks the value of a header. The error does not contain the value, which may be a secret.
 pub(super) fn header_value(text: &str) -> Result<String, String> {
     let is_text = HeaderValue::from_str(text).is_ok() && text.is_ascii();
     is_text
@@ -195,8 +197,8 @@ fn headers(text: &str) -> Result<BTreeMap<String, String>, String> {
         .collect()
 }
 
-/// Parses `key=value` pairs that are separated by commas and have percent-encoded values. Values
-/// may be secrets, so errors do not repeat them.
+/// Parses `key=value` pairs that are separated by commas and have percent-encoded values. Errors do
+/// not contain values, which may be secrets.
 fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
     let wrong = || "write key=value pairs, separated by commas, such as a=b,c=d".to_owned();
     text.split(',')

@@ -1,26 +1,25 @@
-//! `trusted_proxies`: the proxies in front of the gateway whose information about clients is
-//! trusted.
+//! `trusted_proxies`: the proxies from which the gateway accepts the addresses of clients.
 
 use std::net::IpAddr;
 
 use super::section::Section;
 
-/// The proxies that report the addresses of their clients. Without them, all clients behind a load
-/// balancer count as one.
+/// The proxies from which the gateway accepts the addresses of clients. If a load balancer is not
+/// listed, all its clients count as one address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// The networks whose connections begin with a header of the PROXY protocol, version 1 or 2.
+    /// The networks whose connections begin with a PROXY protocol header, version 1 or 2.
     /// `trusted_proxies.proxy_protocol_from`, default: none.
     pub proxy_protocol_from: Vec<Network>,
-    /// The networks whose header `x-forwarded-for` is trusted.
+    /// The networks from which the header `x-forwarded-for` is trusted.
     /// `trusted_proxies.forwarded_for_from`, default: none.
     pub forwarded_for_from: Vec<Network>,
 }
 
-/// A network in CIDR notation, such as `10.0.0.0/8`, or one address.
+/// A network in CIDR notation, such as `10.0.0.0/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Any address of the network.
+    /// An address in the network.
     address: IpAddr,
     /// The number of leading bits that all addresses of the network share.
     prefix: u8,
@@ -54,13 +53,13 @@ impl Network {
         Ok(Self { address, prefix })
     }
 
-    /// Returns whether all addresses of a family are in the network.
+    /// Returns whether the network contains all addresses of its family (IPv4 or IPv6).
     pub const fn is_everything(&self) -> bool {
         self.prefix == 0
     }
 
-    /// Returns whether an address is in the network. An IPv4-mapped IPv6 address is compared as
-    /// IPv4.
+    /// Returns whether the network contains an address. An IPv4-mapped IPv6 address is compared as
+    /// an IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-/// Parses `250ms`, `30s`, `10m`, `2h` or `0`. All other numbers need a unit.
+/// Parses `250ms`, `30s`, `10m`, `2h` or `0`. Numbers other than 0 need a unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
@@ -28,7 +28,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
-/// Parses `512B`, `256KiB`, `32MiB`, `1GiB`, and units of powers of 1,000: `KB`, `MB`, `GB`.
+/// Parses `512B`, `256KiB`, `32MiB`, `1GiB`, or a size in `KB`, `MB` or `GB` (powers of 1,000).
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let wrong =
         || format!("`{text}` is not a size; write a number with a unit, such as 256KiB or 32MiB");
@@ -70,7 +70,7 @@ where
         .ok_or_else(|| format!("`{text}` is not a whole number from {at_least} to {at_most}"))
 }
 
-/// Accepts a text that is not empty.
+/// Returns a text that is not empty. Fails if it is.
 pub(super) fn text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -78,7 +78,7 @@ pub(super) fn text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Parses one of several words.
+/// Parses one of `words`.
 pub(super) fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words
         .iter()
@@ -113,7 +113,7 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
 }
 
-/// Reads a Region, such as `us-east-1`.
+/// Parses a Region, such as `us-east-1`.
 pub(super) fn region(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let is_region = parts.len() >= 3

@@ -1,4 +1,5 @@
-//! `usage_records`: where the gateway writes one record for each call of an identified caller.
+//! `usage_records`: where the gateway writes the usage records, one for each call of an identified
+//! caller.
 
 use std::path::PathBuf;
 
@@ -8,13 +9,13 @@ use super::{
     units,
 };
 
-/// The word for standard output, in place of a path.
+/// The value of `usage_records.file` that means standard output.
 const STDOUT: &str = "stdout";
 
-/// Where the gateway writes usage records. The default is nowhere.
+/// Where the gateway writes usage records. By default, it writes none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageRecords {
-    /// A file or standard output, for JSON lines. `usage_records.file`.
+    /// A file or standard output. Each record is a line of JSON. `usage_records.file`.
     pub file: Option<RecordFile>,
     /// The URL of a collector that accepts OTLP logs over gRPC. `usage_records.otlp_endpoint`.
     pub otlp_endpoint: Option<String>,
@@ -28,9 +29,9 @@ pub struct UsageRecords {
 /// A file for usage records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordFile {
-    /// Standard output. The log is on standard error.
+    /// Standard output. The log does not mix with the records: it is on standard error.
     Stdout,
-    /// A file, which is created if it does not exist. Records are appended.
+    /// A file, to which the gateway appends records. It is created if it does not exist.
     Path(PathBuf),
 }
 

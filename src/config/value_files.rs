@@ -1,5 +1,5 @@
-//! The files that values of a configuration refer to, as `${file:/path}`. Their content is secret:
-//! it is in no error and in no debug output.
+//! The files that values of a configuration refer to with `${file:/path}`. Their content is secret:
+//! it never appears in errors or debug output.
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +13,10 @@ use super::{
     yaml::{Node, Value},
 };
 
-/// The maximum size of a file. A value is a password, a token or a URL.
+/// The maximum size of a file, ample for a password, a token or a URL.
 const MAX_SIZE: u64 = 64 << 10;
-/// The minimum length of content that is removed from messages. Shorter text is in many messages by
-/// coincidence.
+/// The minimum length of a secret that is removed from messages. A shorter text can occur in a
+/// message by coincidence.
 const MIN_HIDDEN: usize = 4;
 
 /// The content of a file, without trailing line breaks.
@@ -29,18 +29,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The files that values refer to, as they were read.
+/// The files that values refer to, as they were when they were read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueFiles {
     files: BTreeMap<PathBuf, Result<Secret, String>>,
-    /// Whether other files are on another machine.
+    /// Whether files that are not in `files` are on another machine.
     is_elsewhere: bool,
 }
 
-/// Why a file gives no value.
+/// Why a file provides no value.
 #[derive(Debug)]
 pub(super) enum NoValue {
-    /// The file is on another machine.
+    /// The file is on another machine, so that its content is unknown.
     Elsewhere,
     /// What is wrong with the file.
     Wrong(String),
@@ -67,14 +67,15 @@ impl ValueFiles {
         }
     }
 
-    /// Forgets the files that do not exist. Their values count as valid.
+    /// Treats files that do not exist on this machine as files of another machine. The values that
+    /// refer to them count as valid.
     pub(super) fn elsewhere_if_missing(mut self) -> Self {
         self.files.retain(|path, _| path.exists());
         self.is_elsewhere = true;
         self
     }
 
-    /// Returns the content of a file.
+    /// Returns the content of a file that was read.
     pub(super) fn get(&self, path: &Path) -> Result<&str, NoValue> {
         match self.files.get(path) {
             Some(Ok(Secret(text))) => Ok(text),
@@ -91,17 +92,17 @@ impl ValueFiles {
         self.files.keys().map(PathBuf::as_path)
     }
 
-    /// Returns whether a file cannot be used.
+    /// Returns whether any of the files could not be read or used.
     pub fn are_incomplete(&self) -> bool {
         self.files.values().any(Result::is_err)
     }
 
-    /// Returns whether a file has other content than among `others`.
+    /// Returns whether the content of a file differs from its content in `others`.
     pub(super) fn differ_in(&self, others: &Self, path: &Path) -> bool {
         self.files.get(path) != others.files.get(path)
     }
 
-    /// Replaces the content of the files in a message by references to them.
+    /// Replaces the content of the files, where a message contains it, by references to them.
     pub(super) fn hide_in(&self, message: &str) -> String {
         let mut hidden = message.to_owned();
         for (path, content) in &self.files {
@@ -138,7 +139,7 @@ fn collect(value: &Value, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// Reads a file. Others than regular ones can block or have no end.
+/// Reads a file, which must be a regular one: other files can block or be endless.
 fn read(path: &Path) -> Result<Secret, String> {
     let bytes = read_regular(path, MAX_SIZE)?;
     let text = String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())?;

@@ -1,4 +1,4 @@
-//! Finds settings that are valid but have no effect, or that can have a surprising one.
+//! Finds settings that are valid but have no effect or a surprising one.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::aws::{ModelIdKind, NativeFormat, Sampling, Side, model_id};
 
-/// The longest session of a role that another role assumes.
+/// The maximum duration of a session if one role assumes another (role chaining).
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_secs(60 * 60);
 
 impl Config {
     /// Returns settings that are valid but have no effect, such as defaults that a model refuses,
-    /// or that can have a surprising one.
+    /// or a surprising one.
     pub fn warnings(&self) -> Vec<Problem> {
         let targets = &self.targets;
         let mut warnings = Vec::new();
@@ -30,7 +30,8 @@ impl Config {
     }
 }
 
-/// A store that several replicas share, without the number of replicas that `local` divides by.
+/// Warns about a store that several replicas share if `limits.replicas`, by which `local` divides
+/// limits, is not set.
 fn undivided_limits(config: &Config) -> Option<Problem> {
     let LimitsStore::Redis(store) = &config.access.store else {
         return None;
@@ -45,7 +46,7 @@ fn undivided_limits(config: &Config) -> Option<Problem> {
     })
 }
 
-/// Sessions that are longer than STS grants if the gateway's own identity is a role.
+/// Warns about session durations that STS refuses if the gateway's own identity is a role.
 fn long_sessions(config: &Config) -> impl Iterator<Item = Problem> {
     let is_long = |duration: Duration| duration > LONGEST_CHAINED_SESSION;
     let long = config
@@ -61,7 +62,8 @@ fn long_sessions(config: &Config) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Accounts that no route names. ARNs can still be called in them.
+/// Warns about accounts that no target uses. If callers may use model IDs or ARNs directly, no
+/// account counts as unused.
 fn unused_accounts(config: &Config) -> impl Iterator<Item = Problem> {
     let targets = &config.targets;
     let routes = || targets.aliases.values().flat_map(|alias| &alias.routes);
@@ -82,7 +84,7 @@ fn unused_accounts(config: &Config) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Session tags of callers that no session can carry.
+/// Warns about session tags of callers that have no effect, because no role is assumed.
 fn tags_without_accounts(config: &Config) -> impl Iterator<Item = Problem> {
     let has_none = config.accounts.is_empty();
     let callers = config.access.callers.iter().filter(move |(_, caller)| {
@@ -98,8 +100,7 @@ fn tags_without_accounts(config: &Config) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Warns about routes that take their source Region from `bedrock.region`, if that is outside of a
-/// fence.
+/// Warns about routes that are called in `bedrock.region` if this Region is outside a fence.
 fn default_region(name: &str, alias: &Alias, config: &Config) -> Option<Problem> {
     let region = config.bedrock.region.as_deref()?;
     let takes_default = |route: &&RouteOptions| {
@@ -142,8 +143,8 @@ fn sampling(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
     Some(Problem::new(key, ConfigLocation::default(), message))
 }
 
-/// Returns the most restrictive of the models that a target may call, because the same request is
-/// sent to each of them.
+/// Returns the model with the most restrictions among those that a target may call. The same
+/// request is sent to each of them, so these restrictions apply to all.
 fn strictest<'a>(alias: &'a Alias, targets: &'a Targets) -> Option<(&'a str, Sampling)> {
     fallbacks(alias, targets)
         .flat_map(|alias| &alias.routes)
@@ -151,8 +152,8 @@ fn strictest<'a>(alias: &'a Alias, targets: &'a Targets) -> Option<(&'a str, Sam
         .max_by_key(|(_, sampling)| *sampling)
 }
 
-/// A target for `InvokeModel` whose every call would be refused, because the maximum number of
-/// output tokens cannot be applied to bodies of its models.
+/// Warns about a target for `InvokeModel` that would refuse every call, because the maximum number
+/// of output tokens cannot be enforced in the format of its models.
 fn unenforceable(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem> {
     if !alias.invoke_model {
         return None;
@@ -164,7 +165,7 @@ fn unenforceable(name: &str, alias: &Alias, targets: &Targets) -> Option<Problem
         .flat_map(|alias| &alias.routes)
     {
         let model_id = &route.model_id;
-        // The gateway learns the model behind an application inference profile when it runs.
+        // The model of an application inference profile is known only when the gateway runs.
         if ModelIdKind::of(model_id) == ModelIdKind::ApplicationInferenceProfile {
             return None;
         }

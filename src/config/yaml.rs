@@ -15,7 +15,7 @@ pub(super) struct Node {
     pub(super) place: ConfigLocation,
 }
 
-/// The value of a node. Scalars are kept as text, which is parsed later.
+/// The value of a node. Scalars are kept as text and parsed later.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
@@ -70,9 +70,9 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     Ok(node(spanned))
 }
 
-/// Returns the configuration within the values of a Helm chart, which is the map under `config`,
-/// and whether the tree contains such values. A configuration has no such key and is returned
-/// unchanged.
+/// Returns the configuration in the values of a Helm chart, which is the map under `config`, and
+/// `true`. A tree without the key `config` is itself a configuration: it is returned unchanged,
+/// with `false`.
 pub(super) fn config_of_values(tree: Node) -> (Node, bool) {
     if let Value::Map(entries) = &tree.value
         && let Some((_, config)) = entries.iter().find(|(key, _)| key.name == "config")

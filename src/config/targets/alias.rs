@@ -13,15 +13,15 @@ use crate::{
 pub struct Targets {
     /// The aliases, by name. `targets`.
     pub aliases: BTreeMap<String, Alias>,
-    /// The patterns of model IDs and ARNs that callers may use directly, as defined by
+    /// Patterns of the model IDs and ARNs that callers may use directly, as defined by
     /// [`pattern::matches`](crate::aws::pattern::matches). `allowed_model_ids`, default: none.
     pub allowed_model_ids: Vec<String>,
-    /// The names of the AWS accounts in `accounts`, by the ID that AWS gives them: an ARN is called
-    /// in the account that owns it.
+    /// Maps AWS account IDs to names in `accounts`: the gateway calls an ARN in the account that
+    /// owns it.
     pub account_names: BTreeMap<String, String>,
-    /// The fence for the requests of all targets. `only`, default: none.
+    /// The fence for requests of all targets. `only`, default: none.
     pub only: Fence,
-    /// The settings that are enforced on the requests of all targets.
+    /// The settings that are enforced on requests of all targets.
     pub policy: RequestPolicy,
 }
 
@@ -33,28 +33,29 @@ pub struct Alias {
     /// The routes, at least one. `targets.<name>.routes`, or `model_id` with `region` or `regions`
     /// for a single one.
     pub routes: Vec<RouteOptions>,
-    /// The alias whose routes are tried if none of these answers. `targets.<name>.fallback`,
+    /// The alias whose routes are tried if none of these routes answers. `targets.<name>.fallback`,
     /// default: none.
     pub fallback: Option<String>,
-    /// The fence for the requests, in addition to the one for all targets. `targets.<name>.only`,
-    /// default: none.
+    /// The fence for requests of this target, in addition to the one for all targets.
+    /// `targets.<name>.only`, default: none.
     pub only: Fence,
-    /// Whether callers can use its own routes, without those of its fallback, with bodies in the
-    /// model's own format. `targets.<name>.invoke_model`, default: false.
+    /// Whether callers can send bodies in the model's own format to the routes of this alias. For
+    /// the routes of its fallback, the fallback's setting applies. `targets.<name>.invoke_model`,
+    /// default: false.
     pub invoke_model: bool,
     /// The values for fields that requests leave out. `targets.<name>.defaults`.
     pub defaults: Defaults,
-    /// The settings that are enforced on requests, in addition to those for all targets. The key
-    /// `guardrail` can also be in `defaults`.
+    /// The settings that are enforced on requests of this target, in addition to those for all
+    /// targets. The key `guardrail` can also be in `defaults`.
     pub policy: RequestPolicy,
-    /// Limits of this target. `targets.<name>.limits`, default: `limits`.
+    /// The limits of this target. `targets.<name>.limits`, default: those in `limits`.
     pub limits: TargetLimits,
     /// Pairs that the gateway adds to every request, for cost reports.
     /// `targets.<name>.request_metadata`.
     pub request_metadata: BTreeMap<String, String>,
 }
 
-/// The limits of one target. For absent ones, those of [`Limits`](super::super::Limits) apply.
+/// The limits of one target. If one is absent, that of [`Limits`](super::super::Limits) applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetLimits {
     /// The maximum deadline. `targets.<name>.limits.max_deadline`.
@@ -63,18 +64,18 @@ pub struct TargetLimits {
     pub first_event: Option<Duration>,
     /// The time limit between two events from Bedrock. `targets.<name>.limits.idle`.
     pub idle: Option<Duration>,
-    /// Joins deltas that arrive within this time after a message, unless the caller sets
-    /// `coalesce`. `targets.<name>.limits.coalesce`.
+    /// How long the gateway waits after a message for further deltas to join into one message,
+    /// unless the caller sets `coalesce`. `targets.<name>.limits.coalesce`.
     pub coalesce: Option<Duration>,
-    /// The maximum number of attempts of a call, raised to the number of its routes.
-    /// `targets.<name>.limits.max_attempts`.
+    /// The maximum number of attempts of a call. If the target has more routes, their number
+    /// applies. `targets.<name>.limits.max_attempts`.
     pub max_attempts: Option<u32>,
     /// The limits of all callers of the target together. Default: unlimited.
     pub quota: Quota,
 }
 
 impl TargetLimits {
-    /// The longest time for `coalesce`. Readers notice longer ones as a pause.
+    /// The maximum of `coalesce`. People who read along would notice a longer time as a pause.
     pub const MAX_COALESCE: Duration = Duration::from_secs(1);
 }
 

@@ -1,5 +1,5 @@
 //! Checks rules that involve several keys or targets: fallbacks, fences, enforced settings, and
-//! kinds of targets that cannot be combined.
+//! kinds of targets that cannot be used together.
 
 use std::collections::BTreeMap;
 
@@ -115,8 +115,8 @@ fn wrong_fallback(name: &str, alias: &Alias, targets: &Targets) -> Option<String
     None
 }
 
-/// Returns the names of an alias's fallbacks, in order. The iterator is endless if they form a
-/// cycle.
+/// Returns the names of an alias's fallbacks, in order. If the fallbacks form a cycle, the iterator
+/// is endless.
 fn chain<'a>(alias: &'a Alias, targets: &'a Targets) -> impl Iterator<Item = &'a str> {
     std::iter::successors(alias.fallback.as_deref(), |name| {
         targets.aliases.get(*name)?.fallback.as_deref()
@@ -133,8 +133,8 @@ fn mixes_prompts(alias: &Alias, targets: &Targets) -> bool {
     kinds.any(|is_prompt| Some(is_prompt) != first)
 }
 
-/// Returns what certainly lies outside of the fence, even before the destination Regions of the
-/// profiles are known.
+/// Returns the routes that certainly lie outside the fence, as messages. The destination Regions of
+/// profiles need not be known for this.
 fn outside(alias: &Alias, fence: &Fence) -> Vec<String> {
     let mut messages = Vec::new();
     for route in &alias.routes {

@@ -3,11 +3,11 @@
 use crate::config::{section::Section, units};
 
 /// The values for fields that requests leave out. They do not apply to prompts of Prompt
-/// management, which have their own values.
+/// management, which contain values themselves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Defaults {
-    /// `max_tokens`. Bedrock reserves quota for this number, or for the model's maximum if it is
-    /// absent.
+    /// `max_tokens`. Bedrock reserves quota for this number, or for the model's maximum if no
+    /// number is set.
     pub max_tokens: Option<i32>,
     /// `temperature`, from 0 to 1.
     pub temperature: Option<f64>,
@@ -18,8 +18,8 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// Returns these values, and those of `outer` for what is absent. Temperature and `top_p`
-    /// belong together: the values of both come from the same level.
+    /// Returns these values, completed by those of `outer`. Temperature and `top_p` are always
+    /// taken from the same level, because they affect each other.
     #[must_use]
     pub fn over(&self, outer: &Self) -> Self {
         let sampling = if self.temperature.is_some() || self.top_p.is_some() {
@@ -41,7 +41,7 @@ impl Defaults {
     }
 }
 
-/// A guardrail for requests and answers.
+/// A guardrail that Bedrock applies to requests and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guardrail {
     /// The guardrail's ID or ARN. `guardrail.identifier`.
@@ -52,12 +52,12 @@ pub struct Guardrail {
     pub trace: Option<&'static str>,
     /// `guardrail.stream_processing_mode`: `sync` or `async`.
     pub stream_processing_mode: Option<&'static str>,
-    /// Whether every request gets this guardrail. If not, only requests that name no guardrail get
-    /// it. `guardrail.enforced`, default: false.
+    /// Whether the guardrail replaces the guardrails that requests name. If not, it applies only to
+    /// requests that name none. `guardrail.enforced`, default: false.
     pub enforced: bool,
 }
 
-/// Reads the defaults. Also returns the guardrail among them, which is part of the target's policy.
+/// Reads the defaults. Returns the guardrail separately, because it is part of the target's policy.
 pub(in crate::config) fn read(mut section: Section<'_>) -> (Defaults, Option<Guardrail>) {
     let defaults = Defaults {
         max_tokens: section.value("max_tokens", |text| units::number(text, 1, i32::MAX)),

@@ -23,8 +23,8 @@ pub use defaults::{Defaults, Guardrail};
 pub(in crate::config) use defaults::{guardrail, read as read_defaults};
 pub use routes::RouteOptions;
 
-/// Reads the targets. `max_tokens` is the maximum number of output tokens, which is in the section
-/// `limits`.
+/// Reads the targets. `max_tokens` is the maximum number of output tokens from the section
+/// `limits`, which is read elsewhere.
 pub(super) fn read(
     root: &mut Section<'_>,
     max_tokens: Option<i32>,
@@ -48,7 +48,7 @@ pub(super) fn read(
     let targets = Targets {
         aliases,
         allowed_model_ids,
-        // Of several roles in an account, the first by name.
+        // If several roles are in one account, the first one by name is used.
         account_names: accounts
             .iter()
             .rev()
@@ -64,8 +64,8 @@ pub(super) fn read(
     targets
 }
 
-/// Checks the name of an alias. It contains neither `.` nor `:`, so that no text is both an alias
-/// and a model ID.
+/// Checks the name of an alias. It must contain neither `.` nor `:`, so that it cannot be confused
+/// with a model ID.
 fn check_alias_name(key: &Key, reading: &Reading<'_>) {
     let well_formed = !key.name.is_empty()
         && key.name.len() <= 64

@@ -11,16 +11,16 @@ pub struct RouteOptions {
     /// A model ID, the ID of an inference profile, or an ARN. `model_id`. Required.
     pub model_id: String,
     /// The source Regions, which share the calls. `regions`, or `region` for a single one. Default:
-    /// the Region of the ARN, or else that of the gateway.
+    /// the Region of the ARN or, without an ARN, of the gateway.
     pub regions: Vec<String>,
-    /// The AWS accounts that are called, by their names in `accounts`. Each makes separate routes,
-    /// which share the calls. `accounts`, or `account` for a single one. Default: the account of
-    /// the gateway's own identity.
+    /// The AWS accounts that the gateway calls, by their names in `accounts`. Each account makes a
+    /// separate route, and these routes share the calls. `accounts`, or `account` for a single one.
+    /// Default: the account of the gateway's own identity.
     pub accounts: Vec<String>,
-    /// The order. Routes with a lower order are tried first; those with equal order share the
-    /// calls. `order`, default: the position in the list, from 1.
+    /// The order in which routes are tried, from the lowest number. Routes with the same number
+    /// share the calls. `order`, default: the position in the list, from 1.
     pub order: u32,
-    /// The route's share of the calls among routes with equal order. `weight`, default 1.
+    /// The route's share of the calls among routes with the same order. `weight`, default 1.
     pub weight: u32,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn read(target: &mut Section<'_>) -> Vec<RouteOptions> {
                     "set either `routes`, or `model_id` with `region` or `regions` for a single route, but not both",
                 );
             }
-            // The keys are read, so that they are not reported as unknown, too.
+            // The keys are read nevertheless, so that they are not also reported as unknown.
             if short {
                 let _reported = read_place(target);
             } else {
@@ -89,7 +89,7 @@ fn read_route(mut section: Section<'_>, place: u32) -> Option<RouteOptions> {
     route
 }
 
-/// The keys of [`read_place`].
+/// The keys that [`read_place`] reads.
 const PLACE_KEYS: [&str; 5] = ["model_id", "region", "regions", "account", "accounts"];
 
 /// A model ID, its source Regions and accounts.

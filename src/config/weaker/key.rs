@@ -1,17 +1,17 @@
-//! The keys of what protects the gateway, as `GET /config` shows them.
+//! The keys of the settings that protect the gateway, as `GET /config` shows them.
 
 use std::fmt;
 
-/// What protects, and where it is set.
+/// A setting that protects the gateway, and where it is set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ProtectedKey {
     pub(super) place: Place,
-    /// The rest of the key, such as `limits.max_tokens`. One entry of a list or a map is in
-    /// brackets: `request_metadata[team]`.
+    /// The key without the place, such as `limits.max_tokens`. An entry of a list or a map is in
+    /// brackets, such as `request_metadata[team]`.
     pub(super) setting: String,
 }
 
-/// Where a setting is.
+/// The part of the configuration that contains a setting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// The top level.
@@ -26,11 +26,11 @@ pub(super) enum Place {
     Account(String),
     /// An issuer of tokens.
     Issuer(String),
-    /// The Kubernetes cluster whose service accounts are callers.
+    /// The Kubernetes cluster whose service accounts identify callers.
     Cluster,
 }
 
-/// Creates a place with a name.
+/// Creates a place from the name of a target, a group, a caller or another part.
 type MakePlace = fn(String) -> Place;
 
 const TARGETS: &str = "targets.";
@@ -40,8 +40,8 @@ const ACCOUNTS: &str = "accounts.";
 const ISSUERS: &str = "access.jwt[";
 const CLUSTER: &str = "access.kubernetes.";
 
-/// All settings of callers, groups and accounts. Names can contain dots, so the end of a key must
-/// say where the name ends. No setting is the end of another one.
+/// All settings of callers, groups and accounts. Names can contain dots, so a key is split at its
+/// setting. This works because no setting is the end of another one.
 const SETTINGS: [&str; 21] = [
     "guardrail",
     "service_tiers",
@@ -74,7 +74,8 @@ impl ProtectedKey {
         }
     }
 
-    /// Parses a key. Unknown keys are taken as settings of the top level, so that none is lost.
+    /// Parses a key. An unknown key is returned as a setting of the top level, so that it is not
+    /// lost.
     pub(super) fn parse(key: &str) -> Self {
         let of = |place, setting: &str| Self {
             place,
@@ -108,9 +109,9 @@ impl ProtectedKey {
     }
 }
 
-/// Splits a key after its prefix into a name and a setting.
+/// Splits a key without its prefix into a name and a setting.
 fn split(rest: &str) -> Option<(&str, &str)> {
-    // Neither names nor entries contain brackets.
+    // A bracket begins an entry, because names do not contain brackets.
     let head = rest.split_once('[').map_or(rest, |(head, _)| head);
     let name = SETTINGS
         .into_iter()

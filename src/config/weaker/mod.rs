@@ -1,10 +1,18 @@
-//! Refuses a reload that would remove protection. A file that is half-written can be valid YAML,
-//! and would be a valid configuration without callers.
+//! Refuses a reload that would remove protection, for example because the file is only
+//! half-written: such a file can be valid YAML, and a valid configuration without callers.
 //!
 //! | file | job |
 //! |---|---|
-//! | `protection` | lists what protects the gateway |
-//! | `key` | the keys of that list |
+//!
+//! `protection`
+//!
+//! lists the settings that protect the gateway
+//!
+//!
+//! `key`
+//!
+//! the keys of these settings
+//!
 
 mod key;
 mod protection;
@@ -20,15 +28,15 @@ use self::{
 };
 use super::Config;
 
-/// Returns the keys by which a configuration protects the gateway. A reload must not remove them.
+/// Returns the keys of the settings that protect the gateway. A reload must not remove them.
 pub fn protection(config: &Config) -> Vec<String> {
     let keys = protected(config).into_iter();
     keys.map(|key| key.to_string()).collect()
 }
 
-/// Returns the protection that a configuration with these keys of [`protection`] has and the next
-/// configuration has not: a key, and what the next one lacks. Empty if the next one allows that
-/// with `allow_weaker`.
+/// Compares these keys of [`protection`] with the next configuration. Returns each key whose
+/// protection would be lost, and a message that says what would be missing. The result is empty if
+/// the next configuration sets `allow_weaker`.
 pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
     if new.allow_weaker {
         return Vec::new();
@@ -38,10 +46,11 @@ pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
         kept: protected(new).into_iter().collect(),
         new,
     };
-    // In the order of `old`, which is that of the file's sections.
+    // The order is that of `old`, which is that of the sections in the file.
     let keys = old.iter().map(|key| ProtectedKey::parse(key));
     let lost: Vec<_> = keys.filter(|key| change.loses(key)).collect();
-    // Without authorities, no certificate can be required either.
+    // Without client CAs, certificates cannot be required either, so this is not reported
+    // separately.
     let no_ca = lost.iter().any(|key| key.setting == CLIENT_CA);
     lost.into_iter()
         .filter(|key| !(no_ca && key.setting == CLIENT_AUTH))
@@ -49,7 +58,7 @@ pub fn weakened(old: &[String], new: &Config) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A change of what protects the gateway.
+/// A change from one configuration to another, seen by its protection.
 struct Change<'a> {
     old: BTreeSet<ProtectedKey>,
     kept: BTreeSet<ProtectedKey>,
@@ -57,18 +66,20 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// Returns whether a key of the old configuration is missing, and nothing replaces it.
+    /// Returns whether the new configuration lacks a key of the old one and does not replace its
+    /// protection.
     fn loses(&self, key: &ProtectedKey) -> bool {
         !self.kept.contains(key)
             && !self.is_of_removed(key)
             && !self.is_moved(key)
-            // Without any list, no request may name any location.
+            // If no level has this list, requests may not name any location, so no protection is
+            // lost.
             && (key.setting != S3_LOCATIONS || names_s3_locations(self.new))
     }
 
-    /// Returns whether a key belongs to something that the new configuration does not have. Then
-    /// nothing is left to protect. A group can be removed while its callers stay, so the callers'
-    /// memberships count, not the group.
+    /// Returns whether a key belongs to a part that the new configuration does not contain, so that
+    /// nothing is left to protect. A group can be removed while its callers remain; this is
+    /// detected by the keys of their memberships.
     fn is_of_removed(&self, key: &ProtectedKey) -> bool {
         let access = &self.new.access;
         let unlisted = key.setting.starts_with(UNLISTED);
@@ -78,7 +89,7 @@ impl Change<'_> {
             Place::Group(name) => !access.groups.contains_key(name),
             Place::Caller(name) => !access.callers.contains_key(name),
             Place::Account(name) => !self.new.accounts.contains_key(name),
-            // Without `unlisted`, callers that are not configured are refused.
+            // If `unlisted` is missing, callers that are not configured are refused.
             Place::Issuer(name) => {
                 let mut issuers = access.jwt.iter();
                 !issuers.any(|issuer| {
@@ -92,7 +103,7 @@ impl Change<'_> {
         }
     }
 
-    /// Returns whether a setting was moved to places that restrict at least the same calls.
+    /// Returns whether a setting was moved to places where it restricts at least the same calls.
     fn is_moved(&self, key: &ProtectedKey) -> bool {
         let setting = &key.setting;
         match &key.place {
@@ -112,11 +123,12 @@ impl Change<'_> {
         }
     }
 
-    /// Returns whether each caller of a group itself has a setting now.
+    /// Returns whether a setting of a group was moved to each of its callers.
     fn is_moved_to_callers(&self, group: &str, setting: &str) -> bool {
         let access = &self.new.access;
         let is_group = |name: &String| name == group;
-        // Tokens can name groups, and callers that are not configured can have them.
+        // If tokens can name groups, or callers that are not configured are in this group, its
+        // callers are not all known.
         let unlisted = access.jwt.iter().map(|issuer| &issuer.unlisted);
         let unlisted = unlisted.chain(access.kubernetes.iter().map(|cluster| &cluster.unlisted));
         let mut unlisted = unlisted.flatten().flat_map(|unlisted| &unlisted.groups);
@@ -136,7 +148,7 @@ impl Change<'_> {
             && members.all(|(name, _)| self.is_added(&Place::Caller(name.clone()), setting))
     }
 
-    /// Returns whether a setting applies to a caller now, from a place where it did not apply to it
+    /// Returns whether a setting now applies to a caller because of a place where it was not set
     /// before.
     fn is_added_for(&self, caller: &str, setting: &str) -> bool {
         let place = Place::Caller(caller.to_owned());
@@ -158,7 +170,7 @@ impl Change<'_> {
     }
 }
 
-/// Returns the group of a setting that says that a caller is in a group.
+/// Returns the name of the group if this setting is the membership in a group.
 fn group_of(setting: &str) -> Option<&str> {
     setting.strip_prefix(GROUPS)?.strip_suffix(']')
 }
@@ -174,7 +186,7 @@ fn names_s3_locations(config: &Config) -> bool {
     policies.any(|policy| policy.s3_locations.is_some())
 }
 
-/// Returns what a configuration without this protection lacks.
+/// Returns a message that says what a configuration without this protection lacks.
 fn what(key: &ProtectedKey) -> String {
     let (place, setting) = (&key.place, key.setting.as_str());
     let of_all = match setting {
@@ -253,7 +265,8 @@ mod tests {
                 bare.clone(),
                 Some("targets.a.guardrail"),
             ),
-            // The protection stays, or nothing is left to protect, or there was none.
+            // In these cases the protection remains, there was none, nothing is left to protect, or
+            // the operator allows the change.
             (of_all(ENFORCED), of_all(&renewed), None),
             (in_defaults, in_target(ENFORCED), None),
             (in_target(ENFORCED), other.to_owned(), None),
@@ -283,7 +296,7 @@ mod tests {
         assert_eq!(lost, keys);
     }
 
-    /// Everything that restricts calls counts, wherever it is.
+    /// Every setting that restricts calls is protected, wherever it is set.
     #[test]
     fn no_restriction_disappears() {
         let target = |more: &str| of_target(more);
@@ -338,7 +351,7 @@ mod tests {
             assert_eq!(lost(&member, &no_caller), [""; 0]);
             assert_eq!(lost(&with("groups: [g.h]", ""), &free), [""; 0]);
         }
-        // A changed value is not a lost one.
+        // Changing the value of a setting does not remove it.
         let changed = target(", limits: {max_tokens: 5, tokens_per_minute: 7}");
         assert_eq!(
             lost(
@@ -365,7 +378,7 @@ mod tests {
         assert_eq!(lost(&format!("{of_all}{bare}"), &bare), [""; 0]);
     }
 
-    /// The keys that a change loses.
+    /// Returns the keys that are lost by a change.
     fn lost(old: &str, new: &str) -> Vec<String> {
         let lost = weakened(&protection(&config(old)), &config(new));
         lost.into_iter().map(|(key, _)| key).collect()
@@ -403,7 +416,7 @@ mod tests {
             lost(&all("from_headers: {team: x-team}"), &bare),
             ["request_metadata[team]"]
         );
-        // Another source of the same value.
+        // The key's value now has another source, but the pair still exists.
         assert_eq!(
             lost(&all("from_headers: {team: x-team}"), &all("set: {team: a}")),
             [""; 0]
@@ -469,7 +482,7 @@ mod tests {
         ] {
             assert_eq!(lost(&old, &for_all), [""; 0], "{old}");
         }
-        // A caller's restriction becomes that of its group, but not of another group.
+        // A caller's restriction can move to a group of the caller, but not to another group.
         assert_eq!(
             lost(
                 &config("", "", "", own),
@@ -481,7 +494,7 @@ mod tests {
             lost(&config("", "", "", tiers), &config("", "", tiers, "")),
             ["callers.y.service_tiers"]
         );
-        // A group's restriction becomes that of each of its callers.
+        // A group's restriction can move to all of its callers.
         assert_eq!(
             lost(
                 &config("", "", tiers, "groups: [g]"),
@@ -500,7 +513,7 @@ mod tests {
             lost(&alone(tiers, "groups: [g]"), &alone(tiers, tiers)),
             [""; 0]
         );
-        // What was there before replaces nothing.
+        // A restriction that existed before does not replace the removed one.
         let both = config(tiers, in_target, "", "groups: [g]");
         assert_eq!(lost(&both, &for_all), ["targets.a.service_tiers"]);
         // A fence of one target does not cover the others.

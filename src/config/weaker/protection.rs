@@ -1,4 +1,4 @@
-//! Lists what protects the gateway in a configuration.
+//! Lists the settings of a configuration that protect the gateway.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +15,17 @@ pub(super) const ONLY: &str = "only";
 pub(super) const GUARDRAIL: &str = "guardrail";
 pub(super) const S3_LOCATIONS: &str = "s3_locations";
 pub(super) const CALLER_PREFIX: &str = "caller_prefix";
-/// The setting of a caller that is in a group with restrictions, before the name of the group.
+/// The membership of a caller in a group with restrictions. The name of the group follows.
 pub(super) const GROUPS: &str = "groups[";
-/// The same for all callers of an issuer that are not configured by name.
+/// A group with restrictions in which an issuer's callers are if they are not configured by name.
+/// The name of the group follows.
 pub(super) const UNLISTED: &str = "unlisted.groups[";
-/// A pair of metadata for cost reports, before its key.
+/// A pair of metadata for cost reports. The key of the pair follows.
 pub(super) const METADATA: &str = "request_metadata[";
-/// A tag of the sessions with AWS, before its key.
+/// A session tag. The key of the tag follows.
 pub(super) const TAGS: &str = "session_tags[";
 
-/// Returns what protects the gateway.
+/// Returns the settings that protect the gateway.
 pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
     let mut keys = of_all(config);
     for (name, alias) in &config.targets.aliases {
@@ -82,7 +83,7 @@ pub(super) fn protected(config: &Config) -> Vec<ProtectedKey> {
     keys
 }
 
-/// Returns what protects all calls.
+/// Returns the settings that protect all calls.
 fn of_all(config: &Config) -> Vec<ProtectedKey> {
     let tls = config.server.tls.as_ref();
     let clients = tls.and_then(|tls| tls.clients.as_ref());
@@ -95,7 +96,8 @@ fn of_all(config: &Config) -> Vec<ProtectedKey> {
         (CLIENT_AUTH, clients.is_some_and(|clients| clients.required)),
         (ONLY, !config.targets.only.is_unrestricted()),
     ]);
-    // Without `s3_locations` for all targets, no request may name any.
+    // Removing the top-level `s3_locations` never weakens protection: without it, requests may name
+    // only the locations of other levels.
     let policy = of_policy(&config.targets.policy).filter(|key| key != S3_LOCATIONS);
     let metadata = &config.request_metadata;
     let pairs: BTreeSet<_> = metadata
@@ -114,7 +116,7 @@ fn add(keys: &mut Vec<ProtectedKey>, place: &Place, settings: impl Iterator<Item
     keys.extend(settings.map(|setting| ProtectedKey::new(place, setting)));
 }
 
-/// Returns the keys of what is enforced on requests.
+/// Returns the keys of the settings in a policy that restrict requests.
 fn of_policy(policy: &RequestPolicy) -> impl Iterator<Item = String> + use<> {
     set([
         (GUARDRAIL, policy.enforced_guardrail().is_some()),
@@ -124,7 +126,7 @@ fn of_policy(policy: &RequestPolicy) -> impl Iterator<Item = String> + use<> {
     ])
 }
 
-/// Returns the keys of what restricts callers.
+/// Returns the keys of the settings that restrict callers.
 fn of_permission(permission: &Permission) -> impl Iterator<Item = String> {
     let keys = set([
         ("methods", permission.methods.is_some()),
@@ -135,7 +137,7 @@ fn of_permission(permission: &Permission) -> impl Iterator<Item = String> {
     keys.chain(entries(METADATA, permission.request_metadata.keys()))
 }
 
-/// Returns the keys of a quota.
+/// Returns the keys of the limits in a quota.
 fn of_quota(quota: &Quota) -> impl Iterator<Item = String> + use<> {
     let limits = quota.limits().map(|(key, limit)| (key, limit.is_some()));
     set(limits).map(|key| format!("limits.{key}"))
@@ -146,7 +148,7 @@ fn set<const N: usize>(keys: [(&'static str, bool); N]) -> impl Iterator<Item = 
     set.map(|(key, _)| key.to_owned())
 }
 
-/// Returns the keys of the entries of a list or a map. `key` ends in an opening bracket.
+/// Returns the keys of a list's or map's entries. `key` ends with an opening bracket.
 fn entries<'a>(
     key: &'static str,
     names: impl Iterator<Item = &'a String>,
