@@ -1,4 +1,4 @@
-//! The stream of Bedrock's events for one attempt.
+//! Wraps the stream of Bedrock's events for one attempt.
 
 use std::task::{Context, Poll};
 
@@ -8,10 +8,11 @@ use crate::{
     routing::OpenCall,
 };
 
-/// The events of an attempt. It counts as an open upstream call until it is dropped.
+/// The stream of Bedrock's events for one attempt. The attempt counts as an open upstream call
+/// until this value is dropped.
 pub(super) struct UpstreamAnswer {
-    // Fields are dropped in this order, so that the count is already right when Bedrock sees the
-    // end of the call.
+    // Fields are dropped in this order: the count of open calls is corrected before Bedrock sees
+    // that the call is closed.
     _open: OpenCall,
     frames: BedrockEvents,
 }

@@ -14,12 +14,12 @@ use crate::{
     routing::{RouteCandidate, Target, attempts::AttemptPolicy},
 };
 
-/// Everything that is needed to begin a call.
+/// The inputs of a call.
 pub(crate) struct Call<O> {
-    /// What Bedrock is called with, and how its events become messages.
+    /// The Bedrock operation to call, which also converts its events to messages.
     pub(crate) operation: O,
     pub(crate) bedrock: Bedrock,
-    /// The caller whose own AWS identity signs the call, if it has one.
+    /// The caller, if the call is signed with an AWS session of that caller.
     pub(crate) owner: Option<SessionOwner>,
     pub(crate) target: Arc<Target>,
     /// The routes on which attempts can be made.
@@ -40,7 +40,7 @@ pub(crate) struct Call<O> {
     pub(crate) revocation: Option<Arc<Revocation>>,
 }
 
-/// A failed call with its attempts: everything that is needed for the gRPC status.
+/// A failed call with its attempts: the gRPC status is built from these.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) failure: Failure,

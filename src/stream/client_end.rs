@@ -1,8 +1,8 @@
-//! Observes whether the client of a call still reads messages, which shows in polls of the gRPC
-//! response body.
+//! Observes whether the client of a call still reads messages. A client that reads causes polls of
+//! the gRPC response body.
 //!
 //! If the client leaves no flow-control window, HTTP/2 does not poll the body. Then neither the
-//! call nor its timers are polled, so the watchdog checks this state instead.
+//! call nor its timers are polled, so the watchdog checks the state in this module instead.
 
 use std::{mem, time::Duration};
 
@@ -11,25 +11,25 @@ use tokio::time::Instant;
 use super::failure::{client_stalled, deadline_exceeded};
 use crate::error::Failure;
 
-/// How long the client's end may take to poll for a message after it was woken. It runs on the same
-/// thread.
+/// How long the client's end may take to poll for a message after it was woken. The client's end
+/// runs on the same thread, so it normally polls at once.
 const ANSWER: Duration = Duration::from_millis(100);
 
 /// The last observation of the client's end.
 enum Observed {
-    /// It polled for a message, and there was none.
+    /// The client's end polled for a message, and there was none.
     Waits,
-    /// It was woken to check whether it still polls. It does, unless it cannot send earlier
-    /// messages.
+    /// The watchdog woke the client's end to check whether it still polls. It will poll, unless it
+    /// cannot send earlier messages.
     Woken,
-    /// It received a message at about this time, and has not polled since.
+    /// The client's end received a message at about this time, and has not polled since.
     Takes(Instant),
 }
 
 /// The client's end of a call.
 pub(super) struct ClientEnd {
     observed: Observed,
-    /// When it was last woken to check whether it is polling.
+    /// When the watchdog last woke the client's end.
     woken: Option<Instant>,
 }
 
@@ -90,8 +90,9 @@ impl ClientEnd {
         let since = match self.observed {
             Observed::Takes(since) => since,
             Observed::Woken => told,
-            // This state is not reliable. gRPC's encoder polls for one more message before it sends
-            // what it has. If it cannot send, it does not poll again.
+            // `Waits` does not prove that the client reads: gRPC's encoder polls for one more
+            // message before it sends the messages that it has. If it cannot send them, it does not
+            // poll again.
             Observed::Waits => {
                 let known = self.woken.map_or(told, |woken| woken.max(told));
                 let due = deadline.min(known + write_stall);

@@ -2,11 +2,11 @@
 //! larger messages.
 //!
 //! A delta is held back only if the last message was a delta of the same block and kind, and was
-//! sent less than the interval ago. Everything else is sent at once, after what is held back. The
-//! first delta of a block is thus never delayed, and neither is the end of the answer.
+//! sent less than the interval ago. Any other message is sent at once, after the deltas that are
+//! held back. So the first delta of a block and the end of the answer are never delayed.
 //!
-//! Deltas with unknown members are joined only if these are equal. The joined message then has
-//! these members once, so nothing is lost.
+//! Deltas with unknown members are joined only if these members are equal. The joined message then
+//! contains them once, so nothing is lost.
 
 use std::{mem, time::Duration};
 
@@ -17,8 +17,8 @@ use crate::pb::{
     reasoning_content_block_delta::Delta as Reasoning, stream_invoke_response::Event,
 };
 
-/// The maximum length of the text that is held back, in bytes, and the maximum number of its
-/// deltas. They bound the memory of a call and the work of one poll. No model writes as fast.
+/// The maximum size of the text that is held back, in bytes, and the maximum number of deltas. They
+/// limit the memory of a call and the work of one poll. No model is fast enough to reach them.
 const MAX_TEXT: usize = 64 << 10;
 const MAX_DELTAS: u64 = 256;
 
@@ -26,7 +26,7 @@ const MAX_DELTAS: u64 = 256;
 #[derive(Debug)]
 pub(super) struct Coalescer {
     interval: Duration,
-    /// The last message that was sent, if it was a delta, and when.
+    /// The position and the time of the last message that was sent, if it was a delta.
     last: Option<(BlockPosition, Instant)>,
     held: Option<Joined>,
 }
@@ -38,11 +38,11 @@ pub(super) struct Joined {
     pub(super) message: StreamInvokeResponse,
     /// The number of deltas from Bedrock.
     pub(super) deltas: u64,
-    /// The length of their text.
+    /// The length of their text, in bytes.
     bytes: usize,
 }
 
-/// Where the text of a delta is appended.
+/// The block and the member to which the text of a delta is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct BlockPosition {
     block: i32,
@@ -57,7 +57,7 @@ enum Kind {
 }
 
 impl Coalescer {
-    /// Joins deltas that arrive within this time after a message.
+    /// Creates a coalescer that joins deltas that arrive within this time after a message.
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval,
@@ -80,7 +80,7 @@ impl Coalescer {
             .is_some_and(|held| held.deltas >= MAX_DELTAS || held.bytes >= MAX_TEXT)
     }
 
-    /// Returns the next message of the stream, to send it now, or holds it back.
+    /// Returns the message if it must be sent now. Otherwise holds it back.
     pub(super) fn offer(
         &mut self,
         mut message: StreamInvokeResponse,
@@ -116,7 +116,7 @@ impl Coalescer {
         self.due_after(self.held.as_ref()?.place)
     }
 
-    /// Returns the deltas that are held back. They are sent now.
+    /// Returns the deltas that are held back, to send them now.
     pub(super) fn take(&mut self, now: Instant) -> Option<Joined> {
         let held = mem::take(&mut self.held)?;
         self.last = Some((held.place, now));
@@ -129,7 +129,8 @@ impl Coalescer {
     }
 }
 
-/// Returns where the text of a message is appended. `None` if the message is not a piece of text.
+/// Returns the position at which the text of a message is appended. `None` if the message has no
+/// text to join.
 fn place_of(message: &StreamInvokeResponse) -> Option<BlockPosition> {
     let Some(Event::ContentBlockDelta(delta)) = &message.event else {
         return None;

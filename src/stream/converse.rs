@@ -1,4 +1,4 @@
-//! ConverseStream, as `Invoke` and `StreamInvoke` call it.
+//! Calls ConverseStream for `Invoke` and `StreamInvoke`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,13 +24,13 @@ pub(crate) struct Converse {
     events: translate::event::Reader,
     grammar: Grammar,
     outbox: Outbox,
-    /// For `message_start`, until it is in the outbox.
+    /// The origin of the answer, until `message_start` is added with it.
     origin: Option<Origin>,
 }
 
 impl Converse {
-    /// Begins a call. Deltas of a block that arrive within this time after a message are joined.
-    /// Zero joins none.
+    /// Begins a call. Deltas of a block that arrive within this time after a message are joined. If
+    /// the time is zero, no deltas are joined.
     pub(crate) fn new(coalesce: Duration) -> Self {
         Self {
             events: translate::event::Reader::default(),
@@ -92,7 +92,7 @@ impl Operation for Converse {
         self.origin = Some(origin);
     }
 
-    /// Handles an event. One that cannot be forwarded any more is not decoded.
+    /// Handles an event. An event that cannot be forwarded any more is not decoded.
     fn take(
         &mut self,
         event: &BedrockEvent,

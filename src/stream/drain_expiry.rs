@@ -7,8 +7,8 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Waits for a [`CancellationToken`]. Each waker is registered only once, because registering locks
-/// the token.
+/// Waits for a [`CancellationToken`]. Registering a waker locks the token, so each waker is
+/// registered only once.
 pub(super) struct DrainExpiry {
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     token: CancellationToken,

@@ -34,7 +34,7 @@ pub(crate) fn deadline_exceeded() -> Failure {
 }
 
 /// Returns the failure for a stream that Bedrock ended before the answer was complete. `missing` is
-/// the event that ends a complete one.
+/// the event that would have completed the answer.
 pub(super) fn truncated(missing: &str) -> Failure {
     Failure::new(
         Reason::UpstreamTruncated,

@@ -1,4 +1,4 @@
-//! The grammar of a stream: `message_start (start delta* stop)* message_stop metadata`.
+//! Enforces the grammar of a stream: `message_start (start delta* stop)* message_stop metadata`.
 //!
 //! Bedrock announces only some kinds of blocks, and does not guarantee the order of the other
 //! events. This module adds missing events and reorders early ones, so that every client can rely
@@ -21,15 +21,15 @@ pub(super) struct Grammar {
     finished: bool,
     /// `metadata` that arrived before `message_stop`.
     early_metadata: Option<StreamInvokeResponse>,
-    /// The indices of the open blocks. There is rarely more than one.
+    /// The indices of the open blocks. More than one is rare.
     open: Vec<i32>,
-    /// Whether an event was dropped before. Only the first one is logged.
+    /// Whether an event was dropped before. Only the first dropped event is logged.
     dropped: bool,
 }
 
 impl Grammar {
-    /// Returns whether `message_stop` has been accepted. The answer is complete then, even if the
-    /// stream fails later.
+    /// Returns whether `message_stop` has been accepted. From then on the answer is complete, even
+    /// if the stream fails later.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
     }
@@ -138,7 +138,7 @@ impl Grammar {
         }
     }
 
-    /// Ends a complete answer for which Bedrock sent no usage.
+    /// Adds an empty `metadata` to a complete answer for which Bedrock sent no usage.
     pub(super) fn finish(&mut self, queue: &mut VecDeque<StreamInvokeResponse>) {
         let metadata = pb::MetadataEvent {
             metadata: Some(pb::ConverseStreamMetadata::default()),
@@ -164,8 +164,8 @@ impl Grammar {
 }
 
 /// Returns the start event of a block that begins with this delta. `None` for tool uses, tool
-/// results and images: Bedrock announces them, and without the announcement their IDs and formats
-/// are unknown.
+/// results and images: Bedrock announces these blocks. Without its announcement, their IDs and
+/// formats are unknown.
 fn start_of(delta: Option<&Delta>) -> Option<Start> {
     match delta? {
         Delta::Text(_) => Some(Start::Text(TextBlockStart {})),
@@ -191,7 +191,7 @@ pub(super) fn message(event: Event) -> StreamInvokeResponse {
     }
 }
 
-/// Returns Bedrock's name of an event.
+/// Returns the name that Bedrock uses for an event.
 fn event_type(event: &Event) -> &'static str {
     match event {
         Event::MessageStart(_) => "messageStart",

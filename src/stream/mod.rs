@@ -1,16 +1,16 @@
 //! Runs a call: reads Bedrock's events and produces the messages of the gRPC stream.
 //!
-//! The gRPC response body polls the call, and the call polls Bedrock's response body. No task and
-//! no channel is between them: if the client stops reading, the gateway stops reading from Bedrock
-//! (back-pressure). Dropping the call closes the call to Bedrock.
+//! The gRPC response body polls the call, and the call polls Bedrock's response body, without a
+//! task or a channel between them. So if the client stops reading, the gateway stops reading from
+//! Bedrock (back-pressure). Dropping the call closes the call to Bedrock.
 //!
 //! | file | job |
 //! |---|---|
 //! | `state_machine` | the stages of a call, from the first attempt to its outcome |
-//! | `operation` | what the operations that stream have in common |
-//! | `converse` | ConverseStream: its events as messages |
-//! | `native` | InvokeModelWithResponseStream: its chunks as messages, and their end |
-//! | `native_usage` | the tokens of answers in the models' own formats |
+//! | `operation` | the trait of the streaming operations of Bedrock |
+//! | `converse` | ConverseStream: converts its events to messages |
+//! | `native` | InvokeModelWithResponseStream: converts its chunks to messages, and detects their end |
+//! | `native_usage` | the token counts of answers in the models' own formats |
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `wake_filter` | skips polls when no source has woken the call |
 //! | `call` | the inputs of a call, and the result of a failed one |
@@ -73,7 +73,7 @@ pub(crate) use timers::Times;
 
 /// A call in progress, as the stream of its messages.
 pub(crate) struct CallStream<O: Operation> {
-    /// Shared only with the watchdog, which checks it rarely.
+    /// The call. The watchdog shares it, but checks it rarely.
     core: Arc<Mutex<StateMachine<O>>>,
     watchdog: Watchdog,
     on_cancel: OnCancel,
@@ -100,8 +100,8 @@ impl<O: Operation> CallStream<O> {
         }
     }
 
-    /// Returns the watchdog for the response. It watches the call until it ends, and then until the
-    /// client has read the answer.
+    /// Returns the watchdog for the response. The watchdog watches the call until it ends, and then
+    /// until the client has read the answer.
     pub(crate) fn watchdog(&self) -> Watchdog {
         self.watchdog.clone()
     }
@@ -112,9 +112,9 @@ impl<O: Operation> CallStream<O> {
         poll_fn(|cx| lock(&self.core).poll(cx)).await
     }
 
-    /// Waits until there is a message to send, which is then the stream's first item. An error
-    /// before the first event is thus sent as the whole response, as clients' retry policies
-    /// require.
+    /// Waits for the first message, which becomes the first item of the stream. An error before the
+    /// first event is then sent as the whole response, as clients' retry policies require. After
+    /// `headers_after`, returns without a message.
     ///
     /// # Errors
     /// Returns the failure if the call fails before anything is sent.
@@ -127,7 +127,7 @@ impl<O: Operation> CallStream<O> {
     }
 }
 
-/// The message is moved, not borrowed.
+/// Messages are moved out and never pinned.
 impl<O: Operation> Unpin for CallStream<O> {}
 
 impl<O: Operation> Stream for CallStream<O> {
@@ -150,18 +150,19 @@ impl<O: Operation> Drop for CallStream<O> {
     }
 }
 
-/// Locks a call. A call whose poll panicked has ended: it is not polled again, and dropping it only
-/// closes resources.
+/// Locks a call, even if a poll of the call panicked: such a call is not polled again, and dropping
+/// it only closes resources.
 fn lock<O: Operation>(core: &Mutex<StateMachine<O>>) -> MutexGuard<'_, StateMachine<O>> {
     core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the call of a client that has stopped reading, and a call whose credential is revoked.
-/// HTTP/2 does not poll the response body while the client leaves no flow-control window, so the
-/// call's own timers do not run.
+/// Ends the call if its client stops reading or its credential is revoked. HTTP/2 does not poll the
+/// response body while the client leaves no flow-control window. The call's own timers do not run
+/// then, so this task runs its own.
 ///
-/// The client may still read the messages that are ready, and the status. If it does not read these
-/// either, its stream is reset and the call's slot is released. Dropping the body ends this task.
+/// After the call has ended, the client can still read the messages that are ready, and the status.
+/// If it does not, its stream is reset and the call's slot is released. Dropping the body ends this
+/// task.
 async fn watch<O: Operation>(
     core: Weak<Mutex<StateMachine<O>>>,
     write_stall: Duration,

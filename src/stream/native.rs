@@ -1,7 +1,7 @@
-//! InvokeModelWithResponseStream, as `StreamInvokeModel` calls it: each chunk becomes a message.
+//! Calls InvokeModelWithResponseStream for `StreamInvokeModel`: each chunk becomes a message.
 //!
-//! An answer is complete with Bedrock's metrics, which the last chunk has, or with the end of the
-//! model's own format. Nothing else in the chunks matters to the gateway.
+//! An answer is complete when a chunk contains Bedrock's metrics (the last chunk does), or the end
+//! marker of the model's own format. From other chunks, the gateway reads only token counts.
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
@@ -28,28 +28,29 @@ use crate::{
     translate,
 };
 
-/// The type of the events with chunks.
+/// The type of events that contain a chunk.
 const CHUNK: &str = "chunk";
 
 /// A call of InvokeModelWithResponseStream.
 #[derive(Default)]
 pub(crate) struct Native {
     options: Arc<ModelOptions>,
-    /// Whether answers are known to have an end: without it, they are not complete.
+    /// Whether the gateway can recognize the end of the answer. If so, an answer without that end
+    /// is truncated. If not, the end of Bedrock's response completes the answer.
     has_end: bool,
     queue: VecDeque<Outgoing<StreamInvokeModelResponse>>,
     head: ModelHead,
     counts: Counts,
     metrics: Option<InvocationMetrics>,
-    /// The metadata with its cost, once it is recorded.
+    /// The metadata with the cost of the call, after the usage has been recorded.
     recorded: Option<MetadataEvent>,
     is_complete: bool,
     is_finished: bool,
 }
 
 impl Native {
-    /// Begins a call. `has_end`: whether the formats of all models that may answer have an end that
-    /// the gateway knows.
+    /// Begins a call. `has_end` is true if the gateway recognizes the end of the answer in the
+    /// formats of all models that may answer.
     pub(crate) fn new(options: ModelOptions, has_end: bool) -> Self {
         Self {
             options: Arc::new(options),
@@ -58,7 +59,7 @@ impl Native {
         }
     }
 
-    /// Reads what the gateway needs to know of a chunk.
+    /// Reads the end markers and the token counts of a chunk.
     fn read(&mut self, bytes: &[u8], report: Option<&mut CallReport>) {
         let Ok(chunk) = serde_json::from_slice::<Marks>(bytes) else {
             return;
@@ -66,7 +67,8 @@ impl Native {
         self.has_end |= chunk.is_start();
         self.is_complete |= chunk.is_end();
         if chunk.has_counts() {
-            // Counts are those of the whole answer so far.
+            // The counts of a chunk are totals of the answer so far, so they replace earlier
+            // counts.
             self.counts = Counts::of_json(bytes).or(self.counts);
         }
         if let Some(metrics) = chunk.metrics {
@@ -79,7 +81,7 @@ impl Native {
         }
     }
 
-    /// Records the usage.
+    /// Records the usage, if there is a report.
     fn record(&mut self, report: Option<&mut CallReport>) {
         if let Some(report) = report {
             self.recorded = report.metadata(self.metadata());
@@ -218,14 +220,14 @@ impl Operation for Native {
     }
 }
 
-/// The payload of an event with a chunk.
+/// The payload of an event that contains a chunk.
 #[derive(Deserialize)]
 struct Payload<'p> {
     #[serde(borrow)]
     bytes: Text<'p>,
 }
 
-/// A text, without a copy if it has no escapes.
+/// A string that is borrowed from the payload if it has no escapes.
 #[derive(Deserialize)]
 struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
@@ -238,11 +240,12 @@ fn decode(payload: &[u8]) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// The members of a chunk that say where the answer begins and ends, and which have counts.
+/// The members of a chunk that mark the start or the end of the answer, or that contain token
+/// counts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Marks {
-    /// The type of a chunk of Anthropic.
+    /// The type of the chunk, in Anthropic's format.
     r#type: Option<Value>,
     /// Amazon Nova.
     #[serde(rename = "messageStart")]
@@ -268,7 +271,7 @@ struct Marks {
 }
 
 impl Marks {
-    /// Returns whether the chunk begins an answer whose format has an end.
+    /// Returns whether the chunk begins an answer whose format has an end marker.
     fn is_start(&self) -> bool {
         self.nova_start.is_some() || self.has_type("message_start")
     }

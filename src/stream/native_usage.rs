@@ -1,5 +1,6 @@
-//! The tokens of answers in the models' own formats: from the headers of Bedrock's response or the
-//! metrics in its last chunk, or else from the members that models have for them.
+//! Reads the token counts of answers in the models' own formats. The counts are taken from the
+//! headers of Bedrock's response or the metrics in its last chunk, or else from members of the
+//! model's format.
 
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -11,11 +12,11 @@ use crate::{
     },
 };
 
-/// The size of an answer up to which it is searched for numbers of tokens, in bytes. Answers with
-/// images are larger, and have no tokens.
+/// The maximum size of an answer that is searched for token counts, in bytes. Larger answers
+/// contain images and have no token counts.
 const MAX_PARSED: usize = 1 << 20;
 
-/// The members of answers with numbers of tokens.
+/// The members of answers that contain token counts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Known {
@@ -30,7 +31,8 @@ struct Known {
     generation_token_count: Option<i32>,
     /// Anthropic, Amazon Nova, and models with OpenAI's format.
     usage: Option<KnownUsage>,
-    /// Where the first chunk of Anthropic has its usage, and the last one of Amazon Nova.
+    /// The object that contains the usage in Anthropic's first chunk (`message`) and in Amazon
+    /// Nova's last chunk (`metadata`).
     #[serde(alias = "metadata")]
     message: Option<Nested>,
 }
@@ -80,14 +82,14 @@ pub(super) struct InvocationMetrics {
     pub(super) invocation_latency: Option<i64>,
 }
 
-/// The numbers of tokens that are known. None is negative.
+/// The known token counts. None is negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     input: Option<i32>,
     output: Option<i32>,
     cache_read: Option<i32>,
     cache_write: Option<i32>,
-    /// The part of `cache_write` that is kept for an hour.
+    /// The part of `cache_write` that is cached for an hour.
     for_an_hour: Option<i32>,
 }
 
@@ -128,7 +130,7 @@ impl Counts {
         }
     }
 
-    /// Returns these counts, and the other ones where these are not known.
+    /// Returns these counts, with unknown ones taken from `other`.
     #[must_use]
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
@@ -193,7 +195,7 @@ impl From<InvocationMetrics> for Counts {
     }
 }
 
-/// Returns Bedrock's metadata about a call, as `Invoke` would report it.
+/// Returns metadata about a call, in the format of Bedrock's `metadata` event.
 pub(crate) fn metadata(counts: Counts, head: &ModelHead) -> ConverseStreamMetadata {
     let performance_config = head
         .latency

@@ -17,9 +17,10 @@ use crate::config::OnCancel;
 /// be reused.
 const TAIL: Duration = Duration::from_secs(1);
 
-/// A call whose client has disconnected.
+/// A call whose client has disconnected before the end of the call.
 pub(super) struct CancelledCall<O> {
-    // Fields are dropped in this order: see `StateMachine::abandon`.
+    // Fields are dropped in this order, so the report is written before the call to Bedrock is
+    // closed.
     pub(super) report: CallReport,
     pub(super) answer: UpstreamAnswer,
     pub(super) operation: O,
@@ -28,8 +29,8 @@ pub(super) struct CancelledCall<O> {
     pub(super) metadata_by: Option<Instant>,
 }
 
-/// Reads what follows `metadata`, for at most [`TAIL`]. The content does not matter, because the
-/// answer is complete: it only decides whether the connection can be reused.
+/// Reads what Bedrock sends after `metadata`, for at most [`TAIL`], and discards it. The connection
+/// can be reused only if the response is read to its end.
 pub(super) async fn read_tail(mut answer: UpstreamAnswer) {
     let _late = tokio::time::timeout(TAIL, async {
         while let Some(Ok(_)) = answer.next().await {}
@@ -38,8 +39,8 @@ pub(super) async fn read_tail(mut answer: UpstreamAnswer) {
 }
 
 impl<O: Operation> CancelledCall<O> {
-    /// Does what `limits.on_cancel` says: closes the call to Bedrock, or reads on, within limits,
-    /// to learn the usage. If the usage is known already, the call is closed.
+    /// Applies `limits.on_cancel`: closes the call to Bedrock or, within limits, reads on until the
+    /// usage is known. If the usage is known already, the call is closed.
     pub(super) fn settle(self, on_cancel: OnCancel) {
         match on_cancel {
             OnCancel::DrainForUsage { time, tokens } if !self.report.is_usage_known() => {

@@ -1,4 +1,4 @@
-//! What the operations of Bedrock that stream their answers have in common.
+//! The interface of the Bedrock operations that stream their answers.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::{
     routing::Route,
 };
 
-/// An operation that streams its answer: how it is called, and how Bedrock's events become the
-/// messages of a gRPC stream. Each call has its own. The default replaces that of a call that is
-/// over.
+/// A Bedrock operation that streams its answer. It makes the call, and converts Bedrock's events to
+/// messages of a gRPC stream. Each call has its own value. When a call ends, the default value
+/// replaces it.
 pub(crate) trait Operation: Default + Send + 'static {
     /// The messages for the client.
     type Message: Send;
     /// The settings of an attempt in addition to the body.
     type Settings: Clone + Send + 'static;
-    /// What the head of an answer says.
+    /// The contents of the response headers.
     type Head: Send + 'static;
 
     /// Returns the settings of all attempts of the call.
@@ -34,7 +34,7 @@ pub(crate) trait Operation: Default + Send + 'static {
         body: RequestBody,
     ) -> impl Future<Output = Result<(bedrock::Opened, Self::Head), Failure>> + Send + 'static;
 
-    /// Handles the head of the answer, before its first event.
+    /// Handles the response headers, before the first event.
     fn begin(&mut self, head: Self::Head, origin: Origin);
 
     /// Handles an event that arrived at this time: adds its messages, and records it.
@@ -57,7 +57,7 @@ pub(crate) trait Operation: Default + Send + 'static {
     /// Returns whether the last message has been added.
     fn is_finished(&self) -> bool;
 
-    /// Handles the end of Bedrock's stream after a whole frame.
+    /// Handles the end of Bedrock's stream, if it does not end within a frame.
     ///
     /// # Errors
     /// Fails if the answer is not complete.
@@ -74,7 +74,7 @@ pub(crate) trait Operation: Default + Send + 'static {
         None
     }
 
-    /// Returns when [`Self::flush`] is due, if a message is held back.
+    /// Returns the time at which [`Self::flush`] must be called, if a message is held back.
     fn flush_at(&self) -> Option<Instant> {
         None
     }
@@ -83,7 +83,7 @@ pub(crate) trait Operation: Default + Send + 'static {
     fn heartbeat(event: pb::HeartbeatEvent) -> Self::Message;
 }
 
-/// Where an answer comes from, for its first message.
+/// What the first message reports about an answer: the target, the request IDs and the attempts.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(super) target: pb::ResolvedTarget,
@@ -100,7 +100,7 @@ pub(crate) struct Outgoing<M> {
     pub(super) deltas: u64,
 }
 
-/// What an event was that only its usage was read for.
+/// The kind of an event of which the gateway reads only the usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     /// A part of the answer, with at least one token.

@@ -1,4 +1,4 @@
-//! The route and the attempts behind an answer, as messages for clients.
+//! Converts the target and the attempts of an answer to messages for clients.
 
 use crate::{
     aws::ModelIdKind,
@@ -6,7 +6,7 @@ use crate::{
     routing::{Route, Target, attempts::Attempt},
 };
 
-/// Returns an attempt as a message.
+/// Converts an attempt to a message.
 pub(crate) fn attempt(attempt: &Attempt) -> pb::Attempt {
     pb::Attempt {
         model_id: attempt.route.model_id.clone(),
@@ -20,7 +20,7 @@ pub(crate) fn attempt(attempt: &Attempt) -> pb::Attempt {
     }
 }
 
-/// Returns what a target was resolved to.
+/// Returns the message that describes the route to which a target was resolved.
 pub(crate) fn target(target: &Target, route: &Route) -> pb::ResolvedTarget {
     pb::ResolvedTarget {
         name: target.name.clone(),

@@ -1,4 +1,4 @@
-//! The messages that are ready for the client, in order.
+//! Queues the messages that are ready for the client, in order.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::pb::{StreamInvokeResponse, stream_invoke_response::Event};
 
-/// The messages of a call that were not sent yet.
+/// The messages of a call that have not been sent yet.
 #[derive(Debug)]
 pub(super) struct Outbox {
     pub(super) queue: VecDeque<StreamInvokeResponse>,
@@ -18,8 +18,8 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Creates an empty outbox. It joins deltas that arrive within this time after a message. Zero:
-    /// each delta is a message.
+    /// Creates an empty outbox that joins deltas that arrive within this time after a message. If
+    /// the time is zero, each delta is a message.
     pub(super) fn new(coalesce: Duration) -> Self {
         Self {
             queue: VecDeque::new(),
@@ -54,7 +54,7 @@ impl Outbox {
         Some(joined.into())
     }
 
-    /// Returns when [`Self::flush`] is due, if deltas are held back.
+    /// Returns the time at which [`Self::flush`] must be called, if deltas are held back.
     pub(super) fn flush_at(&self) -> Option<Instant> {
         self.coalescer.as_ref()?.due()
     }

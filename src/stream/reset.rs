@@ -1,9 +1,9 @@
 //! Resets a stream whose client has stopped reading.
 //!
 //! HTTP/2 does not poll the response body while a client leaves no flow-control window, so the body
-//! cannot end the call. Instead, the task that runs the stream is aborted. It drops its end of the
-//! stream, and everything that the call holds. The client receives RST_STREAM (CANCEL). Other
-//! streams of the connection are not affected.
+//! cannot end the call. Instead, the task that runs the stream is aborted. The task then drops its
+//! end of the stream and everything that the call holds. The client receives RST_STREAM (CANCEL).
+//! Other streams of the connection are not affected.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ tokio::task_local! {
 
 /// Runs a stream so that its call can abort it. Returns `None` if it was aborted.
 ///
-/// Over HTTP/1.1, this runs the whole connection, which has one call at a time.
+/// Over HTTP/1.1, the "stream" is the whole connection, which has one call at a time.
 pub async fn resettable<F: Future>(stream: F) -> Option<F::Output> {
     let (handle, registration) = AbortHandle::new_pair();
     let stream = Abortable::new(THIS.scope(handle, stream), registration);
@@ -41,8 +41,8 @@ impl Stream {
     }
 }
 
-/// A task that watches an answer until the client has read it. The response's extensions pass it to
-/// the body that holds the call's slot. Dropping the last clone ends the task.
+/// A task that watches an answer until the client has read it. It is passed in the response's
+/// extensions to the body that holds the call's slot. Dropping the last clone ends the task.
 #[derive(Clone, Debug)]
 pub(crate) struct Watchdog(#[expect(dead_code, reason = "dropped")] Arc<Task>);
 

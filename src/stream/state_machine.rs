@@ -5,9 +5,10 @@
 //!    └──────────────────────────┴──failure, alarm, cut──> Ended (one error status)
 //! ```
 //!
-//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata` and
-//! cannot fail any more: neither further events nor silence, the deadline or a drain change its
-//! outcome. The outcome thus depends on Bedrock's bytes, not on how the network groups them.
+//! An answer is complete at `messageStop`. From then on, the call only waits for `metadata`, and it
+//! cannot fail any more: further events, silence, the deadline or a drain do not change its
+//! outcome. The outcome thus depends on Bedrock's bytes, not on how the network splits them into
+//! packets.
 
 use std::{
     pin::Pin,
@@ -41,7 +42,8 @@ use crate::{
     },
 };
 
-/// An answer whose first event has arrived: the event, the rest, and the head.
+/// An answer whose first event has arrived: that event, the stream of the remaining events, and the
+/// contents of the response headers.
 type Begun<H> = attempts::Begun<(BedrockEvent, UpstreamAnswer, H)>;
 type Waiting<H> = Pin<Box<dyn Future<Output = Result<Begun<H>, Failure>> + Send>>;
 /// The next message of a stream, or its failure.
@@ -56,8 +58,8 @@ enum Stage<H> {
     Waiting(Waiting<H>),
     /// Events are arriving.
     Streaming(UpstreamAnswer),
-    /// The outcome is known. Messages that were not sent yet are in the queue, and a failure is in
-    /// the verdict.
+    /// The outcome is known. `queue` contains the messages that were not sent yet, and `verdict`
+    /// the failure, if there is one.
     Ended,
 }
 
@@ -67,7 +69,7 @@ pub(super) struct StateMachine<O: Operation> {
     timers: Timers,
     cut: DrainExpiry,
     operation: O,
-    /// A failure that follows the deltas that were held back.
+    /// A failure that is reported after the deltas that are held back.
     failure: Option<Failure>,
     /// The failure of the call, if the client's end was not polling when the call failed.
     verdict: Option<Box<Failed>>,
@@ -77,7 +79,8 @@ pub(super) struct StateMachine<O: Operation> {
     times: Times,
     log: AttemptLog,
     target: Arc<Target>,
-    /// The route that answers, and the permit that reports the outcome to the route's health.
+    /// The route that answers, and the permit with which the outcome is reported to the route's
+    /// health.
     route: Option<Arc<Route>>,
     permit: Option<RoutePermit>,
     request_id: Arc<str>,
@@ -231,7 +234,7 @@ impl<O: Operation> StateMachine<O> {
         self.verdict.is_some() || matches!(self.stage, Stage::Ended)
     }
 
-    /// Makes one step, unless a failure is left over from an earlier one.
+    /// Makes one step. If an earlier step left a failure, returns that failure instead.
     fn next_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         match self.failure.take() {
             Some(failure) => Poll::Ready(Err(failure)),
@@ -287,13 +290,14 @@ impl<O: Operation> StateMachine<O> {
             .take(event, self.timers.last_heard(), self.report.as_mut())?;
         if !was_complete && self.operation.is_complete() {
             self.timers.complete();
-            // What Bedrock sends after a complete answer does not affect the health of the route.
+            // The answer is complete. What Bedrock sends later does not affect the health of the
+            // route.
             self.answered();
         }
         Ok(())
     }
 
-    /// Reports a complete answer to the health of the route, once.
+    /// Reports to the route's health that the answer is complete. Does so only once.
     fn answered(&mut self) {
         if let Some(permit) = self.permit.take() {
             permit.succeeded();
@@ -308,8 +312,8 @@ impl<O: Operation> StateMachine<O> {
         Ok(())
     }
 
-    /// Ends the call after `metadata`. The client does not wait for the end of Bedrock's HTTP
-    /// response, which has usually arrived already.
+    /// Ends the call after `metadata`. The client does not have to wait for the end of Bedrock's
+    /// HTTP response, which has usually arrived by then.
     fn finish(&mut self, cx: &mut Context<'_>) {
         if let Some(mut answer) = self.succeed()
             && !matches!(answer.poll_next(cx), Poll::Ready(None | Some(Err(_))))
@@ -369,8 +373,8 @@ impl<O: Operation> StateMachine<O> {
             );
         }
         let mut attempts: Vec<_> = made.iter().map(origin::attempt).collect();
-        // The attempt has no reason yet if it failed after the first event, or if the call ended
-        // during the wait for it.
+        // The last attempt has no reason yet if it failed after the first event, or if the call
+        // ended while it waited for the first event.
         if let Some(last) = attempts.last_mut()
             && last.failure_reason.is_empty()
         {
@@ -393,13 +397,14 @@ impl<O: Operation> StateMachine<O> {
         })
     }
 
-    /// Returns why the last attempt failed, if no answer began and the call ends for this reason.
+    /// Returns the reason of a call that ends before an answer began: it is also why the last
+    /// attempt failed.
     fn unanswered(&self, reason: Reason) -> Option<Reason> {
         self.route.is_none().then_some(reason)
     }
 
-    /// Checks a client that does not read messages: in that case, neither the call nor its timers
-    /// are polled.
+    /// Checks whether the client still reads messages. While it does not, neither the call nor its
+    /// timers are polled.
     pub(super) fn watch(&mut self, now: Instant, write_stall: Duration) -> Watch {
         if matches!(self.stage, Stage::Ended) {
             return Watch::Over;
@@ -425,7 +430,7 @@ impl<O: Operation> StateMachine<O> {
         }
     }
 
-    /// Ends the call while it is not polled. A complete answer does not fail. The client may still
+    /// Ends the call while it is not polled. A complete answer does not fail. The client can still
     /// read the messages in the queue, and then the status.
     fn end_unpolled(&mut self, failure: Failure) {
         if self.operation.is_finished() {
@@ -437,18 +442,19 @@ impl<O: Operation> StateMachine<O> {
         }
     }
 
-    /// Returns whether the client's end has polled since the last check. For a call that has ended.
+    /// Returns whether the client's end has polled since the last check. Used after the call has
+    /// ended.
     pub(super) fn asked(&mut self) -> bool {
         self.client.has_polled()
     }
 
-    /// Handles a client that has disconnected. Returns the rest of the call if the call is still
-    /// open.
+    /// Handles a client that has disconnected. Returns the rest of the call if Bedrock is still
+    /// answering.
     ///
     /// The report is written before the call to Bedrock is closed, so that tests and operators can
     /// rely on the order.
     pub(super) fn abandon(&mut self) -> Option<CancelledCall<O>> {
-        // A failure that follows deltas that were held back is the outcome of the call.
+        // A failure that is reported after held-back deltas is the outcome of the call.
         let _failed = self.failure.take().map(|failure| self.fail(failure));
         let mut report = self.report.take();
         if let Some(report) = &mut report {

@@ -1,4 +1,4 @@
-//! The time limits of a call and its heartbeats, on one timer.
+//! Manages the time limits of a call and its heartbeats with one timer.
 //!
 //! An event only records the time of its arrival. The timer is reset when it fires, not for every
 //! event.
@@ -11,8 +11,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long the gateway waits for `metadata` after a complete answer. Bedrock usually sends it
-/// within milliseconds of `messageStop`, and the client already has the whole answer.
+/// How long the gateway waits for `metadata` after a complete answer. Bedrock usually sends
+/// `metadata` within milliseconds of `messageStop`, and the client already has the whole answer.
 pub(super) const METADATA_WAIT: Duration = Duration::from_secs(10);
 
 /// The time limits of a call.
@@ -22,11 +22,11 @@ pub(crate) struct Times {
     pub(crate) deadline: Instant,
     /// The longest time between two events from Bedrock.
     pub(crate) idle: Duration,
-    /// The interval of heartbeats to the client. Zero: no heartbeats.
+    /// The interval of heartbeats to the client. If zero, the gateway sends none.
     pub(crate) heartbeat: Duration,
 }
 
-/// A time limit that was reached.
+/// The reason why the timer fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alarm {
     /// The deadline has passed.
@@ -47,11 +47,11 @@ pub(super) enum Alarm {
     },
 }
 
-/// The timer of a call, and the times that it is set to.
+/// The timer of a call, and the times at which it must fire.
 #[derive(Debug)]
 pub(super) struct Timers {
     times: Times,
-    /// When the last event arrived. Before the first event: when the call began.
+    /// When the last event arrived. Before the first event, this is the start of the call.
     heard: Instant,
     /// When the client last received a message.
     told: Instant,
@@ -61,7 +61,7 @@ pub(super) struct Timers {
     /// When deltas that are held back must be sent.
     flush_at: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    /// The task that the timer will wake. If `None`, the timer must be polled again.
+    /// The waker that is registered with the timer. If `None`, the timer must be polled again.
     waker: Option<Waker>,
 }
 
@@ -83,14 +83,14 @@ impl Timers {
         timers
     }
 
-    /// Records that an event arrived and will be forwarded.
+    /// Records that an event arrived that will be forwarded.
     pub(super) fn heard(&mut self) {
         self.heard = Instant::now();
         self.told = self.heard;
         if !self.any_event {
             self.any_event = true;
-            // The idle limit begins with the first event. It may end before the time that the timer
-            // is set to.
+            // The idle limit applies from the first event, and may be reached before the time to
+            // which the timer is set.
             self.set();
         }
     }
@@ -114,7 +114,7 @@ impl Timers {
     }
 
     /// Returns when the client last received a message. While a message is being sent, this may be
-    /// the time of the message before it.
+    /// the time of the previous message.
     pub(super) fn last_told(&self) -> Instant {
         self.told
     }
@@ -123,8 +123,8 @@ impl Timers {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, flush_at: Option<Instant>) -> Poll<Alarm> {
         if flush_at != self.flush_at {
             self.flush_at = flush_at;
-            // The timer may be set to a later time. If it is set to an earlier one, it is set anew
-            // when it fires.
+            // If the timer is set to a later time, it is set again now. If it is set to an earlier
+            // time, it is set again when it fires.
             if flush_at.is_some_and(|at| at < self.timer.deadline()) {
                 self.set();
             }
@@ -145,8 +145,8 @@ impl Timers {
         }
     }
 
-    /// Returns whether the timer has fired. If it has not, it will wake this task. A waker that is
-    /// registered already is not registered again.
+    /// Returns whether the timer has fired. If not, registers this task's waker, unless it is
+    /// registered already.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         let known = self
             .waker

@@ -1,9 +1,9 @@
 //! Skips polls of a call when no event source has woken it.
 //!
 //! After each token, tonic and hyper poll up to three more times: tonic until the stream is
-//! pending, hyper another time, and then the whole task again, because reserving capacity in an
-//! HTTP/2 stream wakes its task. Without this filter, each of these polls would reach Bedrock's
-//! socket.
+//! pending, then hyper once more. Then the whole task is polled again, because reserving capacity
+//! in an HTTP/2 stream wakes its task. Without this filter, each of these polls would reach
+//! Bedrock's socket.
 
 use std::{
     sync::{
@@ -57,8 +57,8 @@ impl Line {
 }
 
 impl WakeFilter {
-    /// Polls, unless the last poll was pending and no source has woken the call since. The polled
-    /// object must use only the waker that it gets from this function.
+    /// Polls, unless the last poll was pending and no source has woken the call since. `poll` must
+    /// register only the waker of the context that it receives.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,7 +66,8 @@ impl WakeFilter {
     ) -> Poll<T> {
         let is_old = |line: &mut Line| !line.rung.task.will_wake(cx.waker());
         if self.line.take_if(is_old).is_some() {
-            // Another task polls now. The sources must be polled to register its waker.
+            // Another task polls now. Its waker must be registered with the sources, so they are
+            // polled.
             self.idle = false;
         }
         let line = self.line.get_or_insert_with(|| Line::to(cx.waker()));
@@ -129,7 +130,7 @@ mod tests {
         source.waker.as_ref().unwrap().wake_by_ref();
         assert!(task.0.load(Ordering::Relaxed));
         assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
-        // After a ready result, a source may be ready again without waking the call.
+        // After a ready result, the source may become ready again without waking the call.
         assert!(wake_filter.poll(&mut cx, |cx| source.poll(cx)).is_ready());
         assert_eq!(source.asked, 3);
     }

@@ -1,4 +1,4 @@
-//! Counts what a call has used and its cost. Settles the call's reservation exactly once, however
+//! Counts the usage of a call and its cost. Settles the call's reservation exactly once, however
 //! the call ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ use crate::{
     telemetry::usage::UsageSource,
 };
 
-/// The state of a call's limits, for its response: first after the reservation, later after the
-/// settlement.
+/// The state of a call's limits, for its response: first the state after the reservation, later the
+/// state after the settlement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RateLimits(Arc<Mutex<Standings>>);
 
@@ -34,13 +34,13 @@ impl RateLimits {
     }
 }
 
-/// The usage of a call, as far as it is known.
+/// The usage of a call so far.
 #[derive(Debug)]
 pub(crate) struct Bill {
     accounts: UsageAccounting,
     charge: Option<Charge>,
     rate_limits: Option<RateLimits>,
-    /// The service options that the call asked for, and later those with which it was served.
+    /// The service options that the call requested, and later those that Bedrock reports.
     billing: Billing,
     price: Option<Arc<Price>>,
     /// The bytes of output that were read from Bedrock. There are at least as many bytes as tokens.
@@ -57,7 +57,7 @@ pub(crate) struct Ceiling {
     pub(crate) input: u64,
     /// Output tokens.
     pub(crate) output: u64,
-    /// Whether the output arrives as a stream, and is counted as it is read.
+    /// Whether the output arrives as a stream. If so, its bytes are counted instead of `output`.
     pub(crate) is_streamed: bool,
 }
 
@@ -67,12 +67,12 @@ pub(crate) struct Cost {
     pub(crate) used: UsedTokens,
     /// The cost in 1e-9 US dollars. `None` if the model has no price.
     pub(crate) nano_usd: Option<u64>,
-    /// Where the usage comes from.
+    /// The source of the usage.
     pub(crate) source: UsageSource,
 }
 
 impl Bill {
-    /// Creates the bill of a call. Calls that Bedrock does not bill have no `ceiling`.
+    /// Creates the bill of a call. `ceiling` is `None` for calls that Bedrock does not bill.
     pub(crate) fn new(
         accounts: UsageAccounting,
         charge: Option<Charge>,
@@ -170,8 +170,8 @@ impl Bill {
         let is_billed = self.answered || (attempts > 0 && may_be_billed(reason));
         let (used, source) = match (self.used, self.ceiling) {
             (Some(used), _) => (used, UsageSource::Reported),
-            // An upper estimate, so that cancelling a call is never cheaper: the whole input, and
-            // one token for each byte of output.
+            // This is an upper estimate, so that cancelling a call never makes it cheaper: the
+            // whole input, and one token for each byte of output.
             (None, Some(ceiling)) if is_billed => {
                 let output = if ceiling.is_streamed {
                     self.output_bytes.min(ceiling.output)
@@ -210,8 +210,8 @@ impl Bill {
     }
 }
 
-/// Returns the price of a route's model, found by the model ID that is sent to Bedrock, or else by
-/// the foundation model behind it.
+/// Returns the price of a route's model. The price is looked up by the model ID that is sent to
+/// Bedrock, or else by the ID of the foundation model behind it.
 pub(crate) fn price_of(accounts: &UsageAccounting, route: &Route) -> Option<Arc<Price>> {
     let prices = accounts.prices();
     if prices.is_empty() {
@@ -233,8 +233,8 @@ pub(crate) const fn tier_word(tier: ServiceTierType) -> &'static str {
     }
 }
 
-/// Returns whether Bedrock may have done work, and billed it, for a call that was not answered. It
-/// has not if it refused the call or was not reached.
+/// Returns whether Bedrock may have billed a call that it did not answer. Bedrock bills nothing if
+/// it refused the call or was not reached.
 const fn may_be_billed(reason: Option<Reason>) -> bool {
     matches!(
         reason,
@@ -247,8 +247,9 @@ const fn may_be_billed(reason: Option<Reason>) -> bool {
                 | Reason::UpstreamTruncated
                 | Reason::UpstreamCorrupt
                 | Reason::ModelTimeout
-                // After an attempt, the first reason means that there was no memory for the answer,
-                // and the second that the credential was revoked during the call.
+                // With an attempt, `ReplicaSaturated` means that there was no memory for the
+                // answer, and `CallerUnauthenticated` that the credential was revoked during the
+                // call.
                 | Reason::ReplicaSaturated
                 | Reason::CallerUnauthenticated
                 | Reason::Panic

@@ -1,11 +1,11 @@
-//! Records answers that do not consist of ConverseStream's events.
+//! Records answers that are not streams of ConverseStream events.
 
 use super::CallReport;
 use crate::pb::{MetadataEvent, StreamInvokeResponse, UnknownEvent, stream_invoke_response::Event};
 
 impl CallReport {
-    /// Records Bedrock's metadata about a call without events. Returns it with the cost of the
-    /// call.
+    /// Records Bedrock's metadata about a call without events. Returns the metadata with the cost
+    /// of the call.
     pub(crate) fn metadata(&mut self, metadata: MetadataEvent) -> Option<MetadataEvent> {
         let mut response = StreamInvokeResponse {
             event: Some(Event::Metadata(metadata)),
@@ -25,7 +25,7 @@ impl CallReport {
         }
     }
 
-    /// Records an event that this version does not know.
+    /// Records an event of a type that this version does not support.
     pub(crate) fn unknown(&mut self, event: &UnknownEvent) {
         self.warn_of_unknown(&event.r#type);
         self.count_unknown("event", 1);

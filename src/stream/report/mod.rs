@@ -30,11 +30,11 @@ use crate::{
 /// The label of direct targets: callers must not create label values.
 const RAW_TARGET: &str = "raw";
 
-/// The code of calls that ended without a failure of the gateway.
+/// The codes of calls that ended without a failure of the gateway.
 const OK: &str = "OK";
 const CANCELLED: &str = "CANCELLED";
 
-/// The facts about a call that are known when it arrives.
+/// The facts about a call that are available when it arrives.
 pub(crate) struct Arrival {
     pub(crate) request_id: Arc<str>,
     pub(crate) arrived: Instant,
@@ -44,14 +44,14 @@ pub(crate) struct Arrival {
     /// The usage record of the call, if its caller is identified.
     pub(crate) record: Option<OpenRecord>,
 }
-/// The maximum number of unknown event types that are logged per call. Real answers contain one or
+/// The maximum number of unknown event types that are logged per call. Real answers contain at most
 /// two.
 const MAX_UNKNOWN_EVENTS: usize = 8;
 /// The maximum length of an event type in the log, in characters.
 const MAX_EVENT_NAME_CHARS: usize = 64;
 
 /// Collects the report of a call. If it is dropped before an end was recorded, it reports that the
-/// client cancelled.
+/// client cancelled the call.
 pub(crate) struct CallReport {
     metrics: Arc<Metrics>,
     trace: CallTrace,
@@ -79,7 +79,8 @@ pub(crate) struct CallReport {
     /// The usage and the reservation of the call, if they are counted.
     bill: Option<Box<Bill>>,
     end: (&'static str, Option<Reason>),
-    /// Whether the call has ended. If not, its client has cancelled it, or a layer ends it.
+    /// Whether the call has ended. If not, the client has cancelled it, or a layer decides its
+    /// outcome.
     is_ended: bool,
     caller: Option<Identity>,
     record: Option<OpenRecord>,
@@ -168,7 +169,7 @@ impl CallReport {
         self.route = route.labels();
     }
 
-    /// Sets the call's reservation, and how it is counted.
+    /// Sets the bill of the call, which counts its usage and holds its reservation.
     pub(crate) fn bill(&mut self, bill: Bill) {
         self.bill = Some(Box::new(bill));
     }
@@ -178,8 +179,8 @@ impl CallReport {
         self.bill.as_ref()?.rate_limits()
     }
 
-    /// Records all attempts of the call. If none was answered, the last one may have failed for the
-    /// same reason as the call.
+    /// Records all attempts of the call. If none was answered, `unanswered` is the failure of the
+    /// call, which is used for the last attempt if that has no failure yet.
     pub(crate) fn attempts(&mut self, attempts: &[Attempt], unanswered: Option<Reason>) {
         self.attempts = attempts.len();
         for (index, attempt) in attempts.iter().enumerate() {
@@ -250,8 +251,8 @@ impl CallReport {
             _ => {}
         }
         if !response.raw_members.is_empty() {
-            // The API has fields for empty lists and maps, but these cannot show that the lists and
-            // maps were present.
+            // Empty lists and maps appear in `raw_members`, because the API's fields cannot show
+            // that they were present. They are not unknown members.
             let unknown = response
                 .raw_members
                 .iter()
@@ -315,8 +316,8 @@ impl CallReport {
         self.usage_known
     }
 
-    /// Records that the answer is complete, but `metadata` will not arrive: because of this
-    /// failure, or because Bedrock's stream has ended.
+    /// Records that the answer is complete, but without `metadata`: because of this failure, or
+    /// because Bedrock's stream has ended.
     pub(crate) fn usage_missing(&mut self, reason: Option<Reason>) {
         let reason = reason.map_or("", Reason::as_str);
         tracing::warn!(reason, request_id = %self.request_id, bedrock_request_id = %self.bedrock_request_id, "the answer is complete, but Bedrock sent no usage");
@@ -340,7 +341,7 @@ impl CallReport {
         self.trace.context()
     }
 
-    /// Records the parameters of the call, with the operator's defaults.
+    /// Records the parameters of the request, after the operator's defaults are applied.
     pub(crate) fn asked(
         &mut self,
         inference: Option<pb::InferenceConfiguration>,
@@ -352,7 +353,8 @@ impl CallReport {
         }
     }
 
-    /// Records the attempts of the call, and the client that knows their endpoints.
+    /// Records the attempts of the call, and the client that can return the addresses of their
+    /// endpoints.
     pub(crate) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
         if self.trace.recorder().is_some() {
             self.followed.get_or_insert_default().follow(bedrock, log);
@@ -402,8 +404,8 @@ impl CallReport {
 impl Drop for CallReport {
     fn drop(&mut self) {
         let (code, reason) = self.end;
-        // Settled first, so that the limits are up to date when the client sees the end of the
-        // call.
+        // The reservation is settled first, so that the limits are up to date when the client sees
+        // the end of the call.
         let cost = self
             .bill
             .take()
@@ -477,8 +479,8 @@ impl Drop for CallReport {
     }
 }
 
-/// Logs the details that the caller of a failed call does not receive: hosts, causes, the gateway's
-/// identity. The request ID, which the caller has, identifies the log line.
+/// Logs the details of a failure that the caller does not receive: hosts, causes, the gateway's
+/// identity. The caller receives the request ID, which identifies the log line.
 pub(crate) fn log_detail(failure: &Failure, request_id: &str, route: &Route) {
     if failure.detail.is_empty() {
         return;

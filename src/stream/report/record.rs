@@ -1,4 +1,4 @@
-//! Counts a call that has ended for its caller, and fills in its usage record.
+//! Counts an ended call in the totals of its caller, and fills in its usage record.
 
 use tokio::time::Instant;
 
@@ -11,11 +11,11 @@ use crate::{
     },
 };
 
-/// The methods whose clients receive the output piece by piece.
+/// The methods that stream their output to the client.
 const STREAMS: [&str; 2] = ["StreamInvoke", "StreamInvokeModel"];
 
 impl CallReport {
-    /// Counts the call for its caller.
+    /// Counts the call in the totals of its caller.
     pub(super) fn count_for_caller(&self, cost: Cost) {
         let Some(caller) = &self.caller else {
             return;
@@ -44,8 +44,9 @@ impl CallReport {
         }
     }
 
-    /// Fills in the record, and writes it if the call has ended. Otherwise the client has cancelled
-    /// it, or a layer decides the outcome, such as a deadline that has expired.
+    /// Fills in the record, and writes it if the call has ended. If it has not, the client has
+    /// cancelled it or a layer decides the outcome (for example, the deadline has expired), and the
+    /// record is written later.
     pub(super) fn write_record(&self, record: &OpenRecord, cost: Cost) {
         let used = cost.used;
         let (code, reason) = self.end;

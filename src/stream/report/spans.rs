@@ -35,7 +35,7 @@ pub(super) struct Ended<'a> {
 }
 
 impl Followed {
-    /// Records the parameters of the call, with the operator's defaults.
+    /// Records the parameters of the request, after the operator's defaults are applied.
     pub(super) fn asked(
         &mut self,
         inference: Option<pb::InferenceConfiguration>,
@@ -51,7 +51,8 @@ impl Followed {
         };
     }
 
-    /// Records the attempts of the call, and the client that knows their endpoints.
+    /// Records the attempts of the call, and the client that can return the addresses of their
+    /// endpoints.
     pub(super) fn follow(&mut self, bedrock: &Bedrock, log: &AttemptLog) {
         self.made = Some((bedrock.clone(), log.clone()));
     }
@@ -83,8 +84,8 @@ impl Followed {
 }
 
 impl Ended<'_> {
-    /// Records an attempt. Only the last attempt can have succeeded; it then ended in the same way
-    /// as the call.
+    /// Records an attempt. Only the last attempt can have been answered. If it was, it ended in the
+    /// same way as the call.
     fn record_attempt(
         &self,
         recorder: &Recorder,
@@ -126,7 +127,7 @@ impl Ended<'_> {
     }
 
     /// Returns why an answer broke off, or did not begin in time. A client that disconnects or
-    /// stops reading is not a failure of Bedrock.
+    /// stops reading is not a failure of Bedrock, so it returns `None` then.
     fn failure_of_answer(&self) -> Option<Reason> {
         match self.reason {
             Some(Reason::Cancelled | Reason::ClientStalled) => None,
