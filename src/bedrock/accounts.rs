@@ -1,4 +1,5 @@
-//! Selects the session that signs a call: the account's session, or the caller's own.
+//! Selects the session that signs a call: the session of the account, or a separate one of the
+//! caller.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,16 +19,16 @@ use crate::{
     config::{AccountOptions, CallerSession, bedrock::Endpoints},
 };
 
-/// The maximum number of sessions that are kept. Callers can have their own sessions, and the
-/// issuer of tokens can name any number of callers.
+/// The maximum number of sessions that are cached. It is needed because callers can have separate
+/// sessions, and token issuers can name any number of callers.
 const MOST_SESSIONS: usize = 1_024;
 
-/// A caller whose calls are signed by its own session.
+/// A caller whose calls may be signed by a separate session.
 #[derive(Clone, Debug)]
 pub struct SessionOwner {
     /// The caller's name.
     pub name: Arc<str>,
-    /// The operator's settings for its sessions.
+    /// The operator's settings for the caller's sessions.
     pub options: Arc<CallerSession>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Accounts(Arc<Inner>);
 
 struct Inner {
     by_name: HashMap<String, Account>,
-    /// Whether an account has a session for each caller.
+    /// Whether any account has a session for each caller.
     any_per_caller: bool,
     /// The sessions of all configurations of the process.
     sessions: Arc<Sessions>,
@@ -45,13 +46,13 @@ struct Inner {
 
 struct Account {
     options: AccountOptions,
-    /// The session that all calls without a separate one share.
+    /// The session of all callers that have no separate one.
     shared: Session,
 }
 
 impl Accounts {
-    /// Creates an empty set of accounts. `config` is the gateway's own identity, which assumes
-    /// roles.
+    /// Creates an empty set of accounts. `config` is that of the gateway's own identity, which
+    /// assumes the roles.
     pub(super) fn none(config: SdkConfig, own: Option<Identity>) -> Self {
         Self(Arc::new(Inner {
             by_name: HashMap::new(),
@@ -64,7 +65,8 @@ impl Accounts {
         }))
     }
 
-    /// Returns these accounts. Unchanged sessions keep their credentials.
+    /// Returns the accounts with these options. Sessions that have not changed keep their
+    /// credentials.
     pub(super) fn with(&self, options: &BTreeMap<String, AccountOptions>) -> Self {
         let account = |options: &AccountOptions| Account {
             shared: self.0.sessions.get(options, shared_role(options)),
@@ -81,7 +83,8 @@ impl Accounts {
         }))
     }
 
-    /// Returns the caller as an owner of sessions, if it has separate ones.
+    /// Returns the caller as a session owner. `None` if the caller has no separate session in any
+    /// account.
     pub(super) fn owner(
         &self,
         name: &Arc<str>,
@@ -94,7 +97,7 @@ impl Accounts {
         })
     }
 
-    /// Returns the endpoints of a source Region that only an account has.
+    /// Returns the endpoints that are configured for a source Region of this account.
     pub(super) fn endpoints(&self, account: &str, source_region: &str) -> Option<&Endpoints> {
         self.0
             .by_name
@@ -104,8 +107,8 @@ impl Accounts {
             .get(source_region)
     }
 
-    /// Returns the session that signs a call of an account. `None`: the gateway's own identity
-    /// signs it, or there is no such account.
+    /// Returns the session that signs a call of an account. `None` if the gateway's own identity
+    /// signs the call, or if there is no such account.
     pub(super) fn session(&self, account: &str, owner: Option<&SessionOwner>) -> Option<Session> {
         let Some(account) = self.0.by_name.get(account) else {
             return owner.and_then(|owner| self.session_instead_of_own(account, owner));
@@ -132,7 +135,8 @@ impl Accounts {
         Some(self.0.sessions.get(&account.options, role))
     }
 
-    /// Returns the session of a caller whose role belongs to none of the accounts.
+    /// Returns the session that replaces the gateway's own identity for a caller whose role is in
+    /// none of the configured accounts.
     fn session_instead_of_own(&self, account: &str, owner: &SessionOwner) -> Option<Session> {
         let arn = owner.options.role_arn.as_ref()?;
         let is_elsewhere = self
@@ -165,7 +169,7 @@ fn shared_role(options: &AccountOptions) -> Role {
     }
 }
 
-/// Names a session after a caller, with its tags and its full name as a tag.
+/// Names a session after its caller, and adds the caller's tags and a tag with the full name.
 fn name_after(role: &mut Role, owner: &SessionOwner) {
     role.name = session_name::of(&owner.name);
     role.tags.extend(owner.options.session_tags.clone());
@@ -173,7 +177,7 @@ fn name_after(role: &mut Role, owner: &SessionOwner) {
     role.tags.insert(role::CALLER_TAG.to_owned(), name);
 }
 
-/// The sessions of a process, each once.
+/// The sessions of a process. Equal sessions exist only once.
 struct Sessions {
     config: SdkConfig,
     own: Option<Identity>,

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::error::Failure;
 
-/// The maximum size of an answer, in bytes. It repeats at most the content, whose maximum size at
-/// Bedrock is far less, and adds the findings. Source: docs/limits.md.
+/// The maximum size of an answer, in bytes. An answer contains at most the content again, which
+/// Bedrock limits to far less, and the findings. Source: docs/limits.md.
 const MAX_ANSWER: usize = 16 << 20;
 
 /// Bedrock's answer to ApplyGuardrail.
@@ -25,8 +25,8 @@ pub struct GuardrailAnswer {
 }
 
 impl Bedrock {
-    /// Calls ApplyGuardrail in a source Region. `identifier` is the guardrail's ID or ARN, `body`
-    /// the JSON, sent verbatim.
+    /// Calls ApplyGuardrail in a source Region. `identifier` is the ID or ARN of the guardrail.
+    /// `body` is JSON that is sent unchanged.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Bedrock {
             .apply_guardrail()
             .guardrail_identifier(identifier)
             .guardrail_version(version);
-        // The SDK drops members that it does not know, so its deserializer gets no body.
+        // The SDK drops unknown members, so its deserializer gets no body.
         let (output, response) = Exchange::of(body, self.trace())
             .run(Box::pin(call.send()))
             .await;

@@ -1,4 +1,4 @@
-//! The SDK's clients, one for each account and source Region.
+//! Caches the SDK's clients, one for each account and source Region.
 
 use std::{
     collections::HashMap,
@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{config::CallerSession, error::Failure, telemetry::trace::TraceContext};
 
-/// The maximum number of source Regions with a client, which is more than AWS has. It limits the
-/// memory that ARNs from callers can use.
+/// The maximum number of source Regions with a client, which is more than AWS has. Callers can send
+/// ARNs with any Region, so this limits memory.
 const MOST_CLIENTS: usize = 64;
 
-/// A worker's client of Bedrock. Cheap to clone. All clones share their connections, which the
-/// worker's runtime drives.
+/// A worker's client of Bedrock. Cheap to clone. All clones share their connections, which run on
+/// the worker's runtime.
 #[derive(Clone)]
 pub struct Bedrock {
     shared: Arc<Shared>,
@@ -43,7 +43,7 @@ struct Shared {
 struct Clients {
     /// The clients that sign with the gateway's own identity.
     own: HashMap<String, Regional>,
-    /// The clients that sign with the session of a role, by account.
+    /// The clients that sign with the session of an assumed role, by account.
     of_accounts: HashMap<Arc<str>, HashMap<String, Regional>>,
 }
 
@@ -51,7 +51,7 @@ struct Clients {
 #[derive(Clone)]
 struct Account {
     name: Arc<str>,
-    /// `None`: there is no such account.
+    /// `None` if there is no such account.
     session: Option<Session>,
 }
 
@@ -59,7 +59,7 @@ struct Account {
 #[derive(Clone)]
 struct Regional {
     client: Client,
-    /// The URL that the client calls. `None`: the public endpoint.
+    /// The URL that the client calls. `None` for the public endpoint.
     url: Option<Arc<str>>,
     endpoint: Arc<OnceLock<Endpoint>>,
 }
@@ -91,9 +91,9 @@ impl Bedrock {
         }
     }
 
-    /// Returns the same client for calls of an AWS account: signed by the session of its owner or,
-    /// without one, by the one that callers share. An empty name is the account of the gateway's
-    /// own identity.
+    /// Returns the same client for calls of an AWS account. They are signed by the session of
+    /// `owner` or, without an owner, by the session that callers share. An empty name is the
+    /// account of the gateway's own identity.
     #[must_use]
     pub fn in_account(mut self, name: &Arc<str>, owner: Option<&SessionOwner>) -> Self {
         let session = self.sdk.accounts().session(name, owner);
@@ -109,7 +109,7 @@ impl Bedrock {
         self.shared.control.of(&self.sdk)
     }
 
-    /// Returns the caller as an owner of sessions, if any account has separate sessions for it.
+    /// Returns the caller as a session owner, if any account has separate sessions for the caller.
     pub fn session_owner(
         &self,
         name: &Arc<str>,
@@ -174,7 +174,7 @@ impl Bedrock {
     ///
     /// # Errors
     ///
-    /// Fails if the name cannot be that of a Region.
+    /// Fails if the name cannot be the name of a Region.
     pub(super) fn client(&self, source_region: &str) -> Result<Client, Failure> {
         let mut clients = self.clients();
         let account = self.account.as_ref().map(|account| &account.name);
@@ -184,7 +184,7 @@ impl Bedrock {
             None => &mut clients.own,
             Some(name) => clients.of_accounts.entry(Arc::clone(name)).or_default(),
         };
-        // Another configuration can have another endpoint.
+        // Another configuration can set another endpoint for the Region.
         if let Some(regional) = clients.get(source_region)
             && regional.url.as_deref() == url
         {

@@ -1,4 +1,4 @@
-//! Calls ConverseStream, up to the head of the answer.
+//! Calls ConverseStream, and returns when the response headers have arrived.
 
 use aws_sdk_bedrockruntime::operation::RequestId;
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::error::Failure;
 
-/// The content type of Bedrock's streams.
+/// The content type of Bedrock's event streams.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 
-/// The head of Bedrock's answer, and its events.
+/// Bedrock's answer: what its headers say, and its events.
 #[derive(Debug)]
 pub struct StreamResponse {
     /// Bedrock's request ID (`x-amzn-requestid`), which identifies the call in AWS's logs. Empty if
@@ -20,15 +20,15 @@ pub struct StreamResponse {
     pub request_id: String,
     /// The events.
     pub frames: BedrockEvents,
-    /// Whether the content type of the response is that of an event stream.
+    /// Whether the content type of the response is exactly that of an event stream.
     pub is_declared: bool,
 }
 
 impl Bedrock {
     /// Calls ConverseStream in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON
-    /// and sent unchanged.
+    /// that is sent unchanged.
     ///
-    /// Returns when the head of the answer has arrived. Only opening a connection has a timeout.
+    /// Returns when the response headers have arrived. Only opening a connection has a timeout.
     /// Dropping the future cancels the call.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Bedrock {
 ///
 /// # Errors
 ///
-/// The response is not an event stream.
+/// Fails if the response is not an event stream.
 pub(super) fn stream_of(
     response: Option<Response>,
     request_id: &str,
@@ -86,7 +86,7 @@ pub(super) fn stream_of(
     }
 }
 
-/// Returns whether a response may be an event stream. Without a content type, the first frame
+/// Returns whether a response may be an event stream. If there is no content type, the first frame
 /// decides.
 fn may_be_a_stream(response: &Response) -> bool {
     let media_type = response.content_type.split(';').next().unwrap_or_default();

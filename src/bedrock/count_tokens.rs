@@ -16,8 +16,8 @@ pub struct TokenCount {
 }
 
 impl Bedrock {
-    /// Calls CountTokens in a source Region. `model_id` is that of a foundation model, `body` the
-    /// JSON, sent verbatim.
+    /// Calls CountTokens in a source Region. `model_id` is the ID of a foundation model. `body` is
+    /// JSON that is sent unchanged.
     ///
     /// # Errors
     ///

@@ -1,11 +1,13 @@
-//! The gateway's AWS credentials: aws-config's chain, rebuilt when its files change or when AWS
-//! rejects its credentials.
+//! Loads the gateway's AWS credentials with aws-config's provider chain. The chain is rebuilt when
+//! its files change or when AWS rejects its credentials.
 //!
-//! aws-config reads its files once and keeps their content. Mounted secrets are rotated, so the
-//! chain is rebuilt in two cases: if the files have changed when the identity cache refreshes
-//! (before credentials expire, or after 15 minutes for keys without an expiry), and if AWS rejects
-//! credentials as expired or unknown. Failures are remembered for a while, so that calls fail at
-//! once while STS does not respond.
+//! aws-config reads its files once and keeps their content, but mounted secrets are rotated. So the
+//! chain is rebuilt in two cases:
+//! - The files have changed when the identity cache refreshes. It refreshes before credentials
+//!   expire, or after 15 minutes for keys without an expiry.
+//! - AWS rejects credentials as expired or unknown.
+//!
+//! Failures are cached for a while, so that calls fail at once while STS does not respond.
 
 use std::{
     fmt,
@@ -39,13 +41,13 @@ use tokio::time::Instant;
 
 use super::http::Http;
 
-/// How long the chain may take. A credential process may call a server, too.
+/// The time limit for the chain. It is long because a credential process may call a server.
 const LONGEST_LOAD: Duration = Duration::from_secs(30);
-/// The backoff after a failure of the chain. It doubles with each further failure.
+/// The backoff after a failure of the chain. It doubles after each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The backoff while credentials are missing or the configuration is wrong. A changed file ends it
-/// early.
+/// The backoff while credentials are missing or the configuration is wrong. If a file changes, the
+/// backoff ends early.
 const CONFIG_PAUSE: Duration = Duration::from_secs(5);
 /// The minimum time between two rebuilds after rejected credentials, if no file has changed.
 const REBUILD_PAUSE: Duration = Duration::from_secs(5);
@@ -64,7 +66,7 @@ pub(super) struct ChainSource {
 }
 
 impl ChainSource {
-    /// Returns a new configuration. It reads the files once, when they are needed.
+    /// Returns a new configuration. The configuration reads the files once, when it needs them.
     fn config(&self) -> ProviderConfig {
         let mut config = ProviderConfig::without_region()
             .with_http_client(self.http.clone())
@@ -95,7 +97,7 @@ pub(super) enum Cause {
     Refused,
 }
 
-/// The error of an identity without credentials. Its text is for the operator.
+/// The error of an identity that has no credentials. Its text is for the operator.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{text}")]
 pub(super) struct NoCredentials {
@@ -114,7 +116,7 @@ impl NoCredentials {
         }
     }
 
-    /// Returns whether the chain waits before its next attempt.
+    /// Returns whether the chain is still waiting before its next attempt.
     pub(super) fn is_recent(&self) -> bool {
         self.until > Instant::now()
     }
@@ -169,8 +171,8 @@ impl Identity {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Handles credentials that AWS rejected, given their number. Returns whether newer ones are
-    /// available, so that the call can be retried.
+    /// Handles credentials that AWS rejected. `generation` is their number. Returns whether newer
+    /// credentials are available, so that the call can be retried.
     pub(super) async fn rejected(&self, generation: u64) -> bool {
         let mut chain = self.0.chain.lock().await;
         if self.generation() > generation {
@@ -250,7 +252,7 @@ impl Identity {
         failed.is_recent().then_some(failed)
     }
 
-    /// Records and logs the cause. Older credentials that are still valid are used meanwhile.
+    /// Records and logs the cause. Returns older credentials if they are still valid.
     async fn failed(&self, error: CredentialsError) -> provider::Result {
         let (cause, text) = self.explained(&error).await;
         let mut state = self.state();
@@ -277,7 +279,7 @@ impl Identity {
         }
     }
 
-    /// Describes the cause for the operator, without secrets.
+    /// Describes the cause for the operator. The text contains no secrets.
     async fn explained(&self, error: &CredentialsError) -> (Cause, String) {
         match error {
             CredentialsError::CredentialsNotLoaded(_) => match self.profile_problem().await {
@@ -310,14 +312,14 @@ impl Identity {
         }
     }
 
-    /// Returns what is wrong with the profile. The chain silently skips a profile that it can't
+    /// Returns what is wrong with the profile. The chain silently skips a profile that it cannot
     /// use.
     async fn profile_problem(&self) -> Option<String> {
         let profile = ProfileFileCredentialsProvider::builder().configure(&self.0.source.config());
         let profile = profile.build();
         let error = profile.provide_credentials().await.err()?;
         let text = causes(&error);
-        // A machine without profiles is not an error.
+        // A machine without any profile is normal, so that is not reported.
         (text.contains("was not defined") || text.contains("sso")).then_some(text)
     }
 
@@ -339,8 +341,8 @@ impl Identity {
     }
 }
 
-/// Returns all causes of an error. The output of a credential process is left out, because it may
-/// contain secrets.
+/// Returns all causes of an error as text. It omits the output of a credential process, because
+/// that may contain secrets.
 pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
@@ -370,13 +372,14 @@ impl ProvideCredentials for Identity {
 }
 
 fn new_cache() -> SharedIdentityCache {
-    // Longer than the chain's own timeout, which applies first.
+    // This is longer than the chain's own timeout, so that the chain's timeout applies first.
     IdentityCache::lazy()
         .load_timeout(LONGEST_LOAD + Duration::from_secs(5))
         .build()
 }
 
-/// The SDK's identity cache. It is replaced when AWS rejects the cached identity.
+/// Resolves the identity from the SDK's identity cache. The cache is replaced when AWS rejects the
+/// cached identity.
 impl ResolveCachedIdentity for Identity {
     fn resolve_cached_identity<'a>(
         &'a self,

@@ -22,14 +22,15 @@ use crate::error::Failure;
 /// One event of Bedrock's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BedrockEvent {
-    /// The value of `:event-type`, such as `contentBlockDelta`. Borrowed if the type is known.
+    /// The value of `:event-type`, such as `contentBlockDelta`. Borrowed if the type is a known
+    /// one.
     pub event_type: Cow<'static, str>,
     /// The event's JSON.
     pub payload: Bytes,
 }
 
-/// The events of an answer. Dropping them closes Bedrock's stream at once. Reading them up to
-/// `None` makes the connection available for the next call.
+/// The events of an answer. Dropping this value closes Bedrock's stream at once. If it is read
+/// until it returns `None`, the connection becomes available for the next call.
 pub struct BedrockEvents {
     body: SdkBody,
     decoder: FrameDecoder,
@@ -47,8 +48,8 @@ impl BedrockEvents {
         }
     }
 
-    /// Polls for the next event. Returns `None` if the stream ended after a complete frame. Whether
-    /// the answer is complete depends on the events. A failure is the last item.
+    /// Polls for the next event. Returns `None` if the stream ended after a complete frame. The
+    /// caller decides from the events whether the answer is complete. A failure is the last item.
     ///
     /// Fails if Bedrock reports an error in the stream, if the stream is malformed, or if it ends
     /// inside a frame. The caller sets the failure's phase.
@@ -66,7 +67,7 @@ impl BedrockEvents {
         turn.made_progress();
         if !matches!(next, Some(Ok(_))) {
             self.ended = true;
-            // Releases the connection, because nothing more is read.
+            // Nothing more is read, so the connection is released.
             self.body = SdkBody::empty();
         }
         Poll::Ready(next)
@@ -117,7 +118,7 @@ impl BedrockEvents {
     }
 }
 
-/// Returns the name of an event, without an allocation if it is known.
+/// Returns the name of an event. Known names need no allocation.
 fn event_type(name: &[u8]) -> Cow<'static, str> {
     const KNOWN: [&str; 7] = [
         "contentBlockDelta",

@@ -1,5 +1,5 @@
-//! The bytes of one call, which bypass the SDK's serialization: hooks insert the request's body and
-//! extract the response's.
+//! Carries the bytes of one call past the SDK's serialization: hooks insert the request's body and
+//! extract the response's body.
 
 use std::{
     cell::Cell,
@@ -29,8 +29,8 @@ use super::RequestBody;
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 tokio::task_local! {
-    /// The exchange of the current task. The hooks belong to the client, because with hooks of a
-    /// call the SDK would build a configuration for each call.
+    /// The exchange of the current task. The hooks belong to the client and find the exchange here:
+    /// with hooks of a call, the SDK would build a configuration for each call.
     static EXCHANGE: Exchange;
 }
 
@@ -72,8 +72,8 @@ impl Exchange {
         }
     }
 
-    /// Makes a call of the SDK with these bytes. The SDK's future takes several kilobytes, so it is
-    /// boxed: it would be moved with every future around it.
+    /// Makes a call of the SDK with these bytes. The SDK's future has several kilobytes. It is
+    /// boxed, so that it is not moved with every future that contains it.
     ///
     /// Also returns the response, if its status is 2xx and the SDK does not read it.
     pub(super) async fn run<F: Future>(self, call: Pin<Box<F>>) -> (F::Output, Option<Response>) {
@@ -125,7 +125,7 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    /// Creates the hooks of a client, which record its endpoint.
+    /// Creates the hooks of a client. They store its endpoint here.
     pub(super) fn new(endpoint: &Arc<OnceLock<Endpoint>>) -> Self {
         Self {
             endpoint: Arc::clone(endpoint),
@@ -164,8 +164,8 @@ impl Intercept for Hooks {
         Ok(())
     }
 
-    /// Runs after signing: proxies and service meshes change these headers, and Bedrock would
-    /// reject a signature that covers them.
+    /// Adds headers after signing. Proxies and service meshes change these headers, and Bedrock
+    /// would reject a signature that covers them.
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -176,7 +176,7 @@ impl Intercept for Hooks {
         if self.endpoint.get().is_none()
             && let Some(endpoint) = request.uri().parse().ok().as_ref().and_then(endpoint)
         {
-            // A concurrent call may have set the same value.
+            // A concurrent call may already have set the same value.
             let _known = self.endpoint.set(endpoint);
         }
         EXCHANGE.try_with(|exchange| {

@@ -1,4 +1,5 @@
-//! Calls InvokeModel and InvokeModelWithResponseStream, up to the head of the answer.
+//! Calls InvokeModel and InvokeModelWithResponseStream, and returns when the response headers have
+//! arrived.
 
 use aws_sdk_bedrockruntime::{
     operation::RequestId,
@@ -20,54 +21,54 @@ use crate::error::Failure;
 /// The settings of a call that are sent as headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelOptions {
-    /// The media type of the answer. `None`: Bedrock's default.
+    /// The requested media type of the answer. If `None`, Bedrock uses its default.
     pub accept: Option<String>,
     /// The guardrail.
     pub guardrail: Option<ModelGuardrail>,
-    /// The latency, as Bedrock names it.
+    /// The latency, in Bedrock's spelling.
     pub latency: Option<&'static str>,
-    /// The service tier, as Bedrock names it.
+    /// The service tier, in Bedrock's spelling.
     pub service_tier: Option<&'static str>,
-    /// The request metadata, a JSON object.
+    /// The request metadata, as a JSON object.
     pub request_metadata: Option<String>,
 }
 
 /// The guardrail of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelGuardrail {
-    /// Its ID or ARN.
+    /// The ID or ARN of the guardrail.
     pub identifier: String,
-    /// Its version.
+    /// The version of the guardrail.
     pub version: String,
-    /// The trace, as Bedrock names it in this header.
+    /// The trace setting, in the spelling that Bedrock uses for this header.
     pub trace: Option<&'static str>,
 }
 
-/// What the head of an answer says about it.
+/// What the response headers say about an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelHead {
-    /// The media type of the body, or of the chunks.
+    /// The media type of the body or, in a stream, of the chunks.
     pub content_type: String,
-    /// The latency that was used, as Bedrock names it.
+    /// The latency that Bedrock used, in Bedrock's spelling.
     pub latency: Option<String>,
-    /// The service tier that was used, as Bedrock names it.
+    /// The service tier that Bedrock used, in Bedrock's spelling.
     pub service_tier: Option<String>,
 }
 
-/// The head of Bedrock's answer to InvokeModel, and its body.
+/// Bedrock's answer to InvokeModel: what its headers say, and its body.
 #[derive(Debug)]
 pub struct ModelAnswer {
     /// `x-amzn-requestid`, which identifies the call in AWS's logs. Empty if Bedrock sent none.
     pub request_id: String,
-    /// What the head says about the answer.
+    /// What the headers say about the answer.
     pub head: ModelHead,
-    /// The numbers of tokens.
+    /// The token counts.
     pub tokens: HeaderCounts,
     /// The body.
     pub body: AnswerBody,
 }
 
-/// The numbers of tokens in the headers of an answer.
+/// The token counts in the headers of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeaderCounts {
     /// Input tokens.
@@ -95,7 +96,7 @@ impl HeaderCounts {
     }
 }
 
-/// The body of an answer, which arrives in pieces.
+/// The body of an answer. It is read in pieces.
 #[derive(Debug)]
 pub struct AnswerBody {
     body: SdkBody,
@@ -114,7 +115,7 @@ impl AnswerBody {
                 None => Ok(None),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Ok(Some(data)),
-                    // Trailers.
+                    // Trailers are skipped.
                     Err(_) => continue,
                 },
                 Some(Err(error)) => Err(failure::of_cut(&error, &self.request_id)),
@@ -150,7 +151,7 @@ macro_rules! with_options {
     }};
 }
 
-/// Returns the head of an output. The SDK's two outputs share no trait.
+/// Returns the [`ModelHead`] of an output. The SDK's two outputs share no trait.
 macro_rules! head {
     ($output:expr, $content_type:expr) => {
         ModelHead {
@@ -164,10 +165,10 @@ macro_rules! head {
 }
 
 impl Bedrock {
-    /// Calls InvokeModel in a source Region. `model_id` is Bedrock's `modelId`. `body` is JSON and
-    /// sent verbatim.
+    /// Calls InvokeModel in a source Region. `model_id` is Bedrock's `modelId`. `body` is sent
+    /// unchanged.
     ///
-    /// Returns when the head of the answer has arrived. Dropping the future cancels the call.
+    /// Returns when the response headers have arrived. Dropping the future cancels the call.
     ///
     /// # Errors
     ///
@@ -222,7 +223,7 @@ impl Bedrock {
     ///
     /// # Errors
     ///
-    /// Bedrock returned an error, or the request failed.
+    /// Fails if Bedrock returned an error, or if the request failed.
     pub async fn invoke_model_stream(
         &self,
         source_region: &str,

@@ -1,22 +1,22 @@
 //! The client of AWS: the only module that sends requests to AWS.
 //!
-//! [`Sdk`] is the configuration that aws-config's chain loads once; all workers share it. Each
-//! worker has a [`Bedrock`], which has one client per source Region and its own connections.
-//! [`Bedrock::converse_stream`] sends a body unchanged and returns [`BedrockEvents`]. Polling these
-//! decodes them, so that no task or channel delays a token.
+//! [`Sdk`] is the configuration that aws-config's chain loads once. All workers share it. Each
+//! worker has a [`Bedrock`], which has its own connections and one client per account and source
+//! Region. [`Bedrock::converse_stream`] sends a body unchanged and returns [`BedrockEvents`].
+//! Polling these events also decodes them, so that no task or channel delays a token.
 //!
 //! | module | job |
 //! |---|---|
 //! | `sdk` | the configuration that aws-config's chain loads once |
 //! | `client` | the SDK's clients, one for each account and source Region |
 //! | `exchange` | hooks that insert request bodies and extract responses |
-//! | `converse_stream` | calls ConverseStream, up to the head of the answer |
+//! | `converse_stream` | calls ConverseStream, and returns when the response headers have arrived |
 //! | `count_tokens`, `apply_guardrail` | call CountTokens and ApplyGuardrail |
-//! | `invoke_model` | calls InvokeModel and its stream, up to the head of the answer |
+//! | `invoke_model` | calls InvokeModel, and its variant that streams |
 //! | `request_body` | the body of a request, with its hash |
-//! | `open` | an upstream call up to its first event |
-//! | `credentials` | the gateway's AWS credentials: aws-config's chain, rebuilt when files change |
-//! | `accounts` | which session signs a call: that of an account, or the caller's own |
+//! | `open` | makes an upstream call up to its first event |
+//! | `credentials` | loads the gateway's AWS credentials, and reloads them when they change |
+//! | `accounts` | selects the session that signs a call: that of the account or of the caller |
 //! | `session` | the credentials of an assumed role |
 //! | `session_name` | the names of callers' sessions |
 //! | `control` | reads inference profiles from Bedrock's control plane |

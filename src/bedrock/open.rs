@@ -1,4 +1,5 @@
-//! Makes an upstream call up to its first event. Until then, another attempt can replace it.
+//! Makes an upstream call and waits for its first event. Until that arrives, another attempt can
+//! replace the call.
 
 use super::{
     Bedrock, BedrockEvent, BedrockEvents, ModelHead, ModelOptions, RequestBody,
@@ -13,7 +14,7 @@ pub struct Opened {
     pub request_id: String,
     /// The first event.
     pub first: BedrockEvent,
-    /// The other events.
+    /// The remaining events.
     pub rest: BedrockEvents,
 }
 
@@ -22,7 +23,7 @@ impl Bedrock {
     /// cancels the call.
     ///
     /// # Errors
-    /// The same as those of [`Self::converse_stream`]. Also fails if the stream begins with an
+    /// Fails for the same reasons as [`Self::converse_stream`], and if the stream begins with an
     /// error instead of an event.
     pub async fn open(
         &self,
@@ -37,7 +38,7 @@ impl Bedrock {
     /// Calls InvokeModelWithResponseStream and waits for the first event, as [`Self::open`] does.
     ///
     /// # Errors
-    /// The same as those of [`Self::open`].
+    /// Fails for the same reasons as [`Self::open`].
     pub async fn open_model(
         &self,
         source_region: &str,
@@ -60,7 +61,7 @@ async fn first_event(answer: StreamResponse) -> Result<Opened, Failure> {
             first,
             rest,
         }),
-        // The response is not an event stream.
+        // The bytes are not an event stream, and the headers did not declare one.
         Some(Err(failure)) if failure.reason == Reason::UpstreamCorrupt && !answer.is_declared => {
             Err(failure::not_a_stream(200, "", &answer.request_id))
         }
@@ -78,7 +79,7 @@ async fn first_event(answer: StreamResponse) -> Result<Opened, Failure> {
     }
 }
 
-/// Sets the request ID from the response's head, because errors in the stream have none.
+/// Adds the request ID of the response headers, because errors in the stream have none.
 fn named(mut failure: Failure, request_id: &str) -> Failure {
     if let Some(upstream) = &mut failure.upstream
         && upstream.request_id.is_empty()

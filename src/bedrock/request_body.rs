@@ -1,12 +1,12 @@
-//! The body of a request to Bedrock, with its hash.
+//! Holds the body of a request to Bedrock with its hash.
 
 use std::{fmt, fmt::Write as _, sync::Arc};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 
-/// The size in bytes from which a body is hashed in advance. The SDK hashes smaller ones in some
-/// microseconds.
+/// The minimum size of a body that is hashed in advance, in bytes. For smaller bodies, the SDK
+/// needs only some microseconds.
 const HASHED: usize = 64 << 10;
 /// The number of bytes after which hashing checks again whether the result is still needed.
 const PIECE: usize = 64 << 10;
@@ -15,7 +15,7 @@ const PIECE: usize = 64 << 10;
 #[derive(Clone)]
 pub struct RequestBody {
     bytes: Bytes,
-    /// The SHA-256 in hexadecimal, which the signature covers. `None`: the SDK computes it.
+    /// The SHA-256 in hexadecimal, which the signature covers. If `None`, the SDK computes it.
     sha256: Option<Arc<str>>,
 }
 
@@ -37,10 +37,11 @@ impl From<Bytes> for RequestBody {
 }
 
 impl RequestBody {
-    /// Hashes a body if it is large, for all attempts of a call. Call it on the thread that made
-    /// the body: the SDK would hash it on the thread that forwards tokens.
+    /// Creates a body, and hashes it once for all attempts if it is large. Call this function on
+    /// the thread that created the bytes: otherwise the SDK would hash them on the thread that
+    /// forwards tokens.
     ///
-    /// If `is_stopped` returns true, the hash is left out.
+    /// If `is_stopped` returns true, hashing stops and the body has no hash.
     pub fn hashed(bytes: Bytes, is_stopped: impl Fn() -> bool) -> Self {
         let sha256 = (bytes.len() >= HASHED).then(|| sha256(&bytes, is_stopped));
         Self {
@@ -54,13 +55,13 @@ impl RequestBody {
         &self.bytes
     }
 
-    /// Returns the bytes and the hash, if it is known.
+    /// Returns the bytes, and the hash if it was computed.
     pub(super) fn into_parts(self) -> (Bytes, Option<Arc<str>>) {
         (self.bytes, self.sha256)
     }
 }
 
-/// Returns the SHA-256 in hexadecimal.
+/// Returns the SHA-256 in hexadecimal. `None` if hashing was stopped.
 fn sha256(bytes: &[u8], is_stopped: impl Fn() -> bool) -> Option<Arc<str>> {
     let mut context = Context::new(&SHA256);
     for piece in bytes.chunks(PIECE) {
@@ -95,14 +96,14 @@ mod tests {
                 .sha256
                 .map(|hash| hash.to_string())
         };
-        // From `head -c 1000000 /dev/zero | tr '\0' a | sha256sum`.
+        // The expected hash is the output of `head -c 1000000 /dev/zero | tr '\0' a | sha256sum`.
         let million = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
         assert_eq!(hash(1_000_000, false).as_deref(), Some(million));
         assert_eq!(hash(1_000_000, true), None);
         assert_eq!(hash(HASHED - 1, false), None);
     }
 
-    /// The emulator compares the signature with the hash of what it received.
+    /// The emulator checks the signature against the hash of the body that it received.
     #[tokio::test]
     async fn the_signature_covers_the_hash_that_is_known() {
         let emulator = Emulator::start(Options::default()).unwrap();

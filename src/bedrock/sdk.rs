@@ -1,4 +1,4 @@
-//! Loads the configuration from aws-config's chain, once.
+//! Loads the AWS configuration from aws-config's chain, once per process.
 
 use std::{
     collections::BTreeMap,
@@ -31,13 +31,13 @@ use crate::{
 };
 
 const NAME: &str = env!("CARGO_PKG_NAME");
-/// The maximum number of bytes of an answer of STS, IAM Identity Center or the instance metadata
-/// service.
+/// The maximum size of an answer of STS, IAM Identity Center or the instance metadata service, in
+/// bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The credentials and Region, which are found as in every AWS SDK, and the accounts and endpoints
-/// of a configuration. Cheap to clone. All workers share the credentials.
+/// The credentials and the Region, which are found as in every AWS SDK, with the accounts and
+/// endpoints of one configuration. Cheap to clone. All workers share the credentials.
 #[derive(Clone)]
 pub struct Sdk {
     process: Arc<Process>,
@@ -47,9 +47,9 @@ pub struct Sdk {
 /// The state that all configurations of a process share.
 struct Process {
     config: SdkConfig,
-    /// The URL of the runtime for configurations that name none.
+    /// The URL of the runtime for configurations that set none.
     endpoint_url: Option<String>,
-    /// The URL of the control plane for configurations that name none.
+    /// The URL of the control plane for configurations that set none.
     control_endpoint_url: Option<String>,
     /// The identity whose credentials can be reloaded. `None` if the credentials never change.
     identity: Option<Identity>,
@@ -73,8 +73,8 @@ impl Sdk {
     ///
     /// Fails if a file of certificates cannot be read.
     pub async fn load(options: &BedrockOptions) -> Result<Self, TlsError> {
-        // The profile may name certificates, so the first client has none. It only asks the
-        // instance metadata service for the Region.
+        // The profile may name certificates, so the first client has none. The SDK uses it only to
+        // request the Region from the instance metadata service.
         let http = Http::new(CurrentSettings::new(Trust::without_roots()?, options));
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.for_whole_answers(LONGEST_ANSWER))
@@ -125,8 +125,8 @@ impl Sdk {
         Ok(Self::new(Arc::new(process), options, accounts))
     }
 
-    /// Creates a configuration with these credentials, without the environment. Used with the
-    /// emulator.
+    /// Creates a configuration with these credentials, without reading the environment. Used with
+    /// the emulator.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl Sdk {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(options.region.clone().map(Region::new))
             .build();
-        // The emulator serves STS, too.
+        // The emulator also serves STS.
         let http = Http::new(connections.clone()).for_whole_answers(LONGEST_ANSWER);
         let mut for_sts = config.clone().into_builder().http_client(http);
         for_sts.set_endpoint_url(options.endpoint_url.clone());
@@ -177,8 +177,9 @@ impl Sdk {
         }
     }
 
-    /// Returns the same with the endpoints and accounts of another configuration. Sessions of the
-    /// accounts' roles sign their calls. Unchanged sessions keep their credentials.
+    /// Returns the same SDK with the endpoints and accounts of another configuration. Calls of an
+    /// account are signed by sessions of its role. Sessions that have not changed keep their
+    /// credentials.
     #[must_use]
     pub fn configured(
         &self,
@@ -198,7 +199,7 @@ impl Sdk {
         self.process.config.region().map(AsRef::as_ref)
     }
 
-    /// Returns the URL of a Region's control plane for an account. `None` for its public endpoint.
+    /// Returns the URL of a Region's control plane for an account. `None` for the public endpoint.
     pub(super) fn control_endpoint_url(&self, account: &str, source_region: &str) -> Option<&str> {
         let configured = &*self.configured;
         let of_account = configured.accounts.endpoints(account, source_region);
@@ -209,7 +210,7 @@ impl Sdk {
     }
 
     /// Makes a call. If AWS rejects its credentials and newer ones are available, retries the call
-    /// once, which is safe because AWS has not processed the request.
+    /// once. This is safe, because AWS has not processed the request.
     pub(super) async fn authenticated<T, F>(
         &self,
         mut call: impl FnMut() -> F,
@@ -244,9 +245,9 @@ impl Sdk {
         Trust::with_extra(self.process.bundle.as_deref(), extra)
     }
 
-    /// Uses these settings for all new connections to AWS, for all configurations. If they differ
-    /// from the ones before, open connections get no further requests, but their calls continue to
-    /// their end. Without `trust`, the trusted certificates stay the same.
+    /// Uses these settings for all new connections to AWS, in all configurations. If the settings
+    /// differ from the previous ones, open connections get no further requests, but their calls
+    /// continue to their end. Without `trust`, the trusted certificates stay the same.
     pub fn connect_with(
         &self,
         options: &BedrockOptions,
@@ -265,7 +266,7 @@ impl Sdk {
         self.process.connections.clone()
     }
 
-    /// Returns the URL of a Region's runtime for an account. `None` for its public endpoint.
+    /// Returns the URL of a Region's runtime for an account. `None` for the public endpoint.
     pub(super) fn endpoint_url(&self, account: Option<&str>, source_region: &str) -> Option<&str> {
         let configured = &*self.configured;
         let of_account =
@@ -276,9 +277,9 @@ impl Sdk {
             .or(configured.endpoint_url.as_deref())
     }
 
-    /// Returns a client's configuration for one source Region and endpoint, without an HTTP client.
-    /// `None` is the public endpoint. Calls are signed by the session of their task if
-    /// `by_session` is set, otherwise by the gateway's own identity.
+    /// Returns the configuration of a client for one source Region, without an HTTP client. If
+    /// `endpoint_url` is `None`, the client uses the public endpoint. If `by_session` is true,
+    /// calls are signed by the session of their task, otherwise by the gateway's own identity.
     pub(super) fn client_config(
         &self,
         source_region: &str,
@@ -288,7 +289,8 @@ impl Sdk {
         let config = &self.process.config;
         let mut builder = Builder::from(config)
             .region(Region::new(source_region.to_owned()))
-            // Routing decides on retries and timeouts. The stream outlives the SDK's call.
+            // Routing handles retries and timeouts. SDK timeouts would not fit, because the stream
+            // outlives the SDK's call.
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -296,14 +298,14 @@ impl Sdk {
             builder = builder.endpoint_url(endpoint_url);
         }
         if by_session {
-            // A Bedrock API key belongs to another identity, and would take precedence.
+            // A Bedrock API key would take precedence, but it belongs to another identity.
             let signature = AuthSchemeId::from("sigv4");
             builder = builder
                 .auth_scheme_preference([signature])
                 .identity_cache(SharedIdentityCache::new(SignedBySession))
                 .credentials_provider(SharedCredentialsProvider::new(SignedBySession));
         }
-        // An application name set by the operator takes precedence.
+        // If the operator has set an application name, that name is used.
         if config.app_name().is_none() {
             builder.set_app_name(AppName::new(NAME).ok());
         }
@@ -321,7 +323,7 @@ fn control_endpoint_url(config: &SdkConfig) -> Option<String> {
         .or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// Returns a setting of the environment or the profile, as the SDK finds it.
+/// Returns a setting of the environment or the profile, with the SDK's rules of precedence.
 fn setting(
     config: &SdkConfig,
     variable: &'static str,
@@ -337,7 +339,7 @@ fn setting(
     config.service_config()?.load_config(key)
 }
 
-/// Returns whether a name can be part of a host name, as the names of all Regions can.
+/// Returns whether a name can be part of a host name, as all names of Regions can.
 pub(super) fn is_region(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len())

@@ -1,9 +1,9 @@
-//! A session of an assumed role: its credentials, which all workers share.
+//! Loads and caches the credentials of one session of an assumed role. All workers share them.
 //!
-//! For each session, there is one call to STS at a time. The call is made before the credentials
-//! expire: until the new ones arrive, calls use the old ones and do not wait. It continues if the
-//! call that started it is cancelled. Failures are remembered for a while, so that calls fail at
-//! once while STS refuses.
+//! Each session makes one call to STS at a time, before the credentials expire. Until the new
+//! credentials arrive, calls use the old ones and do not wait. The call to STS continues if the
+//! client's call that started it is cancelled. Failures are cached for a while, so that calls fail
+//! at once while STS refuses.
 
 use std::{
     collections::BTreeMap,
@@ -42,23 +42,25 @@ use super::{
 };
 use crate::error::{Failure, Reason};
 
-/// The longest time before the expiry at which credentials are loaded again. For short sessions, it
-/// is a fifth of their lifetime.
+/// The maximum time before their expiry at which credentials are loaded again. For short sessions,
+/// it is a fifth of their lifetime.
 const LONGEST_MARGIN: Duration = Duration::from_secs(5 * 60);
-/// How long STS may take, with the SDK's retries.
+/// The time limit for STS, including the SDK's retries.
 const LONGEST_LOAD: Duration = Duration::from_secs(15);
-/// Backoff after STS has refused the role. An operator may have corrected it by then.
+/// The backoff after STS has refused the role. It is short, because an operator may correct the
+/// role.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
-/// Backoff while STS does not answer. It doubles with each further failure.
+/// The backoff while STS does not answer. It doubles after each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Minimum time between two loads that are caused by credentials that Bedrock rejects.
+/// The minimum time between two loads that are caused by credentials that Bedrock rejects.
 const REJECTED_PAUSE: Duration = Duration::from_secs(5);
-/// Minimum age of credentials that are loaded again because Bedrock denies access: the sessions of
-/// a role may have been revoked.
+/// The minimum age of credentials that are loaded again because Bedrock denies access. Access is
+/// also denied if the sessions of a role were revoked.
 const DENIED_PAUSE: Duration = Duration::from_secs(5);
 
-/// STS's error names, without `Exception`, for invalid credentials of the gateway itself.
+/// STS's error names, without `Exception`, which mean that the gateway's own credentials are
+/// invalid.
 const OWN_REJECTED: &[&str] = &[
     "ExpiredToken",
     "InvalidClientTokenId",
@@ -82,7 +84,7 @@ pub(super) struct Role {
     /// The name of the session.
     pub(super) name: String,
     pub(super) tags: BTreeMap<String, String>,
-    /// How long the session should be valid. `None`: STS decides.
+    /// The requested duration of the session. If `None`, STS decides.
     pub(super) duration: Option<Duration>,
 }
 
@@ -93,7 +95,7 @@ pub(super) struct Session(Arc<Inner>);
 struct Inner {
     role: Role,
     sts: aws_sdk_sts::Client,
-    /// The identity that may assume the role. `None`: it never changes.
+    /// The identity that assumes the role. `None` if the credentials of that identity never change.
     own: Option<Identity>,
     /// Held while STS is called.
     loading: Arc<tokio::sync::Mutex<()>>,
@@ -106,7 +108,7 @@ struct Inner {
 struct State {
     held: Option<Held>,
     loaded: Option<Instant>,
-    /// When Bedrock last rejected them.
+    /// When Bedrock last rejected the credentials.
     rejected: Option<Instant>,
     failed: Option<NoCredentials>,
     failures: u32,
@@ -133,7 +135,7 @@ impl Session {
     }
 
     /// Makes a call that this session signs. If AWS rejects its credentials and newer ones are
-    /// available, retries it once: AWS has not processed the request.
+    /// available, retries the call once. This is safe, because AWS has not processed the request.
     pub(super) async fn authenticated<T, F>(
         &self,
         mut call: impl FnMut() -> F,
@@ -160,7 +162,7 @@ impl Session {
     }
 
     /// Records that Bedrock has rejected the credentials of this generation. Returns whether newer
-    /// ones are available.
+    /// credentials are available.
     async fn rejected(&self, generation: u64) -> bool {
         let _turn = self.0.loading.lock().await;
         if self.generation() > generation {
@@ -184,32 +186,35 @@ impl Session {
         true
     }
 
-    /// Bedrock has denied access. If the role's sessions were revoked, a new one may be allowed.
+    /// Handles a denial of access by Bedrock: loads new credentials, because the role's sessions
+    /// may have been revoked.
     fn denied(&self) {
         let mut state = self.write();
         let is_old = state.loaded.is_none_or(|at| at.elapsed() >= DENIED_PAUSE);
         if let (true, Some(held)) = (is_old, &mut state.held) {
             held.refresh_at = SystemTime::now();
             drop(state);
-            // Starts the load. The next call needs its result, not this one.
+            // This starts the load. Only later calls need its result.
             let _held = self.ready();
         }
     }
 
-    /// Returns valid credentials, at once if there are any.
+    /// Returns valid credentials. Waits only if there are none.
     async fn identity(&self) -> Result<SdkIdentity, NoCredentials> {
         if let Some(identity) = self.ready() {
             return Ok(identity);
         }
         let turn = Arc::clone(&self.0.loading).lock_owned().await;
-        // Another call may have loaded them meanwhile, or failed to.
+        // While this call waited for the lock, another call may have loaded credentials, or failed
+        // to load them.
         if let Some(identity) = self.ready() {
             return Ok(identity);
         }
         if let Some(failed) = self.recent_failure() {
             return Err(failed);
         }
-        // In a separate task: cancelling this call must not cancel the load for the others.
+        // The load runs in a separate task, because other calls need it even if this call is
+        // cancelled.
         match tokio::spawn(self.clone().load(turn)).await {
             Ok(loaded) => loaded,
             Err(error) => Err(NoCredentials::new(
@@ -220,7 +225,7 @@ impl Session {
         }
     }
 
-    /// Returns valid credentials if there are any, and starts to load others if they expire soon.
+    /// Returns valid credentials if there are any. If they expire soon, starts to load new ones.
     fn ready(&self) -> Option<SdkIdentity> {
         let now = SystemTime::now();
         let held = self.read().held.clone().filter(|held| now < held.expiry)?;
@@ -277,8 +282,8 @@ impl Session {
         failed
     }
 
-    /// Calls STS. If it rejects the gateway's own credentials and newer ones are available, calls
-    /// it again with these.
+    /// Calls STS. If STS rejects the gateway's own credentials and newer ones are available, calls
+    /// STS again with these.
     async fn assume(&self) -> Result<Held, (Cause, String)> {
         let generation = self.0.own.as_ref().map(Identity::generation);
         let outcome = match (self.assume_once().await, &self.0.own) {
@@ -305,7 +310,7 @@ impl Session {
         let role = &self.0.role;
         let tags = role.tags.iter().filter_map(|(key, value)| {
             let tag = Tag::builder().key(key).value(value).build();
-            // Building a tag cannot fail: both members are set.
+            // Building a tag cannot fail, because both members are set.
             tag.ok()
         });
         let tags: Vec<_> = tags.collect();
@@ -331,7 +336,7 @@ impl Session {
     }
 }
 
-/// Reads the credentials that STS has granted.
+/// Converts the credentials that STS has granted. `None` if the response is incomplete.
 fn held(output: AssumeRoleOutput) -> Option<Held> {
     let granted = output.credentials?;
     let expiry = SystemTime::try_from(granted.expiration).ok()?;
@@ -362,7 +367,7 @@ fn is_own_rejected(error: &SdkError<AssumeRoleError>) -> bool {
 fn explained(error: &SdkError<AssumeRoleError>) -> (Cause, String) {
     let Some(response) = error.raw_response() else {
         return match failure::find::<NoCredentials>(error) {
-            // The gateway's own identity has none.
+            // The gateway's own identity has no credentials.
             Some(own) => (own.cause, own.to_string()),
             None => (
                 Cause::Unavailable,
@@ -401,7 +406,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Signs each call of a client by the session of its task, so that all sessions of an account
+/// Signs each call of a client with the session of its task. So all sessions of an account can
 /// share a client.
 #[derive(Clone, Debug)]
 pub(super) struct SignedBySession;
@@ -432,7 +437,7 @@ impl ResolveCachedIdentity for SignedBySession {
     }
 }
 
-/// The SDK requires a credentials provider, but uses only the cache.
+/// The SDK requires a credentials provider, but gets identities only from the cache.
 impl ProvideCredentials for SignedBySession {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where

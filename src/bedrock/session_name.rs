@@ -1,4 +1,4 @@
-//! The names of callers' sessions.
+//! Builds the names of callers' sessions.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,12 @@ use aws_lc_rs::digest;
 
 use crate::aws::role::{MOST_NAME_CHARS, is_allowed_in_names, is_session_name};
 
-/// How many hexadecimal digits distinguish names that look equal after their mapping.
+/// The number of hexadecimal digits that distinguish names which are equal after their conversion.
 const HASH_DIGITS: usize = 12;
 
-/// Returns the name of a caller's session: the caller's name, or the part of it that AWS allows
-/// with a hash of the whole, so that different callers have different sessions.
+/// Returns the name of a caller's session. If AWS does not allow the caller's name, it is the
+/// allowed part of that name and a hash of the whole name, so that different callers have different
+/// sessions.
 pub(super) fn of(caller: &str) -> String {
     if is_session_name(caller) {
         return caller.to_owned();

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// Returns the URL of a path at the control plane. The base is `base`, or the runtime's public
-/// endpoint with `bedrock` in place of `bedrock-runtime`. The rule holds in every partition, with
-/// FIPS and with dual-stack.
+/// Returns the URL of a path of the control plane. The base is `base` or, without it, the runtime's
+/// public endpoint with `bedrock` in place of `bedrock-runtime`. This replacement is valid in every
+/// partition, with FIPS and with dual-stack.
 pub(super) fn of(base: Option<&str>, runtime: &str, path: &str) -> String {
     match base {
         Some(base) => format!("{}{path}", base.trim_end_matches('/')),

@@ -1,8 +1,8 @@
 //! The client of Bedrock's control plane, which reads inference profiles.
 //!
-//! Only two GET requests are needed. They are sent by the runtime's SDK client, which loads
-//! credentials, signs (both planes sign as `bedrock`) and resolves endpoints. A hook replaces the
-//! address before signing (docs/adr/0007-two-requests-without-a-second-sdk.md).
+//! Only two GET requests are needed. The runtime's SDK client sends them: it loads credentials,
+//! signs (both planes sign as `bedrock`) and resolves endpoints. A hook replaces the address before
+//! signing (docs/adr/0007-two-requests-without-a-second-sdk.md).
 
 mod address;
 mod profile;
@@ -38,10 +38,10 @@ use crate::error::{Failure, Reason};
 /// The query for the maximum number of profiles per page. Source: `maxResults` in Bedrock's service
 /// model.
 const PAGE: &str = "maxResults=1000";
-/// The maximum size of a response in bytes. A full page has about 1 MiB.
+/// The maximum size of a response, in bytes. A full page has about 1 MiB.
 const LONGEST_PAGE: usize = 16 << 20;
-/// The maximum number of pages, which is more than AWS has. It ends the loop if a server names
-/// further pages without end.
+/// The maximum number of pages, which is more than AWS has. It ends the loop if a server always
+/// names a further page.
 const MOST_PAGES: usize = 50;
 
 tokio::task_local! {
@@ -97,8 +97,8 @@ impl ControlPlane {
         }
     }
 
-    /// Returns all inference profiles of a source Region of an account. An empty account is that of
-    /// the gateway's own identity.
+    /// Returns all inference profiles of a source Region in an account. An empty account name means
+    /// the account of the gateway's own identity.
     ///
     /// # Errors
     /// Fails if Bedrock returned an error, or if the request failed.
@@ -126,7 +126,7 @@ impl ControlPlane {
     /// Returns one inference profile, by ID or ARN.
     ///
     /// # Errors
-    /// The same as those of [`Self::list_inference_profiles`].
+    /// Fails for the same reasons as [`Self::list_inference_profiles`].
     pub async fn get_inference_profile(
         &self,
         account: &str,
@@ -185,7 +185,7 @@ impl ControlPlane {
         let base = self.sdk.control_endpoint_url(account, source_region);
         let key = (account.to_owned(), source_region.to_owned());
         let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another configuration can have another endpoint.
+        // Another configuration can set another endpoint for the Region.
         if let Some(regional) = clients.get(&key)
             && regional.base.as_deref() == base
         {
@@ -198,7 +198,7 @@ impl ControlPlane {
             .sdk
             .client_config(source_region, None, !account.is_empty())
             .http_client(http.clone());
-        // The endpoint of the runtime is not that of the control plane.
+        // The endpoint of the runtime must not be used for the control plane.
         config.set_endpoint_url(None);
         let base = base.map(str::to_owned);
         let address = Address { base: base.clone() };

@@ -9,13 +9,14 @@ use crate::aws::model_id;
 /// An inference profile in one source Region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InferenceProfile {
-    /// The profile's ID, such as `us.anthropic.claude-sonnet-5`, or an opaque one.
+    /// The profile's ID, such as `us.anthropic.claude-sonnet-5`. The IDs of an account's own
+    /// profiles are opaque.
     pub id: String,
     /// The profile's ARN.
     pub arn: String,
     /// The display name.
     pub name: String,
-    /// The status as Bedrock names it, such as `ACTIVE`.
+    /// The status in Bedrock's spelling, such as `ACTIVE`.
     pub status: String,
     /// Whether AWS defined the profile. If not, the account did.
     pub is_system_defined: bool,

@@ -1,4 +1,4 @@
-//! Reads the JSON of an error, in the spellings of AWS's services.
+//! Reads the JSON body of an error, in the spellings that AWS's services use.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The maximum number of characters of a truncated message. A status contains fewer.
+/// The maximum length of a truncated message, in characters. A gRPC status contains fewer.
 const CUT_MESSAGE: usize = 4_096;
-/// The number of characters of `\ud83d\ude00`.
+/// The length of `\ud83d\ude00`, the longest escape, in characters.
 const LONGEST_ESCAPE: usize = 12;
 
-/// The content of an error's JSON. A field is empty if the JSON does not have it.
+/// The content of an error's JSON. A field is empty if the JSON does not contain it.
 #[derive(Debug, Default)]
 pub(super) struct ErrorBody {
     pub(super) message: String,
@@ -22,12 +22,13 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads as much as possible. An error page of a proxy is not JSON, and JSON may be truncated
-    /// at the limit for errors; fields before that point are kept. Other values are skipped.
+    /// Reads as many fields as possible. An error page of a proxy is not JSON, and JSON may be
+    /// truncated at the size limit for errors: fields before that point are kept. Other members are
+    /// skipped.
     pub(super) fn read(bytes: &[u8]) -> Self {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        // A syntax error ends the parsing; the fields so far are kept.
+        // A syntax error ends the parsing. The fields that were read before it are kept.
         let is_whole = json.deserialize_map(Seed(&mut fields)).is_ok();
         if !is_whole && fields.message.is_none() {
             fields.message = cut_message(bytes);
@@ -50,7 +51,7 @@ impl ErrorBody {
     }
 }
 
-/// Returns the start of a message that was truncated at the limit.
+/// Returns the start of a message that was truncated at the size limit.
 fn cut_message(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let (_, rest) = ["\"message\"", "\"Message\""]
@@ -58,7 +59,7 @@ fn cut_message(bytes: &[u8]) -> Option<String> {
         .find_map(|name| text.split_once(name))?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
     let start: String = rest.strip_prefix('"')?.chars().take(CUT_MESSAGE).collect();
-    // The truncation may be inside an escape. The longest escape is a pair of surrogates.
+    // The message may be truncated inside an escape. The longest escape is a pair of surrogates.
     (0..=LONGEST_ESCAPE).find_map(|left_out| {
         let kept = start.char_indices().nth_back(left_out)?.0;
         serde_json::from_str(&format!("\"{}\"", &start[..kept])).ok()
@@ -111,7 +112,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     continue;
                 }
             };
-            // A value of another type is ignored.
+            // A value of another type is ignored: the field stays empty.
             let value: &RawValue = map.next_value()?;
             *text = serde_json::from_str(value.get()).ok();
         }
@@ -151,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Deep or wide JSON is skipped without building a tree.
+    /// Checks that deep or wide JSON is skipped without building a tree.
     #[test]
     fn what_is_not_needed_is_skipped() {
         let deep = format!(

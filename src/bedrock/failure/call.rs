@@ -1,4 +1,4 @@
-//! Converts errors that occur before the stream into failures.
+//! Converts errors that occur before a stream begins into failures.
 
 use std::{
     error::Error as StdError,
@@ -18,7 +18,7 @@ use crate::{
     error::{Failure, Phase, Reason, Upstream},
 };
 
-/// The minimum of `RetryInfo` for missing credentials.
+/// The minimum retry delay in `RetryInfo` for missing credentials.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Converts an error of the SDK.
@@ -31,7 +31,7 @@ pub(in crate::bedrock) fn of_call<E: StdError + 'static>(
     }
 }
 
-/// Converts an error response. Reads its bytes, because the SDK's types do not cover all errors of
+/// Converts an error response. Parses its bytes, because the SDK's types do not cover all errors of
 /// Bedrock.
 pub(super) fn of_response(response: &HttpResponse) -> Failure {
     let headers = response.headers();
@@ -62,7 +62,7 @@ fn of_no_response(error: &(dyn StdError + 'static)) -> Failure {
     if let Some(cause) = find::<NoCredentials>(error) {
         return no_credentials(cause);
     }
-    // Reached only if the SDK finds no usable identity at all.
+    // This is reached only if the SDK finds no usable identity at all.
     if find::<CredentialsError>(error).is_some()
         || chain(error).any(|cause| cause.to_string().contains("auth scheme"))
     {
@@ -152,7 +152,7 @@ fn chain<'a>(
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
-/// Returns the first cause of this type.
+/// Returns the first error of this type in the chain of causes.
 pub(in crate::bedrock) fn find<'a, E: StdError + 'static>(
     error: &'a (dyn StdError + 'static),
 ) -> Option<&'a E> {

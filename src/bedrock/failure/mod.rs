@@ -2,9 +2,9 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `reason` | the table from Bedrock's error names and messages to a [`Reason`] |
+//! | `reason` | maps Bedrock's error names and messages to a [`Reason`] |
 //! | `body` | reads the JSON of an error |
-//! | `call` | converts errors before the stream: HTTP, credentials, connections |
+//! | `call` | converts errors before a stream begins: HTTP, credentials, connections |
 //! | `retry_delay` | reads the retry delay from a response |
 
 mod body;
@@ -66,7 +66,7 @@ pub(super) fn of_message(message: &Frame, request_id: &str) -> Failure {
     of_upstream(upstream)
 }
 
-/// Converts a malformed frame.
+/// Returns the failure for a malformed frame.
 pub(super) fn of_corruption(cause: &CorruptFrame, request_id: &str) -> Failure {
     corrupt(cause, request_id)
 }
@@ -79,7 +79,7 @@ fn corrupt(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     )
 }
 
-/// Converts an end inside a frame, or a broken connection.
+/// Returns the failure for a stream that ended inside a frame, or whose connection broke.
 pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     in_transit(
         Reason::UpstreamTruncated,
@@ -89,7 +89,7 @@ pub(super) fn of_cut(cause: &dyn fmt::Display, request_id: &str) -> Failure {
     .with_detail(cause)
 }
 
-/// Converts an answer that is too long for Bedrock to have sent it.
+/// Returns the failure for an answer that is larger than any answer of Bedrock.
 pub(super) fn too_long(most: usize, request_id: &str) -> Failure {
     in_transit(
         Reason::UpstreamCorrupt,
@@ -118,13 +118,13 @@ pub(super) fn not_an_answer(http_status: u16, content_type: &str, request_id: &s
     )
 }
 
-/// Converts a successful response that is not an event stream.
+/// Returns the failure for a successful response that is not an event stream.
 pub(super) fn not_a_stream(http_status: u16, content_type: &str, request_id: &str) -> Failure {
     not_of_bedrock("not an event stream", http_status, content_type, request_id)
 }
 
-/// Converts a successful response that comes from a proxy or load balancer in Bedrock's place, or
-/// from a wrong endpoint.
+/// Returns the failure for a successful response that Bedrock did not send: a proxy or load
+/// balancer answered instead, or the endpoint's URL is wrong.
 fn not_of_bedrock(what: &str, http_status: u16, content_type: &str, request_id: &str) -> Failure {
     let upstream = Upstream {
         http_status: Some(http_status),
@@ -150,13 +150,15 @@ fn of_upstream(mut upstream: Upstream) -> Failure {
     let mut detail = String::new();
     let message = match reason {
         Reason::UpstreamCredentials => {
-            // Messages about signatures quote the signed request, including its security token.
+            // Messages about signatures quote the signed request, including its security token, so
+            // they are replaced.
             let message = reason::credentials_message(name);
             upstream.message = String::new();
             message
         }
         Reason::UpstreamAccessDenied if without_accounts(text) != *text => {
-            // The text names the gateway's role, its account and the account's resources.
+            // The text names the gateway's role, its account and the account's resources, so only
+            // the operator's log contains it.
             detail = std::mem::take(&mut upstream.message);
             format!(
                 "Bedrock: {}: the gateway's AWS identity may not make this call; the operator must add the IAM permission",

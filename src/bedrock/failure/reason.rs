@@ -14,9 +14,9 @@ pub(super) fn normal_name(raw: &str) -> String {
     }
 }
 
-/// Returns the reason of an error, by its [`normal_name`] and, if the name has several meanings, by
-/// its message. An error without a name has only its HTTP status: a load balancer, a proxy, a
-/// service mesh or a failing Bedrock endpoint sent it.
+/// Returns the reason of an error from its [`normal_name`] and, if the name has several meanings,
+/// from its message. An error without a name is mapped by its HTTP status: a load balancer, a
+/// proxy, a service mesh or a failing Bedrock endpoint sent it.
 pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason {
     match name.strip_suffix("Exception").unwrap_or(name) {
         "" => of_status(http_status, message),
@@ -52,8 +52,8 @@ pub(super) fn of(name: &str, message: &str, http_status: Option<u16>) -> Reason 
     }
 }
 
-/// Returns the reason of a status without an error name. Redirects and 407 come from an
-/// intermediary: Bedrock sends neither.
+/// Returns the reason for a status without an error name. Redirects and 407 are from an
+/// intermediary, because Bedrock sends neither.
 fn of_status(http_status: Option<u16>, message: &str) -> Reason {
     match http_status {
         Some(429) if says(message, DAILY) => Reason::UpstreamQuota,
@@ -73,14 +73,14 @@ fn of_validation(message: &str) -> Reason {
     }
 }
 
-/// Phrases for "Invocation of model ID … with on-demand throughput isn’t supported", with a
-/// straight or a curly apostrophe.
+/// Phrases in "Invocation of model ID … with on-demand throughput isn’t supported", with a straight
+/// or a curly apostrophe.
 const PROFILE_ONLY: &[&str] = &[
     "on-demand throughput isn't supported",
     "on-demand throughput is not supported",
 ];
 
-/// Phrases of models for a conversation that exceeds their context window.
+/// Phrases that models use for a conversation that exceeds their context window.
 const TOO_LONG: &[&str] = &[
     "input is too long",
     "prompt is too long",
@@ -95,7 +95,8 @@ const TOO_LONG: &[&str] = &[
     "longer than the model's context",
 ];
 
-/// AWS's names for throttling, without `Exception`. Source: the list in the AWS SDKs' retry modes.
+/// AWS's error names for throttling, without `Exception`. Source: the list in the AWS SDKs' retry
+/// modes.
 const THROTTLING: &[&str] = &[
     "Throttling",
     "Throttled",
@@ -107,10 +108,11 @@ const THROTTLING: &[&str] = &[
     "SlowDown",
 ];
 
-/// Phrases for messages such as "Too many tokens per day, please wait before trying again."
+/// Phrases that identify daily quotas, as in "Too many tokens per day, please wait before trying
+/// again."
 const DAILY: &[&str] = &["tokens per day", "requests per day", "daily"];
 
-/// Phrases for an invalid API key, which Bedrock also reports as AccessDeniedException.
+/// Phrases that identify an invalid API key. Bedrock also reports it as AccessDeniedException.
 const BAD_KEYS: &[&str] = &["your api key is valid", "bearer token"];
 
 fn says(message: &str, phrases: &[&str]) -> bool {

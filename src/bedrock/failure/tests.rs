@@ -22,7 +22,7 @@ fn response(status: u16, error_type: Option<&str>, body: &str) -> HttpResponse {
     response
 }
 
-/// All rows of the table: name, HTTP status, message, reason.
+/// The rows of the table: error name, HTTP status, message, expected reason.
 const TABLE: &[(&str, u16, &str, Reason)] = &[
     (
         "ValidationException",
@@ -342,7 +342,8 @@ fn hints_of_when_to_come_back() {
     );
 }
 
-/// Checks recorded errors of Bedrock, in the folder that `BEDROCK_GRPC_RECORDED` names.
+/// Checks that each recorded error of Bedrock has a reason. `BEDROCK_GRPC_RECORDED` names the
+/// folder.
 #[test]
 #[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 fn recorded_errors_have_a_reason() {

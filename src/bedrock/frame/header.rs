@@ -1,8 +1,8 @@
-//! One header of a frame: a name and a value of one of ten types.
+//! Reads one header of a frame: a name, and a value of one of ten types.
 
 use bytes::{Buf, Bytes};
 
-/// A header. Bedrock's headers are strings. Headers of other types are skipped by their length.
+/// A header. Bedrock's headers are strings. A value of another type is skipped.
 pub(super) struct Header {
     pub(super) name: Bytes,
     pub(super) text: Bytes,

@@ -1,8 +1,9 @@
 //! Decodes the AWS event-stream encoding incrementally. Performs no I/O, and does not depend on
 //! Bedrock.
 //!
-//! A frame consists of: total length (u32), length of the headers (u32), CRC-32 of these eight
-//! bytes, headers, payload, CRC-32 of everything before. All numbers are big-endian.
+//! A frame consists of the total length (u32), the length of the headers (u32), a CRC-32 of these
+//! eight bytes, the headers, the payload, and a CRC-32 of everything before it. All numbers are
+//! big-endian.
 
 mod header;
 
@@ -10,14 +11,15 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// The size of the two lengths and their checksum, in bytes.
 const PRELUDE: usize = 12;
-/// The size of the smallest frame, in bytes: the prelude and the final checksum.
+/// The size of the smallest frame, in bytes. It has only the prelude and the final checksum.
 const OVERHEAD: usize = PRELUDE + 4;
-/// The maximum size of a frame, in bytes. AWS allows 16 MiB of payload and 128 KiB of headers.
+/// The maximum size of a frame, in bytes. It is above AWS's limits of 16 MiB of payload and 128 KiB
+/// of headers.
 const MAX_FRAME: usize = 24 * 1024 * 1024;
-/// The maximum size of headers, in bytes, which is AWS's limit.
+/// The maximum size of the headers, in bytes. This is AWS's limit.
 const MAX_HEADERS: usize = 128 * 1024;
-/// The maximum memory that is reserved when a prelude arrives, in bytes. More is reserved as bytes
-/// arrive.
+/// The maximum memory that is reserved when a prelude arrives, in bytes. More is reserved only as
+/// bytes arrive, so a wrong length does not waste memory.
 const RESERVE: usize = 64 * 1024;
 
 /// A decoded frame.
@@ -56,9 +58,9 @@ pub(crate) enum CorruptFrame {
 pub(crate) struct FrameDecoder {
     /// The start of a frame whose end has not arrived yet.
     partial: BytesMut,
-    /// The rest of the last chunk.
+    /// The part of the last chunk that was not decoded yet.
     chunk: Bytes,
-    /// The lengths of the current frame, once its prelude was verified.
+    /// The lengths of the current frame, after its prelude has been verified.
     frame: Option<Prelude>,
 }
 
@@ -74,7 +76,7 @@ impl FrameDecoder {
         if self.chunk.is_empty() {
             self.chunk = chunk;
         } else {
-            // Callers do not do this, but no bytes may be lost if they do.
+            // Callers do not do this, but no bytes may be lost if one does.
             let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
             joined.extend_from_slice(&self.chunk);
             joined.extend_from_slice(&chunk);
@@ -135,7 +137,8 @@ impl FrameDecoder {
         Ok(Some(prelude))
     }
 
-    /// Removes the first frame if it is complete. Does not copy it if it lies in one chunk.
+    /// Removes and returns the first frame if it is complete. A frame that lies in one chunk is not
+    /// copied.
     fn take(&mut self, total: usize) -> Option<Bytes> {
         if self.partial.is_empty() && self.chunk.len() >= total {
             return Some(self.chunk.split_to(total));
@@ -144,7 +147,7 @@ impl FrameDecoder {
         (self.partial.len() == total).then(|| self.partial.split().freeze())
     }
 
-    /// Moves bytes from the chunk to the partial frame, up to `length` bytes.
+    /// Moves bytes from the chunk to the partial frame until that has `length` bytes.
     fn gather(&mut self, length: usize) {
         let missing = length
             .saturating_sub(self.partial.len())

@@ -28,7 +28,7 @@ fn event(event_type: &str, payload: impl Into<Bytes>) -> AwsMessage {
         ))
 }
 
-/// Decodes chunks. The last item is the result at the end of the stream.
+/// Decodes chunks. The second value is the result at the end of the stream.
 fn decode(chunks: impl IntoIterator<Item = Bytes>) -> (Vec<Frame>, Result<bool, CorruptFrame>) {
     let mut decoder = FrameDecoder::default();
     let mut messages = Vec::new();
@@ -135,8 +135,8 @@ fn a_frame_without_message_type_is_corrupt() {
     );
 }
 
-/// Decodes every recorded stream, byte by byte and at once. `BEDROCK_GRPC_RECORDED` names the
-/// folder.
+/// Decodes every recorded stream twice: byte by byte, and at once. `BEDROCK_GRPC_RECORDED` names
+/// the folder.
 #[test]
 #[cfg_attr(not(recorded), ignore = "BEDROCK_GRPC_RECORDED is not set")]
 fn recorded_streams_decode() {
@@ -209,7 +209,7 @@ proptest! {
         let _ = decode(chunks.into_iter().map(Bytes::from));
     }
 
-    /// Invalid headers with correct checksums reach the header parser.
+    /// Checks that invalid headers, with correct checksums, do not make the parser panic.
     #[test]
     fn garbage_headers_never_panic(headers in prop::collection::vec(any::<u8>(), 0..64)) {
         let mut bytes = prelude(OVERHEAD as u32 + headers.len() as u32, headers.len() as u32).to_vec();

@@ -1,9 +1,9 @@
-//! The host that is signed and sent.
+//! Builds the `host` value that is signed and sent.
 
 use http::Uri;
 
-/// Returns the URL's host, with its port unless that is the scheme's default. The SDK signs exactly
-/// this text as `host`.
+/// Returns the URL's host, followed by its port unless that is the default of the scheme. The SDK
+/// signs exactly this text as `host`.
 pub(super) fn authority(uri: &Uri) -> String {
     let host = uri.host().unwrap_or_default();
     match (uri.port_u16(), uri.scheme_str()) {

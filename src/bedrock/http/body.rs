@@ -1,4 +1,4 @@
-//! The body of a response, over either protocol.
+//! Unites the response bodies of HTTP/1.1 and HTTP/2.
 
 use std::{
     pin::Pin,
@@ -10,8 +10,8 @@ use http_body::Frame;
 
 use super::{http1, http2};
 
-/// A response body, over either protocol. Dropping it before its end closes the HTTP/1.1 socket or
-/// resets the HTTP/2 stream immediately.
+/// The body of an HTTP/1.1 or HTTP/2 response. Dropping it before its end immediately closes the
+/// HTTP/1.1 socket or resets the HTTP/2 stream.
 pub(super) enum ResponseBody {
     Http1(http1::Http1Body),
     Http2(http2::Http2Body),

@@ -13,37 +13,38 @@ use tokio::time::{Sleep, sleep};
 
 use super::body::ResponseBody;
 
-/// The maximum number of bytes that are read of an error. AWS's errors have a few hundred.
+/// The maximum number of bytes that are read of an error. AWS's errors have a few hundred bytes.
 pub(super) const LONGEST_ERROR: usize = 64 * 1024;
-/// The time limit for reading an error's body. Bedrock sends it together with the head.
+/// The time limit for reading the body of an error. Bedrock sends the body together with the
+/// headers.
 const ERROR_TIME: Duration = Duration::from_millis(500);
-/// The time limit if the status alone decides what follows. The body only adds a message then, and
-/// the next attempt should not wait for it.
+/// The time limit for reading the body if the status alone decides what the gateway does next. The
+/// body then only adds a message, and the next attempt should not wait for it.
 const DECIDED_TIME: Duration = Duration::from_millis(100);
 
-/// A body of which only a limited number of bytes is read. After the last one, the connection is
-/// closed unless the response was complete.
+/// A body of which only a limited number of bytes is read. When the limit is reached, the
+/// connection is closed unless the response was complete.
 pub(super) struct Capped {
-    /// The rest of the body. `None` after the last byte that is read.
+    /// The remaining body. `None` after the last byte that is read.
     inner: Option<ResponseBody>,
     left: usize,
     limit: Limit,
 }
 
 enum Limit {
-    /// The body of an error: bytes beyond the limit are dropped.
+    /// For the body of an error: bytes beyond the limit are dropped.
     Cut(Pin<Box<Sleep>>),
-    /// A complete answer: bytes beyond the limit are an error.
+    /// For a complete answer: bytes beyond the limit are an error.
     Fail,
 }
 
-/// The error for a response beyond its limit.
+/// The error for a response that exceeds its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("the response is larger than its limit")]
 struct TooLong;
 
 impl Capped {
-    /// Limits the body of an error with this status.
+    /// Limits the body of an error response with this status.
     pub(super) fn error(body: ResponseBody, status: StatusCode) -> Self {
         let is_decided = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         let time = if is_decided { DECIDED_TIME } else { ERROR_TIME };
@@ -85,7 +86,7 @@ impl http_body::Body for Capped {
         let next = ready!(http_body::Body::poll_frame(Pin::new(inner), cx));
         let mut data = match (next, &this.limit) {
             (Some(Ok(frame)), _) => frame.into_data().unwrap_or_default(),
-            // If the connection breaks, the bytes received before are used.
+            // If the connection breaks, the bytes that were received before are used.
             (Some(Err(_)) | None, Limit::Cut(_)) | (None, Limit::Fail) => {
                 this.inner = None;
                 return Poll::Ready(None);

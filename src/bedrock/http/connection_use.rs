@@ -1,11 +1,11 @@
-//! Counts the use of a connection, and notifies the pool.
+//! Counts how many calls use a connection, and notifies the pool.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The pool, as its connections see it.
+/// The interface of the pool for its connections.
 pub(super) trait PoolHandle: Send + Sync {
     /// Assigns free room on connections to waiting calls.
     fn settle(self: Arc<Self>);
@@ -14,7 +14,7 @@ pub(super) trait PoolHandle: Send + Sync {
     fn retire(self: Arc<Self>, id: u64);
 }
 
-/// A unit of load on a connection. Dropping it gives its room to a waiting call.
+/// One use of a connection by a call. Dropping it makes room for a waiting call.
 pub(super) struct ConnectionUse {
     owner: Arc<dyn PoolHandle>,
     load: Arc<AtomicUsize>,

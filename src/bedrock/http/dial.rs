@@ -1,4 +1,4 @@
-//! Opens sockets: DNS, TCP, a proxy's tunnel, TLS.
+//! Opens sockets: DNS, TCP, a tunnel through a proxy, TLS.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,13 +22,13 @@ use crate::config::bedrock::BedrockOptions;
 /// A socket, ready for HTTP.
 pub(super) struct Socket {
     pub(super) io: Box<dyn Io>,
-    /// Whether both sides negotiated HTTP/2.
+    /// Whether HTTP/2 was negotiated.
     pub(super) http2: bool,
-    /// Set if a proxy forwards requests, without a tunnel.
+    /// Set if a proxy forwards the requests, so that there is no tunnel.
     pub(super) forwarder: Option<Forwarder>,
 }
 
-/// A proxy that accepts whole URLs and forwards requests.
+/// A proxy that forwards requests. It requires absolute URLs.
 #[derive(Clone)]
 pub(super) struct Forwarder {
     /// The value of `proxy-authorization`, if the proxy has a password.
@@ -57,7 +57,7 @@ impl Dialer {
         }
     }
 
-    /// Opens a socket to the origin, within one timeout for DNS, TCP, proxy and TLS together.
+    /// Opens a socket to the origin. One timeout covers DNS, TCP, proxy and TLS together.
     pub(super) async fn dial(&self, origin: &Origin) -> Result<Socket, Error> {
         #[cfg(test)]
         if let Some((connection, http2)) = super::memory::dial() {
@@ -154,7 +154,8 @@ impl Dialer {
             "cannot connect to {origin}: DNS returned no addresses"
         ));
         for (tried, address) in addresses.iter().enumerate() {
-            // An address that drops packets must leave time for the next ones.
+            // The remaining time is divided, so that an address that drops packets leaves time for
+            // the next addresses.
             let left = deadline.saturating_duration_since(Instant::now());
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
             match self

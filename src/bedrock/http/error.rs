@@ -1,10 +1,11 @@
-//! Errors between a request and the head of its response.
+//! Defines the errors that can occur between a request and the headers of its response.
 
 use std::fmt;
 
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-/// A failed request. Its text contains hosts and causes, but no headers: they contain credentials.
+/// A failed request. Its text contains hosts and causes, but no headers, because headers contain
+/// credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub(in crate::bedrock) struct Error {
@@ -41,7 +42,7 @@ impl Error {
         }
     }
 
-    /// Adds the proxy to the text.
+    /// Adds the name of the proxy to the text.
     pub(super) fn through(self, proxy: &impl fmt::Display) -> Self {
         Self {
             message: format!("{} (through the proxy {proxy})", self.message),

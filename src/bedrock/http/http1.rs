@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection, which carries one exchange at a time. It has no task: the future that
-//! waits for the answer drives the connection. A token thus wakes only one task, and dropping the
+//! One HTTP/1.1 connection, which carries one exchange at a time. The connection has no task: the
+//! future that waits for the answer drives it. So a token wakes only one task, and dropping the
 //! body closes the socket at once.
 
 use std::{
@@ -40,7 +40,7 @@ type Driver = http1::Connection<TokioIo<Box<dyn Io>>, Full<Bytes>>;
 /// A connection without an exchange.
 pub(super) struct Http1Connection {
     send: SendRequest<Full<Bytes>>,
-    /// Boxed, because it is large, and is moved between the pool and responses.
+    /// The connection. Boxed, because it is large and is moved between the pool and responses.
     driver: Box<Driver>,
     /// Set if a proxy receives the requests.
     forwarder: Option<Forwarder>,
@@ -61,13 +61,13 @@ impl Http1Connection {
 
     /// Polls the connection. Returns whether it can send a request.
     pub(super) fn is_ready(&mut self) -> bool {
-        // No waker is needed, because the next exchange registers one.
+        // No waker is needed here, because the next exchange registers one.
         let driven = Pin::new(&mut self.driver).poll(&mut Context::from_waker(Waker::noop()));
         driven.is_pending() && self.send.is_ready()
     }
 }
 
-/// The owner of idle connections.
+/// The pool that owns idle connections.
 pub(super) trait Keeper: Send + Sync {
     /// Takes back an idle connection.
     fn keep(&self, connection: Http1Connection);
@@ -76,13 +76,13 @@ pub(super) trait Keeper: Send + Sync {
 /// A connection that is reserved for one request.
 pub(super) struct Http1Lease {
     pub(super) connection: Http1Connection,
-    /// The owner that takes the connection back after the response.
+    /// The pool to which the connection is returned after the response.
     pub(super) keeper: Arc<dyn Keeper>,
     pub(super) slot: ConnectionUse,
 }
 
 impl Http1Lease {
-    /// Sends the request and waits for the head of its response.
+    /// Sends the request and waits for the response headers.
     pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Http1Body>, Error> {
         let Self {
             connection:
@@ -123,7 +123,7 @@ impl Http1Lease {
                     ended,
                 }
             })),
-            // hyper returns the request only if it has not written any byte of it.
+            // hyper returns the request only if it has not written any byte of the request.
             Err(mut error) => match error.take_message() {
                 Some(_) => Err(Error::unprocessed(error.error())),
                 None => Err(Error::broken(error.error())),
@@ -136,7 +136,7 @@ impl Http1Lease {
 pub(super) struct Http1Body {
     incoming: Incoming,
     lease: Option<Http1Lease>,
-    /// Whether the connection has ended. Bytes that it has read may still be available.
+    /// Whether the connection has ended. Bytes that were read before may still be available.
     ended: bool,
 }
 
@@ -178,7 +178,7 @@ impl Http1Body {
         }
     }
 
-    /// Returns the connection to its owner after a complete response.
+    /// Returns the connection to the pool after a complete response.
     fn give_back(&mut self) {
         if let Some(Http1Lease {
             mut connection,
@@ -189,13 +189,13 @@ impl Http1Body {
             && connection.is_ready()
         {
             keeper.keep(connection);
-            // Released last, so that a waiting call finds the connection.
+            // The slot is released last, so that a waiting call finds the connection in the pool.
             drop(slot);
         }
     }
 }
 
-/// Sets the `host` header, and reduces the URL to its path. A proxy needs the absolute URL.
+/// Sets the `host` header, and reduces the URL to its path. For a proxy, the URL stays absolute.
 fn addressed(
     request: Request<Bytes>,
     forwarder: Option<&Forwarder>,

@@ -1,5 +1,5 @@
-//! One HTTP/2 connection, which many streams share. Its own task drives it. It uses h2 directly,
-//! because only h2 reports how many streams the peer allows.
+//! One HTTP/2 connection, which many streams share. A task of the connection drives it. This module
+//! uses h2 directly, because only h2 reports how many streams the peer allows.
 
 use std::{
     sync::{
@@ -25,19 +25,19 @@ use super::{
     origin::Io,
 };
 
-/// The maximum number of bytes that are buffered for a stream that is not read.
+/// The maximum number of bytes that are buffered for a stream that the client does not read.
 const STREAM_WINDOW: u32 = 128 * 1024;
 /// The maximum flow-control window of a connection, in bytes.
 const MAX_WINDOW: u32 = i32::MAX as u32;
-/// The maximum number of streams until the peer's settings arrive. RFC 9113 advises peers to allow
+/// The maximum number of streams before the peer's settings arrive. RFC 9113 advises peers to allow
 /// at least 100.
 const UNTIL_SETTINGS: usize = 10;
-/// The maximum size of a response's headers, in bytes. Those of AWS have less than 1 KiB.
+/// The maximum size of a response's headers, in bytes. The headers of AWS have less than 1 KiB.
 const MAX_HEADERS: u32 = 64 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection, as the pool sees it.
+/// A connection, as the pool uses it.
 pub(super) struct Http2Connection {
     pub(super) id: u64,
     send: SendRequest<Bytes>,
@@ -58,8 +58,8 @@ impl Http2Connection {
         most: usize,
         owner: Weak<dyn PoolHandle>,
     ) -> Result<Self, h2::Error> {
-        // The connection's window has room for the windows of all streams, so that streams that are
-        // not read cannot block the others.
+        // The connection's window is large enough for the windows of all streams. So streams that
+        // are not read cannot block the others.
         let window = u32::try_from(most)
             .unwrap_or(u32::MAX)
             .saturating_mul(STREAM_WINDOW)
@@ -70,7 +70,8 @@ impl Http2Connection {
             .initial_max_send_streams(UNTIL_SETTINGS)
             .enable_push(false)
             .max_header_list_size(MAX_HEADERS)
-            // Unread frames are tokens for slow readers, not an attack. The windows limit them.
+            // If clients read slowly, many frames of tokens stay unread. They are not an attack, so
+            // the budget allows them. The flow-control windows limit their number.
             .data_frame_budget(2 * window as usize)
             .handshake(io)
             .await?;
@@ -99,7 +100,8 @@ impl Http2Connection {
         })
     }
 
-    /// Returns how many streams the peer allows, or the initial limit until its settings arrive.
+    /// Returns how many streams the peer allows. Before its settings arrive, this is the initial
+    /// limit.
     pub(super) fn allowed(&self) -> usize {
         let allowed = self.send.current_max_send_streams();
         if self.settled.load(Ordering::Relaxed) {
@@ -109,7 +111,7 @@ impl Http2Connection {
         }
     }
 
-    /// Returns whether the connection accepts new streams. It does not after GOAWAY or an error.
+    /// Returns whether the connection accepts new streams. After GOAWAY or an error, it does not.
     pub(super) fn is_open(&mut self) -> bool {
         match self
             .send
@@ -129,8 +131,8 @@ impl Http2Connection {
     }
 }
 
-/// Sends pings until one is not answered. When the first answer arrives, the peer's settings have
-/// arrived, too.
+/// Sends pings, and returns when one is not answered. The first answer shows that the peer's
+/// settings have arrived.
 async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<dyn PoolHandle>) {
     let Some(mut ping) = ping else { return };
     while let Ok(Ok(_)) = timeout(PING_TIMEOUT, ping.ping(Ping::opaque())).await {
@@ -143,7 +145,7 @@ async fn keep_alive(ping: Option<PingPong>, settled: &AtomicBool, owner: &Weak<d
     }
 }
 
-/// A reservation of one stream.
+/// A reservation of one stream on a connection.
 pub(super) struct Http2Lease {
     id: u64,
     send: SendRequest<Bytes>,
@@ -151,7 +153,7 @@ pub(super) struct Http2Lease {
 }
 
 impl Http2Lease {
-    /// Sends the request and waits for the head of its response.
+    /// Sends the request and waits for the response headers.
     pub(super) async fn send(self, request: Request<Bytes>) -> Result<Response<Http2Body>, Error> {
         let Self { id, mut send, slot } = self;
         let (mut head, body) = request.into_parts();
@@ -177,7 +179,8 @@ impl Http2Lease {
             .send_request(Request::from_parts(head, ()), body.is_empty())
             .map_err(unsent)?;
         if !body.is_empty() {
-            // h2 buffers what the windows do not allow yet. The bytes are shared, not copied.
+            // h2 buffers the bytes for which the windows have no room yet. The bytes are shared,
+            // not copied.
             stream.send_data(body, true).map_err(failed)?;
         }
         let response = response.await.map_err(failed)?;
@@ -188,9 +191,9 @@ impl Http2Lease {
     }
 }
 
-/// Returns whether the peer has declared that it did not process the request: it refused the stream
-/// (RFC 9113, 8.7), or its GOAWAY names an earlier stream as the last one (6.8). After a GOAWAY, h2
-/// fails only streams that the peer has not processed.
+/// Returns whether the peer has declared that it did not process the request. It does so by
+/// refusing the stream (RFC 9113, 8.7), or with a GOAWAY that names an earlier stream as the last
+/// one (6.8). After a GOAWAY, h2 fails only streams that the peer has not processed.
 fn is_unseen(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away()
@@ -203,7 +206,7 @@ fn with_authority(uri: Uri) -> Result<Uri, Error> {
     Uri::from_parts(parts).map_err(Error::request)
 }
 
-/// Removes the connection headers of HTTP/1.1, which HTTP/2 forbids (RFC 9113, 8.2.2).
+/// Removes the connection headers of HTTP/1.1, because HTTP/2 forbids them (RFC 9113, 8.2.2).
 fn drop_connection_headers(headers: &mut HeaderMap) {
     for name in [
         header::HOST,
@@ -215,7 +218,7 @@ fn drop_connection_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// The body of a response.
+/// The body of an HTTP/2 response.
 pub(super) struct Http2Body {
     receive: RecvStream,
     _slot: ConnectionUse,
@@ -230,7 +233,7 @@ impl Http2Body {
             return Poll::Ready(None);
         };
         let data = data.and_then(|data| {
-            // Extends the window by the bytes that were read.
+            // The flow-control window grows again by the bytes that were read.
             self.receive.flow_control().release_capacity(data.len())?;
             Ok(data)
         });
@@ -255,7 +258,8 @@ mod tests {
         Weak::<NoOwner>::new()
     }
 
-    /// The peer is silent, as when the network is down and TCP has not noticed it.
+    /// Checks that a connection to a silent peer is given up. A peer is silent if, for example, the
+    /// network is down and TCP has not noticed it.
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_is_given_up() {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);

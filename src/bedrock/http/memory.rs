@@ -1,5 +1,5 @@
-//! Connections to a Bedrock in the same thread, for tests with a paused clock. The gateway reads
-//! the bytes in the same pieces in which the peer writes them.
+//! Connects the gateway to a simulated Bedrock in the same thread, for tests with a paused clock.
+//! The gateway reads bytes in the same pieces in which the peer writes them.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-/// Accepts a connection: gets the peer's end, and returns whether the connection uses HTTP/2.
+/// Accepts a connection. Receives the peer's end, and returns whether the connection uses HTTP/2.
 type Accept = Box<dyn FnMut(PeerEnd) -> bool>;
 
 thread_local! {
@@ -25,18 +25,18 @@ thread_local! {
 pub(crate) struct PeerEnd {
     /// The bytes that the gateway writes. The channel ends when the gateway closes the connection.
     pub(crate) received: UnboundedReceiver<Bytes>,
-    /// The bytes that the gateway reads, one item per read. Dropping the sender closes the
-    /// connection.
+    /// The bytes that the gateway reads. Each item is returned by one read. Dropping the sender
+    /// closes the connection.
     pub(crate) sender: UnboundedSender<io::Result<Bytes>>,
 }
 
-/// Makes `accept` accept all later connections of this thread.
+/// Sets the function that accepts all later connections of this thread.
 pub(crate) fn listen(accept: impl FnMut(PeerEnd) -> bool + 'static) {
     ACCEPT.set(Some(Box::new(accept)));
 }
 
-/// Opens a connection to the peer of this thread, if there is one. Also returns whether the
-/// connection uses HTTP/2.
+/// Opens a connection to the simulated peer of this thread, if there is one. The second value is
+/// true if the connection uses HTTP/2.
 pub(super) fn dial() -> Option<(Connection, bool)> {
     ACCEPT.with_borrow_mut(|accept| {
         let accept = accept.as_mut()?;

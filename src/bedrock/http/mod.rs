@@ -1,24 +1,24 @@
-//! The HTTP client of the SDK. It opens several connections to an endpoint as the load grows, and
-//! uses the least loaded one.
+//! The HTTP client that the SDK uses. It opens several connections to an endpoint as the load
+//! grows, and uses the least loaded one.
 //!
-//! The SDK's own client opens one HTTP/2 connection per host, and queues calls when it has reached
-//! its limit of streams. With this client, a call never waits for a full connection while another
-//! one has room.
+//! The SDK's own client opens one HTTP/2 connection per host. When that connection has reached its
+//! limit of streams, further calls wait. With this client, a call never waits for a full connection
+//! while another one has room.
 //!
 //! | module | job |
 //! |---|---|
-//! | `settings` | what connections depend on |
+//! | `settings` | the settings of connections, which a reload can replace |
 //! | `origin` | the destination of a connection, and the traits of its socket |
-//! | `authority` | the host that is signed and sent |
+//! | `authority` | builds the `host` value that is signed and sent |
 //! | `dial` | opens sockets: DNS, TCP, proxy, TLS |
 //! | `proxy` | selects the proxy of an origin |
 //! | `tls` | the certificates that TLS connections trust |
 //! | `http1` | one HTTP/1.1 connection, driven by the future that waits for its answer |
 //! | `http2` | one HTTP/2 connection, driven by its own task |
-//! | `connection_use` | counts the use of a connection, and notifies the pool |
+//! | `connection_use` | counts how many calls use a connection, and notifies the pool |
 //! | `pool` | selects the connection for a call, and opens others |
 //! | `capped` | limits how much of a response is read |
-//! | `body` | the body of a response, over either protocol |
+//! | `body` | the response bodies of HTTP/1.1 and HTTP/2 |
 //! | `error` | errors, and whether Bedrock can have processed the request |
 
 mod authority;
@@ -68,19 +68,19 @@ use origin::Origin;
 use pool::{Limits, Pool};
 use settings::Settings;
 
-/// The time limit for the head of an answer, if the SDK sets only a connect timeout.
+/// The time limit for the response headers, if the SDK sets only a connect timeout.
 const LONGEST_ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// The client. Cheap to clone. All clones share their connections, which the worker's runtime
-/// drives.
+/// The client. Cheap to clone. All clones share their connections, which run on the worker's
+/// runtime.
 #[derive(Clone)]
 pub(super) struct Http {
     shared: Arc<Shared>,
-    /// The maximum number of bytes of a successful answer. A longer one is an error. `None` for a
-    /// stream, whose reader limits it.
+    /// The maximum size of a successful answer, in bytes. A longer answer is an error. `None` for a
+    /// stream, because the reader of the stream limits it.
     longest_answer: Option<usize>,
-    /// The time limit for connecting and for the head of the answer together. `None` if the caller
-    /// sets one.
+    /// The time limit for connecting and for the response headers together. `None` if the caller
+    /// sets a time limit.
     head_limit: Option<Duration>,
 }
 
@@ -123,7 +123,7 @@ impl Http {
         }
     }
 
-    /// Limits successful answers to this number of bytes. For answers that are not streams.
+    /// Limits successful answers to this number of bytes. Not for streams.
     #[must_use]
     pub(super) fn for_whole_answers(mut self, most: usize) -> Self {
         self.longest_answer = Some(most);
@@ -149,7 +149,7 @@ impl Http {
             .or_insert_with_key(|origin| Pool::new(origin.clone(), dialer.clone(), *limits))
             .clone();
         drop(pools);
-        // Open calls keep the pool of their connection until they end.
+        // Open calls keep the old pool of their connection until they end.
         drop(retired);
         pool
     }
@@ -158,14 +158,14 @@ impl Http {
         let request = buffered(request).await?;
         let pool = self.pool(Origin::of(request.uri())?);
         let response = match exchange(&pool, request.clone()).await {
-            // Retried once. This is safe, because the peer has not processed the request.
+            // The request is retried once. This is safe, because the peer has not processed it.
             Err(error) if error.kind == Kind::Unprocessed => exchange(&pool, request).await,
             outcome => outcome,
         }?;
         let status = response.status();
         response
             .map(|body| match (status.is_success(), self.longest_answer) {
-                // Only the start of an error's body is read, within a time limit.
+                // Only the start of an error's body is read, and only within a time limit.
                 (false, _) => SdkBody::from_body_1_x(Capped::error(body, status)),
                 (true, Some(most)) => SdkBody::from_body_1_x(Capped::answer(body, most)),
                 (true, None) => SdkBody::from_body_1_x(body),
@@ -182,7 +182,7 @@ async fn exchange(
     pool.lease().await?.send(request).await
 }
 
-/// Converts the SDK's request. The body is already in memory, because it was signed, and it is not
+/// Converts the SDK's request. Its body was signed, so it is already in memory, and it is not
 /// copied.
 async fn buffered(request: HttpRequest) -> Result<Request<Bytes>, Error> {
     let (head, body) = request
@@ -210,8 +210,8 @@ impl HttpConnector for Http {
 }
 
 impl HttpClient for Http {
-    /// Creates a connector. The settings contain the timeouts of the SDK's credential providers,
-    /// such as 1 s for the instance metadata service. Calls to Bedrock have none.
+    /// Creates a connector. `settings` contains the timeouts of the SDK's credential providers,
+    /// such as 1 s for the instance metadata service. For calls to Bedrock, it contains none.
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

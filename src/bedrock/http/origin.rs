@@ -1,4 +1,4 @@
-//! The destination of a connection, and the traits of its socket.
+//! Defines the destination of a connection, and the traits that its socket must have.
 
 use std::fmt;
 
@@ -52,8 +52,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The traits that HTTP needs of a socket. Sockets are boxed, so that the code above them is the
-/// same with and without TLS.
+/// The traits that a socket must have. Sockets are boxed, so that the HTTP code is the same with
+/// and without TLS.
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Io for T {}

@@ -17,10 +17,10 @@ use tower_service::Service;
 use super::origin::{Io, Origin};
 use crate::config::Proxies;
 
-/// The proxy rules of the environment.
+/// The proxy rules in the environment variables.
 pub(super) struct ProxyRules(Option<Matcher>);
 
-/// A proxy.
+/// A proxy, and the password for it.
 pub(super) struct Proxy {
     pub(super) origin: Origin,
     /// The value of `proxy-authorization`, if the proxy has a password.
@@ -42,7 +42,7 @@ impl ProxyRules {
         Self(Some(rules.build()))
     }
 
-    /// Returns the proxy for an origin. `None` if the connection is direct.
+    /// Returns the proxy for an origin. `None` if the gateway connects directly.
     pub(super) fn of(&self, origin: &Origin) -> Option<Proxy> {
         let rules = self.0.as_ref()?;
         if is_of_this_machine(&origin.host) {
@@ -58,9 +58,9 @@ impl ProxyRules {
     }
 }
 
-/// Returns whether a host is this machine, or a service that only this machine can use: the
+/// Returns whether a host is this machine, or a service that is meant for this machine only: the
 /// instance metadata service, and the credential endpoints of ECS and EKS Pod Identity. These
-/// services identify the client by its address, so through a proxy they would return the proxy's
+/// services identify the client by its address. Through a proxy, they would return the proxy's
 /// credentials.
 fn is_of_this_machine(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
@@ -83,7 +83,7 @@ fn is_of_this_machine(host: &str) -> bool {
 }
 
 impl Proxy {
-    /// Opens a tunnel to the origin.
+    /// Opens a tunnel to the origin through a connection to the proxy.
     pub(super) async fn tunnel(&self, io: Box<dyn Io>, origin: &Origin) -> io::Result<Box<dyn Io>> {
         let uri: Uri = format!("https://{origin}")
             .parse()
@@ -182,7 +182,7 @@ mod tests {
     fn a_password_is_decoded_for_the_header() {
         let origin = Origin::of(&Uri::from_static("https://a.example")).expect("an origin");
         let proxy = rules().of(&origin).expect("a proxy");
-        // "user:p@ss"
+        // The user information of the proxy's URL is "user:p@ss".
         assert_eq!(
             proxy.authorization.expect("a password"),
             "Basic dXNlcjpwQHNz"

@@ -10,15 +10,15 @@ use crate::config::{
     bedrock::{BedrockOptions, Endpoints},
 };
 
-/// The settings that connections depend on. If one of them changes, calls use new connections.
+/// The settings of connections. If one of them changes, calls use new connections.
 pub(super) struct Settings {
     /// The trusted certificates.
     pub(super) trust: Arc<Trust>,
-    /// The endpoints, and the limits on time and numbers.
+    /// The endpoints, time limits and connection limits.
     pub(super) options: BedrockOptions,
-    /// The endpoints that only an account has.
+    /// The endpoints of each account that sets its own.
     of_accounts: Vec<BTreeMap<String, Endpoints>>,
-    /// The number of changes since the start of the process.
+    /// How often the settings have changed since the start of the process.
     version: u64,
 }
 
@@ -40,13 +40,13 @@ impl CurrentSettings {
         self.0.load_full()
     }
 
-    /// Returns the number of changes since the start of the process.
+    /// Returns how often the settings have changed since the start of the process.
     pub(in crate::bedrock) fn version(&self) -> u64 {
         self.load().version
     }
 
-    /// Uses other settings from now on, if they differ. Existing connections get no further
-    /// requests. Without `trust`, the trusted certificates stay the same.
+    /// Replaces the settings if they differ. Existing connections then get no further requests.
+    /// Without `trust`, the trusted certificates stay the same.
     pub(in crate::bedrock) fn replace(
         &self,
         options: &BedrockOptions,

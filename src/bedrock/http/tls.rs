@@ -1,4 +1,4 @@
-//! TLS connections to AWS, and the certificates that they trust.
+//! Configures TLS connections to AWS, and the certificates that they trust.
 
 use std::{
     fmt,
@@ -17,7 +17,7 @@ const HTTP1: &[u8] = b"http/1.1";
 /// Why TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The extra file cannot be read, or contains no certificate.
+    /// The file of additional certificates cannot be read, or contains no certificate.
     #[error("bedrock.extra_ca_file: cannot read certificates from {}: {why}; name a PEM file with at least one certificate", .path.display())]
     ExtraCa {
         /// The path as configured.
@@ -39,10 +39,11 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// The certificates that TLS connections to AWS trust, with the sessions that can be resumed.
+/// The certificates that TLS connections to AWS trust, and the TLS sessions that can be resumed.
 pub struct Trust {
     config: Arc<ClientConfig>,
-    /// Why no TLS connection can be trusted. Set if there are no root certificates.
+    /// Why no TLS connection can be trusted. Set if there are no root certificates, in which case
+    /// TLS connections fail with this text.
     no_roots: Option<String>,
     /// The configuration for connections that use only HTTP/1.1, such as those to proxies.
     http1_only: Arc<ClientConfig>,
@@ -55,9 +56,9 @@ impl fmt::Debug for Trust {
 }
 
 impl Trust {
-    /// Reads the machine's root certificates and the additional ones. Missing root certificates are
-    /// reported only when a TLS connection is opened. `bundle` replaces the machine's certificates,
-    /// as `AWS_CA_BUNDLE` does in other AWS SDKs.
+    /// Reads the machine's root certificates and the additional ones. If there are no root
+    /// certificates, the error is reported only when a TLS connection is opened. `bundle` replaces
+    /// the machine's certificates, as `AWS_CA_BUNDLE` does in other AWS SDKs.
     pub(in crate::bedrock) fn load(
         options: &BedrockOptions,
         bundle: Option<&Path>,
@@ -67,7 +68,7 @@ impl Trust {
         Self::with_extra(bundle, extra)
     }
 
-    /// Creates the same configuration with this content of the additional file.
+    /// Does the same as [`Self::load`], with this content of the additional file.
     pub(in crate::bedrock) fn with_extra(
         bundle: Option<&Path>,
         extra: Option<Extra<'_, impl AsRef<[u8]>>>,
@@ -94,7 +95,7 @@ impl Trust {
         Self::trusting(roots, &errors)
     }
 
-    /// Creates a configuration without root certificates, for requests that need no TLS.
+    /// Creates a configuration without root certificates, for requests without TLS.
     pub(in crate::bedrock) fn without_roots() -> Result<Self, TlsError> {
         Self::trusting(RootCertStore::empty(), &[])
     }
@@ -125,8 +126,8 @@ impl Trust {
         })
     }
 
-    /// Returns the configuration for TLS connections. Fails with the reason why none can be
-    /// trusted.
+    /// Returns the configuration for TLS connections. If no connection can be trusted, returns the
+    /// reason as an error.
     pub(super) fn config(&self, http1_only: bool) -> Result<Arc<ClientConfig>, &str> {
         match (&self.no_roots, http1_only) {
             (Some(why), _) => Err(why),
@@ -136,7 +137,7 @@ impl Trust {
     }
 }
 
-/// The path of a PEM file, and its content.
+/// The path and the content of a PEM file.
 type Extra<'a, C> = (&'a Path, Result<C, String>);
 
 fn add_extra(

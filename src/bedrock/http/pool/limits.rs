@@ -7,7 +7,8 @@ use crate::config::bedrock::BedrockOptions;
 /// The limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::bedrock::http) struct Limits {
-    /// The target load of an HTTP/2 connection. Beyond it, another one is opened.
+    /// The target number of streams of an HTTP/2 connection. When all connections have reached it,
+    /// another one is opened.
     pub(super) target: usize,
     /// The maximum number of HTTP/2 connections.
     pub(super) connections: usize,

@@ -1,9 +1,9 @@
 //! The connection pool: selects the connection for a call, and opens further ones. There is one
 //! pool per origin.
 //!
-//! A call uses the least loaded connection. When all have reached their target load, another one is
-//! opened, while calls continue on the existing ones. A call waits only if no connection has room.
-//! Waiting calls are served in their order.
+//! A call uses the least loaded connection. When all connections have reached their target load,
+//! another one is opened. Meanwhile, calls continue to use the existing ones. A call waits only if
+//! no connection has room. Waiting calls are served in their order of arrival.
 
 mod lease;
 mod limits;
@@ -90,7 +90,7 @@ impl Pool {
             }
         };
         for (sender, error) in failed {
-            // The receiver may have stopped waiting.
+            // The result is ignored, because the receiver may have stopped waiting.
             drop(sender.send(Err(error)));
         }
         if sweep {
@@ -134,7 +134,8 @@ impl Pool {
 }
 
 impl PoolHandle for Pool {
-    /// Assigns free room to waiting calls, in their order, and opens connections for the others.
+    /// Assigns free room to waiting calls, in their order of arrival. Opens connections for the
+    /// remaining calls.
     fn settle(self: Arc<Self>) {
         let mut unwanted = Vec::new();
         let mut state = self.lock();
@@ -143,10 +144,10 @@ impl PoolHandle for Pool {
                 state.waiting.push_front(sender);
                 break;
             };
-            // Dropped later, because dropping a lease locks the pool.
+            // The unwanted leases are dropped later, because dropping a lease locks the pool.
             unwanted.extend(sender.send(Ok(lease)).err());
         }
-        // A stream may outlive its runtime. In that case, no call is waiting.
+        // A stream may outlive its runtime. No call is waiting then.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -170,8 +171,8 @@ impl Keeper for Pool {
     }
 }
 
-/// Closes connections that were unused in four consecutive sweeps. Ends with the pool, or when no
-/// connection is left.
+/// Closes connections that were unused in four consecutive sweeps. Returns when the pool is
+/// dropped, or when no connection is left.
 async fn sweep_unused(pool: Weak<Pool>, interval: Duration) {
     loop {
         sleep(interval).await;

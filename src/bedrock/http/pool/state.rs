@@ -1,5 +1,4 @@
-//! The state of a pool: its connections and the waiting calls. This module makes the decisions, and
-//! performs no I/O.
+//! Decides on the connections and the waiting calls of a pool. Performs no I/O.
 
 use std::{
     collections::VecDeque,
@@ -20,11 +19,11 @@ use crate::bedrock::http::{
     http2,
 };
 
-/// The maximum number of HTTP/2 connections that are opened concurrently. Each has room for many
-/// streams.
+/// The maximum number of HTTP/2 connections that are opened concurrently. It is small, because each
+/// connection has room for many streams.
 const HTTP2_DIALS: usize = 4;
-/// The maximum number of HTTP/1.1 connections that are opened concurrently. Each has room for one
-/// request.
+/// The maximum number of HTTP/1.1 connections that are opened concurrently. It is larger, because
+/// each connection has room for only one request.
 const HTTP1_DIALS: usize = 64;
 /// The pause after a failed attempt to connect, while other connections are open.
 const REDIAL_AFTER: Duration = Duration::from_secs(1);
@@ -51,7 +50,7 @@ pub(super) struct State {
     pub(super) dialing: usize,
     /// The protocol of the last connection. `None` before the first one.
     speaks: Option<Protocol>,
-    /// When to connect again after a failure, while other connections are open.
+    /// The time of the next attempt to connect after a failure, while other connections are open.
     pub(super) redial_at: Option<Instant>,
     sweeping: bool,
     last_id: u64,
@@ -68,7 +67,7 @@ struct Idle {
     unused: u8,
 }
 
-/// Connections to close. They are closed when this is dropped, after the lock is released.
+/// Connections to close. Dropping this value closes them, after the lock is released.
 pub(super) struct Closed {
     _http1: Vec<Idle>,
     _http2: Vec<http2::Http2Connection>,
@@ -113,8 +112,8 @@ impl State {
                 .iter()
                 .enumerate()
                 .map(|(at, connection)| (load(&connection.load), at));
-            // The oldest of equally loaded connections is used, so that connections that a peak has
-            // opened become unused after the peak.
+            // Of equally loaded connections, the oldest is used. So connections that were opened
+            // during a peak become unused after the peak.
             let (_, at) = with_load
                 .filter(|&(load, at)| load < self.http2[at].allowed().min(most))
                 .min()?;
@@ -169,8 +168,8 @@ impl State {
     }
 
     fn http2_wanted(&self, limits: &Limits) -> usize {
-        // One more if all connections have reached their target load, and enough for the waiting
-        // calls.
+        // At least one more connection is wanted if all have reached their target load, and
+        // enough connections for the waiting calls.
         let all_at_target = self
             .http2
             .iter()
@@ -202,8 +201,8 @@ impl State {
         });
     }
 
-    /// Returns the calls that fail with a failed attempt to connect: its share of the queue, or
-    /// none while other connections are open.
+    /// Handles a failed attempt to connect. Returns the calls that fail with it: its share of the
+    /// queue, or none while other connections are open.
     pub(super) fn dial_failed(&mut self, now: Instant) -> Vec<Waiting> {
         if !self.http2.is_empty() {
             self.redial_at = Some(now + REDIAL_AFTER);
@@ -250,8 +249,8 @@ fn load(counter: &AtomicUsize) -> usize {
     counter.load(Ordering::Relaxed)
 }
 
-/// Returns the target load of a connection: half of what the peer allows, and at most the
-/// operator's setting.
+/// Returns the target load of a connection: half of the streams that the peer allows, and at most
+/// the operator's setting.
 fn target(connection: &http2::Http2Connection, limits: &Limits) -> usize {
     (connection.allowed() / 2).clamp(1, limits.target)
 }
