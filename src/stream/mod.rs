@@ -9,7 +9,7 @@
 //! | `state_machine` | the stages of a call, from the first attempt to its outcome |
 //! | `operation` | the trait of the streaming operations of Bedrock |
 //! | `converse` | ConverseStream: converts its events to messages |
-//! | `native` | InvokeModelWithResponseStream: converts its chunks to messages, and detects their end |
+//! | `native` | InvokeModelWithResponseStream: converts its chunks to messages, detects their end |
 //! | `native_usage` | the token counts of answers in the models' own formats |
 //! | `answer` | the stream of Bedrock's events, which counts as open until it is dropped |
 //! | `wake_filter` | skips polls when no source has woken the call |
