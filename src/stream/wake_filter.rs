@@ -1,9 +1,9 @@
 //! Skips polls of a call when no event source has woken it.
 //!
 //! After each token, tonic and hyper poll up to three more times: tonic until the stream is
-//! pending, then hyper another time. Then the whole task is polled again, because reserving capacity
-//! in an HTTP/2 stream wakes its task. Without this filter, each of these polls would reach
-//! Bedrock's socket.
+//! pending, then hyper another time. Then the whole task is polled again, because reserving
+//! capacity in an HTTP/2 stream wakes its task. Without this filter, each of these polls would
+//! reach Bedrock's socket.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! The connection to a collector that accepts OTLP over gRPC, for spans and usage records.
+//! Connects to a collector that accepts OTLP over gRPC, for spans and usage records.
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::config::{Headers, MAX_PEM, Traces, read_regular};
 
-/// The timeout of a request with a batch.
+/// The timeout of a request that sends a batch.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,8 +19,8 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const TCP_KEEPALIVE_RETRIES: u32 = 3;
 
-/// Returns a connection to a collector, which is opened when it is first used. `section` is the
-/// section of the configuration, for errors. Must be called within a Tokio runtime.
+/// Returns a connection to a collector. It is opened when it is first used. `section` is the
+/// section of the configuration that error messages name. Must be called within a Tokio runtime.
 ///
 /// # Errors
 /// Fails if the address or the certificates are invalid.
@@ -61,7 +61,7 @@ pub(super) fn channel(
     Ok(address.connect_lazy())
 }
 
-/// Returns the configured headers, which have been validated.
+/// Returns the configured headers. They were validated when the configuration was loaded.
 pub(super) fn headers(headers: &Headers) -> HeaderMap {
     let pairs = headers.0.iter().filter_map(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
@@ -72,7 +72,7 @@ pub(super) fn headers(headers: &Headers) -> HeaderMap {
     pairs.collect()
 }
 
-/// Returns the attributes of the process.
+/// Returns the OpenTelemetry resource, whose attributes describe the process.
 pub(super) fn resource(traces: &Traces) -> Resource {
     let attributes = traces
         .attributes

@@ -1,4 +1,4 @@
-//! The level of the log, which can change while the process runs.
+//! Parses the level of the log, and changes it while the process runs.
 
 use tracing_subscriber::{
     Registry,
@@ -8,7 +8,7 @@ use tracing_subscriber::{
 
 use crate::config::Log;
 
-/// The level of the log, in the form of `log.level`.
+/// The level of the log, in the format of `log.level`.
 #[derive(Clone, Debug)]
 pub struct Level(pub(super) Targets);
 
@@ -16,7 +16,7 @@ impl Level {
     /// Parses the level of a configuration.
     ///
     /// # Errors
-    /// Fails if it is neither a level nor a list of directives.
+    /// Fails if the text is neither a level nor a list of directives.
     pub fn of(log: &Log) -> Result<Self, String> {
         parse(&log.level).map(Self).map_err(|problem| {
             format!(
@@ -27,8 +27,8 @@ impl Level {
     }
 }
 
-/// Parses directives. One without `=` must be a level: the library would take `warning` for the
-/// target of an event, and log nothing else.
+/// Parses directives. A directive without `=` must be a level. The library would accept `warning`
+/// as the target of events, and log nothing else.
 fn parse(text: &str) -> Result<Targets, String> {
     for directive in text.split(',').filter(|part| !part.contains('=')) {
         if directive.is_empty() || directive.parse::<LevelFilter>().is_err() {
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Result<Targets, String> {
 pub struct LevelHandle(pub(super) reload::Handle<Targets, Registry>);
 
 impl LevelHandle {
-    /// Uses another level from now on.
+    /// Sets another level.
     pub fn set(&self, level: Level) {
         if let Err(error) = self.0.reload(level.0) {
             tracing::warn!(%error, "the level of the log cannot be changed");

@@ -1,8 +1,8 @@
-//! Writes log lines to standard error: one JSON object each, or readable text. Only commands and
-//! usage records write to standard output.
+//! Writes log lines to standard error: one JSON object per line, or readable text. Standard output
+//! is reserved for commands and usage records.
 //!
-//! A separate thread writes the lines, because standard error blocks if it is a pipe that is full.
-//! A call must never wait for the reader of the log.
+//! A separate thread writes the lines, because a call must never wait for the reader of the log. If
+//! standard error is a full pipe, writing to it blocks.
 
 mod level;
 mod queue;
@@ -39,20 +39,20 @@ const OWN: &str = env!("CARGO_CRATE_NAME");
 /// Events of other crates contain headers at `trace`.
 const OTHERS: &[(&str, LevelFilter)] = &[("aws_", LevelFilter::OFF), ("", LevelFilter::DEBUG)];
 
-/// How long the end of the process waits until the last lines are written.
+/// How long the process waits at its end for the last lines to be written.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// The number of lines that were dropped. There is one log in the process.
+/// The number of dropped lines. There is one log in the process.
 static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// Returns the number of lines that were dropped because standard error was not read in time, or
-/// failed.
+/// because writing failed.
 pub(super) fn dropped() -> Counter {
     DROPPED.clone()
 }
 
-/// The log of the process. Keep it until the process ends: the last lines are written when it is
-/// dropped.
+/// The log of the process. Keep this value until the process ends: dropping it writes the last
+/// lines.
 #[must_use]
 #[derive(Debug)]
 pub struct Logging {
@@ -61,13 +61,13 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Adds text that is not an event, such as the error that ends the process. It keeps its place
-    /// among the lines.
+    /// Adds text that is not an event, such as the error that ends the process. The text is written
+    /// after the lines that were added before it.
     pub fn text(&self, text: &str) {
         self.queue.add(text.as_bytes());
     }
 
-    /// Returns what changes the level later.
+    /// Returns a handle that can change the level later.
     pub fn level(&self) -> LevelHandle {
         self.level.clone()
     }
@@ -75,12 +75,12 @@ impl Logging {
 
 impl Drop for Logging {
     fn drop(&mut self) {
-        // If standard error is not read, the lines are lost.
+        // If standard error is not read in time, the lines are lost.
         let _is_written = self.queue.flush(FLUSH);
     }
 }
 
-/// Starts logging for the whole process, also of panics.
+/// Starts logging for the whole process. Panics are logged, too.
 ///
 /// # Errors
 /// Fails if the level cannot be parsed, if logging was started before, or if the thread cannot be
@@ -90,7 +90,7 @@ pub fn start(log: &Log) -> Result<Logging, String> {
     let queue = queue().map_err(|error| format!("cannot write the log: {error}"))?;
     let lines = fmt::layer()
         .with_writer(Arc::clone(&queue))
-        // Such errors would be written to standard error directly.
+        // Otherwise the library would write its own errors directly to standard error.
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry()
         .with(filter)
@@ -102,7 +102,7 @@ pub fn start(log: &Log) -> Result<Logging, String> {
             .try_init(),
     };
     started.map_err(|error| error.to_string())?;
-    // The default hook writes to standard error, and so it can block the panicking thread.
+    // The default hook writes to standard error, so it could block the panicking thread.
     panic::set_hook(Box::new(log_panic));
     Ok(Logging {
         queue,
@@ -110,9 +110,10 @@ pub fn start(log: &Log) -> Result<Logging, String> {
     })
 }
 
-/// Starts the queue in front of standard error.
+/// Starts the queue whose thread writes to standard error.
 fn queue() -> io::Result<Arc<Queue>> {
-    // Does not lock `io::stderr`: other threads would wait for the lock while a write blocks.
+    // This does not use the lock of `io::stderr`: other threads would wait for it while a write
+    // blocks.
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     Queue::start(stderr, dropped())
 }
@@ -126,13 +127,13 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     );
 }
 
-/// Returns the message of a panic if it is constant. Other messages can quote a request.
+/// Returns the message of a panic if it is a constant. Other messages can quote a request.
 pub fn panic_message(payload: &(dyn Any + Send)) -> &'static str {
     let constant = payload.downcast_ref::<&'static str>();
     constant.copied().unwrap_or("not shown: it can quote data")
 }
 
-/// Returns the maximum level of events with a target.
+/// Returns the maximum level of events with this target.
 fn most(target: &str) -> LevelFilter {
     if target.split("::").next() == Some(OWN) {
         return LevelFilter::TRACE;

@@ -1,8 +1,8 @@
 //! The bounded queue of log lines, and the thread that writes them.
 //!
-//! `tracing-appender` has such a queue, too. It is bounded in lines instead of bytes, allocates
-//! every line, and writes to standard output if it cannot flush at the end. Usage records may go
-//! there.
+//! `tracing-appender` has a similar queue. But it limits the number of lines instead of bytes,
+//! allocates every line, and writes to standard output if it cannot flush at the end. Standard
+//! output may be used for usage records.
 
 use std::{
     cell::Cell,
@@ -15,21 +15,21 @@ use prometheus_client::metrics::counter::Counter;
 
 /// The maximum size of the queue in bytes: about ten thousand lines.
 const QUEUE: usize = 4 << 20;
-/// The capacity that a buffer keeps when it is empty, in bytes.
+/// The capacity that an empty buffer keeps, in bytes.
 const KEPT: usize = 64 << 10;
-/// The pause before a write to an output that is not ready is repeated.
+/// The pause before a write is retried, if the output is not ready.
 const PAUSE: Duration = Duration::from_millis(10);
 
 thread_local! {
-    /// Whether lines of this thread are part of the report of dropped lines.
+    /// Whether this thread is currently logging the report of dropped lines.
     static REPORTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The queue. Writing to it never waits for the output: lines that do not fit are dropped and
+/// The queue. Adding a line never waits for the output: lines that do not fit are dropped and
 /// counted.
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Signals that there are lines for the thread.
+    /// Signals that lines were added.
     added: Condvar,
     /// Signals that the thread has written all lines.
     written: Condvar,
@@ -39,13 +39,15 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     lines: Lines,
-    /// Whether the thread writes lines that it has taken.
+    /// Whether the thread is writing lines that it has taken from the queue.
     is_writing: bool,
-    /// Whether the thread waits for lines. Waking it is a system call, even if it does not wait.
+    /// Whether the thread waits for lines. It is notified only if it does, because a notification
+    /// is a system call.
     is_waiting: bool,
-    /// How many callers of `flush` wait. Waking them is a system call, even if there are none.
+    /// The number of callers of `flush` that wait. They are notified only if there are any, because
+    /// a notification is a system call.
     flushing: usize,
-    /// The report of dropped lines. The queue may be full again, so the report has its own place.
+    /// The report of dropped lines. It is kept outside of the queue, which may be full again.
     report: Vec<u8>,
 }
 
@@ -116,7 +118,7 @@ impl Queue {
         }
         lines.bytes.extend_from_slice(line);
         lines.ends.push(lines.bytes.len());
-        // The first line wakes the thread, which then looks for more by itself.
+        // The first line wakes the thread. The thread then takes further lines without being woken.
         let wakes = mem::take(&mut state.is_waiting);
         drop(state);
         if wakes {
@@ -124,7 +126,7 @@ impl Queue {
         }
     }
 
-    /// Waits until all lines are written, for at most this time. Returns whether they are.
+    /// Waits until all lines are written, for at most this time. Returns whether they were written.
     pub(super) fn flush(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         let mut state = self.lock();
@@ -156,14 +158,16 @@ impl Queue {
         }
     }
 
-    /// Writes how many lines were dropped, of which this many are reported already. Returns the
-    /// number reported afterwards. If the output fails, a later report has the whole number.
+    /// Writes the number of dropped lines if it is higher than `reported`, the number in earlier
+    /// reports. Returns the number that is reported now. If the output fails, a later report
+    /// includes these lines.
     fn report(&self, output: &mut impl io::Write, reported: u64) -> u64 {
         let dropped = self.dropped.get();
         if dropped == reported {
             return reported;
         }
-        // The event has the format of all lines. It is empty if the level of the log excludes it.
+        // The event is formatted like all lines. Nothing is written if the level of the log
+        // excludes the event.
         REPORTS.set(true);
         tracing::warn!(
             lines = dropped - reported,
@@ -178,7 +182,8 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and takes all of them. The lines that were taken before count as written.
+    /// Waits for lines and takes all of them. The lines that were taken before count as written
+    /// then.
     fn take(&self, lines: &mut Lines) {
         let mut state = self.lock();
         state.is_writing = false;
@@ -199,8 +204,8 @@ impl Queue {
 }
 
 impl Lines {
-    /// Writes all lines. Returns false and counts the lines that are not written completely if the
-    /// output fails, for example because its reader has closed it.
+    /// Writes all lines. If the output fails, for example because its reader has closed it, returns
+    /// false and counts the lines that were not written completely.
     fn write_to(&self, output: &mut impl io::Write, dropped: &Counter) -> bool {
         let Err(at) = write_all(output, &self.bytes) else {
             return true;
@@ -218,17 +223,17 @@ impl Lines {
     }
 }
 
-/// Writes all bytes, even if the output is not always ready.
+/// Writes all bytes. Waits while the output is not ready.
 ///
 /// # Errors
-/// Fails with the number of bytes that were written, if the output fails.
+/// If the output fails, returns the number of bytes that were written.
 fn write_all(output: &mut impl io::Write, bytes: &[u8]) -> Result<(), usize> {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match output.write(rest) {
             Ok(count) if count > 0 => at += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Another process can make a shared output non-blocking.
+            // The output can be shared with another process, which may have made it non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 std::thread::sleep(PAUSE);
             }
@@ -246,8 +251,8 @@ mod tests {
 
     use super::*;
 
-    /// An output that accepts as many bytes as the test orders, and reports the bytes that it
-    /// received.
+    /// An output that accepts as many bytes as the test orders, and sends the bytes that it
+    /// received to the test.
     struct Obedient {
         got: mpsc::Sender<Vec<u8>>,
         orders: mpsc::Receiver<io::Result<usize>>,
@@ -255,7 +260,7 @@ mod tests {
 
     impl Write for Obedient {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // The test has ended if it gives no more orders.
+            // If the test sends no more orders, it has ended.
             let count = self.orders.recv().unwrap_or(Ok(usize::MAX))?;
             let count = count.min(bytes.len());
             let _over = self.got.send(bytes[..count].to_vec());
@@ -274,10 +279,10 @@ mod tests {
         dropped: Counter,
     }
 
-    /// Starts a queue. Its thread logs to it, as if it were the queue of the process.
+    /// Starts a queue. Its thread logs to this queue, as the thread of the process does.
     ///
-    /// Every test logs the report. `tracing` would otherwise remember for all threads that the
-    /// first one has no use for it.
+    /// Every test needs the event of the report. Without this, `tracing` could cache, for all
+    /// threads, that no subscriber wants the event, because the first thread that logs it has none.
     fn start() -> Test {
         let ((sender, got), (orders, receiver)) = (mpsc::channel(), mpsc::channel());
         let dropped = Counter::default();
@@ -300,14 +305,14 @@ mod tests {
         }
     }
 
-    /// The number in a report.
+    /// Returns the number in a report.
     fn reported(line: &[u8]) -> u64 {
         let line: serde_json::Value = serde_json::from_slice(line).unwrap();
         assert_eq!(line["level"], "WARN");
         line["lines"].as_u64().unwrap()
     }
 
-    /// Waits until the thread has taken what was added so far.
+    /// Waits until the thread has taken all lines that were added so far.
     fn taken(queue: &Queue) {
         while !queue.lock().lines.bytes.is_empty() {
             std::thread::yield_now();
@@ -324,7 +329,7 @@ mod tests {
             (&*test.queue).write_all(&line).unwrap();
         }
         assert_eq!(test.dropped.get(), 7);
-        // The shutdown waits no longer than its limit.
+        // Flushing waits no longer than its time limit.
         assert!(!test.queue.flush(Duration::from_millis(10)));
         // Lines that fit into the queue are written as soon as the output accepts them.
         for _ in 0..3 {
@@ -363,7 +368,7 @@ mod tests {
         for line in [&b"1\n"[..], b"2\n", b"3\n"] {
             test.queue.add(line);
         }
-        // The second write accepts one line and a half.
+        // The second write accepts one and a half lines.
         for order in [Ok(2), Ok(3), Err(io::ErrorKind::BrokenPipe.into())] {
             test.orders.send(order).unwrap();
         }
@@ -391,7 +396,7 @@ mod tests {
         add(QUEUE / 1024 + 7);
         assert_eq!(accepted(usize::MAX), b"first\n");
         let mut report = accepted(1);
-        // Dropped while the first report is written.
+        // These lines are dropped while the first report is written.
         add(3);
         report.append(&mut accepted(usize::MAX));
         assert_eq!(reported(&report), 7);

@@ -1,5 +1,5 @@
-//! The metrics by caller. Callers that are not configured share one label, so the number of series
-//! is limited.
+//! Defines the metrics by caller. Callers that are not configured share one label, so the number of
+//! series is limited.
 
 use std::sync::atomic::AtomicU64;
 
@@ -16,7 +16,7 @@ pub struct CallerLabel {
     pub caller: String,
 }
 
-/// The labels for the end of a caller's call.
+/// The labels of an ended call, by caller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallerCall {
     /// The caller's name in the configuration, or `unlisted`.
@@ -25,7 +25,7 @@ pub struct CallerCall {
     pub code: &'static str,
 }
 
-/// The labels for a kind of a caller's tokens.
+/// The labels of token counts, by caller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallerTokens {
     /// The caller's name in the configuration, or `unlisted`.
@@ -34,7 +34,7 @@ pub struct CallerTokens {
     pub kind: &'static str,
 }
 
-/// The labels for a limit of a day or a month.
+/// The labels of a daily or monthly limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Budget {
     /// `caller`, `group` or `target`.
@@ -54,7 +54,7 @@ pub struct Callers {
     pub tokens: Family<CallerTokens, Counter>,
     /// Cost in 1e-9 US dollars, by the configured prices.
     pub cost: Family<CallerLabel, Counter>,
-    /// The used share of limits of a day or a month, from 0 to 1.
+    /// The used share of daily and monthly limits, from 0 to 1.
     pub budgets: Family<Budget, Gauge<f64, AtomicU64>>,
 }
 

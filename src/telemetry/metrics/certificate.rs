@@ -9,13 +9,12 @@ use prometheus_client::{
     registry::Unit,
 };
 
-/// When certificates expire, in seconds since the Unix epoch.
+/// The expiry times of certificates, in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiries {
-    /// The certificate that new connections get, or one of its chain.
+    /// The earliest expiry in the certificate chain that new connections get.
     pub own: i64,
-    /// The first of the certificate authorities of clients. `None` if clients are not asked for a
-    /// certificate.
+    /// The earliest expiry of the client CAs. `None` if clients are not asked for a certificate.
     pub client_ca: Option<i64>,
 }
 
@@ -29,7 +28,8 @@ impl fmt::Debug for CertificateExpiry {
 }
 
 impl CertificateExpiry {
-    /// Returns the metrics of the certificates that are current at the time of a scrape.
+    /// Creates the collector. It calls `expiries` at each scrape, to report the current
+    /// certificates.
     pub fn of_current(expiries: impl Fn() -> Option<Expiries> + Send + Sync + 'static) -> Self {
         Self(Box::new(expiries))
     }

@@ -1,4 +1,4 @@
-//! The metrics of the configuration and its reloads.
+//! Defines the metrics of the configuration and its reloads.
 
 use std::time::SystemTime;
 
@@ -20,12 +20,12 @@ pub struct ConfigHash {
 /// The metrics of the configuration and its reloads.
 #[derive(Clone, Debug)]
 pub struct ConfigMetrics {
-    /// 1 if the files are those that the gateway uses, 0 if their last change was refused.
+    /// 1 if the gateway uses the files in their current state, 0 if their last change was refused.
     pub last_reload_successful: Gauge,
     last_success_at: Gauge,
     generation: Gauge,
     info: Family<ConfigHash, Gauge>,
-    /// Generations that calls still use, with the current one.
+    /// The number of generations that are in use by calls, including the current one.
     pub generations_in_use: Gauge,
 }
 
@@ -68,7 +68,7 @@ impl ConfigMetrics {
         metrics
     }
 
-    /// Records a generation that is current from now on.
+    /// Records a generation that is now the current one.
     pub fn loaded(&self, number: u64, hash: &str, at: SystemTime) {
         self.last_reload_successful.set(1);
         self.last_success_at.set(seconds_since_epoch(at));

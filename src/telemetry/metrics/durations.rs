@@ -1,7 +1,7 @@
 //! A histogram of durations that is cheap enough for every token.
 //!
-//! An observation costs two atomic additions, without the lock of the library's histogram and
-//! without an allocation. All workers share it.
+//! An observation costs two atomic additions. Unlike the library's histogram, it needs no lock and
+//! no allocation. All workers share a histogram.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ pub struct Durations(Arc<Inner>);
 struct Inner {
     /// The upper bounds of the buckets in seconds, ascending.
     bounds: &'static [f64],
-    /// One count for each bound, and one for longer durations.
+    /// One count for each bound, and one for durations above all bounds.
     counts: Box<[AtomicU64]>,
     /// The sum of all durations, in microseconds. In nanoseconds, it would overflow after three
     /// weeks of ten thousand streams.
@@ -64,7 +64,8 @@ impl EncodeMetric for Durations {
         let bounds = self.0.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // The sum over the buckets, so that both agree even during concurrent observations.
+        // The count is the sum of the buckets, so that count and buckets agree even during
+        // concurrent observations.
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_micros(self.0.microseconds.load(Relaxed)).as_secs_f64();
         let exemplars: Option<&HashMap<usize, Exemplar<NoLabelSet, f64>>> = None;

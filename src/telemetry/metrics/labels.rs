@@ -1,4 +1,4 @@
-//! The labels of metrics. Names that callers choose never become label values.
+//! Defines the labels of metrics. Names that callers choose never become label values.
 
 use std::{fmt, sync::Arc};
 
@@ -19,13 +19,14 @@ pub struct RouteLabels {
     pub model_id: String,
     /// The source Region.
     pub source_region: String,
-    /// The AWS account, if it is not the one of the gateway's own identity.
+    /// The AWS account, unless it is the account of the gateway's own identity.
     #[prometheus(flatten)]
     pub account: AccountLabel,
 }
 
-/// The label `account`: the name of an AWS account. It is absent for the account of the gateway's
-/// own identity, so that a configuration without `accounts` has the same series as before.
+/// The label `account`: the configured name of an AWS account. The account of the gateway's own
+/// identity has no such label, so that a configuration without `accounts` has the same series as
+/// before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AccountLabel(Arc<str>);
 
@@ -45,7 +46,7 @@ impl EncodeLabelSet for AccountLabel {
     }
 }
 
-/// The labels for the end of a call.
+/// The labels of an ended call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CallLabels {
     /// `Invoke` or `StreamInvoke`.
@@ -62,21 +63,21 @@ pub struct CallLabels {
     pub reason: &'static str,
 }
 
-/// A call without a valid credential.
+/// The label of a call without a valid credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AuthenticationFailure {
     /// What is wrong, such as `missing`, `unknown` or `expired`.
     pub reason: &'static str,
 }
 
-/// The label for an issuer of tokens.
+/// The label of a token issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Issuer {
     /// The value of `issuer`, or `kubernetes` for the API server of a cluster.
     pub issuer: String,
 }
 
-/// The labels for a fetch of an issuer's keys.
+/// The labels of a fetch of an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct KeyFetch {
     /// The value of `issuer`, or `kubernetes` for the API server of a cluster.
@@ -85,7 +86,7 @@ pub struct KeyFetch {
     pub outcome: &'static str,
 }
 
-/// The labels for an attempt.
+/// The labels of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabels {
     /// The target of the call.
@@ -98,7 +99,7 @@ pub struct AttemptLabels {
     pub reason: &'static str,
 }
 
-/// The labels for a kind of tokens.
+/// The labels of a token count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Tokens {
     /// The target of the call.
@@ -108,46 +109,46 @@ pub struct Tokens {
     pub kind: &'static str,
 }
 
-/// The labels for a complete answer without usage.
+/// The labels of a complete answer without usage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UsageMissing {
     /// The target of the call.
     #[prometheus(flatten)]
     pub target: TargetLabel,
-    /// The reason of the failure that replaced `metadata`. Empty if Bedrock's stream ended without
-    /// it.
+    /// The reason of the failure because of which `metadata` did not arrive. Empty if Bedrock's
+    /// stream ended without `metadata`.
     pub reason: &'static str,
 }
 
-/// The label for a call whose client cancelled or disconnected.
+/// The label of a call whose client cancelled or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Cancelled {
     /// `known` if Bedrock's `metadata` was read, otherwise `unknown`.
     pub usage: &'static str,
 }
 
-/// The label for a resource that clients share.
+/// The label of a resource that clients share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct LimitedResource {
     /// `memory`, `connections` or `watches`.
     pub what: &'static str,
 }
 
-/// The label for a sink of usage records.
+/// The label of a sink of usage records.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UsageSink {
     /// `file` or `otlp`.
     pub sink: &'static str,
 }
 
-/// The label for an event or member for which the API has no field.
+/// The label of an event or member for which the API has no field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Unknown {
     /// `event` or `member`.
     pub kind: &'static str,
 }
 
-/// The labels for the state of a route's breaker.
+/// The labels of the state of a route's breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Breaker {
     /// The route.
@@ -157,7 +158,7 @@ pub struct Breaker {
     pub state: &'static str,
 }
 
-/// The label for the running version.
+/// The label of the running version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Build {
     /// The version, as `--version` prints it.

@@ -1,4 +1,4 @@
-//! The metrics of the store that holds the counts of limits for all replicas.
+//! Defines the metrics of the limit store, which counts usage for all replicas.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -8,19 +8,20 @@ use prometheus_client::{
 
 use super::Durations;
 
-/// Upper bounds in seconds: from a store in the same zone to one that hangs.
+/// The upper bounds of durations, in seconds. The lowest fit a store in the same zone, the highest
+/// one that hangs.
 const STEPS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 ];
 
-/// A step of the store.
+/// The label of a step, which is a request to the limit store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StoreStep {
     /// `reserve`, `settle` or `renew`.
     pub step: &'static str,
 }
 
-/// A step of the store that failed.
+/// The labels of a failed step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StoreFailure {
     /// `reserve`, `settle` or `renew`.
@@ -29,35 +30,38 @@ pub struct StoreFailure {
     pub reason: &'static str,
 }
 
-/// What happened to a call that the store did not decide.
+/// The label of a call that was decided without the limit store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct WithoutStore {
-    /// `allow`, `deny` or `local`, as configured.
+    /// The configured policy: `allow`, `deny` or `local`.
     pub policy: &'static str,
 }
 
-/// The metrics of the store of limits.
+/// The metrics of the limit store.
 #[derive(Clone, Debug)]
 pub struct LimitStore {
-    /// How long the store took for a step.
+    /// The duration of steps.
     pub duration: Family<StoreStep, Durations>,
     /// Steps that failed.
     pub failures: Family<StoreFailure, Counter>,
-    /// 1 if calls ask the store, 0 while the circuit breaker is open.
+    /// 1 if calls use the limit store, 0 while the circuit breaker is open.
     pub available: Gauge,
     /// Calls that were decided without the store.
     pub without: Family<WithoutStore, Counter>,
-    /// Settlements that the store has not acknowledged yet.
+    /// Settlements that the limit store has not acknowledged yet.
     pub waiting: Gauge,
-    /// Settlements that were given up: their calls stay charged as reserved, or not at all.
+    /// Settlements that were given up. Their calls stay charged at the reserved amount, or are not
+    /// charged at all.
     pub lost: Counter,
-    /// Settlements of calls for which the store had no reservation. They were charged in full.
+    /// Settlements of calls for which the limit store had no reservation. The calls were charged in
+    /// full.
     pub unreserved: Counter,
-    /// Reservations of replicas whose lease lapsed: charged as reserved, which is an estimate.
+    /// Reservations of replicas whose lease expired. They are charged at the reserved amount, which
+    /// is an estimate.
     pub lapsed: Counter,
     /// Settlements that corrected such an estimate.
     pub corrected: Counter,
-    /// 1 if the store evicts keys without a TTL when it is full, so that counts get lost.
+    /// 1 if a full limit store evicts keys without a TTL, so that counts can be lost.
     pub evicts: Gauge,
 }
 

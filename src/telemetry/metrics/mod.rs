@@ -1,4 +1,4 @@
-//! The metrics of the gateway, for Prometheus. docs/observability.md lists them.
+//! Defines the gateway's metrics for Prometheus. docs/observability.md lists them.
 
 mod callers;
 mod certificate;
@@ -28,16 +28,17 @@ pub use labels::{
 pub use limit_store::{LimitStore, StoreFailure, StoreStep, WithoutStore};
 
 /// The upper bounds for gaps between tokens, in seconds. Tokens usually arrive every 5 to 50 ms,
-/// sometimes several together.
+/// and sometimes together.
 const GAPS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// The upper bounds for times to the first event, in seconds: from a small model in the same Region
-/// to a large model that reasons first.
+/// The upper bounds for times to the first event, in seconds. The lowest fit a small model in the
+/// same Region, the highest a large model that reasons first.
 const BEGINNINGS: &[f64] = &[
     0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4,
 ];
-/// The upper bounds for the duration of calls, in seconds: up to Bedrock's longest answers.
+/// The upper bounds for the duration of calls, in seconds. The highest fit Bedrock's longest
+/// answers.
 const CALLS: &[f64] = &[
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0,
 ];
@@ -65,33 +66,33 @@ pub struct Metrics {
     /// Requests, connections and watches that were refused because a shared resource was in use, by
     /// resource.
     pub limited: Family<LimitedResource, Counter>,
-    /// Tokens that calls used beyond their reservation from a limit.
+    /// Tokens of calls above what they had reserved from a limit.
     pub tokens_beyond_reservation: Counter,
-    /// Money that calls used beyond their reservation from a limit, in 1e-9 US dollars.
+    /// Cost of calls above what they had reserved from a cost limit, in 1e-9 US dollars.
     pub nano_usd_beyond_reservation: Counter,
-    /// The store that holds the counts of limits for all replicas.
+    /// The limit store, which counts usage for all replicas.
     pub limit_store: LimitStore,
     /// Calls, tokens, cost and budgets by caller.
     pub callers: Callers,
     /// The configuration and its reloads.
     pub config: ConfigMetrics,
-    /// Calls that have ended.
+    /// Ended calls.
     pub calls: Family<CallLabels, Counter>,
     /// The duration of calls, from arrival to end.
     pub call_duration: Family<TargetLabel, Durations>,
-    /// Attempts of completed calls.
+    /// Attempts of ended calls.
     pub attempts: Family<AttemptLabels, Counter>,
-    /// The time from a call's arrival to the first event that was sent.
+    /// The time from a call's arrival until its first event is sent to the client.
     pub time_to_first_event: Family<TargetLabel, Durations>,
-    /// The time from a call's arrival to Bedrock's first delta.
+    /// The time from a call's arrival until Bedrock's first delta arrives.
     pub time_to_first_token: Family<TargetLabel, Durations>,
     /// The time between two deltas.
     pub inter_token_gap: Family<TargetLabel, Durations>,
     /// Tokens by type, as Bedrock counted them.
     pub tokens: Family<Tokens, Counter>,
-    /// Calls with a complete answer for which Bedrock sent no usage.
+    /// Calls with a complete answer whose usage Bedrock did not send.
     pub usage_missing: Family<UsageMissing, Counter>,
-    /// Calls whose client cancelled or disconnected, by whether their usage is known.
+    /// Calls whose client cancelled or disconnected, by whether Bedrock's usage was read.
     pub cancelled: Family<Cancelled, Counter>,
     /// Usage records that were written, by sink.
     pub usage_records_written: Family<UsageSink, Counter>,
@@ -216,13 +217,13 @@ impl Default for Metrics {
     }
 }
 
-/// Returns the time in seconds since the Unix epoch, for gauges.
+/// Converts a time to seconds since the Unix epoch, for gauges.
 pub fn seconds_since_epoch(time: SystemTime) -> i64 {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Creates and registers a metric.
+/// Creates metrics and registers them.
 struct New<'a>(&'a mut Registry);
 
 impl New<'_> {

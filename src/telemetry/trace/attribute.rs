@@ -1,4 +1,4 @@
-//! The names of span attributes.
+//! Lists the names of span attributes.
 //!
 //! Sources: the semantic conventions 1.44 (`rpc`, `error`, `server`, `cloud`, `aws`,
 //! `enduser`), and those for
@@ -6,13 +6,13 @@
 //! `gen_ai.client.inference` and AWS Bedrock, status Development, as of November 2026). The
 //! constants of the crate `opentelemetry-semantic-conventions` are deprecated for the latter.
 
-// Attributes of a call, the span of an RPC server.
+// Attributes of a call. Its span is that of an RPC server.
 pub(super) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub(super) const RPC_METHOD: &str = "rpc.method";
 pub(super) const RPC_RESPONSE_STATUS_CODE: &str = "rpc.response.status_code";
 pub(super) const ENDUSER_ID: &str = "enduser.id";
 
-// Attributes of an attempt, the span of a generative AI client.
+// Attributes of an attempt. Its span is that of a generative AI client.
 pub(super) const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
 pub(super) const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
 pub(super) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
@@ -35,10 +35,10 @@ pub(super) const CLOUD_REGION: &str = "cloud.region";
 pub(super) const SERVER_ADDRESS: &str = "server.address";
 pub(super) const SERVER_PORT: &str = "server.port";
 
-// Attributes of both.
+// Attributes of calls and attempts.
 pub(super) const ERROR_TYPE: &str = "error.type";
 
-// Attributes of the gateway, outside of the conventions.
+// Attributes that only this gateway defines, outside of the conventions.
 pub(super) const TARGET: &str = "bedrock_grpc.target";
 pub(super) const REQUEST_ID: &str = "bedrock_grpc.request_id";
 pub(super) const REASON: &str = "bedrock_grpc.reason";

@@ -1,5 +1,5 @@
-//! W3C Trace Context: parses the span context that a client sends, and formats the one that is sent
-//! to Bedrock.
+//! Implements W3C Trace Context: parses the span context that a client sends, and formats the span
+//! context that is sent to Bedrock.
 //!
 //! Source: <https://www.w3.org/TR/trace-context/>.
 
@@ -8,16 +8,16 @@ use std::sync::Arc;
 use http::HeaderMap;
 pub use opentelemetry::trace::{SpanId, TraceId};
 
-/// The header with the trace ID and the parent's span ID.
+/// The header that contains the trace ID and the ID of the parent span.
 pub const TRACEPARENT: &str = "traceparent";
-/// The header with vendor-specific data of tracing systems.
+/// The header that contains vendor-specific data of tracing systems.
 pub const TRACESTATE: &str = "tracestate";
 
-/// The maximum length of `tracestate` in bytes. Longer ones are dropped. The specification requires
-/// at least 512 bytes.
+/// The maximum length of `tracestate`, in bytes. Longer values are dropped. The specification
+/// requires at least 512 bytes.
 const MAX_STATE_BYTES: usize = 4 << 10;
 
-/// The position of a span in a trace. Cheap to clone.
+/// The identity of a span in a trace. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// The ID of the trace.
@@ -26,14 +26,14 @@ pub struct TraceContext {
     pub span_id: SpanId,
     /// The ID of the parent span. `None` for a root span.
     pub parent: Option<SpanId>,
-    /// Whether the span is sampled. Until the sampler decides, this is the client's request.
+    /// Whether the span is sampled. Until the sampler decides, this is the decision of the client.
     pub sampled: bool,
     state: Option<Arc<str>>,
 }
 
 impl TraceContext {
-    /// Returns the context of a call with these headers: a child of the client's span, or a new
-    /// trace. Invalid headers are ignored.
+    /// Returns the context of a call with these headers. It is a child of the client's span or,
+    /// without one, begins a new trace. Invalid headers are ignored.
     pub fn of_call(headers: &HeaderMap) -> Self {
         let caller = sole(headers, TRACEPARENT).and_then(read);
         let (trace_id, parent, sampled) = match caller {
@@ -83,7 +83,7 @@ fn sole<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     values.next().is_none().then_some(only)?.to_str().ok()
 }
 
-/// Parses `traceparent`. Later versions may have more fields, after another dash.
+/// Parses `traceparent`. Later versions of the format may have further fields, after another dash.
 fn read(text: &str) -> Option<(TraceId, SpanId, bool)> {
     let mut parts = text.splitn(5, '-');
     let version = hexadecimal(parts.next()?, 2)?;
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Only the known part of later versions is read.
+    /// Checks that of a later version, only the fields of this version are read.
     #[test]
     fn a_later_version_is_read_as_this_one() {
         for more in ["", "-", "-what-is-more"] {
@@ -227,7 +227,7 @@ mod tests {
             let _ = TraceContext::of_call(&headers(&[(TRACEPARENT, &text), (TRACESTATE, &state)]));
         }
 
-        /// One character of a valid header is replaced, so that it is almost valid.
+        /// One character of a valid header is replaced, so that the text is almost valid.
         #[test]
         fn what_is_read_was_all_hexadecimal(at in 0_usize..55, other in proptest::char::range(' ', '~')) {
             let mut text: Vec<char> = format!("00-{TRACE}-{SPAN}-01").chars().collect();

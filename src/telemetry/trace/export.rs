@@ -1,6 +1,6 @@
-//! Sends spans to the collector. Calls never wait for it: they put spans into a bounded queue, and
-//! a separate thread sends them in batches. Spans that can't be sent are dropped, and their number
-//! is logged from time to time.
+//! Sends spans to the collector. Calls never wait for the collector: they put spans into a bounded
+//! queue, and a separate thread sends the spans in batches. Spans that cannot be sent are dropped,
+//! and their number is logged from time to time.
 
 use std::{
     fmt,
@@ -24,11 +24,11 @@ use crate::{
     telemetry::otlp::{self, TIMEOUT},
 };
 
-/// The maximum number of spans in the queue or in flight, about 10 MB.
+/// The maximum number of spans in the queue and in flight. They need about 10 MB.
 const QUEUE: usize = 4_096;
 /// The maximum number of spans in one request.
 const BATCH: usize = 512;
-/// The maximum time for which a span waits for a batch.
+/// The maximum time that a span waits until its batch is sent.
 const DELAY: Duration = Duration::from_secs(1);
 /// The minimum time between two log lines about dropped spans.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -48,7 +48,8 @@ impl Exporter {
             .with_tonic()
             .with_channel(channel)
             .with_timeout(TIMEOUT)
-            // Added last, so that the configuration takes precedence over the environment.
+            // This interceptor is added last, so that the configuration takes precedence over the
+            // environment.
             .with_interceptor(move |mut request: tonic::Request<()>| {
                 let all: &mut HeaderMap = request.metadata_mut().as_mut();
                 all.extend(headers.clone());
@@ -84,7 +85,7 @@ impl Exporter {
         }
     }
 
-    /// Sends the remaining spans, within a timeout. Blocks the thread.
+    /// Sends the remaining spans, for at most this time. Blocks the thread.
     pub(super) fn end(&self, limit: Duration) {
         if self.processor.shutdown_with_timeout(limit).is_err() {
             let left = self.tally.queued.load(Ordering::Relaxed);
@@ -95,7 +96,7 @@ impl Exporter {
     }
 }
 
-/// An exporter that records the result of its batches.
+/// An exporter that counts the spans whose batches succeed or fail.
 #[derive(Debug)]
 struct Counted<E> {
     inner: E,
@@ -127,21 +128,21 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-/// The numbers of spans in the queue and of dropped spans.
+/// Counts the queued spans and the dropped spans.
 #[derive(Debug, Default)]
 struct Tally {
     /// The number of spans in the queue or in flight.
     queued: AtomicUsize,
-    /// The number of dropped spans that were not logged yet.
+    /// The number of dropped spans that have not been logged yet.
     lost: AtomicU64,
-    /// Whether spans were dropped since the last success.
+    /// Whether spans were dropped since the last successful batch.
     failing: AtomicBool,
     /// The time of the last log line.
     told: Mutex<Option<Instant>>,
 }
 
 impl Tally {
-    /// Reserves a place in the queue, if there is room.
+    /// Reserves room in the queue, if there is any.
     fn enter(&self) -> bool {
         let free = self.queued.fetch_add(1, Ordering::Relaxed) < QUEUE;
         if !free {
@@ -173,7 +174,7 @@ impl Tally {
         tracing::warn!(lost, %why, "dropping spans; calls are not affected");
     }
 
-    /// Logs the remaining number of dropped spans when the process ends.
+    /// Logs how many dropped spans have not been logged yet, when the process ends.
     fn tell_the_rest(&self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -214,8 +215,8 @@ mod tests {
         call.span(&context, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
     }
 
-    /// Neither sending nor shutdown waits for the collector. Spans that do not fit into the queue
-    /// are dropped.
+    /// Checks that neither sending nor the shutdown waits for the collector, and that spans that do
+    /// not fit into the queue are dropped.
     #[test]
     fn a_stuck_collector_delays_nothing() {
         let exporter = Exporter::over(Stuck, &Resource::builder_empty().build());

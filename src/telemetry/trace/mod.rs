@@ -1,7 +1,8 @@
-//! Spans of calls and their attempts, which are sent to a collector over OTLP.
+//! Creates spans of calls and their attempts, and sends them to a collector over OTLP.
 //!
-//! An open call has only a [`TraceContext`]. Its spans are created from recorded times when it
-//! ends. So spans add no cost per token, and calls that are not sampled cost only the context.
+//! An open call has only a [`TraceContext`]. Its spans are created when it ends, from the times
+//! that were recorded. So spans add no cost per token, and a call that is not sampled costs only
+//! the context.
 //!
 //! | file | job |
 //! |---|---|
@@ -29,11 +30,11 @@ pub use span::{AttemptSpan, CallSpan, Operation, Request, Usage};
 use self::export::Exporter;
 use crate::config;
 
-/// How long a shutdown waits for the last spans to be sent.
+/// How long a shutdown waits until the last spans are sent.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// Samples calls and sends their spans. Cheap to clone. All clones share the exporter. The default
-/// has no exporter.
+/// value has no exporter and sends nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Traces {
     exporter: Option<Arc<Exporter>>,
@@ -41,12 +42,12 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Starts the exporter, if the configuration has a collector. Must be called within a Tokio
-    /// runtime, which drives the connection to the collector.
+    /// Starts the exporter, if a collector is configured. Must be called within a Tokio runtime, on
+    /// which the connection to the collector runs.
     ///
     /// # Errors
-    /// Fails if the collector's address or certificates are invalid. A missing collector is not an
-    /// error.
+    /// Fails if the collector's address or certificates are invalid. An unreachable collector is
+    /// not an error.
     pub fn start(config: &config::Traces) -> Result<Self, String> {
         let Some(endpoint) = &config.otlp_endpoint else {
             return Ok(Self::default());
@@ -57,7 +58,7 @@ impl Traces {
         })
     }
 
-    /// Returns the same exporter with another ratio.
+    /// Returns the same exporter with another sample ratio.
     #[must_use]
     pub fn with_sample_ratio(&self, sample_ratio: f64) -> Self {
         Self {
@@ -66,8 +67,8 @@ impl Traces {
         }
     }
 
-    /// Returns the trace of a call that arrived at this time. The client's sampling decision
-    /// applies. If the trace begins here, the configured ratio decides.
+    /// Returns the trace of a call that arrived at this time. If the client sent a trace, its
+    /// sampling decision applies. If the trace begins here, the configured ratio decides.
     pub fn call(&self, mut context: TraceContext, arrived: Instant) -> CallTrace {
         if let (Some(_), None) = (&self.exporter, context.parent) {
             context.sampled = is_within(self.sample_ratio, context.trace_id);
@@ -81,7 +82,7 @@ impl Traces {
         CallTrace { context, recorder }
     }
 
-    /// Sends the remaining spans, within a timeout.
+    /// Sends the remaining spans, for at most a fixed time.
     pub async fn flush(&self) {
         let Some(exporter) = self.exporter.clone() else {
             return;
@@ -110,7 +111,7 @@ impl CallTrace {
     }
 }
 
-/// Creates the spans of a completed call.
+/// Creates the spans of a call that has ended.
 #[derive(Debug)]
 pub struct Recorder {
     exporter: Arc<Exporter>,
@@ -124,7 +125,7 @@ impl Recorder {
         self.send(call.span(context, self.arrived_at, self.at(call.ended)));
     }
 
-    /// Creates the span of an attempt, whose context is a child of the call's.
+    /// Creates the span of an attempt. `context` is a child of the context of the call.
     pub fn attempt(&self, context: &TraceContext, attempt: &AttemptSpan<'_>) {
         self.send(attempt.span(context, self.at(attempt.began), self.at(attempt.ended)));
     }
@@ -138,8 +139,8 @@ impl Recorder {
     }
 }
 
-/// Samples by the lower 63 bits of the trace ID, as OpenTelemetry's `TraceIdRatioBased` does.
-/// Services with the same ratio thus make the same decision.
+/// Decides by the lower 63 bits of the trace ID, as OpenTelemetry's `TraceIdRatioBased` does. So
+/// services with the same ratio make the same decision.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn a_ratio_is_a_share_of_all_traces() {
         for (ratio, expected) in [(0.0, 0), (0.25, 250), (1.0, 1_000)] {
-            // Evenly distributed IDs make the test deterministic.
+            // The trace IDs are evenly distributed, which makes the test deterministic.
             let ids = (0..1_000_u64).map(|n| TraceId::from(u128::from(n * (u64::MAX / 1_000))));
             let sampled = ids.filter(|id| is_within(ratio, *id)).count();
             assert!(sampled.abs_diff(expected) <= 1, "{ratio}: {sampled}");

@@ -1,5 +1,5 @@
-//! The attributes of spans. Spans never contain prompts or answers, or Bedrock's messages, which
-//! may quote them.
+//! Sets the attributes of spans. Spans never contain prompts or answers. They do not contain
+//! Bedrock's messages either, because these may quote prompts.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use super::{TraceContext, attribute};
 
 const PACKAGE: &str = "bedrock.inference.v1";
-/// The maximum number and size of stop sequences in a span. Spans are kept in memory.
+/// The maximum number and size of stop sequences in a span. They are limited because spans are kept
+/// in memory.
 const MOST_STOP_SEQUENCES: usize = 8;
 const MOST_STOP_CHARS: usize = 64;
 
-/// A completed call, recorded as the span of an RPC server.
+/// A call that has ended, recorded as the span of an RPC server.
 #[derive(Debug)]
 pub struct CallSpan<'a> {
     /// The method's name, such as `StreamInvoke`.
@@ -38,7 +39,7 @@ pub struct CallSpan<'a> {
     pub ended: Instant,
 }
 
-/// What an attempt asks Bedrock for.
+/// The Bedrock operation that an attempt calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// ConverseStream.
@@ -54,7 +55,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns the operation that a method of the API calls.
+    /// Returns the operation that a method of the API calls at Bedrock.
     pub fn of(method: &str) -> Self {
         match method {
             "CountTokens" => Self::CountTokens,
@@ -75,10 +76,10 @@ impl Operation {
     }
 }
 
-/// A completed attempt, recorded as the span of a generative AI client.
+/// An attempt that has ended, recorded as the span of a generative AI client.
 #[derive(Debug)]
 pub struct AttemptSpan<'a> {
-    /// What Bedrock is asked for.
+    /// The operation that the attempt called.
     pub operation: Operation,
     /// The alias, or `raw`.
     pub target: &'a str,
@@ -90,7 +91,7 @@ pub struct AttemptSpan<'a> {
     pub source_region: &'a str,
     /// The AWS account. Empty for the account of the gateway's own identity.
     pub account: &'a str,
-    /// The host and port, if a request was sent.
+    /// The host and port of Bedrock's endpoint, if a request was sent.
     pub server: Option<(&'a str, u16)>,
     /// The parameters of the request.
     pub request: &'a Request,
@@ -106,11 +107,11 @@ pub struct AttemptSpan<'a> {
     pub stop_reason: &'a str,
     /// The token usage, if it is known.
     pub usage: Option<Usage>,
-    /// The reason of the failure.
+    /// The reason of the failure. `None` if the attempt did not fail.
     pub failure: Option<&'static str>,
 }
 
-/// The parameters of a request, without its messages.
+/// The parameters of a request. They do not include its messages.
 #[derive(Debug, Default)]
 pub struct Request {
     /// The maximum number of output tokens.
@@ -125,7 +126,7 @@ pub struct Request {
     pub guardrail: Option<String>,
 }
 
-/// The token usage as Bedrock counts it: input tokens do not include those of the cache.
+/// The token usage as Bedrock counts it: input tokens do not include cached tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// Input tokens.
@@ -206,7 +207,7 @@ impl AttemptSpan<'_> {
         let is_chat = self.operation == Operation::Chat;
         let is_stream = is_chat || self.operation == Operation::StreamInvokeModel;
         if is_stream {
-            // `Invoke` calls ConverseStream, too.
+            // `Invoke` also calls ConverseStream, so its requests stream, too.
             attributes.push(KeyValue::new(attribute::GEN_AI_REQUEST_STREAM, true));
         }
         if !self.account.is_empty() {
@@ -286,7 +287,7 @@ impl Request {
 
 impl Usage {
     fn add_to(self, attributes: &mut Vec<KeyValue>) {
-        // In the conventions, input tokens include those of the cache.
+        // In the conventions, input tokens include cached tokens.
         let input = [self.input, self.cache_read, self.cache_write].map(i64::from);
         for (name, tokens) in [
             (attribute::GEN_AI_USAGE_INPUT_TOKENS, input.iter().sum()),
@@ -314,8 +315,8 @@ impl Usage {
     }
 }
 
-/// Returns whether the conventions for gRPC count a code as a server error. Other codes are the
-/// client's errors. A cancellation is not an error.
+/// Returns whether the conventions for gRPC count a code as a server error. Other codes are client
+/// errors. A cancellation is not an error.
 fn is_servers_fault(code: &str) -> bool {
     matches!(
         code,

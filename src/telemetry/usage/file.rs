@@ -1,4 +1,4 @@
-//! Writes records as JSON lines to a file or to standard output.
+//! Writes usage records as JSON lines to a file or to standard output.
 
 use std::{
     fs::{File, OpenOptions},
@@ -16,27 +16,29 @@ use super::{
 /// A sink that writes JSON lines.
 pub(super) struct JsonLines<W> {
     output: W,
-    /// The bytes of the first record that were written before a failure.
+    /// The number of bytes of the first record that were already written before a failure.
     begun: usize,
 }
 
-/// A file that is opened again after it was renamed or deleted, so that it can be rotated.
+/// A file that can be rotated: if it was renamed or deleted, it is opened again.
 pub(super) struct RotatedFile {
     path: PathBuf,
     open: Option<File>,
 }
 
-/// An output of lines.
+/// An output to which lines are written.
 pub(super) trait Output: Send + 'static {
-    /// Returns the output to write to, and whether it is a new one.
+    /// Returns the output to write to, and whether it was just opened.
     fn ready(&mut self) -> io::Result<(&mut dyn Write, bool)>;
 }
 
-/// Standard output without the lock and the buffer of [`io::stdout`]: others would wait for the
-/// lock while a write blocks, and lines in the buffer would count as written.
+/// Standard output without the lock and the buffer of [`io::stdout`]. Other threads would wait for
+/// the lock while a write blocks, and lines in the buffer would count as written.
 pub(super) struct StandardOutput(File);
 
 impl StandardOutput {
+    /// Opens standard output.
+    ///
     /// # Errors
     /// Fails if the process has no file descriptors left.
     pub(super) fn open() -> io::Result<Self> {
@@ -59,7 +61,7 @@ impl RotatedFile {
         }
     }
 
-    /// Returns whether the path still leads to the open file.
+    /// Returns whether the path still names the open file.
     fn is_current(&self) -> bool {
         let Some(open) = &self.open else {
             return false;
@@ -95,13 +97,13 @@ impl<W: Output> JsonLines<W> {
         Self { output, begun: 0 }
     }
 
-    /// Writes lines. Returns the number of bytes that were written, even if it fails.
+    /// Writes lines. Also returns the number of bytes that were written, even if writing fails.
     fn lines(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
         let (output, is_new) = match self.output.ready() {
             Ok(ready) => ready,
             Err(error) => return (0, Err(error)),
         };
-        // The rest of a line goes to the file that has its beginning.
+        // The remaining bytes of a line belong in the file that contains its beginning.
         let start = if is_new { 0 } else { self.begun };
         let mut at = start;
         while let Some(rest) = lines.get(at..).filter(|rest| !rest.is_empty()) {
@@ -125,7 +127,7 @@ impl<W: Output> Sink for JsonLines<W> {
         let mut lines = Vec::new();
         let mut ends = Vec::with_capacity(records.len());
         for record in records {
-            // A record is always valid JSON: its keys are names.
+            // Serializing a record cannot fail, because all its keys are strings.
             lines.extend(record.line().unwrap_or_default());
             ends.push(lines.len());
         }
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
     use crate::telemetry::usage::record::tests::record;
 
-    /// A disk that accepts this many bytes per write, and is full when there is no number left.
+    /// A disk that accepts these numbers of bytes, one for each write, and then is full.
     struct Disk {
         room: Vec<usize>,
         text: Vec<u8>,

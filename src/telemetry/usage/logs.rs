@@ -1,4 +1,4 @@
-//! Sends records to a collector, as OTLP logs.
+//! Sends usage records to a collector, as OTLP logs.
 
 use std::sync::Arc;
 
@@ -20,20 +20,20 @@ use crate::{
     telemetry::otlp::{self, TIMEOUT},
 };
 
-/// The event's name, and the name of the instrumentation scope.
+/// The name of the event and of the instrumentation scope.
 const EVENT: &str = "bedrock_grpc.usage";
 
 /// A sink that sends OTLP logs over gRPC.
 pub(super) struct OtlpLogs {
     exporter: opentelemetry_otlp::LogExporter,
-    /// Creates empty log records. It has no processor.
+    /// Creates empty log records. It has no processor, so it sends nothing.
     logger: SdkLogger,
     scope: InstrumentationScope,
     runtime: Handle,
 }
 
 impl OtlpLogs {
-    /// Creates the sink. Must be called within a Tokio runtime, which drives the connection.
+    /// Creates the sink. Must be called within a Tokio runtime, on which the connection runs.
     ///
     /// # Errors
     /// Fails if the address or the certificates are invalid.
@@ -48,7 +48,8 @@ impl OtlpLogs {
             .with_tonic()
             .with_channel(channel)
             .with_timeout(TIMEOUT)
-            // Added last, so that the configuration takes precedence over the environment.
+            // This interceptor is added last, so that the configuration takes precedence over the
+            // environment.
             .with_interceptor(move |mut request: tonic::Request<()>| {
                 let all: &mut HeaderMap = request.metadata_mut().as_mut();
                 all.extend(headers.clone());
@@ -119,7 +120,7 @@ impl OtlpLogs {
             ),
             ("bedrock_grpc.duration_ms", count(record.duration_ms)),
         ];
-        // Empty texts mean that there is no value.
+        // An empty text means that there is no value.
         let is_set = |value: &AnyValue| match value {
             AnyValue::String(text) => !text.as_str().is_empty(),
             _ => true,

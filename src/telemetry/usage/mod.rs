@@ -1,10 +1,10 @@
-//! Usage records: one for each call of an identified caller, for cost reports and audits.
+//! Writes usage records, one for each call of an identified caller, for cost reports and audits.
 //!
 //! | file | job |
 //! |---|---|
 //! | `record` | the fields of a record |
 //! | `open` | the record of an open call, which is written exactly once |
-//! | `writer` | the bounded queue and the thread in front of a sink |
+//! | `writer` | writes records to a sink, with a bounded queue and a thread |
 //! | `file` | writes JSON lines to a file or to standard output |
 //! | `logs` | sends OTLP logs to a collector |
 
@@ -35,14 +35,15 @@ use super::{
 };
 use crate::config::{Config, RecordFile};
 
-/// How long a shutdown waits for each sink.
+/// How long a shutdown waits for each sink to write its records.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Writes usage records. Cheap to clone; all clones share the sinks. The default has none.
+/// Writes usage records. Cheap to clone. All clones share the sinks. The default value has no
+/// sinks.
 #[derive(Clone, Debug, Default)]
 pub struct UsageRecords(Option<Arc<[Writer]>>);
 
-/// The facts about a call that are known when its caller is identified.
+/// The facts about a call that are available when its caller is identified.
 #[derive(Debug)]
 pub struct Identified<'a> {
     /// The request ID of the call.
@@ -60,12 +61,12 @@ pub struct Identified<'a> {
 }
 
 impl UsageRecords {
-    /// Starts the sinks of a configuration. Must be called within a Tokio runtime, which drives the
-    /// connection to the collector.
+    /// Starts the sinks of a configuration. Must be called within a Tokio runtime, on which the
+    /// connection to the collector runs.
     ///
     /// # Errors
     /// Fails if the collector's address or certificates are invalid, or if a thread cannot be
-    /// started. A sink that does not work yet is not an error.
+    /// started. A sink that is not available yet is not an error.
     pub fn start(config: &Config, metrics: &Metrics) -> Result<Self, String> {
         let records = &config.usage_records;
         let mut writers = Vec::new();
@@ -87,8 +88,8 @@ impl UsageRecords {
         Ok(Self((!writers.is_empty()).then(|| writers.into())))
     }
 
-    /// Begins the record of a call whose caller is identified. Until its outcome is
-    /// set, the record says that the client cancelled the call.
+    /// Begins the record of a call whose caller is identified. Until its outcome is set, the record
+    /// says that the client cancelled the call.
     pub fn open(&self, call: &Identified<'_>) -> Option<OpenRecord> {
         let writers = self.0.as_ref()?;
         let record = UsageRecord {
@@ -118,7 +119,7 @@ impl UsageRecords {
         Some(OpenRecord::new(Arc::clone(writers), record, call.arrived))
     }
 
-    /// Writes what is in the queues, within a time limit. Records of later calls are dropped.
+    /// Writes the queued records, for at most a fixed time. Records of later calls are dropped.
     pub async fn flush(&self) {
         for writer in self.0.iter().flat_map(|writers| writers.iter()) {
             writer.end(FLUSH).await;
@@ -136,7 +137,7 @@ fn start(sink: impl Sink, metrics: &Metrics) -> Result<Writer, String> {
 /// The maximum length of a method in a record, in bytes.
 const MAX_METHOD: usize = 128;
 
-/// Returns the method of a path, shortened because callers choose it.
+/// Returns the method of a path. The text is truncated, because callers choose it.
 fn method(path: &str) -> String {
     let method = path.strip_prefix('/').unwrap_or(path);
     let end = method.floor_char_boundary(MAX_METHOD);

@@ -1,4 +1,4 @@
-//! The record of a call that has not ended.
+//! Holds the usage record of a call that has not ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +22,7 @@ struct Shared {
 #[derive(Debug)]
 struct Open {
     record: UsageRecord,
-    /// Whether the outcome of the call is known.
+    /// Whether the outcome of the call has been set.
     is_decided: bool,
 }
 
@@ -49,7 +49,7 @@ impl OpenRecord {
         }
     }
 
-    /// Sets the outcome of the call, if it is not known yet: the gRPC code, and the reason in
+    /// Sets the outcome of the call, unless it was set before: the gRPC code, and the reason in
     /// ErrorInfo, which is empty for OK.
     pub fn end(&self, code: &str, reason: &str) {
         if let Some(open) = &mut *self.0.lock()
@@ -61,7 +61,7 @@ impl OpenRecord {
         }
     }
 
-    /// Writes the record. Later changes have no effect.
+    /// Writes the record. Later changes to it have no effect.
     pub fn finish(&self) {
         self.0.write();
     }

@@ -1,4 +1,4 @@
-//! The usage record of one call. It contains no prompts, no answers and no credentials.
+//! Defines the usage record of one call. It contains no prompts, no answers and no credentials.
 
 use std::{
     sync::Arc,
@@ -8,7 +8,7 @@ use std::{
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-/// The form of times: RFC 3339, in UTC, with milliseconds.
+/// The format of times: RFC 3339, in UTC, with milliseconds.
 const TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
@@ -34,7 +34,7 @@ pub struct UsageRecord {
     pub groups: Vec<Arc<str>>,
     /// The full name of the method, such as `bedrock.inference.v1.InferenceService/Invoke`.
     pub method: String,
-    /// The target, if the caller may use it: an alias, or a model ID or ARN.
+    /// The alias, model ID or ARN that the call named. Empty if the caller may not use it.
     pub target: String,
     /// The model ID of the last attempt's route.
     pub model_id: String,
@@ -56,17 +56,17 @@ pub struct UsageRecord {
     /// The tokens that Bedrock billed.
     #[serde(flatten)]
     pub tokens: RecordedTokens,
-    /// Where the numbers of tokens come from.
+    /// The source of the token counts.
     pub usage: UsageSource,
-    /// The output tokens that the client received. Known for complete answers. Otherwise the number
-    /// of deltas, which have at least one token each.
+    /// The number of output tokens that the client received. It is exact only for complete answers.
+    /// For other answers it is the number of deltas, each of which has at least one token.
     pub delivered_output_tokens: u64,
     /// The cost in 1e-9 US dollars. `None` if the model has no price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_nano_usd: Option<u64>,
     /// The time from the call's arrival to its end, in milliseconds.
     pub duration_ms: u64,
-    /// The time from the call's arrival to the first event that was sent, in milliseconds.
+    /// The time from the call's arrival until its first event was sent, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_event_ms: Option<u64>,
 }
@@ -74,7 +74,7 @@ pub struct UsageRecord {
 /// The tokens that Bedrock billed for a call.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct RecordedTokens {
-    /// Input tokens, without those of the cache.
+    /// Input tokens, not including cached tokens.
     pub input_tokens: u64,
     /// Output tokens.
     pub output_tokens: u64,
@@ -84,16 +84,16 @@ pub struct RecordedTokens {
     pub cache_write_input_tokens: u64,
 }
 
-/// Where the numbers of tokens come from.
+/// The source of the token counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UsageSource {
     /// Bedrock billed nothing.
     #[default]
     None,
-    /// Bedrock reported them.
+    /// Bedrock reported the counts.
     Reported,
-    /// The gateway's upper estimate, because Bedrock reported nothing.
+    /// The counts are the gateway's upper estimate, because Bedrock reported none.
     Estimated,
 }
 
@@ -109,7 +109,7 @@ impl UsageSource {
 }
 
 impl UsageRecord {
-    /// Returns the record as a line of JSON, with the line's end.
+    /// Returns the record as a line of JSON, including the newline.
     pub(super) fn line(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
@@ -122,7 +122,7 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Returns the text of an ID.
+/// Returns an ID as text.
 pub(super) fn id_text(id: u128) -> String {
     format!("{id:032x}")
 }
@@ -152,7 +152,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A record for tests.
+    /// Returns a record for tests.
     pub(in crate::telemetry::usage) fn record() -> Arc<UsageRecord> {
         Arc::new(UsageRecord {
             time: SystemTime::UNIX_EPOCH + Duration::from_micros(1_500_700),

@@ -1,6 +1,6 @@
-//! Writes records to a sink. Calls never wait: they put records into a bounded queue, and a thread
-//! writes them in batches. While a sink fails, the thread tries again, and records that do not fit
-//! into the queue are dropped and counted.
+//! Writes usage records to a sink. Calls never wait for the sink: they put records into a bounded
+//! queue, and a thread writes the records in batches. While the sink fails, the thread retries.
+//! Records that do not fit into the queue are dropped and counted.
 
 use std::{
     collections::VecDeque,
@@ -14,21 +14,21 @@ use tokio::sync::watch;
 
 use super::record::UsageRecord;
 
-/// The maximum number of records in the queue, about 10 MB.
+/// The maximum number of records in the queue. They need about 10 MB.
 const QUEUE: usize = 10_000;
 /// The maximum number of records in one batch.
 const BATCH: usize = 512;
-/// The pause after a failure.
+/// The pause before a retry.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The minimum time between two log lines about failures.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// A destination of records.
+/// A destination of usage records.
 pub(super) trait Sink: Send + 'static {
     /// Returns the name of the sink in metrics and in the log.
     fn name(&self) -> &'static str;
 
-    /// Writes records, in their order. Waits for the sink.
+    /// Writes records, in their order. Blocks until the sink has accepted them.
     ///
     /// # Errors
     /// Returns the number of records that were written before the failure.
@@ -44,7 +44,8 @@ pub(super) struct SinkFailure {
     pub(super) error: String,
 }
 
-/// The queue in front of a sink, whose thread runs until [`Writer::end`] is called.
+/// The queue of a sink, and the thread that empties it. The thread runs until [`Writer::end`] is
+/// called.
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -67,9 +68,11 @@ impl fmt::Debug for Shared {
 #[derive(Default)]
 struct Queue {
     records: VecDeque<Arc<UsageRecord>>,
-    /// Whether no more records are accepted, and failures are final.
+    /// Whether the queue is closing: no more records are accepted, and failed writes are not
+    /// retried.
     is_closing: bool,
-    /// Whether the thread waits for records. Waking it is a system call, even if it does not wait.
+    /// Whether the thread waits for records. It is notified only if it does, because a notification
+    /// is a system call.
     is_waiting: bool,
 }
 
@@ -91,7 +94,7 @@ impl Writer {
             .name(format!("usage-{}", sink.name()))
             .spawn(move || {
                 own.run(sink);
-                // Fails only if nothing waits for the end.
+                // This fails only if no caller waits for the end of the thread.
                 let _told = end.send(true);
             })?;
         Ok(Self { shared, ended })
@@ -143,7 +146,7 @@ impl Shared {
         }
     }
 
-    /// Waits for records. `None` if there will be no more.
+    /// Waits for records. Returns `None` when the queue is closed and empty.
     fn next_batch(&self) -> Option<Vec<Arc<UsageRecord>>> {
         let mut queue = self.lock();
         while queue.records.is_empty() {
@@ -161,7 +164,7 @@ impl Shared {
         Some(queue.records.drain(..size).collect())
     }
 
-    /// Writes a batch, and tries again while the sink fails, unless the queue is closing.
+    /// Writes a batch. While the sink fails, retries until the queue is closing.
     fn write(&self, sink: &mut impl Sink, batch: &[Arc<UsageRecord>], told: &mut Option<Instant>) {
         let mut rest = batch;
         loop {
@@ -196,7 +199,7 @@ impl Shared {
         }
     }
 
-    /// Waits, and returns whether the queue is closing.
+    /// Waits for this time, or until the queue is closing. Returns whether it is closing.
     fn is_closing_within(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut queue = self.lock();
@@ -218,7 +221,7 @@ mod tests {
     use super::*;
     use crate::telemetry::usage::record::tests::record;
 
-    /// A sink that reports the size of each batch, and answers as the test orders.
+    /// A sink that sends the size of each batch to the test, and returns what the test orders.
     struct Obedient {
         got: mpsc::Sender<usize>,
         orders: mpsc::Receiver<Result<(), usize>>,
@@ -231,7 +234,7 @@ mod tests {
 
         fn write(&mut self, records: &[Arc<UsageRecord>]) -> Result<(), SinkFailure> {
             self.got.send(records.len()).unwrap();
-            // The test has ended if it gives no more orders.
+            // If the test sends no more orders, it has ended.
             self.orders
                 .recv()
                 .unwrap_or(Err(0))
@@ -266,7 +269,7 @@ mod tests {
         }
     }
 
-    /// The sink holds one batch; the queue is full behind it.
+    /// Checks the loss if a sink hangs: it holds one batch, and the queue is full.
     #[tokio::test]
     async fn a_stuck_sink_delays_nothing_and_loses_a_bounded_number() {
         let test = start();
@@ -276,11 +279,11 @@ mod tests {
             test.writer.send(record());
         }
         assert_eq!(test.dropped.get(), 7);
-        // The shutdown does not wait longer than it should.
+        // The shutdown waits no longer than its time limit.
         test.writer.end(Duration::from_millis(20)).await;
         assert_eq!(test.dropped.get(), 7 + QUEUE as u64);
         assert_eq!(test.written.get(), 0);
-        // Records of calls that end even later are counted, too.
+        // Records of calls that end after the shutdown are counted as dropped.
         test.writer.send(record());
         assert_eq!(test.dropped.get(), 8 + QUEUE as u64);
     }
@@ -296,7 +299,7 @@ mod tests {
         test.orders.send(Ok(())).unwrap();
         assert_eq!(test.got.recv(), Ok(4));
         test.orders.send(Err(3)).unwrap();
-        // The thread tries again with the record that is left.
+        // The thread retries with the record that was not written.
         assert_eq!(test.got.recv(), Ok(1));
         test.orders.send(Ok(())).unwrap();
         test.writer.end(Duration::from_secs(60)).await;
