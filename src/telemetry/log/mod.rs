@@ -39,7 +39,7 @@ const OWN: &str = env!("CARGO_CRATE_NAME");
 /// Events of other crates contain headers at `trace`.
 const OTHERS: &[(&str, LevelFilter)] = &[("aws_", LevelFilter::OFF), ("", LevelFilter::DEBUG)];
 
-/// How long the process waits at its end for the last lines to be written.
+/// How long the process waits for the last lines to be written when it ends.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// The number of dropped lines. There is one log in the process.

@@ -281,8 +281,8 @@ mod tests {
 
     /// Starts a queue. Its thread logs to this queue, as the thread of the process does.
     ///
-    /// Every test needs the event of the report. Without this, `tracing` could cache, for all
-    /// threads, that no subscriber wants the event, because the first thread that logs it has none.
+    /// The thread of every test has a subscriber for the event of the report. Otherwise `tracing`
+    /// could cache, for all threads, that no subscriber wants this event.
     fn start() -> Test {
         let ((sender, got), (orders, receiver)) = (mpsc::channel(), mpsc::channel());
         let dropped = Counter::default();

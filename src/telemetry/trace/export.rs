@@ -96,7 +96,7 @@ impl Exporter {
     }
 }
 
-/// An exporter that counts the spans whose batches succeed or fail.
+/// An exporter that updates the tally with the result of each batch.
 #[derive(Debug)]
 struct Counted<E> {
     inner: E,
