@@ -1,24 +1,24 @@
-//! The caller of a call, with the settings that apply to it.
+//! A caller, with the settings that apply to it.
 
 use std::{fmt, sync::Arc};
 
 use super::{claimed_caller::ClaimKind, limits::Scope, permission::Permission};
 use crate::config::CallerSession;
 
-/// The label in metrics for all callers that are not configured.
+/// The label in metrics for all callers that `callers` does not list.
 const UNLISTED: &str = "unlisted";
 
-/// The operator's settings for one caller, merged with those of its groups.
+/// A caller, with its settings from the configuration, merged with those of its groups.
 #[derive(Debug)]
 pub struct Caller {
     /// The caller's name, from the configuration or from a trusted issuer.
     pub name: Arc<str>,
-    /// Whether the name is from the configuration. Other names are unlimited in number, so metrics
-    /// do not use them as labels.
+    /// Whether `callers` lists the caller. If not, metrics do not use the name as a label, because
+    /// the number of such names is unlimited.
     pub is_listed: bool,
     /// The configured groups that the caller belongs to.
     pub groups: Vec<Arc<str>>,
-    /// The session name and tags that identify the caller's calls in AWS.
+    /// The role and the session tags with which the gateway signs the caller's calls to AWS.
     pub session: Arc<CallerSession>,
     /// What the caller may do. `None` if it may do everything that the gateway allows.
     pub permission: Option<Arc<Permission>>,
@@ -26,7 +26,7 @@ pub struct Caller {
     pub scopes: Option<Arc<[Arc<Scope>]>>,
 }
 
-/// The kind of credential that has proven an identity.
+/// The kind of credential by which a caller was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialKind {
     /// An API key.
@@ -49,8 +49,8 @@ impl From<ClaimKind> for CredentialKind {
     }
 }
 
-/// The identity of a caller. Cheap to clone. It keeps the settings that applied when the call
-/// began.
+/// The identity of a caller. Cheap to clone. A call keeps it, with the settings that applied when
+/// the call began.
 #[derive(Clone)]
 pub struct Identity {
     caller: Arc<Caller>,
@@ -58,7 +58,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Creates the identity of a caller that has proven it by an API key.
+    /// Creates the identity of a caller that was identified by an API key.
     pub(super) fn new(caller: Arc<Caller>) -> Self {
         Self {
             caller,
@@ -66,23 +66,24 @@ impl Identity {
         }
     }
 
-    /// Returns the same identity, proven by another kind of credential.
+    /// Returns the same identity with another kind of credential.
     pub(super) fn by(self, credential: CredentialKind) -> Self {
         Self { credential, ..self }
     }
 
-    /// Returns the kind of credential that has proven the identity.
+    /// Returns the kind of credential by which the caller was identified.
     pub fn credential(&self) -> CredentialKind {
         self.credential
     }
 
-    /// Returns the caller's name. Calls with the same name belong to the same caller, whichever
-    /// credentials they have.
+    /// Returns the caller's name. Calls with the same name belong to the same caller, even if their
+    /// credentials differ.
     pub fn name(&self) -> &Arc<str> {
         &self.caller.name
     }
 
-    /// Returns the label of the caller in metrics. The number of labels is limited.
+    /// Returns the label of the caller in metrics: its name, or one label for all callers that are
+    /// not listed.
     pub fn label(&self) -> &str {
         if self.caller.is_listed {
             &self.caller.name

@@ -1,4 +1,4 @@
-//! Client certificates, and the names that they prove.
+//! Client certificates, and the names that they contain.
 
 use std::{
     fmt,
@@ -11,22 +11,23 @@ use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
 use super::claimed_caller::{ClaimKind, ClaimedCaller};
 
-/// The maximum number of names in a certificate that are read.
+/// The maximum number of names that are read from a certificate.
 const MAX_NAMES: usize = 100;
 
-/// The certificate that a client presented in its handshake.
+/// The certificate that a client presented in the TLS handshake.
 pub struct ClientCertificate {
     pub(super) claimed: Arc<ClaimedCaller>,
     pub(super) not_after: SystemTime,
-    /// When the client presented it.
+    /// When the client presented the certificate.
     pub(super) presented_at: SystemTime,
     pub(super) chain: Vec<CertificateDer<'static>>,
-    /// The number of the last verifier that accepted the chain. 0 if none has yet.
+    /// The number of the last verifier that accepted the chain, or 0 if no verifier has accepted it
+    /// yet.
     pub(super) accepted_by: AtomicU64,
 }
 
 impl ClientCertificate {
-    /// Reads the names from the chain that a client presented. `None` if the chain is empty or
+    /// Reads the names from the certificate chain of a client. `None` if the chain is empty or
     /// cannot be parsed.
     pub fn of(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let first = chain.first()?;
@@ -59,9 +60,9 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-/// Returns the names that a certificate proves: its URI, such as a SPIFFE ID, and its DNS names in
-/// lower case. If there are several URIs, the gateway uses none of them, because a SPIFFE ID must
-/// be the only URI.
+/// Returns the names by which a certificate can identify a caller: its URI, such as a SPIFFE ID,
+/// and its DNS names in lower case. If the certificate contains several URIs, they are all ignored,
+/// because a SPIFFE ID must be the only URI.
 fn names(certificate: &X509Certificate<'_>) -> Vec<Arc<str>> {
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.map_or(&[][..], |extension| &extension.value.general_names);

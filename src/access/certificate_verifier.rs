@@ -1,4 +1,4 @@
-//! Accepts client certificates of the configured certificate authorities.
+//! Verifies client certificates with the configured certificate authorities (CAs).
 
 use std::{
     sync::{
@@ -18,20 +18,21 @@ use super::{
     verifier::{Verification, Verifier},
 };
 
-/// Accepts certificates of the configured authorities. A handshake verifies a certificate once.
-/// This verifier repeats that if the authorities have changed, and checks the expiry for each call.
-/// Cheap to clone.
+/// Verifies client certificates with the configured CAs. The handshake verifies a certificate only
+/// once. This verifier checks the expiry for each call, and verifies the chain again if the CAs
+/// have changed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CertificateVerifier {
     number: u64,
     authorities: Arc<dyn ClientCertVerifier>,
 }
 
-/// The number of the next verifier.
+/// The number that the next verifier gets.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl CertificateVerifier {
-    /// Creates a verifier that accepts the same certificates as this verifier of handshakes.
+    /// Creates a verifier that accepts the same certificates as `authorities`, the verifier for
+    /// handshakes.
     pub fn new(authorities: Arc<dyn ClientCertVerifier>) -> Self {
         Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -39,8 +40,8 @@ impl CertificateVerifier {
         }
     }
 
-    /// Returns whether a new connection with this certificate, or without one, would be accepted
-    /// if its handshake were at the same time. A connection can be older than the authorities.
+    /// Returns whether a handshake with this certificate, or without one, would succeed with the
+    /// current CAs. The connection can be older than these.
     pub(super) fn allow(&self, certificate: Option<&ClientCertificate>) -> bool {
         match certificate {
             Some(certificate) => self.accepts(certificate),

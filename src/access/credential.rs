@@ -7,23 +7,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate::ClientCertificate;
 
-/// The header for API keys of clients whose `authorization` is for a proxy.
+/// The header for API keys, for clients that need `authorization` for a proxy.
 const API_KEY: &str = "x-api-key";
 const BEARER: &str = "bearer ";
 
 /// The peer of a connection, which is the same for all its calls.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Its address.
+    /// The address of the peer.
     pub address: SocketAddr,
-    /// The peer's client certificate, if it presented one. The handshake has verified it.
+    /// The client certificate that the peer presented, if any. The handshake has verified it.
     pub certificate: Option<Arc<ClientCertificate>>,
-    /// Cancelled when a call was refused because of the certificate. The connection then accepts no
-    /// further calls, so that the client opens another one.
+    /// Cancelled after a call was refused because of the certificate. The gateway then accepts no
+    /// further calls on the connection, so that the client opens a new one.
     pub outdated: CancellationToken,
 }
 
-/// The credential of a call. Its `Debug` form hides it.
+/// The credential of a call. `Debug` does not show it.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
     /// An API key or a token, as text.
@@ -42,8 +42,8 @@ impl fmt::Debug for Credential<'_> {
 }
 
 impl<'a> Credential<'a> {
-    /// Returns the credential to check: `x-api-key`, then `authorization: Bearer`, then the client
-    /// certificate. Only the first of these that is present is checked.
+    /// Returns the credential to check. This is the first of `x-api-key`, `authorization: Bearer`
+    /// and the client certificate that is present; the others are ignored.
     pub fn of(headers: &'a HeaderMap, peer: Option<&'a Peer>) -> Option<Self> {
         let bearer = headers.get(API_KEY).map_or_else(
             || {
@@ -56,8 +56,8 @@ impl<'a> Credential<'a> {
             |value| Some(value.as_bytes()),
         );
         if let Some(text) = bearer {
-            // Bytes that are not text cannot be a valid credential. The empty text is not one
-            // either.
+            // A header that is not text cannot be a valid credential. It becomes the empty text,
+            // which is also refused.
             let text = std::str::from_utf8(text).unwrap_or_default();
             return Some(Self::Bearer(text.trim_ascii()));
         }

@@ -1,9 +1,8 @@
-//! Counts the recent failed attempts of each peer address. Its memory is limited, even under
-//! attack.
+//! Counts the recent failed attempts of each peer address, in limited memory even under attack.
 //!
-//! Failed attempts of an address beyond the limit are not logged individually, and their clients
-//! get a retry delay. A valid credential is never refused for this reason, because all callers
-//! behind a proxy share one address.
+//! If an address exceeds the limit, further failed attempts are not logged individually, and the
+//! client receives a retry delay. A valid credential is never refused because of the limit, because
+//! all callers behind a proxy share one address.
 
 use std::{
     collections::HashMap,
@@ -14,8 +13,8 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The maximum number of addresses that are counted. Beyond it, addresses without recent failures
-/// are removed first, then all.
+/// The maximum number of addresses that are counted. If there are more, addresses without recent
+/// failures are removed. If that is not enough, all addresses are removed.
 const MOST_ADDRESSES: usize = 4_096;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -25,27 +24,27 @@ pub(super) struct Failures {
     addresses: Mutex<HashMap<IpAddr, Window>>,
 }
 
-/// The failed attempts of one address within a minute. The minute begins with the first of them.
+/// The failed attempts of one address within a minute, which begins with the first of them.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     began: Instant,
     failed: u32,
 }
 
-/// What to do with a failed attempt.
+/// How to treat a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// Answer and log the attempt.
+    /// The attempt is within the limit: answer it and log it.
     Told,
-    /// The first attempt beyond the limit. The log says that further attempts are not logged for
-    /// now.
+    /// The first attempt beyond the limit. The log says that further attempts will not be logged
+    /// for this time.
     Last(Duration),
-    /// An attempt beyond the limit, which is renewed after this time.
+    /// A later attempt beyond the limit. The address may fail again after this time.
     Limited(Duration),
 }
 
 impl Failures {
-    /// Counts a failed attempt of an address, of which this many per minute are logged.
+    /// Counts a failed attempt of an address, and compares the count with the limit `per_minute`.
     pub(super) fn count(&self, address: IpAddr, now: Instant, per_minute: u32) -> Attempt {
         let address = block(address);
         let mut addresses = self
@@ -76,8 +75,8 @@ impl Failures {
     }
 }
 
-/// Returns the part of an address that is counted. For IPv6, this is the 64-bit network, all of
-/// whose addresses one machine can use.
+/// Returns the address under which attempts are counted. For IPv6, this is the /64 network, because
+/// one machine can use all of its addresses.
 fn block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -1,7 +1,8 @@
-//! The access gate: decides where a caller's identity comes from. Checks API keys first, then the
-//! verifiers in their order.
+//! The access gate: decides for each call whether it is allowed, and who its caller is. It checks
+//! API keys first, and then asks the verifiers in their order.
 //!
-//! The rules are one immutable value. Each call is checked by the rules of its configuration.
+//! The rules are an immutable value, created from a configuration. Each call is checked by the
+//! rules of the configuration with which it began.
 
 use std::{
     fmt,
@@ -32,9 +33,9 @@ use crate::{
     telemetry::{Metrics, metrics},
 };
 
-/// Health checks need no credential, because probes have none.
+/// The path of health checks. They need no credential, because probes have none.
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// Reflection needs no credential if the operator allows that.
+/// The path of reflection. It needs no credential if `access.open_reflection` is set.
 const REFLECTION: &str = "/grpc.reflection.";
 
 /// The retry delay for a call whose credential cannot be checked at the moment.
@@ -60,7 +61,7 @@ struct Inner {
 /// The rules by which calls are checked.
 #[derive(Debug)]
 pub struct Rules {
-    /// Whether no identities are configured. Then every call is allowed without one.
+    /// Whether no kind of credential is configured. Then every call is allowed without an identity.
     is_open: bool,
     required: bool,
     open_reflection: bool,
@@ -68,12 +69,13 @@ pub struct Rules {
     on_revoke: OnRevoke,
     snapshot: Snapshot,
     verifiers: Vec<Box<dyn Verifier>>,
-    /// Verifies the certificates of clients. `None` if clients are not asked for one.
+    /// Verifies client certificates. `None` if the gateway does not ask clients for one.
     clients: Option<CertificateVerifier>,
 }
 
 impl Rules {
-    /// Creates the rules of a configuration. These verifiers are used after the API keys.
+    /// Creates the rules of a configuration. `verifiers` are used for credentials that are not API
+    /// keys.
     pub fn new(access: &Access, snapshot: Snapshot, verifiers: Vec<Box<dyn Verifier>>) -> Self {
         Self {
             is_open: !access.is_configured() && !access.required && verifiers.is_empty(),
@@ -87,8 +89,7 @@ impl Rules {
         }
     }
 
-    /// Returns the same rules for connections on which clients are asked for a certificate. These
-    /// certificates identify callers, too.
+    /// Adds client certificates as credentials, for a listener that asks clients for them.
     #[must_use]
     pub fn with_client_certificates(mut self, clients: CertificateVerifier) -> Self {
         self.is_open = false;
@@ -97,12 +98,12 @@ impl Rules {
         self
     }
 
-    /// Returns whether every call is allowed, and no reload can end one.
+    /// Returns whether every call is allowed and no reload can end a call.
     pub fn need_no_check(&self) -> bool {
         self.is_open && self.on_revoke == OnRevoke::Finish
     }
 
-    /// Returns whether calls are allowed on a connection with this certificate, or without one.
+    /// Returns whether calls are allowed on a connection with this certificate, or with none.
     fn allow_connection(&self, certificate: Option<&ClientCertificate>) -> bool {
         let clients = self.clients.as_ref();
         clients.is_none_or(|clients| clients.allow(certificate))
@@ -141,10 +142,10 @@ impl Admits for Rules {
 /// A call that is allowed.
 #[derive(Debug, Default)]
 pub struct Allowed {
-    /// `None` if the call has no identity.
+    /// The identity of the caller. `None` if the call was allowed without one.
     pub identity: Option<Identity>,
-    /// Ends the call if a reload revokes its credential or certificate. `None` if a reload does not
-    /// end the call.
+    /// Ends the call if a reload revokes its credential or certificate. `None` if reloads do not
+    /// end calls.
     pub revocation: Option<Arc<Revocation>>,
 }
 
@@ -154,22 +155,22 @@ pub enum GateDecision {
     Pass(Allowed),
     /// The call is refused.
     Refuse(RefusedCall),
-    /// The verifier must fetch something first. Its result must be passed to [`Gate::settle`].
+    /// The verifier must fetch something first. Pass the result to [`Gate::settle`].
     Later(Pin<Box<dyn Future<Output = Result<Arc<ClaimedCaller>, Rejection>> + Send>>),
 }
 
-/// A call that was refused, with the reason. Also the time to wait, if its address has exceeded its
-/// limit of failed attempts.
+/// Why a call is refused, and how long the client must wait if its address has exceeded the limit
+/// of failed attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusedCall {
     /// What is wrong with the credential.
     pub rejection: Rejection,
-    /// The time after which the address may fail again.
+    /// The time after which failed attempts of the address are within the limit again.
     pub slow_down: Option<Duration>,
 }
 
 impl RefusedCall {
-    /// Returns the failure for the caller.
+    /// Returns the failure that the caller receives.
     pub fn failure(&self) -> Failure {
         if self.rejection == Rejection::Unverifiable {
             return Failure::new(Reason::CallerUnverifiable, self.rejection.message())
@@ -190,7 +191,7 @@ impl RefusedCall {
 }
 
 impl Gate {
-    /// Creates a gate without failed attempts.
+    /// Creates a gate that has counted no failed attempts.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Inner {
             failures: Failures::default(),
@@ -199,14 +200,14 @@ impl Gate {
         }))
     }
 
-    /// Ends open calls whose credential or connection these rules do not accept, if
-    /// `access.on_revoke` is `cut`. Call it when a configuration takes effect. Returns the number
-    /// of credentials of these calls.
+    /// Makes these the current rules. If `access.on_revoke` is `cut`, ends open calls whose
+    /// credential or connection the rules do not accept, and returns the number of their
+    /// credentials. Call it when a configuration takes effect.
     pub fn enforce(&self, rules: Arc<Rules>) -> usize {
         self.0.revocations.enforce(rules)
     }
 
-    /// Accepts a call. A reload can end it, if the rules say so.
+    /// Allows a call. If the rules say so, a reload can end it.
     fn allow(
         &self,
         rules: &Rules,
@@ -243,7 +244,7 @@ impl Gate {
         if rules.is_open {
             return self.allow(rules, None, || None, peer);
         }
-        // The handshake may have been under another configuration.
+        // The connection may be older than the current configuration.
         if !rules.allow_connection(peer.and_then(|peer| peer.certificate.as_deref())) {
             return self.refuse_connection(rules, Rejection::UntrustedCertificate, path, peer);
         }
@@ -282,8 +283,8 @@ impl Gate {
                 Verification::Later(verdict) => return GateDecision::Later(verdict),
             }
         }
-        // The credential may be meant for another party, such as a proxy. A call that needs no
-        // credential is not refused because of it.
+        // The credential may be meant for another recipient, such as a proxy. A call that needs no
+        // credential is therefore not refused because of it.
         if open {
             self.unidentified(rules, peer)
         } else {
@@ -291,7 +292,7 @@ impl Gate {
         }
     }
 
-    /// Decides about a call by the result of its verifier.
+    /// Decides about a call after a verifier has checked its credential.
     pub fn settle(
         &self,
         rules: &Rules,
@@ -309,7 +310,7 @@ impl Gate {
                 let by = || Some(ProofKind::Claim(Arc::clone(&claimed)));
                 self.allow(rules, Some(identity), by, peer)
             }
-            // The certificate may be that of a proxy, and not meant for the gateway.
+            // The certificate may be that of a proxy, which does not identify the caller.
             Err(Rejection::Unlisted)
                 if claimed.kind == ClaimKind::Certificate && rules.are_open(path) =>
             {
@@ -319,14 +320,14 @@ impl Gate {
         }
     }
 
-    /// Accepts a call without an identity.
+    /// Allows a call without an identity.
     fn unidentified(&self, rules: &Rules, peer: Option<&Peer>) -> GateDecision {
         self.0.metrics.unidentified_calls.inc();
         self.allow(rules, None, || None, peer)
     }
 
     /// Refuses a call because of the certificate of its connection. The client needs another
-    /// connection, so this one ends when its open calls have ended.
+    /// connection, so this one is closed when its open calls have ended.
     fn refuse_connection(
         &self,
         rules: &Rules,
@@ -390,7 +391,7 @@ impl Gate {
     }
 }
 
-/// Returns a path, shortened for the log because callers choose it.
+/// Returns a path for the log. It is shortened, because callers can choose paths of any length.
 fn shortened(path: &str) -> &str {
     let end = path.floor_char_boundary(128);
     &path[..end]

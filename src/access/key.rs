@@ -1,8 +1,8 @@
-//! The form of API keys: `bgrpc_`, 32 random characters, 6 characters of checksum.
+//! The format of API keys: `bgrpc_`, 32 random characters, a checksum of 6 characters.
 //!
-//! The prefix lets secret scanners find leaked keys. The checksum distinguishes a truncated or
-//! mistyped key from an unknown one without a lookup. The random part has 190 bits. Only the key's
-//! SHA-256 is stored. A key fits into one block of SHA-256.
+//! The prefix lets secret scanners find leaked keys. By the checksum, a truncated or mistyped key
+//! can be distinguished from an unknown one without a lookup. The random part has 190 bits. Only
+//! the SHA-256 of a key is stored. A key fits into one block of SHA-256, so hashing it is cheap.
 
 use std::fmt;
 
@@ -10,19 +10,17 @@ use aws_lc_rs::{digest, error::Unspecified, rand};
 
 /// The prefix of every key.
 pub const PREFIX: &str = "bgrpc_";
-/// The number of random characters of a key: 62 to the power of 32 is more than 2 to the power of
-/// 190.
+/// The number of random characters of a key. 62^32 is more than 2^190.
 const RANDOM: usize = 32;
-/// The number of characters of the checksum: 62 to the power of 6 is more than 2 to the power of
-/// 32.
+/// The number of characters of the checksum. 62^6 is more than 2^32.
 const CHECKSUM: usize = 6;
 const LENGTH: usize = PREFIX.len() + RANDOM + CHECKSUM;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Random bytes from this value on are discarded, so that all characters are equally likely. The
-/// value is 4 times 62.
+/// Random bytes from this value on, which is 4 times 62, are discarded, so that all characters are
+/// equally likely.
 const UNBIASED: u8 = 248;
 
-/// A new key. It is shown once. Its `Debug` form hides it.
+/// A new key, which is shown only once. `Debug` does not show it.
 pub struct Secret(String);
 
 impl Secret {
@@ -44,7 +42,7 @@ impl Secret {
         Ok(Self(key))
     }
 
-    /// Returns the key itself, to show it to the person who requested it.
+    /// Returns the key itself, to show it to the person who has requested it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -61,12 +59,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Returns whether a text has the prefix of a key of this gateway.
+/// Returns whether a text has the prefix of API keys.
 pub fn is_key(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// Returns whether a key is complete: it has the right length, characters and checksum.
+/// Returns whether a key is complete: its length, its characters and its checksum are right.
 pub fn is_whole(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some((body, sum)) = bytes.split_at_checked(PREFIX.len() + RANDOM) else {
@@ -89,7 +87,7 @@ pub fn sha256(text: &str) -> [u8; 32] {
     hash
 }
 
-/// Returns the checksum: the CRC-32 of the key before it, with the least significant digit first.
+/// Returns the checksum: the CRC-32 of the rest of the key, with the least significant digit first.
 fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
     let mut rest = crc32fast::hash(body);
     let mut text = [0; CHECKSUM];
@@ -130,7 +128,8 @@ mod tests {
                 counts[usize::from(*byte)] += 1;
             }
         }
-        // 64,000 characters are drawn out of 62: about 1,032 each, with a standard deviation of 32.
+        // 64,000 characters are drawn from 62: about 1,032 of each, with a standard deviation of
+        // 32.
         for letter in ALPHABET {
             let count = counts[usize::from(*letter)];
             assert!((800..1_264).contains(&count), "{letter}: {count}");

@@ -1,23 +1,51 @@
-//! The identity of a caller, and how credentials prove it.
+//! Identifies the caller of each call by its credential, and enforces what the caller may do.
 //!
 //! A call's credential is checked before its message is read. The result is an [`Identity`], which
-//! becomes part of the call's context. The configured callers are an immutable snapshot, which is
-//! replaced as a whole while calls run. A call keeps the snapshot with which it began.
+//! becomes part of the call's context. The configured callers form an immutable snapshot. A reload
+//! replaces the snapshot while calls run; each call keeps the snapshot with which it began.
 //!
 //! | file | job |
 //! |---|---|
-//! | `gate` | decides a call's identity, with the verifiers in their order |
+//!
+//! `gate`
+//!
+//! decides whether a call is allowed, and who its caller is
+//!
 //! | `credential` | reads the credential from a call's headers and connection |
-//! | `certificate` | client certificates, and the names that they prove |
-//! | `certificate_verifier` | accepts client certificates of the configured authorities |
+//!
+//! `certificate`
+//!
+//! client certificates, and the names that they contain
+//!
+//!
+//! `certificate_verifier`
+//!
+//! accepts client certificates that the configured CAs issued
+//!
 //! | `claimed_caller` | the caller that a credential names, according to its issuer |
-//! | `verifier` | the trait for verifiers of credentials, such as tokens |
-//! | [`token`] | checks tokens: of issuers, and of Kubernetes service accounts |
-//! | [`key`] | the form of API keys: prefix, random part, checksum |
+//!
+//! `verifier`
+//!
+//! the trait of verifiers, which check credentials such as tokens
+//!
+//!
+//! [`token`]
+//!
+//! checks tokens of issuers and of Kubernetes service accounts
+//!
+//!
+//! [`key`]
+//!
+//! the format of API keys: prefix, random part, checksum
+//!
 //! | [`limits`] | limits of callers, groups and targets |
 //! | `snapshot` | the configured callers and their keys |
 //! | `permission` | what a caller may do |
-//! | `caller` | the caller of a call, with the settings that apply to it |
+//!
+//! `caller`
+//!
+//! a caller, with the settings that apply to it
+//!
 //! | `revocation` | ends open calls that a new configuration does not accept |
 //! | `rejection` | why a credential was refused |
 //! | `failures` | counts the recent failed attempts of each peer address |

@@ -9,16 +9,16 @@ use crate::{
 
 /// What a caller may do. By default, this is everything that the gateway allows.
 ///
-/// The lists of a caller's groups add to each other. The caller's own list then narrows the result.
-/// A level that does not have a list does not restrict anything.
+/// The lists of a caller's groups are combined: what one of them allows is allowed. The caller's
+/// own list then narrows the result. If a level has no list, it restricts nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Permission {
     methods: Option<Vec<&'static str>>,
-    /// Which aliases the caller may use.
+    /// The aliases that the caller may use.
     pub targets: AllowList,
-    /// Which model IDs and ARNs the caller may name, out of those that the gateway allows.
+    /// The model IDs and ARNs that the caller may use, among those that the gateway allows.
     pub model_ids: AllowList,
-    /// What is enforced on the caller's requests, in addition to what is enforced for the target.
+    /// Settings that are enforced on the caller's requests, in addition to those of the target.
     pub policy: RequestPolicy,
     /// Pairs that the gateway adds to the caller's requests.
     pub request_metadata: BTreeMap<String, String>,
@@ -26,24 +26,24 @@ pub struct Permission {
     pub defaults: Defaults,
 }
 
-/// Patterns by level. A name is admitted if each level has a pattern that matches it.
+/// Lists of patterns, one per level. A name is allowed if each level has a pattern that matches it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<Vec<String>>);
 
 impl AllowList {
-    /// Returns whether a name is admitted.
+    /// Returns whether a name is allowed.
     pub fn admits(&self, name: &str) -> bool {
         let matches = |level: &Vec<String>| level.iter().any(|it| pattern::matches(it, name));
         self.0.iter().all(matches)
     }
 
-    /// Returns whether no level restricts anything.
+    /// Returns whether all names are allowed, because no level has a list.
     pub fn is_unrestricted(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the patterns to show to people, selected from these patterns of the gateway. A name
-    /// that matches none of them is not admitted.
+    /// Returns the patterns that are shown to people: those of the gateway, narrowed by these. A
+    /// name that matches none of the returned patterns is not allowed.
     pub fn within(&self, gateway: &[String]) -> Vec<String> {
         self.0.iter().fold(gateway.to_vec(), |outer, inner| {
             let mut all = Vec::new();
@@ -52,7 +52,7 @@ impl AllowList {
                     let narrower = if pattern::matches(inner, outer) {
                         outer
                     } else {
-                        // If neither covers the other, they may still have names in common.
+                        // Even if neither pattern covers the other, a name can match both.
                         inner
                     };
                     if !all.contains(narrower) {
@@ -67,7 +67,7 @@ impl AllowList {
 
 impl Permission {
     /// Merges the settings of a caller with those of its groups, which are in the order of the
-    /// configuration. `None` if nothing is set.
+    /// configuration. `None` if no setting is present.
     pub fn of<'a>(
         own: Option<&'a config::Permission>,
         groups: impl Iterator<Item = &'a config::Permission>,
@@ -95,8 +95,8 @@ impl Permission {
             .fold(Defaults::default(), |inner, outer| {
                 inner.over(&outer.defaults)
             });
-        // The last value takes precedence: that of the caller, or else that of the group that is
-        // listed first.
+        // The value that is added last takes precedence: that of the caller, or else that of the
+        // group that is listed first.
         let mut request_metadata = BTreeMap::new();
         for level in groups.iter().rev().chain([&own]) {
             request_metadata.extend(level.request_metadata.clone());
@@ -127,8 +127,8 @@ impl Permission {
     }
 }
 
-/// Returns the lists of the two levels, without those that are absent: all lists of the groups
-/// together, and the caller's own one.
+/// Returns one list per level: the combined lists of the groups, and the caller's own list. A level
+/// without a list is left out.
 fn levels<'a, T: Clone + 'a>(
     own: &'a config::Permission,
     groups: &[&'a config::Permission],

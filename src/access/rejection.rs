@@ -9,23 +9,23 @@ pub enum Rejection {
     WrongKind,
     /// The key is truncated or mistyped.
     Malformed,
-    /// The key is not configured, or no longer configured.
+    /// The key is not configured, or is no longer configured.
     Unknown,
     /// The credential has expired.
     Expired,
     /// The credential is not valid yet.
     NotYetValid,
-    /// The signature does not match, or its algorithm is not allowed.
+    /// The signature is wrong, or its algorithm is not allowed.
     BadSignature,
-    /// The certificate of the connection is missing, or its authority is no longer accepted.
+    /// The connection has no certificate, or its CA is no longer accepted.
     UntrustedCertificate,
-    /// The token has another issuer or another audience.
+    /// The token was issued by another issuer or for another audience.
     WrongAudience,
     /// The token is longer than the maximum.
     TooLong,
     /// The credential is valid, but its caller is not configured.
     Unlisted,
-    /// The credential cannot be checked at the moment.
+    /// The gateway cannot check the credential at the moment.
     Unverifiable,
 }
 
@@ -48,8 +48,8 @@ impl Rejection {
         }
     }
 
-    /// Returns the message for the caller. It says what to do, and does not reveal anything about
-    /// the credential.
+    /// Returns the message for the caller. It says what to do, and reveals nothing about the
+    /// credential.
     pub const fn message(self) -> &'static str {
         match self {
             Self::Missing => {

@@ -11,36 +11,36 @@ use tokio_util::sync::CancellationToken;
 
 use super::{certificate::ClientCertificate, claimed_caller::ClaimedCaller};
 
-/// When there are this many entries, the entries of ended calls are removed.
+/// If there are at least this many entries, those of ended calls are removed from time to time.
 const SWEEP_FROM: usize = 1_024;
 
-/// The credential and the certificate that allow a call.
+/// The credential and the certificate because of which a call was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proof {
     /// `None` if the call has no identity.
     pub(super) proven: Option<Proven>,
-    /// The certificate of its connection. It must be accepted even if the call has an API key.
+    /// The certificate of the connection. It must be accepted even if the call has an API key.
     pub(super) certificate: Presented,
 }
 
-/// The credential of a call, and the caller that it has proven.
+/// The caller of a call, and the credential by which it was identified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Proven {
     pub(super) caller: Arc<str>,
     pub(super) by: ProofKind,
 }
 
-/// What has proven the identity of a caller.
+/// The credential by which a caller was identified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ProofKind {
     /// The SHA-256 of an API key.
     Key([u8; 32]),
-    /// The caller that another kind of credential names.
+    /// A credential of another kind, which names this caller.
     Claim(Arc<ClaimedCaller>),
 }
 
-/// The certificate that a client presented for one connection, if it presented one. Two connections
-/// never have an equal one.
+/// The certificate that a client presented for one connection, if any. Certificates of different
+/// connections are never equal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presented(pub(super) Option<Arc<ClientCertificate>>);
 
@@ -64,19 +64,19 @@ impl Hash for Presented {
     }
 }
 
-/// Whether calls are allowed.
+/// Rules that decide which calls are allowed.
 pub(super) trait Admits: Send + Sync {
-    /// Returns whether open calls that were allowed by this may continue.
+    /// Returns whether an open call with this proof may continue.
     fn admits(&self, proof: &Proof) -> bool;
 }
 
-/// Ends a call when its credential is revoked, or when its connection is no longer accepted. All
-/// open calls that the same credential and connection allowed share one.
+/// Ends calls when their credential is revoked, or when their connection is no longer accepted. All
+/// open calls with the same credential and connection share one.
 #[derive(Debug, Default)]
 pub struct Revocation(CancellationToken);
 
 impl Revocation {
-    /// Waits until the credential is revoked: forever without one.
+    /// Waits until the credential is revoked. Waits forever if there is no revocation.
     pub async fn revoked(revocation: Option<&Self>) {
         match revocation {
             Some(revocation) => revocation.0.cancelled().await,
@@ -85,8 +85,8 @@ impl Revocation {
     }
 }
 
-/// The credentials and certificates that allowed the open calls. Cheap to clone; all clones share
-/// the same state.
+/// The credentials and certificates of the open calls. Cheap to clone; all clones share the same
+/// state.
 #[derive(Clone, Default)]
 pub(super) struct Revocations(Arc<Mutex<State>>);
 
@@ -99,11 +99,11 @@ struct State {
 }
 
 impl Revocations {
-    /// Records a call that begins, with the credential and certificate that allowed it. The call
-    /// keeps the result.
+    /// Records a call that begins, with its credential and certificate. The call must keep the
+    /// result.
     ///
-    /// The call may have been checked by earlier rules than the current ones. If those do not
-    /// admit it, it is revoked at once.
+    /// The call may have been checked by the previous rules, if the rules have just changed. If the
+    /// current rules do not allow it, it is revoked at once.
     pub(super) fn begin(&self, proof: Proof) -> Arc<Revocation> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = &state.current
@@ -127,7 +127,7 @@ impl Revocations {
     }
 
     /// Makes these the current rules, and ends open calls that they do not allow. Returns the
-    /// number of credentials of these calls.
+    /// number of credentials of those calls.
     pub(super) fn enforce(&self, rules: Arc<dyn Admits>) -> usize {
         let open: Vec<_> = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,8 +136,8 @@ impl Revocations {
             let open = calls.filter_map(|(proof, call)| Some((proof.clone(), call.upgrade()?)));
             open.filter(|(_, call)| !call.0.is_cancelled()).collect()
         };
-        // This happens without the lock, because many certificates may have to be verified. Calls
-        // that begin meanwhile are checked by themselves.
+        // The lock is released before this, because many certificates may have to be verified.
+        // Calls that begin in the meantime are checked in `begin`.
         let mut revoked = HashSet::new();
         for (proof, call) in open {
             if !rules.admits(&proof) {
@@ -153,7 +153,7 @@ impl Revocations {
 mod tests {
     use super::*;
 
-    /// Accepts the key that consists of this byte.
+    /// Rules that accept only the key that consists of this byte.
     struct Only(u8);
 
     impl Admits for Only {
@@ -185,9 +185,9 @@ mod tests {
         );
         assert_eq!(revocations.enforce(Arc::new(Only(2))), 1);
         assert!(one.0.is_cancelled() && other.0.is_cancelled() && !two.0.is_cancelled());
-        // The call was checked by the previous rules, and began after the change.
+        // The rules changed between the check of the call and its beginning.
         assert!(revocations.begin(proof(1)).0.is_cancelled());
-        // The credential is accepted again, for later calls.
+        // The credential becomes valid again, but only for later calls.
         assert_eq!(revocations.enforce(Arc::new(Only(1))), 1);
         assert!(two.0.is_cancelled());
         assert!(!revocations.begin(proof(1)).0.is_cancelled());

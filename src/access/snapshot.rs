@@ -1,5 +1,4 @@
-//! The configured callers and their keys. A snapshot is immutable; another configuration has
-//! another snapshot.
+//! The configured callers and their keys. A snapshot is immutable; a reload creates a new one.
 
 use std::{
     cmp::Reverse,
@@ -18,8 +17,8 @@ use super::{
 };
 use crate::config::{Access, ApiKey, CallerOptions, KeysByCaller};
 
-/// The maximum number of callers that are cached as their credentials describe them. Beyond it, all
-/// are removed from the cache.
+/// The maximum number of callers in the cache of callers that their credentials describe. If there
+/// are more, the cache is cleared.
 const MOST_DESCRIBED: usize = 4_096;
 /// The maximum length of the name of a caller that is not configured.
 const MAX_NAME: usize = 256;
@@ -29,27 +28,28 @@ const MAX_NAME: usize = 256;
 pub struct Snapshot {
     access: Access,
     names: Arc<Names>,
-    /// The callers by the SHA-256 of their keys. The time for comparing hashes reveals nothing
+    /// Finds callers by the SHA-256 of their keys. The time for comparing hashes reveals nothing
     /// about the keys.
     keys: HashMap<[u8; 32], (Identity, Option<SystemTime>)>,
     callers: HashMap<Arc<str>, Identity>,
-    /// The callers by `namespace/name` or `namespace/*` of a service account.
+    /// Finds callers by `namespace/name` or `namespace/*` of a service account.
     service_accounts: HashMap<Arc<str>, Identity>,
-    /// The callers by the URI or DNS name of a certificate.
+    /// Finds callers by the URI or DNS name of a certificate.
     certificates: HashMap<Arc<str>, Identity>,
-    /// The callers by the prefix of a certificate's URI, the longest prefix first.
+    /// Finds callers by the beginning of a certificate's URI. The longest prefix comes first.
     certificate_prefixes: Vec<(Arc<str>, Identity)>,
-    /// A cache of callers that are not configured, or that have more groups than configured.
+    /// A cache of callers that are not configured, or for which a credential names additional
+    /// groups.
     described: Mutex<HashMap<ClaimedCaller, Identity>>,
 }
 
 impl Snapshot {
-    /// Creates the snapshot of a configuration and its keys file. `names` are those of the process,
-    /// by which counts are kept.
+    /// Creates the snapshot of a configuration and its keys file. `names` numbers the scopes of the
+    /// process, so that a new snapshot continues the same counts.
     ///
     /// # Errors
-    /// Fails if two callers have the same key, or if there are keys of a caller that is not
-    /// configured.
+    /// Fails if two callers have the same key, or if the keys file contains keys of a caller that
+    /// is not configured.
     pub fn new(access: &Access, file: &KeysByCaller, names: &Arc<Names>) -> Result<Self, String> {
         let mut snapshot = Self {
             access: access.clone(),
@@ -89,7 +89,8 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Returns a caller with these groups. `options` are its configured settings.
+    /// Returns a caller with these groups. `options` are the caller's settings, if it is
+    /// configured.
     fn identity(
         &self,
         name: &Arc<str>,
@@ -140,7 +141,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Returns the caller that has a key.
+    /// Returns the caller that this key identifies.
     ///
     /// # Errors
     /// Fails if the key is incomplete, unknown or expired.
@@ -151,7 +152,7 @@ impl Snapshot {
         self.by_hash(&key::sha256(text), now)
     }
 
-    /// Returns the caller that has a key with this SHA-256.
+    /// Returns the caller that the key with this SHA-256 identifies.
     ///
     /// # Errors
     /// Fails if the key is unknown or expired.
@@ -167,10 +168,10 @@ impl Snapshot {
         }
     }
 
-    /// Returns the caller that a verified credential names.
+    /// Returns the caller that a verified credential identifies.
     ///
     /// # Errors
-    /// Fails if there is no such caller.
+    /// Fails if the configuration does not accept the caller.
     pub(super) fn by_claim(&self, claimed: &ClaimedCaller) -> Result<Identity, Rejection> {
         let listed = self.listed(claimed);
         let is_member =
@@ -186,8 +187,8 @@ impl Snapshot {
         }
     }
 
-    /// Returns whether a credential of this issuer, cluster or kind can prove that a caller is this
-    /// one. Also checks that callers of the issuer need not be configured, if this one is not.
+    /// Returns whether this configuration still accepts credentials of the same issuer, cluster or
+    /// kind. If it does not list the caller, the issuer or cluster must have `unlisted`.
     pub(super) fn expects(&self, claimed: &ClaimedCaller) -> bool {
         let unlisted = match claimed.kind {
             ClaimKind::Token => {
@@ -208,7 +209,8 @@ impl Snapshot {
     /// Returns the configured caller that a credential names.
     fn listed(&self, claimed: &ClaimedCaller) -> Option<&Identity> {
         match claimed.kind {
-            // Only the cluster may name service accounts.
+            // A name that begins like that of a service account is valid only in tokens of the
+            // cluster.
             ClaimKind::Token if claimed.name.starts_with(SERVICE_ACCOUNT) => None,
             ClaimKind::Token => self.callers.get(&claimed.name),
             ClaimKind::ServiceAccount => {
@@ -234,7 +236,7 @@ impl Snapshot {
         }
     }
 
-    /// Returns a caller that is not configured, or that has more groups than configured.
+    /// Returns a caller that is not configured, or for which a credential names additional groups.
     fn described(
         &self,
         claimed: &ClaimedCaller,
@@ -260,7 +262,7 @@ impl Snapshot {
                 groups.push(Arc::clone(group));
             }
         }
-        // The operator has no settings for this caller.
+        // The operator has configured nothing for this caller, neither by its name nor by a group.
         if groups.is_empty() {
             return Err(Rejection::Unlisted);
         }
@@ -275,8 +277,8 @@ impl Snapshot {
     }
 }
 
-/// Returns whether a text can be the name of a caller that is not configured. Names are part of
-/// logs and of keys of the limits store.
+/// Returns whether a text is a valid name for a caller that is not configured. Names are part of
+/// logs and of keys in the limits store.
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

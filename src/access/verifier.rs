@@ -1,5 +1,4 @@
-//! The trait of verifiers, which check credentials that contain the caller's name: tokens and
-//! certificates.
+//! The trait of verifiers, which check credentials that name the caller: tokens and certificates.
 
 use std::{fmt, pin::Pin, sync::Arc, time::SystemTime};
 
@@ -7,20 +6,20 @@ use super::{claimed_caller::ClaimedCaller, credential::Credential, rejection::Re
 
 /// The result of verifying a credential.
 pub enum Verification {
-    /// The credential is of another kind, for the next verifier.
+    /// The credential is of another kind, so the next verifier must check it.
     NotMine,
-    /// The credential is valid.
+    /// The credential is valid and names this caller.
     Valid(Arc<ClaimedCaller>),
     /// The credential is refused.
     Refused(Rejection),
-    /// Something must be fetched first, such as the keys of the issuer. The verifier limits the
-    /// time.
+    /// The verifier must fetch something first, such as the keys of the issuer. It limits the time
+    /// for this.
     Later(Pin<Box<dyn Future<Output = Result<Arc<ClaimedCaller>, Rejection>> + Send>>),
 }
 
-/// Checks credentials of one kind. It is called for each call, on the threads that serve
-/// connections, so long work must be in [`Verification::Later`] or be cached.
+/// Checks credentials of one kind. It runs for each call on the threads that serve connections, so
+/// slow work must be in [`Verification::Later`], or its results must be cached.
 pub trait Verifier: Send + Sync + fmt::Debug {
-    /// Verifies a credential at this time.
+    /// Verifies a credential. `now` is the time for which it must be valid.
     fn verify(&self, credential: Credential<'_>, now: SystemTime) -> Verification;
 }

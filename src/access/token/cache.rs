@@ -10,8 +10,8 @@ use std::{
 use super::claims::Valid;
 use crate::access::claimed_caller::ClaimedCaller;
 
-/// The maximum number of cached tokens. Beyond it, expired tokens are removed, or all if none has
-/// expired.
+/// The maximum number of cached tokens. If there are more, expired tokens are removed, or all
+/// tokens if none has expired.
 const MOST_TOKENS: usize = 8_192;
 
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ struct Entry {
 }
 
 impl Cache {
-    /// Returns the claims of a token, if it is in the cache, has not expired, and the keys of its
-    /// issuer have not changed. `generation` returns the generation of an issuer's keys.
+    /// Returns the claims of a token if they are cached, the token has not expired, and the keys of
+    /// its issuer have not changed. `generation` returns the generation of an issuer's keys.
     pub(super) fn get(
         &self,
         hash: &[u8; 32],

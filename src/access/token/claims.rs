@@ -1,4 +1,4 @@
-//! Reads a token: some fields before its signature is checked, and its claims afterwards.
+//! Reads tokens: some fields before the signature is checked, and the claims afterwards.
 
 use std::{
     sync::Arc,
@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 
 use crate::access::{claimed_caller::ClaimedCaller, rejection::Rejection};
 
-/// The maximum difference between clocks.
+/// The leeway for differences between the clocks of the issuer and this machine.
 pub(super) const LEEWAY: Duration = Duration::from_secs(60);
-/// The maximum number of groups of a token that are read.
+/// The maximum number of groups that are read from a token.
 const MAX_GROUPS: usize = 200;
 
-/// The fields that select the key of a token. They are not trusted.
+/// The fields by which the key for a token is selected. They are read before the signature is
+/// checked, so they are not trusted.
 #[derive(Debug)]
 pub(super) struct Unchecked {
     pub(super) issuer: String,
@@ -24,7 +25,7 @@ pub(super) struct Unchecked {
     pub(super) key_id: Option<String>,
 }
 
-/// The verified claims of a token, and the time until which they are valid.
+/// The claims of a verified token, and how long the token is valid.
 #[derive(Clone, Debug)]
 pub(super) struct Valid {
     pub(super) claimed: Arc<ClaimedCaller>,
@@ -37,7 +38,8 @@ pub(super) struct Valid {
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// The extensions that a reader must support. This reader supports none.
+    /// Extensions that the recipient must support. The gateway supports none, so tokens with
+    /// extensions are refused.
     crit: Option<IgnoredAny>,
 }
 
@@ -46,14 +48,14 @@ struct Payload {
     iss: Option<String>,
 }
 
-/// Returns whether a credential looks like a token: it has three parts, of which the first is a
-/// JSON object in base64.
+/// Returns whether a credential looks like a token: it has three parts, the first of which begins
+/// like a JSON object in base64.
 pub(super) fn is_token(text: &str) -> bool {
     text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 impl Unchecked {
-    /// Reads the fields from a token.
+    /// Reads the fields of a token.
     ///
     /// # Errors
     /// Fails if the text is not a signed token, or has no issuer.
@@ -77,8 +79,8 @@ fn parse<T: for<'a> Deserialize<'a>>(part: Option<&str>) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
-/// Returns a claim by its name, or by a path such as `realm_access.roles`. A name that contains
-/// dots takes precedence, because issuers use URLs as names.
+/// Returns the claim with this name, or the value at a path such as `realm_access.roles`. Names
+/// take precedence, because issuers use URLs, which contain dots, as names.
 pub(super) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
         let (first, rest) = path.split_once('.')?;
@@ -86,7 +88,7 @@ pub(super) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a
     })
 }
 
-/// Returns the groups in a claim, which is a list or a single group.
+/// Returns the groups in a claim, which is a list of groups or a single group.
 pub(super) fn groups(claim: Option<&Value>) -> Vec<Arc<str>> {
     match claim {
         Some(Value::String(one)) => vec![one.as_str().into()],
@@ -100,7 +102,8 @@ pub(super) fn groups(claim: Option<&Value>) -> Vec<Arc<str>> {
     }
 }
 
-/// Returns the expiry of a token, including the leeway. `None` if the time cannot be represented.
+/// Returns the time at which a token expires, including the leeway. `None` if it has no such time
+/// or it cannot be represented.
 pub(super) fn end(claims: &Map<String, Value>) -> Option<SystemTime> {
     let seconds = claims.get("exp")?.as_f64()?;
     let since = Duration::try_from_secs_f64(seconds).ok()?;

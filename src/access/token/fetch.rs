@@ -1,8 +1,9 @@
-//! Makes one HTTP GET request, and limits the size of the answer. The caller limits the time.
+//! Makes one HTTP GET request with a limit on the size of the answer. The code that calls it limits
+//! the time.
 //!
-//! Fetches happen every few minutes, so nothing is reused: certificate authorities are read each
-//! time, and each request has a new connection. Redirects are errors, because the operator
-//! configures the location of the keys.
+//! Fetches are rare (every few minutes), so nothing is reused: each one reads the CA certificates
+//! and opens a connection. Redirects are errors, because the operator configures the final location
+//! of the keys.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -21,15 +22,15 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// The accepted types. Kubernetes serves keys only to clients that accept the first one.
+/// The accepted content types. Kubernetes serves keys only to clients that accept the first one.
 const ACCEPTED: &str = "application/jwk-set+json, application/json, */*;q=0.1";
 /// The maximum size of an answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Fetches documents.
+/// Fetches documents over HTTP.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    /// A PEM file of certificate authorities to trust, in place of the machine's.
+    /// A PEM file with CA certificates to trust instead of those of the machine.
     ca_file: Option<PathBuf>,
 }
 
@@ -41,7 +42,7 @@ impl Client {
     /// Returns the body of the answer.
     ///
     /// # Errors
-    /// Returns what went wrong, with the URL. The message does not contain the token.
+    /// Returns what went wrong, together with the URL. The message does not contain the token.
     pub(super) async fn get(&self, url: &str, token: Option<&str>) -> Result<Bytes, String> {
         let wrong = |why: &dyn fmt::Display| format!("{url}: {why}");
         let uri: Uri = url.parse().map_err(|_| wrong(&"not a URL"))?;
@@ -84,8 +85,8 @@ impl Client {
         answer.map_err(|error| wrong(&error))
     }
 
-    /// Returns the TLS configuration. Reading certificates takes milliseconds, so a separate thread
-    /// does it.
+    /// Returns the TLS configuration. It is created on a separate thread, because reading the
+    /// certificates takes milliseconds.
     async fn tls(&self) -> Result<Arc<ClientConfig>, String> {
         let ca_file = self.ca_file.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -147,7 +148,7 @@ where
             .map_err(|error| format!("the answer cannot be read: {error}"))
     };
     let driven = async {
-        // The error of the connection is reported through the answer.
+        // If the connection fails, the request fails too and reports the error.
         let _ended = connection.await;
         std::future::pending().await
     };

@@ -1,4 +1,4 @@
-//! One trusted issuer: checks a token's signature and claims with the current keys.
+//! One trusted issuer: checks the signature and the claims of its tokens.
 
 use std::{
     collections::HashSet,
@@ -28,14 +28,14 @@ use crate::{
 pub(super) enum Checked {
     /// The token is valid or rejected.
     Done(Result<Arc<ClaimedCaller>, Rejection>),
-    /// The token's key of this issuer is unknown.
+    /// The issuer has no key with the token's key ID. The number identifies the issuer.
     KeyMissing(usize),
 }
 
 /// A trusted issuer, with its settings.
 #[derive(Debug)]
 pub(super) struct Issuer {
-    /// The value of `iss`. `None` if it comes with the keys.
+    /// The value of `iss`. `None` if the source of the keys also provides it.
     name: Option<String>,
     algorithms: Vec<SignatureAlgorithm>,
     validation: Validation,
@@ -46,7 +46,7 @@ pub(super) struct Issuer {
     pub(super) ring: Arc<IssuerKeys>,
 }
 
-/// Where the keys of an issuer are, and how often they are read.
+/// The settings that determine an issuer's keys. Issuers for which they are equal share the keys.
 #[derive(Clone, Debug, PartialEq)]
 enum KeysFrom {
     Jwt {
@@ -70,11 +70,11 @@ enum CallerClaim {
 }
 
 impl Issuer {
-    /// Creates an issuer of `access.jwt`. If an issuer of `known` reads its keys from the same
-    /// location, both share the keys.
+    /// Creates an issuer of `access.jwt`. If the settings of its keys are the same as those of an
+    /// issuer in `known`, both share the keys.
     ///
     /// # Errors
-    /// Fails if the file of its keys cannot be used.
+    /// Fails if the keys are in a file that cannot be used.
     pub(super) fn jwt(
         options: &JwtIssuer,
         known: &[Self],
@@ -109,11 +109,11 @@ impl Issuer {
         })
     }
 
-    /// Creates the issuer of the cluster in `access.kubernetes`. If an issuer of `known` reads its
-    /// keys from the same location, both share the keys.
+    /// Creates the issuer of the cluster in `access.kubernetes`. If the settings of its keys are
+    /// the same as those of an issuer in `known`, both share the keys.
     ///
     /// # Errors
-    /// Does not fail at present, because the keys are not in a file.
+    /// Cannot fail at present, because the keys of a cluster are not in a file.
     pub(super) fn kubernetes(
         options: &Kubernetes,
         known: &[Self],
@@ -152,7 +152,8 @@ impl Issuer {
         })
     }
 
-    /// Returns whether a token's `iss` is this issuer. `None` while this issuer's name is unknown.
+    /// Returns whether `iss` of a token names this issuer. `None` if this issuer's name is not
+    /// known yet.
     pub(super) fn is(&self, issuer: &str) -> Option<bool> {
         match &self.name {
             Some(name) => Some(name == issuer),
@@ -163,10 +164,10 @@ impl Issuer {
         }
     }
 
-    /// Checks a token whose `iss` is this issuer.
+    /// Checks a token whose `iss` names this issuer.
     ///
     /// # Errors
-    /// Returns the rejection, or `None` if the token's key is unknown.
+    /// Returns the reason for the rejection, or `None` if the token's key is unknown.
     pub(super) fn check(
         &self,
         token: &str,
@@ -181,7 +182,7 @@ impl Issuer {
         let key_id = unchecked.key_id.as_deref();
         let key = loaded.set.find(key_id, algorithm).ok_or(None)?;
         let mut validation = self.validation.clone();
-        // The library accepts only algorithms of a single family here, which is that of the key.
+        // The library accepts only algorithms of one family here, so only that of the key is set.
         validation.algorithms = vec![algorithm];
         validation.iss = Some(HashSet::from([unchecked.issuer.clone()]));
         let decoded = decode::<Map<String, Value>>(token, key, &validation)
@@ -222,7 +223,7 @@ impl Issuer {
     }
 }
 
-/// Returns the keys of a known issuer that come from the same place, or starts to read them.
+/// Returns the keys that an issuer of `known` with the same settings uses, or starts to fetch them.
 fn ring(
     keys: &KeysFrom,
     known: &[Issuer],
@@ -234,7 +235,7 @@ fn ring(
     }
 }
 
-/// Checks whether a file contains usable keys.
+/// Checks whether a file contains keys that can be used.
 ///
 /// # Errors
 /// Returns why the file cannot be used.
@@ -243,7 +244,7 @@ pub fn check_file(path: &Path) -> Result<(), String> {
 }
 
 fn validation(audiences: &[String]) -> Validation {
-    // Set for each token: see `check`.
+    // `check` sets the algorithms and the issuer for each token.
     let mut validation = Validation::new(Algorithm::RS256);
     validation.leeway = LEEWAY.as_secs();
     validation.validate_nbf = true;

@@ -1,8 +1,8 @@
 //! The current keys of an issuer, and the task that refreshes them.
 //!
-//! The task fetches keys at a fixed interval, more often after failures, and when a call requests
-//! an unknown key. Two fetches that calls request are at least [`COOLDOWN`] apart, even if many
-//! calls request them. If a fetch fails, the previous keys stay valid.
+//! The task fetches keys at a fixed interval, after a shorter time if a fetch fails, and when a
+//! call requests an unknown key. Fetches that calls request are at least [`COOLDOWN`] apart, no
+//! matter how many calls request them. If a fetch fails, the previous keys remain valid.
 
 use std::{
     sync::{
@@ -25,18 +25,18 @@ use super::{
 };
 use crate::telemetry::{Metrics, metrics};
 
-/// The time limit of one fetch.
+/// The time limit of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The maximum time for which a call waits for a fetch.
 const WAIT: Duration = Duration::from_secs(3);
-/// The minimum time between two fetches that calls request, and between two attempts after
-/// failures.
+/// The minimum time between two fetches that calls request, and the time until the next attempt
+/// after a failure.
 const COOLDOWN: Duration = Duration::from_secs(10);
-/// The maximum number of calls that wait for a fetch at the same time. Further calls are refused at
-/// once.
+/// The maximum number of calls that wait for a fetch at the same time. Calls beyond it are refused
+/// at once.
 const MAX_WAITING: usize = 1_024;
 
-/// The keys of an issuer. Dropping this ends their refresh.
+/// The keys of an issuer. When this is dropped, the task that refreshes them ends.
 #[derive(Debug)]
 pub(super) struct IssuerKeys {
     shared: Arc<Shared>,
@@ -47,9 +47,9 @@ pub(super) struct IssuerKeys {
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) set: KeySet,
-    /// The issuer, if the source of the keys names it.
+    /// The name of the issuer, if the source of the keys provides it.
     pub(super) issuer: Option<String>,
-    /// The generation, which is incremented when the keys change.
+    /// The generation of the keys, which increases when they change.
     pub(super) generation: u64,
 }
 
@@ -61,20 +61,20 @@ struct Shared {
     waiting: AtomicUsize,
 }
 
-/// The state of the task.
+/// The state of the task that refreshes the keys.
 #[derive(Clone, Copy, Debug)]
 struct State {
     is_fetching: bool,
     /// The number of completed fetches.
     fetches: u64,
-    /// Whether the last fetch succeeded.
+    /// Whether the last fetch has succeeded.
     is_fresh: bool,
-    /// Whether calls can request another fetch. They cannot if the last one is too recent.
+    /// Whether calls can request a fetch. They cannot shortly after the last one.
     may_ask: bool,
 }
 
 impl IssuerKeys {
-    /// Starts to refresh the keys of an issuer, on the current runtime.
+    /// Starts to refresh the keys of an issuer on the current runtime.
     ///
     /// # Errors
     /// Fails if the keys are in a file that cannot be used.
@@ -115,23 +115,24 @@ impl IssuerKeys {
         Ok(Self { shared, task })
     }
 
-    /// Returns the keys, if they have been read.
+    /// Returns the keys, if they have been loaded.
     pub(super) fn load(&self) -> arc_swap::Guard<Option<Arc<Loaded>>> {
         self.shared.loaded.load()
     }
 
-    /// Returns the generation of the keys. 0 if there are none.
+    /// Returns the generation of the keys, or 0 if there are none.
     pub(super) fn generation(&self) -> u64 {
         self.load().as_ref().map_or(0, |loaded| loaded.generation)
     }
 
-    /// Returns whether the last fetch succeeded. If it did, an unknown key does not exist.
+    /// Returns whether the last fetch has succeeded. If so, a key that is unknown does not exist at
+    /// the issuer.
     pub(super) fn is_fresh(&self) -> bool {
         self.shared.state.borrow().is_fresh
     }
 
-    /// Waits for newer keys, for a limited time. Returns `None` if a fetch is not possible now: the
-    /// last one is too recent, or too many calls are waiting.
+    /// Waits for newer keys, for a limited time. Returns `None` if no fetch can be requested now,
+    /// because the last one is too recent or too many calls are waiting.
     pub(super) fn newer(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
         let State {
             is_fetching,
@@ -161,7 +162,7 @@ impl Drop for IssuerKeys {
 }
 
 impl Shared {
-    /// Sets the current keys. Returns whether they differ from the previous ones.
+    /// Replaces the current keys. Returns whether the new ones differ.
     fn accept(&self, fetched: Fetched) -> bool {
         let current = self.loaded.load();
         let current = current.as_ref();
@@ -197,14 +198,14 @@ impl Drop for Waiting {
     }
 }
 
-/// The task that refreshes keys.
+/// The task that refreshes the keys.
 struct Keeper {
     shared: Arc<Shared>,
     issuer: String,
     source: Source,
     refresh: Duration,
     metrics: Arc<Metrics>,
-    /// The last problem. The same problem is logged only once.
+    /// The last problem, so that the same problem is not logged again.
     problem: Option<String>,
 }
 
@@ -241,7 +242,7 @@ impl Keeper {
         }
     }
 
-    /// Uses the fetched keys, or logs what went wrong.
+    /// Uses the fetched keys, or logs the problem.
     fn note(&mut self, fetched: Result<Fetched, String>) {
         let issuer = self.issuer.as_str();
         let outcome = if fetched.is_ok() { "ok" } else { "error" };

@@ -9,19 +9,19 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The maximum number of keys in a set that are used.
+/// The maximum number of keys that are used from a set.
 const MAX_KEYS: usize = 100;
 
 /// The public keys of an issuer.
 pub struct KeySet {
     keys: Vec<Key>,
-    /// The keys in a canonical order, to detect changes.
+    /// The keys in a canonical order, by which changes are detected.
     canonical: BTreeSet<String>,
 }
 
 struct Key {
     id: Option<String>,
-    /// The only algorithm that the key is for, if it names one.
+    /// The only algorithm for which the key may be used, if the set specifies one.
     algorithm: Option<Algorithm>,
     key: DecodingKey,
 }
@@ -33,11 +33,11 @@ struct Document {
 
 impl KeySet {
     /// Parses a JSON Web Key Set. Symmetric keys, keys for encryption and keys of unknown types are
-    /// left out.
+    /// ignored.
     ///
     /// # Errors
-    /// Fails if the JSON is not a key set, or if none of its keys can be used. The message contains
-    /// nothing from it.
+    /// Fails if the JSON is not a key set, or contains no usable key. The message does not contain
+    /// any of the JSON.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(json).map_err(|error| {
             format!(
@@ -65,8 +65,8 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Returns the key for a token: the one with its key ID. If the token has no key ID, the only
-    /// key that fits.
+    /// Returns the key for a token, which its key ID identifies. If the token has no key ID,
+    /// returns the only suitable key.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
         let mut fitting = self.keys.iter().filter(|key| {
             key.key.family() == algorithm.family()
@@ -89,7 +89,7 @@ fn read(value: Value) -> Option<Key> {
         return None;
     }
     let key = DecodingKey::from_jwk(&jwk).ok()?;
-    // Everyone who can read the set could sign with a symmetric key.
+    // With a symmetric key, everyone who can read the set could sign tokens.
     if key.family() == AlgorithmFamily::Hmac {
         return None;
     }

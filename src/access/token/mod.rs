@@ -1,13 +1,21 @@
 //! Verifies tokens (JWT) of configured issuers and of Kubernetes service accounts.
 //!
 //! Signatures are checked with the issuer's public keys, which one task per issuer refreshes. Calls
-//! do not fetch keys themselves. A call whose key is unknown requests a fetch and waits for it for
-//! a limited time, unless the last fetch is too recent.
+//! do not fetch keys. If a call's key is unknown, the call requests a fetch and waits for a limited
+//! time, unless the last fetch is too recent.
 //!
 //! | file | job |
 //! |---|---|
-//! | `issuer` | one trusted issuer: checks a token's signature and claims |
-//! | `claims` | reads a token: before its signature is checked, and afterwards |
+//!
+//! `issuer`
+//!
+//! one trusted issuer: checks the signature and claims of its tokens
+//!
+//!
+//! `claims`
+//!
+//! reads tokens, before and after the signature is checked
+//!
 //! | `cache` | caches recently checked tokens |
 //! | `issuer_keys` | the current keys of an issuer, and the task that refreshes them |
 //! | `source` | the location of keys: a file, a URL, discovery, the API server |
@@ -42,12 +50,11 @@ use crate::{config::Access, telemetry::Metrics};
 pub use issuer::check_file;
 pub use key_set::KeySet;
 
-/// The maximum length of a token, in bytes. Tokens of identity providers with many groups have a
-/// few KiB.
+/// The maximum length of a token, in bytes. Tokens with many groups are a few KiB long.
 const MAX_TOKEN: usize = 16 << 10;
 
 /// Verifies tokens of all trusted issuers. Cheap to clone. Dropping the last clone ends the tasks
-/// that fetch the issuers' keys, unless another verifier has the same issuers.
+/// that fetch the keys, except for issuers that another verifier also uses.
 #[derive(Clone, Debug)]
 pub struct TokenVerifier(Arc<Inner>);
 
@@ -58,20 +65,21 @@ struct Inner {
 }
 
 impl TokenVerifier {
-    /// Starts to read the keys of all issuers, on the current runtime. Issuers of the verifier
-    /// `before` whose keys are in the same place share their keys. Returns `None` if no issuer is
-    /// configured.
+    /// Starts to fetch the keys of all issuers, on the current runtime. Issuers whose keys come
+    /// from the same source as in the verifier `before` keep using these keys. Returns `None` if no
+    /// issuer is configured.
     ///
     /// # Errors
-    /// Fails if a file of keys cannot be used. Keys that cannot be fetched are not an error: the
+    /// Fails if a file of keys cannot be used. If keys cannot be fetched, this is not an error: the
     /// fetch is retried.
     pub fn start(
         access: &Access,
         before: Option<&Self>,
         metrics: &Arc<Metrics>,
     ) -> Result<Option<Self>, String> {
-        // The library panics if it must choose between several cryptography providers. The first
-        // choice in the process applies, so an error here means that one was chosen.
+        // The library panics if it must choose between several cryptography providers. Only the
+        // first choice in a process succeeds, so an error here means that a provider has been
+        // chosen.
         let _chosen = CryptoProvider::install_default(&crypto::aws_lc::DEFAULT_PROVIDER);
         let known: &[Issuer] = before.map_or(&[], |before| &before.0.issuers);
         let jwt = access
@@ -88,7 +96,7 @@ impl TokenVerifier {
 }
 
 impl Inner {
-    /// Checks a token that is not in the cache, with the current keys.
+    /// Checks a token that is not cached, with the current keys.
     fn check(&self, token: &str, hash: [u8; 32]) -> Checked {
         let unchecked = match Unchecked::read(token) {
             Ok(unchecked) => unchecked,
@@ -114,13 +122,13 @@ impl Inner {
             }
         }
         match unknown {
-            // The name of the cluster's issuer is unknown until its keys are fetched.
+            // The name of the cluster's issuer is unknown until the cluster's keys are fetched.
             Some(index) => Checked::KeyMissing(index),
             None => Checked::Done(Err(Rejection::WrongAudience)),
         }
     }
 
-    /// Returns the rejection for a token whose key is unknown, if a fetch cannot change that now.
+    /// Returns the rejection of a token whose key is unknown, if no fetch can be requested now.
     fn without_key(&self, index: usize) -> Rejection {
         let is_fresh = self
             .issuers

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{fetch::Client, key_set::KeySet};
 use crate::config::{is_secure_url, read_regular};
 
-/// The maximum size of a file of keys or of a token, in bytes.
+/// The maximum size of a file with keys or a token, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 /// The path at which an API server serves the keys of its service accounts.
@@ -19,9 +19,9 @@ const API_SERVER_KEYS: &str = "/openid/v1/jwks";
 pub(super) enum Source {
     /// In a file, such as a mounted ConfigMap.
     File(PathBuf),
-    /// At a URL.
+    /// At this URL.
     Url { url: String, client: Client },
-    /// A URL that the issuer's discovery document names.
+    /// At the URL that the issuer's discovery document contains.
     Discovery { issuer: String, client: Client },
     /// An API server, which needs a token.
     ApiServer {
