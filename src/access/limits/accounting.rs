@@ -1,4 +1,4 @@
-//! The dependencies for counting the usage of calls: the store, the prices, and the limits of
+//! What the gateway needs to count the usage of calls: the store, the prices, and the limits of
 //! targets.
 
 use std::{collections::HashMap, sync::Arc};
@@ -17,7 +17,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The dependencies for counting the usage of calls. Cheap to clone.
+/// What the gateway needs to count the usage of calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct UsageAccounting(Arc<Inner>);
 
@@ -30,7 +30,8 @@ struct Inner {
 }
 
 impl UsageAccounting {
-    /// Creates the accounting for a configuration. `targets` are the quotas of targets, by name.
+    /// Creates the accounting of a configuration. `targets` contains the quota of each target, with
+    /// its name.
     pub fn new<'a>(
         access: &Access,
         targets: impl Iterator<Item = (&'a str, &'a Quota)>,
@@ -50,7 +51,7 @@ impl UsageAccounting {
         }))
     }
 
-    /// Returns the scopes whose limits apply to a call of this caller to this target.
+    /// Returns the scopes whose limits apply to a call of `caller` to `target`.
     pub fn scopes(&self, caller: Option<&Identity>, target: &str) -> Scopes {
         Scopes {
             caller: caller.and_then(|caller| caller.caller().scopes.clone()),
@@ -68,7 +69,7 @@ impl UsageAccounting {
         &self.0.estimates
     }
 
-    /// Returns the limiter, which reserves and settles.
+    /// Returns the limiter, which makes and settles reservations.
     pub fn limiter(&self) -> &Limiter {
         &self.0.limiter
     }
@@ -90,13 +91,13 @@ impl UsageAccounting {
 }
 
 impl Scopes {
-    /// Returns whether tokens or money are limited. Then a call needs a maximum number of output
-    /// tokens.
+    /// Returns whether any limit counts tokens or cost. Then a call needs a maximum number of
+    /// output tokens.
     pub fn counts_tokens(&self) -> bool {
         self.any(|kind| !matches!(kind, LimitKind::OpenStreams | LimitKind::RequestsPerMinute))
     }
 
-    /// Returns whether money is limited. Then the models of a call need prices.
+    /// Returns whether any limit counts cost. Then the models of a call need prices.
     pub fn counts_money(&self) -> bool {
         self.any(LimitKind::is_money)
     }

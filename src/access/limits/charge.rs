@@ -1,4 +1,4 @@
-//! The reservation of one call, settled exactly once.
+//! The reservation of one call, which is settled exactly once.
 
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use super::{
 };
 use crate::telemetry::Metrics;
 
-/// Reserves and settles amounts. Cheap to clone; all clones share the counts.
+/// Makes and settles reservations. Cheap to clone; all clones share the counts.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
 }
 
-/// The reservation of a call. If it is dropped without being settled, all of it counts as used.
+/// The reservation of a call. If it is dropped without a settlement, all reserved amounts count as
+/// used.
 #[derive(Debug)]
 pub struct Charge {
     limiter: Limiter,
@@ -63,7 +64,7 @@ impl Limiter {
     /// Returns the state of each limit of these scopes, in their order.
     ///
     /// # Errors
-    /// Fails if the store does not answer.
+    /// Fails if the store does not respond.
     pub async fn standings(&self, scopes: Scopes) -> Result<Vec<Standing>, StoreUnavailable> {
         self.store.standings(scopes).wait().await
     }
@@ -78,13 +79,13 @@ impl Charge {
             .unwrap_or_default()
     }
 
-    /// Replaces the reserved amounts by those that were used. Returns the state of the limits, if
-    /// it is known immediately.
+    /// Replaces the reserved amounts by the used ones. Returns the state of the limits, if it is
+    /// known at once.
     pub fn settle(mut self, used: Amounts) -> Option<Standings> {
         let reservation = self.reservation.take()?;
         let metrics = &self.limiter.metrics;
         let reserved = &reservation.amounts;
-        // Without such a limit, nothing is reserved.
+        // If no limit counts tokens, none are reserved.
         if reservation.scopes.counts_tokens() {
             let input = used.input.saturating_sub(reserved.input);
             let output = used.output.saturating_sub(reserved.output);

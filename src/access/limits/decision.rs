@@ -1,5 +1,5 @@
-//! Decides from the counts of a store whether a call fits into its limits, and computes what
-//! remains of them.
+//! Decides by the counts of a store whether a call fits into its limits, and computes the remaining
+//! amounts.
 
 use super::{
     kind::Limit,
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Returns the refusal of a call that exceeds a limit. If it exceeds several, returns the refusal
-/// that lasts longest.
+/// that applies longest.
 pub(super) fn refusal(
     reservation: &Reservation,
     now: u64,
@@ -33,7 +33,7 @@ pub(super) fn refusal(
     refusal
 }
 
-/// Returns the state of the tightest limits of a call.
+/// Returns the state of the tightest limits that apply to a call.
 pub(super) fn standings(
     scopes: &Scopes,
     now: u64,

@@ -1,24 +1,24 @@
-//! The kinds of limits, and how each counts.
+//! The kinds of limits, and what each of them counts.
 
 use crate::config::Quota;
 
-/// The amounts that a call reserves or has used.
+/// The amounts that a call has reserved or used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// The number of calls: 1 if anything is counted.
+    /// The number of calls: 1, or 0 if nothing is counted.
     pub requests: u64,
     /// Input tokens, including those read from and written to prompt caches.
     pub input: u64,
     /// Output tokens.
     pub output: u64,
-    /// Money, in 1e-9 US dollars.
+    /// Cost, in 1e-9 US dollars.
     pub nano_usd: u64,
 }
 
 /// The kinds of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKind {
-    /// Open calls.
+    /// The number of open calls.
     OpenStreams,
     /// Calls per minute.
     RequestsPerMinute,
@@ -32,16 +32,16 @@ pub enum LimitKind {
     TokensPerDay,
     /// Input and output tokens per month.
     TokensPerMonth,
-    /// Money per day.
+    /// Cost per day.
     MoneyPerDay,
-    /// Money per month.
+    /// Cost per month.
     MoneyPerMonth,
 }
 
-/// The period for which a limit counts.
+/// The period to which a limit applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// The present: open calls.
+    /// The present: the limit counts open calls.
     Open,
     /// A token bucket, which holds the amount of a minute and refills evenly.
     Minute,
@@ -61,7 +61,7 @@ pub struct Limit {
 }
 
 impl LimitKind {
-    /// All kinds, in the order of their numbers.
+    /// All kinds. A kind's index is the number by which stores identify it.
     pub const ALL: [Self; 9] = [
         Self::OpenStreams,
         Self::RequestsPerMinute,
@@ -102,7 +102,7 @@ impl LimitKind {
         }
     }
 
-    /// Returns the amount that this kind of limit counts.
+    /// Returns the part of the amounts that this kind of limit counts.
     pub const fn of(self, amounts: &Amounts) -> u64 {
         match self {
             Self::OpenStreams => 1,
@@ -116,7 +116,7 @@ impl LimitKind {
         }
     }
 
-    /// Returns whether the limit counts money.
+    /// Returns whether the limit counts cost.
     pub const fn is_money(self) -> bool {
         matches!(self, Self::MoneyPerDay | Self::MoneyPerMonth)
     }

@@ -1,36 +1,59 @@
-//! The arithmetic of one count. It uses only integers, so that every store computes the same
-//! results.
+//! The arithmetic of one count. It uses only integers, so that all stores compute the same results.
 //!
-//! | window | counted amount | released |
+//!
+//! window
+//!
+//! what is counted
+//!
+//! when it becomes available again
+//!
 //! |---|---|---|
-//! | open | open calls | when the call ends |
-//! | minute | used amount that is not refilled yet, times 60,000 | `limit` per millisecond |
-//! | day, month | amount used in the current period | at the beginning of the next one |
+//!
+//! open
+//!
+//! open calls
+//!
+//! when a call ends
+//!
+//!
+//! minute
+//!
+//! the used amount minus what has been refilled, times 60,000
+//!
+//! continuously: `limit` per millisecond
+//!
+//!
+//! day, month
+//!
+//! the amount used in the current period
+//!
+//! when the next period begins
+//!
 
 use super::kind::{Limit, Window};
 
-/// The milliseconds of a minute. Buckets count the amount times this number, so that the refill of
-/// a millisecond is an integer.
+/// The number of milliseconds in a minute. Buckets count amounts multiplied by this number, so that
+/// the refill of one millisecond is an integer.
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// One count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Level {
-    /// The amount in use. For buckets, times 60,000.
+    /// The amount in use. For buckets, it is multiplied by 60,000, so that refills are exact.
     taken: u64,
-    /// For buckets: the time of the last update, in milliseconds since 1970. For days and months:
+    /// For buckets, the time of the last update, in milliseconds since 1970. For days and months,
     /// the number of the period.
     at: u64,
 }
 
 impl Level {
-    /// Returns a count that another store has kept.
+    /// Creates a count from the values in a remote store.
     pub(super) const fn new(taken: u64, at: u64) -> Self {
         Self { taken, at }
     }
 
-    /// Returns the count at this time. If the clock has stepped back, no time has passed.
+    /// Returns the count at this time. If the clock was set back, nothing has been refilled.
     fn now(self, limit: &Limit, now: u64) -> Self {
         match limit.kind.window() {
             Window::Open => self,
@@ -69,7 +92,7 @@ impl Level {
     ///
     /// # Errors
     /// Returns the number of milliseconds after which the amount may fit. `None` if it does not fit
-    /// in this period, or never, because it exceeds the limit itself.
+    /// before the next month, or exceeds the limit itself.
     pub(super) fn fits(self, limit: &Limit, amount: u64, now: u64) -> Result<(), Option<u64>> {
         let level = self.now(limit, now);
         match limit.kind.window() {
@@ -88,8 +111,8 @@ impl Level {
                 } else if amount > limit.most {
                     Err(None)
                 } else {
-                    // The excess determines how long the refill takes. If the clock has stepped
-                    // back, that time is added.
+                    // The time until the excess is refilled. If the clock was set back, the refill
+                    // starts only when the clock has caught up, so this time is added.
                     let behind = level.at.saturating_sub(now);
                     Err(Some((wanted - full).div_ceil(limit.most) + behind))
                 }
@@ -106,14 +129,14 @@ impl Level {
         }
     }
 
-    /// Adds an amount.
+    /// Adds an amount to the count.
     pub(super) fn take(&mut self, limit: &Limit, amount: u64, now: u64) {
         *self = self.now(limit, now);
         self.taken = self.taken.saturating_add(scaled(limit, amount));
     }
 
-    /// Replaces an amount that was taken at some time by the actual amount. Nothing changes if its
-    /// day or month is over.
+    /// Corrects the amount of a call that reserved `taken` at the time `then` and has used
+    /// `actual`. Nothing changes if that day or month is over.
     pub(super) fn correct(&mut self, limit: &Limit, taken: u64, actual: u64, then: u64, now: u64) {
         *self = self.now(limit, now);
         let window = limit.kind.window();
@@ -128,8 +151,8 @@ impl Level {
         }
     }
 
-    /// Returns the number of milliseconds until the limit is fully available again, if nothing else
-    /// is taken.
+    /// Returns the number of milliseconds until the limit is fully available again, if no call
+    /// reserves anything in the meantime.
     pub(super) fn whole_in(self, limit: &Limit, now: u64) -> u64 {
         let level = self.now(limit, now);
         match limit.kind.window() {
@@ -171,8 +194,9 @@ fn end_of(window: Window, now: u64) -> u64 {
     }
 }
 
-/// Returns the year and month of a day, which is counted from 1970-01-01. This is Howard Hinnant's
-/// algorithm `civil_from_days`: years begin in March, so that the leap day is the last day.
+/// Returns the year and month of a day, whose number counts from 1970-01-01. This is Howard
+/// Hinnant's algorithm `civil_from_days`: its years begin in March, so that a leap day is the last
+/// day of a year.
 fn month_of(day: u64) -> (u64, u64) {
     let day = day + 719_468;
     let era = day / 146_097;

@@ -1,22 +1,41 @@
-//! Limits of callers, groups and targets: a call reserves before Bedrock is called, and settles by
-//! Bedrock's usage.
+//! Limits of callers, groups and targets. A call reserves amounts before Bedrock is called; when it
+//! ends, the usage that Bedrock reports replaces them.
 //!
-//! A call reserves the maximum that it can use from all its scopes at once, or from none. When it
-//! ends, the amounts that it has used replace the reservation. So no limit is exceeded, even with
-//! many open calls. Counts are kept by name and separately from the configuration, which can change
-//! while calls run.
+//! A call reserves the maximum that it can use, from all of its scopes at once or from none. So no
+//! limit is exceeded, even if many calls are open. Counts are kept by name and separately from the
+//! configuration, which can change while calls run.
 //!
 //! | file | job |
 //! |---|---|
 //! | `kind` | the kinds of limits, and the period for which each counts |
-//! | `scope` | the caller, group or target that a limit is for |
+//!
+//! `scope`
+//!
+//! the caller, group or target to which a limit applies
+//!
 //! | `level` | the arithmetic of one count |
 //! | `store` | the trait of stores, which hold the counts |
-//! | `decision` | whether a call fits, and the state of its limits |
-//! | `process` | a store in this process |
-//! | `remote` | a store in Redis or Valkey, for all replicas |
+//!
+//! `decision`
+//!
+//! decides whether a call fits, and computes the state of its limits
+//!
+//!
+//! `process`
+//!
+//! a store that counts in this process
+//!
+//!
+//! `remote`
+//!
+//! a store that counts in Redis or Valkey, for all replicas
+//!
 //! | `refusal` | the failure of a call that exceeds a limit |
-//! | `accounting` | the dependencies for counting: store, prices, limits of targets |
+//!
+//! `accounting`
+//!
+//! what is needed to count usage: store, prices, limits of targets
+//!
 //! | `charge` | the reservation of one call, settled exactly once |
 //! | `price` | computes what a call costs |
 

@@ -7,7 +7,7 @@ use crate::config::{Price, Rates};
 /// The tokens of a call, as Bedrock counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsedTokens {
-    /// Input tokens, without those read from and written to prompt caches.
+    /// Input tokens, except for those that were read from or written to prompt caches.
     pub input: u64,
     /// Output tokens.
     pub output: u64,
@@ -19,13 +19,13 @@ pub struct UsedTokens {
     pub cache_write_1h: u64,
 }
 
-/// The options of a call on which its prices depend.
+/// The options of a call that affect its prices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Billing {
     /// The service tier as Bedrock names it: `default`, `flex`, `priority` or `reserved`. Empty
     /// means `default`.
     pub service_tier: &'static str,
-    /// Whether latency is optimized.
+    /// Whether the call asks for optimized latency.
     pub optimized_latency: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Billing {
 pub struct PriceList(Vec<Arc<Price>>);
 
 impl PriceList {
-    /// Creates a list of prices. If several match a model, the first one applies.
+    /// Creates a list of prices. If several entries match a model, the first one applies.
     pub fn new(prices: Vec<Price>) -> Self {
         Self(prices.into_iter().map(Arc::new).collect())
     }
@@ -44,7 +44,8 @@ impl PriceList {
         self.0.is_empty()
     }
 
-    /// Returns the prices of a model, found by its ID or ARN, or by the foundation model behind it.
+    /// Returns the prices of a model. `matches` compares a pattern of the list with the model's ID
+    /// or ARN, or with the foundation model behind it.
     pub fn of(&self, model_id: &str, matches: impl Fn(&str, &str) -> bool) -> Option<Arc<Price>> {
         let is_priced = |price: &&Arc<Price>| {
             price
@@ -57,7 +58,7 @@ impl PriceList {
 }
 
 impl UsedTokens {
-    /// Returns the number of all input tokens.
+    /// Returns the number of all input tokens, including those of prompt caches.
     pub fn all_input(&self) -> u64 {
         self.input
             .saturating_add(self.cache_read)
@@ -82,8 +83,9 @@ impl UsedTokens {
     }
 }
 
-/// Returns the maximum cost of a call with these tokens. Bedrock may serve a request in the default
-/// tier even if it asks for another one.
+/// Returns the maximum cost of a call with these tokens. The price of the default tier is
+/// considered too, because Bedrock may serve a request in that tier even if it asks for another
+/// one.
 pub fn most(price: &Price, billing: Billing, input: u64, output: u64) -> u64 {
     let default = Billing::default();
     [rates(price, billing), rates(price, default)]

@@ -1,4 +1,4 @@
-//! A store that counts in this process.
+//! A store that holds the counts in this process.
 
 use std::{
     fmt,
@@ -16,16 +16,16 @@ use super::{
 
 /// A clock, which returns the time in milliseconds since 1970.
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
-/// The counts of one scope, by the number of their kind.
+/// The counts of one scope, in the order of [`LimitKind::ALL`].
 type Levels = [Level; LimitKind::ALL.len()];
 
-/// A store in this process. It is exact for one replica, and its counts are lost when the process
-/// ends.
+/// A store that holds the counts in this process. It is exact for a single replica. The counts are
+/// lost when the process ends.
 #[derive(Clone)]
 pub struct InProcess {
     clock: Clock,
-    /// The counts, by the number of the scope. One lock protects all of them: a step takes a few
-    /// dozen instructions, and needs all scopes of a call at once.
+    /// The counts of all scopes, by the numbers of the scopes. A single lock protects them: a step
+    /// takes only a few dozen instructions, and needs all scopes of a call at once.
     levels: Arc<Mutex<Vec<Levels>>>,
 }
 

@@ -14,21 +14,21 @@ use crate::{
 /// Why a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The call needs more than the limit's remaining amount.
+    /// The call would reserve more than what remains of a limit.
     Exceeded {
-        /// The caller, group or target that the limit is for.
+        /// The caller, group or target to which the limit applies.
         scope: Arc<Scope>,
         /// The limit.
         limit: Limit,
         /// The amount that the call would reserve.
         wanted: u64,
-        /// The remaining amount.
+        /// What remains of the limit.
         left: u64,
         /// The number of milliseconds after which the call may fit. `None` if it does not fit
-        /// before the next month, or never.
+        /// before the next month, or never fits.
         wait: Option<u64>,
     },
-    /// The store is unreachable, and the operator has forbidden calls without it.
+    /// The store does not respond, and `limits.on_store_failure` is `deny`.
     StoreUnavailable,
 }
 
@@ -49,7 +49,7 @@ impl Refusal {
         }
     }
 
-    /// Returns the one of two refusals that lasts longer.
+    /// Returns the one of two refusals that applies longer.
     #[must_use]
     pub fn or_longer(self, other: Self) -> Self {
         let holds = |refusal: &Self| match refusal {
@@ -63,7 +63,7 @@ impl Refusal {
         }
     }
 
-    /// Returns the failure for the caller.
+    /// Returns the failure that the caller receives.
     pub fn failure(&self) -> Failure {
         let Self::Exceeded {
             scope,
@@ -117,7 +117,7 @@ impl Refusal {
     }
 }
 
-/// Returns the scope as it appears in a message.
+/// Returns the scope as messages show it.
 fn said(scope: &Scope) -> String {
     format!(
         "the limit of {} `{}` is reached",
@@ -126,7 +126,7 @@ fn said(scope: &Scope) -> String {
     )
 }
 
-/// Returns an amount with its unit, if it has one.
+/// Returns an amount with its unit, if there is one.
 fn amount(kind: LimitKind, number: u64) -> String {
     if kind.is_money() {
         let (whole, nano) = (number / NANO_PER_USD, number % NANO_PER_USD);

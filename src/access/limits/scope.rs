@@ -1,4 +1,4 @@
-//! The callers, groups and targets that limits are for.
+//! Scopes: the callers, groups and targets to which limits apply.
 
 use std::{
     collections::HashMap,
@@ -9,10 +9,10 @@ use std::{
 use super::kind::Limit;
 use crate::config::Quota;
 
-/// What a limit is for.
+/// The kind of a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScopeKind {
-    /// One caller.
+    /// A single caller.
     Caller,
     /// All callers of a group together.
     Group,
@@ -27,10 +27,10 @@ pub struct Scope {
     pub kind: ScopeKind,
     /// The name of the caller, group or target.
     pub name: Arc<str>,
-    /// The scope's number in this process. It is the same for the same kind and name, even after
-    /// the configuration has changed.
+    /// The number of the scope in this process. A scope of the same kind and name has the same
+    /// number, even after the configuration has changed.
     pub number: usize,
-    /// Its limits.
+    /// The limits of the scope.
     pub limits: Box<[Limit]>,
 }
 
@@ -51,12 +51,12 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The numbers of all scopes of this process, so that counts are found without looking up names.
+/// The numbers of all scopes of this process. Stores find counts by number instead of by name.
 #[derive(Debug, Default)]
 pub struct Names(Mutex<HashMap<(ScopeKind, Arc<str>), usize>>);
 
 impl Names {
-    /// Returns the scope with this name and the limits of a quota. `None` if the quota has no
+    /// Returns the scope with this name, and with the limits of `quota`. `None` if there are no
     /// limits.
     pub fn scope(&self, kind: ScopeKind, name: &str, quota: &Quota) -> Option<Arc<Scope>> {
         if !quota.is_limited() {

@@ -11,7 +11,7 @@ use super::{
     scope::Scope,
 };
 
-/// The scopes of a call: those of its caller, which are prepared beforehand, and its target.
+/// The scopes of a call: those of its caller, which are created in advance, and its target.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
     /// The caller and its groups.
@@ -27,22 +27,22 @@ impl Scopes {
         caller.chain(&self.target)
     }
 
-    /// Returns whether there are no scopes.
+    /// Returns whether there are no scopes, so that nothing is counted.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
 
-    /// Returns whether any scope has a limit of such a kind.
+    /// Returns whether any scope has a limit of a kind that `of` selects.
     pub fn any(&self, of: impl Fn(LimitKind) -> bool) -> bool {
         self.iter()
             .any(|scope| scope.limits.iter().any(|limit| of(limit.kind)))
     }
 }
 
-/// The amounts that a call has reserved, with their scopes and time.
+/// The amounts that a call reserves, with their scopes and time.
 #[derive(Clone, Debug)]
 pub struct Reservation {
-    /// An ID that is unique among all replicas, so that a repeated step has no further effect.
+    /// An ID that is unique among all replicas, by which a store recognizes a repeated step.
     pub id: u128,
     /// The scopes of the call.
     pub scopes: Scopes,
@@ -55,16 +55,16 @@ pub struct Reservation {
     pub held: StoreState,
 }
 
-/// The state of a reservation in a remote store. Set by [`Store::reserve`].
+/// What is known about a reservation in a remote store. Set by [`Store::reserve`].
 #[derive(Clone, Debug, Default)]
 pub struct StoreState {
-    /// Whether the store has the reservation.
+    /// Whether the remote store has the reservation.
     pub(super) in_store: InStore,
-    /// The time of the reservation in this process, if the store did not answer.
+    /// When the reservation was made in this process, if the remote store did not respond.
     pub(super) locally_at: Option<u64>,
     /// When the call began, by the clock of this process.
     pub(super) began: Option<Instant>,
-    /// The counts of all limits with it.
+    /// The counts of all limits after the reservation.
     pub(super) levels: Box<[Level]>,
 }
 
@@ -76,7 +76,7 @@ pub(super) enum InStore {
     No,
     /// The store has granted the reservation.
     Yes,
-    /// The store has not answered, and may still execute the step.
+    /// The store has not responded, and may still execute the step.
     Unknown,
 }
 
@@ -96,24 +96,25 @@ pub struct Standing {
     pub limit: u64,
     /// The remaining amount.
     pub left: u64,
-    /// The number of milliseconds until the limit is fully available again, if nothing else is
-    /// taken.
+    /// The number of milliseconds until the limit is fully available again, if no call reserves
+    /// anything in the meantime.
     pub whole_in: u64,
 }
 
-/// The states of the tightest limits of a call, which are those with the smallest remaining share.
+/// The states of the tightest limits of a call, which are those with the smallest remaining
+/// fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standings {
     /// The tightest limit on requests.
     pub requests: Option<Standing>,
     /// The tightest limit on tokens.
     pub tokens: Option<Standing>,
-    /// The tightest limit on money, in 1e-9 US dollars.
+    /// The tightest limit on cost, in 1e-9 US dollars.
     pub money: Option<Standing>,
 }
 
 impl Standings {
-    /// Adds the state of a limit, which replaces a less tight one.
+    /// Adds the state of a limit, if it is tighter than the previous one.
     pub fn add(&mut self, kind: LimitKind, standing: Standing) {
         let place = match kind {
             LimitKind::OpenStreams => return,
@@ -132,13 +133,13 @@ impl Standings {
     }
 }
 
-/// A store that does not answer.
+/// The error of a store that does not respond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreUnavailable;
 
-/// The result of a step: available immediately, or later. The store limits the wait.
+/// The result of a step, which is available at once or later. The store limits the waiting time.
 pub enum Step<T> {
-    /// The result is available.
+    /// The result is already available.
     Done(T),
     /// The result will be available later.
     Later(Pin<Box<dyn Future<Output = T> + Send>>),
@@ -156,14 +157,14 @@ impl<T> Step<T> {
 
 /// A store, which holds the counts. All steps are atomic over all scopes of a call.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// Reserves amounts from all scopes, or from none.
+    /// Reserves amounts from all scopes of a call, or from none.
     fn reserve(&self, reservation: Reservation) -> Step<Result<Granted, Refusal>>;
 
-    /// Replaces the reserved amounts by those that were used. It never waits: a remote store does
-    /// this in the background. Returns the state of the limits if it is known immediately.
+    /// Replaces the reserved amounts by the used ones. This never waits, because a remote store
+    /// does it in the background. Returns the state of the limits if it is known at once.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings>;
 
     /// Returns the state of each limit of these scopes, in their order. Fails if the store does not
-    /// answer.
+    /// respond.
     fn standings(&self, scopes: Scopes) -> Step<Result<Vec<Standing>, StoreUnavailable>>;
 }

@@ -1,4 +1,4 @@
-//! Tests the counts against a slow model, which keeps all events and recalculates the counts for
+//! Compares the counts with a slow model, which keeps all events and recalculates the counts for
 //! each decision.
 
 use std::sync::{
@@ -14,7 +14,7 @@ use crate::config::Quota;
 
 const DAY: u64 = 86_400_000;
 
-/// Everything that was taken from one limit: the time, the amount, and the call.
+/// All amounts that were taken from one limit, each with its time and its call.
 #[derive(Default)]
 struct History(Vec<(u64, i128, u64)>);
 
@@ -23,8 +23,8 @@ impl History {
     fn taken(&self, limit: Limit, now: u64) -> u128 {
         match limit.kind.window() {
             Window::Open => self.0.iter().map(|(_, amount, _)| amount).sum::<i128>() as u128,
-            // In units of 1/60,000: amounts are added in the order of their times, and the bucket
-            // is refilled in between.
+            // In units of 1/60,000. Amounts are added in the order of their times, with the refills
+            // in between.
             Window::Minute => {
                 let mut taken = 0_i128;
                 let mut last = 0;
@@ -36,7 +36,7 @@ impl History {
                 }
                 (taken - i128::from(now - last) * i128::from(limit.most)).max(0) as u128
             }
-            // The amounts of calls that began in the current period.
+            // The sum over the calls that began in the current period.
             window => self
                 .0
                 .iter()
@@ -71,7 +71,7 @@ enum Event {
         caller: usize,
         amounts: Amounts,
     },
-    /// One of the open calls ends, and has used this percentage of its reservation.
+    /// One of the open calls ends. It has used this percentage of its reservation.
     End {
         which: usize,
         percent: u64,
@@ -161,13 +161,13 @@ proptest! {
         quotas in prop::collection::vec(quota(), 5),
         events in prop::collection::vec(event(), 1..120),
     ) {
-        // 2026-11-26, 23:00: days and months end during the test.
+        // 2026-11-26, 23:00 UTC. A day and a month end during the test.
         let now = Arc::new(AtomicU64::new(1_795_734_000_000));
         let clock = Arc::clone(&now);
         let store = InProcess::with_clock(Arc::new(move || clock.load(Ordering::Relaxed)));
         let names = Names::default();
         let scope = |kind, name: usize| names.scope(kind, &name.to_string(), &quotas[name]);
-        // There are three callers, the first two of which share a group. All share a target.
+        // There are three callers, of which the first two share a group. All three share a target.
         let group = scope(ScopeKind::Group, 3);
         let target = scope(ScopeKind::Target, 4);
         let callers: Vec<Scopes> = (0..3)
@@ -203,7 +203,7 @@ proptest! {
                         }
                         Err(refusal) => {
                             prop_assert!(!fits, "{amounts:?}: {refusal:?}");
-                            // The retry delay must be correct.
+                            // After the retry delay, the same call must fit.
                             if let Refusal::Exceeded { scope, limit, wanted, wait: Some(wait), .. } = refusal
                                 && limit.kind != LimitKind::OpenStreams
                             {

@@ -1,9 +1,9 @@
-//! The circuit breaker of the store: after several failures in a row, calls do not use the store
+//! The circuit breaker of the store. After several consecutive failures, calls do not use the store
 //! until a probe succeeds.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// The number of failures in a row that opens the circuit breaker.
+/// The number of consecutive failures that open the circuit breaker.
 const FAILURES: u32 = 5;
 
 /// The circuit breaker.
@@ -30,7 +30,7 @@ impl Breaker {
         }
     }
 
-    /// Records that a probe succeeded, or that there is a new connection. Returns whether this
+    /// Records that a probe has succeeded, or that there is a new connection. Returns whether this
     /// closed the circuit breaker.
     pub(super) fn close(&self) -> bool {
         self.failures.store(0, Relaxed);

@@ -1,4 +1,4 @@
-//! Connects to the store, and reads how it is configured.
+//! Connects to the store, and reads its settings.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::RedisStore;
 
-/// The timeout for TCP, TLS and authentication.
+/// The timeout for TCP, TLS and authentication together.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// The first major version that supports flags of scripts.
+/// The first major version that supports script flags.
 const OLDEST: u32 = 7;
 
-/// The settings of a store, as reported by `INFO`.
+/// The settings of a store that `INFO` reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Info {
     /// The version, such as `7.2.4`.
     pub(super) version: String,
-    /// The eviction policy, which applies when the memory is used up.
+    /// The eviction policy, which applies when the memory is full.
     pub(super) policy: String,
-    /// Whether the memory is limited.
+    /// Whether the store has a memory limit.
     pub(super) is_bounded: bool,
 }
 
@@ -42,24 +42,24 @@ impl Info {
         }
     }
 
-    /// Returns whether counts can be evicted. They have no TTL, so the policies `volatile-*` keep
-    /// them.
+    /// Returns whether the store may evict counts. The policies `volatile-*` do not evict them,
+    /// because they have no TTL.
     pub(super) fn evicts(&self) -> bool {
         self.is_bounded && self.policy.starts_with("allkeys-")
     }
 
-    /// Returns whether the store is too old for the scripts.
+    /// Returns whether the version is too old for the scripts.
     pub(super) fn is_too_old(&self) -> bool {
         let major = self.version.split('.').next().unwrap_or_default();
         major.parse().is_ok_and(|major: u32| major < OLDEST)
     }
 }
 
-/// Opens a connection, whose task runs in the current runtime. `pushes` is closed when the
-/// connection ends.
+/// Opens a connection, with a task on the current runtime. When the connection ends, `pushes` is
+/// closed.
 ///
 /// # Errors
-/// Returns a text without secrets.
+/// Returns a message without secrets.
 pub(super) async fn connect(
     options: &RedisStore,
     pushes: UnboundedSender<redis::PushInfo>,
@@ -67,7 +67,7 @@ pub(super) async fn connect(
     let client = client(options)?;
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(TIMEOUT))
-        // Each step has a separate timeout.
+        // Each step sets its own timeout.
         .set_response_timeout(None)
         .set_push_sender(pushes);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
@@ -77,7 +77,7 @@ pub(super) async fn connect(
     }
 }
 
-/// Creates a client with these options. Reads the files of the password and the certificates.
+/// Creates a client with these options. Reads the files with the password and the certificates.
 ///
 /// # Errors
 /// Fails if a file cannot be used.
@@ -94,7 +94,7 @@ pub(super) fn client(options: &RedisStore) -> Result<Client, String> {
     };
     let mut settings = RedisConnectionInfo::default()
         .set_db(options.database.into())
-        // With RESP3, the end of a connection is noticed at once.
+        // With RESP3, the end of a connection is detected at once.
         .set_protocol(ProtocolVersion::RESP3)
         .set_skip_set_lib_name();
     if let Some(username) = &options.username {
@@ -119,7 +119,7 @@ pub(super) fn client(options: &RedisStore) -> Result<Client, String> {
     opened.map_err(|error| error.to_string())
 }
 
-/// Reads how the store is configured. `None` if the user may not call `INFO`.
+/// Reads the settings of the store. `None` if the user is not allowed to call `INFO`.
 pub(super) async fn info(connection: &mut MultiplexedConnection) -> Option<Info> {
     let mut text = String::new();
     for section in ["server", "memory"] {

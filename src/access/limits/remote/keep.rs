@@ -1,4 +1,4 @@
-//! Keeps the connection to the store, and the lease of this replica.
+//! Keeps the connection to the store, and renews the lease of this replica.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,21 +15,21 @@ use super::{
     shared::{LEASE, Link, MEMORY, Shared, Step, Trouble},
 };
 
-/// The interval at which the lease is renewed.
+/// The interval between two renewals of the lease.
 const RENEW: Duration = Duration::from_secs(5);
-/// The interval of probes while the store does not answer.
+/// The interval between two probes while the store does not respond.
 const PROBE: Duration = Duration::from_millis(100);
-/// The number of unanswered probes after which the connection is replaced.
+/// The number of consecutive probes without a response after which the connection is replaced.
 const MISSED_PROBES: u32 = 20;
-/// The interval at which the store's settings are read.
+/// The interval at which the store's settings are read again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The timeout of steps for which no call waits.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Pauses between attempts to connect.
+/// The pauses between attempts to connect. Each one is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The states that were logged, so that each is logged once.
+/// What was logged last, so that the same message is not logged again.
 #[derive(Default)]
 struct Told {
     connect_error: Option<String>,
@@ -80,8 +80,8 @@ impl Told {
 }
 
 impl Shared {
-    /// Prepares a new connection for calls: gets a lease, and repeats the settlements that the
-    /// store has lost.
+    /// Prepares a new connection for calls: gets a lease, and queues the settlements that the store
+    /// has lost.
     async fn join(&self, link: &Link, told: &mut Told) -> Result<(), Trouble> {
         let mut link = link.clone();
         self.renew(&mut link, true).await?;
@@ -97,7 +97,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Serves a connection until it is broken.
+    /// Uses a connection until it is broken.
     async fn serve(
         &self,
         mut link: Link,
@@ -144,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// Renews the lease of this replica, and ends lapsed leases of others.
+    /// Renews the lease of this replica, and ends the lapsed leases of other replicas.
     pub(super) async fn renew(&self, link: &mut Link, is_new: bool) -> Result<(), Trouble> {
         let call = Call {
             program: &self.scripts.renew,
@@ -169,8 +169,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Releases the open calls of a replica whose lease has lapsed. Their tokens and money stay
-    /// charged as reserved.
+    /// Releases the open calls of a replica whose lease has lapsed. The tokens and cost that they
+    /// reserved remain charged.
     async fn lapse(&self, link: &mut Link, replica: &str) -> Result<(), Trouble> {
         let key = self.reservations_of(replica);
         let mut read = redis::cmd("HGETALL");
@@ -179,7 +179,7 @@ impl Shared {
             patient(read.query_async(&mut link.connection)).await?;
         let mut lapsed = 0;
         for (id, record) in records {
-            // The fields: time, state, four amounts, limits, names.
+            // The fields of a record: time, state, four amounts, limits, names.
             let parts: Vec<&str> = record.split(' ').collect();
             let &[_, "open", _, _, _, _, limits, names] = parts.as_slice() else {
                 continue;
@@ -214,7 +214,7 @@ impl Shared {
         }
     }
 
-    /// Reads the store's settings, and warns about those with which counts can be lost.
+    /// Reads the store's settings, and warns about settings with which counts can be lost.
     async fn look(&self, link: &mut Link, told: &mut Told) {
         let read = timeout(PATIENCE, connect::info(&mut link.connection)).await;
         let Ok(info) = read else {
@@ -247,7 +247,7 @@ impl Shared {
         told.settings = Some(info);
     }
 
-    /// Releases the lease. Call it when everything is settled.
+    /// Releases the lease. Call it when all calls have been settled.
     pub(super) async fn leave(&self) {
         let Some(mut link) = self.link() else {
             return;
@@ -263,7 +263,7 @@ impl Shared {
     }
 }
 
-/// Returns the result of a step for which no call waits, within its timeout.
+/// Returns the result of a step for which no call waits, or an error after its timeout.
 async fn patient<T>(answer: impl Future<Output = RedisResult<T>>) -> Result<T, Trouble> {
     match timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(Trouble::Redis),

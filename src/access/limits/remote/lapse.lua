@@ -1,12 +1,13 @@
--- Releases the place of an open call of a replica whose lease has lapsed. Its tokens and its money
--- stay charged as reserved, because Bedrock may have billed them. Without an ID, it ends the lease.
+-- Releases an open call of a replica whose lease has lapsed. The tokens and the cost that it
+-- reserved remain charged, because Bedrock may have billed them. If the ID is empty, ends the
+-- lease.
 -- KEYS: the reservations of that replica, the leases, then each scope.
 -- ARGV: replica, how long its reservations are kept for corrections, ID, limits.
--- Replies: 1 lapsed, 0 nothing to do.
+-- Replies: 1 done, 0 nothing to do.
 
 local now = clock()
 local ends = redis.call('ZSCORE', KEYS[2], ARGV[1])
--- It has been renewed in the meantime.
+-- The replica has renewed its lease in the meantime.
 if ends and tonumber(ends) > now then return 0 end
 local id = ARGV[3]
 if id == '' then

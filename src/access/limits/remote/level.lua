@@ -1,10 +1,10 @@
--- The arithmetic of one count: the same as in ../level.rs, number for number. Shared by all scripts.
--- Numbers are doubles, exact up to 2^53; the configuration bounds limits so that counts stay below.
--- Times are milliseconds since 1970, by the clock of the store.
+-- The arithmetic of one count, which must give the same numbers as ../level.rs. All scripts include
+-- it. Numbers are doubles, which are exact up to 2^53; the bounds of the configuration keep counts
+-- below. Times are milliseconds since 1970 by the store's clock.
 
 local MINUTE = 60000
 local DAY = 86400000
--- The windows of the kinds of limits, by their numbers.
+-- The window of each kind of limit, by the kind's number.
 local WINDOWS = {
   [0] = 'open', 'minute', 'minute', 'minute', 'minute', 'day', 'month', 'day', 'month',
 }
@@ -14,7 +14,7 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- An integer as text: Lua itself would write 1e+15.
+-- Returns an integer as text. Lua itself would write 1e+15.
 local function text(number)
   return string.format('%.0f', number)
 end
@@ -32,20 +32,20 @@ local function month_of(day)
   return (era * 400 + year) * 12 + month
 end
 
--- The number of the day or the month that a time belongs to.
+-- Returns the number of the day or month that contains a time.
 local function number_of(window, time)
   local day = math.floor(time / DAY)
   return window == 'month' and month_of(day) or day
 end
 
--- Requests, input, output and money, from four consecutive arguments.
+-- Returns requests, input, output and cost, which are four consecutive arguments.
 local function amounts_at(i)
   return {
     tonumber(ARGV[i]), tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]),
   }
 end
 
--- How much of a kind of limit the amounts are.
+-- Returns the part of the amounts that a kind of limit counts.
 local function of(kind, amounts)
   if kind == 0 then return 1 end
   if kind == 1 then return amounts[1] end
@@ -55,8 +55,8 @@ local function of(kind, amounts)
   return amounts[4]
 end
 
--- The limits of all scopes with their counts. `scopes` holds the limits of a scope as
--- `kind:most,kind:most`, and a `;` between scopes. Their keys are consecutive, from `first`.
+-- Returns the limits of all scopes with their counts. `scopes` contains `kind:most,kind:most` for
+-- each scope, separated by `;`. The keys of the scopes are consecutive, from the number `first`.
 local function levels(scopes, first)
   local all, key = {}, first
   for scope in string.gmatch(scopes, '[^;]+') do
@@ -76,7 +76,7 @@ local function levels(scopes, first)
   return all
 end
 
--- What a count is at this time. A clock that stepped back counts as standing still.
+-- Returns a count at this time. If the clock was set back, nothing has been refilled.
 local function current(level, now)
   local window = WINDOWS[level.kind]
   if window == 'open' then return level.taken, level.at end
@@ -93,7 +93,7 @@ local function scaled(level, amount)
   return WINDOWS[level.kind] == 'minute' and amount * MINUTE or amount
 end
 
--- Whether so much more fits.
+-- Returns whether a further amount fits into the limit.
 local function fits(level, amount, now)
   local taken = current(level, now)
   return taken + scaled(level, amount) <= scaled(level, level.most)
@@ -109,8 +109,8 @@ local function take(level, amount, now)
   keep(level)
 end
 
--- Replaces what was taken at some time by what it turned out to be. What was taken in a day or a
--- month that is over is over.
+-- Corrects the amount of a call that took `taken` at the time `began` and has used `actual`.
+-- Nothing changes if that day or month is over.
 local function correct(level, taken, actual, began, now)
   level.taken, level.at = current(level, now)
   local window = WINDOWS[level.kind]
@@ -120,13 +120,13 @@ local function correct(level, taken, actual, began, now)
   keep(level)
 end
 
--- What a decision is logged with if the store's log level is `debug`; otherwise it costs nothing.
+-- Logs a decision, if the store's log level is `debug`.
 local function log(...)
   redis.log(redis.LOG_DEBUG, 'limits', ...)
 end
 
--- The reservations of a replica are in one hash, by their IDs: when they were made, whether they
--- are open or lapsed, their amounts, the names of their scopes and the limits of these.
+-- The reservations of a replica are fields of a hash, by their IDs. A value contains the time, the
+-- state (open or lapsed), the amounts, the limits, and the names of the scopes.
 local RECORD = '^(%d+) (%l+) (%d+) (%d+) (%d+) (%d+) '
 local function record_of(value)
   local at, state, requests, input, output, money = string.match(value, RECORD)

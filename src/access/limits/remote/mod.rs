@@ -1,19 +1,39 @@
-//! Counts in Redis or Valkey: exact for all replicas together. docs/limits-store.md describes the
-//! guarantees.
+//! A store that counts in Redis or Valkey, exactly for all replicas together. docs/limits-store.md
+//! describes the guarantees.
 //!
-//! A call waits for one round trip, the reservation. The settlement happens in the background.
-//! Scripts make each step atomic over all scopes of a call, and use the store's clock.
+//! A call waits for one round trip, the reservation. Its settlement happens in the background. Each
+//! step is a script, which is atomic over all scopes of the call and uses the store's clock.
 //!
 //! | file | job |
 //! |---|---|
-//! | `reserve` | reserves for a call, or decides without the store |
-//! | `queue` | settlements that the store has not acknowledged yet |
+//!
+//! `reserve`
+//!
+//! reserves the amounts of a call, or decides without the store
+//!
+//!
+//! `queue`
+//!
+//! the settlements that the store has not acknowledged yet
+//!
 //! | `settle` | sends settlements to the store |
-//! | `keep` | keeps the connection and the lease of this replica |
-//! | `connect` | connects, and reads how the store is configured |
+//!
+//! `keep`
+//!
+//! keeps the connection, and renews the lease of this replica
+//!
+//!
+//! `connect`
+//!
+//! opens connections, and reads the store's settings
+//!
 //! | `breaker` | the circuit breaker |
 //! | `script` | the scripts: `level.lua`, and one for each step |
-//! | `shared` | the state that all of these share |
+//!
+//! `shared`
+//!
+//! the state that the calls and the tasks share
+//!
 
 mod breaker;
 mod connect;
@@ -50,14 +70,14 @@ use super::{
 };
 use crate::{config::RedisStore, telemetry::Metrics};
 
-/// Counts in Redis or Valkey. Cheap to clone.
+/// A store that counts in Redis or Valkey. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Remote {
     shared: Arc<Shared>,
     _tasks: Arc<Tasks>,
 }
 
-/// The tasks of the store, which end with it.
+/// The tasks of the store. They end when the store is dropped.
 #[derive(Debug)]
 struct Tasks([AbortHandle; 2]);
 
@@ -70,8 +90,8 @@ impl Drop for Tasks {
 }
 
 impl Remote {
-    /// Starts to connect. The tasks run in the current runtime. Until there is a connection, calls
-    /// are decided without the store.
+    /// Starts to connect, with tasks on the current runtime. Until there is a connection, calls are
+    /// decided without the store.
     ///
     /// # Errors
     /// Fails if a file that the options name cannot be used.
@@ -93,7 +113,7 @@ impl Remote {
         })
     }
 
-    /// Waits for the first connection, for at most this time.
+    /// Waits for the first connection, but at most for this time.
     pub async fn connected(&self, limit: Duration) {
         let connected = async {
             loop {
@@ -111,7 +131,7 @@ impl Remote {
         }
     }
 
-    /// Settles all calls, for at most this time, and releases the lease.
+    /// Sends all settlements, which takes at most this time, and releases the lease.
     pub async fn close(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let settled = tokio::time::timeout_at(end, self.shared.queue.empty()).await;
@@ -143,7 +163,8 @@ impl Store for Remote {
         ))
     }
 
-    /// Returns the state of the limits as of the reservation, corrected by this call.
+    /// Returns the state of the limits when the call was reserved, with the correction by this
+    /// settlement.
     fn settle(&self, reservation: Reservation, used: Amounts) -> Option<Standings> {
         let mut standings = None;
         if reservation.held.locally_at.is_some() {
@@ -179,7 +200,7 @@ impl Store for Remote {
     }
 }
 
-/// The time and the counts, in the format of `TIME` and `HMGET`.
+/// Reads the replies of `TIME` and `HMGET`: the time, and the counts.
 fn read_levels(answers: Vec<Vec<Option<String>>>) -> Option<(u64, Vec<Level>)> {
     let number = |text: &str| text.parse::<u64>().ok();
     let (time, scopes) = answers.split_first()?;
@@ -198,7 +219,8 @@ fn read_levels(answers: Vec<Vec<Option<String>>>) -> Option<(u64, Vec<Level>)> {
     Some((now, levels?))
 }
 
-/// Returns the state of the limits as of the reservation, corrected by this call.
+/// Returns the state of the limits when the call was reserved, with the correction by this
+/// settlement.
 fn corrected(reservation: &Reservation, used: &Amounts) -> Standings {
     let passed = reservation.held.began.map(|began| began.elapsed());
     let passed = passed.unwrap_or_default().as_millis();

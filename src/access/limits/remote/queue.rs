@@ -1,8 +1,8 @@
-//! Settlements that the store has not acknowledged yet, in their order.
+//! The settlements that the store has not acknowledged yet, in their order.
 //!
-//! Settlements are numbered. The store executes them in this order and remembers the last number,
-//! so a settlement that is sent twice has no further effect. Acknowledged settlements are kept for
-//! a while, because a store that has lost its last seconds needs them again.
+//! Settlements are numbered. The store executes them in this order and stores the last number, so a
+//! settlement that is sent twice has no further effect. Acknowledged settlements are kept for a
+//! while: if the store fails and loses its last seconds, it needs them again.
 
 use std::{
     collections::VecDeque,
@@ -17,16 +17,16 @@ use crate::access::limits::{
     store::{InStore, Reservation, Scopes},
 };
 
-/// The maximum number of settlements that wait.
+/// The maximum number of settlements in the queue.
 const MOST_WAITING: usize = 100_000;
-/// The maximum number of acknowledged settlements that are kept, and for how long.
+/// How many acknowledged settlements are kept at most, and for how long.
 const MOST_KEPT: usize = 20_000;
 const KEPT_FOR: Duration = Duration::from_secs(10);
-/// The maximum age of a settlement. The gateway does not send an older one any more. The store
-/// remembers abandoned reservations for longer.
+/// The maximum age of a settlement, after which the gateway drops it. It is shorter than `MEMORY`,
+/// the time for which the store keeps the IDs of abandoned reservations.
 const TOO_OLD: Duration = Duration::from_secs(30 * 60);
 
-/// The settlement of a call: the amounts that it used.
+/// The settlement of a call, with the amounts that it used.
 #[derive(Debug)]
 pub(super) struct Settlement {
     pub(super) number: u64,
@@ -40,11 +40,11 @@ pub(super) struct Settlement {
     pub(super) in_store: InStore,
 }
 
-/// Settlements that wait.
+/// The queue of settlements.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     lists: Mutex<Lists>,
-    /// Wakes the task that sends them.
+    /// Wakes the task that sends settlements.
     pub(super) filled: Notify,
     /// Wakes the tasks that wait for an empty queue.
     emptied: Notify,
@@ -53,13 +53,13 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Lists {
     last: u64,
-    /// Counts how often acknowledged settlements had to be sent again.
+    /// Counts how often acknowledged settlements were queued again.
     epoch: u64,
     waiting: VecDeque<Arc<Settlement>>,
     kept: VecDeque<(Instant, Arc<Settlement>)>,
 }
 
-/// A batch: the oldest waiting settlements.
+/// A batch: the oldest settlements in the queue.
 pub(super) struct Batch {
     pub(super) settlements: Vec<Arc<Settlement>>,
     epoch: u64,
@@ -70,7 +70,7 @@ impl Queue {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a settlement. Returns false if the queue is full; the settlement is then lost.
+    /// Adds a settlement. Returns false if the queue is full, and then drops the settlement.
     pub(super) fn push(&self, reservation: Reservation, used: Amounts) -> bool {
         let now = Instant::now();
         {
@@ -94,13 +94,13 @@ impl Queue {
         true
     }
 
-    /// Returns the number of waiting settlements.
+    /// Returns the number of settlements in the queue.
     pub(super) fn len(&self) -> usize {
         self.lock().waiting.len()
     }
 
     /// Returns the next batch, which stays in the queue, and the number of settlements that were
-    /// given up.
+    /// dropped because they were too old.
     pub(super) fn batch(&self, most: usize) -> (Batch, u64) {
         let mut lists = self.lock();
         let mut lost = 0;
@@ -121,7 +121,7 @@ impl Queue {
             return;
         };
         let mut lists = self.lock();
-        // The store acknowledged them, and has lost them since.
+        // The batch was sent before the store lost data, so its acknowledgement no longer counts.
         if batch.epoch != lists.epoch {
             return;
         }
@@ -142,7 +142,7 @@ impl Queue {
         }
     }
 
-    /// Removes the first settlement, because the store always refuses it.
+    /// Removes the first settlement if it has this number. Used if the store refuses it repeatedly.
     pub(super) fn give_up(&self, number: u64) {
         let mut lists = self.lock();
         if lists
@@ -157,8 +157,8 @@ impl Queue {
         }
     }
 
-    /// Queues acknowledged settlements again that the store has lost: those after this number.
-    /// Returns how many there are.
+    /// Queues the acknowledged settlements with a number above `known` again, because the store has
+    /// lost them. Returns how many there are.
     pub(super) fn repeat_after(&self, known: u64) -> usize {
         let mut lists = self.lock();
         let mut count = 0;
@@ -177,7 +177,7 @@ impl Queue {
         count
     }
 
-    /// Waits until the store has acknowledged all settlements.
+    /// Waits until the queue is empty, so that all settlements are acknowledged.
     pub(super) async fn empty(&self) {
         loop {
             let emptied = self.emptied.notified();
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(ids(&queue), [4, 5]);
         assert_eq!(queue.repeat_after(1), 2);
         assert_eq!(ids(&queue), [2, 3, 4, 5]);
-        // The rest of the batch was sent to the store that has lost the first ones.
+        // The batch was sent before the store lost the first settlements.
         queue.acknowledge(&batch, 4);
         assert_eq!(ids(&queue), [2, 3, 4, 5]);
         let (batch, _) = queue.batch(10);

@@ -1,12 +1,12 @@
 -- Renews the lease of a replica.
 -- KEYS: the replica's reservations, the leases.
 -- ARGV: replica, length of a lease.
--- Replies with the number of the last settlement, and the replicas whose leases have lapsed.
+-- Returns the number of the last settlement, and the replicas whose leases have lapsed.
 
 local now, length = clock(), tonumber(ARGV[2])
 redis.call('ZADD', KEYS[2], text(now + length), ARGV[1])
 redis.call('PERSIST', KEYS[1])
--- After the clock has stepped back, no lease is longer than it should be.
+-- If the clock was set back, leases would last too long, so they are shortened.
 for _, replica in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. text(now + length), '+inf')) do
   redis.call('ZADD', KEYS[2], text(now + length), replica)
 end

@@ -1,7 +1,8 @@
--- Reserves from all scopes of a call, or from none.
+-- Reserves amounts from all scopes of a call, or from none.
 -- KEYS: the replica's reservations, the leases, the mark of a void ID, then each scope.
 -- ARGV: ID, replica, length of a lease, requests, input, output, money, limits, names of scopes.
--- Replies: verdict (1 granted, 0 refused, 2 void), when it was reserved, the time, and the counts.
+-- Returns the verdict (1 granted, 0 refused, 2 void), the time of the reservation, the time now,
+-- and the counts.
 
 local id, now = ARGV[1], clock()
 local amounts, scopes = amounts_at(4), ARGV[8]
@@ -16,12 +17,12 @@ local function reply(verdict, at)
   return counts
 end
 
--- Without scopes, this asks only whether the store can reserve.
+-- A call without scopes only checks whether the store can make reservations.
 if #all == 0 then return reply(1, now) end
--- Sent again: the answer is the same, and nothing is taken twice.
+-- The same reservation was sent before: the reply is the same, and nothing is reserved twice.
 local known = redis.call('HGET', KEYS[1], id)
 if known then return reply(1, record_of(known).at) end
--- Given up by the gateway before it was executed.
+-- The gateway gave up this reservation before it was executed.
 if redis.call('EXISTS', KEYS[3]) == 1 then return reply(2, now) end
 
 local granted = true
@@ -38,8 +39,8 @@ end
 redis.call('HSET', KEYS[1], id, table.concat({
   text(now), 'open', ARGV[4], ARGV[5], ARGV[6], ARGV[7], scopes, ARGV[9],
 }, ' '))
--- A replica whose lease has lapsed in the meantime gets another one: without it, its reservations
--- would stay forever if it ended.
+-- If the replica's lease has lapsed in the meantime, it gets a new one. Without a lease, its
+-- reservations would stay forever if the replica ended.
 if not redis.call('ZSCORE', KEYS[2], ARGV[2]) then
   redis.call('ZADD', KEYS[2], text(now + tonumber(ARGV[3])), ARGV[2])
   redis.call('PERSIST', KEYS[1])

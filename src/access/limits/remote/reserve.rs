@@ -1,4 +1,5 @@
-//! Reserves the amounts of a call in the store, or without the store if it does not answer.
+//! Reserves the amounts of a call in the store, or decides without the store if it does not
+//! respond.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use crate::{
 const REFUSED: i64 = 0;
 const GRANTED: i64 = 1;
 
-/// The store's reply to a reservation.
+/// The reply of the store to a reservation.
 struct Reply {
     granted: bool,
     at: u64,
@@ -32,8 +33,8 @@ struct Reply {
     levels: Box<[Level]>,
 }
 
-/// A reservation that was sent to the store. If the call ends before the reply, the reservation is
-/// given back.
+/// A reservation that was sent to the store. If the call ends before the reply, the reserved
+/// amounts are released.
 struct Sent<'a> {
     shared: &'a Shared,
     reservation: Option<Reservation>,
@@ -49,10 +50,11 @@ impl Drop for Sent<'_> {
 }
 
 impl Shared {
-    /// Reserves in the store.
+    /// Reserves the amounts of a call in the store.
     ///
     /// # Errors
-    /// Fails if the call exceeds a limit, or if the store does not answer.
+    /// Fails if the call exceeds a limit, or if the store does not respond and the operator forbids
+    /// calls without it.
     pub(super) async fn reserve(
         &self,
         mut link: Link,
@@ -92,7 +94,7 @@ impl Shared {
         self.without(reservation)
     }
 
-    /// Checks whether the store can reserve, without reserving anything.
+    /// Checks whether the store can make reservations, without reserving anything.
     pub(super) async fn probe(&self, link: &mut Link, limit: Duration) -> Result<(), Trouble> {
         let nothing = Reservation {
             id: 0,
@@ -159,13 +161,13 @@ impl Shared {
         let refusal = decision::refusal(&reservation, reply.now, in_order(&reply.levels));
         match refusal {
             Some(refusal) => Err(refusal),
-            // The store abandoned this ID. This does not happen, because each call has a different
-            // ID.
+            // The store refuses this ID, because its reservation was settled before it arrived.
+            // This cannot happen, because each call has a different ID.
             None => self.without(reservation),
         }
     }
 
-    /// Decides about a call without the store, as `limits.on_store_failure` says.
+    /// Decides about a call without the store, as `limits.on_store_failure` specifies.
     pub(super) fn without(&self, mut reservation: Reservation) -> Result<Granted, Refusal> {
         let policy = self.options.on_failure;
         let label = WithoutStore {
@@ -209,7 +211,7 @@ impl Shared {
         }
     }
 
-    /// Returns the reservation with this replica's share of each limit.
+    /// Returns the reservation with limits that are divided by the number of replicas.
     pub(super) fn local_share(&self, reservation: &Reservation) -> Reservation {
         let replicas = u64::from(self.options.replicas.unwrap_or(1).max(1));
         let share = |scope: &Arc<Scope>| {
@@ -241,7 +243,7 @@ impl Shared {
         }
     }
 
-    /// Settles in the background.
+    /// Queues the settlement, which is sent in the background.
     pub(super) fn settle_later(&self, reservation: Reservation, used: Amounts) {
         if self.queue.push(reservation, used) {
             self.metrics.limit_store.waiting.inc();
@@ -272,14 +274,14 @@ impl Reply {
     }
 }
 
-/// Counts in the order of a call's limits.
+/// Returns a function that returns one count after the other, in the order of a call's limits.
 pub(super) fn in_order(levels: &[Level]) -> impl FnMut(&Scope, &Limit) -> Level {
     let mut levels = levels.iter().copied();
     move |_, _| levels.next().unwrap_or_default()
 }
 
 impl OnStoreFailure {
-    /// Returns the value as it is written in the configuration.
+    /// Returns the value of the key as in the configuration.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -295,7 +297,7 @@ impl Scopes {
     }
 }
 
-/// Formats the options for messages, without the password.
+/// Returns the host and the port of the store for messages, without the password.
 pub(super) fn address_of(options: &RedisStore) -> String {
     format!("{}:{}", options.host, options.port)
 }

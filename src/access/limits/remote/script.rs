@@ -1,4 +1,4 @@
-//! The scripts that the store executes, and how they are called.
+//! The scripts that the store executes, and the commands that call them.
 
 use std::fmt::Write as _;
 
@@ -10,15 +10,15 @@ use redis::{
 use crate::access::limits::{kind::Amounts, store::Scopes};
 
 const LEVEL: &str = include_str!("level.lua");
-/// The flags of scripts that only free or correct amounts: they must work even while the store is
-/// full. Flags need Redis 7.
+/// The first lines of scripts. Scripts that only release or correct amounts must work even if the
+/// store's memory is full. Such flags need Redis 7.
 const REFUSED_WHEN_FULL: &str = "#!lua";
 const ALLOWED_WHEN_FULL: &str = "#!lua flags=allow-oom";
 
-/// The maximum number of tokens of a call that are counted. With the bounds of the configuration,
-/// counts stay below 2^53, up to which Lua's numbers are exact.
+/// The maximum number of tokens that is counted for a call. Together with the bounds of the
+/// configuration, it keeps counts below 2^53, up to which numbers in Lua are exact.
 const MOST_TOKENS: u64 = 50_000_000_000;
-/// The same for money, in 1e-9 US dollars.
+/// The maximum cost that is counted for a call, in 1e-9 US dollars, for the same reason.
 const MOST_MONEY: u64 = 1_000_000_000_000_000;
 
 /// The scripts.
@@ -31,14 +31,14 @@ pub(super) struct Scripts {
     pub(super) leave: Program,
 }
 
-/// One script.
+/// A script and its hash.
 #[derive(Debug)]
 pub(super) struct Program {
     source: String,
     sha1: String,
 }
 
-/// One call of a script.
+/// A call of a script, with its arguments.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) program: &'a Program,
@@ -66,7 +66,7 @@ impl Scripts {
         }
     }
 
-    /// Creates scripts whose clock is a key of the store, for tests.
+    /// Creates scripts for tests, which read the time from a key of the store.
     #[cfg(test)]
     pub(super) fn with_clock(key: &str) -> Self {
         let real = "  local time = redis.call('TIME')\n  return time[1] * 1000 + math.floor(time[2] / 1000)\n";
@@ -82,7 +82,7 @@ impl Call<'_> {
         self.command("EVALSHA", &self.program.sha1)
     }
 
-    /// Returns the command that also sends the script, which the store then keeps.
+    /// Returns the command that sends the script and calls it. The store then keeps the script.
     pub(super) fn in_full(&self) -> Cmd {
         self.command("EVAL", &self.program.source)
     }
@@ -97,7 +97,7 @@ impl Call<'_> {
         command
     }
 
-    /// Calls the script. Sends it first if the store does not have it, for example after a restart.
+    /// Calls the script. If the store does not have it, for example after a restart, sends it.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         connection: &mut MultiplexedConnection,
@@ -111,12 +111,12 @@ impl Call<'_> {
     }
 }
 
-/// Formats the limits of scopes for the scripts: `kind:most,kind:most;kind:most`.
+/// Formats the limits of scopes for scripts: `kind:most,kind:most;kind:most`.
 pub(super) fn limits_of(scopes: &Scopes) -> String {
     let mut out = String::new();
     for scope in scopes.iter() {
         for limit in &scope.limits {
-            // Writing to a String cannot fail.
+            // Writing to a `String` cannot fail.
             let _infallible = write!(out, "{}:{},", limit.kind as usize, limit.most);
         }
         out.pop();
@@ -126,8 +126,8 @@ pub(super) fn limits_of(scopes: &Scopes) -> String {
     out
 }
 
-/// Formats the names of scopes, such as `caller:team-a;group:all`, without characters that end a
-/// name.
+/// Formats the names of scopes, such as `caller:team-a;group:all`. Characters that could end a name
+/// are percent-encoded.
 pub(super) fn names_of(scopes: &Scopes) -> Vec<String> {
     scopes
         .iter()
@@ -145,7 +145,7 @@ pub(super) fn names_of(scopes: &Scopes) -> Vec<String> {
         .collect()
 }
 
-/// Formats the amounts as arguments.
+/// Formats amounts as arguments of scripts.
 pub(super) fn arguments_of(amounts: &Amounts) -> [String; 4] {
     [
         amounts.requests.min(MOST_TOKENS),

@@ -1,14 +1,16 @@
--- Replaces what a call has reserved by what it used.
+-- Replaces the amounts that a call has reserved by those that it used.
 -- KEYS: the replica's reservations, the mark of a void ID, then each scope.
 -- ARGV: ID, number of the settlement, milliseconds since the call began, how long an unknown ID
 -- stays void (0: it is not marked), requests, input, output, money, limits, names of scopes, number
 -- of the settlement that has to precede it (0: none).
--- Replies: 0 had been settled before, 1 settled, 2 there was no reservation, and all is charged,
--- 3 the reservation had lapsed, and its charge is corrected, 4 the preceding one is missing.
+-- Replies: 0 was settled before; 1 settled; 2 no reservation was found, and the whole usage is
+-- charged; 3 the reservation had lapsed, and its charge is corrected; 4 the preceding settlement is
+-- missing.
 
 local id, number = ARGV[1], tonumber(ARGV[2])
 local found = redis.call('HMGET', KEYS[1], 'settled', id)
--- A replica settles in the order of its numbers, so that one number says what has arrived.
+-- A replica's settlements are executed in the order of their numbers, so the last number shows
+-- which of them have been executed.
 local settled = tonumber(found[1] or 0)
 if number <= settled then return 0 end
 if settled < tonumber(ARGV[11]) then return 4 end

@@ -1,4 +1,4 @@
-//! Sends settlements to the store, in their order, until it acknowledges them.
+//! Sends settlements to the store in their order, until the store acknowledges them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,21 +14,21 @@ use crate::access::limits::store::InStore;
 
 /// The maximum number of settlements in one round trip.
 const BATCH: usize = 64;
-/// The timeout of a batch of settlements.
+/// The timeout of a batch.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Pauses after failures.
+/// The pauses after failures. Each one is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// The number of attempts for a settlement that the store refuses.
+/// How often a settlement is sent that the store refuses.
 const TRIES: u32 = 3;
 
-/// The store's replies: there was no reservation; the reservation had lapsed; the settlement before
-/// this one is missing, so this one was not executed.
+/// Replies of the script: no reservation was found; the reservation had lapsed; the preceding
+/// settlement is missing, so this one was not executed.
 const UNRESERVED: i64 = 2;
 const CORRECTED: i64 = 3;
 const TOO_EARLY: i64 = 4;
 
-/// Sends settlements for as long as the process runs.
+/// Sends settlements while the process runs.
 pub(super) async fn send(shared: Arc<Shared>) {
     let mut pause = FIRST_PAUSE;
     let mut refused = (0, 0);
@@ -80,8 +80,8 @@ impl Shared {
         self.metrics.limit_store.waiting.set(waiting);
     }
 
-    /// Sends a batch, and removes what the store has executed from the queue. Returns the number of
-    /// the first settlement that was not executed, and the reason.
+    /// Sends a batch, and removes the settlements that the store has executed from the queue. If a
+    /// settlement fails, returns its number and the error.
     pub(super) async fn send_batch(
         &self,
         link: &mut Link,
@@ -119,7 +119,7 @@ impl Shared {
         if let Some((_, error)) = &failed
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
-            // This call sends the script, which the following calls then use by its hash.
+            // This call contains the script. The calls after it use its hash.
             let first = batch.settlements.get(executed)?;
             let in_full = self.settle_call(first, 0).in_full();
             let answer: RedisResult<i64> = in_full.query_async(&mut link.connection).await;
@@ -145,8 +145,8 @@ impl Shared {
         };
     }
 
-    /// Returns the script call of a settlement. It fails if the settlement with the number `before`
-    /// was not executed.
+    /// Returns the script call of a settlement. The script does nothing if the settlement with the
+    /// number `before` is missing.
     fn settle_call(&self, settlement: &Settlement, before: u64) -> Call<'_> {
         let names = names_of(&settlement.scopes);
         let id = format!("{:032x}", settlement.id);

@@ -1,5 +1,5 @@
-//! The state that the store's tasks and the calls share: the connection, the circuit breaker, the
-//! queue.
+//! The state that calls and the store's tasks share: the connection, the circuit breaker and the
+//! queue of settlements.
 
 use std::{
     sync::{
@@ -24,40 +24,40 @@ use crate::{
 
 /// The duration of a replica's lease.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
-/// The time for which a lapsed reservation can be corrected, and for which the ID of an abandoned
-/// one is refused. It is longer than any stream.
+/// How long a lapsed reservation can be corrected, and how long the ID of an abandoned reservation
+/// is refused. This is longer than any stream.
 pub(super) const MEMORY: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The state that the store's tasks and the calls share.
+/// The state that calls and the store's tasks share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: RedisStore,
     pub(super) scripts: Scripts,
-    /// The ID of this process. It is different after a restart.
+    /// The ID of this process, which is new after each restart.
     pub(super) replica: String,
     pub(super) breaker: Breaker,
     pub(super) queue: Queue,
-    /// The counts in this process, for calls while the store does not answer.
+    /// The counts in this process, for calls while the store does not respond.
     pub(super) local: InProcess,
     pub(super) metrics: Arc<Metrics>,
-    /// Wakes the task that connects.
+    /// Wakes the task that opens connections.
     pub(super) broken: Notify,
     /// Wakes the tasks that wait for a connection.
     pub(super) joined: Notify,
     link: RwLock<Option<Link>>,
-    /// The number of the connection that is known to be broken.
+    /// The number of the last connection that is known to be broken.
     broken_link: AtomicU64,
 }
 
-/// A connection to the store. All workers share it: its task runs in the runtime of the process,
-/// and commands that are sent at the same moment share a write.
+/// A connection to the store. All workers share it. Its task runs in the runtime of the process,
+/// and sends commands that arrive at the same moment in a single write.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
     pub(super) number: u64,
 }
 
-/// A step of the store.
+/// A kind of step that the store executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Reserve,
@@ -89,13 +89,13 @@ impl Shared {
         }
     }
 
-    /// Returns the name of a key. All keys of a deployment share a hash tag, so that one script can
-    /// use several.
+    /// Returns the key with this name. All keys of a deployment have the same hash tag, so that one
+    /// script can use several keys in a Redis cluster.
     pub(super) fn key(&self, name: &str) -> String {
         format!("{{{}}}:{name}", self.options.deployment)
     }
 
-    /// Returns the key of a replica's reservations.
+    /// Returns the key of the hash with a replica's reservations.
     pub(super) fn reservations_of(&self, replica: &str) -> String {
         self.key(&format!("open:{replica}"))
     }
@@ -106,7 +106,7 @@ impl Shared {
         link.clone()
     }
 
-    /// Returns the connection for calls, if the store answers.
+    /// Returns the connection for calls. `None` if the store does not respond.
     pub(super) fn available(&self) -> Option<Link> {
         self.link().filter(|_| !self.breaker.is_open())
     }
@@ -129,13 +129,13 @@ impl Shared {
         self.broken_link.load(Relaxed) >= number
     }
 
-    /// Sets the metric that shows whether calls use the store.
+    /// Updates the metric that shows whether calls use the store.
     fn show(&self) {
         let available = self.available().is_some();
         self.metrics.limit_store.available.set(available.into());
     }
 
-    /// Counts a step that succeeded.
+    /// Records a step that succeeded.
     pub(super) fn succeeded(&self, step: Step, took: Duration) {
         if step == Step::Reserve {
             self.breaker.succeeded();
@@ -150,7 +150,7 @@ impl Shared {
             .observe(took);
     }
 
-    /// Counts a step that failed.
+    /// Records a step that failed.
     pub(super) fn failed(&self, step: Step, link: &Link, trouble: &Trouble) {
         let label = StoreFailure {
             step: step.as_str(),
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// Logs that the store answers again.
+    /// Closes the circuit breaker, and logs that the store responds again.
     pub(super) fn recovered(&self) {
         if self.breaker.close() {
             tracing::info!("the store of limits answers again");
@@ -219,12 +219,13 @@ impl Trouble {
         }
     }
 
-    /// Returns whether the store may have executed the step, or may still execute it.
+    /// Returns whether the store may have executed the step, or may still do so.
     pub(super) fn may_be_executed(&self) -> bool {
         matches!(self.reason(), "timeout" | "connection" | "error")
     }
 
-    /// Returns whether a new connection may help, because another server may be the primary now.
+    /// Returns whether a new connection may help, for example because another server is now the
+    /// primary.
     fn needs_connection(&self) -> bool {
         match self {
             Self::Timeout => false,

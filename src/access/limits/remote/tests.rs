@@ -1,5 +1,5 @@
-//! Compares the scripts with the counts of a process. Both must make the same decisions, keep the
-//! same counts and return the same answers for any sequence of events.
+//! Compares the scripts with the counts in a process. For any sequence of events, both must make
+//! the same decisions, have the same counts and return the same results.
 
 use std::{
     sync::{
@@ -28,20 +28,20 @@ use crate::{
 };
 
 const REPLICAS: usize = 3;
-/// 2026-11-26, 23:00 UTC, so that a day and a month end during the events.
+/// 2026-11-26, 23:00 UTC. A day and a month end during the test.
 const START: u64 = 1_795_734_000_000;
 
-/// A replica without background tasks, whose steps the test makes itself.
+/// A replica without background tasks. The test executes its steps.
 struct Replica {
     shared: Shared,
     link: Link,
     open: Vec<Open>,
     lease: Option<u64>,
-    /// The end of the connection is reported here.
+    /// Receives the message that the connection has ended.
     _pushes: mpsc::UnboundedReceiver<redis::PushInfo>,
 }
 
-/// An open call: its reservations in the store and in the process.
+/// An open call, with its reservations in the store and in the process.
 struct Open {
     remote: Reservation,
     local: Reservation,
@@ -66,7 +66,7 @@ impl Replica {
         }
     }
 
-    /// Sends all settlements, and sends them again.
+    /// Sends all settlements twice.
     async fn flush(&mut self) {
         let (batch, lost) = self.shared.queue.batch(64);
         assert_eq!(lost, 0);
@@ -92,9 +92,9 @@ enum Event {
         which: usize,
         percent: u64,
     },
-    /// A replica renews its lease, and releases the leases that have lapsed.
+    /// A replica renews its lease, and ends the leases of other replicas that have lapsed.
     Renew(usize),
-    /// A call whose reservation never reached the store ends.
+    /// A call ends whose reservation never reached the store.
     Unreserved {
         replica: usize,
         caller: usize,
@@ -162,7 +162,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Limits, from those that are always reached to the largest that the configuration allows.
+/// Generates limits, from small ones that are always reached to the largest that can be configured.
 fn limit(few: u64, most: u64) -> impl Strategy<Value = Option<u64>> {
     prop_oneof![
         2 => Just(None),
@@ -198,7 +198,7 @@ prop_compose! {
     }
 }
 
-/// The counts of the process. The test tells it about events that the store detects by itself.
+/// The counts in the process. The test reports events to it that the store detects itself.
 struct Model {
     process: InProcess,
     now: Arc<AtomicU64>,
@@ -211,7 +211,7 @@ fn done<T>(step: Step<T>) -> T {
     }
 }
 
-/// The same scopes, with only these of their limits.
+/// Returns the same scopes with only those limits that `wanted` selects.
 fn only(scopes: &Scopes, wanted: impl Fn(LimitKind) -> bool) -> Scopes {
     let less = |scope: &Arc<Scope>| {
         let limits = scope.limits.iter().copied();
@@ -230,7 +230,7 @@ fn only(scopes: &Scopes, wanted: impl Fn(LimitKind) -> bool) -> Scopes {
     }
 }
 
-/// The same scopes without limits of open streams.
+/// Returns the same scopes without their limits on open streams.
 fn without_places(scopes: &Scopes) -> Scopes {
     only(scopes, |kind| kind != LimitKind::OpenStreams)
 }
@@ -240,7 +240,7 @@ impl Model {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// A replica has ended: its open calls are released, and all that it had reserved counts as
+    /// A replica has ended: its open calls are released, and everything that it reserved counts as
     /// used.
     fn lapse(&self, replica: &mut Replica) {
         for open in replica.open.iter_mut().filter(|open| !open.lapsed) {
@@ -255,7 +255,7 @@ impl Model {
         let _standings = self.process.settle(reservation, used);
     }
 
-    /// A call without a reservation in the store: its whole usage is charged.
+    /// Charges the whole usage of a call that has no reservation in the store.
     fn charge(&self, scopes: &Scopes, used: Amounts) {
         let nothing = Reservation {
             id: 0,
@@ -268,7 +268,8 @@ impl Model {
     }
 }
 
-/// The scopes of three callers, the first two of which share a group; all share a target.
+/// Creates the scopes of three callers, of which the first two share a group. All three share a
+/// target.
 fn callers(quotas: &[Quota]) -> Vec<Scopes> {
     let names = Names::default();
     let scope = |kind, name: usize| names.scope(kind, &format!("n {name};ä"), &quotas[name]);
@@ -442,7 +443,7 @@ async fn play(
 #[cfg_attr(not(redis_server), ignore = "needs redis-server")]
 fn the_store_counts_like_the_process() {
     let runtime = Runtime::new().unwrap();
-    // All cases share one server, and each of them uses separate keys.
+    // All cases share one server, but each case uses its own keys.
     let redis = runtime.block_on(RedisServer::with(&[]));
     let case = AtomicU64::new(0);
     let mut runner = TestRunner::new(ProptestConfig {
