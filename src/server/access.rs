@@ -1,4 +1,4 @@
-//! Creates the rules by which callers are identified, and the accounts that count their usage.
+//! Creates the rules that identify callers, and the accounts that count their usage.
 
 use std::{path::Path, sync::Arc};
 
@@ -13,14 +13,14 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The rules of a configuration, and its verifier of tokens, which the rules use, too.
+/// The rules of a configuration, and its token verifier, which the rules also use.
 pub(super) type RulesAndTokens = (Rules, Option<TokenVerifier>);
 
-/// Creates the rules by which callers are identified. Starts to fetch the keys of token issuers
-/// that the rules `before` do not have.
+/// Creates the rules that identify callers. Starts to fetch the keys of token issuers that are not
+/// in the rules `before`.
 ///
 /// # Errors
-/// Fails if a file with keys cannot be used, or contradicts the configuration. Returns all
+/// Fails if a key file cannot be used, or if it contradicts the configuration. Returns all
 /// problems.
 pub(super) fn rules(
     access: &Access,
@@ -51,7 +51,7 @@ pub(super) fn rules(
     Ok((rules, tokens))
 }
 
-/// Creates the accounts that count tokens and money.
+/// Creates the accounts that count tokens and costs.
 pub(super) fn accounts(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -73,20 +73,21 @@ pub(super) fn has_keys(access: &Access, contents: &Contents) -> bool {
     count_keys(access, contents).is_some_and(|(_, count)| count > 0)
 }
 
-/// Returns the keys file if it is valid and contains no key. Such a file is probably not written
-/// yet.
+/// Returns the path of the keys file if the file is valid and contains no key. Such a file has
+/// probably not been written yet.
 pub(super) fn without_keys<'a>(access: &'a Access, contents: &Contents) -> Option<&'a Path> {
     count_keys(access, contents).and_then(|(path, count)| (count == 0).then_some(path))
 }
 
-/// Returns the keys file and the number of its keys. `None`: there is no valid one.
+/// Returns the path of the keys file and the number of its keys. `None` if there is no valid keys
+/// file.
 fn count_keys<'a>(access: &'a Access, contents: &Contents) -> Option<(&'a Path, usize)> {
     let keys = keys_of_file(access, contents)?;
     let count = keys.values().map(Vec::len).sum();
     Some((access.keys_file.as_deref()?, count))
 }
 
-/// Returns the keys of the keys file. `None`: there is no valid one.
+/// Returns the keys in the keys file. `None` if there is no valid keys file.
 pub(super) fn keys_of_file(access: &Access, contents: &Contents) -> Option<KeysByCaller> {
     let path = access.keys_file.as_deref()?;
     config::check_keys(path, contents.of(path)).ok()

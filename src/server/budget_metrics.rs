@@ -1,5 +1,5 @@
-//! Keeps the metric of used budgets up to date: the limits of a day or a month of the configured
-//! callers, groups and targets.
+//! Updates the metric of used budgets: the daily and monthly limits of the configured callers,
+//! groups and targets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +23,14 @@ pub(super) async fn follow(generations: Generations, metrics: Arc<Metrics>) {
     let callers = metrics.callers.clone();
     let mut shown = 0;
     loop {
-        // The configuration is not held while the task waits.
+        // The generation must not be held while the task waits, so only these parts are kept.
         let (number, accounts, budgets) = {
             let current = generations.current();
             let budgets = Arc::clone(&current.budgets);
             (current.number, current.accounts.clone(), budgets)
         };
         if shown != number {
-            // Budgets that the configuration no longer has are not shown any more.
+            // Budgets that are not in the current configuration are removed from the metric.
             callers.budgets.clear();
             shown = number;
         }
@@ -39,7 +39,7 @@ pub(super) async fn follow(generations: Generations, metrics: Arc<Metrics>) {
                 caller: Some(some.into()),
                 target: None,
             };
-            // If the store does not answer, the last known values stay.
+            // If the store does not answer, the metric keeps the last values.
             if let Ok(standings) = accounts.limiter().standings(scopes).await {
                 show(&callers, some, &standings);
             }
@@ -49,7 +49,7 @@ pub(super) async fn follow(generations: Generations, metrics: Arc<Metrics>) {
     }
 }
 
-/// Returns the callers, groups and targets with a limit of a day or a month.
+/// Returns the callers, groups and targets that have a daily or monthly limit.
 pub(super) fn of(config: &Config, names: &Names) -> Arc<[Arc<Scope>]> {
     let access = &config.access;
     let callers = access.callers.iter();

@@ -28,7 +28,8 @@ use crate::{
 /// The preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-// How much data of unread requests one connection can hold. Source: docs/limits.md.
+// The flow-control windows for unread requests of a stream and of a connection, in bytes. Source:
+// docs/limits.md.
 const STREAM_WINDOW: u32 = 512 << 10;
 const CONNECTION_WINDOW: u32 = 2 << 20;
 /// The maximum number of streams that a client may reset before the gateway has handled the resets.
@@ -36,16 +37,16 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 const MAX_PENDING_RESETS: usize = 256;
 const MAX_LOCAL_ERROR_RESETS: usize = 1_024;
 const MAX_HEADER_LIST: u32 = 64 << 10;
-/// The maximum output of a stream that its client does not read, in bytes, in addition to the
-/// message in transit.
+/// The maximum size of output that is buffered for a stream whose client does not read, in bytes.
+/// The message in transit is not included.
 const SEND_BUFFER: usize = 64 << 10;
-/// TCP keepalive, which detects dead peers below HTTP.
+/// The idle time before TCP keepalive, which detects dead peers below HTTP.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs each stream of an HTTP/2 connection as a separate task, so that the call in it can abort
-/// it.
+/// Runs each stream of an HTTP/2 connection as a separate task, so that a call can abort its
+/// stream.
 #[derive(Clone, Copy, Debug)]
 struct Streams;
 
@@ -65,8 +66,8 @@ pub(super) struct Server {
     generations: Generations,
 }
 
-/// The settings of a connection. They are those of the configuration that was current when the
-/// connection was accepted.
+/// The settings of a connection. They are taken from the configuration that is current when the
+/// connection is accepted.
 struct Settings {
     handshake: Duration,
     age: Duration,
@@ -92,7 +93,7 @@ impl Settings {
             .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS)
             .max_header_list_size(MAX_HEADER_LIST)
             .max_send_buf_size(SEND_BUFFER)
-            // A client that has vanished is detected after interval + timeout.
+            // A client that has vanished is detected after the interval and the timeout together.
             .keep_alive_interval(limits.keepalive_interval)
             .keep_alive_timeout(limits.keepalive_timeout);
         Self {
@@ -112,8 +113,8 @@ impl Server {
     }
 
     /// Serves a connection until it ends. After
-    /// [`Worker::go_away`](super::worker::Worker::go_away), or if another client gets its slot, it
-    /// ends when its open calls have ended.
+    /// [`Worker::go_away`](super::worker::Worker::go_away), or if another client gets its slot, the
+    /// connection ends when its open calls have ended.
     pub(super) async fn serve(
         &self,
         stream: std::net::TcpStream,
@@ -122,13 +123,13 @@ impl Server {
         go_away: CancellationToken,
     ) -> Result<(), BoxError> {
         let mut stream = TcpStream::from_std(stream)?;
-        // Tokens are small and must not wait for each other.
+        // Tokens are small, and must not wait until a packet is full.
         stream.set_nodelay(true)?;
         let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE);
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
 
         let mut client = peer;
-        // A connection can outlive many generations, so it keeps only what it needs.
+        // A connection can outlive many generations, so it keeps only the values that it needs.
         let (settings, has_header) = {
             let generation = self.generations.current();
             let proxies = &generation.trusted_proxies;
@@ -267,23 +268,25 @@ impl Server {
     }
 }
 
-/// The connection after its beginning was read, whether it is HTTP/2, and the client's certificate.
+/// A connection after its first bytes were read, whether it uses HTTP/2, and the client's
+/// certificate.
 type Beginning<I> = ((I, bool), Option<Arc<ClientCertificate>>);
 
-/// A connection, without its socket.
+/// The facts about a connection, except for its socket.
 struct Connection<'a> {
-    /// The address of the client. Behind a trusted proxy, the address that the proxy reports.
+    /// The address of the client. Behind a trusted proxy, this is the address that the proxy
+    /// reports.
     client: SocketAddr,
     /// The client's certificate, if it presented one.
     certificate: Option<Arc<ClientCertificate>>,
-    /// The connection's slot among those that may be open.
+    /// The slot that this connection takes of the maximum number of connections.
     place: &'a Share,
     go_away: CancellationToken,
     settings: Settings,
 }
 
-/// Waits for a part of a connection's beginning, within the time limit. A peer that sends nothing
-/// uses a file descriptor, and could delay the exit of the process.
+/// Waits for a part of a connection's beginning, within the time limit. The limit is needed because
+/// a peer that sends nothing uses a file descriptor, and could delay the exit of the process.
 async fn in_time<T>(
     limit: Duration,
     beginning: impl Future<Output = io::Result<T>>,

@@ -1,4 +1,4 @@
-//! The content of the files that a configuration names, as it was read at one time.
+//! Reads the content of all files that a configuration names, at one time.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,8 @@ use std::{
 
 use crate::config;
 
-/// The content of files, or why they cannot be read. Cheap to compare with a later content.
+/// The content of files, or why they cannot be read. Cheap to compare with content that is read
+/// later.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Contents(BTreeMap<PathBuf, Result<Arc<[u8]>, String>>);
 
@@ -25,7 +26,7 @@ impl Contents {
     /// Returns the content of a file.
     ///
     /// # Errors
-    /// Fails with the reason why it could not be read.
+    /// Fails with the reason why the file could not be read.
     pub(super) fn of(&self, path: &Path) -> Result<Arc<[u8]>, String> {
         match self.0.get(path) {
             Some(content) => content.clone(),
@@ -38,8 +39,8 @@ impl Contents {
         self.0.values().any(Result::is_err)
     }
 
-    /// Returns whether the content of a file differs. A file that only one of both has does not
-    /// count.
+    /// Returns whether the content of a file differs. Returns false if only one of the two contains
+    /// the file.
     pub(super) fn differ_in(&self, other: &Self, path: &Path) -> bool {
         match (self.0.get(path), other.0.get(path)) {
             (Some(one), Some(other)) => one != other,

@@ -1,4 +1,4 @@
-//! Discovery: looks up inference profiles at intervals. Calls do not wait for it.
+//! Looks up inference profiles at intervals (discovery). Calls do not wait for the lookups.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -15,12 +15,12 @@ use crate::{
     routing::AccountRegion,
 };
 
-/// The minimum time between two lookups of new routes. A new route is looked up immediately
-/// otherwise, but callers can name many.
+/// The minimum time between two lookups of new routes. A new route is looked up immediately, but
+/// callers can name many new routes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks up the profiles of the router's routes, forever. Pauses while the current configuration
-/// has no discovery.
+/// Looks up the profiles of the router's routes, forever. Pauses while discovery is off in the
+/// current configuration.
 pub(super) async fn run(control: ControlPlane, generations: Generations) {
     let mut discovery = Discovery {
         control,
@@ -33,7 +33,8 @@ pub(super) async fn run(control: ControlPlane, generations: Generations) {
             discovery.is_notified().await;
             continue;
         };
-        // Lookups that failed in the last round may succeed now.
+        // Each round repeats all lookups, because those that failed in the last round may succeed
+        // now.
         discovery.asked.clear();
         discovery.all().await;
         let until = Instant::now() + settings.refresh;
@@ -52,26 +53,27 @@ pub(super) async fn run(control: ControlPlane, generations: Generations) {
     }
 }
 
-/// What a round of lookups depends on. If it changes, another round begins at once.
+/// The inputs of a round of lookups. If they change, another round begins at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Settings {
     /// The interval between two rounds.
     refresh: Duration,
-    /// The number of changes of the connections to AWS.
+    /// How often the connections to AWS have changed.
     connections: u64,
 }
 
 struct Discovery {
     control: ControlPlane,
     generations: Generations,
-    /// The places that were listed, and the profiles that were looked up, in this round.
+    /// The Regions of accounts that were listed, and the profiles that were looked up, in this
+    /// round.
     asked: HashSet<(AccountRegion, String)>,
-    /// The failures that were logged, each of them once.
+    /// The failures that were logged. Each is logged only once.
     told: HashSet<(AccountRegion, Reason)>,
 }
 
 impl Discovery {
-    /// Returns what lookups depend on. `None`: the current configuration has no discovery.
+    /// Returns the inputs of lookups. `None` if discovery is off in the current configuration.
     fn settings(&self) -> Option<Settings> {
         let generation = self.generations.current();
         let discovery = &generation.discovery;
@@ -81,14 +83,15 @@ impl Discovery {
         })
     }
 
-    /// Waits until there is a new route or another configuration. The notification is of the
-    /// process, not of a generation, so no generation is held meanwhile.
+    /// Waits until there is a new route or another configuration. The notification belongs to the
+    /// process, so no generation is held while the task waits.
     async fn is_notified(&self) {
         let found = self.generations.current().router.unknown_route();
         found.await;
     }
 
-    /// Looks up every called Region of every account, and every profile that is in no list.
+    /// Lists the profiles of every Region of an account that routes use, and looks up every profile
+    /// that is in no list.
     async fn all(&mut self) {
         let router = self.generations.current().router.clone();
         let routes = router.routes();

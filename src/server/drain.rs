@@ -1,8 +1,8 @@
-//! The drain: open streams may end within `drain.limit`, then the remaining streams end with a
-//! status, then connections are closed.
+//! Drains the gateway: open streams may end within `drain.limit`, then the remaining streams end
+//! with a status, then connections are closed.
 //!
-//! [`super::run`] handles the lame-duck phase before it: it reports NOT_SERVING, and still accepts
-//! connections for `drain.lame_duck`.
+//! [`super::run`] handles the lame-duck phase before the drain: for `drain.lame_duck`, it reports
+//! NOT_SERVING but still accepts connections.
 
 use std::time::Duration;
 
@@ -10,23 +10,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::Worker;
 
-/// How long connections may take to notify their clients after a second stop signal. Only clients
-/// that read nothing use all of this time.
+/// How long the gateway waits after a second stop signal until the clients of open calls have
+/// received their status. Only clients that read nothing use all of this time.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long streams may take to notify their clients when the drain expires. It is sufficient for
-/// many streams on a busy machine. Only clients that read nothing use all of this time.
+/// How long the gateway waits when the drain expires until the clients of open calls have received
+/// their status. The time is sufficient for many streams on a busy machine. Only clients that read
+/// nothing use all of this time.
 const CUT_GRACE: Duration = Duration::from_secs(4);
 
 /// The stop signals of a gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
-    /// Begins the drain: no further calls are accepted, and open calls may end.
+    /// Starts the drain: no further calls are accepted, and open calls may end.
     pub drain: CancellationToken,
     /// Ends open calls immediately.
     pub now: CancellationToken,
 }
 
-/// Waits for open streams to end, then ends the remaining ones with a status, then stops waiting.
+/// Waits until open streams have ended or the drain expires. Ends the remaining streams with a
+/// status.
 pub(super) async fn drain(
     workers: &[Worker],
     cut: &CancellationToken,

@@ -1,4 +1,4 @@
-//! Rejects requests to host names other than those of the listener.
+//! Rejects requests that name another host than those of the listener.
 
 use std::{
     future::{Ready, ready},
@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::config::Hosts;
 
-/// Checks the host of every request before the services see it.
+/// Checks the host of every request before the services receive it.
 #[derive(Clone, Debug)]
 pub(super) struct HostCheck<S> {
     hosts: Hosts,

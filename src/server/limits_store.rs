@@ -1,4 +1,4 @@
-//! Opens the store of limits, and settles all open calls before the process ends.
+//! Opens the limit store, and settles all open calls before the process ends.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -8,23 +8,24 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The maximum time that the start waits for the store. Afterwards, calls are decided as
+/// The maximum time that the start waits for the store. After this time, calls are decided as
 /// `limits.on_store_failure` says.
 const CONNECTS: Duration = Duration::from_secs(2);
 /// The maximum time that the shutdown waits until the store has received all settlements.
 const SETTLES: Duration = Duration::from_secs(5);
 
-/// The store of limits.
+/// The limit store of a configuration.
 pub(super) struct OpenLimitsStore {
     pub(super) store: Arc<dyn Store>,
     remote: Option<Remote>,
 }
 
 impl OpenLimitsStore {
-    /// Opens the store of a configuration.
+    /// Opens the limit store of a configuration.
     ///
     /// # Errors
-    /// Fails if a file that it names cannot be used. A store that does not answer is not an error.
+    /// Fails if a file that the configuration names cannot be used. A store that does not answer is
+    /// not an error.
     pub(super) async fn open(access: &Access, metrics: &Arc<Metrics>) -> io::Result<Self> {
         let LimitsStore::Redis(options) = &access.store else {
             return Ok(Self {

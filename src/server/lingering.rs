@@ -1,9 +1,9 @@
 //! Closes a connection only when its peer has stopped sending.
 //!
-//! If a socket is closed while its peer still sends, the peer gets a reset. A client that is about
-//! to write (a window update, a ping answer) then fails before it has read the statuses that were
-//! sent to it. So the gateway first ends its own side of the connection. It then discards what
-//! arrives until the peer has closed its side, too, or a time limit has passed.
+//! If a socket is closed while its peer still sends, the peer receives a reset. A client that is
+//! about to write (a window update, a ping answer) then fails before it has read the statuses that
+//! were sent to it. So the gateway first closes its own side of the connection. It then discards
+//! what it receives until the peer has also closed its side, or a time limit has passed.
 
 use std::{
     io,
@@ -17,16 +17,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long a peer may take to read to the end, even on a busy machine. After this time, the
-/// connection is closed.
+/// How long a peer may take to read everything, even on a busy machine. After this time, the
+/// gateway closes the connection.
 const LINGER: Duration = Duration::from_secs(1);
 /// The number of bytes that are discarded at a time.
 const PIECE: usize = 4 << 10;
 
-/// A connection that is closed when its peer has closed it, or after [`LINGER`].
+/// A connection that the gateway closes when the peer has closed its side, or after [`LINGER`].
 pub(super) struct Lingering<I> {
     io: I,
-    /// The time of the close. Set when the gateway's side has ended.
+    /// When the connection will be closed. Set when the gateway has closed its side.
     until: Option<Pin<Box<Sleep>>>,
 }
 
@@ -76,7 +76,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<I> {
             let mut piece = ReadBuf::new(&mut piece);
             match ready!(Pin::new(&mut *io).poll_read(cx, &mut piece)) {
                 Ok(()) if !piece.filled().is_empty() => {}
-                // A peer that has disconnected needs no more time.
+                // A peer that has disconnected needs no more time, so the connection is closed now.
                 Ok(()) | Err(_) => return Poll::Ready(Ok(())),
             }
         }
@@ -112,7 +112,8 @@ mod tests {
         let peer = async {
             let mut said = String::new();
             theirs.read_to_string(&mut said).await.unwrap();
-            // Bytes that are written after the gateway's side has ended do not cause a reset.
+            // Bytes that the peer writes after the gateway has closed its side do not cause a
+            // reset.
             theirs.write_all(&[0; 1_000]).await.unwrap();
             drop(theirs);
             said

@@ -1,8 +1,7 @@
-//! Runs a gateway, given a configuration, listeners and stop signals.
+//! Runs a gateway with a configuration, its listeners and its stop signals.
 //!
 //! ```text
-//! accept loop ──connection──> the worker with the fewest ──> its own runtime, its own connections
-//! to Bedrock
+//! accept loop ──connection──> the worker with the fewest connections ──> connections to Bedrock
 //! ```
 //!
 //! A worker is a thread with a single-threaded runtime. A token never changes threads, because
@@ -63,22 +62,22 @@ use crate::{
 };
 
 /// The pause of the accept loop when the process has no file descriptors left. It is long enough
-/// for some streams to end, and short enough for clients to wait.
+/// for some streams to end, and short enough that clients wait.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The maximum number of threads that decode large messages. Most of the machine should be left to
-/// the threads that forward tokens.
+/// The maximum number of threads that decode large messages. It is small, because most of the
+/// machine should be left to the threads that forward tokens.
 const MAX_MESSAGE_THREADS: usize = 4;
-/// The maximum number of large messages that wait for such a thread.
+/// The maximum number of large messages that wait for a decoding thread.
 const MAX_WAITING_MESSAGES: usize = 64;
 
-/// The listening sockets. They are bound before anything else starts, so that an address in use is
-/// reported immediately.
+/// The listening sockets. They are bound before anything else starts, so that an address that is in
+/// use is reported immediately.
 #[derive(Debug)]
 pub struct Listeners {
-    /// gRPC and gRPC-Web.
+    /// The socket for gRPC and gRPC-Web.
     pub grpc: TcpListener,
-    /// Liveness, readiness and metrics, over HTTP and gRPC.
+    /// The socket for liveness, readiness and metrics, over HTTP and gRPC.
     pub admin: TcpListener,
 }
 
@@ -86,7 +85,7 @@ impl Listeners {
     /// Binds the addresses of a configuration.
     ///
     /// # Errors
-    /// Fails if an address cannot be bound; the error names it.
+    /// Fails if an address cannot be bound. The error names the address.
     pub fn bind(config: &Config) -> io::Result<Self> {
         let bind = |address: SocketAddr| {
             let listener = TcpListener::bind(address).map_err(|error| {
@@ -102,8 +101,8 @@ impl Listeners {
     }
 }
 
-/// Serves until a stop signal, then drains. The files that the configuration names take effect when
-/// they change.
+/// Serves until a stop signal, then drains. Changes of the files that the configuration names take
+/// effect while the gateway runs.
 ///
 /// # Errors
 /// Fails if a listener, the TLS files or a worker's runtime cannot be used.
@@ -112,7 +111,7 @@ pub async fn run(config: Config, sdk: Sdk, listeners: Listeners, stop: Stop) -> 
 }
 
 /// Serves until a stop signal, then drains. Changes of the configuration file take effect while the
-/// gateway runs. `config` is what the file contains.
+/// gateway runs. `config` is the content of that file.
 ///
 /// # Errors
 /// Fails if a listener, the TLS files or a worker's runtime cannot be used.
@@ -254,8 +253,8 @@ pub async fn run_with(
         "serving"
     );
 
-    // In the lame-duck phase, connections are still accepted, because load balancers still open
-    // some.
+    // In the lame-duck phase, load balancers still open connections, so the gateway still accepts
+    // them.
     tokio::select! {
         () = accept(&grpc_listener, &workers, &totals.connections) => {}
         () = async {
@@ -271,7 +270,7 @@ pub async fn run_with(
     health.end_watches().await;
     let limit = generations.current().drain.limit;
     drain(&workers, &cut, &stop, limit).await;
-    // Calls that are still open end here, so that they are settled and recorded.
+    // Stopping the workers ends calls that are still open, so that they are settled and recorded.
     for worker in workers {
         worker.stop().await;
     }
@@ -294,12 +293,12 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Gives new connections to the workers, forever.
+/// Passes new connections to the workers, forever.
 async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker], connections: &Shares) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // If there is no slot, the connection is closed.
+                // If no slot is free, the connection is closed.
                 let Ok(place) = connections.take(peer.into(), 1) else {
                     continue;
                 };
@@ -317,7 +316,7 @@ async fn accept(listener: &tokio::net::TcpListener, workers: &[Worker], connecti
     }
 }
 
-/// Returns whether an error of `accept` concerns only one connection, so that the next one may
+/// Returns whether an error of `accept` affects only one connection, so that the next `accept` may
 /// succeed.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(

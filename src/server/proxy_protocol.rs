@@ -1,5 +1,5 @@
 //! Determines the addresses of clients behind proxies, from the PROXY protocol at the beginning of
-//! a connection, or from `x-forwarded-for`.
+//! a connection or from `x-forwarded-for`.
 //!
 //! Source of the protocol: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, versions
 //! 1 and 2.
@@ -18,15 +18,16 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The beginning of version 1, and the maximum length of its line.
 const V1: &[u8] = b"PROXY ";
 const MAX_V1: usize = 107;
-/// The beginning of version 2, the length of its fixed part, and the maximum length of the rest.
+/// The beginning of version 2, the length of its fixed part, and the maximum length of the variable
+/// part.
 const V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const V2_HEAD: usize = 16;
 const MAX_V2: usize = 4 << 10;
 
-/// Reads the header that a trusted proxy sends before the client's bytes, and nothing after it.
+/// Reads the header that a trusted proxy sends before the client's bytes. Reads nothing after it.
 ///
-/// Returns the client's address. `None` if the proxy made the connection for itself, as in health
-/// checks.
+/// Returns the client's address. `None` if the proxy opened the connection for its own purposes,
+/// such as health checks.
 ///
 /// # Errors
 /// Fails if there is no valid header.
@@ -52,7 +53,7 @@ pub(super) async fn header<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Optio
     let mut addresses = vec![0; length];
     io.read_exact(&mut addresses).await?;
     match (command & 0xf, family >> 4) {
-        // LOCAL, and protocols without IP addresses.
+        // The command is LOCAL, or the protocol has no IP addresses.
         (0, _) | (1, 0 | 3) => Ok(None),
         (1, 1) if length >= 12 => {
             let source: Option<[u8; 4]> =
@@ -68,7 +69,7 @@ pub(super) async fn header<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Optio
     }
 }
 
-/// Reads the rest of `PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n`.
+/// Reads the remaining part of a line such as `PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n`.
 async fn version_1<I: AsyncRead + Unpin>(io: &mut I) -> io::Result<Option<IpAddr>> {
     let mut line = Vec::with_capacity(MAX_V1);
     while !line.ends_with(b"\r\n") {
@@ -93,8 +94,8 @@ fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Returns the client of a request that came through trusted proxies: the last address that does
-/// not belong to a proxy. The client itself may have made up the addresses before it.
+/// Returns the client of a request that arrived through trusted proxies: the last address that does
+/// not belong to a proxy. The client may have invented the addresses before it.
 pub(super) fn forwarded_for(
     headers: &HeaderMap,
     connection: IpAddr,
@@ -119,7 +120,7 @@ pub(super) fn forwarded_for(
     client
 }
 
-/// Parses an address as proxies write it: bare, in brackets, or with a port.
+/// Parses an address in the formats that proxies write: bare, in brackets, or with a port.
 fn address(text: &str) -> Option<IpAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);

@@ -1,4 +1,5 @@
-//! Returns bytes that were already read from a connection, and then continues with the connection.
+//! Returns bytes that were already read from a connection, and then continues to read the
+//! connection.
 
 use std::{
     io,
@@ -9,7 +10,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection whose first bytes were already read, and are read again.
+/// A connection whose first bytes were already read. They are returned again.
 pub(super) struct Rewind<I> {
     prefix: Bytes,
     io: I,

@@ -1,8 +1,8 @@
-//! Loads the gateway's TLS certificate, its key, and the certificate authorities of clients.
+//! Loads the gateway's TLS certificate, its key, and the client CAs.
 //!
-//! They are loaded together. A change creates a new configuration of rustls with separate sessions.
-//! Earlier sessions can therefore not be resumed, and cannot outlive the authority that accepted
-//! their client.
+//! All files are loaded together. A change creates a new configuration of rustls with separate TLS
+//! sessions. So earlier sessions cannot be resumed, and a session cannot outlive the CA that
+//! accepted its client.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -21,39 +21,39 @@ use crate::{
     telemetry::metrics::Expiries,
 };
 
-/// What is loaded from the TLS files of a configuration.
+/// The loaded content of the TLS files of a configuration.
 pub(super) struct Loaded {
     pems: Pems,
     server: grpc::ServerTls,
     validity: Validity,
-    /// Accepts the certificates of clients. `None` if clients are not asked for one.
+    /// The verifier of client certificates. `None` if clients are not asked for a certificate.
     pub(super) clients: Option<CertificateVerifier>,
-    /// The authorities of these certificates.
+    /// The client CAs.
     authorities: Vec<Authority>,
 }
 
-/// A certificate authority of clients.
+/// A client CA.
 struct Authority {
     subject: String,
-    /// When its certificate expires, in seconds since the Unix epoch.
+    /// When the CA's certificate expires, in seconds since the Unix epoch.
     not_after: i64,
 }
 
-/// How long before its expiry the certificate of an authority is reported. The chart's alert about
-/// the gateway's own certificate has the same time.
+/// How long before the expiry of a CA's certificate the gateway warns about it. The chart's alert
+/// for the gateway's own certificate uses the same time.
 const EXPIRES_SOON: Duration = Duration::days(7);
 
-/// A key of the configuration, and what is wrong with the certificates in its file.
+/// A key of the configuration, and the problem with the certificates in its file.
 pub type TlsWarning = (&'static str, String);
 
 const CERTIFICATE_FILE: &str = "tls.certificate_file";
 const CLIENT_CA_FILE: &str = "tls.client_ca_file";
 
-/// Checks the TLS files of a configuration as a start of the gateway does. Returns warnings about
-/// certificates that are not valid now, or not for long.
+/// Checks the TLS files of a configuration in the same way as the start of the gateway. Returns
+/// warnings about certificates that are not valid now, or that expire soon.
 ///
 /// # Errors
-/// Fails if a file cannot be used, or if the key is not that of the certificate. Returns all
+/// Fails if a file cannot be used, or if the key does not match the certificate. Returns all
 /// problems.
 pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, Vec<String>> {
     let contents = Contents::read(tls.files().map(|(_, path)| (path, MAX_PEM)));
@@ -61,7 +61,7 @@ pub fn check_tls(tls: &Tls) -> Result<Vec<TlsWarning>, Vec<String>> {
     Ok(loaded.warnings(tls, OffsetDateTime::now_utc()))
 }
 
-/// When a certificate chain is valid, in seconds since the Unix epoch.
+/// The validity of a certificate chain, in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Validity {
     not_before: i64,
@@ -69,7 +69,8 @@ struct Validity {
 }
 
 impl Validity {
-    /// Returns when clients accept a whole chain: when all its certificates are valid.
+    /// Returns when a whole chain is valid. Clients accept a chain only while all its certificates
+    /// are valid.
     fn of(tls: &Tls, chain: &[CertificateDer<'_>]) -> Result<Self, String> {
         let path = &tls.certificate_file;
         let wrong = |error: &dyn fmt::Display| unusable("tls.certificate_file", path, error);
@@ -96,7 +97,7 @@ impl Validity {
         whole.ok_or_else(|| wrong(&"it contains no certificate"))
     }
 
-    /// Returns why clients refuse the chain at this time.
+    /// Returns why clients refuse the chain at this time. `None` if they accept it.
     fn problem(self, now: OffsetDateTime) -> Option<String> {
         let now = now.unix_timestamp();
         if now > self.not_after {
@@ -129,7 +130,7 @@ impl Authority {
         })
     }
 
-    /// Returns what is wrong with the certificate at this time.
+    /// Returns the problem with the certificate at this time, if there is one.
     fn problem(&self, now: OffsetDateTime) -> Option<String> {
         let rest = self.not_after - now.unix_timestamp();
         let (subject, at) = (&self.subject, date(self.not_after));
@@ -144,7 +145,7 @@ impl Authority {
     }
 }
 
-/// The content of the files, and what else decides which connections are accepted.
+/// The content of the files, and the other settings that decide which connections are accepted.
 #[derive(PartialEq, Eq)]
 struct Pems {
     certificate: Arc<[u8]>,
@@ -154,11 +155,11 @@ struct Pems {
 }
 
 impl Loaded {
-    /// Loads the files of a configuration. Returns `before` if their content is the same, so that
-    /// sessions can still be resumed.
+    /// Loads the files of a configuration. If their content is the same, returns `before`, so that
+    /// TLS sessions can still be resumed.
     ///
     /// # Errors
-    /// Fails if a file cannot be used, or if the key is not that of the certificate. Returns all
+    /// Fails if a file cannot be used, or if the key does not match the certificate. Returns all
     /// problems.
     pub(super) fn new(
         tls: &Tls,
@@ -203,7 +204,7 @@ impl Loaded {
         }))
     }
 
-    /// Returns warnings about certificates that are not valid at this time, or not for long.
+    /// Returns warnings about certificates that are not valid at this time, or that expire soon.
     pub(super) fn warnings(&self, tls: &Tls, now: OffsetDateTime) -> Vec<TlsWarning> {
         let own = self.validity.problem(now).map(|problem| {
             let path = tls.certificate_file.display();
@@ -219,7 +220,7 @@ impl Loaded {
             .collect()
     }
 
-    /// Returns what connections need.
+    /// Returns the TLS settings for new connections.
     pub(super) fn server(&self) -> grpc::ServerTls {
         self.server.clone()
     }
@@ -274,7 +275,7 @@ fn config(
     Ok(config)
 }
 
-/// Returns the verifier of client certificates, and the authorities that it accepts.
+/// Returns the verifier of client certificates, and the CAs that it accepts.
 fn accepted_clients(
     clients: &ClientAuthentication,
     pem: &[u8],
@@ -302,7 +303,7 @@ fn accepted_clients(
     Ok((verifier, authorities))
 }
 
-/// Returns the certificates of a PEM file, at least one.
+/// Returns the certificates of a PEM file. There is at least one.
 fn certificates(
     key: &str,
     path: &Path,
@@ -317,7 +318,8 @@ fn certificates(
     Ok(certificates)
 }
 
-/// Describes a file that cannot be used: what the key expects, then the error of the library.
+/// Describes a file that cannot be used: first what the configuration key expects, then the error
+/// of the library.
 fn unusable(key: &str, file: &Path, cause: &dyn fmt::Display) -> String {
     let expected = match key {
         "tls.key_file" => "an unencrypted private key",

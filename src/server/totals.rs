@@ -1,4 +1,5 @@
-//! How much all clients together may hold: calls, watches, connections, and memory of requests.
+//! Limits the resources of all clients together: calls, watches, connections, and memory of
+//! requests.
 
 use crate::{
     bounds::Shares,
@@ -6,8 +7,8 @@ use crate::{
     telemetry::{Metrics, metrics::LimitedResource},
 };
 
-/// What clients share. The totals are those of the current configuration. Cheap to clone; all
-/// clones share the same resources.
+/// The resources that clients share. Their totals are set by the current configuration. Cheap to
+/// clone. All clones share the same resources.
 #[derive(Clone, Debug)]
 pub(super) struct Totals {
     /// The slots of calls.
@@ -19,7 +20,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Creates resources with the totals of the first generation.
+    /// Creates the resources with the totals of the first generation.
     pub(super) fn of(first: &Generation, metrics: &Metrics) -> Self {
         let shares = |name, what, total| {
             let limited = LimitedResource { what };
@@ -33,7 +34,7 @@ impl Totals {
         }
     }
 
-    /// Uses the totals of another generation. What clients hold stays theirs.
+    /// Sets the totals of another generation. Clients keep the resources that they hold.
     pub(super) fn become_those_of(&self, next: &Generation) {
         let limits = &next.limits;
         self.admission

@@ -1,8 +1,10 @@
-//! Discards the rest of a request that was answered before it was complete, such as a refused one.
+//! Discards the remaining bytes of a request that was answered before it was complete, for example
+//! refused.
 //!
-//! If the request were dropped, HTTP/2 would reset its stream. h2 remembers at most 50 of them for
-//! a second. Each frame that arrives for another one counts as an error of the connection.
-//! Too many of these end the connection, with the calls of other clients behind the same proxy.
+//! If such a request were dropped, HTTP/2 would reset its stream. h2 tracks at most 50 reset
+//! streams, for one second. Each frame that arrives for any other reset stream counts as an error
+//! of the connection. Too many errors end the connection, including the calls of other clients
+//! behind the same proxy.
 
 use std::{
     pin::Pin,
@@ -24,17 +26,20 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 // Sources: docs/limits.md.
-/// The number of bytes that a client may have sent before it learns that its call has ended.
+/// The number of bytes that a client may have sent before it learns that its call has ended. Also
+/// the maximum time for which a request is discarded.
 const MAX_DISCARDED: usize = 512 << 10;
 const MAX_TIME: Duration = Duration::from_secs(5);
-/// The maximum number of requests that are not discarded whole. Then the connection takes no new
-/// calls, long before h2 would end the open ones.
+/// The maximum number of requests that are reset because they cannot be discarded completely.
+/// Beyond it, the connection accepts no new calls. This happens long before h2 would end the open
+/// calls.
 const MAX_RESETS: usize = 256;
 
-/// The requests of one connection that are answered before they are complete.
+/// Handles the requests of one connection that are answered before they are complete.
 #[derive(Clone, Debug)]
 pub(super) struct Unread {
-    /// Discarded requests hold their streams. This leaves most streams to other calls.
+    /// The slots for requests that are being discarded. Such a request keeps its stream, so the
+    /// number is limited to leave most streams to other calls.
     places: Arc<Semaphore>,
     resets: Arc<AtomicUsize>,
     has_too_many_resets: CancellationToken,
@@ -42,8 +47,8 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    /// For a connection with this maximum number of streams. When it is `leaving`, nothing is
-    /// discarded any more.
+    /// Creates the state of a connection with this maximum number of streams. After `leaving` is
+    /// cancelled, nothing is discarded any more.
     pub(super) fn new(streams: u32, leaving: CancellationToken) -> Self {
         Self {
             places: Arc::new(Semaphore::new((streams / 4) as usize)),
@@ -58,13 +63,14 @@ impl Unread {
         self.has_too_many_resets.cancelled().await;
     }
 
-    /// Returns the request, and what discards the rest of it after it was answered.
+    /// Returns the request, and the [`Rest`] that discards its remaining bytes after it was
+    /// answered.
     pub(super) fn watch(&self, request: Request<Incoming>) -> (Request<Body>, Rest) {
         let rest = Rest {
             body: Arc::default(),
             unread: self.clone(),
         };
-        // HTTP/1.1 has no other calls on the connection.
+        // An HTTP/1.1 connection has no other calls, and a complete request has no remaining bytes.
         if request.version() != Version::HTTP_2 || request.body().is_end_stream() {
             return (request.map(Body::new), rest);
         }
@@ -84,14 +90,15 @@ impl Unread {
     }
 }
 
-/// A request's body that the service has dropped before its end. Dropping it resets the stream.
+/// The remaining bytes of a request, if the service drops the body early. Dropping this value
+/// resets the stream.
 pub(super) struct Rest {
     body: Arc<Mutex<Option<Incoming>>>,
     unread: Unread,
 }
 
 impl Rest {
-    /// Discards the rest, if the service has dropped the body before its end.
+    /// Discards the remaining bytes, if the service has dropped the body before its end.
     pub(super) fn discard(self) {
         let Self { body, unread } = self;
         let Some(body) = body.lock().ok().and_then(|mut body| body.take()) else {
@@ -115,7 +122,7 @@ impl Rest {
     }
 }
 
-/// Reads a body and returns whether it ended, or the client reset its stream.
+/// Reads a body. Returns true if the body ended or the client reset its stream.
 async fn ends(mut body: Incoming) -> bool {
     let mut left = MAX_DISCARDED;
     while let Some(Ok(frame)) = body.frame().await {
@@ -128,7 +135,8 @@ async fn ends(mut body: Incoming) -> bool {
     true
 }
 
-/// A request's body. The body was dropped before its end, so the rest must be discarded.
+/// The body of a request. If it is dropped before its end, the remaining bytes are passed to
+/// [`Rest`].
 struct Watched {
     body: Option<Incoming>,
     rest: Arc<Mutex<Option<Incoming>>>,

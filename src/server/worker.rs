@@ -1,4 +1,4 @@
-//! A worker: a thread that serves connections on its own runtime.
+//! Runs a worker: a thread that serves connections on its own runtime.
 
 use std::{
     io,
@@ -21,13 +21,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::connection::Server;
 use crate::bounds::Share;
 
-/// How long a worker may take to drop its connections and calls.
+/// The time limit for a worker to drop its connections and calls.
 const STOPS: Duration = Duration::from_secs(1);
 
-/// An accepted connection, its peer, its slot, and its guard.
+/// An accepted connection: its socket, the peer's address, its slot, and the guard that counts it.
 type Connection = (std::net::TcpStream, SocketAddr, Share, OpenConnection);
 
-/// The number of open connections, of this worker and of all workers.
+/// The numbers of open connections, of this worker and of all workers.
 #[derive(Clone)]
 struct Open {
     of_worker: Arc<AtomicUsize>,
@@ -52,7 +52,7 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A running worker. Dropping it stops it immediately.
+/// A running worker. Dropping this value stops the worker immediately.
 pub(super) struct Worker {
     connections: mpsc::UnboundedSender<Connection>,
     open: Open,
@@ -65,8 +65,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker. It counts its connections in `open`. `make` runs on the worker's runtime
-    /// and creates the services.
+    /// Starts a worker. The worker counts its connections in `open`. `make` runs on the worker's
+    /// runtime and creates the services.
     ///
     /// # Errors
     /// Fails if the thread cannot be started, or if `make` fails.
@@ -125,7 +125,7 @@ impl Worker {
         self.open.of_worker.load(Ordering::Relaxed)
     }
 
-    /// Returns the runtime of the connections.
+    /// Returns the runtime on which the worker's connections run.
     pub(super) fn runtime(&self) -> Handle {
         self.runtime.clone()
     }
@@ -149,10 +149,12 @@ impl Worker {
         self.go_away.cancel();
     }
 
-    /// Stops the worker: drops its connections and calls, and waits for that within a limit.
+    /// Stops the worker: drops its connections and calls, and waits until they are dropped, within
+    /// a time limit.
     pub(super) async fn stop(mut self) {
         self.stop.cancel();
-        // Fails when the thread has ended, or after the limit.
+        // The receiver fails when the thread has ended. The result is ignored, because there is
+        // nothing left to do after the time limit.
         let _gone = tokio::time::timeout(STOPS, self.gone.changed()).await;
     }
 

@@ -1,4 +1,4 @@
-//! Builds a generation from a configuration. This also checks the whole configuration.
+//! Builds a generation from a configuration, which also checks the whole configuration.
 
 use std::sync::Arc;
 
@@ -29,33 +29,33 @@ pub(in crate::server) struct Builder {
     pub(in crate::server) metrics: Arc<Metrics>,
 }
 
-/// What was built for a generation and can be used for the next one.
+/// The parts of a generation that the next generation can reuse.
 #[derive(Default)]
 pub(in crate::server) struct Kept {
-    /// The verifier of tokens.
+    /// The token verifier.
     tokens: Option<TokenVerifier>,
-    /// What was loaded from the TLS files.
+    /// The content of the TLS files, after loading.
     tls: Option<Arc<tls::Loaded>>,
     /// The content of `bedrock.extra_ca_file`.
     extra_ca: Option<Pem>,
 }
 
-/// What was built from a configuration.
+/// The result of building a configuration.
 pub(in crate::server) struct Built {
     pub(in crate::server) generation: Generation,
     pub(in crate::server) kept: Kept,
-    /// The certificates that connections to AWS trust, if they have changed.
+    /// The certificates that connections to AWS trust, if these have changed.
     pub(in crate::server) trust: Option<Trust>,
 }
 
-/// The state that a generation reuses from the previous generation.
+/// The state of the previous generation.
 pub(in crate::server) struct Before<'a> {
     pub(in crate::server) generation: &'a Generation,
     pub(in crate::server) kept: &'a Kept,
 }
 
 impl Kept {
-    /// Warns about certificates that are not valid now, or not for long. The gateway uses them
+    /// Warns about certificates that are not valid now, or that expire soon. The gateway uses them
     /// anyway: the clock may be wrong, and the previous certificate may have expired, too.
     pub(in crate::server) fn warn(&self, config: &Config) {
         let tls = config.server.tls.as_ref().zip(self.tls.as_ref());
@@ -129,8 +129,8 @@ impl Builder {
         })
     }
 
-    /// Returns the content of `bedrock.extra_ca_file` and, if it is not as `before`, the
-    /// certificates to trust.
+    /// Returns the content of `bedrock.extra_ca_file`. If it differs from `before`, also returns
+    /// the certificates to trust.
     fn trust(
         &self,
         config: &Config,

@@ -1,4 +1,4 @@
-//! Reads the files of a configuration, once they are complete.
+//! Reads the files of a configuration. Waits until the files are completely written.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,20 +10,21 @@ use crate::{
     server::contents::Contents,
 };
 
-/// A file that has changed within this time may still be written.
+/// How long a file must not have changed. Before that, it may still be incomplete.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// How long files may keep changing before the gateway logs a warning that it uses no change yet.
+/// How long files may keep changing before the gateway logs a warning that it is not using the
+/// changes yet.
 const CHANGING: Duration = Duration::from_secs(5);
 
 /// The files of a configuration.
 pub(in crate::server) struct Files {
     /// The content of the configuration file when it was last read. `None` if there is no file.
     config: Option<ConfigFile>,
-    /// Whether the configuration file can be read again. A pipe cannot.
+    /// Whether the configuration file can be read again. A pipe cannot be read again.
     is_regular: bool,
-    /// The files that this configuration names, and their maximum sizes. If the configuration has
-    /// mistakes, these are the files that its previous version named.
+    /// The files that this configuration names, and their maximum sizes. If the configuration is
+    /// invalid, these are the files that the last valid version named.
     named: Vec<(PathBuf, u64)>,
     first: Content,
 }
@@ -33,7 +34,8 @@ pub(in crate::server) struct Files {
 pub(in crate::server) struct Content {
     /// The configuration file, or why it cannot be read.
     config: Option<Result<ConfigFile, Vec<String>>>,
-    /// The files that the configuration names. Errors are reported by the code that uses a file.
+    /// The files that the configuration names. If one cannot be read, the code that uses it reports
+    /// the error.
     others: Contents,
 }
 
@@ -53,17 +55,17 @@ impl Files {
         }
     }
 
-    /// Returns whether there are no files that can change.
+    /// Returns whether there are no files that could change.
     pub(super) fn is_empty(&self) -> bool {
         self.config.is_none() && self.named.is_empty()
     }
 
-    /// Returns the content before the gateway started.
+    /// Returns the content that was read when the gateway started.
     pub(in crate::server) const fn first(&self) -> &Content {
         &self.first
     }
 
-    /// Returns the paths of all files, with those to which values of `content` refer.
+    /// Returns the paths of all files, including those to which values of `content` refer.
     pub(super) fn paths<'a>(&'a self, content: &'a Content) -> impl Iterator<Item = &'a Path> {
         let config = self.config.as_ref().filter(|_| self.is_regular);
         let config = config.map(|file| file.path.as_path());
@@ -73,8 +75,8 @@ impl Files {
         files.chain(values.into_iter().flatten())
     }
 
-    /// Reads the files. Returns `None` if they are equal to `seen`, unless the caller requests them
-    /// anyway. Waits until the files have not changed for a while, so it must run on a thread that
+    /// Reads the files. Returns `None` if their content is equal to `seen`, unless `even_if_seen`
+    /// is true. Waits until the files have not changed for a while, so it must run on a thread that
     /// may block.
     pub(super) fn read(&mut self, seen: &Content, even_if_seen: bool) -> Option<Content> {
         let mut content = self.now();
@@ -97,13 +99,13 @@ impl Files {
             let rest = rest.map(|(rest, _)| rest);
             let wait = match rest {
                 Some(rest) => rest,
-                // An editor may be about to rename another file to this name.
+                // A file is missing: an editor may be about to rename another file to this name.
                 None if content.has_missing() && content != *seen => SETTLE,
                 None => return Some(content),
             };
             std::thread::sleep(wait);
             let now = self.now();
-            // This also applies if the clock of the file system is ahead.
+            // This also ends the wait if the clock of the file system is ahead.
             if now == content && (rest.is_none() || wait == SETTLE) {
                 return Some(now);
             }
@@ -114,8 +116,8 @@ impl Files {
         }
     }
 
-    /// Returns the file that may still be written, and how long to wait for it. `None` if all are
-    /// complete.
+    /// Returns a file that may still be incomplete, and how long to wait for it. `None` if all
+    /// files are complete.
     fn unsettled_for(&self, content: &Content) -> Option<(Duration, PathBuf)> {
         let now = SystemTime::now();
         let rest = |path: &Path| {
@@ -129,8 +131,8 @@ impl Files {
         self.paths(content).filter_map(rest).max()
     }
 
-    /// Reads the configuration file, and the files that it names now. What has not changed is not
-    /// parsed again.
+    /// Reads the configuration file, and the files that it names now. A configuration file that has
+    /// not changed is not parsed again.
     fn now(&mut self) -> Content {
         let file = self.config.as_ref().map(|file| match self.is_regular {
             true => file
@@ -153,8 +155,8 @@ impl Files {
     }
 }
 
-/// Returns whether a file is a regular one, as far as is known. One that is missing can be written
-/// again.
+/// Returns whether a path names a regular file. A missing file counts as regular, because it can be
+/// written again.
 fn is_regular(path: &Path) -> bool {
     let is_regular = std::fs::metadata(path).map_or(true, |file| file.is_file());
     if !is_regular {
@@ -179,16 +181,16 @@ fn contents(named: &[(PathBuf, u64)]) -> Contents {
     Contents::read(named.iter().map(|(path, most)| (path.as_path(), *most)))
 }
 
-/// Returns the lines of a message, which has one line for each problem.
+/// Returns the lines of a message. Each line describes one problem.
 pub(super) fn lines(message: &str) -> Vec<String> {
     message.lines().map(str::to_owned).collect()
 }
 
 impl Content {
-    /// Returns the configuration file. `None`: there is none.
+    /// Returns the configuration file. `None` if there is none.
     ///
     /// # Errors
-    /// Fails if it cannot be read.
+    /// Fails if the file cannot be read.
     pub(super) fn file(&self) -> Result<Option<&ConfigFile>, Vec<String>> {
         match &self.config {
             None => Ok(None),
@@ -210,7 +212,7 @@ impl Content {
         &self.others
     }
 
-    /// Returns the files that values of the configuration refer to.
+    /// Returns the files to which values of the configuration refer.
     fn values(&self) -> Option<&ValueFiles> {
         match &self.config {
             Some(Ok(file)) => Some(&file.values),

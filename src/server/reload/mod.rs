@@ -1,15 +1,15 @@
 //! Applies changes of the configuration while the process runs.
 //!
-//! One task reads the configuration file, the files of its values and the files that it names. It
-//! is the only one that replaces the current generation. So a change of one file cannot restore
-//! what a change of another file has removed.
+//! One task reads the configuration file, the files to which its values refer, and the files that
+//! it names. Only this task replaces the current generation. So a change of one file cannot restore
+//! a setting that a change of another file has removed.
 //!
 //! | file | job |
 //! |---|---|
-//! | `watch` | notices that files may have changed |
-//! | `files` | reads the files, once they are complete |
-//! | `shown` | what the admin port shows of the configuration |
-//! | `build` | builds a generation, and so checks a configuration whole |
+//! | `watch` | notifies the task that files may have changed |
+//! | `files` | reads the files when they are complete |
+//! | `shown` | creates the JSON of the configuration for the admin port |
+//! | `build` | builds a generation, which also checks the whole configuration |
 
 mod build;
 mod files;
@@ -35,22 +35,21 @@ use crate::{
     telemetry::log::{self, LevelHandle},
 };
 
-/// How often the files are read if no change was noticed.
+/// How often the files are read if no change was detected.
 const POLL: Duration = Duration::from_secs(2);
-/// How long the task waits for further changes after a change. Several events belong to most
-/// changes.
+/// How long the task waits for further changes after a change. Most changes cause several events.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// How long reading the files may take before the gateway logs a warning.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// What makes a gateway reload its configuration.
+/// The inputs of reloads.
 #[derive(Clone, Debug)]
 pub struct Reload {
-    /// The configuration file, with the text that the gateway starts with.
+    /// The configuration file, and its text when the gateway started.
     pub file: ConfigFile,
-    /// Notified when the file is to be read again, as by SIGHUP.
+    /// Notified when the file must be read again, for example after SIGHUP.
     pub requested: Arc<Notify>,
-    /// Changes the level of the log.
+    /// The handle that changes the level of the log.
     pub level: LevelHandle,
 }
 
@@ -60,19 +59,19 @@ pub(super) struct Reloader {
     pub(super) generations: Generations,
     /// The configuration with which the process started.
     pub(super) started: Config,
-    /// What was built for the current generation.
+    /// The parts of the current generation that the next one can reuse.
     pub(super) kept: Kept,
-    /// The content of the files, read before the first generation was built.
+    /// The files. Their content was read before the first generation was built.
     pub(super) files: Files,
-    /// Notified when the files are to be read again.
+    /// Notified when the files must be read again.
     pub(super) requested: Arc<Notify>,
-    /// Changes the level of the log.
+    /// The handle that changes the level of the log.
     pub(super) level: Option<LevelHandle>,
-    /// What the admin port shows.
+    /// The configuration that the admin port shows.
     pub(super) shown: ShownConfig,
-    /// Ends open calls of revoked credentials.
+    /// The gate, which ends open calls of revoked credentials.
     pub(super) gate: Gate,
-    /// What clients share.
+    /// The resources that clients share.
     pub(super) totals: Totals,
 }
 
@@ -110,10 +109,12 @@ impl Reloader {
         };
         let mut watch = Watch::new();
         let watched = watch.notifier();
-        // The files may have changed since the start.
+        // The files may have changed between the start and the first watch, so they are read once
+        // now.
         let mut is_requested = false;
         loop {
-            // Reading blocks if a mount does not answer. Only reloads may wait for it, not calls.
+            // Reading blocks if a mount does not answer. Only the reload may wait for that, not
+            // calls.
             let step = tokio::task::spawn_blocking(move || {
                 watch.files(current.files.paths(&current.seen));
                 current.look(is_requested);
@@ -135,8 +136,8 @@ impl Reloader {
     }
 }
 
-/// Waits for a step, and warns at intervals while it lasts. Returns `None` if it ended without a
-/// result.
+/// Waits for a step, and logs warnings at intervals until it ends. Returns `None` if the step
+/// failed.
 async fn finished<T>(mut step: JoinHandle<T>) -> Option<T> {
     loop {
         match tokio::time::timeout(SLOW, &mut step).await {
@@ -160,9 +161,9 @@ struct Current {
     config: Config,
     kept: Kept,
     files: Files,
-    /// The files that were read last. The gateway has used or refused them.
+    /// The content that was read last. The gateway uses it or has refused it.
     seen: Content,
-    /// What is in use.
+    /// The content that is in use.
     used: Content,
     level: Option<LevelHandle>,
     shown: ShownConfig,
@@ -171,7 +172,7 @@ struct Current {
 }
 
 impl Current {
-    /// Reads the files, and uses them if they have changed or if that was requested.
+    /// Reads the files, and applies them if they have changed or if a reload was requested.
     fn look(&mut self, is_requested: bool) {
         let Some(content) = self.files.read(&self.seen, is_requested) else {
             return;
@@ -199,7 +200,7 @@ impl Current {
         }
     }
 
-    /// Checks the whole content of the files, and uses it for later calls.
+    /// Checks the whole content of the files, and uses it for all later calls.
     fn apply(&mut self, content: Content) -> Result<(), Vec<String>> {
         let config = match content.file()? {
             None => self.config.clone(),
@@ -287,7 +288,7 @@ impl Current {
                 "the configuration was reloaded"
             );
         };
-        // The line is logged if the level before or after the change allows it.
+        // The line must be logged if the level before or the level after the change allows it.
         let is_logged = tracing::enabled!(target: "bedrock_grpc::audit", tracing::Level::INFO);
         if is_logged {
             audit();

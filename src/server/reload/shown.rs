@@ -1,4 +1,4 @@
-//! What the admin port shows of the configuration in use.
+//! Creates the JSON of the configuration in use, which the admin port shows.
 
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -9,9 +9,9 @@ use crate::{
     server::{access, contents::Contents},
 };
 
-/// Returns a configuration as JSON, with secrets masked: as it is written in the file, and with its
-/// defaults. `contents` are the files that it names. `restart` are the keys that have changed since
-/// the start and need a restart.
+/// Returns a configuration as JSON, with secrets masked: the file as it is written, and the
+/// configuration with its defaults. `contents` are the files that it names. `restart` lists the
+/// keys that have changed since the start and need a restart.
 pub(in crate::server) fn shown(
     file: Option<&ConfigFile>,
     config: &Config,

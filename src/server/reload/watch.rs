@@ -1,8 +1,9 @@
-//! Notices that files may have changed.
+//! Detects that files may have changed.
 //!
-//! The folders of the files are watched, because a file is often replaced as a whole: by an
-//! editor's rename, or by the symbolic link `..data` of a mounted ConfigMap. A watch can miss
-//! changes, such as those below a bind mount, so the files are also read at intervals.
+//! The folders of the files are watched, because a file is often replaced as a whole: when an
+//! editor renames another file, or when the symbolic link `..data` of a mounted ConfigMap changes.
+//! A watch can miss changes, such as those below a bind mount, so the files are also read at
+//! intervals.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +17,13 @@ use notify::{
 };
 use tokio::sync::Notify;
 
-/// A watch of folders.
+/// Watches folders for changes.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// The paths of the watched folders, and the identity of each folder.
     folders: BTreeMap<PathBuf, FolderId>,
-    /// The paths that were removed or renamed. If a watched folder is among them, its watch has
-    /// ended.
+    /// Paths that were removed or renamed. If one of them is a watched folder, the watch of that
+    /// folder has ended.
     removed: Arc<Mutex<BTreeSet<PathBuf>>>,
     changed: Arc<Notify>,
 }
@@ -55,7 +56,7 @@ impl Watch {
         }
     }
 
-    /// Watches the folders of these files, and no others.
+    /// Watches the folders of these files, and stops watching all other folders.
     pub(super) fn files<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else {
             return;
@@ -71,7 +72,7 @@ impl Watch {
                 && !removed.contains(folder)
                 && FolderId::of(folder).as_ref() == Some(id);
             if !is_same {
-                // The watch of a folder that was removed has ended anyway.
+                // If the folder was removed, its watch has already ended, and `unwatch` fails.
                 let _ended = watcher.unwatch(folder);
             }
             is_same
@@ -98,7 +99,7 @@ impl Watch {
     }
 }
 
-/// Distinguishes a folder from another one with the same path.
+/// The identity of a folder, which distinguishes it from another folder with the same path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FolderId {
     device: u64,
@@ -106,7 +107,7 @@ struct FolderId {
 }
 
 impl FolderId {
-    /// Returns `None` if there is no such folder.
+    /// Returns the identity of a folder. `None` if there is no such folder.
     #[cfg(unix)]
     fn of(folder: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
@@ -127,7 +128,7 @@ impl FolderId {
     }
 }
 
-/// Returns the folder of a file, and that of the file to which it links.
+/// Returns the folder of a file and, if the file is a link, the folder of the linked file.
 fn folders(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let folder = |path: &Path| match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -145,7 +146,8 @@ fn is_removal(kind: EventKind) -> bool {
     )
 }
 
-/// Returns whether an event can change a file. The gateway's own reads cannot.
+/// Returns whether an event can mean that a file has changed. The gateway's own reads also cause
+/// events.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
@@ -159,13 +161,13 @@ mod tests {
 
     use super::*;
 
-    /// Waits until a change is noticed.
+    /// Waits until a change is detected.
     async fn noticed(changed: &Notify) {
         let noticed = tokio::time::timeout(Duration::from_secs(30), changed.notified());
         noticed.await.expect("an event");
     }
 
-    /// Waits until no further event of earlier changes arrives.
+    /// Waits until earlier changes cause no further events.
     async fn quiet(changed: &Notify) {
         let pause = Duration::from_millis(200);
         while tokio::time::timeout(pause, changed.notified())
