@@ -123,7 +123,7 @@ impl Server {
         go_away: CancellationToken,
     ) -> Result<(), BoxError> {
         let mut stream = TcpStream::from_std(stream)?;
-        // Tokens are small, and must not wait until a packet is full.
+        // Without this, a small token would wait until the previous token is acknowledged.
         stream.set_nodelay(true)?;
         let keepalive = socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE);
         socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;

@@ -1,16 +1,16 @@
-//! The error for JSON that does not match a table.
+//! Defines the error for JSON that does not match a table.
 
 use std::fmt;
 
 use super::json::{Position, Syntax};
 
-/// JSON that could not be translated to the proto: where, and why.
+/// Why JSON could not be translated to the proto, and at which path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The path of the invalid value, in JSON's names, such as
+    /// The path of the invalid value, with the names of the JSON, such as
     /// `messages[0].content[0].image.source.bytes`. Empty for the whole document.
     pub path: String,
-    /// What was found at the path, and what is expected instead.
+    /// What was found at the path, and what was expected.
     pub problem: String,
 }
 

@@ -1,4 +1,4 @@
-//! Translates one event of a stream: from a frame of Bedrock's ConverseStream to a
+//! Translates one event of a stream: a frame of Bedrock's ConverseStream to a
 //! [`StreamInvokeResponse`](pb::StreamInvokeResponse), and back to JSON.
 
 use pb::stream_invoke_response::Event;
@@ -11,16 +11,16 @@ use super::{
 };
 use crate::pb;
 
-/// Translates one event frame, given its `:event-type` and payload.
+/// Translates one event frame.
 ///
-/// Nothing is added. The caller adds the gateway's own fields of `message_start`, and the starts of
-/// blocks that Bedrock does not announce. Nothing is lost, either: a member becomes a raw member if
-/// the proto has no field for it, if its type is unexpected, or if it is an empty list or map. An
-/// event that the proto does not know becomes an [`UnknownEvent`](pb::UnknownEvent). Integers may
-/// be written as floats (`7.0`). Nulls and the padding `p` have no meaning and are dropped.
+/// Nothing is added: the caller adds the gateway's own fields of `message_start`, and the start
+/// events of blocks that Bedrock does not announce. Nothing is lost: a member becomes a raw member
+/// if the proto has no field for it, if its type is unexpected, or if it is an empty list or map.
+/// An event without a message in the proto becomes an [`UnknownEvent`](pb::UnknownEvent). Integers
+/// may be written as floats (`7.0`). Nulls and the padding `p` have no meaning and are dropped.
 ///
-/// Unpaired surrogates, which text cannot contain, become U+FFFD. In a stream, a piece of text may
-/// end with the first surrogate of a pair: read streams with a [`Reader`].
+/// Unpaired surrogates become U+FFFD, because text cannot contain them. In a stream, a delta's text
+/// may end with the first surrogate of a pair: use a [`Reader`] for streams.
 ///
 /// # Errors
 ///
@@ -32,8 +32,8 @@ pub fn from_bedrock(event_type: &str, payload: &[u8]) -> Result<pb::StreamInvoke
 
 /// Translates the events of one stream, in order, as [`from_bedrock`] does.
 ///
-/// If Bedrock split a character between two deltas of a block, the reader joins it: it holds the
-/// first surrogate back until the second one arrives or the block ends.
+/// If Bedrock split a character between two deltas of a block, the reader joins the two parts: it
+/// holds back the first surrogate until the second one arrives or the block ends.
 #[derive(Debug, Default)]
 pub struct Reader {
     held: split_surrogates::HeldSurrogates,
@@ -42,8 +42,8 @@ pub struct Reader {
 /// What a [`Reader`] returns for one event frame.
 #[derive(Debug)]
 pub struct Translated {
-    /// Deltas to send before the event: a U+FFFD for each unpaired surrogate of a block that ends
-    /// here.
+    /// Deltas to send before the event: one with U+FFFD for each unpaired surrogate of a block that
+    /// ends with this event.
     pub unpaired: Vec<pb::StreamInvokeResponse>,
     /// The event.
     pub response: pb::StreamInvokeResponse,
@@ -54,7 +54,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// The same as those of [`from_bedrock`].
+    /// Fails for the same reasons as [`from_bedrock`].
     pub fn read(&mut self, event_type: &str, payload: &[u8]) -> Result<Translated, Error> {
         let (mut response, lone) = from_frame(event_type, payload)?;
         let unpaired = match &mut response.event {
@@ -73,7 +73,7 @@ impl Reader {
 
 type FromFrame = (pb::StreamInvokeResponse, UnpairedSurrogates);
 
-/// Translates one event frame. Also returns the unpaired surrogates at the ends of a delta's text.
+/// Translates one event frame. Also returns the unpaired surrogates at both ends of a delta's text.
 fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
     match event_type {
         "messageStart" => read(payload, Event::MessageStart),
@@ -97,7 +97,7 @@ fn from_frame(event_type: &str, payload: &[u8]) -> Result<FromFrame, Error> {
     }
 }
 
-/// Returns an event that the API does not know.
+/// Returns the event for a frame whose type is not in the API.
 pub(crate) fn unknown(event_type: &str, payload: &[u8]) -> pb::UnknownEvent {
     pb::UnknownEvent {
         r#type: event_type.to_owned(),
@@ -121,19 +121,19 @@ fn read<T: Value>(payload: &[u8], event: impl FnOnce(T) -> Event) -> Result<From
     Ok((response, lone))
 }
 
-/// Returns the payload as JSON text: unchanged, or as a JSON string if it is not JSON.
+/// Returns the payload as JSON text: unchanged if it is JSON, otherwise as a JSON string.
 fn unknown_payload(payload: &[u8]) -> String {
     let mut json = Writer::with_capacity(payload.len());
     json.raw_or_string(&String::from_utf8_lossy(payload));
     json.into_string()
 }
 
-/// Returns the event as one line of JSON in the form of Bedrock's own streams, such as
+/// Returns the event as one line of JSON, in the format of Bedrock's own streams, such as
 /// `{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"}}}`.
 ///
-/// Raw members are back at their original places. The gateway's additions to `messageStart` are in
-/// a separate member `gateway`, which readers of Bedrock's streams ignore. The result is `{}` if
-/// the event is not set, or if this version does not know it.
+/// Raw members are written at their original positions. The gateway's additions to `messageStart`
+/// are written as a separate member `gateway`, which readers of Bedrock's streams ignore. The
+/// result is `{}` if no event is set, or if its type is not in this version of the API.
 pub fn to_bedrock(event: &pb::StreamInvokeResponse) -> String {
     let raw = &event.raw_members;
     let mut line = Writer::default();

@@ -1,12 +1,12 @@
-//! Writes what the gateway adds to an answer as JSON. Members are named as in Bedrock's JSON, and
-//! values are formatted as in protobuf's JSON.
+//! Writes the gateway's additions to an answer as JSON. Members are named in the style of Bedrock's
+//! JSON, and values are formatted as in protobuf's JSON.
 
 use prost_types::Duration;
 
 use super::json::Writer;
 use crate::pb;
 
-/// Writes the member `gateway`: the fields of `message_start` that Bedrock does not have. Writes
+/// Writes the member `gateway`: the fields of `message_start` that only the gateway sets. Writes
 /// nothing if none of them is set.
 pub(crate) fn write(out: &mut Writer, start: &pb::MessageStartEvent) {
     let nothing = pb::MessageStartEvent {

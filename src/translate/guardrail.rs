@@ -8,22 +8,22 @@ use super::{
 };
 use crate::{bounds::Stop, error::Violation, pb};
 
-/// The members of a request that are part of the URL in HTTP.
+/// The members of a request that HTTP carries in the URL.
 const IN_URL: [&str; 2] = ["/guardrailIdentifier", "/guardrailVersion"];
 
-/// Returns the body of a request. The same request always gives the same bytes.
+/// Returns the body of a request. Equal requests have equal bodies.
 ///
-/// If `stop` is set meanwhile, the result is meaningless.
+/// If `stop` is set during the call, the result must not be used.
 ///
 /// # Errors
 ///
-/// Returns the fields that cannot be written as JSON: enum values without a name.
+/// Returns the fields that JSON cannot express: enum values without a name.
 pub fn to_apply_guardrail(
     request: &pb::ApplyGuardrailRequest,
     stop: &Stop,
 ) -> Result<Vec<u8>, Vec<Violation>> {
     let size = prost::Message::encoded_len(request);
-    // Base64 turns three bytes into four, so half of the size is added.
+    // Base64 turns three bytes into four, so half of the size is added as a reserve.
     let capacity = size + size / 2 + 64;
     let mut out = Encoder::until(stop.clone(), capacity, &[], BadJson::Refuse);
     request.write(&mut out, &Position::ROOT);
@@ -35,7 +35,7 @@ pub fn to_apply_guardrail(
     }
 }
 
-/// Parses a request in the form of the AWS CLI's `--cli-input-json`: the body, with
+/// Parses a request in the format of the AWS CLI's `--cli-input-json`: the body, including
 /// `guardrailIdentifier` and `guardrailVersion` if they are given.
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub fn from_apply_guardrail(body: &[u8]) -> Result<pb::ApplyGuardrailRequest, Er
     Ok(request)
 }
 
-/// Translates the body of a response. Nothing is lost: what has no field becomes a raw member.
+/// Translates the body of a response. Nothing is lost: members without a field become raw members.
 /// The caller adds the gateway's own fields.
 ///
 /// # Errors
@@ -85,7 +85,7 @@ pub fn from_response(body: &[u8]) -> Result<pb::ApplyGuardrailResponse, Error> {
     })
 }
 
-/// Returns the response as the JSON that Bedrock sent. The gateway's additions are left out.
+/// Returns the response as the JSON that Bedrock sent. The gateway's additions are omitted.
 pub fn to_response(response: &pb::ApplyGuardrailResponse) -> String {
     let members = &response.raw_members;
     let mut out = Encoder::new(1024, members, BadJson::Quote);

@@ -1,5 +1,5 @@
-//! Repairs answers that callers send back as part of the conversation: models return blank texts
-//! and empty answers, but Bedrock does not accept them.
+//! Repairs answers that callers send back as part of the conversation. Models return blank texts
+//! and empty answers, but Bedrock does not accept them in requests.
 
 use std::{collections::HashMap, mem::take};
 
@@ -12,8 +12,8 @@ pub(crate) fn repair(input: &mut ConverseInput) {
     leave_out_empty_answers(input);
 }
 
-/// Removes the blank texts of answers. The pointers of raw members are adjusted, because they refer
-/// to blocks by their position. A text to which a raw member refers is kept.
+/// Removes the blank texts of answers. Raw members refer to blocks by their position, so their
+/// pointers are adjusted. A text to which a raw member refers is kept.
 fn leave_out_blank_texts(input: &mut ConverseInput) {
     let has_blank = |message: &Message| {
         message.role() == Role::Assistant && message.content.iter().any(is_blank)
@@ -21,7 +21,7 @@ fn leave_out_blank_texts(input: &mut ConverseInput) {
     if !input.messages.iter().any(has_blank) {
         return;
     }
-    // The raw members in each message: their index, and the block to which they refer.
+    // For each message, the index of each raw member and of the block to which it refers.
     let mut raw_in: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
     for (index, member) in input.raw_members.iter().enumerate() {
         if let Some((message, block, _)) = block_of(&member.pointer) {
@@ -62,7 +62,7 @@ fn is_blank(block: &ContentBlock) -> bool {
     matches!(&block.content, Some(Content::Text(text)) if text.trim_start().is_empty())
 }
 
-/// Returns the message and the block to which a pointer refers, and the rest of the pointer.
+/// Returns the message and the block to which a pointer refers, and the remaining pointer.
 fn block_of(pointer: &str) -> Option<(usize, usize, &str)> {
     let (message, block) = pointer
         .strip_prefix("/messages/")?
@@ -75,8 +75,8 @@ fn block_of(pointer: &str) -> Option<(usize, usize, &str)> {
 /// Removes answers without any content block, because Bedrock refuses empty messages. The user
 /// messages before and after such an answer are merged into one, because roles must alternate.
 ///
-/// Changes nothing if a raw member's pointer begins with `/messages`, since it refers to messages
-/// by their position.
+/// Changes nothing if the pointer of any raw member begins with `/messages`, because it refers to
+/// messages by their position.
 fn leave_out_empty_answers(input: &mut ConverseInput) {
     let counts_messages = |pointer: &str| pointer.starts_with("/messages");
     let raw_members = &mut input.raw_members.iter();
@@ -150,7 +150,7 @@ mod tests {
                 vec![a.clone(), nothing.clone(), answer.clone(), b.clone()],
                 vec![a.clone(), answer.clone(), b.clone()],
             ),
-            // Two user messages in a row that were adjacent in the request are not merged.
+            // Two consecutive user messages are not merged if they were adjacent in the request.
             (
                 vec![a.clone(), b.clone(), nothing.clone(), b.clone()],
                 vec![a.clone(), message(Role::User, &["b", "b"])],
@@ -178,7 +178,7 @@ mod tests {
         let mut input = input(&[message(Role::User, &["a"]), answer]);
         let pointers = [
             ("/messages/1/content/1/x", "/messages/1/content/0/x"),
-            // The blank text to which a raw member refers is kept.
+            // The blank text is kept, because a raw member refers to it.
             ("/messages/1/content/3/y/0", "/messages/1/content/1/y/0"),
             ("/messages/1/content/4/z", "/messages/1/content/2/z"),
             ("/messages/1/content/5", "/messages/1/content/3"),

@@ -1,23 +1,24 @@
-//! Translates between the proto and Bedrock's JSON, in both directions. Nothing here performs I/O.
+//! Translates between the proto and Bedrock's JSON, in both directions. This module performs no
+//! I/O.
 //!
 //! | module | job |
 //! |---|---|
 //! | [`request`] | the body of a request to Bedrock |
-//! | [`event`] | one event of a stream |
+//! | [`event`] | translates one event of a stream |
 //! | [`fold`] | combines the events of a stream into one answer |
 //! | [`guardrail`] | requests and responses of ApplyGuardrail |
-//! | [`response`] | the complete answer in Converse's form |
+//! | [`response`] | the complete answer, in the format of Converse |
 //! | `mapping` | one table per message; new content blocks and request members are added here |
 //! | `table` | the macros that turn a table into a reader and a writer |
 //! | `visit_json` | visits JSON that callers write themselves |
-//! | `split_surrogates` | characters that Bedrock split between two deltas |
-//! | `history` | answers that callers send back as part of the conversation |
+//! | `split_surrogates` | joins characters that Bedrock split between two deltas |
+//! | `history` | repairs answers that callers send back as part of the conversation |
 //! | `raw` | inserts raw members into JSON |
-//! | `gateway` | the JSON of what only the gateway adds |
-//! | [`json`] | JSON without a tree |
+//! | `gateway` | writes the gateway's additions to an answer as JSON |
+//! | [`json`] | reads and writes JSON without building a tree |
 //! | `error` | the error for JSON that does not match a table |
 //!
-//! Each module uses only modules below it in this table. No JSON tree is built: for one token, only
+//! Each module uses only modules below it in this table. No JSON tree is built: for a token, only
 //! its text is allocated.
 
 mod error;

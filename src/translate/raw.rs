@@ -1,4 +1,4 @@
-//! Inserts raw members into JSON text: in one pass, without a tree, and with every other byte
+//! Inserts raw members into JSON text in one pass. It builds no tree, and leaves all other bytes
 //! unchanged.
 
 use std::{borrow::Cow, collections::HashMap};
@@ -6,8 +6,8 @@ use std::{borrow::Cow, collections::HashMap};
 use super::json::{Reader, Syntax, ValueKind, Writer};
 use crate::{error::MAX_VIOLATIONS, pb};
 
-/// The maximum number of steps of a pointer. Without it, a pointer could nest JSON deeper than the
-/// readers accept.
+/// The maximum number of steps of a pointer. Without this limit, a pointer could nest JSON deeper
+/// than readers accept.
 const MAX_STEPS: usize = 64;
 
 /// A raw member that could not be inserted.
@@ -20,8 +20,7 @@ pub(crate) struct Problem {
     pub(crate) description: String,
 }
 
-/// The raw members that could not be inserted. Those beyond [`MAX_VIOLATIONS`] are counted, but
-/// their descriptions are not kept.
+/// The raw members that could not be inserted. Beyond [`MAX_VIOLATIONS`], they are only counted.
 #[derive(Default)]
 pub(crate) struct Problems {
     /// The first problems, in the order of the raw members.
@@ -43,13 +42,13 @@ impl Problems {
 /// Whether the JSON text of raw members was validated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Json {
-    /// The text may not be JSON.
+    /// The text has not been validated, and may not be JSON.
     Unknown,
     /// The text was validated.
     Checked,
 }
 
-/// Returns `body` with the raw members, inserted one after the other. Values may nest `depth`
+/// Returns `body` with the raw members inserted, one after the other. Values may be nested `depth`
 /// levels deep.
 pub(crate) fn merge(
     body: String,
@@ -123,7 +122,8 @@ impl<'m> Insertion<'m> {
         self.way.is_empty()
     }
 
-    /// Returns the next step, as a member's name or an index, and the insertion after it.
+    /// Splits off the next step of the pointer. Returns the step, which is a member's name or an
+    /// index, and the insertion with the remaining pointer.
     fn step(self) -> (Cow<'m, str>, Self) {
         let way = self.way.strip_prefix('/').unwrap_or_default();
         let end = way.find('/').unwrap_or(way.len());
@@ -153,7 +153,7 @@ impl<'m> Insertion<'m> {
     }
 }
 
-/// Writes `text` with the insertions to `out`. Each byte is written once, however deep values are
+/// Writes `text` with the insertions to `out`. Each byte is written once, even if values are
 /// inserted into inserted values.
 fn write_merged(
     out: &mut String,
@@ -172,8 +172,8 @@ fn write_merged(
         out,
         problems,
     };
-    // The gateway wrote the text or checked it before, so the walk cannot fail. If it fails
-    // nevertheless, the insertions found so far are still valid.
+    // The gateway wrote the text or checked it before, so the walk cannot fail. If it failed
+    // anyway, the insertions that were found until then would still be valid.
     let _ = walk.value(insertions);
     walk.write_until(text.len());
 }
@@ -188,7 +188,7 @@ struct Walk<'t, 'o> {
 }
 
 impl Walk<'_, '_> {
-    /// Skips an existing value and collects the insertions that replace it or go into it.
+    /// Skips an existing value, and collects the insertions that replace it or belong inside it.
     fn value(&mut self, mut insertions: Vec<Insertion<'_>>) -> Result<(), Syntax> {
         insertions.retain(|insertion| {
             if insertion.has_arrived() {
@@ -265,7 +265,8 @@ impl Walk<'_, '_> {
             count += 1;
         }
 
-        // Insertions that are not below an existing element are appended, in the given order.
+        // Insertions that do not belong inside an existing element are appended, in the given
+        // order.
         let mut new: Vec<Vec<Insertion<'_>>> = Vec::new();
         for (append, index, insertion) in steps {
             let end = count + new.len();
@@ -296,8 +297,8 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Splits the insertions at one new place: the first one creates the value, and the others are
-    /// inserted into it.
+    /// Splits the insertions for one new value. Returns the JSON of that value, and the insertions
+    /// into it.
     fn new_value<'m>(
         &mut self,
         insertions: Vec<Insertion<'m>>,
@@ -331,7 +332,7 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Parses an array index as JSON Pointers write it: without a sign or a leading zero.
+/// Parses an array index in the format of JSON Pointers: without a sign or a leading zero.
 pub(super) fn index(token: &str) -> Option<usize> {
     let digits = token.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = token.len() > 1 && token.starts_with('0');

@@ -16,8 +16,8 @@ use crate::{bounds::Stop, error::Violation, pb};
 
 /// Returns the exact body that is sent to Bedrock.
 ///
-/// The same input always gives the same bytes. Members have a fixed order, which begins with what
-/// prompt caches match (`toolConfig`, `system`, `messages`). Maps are sorted by key, JSON text is
+/// Equal inputs have equal bytes. Members have a fixed order. It begins with the members that
+/// prompt caches compare: `toolConfig`, `system`, `messages`. Maps are sorted by key, JSON text is
 /// kept byte for byte, and numbers have their shortest form. Raw members are inserted last, in
 /// order.
 ///
@@ -25,23 +25,23 @@ use crate::{bounds::Stop, error::Violation, pb};
 ///
 /// Returns the fields that cannot be written as JSON, at most
 /// [`MAX_VIOLATIONS`](crate::error::MAX_VIOLATIONS): text that is not JSON, numbers that are not
-/// finite, enum values without a name, raw members without a parent. Values that Bedrock refuses
-/// are not errors here if JSON can express them.
+/// finite, enum values without a name, raw members without a parent. Values that JSON can express
+/// are not errors here, even if Bedrock rejects them.
 pub fn to_converse(input: &pb::ConverseInput) -> Result<Bytes, Vec<Violation>> {
     let size = input.encoded_len();
-    // Base64 turns three bytes into four, so half of the size is added.
+    // Base64 turns three bytes into four, so half of the size is added as a reserve.
     let out = Encoder::new(size + size / 2 + 64, &input.raw_members, BadJson::Refuse);
     body(input, out, Json::Unknown).map(Bytes::from)
 }
 
-/// Returns the body for input that was validated, without checking its JSON text again. `capacity`
-/// is the approximate length of the body in bytes.
+/// Returns the body for a validated input, whose JSON text is not checked again. `capacity` is the
+/// approximate length of the body, in bytes.
 ///
-/// If `stop` is set meanwhile, the result is meaningless.
+/// If `stop` is set during the call, the result must not be used.
 ///
 /// # Errors
 ///
-/// The same as those of [`to_converse`], except for text that is not JSON.
+/// Fails for the same reasons as [`to_converse`], except for text that is not JSON.
 pub fn to_converse_of_valid(
     input: &pb::ConverseInput,
     capacity: usize,
@@ -82,12 +82,12 @@ fn body<'i>(
     }
 }
 
-/// Parses a Converse request body.
+/// Parses the body of a Converse request.
 ///
-/// Nothing is lost. A member becomes a raw member if the proto has no field for it, or cannot
-/// distinguish it from absence (empty lists and maps). [`to_converse`] then returns the same JSON
-/// value. Null means the same as absence. Unpaired surrogates, which text cannot contain, are
-/// replaced by U+FFFD.
+/// Nothing is lost. A member becomes a raw member if the proto has no field for it, or if the field
+/// cannot distinguish the value from absence (empty lists and maps). So [`to_converse`] returns the
+/// same JSON value. Null means absence. Unpaired surrogates become U+FFFD, because text cannot
+/// contain them.
 ///
 /// # Errors
 ///

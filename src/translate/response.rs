@@ -1,4 +1,4 @@
-//! Translates a complete [`InvokeResponse`](pb::InvokeResponse) to the form of Bedrock's Converse
+//! Translates a complete [`InvokeResponse`](pb::InvokeResponse) to the format of Bedrock's Converse
 //! response.
 
 use super::{
@@ -14,8 +14,8 @@ use crate::pb;
 /// Returns the answer as the JSON that Bedrock's Converse would have returned.
 ///
 /// Tool input that is not JSON, because the model stopped in the middle of it, is written as a
-/// string. Raw members are back at their original places; if several have the same pointer, the
-/// first one is used. The gateway's additions and unknown events are left out.
+/// string. Raw members are written at their original positions. If several have the same pointer,
+/// the first one is used. The gateway's additions and unknown events are omitted.
 pub fn to_converse(response: &pb::InvokeResponse) -> String {
     let at = &Position::ROOT;
     let mut out = Encoder::new(1024, &response.raw_members, BadJson::Quote);

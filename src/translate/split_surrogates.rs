@@ -1,7 +1,7 @@
 //! Joins characters that Bedrock split between two deltas of a content block.
 //!
-//! JSON writes a character beyond U+FFFF as two `\\u` escapes, a surrogate pair. A model may emit
-//! the two in separate deltas, but text cannot contain one of them alone.
+//! JSON writes a character beyond U+FFFF as two `\\u` escapes, a surrogate pair. A model may send
+//! the two surrogates in separate deltas, but text cannot contain a single one.
 
 use pb::{
     content_block_delta_event::Delta, reasoning_content_block_delta::Delta as ReasoningDelta,
@@ -11,7 +11,7 @@ use pb::{
 use super::json::UnpairedSurrogates;
 use crate::pb;
 
-/// The text field of a content block to which a delta appends. A reasoning block has two such
+/// The text field of a content block to which a delta appends text. A reasoning block has two such
 /// fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TextField {
@@ -21,7 +21,7 @@ enum TextField {
     Signature,
 }
 
-/// The first surrogate of a character whose second one has not arrived yet.
+/// The first surrogate of a character whose second surrogate has not arrived yet.
 #[derive(Clone, Copy, Debug)]
 struct HeldSurrogate {
     content_block_index: i32,
@@ -29,13 +29,13 @@ struct HeldSurrogate {
     high: u16,
 }
 
-/// The first surrogates that are held back, one for each text field.
+/// The first surrogates that are held back, at most one for each text field.
 #[derive(Debug, Default)]
 pub(super) struct HeldSurrogates(Vec<HeldSurrogate>);
 
 impl HeldSurrogates {
-    /// Completes the start of the delta's text with the surrogate that is held back for it, and
-    /// holds back an unpaired surrogate at the end of the text.
+    /// Joins the surrogate that is held back for the delta's text field with the start of the
+    /// delta's text. Holds back an unpaired surrogate at the end of the text.
     pub(super) fn join(
         &mut self,
         event: &mut pb::ContentBlockDeltaEvent,
@@ -78,7 +78,7 @@ impl HeldSurrogates {
         }
     }
 
-    /// Releases the surrogates of a block that ends: each becomes a delta of U+FFFD.
+    /// Releases the surrogates of a block that ends. Each becomes a delta with U+FFFD.
     pub(super) fn end(&mut self, content_block_index: i32) -> Vec<pb::StreamInvokeResponse> {
         let of_block = |half: &mut HeldSurrogate| half.content_block_index == content_block_index;
         self.0.extract_if(.., of_block).map(unpaired).collect()
@@ -99,13 +99,13 @@ fn text_of(event: &mut pb::ContentBlockDeltaEvent) -> Option<(TextField, &mut St
             ReasoningDelta::Signature(text) => Some((TextField::Signature, text)),
             ReasoningDelta::RedactedContent(_) => None,
         },
-        // Bedrock sends each of these texts complete in one delta.
+        // Bedrock does not split these texts between deltas.
         Delta::ToolResult(_) | Delta::Citation(_) | Delta::Image(_) => None,
     }
 }
 
-/// Returns the JSON Pointer, in the event, to the text to which the delta appends. Empty if the
-/// delta has no such text.
+/// Returns the JSON Pointer of the text to which the delta appends, relative to the event. Empty if
+/// the delta has no such text.
 pub(super) fn pointer(event: &pb::ContentBlockDeltaEvent) -> &'static str {
     match &event.delta {
         Some(Delta::Text(_)) => "/delta/text",

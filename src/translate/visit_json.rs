@@ -1,5 +1,5 @@
-//! Visits the values in JSON that callers write themselves: in raw members and in the fields for
-//! the model's native parameters.
+//! Visits the values in JSON that callers write: in raw members, and in the fields for the model's
+//! native parameters.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use prost_types::{Struct, Value, value::Kind as StructKind};
 use super::json::{MAX_DEPTH, Reader, Syntax, ValueKind};
 use crate::pb::converse_input::AdditionalModelRequestFields as Fields;
 
-/// A value of JSON, with the details that visitors need.
+/// A value in JSON, with the details that visitors need.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Leaf<'v> {
     /// A string.
@@ -17,23 +17,24 @@ pub(crate) enum Leaf<'v> {
     Number(f64),
     /// A boolean.
     Boolean,
-    /// Null, which means the same as an absent member.
+    /// Null, which means that the member is absent.
     Null,
-    /// An object or an array. Its content is visited next.
+    /// An object or an array. The values in it are visited next.
     Nested,
 }
 
-/// Calls `visit` for every value in a JSON text, outer values before inner ones. `visit` gets the
-/// value and the name of its member, as [`plain`] writes it. Items of an array get the name of the
-/// array, and the text as a whole gets the name `member`.
+/// Calls `visit` for every value in a JSON text, outer values before inner ones. `visit` receives
+/// the name of the value's member, as [`plain`] writes it, and the value. For elements of an array,
+/// the name is that of the array. For the text as a whole, it is `member`.
 ///
-/// Stops where the text is not JSON. Such a text is rejected before it is sent.
+/// Stops at the first byte that is not JSON. Such a text is rejected before it is sent.
 pub(crate) fn visit(json: &str, member: &str, visit: &mut impl FnMut(&str, Leaf<'_>)) {
     let mut reader = Reader::with_limit(json, MAX_DEPTH);
     let _syntax = values(&mut reader, member, visit);
 }
 
-/// Visits the values in the model's native fields, which are JSON text or a Struct.
+/// Visits the values in the fields for the model's native parameters, which are JSON text or a
+/// Struct.
 pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)) {
     match fields {
         Fields::AdditionalModelRequestFieldsJson(json) => visit(json, "", see),
@@ -41,14 +42,14 @@ pub(crate) fn visit_fields(fields: &Fields, see: &mut impl FnMut(&str, Leaf<'_>)
     }
 }
 
-/// Returns a member's name in lower case, with letters and digits only, so that `max_tokens`,
-/// `maxTokens` and `MaxTokens` are equal.
+/// Returns a member's name in lower case, with only letters and digits, so that `max_tokens`,
+/// `maxTokens` and `MaxTokens` become equal.
 pub(crate) fn plain(name: &str) -> String {
     let plain = name.chars().filter(char::is_ascii_alphanumeric);
     plain.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Returns the steps of a JSON Pointer, each as [`plain`] writes it.
+/// Returns the steps of a JSON Pointer, each converted by [`plain`].
 pub(crate) fn steps(pointer: &str) -> Vec<String> {
     let steps = pointer.split('/').skip(1);
     steps
@@ -56,17 +57,17 @@ pub(crate) fn steps(pointer: &str) -> Vec<String> {
         .collect()
 }
 
-/// An object or an array that has not ended.
+/// An object or an array whose end has not been read yet.
 struct Level {
-    /// The name of its member.
+    /// The name of its member in the parent.
     name: Rc<str>,
     is_object: bool,
     /// Whether its first item has not been read yet.
     first: bool,
 }
 
-/// Visits a value and the values in it. Does not recurse. Each name is converted once, even if it
-/// is that of many items.
+/// Visits a value and the values in it, without recursion. Each name is converted only once, even
+/// if many elements have it.
 fn values(
     reader: &mut Reader<'_>,
     member: &str,
@@ -111,23 +112,23 @@ fn values(
     }
 }
 
-/// Returns the JSON Pointer of a value in a JSON text: of the one that [`visit`] visits after this
-/// many others. Empty if there is no such value.
+/// Returns the JSON Pointer of the value that [`visit`] visits at position `index`, counted from 0.
+/// Empty if there is no such value.
 pub(crate) fn pointer(json: &str, index: usize) -> String {
     let mut reader = Reader::with_limit(json, MAX_DEPTH);
     walk(&mut reader, index).unwrap_or_default()
 }
 
-/// Returns a member's name as a step of a JSON Pointer.
+/// Returns a member's name, escaped as a step of a JSON Pointer.
 pub(crate) fn step(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// An object or an array on the way to a value.
+/// An object or an array that contains the value.
 struct Around {
     is_object: bool,
     first: bool,
-    /// The number of items so far, of an array.
+    /// For an array, the number of elements so far.
     items: usize,
     step: String,
 }
@@ -176,7 +177,7 @@ fn walk(reader: &mut Reader<'_>, index: usize) -> Result<String, Syntax> {
     }
 }
 
-/// Goes to the next value and returns its name. `None` if there is no other value.
+/// Moves to the next value and returns its name. `None` if there is no further value.
 fn next(reader: &mut Reader<'_>, open: &mut Vec<Level>) -> Result<Option<Rc<str>>, Syntax> {
     while let Some(level) = open.last_mut() {
         if level.is_object {

@@ -146,8 +146,8 @@ fn is_removal(kind: EventKind) -> bool {
     )
 }
 
-/// Returns whether an event can mean that a file has changed. The gateway's own reads also cause
-/// events.
+/// Returns whether an event can mean that a file has changed. Reads, such as the gateway's own,
+/// cannot.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),

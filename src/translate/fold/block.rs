@@ -18,7 +18,7 @@ pub(super) struct Block {
 
 #[derive(Debug)]
 enum Kind {
-    /// No content of a known kind has arrived yet.
+    /// No content with a field in the API has arrived yet.
     Nothing,
     Text(pb::CitationsContentBlock, String),
     ToolUse(pb::ToolUseBlockStart, String),
@@ -60,7 +60,7 @@ impl Block {
         }
     }
 
-    /// Returns the block that begins with this delta.
+    /// Creates the block that begins with this delta.
     pub(super) fn of(index: i32, delta: Delta) -> Self {
         Self {
             kind: Kind::of(delta),
@@ -112,10 +112,11 @@ impl Block {
         Ok(0)
     }
 
-    /// Returns the block as content blocks of a message: none if it is empty, two if it has both
-    /// readable and redacted reasoning. An empty block with raw members is kept.
+    /// Converts the block to content blocks of a message. An empty block returns none, unless it
+    /// has raw members. A block with both readable and redacted reasoning returns two.
     ///
-    /// Bedrock rejects empty texts in a conversation, but answers can contain them.
+    /// Empty texts are dropped, because Bedrock rejects them in a conversation although answers can
+    /// contain them.
     pub(super) fn finish(self) -> Vec<pb::ContentBlock> {
         let contents = match self.kind {
             Kind::Nothing => return self.empty(),
@@ -131,7 +132,7 @@ impl Block {
                 vec![Content::CitationsContent(cited)]
             }
             Kind::ToolUse(start, input) => {
-                // A tool without input gets an empty text, which is not JSON.
+                // For a tool without input, the text is empty, which is not JSON.
                 let json = if input.is_empty() {
                     "{}".to_owned()
                 } else {
@@ -161,8 +162,8 @@ impl Block {
 }
 
 impl Kind {
-    /// Returns the kind of block that begins with this delta, including the delta's content. The
-    /// match has no default arm, so the compiler reports a kind that is missing here.
+    /// Creates the kind of block that begins with this delta, with the delta's content. The match
+    /// has no default arm, so that the compiler reports a missing kind.
     fn of(delta: Delta) -> Self {
         match delta {
             Delta::Text(text) => Self::Text(pb::CitationsContentBlock::default(), text),
@@ -247,7 +248,7 @@ fn tool_result(piece: pb::ToolResultBlockDeltaContent) -> pb::ToolResultContentB
     }
 }
 
-/// Appends a piece. The first piece is moved without a copy.
+/// Appends a piece of text. The first piece is moved, not copied.
 fn append(text: &mut String, piece: String) {
     if text.is_empty() {
         *text = piece;
@@ -256,7 +257,7 @@ fn append(text: &mut String, piece: String) {
     }
 }
 
-/// Turns a pointer into a delta event into a pointer into the content block. `piece` is the result
+/// Converts a pointer into a delta event to a pointer into the content block. `piece` is the result
 /// of [`Block::push`] for the delta.
 pub(super) fn reroot(pointer: &str, piece: usize) -> String {
     let Some(pointer) = pointer.strip_prefix("/delta") else {

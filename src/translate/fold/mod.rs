@@ -17,7 +17,7 @@ pub struct Fold {
     raw: Vec<Raw>,
 }
 
-/// A raw member of an event, whose place in the answer is not determined yet.
+/// A raw member of an event whose final position is not determined yet.
 #[derive(Debug)]
 struct Raw {
     root: Root,

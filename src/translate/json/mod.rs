@@ -1,4 +1,4 @@
-//! Reads and writes JSON without building a tree.
+//! Reads and writes JSON without building a tree in memory.
 
 mod position;
 mod reader;
@@ -15,7 +15,7 @@ pub(crate) use writer::Writer;
 /// Why a text was not accepted as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotJson {
-    /// The text nests more than [`MAX_DEPTH`] levels deep.
+    /// The text is nested deeper than [`MAX_DEPTH`] levels.
     TooDeep,
     /// The text is not well-formed JSON.
     Malformed {
@@ -24,7 +24,7 @@ pub enum NotJson {
         /// What is wrong at that byte.
         what: &'static str,
     },
-    /// The check was stopped, because its result is not needed any more.
+    /// The check was stopped because its result is no longer needed.
     Stopped,
 }
 
@@ -48,7 +48,8 @@ pub fn check(text: &str) -> Result<(), String> {
     check_until(text, &Stop::never()).map_err(|problem| problem.to_string())
 }
 
-/// Does the same check, until `stop` is set. Takes one pass and allocates nothing.
+/// Does the same check as [`check`], but returns early if `stop` is set. Takes one pass and
+/// allocates nothing.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
-//! The position of a value in a JSON document, as a path and as a JSON Pointer.
+//! Represents the position of a value in a JSON document, as a path and as a JSON Pointer.
 
 use std::fmt::Write;
 
-/// The position of a value in a document. It is a linked list of steps on the stack, so that
-/// walking a document allocates nothing.
+/// The position of a value in a document. It is a linked list on the stack, so that walking a
+/// document allocates nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Position<'p> {
     parent: Option<&'p Position<'p>>,
@@ -75,8 +75,8 @@ impl<'p> Position<'p> {
         pointer
     }
 
-    /// Returns the position as a path in JSON's names, such as `messages[0].toolUse`. Empty for the
-    /// root.
+    /// Returns the position as a path with the names of the JSON, such as `messages[0].toolUse`.
+    /// Empty for the root.
     pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         self.write(&mut path, &mut |out, step| match step {
@@ -94,8 +94,8 @@ impl<'p> Position<'p> {
         path
     }
 
-    /// Returns the position as a path in the proto's names, such as `input.messages[0].tool_use`:
-    /// Bedrock's member names in snake case, below `input`.
+    /// Returns the position as a path with the names of the proto, such as
+    /// `input.messages[0].tool_use`. These are Bedrock's member names in snake case, below `input`.
     pub(crate) fn field(&self) -> String {
         let mut field = String::from("input");
         self.write(&mut field, &mut |out, step| match step {

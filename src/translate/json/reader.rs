@@ -1,14 +1,15 @@
-//! A pull reader of JSON. It builds no tree, and copies only the strings that the caller requests.
+//! Reads JSON with a pull parser. It builds no tree, and copies only the strings that the caller
+//! requests.
 
 use std::{borrow::Cow, fmt};
 
 use super::unescape::{UnpairedSurrogates, unescape};
 
-/// The maximum nesting depth of JSON from callers and from Bedrock. JSON parsers of Java, such as
-/// Jackson, have the same limit. No reader recurses, so it does not protect the stack.
+/// The maximum nesting depth of JSON from callers and from Bedrock. Java's JSON parsers, such as
+/// Jackson, have the same limit. The stack does not need this limit, because no reader recurses.
 pub const MAX_DEPTH: u32 = 1_000;
 
-/// The value of [`Syntax::what`] for text that nests deeper than the reader's limit.
+/// The value of [`Syntax::what`] for text that is nested deeper than the reader's limit.
 pub(super) const TOO_DEEP: &str = "nested too deep";
 /// The value of [`Syntax::what`] if the reading was stopped.
 pub(super) const STOPPED: &str = "reading was stopped";
@@ -76,9 +77,10 @@ fn plain(text: &[u8]) -> usize {
     8 * words.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
-/// Marks the quotes, backslashes and control characters among eight bytes in little-endian order.
-/// The lowest bit that is set in the result is the highest bit of the first such byte. Higher bits
-/// may be wrong. Source: Bit Twiddling Hacks, "Determine if a word has a byte less than n".
+/// Marks the quotes, backslashes and control characters in eight bytes in little-endian order. The
+/// lowest bit that is set in the result belongs to the first such byte: it is the highest bit of
+/// that byte. Higher bits may be wrong. Source: Bit Twiddling Hacks, "Determine if a word has a
+/// byte less than n".
 const fn special_bytes(word: u64) -> u64 {
     const EACH: u64 = u64::MAX / 0xFF;
     const HIGHEST: u64 = EACH * 0x80;
@@ -102,7 +104,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Creates a reader of text in which values may nest `limit` levels deep.
+    /// Creates a reader of text whose values may be nested `limit` levels deep.
     pub(crate) fn with_limit(text: &'a str, limit: u32) -> Self {
         Self {
             text,
@@ -136,7 +138,7 @@ impl<'a> Reader<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Returns the kind of the next value, which its first byte determines.
+    /// Returns the kind of the next value, judging by its first byte.
     pub(crate) fn peek(&mut self) -> Result<ValueKind, Syntax> {
         self.white_space();
         match self.byte() {
@@ -151,12 +153,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Enters an object; then call [`Self::member`] until it returns `None`.
+    /// Enters an object. The caller must then call [`Self::member`] until it returns `None`.
     pub(crate) fn enter_object(&mut self) -> Result<(), Syntax> {
         self.enter(b'{', "expected an object")
     }
 
-    /// Enters an array; then call [`Self::element`] until it returns false.
+    /// Enters an array. The caller must then call [`Self::element`] until it returns false.
     pub(crate) fn enter_array(&mut self) -> Result<(), Syntax> {
         self.enter(b'[', "expected an array")
     }
@@ -177,9 +179,9 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Returns the name of the object's next member; the caller must read its value next. Returns
-    /// `None` if the object has ended. `first` must be true for the first call of an object; the
-    /// reader then updates it.
+    /// Returns the name of the object's next member. The caller must read the member's value next.
+    /// Returns `None` if the object has ended. `first` must be true for the first call in an
+    /// object. The reader updates `first`.
     pub(crate) fn member(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, Syntax> {
         self.white_space();
         if self.eat(b'}') {
@@ -203,8 +205,8 @@ impl<'a> Reader<'a> {
         Ok(Some(name))
     }
 
-    /// Returns whether the array has another element; the caller must read it next. `first` is used
-    /// as in [`Self::member`].
+    /// Returns whether the array has another element. The caller must read that element next.
+    /// `first` is used as in [`Self::member`].
     pub(crate) fn element(&mut self, first: &mut bool) -> Result<bool, Syntax> {
         self.white_space();
         if self.eat(b']') {
@@ -223,12 +225,12 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// Reads a string. Unpaired surrogates, which text cannot contain, become U+FFFD.
+    /// Reads a string. Unpaired surrogates become U+FFFD, because text cannot contain them.
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
         self.string_and_unpaired().map(|(text, _)| text)
     }
 
-    /// Reads a string that may be a piece of a longer one. Also returns the unpaired surrogates at
+    /// Reads a string that may be a piece of a longer text. Also returns the unpaired surrogates at
     /// its ends.
     pub(crate) fn string_and_unpaired(
         &mut self,
@@ -353,8 +355,8 @@ impl<'a> Reader<'a> {
         self.skip_while(|_| true)
     }
 
-    /// Skips a value like [`Self::skip`], but stops with an error if `goes_on` returns false. It is
-    /// called before each value in the text, with the value's offset.
+    /// Skips a value like [`Self::skip`], but stops with an error if `goes_on` returns false.
+    /// `goes_on` is called before each value in the text, with the offset of that value.
     pub(crate) fn skip_while(
         &mut self,
         mut goes_on: impl FnMut(usize) -> bool,
@@ -421,11 +423,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The kinds of the open levels, one bit for each: 1 for objects, 0 for arrays. Allocates only if
-/// there are more than 128 levels.
+/// The kinds of the open levels, with one bit for each level: 1 for an object, 0 for an array.
+/// Allocates only if there are more than 128 levels.
 #[derive(Default)]
 struct OpenLevels {
-    /// The innermost levels, the innermost one in the lowest bit.
+    /// One bit for each of the innermost levels. Bit 0 is the innermost level.
     bits: u128,
     count: u32,
     /// The levels outside of `bits`, 128 in each item.

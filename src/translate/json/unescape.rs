@@ -1,7 +1,7 @@
 //! Decodes the escapes of a JSON string.
 
-/// Unpaired surrogates at the ends of a string. The other surrogate of the pair may be in the
-/// previous or the next string. In the string's text, U+FFFD replaces each of them.
+/// The unpaired surrogates at the ends of a string. The other surrogate of the pair may be in the
+/// previous or the next string. In the text of this string, each is replaced by U+FFFD.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UnpairedSurrogates {
     /// The low surrogate with which the string begins.
@@ -17,8 +17,8 @@ impl UnpairedSurrogates {
     }
 }
 
-/// Returns the text of a string whose escapes are known to be well-formed. Unpaired surrogates
-/// become U+FFFD.
+/// Returns the text of a string. Its escapes must be well-formed. Unpaired surrogates become
+/// U+FFFD.
 pub(super) fn unescape(inner: &str) -> (String, UnpairedSurrogates) {
     let mut text = String::with_capacity(inner.len());
     let mut unpaired = UnpairedSurrogates::default();
@@ -45,8 +45,8 @@ pub(super) fn unescape(inner: &str) -> (String, UnpairedSurrogates) {
     (text, unpaired)
 }
 
-/// Appends the character that the four digits after `\u` denote. If they are the first surrogate of
-/// a pair, also reads the second escape. Returns the text after what was read.
+/// Appends the character that the four digits after `\u` denote. If the digits are the first
+/// surrogate of a pair, also reads the second escape. Returns the text that was not read.
 fn unescape_unicode<'a>(
     digits: &'a str,
     text: &mut String,

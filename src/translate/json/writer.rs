@@ -7,8 +7,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::{MAX_DEPTH, reader::Reader};
 use crate::bounds::Stop;
 
-/// Writes JSON without white space to a buffer. The writer adds commas; the caller alternates keys
-/// and values.
+/// Writes JSON without white space to a buffer. The writer adds commas. The caller must alternate
+/// keys and values.
 #[derive(Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
@@ -23,13 +23,13 @@ impl Writer {
         }
     }
 
-    /// Returns the same writer, which stops writing long values once `stop` is set: its output is
-    /// not used then.
+    /// Returns the same writer, which stops writing long values after `stop` is set. The output
+    /// must not be used then.
     pub(crate) fn until(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
 
-    /// Returns whether the output is not used any more.
+    /// Returns whether `stop` is set, so that the output will not be used.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_set()
     }
@@ -39,7 +39,7 @@ impl Writer {
     }
 
     pub(crate) fn into_string(self) -> String {
-        // The buffer contains only UTF-8 text, so that the conversion cannot fail.
+        // The buffer contains only UTF-8 text, so the conversion cannot fail.
         String::from_utf8(self.out).unwrap_or_default()
     }
 
@@ -136,7 +136,7 @@ impl Writer {
         let _ = write!(self.out, "{value}");
     }
 
-    /// Writes the shortest decimal that denotes the same number: `0.7` for 0.7, `1` for 1.0. Writes
+    /// Writes the shortest decimal that denotes the number: `0.7` for 0.7, `1` for 1.0. Writes
     /// `null` for numbers that are not finite, because JSON cannot express them.
     pub(crate) fn number(&mut self, value: f64) {
         let size = value.abs();
@@ -149,9 +149,9 @@ impl Writer {
         };
     }
 
-    /// Writes a string with these bytes in base64.
+    /// Writes these bytes as a string in base64.
     pub(crate) fn base64(&mut self, bytes: &[u8]) {
-        // Whole groups of three bytes, so that only the last piece is padded.
+        // Pieces consist of whole groups of three bytes, so that only the last piece is padded.
         const PIECE: usize = Stop::INTERVAL / 3 * 3;
         self.out.push(b'"');
         for piece in bytes.chunks(PIECE) {

@@ -18,7 +18,7 @@ union!(citation_generated_content::Content in CitationGeneratedContent.content {
     "text" => Text,
 });
 
-// ConverseStream's citation delta has the same members.
+// The citation delta of ConverseStream has the same members.
 object!(Citation {
     "title" => title: Optional,
     "source" => source: Optional,

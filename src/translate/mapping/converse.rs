@@ -9,8 +9,8 @@ use crate::{
     },
 };
 
-// Prompt caches match a request from its beginning: tools, system prompt, messages. These members
-// are written first, in that order.
+// Prompt caches compare requests from their beginning: tools, system prompt, messages. So these
+// members are written first, in that order.
 object!(ConverseInput {
     "toolConfig" => tool_config: Optional,
     "system" => system: List,

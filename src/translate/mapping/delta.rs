@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-// The gateway adds the other fields.
+// The gateway adds the other fields of `message_start`.
 object!(MessageStartEvent {
     "role" => role: Choice<pb::Role>,
 });

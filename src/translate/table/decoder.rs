@@ -1,4 +1,5 @@
-//! Reads JSON by a table. Members that the table does not have become raw members.
+//! Decodes messages from JSON, as a table of fields describes. Members that are not in the table
+//! become raw members.
 
 use std::borrow::Cow;
 
@@ -16,8 +17,8 @@ const MISSING: &str = "is missing, but it is required";
 /// The origin of the JSON, which decides how values of the wrong type are handled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// A person wrote the JSON. A value of the wrong type is an error that says what is expected.
-    /// Values that the proto cannot distinguish from absence are kept as raw members.
+    /// A person wrote the JSON. A value of the wrong type is an error that says what is expected. A
+    /// value that the proto cannot distinguish from absence is kept as a raw member.
     Request,
     /// Bedrock wrote the JSON. A value of the wrong type is kept as a raw member, because the
     /// client could not fix an error.
@@ -29,7 +30,7 @@ pub(crate) struct Decoder<'a> {
     pub(crate) json: Reader<'a>,
     pub(crate) mode: Mode,
     raw: Vec<pb::RawMember>,
-    /// The strings that begin or end with an unpaired surrogate, by their pointer.
+    /// The unpaired surrogates of strings, by the pointer of the string.
     unpaired: Vec<(String, UnpairedSurrogates)>,
 }
 
@@ -50,7 +51,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// Returns the members that have no field, as raw members.
+    /// Returns the raw members: the members that have no field. Fails if text follows the value.
     pub(crate) fn finish(mut self) -> Result<Vec<pb::RawMember>, Error> {
         let end = self.json.end();
         end.map_err(|syntax| Error::syntax(&Position::ROOT, &syntax))?;
@@ -72,7 +73,7 @@ impl<'a> Decoder<'a> {
         found.map_or_else(UnpairedSurrogates::default, |(_, unpaired)| *unpaired)
     }
 
-    /// Returns whether the next value is of this kind. If it is not, this is an error for requests.
+    /// Returns whether the next value is of this kind. In a request, another kind is an error.
     pub(crate) fn is(&mut self, kind: ValueKind, at: &Position<'_>) -> Result<bool, Error> {
         let found = self.peek(at)?;
         if found == kind {
@@ -85,7 +86,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Handles a value that its field cannot hold: returns an error for requests, and does nothing
+    /// Handles a value that its field cannot hold. Returns an error for requests, and does nothing
     /// for events.
     pub(crate) fn mismatch(
         &self,
@@ -136,7 +137,7 @@ impl<'a> Decoder<'a> {
         self.raw.truncate(mark.raw);
     }
 
-    /// Skips the next value if it is null, which means absence. Returns whether it was.
+    /// Skips the next value if it is null, which means absence. Returns whether it was null.
     pub(crate) fn null(&mut self, at: &Position<'_>) -> Result<bool, Error> {
         let null = self.peek(at)? == ValueKind::Null;
         if null {
@@ -165,8 +166,8 @@ impl<'a> Decoder<'a> {
         });
     }
 
-    /// Handles a repeated member of an object. This is an error for requests, and for members
-    /// without which the object has no meaning.
+    /// Handles a repeated member of an object. It is an error in requests, and for members without
+    /// which the object has no meaning.
     pub(crate) fn repeated(&mut self, presence: Presence, at: &Position<'_>) -> Result<(), Error> {
         const PROBLEM: &str = "appears twice; remove one";
         if presence == Presence::Always {

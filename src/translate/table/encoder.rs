@@ -1,4 +1,5 @@
-//! Writes JSON by a table. Values that cannot be written become violations.
+//! Encodes messages as JSON, as a table of fields describes. Values that cannot be written become
+//! violations.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +10,12 @@ use crate::{
     translate::json::{self, Position, Writer},
 };
 
-/// How to handle JSON text in the message that is not JSON.
+/// How to handle text that should be JSON but is not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadJson {
-    /// Reports a violation: requests must be unambiguous.
+    /// Reports a violation, because requests must be unambiguous.
     Refuse,
-    /// Writes the text without reading it again: the message was validated.
+    /// Writes the text without checking it, because the message was validated.
     Excluded,
     /// Writes the text as a JSON string, because a model may stop in the middle of a tool's input.
     Quote,
@@ -34,7 +35,7 @@ impl<'m> Encoder<'m> {
         Self::until(Stop::never(), capacity, raw, bad_json)
     }
 
-    /// Creates an encoder that can be stopped. Once `stop` is set, its output is meaningless.
+    /// Creates an encoder that can be stopped. After `stop` is set, its output must not be used.
     pub(crate) fn until(
         stop: Stop,
         capacity: usize,
@@ -54,19 +55,20 @@ impl<'m> Encoder<'m> {
         (self.json, self.violations)
     }
 
-    /// Returns whether a raw member will be inserted here. Then no default may be written.
+    /// Returns whether a raw member will be inserted at this position. If so, no default may be
+    /// written.
     pub(crate) fn is_raw(&self, at: &Position<'_>) -> bool {
         !self.raw.is_empty() && self.raw.contains(at.pointer().as_str())
     }
 
-    /// Returns whether raw members will be inserted below a field that is not set. Then an object
+    /// Returns whether raw members will be inserted below a field that is not set. If so, an object
     /// or a list must be written as their parent.
     pub(crate) fn is_raw_below(&self, at: &Position<'_>) -> bool {
         if self.raw.is_empty() {
             return false;
         }
         let mut below = at.pointer();
-        // A raw member at this position brings its own parent.
+        // A raw member at this position is itself the parent.
         if self.raw.contains(below.as_str()) {
             return false;
         }
@@ -100,7 +102,7 @@ impl<'m> Encoder<'m> {
         });
     }
 
-    /// Writes JSON text unchanged. `field` is the proto's name of its field.
+    /// Writes JSON text unchanged. `field` is the name of the field in the proto.
     pub(crate) fn json_text(&mut self, text: &str, field: &str, at: &Position<'_>) {
         match self.bad_json {
             BadJson::Quote => return self.json.raw_or_string(text),
@@ -110,7 +112,7 @@ impl<'m> Encoder<'m> {
         match json::check(text) {
             Ok(()) => self.json.raw(text),
             Err(problem) => {
-                // The body is not sent; null only keeps the JSON well-formed.
+                // The body will not be sent. Null only keeps the JSON well-formed.
                 self.json.null();
                 self.violation(at.sibling(field).field(), problem);
             }

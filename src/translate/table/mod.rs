@@ -1,10 +1,8 @@
 //! Macros that define one table for each message: [`object!`], [`union!`], [`plain_list!`] and
 //! [`words!`]. Each table provides both the reader and the writer.
-//!
 //! A row of an [`object!`] is `"member" => field: Codec`. The codec is one of [`codec`] and defines
-//! how the field's value and its absence appear in JSON. Values are read and written by [`Value`],
-//! according to their type. Members without a row, and enum values without a name, are kept as raw
-//! members.
+//! how the field's value and its absence appear in JSON. [`Value`] reads and writes values of each
+//! type. Members without a row, and enum values without a name, are kept as raw members.
 
 pub(crate) mod codec;
 mod decoder;

@@ -1,14 +1,14 @@
-//! `object!`: a message as a JSON object, from one table for both directions.
+//! `object!` defines a message that is an object in JSON, with one table for both directions.
 
 use super::{Decoder, Encoder};
 use crate::translate::{Error, json::Position};
 
 /// A message that is written as a JSON object.
 pub(crate) trait Object: Default {
-    /// Writes only the members, for messages that share an object with others.
+    /// Writes the members without the object, for messages that share an object with others.
     fn write_members(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
-    /// Reads the members of an object that has been entered, up to its end.
+    /// Reads the members of an object that has already been entered, up to its end.
     fn read_members(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Self, Error>;
 }
 
@@ -23,7 +23,7 @@ macro_rules! object {
                 out: &mut $crate::translate::table::Encoder<'_>,
                 at: &$crate::translate::json::Position<'_>,
             ) {
-                // A message without fields uses neither.
+                // For a message without fields, these parameters are unused.
                 let _ = (&out, at);
                 $(<$codec>::write(&self.$field, $(&self.$other,)? $name, out, at);)*
             }
@@ -33,7 +33,7 @@ macro_rules! object {
                 at: &$crate::translate::json::Position<'_>,
             ) -> Result<Self, $crate::translate::Error> {
                 let mut message = Self::default();
-                // A message without fields never changes it.
+                // For a message without fields, this variable is never changed.
                 let _ = &mut message;
                 $(let mut $field = false;)*
                 let mut first = true;
@@ -76,8 +76,8 @@ macro_rules! object {
 }
 pub(crate) use object;
 
-/// `plain_list!(Message.field)` defines a message whose only field is a list. In JSON, it is the
-/// list without the message.
+/// `plain_list!(Message.field)` defines a message whose only field is a list. In JSON, the list
+/// takes the place of the message.
 macro_rules! plain_list {
     ($message:ident . $field:ident) => {
         impl $crate::translate::table::Value for $crate::pb::$message {

@@ -1,5 +1,5 @@
-//! Codecs of values of any shape: JSON text, which passes through unchanged, and
-//! `google.protobuf.Struct`, which the API accepts for convenience.
+//! Defines codecs of values of any structure: JSON text, which is passed through unchanged, and
+//! `google.protobuf.Struct`, which the API also accepts for convenience.
 
 use prost_types::{ListValue, Struct, value::Kind};
 
@@ -108,7 +108,7 @@ fn read_text(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<String>
 }
 
 impl Encoder<'_> {
-    /// Writes a Struct as JSON: keys sorted, integers without a decimal point.
+    /// Writes a Struct as JSON. Keys are sorted, and integers have no decimal point.
     pub(crate) fn json_struct(&mut self, value: &Struct, field: &str, at: &Position<'_>) {
         let start = self.json.len();
         if let Err(problem) = self.object(value, MAX_DEPTH) {
@@ -121,7 +121,7 @@ impl Encoder<'_> {
     fn object(&mut self, value: &Struct, levels: u32) -> Result<(), String> {
         let levels = one_less(levels)?;
         self.json.begin_object();
-        // The fields of a Struct are a map that is sorted by key.
+        // The fields of a Struct are already sorted by key.
         for (key, value) in &value.fields {
             self.json.key(key);
             self.value(value, levels)?;

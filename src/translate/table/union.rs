@@ -1,4 +1,4 @@
-//! `union!` defines a oneof that is one of Bedrock's unions, with one table for both directions.
+//! `union!` defines a oneof that is a union in Bedrock's JSON, with one table for both directions.
 
 use super::{Decoder, Encoder};
 use crate::translate::{
@@ -6,13 +6,13 @@ use crate::translate::{
     json::{Position, Reader, ValueKind},
 };
 
-/// A oneof that in JSON is an object with one member, named after the kind.
+/// A oneof that is written as an object with one member. The name of the member is the kind.
 pub(crate) trait Union: Sized {
-    /// Writes the one member into an object that has been entered.
+    /// Writes the member into an object that has already been entered.
     fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
-    /// Reads the value of the member `name`. Returns `None` if there is no kind of this name, or if
-    /// the kind cannot hold the value.
+    /// Reads the value of the member `name`. Returns `None` if no kind has this name, or if the
+    /// kind cannot hold the value.
     fn read(name: &str, from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error>;
 }
 
@@ -50,9 +50,9 @@ pub(crate) fn read_union<U: Union>(
 /// JSON. The macro also accepts these optional parts:
 /// - `json { "member" => Text: "field", Struct: "field" }`: kinds that are JSON, as text or
 ///   (optional) as a Struct;
-/// - `nothing { Kind, … }`: kinds for which Bedrock has no member, which leave the object empty;
-/// - `in Message.field` before the table: the message whose only field is the oneof. In JSON, it is
-///   the union without the message.
+/// - `nothing { Kind, … }`: kinds without a member in Bedrock's JSON, which leave the object empty;
+/// - `in Message.field` before the table: the message whose only field is the oneof. In JSON, the
+///   union takes the place of the message.
 macro_rules! union {
     (
         $module:ident :: $oneof:ident $(in $message:ident . $field:ident)?

@@ -1,4 +1,4 @@
-//! How a value of each type is read and written.
+//! Defines how values of each type are read and written.
 
 use std::str::FromStr;
 
@@ -11,12 +11,12 @@ use crate::translate::{
     json::{Position, Reader, ValueKind},
 };
 
-/// A type that has exactly one form in JSON.
+/// A type whose values have exactly one representation in JSON.
 pub(crate) trait Value: Sized {
     fn write(&self, out: &mut Encoder<'_>, at: &Position<'_>);
 
-    /// Reads a value. Returns `None` if the type cannot hold it; the caller then goes back and
-    /// keeps it as a raw member.
+    /// Reads a value. Returns `None` if the type cannot hold the value. The caller then goes back,
+    /// and keeps the value as a raw member.
     fn read(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<Self>, Error>;
 }
 

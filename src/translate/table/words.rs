@@ -1,11 +1,11 @@
-//! `words!` defines Bedrock's names for the values of an enum.
+//! `words!` defines the names that Bedrock uses for the values of an enum.
 
-/// An enum of the proto, with Bedrock's names for its values. The zero value, unspecified, has no
+/// An enum of the proto, with Bedrock's names for its values. The zero value (unspecified) has no
 /// name.
 pub(crate) trait Words:
     Copy + Default + PartialEq + TryFrom<i32> + Into<i32> + 'static
 {
-    /// The enum's name in error messages.
+    /// The name of the enum in error messages.
     const NAME: &'static str;
 
     const WORDS: &'static [(&'static str, Self)];
@@ -21,7 +21,7 @@ pub(crate) trait Words:
     }
 }
 
-/// `words!(pb::Enum { "name" => Value, … })`: Bedrock's names for an enum's values.
+/// `words!(pb::Enum { "name" => Value, … })` defines Bedrock's names for the values of an enum.
 macro_rules! words {
     ($enum:ident { $($word:literal => $value:ident),+ $(,)? }) => {
         impl $crate::translate::table::Words for $crate::pb::$enum {

@@ -1,4 +1,4 @@
-//! Codecs of enums, with Bedrock's names for their values.
+//! Defines the codecs of enums, which use Bedrock's names for the values.
 
 use std::marker::PhantomData;
 
@@ -9,7 +9,7 @@ use crate::translate::{
     table::{Decoder, Encoder, Value, Words},
 };
 
-/// An optional enum. It is not written if it is unspecified.
+/// An optional enum. An unspecified value is not written.
 pub(crate) struct Choice<E>(PhantomData<E>);
 
 impl<E: Words> Choice<E> {
@@ -34,7 +34,7 @@ impl<E: Words> Choice<E> {
     }
 }
 
-/// An enum that is always written. If it is unspecified, its only value is written.
+/// An enum that is always written. For an unspecified value, the only possible value is written.
 pub(crate) struct Defaulted<E>(PhantomData<E>);
 
 impl<E: Words> Defaulted<E> {
@@ -103,8 +103,8 @@ impl<E: Words> Choices<E> {
     }
 }
 
-/// An enum with Bedrock's name in a second field, which also holds names that the enum does not
-/// know.
+/// An enum with a second field for Bedrock's name. The second field also holds names that are not
+/// in the enum.
 pub(crate) struct Named<E>(PhantomData<E>);
 
 impl<E: Words> Named<E> {
@@ -154,7 +154,7 @@ impl<E: Words> Named<E> {
     }
 }
 
-/// A known value of an enum, held as its number.
+/// A value that is in the enum, stored as its number.
 struct Known<E>(i32, PhantomData<E>);
 
 impl<E: Words> Value for Known<E> {

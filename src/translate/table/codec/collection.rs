@@ -1,4 +1,4 @@
-//! Codecs of lists and maps.
+//! Defines the codecs of lists and maps.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -9,7 +9,8 @@ use crate::translate::{
     table::{Decoder, Encoder, Value},
 };
 
-/// How many elements are written between two checks of whether the output is still used.
+/// The number of elements that are written between two checks of whether the output is still
+/// needed.
 const ELEMENTS_BETWEEN_LOOKS: usize = 256;
 
 /// A list that is written unless it is empty.
@@ -78,8 +79,8 @@ impl RequiredList {
     }
 }
 
-/// A map that is written unless it is empty. It is sorted by key, because the order of a hash map
-/// changes from run to run.
+/// A map that is written unless it is empty. Its members are sorted by key, because the order of a
+/// hash map varies from run to run.
 pub(crate) struct Map;
 
 impl Map {
@@ -127,8 +128,8 @@ pub(crate) fn write_list<T: Value>(list: &[T], out: &mut Encoder<'_>, at: &Posit
     out.json.end_array();
 }
 
-/// Reads a list. If an element has no field, this element and all after it are kept as raw members,
-/// so that their order is preserved.
+/// Reads a list. If no field can hold an element, this element and all after it are kept as raw
+/// members, so that their order is preserved.
 pub(crate) fn read_list<T: Value>(
     from: &mut Decoder<'_>,
     at: &Position<'_>,
@@ -183,7 +184,7 @@ fn read_map<T: Value>(
     Ok(Some(map))
 }
 
-/// Reads a list or map that the proto cannot distinguish from absence if it is empty.
+/// Reads a list or a map. The proto cannot distinguish an empty one from absence.
 fn read_collection<C>(
     field: &mut C,
     from: &mut Decoder<'_>,
@@ -197,8 +198,8 @@ fn read_collection<C>(
     let mark = from.mark();
     match read(from, at)? {
         Some(collection) if !is_empty(&collection) => *field = collection,
-        // The list is empty, or has only raw elements, which need a list as their parent. The whole
-        // list is kept as a raw member.
+        // The list is empty or has only raw elements, which need a list as their parent. So the
+        // whole list is kept as a raw member.
         _ => {
             from.back_to(mark);
             from.keep(at)?;

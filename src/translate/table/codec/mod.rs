@@ -1,5 +1,5 @@
-//! Codecs, which define how a field's value and its absence appear in JSON. Each row of a table
-//! names one.
+//! Defines codecs: how a field's value and its absence appear in JSON. Each row of a table names a
+//! codec.
 
 mod choice;
 mod collection;
@@ -13,8 +13,8 @@ use crate::translate::{
     json::{Position, Reader, ValueKind},
 };
 
-/// The index of a content block. An invalid index is an error in every mode, because the pieces of
-/// two blocks would be mixed up.
+/// The index of a content block. An invalid index is always an error, because the gateway could mix
+/// up the pieces of two blocks.
 pub(crate) struct BlockIndex;
 
 impl BlockIndex {
@@ -113,8 +113,8 @@ impl Optional {
     }
 }
 
-/// A oneof, written as an object with one member. It is always written, so that an unknown kind can
-/// be inserted into it.
+/// A oneof, written as an object with one member. The object is always written, so that a member of
+/// an unknown kind can be inserted into it.
 pub(crate) struct OneOf;
 
 impl OneOf {
@@ -155,8 +155,8 @@ impl OneOf {
     }
 }
 
-/// Reads the value at this position. Returns `None` for null, and for a value that the field cannot
-/// hold, which is kept as a raw member.
+/// Reads the value at this position. Returns `None` for null. Also returns `None` for a value that
+/// the field cannot hold, and keeps that value as a raw member.
 fn read_value<T: Value>(from: &mut Decoder<'_>, at: &Position<'_>) -> Result<Option<T>, Error> {
     if from.null(at)? {
         return Ok(None);
