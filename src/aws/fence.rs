@@ -1,20 +1,20 @@
-//! Fences: which Regions may serve a request (`only` in the configuration).
+//! Fences: the Regions in which requests may be served (`only` in the configuration).
 
 use std::fmt;
 
 use super::Geography;
 
-/// The geographies and Regions in which requests may be served. A fence without parts allows all
-/// Regions.
+/// The geographies and Regions in which requests may be served. A fence without any of them allows
+/// all Regions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fence(Vec<FencePart>);
 
-/// A geography or Region in a fence.
+/// A geography or a Region that a fence allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FencePart {
-    /// All Regions of a geography.
+    /// All Regions of this geography.
     Geography(Geography),
-    /// One Region.
+    /// This Region.
     Region(String),
 }
 
@@ -25,12 +25,12 @@ pub enum Side {
     Inside,
     /// Requests may be served outside of the fence.
     Outside,
-    /// Unknown until the destination Regions of the inference profile are known.
+    /// Not known yet, because the destination Regions of the inference profile are not known yet.
     Unknown,
 }
 
 impl Fence {
-    /// Creates a fence of these parts.
+    /// Creates a fence that allows these geographies and Regions.
     pub fn of(parts: Vec<FencePart>) -> Self {
         Self(parts)
     }
@@ -40,7 +40,7 @@ impl Fence {
         self.0.is_empty()
     }
 
-    /// Returns the names of the parts, as in the configuration.
+    /// Returns the names of the geographies and Regions, as in the configuration.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|part| match part {
             FencePart::Geography(geography) => geography.name(),

@@ -1,11 +1,11 @@
 //! Geographies: the prefixes of cross-region inference profiles, and the Regions that they cover.
 
-/// A row of the table of geographies.
+/// A geography in the table.
 struct Row {
     name: &'static str,
     /// The Regions that belong to the geography.
     regions: &'static [&'static str],
-    /// The Regions as patterns for IAM, which also match Regions that AWS adds later.
+    /// Patterns for these Regions in IAM policies. They also match Regions that AWS adds later.
     patterns: &'static [&'static str],
 }
 
@@ -21,12 +21,12 @@ const fn row(
     }
 }
 
-/// The geographies, with every Region of each. A Region that is not listed belongs only to
-/// `global`, even if its name looks like one of the EU. `eu` has the Regions in member states of
-/// the EU, so neither London (eu-west-2) nor Zurich (eu-central-2).
+/// All geographies, each with all of its Regions. A Region that is not in the table belongs only to
+/// `global`, even if its name begins like those of another geography. `eu` contains the Regions in
+/// member states of the EU, so it contains neither London (eu-west-2) nor Zurich (eu-central-2).
 ///
 /// AWS adds geographies from time to time. The gateway treats a profile of an unknown geography as
-/// a model. This affects only what it reports: a fence blocks such a profile until its destination
+/// a model. Calls work nevertheless, but a fence blocks such a profile until its destination
 /// Regions are known.
 const GEOGRAPHIES: [Row; 14] = [
     row(
@@ -76,14 +76,14 @@ const GEOGRAPHIES: [Row; 14] = [
     row("me", &["me-central-1", "me-south-1"], &["me-*"]),
     row("il", &["il-central-1"], &["il-*"]),
     row("af", &["af-south-1"], &["af-*"]),
-    // Any Region: see `is_global`.
+    // This geography contains every Region: see `is_global`.
     row(GLOBAL, &[], &["*"]),
 ];
 
 const JAPAN: &[&str] = &["ap-northeast-1", "ap-northeast-3"];
 const AUSTRALIA: &[&str] = &["ap-southeast-2", "ap-southeast-4"];
 
-/// The geography of profiles that may serve requests in any Region.
+/// The name of the geography whose profiles may serve requests in any Region.
 const GLOBAL: &str = "global";
 
 /// A geography, such as `eu`.
@@ -107,7 +107,7 @@ impl Geography {
             })
     }
 
-    /// Returns the geography that most inference profiles of a source Region belong to.
+    /// Returns the geography of most inference profiles that are called in this source Region.
     pub fn of_profiles_in(region: &str) -> Option<Self> {
         ["us", "us-gov", "eu", "apac", "ca"]
             .into_iter()
@@ -120,13 +120,13 @@ impl Geography {
         GEOGRAPHIES.iter().map(|row| row.name)
     }
 
-    /// Returns the geography's name, which is the prefix of its profiles' IDs.
+    /// Returns the geography's name, with which the IDs of its profiles begin.
     pub fn name(self) -> &'static str {
         self.name
     }
 
-    /// Returns patterns for IAM that match the geography's Regions, including those that AWS adds
-    /// later.
+    /// Returns patterns for the geography's Regions in IAM policies. They also match Regions that
+    /// AWS adds later.
     pub fn region_patterns(self) -> impl Iterator<Item = &'static str> {
         self.patterns.iter().copied()
     }
@@ -136,13 +136,13 @@ impl Geography {
         self.name == GLOBAL
     }
 
-    /// Returns whether a Region belongs to the geography. All Regions belong to `global`, even
-    /// unknown ones.
+    /// Returns whether the geography contains a Region. `global` contains all Regions, even unknown
+    /// ones.
     pub fn has(self, region: &str) -> bool {
         self.is_global() || self.regions.contains(&region)
     }
 
-    /// Returns whether all Regions of this geography belong to another one.
+    /// Returns whether another geography contains all Regions of this one.
     pub(super) fn is_part_of(self, other: Self) -> bool {
         other.is_global()
             || (!self.is_global() && self.regions.iter().all(|region| other.has(region)))

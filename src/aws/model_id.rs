@@ -1,14 +1,14 @@
-//! Derives facts from the form of a model ID or ARN. Bedrock accepts one string for all types of
-//! models.
+//! Derives facts from the format of a model ID or ARN, because Bedrock accepts all kinds of them in
+//! the same field.
 
 use super::Geography;
 
-/// The ways of consuming a model.
+/// The kinds of resources that a model ID or ARN can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModelIdKind {
-    /// A model on demand in the source Region.
+    /// A foundation model, called on demand in the source Region.
     OnDemand,
-    /// A cross-region inference profile that AWS defined.
+    /// A cross-region inference profile that AWS defines.
     SystemInferenceProfile,
     /// An application inference profile.
     ApplicationInferenceProfile,
@@ -27,7 +27,7 @@ pub enum ModelIdKind {
 }
 
 impl ModelIdKind {
-    /// Returns the kind of a model ID or ARN, judged by its form.
+    /// Returns the kind of a model ID or ARN, which its format determines.
     pub fn of(model_id: &str) -> Self {
         let Some(resource) = arn_resource(model_id) else {
             return match geography_of(model_id) {
@@ -49,7 +49,7 @@ impl ModelIdKind {
     }
 }
 
-/// Returns the geography of a system inference profile's ID or ARN: `eu` of
+/// Returns the geography of a system inference profile, given its ID or ARN: `eu` for
 /// `eu.amazon.nova-lite-v1:0`.
 pub fn geography_of(model_id: &str) -> Option<Geography> {
     let id = match arn_resource(model_id) {
@@ -65,15 +65,15 @@ pub fn geography_of(model_id: &str) -> Option<Geography> {
     }
 }
 
-/// Returns the ID of an inference profile, given its ARN or ID.
+/// Returns the ID of an inference profile, given its ID or ARN.
 pub fn profile_id(model_id: &str) -> &str {
     arn_resource(model_id)
         .and_then(|resource| resource.split_once('/'))
         .map_or(model_id, |(_, id)| id)
 }
 
-/// Returns the foundation model that a model ID or ARN names: itself, or the one behind a system
-/// inference profile. `None` for others, whose names do not tell.
+/// Returns the foundation model that a model ID or ARN names, directly or by a system inference
+/// profile. `None` for other kinds, whose IDs do not contain the model.
 pub fn foundation_model(model_id: &str) -> Option<&str> {
     let id = profile_id(model_id);
     match ModelIdKind::of(model_id) {
@@ -86,8 +86,8 @@ pub fn foundation_model(model_id: &str) -> Option<&str> {
     }
 }
 
-/// Returns the Region of a foundation model's ARN, which is a destination Region of a profile.
-/// Empty for global profiles.
+/// Returns the Region in a foundation model's ARN, which is a destination Region of an inference
+/// profile. Empty for global profiles, whose ARNs contain no Region.
 pub fn region_of_model(arn: &str) -> &str {
     region_of_arn(arn).unwrap_or_default()
 }
@@ -109,7 +109,7 @@ pub fn account_of_arn(model_id: &str) -> Option<&str> {
     (!account.is_empty()).then_some(account)
 }
 
-/// Returns the resource of an ARN, after the account: `inference-profile/us.anthropic…`.
+/// Returns the resource of an ARN, which follows the account: `inference-profile/us.anthropic…`.
 fn arn_resource(model_id: &str) -> Option<&str> {
     arn_parts(model_id)?.nth(5)
 }

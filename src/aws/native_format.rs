@@ -1,20 +1,22 @@
-//! The models' own body formats, and where each of them has the maximum number of output tokens.
+//! The models' own formats of request bodies: which field limits the number of output tokens, and
+//! which tokens Bedrock reports.
 
-/// What the gateway knows of a model's own format.
+/// What the gateway knows about the body format of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NativeFormat {
-    /// The maximum number of output tokens is at this path. Bedrock reports the tokens of a call.
+    /// The model writes text. The maximum number of output tokens is at this path of the body, and
+    /// Bedrock reports the tokens of a call.
     Text(&'static [&'static str]),
-    /// The output has no tokens. Bedrock reports the tokens of the input.
+    /// The model writes no tokens. Bedrock reports the tokens of the input.
     Embedding,
-    /// The output has no tokens, and Bedrock reports none.
+    /// The model writes no tokens, and Bedrock reports no tokens.
     Uncounted,
 }
 
 use NativeFormat::{Embedding, Text, Uncounted};
 
-/// The formats of foundation models, by the beginning of the model ID. The first one that matches
-/// applies. Source: Bedrock's documentation of the models' request bodies.
+/// The body format of foundation models, by the beginning of their IDs. The first match applies.
+/// Source: Bedrock's documentation of request bodies.
 const FORMATS: &[(&str, NativeFormat)] = &[
     ("amazon.titan-embed", Embedding),
     ("amazon.titan-image", Uncounted),
@@ -47,7 +49,7 @@ const FORMATS: &[(&str, NativeFormat)] = &[
 ];
 
 impl NativeFormat {
-    /// Returns the format of a foundation model, by its ID. `None` if the gateway does not know it.
+    /// Returns the format of a foundation model, given its ID. `None` if the format is unknown.
     pub fn of_model(model: &str) -> Option<Self> {
         FORMATS
             .iter()

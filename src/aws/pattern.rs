@@ -1,15 +1,15 @@
 //! Matches model IDs and ARNs with patterns, in which `*` stands for any characters of one part.
 //!
-//! An ARN is `arn:partition:service:region:account:type/id`. A pattern of ARNs has the same six
-//! parts, and each part is matched separately, so that a `*` never matches across a `:` between
-//! parts. Otherwise `arn:aws:bedrock:eu-*:123456789012:inference-profile/*` could find its account
-//! ID in the resource of another account's ARN. The ID may itself contain `:` and `/`, and a `*` in
-//! the pattern's ID matches them.
+//! An ARN is `arn:partition:service:region:account:type/id`. A pattern for ARNs has the same six
+//! parts. Each part is matched separately, so that a `*` never matches a `:` between parts.
+//! Otherwise, `arn:aws:bedrock:eu-*:123456789012:inference-profile/*` could match an ARN of another
+//! account whose resource contains this account ID. The `id` itself may contain `:` and `/`, which
+//! a `*` at this point matches.
 
-/// The number of parts of an ARN. Only the last one, the resource, may itself contain `:`.
+/// The number of parts of an ARN. Only the last part, the resource, may contain `:`.
 const ARN_PARTS: usize = 6;
 
-/// Returns whether a pattern matches all of a model ID or ARN.
+/// Returns whether a pattern matches a whole model ID or ARN.
 ///
 /// - `*` alone matches every model ID and every ARN.
 /// - A pattern that begins with `arn:` matches ARNs only, part by part.
@@ -25,7 +25,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Checks that a pattern can match something.
+/// Checks whether a pattern can match anything.
 ///
 /// # Errors
 /// Returns what is wrong with the pattern, and what to write instead.
@@ -44,8 +44,8 @@ pub fn check(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns whether a text is taken for an ARN: it begins with `arn:`, in upper or lower case. The
-/// rest of the gateway follows the same rule.
+/// Returns whether the gateway treats a text as an ARN: it begins with `arn:`, in upper or lower
+/// case.
 fn is_arn(text: &str) -> bool {
     text.get(..4)
         .is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
@@ -66,8 +66,8 @@ fn arn_matches(pattern: &str, arn: &str) -> bool {
     }
 }
 
-/// Returns whether a pattern matches a resource. A `*` in the type does not match the `/` after the
-/// type.
+/// Returns whether a pattern matches a resource. A `*` in the type does not match the `/` that ends
+/// the type.
 fn resource_matches(pattern: &str, resource: &str) -> bool {
     match (pattern.split_once('/'), resource.split_once('/')) {
         _ if pattern == "*" => true,
@@ -79,7 +79,7 @@ fn resource_matches(pattern: &str, resource: &str) -> bool {
     }
 }
 
-/// Returns whether a pattern, in which `*` stands for any characters, matches all of a text.
+/// Returns whether a pattern, in which `*` stands for any characters, matches the whole text.
 fn glob_matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Hides AWS account IDs and IAM identities in texts that callers read.
+//! Hides AWS account IDs and IAM identities in texts that the gateway sends to callers.
 
 /// The number of digits of an AWS account ID.
 const ACCOUNT_DIGITS: usize = 12;
 
-/// Returns the text without account IDs and IAM identities: an ARN of IAM or STS becomes
-/// `(identity)`, and a number of twelve digits becomes `*`.
+/// Returns the text without account IDs and IAM identities: `(identity)` replaces an ARN of IAM or
+/// STS, and `*` replaces a number of twelve digits.
 pub fn without_accounts(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -32,7 +32,8 @@ pub fn without_accounts(text: &str) -> String {
     out
 }
 
-/// Returns the length of the ARN at the start of a text. `None` if it is not an ARN of IAM or STS.
+/// Returns the length of the ARN with which a text begins. `None` if it does not begin with an ARN
+/// of IAM or STS.
 fn identity(text: &str) -> Option<usize> {
     let end = text
         .find(|c: char| c.is_whitespace() || "\"'`,;()<>[]{}".contains(c))

@@ -1,13 +1,14 @@
-//! Roles of IAM, and the names and tags that AWS allows for their sessions.
+//! IAM roles, and the session names and tags that AWS allows.
 
-/// The session tag with the full name of a caller.
+/// The key of the session tag that contains a caller's full name.
 pub const CALLER_TAG: &str = "caller";
-/// The maximum number of session tags in a configuration. AWS allows 50, and one is [`CALLER_TAG`].
+/// The maximum number of session tags that can be configured. AWS allows 50, and one of them is
+/// [`CALLER_TAG`].
 pub const MOST_TAGS: usize = 49;
-/// The longest name of a session.
+/// The maximum length of a session name.
 pub const MOST_NAME_CHARS: usize = 64;
 
-/// Returns the ID of the AWS account of a role's ARN. `None`: it is not the ARN of a role.
+/// Returns the ID of the AWS account in a role's ARN. `None` if the text is not the ARN of a role.
 pub fn account_of(role_arn: &str) -> Option<&str> {
     let mut parts = role_arn.splitn(6, ':');
     let is_iam = parts.next() == Some("arn")
@@ -20,12 +21,12 @@ pub fn account_of(role_arn: &str) -> Option<&str> {
     (is_iam && is_number && !name.is_empty() && role_arn.is_ascii()).then_some(account)
 }
 
-/// Returns whether AWS accepts a text as the name of a session.
+/// Returns whether AWS accepts a text as a session name.
 pub fn is_session_name(text: &str) -> bool {
     (2..=MOST_NAME_CHARS).contains(&text.len()) && text.chars().all(is_allowed_in_names)
 }
 
-/// Returns whether AWS accepts a character in names of sessions.
+/// Returns whether AWS accepts a character in session names.
 pub fn is_allowed_in_names(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
@@ -35,7 +36,7 @@ pub fn is_allowed_in_tags(c: char) -> bool {
     c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
 }
 
-/// Returns a text with `_` for what AWS does not allow in values of tags.
+/// Returns the text as a tag value. `_` replaces characters that AWS does not allow.
 pub fn tag_value(text: &str) -> String {
     let allowed = text
         .chars()

@@ -1,24 +1,24 @@
 //! Determines which sampling parameters a model accepts.
 
-/// Which of `temperature` and `top_p` a model accepts. Ordered from the most to the least
-/// permissive.
+/// Which of `temperature` and `top_p` a model accepts. The variants are ordered from the most to
+/// the least permissive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sampling {
     /// Both parameters, even in one request.
     Both,
-    /// One of the two. The model refuses a request with both.
+    /// One of the two parameters. The model refuses a request with both.
     EitherOne,
-    /// Neither. The model refuses all values except its default.
+    /// Neither parameter. The model refuses all values except its default.
     Neither,
 }
 
 impl Sampling {
-    /// Returns what a model accepts. The argument is the model's ID, the ID of a system inference
-    /// profile, or an ARN that ends in one of them.
+    /// Returns which parameters a model accepts. `model_id` is a model ID, the ID of a system
+    /// inference profile, or an ARN that ends with one of these.
     ///
-    /// Claude refuses a request with both parameters since version 4.1, and each of them since Opus
-    /// 4.7 and Sonnet 5. An unknown Claude model is treated as a new one. Sources: Anthropic's
-    /// migration guides, and the errors that Bedrock returns.
+    /// Claude models refuse requests with both parameters since version 4.1, and requests with one
+    /// of them since Opus 4.7 and Sonnet 5. An unknown Claude model is treated like the newest
+    /// ones. Sources: Anthropic's migration guides, and the errors that Bedrock returns.
     pub fn of_model(model_id: &str) -> Self {
         let Some((_, claude)) = model_id.split_once("anthropic.claude-") else {
             return Self::Both;

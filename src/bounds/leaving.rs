@@ -1,10 +1,10 @@
-//! Tells the calls of a connection that the connection should end.
+//! Signals to the calls of a connection that the connection should end.
 
 use tokio_util::sync::CancellationToken;
 
-/// Cancelled when a connection should end: it has reached its maximum age, the gateway shuts down,
-/// or another client gets its place. Calls that would otherwise stay open as long as the
-/// connection, such as watches, then end.
+/// Cancelled when a connection should end, because it has reached its maximum age, the gateway
+/// shuts down, or another client gets the connection slot. Calls that would stay open as long as
+/// the connection, such as health watches, then end.
 #[derive(Clone, Debug, Default)]
 pub struct Leaving(CancellationToken);
 

@@ -1,12 +1,24 @@
-//! Divides shared resources (calls, connections, memory, threads) fairly among callers.
+//! Divides shared resources (calls, connections, memory, threads) fairly among clients.
 //!
 //! | file | job |
 //! |---|---|
-//! | [`ShareOwner`] | the client that a share is counted for |
+//!
+//! [`ShareOwner`]
+//!
+//! the client to which a share belongs
+//!
 //! | [`Shares`] | calls, connections or bytes, divided fairly when clients compete for them |
 //! | [`WorkQueue`] | runs long work on separate threads, which forward no tokens |
-//! | [`Leaving`] | tells the calls of a connection that the connection should end |
-//! | [`Stop`] | tells work on another thread that its result is not needed any more |
+//!
+//! [`Leaving`]
+//!
+//! signals to the calls of a connection that the connection should end
+//!
+//!
+//! [`Stop`]
+//!
+//! signals to work on another thread that its result is no longer needed
+//!
 
 mod leaving;
 mod owner;

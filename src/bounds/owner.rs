@@ -1,25 +1,26 @@
-//! The client that a share is counted for.
+//! The client to which a share belongs.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
-/// The client that a share is counted for, identified by its address. All clients behind one load
-/// balancer count as one, unless the operator trusts the addresses that the load balancer reports.
+/// The client to which a share belongs, identified by its address. All clients behind a load
+/// balancer count as one, unless the operator trusts the client addresses that the load balancer
+/// reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ShareOwner {
-    /// The call did not arrive through a connection of the gateway, as in tests of a single
+    /// The call did not arrive on a connection of the gateway, for example in a test of a single
     /// service.
     #[default]
     Unknown,
-    /// An IPv4 address, or the first 64 bits of an IPv6 address: one host can use all addresses of
-    /// its /64 network.
+    /// An IPv4 address, or the /64 network of an IPv6 address, because one host can use all
+    /// addresses of its network.
     Address(IpAddr),
 }
 
 impl ShareOwner {
-    /// Returns the owner with this address.
+    /// Returns the owner for this address.
     pub fn at(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -30,8 +31,8 @@ impl ShareOwner {
         })
     }
 
-    /// Returns the owner of the shares that a request takes, as recorded by its connection or a
-    /// layer.
+    /// Returns the owner of the shares that a request takes. The connection or a layer has recorded
+    /// it.
     pub fn of(extensions: &http::Extensions) -> Self {
         extensions.get().copied().unwrap_or_default()
     }

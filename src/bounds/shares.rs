@@ -1,10 +1,11 @@
-//! Divides an amount of a resource among peers.
+//! Divides the units of a resource among peers.
 //!
-//! A single peer may take everything. Once another peer is refused, each peer's share is the total
-//! divided by the number of peers. Units that become free then go to peers below their share. Units
-//! that can be taken back without breaking a call are taken from the peer that holds most.
+//! While there is only one peer, it may take all units. When another peer is refused, each peer's
+//! share becomes the total divided by the number of peers, and units that become free go to peers
+//! that hold less than their share. If units can be taken back without ending a call that has
+//! begun, they are taken from the peer that holds most.
 //!
-//! The total can change. What peers hold stays theirs, even if it is more than a lowered total.
+//! The total can change. If it is lowered, peers keep the units that they hold.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,14 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::owner::ShareOwner;
 
-/// How long a peer counts as waiting after it was refused. Its retry delay is one second.
+/// How long a peer counts as waiting after it was refused. Its retry delay is one second, so a peer
+/// that retries keeps waiting.
 const WAITS_FOR: Duration = Duration::from_secs(5);
-/// The maximum number of waiting peers that are remembered.
+/// The maximum number of waiting peers. If there are more, the oldest one is removed.
 const MAX_WAITING: usize = 64;
 /// The minimum time between two log lines about refusals of the same kind.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// An amount that peers share. Cheap to clone; all clones share the same amount.
+/// The units of a resource that peers share. Cheap to clone; all clones share the same units.
 #[derive(Clone, Debug)]
 pub struct Shares(Arc<Inner>);
 
@@ -40,14 +42,14 @@ struct Inner {
 struct State {
     total: usize,
     used: usize,
-    /// The units that each peer holds. Contains only peers that hold at least one.
+    /// The number of units that each peer holds, if it holds any.
     held: HashMap<ShareOwner, usize>,
     holds: HashMap<u64, Hold>,
     next: u64,
-    /// The peers that were refused although they held less than their share, and until when they
-    /// count as waiting.
+    /// The refused peers that hold less than their share, and when each of them stops counting as
+    /// waiting.
     waiting: VecDeque<(ShareOwner, Instant)>,
-    /// The number of refusals since the last log line, and the time of that line.
+    /// The number of refusals that were not logged since the last log line.
     unlogged: u64,
     logged: Option<Instant>,
 }
@@ -56,9 +58,10 @@ struct State {
 struct Hold {
     peer: ShareOwner,
     units: usize,
-    /// The total when the peer began. The hold can grow within it, although it was lowered since.
+    /// The total when the hold began. The hold can grow within this total, even if it was lowered
+    /// since.
     begun_with: usize,
-    /// Cancelled if the units are taken back. `None` if they can't be taken back.
+    /// Cancelled if the units are taken back. `None` if they cannot be taken back.
     yields: Option<CancellationToken>,
 }
 
@@ -71,7 +74,7 @@ pub enum Limited {
     Share,
 }
 
-/// Units that a peer holds. They are given back when this is dropped.
+/// Units that a peer holds. Dropping this gives them back.
 #[derive(Debug)]
 pub struct Share {
     shares: Shares,
@@ -81,7 +84,7 @@ pub struct Share {
 }
 
 impl Shares {
-    /// Creates an amount of `total` units. `what` is its name in the log, and `refused` counts
+    /// Creates a resource with `total` units. `what` is its name in the log, and `refused` counts
     /// refusals.
     pub fn new(what: &'static str, total: usize, refused: Counter) -> Self {
         Self(Arc::new(Inner {
@@ -99,8 +102,8 @@ impl Shares {
         self.state().total
     }
 
-    /// Changes the total number of units. If less than before, nothing is taken back from peers.
-    /// They are refused further units until enough have been given back.
+    /// Changes the total number of units. If the new total is lower, peers keep their units, but
+    /// get no more until enough units have been given back.
     pub fn set_total(&self, total: usize) {
         self.state().total = total;
     }
@@ -110,20 +113,20 @@ impl Shares {
         self.state().used
     }
 
-    /// Takes units for a peer. Until [`Share::keep`] is called, they can be taken back for a peer
-    /// that holds less.
+    /// Takes units for a peer. Until [`Share::keep`] is called, they can be taken back for another
+    /// peer that holds less.
     ///
     /// # Errors
-    /// The peer can have no more for now.
+    /// Fails if the peer cannot have more units at the moment.
     pub fn take(&self, peer: ShareOwner, units: usize) -> Result<Share, Limited> {
         self.take_as_begun(peer, units, 0)
     }
 
-    /// Does the same for a call that began when the total was `begun_with`. A lower total does not
-    /// apply to it.
+    /// Takes units like [`Shares::take`] for a call that began when the total was `begun_with`. If
+    /// the total was lowered since, the previous total still applies to this call.
     ///
     /// # Errors
-    /// The same as those of [`Shares::take`].
+    /// Fails like [`Shares::take`].
     pub fn take_as_begun(
         &self,
         peer: ShareOwner,
@@ -156,7 +159,7 @@ impl Shares {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds units to those that a peer holds, if its share allows that.
+    /// Adds units to those of a peer, if its share allows this.
     fn claim(
         &self,
         state: &mut State,
@@ -213,7 +216,8 @@ impl State {
             return Err(Limited::Share);
         }
         while self.used.saturating_add(units) > total {
-            // If the total was lowered, taking back would end calls without making room.
+            // If the total was lowered, taking units back would end calls without making enough
+            // room.
             if self.used > total || !self.take_back(peer, wanted) {
                 if wanted <= share || wanted == units {
                     self.wait(peer);
@@ -229,7 +233,7 @@ impl State {
         Ok(())
     }
 
-    /// Returns how many units a peer may hold while peers compete.
+    /// Returns how many units a peer may hold while other peers wait.
     fn share(&self, total: usize, peer: ShareOwner) -> usize {
         let others = self.held.keys().filter(|other| **other != peer).count();
         let waiting = self
@@ -240,8 +244,8 @@ impl State {
         total / (1 + others + waiting)
     }
 
-    /// Takes back the largest revocable hold of the peer that holds most, if that peer holds more
-    /// than `wanted`.
+    /// Takes back the largest revocable hold of the peer that holds most, if it holds more than
+    /// `wanted` units. Returns whether it did.
     fn take_back(&mut self, peer: ShareOwner, wanted: usize) -> bool {
         let heavy = self
             .held
@@ -271,7 +275,7 @@ impl State {
         self.waiting.push_back((peer, Instant::now() + WAITS_FOR));
     }
 
-    /// Removes a hold. Returns the token that informs its owner, if the hold was revocable.
+    /// Removes a hold. If it was revocable, returns the token by which its owner is informed.
     fn release(&mut self, id: u64) -> Option<CancellationToken> {
         let hold = self.holds.remove(&id)?;
         self.subtract(hold.peer, hold.units);
@@ -298,7 +302,7 @@ impl Share {
     /// Takes more units.
     ///
     /// # Errors
-    /// The peer can have no more for now, or the share was taken back.
+    /// Fails if the peer cannot have more units at the moment, or if the share was taken back.
     pub fn grow(&self, units: usize) -> Result<(), Limited> {
         let mut state = self.shares.state();
         let hold = state.holds.get(&self.id).ok_or(Limited::Share)?;
@@ -309,7 +313,8 @@ impl Share {
                 hold.units += units;
                 Ok(())
             }
-            // `claim` takes nothing back from the peer that claims, so this does not happen.
+            // This does not happen: `claim` takes nothing back from the peer for which it claims
+            // units.
             None => {
                 state.subtract(self.peer, units);
                 Err(Limited::Share)
@@ -317,7 +322,7 @@ impl Share {
         }
     }
 
-    /// Gives back all units except this many.
+    /// Gives back units until only this many are left.
     pub fn shrink_to(&self, units: usize) {
         let mut state = self.shares.state();
         let Some(hold) = state.holds.get_mut(&self.id) else {
@@ -328,10 +333,10 @@ impl Share {
         state.subtract(self.peer, less);
     }
 
-    /// Takes or gives back units until this many are held.
+    /// Takes units or gives them back, so that exactly this many are held.
     ///
     /// # Errors
-    /// The same as those of [`Share::grow`].
+    /// Fails like [`Share::grow`].
     pub fn resize(&self, units: usize) -> Result<(), Limited> {
         let held = {
             let state = self.shares.state();
@@ -345,10 +350,10 @@ impl Share {
         }
     }
 
-    /// Makes the units irrevocable.
+    /// Makes the units irrevocable, so that they can no longer be taken back.
     ///
     /// # Errors
-    /// It was taken back already.
+    /// Fails if the units were taken back already.
     pub fn keep(&self) -> Result<(), Limited> {
         let mut state = self.shares.state();
         let hold = state.holds.get_mut(&self.id).ok_or(Limited::Share)?;
@@ -356,13 +361,13 @@ impl Share {
         Ok(())
     }
 
-    /// Returns the token that is cancelled when the units are taken back. It is never cancelled
-    /// after [`Share::keep`].
+    /// Returns the token that is cancelled when the units are taken back. After [`Share::keep`], it
+    /// is never cancelled.
     pub fn token(&self) -> CancellationToken {
         self.taken_back.clone()
     }
 
-    /// Waits until the units are taken back. Never returns after [`Share::keep`].
+    /// Waits until the units are taken back. After [`Share::keep`], it waits forever.
     pub async fn taken_back(&self) {
         self.taken_back.cancelled().await;
     }
@@ -408,13 +413,13 @@ mod tests {
         let mut all: Vec<_> = (0..10).map(|_| kept(&shares, 1, 1).unwrap()).collect();
         assert_eq!(kept(&shares, 2, 1).unwrap_err(), Limited::Full);
         all.pop();
-        // The second peer owns this unit.
+        // The unit that became free is for the second peer.
         assert_eq!(kept(&shares, 1, 1).unwrap_err(), Limited::Share);
         let _second = kept(&shares, 2, 1).unwrap();
-        // No peer waits any more, so the first peer may take the remaining units.
+        // No other peer waits any longer, so the first peer may take the remaining units.
         all.pop();
         all.push(kept(&shares, 1, 1).unwrap());
-        // A peer that does not retry is forgotten.
+        // A peer that does not retry no longer counts as waiting after some time.
         assert_eq!(kept(&shares, 3, 1).unwrap_err(), Limited::Full);
         all.pop();
         tokio::time::advance(WAITS_FOR).await;
@@ -433,7 +438,7 @@ mod tests {
         waiting[0].taken_back().await;
         assert_eq!(waiting[0].keep(), Err(Limited::Share));
         assert_eq!(shares.used(), 10);
-        // Nothing is taken from the same peer, or from a peer that holds the same amount.
+        // Nothing is taken back from the same peer, or from a peer that holds as many units.
         assert_eq!(shares.take(peer(1), 1).unwrap_err(), Limited::Full);
         assert!(!new.taken_back.is_cancelled());
         drop((waiting, new));
@@ -448,10 +453,10 @@ mod tests {
         let begun: Vec<_> = (0..3).map(|_| shares.take(peer(1), 1).unwrap()).collect();
         shares.set_total(4);
         assert_eq!((shares.total(), shares.used()), (4, 6));
-        // Nothing is taken back, because that would not make enough room.
+        // Nothing is taken back, because this would not make enough room.
         assert_eq!(shares.take(peer(2), 1).unwrap_err(), Limited::Full);
         assert!(begun.iter().all(|share| !share.taken_back.is_cancelled()));
-        // What has begun can still grow as it could when it began.
+        // A call that has begun can still take as many units as the previous total allowed.
         let late = shares.take_as_begun(peer(1), 1, 10);
         assert_eq!(late.unwrap_err(), Limited::Share, "the second peer waits");
         tokio::time::advance(WAITS_FOR).await;

@@ -1,4 +1,4 @@
-//! Tells work on another thread that its result is no longer needed.
+//! Signals to work on another thread that its result is no longer needed.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use std::sync::{
 pub struct Stop(Option<Arc<AtomicBool>>);
 
 impl Stop {
-    /// The maximum amount of work between two checks of the flag, in bytes of input.
+    /// How much input, in bytes, work processes at most between two checks of the flag.
     pub const INTERVAL: usize = 64 << 10;
 
     /// Returns a flag that is never set, for short work.

@@ -1,8 +1,8 @@
-//! Runs long work on threads that forward no tokens.
+//! Runs long work on threads that do not forward tokens, so that it does not delay them.
 //!
 //! Peers take turns, so that a peer with many large requests does not delay a peer with a single
-//! request. When the queue is full and a new peer arrives, the newest entry of the peer with most
-//! entries is removed.
+//! request. If the queue is full and another peer has at least two more jobs than the peer that
+//! adds one, the newest job of the peer with most jobs is removed.
 
 use std::{
     any::Any,
@@ -16,12 +16,13 @@ use tokio::sync::oneshot;
 
 use super::{owner::ShareOwner, stop::Stop};
 
-/// Threads that process a queue. Cheap to clone; the threads end when the last clone is dropped.
+/// Threads that process a queue of jobs. Cheap to clone. The threads end when the last clone is
+/// dropped.
 #[derive(Clone, Debug)]
 pub struct WorkQueue(Arc<Handle>);
 
-/// The error for work that was not done: the queue was full, or a peer with fewer entries got its
-/// place.
+/// The error for work that was not done, because the queue was full or the job was removed for a
+/// peer with fewer jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
 
@@ -38,7 +39,7 @@ struct Queue {
 #[derive(Default)]
 struct State {
     jobs: HashMap<ShareOwner, VecDeque<Job>>,
-    /// The order in which the peers get their turn. Contains each peer of `jobs` once.
+    /// The peers in the order in which they get their turns. Contains each peer of `jobs` once.
     turns: VecDeque<ShareOwner>,
     len: usize,
     closed: bool,
@@ -56,10 +57,11 @@ impl std::fmt::Debug for State {
 }
 
 impl WorkQueue {
-    /// Starts the threads, whose names begin with `name`. At most `capacity` jobs can wait.
+    /// Starts the threads, whose names begin with `name`. At most `capacity` jobs can wait in the
+    /// queue.
     ///
     /// # Errors
-    /// A thread can't be started.
+    /// Fails if a thread cannot be started.
     pub fn start(name: &str, threads: usize, capacity: usize) -> io::Result<Self> {
         let queue = Arc::new(Queue {
             capacity,
@@ -79,14 +81,14 @@ impl WorkQueue {
         Ok(handle)
     }
 
-    /// Runs `work` on one of the threads. If the returned future is dropped, the work is skipped if
-    /// it has not begun; otherwise its [`Stop`] is set.
+    /// Runs `work` on one of the threads. If the returned future is dropped before the work has
+    /// begun, the work is skipped. If it has begun, its [`Stop`] is set.
     ///
     /// # Errors
-    /// The queue is full.
+    /// Fails if the queue is full, or if the job was removed from it.
     ///
     /// # Panics
-    /// If `work` does.
+    /// Panics if `work` panics.
     pub async fn run<T: Send + 'static>(
         &self,
         peer: ShareOwner,
@@ -98,7 +100,7 @@ impl WorkQueue {
         let job = Box::new(move || {
             if !stopped.is_set() {
                 let worked = catch_unwind(AssertUnwindSafe(|| work(&stopped)));
-                // The caller may have cancelled.
+                // Sending fails if the caller no longer waits, which is no error.
                 let _received = done.send(worked);
             }
         });
@@ -144,7 +146,7 @@ impl Queue {
         };
         state.push(peer, job);
         drop(state);
-        // Dropped after the lock is released, because a job may own much memory.
+        // The job is dropped only after the lock is released, because it may own much memory.
         drop(dropped);
         self.changed.notify_one();
         Ok(())
@@ -196,8 +198,8 @@ impl State {
         Some(job)
     }
 
-    /// Removes the newest job of the peer with most jobs, if that peer has at least two more than
-    /// `peer`.
+    /// Removes the newest job of the peer with most jobs, if that peer has at least two jobs more
+    /// than `peer`.
     fn make_room(&mut self, peer: ShareOwner) -> Option<Job> {
         let mine = self.jobs.get(&peer).map_or(0, VecDeque::len);
         let (_, jobs) = self
@@ -210,12 +212,14 @@ impl State {
     }
 }
 
-/// Lowers the priority of this thread, so that the threads that forward tokens run first.
+/// Lowers the priority of this thread, so that the operating system prefers the threads that
+/// forward tokens.
 fn yield_to_workers() {
     #[cfg(target_os = "linux")]
     {
         const NICE: i32 = 10;
-        // On Linux, each thread has a separate priority. If this fails, the work is still done.
+        // On Linux, each thread has its own priority. If the change fails, the work is done
+        // nevertheless.
         let _set = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     }
 }
@@ -230,7 +234,7 @@ mod tests {
         ShareOwner::at([10, 0, 0, n].into())
     }
 
-    /// Returns a queue whose only thread is busy until the sender is used or dropped.
+    /// Returns a queue with one thread, which is busy until the sender is used or dropped.
     async fn busy(capacity: usize) -> (WorkQueue, mpsc::Sender<()>) {
         let queue = WorkQueue::start("test", 1, capacity).unwrap();
         let (release, released) = mpsc::channel::<()>();
@@ -262,7 +266,7 @@ mod tests {
                         .await
                 }
             });
-            // Polled once, so that the job is in the queue now.
+            // The first poll puts the job into the queue.
             assert!(futures_util::poll!(&mut job).is_pending());
             running.push(job);
         }

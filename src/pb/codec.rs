@@ -1,4 +1,4 @@
-//! Encodes and decodes gRPC messages with prost and small buffers.
+//! The codec of gRPC messages: prost, with smaller buffers than tonic's default.
 
 use std::marker::PhantomData;
 
@@ -6,10 +6,10 @@ use prost::Message;
 use tonic::codec::{self, BufferSettings};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
-/// The bytes that an open stream reserves for its next message. With tonic's default of 8 KiB, this
-/// buffer would be half of a stream's memory.
+/// The size of the buffer for the next message of an open stream, in bytes. With tonic's default of
+/// 8 KiB, the buffer would be half of a stream's memory.
 const BUFFER: usize = 512;
-/// The size up to which messages that are ready at the same time share a write, in bytes. This is
+/// How many bytes of messages that are ready at the same time are joined into one write. This is
 /// tonic's default.
 const SHARED_WRITE: usize = 32 * 1024;
 

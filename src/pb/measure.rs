@@ -1,8 +1,9 @@
 //! Estimates the memory that an encoded message will take when it is decoded, without decoding it.
 //!
-//! An empty nested message is encoded in two bytes and decoded into some hundred bytes, so the
-//! encoded size is no limit on the memory. One pass over the tags adds up what decoding would
-//! allocate, with the fields' types from the descriptor set. The pass allocates nothing itself.
+//! An empty nested message is encoded in two bytes, but takes some hundred bytes when it is
+//! decoded. So the encoded size does not limit the memory. One pass over the tags adds up what
+//! decoding would allocate, with field types from the descriptor set. The pass itself allocates
+//! nothing.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -11,51 +12,52 @@ use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Ty
 
 use super::FILE_DESCRIPTOR_SET;
 
-/// The maximum memory of a message in addition to its contents, in bytes: its struct, in a list
-/// that doubles its capacity as it grows.
+/// The maximum memory of a message without its contents, in bytes: its struct, in a list whose
+/// capacity doubles as it grows.
 const MESSAGE_BYTES: usize = 512;
-/// The maximum memory of a text in addition to its characters, in bytes: its struct, in a list that
-/// doubles its capacity as it grows, and the allocator's rounding.
+/// The maximum memory of a text without its characters, in bytes: its struct, in a list whose
+/// capacity doubles as it grows, and what the allocator adds by rounding.
 const TEXT_BYTES: usize = 96;
 /// The maximum nesting depth of messages, which is prost's limit.
 const MAX_DEPTH: usize = 100;
-/// How many bytes or tags are read between two checks of whether to continue.
+/// How many bytes, or an equivalent number of tags, are read between two checks of whether to
+/// continue.
 const INTERVAL: usize = 64 << 10;
 
 /// The memory that decoding a message will take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
-    /// The bytes of structs and allocations, without the contents of texts.
+    /// The bytes of structs and allocations, except for the contents of texts.
     pub overhead: usize,
-    /// The bytes of texts, which are copied. Fields of type `bytes` are not copied.
+    /// The bytes of texts, which decoding copies. Fields of type `bytes` are not copied.
     pub text: usize,
-    /// The bytes of texts and `bytes` fields as JSON strings: escaped, or encoded as base64.
+    /// The bytes that texts and `bytes` fields take as JSON strings, with escapes or in base64.
     pub json: usize,
 }
 
 /// Why a message was not measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmeasured {
-    /// The bytes are not a valid message, or messages nest too deep.
+    /// The bytes are not a valid message, or messages are nested too deeply.
     Malformed,
-    /// Decoding would take more than the limit on [`Measure::overhead`].
+    /// Decoding the message would exceed the limit on [`Measure::overhead`].
     TooMuch,
-    /// The caller stopped the measurement.
+    /// `stopped` has returned true.
     Stopped,
 }
 
-/// The kinds of a message's fields, by field number.
+/// The kinds of a message's fields. The index is the field number.
 type Fields = Vec<Kind>;
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Kind {
-    /// A field that adds nothing to the result: a number, which is part of its message, or an
-    /// unknown field, which is skipped.
+    /// A field that adds nothing to the result: a number, which is a part of its message's struct,
+    /// or an unknown field, which is skipped.
     #[default]
     Other,
     Text,
     Bytes,
-    /// A nested message, as the index of its fields in the table.
+    /// A nested message. The number is the index of its fields in the table.
     Message(usize),
 }
 
@@ -64,8 +66,8 @@ struct Table {
     by_name: HashMap<String, usize>,
 }
 
-/// The fields of every message in the protos. Empty if the descriptor set is invalid, which a test
-/// excludes.
+/// The fields of every message in the protos. A test checks that the descriptor set is valid; if it
+/// were invalid, the table would be empty.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let mut found = Vec::new();
@@ -118,9 +120,10 @@ fn fields(message: &DescriptorProto, by_name: &HashMap<String, usize>) -> Fields
     fields
 }
 
-/// Measures an encoded message of a type such as `bedrock.inference.v1.InvokeRequest`.
+/// Measures an encoded message of the type `type_name`, such as
+/// `bedrock.inference.v1.InvokeRequest`.
 ///
-/// `stopped` is called at least once per 64 KiB.
+/// `stopped` is called at least once per 64 KiB. If it returns true, the measurement ends.
 ///
 /// # Errors
 /// Fails if the bytes are not a valid message, or if decoding them would take more than `most`
@@ -139,7 +142,8 @@ pub fn measure(
         overhead: MESSAGE_BYTES,
         ..Measure::default()
     };
-    // The messages that contain the current field: the index of each one's fields, and its end.
+    // The messages that contain the current field. For each of them: the index of its fields, and
+    // where it ends.
     let mut outer = [(0, 0); MAX_DEPTH];
     let mut depth = 0;
     let (mut message, mut end) = (*root, bytes.len());
@@ -204,13 +208,13 @@ pub fn measure(
                     return Err(Unmeasured::TooMuch);
                 }
             }
-            // The protos have no groups, which are obsolete since proto2.
+            // The protos do not use groups, which are deprecated.
             _ => return Err(Unmeasured::Malformed),
         }
         if reader.at > end {
             return Err(Unmeasured::Malformed);
         }
-        // Reading a tag costs at least as much as reading 16 bytes.
+        // Reading a tag counts as 16 bytes, because it takes about as long.
         budget = budget.saturating_sub((reader.at - begin).max(16));
         if budget == 0 {
             if stopped() {
@@ -278,8 +282,8 @@ mod tests {
 
     #[test]
     fn no_message_is_larger_than_what_is_counted() {
-        // A list that grows has two buffers for a short time: the old one, and a new one of up to
-        // twice the necessary size.
+        // When a list grows, two buffers exist for a short time: the old one, and a new one of up
+        // to twice the necessary size.
         for size in [
             size_of::<ContentBlock>(),
             size_of::<Turn>(),
@@ -321,8 +325,8 @@ mod tests {
             ..StreamInvokeRequest::default()
         };
         let measured = of(&request.encode_to_vec()).unwrap();
-        // The messages are: the request, the input, a message, two blocks, the image, its source.
-        // There are two texts and one `bytes` field.
+        // There are seven messages: the request, the input, a message, two blocks, the image and
+        // its source. There are two texts and one `bytes` field.
         assert_eq!(measured.overhead, 7 * MESSAGE_BYTES + 3 * TEXT_BYTES);
         assert_eq!(measured.text, 1 + text.len());
         assert_eq!(measured.json, 1 + (text.len() + 1 + 5 + 1) + 136);
@@ -371,7 +375,7 @@ mod tests {
         ] {
             assert_eq!(of(bytes), Err(Unmeasured::Malformed), "{bytes:?}");
         }
-        // Structs may nest, but only to a limited depth.
+        // A Struct may be nested, but only up to a certain depth.
         let mut deep = Vec::new();
         for _ in 0..200 {
             let list = [&[0x0a][..], &varint(deep.len()), &deep].concat();

@@ -1,4 +1,4 @@
-//! Rules for guardrails: the configuration, and the content that a guardrail assesses.
+//! Rules for guardrails: their configuration in a request, and the content that they assess.
 
 use super::media;
 use super::path::{Shown, Violations};
@@ -9,14 +9,14 @@ use crate::pb;
 const MAX_IDENTIFIER_CHARS: usize = 2048;
 
 pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violations) {
-    // All fields are listed, so that the compiler reports a new one.
+    // The pattern names all fields, so that the compiler reports a new field that is not checked.
     let pb::GuardrailStreamConfiguration {
         guardrail_identifier,
         guardrail_version,
         trace,
         stream_processing_mode,
     } = config;
-    // Bedrock treats an empty string like an absent one.
+    // Bedrock treats an empty string like a missing one.
     let identifier = guardrail_identifier.as_deref().unwrap_or_default();
     let version = guardrail_version.as_deref().unwrap_or_default();
 
@@ -35,7 +35,8 @@ pub(super) fn config(config: &pb::GuardrailStreamConfiguration, out: &mut Violat
     );
 }
 
-/// Checks a guardrail's identifier and version: both or neither are set, and each has its form.
+/// Checks a guardrail's identifier and version: both or neither must be set, each in the right
+/// format.
 fn form(identifier: &str, version: &str, out: &mut Violations) {
     match (identifier, version) {
         ("", "") => {}
@@ -74,9 +75,9 @@ fn form(identifier: &str, version: &str, out: &mut Violations) {
     }
 }
 
-/// Checks a request of `ApplyGuardrail`, without its target.
+/// Checks a request of `ApplyGuardrail`, except for its target.
 pub(super) fn apply(request: &pb::ApplyGuardrailRequest, out: &mut Violations) {
-    // All fields are listed, so that the compiler reports a new one.
+    // The pattern names all fields, so that the compiler reports a new field that is not checked.
     let pb::ApplyGuardrailRequest {
         target: _,
         guardrail_identifier,

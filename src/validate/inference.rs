@@ -33,7 +33,7 @@ pub(super) fn inference_config(config: &pb::InferenceConfiguration, out: &mut Vi
     });
 }
 
-/// Checks that a number is between 0 and 1. NaN is not.
+/// Checks that a number is between 0 and 1. NaN is refused.
 fn share(field: &'static str, value: Option<f64>, out: &mut Violations) {
     if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
         out.add_at(field, format_args!("must be between 0 and 1, got {value}"));

@@ -1,4 +1,5 @@
-//! Rules for JSON that passes through: JSON text, `google.protobuf.Struct`, and JSON Pointers.
+//! Rules for JSON that the gateway passes through: JSON text, `google.protobuf.Struct`, and JSON
+//! Pointers.
 
 use std::fmt;
 
@@ -10,15 +11,16 @@ use crate::{
     translate::json::{self, MAX_DEPTH, NotJson},
 };
 
-/// Checks that JSON text is well-formed and does not nest too deep. The text is read only here: the
-/// translation copies it unchanged.
+/// Checks that JSON text is well-formed and not nested too deeply. Only this check parses the text:
+/// the translation copies it unchanged.
 pub(super) fn text(field: &'static str, json: &str, out: &mut Violations) {
     if let Err(problem) = check(json, out.stop()) {
         out.add_at(field, problem);
     }
 }
 
-/// Checks the JSON text of a tool use, which may be incomplete because the model stopped early.
+/// Checks the JSON text of a tool use. It may be incomplete, because a model can stop in the
+/// middle.
 pub(super) fn tool_input(field: &'static str, json: &str, out: &mut Violations) {
     match check(json, out.stop()) {
         Ok(()) => {}
@@ -32,7 +34,7 @@ pub(super) fn tool_input(field: &'static str, json: &str, out: &mut Violations) 
     }
 }
 
-/// Checks JSON text that must be an object.
+/// Checks JSON text, which must be an object.
 pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
     match check(json, out.stop()) {
         Err(problem) => out.add_at(field, problem),
@@ -46,15 +48,15 @@ pub(super) fn object(field: &'static str, json: &str, out: &mut Violations) {
     }
 }
 
-/// Checks that a Struct can be written as JSON and does not nest too deep.
+/// Checks that a Struct can be written as JSON and is not nested too deeply.
 pub(super) fn structure(field: &'static str, value: &Struct, out: &mut Violations) {
     if let Err(problem) = check_struct(value, 1) {
         out.add_at(field, problem);
     }
 }
 
-/// Checks a JSON Pointer (RFC 6901) to a member. The empty pointer, which refers to the whole
-/// document, is refused.
+/// Checks a JSON Pointer (RFC 6901) to a member. The empty pointer is refused, because it refers to
+/// the whole document.
 pub(super) fn pointer(pointer: &str) -> Result<(), PointerProblem> {
     if !pointer.starts_with('/') {
         return Err(PointerProblem::Slash);
@@ -86,13 +88,14 @@ impl fmt::Display for PointerProblem {
     }
 }
 
-/// Why a text or Struct can't be sent as JSON.
+/// Why a text or a Struct cannot be sent as JSON.
 #[derive(Debug)]
 enum Problem<'a> {
     Empty,
     Malformed(NotJson),
     TooDeep,
-    /// An invalid value in a Struct: the name of the nearest member, and what is wrong.
+    /// A Struct contains an invalid value: the name of the nearest member, and what is wrong with
+    /// the value.
     Value(&'a str, &'static str),
 }
 
@@ -118,8 +121,8 @@ fn check(json: &str, stop: &Stop) -> Result<(), Problem<'static>> {
     }
 }
 
-/// Checks a Struct. Recurses at most to the maximum depth. A Struct from a caller is never that
-/// deep, because the decoder of protobuf messages has a lower limit.
+/// Checks a Struct, with a recursion that is limited by the maximum depth. The Struct of a caller
+/// never reaches it, because the protobuf decoder has a lower limit.
 fn check_struct(value: &Struct, depth: u32) -> Result<(), Problem<'_>> {
     if depth > MAX_DEPTH {
         return Err(Problem::TooDeep);

@@ -7,16 +7,16 @@ use crate::pb;
 /// Source: Bedrock's service model.
 const MAX_URI_CHARS: usize = 1024;
 
-/// The characters of a document's name. Bedrock accepts `_`, too, although its documentation does
-/// not list it.
+/// The rule for a document's name. Bedrock accepts `_`, although its documentation does not list
+/// it.
 const DOCUMENT_NAME: Word = Word {
     max: 200,
     set: "letters, digits, single spaces and `-_()[]`",
     allowed: |c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '(' | ')' | '[' | ']'),
 };
 
-/// The characters of a format's name. Bedrock decides which formats exist, so only the characters
-/// are checked here.
+/// The rule for a format's name. Only the characters are checked, because Bedrock decides which
+/// formats exist.
 const FORMAT_NAME: Word = Word {
     max: 64,
     set: "lower-case letters, digits and `._+-`",
@@ -31,7 +31,8 @@ pub(super) fn image(block: &pb::ImageBlock, out: &mut Violations) {
     source(block.source.as_ref(), out);
 }
 
-/// Checks an image for a guardrail. Guardrails accept fewer formats, and only bytes as the source.
+/// Checks an image that a guardrail assesses. Guardrails accept fewer formats than models, and only
+/// bytes as the source.
 pub(super) fn guard_image(block: &pb::GuardrailConverseImageBlock, out: &mut Violations) {
     const RIGHT: &str = "guardrails support PNG and JPEG only";
     let name = block.format_name.as_str();
@@ -98,7 +99,7 @@ pub(super) fn document(block: &pb::DocumentBlock, out: &mut Violations) {
         None => out.missing("is required: set one of bytes, s3_location, text, content"),
         Some(Source::Bytes(content)) => bytes(content, out),
         Some(Source::S3Location(location)) => s3_location(location, out),
-        // The service model does not limit the length of the text.
+        // The service model does not limit the length of this text.
         Some(Source::Text(_)) => {}
         Some(Source::Content(content)) => out.field("content", |out| chunks(content, out)),
     });
@@ -127,7 +128,7 @@ fn source(source: Option<&pb::MediaSource>, out: &mut Violations) {
     });
 }
 
-/// Checks that a file is not empty. Bedrock checks its maximum size, which depends on the model and
+/// Checks that a file is not empty. Bedrock checks the maximum size, which depends on the model and
 /// the format.
 fn bytes(content: &[u8], out: &mut Violations) {
     if content.is_empty() {
@@ -165,8 +166,10 @@ fn s3_location(location: &pb::S3Location, out: &mut Violations) {
     });
 }
 
-/// Source: Bedrock's service model, `s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, where `.`
-/// excludes line breaks.
+/// Returns whether a text is the URI of an object in Amazon S3.
+///
+/// Source: Bedrock's service model, `s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, where `.` does
+/// not match line breaks.
 fn is_s3_uri(uri: &str) -> bool {
     let Some(rest) = uri.strip_prefix("s3://") else {
         return false;
@@ -182,14 +185,15 @@ fn is_s3_uri(uri: &str) -> bool {
         && !key.contains(char::is_control)
 }
 
-/// A format in a request: a number, Bedrock's name for it, or both.
+/// A format in a request: an enum number, Bedrock's name for the format, or both.
 struct Format<'a> {
-    /// The name of the number in the proto, without its prefix. The number itself if it is unknown.
+    /// The name of the enum value in the proto, without its prefix. `Err` contains the number if it
+    /// is unknown.
     number: Result<Option<&'static str>, i32>,
     name: &'a str,
 }
 
-/// An enum of formats. Its values are named `<PREFIX>_<NAME>`.
+/// An enum of formats, whose values are named `<PREFIX>_<NAME>`.
 trait FormatEnum: TryFrom<i32> {
     const PREFIX: &'static str;
     fn proto_name(&self) -> &'static str;
@@ -241,10 +245,10 @@ fn format(format: &Format<'_>, out: &mut Violations) {
     }
 }
 
-/// Returns whether this is Bedrock's name of the enum value with this suffix.
+/// Returns whether `word` is Bedrock's name for the enum value whose name ends with `suffix`.
 fn is_word_of(suffix: &str, word: &str) -> bool {
     match suffix {
-        // This is the only name with a hyphen where the enum has an underscore.
+        // Only in this name does a hyphen correspond to the underscore of the enum value.
         "X_AAC" => word == "x-aac",
         _ => word.eq_ignore_ascii_case(suffix) && FORMAT_NAME.fits(word),
     }

@@ -1,11 +1,11 @@
-//! Rules for the conversation and the system prompt: which role can contain which blocks.
+//! Rules for the conversation and the system prompt, and for the blocks that each role can contain.
 
 use super::path::Violations;
 use super::word::required_enum_item;
 use super::{citation, guardrail, inference, media, tool};
 use crate::pb::{self, Role, content_block::Content};
 
-/// Checks all messages. The current path must be that of the input.
+/// Checks all messages. The current path must be the path of the input.
 pub(super) fn messages(messages: &[pb::Message], out: &mut Violations) {
     out.items("messages", messages, check);
 }
@@ -17,7 +17,7 @@ fn check(message: &pb::Message, out: &mut Violations) {
     });
     let role = Role::try_from(message.role).unwrap_or_default();
 
-    // The model may answer without any block, and the caller can send such an answer back.
+    // A model can answer without any block, and callers send such answers back in the history.
     if message.content.is_empty() && role != Role::Assistant {
         out.no_items_at("content", "is required: add at least one block");
     }
@@ -49,15 +49,15 @@ fn content(block: &pb::ContentBlock, role: Role, out: &mut Violations) {
         );
         return;
     };
-    // `ANY` marks the kinds of blocks that all roles can contain. Bedrock's rules for these depend
-    // on the model.
+    // `ANY` means that all roles can contain a kind of block. Whether Bedrock accepts it depends on
+    // the model.
     match content {
         Content::Text(text) => {
             if text.is_empty() {
                 out.add_at("text", "is empty: set a text or remove the block");
             }
         }
-        // An image of an answer may lack fields that the caller's images need.
+        // An image in an answer may lack fields that images of callers must have.
         Content::Image(_) if role == Role::Assistant => {}
         Content::Image(block) => in_role(role, USER, "image", out, |out| {
             media::image(block, out);
@@ -115,7 +115,7 @@ const ASSISTANT: &[Role] = &[Role::Assistant];
 const USER_OR_ASSISTANT: &[Role] = &[Role::User, Role::Assistant];
 const SYSTEM: &[Role] = &[Role::System];
 
-/// Checks a block, and whether the role can contain it. An unknown role has been reported already.
+/// Checks a block, and whether its role can contain it. An unknown role is not reported again.
 fn in_role(
     role: Role,
     allowed: &[Role],

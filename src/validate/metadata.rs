@@ -1,5 +1,4 @@
-//! Rules for the fields of a request other than the conversation: request metadata, prompt
-//! variables, response field paths, raw members.
+//! Rules for request metadata, prompt variables, response field paths and raw members.
 
 use std::collections::HashMap;
 
@@ -11,7 +10,7 @@ use crate::{
     pb,
 };
 
-/// Source of this limit and the next one: Bedrock's service model.
+/// The maximum number of paths, and their maximum length. Source: Bedrock's service model.
 const MAX_PATHS: usize = 10;
 const MAX_PATH_CHARS: usize = 256;
 
@@ -87,8 +86,8 @@ pub(super) fn raw_members(members: &[pb::RawMember], out: &mut Violations) {
     });
 }
 
-/// Returns the invalid entries, sorted by key, so that the same request always gets the same
-/// violations.
+/// Returns the invalid entries sorted by their keys, so that the violations of a request are always
+/// in the same order.
 fn sorted<V>(
     map: &HashMap<String, V>,
     wrong: impl Fn(&str, &V) -> bool,

@@ -1,13 +1,17 @@
-//! Checks a request with all rules that do not need a call to Bedrock, and reports all violations
-//! at once. Performs no I/O.
+//! Checks a request by all rules that need no call to Bedrock, and reports all violations together.
+//! Performs no I/O.
 //!
 //! The rules come from the proto comments, from Bedrock's service model and from its documentation.
-//! Bedrock checks the rules that depend on the model: a rule is here only if no call that breaks it
-//! can succeed. A required field may be empty if a raw member provides it.
+//! A rule is included only if no call that breaks it can succeed; rules that depend on the model
+//! are left to Bedrock. A required field may be empty if a raw member provides its content.
 //!
 //! | file | rules for |
 //! |---|---|
-//! | `target` | the form of the target |
+//!
+//! `target`
+//!
+//! the format of the target
+//!
 //! | `message` | the conversation, the system prompt, and which role can contain which blocks |
 //! | `media` | images, documents, video, audio |
 //! | `tool` | tools, their calls and results |
@@ -43,13 +47,14 @@ use target::Shape;
 
 use crate::{bounds::Stop, config::TargetLimits, error::Violation, pb};
 
-/// Source: `google/protobuf/duration.proto`, about 10,000 years.
+/// The maximum number of seconds of a duration, about 10,000 years. Source:
+/// `google/protobuf/duration.proto`.
 const MAX_SECONDS: i64 = 315_576_000_000;
 
-/// Checks a request of `Invoke` with all rules that do not need a call to Bedrock.
+/// Checks a request of `Invoke` by all rules that need no call to Bedrock.
 ///
-/// `model_id` is the model ID or ARN to which the target was resolved, or the target itself if it
-/// was not resolved.
+/// `model_id` is the model ID or ARN to which the target was resolved. If it was not resolved, it
+/// is the target itself.
 ///
 /// # Errors
 /// Returns all violations, at most [`MAX_VIOLATIONS`]. Paths begin at the request: `target`,
@@ -58,8 +63,8 @@ pub fn invoke(request: &pb::InvokeRequest, model_id: &str) -> Result<(), Vec<Vio
     invoke_until(&Stop::never(), request, model_id)
 }
 
-/// Checks a request like [`invoke`]. If `stop` is set meanwhile, the rest is not checked, and the
-/// result is meaningless.
+/// Checks a request like [`invoke`], but ends early if `stop` is set. The result is then incomplete
+/// and must be ignored.
 ///
 /// # Errors
 /// Returns all violations, as with [`invoke`].
@@ -85,8 +90,8 @@ pub fn stream_invoke(
     stream_invoke_until(&Stop::never(), request, model_id)
 }
 
-/// Checks a request like [`stream_invoke`]. If `stop` is set meanwhile, the rest is not checked,
-/// and the result is meaningless.
+/// Checks a request like [`stream_invoke`], but ends early if `stop` is set. The result is then
+/// incomplete and must be ignored.
 ///
 /// # Errors
 /// Returns all violations, as with [`invoke`].
@@ -107,8 +112,8 @@ pub fn stream_invoke_until(
     out.finish()
 }
 
-/// Checks a request of `ApplyGuardrail`. If `stop` is set meanwhile, the rest is not checked, and
-/// the result is meaningless.
+/// Checks a request of `ApplyGuardrail`. Ends early if `stop` is set. The result is then incomplete
+/// and must be ignored.
 ///
 /// # Errors
 /// Returns all violations, as with [`invoke`].
@@ -122,8 +127,8 @@ pub fn apply_guardrail_until(
     out.finish()
 }
 
-/// Checks a request of `InvokeModel`, without what is in its body. If `stop` is set meanwhile, the
-/// rest is not checked, and the result is meaningless.
+/// Checks a request of `InvokeModel`, except for the content of its body. Ends early if `stop` is
+/// set. The result is then incomplete and must be ignored.
 ///
 /// # Errors
 /// Returns all violations, as with [`invoke`].
@@ -136,11 +141,11 @@ pub fn invoke_model_until(
     out.finish()
 }
 
-/// Checks a request of `StreamInvokeModel`: the fields that `InvokeModel` has, as
-/// [`invoke_model_until`] does, and the interval of heartbeats.
+/// Checks a request of `StreamInvokeModel`: the fields that `InvokeModel` also has, like
+/// [`invoke_model_until`], and the interval of heartbeats.
 ///
 /// # Errors
-/// All violations, as with [`invoke`].
+/// Returns all violations, as with [`invoke`].
 pub fn stream_invoke_model_until(
     stop: &Stop,
     request: &pb::InvokeModelRequest,
@@ -154,13 +159,13 @@ pub fn stream_invoke_model_until(
     out.finish()
 }
 
-/// Checks the field `target` of any request.
+/// Checks the field `target`, which all requests have.
 pub fn target(target: &str, out: &mut Violations) {
     target::check(target, out);
 }
 
-/// Checks the field `input` of any request. If `model_id` is a prompt of Prompt management, fields
-/// that the prompt sets are refused.
+/// Checks the field `input`. If `model_id` is a prompt of Prompt management, the input must not
+/// contain fields that the prompt itself sets.
 pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violations) {
     let Some(input) = input else {
         out.add_at("input", "is required: set the Converse request");
@@ -170,7 +175,7 @@ pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violat
     out.field("input", |out| {
         match target::shape(model_id) {
             Shape::Prompt => prompt(input, out),
-            // Only prompts have variables, so this alias refers to a prompt.
+            // Only prompts have variables, so the alias must lead to a prompt.
             Shape::Alias if !input.prompt_variables.is_empty() => {}
             Shape::Alias | Shape::ModelId | Shape::Arn => {
                 if input.messages.is_empty() {
@@ -185,7 +190,7 @@ pub fn input(model_id: &str, input: Option<&pb::ConverseInput>, out: &mut Violat
     });
 }
 
-/// Refuses the fields that a prompt of Prompt management sets.
+/// Reports fields that a prompt of Prompt management itself sets.
 fn prompt(input: &pb::ConverseInput, out: &mut Violations) {
     use pb::converse_input::AdditionalModelRequestFields as Fields;
 

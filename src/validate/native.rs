@@ -1,4 +1,4 @@
-//! Rules for requests of `InvokeModel`: everything but their bodies.
+//! Rules for requests of `InvokeModel`, except for the content of their bodies.
 
 use super::{guardrail, inference, metadata, path::Violations, target, word::Word};
 use crate::pb;

@@ -1,4 +1,4 @@
-//! Collects violations, with the path of the field that is being checked.
+//! Collects violations, and tracks the path of the field that is being checked.
 
 use std::fmt;
 
@@ -10,14 +10,15 @@ use crate::{
     pb,
 };
 
-/// How many items are checked between two checks of whether the result is still needed.
+/// How many items are checked before `stop` is checked again.
 const ITEMS_BETWEEN_LOOKS: usize = 256;
-/// The maximum number of characters of a value that a description repeats.
+/// The maximum number of characters of a caller's value that a description shows.
 const SHOWN_CHARS: usize = 64;
-/// The maximum number of steps of a path. The longest path of the protos has 9: a chunk of a
-/// document in a tool's result.
+/// The maximum number of steps in a path. The longest path in the protos has 9 steps: a chunk of a
+/// document in a tool result.
 const MAX_DEPTH: usize = 16;
-/// The path of the last violation, which counts those that are not listed. Only `input` has lists.
+/// The path of the last violation, which says how many violations are not listed. Only `input` can
+/// have so many.
 const REST: &str = "input";
 
 /// One step of a path.
@@ -28,7 +29,8 @@ enum Step {
 }
 
 impl Step {
-    /// Appends the step in the names of Bedrock's JSON, which are the proto's names in camel case.
+    /// Appends the step to a JSON Pointer. The names are those of Bedrock's JSON, which are the
+    /// proto's names in camel case.
     fn append_to(self, pointer: &mut String) {
         let (Self::Field(name) | Self::Item(name, _)) = self;
         let name = match name {
@@ -78,7 +80,7 @@ impl fmt::Display for Step {
 pub struct Violations {
     steps: [Step; MAX_DEPTH],
     depth: usize,
-    /// The positions of raw members, which may provide a field that is missing.
+    /// The raw members of the request, which may provide fields that are missing.
     raw: RawPointers,
     found: ViolationList,
     stop: Stop,
@@ -91,7 +93,7 @@ impl Default for Violations {
 }
 
 impl Violations {
-    /// Creates an empty list, with the path of a request.
+    /// Creates an empty list. The current path is that of the request.
     pub const fn new() -> Self {
         Self {
             steps: [Step::Field(""); MAX_DEPTH],
@@ -102,7 +104,8 @@ impl Violations {
         }
     }
 
-    /// Creates an empty list, with the path of a request. Checks end early once `stop` is set.
+    /// Creates an empty list. The current path is that of the request. Checks end early once `stop`
+    /// is set.
     pub(crate) fn until(stop: Stop) -> Self {
         Self {
             stop,
@@ -110,7 +113,7 @@ impl Violations {
         }
     }
 
-    /// Returns the signal that the result is no longer needed.
+    /// Returns the flag that is set when the result is no longer needed.
     pub(super) fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -146,22 +149,22 @@ impl Violations {
         self.raw = RawPointers::of(members);
     }
 
-    /// Adds a violation: the field or message at the current path is missing or empty. Does nothing
-    /// if a raw member is there or below.
+    /// Adds a violation: the field or message at the current path is missing or empty. Adds none if
+    /// a raw member is at this path or below.
     pub fn missing(&mut self, description: impl fmt::Display) {
         if !self.is_raw_here() {
             self.add(description);
         }
     }
 
-    /// Adds a violation: a field of the message at the current path is missing or empty. Does
-    /// nothing if a raw member is there or below.
+    /// Adds a violation: a field of the message at the current path is missing or empty. Adds none
+    /// if a raw member is at the field's path or below.
     pub fn missing_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| out.missing(description));
     }
 
-    /// Adds a violation: a list field of the message at the current path has no items. Does nothing
-    /// if a raw member is the list or one of its items.
+    /// Adds a violation: a list field of the message at the current path has no items. Adds none if
+    /// a raw member is the list or one of its items.
     pub fn no_items_at(&mut self, field: &'static str, description: impl fmt::Display) {
         self.field(field, |out| {
             if out.raw.is_empty() || !out.raw.has_list_or_item(&out.pointer()) {
@@ -170,8 +173,8 @@ impl Violations {
         });
     }
 
-    /// Adds a violation: the entry of a map field of the message at the current path is empty. Does
-    /// nothing if a raw member is there or below.
+    /// Adds a violation: an entry of a map field of the message at the current path is empty. Adds
+    /// none if a raw member is at the entry's path or below.
     pub fn missing_at_key(
         &mut self,
         field: &'static str,
@@ -190,15 +193,15 @@ impl Violations {
         });
     }
 
-    /// Returns whether a raw member is at the current path or below.
+    /// Returns whether a raw member is at the current path or below it.
     pub fn is_raw_here(&self) -> bool {
         !self.raw.is_empty() && self.raw.has_at_or_below(&self.pointer())
     }
 
-    /// Returns the current path as a JSON Pointer, in the names of Bedrock's JSON.
+    /// Returns the current path as a JSON Pointer with the names of Bedrock's JSON.
     fn pointer(&self) -> String {
         let mut pointer = String::new();
-        // The pointers of raw members begin at the input.
+        // The pointers of raw members begin at the input, so the first step is left out.
         for step in self.steps.iter().take(self.depth).skip(1) {
             step.append_to(&mut pointer);
         }
@@ -220,7 +223,7 @@ impl Violations {
         self.found.is_empty()
     }
 
-    /// Returns the number of violations that will be listed.
+    /// Returns how many of the violations will be listed.
     pub(crate) fn listed(&self) -> usize {
         self.found.listed()
     }
@@ -228,8 +231,8 @@ impl Violations {
     /// Returns the result of the checks.
     ///
     /// # Errors
-    /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`].
-    /// The last one gives the number of those that are left out.
+    /// Returns the violations in the order in which they were found, at most [`MAX_VIOLATIONS`]. If
+    /// there are more, the last one says how many are not listed.
     pub fn finish(self) -> Result<(), Vec<Violation>> {
         if self.found.is_empty() {
             Ok(())
@@ -273,8 +276,8 @@ impl Violations {
     }
 }
 
-/// A caller's value in a description. It is quoted, escaped and shortened, so that errors contain
-/// no prompts.
+/// A caller's value in a description. It is quoted, escaped and shortened, so that errors do not
+/// contain whole prompts.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {

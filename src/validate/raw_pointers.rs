@@ -2,11 +2,11 @@
 
 use crate::pb;
 
-/// The JSON Pointers of a request's raw members.
+/// The JSON Pointers of the raw members in a request.
 pub(super) struct RawPointers {
     /// The pointers, sorted.
     pointers: Vec<String>,
-    /// The pointers without their last step, sorted.
+    /// The same pointers without their last step, sorted.
     parents: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl RawPointers {
         self.pointers.is_empty()
     }
 
-    /// Returns whether there is a raw member with this pointer, or with one below it.
+    /// Returns whether the pointer of a raw member is `place`, or is below it.
     pub(super) fn has_at_or_below(&self, place: &str) -> bool {
         let below = format!("{place}/");
         let first_below = self.pointers.partition_point(|pointer| *pointer < below);
@@ -48,7 +48,8 @@ impl RawPointers {
         is_below || has(&self.pointers, place)
     }
 
-    /// Returns whether a raw member is the list with this pointer, or one of its items.
+    /// Returns whether the pointer of a raw member is `place`, which is a list, or an item of this
+    /// list.
     pub(super) fn has_list_or_item(&self, place: &str) -> bool {
         has(&self.pointers, place) || has(&self.parents, place)
     }

@@ -1,8 +1,8 @@
 //! Rules for `target`: an alias, a model ID, a profile ID, or an ARN.
 //!
-//! The target becomes part of a URL, so characters that could change the rest of the URL are
-//! refused. The forms are those of the pattern of `modelId` in Bedrock's service model. Profile
-//! prefixes and resource types are not limited to known ones.
+//! The target becomes a part of a URL, so characters that could change the rest of the URL are
+//! refused. The accepted formats are those of `modelId` in Bedrock's service model, but with any
+//! profile prefix and any resource type.
 
 use super::path::{Shown, Violations};
 use super::word::longer_than;
@@ -11,7 +11,7 @@ use super::word::longer_than;
 const MAX_CHARS: usize = 2048;
 const FIELD: &str = "target";
 
-/// The form of a target. Whether the target exists is checked elsewhere.
+/// The format of a target. Whether the target exists is checked elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// An alias from the gateway's configuration. It contains neither `.` nor `:`.
@@ -24,7 +24,7 @@ pub(super) enum Shape {
     Arn,
 }
 
-/// Checks the field `target` of the message at the current path.
+/// Checks the field `target` of the message at the current path. It is required.
 pub(super) fn check(target: &str, out: &mut Violations) {
     if target.is_empty() {
         out.add_at(
@@ -41,7 +41,7 @@ pub(super) fn check(target: &str, out: &mut Violations) {
     }
 }
 
-/// Returns the form of a target, whether or not it is valid.
+/// Returns the format of a target, which may be invalid.
 pub(super) fn shape(target: &str) -> Shape {
     if !is_arn(target) {
         return if target.contains(['.', ':']) {

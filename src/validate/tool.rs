@@ -1,4 +1,4 @@
-//! Rules for tools, for the model's calls of tools, and for their results.
+//! Rules for tools, for tool uses of the model, and for tool results.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use super::word::{Word, optional_enum, optional_text, required_text};
 use super::{citation, inference, json, media};
 use crate::pb;
 
-/// Source of all limits here: Bedrock's service model.
+/// The rule for the name of a tool. Source of all limits in this file: Bedrock's service model.
 const TOOL_NAME: Word = Word {
     max: 64,
     set: "`[a-zA-Z0-9_-]`",
@@ -43,7 +43,7 @@ pub(super) fn config(config: &pb::ToolConfiguration, out: &mut Violations) {
     let Some(choice) = &config.tool_choice else {
         return;
     };
-    // Tools that are raw members are not in `names`.
+    // `names` does not contain tools that are raw members.
     let mut has_others = false;
     out.field("tools", |out| has_others = out.is_raw_here());
     out.field("tool_choice", |out| match &choice.choice {
@@ -96,8 +96,8 @@ fn specification(spec: &pb::ToolSpecification, out: &mut Violations) {
     });
 }
 
-/// Checks a tool use of the model. A model may use other characters than Bedrock documents in the
-/// ID and in the name, so Bedrock decides which it accepts. The same is true of results.
+/// Checks a tool use. Models use other characters in IDs and names than Bedrock documents, so
+/// Bedrock itself must check them. The same applies to tool results.
 pub(super) fn tool_use(block: &pb::ToolUseBlock, out: &mut Violations) {
     use pb::tool_use_block::Input;
 
@@ -128,7 +128,7 @@ fn result_part(part: &pb::ToolResultContentBlock, out: &mut Violations) {
         ),
         Some(Content::Json(text)) => json::text("json", text, out),
         Some(Content::JsonStruct(value)) => json::structure("json_struct", value, out),
-        // Many tools return an empty text.
+        // An empty text is allowed, because many tools return one.
         Some(Content::Text(_)) => {}
         Some(Content::Image(block)) => out.field("image", |out| media::image(block, out)),
         Some(Content::Document(block)) => {

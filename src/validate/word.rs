@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::path::{Shown, Violations};
 
-/// Checks an optional enum. Its number must be known, or 0.
+/// Checks an optional enum. Its number must be 0 or a known one.
 pub(super) fn optional_enum<E: TryFrom<i32>>(
     field: &'static str,
     value: i32,
@@ -15,7 +15,8 @@ pub(super) fn optional_enum<E: TryFrom<i32>>(
     }
 }
 
-/// Checks a required enum. Its number must be known, and not 0. `values` lists the valid values.
+/// Checks a required enum. Its number must be a known one other than 0. `values` lists the valid
+/// values.
 pub(super) fn required_enum<E: TryFrom<i32>>(
     field: &'static str,
     value: i32,
@@ -25,7 +26,7 @@ pub(super) fn required_enum<E: TryFrom<i32>>(
     out.field(field, |out| required_enum_item::<E>(value, values, out));
 }
 
-/// Checks a required enum like [`required_enum`], but the enum at the current path itself.
+/// Checks a required enum like [`required_enum`]. The enum is the item at the current path.
 pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out: &mut Violations) {
     if value == 0 {
         out.missing(format_args!("is required: use {values}"));
@@ -34,7 +35,7 @@ pub(super) fn required_enum_item<E: TryFrom<i32>>(value: i32, values: &str, out:
     }
 }
 
-/// The error for an enum number that this version of the API does not know.
+/// The description of an enum number that this version of the API does not contain.
 pub(super) struct UnknownNumber(pub(super) i32);
 
 impl fmt::Display for UnknownNumber {
@@ -43,7 +44,7 @@ impl fmt::Display for UnknownNumber {
     }
 }
 
-/// A rule for texts of 1 to `max` characters from a set.
+/// A rule for texts: they must have 1 to `max` characters of a certain set.
 pub(super) struct Word {
     pub(super) max: usize,
     /// The set of characters, as error messages describe it.
@@ -52,7 +53,7 @@ pub(super) struct Word {
 }
 
 impl Word {
-    /// Checks a required value.
+    /// Checks a required text.
     pub(super) fn required(&self, field: &'static str, value: &str, out: &mut Violations) {
         let Self { max, set, .. } = *self;
         if value.is_empty() {
@@ -71,14 +72,14 @@ impl Word {
         }
     }
 
-    /// Returns whether a value follows the rule. An empty value does.
+    /// Returns whether a text satisfies the rule. The empty text does, too.
     pub(super) fn fits(&self, value: &str) -> bool {
         value.chars().all(self.allowed) && !longer_than(value, self.max)
     }
 }
 
-/// Returns whether a text has more than `max` characters. Reads only as much of the text as
-/// necessary.
+/// Returns whether a text has more than `max` characters. Does not count the characters beyond
+/// `max`.
 pub(super) fn longer_than(value: &str, max: usize) -> bool {
     value.len() > max && value.chars().nth(max).is_some()
 }
