@@ -1,8 +1,9 @@
-//! Records which AWS identities fail: AWS rejects their credentials, or denies them a model. Other
-//! identities can still call the same routes, so the routes' health is not affected.
+//! Tracks which AWS identities fail: AWS rejects their credentials, or denies them access to a
+//! model. Other identities can still call the same routes, so this does not affect the routes'
+//! health.
 //!
-//! Only calls with routes in several accounts use this: skipping an identity helps only if there is
-//! another one.
+//! Only calls with routes in several accounts use this, because skipping an identity helps only if
+//! there is another one.
 
 use std::{
     collections::HashMap,
@@ -17,24 +18,24 @@ use tokio::time::Instant;
 
 use crate::error::{Failure, Reason};
 
-/// How long a failed identity is skipped at first. It doubles with each further failure.
+/// How long a failed identity is skipped at first. The time doubles with each further failure.
 const FIRST_SKIP: Duration = Duration::from_secs(1);
 const LONGEST_SKIP: Duration = Duration::from_secs(30);
-/// The maximum number of failed identities that are remembered per account. Callers can have
-/// separate identities, so their number is unlimited.
+/// The maximum number of failed identities that are tracked per account. Callers can have separate
+/// identities, so their number is unlimited.
 const MOST_FAILED: usize = 1_024;
 
-/// What is wrong with an identity.
+/// Why an identity fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentityFault {
     /// AWS rejects its credentials, so it can make no call.
     Credentials,
-    /// It may not call this model, but perhaps others.
+    /// It may not call this model, but it may be able to call others.
     Access,
 }
 
 impl IdentityFault {
-    /// Returns what is wrong with the identity. `None`: the identity is not the cause.
+    /// Returns why the identity failed. `None` if the identity is not the cause.
     pub(super) fn of(failure: &Failure) -> Option<Self> {
         match failure.reason {
             Reason::UpstreamCredentials | Reason::CredentialsUnavailable => Some(Self::Credentials),
@@ -44,7 +45,7 @@ impl IdentityFault {
     }
 }
 
-/// The identities of one account that fail, by the caller that owns them. The identity that callers
+/// The failing identities of one account, by the caller that owns them. The identity that callers
 /// share has no owner.
 #[derive(Debug, Default)]
 pub struct IdentityHealth {
@@ -62,7 +63,7 @@ struct Skip {
 }
 
 impl IdentityHealth {
-    /// Returns the time until which an identity is skipped. `None`: it is not skipped.
+    /// Returns the time until which an identity is skipped. `None` if it is not skipped.
     pub fn skipped_until(&self, owner: Option<&str>, now: Instant) -> Option<Instant> {
         if !self.any.load(Ordering::Acquire) {
             return None;
@@ -72,8 +73,8 @@ impl IdentityHealth {
         (until > now).then_some(until)
     }
 
-    /// Begins an attempt. Returns whether it is allowed. After a pause, an identity that has failed
-    /// may make one attempt at a time.
+    /// Begins an attempt. Returns whether it is allowed. When the skip of a failed identity is
+    /// over, the identity may make one attempt at a time.
     pub(super) fn begin(&self, owner: Option<&str>, now: Instant) -> bool {
         if !self.any.load(Ordering::Acquire) {
             return true;
@@ -81,8 +82,8 @@ impl IdentityHealth {
         match self.lock().get_mut(&owner.map(str::to_owned)) {
             Some(skip) if skip.until > now => false,
             Some(skip) => {
-                // Other calls skip the identity until this one has an outcome, or for the same time
-                // again.
+                // Other calls skip the identity until this attempt has an outcome, at most for the
+                // same time again.
                 skip.until = now + skip.pause;
                 skip.probing = true;
                 true
@@ -91,7 +92,7 @@ impl IdentityHealth {
         }
     }
 
-    /// Notes that an identity has failed.
+    /// Records that an identity has failed.
     pub(super) fn failed(&self, owner: Option<&str>, failure: &Failure, now: Instant) {
         let mut failed = self.lock();
         if failed.len() >= MOST_FAILED {
@@ -105,7 +106,8 @@ impl IdentityHealth {
             pause: Duration::ZERO,
             probing: true,
         });
-        // Several calls may have begun before the identity was skipped. Their failures count once.
+        // Several calls may have begun before the identity was skipped. Only one of their failures
+        // counts.
         if !std::mem::take(&mut skip.probing) {
             return;
         }
@@ -115,7 +117,7 @@ impl IdentityHealth {
         self.any.store(true, Ordering::Release);
     }
 
-    /// Notes that Bedrock has answered a call of an identity.
+    /// Records that Bedrock has answered a call of an identity.
     pub(super) fn succeeded(&self, owner: Option<&str>) {
         if !self.any.load(Ordering::Acquire) {
             return;

@@ -23,13 +23,13 @@ impl fmt::Debug for RouteMetrics {
 }
 
 impl RouteMetrics {
-    /// Returns metrics of the routes that this router has at the time of a scrape.
+    /// Creates a collector that reports the routes of this router at each scrape.
     pub fn of(router: Router) -> Self {
         Self::of_current(move || Some(router.clone()))
     }
 
-    /// Returns metrics of the routes of the router that is current at the time of a scrape, if
-    /// there is one.
+    /// Creates a collector that reports, at each scrape, the routes of the router that is current
+    /// then. Without a router, it reports nothing.
     pub fn of_current(router: impl Fn() -> Option<Router> + Send + Sync + 'static) -> Self {
         Self(Box::new(router))
     }
@@ -56,7 +56,7 @@ impl Collector for RouteMetrics {
             .map(|route| (route.labels(), route.open_calls()))
             .collect();
         let named: usize = open.iter().map(|(_, count)| count).sum();
-        // This includes routes of aliases that the configuration no longer has.
+        // The other calls include calls on routes of aliases that are no longer configured.
         let others = router.open_calls().saturating_sub(named);
         if !router.allowed_model_ids().is_empty() || others > 0 {
             open.push((labels::RouteLabels::default(), others));

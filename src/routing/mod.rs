@@ -1,16 +1,16 @@
-//! Routing: resolves a target's name, and makes attempts on the target's routes.
+//! Resolves the names of targets, and makes attempts on the routes of a target.
 //!
 //! | file | job |
 //! |---|---|
-//! | `registry` | the state of routes, which survives a reload |
+//! | `registry` | stores the state of routes, which survives a reload |
 //! | `target` | what an alias or model ID resolves to, with the operator's settings for it |
 //! | `route` | one model ID in one source Region of one AWS account |
-//! | [`identity_health`] | which AWS identities fail |
-//! | [`health`] | breaker, cooldown and load of a route |
+//! | [`identity_health`] | tracks which AWS identities fail |
+//! | [`health`] | the breaker, the cooldown and the load of a route |
 //! | `profiles` | the inference profiles that Bedrock's control plane has listed |
 //! | `route_selection` | selects the route of a call's next attempt |
-//! | [`attempts`] | makes the attempts of a call, until the first event |
-//! | [`retry_budget`] | the retry budget of all calls |
+//! | [`attempts`] | makes the attempts of a call, until the first event arrives |
+//! | [`retry_budget`] | limits the retries of all calls together |
 //! | `open_call` | counts the open calls of a route |
 //! | `metrics` | reports the state of the routes as metrics |
 
@@ -44,16 +44,18 @@ use crate::{
     error::{Failure, Reason},
 };
 
-/// The maximum number of direct targets that are kept. Callers choose their names.
+/// The maximum number of direct targets that are cached. It is needed because callers choose their
+/// names.
 const MOST_RAW: usize = 1_024;
 
-/// Resolves the targets of one configuration. Cheap to clone; all clones share the routes.
+/// Resolves the targets of one configuration. Cheap to clone. All clones share the routes.
 #[derive(Clone, Debug)]
 pub struct Router(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The aliases. One without a known source Region can't be called, and has a failure instead.
+    /// The aliases. An alias whose source Region is unknown cannot be called: its value is the
+    /// failure.
     aliases: BTreeMap<String, Result<Arc<Target>, Failure>>,
     allowed_model_ids: Vec<String>,
     only: Fence,
@@ -76,8 +78,8 @@ struct Routes {
 }
 
 impl Routes {
-    /// Returns the route of a key, and creates it if necessary. A new route belongs to an alias if
-    /// `of_alias` is set. All aliases are added before callers can name other routes.
+    /// Returns the route of a key. Creates the route if necessary. `of_alias` is true if the route
+    /// is created for an alias. All aliases are added before callers can name other routes.
     fn get(&mut self, key: RouteKey, of_alias: bool) -> Arc<Route> {
         let Self { all, registry, .. } = self;
         let new = |key: &RouteKey| Arc::new(Route::new(key, registry.state(key), of_alias));
@@ -86,12 +88,13 @@ impl Routes {
 }
 
 impl Router {
-    /// Creates a router for these targets. `default_region` comes from the settings of the AWS SDK.
+    /// Creates a router for these targets. `default_region` is from the settings of the AWS SDK.
     pub fn new(targets: Targets, default_region: Option<&str>) -> Self {
         Self::with(Arc::default(), targets, default_region)
     }
 
-    /// Creates a router for the targets of another configuration. Routes of both have one state.
+    /// Creates a router for the targets of another configuration. Routes that are in both
+    /// configurations share their state.
     #[must_use]
     pub fn next(&self, targets: Targets) -> Self {
         let registry = Arc::clone(&self.0.registry);
@@ -150,8 +153,8 @@ impl Router {
             return known.clone();
         }
         let allowed = self.may_be_named(target);
-        // No known model ID has the form of an alias, so the name is probably mistyped, unless the
-        // operator allows it.
+        // No known model ID looks like an alias, so the name is probably mistyped, unless the
+        // operator allows it as a model ID.
         if !model_id::is_raw(target) && (!allowed || self.near(target, &is_visible).is_some()) {
             return Err(self.unknown_among(target, is_visible));
         }
@@ -167,7 +170,7 @@ impl Router {
         self.raw(target)
     }
 
-    /// Returns the failure for an unknown target, with a hint from the aliases that the caller may
+    /// Returns the failure for an unknown target. Its hint uses only aliases that the caller may
     /// see.
     pub fn unknown_among(&self, target: &str, is_visible: impl Fn(&str) -> bool) -> Failure {
         let hint = match self.near(target, &is_visible) {
@@ -194,7 +197,7 @@ impl Router {
         self.0.aliases.keys().map(String::as_str)
     }
 
-    /// Returns the inference profiles of the gateway's Region that callers can use: the IDs of
+    /// Returns the inference profiles that callers can use in the gateway's Region: the IDs of
     /// system profiles, and the ARNs of application profiles.
     pub fn inference_profiles(&self) -> Vec<String> {
         let Some(place) = self.default_account_region() else {
@@ -227,7 +230,7 @@ impl Router {
         self.0.registry.open_calls()
     }
 
-    /// Sets the inference profiles that Bedrock's control plane has listed for a source Region of
+    /// Stores the inference profiles that Bedrock's control plane has listed for a source Region of
     /// an account.
     pub fn learn(&self, place: &AccountRegion, profiles: Vec<InferenceProfile>) {
         self.0.registry.profiles.learn(place, profiles);
@@ -243,19 +246,19 @@ impl Router {
         self.0.registry.unknown.notify_one();
     }
 
-    /// Waits until there is a new route whose profile can be looked up, in this configuration or a
-    /// later one.
+    /// Waits until there is a new route whose profile can be looked up, in this configuration or in
+    /// a later one.
     pub fn unknown_route(&self) -> impl Future<Output = ()> + Send + use<> {
         let registry = Arc::clone(&self.0.registry);
         async move { registry.unknown.notified().await }
     }
 
-    /// Returns the source Region of targets that name none.
+    /// Returns the source Region of targets that do not name one.
     pub fn default_region(&self) -> Option<&str> {
         self.0.default_region.as_deref()
     }
 
-    /// Returns the source Region of targets that name none, in the gateway's own account.
+    /// Returns the source Region of targets that do not name one, in the gateway's own account.
     pub fn default_account_region(&self) -> Option<AccountRegion> {
         self.default_region().map(|region| AccountRegion {
             account: own_account(),
@@ -274,7 +277,7 @@ impl Router {
         if routes.raw.len() >= MOST_RAW {
             let Routes { all, raw, .. } = &mut *routes;
             raw.clear();
-            // Routes of aliases and of open calls are kept.
+            // This keeps routes of aliases, and routes that open calls use.
             all.retain(|_, route| Arc::strong_count(route) > 1);
             self.0.registry.prune();
         }
@@ -317,12 +320,13 @@ impl Router {
     }
 }
 
-/// Returns the name of the account of the gateway's own identity.
+/// Returns the name of the gateway's own account, which is empty.
 fn own_account() -> Arc<str> {
     Arc::default()
 }
 
-/// Returns the account in an ARN, or else that of the gateway's own identity.
+/// Returns the name of the account in an ARN. For other model IDs, returns the gateway's own
+/// account.
 fn owner(account_names: &BTreeMap<String, String>, model_id: &str) -> Arc<str> {
     let id = model_id::account_of_arn(model_id);
     let name = id.and_then(|id| account_names.get(id));
@@ -338,7 +342,7 @@ fn accounts(options: &RouteOptions, targets: &Targets) -> Vec<Arc<str>> {
     names.map(|name| name.as_str().into()).collect()
 }
 
-/// Returns the target of an alias: its own routes, followed by those of its fallbacks.
+/// Creates the target of an alias: its own routes, followed by those of its fallbacks.
 fn of_alias(
     name: &str,
     alias: &Alias,

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::route::Route;
 
-/// An open call to Bedrock. It ends when this is dropped.
+/// An open call to Bedrock. The call counts as open until this value is dropped.
 #[derive(Debug)]
 pub struct OpenCall(Arc<Route>);
 

@@ -1,4 +1,4 @@
-//! The inference profiles that Bedrock's control plane has listed, by AWS account and source
+//! Stores the inference profiles that Bedrock's control plane has listed, by AWS account and source
 //! Region. They are kept even if a later lookup fails.
 
 use std::{
@@ -42,7 +42,8 @@ impl Profiles {
             .unwrap_or_default()
     }
 
-    /// Sets the profile of a route, or a profile that serves its model.
+    /// Sets the profile of a route. If its model ID is not a profile, suggests a profile that
+    /// serves the model.
     pub(super) fn teach(&self, route: &Route) {
         let by_place = self.by_place.read().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = by_place.get(&route.account_region()) else {

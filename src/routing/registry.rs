@@ -1,5 +1,5 @@
-//! The state of this replica's routes: health, cooldowns, open calls, inference profiles. It is
-//! stored by the identity of a route, so it survives a reload.
+//! Stores the state of this replica's routes: health, cooldowns, open calls, inference profiles.
+//! The key is the identity of a route, so the state survives a reload.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use super::{
     route::{RouteKey, RouteState},
 };
 
-/// The maximum number of states of routes that no configuration has at present.
+/// The maximum number of states whose routes are not in any current configuration.
 const MOST_UNUSED: usize = 2_048;
 
 /// The state of all routes of a process. All routers of the process share it.
@@ -50,7 +50,8 @@ impl Registry {
         new
     }
 
-    /// Removes states that no route uses, if there are many. Callers can name any number of routes.
+    /// Removes states that no route uses, if there are many. This limits memory, because callers
+    /// can name any number of routes.
     pub(super) fn prune(&self) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let is_used = |state: &Arc<RouteState>| Arc::strong_count(state) > 1;

@@ -1,15 +1,16 @@
-//! The retry budget, which limits the further attempts that all calls of the process together can
-//! make. It prevents retries from making an outage worse.
+//! Limits the additional attempts that all calls of the process together can make. So retries
+//! cannot make an outage worse.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The number of attempts that each call adds. While the reserve is used up, there are at most 1.1
-/// attempts per call.
+/// The number of attempts that each call adds to the budget. When the initial budget is used up,
+/// calls make at most 1.1 attempts on average.
 const DEPOSIT: f64 = 0.1;
-/// The initial and maximum number of attempts. It is sufficient for short disturbances.
+/// The initial and maximum number of attempts in the budget. It is sufficient for short
+/// disturbances.
 const MOST: f64 = 100.0;
 
-/// The budget of a process. Cheap to clone; all clones share it.
+/// The retry budget of a process. Cheap to clone. All clones share it.
 #[derive(Clone, Debug)]
 pub struct RetryBudget(Arc<Mutex<f64>>);
 
@@ -26,7 +27,7 @@ impl RetryBudget {
         *balance = (*balance + DEPOSIT).min(MOST);
     }
 
-    /// Takes one attempt from the budget. Returns whether there was one left.
+    /// Takes one attempt from the budget. Returns whether one was left.
     pub fn withdraw(&self) -> bool {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if *balance < 1.0 {

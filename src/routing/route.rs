@@ -1,4 +1,5 @@
-//! A route: one model ID in one source Region of one AWS account, with its profile and its health.
+//! Defines a route: one model ID in one source Region of one AWS account, with its profile and
+//! health.
 
 use std::{
     sync::{
@@ -17,7 +18,7 @@ use crate::{
     telemetry::metrics,
 };
 
-/// How long Bedrock's refusal to count a model's tokens is remembered.
+/// How long the gateway caches that Bedrock refuses to count a model's tokens.
 const COUNT_REFUSED_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// The identity of a route. Quotas, and therefore health, belong to an account, a Region and a
@@ -42,8 +43,8 @@ pub struct AccountRegion {
     pub source_region: String,
 }
 
-/// A model ID in a source Region of an AWS account. All targets of a configuration with this
-/// [`RouteKey`] share the route.
+/// A model ID in a source Region of an AWS account. All targets of a configuration share the route
+/// of a [`RouteKey`].
 #[derive(Debug)]
 pub struct Route {
     /// The name of the AWS account that is called. Empty for the account of the gateway's own
@@ -55,21 +56,21 @@ pub struct Route {
     pub kind: ModelIdKind,
     /// The source Region: the endpoint that is called.
     pub source_region: String,
-    /// Whether an alias has this route. If not, a caller named it, and the number of such routes is
-    /// unlimited.
+    /// Whether an alias uses this route. If not, a caller named it, and the number of such routes
+    /// is unlimited.
     pub of_alias: bool,
     /// The health, as observed by the calls of this replica.
     pub health: RouteHealth,
-    /// The identities whose credentials AWS rejects in the account. All routes of the account share
-    /// this.
+    /// The identities of the account whose credentials AWS rejects. All routes of the account share
+    /// this value.
     pub credentials: Arc<IdentityHealth>,
     /// The identities that may not call this model.
     pub access: Arc<IdentityHealth>,
     pub(super) state: Arc<RouteState>,
 }
 
-/// The state of a route, as this replica knows it. The routes of all configurations with the same
-/// [`RouteKey`] share it.
+/// The state of a route, as this replica observes it. Routes with the same [`RouteKey`] share it,
+/// even in different configurations.
 #[derive(Debug, Default)]
 pub(super) struct RouteState {
     health: RouteHealth,
@@ -77,9 +78,9 @@ pub(super) struct RouteState {
     access: Arc<IdentityHealth>,
     /// The number of open calls to Bedrock.
     pub(super) open: AtomicUsize,
-    /// The inference profile, if the model ID is one and Bedrock's control plane has listed it.
+    /// The inference profile, if the model ID is a profile that Bedrock's control plane has listed.
     profile: RwLock<Option<Arc<InferenceProfile>>>,
-    /// The inference profile that serves the model in this Region, if one is known.
+    /// An inference profile that serves the model in this Region, if one is known.
     held_by: RwLock<Option<String>>,
     /// The time until which CountTokens is not called for the route's model.
     count_refused_until: RwLock<Option<Instant>>,
@@ -128,7 +129,7 @@ impl Route {
         }
     }
 
-    /// Returns the labels of the route in metrics. They are empty if only callers name the route.
+    /// Returns the labels of the route in metrics. They are empty for a route that no alias uses.
     pub fn labels(&self) -> metrics::RouteLabels {
         if !self.of_alias {
             return metrics::RouteLabels::default();
@@ -140,7 +141,7 @@ impl Route {
         }
     }
 
-    /// Returns the time until which an identity is skipped on this route. `None`: it is not
+    /// Returns the time until which an identity is skipped on this route. `None` if it is not
     /// skipped.
     pub fn identity_skipped_until(&self, owner: Option<&str>, now: Instant) -> Option<Instant> {
         self.credentials
@@ -148,8 +149,8 @@ impl Route {
             .max(self.access.skipped_until(owner, now))
     }
 
-    /// Returns the foundation model for counting the tokens of this route's calls. `None`: it is
-    /// unknown, or the route does not call a foundation model.
+    /// Returns the foundation model with which tokens of this route's calls are counted. `None` if
+    /// the model is unknown, or if the route does not call a foundation model.
     pub fn foundation_model(&self) -> Option<String> {
         let id = model_id::profile_id(&self.model_id);
         match self.kind {
@@ -169,7 +170,7 @@ impl Route {
         }
     }
 
-    /// Returns the format of the model's bodies. `None` if the gateway does not know it.
+    /// Returns the format of the model's bodies. `None` if the format is unknown.
     pub fn native_format(&self) -> Option<NativeFormat> {
         NativeFormat::of_model(&self.foundation_model()?)
     }
@@ -182,8 +183,8 @@ impl Route {
             .is_some_and(|until| now < until)
     }
 
-    /// Notes that Bedrock refuses to count tokens for this route's model. Models can gain support,
-    /// so the gateway calls CountTokens again later.
+    /// Records that Bedrock refuses to count tokens for this route's model. The gateway calls
+    /// CountTokens again later, because models can gain support.
     pub fn refused_to_count(&self, now: Instant) {
         let mut until = self
             .state
@@ -198,7 +199,7 @@ impl Route {
         self.state.open.load(Relaxed)
     }
 
-    /// Returns the inference profile, if the model ID is one and Bedrock has listed it.
+    /// Returns the inference profile, if the model ID is a profile that Bedrock has listed.
     pub fn profile(&self) -> Option<Arc<InferenceProfile>> {
         self.state
             .profile
@@ -216,7 +217,7 @@ impl Route {
             .unwrap_or_else(PoisonError::into_inner) = Some(profile);
     }
 
-    /// Sets the inference profile that serves the model in this Region.
+    /// Sets a profile that serves the model in this Region, for hints to callers.
     pub fn suggest(&self, inference_profile: Option<String>) {
         *self
             .state
@@ -225,8 +226,8 @@ impl Route {
             .unwrap_or_else(PoisonError::into_inner) = inference_profile;
     }
 
-    /// Returns the profile to call if the model is not available on demand: one that Bedrock lists,
-    /// or else one with the usual name.
+    /// Returns the profile to call if the model is not available on demand. It is a profile that
+    /// Bedrock has listed, or else one with the usual name.
     pub fn inference_profile(&self) -> Option<String> {
         let known = self
             .state
@@ -241,8 +242,8 @@ impl Route {
         })
     }
 
-    /// Returns the destination Regions, if they are known. Bedrock does not say which of them
-    /// serves a request.
+    /// Returns the destination Regions, if they are known. Bedrock does not report which one serves
+    /// a request.
     pub fn destination_regions(&self) -> Vec<String> {
         match self.profile() {
             Some(profile) if profile.anywhere => Vec::new(),
@@ -253,8 +254,8 @@ impl Route {
     }
 
     /// Returns which sampling parameters the model accepts. The model behind an application profile
-    /// is known only after it has been looked up; until then, no parameter is assumed to be
-    /// accepted.
+    /// is known only after the profile has been looked up. Before that, the route is assumed to
+    /// accept no sampling parameters.
     pub fn sampling(&self) -> Sampling {
         match self.profile() {
             Some(profile) if !profile.model.is_empty() => Sampling::of_model(&profile.model),
@@ -269,7 +270,7 @@ impl Route {
     }
 
     /// Returns on which side of a fence requests are processed. A request reaches its source Region
-    /// first, so the source Region must be inside, too.
+    /// first, so the source Region must also be inside the fence.
     pub fn side_of(&self, fence: &Fence) -> Side {
         if fence.is_unrestricted() {
             return Side::Inside;

@@ -1,9 +1,9 @@
 //! Selects the route of a call's next attempt.
 //!
-//! Routes with a lower order are tried first. Among routes with equal order, two are drawn by
+//! Routes with a lower order are tried first. Of the routes with equal order, two are drawn by
 //! weight, and the less loaded one is selected ("the power of two choices"). This spreads calls
-//! almost as well as comparing all routes. It also prevents all calls from using the one route that
-//! is least loaded at the moment.
+//! almost as well as a comparison of all routes. It also prevents all calls from using the one
+//! route that is least loaded at the moment.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use super::{
 };
 use crate::error::Failure;
 
-/// The factor below which two loads count as equal. Weights then decide.
+/// Two loads are treated as equal if they differ by less than this factor. The weights then decide.
 const SAME: f64 = 1.25;
 
-/// The routes of a call, with those that it has tried.
+/// The routes of a call, and which of them it has tried.
 #[derive(Debug)]
 pub(super) struct RouteSelection {
     candidates: Vec<RouteCandidate>,
     tried: Vec<bool>,
-    /// Whether the call can no longer use each route.
+    /// For each route, whether the call can no longer use it.
     ruled_out: Vec<bool>,
-    /// Whether the routes are in several accounts, so that another identity may be able to make the
+    /// Whether the routes are in several accounts. If so, another identity may be able to make the
     /// call.
     several_accounts: bool,
-    /// The caller whose own identity signs the call, if it has one.
+    /// The caller, if a separate AWS identity signs its calls.
     owner: Option<Arc<str>>,
 }
 
@@ -61,7 +61,7 @@ impl RouteSelection {
         }
     }
 
-    /// Notes that Bedrock has answered on this route.
+    /// Records that Bedrock has answered on this route.
     pub(super) fn answered(&self, index: usize) {
         if !self.several_accounts {
             return;
@@ -72,7 +72,7 @@ impl RouteSelection {
         }
     }
 
-    /// Notes that the identity of this route has failed. Returns whether another account is left,
+    /// Records that the identity of this route has failed. Returns whether another account is left
     /// whose identity may be able to make the call.
     pub(super) fn identity_failed(
         &mut self,
@@ -98,7 +98,7 @@ impl RouteSelection {
         self.ruled_out.contains(&false)
     }
 
-    /// Returns whether this call uses or skips a route.
+    /// Returns whether this call can use a route or skips it.
     fn availability(&self, candidate: &RouteCandidate, now: Instant) -> Availability {
         let route = &candidate.route;
         match route.health.availability(now) {
@@ -145,8 +145,8 @@ impl RouteSelection {
 
     /// Returns the next step. `random` returns numbers from 0 to 1.
     pub(super) fn next(&self, now: Instant, random: &mut impl FnMut() -> f64) -> NextStep {
-        // A target with a single route calls it regardless of its health: skipping it would fail
-        // calls that Bedrock may answer.
+        // If a target has a single route, that route is called regardless of its health. Skipping
+        // it would fail calls that Bedrock may answer.
         if self.candidates.len() == 1 {
             return match (self.is(&self.ruled_out, 0), self.is(&self.tried, 0)) {
                 (true, _) => NextStep::Nothing,
@@ -162,7 +162,7 @@ impl RouteSelection {
             if let Some(permit) = self.permit(index, now, false) {
                 return NextStep::Take(index, permit);
             }
-            // Another call has become the probe.
+            // Another call has become the probe of this route.
             untried.retain(|other| *other != index);
         }
         let again = self.left(|_| true, now);
@@ -172,7 +172,7 @@ impl RouteSelection {
         self.earliest(now)
     }
 
-    /// Returns the routes that are not skipped now.
+    /// Returns the routes that satisfy `wanted` and are not skipped now.
     fn left(&self, wanted: impl Fn(usize) -> bool, now: Instant) -> Vec<usize> {
         (0..self.candidates.len())
             .filter(|index| wanted(*index) && !self.is(&self.ruled_out, *index))

@@ -1,4 +1,4 @@
-//! A target: what a name in a request resolves to, with the operator's settings for it.
+//! Defines a target: what a name in a request resolves to, with the operator's settings for it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,13 +18,13 @@ pub struct Target {
     pub is_alias: bool,
     /// The description for callers.
     pub description: String,
-    /// The routes in their order, followed by those of the fallback.
+    /// The target's routes in their order, followed by those of the fallback.
     pub candidates: Vec<RouteCandidate>,
     /// The alias whose routes are tried after the target's own.
     pub fallback: Option<String>,
-    /// The values for fields that requests leave out.
+    /// The values for fields that requests do not set.
     pub defaults: Defaults,
-    /// The settings that are enforced on requests, including those for all targets.
+    /// The settings that are enforced on requests, including the settings for all targets.
     pub policy: RequestPolicy,
     /// The limits of this target.
     pub limits: TargetLimits,
@@ -37,14 +37,14 @@ pub struct Target {
 pub struct RouteCandidate {
     /// The route.
     pub route: Arc<Route>,
-    /// The order. Routes with a lower order are tried first; those with equal order share the
+    /// The order. Routes with a lower order are tried first. Routes with equal order share the
     /// calls.
     pub order: u32,
     /// The route's share of the calls, among routes with equal order.
     pub weight: u32,
     /// Whether the route can be called with bodies in the model's own format.
     pub invoke_model: bool,
-    /// The fences, all of which apply.
+    /// The fences. The route must be inside all of them.
     pub fences: Vec<Fence>,
 }
 
@@ -71,7 +71,7 @@ impl Target {
     /// Returns the routes inside the fences.
     ///
     /// # Errors
-    /// Fails if there is no such route.
+    /// Fails if no route is inside the fences.
     pub fn inside(&self) -> Result<Vec<RouteCandidate>, Failure> {
         let inside: Vec<_> = self
             .candidates

@@ -24,11 +24,12 @@ pub struct Attempt {
     pub request_id: String,
     /// When the attempt began.
     pub began: Instant,
-    /// The time from the start to the failure or the first event, or until now.
+    /// The time from the start of the attempt to its failure or first event. While it is running,
+    /// the time until now.
     pub duration: Duration,
     /// Whether the first event has arrived.
     pub answered: bool,
-    /// The span that was sent to Bedrock.
+    /// The ID of the span that was sent to Bedrock.
     pub span_id: SpanId,
 }
 
@@ -38,7 +39,7 @@ struct Entry {
     over: bool,
 }
 
-/// The attempts of a call. Cheap to clone; all clones share the same call.
+/// The attempts of a call. Cheap to clone. All clones share the same records.
 #[derive(Clone, Debug, Default)]
 pub struct AttemptLog(Arc<Mutex<Vec<Entry>>>);
 
@@ -55,7 +56,7 @@ impl AttemptLog {
         self.entries().iter().map(now).collect()
     }
 
-    /// Returns the span of the current attempt.
+    /// Returns the span ID of the current attempt.
     pub fn last_span_id(&self) -> SpanId {
         self.entries()
             .last()

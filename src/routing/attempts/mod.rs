@@ -1,11 +1,12 @@
-//! Makes the attempts of a call, until the first event.
+//! Makes the attempts of a call, until the first event arrives.
 //!
-//! An attempt succeeds with Bedrock's first event. An error in the first frame of a 200 counts as
-//! an error before the first event. After the first event, there is no other attempt.
+//! An attempt succeeds with Bedrock's first event. If the first frame of a response with status 200
+//! is an error, that is an error before the first event. After the first event, no other attempt is
+//! made.
 //!
-//! Each route is tried once, without a pause between routes: another route has a separate quota and
-//! capacity. Then routes are retried, after a backoff with full jitter. Every attempt after the
-//! first one of a call is taken from the [`RetryBudget`] that all calls share.
+//! Each route is tried once, without a pause between routes, because another route has a separate
+//! quota and capacity. Then routes are retried, after a backoff with full jitter. Every attempt
+//! after a call's first one is taken from the [`RetryBudget`], which all calls share.
 
 mod log;
 mod retry_decision;
@@ -28,20 +29,20 @@ use crate::error::{Failure, Phase, Reason, Upstream};
 
 /// The upper limit of the first backoff. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The upper limit of every backoff. If Bedrock asks for a longer one, the gateway does not retry,
-/// and the caller gets the delay.
+/// The upper limit of every backoff. If Bedrock asks for a longer delay, the gateway does not
+/// retry, and returns the delay to the caller.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The retry delay for calls whose answers ended before their first event.
 const RETRY_TRUNCATED_AFTER: Duration = Duration::from_secs(1);
-/// The maximum wait if all routes are skipped. Beyond it, the call is refused, and the caller can
-/// use another target. A queue for an exhausted quota would delay every answer.
+/// The maximum wait if all routes are skipped. If the wait would be longer, the call is refused, so
+/// that the caller can use another target. Waiting for an exhausted quota would delay every answer.
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 
 /// The rules for the attempts of a call.
 #[derive(Clone, Debug)]
 pub struct AttemptPolicy {
-    /// The maximum number of attempts of a call. A call that has more routes can make one attempt
-    /// per route.
+    /// The maximum number of attempts of a call. A call that has more routes than this can make one
+    /// attempt per route.
     pub attempt_allowance: u32,
     /// The time limit for Bedrock's first event, per attempt.
     pub first_event: Duration,
@@ -49,12 +50,13 @@ pub struct AttemptPolicy {
     pub deadline: Instant,
     /// The retry budget of all calls of the process.
     pub budget: RetryBudget,
-    /// The caller whose own AWS identity signs the call. `None`: the one that callers share.
+    /// The caller, if a separate AWS identity signs its calls. If `None`, the identity that callers
+    /// share signs them.
     pub session_owner: Option<Arc<str>>,
 }
 
-/// Returns whether a call that failed in this way may succeed on another route. `other_account`:
-/// whether that route is called by another identity.
+/// Returns whether a call that failed in this way may succeed on another route. `other_account` is
+/// true if another identity calls that route.
 pub(crate) fn may_succeed_elsewhere(failure: &Failure, other_account: bool) -> bool {
     (other_account && IdentityFault::of(failure).is_some())
         || RetryDecision::of(failure) != RetryDecision::Final
@@ -74,7 +76,7 @@ pub struct Opened<T> {
 pub struct Begun<T> {
     /// The route of the answer.
     pub route: Arc<Route>,
-    /// Reports the outcome of the call to the route's health.
+    /// The permit with which the outcome of the call is reported to the route's health.
     pub permit: RoutePermit,
     /// Bedrock's request ID.
     pub request_id: String,
@@ -84,8 +86,8 @@ pub struct Begun<T> {
 
 /// Makes attempts until an answer begins, within the policy.
 ///
-/// # Errors
-/// Returns the failure of the last attempt or, if there was none, why all routes are skipped.
+/// Returns the failure of the last attempt. If there was no attempt, returns why all routes are
+/// skipped.
 pub async fn begin<T, F>(
     candidates: Vec<RouteCandidate>,
     policy: AttemptPolicy,
@@ -131,8 +133,8 @@ struct CallProgress {
     made: u32,
     /// The failure of the last attempt.
     last: Option<Failure>,
-    /// Whether the last attempt failed because of its identity. The next attempt is then free: it
-    /// is in another account, so it does not make an outage worse.
+    /// Whether the last attempt failed because of its identity. If so, the next attempt is not
+    /// taken from the budget: it is in another account, so it does not make an outage worse.
     identity_failed: bool,
 }
 
@@ -147,13 +149,13 @@ impl CallProgress {
         }
     }
 
-    /// Waits if necessary, and returns the route of the next attempt.
+    /// Returns the route of the next attempt, after a wait if one is necessary.
     async fn next(&mut self) -> Result<(usize, Arc<Route>, RoutePermit), Failure> {
         let most = self
             .policy
             .attempt_allowance
             .max(u32::try_from(self.choice.len()).unwrap_or(u32::MAX));
-        // The pause was already charged to the budget, so the next attempt is not charged again.
+        // The wait was already taken from the budget, so the attempt after it is free.
         let mut rested = false;
         loop {
             let now = Instant::now();
@@ -188,8 +190,8 @@ impl CallProgress {
                     let last = self
                         .last
                         .get_or_insert_with(|| unavailable(availability, wait));
-                    // The call has already waited: meanwhile, another call became the probe, or the
-                    // route failed in another way.
+                    // The call has already waited. Meanwhile, another call has become the probe, or
+                    // the route has failed in another way.
                     if rested {
                         return Err(last.clone());
                     }
@@ -215,7 +217,7 @@ impl CallProgress {
         }
     }
 
-    /// Waits, if the wait ends before the deadline and the budget allows it.
+    /// Waits, if the wait ends before the deadline and the budget has an attempt left.
     async fn rest(&mut self, pause: Option<Duration>) -> Result<(), Failure> {
         let in_time = pause.filter(|pause| Instant::now() + *pause < self.policy.deadline);
         match in_time {
@@ -227,8 +229,8 @@ impl CallProgress {
         }
     }
 
-    /// Awaits an attempt, within its time limit. The caller of this module enforces the deadline of
-    /// the call.
+    /// Waits for an attempt, within its time limit. The deadline of the call is enforced by the
+    /// caller of this module.
     async fn within_limit<T>(
         &self,
         attempt: impl Future<Output = Result<Opened<T>, Failure>>,
@@ -255,7 +257,7 @@ impl CallProgress {
             self.choice.identity_failed(index, fault, &failure, now)
         });
         if self.identity_failed {
-            // An earlier failure is kept: the caller should see that one, not a problem with an
+            // An earlier failure is kept, because it tells the caller more than a problem with an
             // identity.
             self.last.get_or_insert(failure);
             return Ok(());
@@ -276,7 +278,7 @@ impl CallProgress {
                 "the target has no route that can be called",
             );
         };
-        // The client has received nothing of the answer, so the caller can retry.
+        // The client has received nothing of the answer, so the caller can retry the call.
         if last.reason == Reason::UpstreamTruncated {
             last.retry_after.get_or_insert(RETRY_TRUNCATED_AFTER);
         }
@@ -284,8 +286,8 @@ impl CallProgress {
     }
 }
 
-/// Returns the backoff before a retry on the same route: full jitter, and at least the time that
-/// Bedrock asks for. Returns `None` if Bedrock asks for too long a time.
+/// Returns the backoff before a retry on the same route. It has full jitter, and is at least the
+/// delay that Bedrock asks for. Returns `None` if Bedrock asks for too long a delay.
 fn pause(failure: &Failure, made: u32) -> Option<Duration> {
     let at_most = FIRST_PAUSE
         .saturating_mul(1 << made.saturating_sub(1).min(8))

@@ -1,4 +1,4 @@
-//! Decides whether another attempt can help after a failure: retry, failover, or neither.
+//! Decides after a failure whether another attempt can help: a retry, a failover, or neither.
 
 use crate::error::{Failure, Reason};
 
@@ -9,19 +9,19 @@ pub(super) enum RetryDecision {
     AnyRoute,
     /// An attempt on another route only.
     Elsewhere,
-    /// No attempt: the caller or the operator must change something, or Bedrock has already done
+    /// No attempt. The caller or the operator must change something, or Bedrock has already done
     /// the work and billed it.
     Final,
 }
 
 impl RetryDecision {
-    /// Returns the decision about a failure. The gateway tries other routes before it asks the
-    /// caller to retry.
+    /// Returns the decision about a failure. Other routes are tried before the caller is asked to
+    /// retry.
     pub(super) fn of(failure: &Failure) -> Self {
         let upstream = failure.upstream.as_deref();
         match failure.reason {
-            // An error that this version does not know is judged by its HTTP status. An error of
-            // the model is judged by the status that the model returned.
+            // The HTTP status decides about an error that this version does not recognize. For an
+            // error of the model, this is the status that the model returned.
             Reason::UpstreamUnknown
                 if matches!(upstream.and_then(|up| up.http_status), Some(429 | 500..=599)) =>
             {
@@ -38,8 +38,8 @@ impl RetryDecision {
             | Reason::UpstreamConnect
             | Reason::UpstreamTruncated
             | Reason::ModelNotReady => Self::AnyRoute,
-            // A daily quota is used up, a limit of minutes was exceeded, or a device on the path
-            // corrupts bytes.
+            // In these cases, a daily quota is used up, a limit per minute was exceeded, or a
+            // device on the path corrupts bytes.
             Reason::UpstreamQuota | Reason::UpstreamIdle | Reason::UpstreamCorrupt => {
                 Self::Elsewhere
             }
@@ -64,7 +64,7 @@ impl RetryDecision {
             | Reason::InferenceProfileRequired
             | Reason::UpstreamAccessDenied
             | Reason::UpstreamCredentials
-            // The identity is the cause. Routes of other accounts have already been tried.
+            // The identity is the cause, and routes of other accounts have already been tried.
             | Reason::CredentialsUnavailable
             | Reason::UpstreamResource
             | Reason::ModelError

@@ -58,8 +58,8 @@ fn opened() -> Result<Opened<()>, Failure> {
     })
 }
 
-/// Makes a call. Its attempts have the outcomes that `outcome` defines for each model ID. Also
-/// returns the model IDs that were called.
+/// Makes a call. `outcome` defines the outcome of an attempt for each model ID. Also returns the
+/// model IDs that were called.
 async fn call(
     target: &Target,
     policy: AttemptPolicy,
@@ -257,7 +257,7 @@ async fn with_the_budget_spent_there_are_eleven_attempts_for_ten_calls() {
 /// The behaviour of a route in the property test below.
 #[derive(Clone, Copy, Debug)]
 struct Behaviour {
-    /// The index of a reason in [`REASONS`]. `None`: the route answers.
+    /// The index of a reason in [`REASONS`]. `None` if the route answers.
     reason: Option<usize>,
     takes: Duration,
     retry_after: Option<Duration>,
@@ -314,9 +314,10 @@ fn routes() -> impl Strategy<Value = Vec<RouteOptions>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// For any policy, outcomes and times, the number of attempts stays within the policy. There is
-    /// no attempt after an answer began, after the deadline, or after an error that a retry cannot
-    /// fix. No attempt uses a route outside the fence or of another target.
+    /// Checks for any policy, outcomes and times that the number of attempts stays within the
+    /// policy, and that there is no attempt after an answer began, after the deadline, or after an
+    /// error that a retry cannot fix. Also checks that no attempt uses a route outside the fence or
+    /// of another target.
     #[test]
     fn no_attempt_breaks_a_rule(
         (own, other) in (routes(), routes()),

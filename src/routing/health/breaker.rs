@@ -11,8 +11,8 @@
 //!
 //! A half-open breaker allows one call at a time, the probe. After a successful probe, a single
 //! failure opens the breaker again, until a call has been answered completely. The breaker stays
-//! open for one second, then twice as long each time, up to 30 s. If Bedrock says when to retry,
-//! one failure opens the breaker for that time.
+//! open for one second at first, then twice as long each time, up to 30 s. If Bedrock sends a retry
+//! delay with a failure, that failure opens the breaker for the delay.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ use super::jitter::jittered;
 
 /// The number of consecutive failures that opens the breaker.
 const IN_A_ROW: u32 = 5;
-/// The share of failures that opens the breaker, and the minimum number of calls for which a share
-/// is calculated.
+/// The share of failures that opens the breaker, and the minimum number of calls for which the
+/// share is calculated.
 const FEWEST: f64 = 10.0;
 const SHARE: f64 = 0.5;
-/// The time constant of the weights: after this time, a call has about a third of its weight.
+/// The time constant of the weights. A call that is this old has about a third of its weight.
 const MEMORY: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// The maximum time that is accepted if Bedrock says when to retry.
+/// The maximum retry delay from Bedrock that the breaker uses.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
 /// The state of a breaker.
@@ -70,13 +70,13 @@ impl Breaker {
         }
     }
 
-    /// Returns the time until which calls skip the route. `None` if a call is allowed now.
+    /// Returns the time until which calls skip the route. `None` if the route can be called now.
     pub(super) fn skipped_until(&self, now: Instant) -> Option<Instant> {
         let until = self.open_until?;
         if now < until {
             Some(until)
         } else if self.probing {
-            // The end of the probe is not known yet.
+            // A probe is running, and it is not known when it will end.
             Some(now + SHORTEST)
         } else {
             None
@@ -100,22 +100,22 @@ impl Breaker {
         (self.calls, self.failures) = (0.0, 0.0);
     }
 
-    /// Records that the probe ended without an outcome.
+    /// Records that the probe ended without an outcome, for example because the client cancelled.
     pub(super) fn probe_gone(&mut self) {
         self.probing = false;
     }
 
     /// Records a complete answer.
     pub(super) fn succeeded(&mut self) {
-        // If the breaker is open, the call began before it opened and does not show the present
-        // state.
+        // If the breaker is open, the call began before that, so its answer does not show the
+        // current state of the route.
         if self.open_until.is_none() {
             self.in_a_row = 0;
             self.times_opened = 0;
         }
     }
 
-    /// Records a failure. `asked` is the retry delay that Bedrock requested, if any.
+    /// Records a failure. `asked` is the retry delay that Bedrock sent, if any.
     pub(super) fn failed(&mut self, now: Instant, asked: Option<Duration>, random: f64) {
         self.weigh(now);
         self.failures += 1.0;
@@ -129,7 +129,7 @@ impl Breaker {
             self.probing = false;
             return;
         }
-        // Failures of calls that began before the breaker opened do not extend its open time.
+        // If a call began before the breaker opened, its failure does not extend the open time.
         if half_open || (self.open_until.is_none() && worse) {
             let doubled = SHORTEST.saturating_mul(1 << self.times_opened.min(10));
             self.open_until = Some(now + jittered(doubled.min(LONGEST), random));

@@ -1,10 +1,10 @@
-//! The cooldown of a route that Bedrock throttles.
+//! Implements the cooldown of a route that Bedrock throttles.
 //!
-//! The route is skipped for the time that Bedrock asks for. If Bedrock asks for none, the route is
-//! skipped for the time in which it usually answers [`ENOUGH`] calls, based on about the last
-//! minute. Quotas refill continuously: after a cooldown that is too short, calls are throttled
-//! again; one that is too long leaves quota unused. With this rule, at most about one call in
-//! twelve is throttled, for any quota.
+//! The route is skipped for the delay that Bedrock asks for. Without such a delay, it is skipped
+//! for the time in which it usually answers [`ENOUGH`] calls, based on about the last minute.
+//! Quotas refill continuously: after too short a cooldown, calls are throttled again. Too long a
+//! cooldown leaves quota unused. With this rule, at most about one call in twelve is throttled, for
+//! any quota.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::jitter::jittered;
 
-/// The number of answered calls for each throttled one.
+/// The number of answered calls for each throttled call.
 const ENOUGH: f64 = 12.0;
-/// The time constant of the weights: after this time, an answer has about a third of its weight.
+/// The time constant of the weights. An answer that is this old has about a third of its weight.
 const MEMORY: Duration = Duration::from_secs(60);
-/// The first cooldown of a route without recent answers. Each further one is twice as long.
+/// The first cooldown of a route without recent answers. Each further cooldown is twice as long.
 const FIRST: Duration = Duration::from_millis(250);
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const USED_UP: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Cooldown {
     until: Option<Instant>,
-    /// The length of the next cooldown, if no call is answered before.
+    /// The length of the next cooldown, if no call is answered before it.
     length: Duration,
     /// The weighted number of answers, as of the time `weighed`.
     answers: f64,
@@ -48,7 +48,7 @@ impl Default for Cooldown {
 }
 
 impl Cooldown {
-    /// Returns the end of the cooldown. `None` if there is none at this time.
+    /// Returns the end of the cooldown. `None` if the route is not cooling down.
     pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| now < *until)
     }
@@ -61,8 +61,7 @@ impl Cooldown {
         self.length = FIRST;
     }
 
-    /// Records that Bedrock throttled a call. `asked` is the retry delay from Bedrock, if there is
-    /// one.
+    /// Records that Bedrock throttled a call. `asked` is the retry delay that Bedrock sent, if any.
     pub(super) fn throttled(
         &mut self,
         now: Instant,
@@ -75,7 +74,7 @@ impl Cooldown {
             self.until = Some(self.until.map_or(until, |known| known.max(until)));
             return;
         }
-        // The call began before the cooldown.
+        // The throttled call began before the current cooldown, so it does not extend it.
         if self.until(now).is_some() {
             return;
         }
@@ -99,7 +98,7 @@ impl Cooldown {
     fn answers_per_second(&self, now: Instant) -> Option<f64> {
         let memory = MEMORY.as_secs_f64();
         let age = now.saturating_duration_since(self.since?).as_secs_f64();
-        // A count that began recently covers only a part of that time.
+        // If counting began recently, the answers cover only a part of the time constant.
         let seen = memory * (1.0 - (-age / memory).exp());
         (self.answers >= 1.0).then(|| self.answers / seen.max(0.1))
     }

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 /// The weight of a new value in the mean.
 const NEW: f64 = 0.2;
-/// The time constant of the mean: it falls to about a third in this time, so that a route that is
-/// not called is tried again.
+/// The time constant of the mean. The mean falls to about a third in this time, so that a route
+/// that is not called is tried again.
 const MEMORY: Duration = Duration::from_secs(4);
-/// Times below this value count as equal, in seconds.
+/// Times below this value are treated as equal, in seconds.
 const FLOOR: f64 = 0.010;
 
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl RouteLoad {
     }
 
     /// Adds the time to a first event. A value above the mean has twice the weight, so that
-    /// problems show early.
+    /// problems have an effect early.
     pub(super) fn answers(&mut self, now: Instant, after: Duration) {
         let new = after.as_secs_f64();
         let mean = match self.mean_at(now) {
@@ -44,7 +44,7 @@ impl RouteLoad {
         self.mean = Some((mean, now));
     }
 
-    /// Returns the open calls plus one, multiplied by the mean time. Lower is better.
+    /// Returns the number of open calls plus one, multiplied by the mean time. Lower is better.
     pub(super) fn score(&self, now: Instant) -> f64 {
         f64::from(self.open + 1) * self.mean_at(now).unwrap_or_default().max(FLOOR)
     }

@@ -1,10 +1,10 @@
-//! The health of a route, as observed by the calls of this replica. All workers share it.
+//! Tracks the health of a route, as observed by the calls of this replica. All workers share it.
 //!
 //! | file | job |
 //! |---|---|
-//! | `breaker` | skips a route that fails, and tests with probes whether it has recovered |
+//! | `breaker` | skips a route that fails, and probes whether it has recovered |
 //! | `cool_down` | the cooldown: skips a route that Bedrock throttles |
-//! | `load` | open calls and the time to the first event, to select the less loaded route |
+//! | `load` | measures open calls and the time to the first event, to compare routes |
 //! | `jitter` | randomizes times |
 
 mod breaker;
@@ -29,7 +29,7 @@ struct State {
     breaker: Breaker,
     cool_down: Cooldown,
     load: RouteLoad,
-    /// Whether any call has shown the state of the route.
+    /// Whether any call has shown whether the route works.
     tried: bool,
 }
 
@@ -67,7 +67,7 @@ pub struct HealthSnapshot {
     pub breaker: BreakerState,
     /// The end of the cooldown, if there is one.
     pub cools_until: Option<Instant>,
-    /// Whether any call has shown the state of the route.
+    /// Whether any call has shown whether the route works.
     pub tried: bool,
     /// The number of open calls.
     pub open_calls: u32,
@@ -80,15 +80,15 @@ enum Blame {
     Throttled,
     /// The route does not work.
     Broken,
-    /// The failure shows nothing about the route: the cause is the request, the caller or the
-    /// configuration.
+    /// The failure shows nothing about the route. The request, the caller or the configuration is
+    /// the cause.
     NotTheRoute,
 }
 
 impl Blame {
     fn of(failure: &Failure) -> Self {
         match failure.reason {
-            // An error that this version does not know is judged by its HTTP status.
+            // The HTTP status decides about an error that this version does not recognize.
             Reason::UpstreamUnknown => match failure.upstream.as_deref() {
                 Some(upstream) if upstream.http_status == Some(429) => Self::Throttled,
                 Some(upstream) if matches!(upstream.http_status, Some(500..=599)) => Self::Broken,
@@ -169,8 +169,8 @@ impl RouteHealth {
         }
     }
 
-    /// Begins a call. Returns `None` if the route is skipped or another call probes it. If
-    /// `insists` is set, the call begins in any case.
+    /// Begins a call. Returns `None` if the route is skipped, or if another call is probing it. If
+    /// `insists` is true, the call begins in any case.
     pub fn permit(&self, now: Instant, insists: bool) -> Option<RoutePermit> {
         let mut state = self.state();
         if !insists && state.availability(now) != Availability::Available {
@@ -200,9 +200,9 @@ impl State {
     }
 }
 
-/// The right to make one attempt on a route. It reports the attempt's outcome to the route's
-/// health. Dropping it without an outcome, as for a call that the client cancelled, changes
-/// nothing.
+/// The permission to make one attempt on a route, which reports the attempt's outcome to the
+/// route's health. If it is dropped without an outcome, for example because the client cancelled
+/// the call, the health does not change.
 #[derive(Debug)]
 pub struct RoutePermit {
     health: RouteHealth,
@@ -244,7 +244,7 @@ impl RoutePermit {
                 state
                     .cool_down
                     .throttled(now, failure.retry_after, used_up, fastrand::f64());
-                // The route answered, so it works.
+                // Bedrock has responded, so the route works and the probe has succeeded.
                 if std::mem::take(&mut self.probe) {
                     state.breaker.probe_answered();
                 }
@@ -256,7 +256,7 @@ impl RoutePermit {
                     .breaker
                     .failed(now, failure.retry_after, fastrand::f64());
             }
-            // Bedrock refused the request, so the route works.
+            // Bedrock itself refused the request, so the route works.
             Blame::NotTheRoute
                 if failure
                     .upstream

@@ -1,4 +1,4 @@
-//! Tests breaker, cooldown and load on a paused clock.
+//! Tests the breaker, the cooldown and the load on a paused clock.
 
 use std::time::Duration;
 
@@ -188,7 +188,7 @@ async fn calls_under_way_make_no_cool_down_longer() {
     assert_eq!(availability(&health), first);
 }
 
-/// The kind of a quota: a token bucket that refills continuously, or a sliding minute.
+/// A quota of Bedrock: a token bucket that refills continuously, or a sliding window of a minute.
 enum Quota {
     Bucket { tokens: f64, filled: Instant },
     Window(std::collections::VecDeque<Instant>),
@@ -217,8 +217,8 @@ impl Quota {
     }
 }
 
-/// For quotas of several sizes and kinds, with more calls than they allow, the cooldown finds a
-/// length at which few calls are throttled and almost all of the quota is used.
+/// Checks, for quotas of several sizes and kinds and more calls than they allow, that the cooldown
+/// reaches a length at which few calls are throttled and almost all of the quota is used.
 #[tokio::test(start_paused = true)]
 async fn cool_downs_find_the_length_that_a_quota_needs() {
     for slides in [false, true] {
@@ -287,7 +287,7 @@ async fn open_calls_and_slow_first_events_make_a_load() {
     drop(permit);
     assert!(busy.load(now) > idle.load(now));
     assert!(slow.load(now) > busy.load(now));
-    // The mean decays, so that a recovered route gets calls.
+    // The mean decays, so that a route that has recovered gets calls.
     let later = now + 60 * S;
     assert!(slow.load(later) < busy.load(later));
 }
