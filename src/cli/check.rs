@@ -26,7 +26,7 @@ Examples:
   bedrock-grpc check config.yaml
   bedrock-grpc check values.yaml")]
 pub struct Check {
-    /// Configuration files, or values files of the Helm chart, YAML
+    /// YAML configuration files, or values files of the Helm chart
     #[arg(
         env = "BEDROCK_GRPC_CONFIG",
         value_name = "FILE",
@@ -53,17 +53,17 @@ impl Check {
     }
 }
 
-/// Reads a configuration file, only once, because it can be a pipe.
+/// Reads a configuration file. It can be a pipe, which can be read only once.
 pub(super) fn read(file: &Path) -> Result<ConfigFile, String> {
     ConfigFile::read(file).map_err(|problems| problems.to_string())
 }
 
-/// Validates a configuration file and the files that it names, also those of TLS. Returns warnings
-/// about certificates.
+/// Validates a configuration file and the files that it names, including those of TLS. Returns
+/// warnings about certificates.
 fn load_with_tls(file: &ConfigFile) -> Result<(Config, Vec<TlsWarning>), String> {
     let (config, is_values) = parse(file)?;
     let others = check_files(&config, is_values);
-    // The files of a pod are not on this machine.
+    // The files of a pod need not exist on this machine.
     let tls = config.server.tls.as_ref();
     let tls = tls.filter(|tls| !is_values || tls.files().all(|(_, path)| path.exists()));
     let warnings = tls.map(server::check_tls).transpose();
@@ -78,7 +78,7 @@ fn load_with_tls(file: &ConfigFile) -> Result<(Config, Vec<TlsWarning>), String>
 }
 
 /// Validates a configuration file and the files that it names, except those of TLS, which can be on
-/// another machine. Fails with all errors.
+/// another machine. Returns all errors.
 pub(super) fn load(file: &ConfigFile) -> Result<Config, String> {
     let (config, is_values) = parse(file)?;
     check_files(&config, is_values)?;
@@ -105,7 +105,8 @@ fn check_files(config: &Config, is_values: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints what a file allows, and warns about settings that are valid but probably not intended.
+/// Prints what a configuration allows, and warns about valid settings that are probably not
+/// intended.
 fn report(
     file: &Path,
     config: &Config,
@@ -132,7 +133,7 @@ fn report(
     ))
 }
 
-/// Checks the keys file, and then the configuration and the keys file together.
+/// Checks the keys file alone, and then together with the configuration.
 fn check_callers(access: &Access) -> Result<(), String> {
     let keys = match &access.keys_file {
         Some(path) => config::load_keys(path).map_err(|problems| problems.to_string())?,

@@ -1,4 +1,4 @@
-//! The client of a gateway, with deadline and retry.
+//! The client of a gateway, with deadlines and a retry.
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::pb::{
     stream_invoke_response::Event, target_service_client::TargetServiceClient,
 };
 
-/// An answer can contain images, for which the default of 4 MiB is too small.
+/// The maximum size of a response. The default of 4 MiB is too small for images.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
 /// A client of a gateway.
@@ -37,8 +37,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Creates a client. The address is used only in messages. Metadata and deadline apply to every
-    /// call.
+    /// Creates a client. `address` is only used in messages. The metadata and the deadline apply to
+    /// every call.
     pub fn new(
         channel: Channel,
         address: String,
@@ -110,8 +110,7 @@ impl Gateway {
         Ok(response)
     }
 
-    /// Calls StreamInvoke, and returns when the response has started. Fails if the call fails
-    /// before that.
+    /// Calls StreamInvoke, and returns when the response has begun. Fails if the call fails before.
     pub async fn stream_invoke(&self, request: &StreamInvokeRequest) -> Result<Events, Failure> {
         let (stream, deadline) = self
             .call(|| async {
@@ -125,8 +124,8 @@ impl Gateway {
         Ok(self.events(stream, deadline, is_last))
     }
 
-    /// Calls StreamInvokeModel, and returns when the response has started. Fails if the call fails
-    /// before that.
+    /// Calls StreamInvokeModel, and returns when the response has begun. Fails if the call fails
+    /// before.
     pub async fn stream_invoke_model(
         &self,
         request: &StreamInvokeModelRequest,
@@ -160,8 +159,8 @@ impl Gateway {
         }
     }
 
-    /// Returns all pages of the list of targets as one, optionally with the allowed inference
-    /// profiles. Fails if the call fails.
+    /// Returns the whole list of targets from all its pages, optionally with the inference profiles
+    /// that callers can use. Fails if a call fails.
     pub async fn list_targets(
         &self,
         include_inference_profiles: bool,
@@ -187,7 +186,8 @@ impl Gateway {
         }
     }
 
-    /// Returns one target, by any name that requests can use. Fails if the call fails.
+    /// Returns a target by its name, which is any name that requests can use. Fails if the call
+    /// fails.
     pub async fn get_target(&self, name: &str) -> Result<GetTargetResponse, Failure> {
         let request = GetTargetRequest {
             target: name.to_owned(),
@@ -202,7 +202,7 @@ impl Gateway {
         Ok(response)
     }
 
-    /// Returns the caller's permissions and limits. Fails if the call fails.
+    /// Returns the permissions and limits of the caller. Fails if the call fails.
     pub async fn get_limits(&self) -> Result<GetLimitsResponse, Failure> {
         let (response, _) = self
             .call(|| async {
@@ -214,8 +214,8 @@ impl Gateway {
         Ok(response)
     }
 
-    /// Returns the health of a service. The empty name means the whole gateway. Fails if the call
-    /// fails.
+    /// Returns the health of a service, or of the whole gateway if the name is empty. Fails if the
+    /// call fails.
     pub async fn health(&self, service: &str) -> Result<ServingStatus, Failure> {
         let request = HealthCheckRequest {
             service: service.to_owned(),
@@ -230,7 +230,8 @@ impl Gateway {
         Ok(response.status())
     }
 
-    /// Makes a call within the deadline, and returns the deadline for the rest of the call.
+    /// Makes a call within the deadline. Returns the response, and the deadline for reading the
+    /// rest of it.
     async fn call<T, F>(&self, attempt: impl Fn() -> F) -> Result<(T, Option<Instant>), Failure>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -274,14 +275,14 @@ pub struct Events<M = StreamInvokeResponse> {
     stream: Streaming<M>,
     deadline: Option<Instant>,
     address: String,
-    /// Whether a message is the last one of a complete answer.
+    /// Returns whether a message is the last one of a complete answer.
     is_last: fn(&M) -> bool,
     complete: bool,
 }
 
 impl<M> Events<M> {
     /// Returns the next event, or `None` after a complete answer. Fails if the call fails, or if
-    /// the stream ends without its last event. Dropping the future loses no event.
+    /// the stream ends without its last event. If the future is dropped, no event is lost.
     pub async fn next(&mut self) -> Result<Option<M>, Failure> {
         let message = within(self.deadline, self.stream.message())
             .await?
@@ -306,9 +307,9 @@ async fn within<T>(deadline: Option<Instant>, call: impl Future<Output = T>) -> 
     }
 }
 
-/// Returns whether the call failed only because its connection was closing, so that the gateway has
-/// not processed it. The first call after a GOAWAY fails in this way. The next one uses a new
-/// connection.
+/// Returns whether the call failed only because its connection was being closed, so that the
+/// gateway has not processed it. This happens to the first call after a GOAWAY. The next call uses
+/// a new connection.
 fn never_sent(status: &Status) -> bool {
     let Some(source) = status.source() else {
         return false;

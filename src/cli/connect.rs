@@ -1,4 +1,4 @@
-//! The options of the connection to a gateway, shared by the client commands.
+//! The connection options, which all client commands share.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,21 +15,21 @@ use tonic::{
 
 use super::{client::Gateway, credential::Credential};
 
-/// The timeout for TCP and TLS.
+/// The timeout for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The interval of keepalive probes, which detect a dead connection during an answer.
+/// The interval of keepalive probes, by which a dead connection is detected during an answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// The timeout of a keepalive probe.
+/// How long the gateway may take to answer a keepalive probe.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The flow-control window of the connection, in bytes. h2 closes connections with too many small
-/// unread frames, such as tokens, and allows more of them if the window is larger. Adaptive windows
-/// start too small.
+/// unread frames, such as tokens; with a larger window, it allows more of them. Adaptive windows
+/// are not used, because they are too small at first.
 const CONNECTION_WINDOW: u32 = 64 << 20;
 const STREAM_WINDOW: u32 = 4 << 20;
-/// Metadata that gRPC itself sets.
+/// Metadata that gRPC itself sets, so that users cannot set it.
 const RESERVED: [&str; 4] = ["content-type", "host", "te", "user-agent"];
 
-/// Options of a client's connection.
+/// The connection options of a client command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Connect {
@@ -43,11 +43,11 @@ pub struct Connect {
     )]
     address: Uri,
 
-    /// PEM file of certificate authorities to trust for https://, in place of the system's own
+    /// PEM file with the CA certificates to trust for https://, instead of those of the system
     #[arg(long, env = "BEDROCK_GRPC_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 
-    /// PEM file of the client certificate, with its chain, for gateways that identify callers by
+    /// PEM file with the client certificate and its chain, for gateways that identify callers by
     /// certificates
     #[arg(
         long,
@@ -57,7 +57,7 @@ pub struct Connect {
     )]
     client_cert: Option<PathBuf>,
 
-    /// PEM file of the private key of the client certificate
+    /// PEM file with the private key of the client certificate
     #[arg(
         long,
         env = "BEDROCK_GRPC_CLIENT_KEY",
@@ -67,12 +67,12 @@ pub struct Connect {
     client_key: Option<PathBuf>,
 
     /// Timeout of the whole call: a number with ms, s, m or h, such as 90s [default: the gateway's
-    /// limit; 1s for the command `health`]
+    /// limit, or 1s for `health`]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     deadline: Option<Duration>,
 
-    /// Metadata to send, as NAME:VALUE, such as `authorization:Bearer …`; may be repeated. In the
-    /// variable, one entry per line
+    /// Metadata to send, as NAME:VALUE, such as `authorization:Bearer …`. May be repeated. The
+    /// variable contains one entry per line
     #[arg(
         long = "header",
         env = "BEDROCK_GRPC_HEADERS",
@@ -82,8 +82,7 @@ pub struct Connect {
     )]
     headers: Vec<Headers>,
 
-    /// File that contains the API key to send. The key itself can be in the variable
-    /// BEDROCK_GRPC_KEY
+    /// File with the API key to send. Alternatively, set the variable BEDROCK_GRPC_KEY to the key
     #[arg(
         long,
         env = "BEDROCK_GRPC_KEY_FILE",
@@ -92,17 +91,17 @@ pub struct Connect {
     )]
     key_file: Option<PathBuf>,
 
-    /// File that contains the token to send, such as a projected service account token. It is read
-    /// for each call
+    /// File with the token to send, such as a projected service account token. It is read again for
+    /// each call
     #[arg(long, env = "BEDROCK_GRPC_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl Connect {
-    /// Returns the client, with the given deadline or else this default. The client connects when
-    /// it makes the first call.
+    /// Returns the client with the deadline of the options, or else with this default. The client
+    /// connects when it makes the first call.
     ///
-    /// Fails, with a text, if the file of certificate authorities cannot be used.
+    /// Fails with a message if a file of the options cannot be used.
     pub fn gateway(&self, default_deadline: Option<Duration>) -> Result<Gateway, String> {
         let mut metadata = MetadataMap::new();
         for Header { name, value } in self.headers.iter().flat_map(|headers| &headers.0) {
@@ -200,7 +199,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be longer than 0, such as 30s".to_owned())
 }
 
-/// Parses entries of metadata, one per line.
+/// Entries of metadata, one per line.
 #[derive(Clone, Debug)]
 struct Headers(Vec<Header>);
 
@@ -216,7 +215,7 @@ impl FromStr for Headers {
     }
 }
 
-/// Parses one entry of metadata.
+/// An entry of metadata.
 #[derive(Clone, Debug)]
 struct Header {
     name: MetadataKey<Ascii>,
@@ -239,7 +238,7 @@ impl FromStr for Header {
         }
         let name = MetadataKey::from_str(&name)
             .map_err(|_| format!("`{name}` is not a valid metadata name: use a-z, 0-9 and `_-.`; names that end in -bin are not supported"))?;
-        // The value may be a secret, so messages never contain it.
+        // Messages never contain the value, which may be a secret.
         let mut value = MetadataValue::from_str(value.trim())
             .map_err(|_| format!("the value of `{name}` must be visible ASCII"))?;
         value.set_sensitive(true);

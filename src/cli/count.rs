@@ -69,7 +69,7 @@ impl Count {
         }
     }
 
-    /// Returns the client and the request. Fails with a description of what is wrong.
+    /// Returns the client and the request. Fails with a message that says what is wrong.
     fn prepare(&self) -> Result<(Gateway, CountTokensRequest), String> {
         let gateway = self.connect.gateway(None)?;
         let (name, file) = RequestFile::read(&self.converse)?;

@@ -20,8 +20,8 @@ pub struct Credential(Option<Source>);
 #[derive(Clone)]
 enum Source {
     Key(MetadataValue<Ascii>),
-    /// Tokens are short-lived, so the file is read for each call. If the file cannot be read, the
-    /// last token is used.
+    /// The file of a token. Tokens are short-lived, so the file is read for each call. If it cannot
+    /// be read, the last token is used.
     TokenFile {
         path: PathBuf,
         last: Arc<Mutex<MetadataValue<Ascii>>>,
@@ -39,10 +39,10 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// Returns the credential from the first of these that is set: the token file, the key file,
-    /// the key in the environment.
+    /// Returns the first credential that is set: the token file, the key file, or the key in the
+    /// environment.
     ///
-    /// Fails, with a text, if a file cannot be used.
+    /// Fails with a message if a file cannot be used.
     pub fn find(key_file: Option<&Path>, token_file: Option<&Path>) -> Result<Self, String> {
         let source = if let Some(path) = token_file {
             let last = read("--token-file", path)?;
@@ -78,7 +78,7 @@ impl Credential {
 const BAD_VARIABLE: &str =
     "BEDROCK_GRPC_KEY is not a valid API key: expected visible ASCII characters";
 
-/// Reads a file that contains a credential. Messages do not contain its content.
+/// Reads a file that contains a credential. Error messages do not show its content.
 fn read(option: &str, path: &Path) -> Result<MetadataValue<Ascii>, String> {
     let text = fs::read_to_string(path)
         .map_err(|error| format!("{option} {}: {error}", path.display()))?;

@@ -1,4 +1,4 @@
-//! `dev`: runs the gateway with the emulator, on this machine.
+//! `dev`: runs the gateway together with the emulator on this machine.
 
 use std::{
     collections::BTreeMap,
@@ -26,33 +26,34 @@ use crate::{
     telemetry,
 };
 
-/// The source Region of targets without one.
+/// The source Region of targets that name none.
 const REGION: &str = "us-east-1";
 
-/// Run the gateway on an emulated Bedrock: no AWS account, nothing leaves this machine
+/// Run the gateway with an emulated Bedrock. It needs no AWS account, and no data leaves this
+/// machine
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Targets: the aliases `claude`, `nova` and `embed` (embeddings, for `invoke-model`), and every model ID, inference profile and ARN that the emulator has. \
 To try failures, append a fault such as `.fault-throttling` or `.fault-end-without-message-stop-after-5` to a model ID; \
 `bedrock-grpc emulate --help` lists all faults.")]
 pub struct Dev {
-    /// Address of gRPC, gRPC-Web and the playground
+    /// Address for gRPC, gRPC-Web and the playground
     #[arg(long, default_value = "127.0.0.1:50051", value_name = "IP:PORT")]
     listen: SocketAddr,
 
-    /// Address of metrics and readiness
+    /// Address for metrics and readiness
     #[arg(long, default_value = "127.0.0.1:9090", value_name = "IP:PORT")]
     admin_listen: SocketAddr,
 
-    /// Address of the emulator, for the gateway and any AWS SDK
+    /// Address for the emulator, which the gateway and any AWS SDK can call
     #[arg(long, default_value = "127.0.0.1:8900", value_name = "IP:PORT")]
     emulator_listen: SocketAddr,
 
-    /// Milliseconds until the model's first token
+    /// Time until the model's first token, in milliseconds
     #[arg(long, default_value_t = 250, value_name = "MS")]
     time_to_first_token: u64,
 
-    /// Speed of the model
+    /// Speed of the model, in tokens per second
     #[arg(long, default_value_t = 40.0, value_name = "N")]
     tokens_per_second: f64,
 
@@ -126,7 +127,8 @@ impl Dev {
         let (grpc, admin) = (listeners.grpc.local_addr()?, listeners.admin.local_addr()?);
         let emulator_url = emulator.endpoint_url();
         output.text(&greeting(grpc, admin, &emulator_url, samples.as_ref()))?;
-        // All listeners are bound now, so clients can make calls as soon as they read the file.
+        // The file is written after all listeners are bound, so that clients can make calls as soon
+        // as they read it.
         if let Some(path) = &self.announce {
             let addresses = format!("grpc={grpc}\nadmin={admin}\nemulator={emulator_url}\n");
             if let Err(error) = announce(path, addresses).await {
@@ -162,20 +164,20 @@ impl Dev {
             targets: Targets {
                 aliases: aliases(),
                 allowed_model_ids: vec!["*".to_owned()],
-                // The emulator does not read from Amazon S3.
+                // All S3 locations are allowed, because the emulator does not read from Amazon S3.
                 policy: RequestPolicy {
                     s3_locations: Some(S3Locations::everywhere()),
                     ..RequestPolicy::default()
                 },
                 ..Targets::default()
             },
-            // No load balancer sends calls to `dev`, so a drain need not wait for one.
+            // A drain need not wait for load balancers, because none sends calls to `dev`.
             drain: Drain {
                 lame_duck: Duration::ZERO,
                 limit: Duration::from_secs(1),
             },
             limits: Limits {
-                // With one attempt, a requested fault is visible at once.
+                // A requested fault is visible at once if there is no retry.
                 max_attempts: 1,
                 ..Limits::default()
             },

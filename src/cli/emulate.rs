@@ -8,7 +8,7 @@ use bedrock_emulator::{AccessKey, Credentials, Cut, Emulator, Fault, Options, Pa
 
 use super::emulated_quotas::EmulatedQuotas;
 
-/// The width of the descriptions of faults, which are a separate column of the help.
+/// The width of the column with the descriptions of faults in the help.
 const FAULT_COLUMNS: usize = 65;
 
 /// Run a local Bedrock that any AWS SDK accepts
@@ -24,13 +24,13 @@ pub struct Args {
     /// Write the CA certificate, which TLS clients must trust, to this PEM file
     #[arg(long, value_name = "FILE", requires = "tls_listen")]
     pub ca_out: Option<PathBuf>,
-    /// Source Region of calls with a bearer token, whose signature names no Region
+    /// Source Region of calls with a bearer token, because they have no signature that names one
     #[arg(long, default_value = "us-east-1")]
     pub region: String,
     /// Time until the first event, such as 300ms or 1.5s
     #[arg(long, value_name = "DURATION", default_value = "300ms", value_parser = duration)]
     pub time_to_first_token: Duration,
-    /// Speed of the stream after the first event, in tokens per second; 0: as fast as possible
+    /// Speed of the stream after the first event, in tokens per second. 0 means as fast as possible
     #[arg(long, value_name = "RATE", default_value_t = 40.0, value_parser = rate)]
     pub tokens_per_second: f64,
     /// Length of text answers, unless the request's maxTokens is lower
@@ -104,8 +104,8 @@ impl Args {
         })
     }
 
-    /// Returns whether all listeners are on loopback. In that case, requests with other host names
-    /// come from web pages that use DNS rebinding, and are refused.
+    /// Returns whether all listeners are on loopback addresses. Then requests with other host names
+    /// are refused, because they come from web pages that use DNS rebinding.
     fn answers_loopback_names_only(&self) -> bool {
         let is_loopback = |address: SocketAddr| address.ip().is_loopback();
         is_loopback(self.listen) && self.tls_listen.is_none_or(is_loopback)
@@ -114,8 +114,8 @@ impl Args {
     /// Starts the emulator, prints how to use it to `out`, and serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
-    /// Fails if an address cannot be bound, recordings cannot be loaded, or a file or `out` cannot
-    /// be written.
+    /// Fails if an address cannot be bound, if recordings cannot be loaded, or if `out` or a file
+    /// cannot be written.
     pub async fn run(self, mut out: impl io::Write) -> io::Result<()> {
         let emulator = Emulator::start(self.options()?)?;
         if let (Some(path), Some(pem)) = (&self.ca_out, emulator.ca_pem()) {
@@ -144,7 +144,8 @@ impl Args {
         Ok(())
     }
 
-    /// Returns the addresses, and the environment variables with which an SDK calls the emulator.
+    /// Returns a text with the addresses, and with the environment variables by which an SDK calls
+    /// the emulator.
     fn welcome(&self, emulator: &Emulator) -> String {
         let url = emulator.endpoint_url();
         let mut text = format!("Bedrock emulator at {url}\n");

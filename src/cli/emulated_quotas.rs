@@ -1,4 +1,4 @@
-//! Options for the emulated account's quotas, shared by `dev` and `emulate`.
+//! The options for the emulated account's quotas, which `dev` and `emulate` share.
 
 use bedrock_emulator::{Quota, Quotas, Rate};
 
@@ -7,11 +7,11 @@ use bedrock_emulator::{Quota, Quotas, Rate};
 #[command(next_help_heading = "Quotas of the emulated account")]
 pub struct EmulatedQuotas {
     /// Requests per minute for each model and source Region, counted separately for on-demand and
-    /// profile calls; unlimited if omitted
+    /// profile calls [default: unlimited]
     #[arg(long, value_name = "NUMBER")]
     pub requests_per_minute: Option<u64>,
-    /// Tokens per minute, counted in the same way; a call reserves its input and maxTokens while it
-    /// runs; unlimited if omitted
+    /// Tokens per minute, counted in the same way. While a call runs, it reserves its input and
+    /// maxTokens [default: unlimited]
     #[arg(long, value_name = "NUMBER")]
     pub tokens_per_minute: Option<u64>,
 }

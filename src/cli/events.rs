@@ -1,4 +1,5 @@
-//! Prints an answer as JSON lines: each event in Bedrock's JSON, and a failure as the last line.
+//! Prints an answer as JSON lines: each event in Bedrock's JSON. If the call fails, the last line
+//! is the failure.
 
 use std::io;
 
@@ -7,8 +8,8 @@ use crate::{pb::StreamInvokeRequest, translate};
 
 /// Makes the call and prints its events as they arrive.
 ///
-/// Fails if standard output cannot be written. A failed call is printed and determines the exit
-/// code.
+/// Fails if standard output cannot be written. If the call fails, the failure is printed and
+/// determines the exit code.
 pub async fn print(
     gateway: &Gateway,
     request: &StreamInvokeRequest,

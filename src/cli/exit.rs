@@ -1,10 +1,9 @@
-//! The exit codes. Codes from 64 on have the meanings of `sysexits.h`: usage, data, unavailable
-//! service, output, temporary failure, and missing permission. 130 is the code that shells use for
+//! The exit codes. Codes from 64 to 77 follow `sysexits.h`. 130 is the code that shells use for
 //! Ctrl-C.
 
 use std::process::ExitCode;
 
-/// The exit codes, as printed by `--help`.
+/// The table of exit codes in `--help`.
 pub const HELP: &str = "\
 Exit codes:
     0  success
@@ -23,17 +22,18 @@ pub enum Exit {
     Success = 0,
     /// The call failed, or its answer is incomplete.
     Failed = 1,
-    /// The command line is wrong in a way that clap cannot check.
+    /// The command line is wrong in a way that clap does not detect.
     Usage = 2,
     /// An input file or the configuration is wrong.
     BadInput = 64,
     /// The gateway cannot be reached, or the connection to it broke.
     Unavailable = 69,
-    /// Standard output cannot be written, and [`Exit::Failed`] has another meaning.
+    /// Standard output cannot be written. Used by commands for which [`Exit::Failed`] has another
+    /// meaning.
     Output = 74,
     /// The same call may succeed later.
     Temporary = 75,
-    /// The credentials of the caller or the gateway are not sufficient.
+    /// The credentials of the caller or of the gateway do not allow the call.
     NotAllowed = 77,
     /// Ctrl-C cancelled the command.
     Cancelled = 130,

@@ -1,4 +1,4 @@
-//! `guardrail`: has a gateway check content with a guardrail.
+//! `guardrail`: checks content with a guardrail, through a gateway.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use crate::{
     translate,
 };
 
-/// Check content with a guardrail of Bedrock, without calling a model
+/// Check content with an Amazon Bedrock guardrail, without calling a model
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The action of the guardrail is written to standard output: NONE or GUARDRAIL_INTERVENED. The texts that replace the content follow, if there are any. \
@@ -47,7 +47,8 @@ pub struct Guardrail {
     #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
     target: String,
 
-    /// The guardrail, its ID or ARN [default: the file's, or that of the gateway's configuration]
+    /// The guardrail's ID or ARN [default: that of the request file, or of the gateway's
+    /// configuration]
     #[arg(long, value_name = "ID", requires = "guardrail_version")]
     guardrail: Option<String>,
 
@@ -55,11 +56,11 @@ pub struct Guardrail {
     #[arg(long, value_name = "VERSION", requires = "guardrail")]
     guardrail_version: Option<String>,
 
-    /// Whether the text is input of a model or its output [default: input]
+    /// Whether the text is the input or the output of a model [default: input]
     #[arg(long, value_enum, value_name = "SOURCE", conflicts_with = "request")]
     source: Option<Source>,
 
-    /// Also return what was checked and not found. Shown with `--json` only
+    /// Also return what was checked without a finding. Shown only with `--json`
     #[arg(long, conflicts_with = "request")]
     full: bool,
 
@@ -100,7 +101,7 @@ impl Guardrail {
         }
     }
 
-    /// Returns the client and the request. Fails with a description of what is wrong.
+    /// Returns the client and the request. Fails with a message that says what is wrong.
     fn prepare(&self) -> Result<(Gateway, ApplyGuardrailRequest), String> {
         let gateway = self.connect.gateway(None)?;
         let mut request = match (&self.request, &self.text) {
@@ -148,7 +149,7 @@ impl Guardrail {
     }
 }
 
-/// Prints the action, the outputs, and the guardrail.
+/// Prints the action, the texts that replace the content, and the guardrail.
 fn print(response: &ApplyGuardrailResponse, output: &mut Output) -> io::Result<()> {
     output.line(&response.action_name)?;
     for text in &response.outputs {

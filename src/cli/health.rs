@@ -1,4 +1,4 @@
-//! `health`: checks a gateway's health, as a probe for containers.
+//! `health`: checks whether a gateway is serving, for example as a probe in a container.
 
 use std::{io, time::Duration};
 
@@ -7,7 +7,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::{connect::Connect, exit::Exit, output::Output};
 
-/// The default timeout of a Kubernetes probe.
+/// The default deadline, which is that of a Kubernetes probe.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// Check whether a gateway is serving, for example as a container's health check

@@ -1,4 +1,4 @@
-//! Waits for Ctrl-C, which cancels a call.
+//! Handles Ctrl-C, which cancels a call.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tokio::signal::windows::{CtrlC, ctrl_c};
 
 use super::{exit::Exit, failure::Failure, output::Output};
 
-/// Receives Ctrl-C, which then no longer ends the process.
+/// Receives Ctrl-C. While this exists, Ctrl-C does not end the process by itself.
 #[derive(Debug)]
 pub struct Interrupts {
     #[cfg(unix)]
@@ -19,7 +19,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Starts to receive Ctrl-C. Fails if the operating system does not allow it.
+    /// Starts to receive Ctrl-C. Fails if the signal handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
@@ -34,8 +34,8 @@ impl Interrupts {
         self.signal.recv().await;
     }
 
-    /// Makes a call, which Ctrl-C cancels. If there is no response, prints why and returns the exit
-    /// code.
+    /// Makes a call, which Ctrl-C cancels. If the call fails or is cancelled, prints the reason and
+    /// returns the exit code.
     pub async fn call<T>(
         &mut self,
         call: impl Future<Output = Result<T, Failure>>,

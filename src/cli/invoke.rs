@@ -35,8 +35,8 @@ pub struct Invoke {
     #[arg(long, env = "BEDROCK_GRPC_TARGET", value_name = "NAME")]
     target: Option<String>,
 
-    /// Stream, and print each event as a JSON line; if the call fails, the last line is an object
-    /// with the member `error`
+    /// Stream the answer, and print each event as a JSON line. If the call fails, the last line is
+    /// an object with the member `error`
     #[arg(long)]
     events: bool,
 
@@ -79,7 +79,7 @@ impl Invoke {
         }
     }
 
-    /// Returns the client and the request. Fails with a description of what is wrong.
+    /// Returns the client and the request. Fails with a message that says what is wrong.
     fn prepare(&self) -> Result<(Gateway, RequestFile, ConverseInput), String> {
         let gateway = self.connect.gateway(None)?;
         let (name, file) = RequestFile::read(&self.converse)?;

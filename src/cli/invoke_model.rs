@@ -1,4 +1,5 @@
-//! `invoke-model`: calls a model in its own format through a gateway, also as a stream.
+//! `invoke-model`: calls a model in the model's own format through a gateway, optionally as a
+//! stream.
 
 use std::io;
 
@@ -13,7 +14,7 @@ use crate::pb::{
     stream_invoke_model_response::Event,
 };
 
-/// Call a model with a body in its own format, such as a model for embeddings
+/// Call a model, such as one for embeddings, with a body in its own format
 #[derive(Debug, Args)]
 #[command(after_help = "\
 FILE contains the JSON that the model takes from InvokeModel. The body of the answer is written to standard output as it is, without a line end; with --stream, each chunk is written as a line as soon as it arrives.
@@ -36,7 +37,7 @@ pub struct InvokeModel {
     #[arg(long, value_name = "TYPE")]
     accept: Option<String>,
 
-    /// Print the chunks of the answer as they arrive, each as a line
+    /// Print the chunks of the answer as they arrive, one per line
     #[arg(long)]
     stream: bool,
 
@@ -73,7 +74,7 @@ impl InvokeModel {
         }
     }
 
-    /// Returns the client and the request. Fails with a description of what is wrong.
+    /// Returns the client and the request. Fails with a message that says what is wrong.
     fn prepare(&self) -> Result<(Gateway, InvokeModelRequest), String> {
         let gateway = self.connect.gateway(None)?;
         let (_, body) = request_file::bytes(&self.body)?;
@@ -130,7 +131,7 @@ async fn stream(
     }
 }
 
-/// Returns a line about an answer: the route, the media type and the tokens.
+/// Returns a line for standard error: the target, the media type and the tokens.
 fn about(target: &ResolvedTarget, content_type: &str, usage: Option<&TokenUsage>) -> String {
     let tokens = match usage {
         Some(usage) => format!(

@@ -22,7 +22,7 @@ enum Command {
     New(New),
 }
 
-/// Create an API key, and print it once, with the entry for the configuration or the keys file
+/// Create an API key and print it once, with the entry for the configuration or the keys file
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The key is printed on the first line. Only its SHA-256 is stored, so it cannot be shown again.
@@ -37,8 +37,8 @@ struct New {
     #[arg(long, value_name = "NAME", value_parser = name)]
     caller: String,
 
-    /// Expiry of the key: a date, which means midnight UTC, or a time such as 2027-01-31T12:00:00Z
-    /// [default: never]
+    /// Expiry of the key: a date, which means the beginning of that day in UTC, or a time such as
+    /// 2027-01-31T12:00:00Z [default: never]
     #[arg(long, value_name = "TIME", value_parser = not_after)]
     not_after: Option<String>,
 }
@@ -61,7 +61,7 @@ impl Keys {
     }
 }
 
-/// Returns the entry of a key in the keys file.
+/// Returns the entry for the keys file, which contains the hash of the key.
 fn entry(caller: &str, key: &Secret, not_after: Option<&str>) -> String {
     let hash: String = key
         .sha256()

@@ -1,5 +1,5 @@
-//! `limits`: prints who the caller is for a gateway, what it may call, and what is left of its
-//! limits.
+//! `limits`: prints as which caller a gateway identifies the user, what this caller may call, and
+//! what is left of its limits.
 
 use std::{io, time::Duration};
 
@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::{connect::Connect, exit::Exit, output::Output};
 use crate::pb::{CredentialKind, GetLimitsResponse, Limit, LimitScope};
 
-/// The default timeout.
+/// The default deadline.
 const DEADLINE: Duration = Duration::from_secs(10);
 const NANO_PER_USD: i64 = 1_000_000_000;
 const HEAD: [&str; 5] = ["LIMIT", "OF", "MAXIMUM", "REMAINING", "REFILLED IN"];
 
-/// Show who you are for a gateway, what you may call, and what is left of your limits
+/// Show as which caller the gateway identifies you, what you may call, and what is left of your
+/// limits
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -169,7 +170,7 @@ fn dollars(nano_usd: i64) -> String {
     format!("{whole}.{:04}", rest / 100_000)
 }
 
-/// Formats a time by its two largest units, rounded up to seconds.
+/// Formats a duration in its two largest units, rounded up to seconds.
 fn duration(time: Duration) -> String {
     let seconds = time.as_millis().div_ceil(1_000);
     match seconds {

@@ -1,4 +1,4 @@
-//! The command line. Each command has one file or folder.
+//! The command line. Each command has its own file or folder.
 //!
 //! | module | job |
 //! |---|---|
@@ -6,20 +6,52 @@
 //! | [`invoke_model`] | calls a model in its own format |
 //! | [`limits`], [`health`] | commands that ask a gateway about the caller and about itself |
 //! | [`serve`], `dev`, `emulate` | the commands that serve |
-//! | `sample_callers` | the sample callers of `dev --callers` |
-//! | [`emulated_quotas`] | the options for quotas, shared by `dev` and `emulate` |
-//! | [`signals`] | the signals of the commands that serve |
+//!
+//! `sample_callers`
+//!
+//! the two callers of `dev --callers`
+//!
+//!
+//! [`emulated_quotas`]
+//!
+//! the options for quotas that `dev` and `emulate` share
+//!
+//!
+//! [`signals`]
+//!
+//! the signals of commands that serve
+//!
 //! | [`check`] | validates configuration files |
 //! | [`diff`] | prints what a reload would change |
 //! | [`schema`] | prints the JSON schema of the configuration |
 //! | [`iam_policy`] | prints the IAM policy that a configuration needs |
 //! | [`keys`] | creates API keys for callers |
-//! | [`credential`] | the key or token that the client commands send |
-//! | [`connect`] | the connection options of the client commands |
-//! | [`client`] | the calls of the client commands, with deadline and retry |
+//!
+//! [`credential`]
+//!
+//! the API key or token that client commands send
+//!
+//!
+//! [`connect`]
+//!
+//! the connection options of client commands
+//!
+//!
+//! [`client`]
+//!
+//! the calls of client commands, with deadlines and a retry
+//!
 //! | `request_file` | the file with a Converse request |
-//! | [`events`] | an answer as JSON lines |
-//! | [`failure`] | a failed call, as text and as JSON |
+//!
+//! [`events`]
+//!
+//! prints an answer as JSON lines
+//!
+//!
+//! [`failure`]
+//!
+//! a failed call, which is printed as text or JSON
+//!
 //! | [`interrupt`] | handles Ctrl-C |
 //! | `runtime` | runs a command on the current thread |
 //! | [`exit`] | the exit codes |
@@ -124,8 +156,8 @@ enum Color {
     Never,
 }
 
-/// Parses the arguments, runs the command and returns the exit code. Ends the process for `--help`
-/// and invalid arguments.
+/// Parses the arguments, runs the command and returns the exit code. For `--help` and invalid
+/// arguments, it ends the process.
 pub fn main() -> Exit {
     let cli = Cli::parse();
     match cli.color {

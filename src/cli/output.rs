@@ -1,10 +1,10 @@
 //! The only module that writes to standard output and standard error.
 //!
-//! Standard output contains only the answer. Everything else is written to standard error; errors
-//! of these writes are ignored.
+//! Standard output contains only the answer. Everything else is written to standard error, where
+//! write errors are ignored.
 //!
-//! Output to a terminal is escaped, because a model's text can contain control sequences. Pipes and
-//! files receive the bytes unchanged.
+//! Text for a terminal is escaped, because the text of a model can contain control sequences. Pipes
+//! and files receive the text unchanged.
 
 use std::{
     borrow::Cow,
@@ -30,7 +30,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Returns the streams of the process. The global colour choice must be set before.
+    /// Returns the output streams of this process. The global choice of colours must be set before.
     pub fn of_process() -> Self {
         Self {
             out_is_terminal: io::stdout().is_terminal(),
@@ -39,7 +39,7 @@ impl Output {
         }
     }
 
-    /// Writes a piece of the answer immediately. Fails if standard output cannot be written.
+    /// Writes a part of the answer immediately. Fails if standard output cannot be written.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         let text = printable(text, self.out_is_terminal);
         let mut out = io::stdout().lock();
@@ -47,9 +47,10 @@ impl Output {
         out.flush()
     }
 
-    /// Writes bytes of the answer as they are. Fails if standard output cannot be written.
+    /// Writes bytes of the answer unchanged to a pipe or a file. Fails if standard output cannot be
+    /// written.
     pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // A terminal gets text without control characters.
+        // To a terminal, the bytes are written as text with escaped control characters.
         if self.out_is_terminal {
             return self.text(&String::from_utf8_lossy(bytes));
         }
@@ -68,7 +69,7 @@ impl Output {
         self.labelled(ERROR, "error:", message);
     }
 
-    /// Returns a valid input. For an invalid one, prints the error and returns the exit code.
+    /// Returns the input if it is valid. If not, prints the error and returns the exit code.
     pub fn checked<T>(&mut self, input: Result<T, String>) -> Result<T, Exit> {
         input.map_err(|message| {
             self.error(&message);
@@ -76,8 +77,8 @@ impl Output {
         })
     }
 
-    /// Returns what [`Output::error`] would print. Commands that serve write it to their log,
-    /// because standard error can block.
+    /// Returns the text that [`Output::error`] would print. Commands that serve write it to their
+    /// log instead, because writing to standard error can block.
     pub fn error_text(&self, message: &str) -> String {
         let label = self.style(ERROR);
         let message = printable(message, self.err_is_terminal);
@@ -94,7 +95,7 @@ impl Output {
         self.aside(&format!("{note}\n"));
     }
 
-    /// Writes text to standard error at once, such as the model's reasoning.
+    /// Writes text immediately to standard error, such as the reasoning of a model.
     pub fn aside(&mut self, text: &str) {
         self.styled(DIM, text);
     }
@@ -109,7 +110,7 @@ impl Output {
         self.styled(Style::new(), &format!(" {message}\n"));
     }
 
-    /// Returns the style, or none without colours.
+    /// Returns the style if standard error has colours, or else the empty style.
     fn style(&self, style: Style) -> Style {
         if self.err_has_colours {
             style
@@ -126,7 +127,7 @@ impl Output {
     }
 }
 
-/// Returns the text, with control characters escaped if it is written to a terminal.
+/// Returns the text. For a terminal, control characters are escaped.
 fn printable(text: &str, to_terminal: bool) -> Cow<'_, str> {
     let commands_terminal = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !to_terminal || !text.contains(commands_terminal) {

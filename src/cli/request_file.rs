@@ -1,4 +1,4 @@
-//! Parses the accepted forms of Converse requests.
+//! Reads Converse requests from files, in the formats that `invoke` and `count` accept.
 
 use std::{
     fmt, fs,
@@ -11,8 +11,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A request: the body, unchanged except that members of other APIs are removed, and the model ID
-/// if there is one.
+/// A request: its body and, if the file contains one, its model ID. Members that belong to other
+/// APIs are removed from the body; nothing else is changed.
 #[derive(Debug)]
 pub(super) struct RequestFile {
     pub(super) model_id: Option<String>,
@@ -20,16 +20,16 @@ pub(super) struct RequestFile {
 }
 
 impl RequestFile {
-    /// Reads a file, or standard input for `-`, and returns it with its name for errors. Fails with
-    /// a description of what is wrong.
+    /// Reads a file, or standard input if `path` is `-`. Returns the request, and a name for the
+    /// file in messages. Fails with a message that says what is wrong.
     pub(super) fn read(path: &str) -> Result<(&str, Self), String> {
         let (name, text) = bytes(path)?;
         let file = Self::parse(&text).map_err(|error| format!("{name}: {error}"))?;
         Ok((name, file))
     }
 
-    /// Parses a body, a body with the member `modelId`, or an object of `modelId` and `body`. Fails
-    /// if the text is not JSON or not an object, or if `modelId` is not a string.
+    /// Parses a body, a body with the member `modelId`, or an object with `modelId` and `body`.
+    /// Fails if the text is not a JSON object, or if `modelId` is not a string.
     pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let mut members = serde_json::from_slice::<Members<'_>>(text)?.0;
         let model_id = members
@@ -46,8 +46,8 @@ impl RequestFile {
     }
 }
 
-/// Reads a file, or standard input for `-`, and returns its bytes with its name for errors. Fails
-/// with a description of what is wrong.
+/// Reads a file, or standard input if `path` is `-`. Returns the bytes, and a name for the file in
+/// messages. Fails with a message that says what is wrong.
 pub(super) fn bytes(path: &str) -> Result<(&str, Vec<u8>), String> {
     let name = match path {
         "-" => "standard input",

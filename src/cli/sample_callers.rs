@@ -1,11 +1,11 @@
-//! The sample callers of `dev --callers`. Their keys are new at each start.
+//! The two sample callers of `dev --callers`. At each start, new keys are generated for them.
 
 use crate::{
     access::key::Secret,
     config::{Access, ApiKey, CallerOptions, GroupOptions, METHODS, Permission},
 };
 
-/// Two callers in one group.
+/// The keys of two callers, which are in one group.
 #[derive(Debug)]
 pub(super) struct SampleCallers {
     team_a: Secret,
@@ -13,7 +13,7 @@ pub(super) struct SampleCallers {
 }
 
 impl SampleCallers {
-    /// Generates the keys of the callers. Fails, with a text, if there are no random bytes.
+    /// Generates the keys. Fails with a message if the operating system provides no random bytes.
     pub(super) fn generate() -> Result<Self, String> {
         let draw = || {
             Secret::generate()
@@ -25,7 +25,7 @@ impl SampleCallers {
         })
     }
 
-    /// Returns the configuration of the callers.
+    /// Returns the configuration with the two callers.
     pub(super) fn access(&self) -> Access {
         let caller = |key: &Secret| CallerOptions {
             keys: vec![ApiKey {
@@ -47,7 +47,7 @@ impl SampleCallers {
                 "samples".to_owned(),
                 GroupOptions {
                     description: "The sample callers".to_owned(),
-                    // InvokeModel is not one of the default methods, and `embed` needs it.
+                    // `embed` needs `InvokeModel`, which is allowed only if it is listed.
                     permission: Permission {
                         methods: Some(METHODS.to_vec()),
                         ..Permission::default()
@@ -60,12 +60,12 @@ impl SampleCallers {
         }
     }
 
-    /// Returns the key that examples use.
+    /// Returns the key of the first caller, which examples use.
     pub(super) fn first(&self) -> &str {
         self.team_a.reveal()
     }
 
-    /// Returns the text that `dev` prints about them.
+    /// Returns the text about the callers that `dev` prints.
     pub(super) fn greeting(&self) -> String {
         format!(
             "

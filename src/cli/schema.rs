@@ -7,7 +7,7 @@ use clap::Args;
 use super::{exit::Exit, output::Output};
 use crate::config;
 
-/// Print the JSON schema of the configuration, with which editors complete and check it
+/// Print the JSON schema of the configuration, for completion and validation in editors
 #[derive(Debug, Args)]
 pub struct Schema {}
 

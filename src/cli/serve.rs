@@ -31,7 +31,7 @@ A minimal config:
     claude:
       model_id: us.anthropic.claude-sonnet-5")]
 pub struct Serve {
-    /// Configuration file, YAML. Without one, there are no targets
+    /// YAML configuration file. Without it, the gateway has no targets
     #[arg(long, short, env = "BEDROCK_GRPC_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -47,7 +47,7 @@ impl Serve {
         Ok((Some(file), config))
     }
 
-    /// Serves until SIGTERM or Ctrl-C, then drains. Fails if standard output cannot be written.
+    /// Serves until SIGTERM or Ctrl-C, and then drains. Fails if standard output cannot be written.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let (file, config) = match self.read() {
             Ok(read) => read,

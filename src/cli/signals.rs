@@ -1,6 +1,6 @@
-//! Handles the signals of commands that serve: the first SIGTERM or Ctrl-C begins a drain, the
-//! second one ends the process immediately. SIGHUP makes `serve` read its configuration again;
-//! other commands ignore it.
+//! Handles the signals of commands that serve. The first SIGTERM or Ctrl-C begins a drain, the
+//! second one ends the process immediately. On SIGHUP, `serve` reads its configuration again; other
+//! commands ignore it.
 
 use std::{io, sync::Arc};
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::server::Stop;
 
-/// Ignores SIGHUP, which by default ends a process. Fails if the signal handler cannot be
+/// Ignores SIGHUP, which otherwise ends the process. Fails if the signal handler cannot be
 /// installed.
 pub fn ignore_hangup() -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
@@ -23,7 +23,8 @@ pub fn ignore_hangup() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns what SIGHUP notifies. Fails if the signal handler cannot be installed.
+/// Returns a [`Notify`] that is notified on SIGHUP. Fails if the signal handler cannot be
+/// installed.
 pub fn hangup() -> io::Result<Arc<Notify>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let requested = Arc::new(Notify::new());
@@ -37,8 +38,8 @@ pub fn hangup() -> io::Result<Arc<Notify>> {
     Ok(requested)
 }
 
-/// Returns the tokens that this process's signals cancel. Fails if the signal handlers cannot be
-/// installed.
+/// Returns the tokens that are cancelled by SIGTERM and Ctrl-C. Fails if the signal handlers cannot
+/// be installed.
 pub fn stop() -> io::Result<Stop> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

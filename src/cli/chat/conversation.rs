@@ -6,7 +6,7 @@ use crate::pb::{
     reasoning_content_block, system_content_block,
 };
 
-/// Tells the model that the user ended its answer with Ctrl-C.
+/// Tells the model that the user ended its answer with Ctrl-C. Added to that answer in the history.
 const CUT: &str = "\n\n[The user cut this answer off here.]";
 
 /// A conversation: its target, and the questions with their answers.
@@ -33,7 +33,7 @@ impl Conversation {
     }
 
     /// Returns the request for the next question. The question becomes part of the conversation
-    /// when it is answered.
+    /// only when [`Self::keep`] adds it with its answer.
     pub(super) fn request(&self, question: &str) -> StreamInvokeRequest {
         let mut messages = self.messages.clone();
         messages.push(message(Role::User, [Content::Text(question.to_owned())]));
@@ -55,8 +55,8 @@ impl Conversation {
     /// Adds a question and its answer. An answer without text is not added, because Bedrock rejects
     /// empty messages.
     ///
-    /// Reasoning is kept if the model signed or encrypted it: Bedrock rejects unsigned reasoning.
-    /// Tool calls are left out, because `chat` has no results for them.
+    /// Reasoning is kept if the model signed or encrypted it, because Bedrock rejects other
+    /// reasoning. Tool calls are left out, because `chat` has no results for them.
     pub(super) fn keep(&mut self, question: &str, answer: Answer) {
         let mut blocks: Vec<_> = answer.blocks.into_iter().filter_map(repeated).collect();
         let last_text = blocks.iter_mut().rev().find_map(|content| match content {
@@ -89,7 +89,7 @@ impl Conversation {
     }
 }
 
-/// The part of an answer that was received.
+/// An answer, or the part that was received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
     /// The content blocks of the answer, in order.
@@ -98,12 +98,12 @@ pub(super) struct Answer {
     pub(super) cut: bool,
 }
 
-/// Returns the content of a block that the next request repeats. `None` if it repeats nothing.
+/// Returns what the next request repeats of a block. `None` if it repeats nothing.
 fn repeated(block: ContentBlock) -> Option<Content> {
     use reasoning_content_block::Content as Reasoning;
     match block.content? {
         Content::Text(text) => is_visible(&text).then_some(Content::Text(text)),
-        // Only the text is repeated. The cited sources are not part of the next request.
+        // Only the text is repeated, without the cited sources.
         Content::CitationsContent(block) => {
             let texts = block.content.into_iter().filter_map(|part| part.content);
             let text: String = texts

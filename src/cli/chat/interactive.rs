@@ -1,4 +1,4 @@
-//! The interactive prompt: reads a conversation line by line, and runs its commands.
+//! The interactive prompt: reads lines, and runs the command or asks the question in each of them.
 
 use std::{io, thread};
 
@@ -19,8 +19,7 @@ const HELP: &str = "\
 /quit            quit, like Ctrl-D and Ctrl-C at the prompt
 End a line with \\ to continue it. To send a line that begins with a slash, put a space before it. Ctrl-C ends an answer.";
 
-/// Reads and answers lines until the user leaves. A first prompt that is not empty is
-/// answered at once.
+/// Reads and answers lines until the user leaves. If `prompt` is not empty, it is answered first.
 ///
 /// Fails if standard output cannot be written.
 pub(super) async fn run(
@@ -85,7 +84,7 @@ async fn answer(
     Ok(())
 }
 
-/// The meaning of a line at the prompt.
+/// What a line at the prompt means.
 #[derive(Debug, PartialEq, Eq)]
 enum Entry<'a> {
     Nothing,
@@ -122,7 +121,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The tokens of a session, as reported by Bedrock.
+/// The tokens that all turns of a session have used, as reported by Bedrock.
 #[derive(Debug, Default)]
 struct Used {
     turns: usize,
@@ -173,7 +172,8 @@ impl std::fmt::Display for Used {
     }
 }
 
-/// Returns the next entry: a line with its continuation lines. `None` at the end of standard input.
+/// Returns the next entry, which is a line and its continuation lines. `None` at the end of
+/// standard input.
 async fn next_entry(lines: &mut mpsc::UnboundedReceiver<String>) -> Option<String> {
     let mut entry = lines.recv().await?;
     while entry.ends_with('\\') {
@@ -187,15 +187,15 @@ async fn next_entry(lines: &mut mpsc::UnboundedReceiver<String>) -> Option<Strin
     Some(entry)
 }
 
-/// Returns the lines of standard input. A separate thread reads them, because a read cannot be
-/// cancelled and must not delay the end of the process.
+/// Returns the lines of standard input. A separate thread reads them: a read cannot be cancelled,
+/// and it must not delay the end of the process.
 fn stdin_lines() -> io::Result<mpsc::UnboundedReceiver<String>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     thread::Builder::new()
         .name("stdin".to_owned())
         .spawn(move || {
             let lines = io::stdin().lines();
-            // Invalid UTF-8 ends the conversation like the end of the input.
+            // Invalid UTF-8 ends the conversation, like the end of the input.
             for line in lines.map_while(Result::ok) {
                 if sender.send(line).is_err() {
                     break;

@@ -2,12 +2,28 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`conversation`] | the conversation so far, and the next request |
-//! | [`turn`] | one question and its answer |
+//!
+//! [`conversation`]
+//!
+//! the questions and answers so far, and the next request
+//!
+//!
+//! [`turn`]
+//!
+//! sends one question and prints its answer
+//!
 //! | [`render`] | prints an answer's events as text |
 //! | [`session`] | the state that all turns of a conversation share |
-//! | [`summary`] | route, speed and tokens of a turn |
-//! | [`interactive`] | the prompt and its commands |
+//!
+//! [`summary`]
+//!
+//! the summary of a turn: route, speed and tokens
+//!
+//!
+//! [`interactive`]
+//!
+//! the interactive prompt and its commands
+//!
 
 mod conversation;
 mod interactive;
@@ -40,7 +56,7 @@ Examples:
   git diff | bedrock-grpc chat --target claude 'Review this:'
   bedrock-grpc chat --target us.amazon.nova-pro-v1:0 --json Hello | jq -c .")]
 pub struct Chat {
-    /// The prompt; several arguments are joined by spaces
+    /// The prompt. Several arguments are joined by spaces
     #[arg(value_name = "PROMPT")]
     prompt: Vec<String>,
 
@@ -57,11 +73,11 @@ pub struct Chat {
     #[arg(long)]
     show_reasoning: bool,
 
-    /// Start a conversation even if standard input is not a terminal: each line is a question
+    /// Start a conversation even if standard input is not a terminal. Each line is a question
     #[arg(long)]
     interactive: bool,
 
-    /// Print the answer's events as JSON lines; if the call fails, the last line is an object with
+    /// Print the answer's events as JSON lines. If the call fails, the last line is an object with
     /// the member `error`
     #[arg(long, conflicts_with_all = ["interactive", "show_reasoning"])]
     json: bool,
@@ -77,7 +93,7 @@ pub struct Chat {
     connect: Connect,
 }
 
-/// Parameters that all models share. The gateway validates them.
+/// The inference parameters that all models share. The gateway validates them.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Inference")]
 struct Inference {
@@ -89,17 +105,18 @@ struct Inference {
     #[arg(long, value_name = "NUMBER")]
     temperature: Option<f64>,
 
-    /// Top-p: the share of most likely tokens to choose from, 0 to 1 [default: the model's]
+    /// Top-p: consider only the most likely tokens with this total probability, 0 to 1 [default:
+    /// the model's]
     #[arg(long, value_name = "NUMBER")]
     top_p: Option<f64>,
 
-    /// Stop sequence; may be repeated [default: none]
+    /// Stop sequence. May be repeated [default: none]
     #[arg(long = "stop", value_name = "TEXT")]
     stop_sequences: Vec<String>,
 }
 
 impl Inference {
-    /// Converts the parameters into Bedrock's structure. Returns `None` if there are no parameters.
+    /// Converts the parameters into Bedrock's structure. `None` if no parameter is set.
     fn into_config(self) -> Option<InferenceConfiguration> {
         let config = InferenceConfiguration {
             max_tokens: self.max_tokens,
@@ -117,8 +134,8 @@ impl Chat {
         let stdin_is_terminal = io::stdin().is_terminal();
         let mut prompt = self.prompt.join(" ");
         let interactive = self.interactive || (prompt.is_empty() && stdin_is_terminal);
-        // The input is read before the handler for Ctrl-C is installed, so that Ctrl-C can end the
-        // wait for the pipe.
+        // The input is read before the handler for Ctrl-C is installed, so that Ctrl-C ends the
+        // process while it waits for the pipe.
         if !interactive && !stdin_is_terminal {
             match read_stdin() {
                 Ok(piped) => append(&mut prompt, &piped),

@@ -1,5 +1,5 @@
-//! Prints an answer's events: the model's text to standard output, everything else to standard
-//! error.
+//! Prints the events of an answer. The model's text is written to standard output, everything else
+//! to standard error.
 
 use std::{collections::BTreeMap, io};
 
@@ -18,17 +18,16 @@ use crate::{
 pub(super) struct Renderer {
     show_reasoning: bool,
     blocks: BTreeMap<i32, Block>,
-    /// The cited sources, in the order of their first citation. Footnotes are numbered from 1 in
-    /// this order.
+    /// The cited sources. Their footnotes are numbered from 1, in the order of the first citations.
     footnotes: Vec<String>,
-    /// The stream of the current line.
+    /// Where the current line was begun: on standard output or standard error.
     open_line: OpenLine,
 }
 
 /// A content block that has begun.
 #[derive(Debug, Default)]
 struct Block {
-    /// The name of a tool call, and the input received so far.
+    /// The name of a tool call, and the part of its input that has been received.
     tool_use: Option<(String, String)>,
     /// The numbers of the footnotes that the block cites.
     cited: Vec<usize>,
@@ -51,7 +50,7 @@ impl Renderer {
         }
     }
 
-    /// Prints an event at once. Fails if standard output cannot be written.
+    /// Prints an event immediately. Fails if standard output cannot be written.
     pub(super) fn show(&mut self, event: &Event, output: &mut Output) -> io::Result<()> {
         match event {
             Event::ContentBlockStart(start) => self.start(start, output),
@@ -145,7 +144,7 @@ impl Renderer {
         };
         let marks: String = block.cited.drain(..).map(|n| format!("[{n}]")).collect();
         if let Some((name, input)) = block.tool_use.take() {
-            // Without a fragment, the tool has no input.
+            // If no fragment has arrived, the tool has no input.
             let input = if input.is_empty() { "{}" } else { &input };
             let call = format!("[tool call: {name}] {input}");
             self.end_line(output)?;
@@ -201,7 +200,7 @@ impl Renderer {
     }
 }
 
-/// Formats a source in one line: its title, its address, its position.
+/// Formats a source as one line: its title, its address, and the position in it.
 fn describe(citation: &Citation) -> String {
     let place = citation
         .location

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::pb::{ResolvedTarget, StopReason, TokenUsage, stream_invoke_response::Event};
 
-/// The minimum time for which a rate is calculated. Over less time, it is meaningless.
+/// The minimum time over which a rate is calculated. Over a shorter time, it would mean nothing.
 const SHORTEST_RATED: Duration = Duration::from_millis(10);
 
-/// The facts about a turn, printed as one line.
+/// The summary of a turn, which is printed as one line.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
     started: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Summary {
     last_delta: Option<Instant>,
     target: Option<ResolvedTarget>,
     attempts: usize,
-    /// Why the model stopped, as Bedrock names it. `None` for the usual reason.
+    /// Why the model stopped, as Bedrock names it. `None` if it ended its turn.
     stopped: Option<String>,
     invoked_model: Option<String>,
     usage: Option<TokenUsage>,
@@ -38,7 +38,7 @@ impl Summary {
         }
     }
 
-    /// Adds the data of an event.
+    /// Adds what an event says about the turn.
     pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::MessageStart(start) => {
@@ -71,7 +71,7 @@ impl Summary {
 
     fn tokens_per_second(&self) -> Option<f64> {
         let took = self.last_delta?.duration_since(self.first_delta?);
-        // The time until the first token is latency, so the first token is not part of the rate.
+        // The first token is not part of the rate: the time until it arrives is latency.
         let tokens = self.usage.as_ref()?.output_tokens? - 1;
         (took >= SHORTEST_RATED && tokens > 0).then(|| f64::from(tokens) / took.as_secs_f64())
     }
@@ -111,7 +111,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Formats tokens, such as `12 in, 87 out, 1000 from the cache`.
+/// Formats token counts, such as `12 in, 87 out, 1000 from the cache`.
 pub(super) fn tokens(usage: &TokenUsage) -> String {
     let counts = [
         (usage.input_tokens, "in"),

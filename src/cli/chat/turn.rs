@@ -20,10 +20,10 @@ pub(super) enum Outcome {
     Failed(Exit),
 }
 
-/// Sends a question, prints the answer while it arrives, and adds both to the conversation unless
-/// the call fails. Ctrl-C cancels the call.
+/// Sends a question and prints the answer while it arrives. Unless the call fails, adds both to the
+/// conversation. Ctrl-C cancels the call.
 ///
-/// Fails, and cancels the call, if standard output cannot be written.
+/// Fails if standard output cannot be written, and then cancels the call.
 pub(super) async fn take(
     session: &mut Session,
     question: &str,

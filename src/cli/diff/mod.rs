@@ -44,11 +44,11 @@ Exit codes of this command:
    74  standard output cannot be written"
 )]
 pub struct Diff {
-    /// Configuration files, YAML: the old and the new one, or only the new one with --admin
+    /// YAML configuration files: the old and the new one, or only the new one with --admin
     #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
     files: Vec<PathBuf>,
 
-    /// Compare with a running gateway: the address of its admin port
+    /// Compare with a running gateway, given the address of its admin port
     #[arg(long, value_name = "URL", value_parser = running::parse)]
     admin: Option<AdminPort>,
 
@@ -57,12 +57,12 @@ pub struct Diff {
     json: bool,
 }
 
-/// The configuration to which the new one is compared.
+/// The old configuration, with which the new one is compared.
 struct Old {
     shown: MaskedConfig,
-    /// The keys that protect the gateway.
+    /// The keys of the settings that protect the gateway.
     protection: Vec<String>,
-    /// The SHA-256 of the text.
+    /// The SHA-256 of the configuration's text.
     sha256: String,
 }
 
@@ -70,14 +70,14 @@ struct Old {
 struct Difference {
     /// The keys that differ, and whether each needs a restart.
     changes: Vec<(ChangedKey, bool)>,
-    /// What a reload would refuse: a key and the reason.
+    /// The reasons why a reload would be refused: a key, and what would be missing.
     refused: Vec<(String, String)>,
-    /// The keys whose masked values may differ.
+    /// The keys whose values are masked, so that they may differ.
     unknown: Vec<String>,
 }
 
 impl Diff {
-    /// Compares and prints.
+    /// Compares the configurations and prints the result.
     pub async fn run(self, output: &mut Output) -> io::Result<Exit> {
         let (old, new) = match (self.files.as_slice(), &self.admin) {
             ([old, new], None) => (Ok(old), new),
@@ -109,7 +109,8 @@ impl Diff {
             Ok(()) => difference.exit(),
             // The program that reads the output has closed the pipe, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => difference.exit(),
-            // The usual exit code for this, 1, would mean that a reload accepts the change.
+            // The usual exit code of this error is 1, which here would mean that a reload accepts
+            // the change.
             Err(error) => {
                 output.error(&format!("cannot write the answer: {error}"));
                 Exit::Output
@@ -118,7 +119,7 @@ impl Diff {
     }
 }
 
-/// Compares two files.
+/// Compares two configuration files.
 fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
     let (old, new) = (check::read(old)?, check::read(new)?);
     let old_config = check::load(&old)?;
@@ -136,7 +137,7 @@ fn of_files(old: &Path, new: &Path) -> Result<Difference, String> {
     })
 }
 
-/// Compares a running gateway with a file.
+/// Compares the configuration of a running gateway with a file.
 fn of_running(running: Running, new: &Path) -> Result<Difference, String> {
     let new = check::read(new)?;
     let new_config = check::load(&new)?;
@@ -151,7 +152,7 @@ fn of_running(running: Running, new: &Path) -> Result<Difference, String> {
     })
 }
 
-/// Compares the keys. Fails if a reload refuses the new file because it is empty.
+/// Compares two configurations. Fails if a reload would refuse the new file because it is empty.
 fn compare(
     old: &Old,
     new: &ConfigFile,
@@ -183,8 +184,8 @@ fn compare(
     })
 }
 
-/// Returns a text as one line. It is quoted and escaped if it has line breaks, control characters
-/// or characters that change the direction of text.
+/// Returns a text as one line. If it contains line breaks, control characters or characters that
+/// change the direction of text, it is quoted and escaped.
 fn one_line(text: &str) -> Cow<'_, str> {
     let disturbs = |c: char| {
         c.is_control()

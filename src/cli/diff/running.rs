@@ -1,4 +1,4 @@
-//! Asks the admin port of a running gateway for its configuration.
+//! Reads the configuration of a running gateway from its admin port.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use tokio::net::TcpStream;
 
 /// How long the gateway may take to answer.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The maximum size of the answer.
+/// The maximum size of the response.
 const MAX_SIZE: usize = 16 << 20;
-/// The default port of the admin port.
+/// The port if the URL contains none.
 const PORT: u16 = 9090;
 
 /// The configuration of a running gateway.
 #[derive(Debug, Deserialize)]
 pub(super) struct Running {
     pub(super) sha256: String,
-    /// The keys that protect the gateway.
+    /// The keys of the settings that protect the gateway.
     pub(super) protection: Vec<String>,
-    /// The configuration, with secrets masked. `null` if there is no file.
+    /// The configuration with masked secrets. `null` if the gateway has no configuration file.
     pub(super) config: Value,
 }
 
@@ -66,7 +66,7 @@ async fn ask(host: &str, port: u16) -> Result<Running, String> {
         .header(HOST, format!("{host}:{port}"))
         .body(Empty::<Bytes>::new())
         .map_err(|error| text(&error))?;
-    // The exchange fails if the connection does.
+    // Errors of the connection are ignored here, because the request then fails as well.
     let _connection = tokio::spawn(connection);
     let answer = sender
         .send_request(request)

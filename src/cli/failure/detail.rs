@@ -1,4 +1,4 @@
-//! The details of a gRPC status: google.rpc's messages and the gateway's own.
+//! The details of a gRPC status: messages of google.rpc and of the gateway.
 
 use prost::Message;
 use prost_types::Any;
@@ -6,7 +6,7 @@ use tonic_types::pb as rpc;
 
 use crate::pb::UpstreamError;
 
-/// One detail.
+/// A detail of a status.
 #[derive(Clone, Debug)]
 pub(super) enum Detail {
     ErrorInfo(rpc::ErrorInfo),
@@ -19,7 +19,7 @@ pub(super) enum Detail {
     Help(rpc::Help),
     LocalizedMessage(rpc::LocalizedMessage),
     Upstream(UpstreamError),
-    /// A detail that this client does not know, or that is malformed.
+    /// A detail of a type that this client does not support, or that is malformed.
     Unknown(Any),
 }
 

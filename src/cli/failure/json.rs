@@ -1,4 +1,4 @@
-//! Formats a failure as JSON. Its details have the form of protobuf's JSON mapping of `Any`.
+//! Formats a failure as JSON, with its details in the format of protobuf's JSON mapping of `Any`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
@@ -109,7 +109,7 @@ fn of_attempt(attempt: &Attempt) -> Value {
     })
 }
 
-/// Returns a google.rpc message as JSON, with its type as the first member.
+/// Returns a google.rpc message as JSON. The member `@type` contains its type.
 fn rpc(name: &str, mut members: Value) -> Value {
     members["@type"] = format!("type.googleapis.com/google.rpc.{name}").into();
     members

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Failure, detail::Detail};
 use crate::pb::{Attempt, UpstreamError, UpstreamPhase};
 
-/// Returns the headline, and one line for each further detail.
+/// Returns the headline, and a line for each further fact.
 pub(super) fn of(failure: &Failure) -> (String, Vec<String>) {
     let code = failure.code_name();
     let headline = match failure.reason() {
@@ -24,8 +24,8 @@ fn of_detail(detail: &Detail, lines: &mut Vec<String>) {
         Detail::ErrorInfo(info) => {
             let mut metadata: Vec<_> = info.metadata.iter().collect();
             metadata.sort_unstable();
-            // The phase means something only for a failure of Bedrock, which has its own line, and
-            // for one in the middle of an answer.
+            // The phase is printed only for a failure in the middle of an answer. For other
+            // failures, it says nothing, or the line about Bedrock shows it.
             metadata.retain(|(name, value)| *name != "phase" || *value == "mid-stream");
             lines.extend(metadata.iter().map(|(name, value)| match name.as_str() {
                 "phase" => "in the middle of the answer".to_owned(),

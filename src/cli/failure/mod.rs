@@ -1,4 +1,4 @@
-//! A failed call, with everything that the gateway reported about it.
+//! A failed call, with everything that the gateway has reported about it.
 
 mod detail;
 mod json;
@@ -20,23 +20,23 @@ pub struct Failure {
     message: String,
     details: Vec<Detail>,
     origin: Origin,
-    /// The gateway reported that a retry does not help.
+    /// Whether the gateway has reported that a retry does not help.
     retry_vetoed: bool,
 }
 
-/// The program that reported the error.
+/// Which program reported the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// The gateway reported it in a gRPC status.
+    /// The gateway, in a gRPC status.
     Gateway,
-    /// The connection to the gateway failed.
+    /// No program: the connection to the gateway failed.
     Connection,
-    /// This client reported it.
+    /// This client.
     Client,
 }
 
 impl Failure {
-    /// Creates the failure of a call to the gateway at this address.
+    /// Creates the failure of a call. `address` is that of the gateway.
     pub fn of_call(status: &Status, address: &str) -> Self {
         let Some(source) = status.source() else {
             return Self::of_gateway(status);
@@ -59,7 +59,7 @@ impl Failure {
         Self::own(Code::DeadlineExceeded, message.to_owned(), Origin::Client)
     }
 
-    /// Creates the failure for a stream that ended with OK, but without its last event.
+    /// Creates the failure for a stream that ended with the status OK, but without its last event.
     pub fn truncated() -> Self {
         let message = "the stream ended without `metadata`: the answer is truncated";
         Self::own(Code::DataLoss, message.to_owned(), Origin::Client)
@@ -99,8 +99,8 @@ impl Failure {
         }
     }
 
-    /// Returns whether a retry may help. Bedrock's error takes precedence, then a retry delay, then
-    /// the code.
+    /// Returns whether a retry may help. Bedrock's error determines this; without one, a retry
+    /// delay does, and without a delay, the code.
     fn is_temporary(&self) -> bool {
         let upstream = self.details.iter().find_map(|detail| match detail {
             Detail::Upstream(upstream) => Some(upstream.retryable),
@@ -149,13 +149,13 @@ impl Failure {
     }
 }
 
-/// Returns the innermost cause of an error, which is usually the most specific.
+/// Returns the message of an error's innermost cause, which is usually the most specific one.
 pub fn cause(error: &(dyn Error + 'static)) -> String {
     let innermost = chain(error).last().unwrap_or(error);
     innermost.to_string()
 }
 
-/// Returns the first error of this type among an error and its causes.
+/// Returns the first error of this type, among an error and its causes.
 pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).find_map(<dyn Error>::downcast_ref)
 }

@@ -1,5 +1,5 @@
 //! The policies of a configuration with several AWS accounts: one for the gateway's own identity,
-//! and one with a trust policy for the role in each account.
+//! and for each account a policy and a trust policy of its role.
 
 use serde_json::{Map, Value, json};
 
@@ -12,10 +12,10 @@ use crate::{
     config::{AccountOptions, Config},
 };
 
-/// Returns all policies, and notes on what they do not cover.
+/// Returns all policies, and notes about what they do not cover.
 ///
 /// # Errors
-/// Fails if the gateway's own identity or a source Region is not known.
+/// Fails if the gateway's own identity or a source Region is unknown.
 pub(super) fn policies(
     config: &Config,
     names: &Names,
@@ -54,7 +54,7 @@ pub(super) fn policies(
     Ok((document, notes))
 }
 
-/// Returns the policy that lets the gateway's own identity assume a role.
+/// Returns the trust policy with which the gateway's own identity can assume a role.
 fn trust_policy(account: &AccountOptions, own_role: &str, tags: bool) -> Value {
     let principal = json!({"AWS": own_role});
     let mut assume = json!({
@@ -78,7 +78,7 @@ fn trust_policy(account: &AccountOptions, own_role: &str, tags: bool) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// Returns notes on the policies that the roles of callers need.
+/// Returns notes about the policies that the roles of callers need.
 fn roles_of_callers(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     for (caller, options) in &config.access.callers {

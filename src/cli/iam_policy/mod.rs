@@ -1,4 +1,4 @@
-//! `iam-policy`: prints the smallest IAM policy that a configuration needs.
+//! `iam-policy`: prints an IAM policy that allows only what a configuration needs.
 
 mod accounts;
 mod policy;
@@ -26,11 +26,12 @@ Examples:
   bedrock-grpc iam-policy --config config.yaml --own-role arn:aws:iam::123456789012:role/gateway    # with `accounts`
   aws iam put-role-policy --role-name bedrock-grpc --policy-name bedrock --policy-document file://policy.json")]
 pub struct IamPolicy {
-    /// The configuration file, or the values file of the Helm chart, YAML
+    /// YAML configuration file, or values file of the Helm chart
     #[arg(long, short, env = "BEDROCK_GRPC_CONFIG", value_name = "FILE")]
     config: PathBuf,
 
-    /// The AWS account of resources that the configuration names by ID [default: `*`, any account]
+    /// The AWS account of resources that the configuration names by their IDs [default: `*`, any
+    /// account]
     #[arg(
         long,
         value_name = "ID",
@@ -39,12 +40,12 @@ pub struct IamPolicy {
     )]
     account: String,
 
-    /// The gateway's own identity, the ARN of a role or user. Required with `accounts`, whose trust
-    /// policies name it
+    /// The gateway's own identity: the ARN of a role or user, which trust policies name. Required
+    /// if the configuration has `accounts`
     #[arg(long, value_name = "ARN")]
     own_role: Option<String>,
 
-    /// The source Region of targets without one, if `bedrock.region` is not set
+    /// The source Region of targets that name none, if `bedrock.region` is not set
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     region: Option<String>,
 }

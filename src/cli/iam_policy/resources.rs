@@ -1,26 +1,26 @@
-//! Converts model IDs, ARNs and patterns into resources of IAM.
+//! Converts model IDs, ARNs and patterns into ARNs for IAM.
 
 use crate::aws::{Geography, ModelIdKind, model_id};
 
-/// The values for resources that a configuration names only by ID.
+/// The account and the Region of resources that a configuration names only by their IDs.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// The account ID of resources that are named by ID, or `*`.
+    /// The account ID, or `*` for any account.
     pub(super) account: String,
-    /// The source Region of targets without one.
+    /// The source Region of targets that name none.
     pub(super) region: Option<String>,
 }
 
 /// The resources that one model ID needs in one source Region.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
-    /// The ARNs that are called: a model, a profile, a provisioned model.
+    /// The ARNs that requests name: of models, profiles or provisioned models.
     pub(super) called: Vec<String>,
-    /// The models behind an inference profile.
+    /// The ARNs of the models to which an inference profile leads.
     pub(super) behind: Vec<String>,
-    /// The models behind a global profile, without a Region.
+    /// The ARNs without a Region of the models to which a global profile leads.
     pub(super) anywhere: Vec<String>,
-    /// A description of what the name does not contain, for a note.
+    /// What the model ID or ARN does not reveal, for a note.
     pub(super) unknown: Option<&'static str>,
 }
 
@@ -33,12 +33,12 @@ impl Names {
         let partition = partition_of(source_region);
         let (head, rest) = model_id.split_once('.').unwrap_or((model_id, ""));
         match Geography::named(head) {
-            // `us.anthropic.claude…`, and as a pattern also `us.*`.
+            // An ID such as `us.anthropic.claude…`, or a pattern such as `us.*`.
             Some(geography) if rest.contains(['.', '*']) => Needs {
                 called: vec![self.profile(partition, source_region, model_id)],
                 ..behind(partition, source_region, geography, rest)
             },
-            // `*` or `*.claude…` can match models and profiles.
+            // A pattern such as `*` or `*.claude…` can match both models and profiles.
             _ if head.contains('*') => Needs {
                 called: vec![
                     self.profile(partition, source_region, model_id),
@@ -57,7 +57,7 @@ impl Names {
         }
     }
 
-    /// Returns the ARN of a guardrail that is named by ID or ARN.
+    /// Returns the ARN of a guardrail, given its ID or ARN.
     pub(super) fn guardrail(&self, identifier: &str, source_region: &str) -> String {
         if identifier.starts_with("arn:") {
             return identifier.to_owned();
@@ -129,7 +129,8 @@ fn any_model_behind(called: Vec<String>, partition: &str) -> Needs {
     }
 }
 
-/// Returns the models behind a system inference profile, in its source Region and its geography.
+/// Returns the ARNs for a system inference profile. It leads to models in its source Region and its
+/// geography.
 fn behind(partition: &str, source_region: &str, geography: Geography, id: &str) -> Needs {
     let mut models = vec![model(partition, source_region, id)];
     let mut anywhere = Vec::new();

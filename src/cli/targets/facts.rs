@@ -1,4 +1,4 @@
-//! Formats the fields of a route as text, which is the same in the table and in JSON.
+//! Formats the fields of a route as text. The table and the JSON contain the same texts.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use self::facts::{health, kind, unavailable_for};
 use super::{client::Gateway, connect::Connect, exit::Exit, failure::Failure, output::Output};
 use crate::pb::{ConfigVersion, Route, Target};
 
-/// The default timeout.
+/// The default deadline.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// List the targets of a gateway: their routes, source and destination Regions, and health
@@ -28,7 +28,7 @@ Examples:
 A route is `throttled` or `unhealthy` while other routes are preferred to it; the remaining time is shown next to it. \
 The health shown is what this replica has observed.")]
 pub struct Targets {
-    /// Only this target: an alias, a model ID or an ARN [default: all aliases]
+    /// Show only this target: an alias, a model ID or an ARN [default: all aliases]
     target: Option<String>,
 
     /// Also list the inference profiles that callers can use by ID or ARN
@@ -108,16 +108,16 @@ impl Targets {
     }
 }
 
-/// What a gateway answers.
+/// What a gateway reports about its targets.
 struct Answer {
     targets: Vec<Target>,
-    /// The patterns of further model IDs that callers may use.
+    /// The patterns of model IDs and ARNs that callers may use directly.
     patterns: Vec<String>,
-    /// The configuration of the replica. Older gateways do not report it.
+    /// The version of the replica's configuration. Older gateways do not report it.
     config: Option<ConfigVersion>,
 }
 
-/// Returns when a configuration was loaded, in UTC.
+/// Returns the time at which a configuration was loaded, in UTC.
 fn loaded_at(config: &ConfigVersion) -> String {
     let seconds = config.loaded_at.map_or(0, |time| time.seconds);
     OffsetDateTime::from_unix_timestamp(seconds)

@@ -13,7 +13,7 @@ const HEAD: [&str; 7] = [
     "HEALTH",
 ];
 
-/// Formats one line per route. The first line of a target contains its name.
+/// Formats one line per route. The first line of each target contains the target's name.
 pub(super) fn of(targets: &[Target]) -> String {
     let rows: Vec<_> = targets.iter().flat_map(rows).collect();
     if rows.is_empty() {

@@ -1,4 +1,4 @@
-//! Builds the policy of a whole configuration.
+//! Builds the policy for one AWS account of a configuration.
 
 use std::collections::BTreeSet;
 
@@ -24,19 +24,19 @@ pub(super) struct Policy {
     guardrails: BTreeSet<String>,
     objects: BTreeSet<String>,
     discovery: bool,
-    /// The roles that are assumed.
+    /// The ARNs of the roles that the gateway assumes.
     roles: BTreeSet<String>,
     tags_sessions: bool,
     notes: Vec<String>,
 }
 
 impl Policy {
-    /// Collects the resources and actions that a configuration needs in one AWS account, by its
-    /// name in `accounts`. An empty name is the account of the gateway's own identity, which also
-    /// assumes the roles.
+    /// Collects the resources and actions that a configuration needs in one AWS account, given by
+    /// its name in `accounts`. The empty name means the account of the gateway's own identity,
+    /// which also needs to assume the roles.
     ///
     /// # Errors
-    /// Fails if a target's source Region is not known.
+    /// Fails if the source Region of a target is unknown.
     pub(super) fn of(config: &Config, account: &str, names: &Names) -> Result<Self, String> {
         let mut policy = Self {
             discovery: config.discovery.enabled,
@@ -82,8 +82,7 @@ impl Policy {
             has_sessions_of_callers(config) || names.any(|name| tags_sessions(config, name));
     }
 
-    /// Adds the resources that a call needs in addition to the model: its guardrail, and objects in
-    /// Amazon S3.
+    /// Adds what the settings of a target need: its guardrail, and objects in Amazon S3.
     fn add_enforced(
         &mut self,
         enforced: &RequestPolicy,
@@ -130,7 +129,7 @@ impl Policy {
         }
     }
 
-    /// Returns notes on what the policy does not cover.
+    /// Returns notes about what the policy does not cover.
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -150,9 +149,9 @@ impl Policy {
             statements.push(statement);
         };
         allow("Targets", &[STREAM], &self.called, None);
-        // CountTokens is called for the models themselves, including those behind profiles. It is
-        // called only in source Regions, so patterns such as us-east-*, which are for destinations,
-        // are left out.
+        // CountTokens is called for models, including the models of profiles, and only in source
+        // Regions. Patterns such as us-east-*, which match destination Regions, are therefore left
+        // out.
         let is_model = |arn: &&String| {
             let region = model_id::region_of_model(arn);
             arn.contains("foundation-model/") && (region == "*" || !region.contains('*'))
@@ -160,7 +159,7 @@ impl Policy {
         let models = self.called.iter().chain(&self.behind).filter(is_model);
         let models = models.cloned().collect();
         allow("CountTokens", &["bedrock:CountTokens"], &models, None);
-        // Converse calls these models only through the profiles.
+        // Converse may call these models only through the profiles.
         let through = json!({"ArnLike": {"bedrock:InferenceProfileArn": self.profiles}});
         allow(
             "ModelsBehindProfiles",
@@ -168,7 +167,7 @@ impl Policy {
             &self.behind,
             Some(through),
         );
-        // Requests of global profiles are authorized without a Region.
+        // In requests of global profiles, the requested Region is `unspecified`.
         let anywhere = json!({
             "StringEquals": {"aws:RequestedRegion": "unspecified"},
             "ArnLike": {"bedrock:InferenceProfileArn": self.global_profiles},
@@ -199,7 +198,7 @@ impl Policy {
     }
 }
 
-/// Returns whether a route is called in this account.
+/// Returns whether the gateway calls a route in this account.
 fn is_called(config: &Config, route: &RouteOptions, account: &str) -> bool {
     if !route.accounts.is_empty() {
         return route.accounts.iter().any(|name| name == account);
@@ -209,11 +208,12 @@ fn is_called(config: &Config, route: &RouteOptions, account: &str) -> bool {
     owner.map_or("", String::as_str) == account
 }
 
-/// Returns whether a pattern of model IDs and ARNs can match something that is called in this
+/// Returns whether a pattern of model IDs and ARNs can match a resource that is called in this
 /// account.
 fn may_own(config: &Config, pattern: &str, account: &str) -> bool {
     if !pattern.starts_with("arn:") {
-        // Only ARNs show that they belong to another account.
+        // A pattern without an ARN names no account, so it belongs to the account of the gateway's
+        // own identity.
         return account.is_empty();
     }
     let names = &config.targets.account_names;
@@ -226,20 +226,21 @@ fn may_own(config: &Config, pattern: &str, account: &str) -> bool {
     }
 }
 
-/// Returns whether any caller has separate sessions.
+/// Returns whether any caller has separate sessions with AWS.
 fn has_sessions_of_callers(config: &Config) -> bool {
     let mut callers = config.access.callers.values();
     callers.any(|caller| !caller.session.is_default())
 }
 
-/// Returns whether sessions in an account have tags.
+/// Returns whether the sessions in an account have tags.
 pub(super) fn tags_sessions(config: &Config, account: &str) -> bool {
     let tags =
         |account: &AccountOptions| account.session_per_caller || !account.session_tags.is_empty();
     has_sessions_of_callers(config) || config.accounts.get(account).is_some_and(tags)
 }
 
-/// Returns the source Regions of a route: that of the ARN, the configured ones, or the gateway's.
+/// Returns the source Regions of a route: that of the ARN, or the configured ones, or else that of
+/// the gateway.
 fn regions(
     model_id: &str,
     written: &[String],

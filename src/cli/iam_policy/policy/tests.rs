@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Returns the policy of a configuration in us-east-1 of account 111122223333, and its notes.
+/// Returns the policy of a configuration in us-east-1 of account 111122223333, and the notes about
+/// it.
 fn policy(text: &str) -> (Value, Vec<String>) {
     let config = Config::parse(text, &|_| None).unwrap();
     let names = Names {
